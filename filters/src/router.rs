@@ -1,0 +1,136 @@
+//! `router`: picks the first target and hands its cluster to Envoy.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::Action;
+use sluice::config;
+use sluice::contract::{CLUSTER, MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
+use sluice::error::{ApiError, Shape};
+use sluice::exchange::{Exchange, Route};
+use sluice::routing::Table;
+
+use crate::host::{self, Headers};
+use crate::intake::Intake;
+use crate::registry::{self, Shared};
+use crate::reply;
+use crate::root::Root;
+
+/// The filter.
+pub fn root() -> Box<dyn RootContext> {
+    let configure = |bytes: &[u8]| config::router(bytes, &|name| std::env::var(name).ok()).map(Rc::new);
+    Root::new(configure, |table| Box::new(Router { table: table.as_ref().clone(), state: State::Headers }))
+}
+
+struct Router {
+    table: Rc<Table>,
+    state: State,
+}
+
+enum State {
+    /// The headers are still to come.
+    Headers,
+    /// No filter has read the body before; it is awaited.
+    Body(Intake),
+    /// The request has a target. The intake, if the exchange ends with this filter.
+    Routed(Shared, #[allow(dead_code)] Option<Intake>),
+    /// The request has been answered here.
+    Refused,
+}
+
+impl Router {
+    fn route(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
+        let routed = route(&mut exchange.borrow_mut(), &self.table);
+        match routed {
+            Ok(()) => {
+                self.state = State::Routed(exchange, intake);
+                Action::Continue
+            }
+            Err(error) => {
+                self.state = State::Refused;
+                reply::error(&error, Shape::for_path(&exchange.borrow().original.path))
+            }
+        }
+    }
+
+    fn take_in(&mut self, size: usize) -> Action {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Action::Pause;
+        };
+        match intake.body(size).cloned() {
+            Ok(exchange) => self.route(exchange, Some(intake)),
+            Err(refusal) => reply::error(&refusal.error, refusal.shape),
+        }
+    }
+}
+
+impl Context for Router {}
+
+impl HttpContext for Router {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        if let Some(exchange) = registry::current() {
+            return self.route(exchange, None);
+        }
+        match (Intake::open(|_| Ok(None)), end) {
+            (Ok(intake), true) => {
+                self.state = State::Body(intake);
+                self.take_in(0)
+            }
+            (Ok(intake), false) => {
+                self.state = State::Body(intake);
+                Action::Pause
+            }
+            (Err(refusal), _) => {
+                self.state = State::Refused;
+                reply::error(&refusal.error, refusal.shape)
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        match (&self.state, end) {
+            (State::Routed(..), _) => Action::Continue,
+            (State::Body(_), true) => self.take_in(size),
+            (State::Headers | State::Body(_) | State::Refused, _) => Action::Pause,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        match self.state {
+            State::Body(_) => self.take_in(usize::MAX),
+            State::Routed(..) => Action::Continue,
+            State::Headers | State::Refused => Action::Pause,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let State::Routed(exchange, _) = &self.state {
+            // Envoy did not follow the wish for a retry, so its mark is still there
+            if exchange.borrow().retry_asked {
+                host::remove_header(Headers::Response, RETRY_HEADER);
+            }
+        }
+        Action::Continue
+    }
+}
+
+fn route(exchange: &mut Exchange, table: &Rc<Table>) -> Result<(), ApiError> {
+    match hand_over(exchange.route(table)?) {
+        true => Ok(()),
+        false => Err(ApiError::internal("The gateway could not hand the request on.")),
+    }
+}
+
+/// Tells Envoy where the request goes, how often and how long it may be tried.
+fn hand_over(route: &Route) -> bool {
+    let Some(upstream) = route.upstream() else {
+        return false;
+    };
+    let mut told = host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
+        && host::set_header(Headers::Request, MAX_RETRIES_HEADER, &route.max_retries().to_string());
+    if let Some(timeout) = route.per_try_timeout() {
+        told &= host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string());
+    }
+    host::clear_route_cache();
+    told
+}

@@ -1,0 +1,253 @@
+"""`make bench`: what Sluice costs, as a ratio to the same Envoy without it, from one run.
+
+The two gateways have the same listener, route and clusters. Each gets one core, `wrk` and the upstream
+the other. Rounds alternate and are compared in pairs, so that whatever else the machine does meets
+both alike; the figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Sequence
+
+import yaml
+
+import demo
+from child import ChildFailed
+from envoy_binary import NoEnvoy
+from gateway import Gateway, MockModels, render
+from python_env import InstallFailed
+
+FILTERS = ("auth", "guard", "router", "usage", "attempt")
+SCRIPT = Path(__file__).resolve().parent / "bench" / "chat.lua"
+BODY_BYTES = 1024
+# Below this share of its core the gateway waited for the others, and the figures are not about it.
+BUSY = 0.95
+WASM_TYPE = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
+
+
+class BenchFailed(Exception):
+    """There is nothing to measure, or it went wrong; the text says what."""
+
+
+@dataclass
+class Measured:
+    """What the rounds gave for one gateway."""
+
+    gateway: Gateway
+    rates: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    p50s: list[float] = field(default_factory=list)
+
+    def medians(self) -> dict[str, float]:
+        """The figures that are reported."""
+        return {
+            "requests_per_second": round(statistics.median(self.rates)),
+            "core_busy": round(statistics.median(self.busy), 3),
+            "p50_us": statistics.median(self.p50s),
+        }
+
+
+def main() -> None:
+    arguments = _arguments()
+    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2:
+        print("skipped: the benchmark needs Linux and two cores")
+        return
+    try:
+        _require_wrk()
+        result = measure(arguments)
+    except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed) as failure:
+        sys.exit(f"error: {failure}")
+    print(json.dumps(result, indent=2) if arguments.json else table(result))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare Envoy with Sluice to bare Envoy.")
+    parser.add_argument("--rounds", type=int, default=6, help="rounds for each gateway")
+    parser.add_argument("--seconds", type=int, default=5, help="length of a round")
+    parser.add_argument("--connections", type=int, default=16, help="for requests/s; latency is always at one")
+    parser.add_argument("--filters", type=_filters, default=set(FILTERS), metavar="auth,router,...", help="keep only these filters of envoy.yaml")
+    parser.add_argument("--config", type=Path, default=demo.ENVOY_YAML, help="instead of envoy/envoy.yaml")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+def _filters(text: str) -> set[str]:
+    names = set(filter(None, text.split(",")))
+    if unknown := names - set(FILTERS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(FILTERS)}")
+    return names
+
+
+def _require_wrk() -> None:
+    """Installs the Debian package where that is possible."""
+    if shutil.which("wrk"):
+        return
+    if not shutil.which("apt-get"):
+        raise BenchFailed("wrk is missing, and there is no apt-get to install it with: install wrk")
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    try:
+        for action in (["update"], ["install", "-y", "wrk"]):
+            subprocess.run([*as_root, "apt-get", *action], check=True, stdout=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchFailed("wrk is missing and cannot be installed here: apt-get install wrk") from error
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, object]:
+    """Runs all rounds; returns the figures."""
+    gateway_core, load_core = map(str, sorted(os.sched_getaffinity(0))[:2])
+    pinned_gateway, pinned_load = (["taskset", "-c", core] for core in (gateway_core, load_core))
+    with contextlib.ExitStack() as running:
+        upstream = running.enter_context(_upstream(pinned_load))
+        config = _config(arguments.config, upstream)
+        bare_gateway = Measured(running.enter_context(_gateway(bare(config), pinned_gateway)))
+        sluice = Measured(running.enter_context(_gateway(with_filters(config, arguments.filters), pinned_gateway)))
+        _run_rounds([bare_gateway, sluice], arguments, pinned_load)
+    ratios = sorted(with_it / without for with_it, without in zip(sluice.rates, bare_gateway.rates))
+    added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
+    return {
+        "bare": bare_gateway.medians(),
+        "sluice": sluice.medians(),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "added_p50_us": statistics.median(added),
+        "connections": arguments.connections,
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "filters": [name for name in FILTERS if name in arguments.filters],
+    }
+
+
+def _upstream(prefix: list[str]) -> MockModels:
+    """One server for all clusters. It takes the client's key and model: bare Envoy rewrites neither."""
+    models = {"gpt-4o", *(model for server in demo.SERVERS for model in server.models)}
+    return MockModels("upstream", api_key=demo.USER_KEY, models=sorted(models), arguments=["--no-journal"], prefix=prefix)
+
+
+def _config(path: Path, upstream: MockModels) -> dict:
+    """The demo's configuration as data, with every cluster led to `upstream` and free ports."""
+    addresses = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
+    addresses.update({server.address: upstream.address for server in demo.SERVERS})
+    return yaml.safe_load(render(path.read_text(), addresses))
+
+
+def _gateway(config: dict, prefix: list[str]) -> Gateway:
+    """An Envoy with one worker, whose upstream key is the client's."""
+    keys = {variable: demo.USER_KEY for variable in demo.PROVIDER_KEYS}
+    wasm = {} if WASM_TYPE in json.dumps(config) else {"wasm": None}
+    return Gateway(json.dumps(config), env=keys, prefix=prefix, **wasm)
+
+
+def bare(config: dict) -> dict:
+    """The configuration without Sluice."""
+    config = with_filters(config, set())
+    _connection_manager(config).pop("local_reply_config", None)
+    return config
+
+
+def with_filters(config: dict, kept: set[str]) -> dict:
+    """The configuration with only these of Sluice's filters; without `router`, a plain route."""
+    config = json.loads(json.dumps(config))
+    manager = _connection_manager(config)
+    manager["http_filters"] = [each for each in manager["http_filters"] if _stays(each, kept)]
+    router = manager["http_filters"][-1]["typed_config"]
+    upstream_filters = [each for each in router.pop("upstream_http_filters", []) if _stays(each, kept)]
+    if len(upstream_filters) > 1:  # more than Envoy's codec, which is there anyhow
+        router["upstream_http_filters"] = upstream_filters
+    if "router" not in kept:
+        _route_plainly(manager)
+    return config
+
+
+def _connection_manager(config: dict) -> dict:
+    return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def _stays(http_filter: dict, kept: set[str]) -> bool:
+    typed = http_filter["typed_config"]
+    return typed["@type"] != WASM_TYPE or typed["config"]["root_id"] in kept
+
+
+def _route_plainly(manager: dict) -> None:
+    """Replaces the cluster specifier that reads what the filters chose by equal shares for its clusters."""
+    route = manager["route_config"]["virtual_hosts"][0]["routes"][-1]["route"]
+    extension = route.pop("inline_cluster_specifier_plugin")["extension"]["typed_config"]
+    clusters = extension["cluster_matcher"]["matcher_tree"]["exact_match_map"]["map"]
+    route["weighted_clusters"] = {"clusters": [{"name": name, "weight": 1} for name in clusters]}
+    route["retry_policy"].pop("refresh_cluster_on_retry", None)
+
+
+def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, prefix: list[str]) -> None:
+    """Throughput and latency in turns, each gateway going first in every other round."""
+    order = list(contestants)
+    for contestant in order:
+        _load(contestant.gateway, arguments.connections, 1, prefix)  # warm-up
+    for number in range(arguments.rounds):
+        print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+        for contestant in order:
+            result = _load(contestant.gateway, arguments.connections, arguments.seconds, prefix)
+            contestant.rates.append(result["requests"] / result["microseconds"] * 1e6)
+            contestant.busy.append(result["busy"])
+        for contestant in order:
+            contestant.p50s.append(_load(contestant.gateway, 1, arguments.seconds, prefix)["p50"])
+        order.reverse()
+
+
+def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str]) -> dict[str, float]:
+    """One run of wrk, with the share of its core the gateway used meanwhile."""
+    url = f"http://127.0.0.1:{gateway.port}{demo.CHAT_PATH}"
+    command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
+    before = _cpu_seconds(gateway.child.pid)
+    run = subprocess.run([*command, "--", demo.USER_KEY, body()], capture_output=True, text=True)
+    used = _cpu_seconds(gateway.child.pid) - before
+    if run.returncode != 0:
+        raise BenchFailed(f"wrk failed: {run.stderr or run.stdout}")
+    result = json.loads(run.stdout.strip().splitlines()[-1])
+    if result["failed"] or not result["requests"]:
+        status, answer = demo.chat(gateway.port)
+        raise BenchFailed(f"{result['failed']} of {result['requests']} requests failed; the demo's gets {status}: {answer.decode()}")
+    return {**result, "busy": used / result["microseconds"] * 1e6}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time a process has used, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def body() -> str:
+    """A chat request of one kilobyte."""
+    request = json.loads(demo.CHAT_BODY)
+    request["messages"][0]["content"] += "." * (BODY_BYTES - len(demo.CHAT_BODY))
+    return json.dumps(request, separators=(",", ":"))
+
+
+def table(result: dict) -> str:
+    """The figures for people."""
+    without, with_sluice = result["bare"], result["sluice"]
+    low, high = result["ratio_range"]
+    lines = [
+        f"{'':34}{'bare Envoy':>12}{'Sluice':>12}",
+        f"requests/s, {result['connections']} connections".ljust(34)
+        + f"{without['requests_per_second']:>12}{with_sluice['requests_per_second']:>12}   ratio {result['ratio']:.2f} ({low:.2f} to {high:.2f})",
+        "p50 at 1 connection, us".ljust(34)
+        + f"{without['p50_us']:>12.0f}{with_sluice['p50_us']:>12.0f}   added {result['added_p50_us']:.0f} us",
+        "the gateway's core, busy".ljust(34) + f"{without['core_busy']:>12.0%}{with_sluice['core_busy']:>12.0%}",
+        f"filters: {', '.join(result['filters']) or 'none'}",
+    ]
+    if idle := [name for name in ("bare", "sluice") if result[name]["core_busy"] < BUSY]:
+        lines.append(f"not the gateway's limit ({', '.join(idle)}): wrk, the upstream or other programs took the time")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

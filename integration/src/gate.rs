@@ -1,0 +1,74 @@
+//! What a connection is, judged by its first bytes before anything reads them.
+//!
+//! A server that refuses connections must still hear the order to stop refusing, and one that
+//! speaks TLS is still checked and controlled in plain HTTP.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+/// How long a refusing server waits for a control call to show itself.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often it looks while only part of the beginning is there.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+const CONTROL: [&[u8]; 3] = [b"GET /_mock", b"PUT /_mock", b"DELETE /_mock"];
+#[cfg(feature = "tls")]
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Whether the connection begins with a control call.
+pub async fn is_control(stream: &TcpStream) -> bool {
+    tokio::time::timeout(PATIENCE, begins_with_control(stream)).await.unwrap_or(false)
+}
+
+/// Whether the connection begins with a TLS handshake; `None` if it ends before it begins.
+#[cfg(feature = "tls")]
+pub async fn is_tls(stream: &TcpStream) -> Option<bool> {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1) => Some(first == [TLS_HANDSHAKE]),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+async fn begins_with_control(stream: &TcpStream) -> bool {
+    let mut beginning = [0; 12];
+    loop {
+        let seen = match stream.peek(&mut beginning).await {
+            Ok(0) | Err(_) => return false,
+            Ok(length) => beginning.get(..length).unwrap_or_default(),
+        };
+        match judge(seen) {
+            Some(verdict) => return verdict,
+            None => tokio::time::sleep(BETWEEN_LOOKS).await,
+        }
+    }
+}
+
+/// `None`: too short to tell.
+fn judge(seen: &[u8]) -> Option<bool> {
+    if CONTROL.iter().any(|call| seen.starts_with(call)) {
+        return Some(true);
+    }
+    let may_become = CONTROL.iter().any(|call| call.starts_with(seen));
+    (!may_become).then_some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings() {
+        let cases: [(&[u8], Option<bool>); 6] = [
+            (b"P", None),
+            (b"POST /_mock", Some(false)),
+            (b"PUT /_mock H", Some(true)),
+            (b"DELETE /_moc", None),
+            (b"GET /healthz", Some(false)),
+            (b"\x16\x03\x01", Some(false)),
+        ];
+        for (seen, want) in cases {
+            assert_eq!(judge(seen), want, "{seen:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A connection whose end is in the hands of whoever answers on it.
+//!
+//! hyper does the HTTP; it neither cuts a header block in two nor resets a connection. So the
+//! request handler shares a [`Line`] with the I/O below hyper: it can limit how many bytes still go
+//! out, choose how the connection ends, and learn when what it wrote has reached the socket.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{ready, Context, Poll, Waker};
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::journal::Ticket;
+use crate::socket::Socket;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    #[default]
+    Fin,
+    Rst,
+}
+
+/// The handle shared by a connection and its request handler.
+#[derive(Debug, Default)]
+pub struct Line {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ending: Ending,
+    /// How many bytes may still be written; `None`: any number.
+    allowance: Option<usize>,
+    unflushed: bool,
+    waiting: Option<Waker>,
+    receipt: Option<(Ticket, Value)>,
+}
+
+impl Line {
+    /// How the connection ends once it does.
+    pub fn end_with(&self, ending: Ending) {
+        self.lock().ending = ending;
+    }
+
+    pub fn ending(&self) -> Ending {
+        self.lock().ending
+    }
+
+    /// The connection breaks after that many more bytes.
+    pub fn break_after(&self, bytes: usize, ending: Ending) {
+        let mut state = self.lock();
+        state.ending = ending;
+        state.allowance = Some(bytes);
+    }
+
+    /// Bytes are on their way; `receipt` is entered in the journal once they are on the socket.
+    pub fn expect_flush(&self, receipt: Option<(Ticket, Value)>) {
+        let mut state = self.lock();
+        state.unflushed = true;
+        if receipt.is_some() {
+            state.receipt = receipt;
+        }
+    }
+
+    /// Ready once all that was expected has been handed to the socket.
+    pub fn poll_flushed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.unflushed {
+            state.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn flushed(&self) {
+        let mut state = self.lock();
+        state.unflushed = false;
+        let (receipt, waiting) = (state.receipt.take(), state.waiting.take());
+        drop(state);
+        if let Some((ticket, usage)) = receipt {
+            ticket.usage(usage);
+        }
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The I/O that obeys a [`Line`].
+#[derive(Debug)]
+pub struct LineIo {
+    pub socket: Socket,
+    line: std::sync::Arc<Line>,
+}
+
+impl LineIo {
+    pub fn new(socket: Socket, line: std::sync::Arc<Line>) -> Self {
+        Self { socket, line }
+    }
+
+    /// Writes within an allowance, which only a fault imposes.
+    fn poll_write_limited(&mut self, cx: &mut Context<'_>, bytes: &[u8], allowance: usize) -> Poll<io::Result<usize>> {
+        let allowed = bytes.get(..allowance.min(bytes.len())).unwrap_or_default();
+        if allowed.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, allowed))?;
+        self.line.lock().allowance = Some(allowance - written.min(allowance));
+        Poll::Ready(Ok(written))
+    }
+}
+
+impl AsyncRead for LineIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for LineIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let allowance = self.line.lock().allowance;
+        match allowance {
+            Some(allowance) => self.poll_write_limited(cx, bytes, allowance),
+            None => Pin::new(&mut self.socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let allowance = self.line.lock().allowance;
+        match allowance {
+            Some(allowance) => {
+                let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |s| s);
+                self.poll_write_limited(cx, first, allowance)
+            }
+            None => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    /// hyper flushes only once it has nothing left to write.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.line.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,58 @@
+//! Mock model servers: one binary that answers as OpenAI, Azure OpenAI, Anthropic, Ollama and Gemini
+//! do, and fails on demand in every way a provider has been seen to fail.
+//!
+//! The gateway is tested against real sockets, so the faults are real too: a reset is a TCP RST, a
+//! truncated body is a closed connection. What the mock reports as usage is counted, never invented,
+//! and kept in a journal, so that a test can hold the gateway's metering against it.
+
+mod answer;
+mod args;
+mod clock;
+mod control;
+mod dialect;
+mod faults;
+mod gate;
+mod handler;
+mod healthcheck;
+mod journal;
+mod line;
+mod plan;
+mod playback;
+mod problem;
+mod prompt;
+mod route;
+mod scene;
+mod server;
+mod socket;
+#[cfg(feature = "tls")]
+mod tls;
+mod tokens;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let outcome = match &args.healthcheck {
+        Some(target) => healthcheck::run(target),
+        None => serve(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("mock-models: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread serves everything: it is fast enough, and what a client has been sent is then always
+/// in the journal before the next request is read.
+fn serve(args: args::Args) -> Result<(), String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?
+        .block_on(server::run(args))
+}

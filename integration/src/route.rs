@@ -1,0 +1,148 @@
+//! From method and path to the operation asked for.
+
+use hyper::{Method, Uri};
+
+use crate::problem::Problem;
+
+/// Whose shapes and credentials apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    OpenAi,
+    Azure,
+    Anthropic,
+    Ollama,
+    Gemini,
+}
+
+/// What is asked for; names in the path are part of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Operation {
+    Chat,
+    Completions,
+    Embeddings,
+    Responses,
+    ListModels,
+    AzureChat { deployment: String },
+    Messages,
+    OllamaChat,
+    OllamaGenerate,
+    OllamaEmbed,
+    OllamaTags,
+    Generate { model: String, delivery: Delivery },
+}
+
+/// Gemini's three ways to answer; the path decides, not the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Whole,
+    Sse,
+    Array,
+}
+
+/// A request's dialect is known even where its operation is not: its errors depend on it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    pub dialect: Dialect,
+    pub operation: Result<Operation, Problem>,
+}
+
+impl Route {
+    pub fn of(method: &Method, uri: &Uri) -> Self {
+        let path = uri.path();
+        let operation = match operation(path, uri.query().unwrap_or_default()) {
+            None => Err(Problem::no_such_route(method.as_str(), path)),
+            Some(operation) if *method != operation.method() => Err(Problem::wrong_method(method.as_str())),
+            Some(operation) => Ok(operation),
+        };
+        Self { dialect: dialect(path), operation }
+    }
+}
+
+impl Operation {
+    fn method(&self) -> Method {
+        match self {
+            Operation::ListModels | Operation::OllamaTags => Method::GET,
+            Operation::Chat
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Responses
+            | Operation::AzureChat { .. }
+            | Operation::Messages
+            | Operation::OllamaChat
+            | Operation::OllamaGenerate
+            | Operation::OllamaEmbed
+            | Operation::Generate { .. } => Method::POST,
+        }
+    }
+}
+
+fn dialect(path: &str) -> Dialect {
+    let prefixes = [
+        ("/v1/messages", Dialect::Anthropic),
+        ("/openai/", Dialect::Azure),
+        ("/api/", Dialect::Ollama),
+        ("/v1beta/", Dialect::Gemini),
+    ];
+    let found = prefixes.iter().find(|(prefix, _)| path.starts_with(prefix));
+    found.map_or(Dialect::OpenAi, |(_, dialect)| *dialect)
+}
+
+fn operation(path: &str, query: &str) -> Option<Operation> {
+    match path {
+        "/v1/chat/completions" => Some(Operation::Chat),
+        "/v1/completions" => Some(Operation::Completions),
+        "/v1/embeddings" => Some(Operation::Embeddings),
+        "/v1/responses" => Some(Operation::Responses),
+        "/v1/models" => Some(Operation::ListModels),
+        "/v1/messages" => Some(Operation::Messages),
+        "/api/chat" => Some(Operation::OllamaChat),
+        "/api/generate" => Some(Operation::OllamaGenerate),
+        "/api/embed" => Some(Operation::OllamaEmbed),
+        "/api/tags" => Some(Operation::OllamaTags),
+        _ => azure_chat(path, query).or_else(|| generate(path, query)),
+    }
+}
+
+/// Azure answers 404 without an `api-version`.
+fn azure_chat(path: &str, query: &str) -> Option<Operation> {
+    let deployment = path.strip_prefix("/openai/deployments/")?.strip_suffix("/chat/completions")?;
+    let versioned = query.split('&').any(|pair| pair.starts_with("api-version="));
+    let named = !deployment.is_empty() && !deployment.contains('/');
+    (versioned && named).then(|| Operation::AzureChat { deployment: deployment.to_owned() })
+}
+
+fn generate(path: &str, query: &str) -> Option<Operation> {
+    let (model, action) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
+    let sse = query.split('&').any(|pair| pair == "alt=sse");
+    let delivery = match (action, sse) {
+        ("generateContent", _) => Delivery::Whole,
+        ("streamGenerateContent", true) => Delivery::Sse,
+        ("streamGenerateContent", false) => Delivery::Array,
+        _ => return None,
+    };
+    Some(Operation::Generate { model: model.to_owned(), delivery })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_names() {
+        let azure = Operation::AzureChat { deployment: "gpt-4o".into() };
+        let gemini = |delivery| Operation::Generate { model: "g:1".into(), delivery };
+        let cases = [
+            ("/openai/deployments/gpt-4o/chat/completions?api-version=1", Some(azure)),
+            ("/openai/deployments/gpt-4o/chat/completions", None),
+            ("/openai/deployments//chat/completions?api-version=1", None),
+            ("/v1beta/models/g:1:generateContent", Some(gemini(Delivery::Whole))),
+            ("/v1beta/models/g:1:streamGenerateContent?alt=sse", Some(gemini(Delivery::Sse))),
+            ("/v1beta/models/g:1:streamGenerateContent", Some(gemini(Delivery::Array))),
+            ("/v1beta/models/g:1:somethingElse", None),
+        ];
+        for (uri, want) in cases {
+            let route = Route::of(&Method::POST, &Uri::from_static(uri));
+            assert_eq!(route.operation.ok(), want, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Reads a configuration tree and knows the path of whatever it reads, so that every mistake can be named
+//! in the operator's own terms.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::protobuf_struct;
+
+/// A mistake in the configuration: where, what, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    path: String,
+    problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Parses what Envoy handed over: a Struct's bytes, or JSON. Nothing at all is an empty object.
+pub(super) fn parse(root: &str, bytes: &[u8]) -> Result<Value, ConfigError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Object(Map::new()));
+    }
+    let json = serde_json::from_slice(bytes);
+    json.or_else(|error| protobuf_struct::decode(bytes).ok_or(error)).map_err(|error| ConfigError {
+        path: root.to_owned(),
+        problem: format!("neither a google.protobuf.Struct nor JSON ({error})"),
+    })
+}
+
+/// One value of the tree, and its path.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    path: String,
+    value: &'a Value,
+}
+
+impl<'a> Node<'a> {
+    /// The tree's root, named after the filter.
+    pub fn root(name: &str, value: &'a Value) -> Self {
+        Node { path: name.to_owned(), value }
+    }
+
+    /// An error about this value.
+    pub fn error(&self, problem: impl Into<String>) -> ConfigError {
+        ConfigError { path: self.path.clone(), problem: problem.into() }
+    }
+
+    /// The value as an object that may only have the fields `known`.
+    ///
+    /// # Errors
+    /// Not an object, or a field that is not known, with the one that was probably meant.
+    pub fn object(&self, known: &[&str]) -> Result<Object<'a>, ConfigError> {
+        let object = self.open_object()?;
+        for name in object.map.keys() {
+            if !known.contains(&name.as_str()) {
+                let fix = suggestion(name, known.iter().copied());
+                return Err(object.child_error(name, format!("no such field{fix}")));
+            }
+        }
+        Ok(object)
+    }
+
+    /// The value as an object with names of the operator's choosing, in alphabetical order.
+    ///
+    /// # Errors
+    /// Not an object.
+    pub fn entries(&self) -> Result<Vec<(&'a str, Node<'a>)>, ConfigError> {
+        let object = self.open_object()?;
+        let mut entries: Vec<(&str, Node)> = object
+            .map
+            .iter()
+            .map(|(name, value)| (name.as_str(), Node { path: object.child_path(name), value }))
+            .collect();
+        entries.sort_by_key(|(name, _)| *name);
+        Ok(entries)
+    }
+
+    fn open_object(&self) -> Result<Object<'a>, ConfigError> {
+        match self.value {
+            Value::Object(map) => Ok(Object { path: self.path.clone(), map }),
+            other => Err(self.mismatch("an object", other)),
+        }
+    }
+
+    /// The value as a list.
+    ///
+    /// # Errors
+    /// Not a list.
+    pub fn list(&self) -> Result<Vec<Node<'a>>, ConfigError> {
+        let Value::Array(values) = self.value else {
+            return Err(self.mismatch("a list", self.value));
+        };
+        let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value };
+        Ok(values.iter().enumerate().map(node).collect())
+    }
+
+    /// The value as a string that is not empty.
+    ///
+    /// # Errors
+    /// Not a string, or an empty one.
+    pub fn text(&self) -> Result<&'a str, ConfigError> {
+        match self.value {
+            Value::String(text) if text.is_empty() => Err(self.error("must not be empty")),
+            Value::String(text) => Ok(text),
+            other => Err(self.mismatch("a string", other)),
+        }
+    }
+
+    /// The value as a list of strings.
+    ///
+    /// # Errors
+    /// Not a list, or an element that is no string.
+    pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
+        self.list()?.iter().map(|node| node.text().map(str::to_owned)).collect()
+    }
+
+    /// The value as a boolean.
+    ///
+    /// # Errors
+    /// Not a boolean.
+    pub fn flag(&self) -> Result<bool, ConfigError> {
+        match self.value {
+            Value::Bool(flag) => Ok(*flag),
+            other => Err(self.mismatch("true or false", other)),
+        }
+    }
+
+    /// The value as a whole number from `min` to `max`. A Struct's numbers are doubles: `3`, `3.0` and
+    /// `1e+06` are all whole.
+    ///
+    /// # Errors
+    /// No number, a fraction, or out of range.
+    pub fn integer(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
+        let Value::Number(number) = self.value else {
+            return Err(self.mismatch("a number", self.value));
+        };
+        let number = number.as_f64().unwrap_or(f64::NAN);
+        if number.fract() != 0.0 || !(f64::from(min)..=f64::from(max)).contains(&number) {
+            return Err(self.error(format!("{number} is not a whole number from {min} to {max}")));
+        }
+        Ok(number as u32)
+    }
+
+    /// The value as a duration such as `500ms`, `30s` or `2m`.
+    ///
+    /// # Errors
+    /// No such text, or nothing or less.
+    pub fn duration(&self) -> Result<Duration, ConfigError> {
+        let text = self.text()?;
+        parse_duration(text)
+            .ok_or_else(|| self.error(format!("{text:?} is not a duration; write it like 500ms, 30s or 2m")))
+    }
+
+    /// One of the values of `choices`, by its name.
+    ///
+    /// # Errors
+    /// None of them, with the one that was probably meant.
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let text = self.text()?;
+        let names = || choices.iter().map(|(name, _)| *name);
+        match choices.iter().find(|(name, _)| *name == text) {
+            Some((_, value)) => Ok(*value),
+            None => Err(self.error(format!("{text:?} is none of its values{}", suggestion(text, names())))),
+        }
+    }
+
+    fn mismatch(&self, wanted: &str, found: &Value) -> ConfigError {
+        let found = match found {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.error(format!("must be {wanted}, but is {found}"))
+    }
+}
+
+/// An object of the tree, and its path.
+#[derive(Clone, Debug)]
+pub struct Object<'a> {
+    path: String,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Object<'a> {
+    /// The field `name`, if it is there and not null.
+    pub fn get(&self, name: &str) -> Option<Node<'a>> {
+        let value = self.map.get(name).filter(|value| !value.is_null())?;
+        Some(Node { path: self.child_path(name), value })
+    }
+
+    /// The field `name`.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn require(&self, name: &str) -> Result<Node<'a>, ConfigError> {
+        self.get(name).ok_or_else(|| self.child_error(name, "missing".to_owned()))
+    }
+
+    fn child_path(&self, name: &str) -> String {
+        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if plain {
+            format!("{}.{name}", self.path)
+        } else {
+            format!("{}[{name:?}]", self.path)
+        }
+    }
+
+    fn child_error(&self, name: &str, problem: String) -> ConfigError {
+        ConfigError { path: self.child_path(name), problem }
+    }
+}
+
+/// What to say after a name that is not known: `; did you mean "x"?` or the names there are.
+pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
+    match nearest {
+        Some((distance, nearest)) if distance <= 1 + name.chars().count() / 4 => {
+            format!("; did you mean {nearest:?}?")
+        }
+        Some(_) => format!("; there is {}", known.join(", ")),
+        None => "; there is none".to_owned(),
+    }
+}
+
+/// How many letters must be added, removed, changed or swapped with their neighbour to get from one word to
+/// the other (optimal string alignment distance).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut two_ago: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    let mut before = None;
+    for (row, letter) in a.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, other) in b.iter().enumerate() {
+            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
+            let change = at(&previous, column) + usize::from(letter != *other);
+            let mut cost = change.min(at(&previous, column + 1) + 1).min(at(&current, column) + 1);
+            let left = column.checked_sub(1).and_then(|left| b.get(left).map(|c| (left, *c)));
+            if let (Some(before), Some((left, left_letter))) = (before, left) {
+                if before == *other && left_letter == letter {
+                    cost = cost.min(at(&two_ago, left) + 1);
+                }
+            }
+            current.push(cost);
+        }
+        two_ago = std::mem::replace(&mut previous, current);
+        before = Some(letter);
+    }
+    previous.last().copied().unwrap_or(0)
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at_checked(split)?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let total = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
+    // a millisecond to a year
+    (0.001..=31_536_000.0).contains(&total).then(|| Duration::from_secs_f64(total))
+}

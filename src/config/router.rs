@@ -1,0 +1,222 @@
+//! The configuration of `router`: the upstreams and the models they serve.
+
+use std::time::Duration;
+
+use super::reader::{parse, suggestion, ConfigError, Node};
+use crate::endpoint::Dialect;
+use crate::routing::{Credential, Model, Secret, Table, Target, Upstream, MAX_TARGETS};
+
+/// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads upstreams and models into the routing table.
+///
+/// # Errors
+/// The first mistake, with its path and the fix.
+pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, ConfigError> {
+    let value = parse("router", bytes)?;
+    let root = Node::root("router", &value).object(&["upstreams", "models"])?;
+    let mut upstreams: Vec<Upstream> = Vec::new();
+    for (name, node) in root.require("upstreams")?.entries()? {
+        let upstream = upstream(name, &node, environment)?;
+        if let Some(twin) = upstreams.iter().find(|other| other.cluster == upstream.cluster) {
+            let twin = &twin.name;
+            return Err(node.error(format!(
+                "its cluster {:?} is also upstream {twin:?}'s; one cluster has one credential, so use one upstream",
+                upstream.cluster
+            )));
+        }
+        upstreams.push(upstream);
+    }
+    let list = root.require("models")?;
+    let mut models = Vec::new();
+    for node in list.list()? {
+        models.push((model(&node, &upstreams)?, node));
+    }
+    let mut table = Table::new(upstreams);
+    for (model, node) in models {
+        table.add(model).map_err(|name| {
+            node.error(format!("{name:?} is already the name or an alias of an earlier model; names must differ"))
+        })?;
+    }
+    if table.models().is_empty() {
+        return Err(list.error("no model at all; add one"));
+    }
+    Ok(table)
+}
+
+fn upstream(name: &str, node: &Node<'_>, environment: Environment<'_>) -> Result<Upstream, ConfigError> {
+    let fields =
+        node.object(&["cluster", "dialects", "host", "base_path", "query", "credential", "headers", "include_usage"])?;
+    let cluster = match fields.get("cluster") {
+        Some(node) => node.text()?,
+        None => name,
+    };
+    let dialects = match fields.get("dialects") {
+        Some(node) => dialects(&node)?,
+        None => vec![Dialect::OpenAi],
+    };
+    let host = fields.get("host").map(|node| header_value(&node)).transpose()?;
+    let base_path = fields.get("base_path").map(|node| base_path(&node)).transpose()?;
+    let query = fields.get("query").map(|node| query(&node)).transpose()?;
+    if let (Some(_), [_, second, ..]) = (&base_path, dialects.as_slice()) {
+        let message = format!(
+            "stands in place of one dialect's base path, but the upstream also speaks {:?}; make two upstreams of it",
+            second.name()
+        );
+        return Err(fields.require("base_path")?.error(message));
+    }
+    let credential = fields.get("credential").map(|node| credential(&node, environment)).transpose()?;
+    let headers = match fields.get("headers") {
+        Some(node) => headers(&node)?,
+        None => Vec::new(),
+    };
+    let include_usage = match fields.get("include_usage") {
+        Some(node) => node.flag()?,
+        None => true,
+    };
+    Ok(Upstream {
+        name: name.to_owned(),
+        cluster: cluster.to_owned(),
+        dialects,
+        host,
+        base_path,
+        query,
+        credential,
+        headers,
+        include_usage,
+    })
+}
+
+fn dialects(node: &Node<'_>) -> Result<Vec<Dialect>, ConfigError> {
+    let choices = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
+    let dialects = node.list()?.iter().map(|node| node.choice(&choices)).collect::<Result<Vec<_>, _>>()?;
+    if dialects.is_empty() {
+        return Err(node.error("names no dialect; leave it out for openai alone"));
+    }
+    Ok(dialects)
+}
+
+fn base_path(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = header_value(node)?;
+    let path = text.strip_suffix('/').unwrap_or(&text);
+    if !path.is_empty() && !path.starts_with('/') || path.contains('?') {
+        return Err(node.error("must start with \"/\" and have no query (there is `query` for that)"));
+    }
+    Ok(path.to_owned())
+}
+
+fn query(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = header_value(node)?;
+    if text.starts_with(['?', '&']) {
+        return Err(node.error("write it without the leading \"?\""));
+    }
+    Ok(text)
+}
+
+fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credential, ConfigError> {
+    let fields = node.object(&["env", "header"])?;
+    let env = fields.require("env")?;
+    let name = env.text()?;
+    if !is_variable_name(name) {
+        // not quoted: an operator may have pasted the key where its variable's name belongs
+        return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
+    }
+    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| {
+        env.error(format!(
+            "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts \
+             and list it in vm_config.environment_variables.host_env_keys"
+        ))
+    })?;
+    if !is_header_value(&secret) {
+        return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
+    }
+    let choices = crate::contract::CREDENTIAL_HEADERS.map(|header| (header, header));
+    let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
+    Ok(Credential { header, secret: Secret::new(secret) })
+}
+
+fn is_variable_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn headers(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut headers = Vec::new();
+    for (name, node) in node.entries()? {
+        let lower = name.to_ascii_lowercase();
+        if lower.is_empty() || !lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(node.error("is not a header's name"));
+        }
+        if crate::contract::is_reserved_header(&lower) || crate::contract::CREDENTIAL_HEADERS.contains(&lower.as_str())
+        {
+            return Err(node.error("is set by the gateway itself; a key belongs into `credential`"));
+        }
+        headers.push((lower, header_value(&node)?));
+    }
+    Ok(headers)
+}
+
+fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    if is_header_value(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(node.error("contains characters that cannot stand in a header"))
+    }
+}
+
+fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+fn model(node: &Node<'_>, upstreams: &[Upstream]) -> Result<Model, ConfigError> {
+    let fields = node.object(&["name", "aliases", "targets", "per_try_timeout"])?;
+    let name = model_name(&fields.require("name")?)?;
+    let aliases = match fields.get("aliases") {
+        Some(node) => node.list()?.iter().map(model_name).collect::<Result<Vec<_>, _>>()?,
+        None => Vec::new(),
+    };
+    let list = fields.require("targets")?;
+    let targets = list.list()?.iter().map(|node| target(node, upstreams)).collect::<Result<Vec<_>, _>>()?;
+    if targets.is_empty() || targets.len() > MAX_TARGETS {
+        return Err(list.error(format!("a model has 1 to {MAX_TARGETS} targets, this one {}", targets.len())));
+    }
+    let per_try_timeout: Option<Duration> = fields.get("per_try_timeout").map(|node| node.duration()).transpose()?;
+    Ok(Model::new(name, aliases, targets, per_try_timeout, upstreams))
+}
+
+fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
+    let name = node.text()?;
+    if name.len() > crate::facts::MAX_MODEL_NAME || name.chars().any(char::is_control) {
+        return Err(node.error("is too long for a model's name, or has control characters"));
+    }
+    match name.find('*') {
+        Some(at) if at + 1 < name.len() => Err(node.error("a \"*\" can only stand at the end")),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+fn target(node: &Node<'_>, upstreams: &[Upstream]) -> Result<Target, ConfigError> {
+    let fields = node.object(&["upstream", "model", "weight"])?;
+    let reference = fields.require("upstream")?;
+    let name = reference.text()?;
+    let upstream = upstreams.iter().position(|upstream| upstream.name == name).ok_or_else(|| {
+        let names = upstreams.iter().map(|upstream| upstream.name.as_str());
+        reference.error(format!("no upstream {name:?}{}", suggestion(name, names)))
+    })?;
+    let model = fields.get("model").map(|node| target_model(&node)).transpose()?;
+    let weight = match fields.get("weight") {
+        Some(node) => node.integer(1, 1_000_000)?,
+        None => 1,
+    };
+    Ok(Target { upstream, model, weight })
+}
+
+fn target_model(node: &Node<'_>) -> Result<String, ConfigError> {
+    let name = model_name(node)?;
+    if name.ends_with('*') {
+        return Err(node.error("must be one model's name; leave it out to pass on the one the client named"));
+    }
+    Ok(name)
+}

@@ -1,0 +1,66 @@
+//! What the filters agree on among themselves and with the operator: names that stand in envoy.yaml, in
+//! stats and in headers. A name that is not here is nobody's promise.
+
+use crate::label::Label;
+
+/// Filter state that names the exchange to the filters of one request (`wasm.sluice.id` for Envoy).
+pub const EXCHANGE_ID: &str = "sluice.id";
+/// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
+pub const CLUSTER: &str = "sluice.cluster";
+
+/// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
+pub const RETRY_HEADER: &str = "x-sluice-retry";
+/// Request header by which `router` tells Envoy how many further attempts there may be.
+pub const MAX_RETRIES_HEADER: &str = "x-envoy-max-retries";
+/// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.
+pub const PER_TRY_TIMEOUT_HEADER: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+
+/// The headers a client may present its key in, and an upstream receive its own. None of them passes from
+/// one side to the other.
+pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
+/// Headers that steer the gateway or Envoy; no client may set them.
+pub fn is_reserved_header(name: &str) -> bool {
+    name.starts_with("x-sluice-") || name.starts_with("x-envoy-") || name.starts_with(':')
+}
+
+/// The most label sets of one counter before further ones collapse: clients choose model names, and each
+/// set of labels is memory in Envoy for good.
+pub const MAX_LABEL_SETS: usize = 2000;
+/// The label value that stands for all that came after [`MAX_LABEL_SETS`].
+pub const OTHER: &str = "other";
+/// The key label of a request that no key was asked of.
+pub const ANONYMOUS: &str = "anonymous";
+/// The label value of what is not known.
+pub const NONE: &str = "none";
+
+/// Names of the counters, as in `/stats/prometheus`; labels ride in the name and are taken out again by
+/// `stats_tags` in envoy.yaml.
+pub mod stats {
+    use super::Label;
+
+    /// Requests by the status the client got.
+    pub fn requests(key: &str, model: &str, cluster: &str, status: u16) -> String {
+        format!(
+            "llm_requests_total;key={};model={};cluster={};status={status}",
+            Label(key),
+            Label(model),
+            Label(cluster)
+        )
+    }
+
+    /// Tokens, by `type`: `input`, `output`, and the details that are subsets of them.
+    pub fn tokens(key: &str, model: &str, cluster: &str, kind: &str) -> String {
+        format!("llm_tokens_total;key={};model={};cluster={};type={kind}", Label(key), Label(model), Label(cluster))
+    }
+
+    /// Where the tokens of a request come from.
+    pub fn usage_source(source: &str) -> String {
+        format!("llm_usage_source_total;source={source}")
+    }
+
+    /// Attempts by outcome.
+    pub fn attempts(cluster: &str, outcome: &str) -> String {
+        format!("llm_attempts_total;cluster={};outcome={outcome}", Label(cluster))
+    }
+}

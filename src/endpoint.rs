@@ -1,0 +1,253 @@
+//! Which API a request speaks, told from its method and path alone.
+//!
+//! Sources: the providers' API references (OpenAI, Anthropic Messages, Ollama `docs/api.md`, Gemini
+//! `models.generateContent`).
+
+use std::borrow::Cow;
+
+/// The family of wire formats a request and its answer are written in. A target serves the dialects its
+/// upstream's configuration names; nothing is translated between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's API, and the many servers that copy it (vLLM, Azure OpenAI, ...).
+    OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// Ollama's native API.
+    Ollama,
+    /// Google's Gemini API.
+    Gemini,
+}
+
+impl Dialect {
+    /// Every dialect, in the order of [`Dialect::index`].
+    pub const ALL: [Dialect; 4] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Gemini];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::OpenAi => "openai",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Ollama => "ollama",
+            Dialect::Gemini => "gemini",
+        }
+    }
+
+    /// A dense number for tables with one entry per dialect.
+    pub fn index(self) -> usize {
+        match self {
+            Dialect::OpenAi => 0,
+            Dialect::Anthropic => 1,
+            Dialect::Ollama => 2,
+            Dialect::Gemini => 3,
+        }
+    }
+
+    /// What the provider's paths start with; `base_path` in the configuration stands in its place.
+    pub fn base_path(self) -> &'static str {
+        match self {
+            Dialect::OpenAi | Dialect::Anthropic => "/v1",
+            Dialect::Ollama => "/api",
+            Dialect::Gemini => "/v1beta",
+        }
+    }
+
+    /// The header the provider expects its key in.
+    pub fn credential_header(self) -> &'static str {
+        match self {
+            Dialect::OpenAi | Dialect::Ollama => "authorization",
+            Dialect::Anthropic => "x-api-key",
+            Dialect::Gemini => "x-goog-api-key",
+        }
+    }
+}
+
+/// One operation of a dialect that the gateway routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `POST /v1/completions`
+    Completions,
+    /// `POST /v1/embeddings`
+    Embeddings,
+    /// `POST /v1/responses`
+    Responses,
+    /// `POST /v1/messages`
+    Messages,
+    /// `POST /api/chat`
+    OllamaChat,
+    /// `POST /api/generate`
+    OllamaGenerate,
+    /// `POST /api/embed`
+    OllamaEmbed,
+    /// `POST /v1beta/models/{model}:generateContent`
+    GenerateContent,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`
+    StreamGenerateContent,
+}
+
+impl Endpoint {
+    /// The dialect the endpoint belongs to.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
+                Dialect::OpenAi
+            }
+            Endpoint::Messages => Dialect::Anthropic,
+            Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => Dialect::Ollama,
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Dialect::Gemini,
+        }
+    }
+
+    /// Whether the answer is streamed, given the body's `stream` field. Ollama streams unless told not to;
+    /// Gemini says so in the path.
+    pub fn streams(self, stream_field: Option<bool>) -> bool {
+        match self {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
+                stream_field.unwrap_or(false)
+            }
+            Endpoint::OllamaChat | Endpoint::OllamaGenerate => stream_field.unwrap_or(true),
+            Endpoint::StreamGenerateContent => true,
+            Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::GenerateContent => false,
+        }
+    }
+
+    /// Whether a stream of this endpoint reports usage only when asked by `stream_options.include_usage`.
+    pub fn has_stream_options(self) -> bool {
+        matches!(self, Endpoint::ChatCompletions | Endpoint::Completions)
+    }
+}
+
+/// A request's method and path, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The body names the model.
+    Body(Endpoint),
+    /// The path names the model (decoded).
+    Path(Endpoint, String),
+    /// A known path, but not with this method; the value for `Allow`.
+    WrongMethod(&'static str),
+    /// No path of the gateway's.
+    Unknown,
+}
+
+/// Tells which API a request speaks. `path` is the `:path` header, query included.
+///
+/// ```
+/// use sluice::endpoint::{classify, Call, Endpoint};
+///
+/// assert_eq!(classify("POST", "/v1/chat/completions"), Call::Body(Endpoint::ChatCompletions));
+/// assert_eq!(
+///     classify("POST", "/v1beta/models/gemini-2.5-pro:generateContent?alt=json"),
+///     Call::Path(Endpoint::GenerateContent, "gemini-2.5-pro".into())
+/// );
+/// assert_eq!(classify("GET", "/v1/embeddings"), Call::WrongMethod("POST"));
+/// assert_eq!(classify("POST", "/v2/x"), Call::Unknown);
+/// ```
+pub fn classify(method: &str, path: &str) -> Call {
+    let call = by_path(without_query(path));
+    match call {
+        Call::Unknown => Call::Unknown,
+        _ if method != "POST" => Call::WrongMethod("POST"),
+        known => known,
+    }
+}
+
+/// Whether errors on this path must have Anthropic's shape.
+pub fn is_anthropic_path(path: &str) -> bool {
+    let path = without_query(path);
+    path == "/v1/messages" || path.starts_with("/v1/messages/")
+}
+
+fn by_path(path: &str) -> Call {
+    let endpoint = match path {
+        "/v1/chat/completions" => Endpoint::ChatCompletions,
+        "/v1/completions" => Endpoint::Completions,
+        "/v1/embeddings" => Endpoint::Embeddings,
+        "/v1/responses" => Endpoint::Responses,
+        "/v1/messages" => Endpoint::Messages,
+        "/api/chat" => Endpoint::OllamaChat,
+        "/api/generate" => Endpoint::OllamaGenerate,
+        "/api/embed" => Endpoint::OllamaEmbed,
+        other => return gemini(other),
+    };
+    Call::Body(endpoint)
+}
+
+fn gemini(path: &str) -> Call {
+    let Some((model, verb)) = path.strip_prefix("/v1beta/models/").and_then(|rest| rest.rsplit_once(':')) else {
+        return Call::Unknown;
+    };
+    let endpoint = match verb {
+        "generateContent" => Endpoint::GenerateContent,
+        "streamGenerateContent" => Endpoint::StreamGenerateContent,
+        _ => return Call::Unknown,
+    };
+    Call::Path(endpoint, percent_decode(model).into_owned())
+}
+
+/// The path without its query.
+pub fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+/// The path without the query parameter `name`: Gemini's clients may carry their key in `?key=`, and what
+/// stands in a path reaches access logs and providers.
+pub fn without_parameter<'a>(path: &'a str, name: &str) -> Cow<'a, str> {
+    let Some((bare, query)) = path.split_once('?') else {
+        return Cow::Borrowed(path);
+    };
+    let named = |pair: &&str| pair.split_once('=').map_or(*pair, |(key, _)| key) == name;
+    if !query.split('&').any(|pair| named(&pair)) {
+        return Cow::Borrowed(path);
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !named(pair)).collect();
+    if kept.is_empty() {
+        Cow::Owned(bare.to_owned())
+    } else {
+        Cow::Owned(format!("{bare}?{}", kept.join("&")))
+    }
+}
+
+/// Decodes `%XX`; what is no valid escape stays as it is.
+pub fn percent_decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let escape = tail.split_first_chunk::<2>().filter(|_| byte == b'%');
+        let decoded = escape.and_then(|(digits, after)| {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            Some((u8::try_from(high? * 16 + low?).ok()?, after))
+        });
+        match decoded {
+            Some((value, after)) => {
+                bytes.push(value);
+                rest = after;
+            }
+            None => bytes.push(byte),
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Escapes a model name for one path segment (RFC 3986: unreserved characters stay).
+pub fn percent_encode(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if text.bytes().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() + 8);
+    for byte in text.bytes() {
+        if plain(byte) {
+            encoded.push(byte as char);
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(encoded)
+}

@@ -1,0 +1,185 @@
+//! The errors the gateway answers by itself, in the shape the client's SDK understands.
+//!
+//! OpenAI: `{"error":{"message","type","param","code"}}`; on Anthropic's path
+//! `{"type":"error","error":{"type","message"}}` (both from the providers' API references).
+
+use crate::json::write_string;
+
+/// A refusal, before it takes a dialect's shape. Messages name fields, models and ids; never keys or prompts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: u16,
+    /// What kind of mistake it was.
+    pub kind: Kind,
+    /// For the developer who reads it: what is wrong, and what to do.
+    pub message: String,
+    /// The request's field at fault, if there is one.
+    pub param: Option<&'static str>,
+    /// OpenAI's machine-readable code.
+    pub code: &'static str,
+}
+
+/// The `type` of an error; each dialect has its own word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is wrong.
+    InvalidRequest,
+    /// Who is calling is not known.
+    Authentication,
+    /// Who is calling may not do this.
+    Permission,
+    /// There is no such thing.
+    NotFound,
+    /// The gateway failed.
+    Server,
+}
+
+impl Kind {
+    fn openai(self) -> &'static str {
+        match self {
+            Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
+            Kind::Server => "server_error",
+        }
+    }
+
+    fn anthropic(self) -> &'static str {
+        match self {
+            Kind::InvalidRequest => "invalid_request_error",
+            Kind::Authentication => "authentication_error",
+            Kind::Permission => "permission_error",
+            Kind::NotFound => "not_found_error",
+            Kind::Server => "api_error",
+        }
+    }
+}
+
+/// Whose shape an error takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error":{"message","type","param","code"}}`
+    OpenAi,
+    /// `{"type":"error","error":{"type","message"}}`
+    Anthropic,
+}
+
+impl Shape {
+    /// The shape for a request path.
+    pub fn for_path(path: &str) -> Shape {
+        if crate::endpoint::is_anthropic_path(path) {
+            Shape::Anthropic
+        } else {
+            Shape::OpenAi
+        }
+    }
+}
+
+impl ApiError {
+    /// 400: the request is wrong.
+    pub fn bad_request(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
+        ApiError { status: 400, kind: Kind::InvalidRequest, message: message.into(), param, code }
+    }
+
+    /// 401: no key, or one that is not known.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        ApiError {
+            status: 401,
+            kind: Kind::Authentication,
+            message: message.into(),
+            param: None,
+            code: "invalid_api_key",
+        }
+    }
+
+    /// 403: the key may not use this model.
+    pub fn model_not_allowed(message: impl Into<String>) -> Self {
+        ApiError {
+            status: 403,
+            kind: Kind::Permission,
+            message: message.into(),
+            param: Some("model"),
+            code: "model_not_allowed",
+        }
+    }
+
+    /// 404: no such model.
+    pub fn model_not_found(message: impl Into<String>) -> Self {
+        ApiError {
+            status: 404,
+            kind: Kind::NotFound,
+            message: message.into(),
+            param: Some("model"),
+            code: "model_not_found",
+        }
+    }
+
+    /// 404: no such path.
+    pub fn unknown_path(method: &str, path: &str) -> Self {
+        ApiError {
+            status: 404,
+            kind: Kind::NotFound,
+            message: format!("Unknown request URL: {method} {path}. Check the URL for typos and the method."),
+            param: None,
+            code: "unknown_url",
+        }
+    }
+
+    /// 405: a known path, another method.
+    pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
+        ApiError {
+            status: 405,
+            kind: Kind::InvalidRequest,
+            message: format!("This path does not take {method}; use {allowed}."),
+            param: None,
+            code: "method_not_allowed",
+        }
+    }
+
+    /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
+    pub fn internal(message: impl Into<String>) -> Self {
+        ApiError { status: 500, kind: Kind::Server, message: message.into(), param: None, code: "gateway_error" }
+    }
+
+    /// The answer's JSON body.
+    ///
+    /// ```
+    /// use sluice::error::{ApiError, Shape};
+    ///
+    /// let error = ApiError::unauthorized("No API key provided.");
+    /// assert_eq!(
+    ///     error.body(Shape::OpenAi),
+    ///     r#"{"error":{"message":"No API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#
+    /// );
+    /// assert_eq!(
+    ///     error.body(Shape::Anthropic),
+    ///     r#"{"type":"error","error":{"type":"authentication_error","message":"No API key provided."}}"#
+    /// );
+    /// ```
+    pub fn body(&self, shape: Shape) -> String {
+        let mut out = String::with_capacity(self.message.len() + 128);
+        match shape {
+            Shape::OpenAi => {
+                out.push_str(r#"{"error":{"message":"#);
+                write_string(&mut out, &self.message);
+                out.push_str(r#","type":""#);
+                out.push_str(self.kind.openai());
+                out.push_str(r#"","param":"#);
+                match self.param {
+                    Some(param) => write_string(&mut out, param),
+                    None => out.push_str("null"),
+                }
+                out.push_str(r#","code":"#);
+                write_string(&mut out, self.code);
+                out.push_str("}}");
+            }
+            Shape::Anthropic => {
+                out.push_str(r#"{"type":"error","error":{"type":""#);
+                out.push_str(self.kind.anthropic());
+                out.push_str(r#"","message":"#);
+                write_string(&mut out, &self.message);
+                out.push_str("}}");
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,196 @@
+//! What the gateway must know of a request's body: one pass, borrowed, no tree.
+
+use std::ops::Range;
+
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::json::{JsonError, Scanner, Value};
+
+/// The longest model name accepted, in bytes; real ones stay under 100.
+pub const MAX_MODEL_NAME: usize = 256;
+/// How often `model` may stand in one body. Parsers disagree on duplicates, so each is rewritten; more than
+/// a few is no client's mistake.
+const MAX_MODEL_FIELDS: usize = 8;
+
+/// The facts of one request body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Which operation is asked for.
+    pub endpoint: Endpoint,
+    /// The model the client asked for, decoded.
+    pub model: String,
+    /// Whether the answer will be a stream.
+    pub stream: bool,
+    /// Where things stand in the body, for rewriting it.
+    pub layout: Layout,
+}
+
+/// Byte positions in a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The body's length.
+    pub length: usize,
+    /// Right after the outermost `{`: where a field can be inserted.
+    pub first_field: usize,
+    /// Each value of a top-level `model`.
+    pub models: Vec<Range<usize>>,
+    /// What the body says about usage in streams.
+    pub usage_option: UsageOption,
+}
+
+/// What a body says about `stream_options.include_usage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UsageOption {
+    /// There is no `stream_options`.
+    #[default]
+    Absent,
+    /// `stream_options` is null, or nothing an API would accept: replace the value.
+    NoObject(Range<usize>),
+    /// `stream_options` is an object without the field; the position is right after its `{`.
+    Unset {
+        /// Right after the object's `{`.
+        first_field: usize,
+        /// Whether the object has other fields.
+        empty: bool,
+    },
+    /// The field says something else than `true`.
+    Declined(Range<usize>),
+    /// The field is `true`.
+    Asked,
+}
+
+/// Reads a request's facts from its body. `path_model` is the model the path names, where it does (Gemini).
+///
+/// ```
+/// use sluice::{endpoint::Endpoint, facts::read};
+///
+/// let body = br#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+/// let facts = read(Endpoint::ChatCompletions, None, body)?;
+/// assert_eq!((facts.model.as_str(), facts.stream), ("gpt-4o", true));
+/// # Ok::<(), sluice::error::ApiError>(())
+/// ```
+///
+/// # Errors
+/// A 400 that names the field: not UTF-8, not JSON, no object, no usable `model`, a `stream` that is no
+/// boolean.
+pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Result<Facts, ApiError> {
+    if std::str::from_utf8(body).is_err() {
+        return Err(invalid_json("The request body is not valid UTF-8."));
+    }
+    let mut fields = Fields::default();
+    let mut scanner = Scanner::new(body);
+    let object = fields.scan(&mut scanner).and_then(|object| scanner.end().map(|()| object));
+    match object {
+        Ok(true) => {}
+        Ok(false) => return Err(invalid_json("The request body must be a JSON object.")),
+        Err(JsonError::UnexpectedEnd) if body.is_empty() => {
+            return Err(invalid_json("The request body is empty; a JSON object is expected."));
+        }
+        Err(error) => return Err(invalid_json(format!("The request body is not valid JSON: {error}."))),
+    }
+    let stream_field = fields.stream()?;
+    let model = match path_model {
+        Some(model) => {
+            fields.layout.models.clear(); // the path decides; a field of that name is the provider's business
+            checked_name(model)?
+        }
+        None => fields.model()?,
+    };
+    fields.layout.length = body.len();
+    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), layout: fields.layout })
+}
+
+/// The fields as they stand, before they are judged.
+#[derive(Default)]
+struct Fields<'a> {
+    model: Option<Value<'a>>,
+    stream: Option<Value<'a>>,
+    layout: Layout,
+    model_fields: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, JsonError> {
+        scanner.peek();
+        self.layout.first_field = scanner.position() + 1;
+        scanner.object(|key, scanner| {
+            if key.is("model") {
+                let (value, span) = scanner.spanned()?;
+                self.model = Some(value); // the last one wins, as in the parsers behind us
+                self.model_fields += 1;
+                if self.model_fields <= MAX_MODEL_FIELDS {
+                    self.layout.models.push(span);
+                }
+            } else if key.is("stream") {
+                self.stream = Some(scanner.value()?);
+            } else if key.is("stream_options") {
+                self.layout.usage_option = usage_option(scanner)?;
+            } else {
+                scanner.value()?;
+            }
+            Ok(())
+        })
+    }
+
+    fn model(&self) -> Result<String, ApiError> {
+        if self.model_fields > MAX_MODEL_FIELDS {
+            let message = format!("`model` stands in the body {} times.", self.model_fields);
+            return Err(ApiError::bad_request("invalid_value", Some("model"), message));
+        }
+        match self.model {
+            Some(Value::String(name)) => checked_name(name.decode().into_owned()),
+            Some(_) => Err(ApiError::bad_request("invalid_type", Some("model"), "`model` must be a string.")),
+            None => {
+                let message = "`model` is missing: name the model to use.";
+                Err(ApiError::bad_request("missing_required_parameter", Some("model"), message))
+            }
+        }
+    }
+
+    fn stream(&self) -> Result<Option<bool>, ApiError> {
+        match self.stream {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(stream)) => Ok(Some(stream)),
+            Some(_) => {
+                Err(ApiError::bad_request("invalid_type", Some("stream"), "`stream` must be true, false or null."))
+            }
+        }
+    }
+}
+
+fn usage_option(scanner: &mut Scanner<'_>) -> Result<UsageOption, JsonError> {
+    scanner.peek();
+    let start = scanner.position();
+    let mut found = None;
+    let mut empty = true;
+    let object = scanner.object(|key, scanner| {
+        empty = false;
+        let (value, span) = scanner.spanned()?;
+        if key.is("include_usage") {
+            found = Some(if value == Value::Bool(true) { UsageOption::Asked } else { UsageOption::Declined(span) });
+        }
+        Ok(())
+    })?;
+    Ok(match (object, found) {
+        (false, _) => UsageOption::NoObject(start..scanner.position()),
+        (true, Some(found)) => found,
+        (true, None) => UsageOption::Unset { first_field: start + 1, empty },
+    })
+}
+
+fn checked_name(name: String) -> Result<String, ApiError> {
+    let problem = if name.is_empty() {
+        "`model` is empty."
+    } else if name.len() > MAX_MODEL_NAME {
+        "`model` is too long."
+    } else if name.chars().any(char::is_control) {
+        "`model` contains control characters."
+    } else {
+        return Ok(name);
+    };
+    Err(ApiError::bad_request("invalid_value", Some("model"), problem))
+}
+
+fn invalid_json(message: impl Into<String>) -> ApiError {
+    ApiError::bad_request("invalid_json", None, message)
+}

@@ -1,0 +1,530 @@
+//! A strict JSON scanner that hands out borrowed values and byte positions.
+//!
+//! The gateway must find a handful of fields in bodies of up to megabytes, know *where* they stand (so that
+//! a rewrite splices instead of re-serialising), and refuse what an upstream's parser would read
+//! differently. A tree would cost an allocation per value; this scanner allocates nothing and never
+//! recurses, so no nesting can exhaust the stack.
+//!
+//! Grammar: RFC 8259, nothing more (no comments, no trailing commas, no NaN).
+//!
+//! ```
+//! use sluice::json::{Scanner, Value};
+//!
+//! let mut scanner = Scanner::new(br#"{"model": "gpt-4o", "messages": [1, 2, 3]}"#);
+//! let mut model = None;
+//! scanner.object(|key, scanner| {
+//!     match (key.is("model"), scanner.value()?) {
+//!         (true, Value::String(text)) => model = Some(text.decode().into_owned()),
+//!         _ => {}
+//!     }
+//!     Ok(())
+//! })?;
+//! scanner.end()?;
+//! assert_eq!(model.as_deref(), Some("gpt-4o"));
+//! # Ok::<(), sluice::json::JsonError>(())
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+/// The deepest nesting accepted. Real requests (tool schemas are the deepest) stay under 30; parsers behind
+/// us give up somewhere above 100, so a deeper body is an attack or a mistake.
+pub const MAX_DEPTH: u32 = 128;
+
+/// Why a body is not JSON we accept. `at` is a byte offset from the start of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// The text ends inside a value.
+    UnexpectedEnd,
+    /// A byte that cannot stand here.
+    Unexpected {
+        /// Where it stands.
+        at: usize,
+    },
+    /// More than [`MAX_DEPTH`] levels of nesting.
+    TooDeep,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::UnexpectedEnd => write!(f, "the JSON ends too early"),
+            JsonError::Unexpected { at } => write!(f, "unexpected character at byte {at}"),
+            JsonError::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
+        }
+    }
+}
+
+/// The inside of a JSON string, as it stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// Whether the string equals `expected` once its escapes are decoded.
+    pub fn is(&self, expected: &str) -> bool {
+        if self.escaped {
+            self.decode() == expected
+        } else {
+            self.raw == expected.as_bytes()
+        }
+    }
+
+    /// The bytes between the quotes, escapes and all: for matching names that need no escape.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The string with its escapes decoded. Lone surrogates and invalid UTF-8 become U+FFFD.
+    pub fn decode(&self) -> Cow<'a, str> {
+        if self.escaped {
+            Cow::Owned(unescape(self.raw))
+        } else {
+            String::from_utf8_lossy(self.raw)
+        }
+    }
+}
+
+/// A value that was scanned over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number, as written.
+    Number(&'a [u8]),
+    /// A string.
+    String(Text<'a>),
+    /// An array; `empty` when it has no element.
+    Array {
+        /// No element.
+        empty: bool,
+    },
+    /// An object.
+    Object,
+}
+
+impl Value<'_> {
+    /// The value as a count, if it is a number that can be one. Fractions are cut off, as providers that
+    /// count in doubles write `12.0`; negative numbers are none.
+    pub fn as_count(&self) -> Option<u64> {
+        let Value::Number(digits) = self else {
+            return None;
+        };
+        let text = std::str::from_utf8(digits).ok()?;
+        text.parse().ok().or_else(|| {
+            let number: f64 = text.parse().ok()?;
+            // 2^53: the largest range in which every double is the integer it was written as
+            (0.0..=9_007_199_254_740_992.0).contains(&number).then_some(number as u64)
+        })
+    }
+}
+
+/// Walks over one JSON text.
+#[derive(Clone, Debug)]
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// How many objects and arrays are being walked over.
+    depth: u32,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts before the text's first value.
+    pub fn new(text: &'a [u8]) -> Self {
+        Scanner { text, at: 0, depth: 0 }
+    }
+
+    /// How many bytes have been scanned.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next value's first byte, white space skipped, without moving past it.
+    pub fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(self.at).copied()
+    }
+
+    /// Scans over the next value.
+    ///
+    /// # Errors
+    /// Whatever makes it no JSON.
+    pub fn value(&mut self) -> Result<Value<'a>, JsonError> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::String),
+            Some(b'{') => self.nested().map(|_| Value::Object),
+            Some(b'[') => self.nested().map(|empty| Value::Array { empty }),
+            Some(b't') => self.literal(b"true").map(|()| Value::Bool(true)),
+            Some(b'f') => self.literal(b"false").map(|()| Value::Bool(false)),
+            Some(b'n') => self.literal(b"null").map(|()| Value::Null),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
+            Some(_) => Err(JsonError::Unexpected { at: self.at }),
+            None => Err(JsonError::UnexpectedEnd),
+        }
+    }
+
+    /// Scans over the next value and tells where it stands.
+    ///
+    /// # Errors
+    /// Whatever makes it no JSON.
+    pub fn spanned(&mut self) -> Result<(Value<'a>, Range<usize>), JsonError> {
+        self.peek();
+        let start = self.at;
+        let value = self.value()?;
+        Ok((value, start..self.at))
+    }
+
+    /// Walks over an object; `field` is called for each name and must consume exactly that field's value.
+    /// Returns `false`, having consumed the value, when it is not an object.
+    ///
+    /// # Errors
+    /// Whatever makes it no JSON, or what `field` returned.
+    pub fn object(
+        &mut self,
+        mut field: impl FnMut(Text<'a>, &mut Scanner<'a>) -> Result<(), JsonError>,
+    ) -> Result<bool, JsonError> {
+        if self.peek() != Some(b'{') {
+            self.value()?;
+            return Ok(false);
+        }
+        self.enter()?;
+        if self.peek() == Some(b'}') {
+            self.leave();
+            return Ok(true);
+        }
+        loop {
+            let name = self.name()?;
+            field(name, self)?;
+            if self.next_or_close(b'}')? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Walks over an array; `element` is called before each element and must consume exactly one value.
+    /// Returns `false`, having consumed the value, when it is not an array.
+    ///
+    /// # Errors
+    /// Whatever makes it no JSON, or what `element` returned.
+    pub fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Scanner<'a>) -> Result<(), JsonError>,
+    ) -> Result<bool, JsonError> {
+        if self.peek() != Some(b'[') {
+            self.value()?;
+            return Ok(false);
+        }
+        self.enter()?;
+        if self.peek() == Some(b']') {
+            self.leave();
+            return Ok(true);
+        }
+        loop {
+            element(self)?;
+            if self.next_or_close(b']')? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Nothing but white space may follow.
+    ///
+    /// # Errors
+    /// [`JsonError::Unexpected`] where something does.
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(JsonError::Unexpected { at: self.at }),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), JsonError> {
+        if self.depth == MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        self.at += 1;
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(found) if found == byte => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(_) => Err(JsonError::Unexpected { at: self.at }),
+            None => Err(JsonError::UnexpectedEnd),
+        }
+    }
+
+    fn name(&mut self) -> Result<Text<'a>, JsonError> {
+        if let Some(other) = self.peek() {
+            if other != b'"' {
+                return Err(JsonError::Unexpected { at: self.at });
+            }
+        }
+        let name = self.string()?;
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// After an element: `false` if a comma says that another follows, `true` past the closing bracket.
+    fn next_or_close(&mut self, close: u8) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(byte) if byte == close => {
+                self.leave();
+                Ok(true)
+            }
+            Some(_) => Err(JsonError::Unexpected { at: self.at }),
+            None => Err(JsonError::UnexpectedEnd),
+        }
+    }
+
+    /// Skips an array or object without recursion: which kind of bracket is open at which level is one bit
+    /// of `open` each. Returns whether the outermost one is empty.
+    fn nested(&mut self) -> Result<bool, JsonError> {
+        let mut open: u128 = 0;
+        let outside = self.depth;
+        let mut empty = false;
+        loop {
+            // before a value, or before the end of a bracket that has just been opened
+            match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    self.enter()?;
+                    let object = bracket == b'{';
+                    open = open << 1 | u128::from(object);
+                    let close = if object { b'}' } else { b']' };
+                    if self.peek() != Some(close) {
+                        if object {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                    self.leave();
+                    open >>= 1;
+                    empty = self.depth == outside;
+                }
+                _ => {
+                    self.value()?;
+                }
+            }
+            // after a value: close brackets until one goes on
+            loop {
+                if self.depth == outside {
+                    return Ok(empty);
+                }
+                let object = open & 1 == 1;
+                if !self.next_or_close(if object { b'}' } else { b']' })? {
+                    if object {
+                        self.name()?;
+                    }
+                    break;
+                }
+                open >>= 1;
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        self.at += 1; // the opening quote
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += plain_prefix(self.text.get(self.at..).unwrap_or_default());
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    let raw = self.text.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Text { raw, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(JsonError::Unexpected { at: self.at }), // a bare control character
+                None => return Err(JsonError::UnexpectedEnd),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                for offset in 2..6 {
+                    match self.text.get(self.at + offset) {
+                        Some(digit) if digit.is_ascii_hexdigit() => {}
+                        Some(_) => return Err(JsonError::Unexpected { at: self.at + offset }),
+                        None => return Err(JsonError::UnexpectedEnd),
+                    }
+                }
+                self.at += 6;
+            }
+            Some(_) => return Err(JsonError::Unexpected { at: self.at + 1 }),
+            None => return Err(JsonError::UnexpectedEnd),
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), JsonError> {
+        for expected in word {
+            match self.text.get(self.at) {
+                Some(found) if found == expected => self.at += 1,
+                Some(_) => return Err(JsonError::Unexpected { at: self.at }),
+                None => return Err(JsonError::UnexpectedEnd),
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<&'a [u8], JsonError> {
+        let start = self.at;
+        if self.text.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        if self.text.get(self.at) == Some(&b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        match (count, self.text.get(self.at)) {
+            (1.., _) => Ok(()),
+            (0, Some(_)) => Err(JsonError::Unexpected { at: self.at }),
+            (0, None) => Err(JsonError::UnexpectedEnd),
+        }
+    }
+}
+
+/// How many bytes go by before a quote, a backslash or a control character: eight at a time, by the
+/// word-at-a-time zero test (<https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>), whose
+/// lowest hit is always a true one.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES * 0x80;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut rest = bytes;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let hits = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if hits != 0 {
+            return bytes.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
+    bytes.len() - rest.len() + plain
+}
+
+/// Decodes the escapes of a string the scanner has accepted.
+fn unescape(raw: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let Some((&kind, tail)) = rest.split_first() else {
+            break;
+        };
+        rest = tail;
+        match kind {
+            b'b' => bytes.push(8),
+            b'f' => bytes.push(12),
+            b'n' => bytes.push(b'\n'),
+            b'r' => bytes.push(b'\r'),
+            b't' => bytes.push(b'\t'),
+            b'u' => {
+                let character = unicode_escape(&mut rest);
+                let mut utf8 = [0; 4];
+                bytes.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+            }
+            other => bytes.push(other),
+        }
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(invalid) => String::from_utf8_lossy(invalid.as_bytes()).into_owned(),
+    }
+}
+
+/// Reads the digits after `\u`, and the second half of a surrogate pair if there is one.
+fn unicode_escape(rest: &mut &[u8]) -> char {
+    let Some(first) = hex4(rest) else {
+        return char::REPLACEMENT_CHARACTER;
+    };
+    if (0xd800..0xdc00).contains(&first) {
+        let mut ahead = *rest;
+        if ahead.starts_with(b"\\u") {
+            ahead = ahead.get(2..).unwrap_or_default();
+            if let Some(second @ 0xdc00..0xe000) = hex4(&mut ahead) {
+                *rest = ahead;
+                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    }
+    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn hex4(rest: &mut &[u8]) -> Option<u32> {
+    let (digits, tail) = rest.split_first_chunk::<4>()?;
+    *rest = tail;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Appends `text` as a JSON string, quotes and all.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if (control as u32) < 0x20 => {
+                out.push_str(&format!("\\u{:04x}", control as u32));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,32 @@
+//! The core of Sluice, the LLM gateway that runs inside Envoy: everything it decides, and nothing it does.
+//!
+//! No clock, no randomness, no I/O and no host: bytes and time come in as arguments, decisions go out as
+//! values. `filters/` connects it to Envoy.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented
+)]
+
+pub mod config;
+pub mod contract;
+pub mod endpoint;
+pub mod error;
+pub mod exchange;
+pub mod facts;
+pub mod header_plan;
+pub mod json;
+pub mod keys;
+pub mod label;
+pub mod outcome;
+pub mod pattern;
+pub mod rewrite;
+pub mod routing;
+pub mod usage;

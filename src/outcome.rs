@@ -1,0 +1,96 @@
+//! How an attempt ended, and whether another target may try.
+
+use std::time::Duration;
+
+/// The end of one attempt at one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered, and the answer is the client's (2xx, 3xx).
+    Success,
+    /// It answered that the request is wrong; another target would say the same.
+    ClientError,
+    /// 429: it has too much to do.
+    RateLimited,
+    /// 408, 409 or 425: it asks for another try.
+    TryAgain,
+    /// 5xx, 529 included.
+    ServerError,
+    /// No connection.
+    ConnectFailure,
+    /// The connection broke before an answer began.
+    Reset,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke in the middle of an answer that had already reached the client.
+    Interrupted,
+    /// The client left first; nothing is known of the target.
+    Abandoned,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 10] = [
+        Outcome::Success,
+        Outcome::ClientError,
+        Outcome::RateLimited,
+        Outcome::TryAgain,
+        Outcome::ServerError,
+        Outcome::ConnectFailure,
+        Outcome::Reset,
+        Outcome::Timeout,
+        Outcome::Interrupted,
+        Outcome::Abandoned,
+    ];
+
+    /// Judges an answer by its status.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            408 | 409 | 425 => Outcome::TryAgain,
+            429 => Outcome::RateLimited,
+            400..=499 => Outcome::ClientError,
+            500.. => Outcome::ServerError,
+            _ => Outcome::Success,
+        }
+    }
+
+    /// Judges an attempt that ended without an answer: Envoy names a reason only when the connection never
+    /// stood, and a timeout shows in the time alone.
+    pub fn of_silence(connected: bool, elapsed: Duration, per_try_timeout: Option<Duration>) -> Self {
+        if !connected {
+            Outcome::ConnectFailure
+        } else if per_try_timeout.is_some_and(|limit| elapsed >= limit) {
+            Outcome::Timeout
+        } else {
+            Outcome::Reset
+        }
+    }
+
+    /// Whether another target may try.
+    pub fn is_retriable(self) -> bool {
+        match self {
+            Outcome::RateLimited
+            | Outcome::TryAgain
+            | Outcome::ServerError
+            | Outcome::ConnectFailure
+            | Outcome::Reset
+            | Outcome::Timeout => true,
+            Outcome::Success | Outcome::ClientError | Outcome::Interrupted | Outcome::Abandoned => false,
+        }
+    }
+
+    /// The label in stats.
+    pub fn label(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::ClientError => "client_error",
+            Outcome::RateLimited => "rate_limited",
+            Outcome::TryAgain => "try_again",
+            Outcome::ServerError => "server_error",
+            Outcome::ConnectFailure => "connect_failure",
+            Outcome::Reset => "reset",
+            Outcome::Timeout => "timeout",
+            Outcome::Interrupted => "interrupted",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Model name patterns: a name, a prefix that ends in `*`, or `*` for all.
+
+/// A list of patterns; a name matches if one of them does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patterns(Vec<String>);
+
+impl Patterns {
+    /// Matches every name.
+    pub fn any() -> Self {
+        Patterns(vec!["*".to_owned()])
+    }
+
+    /// Matches what one of `patterns` matches; none matches nothing.
+    pub fn new(patterns: Vec<String>) -> Self {
+        Patterns(patterns)
+    }
+
+    /// Whether one of the patterns matches.
+    ///
+    /// ```
+    /// use sluice::pattern::Patterns;
+    ///
+    /// let patterns = Patterns::new(vec!["gpt-4o".into(), "claude-*".into()]);
+    /// assert!(patterns.matches("gpt-4o") && patterns.matches("claude-sonnet"));
+    /// assert!(!patterns.matches("gpt-4o-mini"));
+    /// ```
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// The patterns, as configured.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// Whether `pattern` matches `name`.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}

@@ -1,0 +1,123 @@
+//! Rewrites a request body for one target by splicing: bytes that need not change stay identical.
+//!
+//! The splices are known before the first body byte is forwarded (from [`Facts`]), so `content-length` can
+//! be written with the headers and the body may pass in any number of chunks.
+
+use std::ops::Range;
+
+use crate::facts::{Facts, Layout, UsageOption};
+use crate::json::write_string;
+
+/// One replacement: the bytes of `range` give way to `text`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Splice {
+    range: Range<usize>,
+    text: String,
+}
+
+/// The body passed to [`BodyRewrite::chunk`] is not the body the facts were read from: another filter in
+/// between changed it. Forwarding it would garble it, so nothing more may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyChanged;
+
+/// What is to be changed in one body, and how far it has come.
+#[derive(Clone, Debug)]
+pub struct BodyRewrite {
+    splices: Vec<Splice>,
+    length: usize,
+    passed: usize,
+}
+
+impl BodyRewrite {
+    /// Plans the rewriting of a body for a target: `model` as the target calls it, and `include_usage` set
+    /// where a stream would otherwise not report its tokens.
+    ///
+    /// ```
+    /// use sluice::{endpoint::Endpoint, facts, rewrite::BodyRewrite};
+    ///
+    /// let body = br#"{"model": "gpt-4o", "messages": []}"#;
+    /// let facts = facts::read(Endpoint::ChatCompletions, None, body)?;
+    /// let mut rewrite = BodyRewrite::plan(&facts, "gpt-4o-2024-08-06", true);
+    /// let rewritten = rewrite.chunk(body, true).unwrap().unwrap();
+    /// assert_eq!(rewritten, br#"{"model": "gpt-4o-2024-08-06", "messages": []}"#);
+    /// assert_eq!(rewrite.length(), rewritten.len());
+    /// # Ok::<(), sluice::error::ApiError>(())
+    /// ```
+    pub fn plan(facts: &Facts, target_model: &str, inject_usage: bool) -> Self {
+        let layout = &facts.layout;
+        let mut splices = Vec::new();
+        if target_model != facts.model || layout.models.len() > 1 {
+            let mut text = String::with_capacity(target_model.len() + 2);
+            write_string(&mut text, target_model);
+            splices.extend(layout.models.iter().map(|range| Splice { range: range.clone(), text: text.clone() }));
+        }
+        if inject_usage && injects_usage(facts) {
+            splices.push(usage_splice(layout));
+        }
+        splices.sort_by_key(|splice| splice.range.start);
+        BodyRewrite { splices, length: layout.length, passed: 0 }
+    }
+
+    /// The length of the rewritten body.
+    pub fn length(&self) -> usize {
+        let added: usize = self.splices.iter().map(|splice| splice.text.len()).sum();
+        let removed: usize = self.splices.iter().map(|splice| splice.range.len()).sum();
+        (self.length + added).saturating_sub(removed)
+    }
+
+    /// Whether the body passes unchanged.
+    pub fn is_identity(&self) -> bool {
+        self.splices.is_empty()
+    }
+
+    /// The next bytes of the body; `end` with the last ones. `None`: they pass unchanged.
+    ///
+    /// # Errors
+    /// [`BodyChanged`] when the body is longer or shorter than the one that was planned for.
+    pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Result<Option<Vec<u8>>, BodyChanged> {
+        let start = self.passed;
+        let stop = start + chunk.len();
+        if stop > self.length || (end && stop != self.length) {
+            return Err(BodyChanged);
+        }
+        self.passed = stop;
+        let touches =
+            |splice: &&Splice| splice.range.start < stop && (splice.range.end > start || splice.range.start >= start);
+        if !self.splices.iter().any(|splice| touches(&splice)) {
+            return Ok(None);
+        }
+        let mut out = Vec::with_capacity(chunk.len() + 64);
+        let mut copied = start;
+        let copy_until = |out: &mut Vec<u8>, from: usize, until: usize| {
+            out.extend_from_slice(chunk.get(from - start..until - start).unwrap_or_default());
+        };
+        for splice in self.splices.iter().filter(touches) {
+            if splice.range.start >= start {
+                copy_until(&mut out, copied, splice.range.start);
+                out.extend_from_slice(splice.text.as_bytes());
+            }
+            copied = splice.range.end.clamp(copied, stop);
+        }
+        copy_until(&mut out, copied, stop);
+        Ok(Some(out))
+    }
+}
+
+/// Whether the gateway must ask for a stream's usage because the client did not. The chunk that then
+/// carries it is stripped from what the client receives.
+pub fn injects_usage(facts: &Facts) -> bool {
+    facts.stream && facts.endpoint.has_stream_options() && facts.layout.usage_option != UsageOption::Asked
+}
+
+fn usage_splice(layout: &Layout) -> Splice {
+    let (range, text) = match &layout.usage_option {
+        UsageOption::Absent | UsageOption::Asked => {
+            (layout.first_field..layout.first_field, r#""stream_options":{"include_usage":true},"#)
+        }
+        UsageOption::NoObject(range) => (range.clone(), r#"{"include_usage":true}"#),
+        UsageOption::Unset { first_field, empty: true } => (*first_field..*first_field, r#""include_usage":true"#),
+        UsageOption::Unset { first_field, empty: false } => (*first_field..*first_field, r#""include_usage":true,"#),
+        UsageOption::Declined(range) => (range.clone(), "true"),
+    };
+    Splice { range, text: text.to_owned() }
+}

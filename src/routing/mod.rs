@@ -1,0 +1,7 @@
+//! Where a request can go: the configured upstreams and models, and the choice among a model's targets.
+
+mod table;
+mod weighted;
+
+pub use table::{Credential, Model, Secret, Table, Target, Tried, Upstream, MAX_TARGETS};
+pub use weighted::SmoothWeighted;

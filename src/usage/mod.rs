@@ -1,0 +1,73 @@
+//! Token usage, as the provider reported it.
+//!
+//! The contract is inclusive, as in Envoy's `envoy.data.ai.v3.TokenUsage`: `input` is all input (cache
+//! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
+
+mod events;
+mod meter;
+mod reading;
+
+pub use events::{event_data, Boundaries, Framing};
+pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use reading::{EventKind, Reading};
+
+/// The tokens of one exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenUsage {
+    /// All input.
+    pub input: u64,
+    /// All output.
+    pub output: u64,
+    /// Input read from the provider's cache; part of `input`.
+    pub cached_input: u64,
+    /// Input written to the provider's cache; part of `input`.
+    pub cache_write_input: u64,
+    /// Output spent on reasoning; part of `output`.
+    pub reasoning_output: u64,
+    /// Audio input; part of `input`.
+    pub audio_input: u64,
+    /// Audio output; part of `output`.
+    pub audio_output: u64,
+}
+
+impl TokenUsage {
+    /// Input and output together. Recomputed, since not every provider's own total is inclusive.
+    pub fn total(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// Each count with its `type` label.
+    pub fn labelled(&self) -> [(&'static str, u64); 7] {
+        [
+            ("input", self.input),
+            ("output", self.output),
+            ("cached_input", self.cached_input),
+            ("cache_write_input", self.cache_write_input),
+            ("reasoning_output", self.reasoning_output),
+            ("audio_input", self.audio_input),
+            ("audio_output", self.audio_output),
+        ]
+    }
+}
+
+/// Where a record of usage comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The provider reported it, and the answer is complete.
+    Reported,
+    /// The answer was cut, or beyond what the gateway reads; the tokens are what was known by then.
+    Partial,
+    /// The answer is complete and says nothing of usage.
+    Missing,
+}
+
+impl Source {
+    /// The label in stats.
+    pub fn label(self) -> &'static str {
+        match self {
+            Source::Reported => "reported",
+            Source::Partial => "partial",
+            Source::Missing => "missing",
+        }
+    }
+}

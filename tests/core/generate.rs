@@ -1,0 +1,64 @@
+//! Generators for property tests.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Map, Number, Value};
+
+/// Strings with everything that must be escaped, and characters of every UTF-8 length.
+pub fn text() -> impl Strategy<Value = String> {
+    let character = prop_oneof![
+        6 => prop::char::range('a', 'z'),
+        2 => prop::sample::select(vec!['"', '\\', '/', '\n', '\r', '\t', '\0', '\u{1f}', '\u{7f}', ' ']),
+        2 => prop::sample::select(vec!['é', '€', '\u{2028}', '\u{fffd}', '😀', '\u{10ffff}']),
+        1 => any::<char>(),
+    ];
+    vec(character, 0..12).prop_map(String::from_iter)
+}
+
+/// JSON values of a few levels.
+pub fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| Number::from_f64(number).map_or(Value::Null, Value::Number)),
+        text().prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::Array),
+            vec((text(), inner), 0..5).prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+/// A valid JSON text, compact or with white space.
+pub fn json_text() -> impl Strategy<Value = String> {
+    (json(), any::<bool>()).prop_map(|(value, pretty)| {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+        text.unwrap()
+    })
+}
+
+/// Bytes out of which JSON, and almost JSON, is made.
+pub fn json_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"model\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\x", "0", "-",
+        "1", "12.5", "e", "E+3", ".", "true", "false", "null", "nul", " ", "\n", "\t", "\u{c}", "é", "\u{1}", "\u{feff}",
+    ]);
+    vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+/// Cuts `bytes` into chunks whose lengths are taken from `lengths`, the last chunk taking what is left.
+pub fn chunks<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut rest = bytes;
+    let mut chunks = Vec::new();
+    for length in lengths {
+        let (chunk, tail) = rest.split_at(*length.min(&rest.len()));
+        chunks.push(chunk);
+        rest = tail;
+    }
+    chunks.push(rest);
+    chunks
+}

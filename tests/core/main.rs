@@ -1,0 +1,21 @@
+//! The core's tests: tables of cases, and properties over generated ones.
+//!
+//! The same tests run natively (`cargo test`) and as the WebAssembly that Envoy runs, under Node
+//! (`make test-core-wasm`). The generated cases are the same in every run; the fuzz targets in
+//! `tests/fuzz/` look for new ones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod config;
+mod endpoint;
+mod error;
+mod exchange;
+mod facts;
+mod generate;
+mod json;
+mod keys;
+mod label;
+mod outcome;
+mod rewrite;
+mod routing;
+mod usage;
