@@ -1,7 +1,5 @@
 //! How an attempt ended, and whether another target may try.
 
-use std::time::Duration;
-
 /// The end of one attempt at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -54,14 +52,12 @@ impl Outcome {
     }
 
     /// Judges an attempt that ended without an answer: Envoy names a reason only when the connection never
-    /// stood, and a timeout shows in the time alone.
-    pub fn of_silence(connected: bool, elapsed: Duration, per_try_timeout: Option<Duration>) -> Self {
-        if !connected {
-            Outcome::ConnectFailure
-        } else if per_try_timeout.is_some_and(|limit| elapsed >= limit) {
-            Outcome::Timeout
-        } else {
-            Outcome::Reset
+    /// stood, and a timeout shows in the time alone (`late`).
+    pub fn of_silence(connected: bool, late: bool) -> Self {
+        match (connected, late) {
+            (false, _) => Outcome::ConnectFailure,
+            (true, true) => Outcome::Timeout,
+            (true, false) => Outcome::Reset,
         }
     }
 

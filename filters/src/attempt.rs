@@ -30,18 +30,26 @@ enum State {
     /// Nothing has happened yet.
     Headers,
     /// The request is on its way.
-    Sent { cluster: String, started: Duration, body: BodyRewrite },
+    Sent(Sent, BodyRewrite),
     /// The answer is passing to the client; the outcome holds if it comes to its end.
-    Answering { cluster: String, outcome: Outcome },
+    Answering(Sent, Outcome),
     /// The outcome has been counted.
     Judged,
+}
+
+/// An attempt under way.
+struct Sent {
+    exchange: registry::Id,
+    cluster: String,
+    /// When it began and how long it may take, if that is limited.
+    limit: Option<(Duration, Duration)>,
 }
 
 impl Attempt {
     /// The answer has come to its end.
     fn complete(&mut self) {
-        if let State::Answering { cluster, outcome } = &self.state {
-            count_attempt(cluster, *outcome);
+        if let State::Answering(sent, outcome) = &self.state {
+            count_attempt(&sent.cluster, *outcome);
             self.state = State::Judged;
         }
     }
@@ -52,12 +60,8 @@ impl Context for Attempt {
     fn on_done(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Judged) {
             State::Headers | State::Judged => {}
-            State::Sent { cluster, started, .. } => count_attempt(&cluster, silence(started)),
-            State::Answering { cluster, .. } => {
-                // when the client leaves, its exchange ends before its attempt does
-                let left = registry::current().is_none();
-                count_attempt(&cluster, if left { Outcome::Abandoned } else { Outcome::Interrupted });
-            }
+            State::Sent(sent, _) => count_attempt(&sent.cluster, sent.silence()),
+            State::Answering(sent, _) => count_attempt(&sent.cluster, sent.cut()),
         }
         true
     }
@@ -66,8 +70,8 @@ impl Context for Attempt {
 impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         match prepare() {
-            Ok((cluster, body)) => {
-                self.state = State::Sent { cluster, started: host::now(), body };
+            Ok((sent, body)) => {
+                self.state = State::Sent(sent, body);
                 Action::Continue
             }
             Err(reason) => {
@@ -78,7 +82,7 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let State::Sent { body, .. } = &mut self.state else {
+        let State::Sent(_, body) = &mut self.state else {
             return Action::Continue;
         };
         if size == 0 || body.is_identity() {
@@ -96,20 +100,18 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let State::Sent { cluster, .. } = &mut self.state else {
+        let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Judged) else {
             return Action::Continue;
         };
         let status = host::header(Headers::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
         let outcome = Outcome::of_status(status);
-        let cluster = std::mem::take(cluster);
-        if outcome.is_retriable() && pass_on() {
+        if outcome.is_retriable() && sent.pass_on() {
             // Envoy reads this mark and asks the next cluster
             host::set_header(Headers::Response, RETRY_HEADER, outcome.label());
-            count_attempt(&cluster, outcome);
-            self.state = State::Judged;
+            count_attempt(&sent.cluster, outcome);
             return Action::Continue;
         }
-        self.state = State::Answering { cluster, outcome };
+        self.state = State::Answering(sent, outcome);
         if end {
             self.complete();
         }
@@ -129,49 +131,58 @@ impl HttpContext for Attempt {
     }
 }
 
-/// Makes the request fit for its target. Returns the cluster and what is to be done to the body.
+impl Sent {
+    /// Judges an attempt that ended without an answer, and names the next target.
+    fn silence(&self) -> Outcome {
+        if registry::find(self.exchange).is_none() {
+            return Outcome::Abandoned;
+        }
+        self.pass_on();
+        let connected = host::property("upstream\0transport_failure_reason").is_none();
+        let late = self.limit.is_some_and(|(start, limit)| host::now().saturating_sub(start) >= limit);
+        Outcome::of_silence(connected, late)
+    }
+
+    /// Judges an attempt whose answer was cut. When the client leaves, its exchange ends before its attempt.
+    fn cut(&self) -> Outcome {
+        match registry::find(self.exchange) {
+            Some(_) => Outcome::Interrupted,
+            None => Outcome::Abandoned,
+        }
+    }
+
+    /// Names the next target to Envoy; `false` if there is none.
+    fn pass_on(&self) -> bool {
+        let Some(exchange) = registry::find(self.exchange) else {
+            return false;
+        };
+        let mut exchange = exchange.borrow_mut();
+        exchange.advance().is_some_and(|cluster| host::set_filter_state(CLUSTER, cluster.as_bytes()))
+    }
+}
+
+/// Makes the request fit for its target, and says what is to be done to the body.
 ///
 /// # Errors
-/// Why the request must not go on: a request that cannot be matched with its exchange would carry whatever
+/// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-fn prepare() -> Result<(String, BodyRewrite), &'static str> {
-    let exchange = registry::current().ok_or("an attempt without an exchange: is `router` configured?")?;
+fn prepare() -> Result<(Sent, BodyRewrite), &'static str> {
+    let unknown = "an attempt without an exchange: is `router` configured?";
+    let id = registry::current_id().ok_or(unknown)?;
+    let exchange = registry::find(id).ok_or(unknown)?;
     let mut exchange = exchange.borrow_mut();
     let cluster = host::property("xds\0cluster_name").ok_or("Envoy does not say which cluster this attempt is for")?;
     let (edits, body) = exchange
         .prepare(&cluster, |name| host::header(Headers::Request, name))
-        .ok_or("an attempt at a cluster that was not chosen")?;
+        .ok_or("an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?")?;
     let applied = edits.iter().all(|edit| match edit {
         HeaderEdit::Set(name, value) => host::set_header(Headers::Request, name, value.expose()),
         HeaderEdit::Remove(name) => host::remove_header(Headers::Request, name),
     });
-    match applied {
-        true => Ok((String::from_utf8_lossy(&cluster).into_owned(), body)),
-        false => Err("Envoy refused a header of this attempt's target"),
+    if !applied {
+        return Err("Envoy refused a header of this attempt's target");
     }
-}
-
-/// Judges an attempt that ended without an answer, and names the next target.
-fn silence(started: Duration) -> Outcome {
-    let Some(exchange) = registry::current() else {
-        return Outcome::Abandoned;
-    };
-    let limit = exchange.borrow().route.as_ref().and_then(|route| route.per_try_timeout());
-    let connected = host::property("upstream\0transport_failure_reason").is_none();
-    let elapsed = host::now().saturating_sub(started);
-    drop(exchange);
-    pass_on();
-    Outcome::of_silence(connected, elapsed, limit)
-}
-
-/// Names the next target to Envoy; `false` if there is none.
-fn pass_on() -> bool {
-    let Some(exchange) = registry::current() else {
-        return false;
-    };
-    let mut exchange = exchange.borrow_mut();
-    match exchange.advance() {
-        Some(cluster) => host::set_filter_state(CLUSTER, cluster.as_bytes()),
-        None => false,
-    }
+    let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout());
+    let cluster = String::from_utf8_lossy(&cluster).into_owned();
+    Ok((Sent { exchange: id, cluster, limit: limit.map(|limit| (host::now(), limit)) }, body))
 }

@@ -7,10 +7,11 @@ use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::error::ApiError;
+use sluice::exchange::Exchange;
 use sluice::keys::{bearer, Identity, KeyRing};
 
 use crate::host::HeaderPairs;
-use crate::intake::{Intake, Refusal};
+use crate::intake::Intake;
 use crate::reply;
 use crate::root::Root;
 
@@ -30,23 +31,27 @@ enum State {
     /// The caller is known, the body awaited.
     Body(Intake),
     /// The request has gone on; the exchange ends with it.
-    Passed(#[allow(dead_code)] Intake),
-    /// The request has been answered here.
-    Refused,
+    Passed { _exchange: Intake },
+    /// The request has been answered here; its exchange, if it got that far, says whose it was.
+    Refused { _exchange: Option<Intake> },
 }
 
 impl Auth {
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused { _exchange: None }) else {
             return Action::Pause;
         };
-        match intake.body(size).map(|exchange| allowed(&exchange.borrow())) {
-            Ok(Ok(())) => {
-                self.state = State::Passed(intake);
+        let permitted = intake.body(size).and_then(|exchange| permit(&exchange.borrow()));
+        match permitted {
+            Ok(()) => {
+                self.state = State::Passed { _exchange: intake };
                 Action::Continue
             }
-            Ok(Err(error)) => refuse(intake.refuse(error)),
-            Err(refusal) => refuse(refusal),
+            Err(error) => {
+                let action = reply::error(&error, intake.shape());
+                self.state = State::Refused { _exchange: Some(intake) };
+                action
+            }
         }
     }
 }
@@ -64,31 +69,27 @@ impl HttpContext for Auth {
                 }
             }
             Err(refusal) => {
-                self.state = State::Refused;
-                refuse(refusal)
+                self.state = State::Refused { _exchange: None };
+                reply::error(&refusal.error, refusal.shape)
             }
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         match (&self.state, end) {
-            (State::Passed(_), _) => Action::Continue,
+            (State::Passed { .. }, _) => Action::Continue,
             (State::Body(_), true) => self.take_in(size),
-            (State::Headers | State::Body(_) | State::Refused, _) => Action::Pause,
+            (State::Headers | State::Body(_) | State::Refused { .. }, _) => Action::Pause,
         }
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         match self.state {
             State::Body(_) => self.take_in(usize::MAX),
-            State::Passed(_) => Action::Continue,
-            State::Headers | State::Refused => Action::Pause,
+            State::Passed { .. } => Action::Continue,
+            State::Headers | State::Refused { .. } => Action::Pause,
         }
     }
-}
-
-fn refuse(refusal: Refusal) -> Action {
-    reply::error(&refusal.error, refusal.shape)
 }
 
 /// Whom the key belongs to that the client presents, in whichever header its SDK uses.
@@ -107,7 +108,8 @@ fn identify(keys: &KeyRing, headers: &HeaderPairs) -> Result<Rc<Identity>, ApiEr
     }))
 }
 
-fn allowed(exchange: &sluice::exchange::Exchange) -> Result<(), ApiError> {
+/// Whether the caller may use the model.
+fn permit(exchange: &Exchange) -> Result<(), ApiError> {
     let (Some(identity), Some(facts)) = (&exchange.identity, &exchange.facts) else {
         return Err(ApiError::internal("The request passed without a caller."));
     };

@@ -22,7 +22,7 @@ pub struct Intake {
     _opened: Opened,
 }
 
-/// An error, and the shape the client expects it in.
+/// Why a request was not taken in, and the shape its client expects that in.
 pub struct Refusal {
     /// The error.
     pub error: ApiError,
@@ -70,24 +70,19 @@ impl Intake {
     ///
     /// # Errors
     /// The body is not what the endpoint takes.
-    pub fn body(&mut self, size: usize) -> Result<&Shared, Refusal> {
+    pub fn body(&mut self, size: usize) -> Result<&Shared, ApiError> {
         let body = match size {
             0 => Vec::new(),
             size => host::bytes(Buffer::RequestBody, size).unwrap_or_default(),
         };
-        let facts = facts::read(self.endpoint, self.path_model.take(), &body);
-        match facts {
-            Ok(facts) => {
-                self.exchange.borrow_mut().facts = Some(facts);
-                Ok(&self.exchange)
-            }
-            Err(error) => Err(self.refuse(error)),
-        }
+        let facts = facts::read(self.endpoint, self.path_model.take(), &body)?;
+        self.exchange.borrow_mut().facts = Some(facts);
+        Ok(&self.exchange)
     }
 
-    /// An error in the shape this request's client expects.
-    pub fn refuse(&self, error: ApiError) -> Refusal {
-        Refusal { error, shape: Shape::for_path(&self.exchange.borrow().original.path) }
+    /// The shape this request's client expects errors in.
+    pub fn shape(&self) -> Shape {
+        Shape::for_path(&self.exchange.borrow().original.path)
     }
 }
 

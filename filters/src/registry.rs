@@ -17,7 +17,8 @@ use crate::host;
 /// An exchange that several filters share.
 pub type Shared = Rc<RefCell<Exchange>>;
 
-type Id = u64;
+/// Names an exchange.
+pub type Id = u64;
 
 thread_local! {
     static EXCHANGES: RefCell<HashMap<Id, Shared>> = RefCell::new(HashMap::new());
@@ -36,7 +37,7 @@ pub struct Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        EXCHANGES.with(|exchanges| exchanges.borrow_mut().remove(&self.id));
+        EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
     }
 }
 
@@ -47,13 +48,21 @@ pub fn open(exchange: Exchange) -> Option<(Opened, Shared)> {
         return None;
     }
     let shared = Rc::new(RefCell::new(exchange));
-    EXCHANGES.with(|exchanges| exchanges.borrow_mut().insert(id, shared.clone()));
+    EXCHANGES.with_borrow_mut(|exchanges| exchanges.insert(id, shared.clone()));
     Some((Opened { id }, shared))
+}
+
+/// The id of the current request's exchange. `None` if no filter has opened one.
+pub fn current_id() -> Option<Id> {
+    Some(Id::from_le_bytes(*host::property(EXCHANGE_ID)?.first_chunk()?))
+}
+
+/// An exchange by its id. `None` if it has ended.
+pub fn find(id: Id) -> Option<Shared> {
+    EXCHANGES.with_borrow(|exchanges| exchanges.get(&id).cloned())
 }
 
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.
 pub fn current() -> Option<Shared> {
-    let bytes = host::property(EXCHANGE_ID)?;
-    let id = Id::from_le_bytes(*bytes.first_chunk()?);
-    EXCHANGES.with(|exchanges| exchanges.borrow().get(&id).cloned())
+    find(current_id()?)
 }

@@ -33,9 +33,9 @@ enum State {
     /// No filter has read the body before; it is awaited.
     Body(Intake),
     /// The request has a target. The intake, if the exchange ends with this filter.
-    Routed(Shared, #[allow(dead_code)] Option<Intake>),
+    Routed { exchange: Shared, _opened: Option<Intake> },
     /// The request has been answered here.
-    Refused,
+    Refused { _opened: Option<Intake> },
 }
 
 impl Router {
@@ -43,23 +43,27 @@ impl Router {
         let routed = route(&mut exchange.borrow_mut(), &self.table);
         match routed {
             Ok(()) => {
-                self.state = State::Routed(exchange, intake);
+                self.state = State::Routed { exchange, _opened: intake };
                 Action::Continue
             }
             Err(error) => {
-                self.state = State::Refused;
+                self.state = State::Refused { _opened: intake };
                 reply::error(&error, Shape::for_path(&exchange.borrow().original.path))
             }
         }
     }
 
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused { _opened: None }) else {
             return Action::Pause;
         };
         match intake.body(size).cloned() {
             Ok(exchange) => self.route(exchange, Some(intake)),
-            Err(refusal) => reply::error(&refusal.error, refusal.shape),
+            Err(error) => {
+                let action = reply::error(&error, intake.shape());
+                self.state = State::Refused { _opened: Some(intake) };
+                action
+            }
         }
     }
 }
@@ -81,7 +85,7 @@ impl HttpContext for Router {
                 Action::Pause
             }
             (Err(refusal), _) => {
-                self.state = State::Refused;
+                self.state = State::Refused { _opened: None };
                 reply::error(&refusal.error, refusal.shape)
             }
         }
@@ -89,22 +93,22 @@ impl HttpContext for Router {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         match (&self.state, end) {
-            (State::Routed(..), _) => Action::Continue,
+            (State::Routed { .. }, _) => Action::Continue,
             (State::Body(_), true) => self.take_in(size),
-            (State::Headers | State::Body(_) | State::Refused, _) => Action::Pause,
+            (State::Headers | State::Body(_) | State::Refused { .. }, _) => Action::Pause,
         }
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         match self.state {
             State::Body(_) => self.take_in(usize::MAX),
-            State::Routed(..) => Action::Continue,
-            State::Headers | State::Refused => Action::Pause,
+            State::Routed { .. } => Action::Continue,
+            State::Headers | State::Refused { .. } => Action::Pause,
         }
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let State::Routed(exchange, _) = &self.state {
+        if let State::Routed { exchange, .. } = &self.state {
             // Envoy did not follow the wish for a retry, so its mark is still there
             if exchange.borrow().retry_asked {
                 host::remove_header(Headers::Response, RETRY_HEADER);

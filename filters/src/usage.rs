@@ -3,58 +3,83 @@
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::Action;
 use sluice::config;
-use sluice::usage::{Framing, Meter, Pass};
+use sluice::contract::NONE;
+use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, Labels};
-use crate::registry;
+use crate::registry::{self, Shared};
 use crate::root::Root;
 
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
-    Root::new(|bytes| config::none("usage", bytes), |_| Box::new(Usage { state: State::Waiting }))
+    Root::new(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
 }
 
+/// What is known of the answer.
 struct Usage {
+    exchange: Option<Shared>,
     state: State,
 }
 
 enum State {
     /// No answer yet.
     Waiting,
-    /// An answer without usage in it: an error, or one that came encoded.
-    Unread,
-    /// An answer is passing.
+    /// The answer's headers have passed; what tells its framing where there is no exchange.
+    Begun { content_type: Option<String> },
+    /// The answer's body is passing.
     Metering(Meter),
+}
+
+impl Usage {
+    /// The meter for an answer that begins with `chunk`.
+    fn meter(&self, chunk: &[u8], content_type: Option<&str>) -> Meter {
+        let exchange = self.exchange.as_ref().map(|exchange| exchange.borrow());
+        let framing = match (exchange.as_ref().and_then(|exchange| exchange.facts.as_ref()), content_type) {
+            (Some(facts), _) => Framing::of_answer(facts.endpoint.dialect(), facts.stream, chunk),
+            (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
+        };
+        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage()))
+    }
+
+    /// What the answer said of its usage; `None` if there was no answer to a request like this.
+    fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
+        let (State::Metering(meter), 200..=299) = (&self.state, status) else {
+            return None;
+        };
+        let (tokens, source) = meter.finish();
+        let unreadable = source != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
+        Some((tokens, if unreadable { Source::Missing } else { source }))
+    }
 }
 
 impl Context for Usage {}
 
 impl HttpContext for Usage {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let status = host::header(Headers::Response, ":status").unwrap_or_default();
-        if !status.starts_with('2') || host::header(Headers::Response, "content-encoding").is_some() {
-            self.state = State::Unread;
-            return Action::Continue;
-        }
-        let content_type = host::header(Headers::Response, "content-type").unwrap_or_default();
-        let strip = registry::current().is_some_and(|exchange| exchange.borrow().injects_usage());
-        self.state = State::Metering(Meter::new(Framing::of_content_type(&content_type), strip));
+        self.exchange = registry::current();
+        let content_type = match self.exchange {
+            Some(_) => None,
+            None => host::header(Headers::Response, "content-type"),
+        };
+        self.state = State::Begun { content_type };
         Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let State::Metering(meter) = &mut self.state else {
-            return Action::Continue;
-        };
         let chunk = match size {
             0 => Vec::new(),
             size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
         };
-        match meter.chunk(&chunk, end) {
-            Pass::Unchanged => {}
-            Pass::Replace(bytes) => {
-                host::replace_bytes(Buffer::ResponseBody, &bytes);
+        if let State::Begun { content_type } = &self.state {
+            self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
+        }
+        if let State::Metering(meter) = &mut self.state {
+            match meter.chunk(&chunk, end) {
+                Pass::Unchanged => {}
+                Pass::Replace(bytes) => {
+                    host::replace_bytes(Buffer::ResponseBody, &bytes);
+                }
             }
         }
         Action::Continue
@@ -63,18 +88,15 @@ impl HttpContext for Usage {
     /// Every request ends here, whoever answered it and however it ended.
     fn on_log(&mut self) {
         let status = host::header(Headers::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-        let usage = match &self.state {
-            State::Metering(meter) => Some(meter.finish()),
-            State::Waiting | State::Unread => None,
-        };
-        match registry::current() {
+        let usage = self.usage(status);
+        match self.exchange.take().or_else(registry::current) {
             Some(exchange) => {
                 let mut exchange = exchange.borrow_mut();
                 exchange.usage = usage;
                 let (key, model, cluster) = exchange.labels();
                 count_request(Labels { key, model, cluster }, status, usage);
             }
-            None => count_request(Labels { key: "none", model: "none", cluster: "none" }, status, usage),
+            None => count_request(Labels { key: NONE, model: NONE, cluster: NONE }, status, usage),
         }
     }
 }

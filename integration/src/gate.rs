@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How often it looks while only part of the beginning is there.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
-const CONTROL: [&[u8]; 3] = [b"GET /_mock", b"PUT /_mock", b"DELETE /_mock"];
+const CONTROL: [&[u8]; 3] = [b"GET /_mock", b"PUT /_mock", LONGEST];
+const LONGEST: &[u8] = b"DELETE /_mock";
 #[cfg(feature = "tls")]
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -31,7 +32,7 @@ pub async fn is_tls(stream: &TcpStream) -> Option<bool> {
 }
 
 async fn begins_with_control(stream: &TcpStream) -> bool {
-    let mut beginning = [0; 12];
+    let mut beginning = [0; LONGEST.len()];
     loop {
         let seen = match stream.peek(&mut beginning).await {
             Ok(0) | Err(_) => return false,
@@ -59,11 +60,12 @@ mod tests {
 
     #[test]
     fn beginnings() {
-        let cases: [(&[u8], Option<bool>); 6] = [
+        let cases: [(&[u8], Option<bool>); 7] = [
             (b"P", None),
             (b"POST /_mock", Some(false)),
             (b"PUT /_mock H", Some(true)),
             (b"DELETE /_moc", None),
+            (b"DELETE /_mock", Some(true)),
             (b"GET /healthz", Some(false)),
             (b"\x16\x03\x01", Some(false)),
         ];

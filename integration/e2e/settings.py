@@ -1,0 +1,108 @@
+"""envoy/envoy.yaml as data: a test changes what it is about, and nothing else is written down twice."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any, Mapping
+
+import yaml
+
+import demo
+from gateway import Address, MockModels, render
+
+# Of two targets with these weights the first is asked first, always as far as a test can see.
+FIRST, SECOND = 1_000_000, 1
+CLUSTER_ACTION = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction"
+STRUCT = "type.googleapis.com/google.protobuf.Struct"
+
+
+def rendered(models: Mapping[str, MockModels]) -> str:
+    """The file itself, with the addresses of this run: any free ports, and these model servers."""
+    addresses: dict[Address, Address] = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
+    addresses.update({server.address: models[server.name].address for server in demo.SERVERS})
+    return render(demo.ENVOY_YAML.read_text(), addresses)
+
+
+class Settings:
+    """The parsed file, by the names its comments use."""
+
+    def __init__(self, text: str):
+        self.tree = yaml.safe_load(text)
+
+    def text(self) -> str:
+        """For Envoy: JSON is YAML too."""
+        return json.dumps(self.tree)
+
+    @property
+    def manager(self) -> dict[str, Any]:
+        """The connection manager's settings."""
+        listener = self.tree["static_resources"]["listeners"][0]
+        return listener["filter_chains"][0]["filters"][0]["typed_config"]
+
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """The HTTP filters; the last is Envoy's router."""
+        return self.manager["http_filters"]
+
+    @property
+    def upstream_filters(self) -> list[dict[str, Any]]:
+        """The filters that run once per attempt."""
+        return self.filters[-1]["typed_config"]["upstream_http_filters"]
+
+    def plugin(self, root_id: str) -> dict[str, Any]:
+        """One of Sluice's filters."""
+        plugins = [each["typed_config"].get("config", {}) for each in self.filters + self.upstream_filters]
+        return next(plugin for plugin in plugins if plugin.get("root_id") == root_id)
+
+    def values(self, root_id: str) -> dict[str, Any]:
+        """The settings of one of Sluice's filters; changing them changes the file."""
+        configuration = self.plugin(root_id).setdefault("configuration", {"@type": STRUCT, "value": {}})
+        return configuration["value"]
+
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        """The models of `router`."""
+        return self.values("router")["models"]
+
+    @property
+    def upstreams(self) -> dict[str, Any]:
+        """The upstreams of `router`."""
+        return self.values("router")["upstreams"]
+
+    def add_filter(self, root_id: str, before: str) -> None:
+        """Puts one more of Sluice's filters into the chain."""
+        index = [each["name"] for each in self.filters].index(f"sluice.{before}")
+        added = copy.deepcopy(self.filters[index])
+        added["name"] = f"sluice.{root_id}"
+        added["typed_config"]["config"].update(name=root_id, root_id=root_id)
+        added["typed_config"]["config"].pop("configuration", None)
+        self.filters.insert(index, added)
+
+    def remove_filter(self, root_id: str) -> None:
+        """Takes one out."""
+        self.filters[:] = [each for each in self.filters if each["name"] != f"sluice.{root_id}"]
+
+    def add_cluster(self, name: str, address: Address) -> dict[str, Any]:
+        """One more cluster, made as the file's comment 4 says; returns it."""
+        clusters = self.tree["static_resources"]["clusters"]
+        added = copy.deepcopy(clusters[0])
+        added["name"] = added["load_assignment"]["cluster_name"] = name
+        socket = added["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+        socket["address"], socket["port_value"] = address
+        clusters.append(added)
+        route = self.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
+        specifier = route["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
+        lines = specifier["cluster_matcher"]["matcher_tree"]["exact_match_map"]["map"]
+        lines[name] = {"action": {"name": name, "typed_config": {"@type": CLUSTER_ACTION, "cluster": name}}}
+        return added
+
+    def add_model(self, name: str, *targets: str, **fields: Any) -> None:
+        """One more model: the first of the `targets` (upstreams) is asked first, the others when it fails."""
+        weights = [FIRST] + [SECOND] * (len(targets) - 1)
+        self.models.append({"name": name, **fields, "targets": [_target(*each) for each in zip(targets, weights)]})
+
+
+def _target(upstream: str, weight: int) -> dict[str, Any]:
+    """A target with the model name the demo's server of that name serves."""
+    return {"upstream": upstream, "model": f"gpt-4o-{upstream}", "weight": weight}

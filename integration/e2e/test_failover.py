@@ -1,0 +1,219 @@
+"""Servers fail, the client does not notice; and everything is counted, once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Iterable, Iterator
+
+import httpx
+import pytest
+
+import demo
+from conftest import OpenWorld
+from settings import Settings
+from world import BEARER, CHAT, MESSAGES, World, chat_body, content, eventually, events, tokens
+
+# The fault of the first server, the model that asks it first, and how its attempt is counted.
+FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "status 500": ({"fault": "status", "status": 500}, "a-first", "server_error"),
+    "status 502": ({"fault": "status", "status": 502, "body": "<html>"}, "a-first", "server_error"),
+    "status 503": ({"fault": "status", "status": 503, "headers": {"retry-after": "9"}}, "a-first", "server_error"),
+    "status 529": ({"fault": "status", "status": 529}, "a-first", "server_error"),
+    "status 429": ({"fault": "status", "status": 429}, "a-first", "rate_limited"),
+    "status 408": ({"fault": "status", "status": 408}, "a-first", "try_again"),
+    "empty status 503": ({"fault": "status", "status": 503, "body": ""}, "a-first", "server_error"),
+    "refuse": ({"fault": "refuse"}, "a-first", "reset"),
+    "close": ({"fault": "close"}, "a-first", "reset"),
+    "reset": ({"fault": "reset"}, "a-first", "reset"),
+    "reset within headers": ({"fault": "reset_headers"}, "a-first", "reset"),
+    "closed within headers": ({"fault": "half_headers"}, "a-first", "reset"),
+    "hang": ({"fault": "hang"}, "hasty", "timeout"),
+    "closed port": ({}, "closed-first", "connect_failure"),
+}
+SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
+PASSED_ON = [(400, CHAT), (401, CHAT), (403, CHAT), (404, CHAT), (413, CHAT), (422, CHAT), (400, MESSAGES), (404, MESSAGES)]
+SHARES = {"mock-a": 3, "mock-b": 2, "mock-c": 1}
+
+
+def test_shares_and_tokens(world: World) -> None:
+    """1,000 calls, half of them streamed, go 3:2:1; the tokens counted are those the servers reported."""
+    before = world.counted("llm_tokens_total")
+    answers = _ask(world, 1000, at_once=10)
+    assert Counter(answer.status_code for answer in answers) == {200: 1000}
+    journals = world.journals()
+    for name, share in SHARES.items():
+        assert abs(len(journals[name]) - 1000 * share / 6) <= 10
+    assert sum(map(len, journals.values())) == 1000
+    eventually(lambda: world.counted("llm_tokens_total") - before, _reported(world))
+
+
+def test_two_of_three_servers_fail(world: World) -> None:
+    """Every call succeeds, and no server sees what belongs to another."""
+    world.fault({"fault": "status", "status": 503}, "mock-a")
+    world.fault({"fault": "refuse"}, "mock-b")
+    answers = _ask(world, 500, at_once=20)
+    assert Counter(answer.status_code for answer in answers) == {200: 500}
+    assert {content(answer).partition(".")[0] for answer in answers} == {"Hello from mock-c"}
+    journals = world.journals()
+    assert len(journals["mock-c"]) == 500
+    for name, entries in journals.items():
+        for entry in entries:
+            _assert_own_only(name, entry)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: str) -> None:
+    fault, model, outcome = FAULTS[name]
+    text = "x" * SIZES[size]
+    before = wide_world.counted("llm_attempts_total")
+    wide_world.fault(fault, "mock-a")
+    response = wide_world.chat(text, model=model, stream=stream)
+    assert response.status_code == 200, response.text
+    assert content(response) == f"Hello from mock-b. You said: {text}"
+    assert not any(header.startswith(("x-sluice-", "x-envoy-")) for header in response.headers)
+    (entry,) = wide_world.journals()["mock-b"]
+    _assert_original(entry, chat_body(text, model=model, stream=stream), model, stream)
+    first = "mock-closed" if outcome == "connect_failure" else "mock-a"
+    counts = Counter({(first, outcome): 1, ("mock-b", "success"): 1})
+    eventually(lambda: wide_world.counted("llm_attempts_total") - before, counts)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_model_and_the_tokens_are_the_second_servers(wide_world: World, name: str) -> None:
+    fault, model, _ = FAULTS[name]
+    metrics = ("llm_requests_total", "llm_tokens_total")
+    before = [wide_world.counted(metric) for metric in metrics]
+    wide_world.fault(fault, "mock-a")
+    assert wide_world.chat(model=model, stream=True).status_code == 200
+    labels = ("demo-user", model, "mock-b")
+    want = [Counter({(*labels, "200"): 1}), Counter({(*labels, "input"): 1, (*labels, "output"): 10})]
+    eventually(lambda: [wide_world.counted(metric) - old for metric, old in zip(metrics, before)], want)
+
+
+@pytest.mark.parametrize(("status", "path"), PASSED_ON)
+def test_a_clients_mistake_is_not_retried(wide_world: World, status: int, path: str) -> None:
+    """The provider's own words pass through as they are."""
+    before = wide_world.counted("llm_attempts_total")
+    body = json.dumps({"error": {"message": "Ünlucky", "its": "own"}})
+    headers = {"content-type": "application/problem+json", "x-request-cost": "7"}
+    wide_world.fault({"fault": "status", "status": status, "body": body, "headers": headers}, "mock-a")
+    response = wide_world.send(chat_body(model="a-first"), path=path)
+    assert (response.status_code, response.text) == (status, body)
+    assert headers.items() <= dict(response.headers).items()
+    assert [server for server, _ in wide_world.entries()] == ["mock-a"]
+    want = Counter({("mock-a", "client_error"): 1})
+    eventually(lambda: wide_world.counted("llm_attempts_total") - before, want)
+
+
+def test_the_last_servers_error_passes(wide_world: World) -> None:
+    """When all fail, the client gets what the last one said, and every server was asked once."""
+    wide_world.fault({"fault": "status", "status": 503})
+    wide_world.fault({"fault": "status", "status": 429, "headers": {"retry-after": "7"}, "body": "{}"}, "mock-b")
+    response = wide_world.chat(model="a-first")
+    assert (response.status_code, response.headers["retry-after"], response.text) == (429, "7", "{}")
+    assert [server for server, _ in wide_world.entries()] == ["mock-a", "mock-b"]
+    assert "x-sluice-retry" not in response.headers
+
+
+def test_every_server_is_asked_once(world: World) -> None:
+    world.fault({"fault": "status", "status": 500})
+    for _ in range(6):
+        assert world.chat().status_code == 500
+    assert {name: len(entries) for name, entries in world.journals().items()} == dict.fromkeys(SHARES, 6)
+
+
+def test_a_name_that_does_not_resolve(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    changed = settings()
+    changed.add_cluster("nowhere", ("models.nowhere.invalid", 80))
+    changed.upstreams["nowhere"] = {}
+    changed.add_model("nowhere-first", "nowhere", "mock-b")
+    with open_world(changed.text()) as world:
+        for stream in (False, True):
+            response = world.chat(model="nowhere-first", stream=stream)
+            assert (response.status_code, content(response)) == (200, "Hello from mock-b. You said: Hello")
+        eventually(lambda: world.counted("llm_attempts_total")["nowhere", "connect_failure"], 2)
+
+
+def test_a_client_that_leaves(wide_world: World) -> None:
+    """In mid-stream: its request is counted once, as partial; the next one is served."""
+    metrics = ("llm_usage_source_total", "llm_requests_total", "llm_attempts_total")
+    before = [wide_world.counted(metric) for metric in metrics]
+    wide_world.fault({"chunk_delay_ms": 100, "text": "word " * 100}, "mock-a")
+    with _streaming(wide_world, model="a-first") as chunks:
+        assert b"chat.completion.chunk" in next(chunks)
+        next(chunks)
+    want = [Counter({("partial",): 1}), Counter({("demo-user", "a-first", "mock-a", "200"): 1}), Counter({("mock-a", "abandoned"): 1})]
+    eventually(lambda: [wide_world.counted(metric) - old for metric, old in zip(metrics, before)], want)
+    wide_world.reset()
+    assert wide_world.chat(model="a-first").status_code == 200
+
+
+def test_a_client_that_leaves_before_the_answer(wide_world: World) -> None:
+    """Nobody waits for it any more, so no other server is bothered."""
+    before = wide_world.counted("llm_attempts_total")
+    wide_world.fault({"fault": "hang"})
+    with pytest.raises(httpx.ReadTimeout):
+        wide_world.http.post(CHAT, content=chat_body(model="a-first"), headers=BEARER, timeout=0.2)
+    want = Counter({("mock-a", "abandoned"): 1})
+    eventually(lambda: wide_world.counted("llm_attempts_total") - before, want)
+    assert [server for server, _ in wide_world.entries()] == ["mock-a"]
+
+
+@pytest.mark.parametrize("fault", ["reset_body", "truncate_body"])
+def test_a_stream_that_breaks(wide_world: World, fault: str) -> None:
+    """After its first event nothing can be retried; it must not look like a whole answer."""
+    metrics = ("llm_usage_source_total", "llm_attempts_total")
+    before = [wide_world.counted(metric) for metric in metrics]
+    wide_world.fault({"fault": fault, "after_events": 3}, "mock-a")
+    with pytest.raises(httpx.RemoteProtocolError):
+        wide_world.chat(model="a-first", stream=True)
+    want = [Counter({("partial",): 1}), Counter({("mock-a", "interrupted"): 1})]
+    eventually(lambda: [wide_world.counted(metric) - old for metric, old in zip(metrics, before)], want)
+
+
+def _ask(world: World, calls: int, at_once: int) -> list[httpx.Response]:
+    """Every other call is streamed."""
+    with ThreadPoolExecutor(at_once) as threads:
+        return list(threads.map(lambda number: world.chat(f"call {number}", stream=number % 2 == 1), range(calls)))
+
+
+def _reported(world: World) -> Counter[tuple[str, ...]]:
+    """The tokens the journals show, by the labels they are counted under."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for name, entry in world.entries():
+        for kind, count in zip(("input", "output"), tokens(entry["usage"])):
+            counts["demo-user", "gpt-4o", name, kind] += count
+    return counts
+
+
+def _assert_own_only(name: str, entry: dict[str, Any]) -> None:
+    """The server's own key and model, and no other key anywhere."""
+    assert entry["headers"]["authorization"] == f"Bearer {name}-secret"
+    assert entry["body"]["model"] == f"gpt-4o-{name}"
+    others = {demo.USER_KEY, *demo.PROVIDER_KEYS.values()} - {f"{name}-secret"}
+    assert not any(key in json.dumps(entry) for key in others)
+
+
+def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: bool) -> None:
+    """The second server got what the client sent, but for the model and the wish for usage."""
+    _assert_own_only("mock-b", entry)
+    body = sent.replace(f'"model":"{model}"'.encode(), b'"model":"gpt-4o-mock-b"')
+    if stream:
+        body = body.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
+    assert entry["body"] == json.loads(body)
+    assert entry["headers"]["content-length"] == str(len(body))
+
+
+@contextlib.contextmanager
+def _streaming(world: World, **fields: Any) -> Iterator[Iterable[bytes]]:
+    """The chunks of a stream as they come; the connection is closed at the end of the block."""
+    with httpx.Client(base_url=world.url, trust_env=False, timeout=10) as client:
+        with client.stream("POST", CHAT, content=chat_body(stream=True, **fields), headers=BEARER) as response:
+            assert response.status_code == 200
+            yield response.iter_raw()

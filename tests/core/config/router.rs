@@ -1,0 +1,243 @@
+use std::time::Duration;
+
+use sluice::config::{router, ConfigError};
+use sluice::endpoint::Dialect;
+use sluice::routing::Table;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::{protobuf_struct, refusal};
+
+const SECRET: &str = "sk-do-not-print";
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "OPENAI_API_KEY" => Some(SECRET.to_owned()),
+        "BROKEN" => Some(format!("{SECRET}\n")),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+/// Reads it as JSON, and as the Struct that Envoy hands over: both must say the same.
+fn read(text: &str) -> Result<Table, ConfigError> {
+    let table = router(text.as_bytes(), &environment);
+    if let Ok(value) = serde_json::from_str(text) {
+        let from_struct = router(&protobuf_struct(&value), &environment);
+        let told = |table: &Result<Table, ConfigError>| match table {
+            Ok(table) => format!("{:?} {:?}", table.upstreams(), table.models()),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(told(&from_struct), told(&table), "as a Struct: {text}");
+    }
+    table
+}
+
+const GOOD: &str = r#"{
+    "upstreams": {
+        "openai": {
+            "host": "api.openai.com",
+            "credential": {"env": "OPENAI_API_KEY"},
+            "headers": {"OpenAI-Organization": "org"}
+        },
+        "azure": {
+            "cluster": "azure_east",
+            "base_path": "/openai/deployments/{model}/",
+            "query": "api-version=2024-10-21",
+            "credential": {"env": "OPENAI_API_KEY", "header": "api-key"},
+            "include_usage": false
+        },
+        "local": {"dialects": ["ollama", "openai"]}
+    },
+    "models": [
+        {
+            "name": "gpt-4o",
+            "aliases": ["default", "gpt-4o-*"],
+            "per_try_timeout": "20s",
+            "targets": [{"upstream": "openai", "weight": 3.0}, {"upstream": "azure", "model": "east", "weight": 1}]
+        },
+        {"name": "*", "targets": [{"upstream": "local"}]}
+    ]
+}"#;
+
+#[test]
+fn good() {
+    let table = read(GOOD).unwrap();
+    let [azure, local, openai] = table.upstreams() else { panic!("{:?}", table.upstreams()) };
+    assert_eq!([&azure.cluster, &local.cluster, &openai.cluster], ["azure_east", "local", "openai"]);
+    assert_eq!(azure.base_path.as_deref(), Some("/openai/deployments/{model}"), "without the last slash");
+    assert_eq!(azure.query.as_deref(), Some("api-version=2024-10-21"));
+    assert_eq!((azure.include_usage, openai.include_usage), (false, true));
+    assert_eq!(azure.credential(Dialect::OpenAi), Some(("api-key", SECRET.to_owned())));
+    assert_eq!(openai.credential(Dialect::OpenAi), Some(("authorization", format!("Bearer {SECRET}"))));
+    assert_eq!(openai.headers, [("openai-organization".to_owned(), "org".to_owned())]);
+    assert_eq!(openai.dialects, [Dialect::OpenAi], "by default");
+    assert_eq!(local.dialects, [Dialect::Ollama, Dialect::OpenAi]);
+    assert!(local.credential(Dialect::Ollama).is_none());
+    let [model, rest] = table.models() else { panic!("{:?}", table.models()) };
+    assert_eq!(model.per_try_timeout, Some(Duration::from_secs(20)));
+    assert_eq!(model.targets.iter().map(|target| target.weight).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(model.targets[1].model.as_deref(), Some("east"));
+    assert_eq!((rest.targets[0].weight, rest.per_try_timeout), (1, None), "by default");
+}
+
+#[test]
+fn mistakes_in_upstreams() {
+    let unset = |name| {
+        format!(
+            "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts \
+             and list it in vm_config.environment_variables.host_env_keys"
+        )
+    };
+    let (missing, empty) = (unset("MISSING"), unset("EMPTY"));
+    let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
+    let cases = [
+        (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage"),
+        (r#""cluster":"""#, ".cluster", "must not be empty"),
+        (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
+        (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
+        (r#""host":"modèle""#, ".host", "contains characters that cannot stand in a header"),
+        (r#""dialects":"openai""#, ".dialects", "must be a list, but is a string"),
+        (r#""dialects":[]"#, ".dialects", "names no dialect; leave it out for openai alone"),
+        (r#""dialects":["openia"]"#, ".dialects[0]", "\"openia\" is none of its values; did you mean \"openai\"?"),
+        (r#""dialects":["grpc"]"#, ".dialects[0]", "\"grpc\" is none of its values; there is openai, anthropic, ollama, gemini"),
+        (r#""base_path":"v1""#, ".base_path", "must start with \"/\" and have no query (there is `query` for that)"),
+        (r#""base_path":"/v1?a=b""#, ".base_path", "must start with \"/\" and have no query (there is `query` for that)"),
+        (
+            r#""base_path":"/v2","dialects":["openai","ollama"]"#,
+            ".base_path",
+            "stands in place of one dialect's base path, but the upstream also speaks \"ollama\"; make two upstreams of it",
+        ),
+        (r#""query":"?a=b""#, ".query", "write it without the leading \"?\""),
+        (r#""include_usage":"no""#, ".include_usage", "must be true or false, but is a string"),
+        (r#""credential":"sk-do-not-print""#, ".credential", "must be an object, but is a string"),
+        (r#""credential":{}"#, ".credential.env", "missing"),
+        (r#""credential":{"env":"sk-do-not-print"}"#, ".credential.env", no_name),
+        (r#""credential":{"env":"MISSING"}"#, ".credential.env", &missing),
+        (r#""credential":{"env":"EMPTY"}"#, ".credential.env", &empty),
+        (r#""credential":{"env":"BROKEN"}"#, ".credential.env", "the value of BROKEN cannot stand in a header (a line break in it?)"),
+        (
+            r#""credential":{"env":"OPENAI_API_KEY","header":"x-apikey"}"#,
+            ".credential.header",
+            "\"x-apikey\" is none of its values; did you mean \"x-api-key\"?",
+        ),
+        (r#""headers":{"a b":"x"}"#, ".headers[\"a b\"]", "is not a header's name"),
+        (r#""headers":{"":"x"}"#, ".headers[\"\"]", "is not a header's name"),
+        (r#""headers":{"X-Api-Key":"x"}"#, ".headers.X-Api-Key", "is set by the gateway itself; a key belongs into `credential`"),
+        (r#""headers":{"x-envoy-x":"x"}"#, ".headers.x-envoy-x", "is set by the gateway itself; a key belongs into `credential`"),
+        (r#""headers":{"x-a":"\u0000"}"#, ".headers.x-a", "contains characters that cannot stand in a header"),
+        (r#""headers":{"x-a":1}"#, ".headers.x-a", "must be a string, but is a number"),
+    ];
+    for (fields, path, want) in cases {
+        let text = format!(r#"{{"upstreams":{{"up":{{{fields}}}}},"models":[]}}"#);
+        let message = refusal(fields, read(&text));
+        assert_eq!(message, format!("router.upstreams.up{path}: {want}"), "{fields}");
+        assert!(!message.contains(SECRET), "{fields}: prints a secret");
+    }
+}
+
+#[test]
+fn mistakes_in_models() {
+    let cases = [
+        (r#"{"nmae":"m"}"#, ".nmae", "no such field; did you mean \"name\"?"),
+        (r#"{"targets":[]}"#, ".name", "missing"),
+        (r#"{"name":"a*b"}"#, ".name", "a \"*\" can only stand at the end"),
+        (r#"{"name":"**"}"#, ".name", "a \"*\" can only stand at the end"),
+        (r#"{"name":"a\nb"}"#, ".name", "is too long for a model's name, or has control characters"),
+        (r#"{"name":"m","aliases":["*x"]}"#, ".aliases[0]", "a \"*\" can only stand at the end"),
+        (r#"{"name":"m"}"#, ".targets", "missing"),
+        (r#"{"name":"m","targets":[]}"#, ".targets", "a model has 1 to 64 targets, this one 0"),
+        (r#"{"name":"m","targets":[MANY]}"#, ".targets", "a model has 1 to 64 targets, this one 65"),
+        (r#"{"name":"m","targets":[{}]}"#, ".targets[0].upstream", "missing"),
+        (
+            r#"{"name":"m","targets":[{"upstream":"opnai"}]}"#,
+            ".targets[0].upstream",
+            "no upstream \"opnai\"; did you mean \"openai\"?",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"x-ai"}]}"#,
+            ".targets[0].upstream",
+            "no upstream \"x-ai\"; there is azure, openai",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai","model":"m-*"}]}"#,
+            ".targets[0].model",
+            "must be one model's name; leave it out to pass on the one the client named",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai","weight":0}]}"#,
+            ".targets[0].weight",
+            "0 is not a whole number from 1 to 1000000",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai","weight":1.5}]}"#,
+            ".targets[0].weight",
+            "1.5 is not a whole number from 1 to 1000000",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"per_try_timeout":"20"}"#,
+            ".per_try_timeout",
+            "\"20\" is not a duration; write it like 500ms, 30s or 2m",
+        ),
+        (
+            r#"{"name":"one","targets":[{"upstream":"openai"}]}"#,
+            "",
+            "\"one\" is already the name or an alias of an earlier model; names must differ",
+        ),
+        (
+            r#"{"name":"m","aliases":["m"],"targets":[{"upstream":"openai"}]}"#,
+            "",
+            "\"m\" is already the name or an alias of an earlier model; names must differ",
+        ),
+        (
+            r#"{"name":"all-*","targets":[{"upstream":"openai"}]}"#,
+            "",
+            "\"all-*\" is already the name or an alias of an earlier model; names must differ",
+        ),
+    ];
+    let many = [r#"{"upstream":"openai"}"#; 65].join(",");
+    for (model, path, want) in cases {
+        let good =
+            r#"{"name":"one","targets":[{"upstream":"openai"}]},{"name":"all-*","targets":[{"upstream":"azure"}]}"#;
+        let model = model.replace("MANY", &many);
+        let text = format!(r#"{{"upstreams":{{"openai":{{}},"azure":{{}}}},"models":[{good},{model}]}}"#);
+        assert_eq!(refusal(&model, read(&text)), format!("router.models[2]{path}: {want}"), "{model}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_whole() {
+    let cases = [
+        ("", "router.upstreams: missing"),
+        (r#"{"upstreams":{}}"#, "router.models: missing"),
+        (r#"{"upstreams":[],"models":[]}"#, "router.upstreams: must be an object, but is a list"),
+        (r#"{"upstreams":{"a":null},"models":[]}"#, "router.upstreams.a: must be an object, but is nothing"),
+        (r#"{"upstreams":{"a":{}},"models":{}}"#, "router.models: must be a list, but is an object"),
+        (r#"{"upstreams":{"a":{}},"models":[]}"#, "router.models: no model at all; add one"),
+        (r#"{"upstream":{}}"#, "router.upstream: no such field; did you mean \"upstreams\"?"),
+        (
+            r#"{"upstreams":{},"models":[{"name":"m","targets":[{"upstream":"a"}]}]}"#,
+            "router.models[0].targets[0].upstream: no upstream \"a\"; there is none",
+        ),
+        (
+            r#"{"upstreams":{"a":{},"b":{"cluster":"a"}},"models":[]}"#,
+            "router.upstreams.b: its cluster \"a\" is also upstream \"a\"'s; one cluster has one credential, so use one \
+             upstream",
+        ),
+        (
+            r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
+            "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
+             credential, headers, include_usage",
+        ),
+    ];
+    for (text, want) in cases {
+        assert_eq!(refusal(text, read(text)), want, "{text}");
+    }
+}
+
+#[test]
+fn nothing_prints_a_secret() {
+    let printed = format!("{:?}", read(GOOD).unwrap());
+    assert!(printed.contains("***") && !printed.contains(SECRET), "{printed}");
+}

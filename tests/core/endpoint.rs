@@ -1,0 +1,135 @@
+use sluice::endpoint::{
+    classify, is_anthropic_path, percent_decode, percent_encode, without_parameter, without_query, Call, Dialect,
+    Endpoint,
+};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn calls() {
+    use Call::{Body, Path, Unknown, WrongMethod};
+    let path = |endpoint, model: &str| Path(endpoint, model.to_owned());
+    let cases = [
+        ("POST", "/v1/chat/completions", Body(Endpoint::ChatCompletions)),
+        ("POST", "/v1/chat/completions?api-version=2024-10-21", Body(Endpoint::ChatCompletions)),
+        ("POST", "/v1/chat/completions?", Body(Endpoint::ChatCompletions)),
+        ("POST", "/v1/completions", Body(Endpoint::Completions)),
+        ("POST", "/v1/embeddings", Body(Endpoint::Embeddings)),
+        ("POST", "/v1/responses", Body(Endpoint::Responses)),
+        ("POST", "/v1/messages", Body(Endpoint::Messages)),
+        ("POST", "/api/chat", Body(Endpoint::OllamaChat)),
+        ("POST", "/api/generate", Body(Endpoint::OllamaGenerate)),
+        ("POST", "/api/embed", Body(Endpoint::OllamaEmbed)),
+        ("POST", "/v1/chat/completions/", Unknown),
+        ("POST", "//v1/chat/completions", Unknown),
+        ("POST", "/V1/chat/completions", Unknown),
+        ("POST", "/v1/chat%2Fcompletions", Unknown),
+        ("POST", "/v1/messages/count_tokens", Unknown),
+        ("POST", "/v1/responses/resp_1", Unknown),
+        ("POST", "/", Unknown),
+        ("POST", "", Unknown),
+        ("POST", "?x=/v1/embeddings", Unknown),
+        ("GET", "/nowhere", Unknown),
+        ("GET", "/v1/embeddings", WrongMethod("POST")),
+        ("post", "/v1/embeddings", WrongMethod("POST")),
+        ("GET", "/v1beta/models/g:generateContent", WrongMethod("POST")),
+        ("POST", "/v1beta/models/gemini-2.5-pro:generateContent", path(Endpoint::GenerateContent, "gemini-2.5-pro")),
+        ("POST", "/v1beta/models/g:streamGenerateContent?alt=sse&key=k", path(Endpoint::StreamGenerateContent, "g")),
+        ("POST", "/v1beta/models/a%2Fb%3Ac:generateContent", path(Endpoint::GenerateContent, "a/b:c")),
+        ("POST", "/v1beta/models/a:b:generateContent", path(Endpoint::GenerateContent, "a:b")),
+        ("POST", "/v1beta/models/a+b:generateContent", path(Endpoint::GenerateContent, "a+b")),
+        ("POST", "/v1beta/models/a%2gb%:generateContent", path(Endpoint::GenerateContent, "a%2gb%")),
+        ("POST", "/v1beta/models/:generateContent", path(Endpoint::GenerateContent, "")),
+        ("POST", "/v1beta/models/g:countTokens", Unknown),
+        ("POST", "/v1beta/models/g:generateContent/", Unknown),
+        ("POST", "/v1beta/models/g", Unknown),
+        ("POST", "/v1/models/g:generateContent", Unknown),
+    ];
+    for (method, path, want) in cases {
+        assert_eq!(classify(method, path), want, "{method} {path}");
+    }
+}
+
+#[test]
+fn the_key_parameter_is_taken_out() {
+    let cases = [
+        ("/p", "/p"),
+        ("/p?", "/p?"),
+        ("/p?alt=sse", "/p?alt=sse"),
+        ("/p?key=secret", "/p"),
+        ("/p?key=secret&alt=sse", "/p?alt=sse"),
+        ("/p?alt=sse&key=secret", "/p?alt=sse"),
+        ("/p?a=1&key=secret&b=2", "/p?a=1&b=2"),
+        ("/p?key=secret&key=again", "/p"),
+        ("/p?key", "/p"),
+        ("/p?key=", "/p"),
+        ("/p?key=a=b", "/p"),
+        ("/p?keys=1&monkey=2&KEY=3", "/p?keys=1&monkey=2&KEY=3"),
+        ("/p?x=key=1", "/p?x=key=1"),
+        ("/p?a+b=%20&key=s", "/p?a+b=%20"),
+        ("/p?&&key=s", "/p?&"),
+        ("/key=1", "/key=1"),
+    ];
+    for (path, want) in cases {
+        assert_eq!(without_parameter(path, "key"), want, "{path}");
+    }
+}
+
+#[test]
+fn queries() {
+    for (path, want) in [("/a", "/a"), ("/a?", "/a"), ("/a?b?c", "/a"), ("?b", ""), ("", "")] {
+        assert_eq!(without_query(path), want, "{path}");
+    }
+}
+
+#[test]
+fn percent_escapes() {
+    let cases = [
+        ("plain-1.5_~", "plain-1.5_~"),
+        ("a/b:c", "a%2Fb%3Ac"),
+        ("a b+c", "a%20b%2Bc"),
+        ("100%", "100%25"),
+        ("é😀", "%C3%A9%F0%9F%98%80"),
+        ("?#&", "%3F%23%26"),
+    ];
+    for (plain, escaped) in cases {
+        assert_eq!(percent_encode(plain), escaped, "{plain}");
+        assert_eq!(percent_decode(escaped), plain, "{escaped}");
+    }
+    for (escaped, want) in [("%2f%2F", "//"), ("%", "%"), ("%2", "%2"), ("%zz", "%zz"), ("%%41", "%A"), ("+", "+")] {
+        assert_eq!(percent_decode(escaped), want, "{escaped}");
+    }
+    assert_eq!(percent_decode("%ff"), "\u{fffd}", "what is no UTF-8");
+}
+
+#[test]
+fn anthropic_paths() {
+    let cases = [
+        ("/v1/messages", true),
+        ("/v1/messages?beta=true", true),
+        ("/v1/messages/count_tokens", true),
+        ("/v1/messagesx", false),
+        ("/v1/chat/completions", false),
+        ("/?/v1/messages", false),
+    ];
+    for (path, want) in cases {
+        assert_eq!(is_anthropic_path(path), want, "{path}");
+    }
+}
+
+#[test]
+fn dialects() {
+    for (index, dialect) in Dialect::ALL.into_iter().enumerate() {
+        assert_eq!(dialect.index(), index, "{dialect:?}");
+        assert!(dialect.base_path().starts_with('/'), "{dialect:?}");
+    }
+    let cases = [
+        (Endpoint::Responses, Dialect::OpenAi),
+        (Endpoint::Messages, Dialect::Anthropic),
+        (Endpoint::OllamaEmbed, Dialect::Ollama),
+        (Endpoint::StreamGenerateContent, Dialect::Gemini),
+    ];
+    for (endpoint, want) in cases {
+        assert_eq!(endpoint.dialect(), want, "{endpoint:?}");
+    }
+}

@@ -1,0 +1,211 @@
+use sluice::endpoint::Endpoint;
+use sluice::facts::{read, Facts, UsageOption, MAX_MODEL_NAME};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn chat(body: &[u8]) -> Facts {
+    read(Endpoint::ChatCompletions, None, body).unwrap()
+}
+
+#[test]
+fn refusals() {
+    let long = format!(r#"{{"model":"{}"}}"#, "m".repeat(MAX_MODEL_NAME + 1));
+    let deep = format!(r#"{{"model":"m","x":{}}}"#, "[".repeat(200));
+    let often = format!("{{{}}}", [r#""model":"m""#; 9].join(","));
+    let cases: &[(&str, &[u8], Option<&str>, &str, &str)] = &[
+        ("empty", b"", None, "invalid_json", "The request body is empty; a JSON object is expected."),
+        ("blank", b" \n", None, "invalid_json", "The request body is not valid JSON: the JSON ends too early."),
+        ("an array", b"[]", None, "invalid_json", "The request body must be a JSON object."),
+        ("null", b"null", None, "invalid_json", "The request body must be a JSON object."),
+        (
+            "not UTF-8",
+            b"{\"model\":\"m\",\"x\":\"\xff\"}",
+            None,
+            "invalid_json",
+            "The request body is not valid UTF-8.",
+        ),
+        (
+            // RFC 8259, 8.1 lets a parser refuse it, and many do: what one upstream would take, the next would not
+            "a BOM",
+            b"\xef\xbb\xbf{\"model\":\"m\"}",
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: unexpected character at byte 0.",
+        ),
+        (
+            "cut",
+            br#"{"model":"m""#,
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: the JSON ends too early.",
+        ),
+        (
+            "trailing bytes",
+            br#"{"model":"m"} {}"#,
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: unexpected character at byte 14.",
+        ),
+        (
+            "too deep",
+            deep.as_bytes(),
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: nested deeper than 128 levels.",
+        ),
+        (
+            "no model",
+            br#"{"input":"m"}"#,
+            Some("model"),
+            "missing_required_parameter",
+            "`model` is missing: name the model to use.",
+        ),
+        (
+            "a model further down",
+            br#"{"x":{"model":"m"}}"#,
+            Some("model"),
+            "missing_required_parameter",
+            "`model` is missing: name the model to use.",
+        ),
+        ("model null", br#"{"model":null}"#, Some("model"), "invalid_type", "`model` must be a string."),
+        ("model a number", br#"{"model":4}"#, Some("model"), "invalid_type", "`model` must be a string."),
+        ("model an object", br#"{"model":{}}"#, Some("model"), "invalid_type", "`model` must be a string."),
+        (
+            "the last model no string",
+            br#"{"model":"m","model":4}"#,
+            Some("model"),
+            "invalid_type",
+            "`model` must be a string.",
+        ),
+        ("model empty", br#"{"model":""}"#, Some("model"), "invalid_value", "`model` is empty."),
+        ("model too long", long.as_bytes(), Some("model"), "invalid_value", "`model` is too long."),
+        (
+            "model with a line break",
+            br#"{"model":"a\nb"}"#,
+            Some("model"),
+            "invalid_value",
+            "`model` contains control characters.",
+        ),
+        ("model nine times", often.as_bytes(), Some("model"), "invalid_value", "`model` stands in the body 9 times."),
+        (
+            "stream a string",
+            br#"{"model":"m","stream":"true"}"#,
+            Some("stream"),
+            "invalid_type",
+            "`stream` must be true, false or null.",
+        ),
+        (
+            "stream a number",
+            br#"{"stream":1}"#,
+            Some("stream"),
+            "invalid_type",
+            "`stream` must be true, false or null.",
+        ),
+    ];
+    for (name, body, param, code, message) in cases {
+        let error = read(Endpoint::ChatCompletions, None, body).expect_err(name);
+        assert_eq!((error.status, error.param, error.code), (400, *param, *code), "{name}");
+        assert_eq!(error.message, *message, "{name}");
+    }
+}
+
+#[test]
+fn models() {
+    let longest = "m".repeat(MAX_MODEL_NAME);
+    let with_longest = format!(r#"{{"model":"{longest}"}}"#);
+    let cases = [
+        ("plain", r#"{"model":"gpt-4o"}"#, "gpt-4o", vec![r#""gpt-4o""#]),
+        ("white space", " {\n \"model\" :\t\"m\" \n} \r\n", "m", vec![r#""m""#]),
+        ("an escaped key", r#"{"mod\u0065l":"m"}"#, "m", vec![r#""m""#]),
+        ("an escaped value", r#"{"model":"gpt\u002d4\/o"}"#, "gpt-4/o", vec![r#""gpt\u002d4\/o""#]),
+        ("twice: the last wins", r#"{"model":"a","x":1,"model":"b"}"#, "b", vec![r#""a""#, r#""b""#]),
+        ("once plain, once escaped", r#"{"mode\u006c":"a","model":"b"}"#, "b", vec![r#""a""#, r#""b""#]),
+        ("the first no string", r#"{"model":[1],"model":"b"}"#, "b", vec!["[1]", r#""b""#]),
+        ("another case is another field", r#"{"Model":"a","model":"b"}"#, "b", vec![r#""b""#]),
+        ("as a value, and deeper", r#"{"x":"model","y":{"model":"a"},"model":"b"}"#, "b", vec![r#""b""#]),
+        ("not ASCII", r#"{"model":"modèle"}"#, "modèle", vec![r#""modèle""#]),
+        ("the longest", with_longest.as_str(), longest.as_str(), vec![&with_longest[9..with_longest.len() - 1]]),
+    ];
+    for (name, body, model, spans) in cases {
+        let facts = chat(body.as_bytes());
+        assert_eq!(facts.model, model, "{name}");
+        let found: Vec<&str> = facts.layout.models.iter().map(|span| &body[span.clone()]).collect();
+        assert_eq!(found, spans, "{name}");
+        assert_eq!(facts.layout.length, body.len(), "{name}");
+        assert_eq!(&body[..facts.layout.first_field], &body[..=body.find('{').unwrap()], "{name}");
+    }
+}
+
+#[test]
+fn streams() {
+    use Endpoint::{
+        ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaChat, OllamaEmbed, OllamaGenerate,
+        Responses, StreamGenerateContent,
+    };
+    // without the field, null, false, true
+    let cases = [
+        (ChatCompletions, [false, false, false, true]),
+        (Completions, [false, false, false, true]),
+        (Responses, [false, false, false, true]),
+        (Messages, [false, false, false, true]),
+        (OllamaChat, [true, true, false, true]),
+        (OllamaGenerate, [true, true, false, true]),
+        (Embeddings, [false; 4]),
+        (OllamaEmbed, [false; 4]),
+        (GenerateContent, [false; 4]),
+        (StreamGenerateContent, [true; 4]),
+    ];
+    for (endpoint, wants) in cases {
+        for (field, want) in ["", r#","stream":null"#, r#","stream":false"#, r#","stream":true"#].iter().zip(wants) {
+            let body = format!(r#"{{"model":"m"{field}}}"#);
+            let facts = read(endpoint, None, body.as_bytes()).unwrap();
+            assert_eq!((facts.endpoint, facts.stream), (endpoint, want), "{endpoint:?} {field}");
+        }
+    }
+    assert!(!chat(br#"{"model":"m","stream":true,"stream":false}"#).stream, "the last wins");
+    assert!(!chat(br#"{"model":"m","x":{"stream":true}}"#).stream, "only at the top");
+}
+
+#[test]
+fn the_path_names_the_model() {
+    let body = br#"{"model":"ignored","contents":[]}"#;
+    let facts = read(Endpoint::GenerateContent, Some("gemini-2.5-pro".into()), body).unwrap();
+    assert_eq!(facts.model, "gemini-2.5-pro");
+    assert!(facts.layout.models.is_empty(), "a field of that name is left alone");
+    for (name, model) in [("none", ""), ("control characters", "a\rb")] {
+        let error = read(Endpoint::GenerateContent, Some(model.into()), b"{}").expect_err(name);
+        assert_eq!((error.status, error.param, error.code), (400, Some("model"), "invalid_value"), "{name}");
+    }
+    assert!(read(Endpoint::GenerateContent, Some("m".into()), b"[]").is_err(), "the body is checked all the same");
+}
+
+#[test]
+fn usage_options() {
+    let text = |body: &str, option: &UsageOption| match option {
+        UsageOption::Absent => "absent".to_owned(),
+        UsageOption::NoObject(span) => format!("no object: {}", &body[span.clone()]),
+        UsageOption::Unset { first_field, empty } => format!("unset: {} {empty}", &body[*first_field..]),
+        UsageOption::Declined(span) => format!("declined: {}", &body[span.clone()]),
+        UsageOption::Asked => "asked".to_owned(),
+    };
+    let cases = [
+        (r#""x":1"#, "absent"),
+        (r#""x":{"stream_options":{"include_usage":true}}"#, "absent"),
+        (r#""stream_options":null"#, "no object: null"),
+        (r#""stream_options": [1] "#, "no object: [1]"),
+        (r#""stream_options":{}"#, "unset: }} true"),
+        (r#""stream_options": {"a":1}"#, r#"unset: "a":1}} false"#),
+        (r#""stream_options":{"include_usage":false}"#, "declined: false"),
+        (r#""stream_options":{"include_usage": null }"#, "declined: null"),
+        (r#""stream_options":{"include_usage":"true"}"#, "declined: \"true\""),
+        (r#""stream_options":{"include_usage":true}"#, "asked"),
+        (r#""stream\u005foptions":{"include\u005fusage":true}"#, "asked"),
+        (r#""stream_options":{"include_usage":true,"include_usage":false}"#, "declined: false"),
+        (r#""stream_options":{"include_usage":true},"stream_options":{}"#, "unset: }} true"),
+        (r#""stream_options":{"include_usage":false},"stream_options":{"include_usage":true}"#, "asked"),
+    ];
+    for (fields, want) in cases {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        assert_eq!(text(&body, &chat(body.as_bytes()).layout.usage_option), want, "{fields}");
+    }
+}

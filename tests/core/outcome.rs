@@ -1,0 +1,48 @@
+use sluice::outcome::Outcome;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn statuses() {
+    use Outcome::{ClientError, RateLimited, ServerError, Success, TryAgain};
+    let cases = [
+        (Success, vec![200, 201, 204, 302, 304]),
+        (ClientError, vec![400, 401, 403, 404, 413, 422, 424, 499]),
+        (TryAgain, vec![408, 409, 425]),
+        (RateLimited, vec![429]),
+        (ServerError, vec![500, 502, 503, 504, 529, 599]),
+    ];
+    for (want, statuses) in cases {
+        for status in statuses {
+            assert_eq!(Outcome::of_status(status), want, "{status}");
+        }
+    }
+}
+
+#[test]
+fn silences() {
+    let cases = [
+        ("no connection", false, false, Outcome::ConnectFailure),
+        ("no connection, and too late", false, true, Outcome::ConnectFailure),
+        ("too late", true, true, Outcome::Timeout),
+        ("in time", true, false, Outcome::Reset),
+    ];
+    for (name, connected, late, want) in cases {
+        assert_eq!(Outcome::of_silence(connected, late), want, "{name}");
+    }
+}
+
+#[test]
+fn another_target_may_try() {
+    let retriable: Vec<&str> =
+        Outcome::ALL.iter().filter(|outcome| outcome.is_retriable()).map(|outcome| outcome.label()).collect();
+    assert_eq!(retriable, ["rate_limited", "try_again", "server_error", "connect_failure", "reset", "timeout"]);
+}
+
+#[test]
+fn labels_differ() {
+    let mut labels = Outcome::ALL.map(Outcome::label).to_vec();
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(labels.len(), Outcome::ALL.len());
+}

@@ -1,0 +1,188 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::transcripts::{Transcript, TRANSCRIPTS};
+use crate::generate::chunks;
+
+/// What came of an answer: the record, and the bytes that passed.
+#[derive(Debug, PartialEq)]
+struct Metered {
+    record: (TokenUsage, Source),
+    out: Vec<u8>,
+    unchanged: bool,
+}
+
+/// Meters an answer in chunks. `end` comes with the last chunk.
+fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> Metered {
+    let mut meter = Meter::new(framing, strip);
+    let mut out = Vec::new();
+    let mut unchanged = true;
+    for (index, chunk) in chunks.iter().enumerate() {
+        match meter.chunk(chunk, index + 1 == chunks.len()) {
+            Pass::Unchanged => out.extend_from_slice(chunk),
+            Pass::Replace(replaced) => {
+                unchanged = false;
+                out.extend_from_slice(&replaced);
+            }
+        }
+    }
+    assert_eq!(meter.held(), 0, "nothing is held at the end");
+    Metered { record: meter.finish(), out, unchanged }
+}
+
+/// Writes a transcript with one kind of line end, whole and stripped.
+fn write(transcript: &Transcript, line_end: &str, bom: bool, last_blank: bool) -> (Vec<u8>, Vec<u8>) {
+    let bom = if bom { "\u{feff}" } else { "" };
+    let (mut whole, mut stripped) = (bom.to_owned(), bom.to_owned());
+    let end = match transcript.framing {
+        Framing::Sse => line_end.repeat(2),
+        Framing::Ndjson => line_end.to_owned(),
+        Framing::Json => String::new(),
+    };
+    for (index, event) in transcript.events.iter().enumerate() {
+        let bare = event.trim_start_matches('~');
+        let lines = if transcript.framing == Framing::Sse { bare.replace('\n', line_end) } else { bare.to_owned() };
+        let last = index + 1 == transcript.events.len();
+        let end = if last && !last_blank { "" } else { &end };
+        whole.extend([&lines, end]);
+        if bare == *event {
+            stripped.extend([&lines, end]);
+        } else if index == 0 && !bom.is_empty() {
+            stripped.clear(); // it stands at the start of the event
+        }
+    }
+    (whole.into_bytes(), stripped.into_bytes())
+}
+
+/// Each way of writing a transcript that its framing has.
+fn variants(transcript: &Transcript) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let ways: &[(&str, &str, bool, bool)] = &[
+        ("LF", "\n", false, true),
+        ("CRLF", "\r\n", false, true),
+        ("CR", "\r", false, true),
+        ("a BOM", "\n", true, true),
+        ("no last blank line", "\n", false, false),
+        ("no last blank line, CRLF", "\r\n", false, false),
+    ];
+    let ways = ways.iter().filter(|(way, ..)| match transcript.framing {
+        Framing::Sse => true,
+        Framing::Ndjson => !matches!(*way, "CR" | "a BOM"),
+        Framing::Json => *way == "LF",
+    });
+    ways.map(|(way, line_end, bom, last_blank)| {
+        let (whole, stripped) = write(transcript, line_end, *bom, *last_blank);
+        (format!("{}, {way}", transcript.name), whole, stripped)
+    })
+    .collect()
+}
+
+#[test]
+fn transcripts_at_every_split() {
+    for transcript in TRANSCRIPTS {
+        let framing = transcript.framing;
+        for (name, whole, stripped) in variants(transcript) {
+            for strip in [false, true] {
+                let out = if strip { &stripped } else { &whole };
+                let check = |chunks: &[&[u8]], how: &str| {
+                    let metered = meter(framing, strip, chunks);
+                    assert_eq!(metered.record, (transcript.usage, transcript.source), "{name}, {how}");
+                    assert!(
+                        metered.out == *out,
+                        "{name}, strip {strip}, {how}: {:?}",
+                        String::from_utf8_lossy(&metered.out)
+                    );
+                    assert!(metered.unchanged || strip && framing == Framing::Sse, "{name}, {how}: replaced");
+                };
+                for at in 0..=whole.len() {
+                    check(&[&whole[..at], &whole[at..]], &format!("split at {at}"));
+                }
+                check(&[&whole], "whole");
+                check(&[&whole, b""], "an empty chunk at the end");
+                let single: Vec<&[u8]> = whole.chunks(1).collect();
+                check(&single, "byte by byte");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_stream_is_partial() {
+    for transcript in TRANSCRIPTS.iter().filter(|transcript| transcript.source == Source::Reported) {
+        let (whole, _) = write(transcript, "\n", false, true);
+        let mut cut = Meter::new(transcript.framing, false);
+        for byte in &whole[..whole.len().min(20)] {
+            cut.chunk(&[*byte], false);
+        }
+        assert_eq!(cut.finish().1, Source::Partial, "{}", transcript.name);
+    }
+    let nothing = Meter::new(Framing::Sse, true);
+    assert_eq!(nothing.finish(), (TokenUsage::default(), Source::Partial), "no byte at all");
+}
+
+#[test]
+fn what_is_complete_is_not_held_back() {
+    let mut meter = Meter::new(Framing::Sse, true);
+    let cases: &[(&str, &[u8], Pass, usize)] = &[
+        ("an event", b"data: a\n\n", Pass::Unchanged, 0),
+        ("an event and a half", b"data: a\n\nda", Pass::Replace(b"data: a\n\n".to_vec()), 2),
+        ("a part of it", b"ta: b\n", Pass::Replace(vec![]), 8),
+        ("its end", b"\n", Pass::Replace(b"data: b\n\n".to_vec()), 0),
+        ("the next", b": c\n\n", Pass::Unchanged, 0),
+    ];
+    for (name, chunk, want, held) in cases {
+        assert_eq!(meter.chunk(chunk, false), *want, "{name}");
+        assert_eq!(meter.held(), *held, "{name}");
+    }
+}
+
+/// Whether `part` is `whole` with bytes left out.
+fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|byte| rest.any(|other| other == byte))
+}
+
+fn stream_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        &b"data: "[..],
+        b"data:",
+        b"{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}",
+        b"{\"choices\":[{}]}",
+        b"[DONE]",
+        b": ping",
+        b"\n",
+        b"\n\n",
+        b"\r\n\r\n",
+        b"\r\r",
+        b"\r",
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"}",
+        b"{\"a\":",
+    ]);
+    vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_bytes_pass(
+        bytes in prop_oneof![stream_like(), vec(any::<u8>(), 0..80)],
+        lengths in vec(0..20usize, 0..10),
+        framing in prop::sample::select(vec![Framing::Sse, Framing::Ndjson, Framing::Json]),
+    ) {
+        let chunks = chunks(&bytes, &lengths);
+        let passed = meter(framing, false, &chunks);
+        prop_assert!(passed.unchanged);
+        let stripped = meter(framing, true, &chunks);
+        prop_assert!(is_subsequence(&stripped.out, &bytes));
+        prop_assert_eq!(stripped.record, passed.record, "stripping changes no record");
+        if framing != Framing::Json {
+            let whole = meter(framing, true, &[&bytes]);
+            prop_assert_eq!((stripped.record, stripped.out), (whole.record, whole.out), "cuts change nothing");
+        }
+    }
+}
