@@ -104,6 +104,8 @@ impl HttpContext for Attempt {
             return Action::Continue;
         };
         let status = host::header(Headers::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        // only this filter asks for a retry; an upstream that sends the mark itself must not
+        host::remove_header(Headers::Response, RETRY_HEADER);
         let outcome = Outcome::of_status(status);
         if outcome.is_retriable() && sent.pass_on() {
             // Envoy reads this mark and asks the next cluster

@@ -9,6 +9,8 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import pytest
 
+pytest.register_assert_rewrite("world")
+
 import demo
 from gateway import Gateway, MockModels
 from settings import Settings, rendered
