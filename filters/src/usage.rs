@@ -67,9 +67,10 @@ impl HttpContext for Usage {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let chunk = match size {
-            0 => Vec::new(),
-            size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
+        let chunk = match (size, end) {
+            (0, false) => return Action::Continue,
+            (0, true) => Vec::new(),
+            (size, _) => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
         };
         if let State::Begun { content_type } = &self.state {
             self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
