@@ -19,7 +19,7 @@ use crate::root::Root;
 
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
-    Root::new(|bytes| config::none("attempt", bytes), |_| Box::new(Attempt { state: State::Headers }))
+    Root::filter(|bytes| config::none("attempt", bytes), |_| Box::new(Attempt { state: State::Headers }))
 }
 
 struct Attempt {

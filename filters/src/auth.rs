@@ -17,7 +17,7 @@ use crate::root::Root;
 
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
-    Root::new(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+    Root::filter(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
 }
 
 struct Auth {

@@ -7,7 +7,7 @@ use crate::root::Root;
 
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
-    Root::new(|bytes| config::none("guard", bytes), |_| Box::new(Guard))
+    Root::filter(|bytes| config::none("guard", bytes), |_| Box::new(Guard))
 }
 
 struct Guard;

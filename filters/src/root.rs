@@ -23,7 +23,7 @@ pub struct Root<C> {
 
 impl<C: 'static> Root<C> {
     /// A filter that is yet to be configured.
-    pub fn new(configure: Configure<C>, open: Open<C>) -> Box<dyn RootContext> {
+    pub fn filter(configure: Configure<C>, open: Open<C>) -> Box<dyn RootContext> {
         Box::new(Root { configure, open, config: None })
     }
 }

@@ -19,7 +19,7 @@ use crate::root::Root;
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
     let configure = |bytes: &[u8]| config::router(bytes, &|name| std::env::var(name).ok()).map(Rc::new);
-    Root::new(configure, |table| Box::new(Router { table: table.as_ref().clone(), state: State::Headers }))
+    Root::filter(configure, |table| Box::new(Router { table: table.as_ref().clone(), state: State::Headers }))
 }
 
 struct Router {

@@ -13,7 +13,7 @@ use crate::root::Root;
 
 /// The filter.
 pub fn root() -> Box<dyn RootContext> {
-    Root::new(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
+    Root::filter(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
 }
 
 /// What is known of the answer.

@@ -17,6 +17,7 @@ CHAT = demo.CHAT_PATH
 MESSAGES = "/v1/messages"
 BEARER = {"authorization": f"Bearer {demo.USER_KEY}"}
 SECRETS = (demo.USER_KEY, demo.ADMIN_KEY, *demo.PROVIDER_KEYS.values())
+_ACTIVE = "http.gateway.downstream_rq_active"
 _METRIC = re.compile(r"^(\w+)\{(.*)\} (\d+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 # How the dialects name input and output.
@@ -40,7 +41,8 @@ class World:
         self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False, limits=limits)
 
     def reset(self) -> None:
-        """Back to healthy servers and empty journals."""
+        """Back to healthy servers and empty journals, once all that went before has been counted."""
+        eventually(lambda: self.gateway.stats(r"^http\.gateway\.downstream_rq_active$"), {_ACTIVE: 0})
         for model in self.models.values():
             model.clear()
 
