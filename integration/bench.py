@@ -123,7 +123,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "connections": arguments.connections,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
-        "filters": [name for name in FILTERS if name in arguments.filters],
+        "filters": [name for name in FILTERS if name in arguments.filters and f'"root_id": "{name}"' in json.dumps(config)],
     }
 
 

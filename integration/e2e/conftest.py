@@ -9,7 +9,7 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import pytest
 
-pytest.register_assert_rewrite("world")
+pytest.register_assert_rewrite("answers", "world")
 
 import demo
 from gateway import Gateway, MockModels
@@ -52,6 +52,7 @@ def open_world(models: Mapping[str, MockModels]) -> OpenWorld:
             world.reset()
             with world.http:
                 yield world
+            assert "panicked" not in gateway.log(), "a filter has crashed"
 
     return opened
 
@@ -67,6 +68,14 @@ def world(_demo_world: World) -> World:
     """The demo: envoy/envoy.yaml with nothing but other addresses."""
     _demo_world.reset()
     return _demo_world
+
+
+@pytest.fixture
+def survivor(world: World) -> Iterator[None]:
+    """For tests that send bad things: whatever a client sent, the next one is served."""
+    yield
+    world.reset()
+    assert world.chat().status_code == 200
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +95,7 @@ def _widened(settings: Settings) -> Settings:
     settings.add_cluster("mock-closed", CLOSED_PORT)
     settings.upstreams["mock-closed"] = {"dialects": ["openai", "anthropic"]}
     settings.add_model("a-first", "mock-a", "mock-b")
-    settings.add_model("hasty", "mock-a", "mock-b", per_try_timeout="300ms")
+    settings.add_model("hasty", "mock-a", "mock-b", per_try_timeout="500ms")
     settings.add_model("closed-first", "mock-closed", "mock-b")
     settings.add_model("closed", "mock-closed")
     settings.add_model("only-a", "mock-a")

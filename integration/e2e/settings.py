@@ -88,8 +88,7 @@ class Settings:
         clusters = self.tree["static_resources"]["clusters"]
         added = copy.deepcopy(clusters[0])
         added["name"] = added["load_assignment"]["cluster_name"] = name
-        socket = added["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-        socket["address"], socket["port_value"] = address
+        lead_to(added, address)
         clusters.append(added)
         route = self.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
         specifier = route["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
@@ -101,6 +100,12 @@ class Settings:
         """One more model: the first of the `targets` (upstreams) is asked first, the others when it fails."""
         weights = [FIRST] + [SECOND] * (len(targets) - 1)
         self.models.append({"name": name, **fields, "targets": [_target(*each) for each in zip(targets, weights)]})
+
+
+def lead_to(cluster: dict[str, Any], address: Address) -> None:
+    """Gives a cluster another address."""
+    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    endpoint["address"]["socket_address"].update(address=address[0], port_value=address[1])
 
 
 def _target(upstream: str, weight: int) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import demo
+from answers import events, tokens
 from conftest import OpenWorld
 from recorder import Recorder
 from settings import Settings
-from world import BEARER, CHAT, MESSAGES, World, eventually, events, tokens
+from world import BEARER, CHAT, MESSAGES, World, eventually
 
 SAID = [{"role": "user", "content": "Hello"}]
 CONTENTS = {"contents": [{"parts": [{"text": "Hello"}]}]}
@@ -51,6 +52,7 @@ ENDPOINTS = [
     ("/api/generate", "authorization", "/api/generate"),
     ("/api/embed", "authorization", "/api/embed"),
     (f"{GEMINI}:generateContent", "x-goog-api-key", "/v1beta/models/target%2Fname:generateContent"),
+    ("/v1beta/models/gpt%2D4o:generateContent", "x-goog-api-key", "/v1beta/models/target%2Fname:generateContent"),
     (
         f"{GEMINI}:streamGenerateContent?key=sk-demo-user&alt=sse",
         "x-goog-api-key",
@@ -71,6 +73,24 @@ BODIES = {
         '{"model":"gpt-4o","s":"ü\\u00fc\\/\\"model\\":🦀","\\"model\\"":"gpt-4o"}'.encode(),
         '{"model":"target/name","s":"ü\\u00fc\\/\\"model\\":🦀","\\"model\\"":"gpt-4o"}'.encode(),
     ),
+}
+# The same for streams, which are asked to report usage; MODEL stands for either model's name.
+MODELS = (b'"model":"gpt-4o"', b'"model":"target/name"')
+ASKING = b'"stream_options":{"include_usage":true}'
+STREAM_BODIES = {
+    "no options": (b'{MODEL,"stream":true}', b"{" + ASKING + b',MODEL,"stream":true}'),
+    "empty options": (b'{"stream":true,"stream_options":{},MODEL}', b'{"stream":true,' + ASKING + b",MODEL}"),
+    "other options": (
+        b'{"stream":true,"stream_options":{"a":[1]},MODEL}',
+        b'{"stream":true,"stream_options":{"include_usage":true,"a":[1]},MODEL}',
+    ),
+    "declined": (
+        b'{"stream":true,"stream_options":{"include_usage":false},MODEL}',
+        b'{"stream":true,' + ASKING + b",MODEL}",
+    ),
+    "null": (b'{"stream":true,"stream_options":null,MODEL}', b'{"stream":true,' + ASKING + b",MODEL}"),
+    "asked": (b'{"stream":true,' + ASKING + b",MODEL}", b'{"stream":true,' + ASKING + b",MODEL}"),
+    "no stream": (b'{"stream":false,MODEL}', b'{"stream":false,MODEL}'),
 }
 
 
@@ -104,7 +124,7 @@ def test_answer_and_tokens(world: World, name: str) -> None:
 def test_streams_end_as_the_server_ends_them(world: World, name: str) -> None:
     path, fields, _, _ = CALLS[name]
     body = json.dumps({"model": "gpt-4o", **fields}).encode()
-    direct = {server: _direct(world, server, path, fields) for server in ("mock-a",)}["mock-a"]
+    direct = _direct(world, "mock-a", path, fields)
     through = events(world.send(body, path=path, headers=BEARER | ANTHROPIC_VERSION).content)
     assert [_kind(event) for event in through] == [_kind(event) for event in direct]
 
@@ -138,21 +158,19 @@ def test_a_gemini_body_does_not_change(recorded: tuple[World, Recorder], name: s
     assert recorder.requests[-1].body == sent
 
 
-@pytest.mark.parametrize(
-    ("sent", "want"),
-    [
-        (b'{"model":"gpt-4o","stream":true}', b'{"stream_options":{"include_usage":true},"model":"target/name","stream":true}'),
-        (b'{"stream":true,"stream_options":{"a":[1]},"model":"gpt-4o"}', b'{"stream":true,"stream_options":{"include_usage":true,"a":[1]},"model":"target/name"}'),
-        (b'{"stream":true,"stream_options":{"include_usage":false},"model":"gpt-4o"}', b'{"stream":true,"stream_options":{"include_usage":true},"model":"target/name"}'),
-        (b'{"stream":true,"stream_options":null,"model":"gpt-4o"}', b'{"stream":true,"stream_options":{"include_usage":true},"model":"target/name"}'),
-        (b'{"stream":true,"stream_options":{"include_usage":true},"model":"gpt-4o"}', b'{"stream":true,"stream_options":{"include_usage":true},"model":"target/name"}'),
-        (b'{"stream":false,"model":"gpt-4o"}', b'{"stream":false,"model":"target/name"}'),
-    ],
-)
-def test_streams_are_asked_for_usage(recorded: tuple[World, Recorder], sent: bytes, want: bytes) -> None:
+@pytest.mark.parametrize("name", STREAM_BODIES)
+def test_streams_are_asked_for_usage(recorded: tuple[World, Recorder], name: str) -> None:
     world, recorder = recorded
+    sent, want = (fields.replace(b"MODEL", model) for fields, model in zip(STREAM_BODIES[name], MODELS))
     assert world.send(sent).status_code == 200
     assert recorder.requests[-1].body == want
+
+
+def test_answers_come_unencoded(recorded: tuple[World, Recorder]) -> None:
+    """The gateway must be able to read them."""
+    world, recorder = recorded
+    world.send(b'{"model":"gpt-4o"}', headers=BEARER | {"accept-encoding": "gzip, br"})
+    assert recorder.requests[-1].headers["accept-encoding"] == "identity"
 
 
 def test_key_in_the_query_is_no_key(world: World) -> None:

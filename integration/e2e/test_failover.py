@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,26 +14,27 @@ import httpx
 import pytest
 
 import demo
+from answers import content, tokens
 from conftest import OpenWorld
 from settings import Settings
-from world import BEARER, CHAT, MESSAGES, World, chat_body, content, eventually, events, tokens
+from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
-# The fault of the first server, the model that asks it first, and how its attempt is counted.
-FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "status 500": ({"fault": "status", "status": 500}, "a-first", "server_error"),
-    "status 502": ({"fault": "status", "status": 502, "body": "<html>"}, "a-first", "server_error"),
-    "status 503": ({"fault": "status", "status": 503, "headers": {"retry-after": "9"}}, "a-first", "server_error"),
-    "status 529": ({"fault": "status", "status": 529}, "a-first", "server_error"),
-    "status 429": ({"fault": "status", "status": 429}, "a-first", "rate_limited"),
-    "status 408": ({"fault": "status", "status": 408}, "a-first", "try_again"),
-    "empty status 503": ({"fault": "status", "status": 503, "body": ""}, "a-first", "server_error"),
-    "refuse": ({"fault": "refuse"}, "a-first", "reset"),
-    "close": ({"fault": "close"}, "a-first", "reset"),
-    "reset": ({"fault": "reset"}, "a-first", "reset"),
-    "reset within headers": ({"fault": "reset_headers"}, "a-first", "reset"),
-    "closed within headers": ({"fault": "half_headers"}, "a-first", "reset"),
-    "hang": ({"fault": "hang"}, "hasty", "timeout"),
-    "closed port": ({}, "closed-first", "connect_failure"),
+# The fault of the first server, the model that asks it first, and how its attempt may be counted.
+FAULTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
+    "status 500": ({"fault": "status", "status": 500}, "a-first", {"server_error"}),
+    "status 502": ({"fault": "status", "status": 502, "body": "<html>"}, "a-first", {"server_error"}),
+    "status 503": ({"fault": "status", "status": 503, "headers": {"retry-after": "9"}}, "a-first", {"server_error"}),
+    "status 529": ({"fault": "status", "status": 529}, "a-first", {"server_error"}),
+    "status 429": ({"fault": "status", "status": 429}, "a-first", {"rate_limited"}),
+    "status 408": ({"fault": "status", "status": 408}, "a-first", {"try_again"}),
+    "empty status 503": ({"fault": "status", "status": 503, "body": ""}, "a-first", {"server_error"}),
+    "refuse": ({"fault": "refuse"}, "a-first", {"reset"}),
+    "close": ({"fault": "close"}, "a-first", {"reset"}),
+    "reset": ({"fault": "reset"}, "a-first", {"reset"}),
+    "reset within headers": ({"fault": "reset_headers"}, "a-first", {"reset"}),
+    "closed within headers": ({"fault": "half_headers"}, "a-first", {"reset"}),
+    "hang": ({"fault": "hang"}, "hasty", {"timeout", "reset"}),
+    "closed port": ({}, "closed-first", {"connect_failure"}),
 }
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 PASSED_ON = [(400, CHAT), (401, CHAT), (403, CHAT), (404, CHAT), (413, CHAT), (422, CHAT), (400, MESSAGES), (404, MESSAGES)]
@@ -69,7 +71,7 @@ def test_two_of_three_servers_fail(world: World) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: str) -> None:
-    fault, model, outcome = FAULTS[name]
+    fault, model, outcomes = FAULTS[name]
     text = "x" * SIZES[size]
     before = wide_world.counted("llm_attempts_total")
     wide_world.fault(fault, "mock-a")
@@ -79,9 +81,19 @@ def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: st
     assert not any(header.startswith(("x-sluice-", "x-envoy-")) for header in response.headers)
     (entry,) = wide_world.journals()["mock-b"]
     _assert_original(entry, chat_body(text, model=model, stream=stream), model, stream)
-    first = "mock-closed" if outcome == "connect_failure" else "mock-a"
-    counts = Counter({(first, outcome): 1, ("mock-b", "success"): 1})
-    eventually(lambda: wide_world.counted("llm_attempts_total") - before, counts)
+    wide_world.settle()
+    first = "mock-closed" if model == "closed-first" else "mock-a"
+    counts = [Counter({(first, outcome): 1, ("mock-b", "success"): 1}) for outcome in outcomes]
+    assert wide_world.counted("llm_attempts_total") - before in counts
+
+
+@pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "reset"}])
+def test_largest_body(wide_world: World, fault: dict[str, Any]) -> None:
+    """A request is kept for another attempt up to the size the gateway takes."""
+    text = "x" * ((8 << 20) - 1024)
+    wide_world.fault(fault, "mock-a")
+    response = wide_world.chat(text, model="a-first")
+    assert (response.status_code, content(response)) == (200, f"Hello from mock-b. You said: {text}")
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -128,6 +140,32 @@ def test_every_server_is_asked_once(world: World) -> None:
     assert {name: len(entries) for name, entries in world.journals().items()} == dict.fromkeys(SHARES, 6)
 
 
+@pytest.mark.xfail(strict=True, reason="Envoy's timer is a little early by the filter's clock: half are counted as reset")
+def test_timeouts_are_counted_as_such(wide_world: World) -> None:
+    """All of them, whatever the filter's clock says."""
+    before = wide_world.counted("llm_attempts_total")
+    wide_world.fault({"fault": "hang"}, "mock-a")
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: wide_world.chat(model="hasty"), range(48)))
+    assert Counter(answer.status_code for answer in answers) == {200: 48}
+    wide_world.settle()
+    assert wide_world.counted("llm_attempts_total") - before == {("mock-a", "timeout"): 48, ("mock-b", "success"): 48}
+
+
+@pytest.mark.xfail(strict=True, reason="the filter does not know the route's timeout: counted as reset")
+def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A model without a timeout of its own has the one in envoy.yaml's route."""
+    changed = settings()
+    changed.add_model("a-first", "mock-a", "mock-b")
+    route = changed.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
+    route["retry_policy"]["per_try_timeout"] = "0.3s"
+    with open_world(changed.text()) as world:
+        world.fault({"fault": "hang"}, "mock-a")
+        assert content(world.chat(model="a-first")) == "Hello from mock-b. You said: Hello"
+        world.settle()
+        assert world.counted("llm_attempts_total") == {("mock-a", "timeout"): 1, ("mock-b", "success"): 1}
+
+
 def test_a_name_that_does_not_resolve(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     changed = settings()
     changed.add_cluster("nowhere", ("models.nowhere.invalid", 80))
@@ -148,7 +186,8 @@ def test_a_client_that_leaves(wide_world: World) -> None:
     with _streaming(wide_world, model="a-first") as chunks:
         assert b"chat.completion.chunk" in next(chunks)
         next(chunks)
-    want = [Counter({("partial",): 1}), Counter({("demo-user", "a-first", "mock-a", "200"): 1}), Counter({("mock-a", "abandoned"): 1})]
+    labels = [("partial",), ("demo-user", "a-first", "mock-a", "200"), ("mock-a", "abandoned")]
+    want = [Counter({each: 1}) for each in labels]
     eventually(lambda: [wide_world.counted(metric) - old for metric, old in zip(metrics, before)], want)
     wide_world.reset()
     assert wide_world.chat(model="a-first").status_code == 200
@@ -163,6 +202,16 @@ def test_a_client_that_leaves_before_the_answer(wide_world: World) -> None:
     want = Counter({("mock-a", "abandoned"): 1})
     eventually(lambda: wide_world.counted("llm_attempts_total") - before, want)
     assert [server for server, _ in wide_world.entries()] == ["mock-a"]
+
+
+def test_clients_that_leave_at_any_time(world: World) -> None:
+    """Each request is counted once, whenever its client left."""
+    before = world.counted("llm_requests_total").total()
+    world.fault({"chunk_delay_ms": 5, "delay_ms": 5})
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: _leave(world, after=number % 40 / 1000), range(200)))
+    world.settle()
+    assert world.counted("llm_requests_total").total() - before == 200
 
 
 @pytest.mark.parametrize("fault", ["reset_body", "truncate_body"])
@@ -208,6 +257,15 @@ def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: boo
         body = body.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
     assert entry["body"] == json.loads(body)
     assert entry["headers"]["content-length"] == str(len(body))
+
+
+def _leave(world: World, after: float) -> None:
+    """Asks for a stream, and leaves after that many seconds, in the middle of whatever there is."""
+    body = chat_body(stream=True)
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {BEARER['authorization']}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", world.gateway.port)) as client:
+        client.sendall(head.encode() + body)
+        time.sleep(after)
 
 
 @contextlib.contextmanager

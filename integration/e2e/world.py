@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
 import httpx
 
@@ -20,13 +20,6 @@ SECRETS = (demo.USER_KEY, demo.ADMIN_KEY, *demo.PROVIDER_KEYS.values())
 _ACTIVE = "http.gateway.downstream_rq_active"
 _METRIC = re.compile(r"^(\w+)\{(.*)\} (\d+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-# How the dialects name input and output.
-_USAGE_NAMES = (
-    ("prompt_tokens", "completion_tokens"),
-    ("input_tokens", "output_tokens"),
-    ("prompt_eval_count", "eval_count"),
-    ("promptTokenCount", "candidatesTokenCount"),
-)
 
 
 class World:
@@ -42,9 +35,13 @@ class World:
 
     def reset(self) -> None:
         """Back to healthy servers and empty journals, once all that went before has been counted."""
-        eventually(lambda: self.gateway.stats(r"^http\.gateway\.downstream_rq_active$"), {_ACTIVE: 0})
+        self.settle()
         for model in self.models.values():
             model.clear()
+
+    def settle(self) -> None:
+        """Waits for the end of all requests: a client may have its answer before they are counted."""
+        eventually(lambda: self.gateway.stats(f"^{re.escape(_ACTIVE)}$"), {_ACTIVE: 0})
 
     def fault(self, fault: Mapping[str, Any], *names: str) -> None:
         """Gives the servers of these names a fault; all of them, if none is named."""
@@ -100,24 +97,9 @@ def chat_body(text: str = "Hello", **fields: Any) -> bytes:
     return json.dumps(request, separators=(",", ":")).encode()
 
 
-def events(stream: bytes) -> list[Any]:
-    """The events of an SSE stream, parsed but for `[DONE]`."""
-    data = [event.rpartition(b"data: ")[2] for event in stream.split(b"\n\n") if event]
-    return [json.loads(text) if text != b"[DONE]" else "[DONE]" for text in data]
-
-
-def content(response: httpx.Response) -> str:
-    """The text of a chat answer, streamed or not."""
-    if response.headers["content-type"] == "application/json":
-        return response.json()["choices"][0]["message"]["content"]
-    chunks = [chunk for chunk in events(response.content) if chunk != "[DONE]"]
-    return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
-
-
-def tokens(usage: Mapping[str, Any] | None) -> tuple[int, int]:
-    """Input and output of the usage a journal shows, in whichever dialect."""
-    names = next((names for names in _USAGE_NAMES if usage and names[0] in usage), None)
-    return (usage[names[0]], usage.get(names[1], 0)) if names else (0, 0)
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A body to be sent in chunks, so that no length is declared."""
+    yield from (body[start : start + 4096] for start in range(0, len(body), 4096))
 
 
 def eventually(read: Callable[[], Any], want: Any, seconds: float = 5) -> None:

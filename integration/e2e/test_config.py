@@ -1,0 +1,292 @@
+"""A configuration either works or says where it is wrong; and filters work without one another."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+import demo
+from answers import content
+from child import ChildFailed
+from conftest import CLOSED_PORT, LIMITED_KEY, OpenWorld
+from gateway import Gateway, MockModels, render
+from settings import Settings, lead_to
+from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
+
+Edit = Callable[[Settings], Any]
+
+
+def _misspelled_upstream(settings: Settings) -> None:
+    settings.upstreams["openai"] = settings.upstreams.pop("mock-b")
+    settings.models[0]["targets"][1]["upstream"] = "opnai"
+
+
+def _two_upstreams_of_one_cluster(settings: Settings) -> None:
+    settings.upstreams["mock-b"]["cluster"] = "mock-a"
+
+
+def _second_model_of_the_name(settings: Settings) -> None:
+    settings.models[1]["aliases"] = ["gpt-4o-latest"]
+
+
+def _settings_for_usage(settings: Settings) -> None:
+    settings.values("usage")["colour"] = "blue"
+
+
+def _settings_for_attempt(settings: Settings) -> None:
+    settings.values("attempt")["keys"] = []
+
+
+def _unknown_root_id(settings: Settings) -> None:
+    settings.plugin("usage")["root_id"] = "useage"
+
+
+def _text_instead_of_settings(settings: Settings) -> None:
+    string = "type.googleapis.com/google.protobuf.StringValue"
+    settings.plugin("auth")["configuration"] = {"@type": string, "value": "keys: []"}
+
+
+# What is done to the settings, and what Envoy's log has to say.
+MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
+    "upstream misspelled": (_misspelled_upstream, ("router.models[0].targets[1].upstream", '"opnai"', 'did you mean "openai"?')),
+    "unknown field": (
+        lambda s: s.models[0].update(target=[]),
+        ("router.models[0].target:", "no such field", 'did you mean "targets"?'),
+    ),
+    "unknown field of a key": (
+        lambda s: s.values("auth")["keys"][1].update(key="x"),
+        ("auth.keys[1].key:", "no such field"),
+    ),
+    "environment variable not set": (
+        lambda s: s.upstreams["mock-a"]["credential"].update(env="OPENAI_API_KEY"),
+        ('router.upstreams.mock-a.credential.env', "OPENAI_API_KEY", "not set", "host_env_keys"),
+    ),
+    "key instead of a variable": (
+        lambda s: s.upstreams["mock-a"]["credential"].update(env="sk-this-is-a-secret"),
+        ("router.upstreams.mock-a.credential.env", "not the name of an environment variable"),
+    ),
+    "key instead of its hash": (
+        lambda s: s.values("auth")["keys"][0].update(hash="sk-this-is-a-secret"),
+        ("auth.keys[0].hash", "sha256sum"),
+    ),
+    "two keys with one id": (
+        lambda s: s.values("auth")["keys"][1].update(id="demo-user"),
+        ("auth.keys[1]", "demo-user"),
+    ),
+    "no keys": (lambda s: s.values("auth").update(keys=[]), ("auth.keys", "add one")),
+    "role misspelled": (
+        lambda s: s.values("auth")["keys"][1].update(role="admn"),
+        ("auth.keys[1].role", 'did you mean "admin"?'),
+    ),
+    "dialect misspelled": (
+        lambda s: s.upstreams["mock-a"].update(dialects=["antropic"]),
+        ("router.upstreams.mock-a.dialects[0]", 'did you mean "anthropic"?'),
+    ),
+    "weight of zero": (
+        lambda s: s.models[0]["targets"][2].update(weight=0),
+        ("router.models[0].targets[2].weight", "whole number"),
+    ),
+    "half a weight": (
+        lambda s: s.models[0]["targets"][2].update(weight=0.5),
+        ("router.models[0].targets[2].weight", "must be a number"),
+    ),
+    "duration without unit": (
+        lambda s: s.models[0].update(per_try_timeout=30),
+        ("router.models[0].per_try_timeout", "must be a string"),
+    ),
+    "no models": (lambda s: s.values("router").pop("models"), ("router.models", "missing")),
+    "no targets": (lambda s: s.models[0].update(targets=[]), ("router.models[0].targets",)),
+    "name taken": (_second_model_of_the_name, ("router.models[1]", "gpt-4o-latest")),
+    "one cluster, two upstreams": (_two_upstreams_of_one_cluster, ("router.upstreams.mock-b", '"mock-a"')),
+    "settings for usage": (_settings_for_usage, ("usage.colour", "no such field")),
+    "settings for attempt": (_settings_for_attempt, ("attempt.keys", "no such field")),
+    "unknown root_id": (_unknown_root_id, ("root_id", '"useage"', "auth, guard, router, usage, attempt")),
+    "neither Struct nor JSON": (_text_instead_of_settings, ("auth", "nor JSON")),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_refuses_to_start(settings: Callable[[], Settings], name: str) -> None:
+    edit, wanted = MISTAKES[name]
+    changed = settings()
+    edit(changed)
+    with pytest.raises(ChildFailed) as caught:
+        Gateway(changed.text()).start().stop()
+    said = str(caught.value)
+    assert all(words in said for words in wanted), said
+    assert "this-is-a-secret" not in said.replace(changed.text(), "")
+
+
+def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) -> None:
+    changed = settings()
+    changed.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"].remove("MOCK_B_KEY")
+    with pytest.raises(ChildFailed, match=r"mock-b\.credential\.env.*MOCK_B_KEY.*host_env_keys"):
+        Gateway(changed.text()).start().stop()
+
+
+@pytest.mark.parametrize("path", sorted((demo.ENVOY_YAML.parent / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_examples_start_and_route(path: Path, open_world: OpenWorld) -> None:
+    """Every model of an example finds its clusters, which are led to a closed port here."""
+    example = Settings(render(path.read_text(), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
+    for cluster in example.tree["static_resources"]["clusters"]:
+        lead_to(cluster, CLOSED_PORT)
+    secrets = example.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"]
+    with open_world(example.text(), env=dict.fromkeys(secrets, "secret")) as world:
+        for model in example.models:
+            name = model["name"].replace("*", "x")
+            paths = (CHAT, MESSAGES, "/api/chat", f"/v1beta/models/{name}:generateContent")
+            statuses = {world.send(chat_body(model=name), path=path).status_code for path in paths}
+            assert statuses <= {404, 503} and 503 in statuses, (name, statuses)
+            eventually(lambda: _outcomes(world), {"connect_failure"})
+
+
+def _outcomes(world: World) -> set[str]:
+    return {outcome for _, outcome in world.counted("llm_attempts_total")}
+
+
+def test_settings_as_json_text(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A StringValue that holds JSON says the same as a Struct."""
+    changed = settings()
+    for plugin in (changed.plugin("auth"), changed.plugin("router")):
+        string = "type.googleapis.com/google.protobuf.StringValue"
+        plugin["configuration"] = {"@type": string, "value": json.dumps(plugin["configuration"]["value"])}
+    with open_world(changed.text()) as world:
+        assert world.chat().status_code == 200
+
+
+def test_without_auth(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Everybody may call, a stranger's key is still stripped, and faults are still passed over."""
+    changed = settings()
+    changed.remove_filter("auth")
+    with open_world(changed.text()) as world:
+        world.fault({"fault": "status", "status": 503}, "mock-a", "mock-c")
+        for headers in ({}, BEARER, {"x-api-key": "sk-stranger", "x-envoy-max-retries": "0"}):
+            assert world.send(chat_body(stream=True), headers=headers).status_code == 200
+        assert len(world.journals()["mock-b"]) == 3
+        assert "sk-stranger" not in json.dumps(world.journals())
+        eventually(lambda: world.counted("llm_requests_total"), Counter({("anonymous", "gpt-4o", "mock-b", "200"): 3}))
+        assert world.send(b"{").json()["error"]["code"] == "invalid_json"
+        assert world.send(chat_body(), path="/v1/nowhere").status_code == 404
+
+
+def test_without_usage(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    changed = settings()
+    changed.remove_filter("usage")
+    with open_world(changed.text()) as world:
+        assert world.chat().status_code == world.chat(stream=True).status_code == 200
+        assert world.series("llm_requests_total") == []
+
+
+def test_with_guard(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """It has no checks yet: everything passes as it is."""
+    changed = settings()
+    changed.add_filter("guard", before="router")
+    with open_world(changed.text()) as world:
+        for stream in (False, True):
+            response = world.chat("x" * 100_000, stream=stream)
+            assert content(response).endswith("x" * 100_000)
+
+
+def test_attempt_alone_sends_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Without `router` nobody knows whose credential belongs into the request, so it stays here."""
+    changed = settings()
+    for root_id in ("auth", "router", "usage"):
+        changed.remove_filter(root_id)
+    route = changed.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
+    route.pop("inline_cluster_specifier_plugin")
+    route["retry_policy"].pop("refresh_cluster_on_retry")
+    route["cluster"] = "mock-a"
+    with open_world(changed.text()) as world:
+        assert world.chat().status_code == 500
+        assert world.entries() == []
+
+
+def test_upstream_without_matcher_line(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Forgetting comment 4 of the file gives an error, not a request to another cluster."""
+    changed = settings()
+    changed.upstreams["mock-b"]["cluster"] = "forgotten"
+    changed.add_model("forgotten", "mock-b")
+    with open_world(changed.text()) as world:
+        assert world.chat(model="forgotten").status_code >= 500
+        assert world.entries() == []
+
+
+def test_names(wide_world: World) -> None:
+    """An alias, a prefix, and all other names."""
+    cases = [
+        ("gpt-4o", "gpt-4o", {"gpt-4o-mock-a", "gpt-4o-mock-b", "gpt-4o-mock-c"}),
+        ("gpt-4o-latest", "gpt-4o", {"gpt-4o-mock-a", "gpt-4o-mock-b", "gpt-4o-mock-c"}),
+        ("prefixed-", "prefixed-", {"gpt-4o-mock-b"}),
+        ("prefixed-x", "prefixed-x", {"gpt-4o-mock-b"}),
+        ("gpt-4o-mock-c", "gpt-4o-mock-c", {"gpt-4o-mock-c"}),
+    ]
+    for asked, label, targets in cases:
+        before = wide_world.counted("llm_requests_total")
+        assert wide_world.chat(model=asked).status_code == 200, asked
+        name, entry = wide_world.entry()
+        assert entry["body"]["model"] in targets
+        want = Counter({("demo-user", label, name, "200"): 1})
+        eventually(lambda: wide_world.counted("llm_requests_total") - before, want)
+        wide_world.reset()
+
+
+def test_unknown_name_goes_to_the_wildcard(wide_world: World) -> None:
+    """There the provider is the one to know it, or not."""
+    response = wide_world.chat(model="whatever/this is: ü")
+    name, entry = wide_world.entry()
+    assert (response.status_code, name, entry["body"]["model"]) == (404, "mock-c", "whatever/this is: ü")
+
+
+def test_models_of_a_key(wide_world: World) -> None:
+    headers = {"authorization": f"Bearer {LIMITED_KEY}"}
+    cases = [
+        ("gpt-4o", CHAT, 200),
+        ("prefixed-1", CHAT, 200),
+        ("a-first", CHAT, 403),
+        ("gpt-4o-latest", CHAT, 403),
+        ("text-embedding-3-small", "/v1/embeddings", 403),
+        ("only-a", "/v1beta/models/only-a:generateContent", 403),
+    ]
+    for model, path, status in cases:
+        response = wide_world.send(chat_body(model=model), path=path, headers=headers)
+        assert response.status_code == status, model
+        if status == 403:
+            error = response.json()["error"]
+            assert (error["code"], error["param"]) == ("model_not_allowed", "model")
+            assert "gpt-4o, prefixed-*" in error["message"]
+
+
+def test_two_listeners_do_not_mix(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """They share a VM, and each has its own models."""
+    changed = settings()
+    other = settings()
+    other.models[:] = [{"name": "other", "targets": [{"upstream": "mock-b", "model": "gpt-4o-mock-b"}]}]
+    (listener,) = other.tree["static_resources"]["listeners"]
+    listener["name"] = "other"
+    changed.tree["static_resources"]["listeners"].append(listener)
+    with open_world(changed.text()) as world:
+        statuses = world.gateway.ask("/listeners?format=json")["listener_statuses"]
+        ports = {each["name"]: each["local_address"]["socket_address"]["port_value"] for each in statuses}
+        cases = [("gateway", "gpt-4o", 200), ("other", "other", 200), ("other", "gpt-4o", 404), ("gateway", "other", 404)]
+        for name, model, status in cases:
+            url = f"http://127.0.0.1:{ports[name]}{CHAT}"
+            response = world.http.post(url, content=chat_body(model=model), headers=BEARER)
+            assert response.status_code == status, (name, model)
+
+
+def test_server_that_may_not_be_asked_for_usage(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    with MockModels("picky") as picky:
+        changed = settings()
+        changed.add_cluster("picky", picky.address)
+        changed.upstreams["picky"] = {"include_usage": False}
+        changed.models.append({"name": "picky", "targets": [{"upstream": "picky"}]})
+        with open_world(changed.text(), {"picky": picky}) as world:
+            assert world.chat(model="picky", stream=True).status_code == 200
+            _, entry = world.entry()
+            assert entry["body"].keys() == {"model", "messages", "stream"}
+            assert "authorization" not in entry["headers"]
+            eventually(lambda: world.counted("llm_usage_source_total"), Counter({("missing",): 1}))

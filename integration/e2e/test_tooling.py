@@ -1,0 +1,211 @@
+"""The demo as people start it: `make run`, and `make compose` where there is Docker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+import yaml
+
+import compose
+import demo
+import ports
+from child import ROOT, Child, fetch, free_port
+
+RUN = ROOT / "integration" / "run.py"
+PROJECT = "sluice-e2e"
+
+
+@pytest.fixture
+def model_ports() -> None:
+    """`make run` needs the model servers' ports, which are fixed."""
+    for server in demo.SERVERS:
+        try:
+            ports.require_free(server.port, "")
+        except ports.PortBusy:
+            pytest.skip(f"port {server.port} is busy")
+
+
+@pytest.mark.usefixtures("model_ports")
+def test_run(tmp_path: Path) -> None:
+    """Its curl works as it is printed; SIGTERM ends all it has started."""
+    with _running(tmp_path) as (child, output):
+        assert _answer(_ready_line(output.read_text())) == 200
+        started = _descendants(child.pid)
+        assert len(started) == 1 + len(demo.SERVERS)
+        os.kill(child.pid, signal.SIGTERM)
+        _wait_for(lambda: child.ended() is not None)
+        assert "stopped" in output.read_text()
+    _wait_for(lambda: not any(map(_is_alive, started)))
+
+
+@pytest.mark.usefixtures("model_ports")
+def test_killing_run_ends_the_rest(tmp_path: Path) -> None:
+    """Even SIGKILL leaves nothing behind that keeps a port."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells children that their parent is gone")
+    with _running(tmp_path) as (child, _):
+        started = _descendants(child.pid)
+        os.kill(child.pid, signal.SIGKILL)
+        _wait_for(lambda: not any(map(_is_alive, started)))
+
+
+@pytest.mark.parametrize("variable", ["GATEWAY_PORT", "ADMIN_PORT"])
+@pytest.mark.usefixtures("model_ports")
+def test_run_on_a_busy_port(variable: str) -> None:
+    with _listening() as port:
+        ended = _run({variable: str(port)})
+    assert ended.returncode != 0
+    assert f"port {port} is busy" in ended.stderr and f"{variable}=" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("model_ports")
+def test_run_with_a_busy_model_port() -> None:
+    with _listening(demo.SERVERS[1].port) as port:
+        ended = _run({})
+    assert ended.returncode != 0
+    assert f"port {port} is busy" in ended.stderr
+
+
+def test_the_demo_is_written_down_once() -> None:
+    """demo.py says what envoy.yaml says."""
+    tree = yaml.safe_load(demo.ENVOY_YAML.read_text())
+    found = {leaf for _, leaf in _leaves(tree)}
+    assert {demo.LISTENER[1], demo.ADMIN[1], *(server.port for server in demo.SERVERS)} <= found
+    assert {*demo.PROVIDER_KEYS, *(model for server in demo.SERVERS for model in server.models)} <= found
+
+
+def test_containers_differ_in_addresses_only() -> None:
+    """What `make compose` runs is envoy.yaml; only names stand where loopback addresses did."""
+    original = demo.ENVOY_YAML.read_text()
+    rendered = compose.render(original, compose.container_addresses())
+    before, after = _leaves(yaml.safe_load(original)), _leaves(yaml.safe_load(rendered))
+    assert [path for path, _ in before] == [path for path, _ in after]
+    changed = {path[-1]: {} for (path, old), (_, new) in zip(before, after) if old != new}
+    for (path, old), (_, new) in zip(before, after):
+        if old != new:
+            changed[path[-1]].setdefault(old, set()).add(new)
+    names = {server.name for server in demo.SERVERS}
+    assert changed == {"address": {"127.0.0.1": {"0.0.0.0", *names}}}
+
+
+def test_compose(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """In containers, beside a demo that may be running: its own project, its own ports."""
+    _require_docker()
+    monkeypatch.setattr(compose, "PROJECT", PROJECT)
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # docker-compose 1.29 is a Python program with a module `compose`
+    for variable in ("GATEWAY_PORT", "ADMIN_PORT"):
+        monkeypatch.setenv(variable, str(free_port()))
+    try:
+        _compose_up(monkeypatch)
+        assert _answer(_ready_line(capfd.readouterr().out)) == 200
+        status, metrics = fetch(f"http://127.0.0.1:{os.environ['ADMIN_PORT']}/stats/prometheus")
+        assert status == 200 and b"llm_requests_total{" in metrics
+    finally:
+        compose.down()
+
+
+def _require_docker() -> None:
+    """Skips where `make compose` could not work either."""
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode != 0:
+        pytest.skip("no docker engine")
+    try:
+        compose.stage()
+    except compose.ComposeFailed as failure:
+        pytest.skip(str(failure).replace(f"{ROOT}/", ""))
+
+
+def _compose_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the image that is there, else on the stand-in: no test waits for a registry."""
+    if "SLUICE_ENVOY_IMAGE" not in os.environ and not _has_image("envoyproxy/envoy:v1.40.0"):
+        if not _has_image(compose.STANDIN):
+            compose.build_standin()
+        monkeypatch.setenv("SLUICE_ENVOY_IMAGE", compose.STANDIN)
+    compose.up()
+
+
+def _has_image(name: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode == 0
+
+
+@contextlib.contextmanager
+def _running(directory: Path) -> Iterator[tuple[Child, Path]]:
+    """`make run` on free ports, from its `ready` line on."""
+    output = directory / "output"
+    environment = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+    child = Child("run", [sys.executable, RUN], directory / "errors", env=environment, stdout=output)
+    try:
+        child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 60)
+        yield child, output
+    finally:
+        child.stop()
+
+
+def _run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    free = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+    command = [sys.executable, str(RUN)]
+    return subprocess.run(command, env={**os.environ, **free, **environment}, capture_output=True, text=True, timeout=30)
+
+
+def _ready_line(output: str) -> str:
+    (line,) = [line for line in output.splitlines() if line.startswith("ready: ")]
+    return line.removeprefix("ready: ")
+
+
+def _answer(command: str) -> int:
+    """Pastes the command into a shell; returns the status it was answered with."""
+    if not shutil.which("curl"):
+        pytest.skip("no curl")
+    ended = subprocess.run(["sh", "-c", command + " -m 10 -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=20)
+    body, _, status = ended.stdout.rpartition("\n")
+    assert json.loads(body)["choices"][0]["message"]["content"].startswith("Hello from mock-")
+    return int(status)
+
+
+def _leaves(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every value of the tree with its path."""
+    if isinstance(tree, (dict, list)):
+        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        return [leaf for name, value in items for leaf in _leaves(value, (*path, name))]
+    return [(path, tree)]
+
+
+def _descendants(pid: int) -> set[int]:
+    """The processes a process has started, and those these have."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {each for child in map(int, children) for each in {child, *_descendants(child)}}
+
+
+def _is_alive(pid: int) -> bool:
+    """Not if it has ended and only waits to be noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _wait_for(true: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def _listening(port: int = 0) -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield listener.getsockname()[1]
