@@ -158,9 +158,9 @@ def with_filters(config: dict, kept: set[str]) -> dict:
     """The configuration with only these of Sluice's filters; without `router`, a plain route."""
     config = json.loads(json.dumps(config))
     manager = _connection_manager(config)
-    manager["http_filters"] = [each for each in manager["http_filters"] if _stays(each, kept)]
+    manager["http_filters"] = _trimmed(manager["http_filters"], kept)
     router = manager["http_filters"][-1]["typed_config"]
-    upstream_filters = [each for each in router.pop("upstream_http_filters", []) if _stays(each, kept)]
+    upstream_filters = _trimmed(router.pop("upstream_http_filters", []), kept)
     if len(upstream_filters) > 1:  # more than Envoy's codec, which is there anyhow
         router["upstream_http_filters"] = upstream_filters
     if "router" not in kept:
@@ -172,9 +172,25 @@ def _connection_manager(config: dict) -> dict:
     return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 
 
-def _stays(http_filter: dict, kept: set[str]) -> bool:
-    typed = http_filter["typed_config"]
-    return typed["@type"] != WASM_TYPE or typed["config"]["root_id"] in kept
+def _trimmed(http_filters: list[dict], kept: set[str]) -> list[dict]:
+    """The filters without those that are not kept; an entry may join several (`root_id: auth+router`)."""
+    return [entry for entry in (_trim(each, kept) for each in http_filters) if entry]
+
+
+def _trim(entry: dict, kept: set[str]) -> dict | None:
+    typed = entry["typed_config"]
+    if typed["@type"] != WASM_TYPE:
+        return entry
+    plugin = typed["config"]
+    names = plugin["root_id"].split("+")
+    left = [name for name in names if name in kept]
+    if left == names:
+        return entry
+    plugin["root_id"] = "+".join(left)
+    if parts := plugin.get("configuration", {}).get("value"):
+        value = {name: parts.get(name, {}) for name in left}
+        plugin["configuration"]["value"] = value if len(left) > 1 else next(iter(value.values()), {})
+    return entry if left else None
 
 
 def _route_plainly(manager: dict) -> None:

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
@@ -15,11 +15,11 @@ use crate::host::{self, Buffer, Headers};
 use crate::metrics::count_attempt;
 use crate::registry;
 use crate::reply;
-use crate::root::Root;
+use crate::root::{self, Filter};
 
 /// The filter.
-pub fn root() -> Box<dyn RootContext> {
-    Root::filter(|bytes| config::none("attempt", bytes), |_| Box::new(Attempt { state: State::Headers }))
+pub fn filter() -> Box<dyn Filter> {
+    root::filter(|bytes| config::none("attempt", bytes), |_| Box::new(Attempt { state: State::Headers }))
 }
 
 struct Attempt {

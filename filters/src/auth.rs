@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::CREDENTIAL_HEADERS;
@@ -13,11 +13,11 @@ use sluice::keys::{bearer, Identity, KeyRing};
 use crate::host::HeaderPairs;
 use crate::intake::Intake;
 use crate::reply;
-use crate::root::Root;
+use crate::root::{self, Filter};
 
 /// The filter.
-pub fn root() -> Box<dyn RootContext> {
-    Root::filter(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+pub fn filter() -> Box<dyn Filter> {
+    root::filter(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
 }
 
 struct Auth {

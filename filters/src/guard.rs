@@ -1,13 +1,13 @@
 //! `guard`: lets everything through; it has no checks yet.
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext};
 use sluice::config;
 
-use crate::root::Root;
+use crate::root::{self, Filter};
 
 /// The filter.
-pub fn root() -> Box<dyn RootContext> {
-    Root::filter(|bytes| config::none("guard", bytes), |_| Box::new(Guard))
+pub fn filter() -> Box<dyn Filter> {
+    root::filter(|bytes| config::none("guard", bytes), |_| Box::new(Guard))
 }
 
 struct Guard;

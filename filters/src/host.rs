@@ -67,14 +67,6 @@ extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_size: usize,
-        arguments: *const u8,
-        arguments_size: usize,
-        results: *mut *mut u8,
-        results_size: *mut usize,
-    ) -> u32;
 }
 
 /// Bytes the host has handed over, if `call` succeeded. The host has them allocated by the SDK's
@@ -185,16 +177,6 @@ pub fn now() -> Duration {
     // SAFETY: the pointer is valid for the duration of the call.
     unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
     Duration::from_nanos(nanoseconds)
-}
-
-/// Has Envoy choose the route, and with it the cluster, anew. Only before Envoy's router has the request:
-/// later, Envoy would name one cluster and connect to another.
-pub fn clear_route_cache() {
-    const NAME: &str = "clear_route_cache";
-    received(|data, size| {
-        // SAFETY: the pointers are valid for the duration of the call.
-        unsafe { proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), NAME.as_ptr(), 0, data, size) }
-    });
 }
 
 /// Headers as the host serialises them: the count, the size of each name and value, then these themselves,

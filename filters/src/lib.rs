@@ -16,6 +16,7 @@
 
 mod attempt;
 mod auth;
+mod chain;
 mod guard;
 mod host;
 mod intake;
@@ -26,29 +27,37 @@ mod root;
 mod router;
 mod usage;
 
-use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
+
+use root::{Filter, Root};
 
 // the SDK's macro defines the function Envoy calls first
 #[allow(missing_docs)]
 mod entry {
-    use super::{filter, LogLevel};
+    use super::{root, LogLevel};
 
     proxy_wasm::main! {{
         proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|_| filter());
+        proxy_wasm::set_root_context(|_| Box::new(root()));
     }}
 }
 
 /// The filter that envoy.yaml asks for.
-fn filter() -> Box<dyn RootContext> {
+fn root() -> Root {
     let root_id = host::property("plugin_root_id").unwrap_or_default();
-    match root_id.as_slice() {
-        b"auth" => auth::root(),
-        b"guard" => guard::root(),
-        b"router" => router::root(),
-        b"usage" => usage::root(),
-        b"attempt" => attempt::root(),
-        unknown => root::refuse(&String::from_utf8_lossy(unknown)),
+    let root_id = String::from_utf8_lossy(&root_id).into_owned();
+    let filter = filter(&root_id);
+    Root::new(root_id, filter)
+}
+
+fn filter(root_id: &str) -> Option<Box<dyn Filter>> {
+    match root_id {
+        "auth" => Some(auth::filter()),
+        "guard" => Some(guard::filter()),
+        "router" => Some(router::filter()),
+        "usage" => Some(usage::filter()),
+        "attempt" => Some(attempt::filter()),
+        several if several.contains('+') => chain::filter(several),
+        _ => None,
     }
 }

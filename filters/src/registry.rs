@@ -22,7 +22,16 @@ pub type Id = u64;
 
 thread_local! {
     static EXCHANGES: RefCell<HashMap<Id, Shared>> = RefCell::new(HashMap::new());
+    static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
+}
+
+/// What is known of the current request's exchange without asking Envoy.
+enum AtHand {
+    /// Nothing.
+    Unknown,
+    /// This callback is one of a chain's, which keeps the exchange once one is opened.
+    Chain(Option<Shared>),
 }
 
 /// A random start in the upper half, so that sequences of two VMs do not meet.
@@ -49,6 +58,11 @@ pub fn open(exchange: Exchange) -> Option<(Opened, Shared)> {
     }
     let shared = Rc::new(RefCell::new(exchange));
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.insert(id, shared.clone()));
+    AT_HAND.with_borrow_mut(|at_hand| {
+        if let AtHand::Chain(exchange) = at_hand {
+            *exchange = Some(shared.clone());
+        }
+    });
     Some((Opened { id }, shared))
 }
 
@@ -62,7 +76,25 @@ pub fn find(id: Id) -> Option<Shared> {
     EXCHANGES.with_borrow(|exchanges| exchanges.get(&id).cloned())
 }
 
+/// Runs `callback` with the exchange at hand that its chain keeps, and returns it, or the one that was
+/// opened meanwhile.
+pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, Option<Shared>) {
+    AT_HAND.set(AtHand::Chain(exchange));
+    let result = callback();
+    match AT_HAND.replace(AtHand::Unknown) {
+        AtHand::Chain(exchange) => (result, exchange),
+        AtHand::Unknown => (result, None),
+    }
+}
+
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.
 pub fn current() -> Option<Shared> {
+    let at_hand = AT_HAND.with_borrow(|at_hand| match at_hand {
+        AtHand::Chain(exchange) => exchange.clone(),
+        AtHand::Unknown => None,
+    });
+    if at_hand.is_some() {
+        return at_hand;
+    }
     find(current_id()?)
 }

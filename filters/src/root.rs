@@ -4,40 +4,78 @@
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::host::{self, Buffer};
+use crate::reply;
 
-/// Reads a filter's configuration.
-pub type Configure<C> = fn(&[u8]) -> Result<C, ConfigError>;
-/// Makes a filter's context for one stream.
-pub type Open<C> = fn(&Rc<C>) -> Box<dyn HttpContext>;
+/// A filter, as envoy.yaml configures it.
+pub trait Filter {
+    /// Takes the configuration in.
+    ///
+    /// # Errors
+    /// The first mistake in it.
+    fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError>;
 
-/// The root context of a filter with the configuration `C`.
-pub struct Root<C> {
-    configure: Configure<C>,
-    open: Open<C>,
+    /// The filter's part in one stream.
+    fn open(&self) -> Box<dyn HttpContext>;
+}
+
+/// A filter whose streams share the configuration `C`.
+struct Configured<C> {
+    read: fn(&[u8]) -> Result<C, ConfigError>,
+    open: fn(&Rc<C>) -> Box<dyn HttpContext>,
     config: Option<Rc<C>>,
 }
 
-impl<C: 'static> Root<C> {
-    /// A filter that is yet to be configured.
-    pub fn filter(configure: Configure<C>, open: Open<C>) -> Box<dyn RootContext> {
-        Box::new(Root { configure, open, config: None })
+/// A filter that reads its configuration by `read` and joins a stream by `open`.
+pub fn filter<C: 'static>(
+    read: fn(&[u8]) -> Result<C, ConfigError>,
+    open: fn(&Rc<C>) -> Box<dyn HttpContext>,
+) -> Box<dyn Filter> {
+    Box::new(Configured { read, open, config: None })
+}
+
+impl<C> Filter for Configured<C> {
+    fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
+        self.config = Some(Rc::new((self.read)(bytes)?));
+        Ok(())
+    }
+
+    fn open(&self) -> Box<dyn HttpContext> {
+        match &self.config {
+            Some(config) => (self.open)(config),
+            None => Box::new(Closed), // Envoy opens no stream on a filter whose configuration was refused
+        }
     }
 }
 
-impl<C> Context for Root<C> {}
+/// The root context of a filter; `None` if there is none of that name.
+pub struct Root {
+    root_id: String,
+    filter: Option<Box<dyn Filter>>,
+}
 
-impl<C: 'static> RootContext for Root<C> {
+impl Root {
+    /// The root context of `filter`, which envoy.yaml calls `root_id`.
+    pub fn new(root_id: String, filter: Option<Box<dyn Filter>>) -> Self {
+        Root { root_id, filter }
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
+        let Some(filter) = &mut self.filter else {
+            let name = &self.root_id;
+            log::error!("sluice: root_id: no filter {name:?}; there is auth, guard, router, usage, attempt");
+            return false;
+        };
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
-        match (self.configure)(&bytes) {
-            Ok(config) => {
-                self.config = Some(Rc::new(config));
-                true
-            }
+        match filter.configure(&bytes) {
+            Ok(()) => true,
             Err(error) => {
                 log::error!("sluice: the configuration is refused: {error}");
                 false
@@ -46,37 +84,10 @@ impl<C: 'static> RootContext for Root<C> {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        // Envoy opens no stream on a filter whose configuration was refused
-        Some(match &self.config {
-            Some(config) => (self.open)(config),
+        Some(match &self.filter {
+            Some(filter) => filter.open(),
             None => Box::new(Closed),
         })
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-/// A filter of a name that there is not.
-struct Unknown(String);
-
-/// Refuses to start a filter of an unknown name.
-pub fn refuse(root_id: &str) -> Box<dyn RootContext> {
-    Box::new(Unknown(root_id.to_owned()))
-}
-
-impl Context for Unknown {}
-
-impl RootContext for Unknown {
-    fn on_configure(&mut self, _: usize) -> bool {
-        let name = &self.0;
-        log::error!("sluice: root_id: no filter {name:?}; there is auth, guard, router, usage, attempt");
-        false
-    }
-
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Closed))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -90,7 +101,7 @@ struct Closed;
 impl Context for Closed {}
 
 impl HttpContext for Closed {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> proxy_wasm::types::Action {
-        crate::reply::internal("a filter without configuration was asked for a request")
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        reply::internal("a filter without configuration was asked for a request")
     }
 }

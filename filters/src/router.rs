@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::{CLUSTER, MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
@@ -14,12 +14,12 @@ use crate::host::{self, Headers};
 use crate::intake::Intake;
 use crate::registry::{self, Shared};
 use crate::reply;
-use crate::root::Root;
+use crate::root::{self, Filter};
 
 /// The filter.
-pub fn root() -> Box<dyn RootContext> {
-    let configure = |bytes: &[u8]| config::router(bytes, &|name| std::env::var(name).ok()).map(Rc::new);
-    Root::filter(configure, |table| Box::new(Router { table: table.as_ref().clone(), state: State::Headers }))
+pub fn filter() -> Box<dyn Filter> {
+    let read = |bytes: &[u8]| config::router(bytes, &|name| std::env::var(name).ok());
+    root::filter(read, |table| Box::new(Router { table: table.clone(), state: State::Headers }))
 }
 
 struct Router {
@@ -130,11 +130,11 @@ fn hand_over(route: &Route) -> bool {
     let Some(upstream) = route.upstream() else {
         return false;
     };
+    // every header that is written has Envoy choose the route anew, so the cluster must stand there before
     let mut told = host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
         && host::set_header(Headers::Request, MAX_RETRIES_HEADER, &route.max_retries().to_string());
     if let Some(timeout) = route.per_try_timeout() {
         told &= host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string());
     }
-    host::clear_route_cache();
     told
 }

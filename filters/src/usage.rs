@@ -1,6 +1,6 @@
 //! `usage`: reads the tokens the upstream reported as its answer passes, and counts every request.
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::NONE;
@@ -9,11 +9,11 @@ use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, Labels};
 use crate::registry::{self, Shared};
-use crate::root::Root;
+use crate::root::{self, Filter};
 
 /// The filter.
-pub fn root() -> Box<dyn RootContext> {
-    Root::filter(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
+pub fn filter() -> Box<dyn Filter> {
+    root::filter(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
 }
 
 /// What is known of the answer.

@@ -19,3 +19,13 @@ pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     let value = reader::parse(root, bytes)?;
     Node::root(root, &value).object(&[]).map(|_| ())
 }
+
+/// Takes the configuration of several filters in one apart: an object with a field for each.
+///
+/// # Errors
+/// A field that is none of `names`.
+pub fn split(root: &str, bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let value = reader::parse(root, bytes)?;
+    let fields = Node::root(root, &value).object(names)?;
+    Ok(names.iter().map(|name| fields.get(name).map(|node| node.to_json()).unwrap_or_default()).collect())
+}

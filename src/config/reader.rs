@@ -48,6 +48,11 @@ impl<'a> Node<'a> {
         Node { path: name.to_owned(), value }
     }
 
+    /// The value as JSON text.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        self.value.to_string().into_bytes()
+    }
+
     /// An error about this value.
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError { path: self.path.clone(), problem: problem.into() }
