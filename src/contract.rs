@@ -19,9 +19,11 @@ pub const PER_TRY_TIMEOUT_HEADER: &str = "x-envoy-upstream-rq-per-try-timeout-ms
 /// one side to the other.
 pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
-/// Headers that steer the gateway or Envoy; no client may set them.
+/// Headers that steer the gateway or Envoy; no client may set them. (Envoy itself writes over one of them,
+/// `x-envoy-external-address`, before any filter runs, and the route removes it: see envoy.yaml.)
 pub fn is_reserved_header(name: &str) -> bool {
-    name.starts_with("x-sluice-") || name.starts_with("x-envoy-") || name.starts_with(':')
+    let steers = name.starts_with("x-sluice-") || name.starts_with("x-envoy-") || name.starts_with(':');
+    steers && name != "x-envoy-external-address"
 }
 
 /// The most label sets of one counter before further ones collapse: clients choose model names, and each

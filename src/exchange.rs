@@ -7,7 +7,7 @@ use crate::contract::{ANONYMOUS, NONE};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::facts::Facts;
-use crate::header_plan::{HeaderEdit, HeaderPlan};
+use crate::header_plan::{Overwritten, RequestHeaders, Wish};
 use crate::keys::Identity;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{Model, Table, Target, Tried, Upstream};
@@ -28,8 +28,11 @@ pub struct Exchange {
     pub usage: Option<(TokenUsage, Source)>,
     /// Envoy has been asked to retry, and no new attempt has begun.
     pub retry_asked: bool,
-    /// What attempts have made of the request's headers.
-    headers: HeaderPlan,
+    /// The status of the answer that an attempt has let pass to the client.
+    pub answered: Option<u16>,
+    /// The target the request's headers are fit for.
+    prepared_for: Option<usize>,
+    overwritten: Overwritten,
 }
 
 /// The request headers that attempts write over.
@@ -41,6 +44,17 @@ pub struct Original {
     pub path: String,
     /// `content-length`, if the client sent one.
     pub length: Option<usize>,
+}
+
+/// Why an attempt must not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unprepared {
+    /// No filter has routed the request.
+    NotRouted,
+    /// Envoy has the attempt go to a cluster that was not chosen.
+    OtherCluster,
+    /// Envoy refused to set a header.
+    HeaderRefused,
 }
 
 /// The way of one request through the targets of its model.
@@ -95,26 +109,27 @@ impl Exchange {
         ))
     }
 
-    /// Makes the request fit for the current target: the edits of its headers, and of its body. `cluster` is
-    /// the one Envoy says the attempt is for, `header` reads a header of the request as it stands.
+    /// Makes the request's headers fit for the current target, and says what is to be done to its body.
+    /// `cluster` is the one Envoy says the attempt is for.
     ///
-    /// `None` if the request is not routed, or to another cluster: then nothing may be sent, for it would
-    /// carry a credential to a stranger.
-    pub fn prepare(
-        &mut self,
-        cluster: &[u8],
-        header: impl Fn(&str) -> Option<String>,
-    ) -> Option<(Vec<HeaderEdit>, BodyRewrite)> {
-        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
-        let (target, upstream) = (route.target()?, route.upstream()?);
-        if upstream.cluster.as_bytes() != cluster {
-            return None;
+    /// # Errors
+    /// Why nothing may be sent: it would carry a credential to a stranger.
+    pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<BodyRewrite, Unprepared> {
+        let (Some(route), Some(facts)) = (&self.route, &self.facts) else {
+            return Err(Unprepared::NotRouted);
+        };
+        let (body, wish) = route.wish(route.current, facts).ok_or(Unprepared::NotRouted)?;
+        if wish.upstream.cluster.as_bytes() != cluster {
+            return Err(Unprepared::OtherCluster);
         }
-        let model = target.model.as_deref().unwrap_or(&facts.model);
-        let body = BodyRewrite::plan(facts, model, upstream.include_usage);
-        let edits = self.headers.turn_to(upstream, &self.original, facts.endpoint, model, body.length(), header);
+        let before = self.prepared_for.and_then(|target| route.wish(target, facts));
+        let before = before.as_ref().map(|(_, wish)| wish);
+        if !self.overwritten.turn(&wish, before, &self.original, headers) {
+            return Err(Unprepared::HeaderRefused);
+        }
+        self.prepared_for = Some(route.current);
         self.retry_asked = false;
-        Some((edits, body))
+        Ok(body)
     }
 
     /// Goes on to another target and asks Envoy to retry. Returns the target's cluster, or `None` if all
@@ -174,6 +189,16 @@ impl Route {
     /// How long one attempt may take, if the model says so.
     pub fn per_try_timeout(&self) -> Option<Duration> {
         self.model()?.per_try_timeout
+    }
+
+    /// What a target's request must look like, and the way to its body.
+    fn wish<'a>(&'a self, target: usize, facts: &'a Facts) -> Option<(BodyRewrite, Wish<'a>)> {
+        let target = self.model()?.targets.get(target)?;
+        let upstream = self.table.upstream_of(target)?;
+        let model = target.model.as_deref().unwrap_or(&facts.model);
+        let body = BodyRewrite::plan(facts, model, upstream.include_usage);
+        let length = body.length();
+        Some((body, Wish { upstream, endpoint: self.endpoint, model, length }))
     }
 
     fn advance(&mut self) -> bool {

@@ -1,110 +1,131 @@
 //! What each attempt must change in the request's headers.
 //!
 //! All attempts of a request share one header map: what one attempt wrote is still there for the next, the
-//! credential included. So every header written is remembered with what stood there before, and turning to
-//! another upstream undoes whatever that one does not want.
+//! credential included. So each turn to another target also takes back what the one before wanted and this
+//! one does not.
 
 use std::borrow::Cow;
 
+use crate::contract::CREDENTIAL_HEADERS;
 use crate::endpoint::Endpoint;
 use crate::exchange::Original;
-use crate::routing::{Secret, Upstream};
+use crate::routing::Upstream;
 
-/// One change to the request's headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeaderEdit {
-    /// Set the header to this one value.
-    Set(String, Secret),
-    /// Remove the header.
-    Remove(String),
+/// The request's headers, as they stand at the host.
+pub trait RequestHeaders {
+    /// A header's value.
+    fn get(&self, name: &str) -> Option<String>;
+    /// Sets a header to one value; `false` if the host refused.
+    fn set(&mut self, name: &str, value: &str) -> bool;
+    /// Removes a header; `false` if the host refused.
+    fn remove(&mut self, name: &str) -> bool;
 }
 
-/// A header an attempt has written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Written {
-    name: String,
-    before: Option<String>,
-    now: Secret,
+/// What a target's request must look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Where it goes.
+    pub upstream: &'a Upstream,
+    /// What is asked for.
+    pub endpoint: Endpoint,
+    /// The model, as the target calls it.
+    pub model: &'a str,
+    /// The body's length.
+    pub length: usize,
 }
 
-/// The headers attempts have written so far.
+/// What headers of the client's an upstream's own `headers` have written over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderPlan {
-    written: Vec<Written>,
-}
+pub struct Overwritten(Vec<(String, Option<String>)>);
 
-impl HeaderPlan {
-    /// The edits that make the headers, as earlier attempts left them, fit for `upstream`. `length` is the
-    /// length of the body it will get; `header` reads a header of the request as it stands.
-    pub fn turn_to(
+impl Overwritten {
+    /// Makes the headers, which the client sent as `original` and the attempt before turned to `before`, fit
+    /// for `wish`. `false` if the host refused an edit: then the request must not go on.
+    pub fn turn(
         &mut self,
-        upstream: &Upstream,
+        wish: &Wish<'_>,
+        before: Option<&Wish<'_>>,
         original: &Original,
-        endpoint: Endpoint,
-        model: &str,
-        length: usize,
-        header: impl Fn(&str) -> Option<String>,
-    ) -> Vec<HeaderEdit> {
-        let mut edits = Vec::new();
-        let mut kept = Vec::with_capacity(4);
-        for (name, value) in wanted(upstream, original, endpoint, model, length) {
-            let written = match self.take(&name) {
-                Some(written) => written,
-                None => {
-                    let before = before(&name, original, &header);
-                    let now = Secret::new(before.clone().unwrap_or_default());
-                    Written { name: name.into_owned(), before, now }
-                }
-            };
-            let now = Secret::new(value.into_owned());
-            if written.now != now || written.before.is_none() {
-                edits.push(HeaderEdit::Set(written.name.clone(), now.clone()));
+        headers: &mut dyn RequestHeaders,
+    ) -> bool {
+        self.take_back(wish, before, headers)
+            && turn_authority(wish, before, original, headers)
+            && turn_path(wish, before, original, headers)
+            && turn_length(wish, before, original, headers)
+            && turn_credential(wish, before, headers)
+            && self.write(wish, headers)
+    }
+
+    /// Restores what the attempt before has written over by its upstream's own headers.
+    fn take_back(&self, wish: &Wish<'_>, before: Option<&Wish<'_>>, headers: &mut dyn RequestHeaders) -> bool {
+        let written = before.map(|before| before.upstream.headers.as_slice()).unwrap_or_default();
+        written.iter().filter(|(name, _)| !names(wish.upstream, name)).all(|(name, _)| {
+            match self.0.iter().find(|(known, _)| known == name) {
+                Some((_, Some(value))) => headers.set(name, value),
+                Some((_, None)) | None => headers.remove(name),
             }
-            kept.push(Written { now, ..written });
-        }
-        let undone = std::mem::replace(&mut self.written, kept);
-        edits.extend(undone.into_iter().map(|written| match written.before {
-            Some(before) => HeaderEdit::Set(written.name, Secret::new(before)),
-            None => HeaderEdit::Remove(written.name),
-        }));
-        edits
+        })
     }
 
-    fn take(&mut self, name: &str) -> Option<Written> {
-        let index = self.written.iter().position(|written| written.name == name)?;
-        Some(self.written.swap_remove(index))
+    fn write(&mut self, wish: &Wish<'_>, headers: &mut dyn RequestHeaders) -> bool {
+        wish.upstream.headers.iter().all(|(name, value)| {
+            if !self.0.iter().any(|(known, _)| known == name) {
+                self.0.push((name.clone(), headers.get(name)));
+            }
+            headers.set(name, value)
+        })
     }
 }
 
-/// The headers an upstream wants. Those that are as the client sent them turn out to need no edit.
-fn wanted<'a>(
-    upstream: &'a Upstream,
-    original: &'a Original,
-    endpoint: Endpoint,
-    model: &str,
-    length: usize,
-) -> Vec<(Cow<'static, str>, Cow<'a, str>)> {
-    let mut wanted: Vec<(Cow<'static, str>, Cow<'a, str>)> = Vec::with_capacity(4 + upstream.headers.len());
-    let authority = upstream.host.as_deref().unwrap_or(&original.authority);
-    wanted.push((":authority".into(), authority.into()));
-    wanted.push((":path".into(), upstream.path(endpoint, &original.path, model)));
-    wanted.push(("content-length".into(), length.to_string().into()));
-    if let Some((header, value)) = upstream.credential(endpoint.dialect()) {
-        wanted.push((header.into(), value.into()));
-    }
-    for (name, value) in &upstream.headers {
-        wanted.push((name.clone().into(), value.as_str().into()));
-    }
-    wanted
+fn names(upstream: &Upstream, header: &str) -> bool {
+    upstream.headers.iter().any(|(name, _)| name == header)
 }
 
-/// What stood in a header before any attempt wrote to it. The client's own credentials are gone by now.
-fn before(name: &str, original: &Original, header: impl Fn(&str) -> Option<String>) -> Option<String> {
-    match name {
-        ":authority" => Some(original.authority.clone()),
-        ":path" => Some(original.path.clone()),
-        "content-length" => original.length.map(|length| length.to_string()),
-        name if crate::contract::CREDENTIAL_HEADERS.contains(&name) => None,
-        name => header(name),
+fn turn_authority(
+    wish: &Wish<'_>,
+    before: Option<&Wish<'_>>,
+    original: &Original,
+    headers: &mut dyn RequestHeaders,
+) -> bool {
+    let authority = |wish: &Wish<'_>| wish.upstream.host.clone().unwrap_or_else(|| original.authority.clone());
+    match (before, &wish.upstream.host) {
+        (None, None) => true,
+        (None, Some(host)) => *host == original.authority || headers.set(":authority", host),
+        (Some(before), _) => authority(before) == authority(wish) || headers.set(":authority", &authority(wish)),
     }
+}
+
+fn turn_path(
+    wish: &Wish<'_>,
+    before: Option<&Wish<'_>>,
+    original: &Original,
+    headers: &mut dyn RequestHeaders,
+) -> bool {
+    let path = |wish: &Wish<'_>| wish.upstream.path(wish.endpoint, &original.path, wish.model);
+    let now = before.map_or(Cow::Borrowed(original.path.as_str()), path);
+    let wanted = wish.upstream.path(wish.endpoint, &original.path, wish.model);
+    now == wanted || headers.set(":path", &wanted)
+}
+
+fn turn_length(
+    wish: &Wish<'_>,
+    before: Option<&Wish<'_>>,
+    original: &Original,
+    headers: &mut dyn RequestHeaders,
+) -> bool {
+    let now = before.map(|before| before.length).or(original.length);
+    now == Some(wish.length) || headers.set("content-length", &wish.length.to_string())
+}
+
+/// The client's own credentials are gone by now; only an attempt can have put one there.
+fn turn_credential(wish: &Wish<'_>, before: Option<&Wish<'_>>, headers: &mut dyn RequestHeaders) -> bool {
+    let wanted = wish.upstream.credential(wish.endpoint.dialect());
+    let there = before.and_then(|before| before.upstream.credential(before.endpoint.dialect()));
+    let removed = match (there, wanted) {
+        (Some((there, _)), Some((wanted, _))) if there == wanted => true,
+        (Some((there, _)), _) => headers.remove(there),
+        (None, _) => true,
+    };
+    debug_assert!(there.is_none_or(|(header, _)| CREDENTIAL_HEADERS.contains(&header)));
+    removed && wanted.is_none_or(|(header, value)| headers.set(header, value))
 }

@@ -7,7 +7,8 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
-use sluice::header_plan::HeaderEdit;
+use sluice::exchange::Unprepared;
+use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
 
@@ -103,9 +104,12 @@ impl HttpContext for Attempt {
         let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Judged) else {
             return Action::Continue;
         };
-        let status = host::header(Headers::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-        // only this filter asks for a retry; an upstream that sends the mark itself must not
-        host::remove_header(Headers::Response, RETRY_HEADER);
+        let headers = host::headers(Headers::Response);
+        let status = headers.find(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        if headers.find(RETRY_HEADER).is_some() {
+            // only this filter asks for a retry
+            host::remove_header(Headers::Response, RETRY_HEADER);
+        }
         let outcome = Outcome::of_status(status);
         if outcome.is_retriable() && sent.pass_on() {
             // Envoy reads this mark and asks the next cluster
@@ -113,6 +117,7 @@ impl HttpContext for Attempt {
             count_attempt(&sent.cluster, outcome);
             return Action::Continue;
         }
+        sent.answer(status);
         self.state = State::Answering(sent, outcome);
         if end {
             self.complete();
@@ -134,6 +139,13 @@ impl HttpContext for Attempt {
 }
 
 impl Sent {
+    /// Notes the status of the answer that passes to the client.
+    fn answer(&self, status: u16) {
+        if let Some(exchange) = registry::find(self.exchange) {
+            exchange.borrow_mut().answered = Some(status);
+        }
+    }
+
     /// Judges an attempt that ended without an answer, and names the next target.
     fn silence(&self) -> Outcome {
         if registry::find(self.exchange).is_none() {
@@ -174,17 +186,31 @@ fn prepare() -> Result<(Sent, BodyRewrite), &'static str> {
     let exchange = registry::find(id).ok_or(unknown)?;
     let mut exchange = exchange.borrow_mut();
     let cluster = host::property("xds\0cluster_name").ok_or("Envoy does not say which cluster this attempt is for")?;
-    let (edits, body) = exchange
-        .prepare(&cluster, |name| host::header(Headers::Request, name))
-        .ok_or("an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?")?;
-    let applied = edits.iter().all(|edit| match edit {
-        HeaderEdit::Set(name, value) => host::set_header(Headers::Request, name, value.expose()),
-        HeaderEdit::Remove(name) => host::remove_header(Headers::Request, name),
-    });
-    if !applied {
-        return Err("Envoy refused a header of this attempt's target");
-    }
+    let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
+        Unprepared::NotRouted => "an attempt that `router` has not routed",
+        Unprepared::OtherCluster => {
+            "an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?"
+        }
+        Unprepared::HeaderRefused => "Envoy refused a header of this attempt's target",
+    })?;
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout());
-    let cluster = String::from_utf8_lossy(&cluster).into_owned();
+    let cluster = String::from_utf8(cluster).unwrap_or_default();
     Ok((Sent { exchange: id, cluster, limit: limit.map(|limit| (host::now(), limit)) }, body))
+}
+
+/// The headers of the request that is being attempted.
+struct Request;
+
+impl RequestHeaders for Request {
+    fn get(&self, name: &str) -> Option<String> {
+        host::header(Headers::Request, name)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> bool {
+        host::set_header(Headers::Request, name, value)
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        host::remove_header(Headers::Request, name)
+    }
 }

@@ -184,6 +184,11 @@ pub fn now() -> Duration {
 pub struct HeaderPairs(Vec<u8>);
 
 impl HeaderPairs {
+    /// A header's value; the first of several.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
     /// The names (in lower case) and values, in order. A value that is no text appears as an empty one.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let word = |index: usize| {

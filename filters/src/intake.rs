@@ -40,15 +40,14 @@ impl Intake {
         identify: impl FnOnce(&HeaderPairs) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Intake, Refusal> {
         let headers = host::headers(Headers::Request);
-        let find = |name: &str| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
-        let path = find(":path").unwrap_or_default();
+        let path = headers.find(":path").unwrap_or_default();
         let shape = Shape::for_path(path);
         let refuse = |error| Refusal { error, shape };
         if !clean(&headers, path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
         let identity = identify(&headers).map_err(refuse)?;
-        let method = find(":method").unwrap_or_default();
+        let method = headers.find(":method").unwrap_or_default();
         let (endpoint, path_model) = match classify(method, path) {
             Call::Body(endpoint) => (endpoint, None),
             Call::Path(endpoint, model) => (endpoint, Some(model)),
@@ -56,9 +55,9 @@ impl Intake {
             Call::Unknown => return Err(refuse(ApiError::unknown_path(method, path))),
         };
         let original = Original {
-            authority: find(":authority").unwrap_or_default().to_owned(),
+            authority: headers.find(":authority").unwrap_or_default().to_owned(),
             path: without_parameter(path, "key").into_owned(),
-            length: find("content-length").and_then(|length| length.parse().ok()),
+            length: headers.find("content-length").and_then(|length| length.parse().ok()),
         };
         let exchange = Exchange::new(identity, original);
         let (opened, exchange) = registry::open(exchange)

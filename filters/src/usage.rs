@@ -88,9 +88,11 @@ impl HttpContext for Usage {
 
     /// Every request ends here, whoever answered it and however it ended.
     fn on_log(&mut self) {
-        let status = host::header(Headers::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let exchange = self.exchange.take().or_else(registry::current);
+        let answered = exchange.as_ref().and_then(|exchange| exchange.borrow().answered);
+        let status = answered.or_else(client_status).unwrap_or(0);
         let usage = self.usage(status);
-        match self.exchange.take().or_else(registry::current) {
+        match exchange {
             Some(exchange) => {
                 let mut exchange = exchange.borrow_mut();
                 exchange.usage = usage;
@@ -100,4 +102,9 @@ impl HttpContext for Usage {
             None => count_request(Labels { key: NONE, model: NONE, cluster: NONE }, status, usage),
         }
     }
+}
+
+/// The status the client got from Envoy or a filter, in place of an upstream's answer.
+fn client_status() -> Option<u16> {
+    host::header(Headers::Response, ":status")?.parse().ok()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::{parse, suggestion, ConfigError, Node};
 use crate::endpoint::Dialect;
-use crate::routing::{Credential, Model, Secret, Table, Target, Upstream, MAX_TARGETS};
+use crate::routing::{Credential, Model, Table, Target, Upstream, MAX_TARGETS};
 
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -133,7 +133,7 @@ fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credentia
     }
     let choices = crate::contract::CREDENTIAL_HEADERS.map(|header| (header, header));
     let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
-    Ok(Credential { header, secret: Secret::new(secret) })
+    Ok(Credential::new(header, &secret))
 }
 
 fn is_variable_name(text: &str) -> bool {

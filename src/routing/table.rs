@@ -37,10 +37,16 @@ impl fmt::Debug for Secret {
 /// A provider's key, and the header it goes into.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// The header; by default the dialect's own.
-    pub header: Option<&'static str>,
-    /// The key.
-    pub secret: Secret,
+    header: Option<&'static str>,
+    secret: Secret,
+    bearer: Secret,
+}
+
+impl Credential {
+    /// The key `secret` for `header`, or for the dialect's own.
+    pub fn new(header: Option<&'static str>, secret: &str) -> Self {
+        Credential { header, secret: Secret::new(secret.to_owned()), bearer: Secret::new(format!("Bearer {secret}")) }
+    }
 }
 
 /// One provider or model server, as Envoy's cluster of that name reaches it.
@@ -105,12 +111,11 @@ impl Upstream {
     }
 
     /// The header and value that carry this upstream's key in a dialect.
-    pub fn credential(&self, dialect: Dialect) -> Option<(&'static str, String)> {
+    pub fn credential(&self, dialect: Dialect) -> Option<(&'static str, &str)> {
         let credential = self.credential.as_ref()?;
         let header = credential.header.unwrap_or(dialect.credential_header());
-        let secret = credential.secret.expose();
-        let value = if header == "authorization" { format!("Bearer {secret}") } else { secret.to_owned() };
-        Some((header, value))
+        let value = if header == "authorization" { &credential.bearer } else { &credential.secret };
+        Some((header, value.expose()))
     }
 }
 
