@@ -22,7 +22,7 @@ pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-ke
 /// Headers that steer the gateway or Envoy; no client may set them. (Envoy itself writes over one of them,
 /// `x-envoy-external-address`, before any filter runs, and the route removes it: see envoy.yaml.)
 pub fn is_reserved_header(name: &str) -> bool {
-    let steers = name.starts_with("x-sluice-") || name.starts_with("x-envoy-") || name.starts_with(':');
+    let steers = name.starts_with("x-sluice-") || name.starts_with("x-envoy-");
     steers && name != "x-envoy-external-address"
 }
 

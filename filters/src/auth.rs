@@ -5,12 +5,10 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
-use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::keys::{bearer, Identity, KeyRing};
 
-use crate::host::HeaderPairs;
 use crate::intake::Intake;
 use crate::reply;
 use crate::root::{self, Filter};
@@ -60,7 +58,7 @@ impl Context for Auth {}
 
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        match Intake::open(|headers| identify(&self.keys, headers).map(Some)) {
+        match Intake::open(|presented| identify(&self.keys, presented).map(Some)) {
             Ok(intake) => {
                 self.state = State::Body(intake);
                 match end {
@@ -93,18 +91,17 @@ impl HttpContext for Auth {
 }
 
 /// Whom the key belongs to that the client presents, in whichever header its SDK uses.
-fn identify(keys: &KeyRing, headers: &HeaderPairs) -> Result<Rc<Identity>, ApiError> {
-    let mut presented = false;
-    for (name, value) in headers.iter().filter(|(name, _)| CREDENTIAL_HEADERS.contains(name)) {
-        presented = true;
-        let key = if name == "authorization" { bearer(value) } else { Some(value) };
-        if let Some(identity) = key.and_then(|key| keys.find(key)) {
-            return Ok(identity.clone());
-        }
+fn identify(keys: &KeyRing, presented: &[(&str, &str)]) -> Result<Rc<Identity>, ApiError> {
+    let keyed = presented.iter().filter_map(|(name, value)| match *name {
+        "authorization" => bearer(value),
+        _ => Some(value),
+    });
+    if let Some(identity) = keyed.filter_map(|key| keys.find(key)).next() {
+        return Ok(identity.clone());
     }
     Err(ApiError::unauthorized(match presented {
-        true => "Incorrect API key provided.",
-        false => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
+        [] => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
+        _ => "Incorrect API key provided.",
     }))
 }
 

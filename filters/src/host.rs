@@ -66,6 +66,7 @@ extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
 }
 
@@ -171,6 +172,12 @@ pub fn increment(counter: u32, by: u64) {
     }
 }
 
+/// Has Envoy call this root context's `on_tick` over and over.
+pub fn set_tick_period(period: Duration) {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
+}
+
 /// The time since the epoch.
 pub fn now() -> Duration {
     let mut nanoseconds = 0;
@@ -184,30 +191,31 @@ pub fn now() -> Duration {
 pub struct HeaderPairs(Vec<u8>);
 
 impl HeaderPairs {
-    /// A header's value; the first of several.
+    /// A header's value; the first of several. Empty if it is no text.
     pub fn find(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.iter().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| text(value))
     }
 
-    /// The names (in lower case) and values, in order. A value that is no text appears as an empty one.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let word = |index: usize| {
-            let bytes = self.0.get(index * 4..)?.first_chunk::<4>()?;
-            Some(u32::from_le_bytes(*bytes) as usize)
+    /// The names (in lower case) and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let sizes = self.0.get(4..).unwrap_or_default().chunks_exact(8);
+        let count = self.0.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+        let mut rest = self.0.get(4 + count * 8..).unwrap_or_default();
+        let mut take = move |size: &[u8; 4]| {
+            let (bytes, after) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
+            rest = after.get(1..)?;
+            Some(bytes)
         };
-        let count = word(0).unwrap_or(0);
-        let mut at = 4 + count * 8;
-        let text = |start: usize, size: usize| {
-            self.0.get(start..start + size).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
-        };
-        (0..count).map_while(move |index| {
-            let (name_size, value_size) = (word(1 + index * 2)?, word(2 + index * 2)?);
-            let name = text(at, name_size);
-            let value = text(at + name_size + 1, value_size);
-            at += name_size + value_size + 2;
-            Some((name, value))
+        sizes.take(count).map_while(move |sizes| {
+            let (name, value) = (sizes.first_chunk::<4>()?, sizes.last_chunk::<4>()?);
+            Some((take(name)?, take(value)?))
         })
     }
+}
+
+/// A header's value as text; empty if it is none.
+pub fn text(value: &[u8]) -> &str {
+    std::str::from_utf8(value).unwrap_or_default()
 }
 
 fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {

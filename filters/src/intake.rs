@@ -10,7 +10,7 @@ use sluice::exchange::{Exchange, Original};
 use sluice::facts;
 use sluice::keys::Identity;
 
-use crate::host::{self, Buffer, HeaderPairs, Headers};
+use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Opened, Shared};
 
 /// A request whose headers have been taken in, and whose body is awaited.
@@ -31,36 +31,32 @@ pub struct Refusal {
 }
 
 impl Intake {
-    /// Takes in the headers: asks `identify` who is calling, and removes whatever must not reach Envoy's
-    /// router or an upstream.
+    /// Takes in the headers: asks `identify` who is calling, given the credential headers, and removes
+    /// whatever must not reach Envoy's router or an upstream.
     ///
     /// # Errors
     /// The caller is not known, or the path or method is not.
     pub fn open(
-        identify: impl FnOnce(&HeaderPairs) -> Result<Option<Rc<Identity>>, ApiError>,
+        identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Intake, Refusal> {
-        let headers = host::headers(Headers::Request);
-        let path = headers.find(":path").unwrap_or_default();
-        let shape = Shape::for_path(path);
+        let pairs = host::headers(Headers::Request);
+        let headers = RequestHead::of(&pairs);
+        let shape = Shape::for_path(headers.path);
         let refuse = |error| Refusal { error, shape };
-        if !clean(&headers, path) {
+        let path = without_parameter(headers.path, "key");
+        if !headers.clean(&path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
-        let identity = identify(&headers).map_err(refuse)?;
-        let method = headers.find(":method").unwrap_or_default();
-        let (endpoint, path_model) = match classify(method, path) {
+        let identity = identify(&headers.credentials).map_err(refuse)?;
+        let (endpoint, path_model) = match classify(headers.method, headers.path) {
             Call::Body(endpoint) => (endpoint, None),
             Call::Path(endpoint, model) => (endpoint, Some(model)),
-            Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(method, allowed))),
-            Call::Unknown => return Err(refuse(ApiError::unknown_path(method, path))),
+            Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
+            Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
         };
-        let original = Original {
-            authority: headers.find(":authority").unwrap_or_default().to_owned(),
-            path: without_parameter(path, "key").into_owned(),
-            length: headers.find("content-length").and_then(|length| length.parse().ok()),
-        };
-        let exchange = Exchange::new(identity, original);
-        let (opened, exchange) = registry::open(exchange)
+        let original =
+            Original { authority: headers.authority.to_owned(), path: path.into_owned(), length: headers.length };
+        let (opened, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
         Ok(Intake { exchange, endpoint, path_model, _opened: opened })
     }
@@ -85,19 +81,45 @@ impl Intake {
     }
 }
 
-/// Removes the client's key and whatever would steer the gateway or Envoy; answers must come unencoded to
-/// be read.
-fn clean(headers: &HeaderPairs, path: &str) -> bool {
-    let mut clean = true;
-    for (name, value) in headers.iter() {
-        if CREDENTIAL_HEADERS.contains(&name) || (is_reserved_header(name) && !name.starts_with(':')) {
-            clean &= host::remove_header(Headers::Request, name);
-        } else if name == "accept-encoding" && value != "identity" {
-            clean &= host::set_header(Headers::Request, name, "identity");
+/// What a request's headers say, told in one pass.
+#[derive(Default)]
+struct RequestHead<'a> {
+    method: &'a str,
+    path: &'a str,
+    authority: &'a str,
+    length: Option<usize>,
+    encodings: Option<&'a str>,
+    credentials: Vec<(&'a str, &'a str)>,
+    /// Headers that no client may set.
+    reserved: Vec<&'a str>,
+}
+
+impl<'a> RequestHead<'a> {
+    fn of(pairs: &'a HeaderPairs) -> Self {
+        let mut head = RequestHead::default();
+        for (name, value) in pairs.iter() {
+            let (name, value) = (text(name), text(value));
+            match name {
+                ":method" => head.method = value,
+                ":path" => head.path = value,
+                ":authority" => head.authority = value,
+                "content-length" => head.length = value.parse().ok(),
+                "accept-encoding" => head.encodings = Some(value),
+                name if CREDENTIAL_HEADERS.contains(&name) => head.credentials.push((name, value)),
+                name if is_reserved_header(name) => head.reserved.push(name),
+                _ => {}
+            }
         }
+        head
     }
-    if let std::borrow::Cow::Owned(path) = without_parameter(path, "key") {
-        clean &= host::set_header(Headers::Request, ":path", &path);
+
+    /// Removes the client's key, in the path too (`path` is without it), and whatever would steer the gateway
+    /// or Envoy; answers must come unencoded to be read.
+    fn clean(&self, path: &str) -> bool {
+        let credentials = self.credentials.iter().map(|(name, _)| *name);
+        credentials.chain(self.reserved.iter().copied()).all(|name| host::remove_header(Headers::Request, name))
+            && (path == self.path || host::set_header(Headers::Request, ":path", path))
+            && (self.encodings.is_none_or(|encodings| encodings == "identity")
+                || host::set_header(Headers::Request, "accept-encoding", "identity"))
     }
-    clean
 }
