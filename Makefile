@@ -41,7 +41,9 @@ test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
 $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN); fi
 
+# The tests of compose need the static binary, and a Docker engine.
 e2e: wasm mock ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory mock-static; fi
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e $(PYTEST_ARGS)
 
 check: ## Check format and lints (warnings denied), run the core's tests, build the wasm

@@ -1,5 +1,7 @@
 //! How an attempt ended, and whether another target may try.
 
+use std::time::Duration;
+
 /// The end of one attempt at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -59,6 +61,12 @@ impl Outcome {
             (true, true) => Outcome::Timeout,
             (true, false) => Outcome::Reset,
         }
+    }
+
+    /// Whether an attempt of this length ran into its limit. Envoy's timer may fire a little before the limit
+    /// by another clock; an answer that broke that close to it is as good as late.
+    pub fn is_late(elapsed: Duration, limit: Duration) -> bool {
+        elapsed + limit / 20 + Duration::from_millis(20) >= limit
     }
 
     /// Whether another target may try.

@@ -153,7 +153,7 @@ impl Sent {
         }
         self.pass_on();
         let connected = host::property("upstream\0transport_failure_reason").is_none();
-        let late = self.limit.is_some_and(|(start, limit)| host::now().saturating_sub(start) >= limit);
+        let late = self.limit.is_some_and(|(start, limit)| Outcome::is_late(host::now().saturating_sub(start), limit));
         Outcome::of_silence(connected, late)
     }
 

@@ -66,7 +66,6 @@ extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
 }
 
@@ -170,12 +169,6 @@ pub fn increment(counter: u32, by: u64) {
         // SAFETY: takes no pointer.
         unsafe { proxy_increment_metric(counter, offset) };
     }
-}
-
-/// Has Envoy call this root context's `on_tick` over and over.
-pub fn set_tick_period(period: Duration) {
-    // SAFETY: takes no pointer.
-    unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
 }
 
 /// The time since the epoch.

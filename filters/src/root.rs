@@ -8,7 +8,7 @@ use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::host::{self, Buffer};
-use crate::{metrics, reply};
+use crate::reply;
 
 /// A filter, as envoy.yaml configures it.
 pub trait Filter {
@@ -75,19 +75,12 @@ impl RootContext for Root {
         };
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
         match filter.configure(&bytes) {
-            Ok(()) => {
-                host::set_tick_period(metrics::TICK);
-                true
-            }
+            Ok(()) => true,
             Err(error) => {
                 log::error!("sluice: the configuration is refused: {error}");
                 false
             }
         }
-    }
-
-    fn on_tick(&mut self) {
-        metrics::tick();
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {

@@ -92,6 +92,7 @@ def wide_world(_wide_world: World) -> World:
 
 
 def _widened(settings: Settings) -> Settings:
+    settings.separate()  # the demo has the filters joined: what is shown for one form holds for the other
     settings.add_cluster("mock-closed", CLOSED_PORT)
     settings.upstreams["mock-closed"] = {"dialects": ["openai", "anthropic"]}
     settings.add_model("a-first", "mock-a", "mock-b")

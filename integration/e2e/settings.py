@@ -50,15 +50,29 @@ class Settings:
         """The filters that run once per attempt."""
         return self.filters[-1]["typed_config"]["upstream_http_filters"]
 
-    def plugin(self, root_id: str) -> dict[str, Any]:
-        """One of Sluice's filters."""
+    def plugin(self, name: str) -> dict[str, Any]:
+        """The entry of one of Sluice's filters, which others may share."""
         plugins = [each["typed_config"].get("config", {}) for each in self.filters + self.upstream_filters]
-        return next(plugin for plugin in plugins if plugin.get("root_id") == root_id)
+        return next(plugin for plugin in plugins if name in plugin.get("root_id", "").split("+"))
 
-    def values(self, root_id: str) -> dict[str, Any]:
+    def values(self, name: str) -> dict[str, Any]:
         """The settings of one of Sluice's filters; changing them changes the file."""
-        configuration = self.plugin(root_id).setdefault("configuration", {"@type": STRUCT, "value": {}})
-        return configuration["value"]
+        plugin = self.plugin(name)
+        value = plugin.setdefault("configuration", {"@type": STRUCT, "value": {}})["value"]
+        return value[name] if "+" in plugin["root_id"] else value
+
+    def separate(self) -> "Settings":
+        """Gives each filter an entry of its own, as the file's comment says; returns itself."""
+        index = next(index for index, each in enumerate(self.filters) if each["name"] == "sluice")
+        joined = self.filters.pop(index)
+        for name in reversed(joined["typed_config"]["config"]["root_id"].split("+")):
+            entry = copy.deepcopy(joined)
+            plugin = entry["typed_config"]["config"]
+            entry["name"] = f"sluice.{name}"
+            plugin.update(name=name, root_id=name)
+            plugin["configuration"]["value"] = plugin["configuration"]["value"][name]
+            self.filters.insert(index, entry)
+        return self
 
     @property
     def models(self) -> list[dict[str, Any]]:

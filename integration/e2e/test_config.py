@@ -151,8 +151,9 @@ def _outcomes(world: World) -> set[str]:
 def test_settings_as_json_text(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """A StringValue that holds JSON says the same as a Struct."""
     changed = settings()
-    for plugin in (changed.plugin("auth"), changed.plugin("router")):
+    for plugin in (changed.plugin("auth"), changed.plugin("attempt")):
         string = "type.googleapis.com/google.protobuf.StringValue"
+        plugin.setdefault("configuration", {"value": {}})
         plugin["configuration"] = {"@type": string, "value": json.dumps(plugin["configuration"]["value"])}
     with open_world(changed.text()) as world:
         assert world.chat().status_code == 200
@@ -160,7 +161,7 @@ def test_settings_as_json_text(settings: Callable[[], Settings], open_world: Ope
 
 def test_without_auth(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """Everybody may call, a stranger's key is still stripped, and faults are still passed over."""
-    changed = settings()
+    changed = settings().separate()
     changed.remove_filter("auth")
     with open_world(changed.text()) as world:
         world.fault({"fault": "status", "status": 503}, "mock-a", "mock-c")
@@ -174,7 +175,7 @@ def test_without_auth(settings: Callable[[], Settings], open_world: OpenWorld) -
 
 
 def test_without_usage(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    changed = settings()
+    changed = settings().separate()
     changed.remove_filter("usage")
     with open_world(changed.text()) as world:
         assert world.chat().status_code == world.chat(stream=True).status_code == 200
@@ -183,7 +184,7 @@ def test_without_usage(settings: Callable[[], Settings], open_world: OpenWorld) 
 
 def test_with_guard(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """It has no checks yet: everything passes as it is."""
-    changed = settings()
+    changed = settings().separate()
     changed.add_filter("guard", before="router")
     with open_world(changed.text()) as world:
         for stream in (False, True):
@@ -193,9 +194,9 @@ def test_with_guard(settings: Callable[[], Settings], open_world: OpenWorld) -> 
 
 def test_attempt_alone_sends_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """Without `router` nobody knows whose credential belongs into the request, so it stays here."""
-    changed = settings()
-    for root_id in ("auth", "router", "usage"):
-        changed.remove_filter(root_id)
+    changed = settings().separate()
+    for name in ("auth", "router", "usage"):
+        changed.remove_filter(name)
     route = changed.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
     route.pop("inline_cluster_specifier_plugin")
     route["retry_policy"].pop("refresh_cluster_on_retry")

@@ -14,6 +14,7 @@ mod error;
 mod exchange;
 mod facts;
 mod generate;
+mod header_plan;
 mod json;
 mod keys;
 mod label;

@@ -68,8 +68,8 @@ fn good() {
     assert_eq!(azure.base_path.as_deref(), Some("/openai/deployments/{model}"), "without the last slash");
     assert_eq!(azure.query.as_deref(), Some("api-version=2024-10-21"));
     assert_eq!((azure.include_usage, openai.include_usage), (false, true));
-    assert_eq!(azure.credential(Dialect::OpenAi), Some(("api-key", SECRET.to_owned())));
-    assert_eq!(openai.credential(Dialect::OpenAi), Some(("authorization", format!("Bearer {SECRET}"))));
+    assert_eq!(azure.credential(Dialect::OpenAi), Some(("api-key", SECRET)));
+    assert_eq!(openai.credential(Dialect::OpenAi), Some(("authorization", format!("Bearer {SECRET}").as_str())));
     assert_eq!(openai.headers, [("openai-organization".to_owned(), "org".to_owned())]);
     assert_eq!(openai.dialects, [Dialect::OpenAi], "by default");
     assert_eq!(local.dialects, [Dialect::Ollama, Dialect::OpenAi]);
