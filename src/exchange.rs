@@ -7,7 +7,7 @@ use crate::contract::{ANONYMOUS, NONE};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::facts::Facts;
-use crate::header_plan::{Overwritten, RequestHeaders, Wish};
+use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{Model, Table, Target, Tried, Upstream};
@@ -124,7 +124,8 @@ impl Exchange {
         }
         let before = self.prepared_for.and_then(|target| route.wish(target, facts));
         let before = before.as_ref().map(|(_, wish)| wish);
-        if !self.overwritten.turn(&wish, before, &self.original, headers) {
+        let turn = Turn { original: &self.original, before, wish: &wish };
+        if !turn.apply(&mut self.overwritten, headers) {
             return Err(Unprepared::HeaderRefused);
         }
         self.prepared_for = Some(route.current);

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use crate::contract::CREDENTIAL_HEADERS;
 use crate::endpoint::Endpoint;
 use crate::exchange::Original;
 use crate::routing::Upstream;
@@ -38,94 +37,79 @@ pub struct Wish<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overwritten(Vec<(String, Option<String>)>);
 
-impl Overwritten {
-    /// Makes the headers, which the client sent as `original` and the attempt before turned to `before`, fit
-    /// for `wish`. `false` if the host refused an edit: then the request must not go on.
-    pub fn turn(
-        &mut self,
-        wish: &Wish<'_>,
-        before: Option<&Wish<'_>>,
-        original: &Original,
-        headers: &mut dyn RequestHeaders,
-    ) -> bool {
-        self.take_back(wish, before, headers)
-            && turn_authority(wish, before, original, headers)
-            && turn_path(wish, before, original, headers)
-            && turn_length(wish, before, original, headers)
-            && turn_credential(wish, before, headers)
-            && self.write(wish, headers)
+/// A turn from one target to another.
+#[derive(Clone, Copy)]
+pub struct Turn<'a> {
+    /// What the client sent.
+    pub original: &'a Original,
+    /// What the attempt before has made of it.
+    pub before: Option<&'a Wish<'a>>,
+    /// What it must look like now.
+    pub wish: &'a Wish<'a>,
+}
+
+impl Turn<'_> {
+    /// Edits the headers. `false` if the host refused an edit: then the request must not go on.
+    pub fn apply(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
+        self.take_back(overwritten, headers)
+            && self.authority(headers)
+            && self.path(headers)
+            && self.length(headers)
+            && self.credential(headers)
+            && self.own(overwritten, headers)
     }
 
     /// Restores what the attempt before has written over by its upstream's own headers.
-    fn take_back(&self, wish: &Wish<'_>, before: Option<&Wish<'_>>, headers: &mut dyn RequestHeaders) -> bool {
-        let written = before.map(|before| before.upstream.headers.as_slice()).unwrap_or_default();
-        written.iter().filter(|(name, _)| !names(wish.upstream, name)).all(|(name, _)| {
-            match self.0.iter().find(|(known, _)| known == name) {
+    fn take_back(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
+        let written = self.before.map(|before| before.upstream.headers.as_slice()).unwrap_or_default();
+        let kept = |name: &str| self.wish.upstream.headers.iter().any(|(kept, _)| kept == name);
+        written.iter().filter(|(name, _)| !kept(name)).all(|(name, _)| {
+            match overwritten.0.iter().find(|(known, _)| known == name) {
                 Some((_, Some(value))) => headers.set(name, value),
                 Some((_, None)) | None => headers.remove(name),
             }
         })
     }
 
-    fn write(&mut self, wish: &Wish<'_>, headers: &mut dyn RequestHeaders) -> bool {
-        wish.upstream.headers.iter().all(|(name, value)| {
-            if !self.0.iter().any(|(known, _)| known == name) {
-                self.0.push((name.clone(), headers.get(name)));
+    fn authority(&self, headers: &mut dyn RequestHeaders) -> bool {
+        let hosts =
+            [self.before.and_then(|before| before.upstream.host.as_deref()), self.wish.upstream.host.as_deref()];
+        let [now, wanted] = hosts.map(|host| host.unwrap_or(&self.original.authority));
+        now == wanted || headers.set(":authority", wanted)
+    }
+
+    fn path(&self, headers: &mut dyn RequestHeaders) -> bool {
+        let original = self.original.path.as_str();
+        let path = |wish: &Wish<'_>| wish.upstream.path(wish.endpoint, original, wish.model);
+        let now = self.before.map_or(Cow::Borrowed(original), path);
+        let wanted = path(self.wish);
+        now == wanted || headers.set(":path", &wanted)
+    }
+
+    fn length(&self, headers: &mut dyn RequestHeaders) -> bool {
+        let now = self.before.map(|before| before.length).or(self.original.length);
+        now == Some(self.wish.length) || headers.set("content-length", &self.wish.length.to_string())
+    }
+
+    /// The client's own credentials are gone by now; only an attempt can have put one there.
+    fn credential(&self, headers: &mut dyn RequestHeaders) -> bool {
+        let wanted = self.wish.upstream.credential(self.wish.endpoint.dialect());
+        let there = self.before.and_then(|before| before.upstream.credential(before.endpoint.dialect()));
+        let removed = match (there, wanted) {
+            (Some((there, _)), Some((wanted, _))) if there == wanted => true,
+            (Some((there, _)), _) => headers.remove(there),
+            (None, _) => true,
+        };
+        removed && wanted.is_none_or(|(header, value)| headers.set(header, value))
+    }
+
+    /// Sets the upstream's own headers, and remembers what stood there.
+    fn own(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
+        self.wish.upstream.headers.iter().all(|(name, value)| {
+            if !overwritten.0.iter().any(|(known, _)| known == name) {
+                overwritten.0.push((name.clone(), headers.get(name)));
             }
             headers.set(name, value)
         })
     }
-}
-
-fn names(upstream: &Upstream, header: &str) -> bool {
-    upstream.headers.iter().any(|(name, _)| name == header)
-}
-
-fn turn_authority(
-    wish: &Wish<'_>,
-    before: Option<&Wish<'_>>,
-    original: &Original,
-    headers: &mut dyn RequestHeaders,
-) -> bool {
-    let authority = |wish: &Wish<'_>| wish.upstream.host.clone().unwrap_or_else(|| original.authority.clone());
-    match (before, &wish.upstream.host) {
-        (None, None) => true,
-        (None, Some(host)) => *host == original.authority || headers.set(":authority", host),
-        (Some(before), _) => authority(before) == authority(wish) || headers.set(":authority", &authority(wish)),
-    }
-}
-
-fn turn_path(
-    wish: &Wish<'_>,
-    before: Option<&Wish<'_>>,
-    original: &Original,
-    headers: &mut dyn RequestHeaders,
-) -> bool {
-    let path = |wish: &Wish<'_>| wish.upstream.path(wish.endpoint, &original.path, wish.model);
-    let now = before.map_or(Cow::Borrowed(original.path.as_str()), path);
-    let wanted = wish.upstream.path(wish.endpoint, &original.path, wish.model);
-    now == wanted || headers.set(":path", &wanted)
-}
-
-fn turn_length(
-    wish: &Wish<'_>,
-    before: Option<&Wish<'_>>,
-    original: &Original,
-    headers: &mut dyn RequestHeaders,
-) -> bool {
-    let now = before.map(|before| before.length).or(original.length);
-    now == Some(wish.length) || headers.set("content-length", &wish.length.to_string())
-}
-
-/// The client's own credentials are gone by now; only an attempt can have put one there.
-fn turn_credential(wish: &Wish<'_>, before: Option<&Wish<'_>>, headers: &mut dyn RequestHeaders) -> bool {
-    let wanted = wish.upstream.credential(wish.endpoint.dialect());
-    let there = before.and_then(|before| before.upstream.credential(before.endpoint.dialect()));
-    let removed = match (there, wanted) {
-        (Some((there, _)), Some((wanted, _))) if there == wanted => true,
-        (Some((there, _)), _) => headers.remove(there),
-        (None, _) => true,
-    };
-    debug_assert!(there.is_none_or(|(header, _)| CREDENTIAL_HEADERS.contains(&header)));
-    removed && wanted.is_none_or(|(header, value)| headers.set(header, value))
 }

@@ -1,0 +1,118 @@
+//! JSON strings: reading their escapes, and writing them.
+
+use std::borrow::Cow;
+
+/// The inside of a JSON string, as it stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The bytes between the quotes, and whether there is an escape among them.
+    pub(super) fn new(raw: &'a [u8], escaped: bool) -> Self {
+        Text { raw, escaped }
+    }
+
+    /// Whether the string equals `expected` once its escapes are decoded.
+    pub fn is(&self, expected: &str) -> bool {
+        if self.escaped {
+            self.decode() == expected
+        } else {
+            self.raw == expected.as_bytes()
+        }
+    }
+
+    /// The bytes between the quotes, escapes and all: for matching names that need no escape.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The string with its escapes decoded. Lone surrogates and invalid UTF-8 become U+FFFD.
+    pub fn decode(&self) -> Cow<'a, str> {
+        if self.escaped {
+            Cow::Owned(unescape(self.raw))
+        } else {
+            String::from_utf8_lossy(self.raw)
+        }
+    }
+}
+
+/// Decodes the escapes of a string the scanner has accepted.
+fn unescape(raw: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let Some((&kind, tail)) = rest.split_first() else {
+            break;
+        };
+        rest = tail;
+        match kind {
+            b'b' => bytes.push(8),
+            b'f' => bytes.push(12),
+            b'n' => bytes.push(b'\n'),
+            b'r' => bytes.push(b'\r'),
+            b't' => bytes.push(b'\t'),
+            b'u' => {
+                let character = unicode_escape(&mut rest);
+                let mut utf8 = [0; 4];
+                bytes.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+            }
+            other => bytes.push(other),
+        }
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(invalid) => String::from_utf8_lossy(invalid.as_bytes()).into_owned(),
+    }
+}
+
+/// Reads the digits after `\u`, and the second half of a surrogate pair if there is one.
+fn unicode_escape(rest: &mut &[u8]) -> char {
+    let Some(first) = hex4(rest) else {
+        return char::REPLACEMENT_CHARACTER;
+    };
+    if (0xd800..0xdc00).contains(&first) {
+        let mut ahead = *rest;
+        if ahead.starts_with(b"\\u") {
+            ahead = ahead.get(2..).unwrap_or_default();
+            if let Some(second @ 0xdc00..0xe000) = hex4(&mut ahead) {
+                *rest = ahead;
+                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    }
+    char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn hex4(rest: &mut &[u8]) -> Option<u32> {
+    let (digits, tail) = rest.split_first_chunk::<4>()?;
+    *rest = tail;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Appends `text` as a JSON string, quotes and all.
+pub fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if (control as u32) < 0x20 => {
+                out.push_str(&format!("\\u{:04x}", control as u32));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+}
