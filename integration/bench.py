@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -123,7 +124,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "connections": arguments.connections,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
-        "filters": [name for name in FILTERS if name in arguments.filters and f'"root_id": "{name}"' in json.dumps(config)],
+        "filters": [name for name in FILTERS if name in arguments.filters & _configured(config)],
     }
 
 
@@ -172,8 +173,13 @@ def _connection_manager(config: dict) -> dict:
     return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 
 
+def _configured(config: dict) -> set[str]:
+    """The names of the filters in a configuration; an entry may join several (`root_id: auth+router`)."""
+    return {name for joined in re.findall(r'"root_id": "([^"]*)"', json.dumps(config)) for name in joined.split("+")}
+
+
 def _trimmed(http_filters: list[dict], kept: set[str]) -> list[dict]:
-    """The filters without those that are not kept; an entry may join several (`root_id: auth+router`)."""
+    """The filters without those that are not kept."""
     return [entry for entry in (_trim(each, kept) for each in http_filters) if entry]
 
 
