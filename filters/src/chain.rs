@@ -80,7 +80,13 @@ impl Stream {
 
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
-        self.run(|stream| stream.members.iter_mut().fold(true, |done, member| member.on_done() && done))
+        self.run(|stream| {
+            let mut done = true;
+            for member in &mut stream.members {
+                done &= member.on_done(); // each of them has to be told
+            }
+            done
+        })
     }
 }
 
