@@ -60,8 +60,7 @@ impl Stream {
         result
     }
 
-    /// Has the members that have not seen the headers yet see them, and what has come of the body, until
-    /// one of them holds the request.
+    /// Has the members that have not seen the headers yet see them, until one of them holds the request.
     fn forward(&mut self, mut headers: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
         while let Some(member) = self.members.get_mut(self.passed) {
             if headers(member.as_mut()) != Action::Continue {
@@ -72,9 +71,28 @@ impl Stream {
         Action::Continue
     }
 
-    /// The member that holds the request, if one does.
-    fn holder(&mut self) -> Option<&mut Box<dyn HttpContext>> {
-        self.members.get_mut(self.passed)
+    /// Hands a later part of the request to the member that holds it, if one does; once that one lets go,
+    /// the members after it see the headers, and those that hold on to them this part.
+    fn resume(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+        let Some(holder) = self.members.get_mut(self.passed) else {
+            return Action::Continue;
+        };
+        if part(holder.as_mut()) != Action::Continue {
+            return Action::Pause;
+        }
+        self.passed += 1;
+        self.forward(|member| match member.on_http_request_headers(0, false) {
+            Action::Continue => Action::Continue,
+            _ => part(member),
+        })
+    }
+
+    /// Passes a part of the answer through the members, inner to outer. None of them holds an answer.
+    fn answer(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+        for member in self.members.iter_mut().rev() {
+            part(member.as_mut());
+        }
+        Action::Continue
     }
 }
 
@@ -96,32 +114,11 @@ impl HttpContext for Stream {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.run(|stream| {
-            match stream.holder().map(|holder| holder.on_http_request_body(size, end)) {
-                None => return Action::Continue,
-                Some(Action::Continue) => stream.passed += 1,
-                Some(_) => return Action::Pause,
-            }
-            // a member that pauses on the headers wants the body that is already there
-            stream.forward(|member| match member.on_http_request_headers(0, false) {
-                Action::Continue => Action::Continue,
-                _ => member.on_http_request_body(size, end),
-            })
-        })
+        self.run(|stream| stream.resume(|member| member.on_http_request_body(size, end)))
     }
 
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        self.run(|stream| {
-            match stream.holder().map(|holder| holder.on_http_request_trailers(count)) {
-                None => return Action::Continue,
-                Some(Action::Continue) => stream.passed += 1,
-                Some(_) => return Action::Pause,
-            }
-            stream.forward(|member| match member.on_http_request_headers(0, false) {
-                Action::Continue => Action::Continue,
-                _ => member.on_http_request_trailers(count),
-            })
-        })
+        self.run(|stream| stream.resume(|member| member.on_http_request_trailers(count)))
     }
 
     fn on_http_response_headers(&mut self, count: usize, end: bool) -> Action {
@@ -138,15 +135,5 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.run(|stream| stream.members.iter_mut().for_each(|member| member.on_log()));
-    }
-}
-
-impl Stream {
-    /// Passes a part of the answer through the members, inner to outer. None of them holds an answer.
-    fn answer(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
-        for member in self.members.iter_mut().rev() {
-            part(member.as_mut());
-        }
-        Action::Continue
     }
 }

@@ -98,14 +98,14 @@ impl<'a> RequestHead<'a> {
     fn of(pairs: &'a HeaderPairs) -> Self {
         let mut head = RequestHead::default();
         for (name, value) in pairs.iter() {
-            let (name, value) = (text(name), text(value));
-            match name {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                ":authority" => head.authority = value,
-                "content-length" => head.length = value.parse().ok(),
-                "accept-encoding" => head.encodings = Some(value),
-                name if CREDENTIAL_HEADERS.contains(&name) => head.credentials.push((name, value)),
+            let value = || text(value); // most are not asked for
+            match text(name) {
+                ":method" => head.method = value(),
+                ":path" => head.path = value(),
+                ":authority" => head.authority = value(),
+                "content-length" => head.length = value().parse().ok(),
+                "accept-encoding" => head.encodings = Some(value()),
+                name if CREDENTIAL_HEADERS.contains(&name) => head.credentials.push((name, value())),
                 name if is_reserved_header(name) => head.reserved.push(name),
                 _ => {}
             }

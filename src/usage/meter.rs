@@ -144,16 +144,17 @@ impl Meter {
             out.event(event.clone(), self.event(bytes.get(event.clone()).unwrap_or_default()));
             start = event.end;
         }
+        // beyond the limits, what was held back goes on as well
+        let released = if beyond { bytes.len() } else { start };
         let pass = match self.strip {
-            true => out.into_pass(start, carried),
+            true => out.into_pass(released, carried),
             false => Pass::Unchanged,
         };
-        self.boundaries.consume(start);
         if beyond {
-            let tail = bytes.get(start..).unwrap_or_default().to_vec();
             self.give_up();
-            return if self.strip { append(pass, chunk, carried, tail) } else { Pass::Unchanged };
+            return pass;
         }
+        self.boundaries.consume(start);
         if carried {
             held.drain(..start);
         } else {
@@ -209,18 +210,6 @@ fn looks_whole(chunk: &[u8]) -> bool {
     matches!(chunk.trim_ascii_end().last(), Some(b'}' | b']'))
 }
 
-/// Adds a released tail to what passes.
-fn append(pass: Pass, chunk: &[u8], carried: bool, tail: Vec<u8>) -> Pass {
-    match pass {
-        Pass::Replace(mut out) => {
-            out.extend_from_slice(&tail);
-            Pass::Replace(out)
-        }
-        Pass::Unchanged if carried => Pass::Replace(tail),
-        Pass::Unchanged => Pass::Replace(chunk.to_vec()),
-    }
-}
-
 /// Collects what passes of a chunk; copies nothing while all of it does.
 struct Out<'a> {
     bytes: &'a [u8],
@@ -240,12 +229,12 @@ impl<'a> Out<'a> {
         }
     }
 
-    /// `complete`: up to where the events are complete; the rest is held back.
-    fn into_pass(mut self, complete: usize, carried: bool) -> Pass {
-        if self.copied == 0 && complete == self.bytes.len() && !carried {
+    /// `released`: up to where the bytes go on; the rest is held back.
+    fn into_pass(mut self, released: usize, carried: bool) -> Pass {
+        if self.copied == 0 && released == self.bytes.len() && !carried {
             return Pass::Unchanged;
         }
-        self.kept.extend_from_slice(self.bytes.get(self.copied..complete).unwrap_or_default());
+        self.kept.extend_from_slice(self.bytes.get(self.copied..released).unwrap_or_default());
         Pass::Replace(self.kept)
     }
 }
