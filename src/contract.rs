@@ -10,8 +10,6 @@ pub const CLUSTER: &str = "sluice.cluster";
 
 /// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
-/// Request header by which `router` tells Envoy how many further attempts there may be.
-pub const MAX_RETRIES_HEADER: &str = "x-envoy-max-retries";
 /// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.
 pub const PER_TRY_TIMEOUT_HEADER: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 

@@ -4,6 +4,7 @@
 //! `{"type":"error","error":{"type","message"}}` (both from the providers' API references).
 
 use crate::json::write_string;
+use crate::outcome::Outcome;
 
 /// A refusal, before it takes a dialect's shape. Messages name fields, models and ids; never keys or prompts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +34,15 @@ pub enum Kind {
     NotFound,
     /// The gateway failed.
     Server,
+    /// The model servers took too long.
+    Timeout,
 }
 
 impl Kind {
     fn openai(self) -> &'static str {
         match self {
             Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
-            Kind::Server => "server_error",
+            Kind::Server | Kind::Timeout => "server_error",
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
             Kind::Permission => "permission_error",
             Kind::NotFound => "not_found_error",
             Kind::Server => "api_error",
+            Kind::Timeout => "timeout_error",
         }
     }
 }
@@ -133,6 +137,18 @@ impl ApiError {
             param: None,
             code: "method_not_allowed",
         }
+    }
+
+    /// 503 or 504: every target failed, the last one so.
+    pub fn unavailable(last: Outcome) -> Self {
+        let (status, kind, code, message) = match last {
+            Outcome::Timeout => {
+                let message = "The model servers took too long to answer; try again later.";
+                (504, Kind::Timeout, "upstream_timeout", message)
+            }
+            _ => (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later."),
+        };
+        ApiError { status, kind, message: message.to_owned(), param: None, code }
     }
 
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.

@@ -9,6 +9,7 @@ use crate::error::ApiError;
 use crate::facts::Facts;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
+use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{Model, Table, Target, Tried, Upstream};
 use crate::usage::{Source, TokenUsage};
@@ -22,12 +23,18 @@ pub struct Exchange {
     pub original: Original,
     /// The body's facts; `None` until it has been read.
     pub facts: Option<Facts>,
+    /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
+    /// not ask for it again.
+    pub body: Vec<u8>,
     /// Where it goes; `None` until it has been routed.
     pub route: Option<Route>,
     /// The tokens, once the answer is through.
     pub usage: Option<(TokenUsage, Source)>,
     /// Envoy has been asked to retry, and no new attempt has begun.
     pub retry_asked: bool,
+    /// How the last of all targets failed. Envoy retries what it saw break by itself, so one more attempt may
+    /// follow, which only has to tell the client.
+    pub exhausted: Option<Outcome>,
     /// The status of the answer that an attempt has let pass to the client.
     pub answered: Option<u16>,
     /// The target the request's headers are fit for.
@@ -46,6 +53,10 @@ pub struct Original {
     pub length: Option<usize>,
 }
 
+/// The longest body that an exchange keeps, in bytes. Most chats are smaller; what documents and images take
+/// stays with Envoy alone.
+pub const MAX_KEPT_BODY: usize = 64 * 1024;
+
 /// Why an attempt must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unprepared {
@@ -53,6 +64,8 @@ pub enum Unprepared {
     NotRouted,
     /// Envoy has the attempt go to a cluster that was not chosen.
     OtherCluster,
+    /// Every target has been tried; the last one ended so.
+    Exhausted(Outcome),
     /// Envoy refused to set a header.
     HeaderRefused,
 }
@@ -72,6 +85,20 @@ impl Exchange {
     /// An exchange that has just begun.
     pub fn new(identity: Option<Rc<Identity>>, original: Original) -> Self {
         Exchange { identity, original, ..Exchange::default() }
+    }
+
+    /// Takes in what the body says, and the body.
+    pub fn read(&mut self, facts: Facts, body: Vec<u8>) {
+        self.facts = Some(facts);
+        if body.len() <= MAX_KEPT_BODY {
+            self.body = body;
+        }
+    }
+
+    /// An answer of this status is on its way to the client; there will be no further attempt.
+    pub fn answer(&mut self, status: u16) {
+        self.answered = Some(status);
+        self.body = Vec::new();
     }
 
     /// Routes the request: picks the first target of the model it names.
@@ -115,6 +142,9 @@ impl Exchange {
     /// # Errors
     /// Why nothing may be sent: it would carry a credential to a stranger.
     pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<BodyRewrite, Unprepared> {
+        if let Some(outcome) = self.exhausted {
+            return Err(Unprepared::Exhausted(outcome));
+        }
         let (Some(route), Some(facts)) = (&self.route, &self.facts) else {
             return Err(Unprepared::NotRouted);
         };
@@ -180,11 +210,6 @@ impl Route {
     /// The upstream of the attempt under way.
     pub fn upstream(&self) -> Option<&Upstream> {
         self.table.upstream_of(self.target()?)
-    }
-
-    /// How many more attempts there can be.
-    pub fn max_retries(&self) -> usize {
-        self.model().map_or(0, |model| model.pool_size(self.endpoint.dialect()).saturating_sub(1))
     }
 
     /// How long one attempt may take, if the model says so.

@@ -7,6 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
+use sluice::error::{ApiError, Shape};
 use sluice::exchange::Unprepared;
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
@@ -14,7 +15,7 @@ use sluice::rewrite::BodyRewrite;
 
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::count_attempt;
-use crate::registry;
+use crate::registry::{self, Shared};
 use crate::reply;
 use crate::root::{self, Filter};
 
@@ -75,22 +76,25 @@ impl HttpContext for Attempt {
                 self.state = State::Sent(sent, body);
                 Action::Continue
             }
-            Err(reason) => {
+            Err(refusal) => {
                 self.state = State::Judged;
-                reply::internal(reason)
+                refusal.reply()
             }
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let State::Sent(_, body) = &mut self.state else {
+        let State::Sent(sent, body) = &mut self.state else {
             return Action::Continue;
         };
         if size == 0 || body.is_identity() {
             return Action::Continue;
         }
-        let chunk = host::bytes(Buffer::RequestBody, size).unwrap_or_default();
-        match body.chunk(&chunk, end) {
+        let rewritten = match sent.kept(size).filter(|_| end) {
+            Some(exchange) => body.chunk(&exchange.borrow().body, end),
+            None => body.chunk(&host::bytes(Buffer::RequestBody, size).unwrap_or_default(), end),
+        };
+        match rewritten {
             Ok(None) => Action::Continue,
             Ok(Some(rewritten)) if host::replace_bytes(Buffer::RequestBody, &rewritten) => Action::Continue,
             Ok(Some(_)) | Err(_) => {
@@ -139,22 +143,30 @@ impl HttpContext for Attempt {
 }
 
 impl Sent {
+    /// The exchange, if it has kept the body and that is of this size.
+    fn kept(&self, size: usize) -> Option<Shared> {
+        registry::find(self.exchange).filter(|exchange| exchange.borrow().body.len() == size)
+    }
+
     /// Notes the status of the answer that passes to the client.
     fn answer(&self, status: u16) {
         if let Some(exchange) = registry::find(self.exchange) {
-            exchange.borrow_mut().answered = Some(status);
+            exchange.borrow_mut().answer(status);
         }
     }
 
     /// Judges an attempt that ended without an answer, and names the next target.
     fn silence(&self) -> Outcome {
-        if registry::find(self.exchange).is_none() {
+        let Some(exchange) = registry::find(self.exchange) else {
             return Outcome::Abandoned;
-        }
-        self.pass_on();
+        };
         let connected = host::property("upstream\0transport_failure_reason").is_none();
         let late = self.limit.is_some_and(|(start, limit)| Outcome::is_late(host::now().saturating_sub(start), limit));
-        Outcome::of_silence(connected, late)
+        let outcome = Outcome::of_silence(connected, late);
+        if !self.pass_on() {
+            exchange.borrow_mut().exhausted = Some(outcome);
+        }
+        outcome
     }
 
     /// Judges an attempt whose answer was cut. When the client leaves, its exchange ends before its attempt.
@@ -175,23 +187,44 @@ impl Sent {
     }
 }
 
+/// Why an attempt is not sent.
+enum Refusal {
+    /// The gateway's parts do not fit together.
+    Internal(&'static str),
+    /// There is no target left.
+    Exhausted(ApiError, Shape),
+}
+
+impl Refusal {
+    fn reply(self) -> Action {
+        match self {
+            Refusal::Internal(reason) => reply::internal(reason),
+            Refusal::Exhausted(error, shape) => reply::error(&error, shape),
+        }
+    }
+}
+
 /// Makes the request fit for its target, and says what is to be done to the body.
 ///
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-fn prepare() -> Result<(Sent, BodyRewrite), &'static str> {
-    let unknown = "an attempt without an exchange: is `router` configured?";
-    let id = registry::current_id().ok_or(unknown)?;
-    let exchange = registry::find(id).ok_or(unknown)?;
+fn prepare() -> Result<(Sent, BodyRewrite), Refusal> {
+    let unknown = || Refusal::Internal("an attempt without an exchange: is `router` configured?");
+    let id = registry::current_id().ok_or_else(unknown)?;
+    let exchange = registry::find(id).ok_or_else(unknown)?;
     let mut exchange = exchange.borrow_mut();
-    let cluster = host::property("xds\0cluster_name").ok_or("Envoy does not say which cluster this attempt is for")?;
+    let cluster = host::property("xds\0cluster_name")
+        .ok_or(Refusal::Internal("Envoy does not say which cluster this attempt is for"))?;
     let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
-        Unprepared::NotRouted => "an attempt that `router` has not routed",
-        Unprepared::OtherCluster => {
-            "an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?"
+        Unprepared::NotRouted => Refusal::Internal("an attempt that `router` has not routed"),
+        Unprepared::OtherCluster => Refusal::Internal(
+            "an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?",
+        ),
+        Unprepared::HeaderRefused => Refusal::Internal("Envoy refused a header of this attempt's target"),
+        Unprepared::Exhausted(last) => {
+            Refusal::Exhausted(ApiError::unavailable(last), Shape::for_path(&exchange.original.path))
         }
-        Unprepared::HeaderRefused => "Envoy refused a header of this attempt's target",
     })?;
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout());
     let cluster = String::from_utf8(cluster).unwrap_or_default();

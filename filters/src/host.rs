@@ -66,6 +66,15 @@ extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
 }
 
@@ -95,6 +104,16 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
 pub fn set_filter_state(name: &str, value: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// Has Envoy choose the route anew when it next needs it.
+pub fn clear_route_cache() -> bool {
+    let name = "clear_route_cache";
+    // SAFETY: the pointers are valid for the duration of the call; the function takes no argument.
+    received(|data, size| unsafe {
+        proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, data, size)
+    })
+    .is_some()
 }
 
 /// All headers, in one call.
@@ -169,6 +188,12 @@ pub fn increment(counter: u32, by: u64) {
         // SAFETY: takes no pointer.
         unsafe { proxy_increment_metric(counter, offset) };
     }
+}
+
+/// Has Envoy call the current filter's `on_tick` this often.
+pub fn tick_every(period: Duration) {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
 }
 
 /// The time since the epoch.

@@ -71,7 +71,7 @@ impl Intake {
             size => host::bytes(Buffer::RequestBody, size).unwrap_or_default(),
         };
         let facts = facts::read(self.endpoint, self.path_model.take(), &body)?;
-        self.exchange.borrow_mut().facts = Some(facts);
+        self.exchange.borrow_mut().read(facts, body);
         Ok(&self.exchange)
     }
 

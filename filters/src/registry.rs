@@ -13,6 +13,7 @@ use sluice::contract::EXCHANGE_ID;
 use sluice::exchange::Exchange;
 
 use crate::host;
+use crate::metrics;
 
 /// An exchange that several filters share.
 pub type Shared = Rc<RefCell<Exchange>>;
@@ -46,8 +47,17 @@ pub struct Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
+        let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
+        drop(ended);
+        if is_idle() {
+            metrics::flush();
+        }
     }
+}
+
+/// Whether no exchange is under way.
+pub fn is_idle() -> bool {
+    EXCHANGES.with_borrow(|exchanges| exchanges.is_empty())
 }
 
 /// Opens an exchange for the current request. `None` if Envoy would not keep its id.

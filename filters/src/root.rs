@@ -2,12 +2,14 @@
 //! make one context per stream.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::host::{self, Buffer};
+use crate::metrics;
 use crate::reply;
 
 /// A filter, as envoy.yaml configures it.
@@ -51,6 +53,9 @@ impl<C> Filter for Configured<C> {
     }
 }
 
+/// How long a count may wait until it shows in Envoy's stats while requests are under way.
+const TICK: Duration = Duration::from_millis(50);
+
 /// The root context of a filter; `None` if there is none of that name.
 pub struct Root {
     root_id: String,
@@ -75,12 +80,19 @@ impl RootContext for Root {
         };
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
         match filter.configure(&bytes) {
-            Ok(()) => true,
+            Ok(()) => {
+                host::tick_every(TICK);
+                true
+            }
             Err(error) => {
                 log::error!("sluice: the configuration is refused: {error}");
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        metrics::flush();
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
-use sluice::contract::{CLUSTER, MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
+use sluice::contract::{CLUSTER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Route};
 use sluice::routing::Table;
@@ -125,16 +125,17 @@ fn route(exchange: &mut Exchange, table: &Rc<Table>) -> Result<(), ApiError> {
     }
 }
 
-/// Tells Envoy where the request goes, how often and how long it may be tried.
+/// Tells Envoy where the request goes and how long it may be tried there.
 fn hand_over(route: &Route) -> bool {
     let Some(upstream) = route.upstream() else {
         return false;
     };
-    // every header that is written has Envoy choose the route anew, so the cluster must stand there before
-    let mut told = host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
-        && host::set_header(Headers::Request, MAX_RETRIES_HEADER, &route.max_retries().to_string());
-    if let Some(timeout) = route.per_try_timeout() {
-        told &= host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string());
-    }
-    told
+    host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
+        && match route.per_try_timeout() {
+            // a header that is written has Envoy choose the route anew
+            Some(timeout) => {
+                host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string())
+            }
+            None => host::clear_route_cache(),
+        }
 }

@@ -32,7 +32,7 @@ fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
 fn a_route_goes_through_all_targets() {
     let mut exchange = exchange(Endpoint::ChatCompletions, "gpt-4o");
     let route = exchange.route(&table()).unwrap();
-    assert_eq!((route.model().unwrap().name.as_str(), route.max_retries()), ("gpt-4o", 1));
+    assert_eq!(route.model().unwrap().name, "gpt-4o");
     assert_eq!(route.upstream().unwrap().name, "a");
     assert!(exchange.injects_usage(), "the upstream may be asked for usage");
     assert_eq!(exchange.advance(), Some("b"));
