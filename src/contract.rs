@@ -8,6 +8,10 @@ pub const EXCHANGE_ID: &str = "sluice.id";
 /// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
 pub const CLUSTER: &str = "sluice.cluster";
 
+/// Response header that names the cluster an answer comes from.
+pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
+/// Response header that tells what became of each attempt.
+pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
 /// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
 /// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.
@@ -22,6 +26,11 @@ pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-ke
 pub fn is_reserved_header(name: &str) -> bool {
     let steers = name.starts_with("x-sluice-") || name.starts_with("x-envoy-");
     steers && name != "x-envoy-external-address"
+}
+
+/// Shared data with the health of a cluster.
+pub fn health_key(cluster: &str) -> String {
+    format!("sluice.health.{cluster}")
 }
 
 /// The most label sets of one counter before further ones collapse: clients choose model names, and each
@@ -58,6 +67,24 @@ pub mod stats {
     pub fn usage_source(source: &str) -> String {
         format!("llm_usage_source_total;source={source}")
     }
+
+    /// Clusters that are out of the pool: 1 for each.
+    pub fn ejected(cluster: &str) -> String {
+        format!("llm_ejected;cluster={}", Label(cluster))
+    }
+
+    /// How often a cluster has left the pool, by reason.
+    pub fn ejections(cluster: &str, reason: &str) -> String {
+        format!("llm_ejections_total;cluster={};reason={reason}", Label(cluster))
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(cluster: &str) -> String {
+        format!("llm_in_flight;cluster={}", Label(cluster))
+    }
+
+    /// Counts changes of any cluster's health, so that a worker knows when what it remembers is out of date.
+    pub const HEALTH_CHANGES: &str = "llm_health_changes_total";
 
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::gateway::Command;
+
 /// The family of wire formats a request and its answer are written in. A target serves the dialects its
 /// upstream's configuration names; nothing is translated between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,8 @@ pub enum Call {
     Body(Endpoint),
     /// The path names the model (decoded).
     Path(Endpoint, String),
+    /// It is for the gateway itself.
+    Gateway(Command),
     /// A known path, but not with this method; the value for `Allow`.
     WrongMethod(&'static str),
     /// No path of the gateway's.
@@ -147,10 +151,15 @@ pub enum Call {
 /// ```
 pub fn classify(method: &str, path: &str) -> Call {
     let call = by_path(without_query(path));
-    match call {
-        Call::Unknown => Call::Unknown,
-        _ if method != "POST" => Call::WrongMethod("POST"),
-        known => known,
+    let allowed = match &call {
+        Call::Unknown => return Call::Unknown,
+        Call::Gateway(command) => command.method(),
+        Call::Body(_) | Call::Path(..) | Call::WrongMethod(_) => "POST",
+    };
+    if method == allowed {
+        call
+    } else {
+        Call::WrongMethod(allowed)
     }
 }
 
@@ -170,7 +179,7 @@ fn by_path(path: &str) -> Call {
         "/api/chat" => Endpoint::OllamaChat,
         "/api/generate" => Endpoint::OllamaGenerate,
         "/api/embed" => Endpoint::OllamaEmbed,
-        other => return gemini(other),
+        other => return Command::of_path(other).map_or_else(|| gemini(other), Call::Gateway),
     };
     Call::Body(endpoint)
 }

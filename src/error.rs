@@ -19,6 +19,8 @@ pub struct ApiError {
     pub param: Option<&'static str>,
     /// OpenAI's machine-readable code.
     pub code: &'static str,
+    /// For 405: the method the path takes.
+    pub allow: Option<&'static str>,
 }
 
 /// The `type` of an error; each dialect has its own word for it.
@@ -36,6 +38,8 @@ pub enum Kind {
     Server,
     /// The model servers took too long.
     Timeout,
+    /// There is more to do than may be done.
+    RateLimit,
 }
 
 impl Kind {
@@ -43,6 +47,7 @@ impl Kind {
         match self {
             Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
             Kind::Server | Kind::Timeout => "server_error",
+            Kind::RateLimit => "rate_limit_error",
         }
     }
 
@@ -54,6 +59,7 @@ impl Kind {
             Kind::NotFound => "not_found_error",
             Kind::Server => "api_error",
             Kind::Timeout => "timeout_error",
+            Kind::RateLimit => "rate_limit_error",
         }
     }
 }
@@ -81,7 +87,7 @@ impl Shape {
 impl ApiError {
     /// 400: the request is wrong.
     pub fn bad_request(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
-        ApiError { status: 400, kind: Kind::InvalidRequest, message: message.into(), param, code }
+        ApiError { status: 400, kind: Kind::InvalidRequest, message: message.into(), param, code, allow: None }
     }
 
     /// 401: no key, or one that is not known.
@@ -92,6 +98,7 @@ impl ApiError {
             message: message.into(),
             param: None,
             code: "invalid_api_key",
+            allow: None,
         }
     }
 
@@ -103,6 +110,43 @@ impl ApiError {
             message: message.into(),
             param: Some("model"),
             code: "model_not_allowed",
+            allow: None,
+        }
+    }
+
+    /// 403: the path is for administrators.
+    pub fn admin_only() -> Self {
+        ApiError {
+            status: 403,
+            kind: Kind::Permission,
+            message: "This path needs a key with the role `admin`.".to_owned(),
+            param: None,
+            code: "admin_only",
+            allow: None,
+        }
+    }
+
+    /// 404: no cluster of that name.
+    pub fn unknown_cluster(name: &str, known: &str) -> Self {
+        ApiError {
+            status: 404,
+            kind: Kind::NotFound,
+            message: format!("There is no cluster `{name}`; there is {known}."),
+            param: Some("cluster"),
+            code: "unknown_cluster",
+            allow: None,
+        }
+    }
+
+    /// 429: every target stayed at its limit for as long as the request could wait.
+    pub fn no_free_slot(model: &str) -> Self {
+        ApiError {
+            status: 429,
+            kind: Kind::RateLimit,
+            message: format!("Every model server of `{model}` is busy; try again later."),
+            param: None,
+            code: "rate_limit_exceeded",
+            allow: None,
         }
     }
 
@@ -114,6 +158,7 @@ impl ApiError {
             message: message.into(),
             param: Some("model"),
             code: "model_not_found",
+            allow: None,
         }
     }
 
@@ -125,17 +170,19 @@ impl ApiError {
             message: format!("Unknown request URL: {method} {path}. Check the URL for typos and the method."),
             param: None,
             code: "unknown_url",
+            allow: None,
         }
     }
 
     /// 405: a known path, another method.
-    pub fn method_not_allowed(method: &str, allowed: &str) -> Self {
+    pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         ApiError {
             status: 405,
             kind: Kind::InvalidRequest,
             message: format!("This path does not take {method}; use {allowed}."),
             param: None,
             code: "method_not_allowed",
+            allow: Some(allowed),
         }
     }
 
@@ -148,12 +195,17 @@ impl ApiError {
             }
             _ => (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later."),
         };
-        ApiError { status, kind, message: message.to_owned(), param: None, code }
+        ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None }
+    }
+
+    /// 504: no answer began within the time that all attempts together may take.
+    pub fn deadline() -> Self {
+        ApiError::unavailable(Outcome::Timeout)
     }
 
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
-        ApiError { status: 500, kind: Kind::Server, message: message.into(), param: None, code: "gateway_error" }
+        ApiError { status: 500, kind: Kind::Server, message: message.into(), param: None, code: "gateway_error", allow: None }
     }
 
     /// The answer's JSON body.

@@ -4,14 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::contract::{ANONYMOUS, NONE};
-use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::facts::Facts;
+use crate::gateway::Command;
+use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
-use crate::routing::{Model, Table, Target, Tried, Upstream};
+use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
 use crate::usage::{Source, TokenUsage};
 
 /// All that is known of one request. Filters that are not configured leave their part unknown.
@@ -24,8 +25,10 @@ pub struct Exchange {
     /// The body's facts; `None` until it has been read.
     pub facts: Option<Facts>,
     /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
-    /// not ask for it again.
-    pub body: Vec<u8>,
+    /// not ask for it again. Of a large one only the part that strategies look at.
+    body: Vec<u8>,
+    /// What is asked of the gateway itself, and the body that came with it.
+    pub command: Option<(Command, Vec<u8>)>,
     /// Where it goes; `None` until it has been routed.
     pub route: Option<Route>,
     /// The tokens, once the answer is through.
@@ -37,8 +40,16 @@ pub struct Exchange {
     pub exhausted: Option<Outcome>,
     /// The status of the answer that an attempt has let pass to the client.
     pub answered: Option<u16>,
+    /// How the attempt under way will have ended, if its answer passes to the client whole.
+    pub passing: Option<Outcome>,
+    /// The answer passed to the client ended without being complete.
+    pub interrupted: bool,
+    /// The client has its answer, or has gone.
+    pub closed: bool,
+    /// The gateway has answered in place of the model servers, which took too long altogether.
+    pub timed_out: bool,
     /// The target the request's headers are fit for.
-    prepared_for: Option<usize>,
+    prepared_for: Option<(usize, usize)>,
     overwritten: Overwritten,
 }
 
@@ -57,6 +68,19 @@ pub struct Original {
 /// stays with Envoy alone.
 pub const MAX_KEPT_BODY: usize = 64 * 1024;
 
+/// What has become of a request that was to be routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// It has a target.
+    Ready,
+    /// Every target is at its limit; it may wait this long for a free one.
+    Queue(Duration),
+}
+
+/// The longest part of a large body's prompt that is kept for strategies, in bytes: what the configuration
+/// allows for `prefix_bytes`.
+const MAX_PREFIX: usize = 4096;
+
 /// Why an attempt must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unprepared {
@@ -70,17 +94,6 @@ pub enum Unprepared {
     HeaderRefused,
 }
 
-/// The way of one request through the targets of its model.
-#[derive(Debug)]
-pub struct Route {
-    /// The configuration that routed it. A change of configuration does not touch requests under way.
-    table: Rc<Table>,
-    model: usize,
-    endpoint: Endpoint,
-    current: usize,
-    tried: Tried,
-}
-
 impl Exchange {
     /// An exchange that has just begun.
     pub fn new(identity: Option<Rc<Identity>>, original: Original) -> Self {
@@ -89,15 +102,25 @@ impl Exchange {
 
     /// Takes in what the body says, and the body.
     pub fn read(&mut self, facts: Facts, body: Vec<u8>) {
-        self.facts = Some(facts);
-        if body.len() <= MAX_KEPT_BODY {
-            self.body = body;
+        self.body = body;
+        if self.body.len() > MAX_KEPT_BODY {
+            self.body.truncate((facts.layout.prompt + MAX_PREFIX).min(MAX_KEPT_BODY));
+            self.body.shrink_to_fit();
         }
+        self.facts = Some(facts);
     }
 
-    /// An answer of this status is on its way to the client; there will be no further attempt.
-    pub fn answer(&mut self, status: u16) {
+    /// The whole body, if it has been kept and is of this size.
+    pub fn kept_body(&self, size: usize) -> Option<&[u8]> {
+        let whole = self.facts.as_ref().is_some_and(|facts| facts.layout.length == size);
+        (whole && self.body.len() == size).then_some(self.body.as_slice())
+    }
+
+    /// An answer of this status is on its way to the client; there will be no further attempt. `passing`: how the
+    /// attempt ends if all of the answer passes, unless it has ended already.
+    pub fn answer(&mut self, status: u16, passing: Option<Outcome>) {
         self.answered = Some(status);
+        self.passing = passing;
         self.body = Vec::new();
     }
 
@@ -105,26 +128,33 @@ impl Exchange {
     ///
     /// # Errors
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
-    pub fn route(&mut self, table: &Rc<Table>) -> Result<&Route, ApiError> {
+    pub fn route(&mut self, table: &Rc<Table>, fleet: &dyn Fleet) -> Result<Routed, ApiError> {
         let facts = self.facts.as_ref().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
-        let dialect = facts.endpoint.dialect();
         let Some(index) = table.find(&facts.model) else {
             return Err(self.unknown_model(table, &facts.model));
         };
-        let model = table.models().get(index);
-        let Some(first) = model.and_then(|model| model.first(dialect)) else {
-            let spoken: Vec<&str> = model.into_iter().flat_map(Model::dialects).map(|d| d.name()).collect();
-            return Err(ApiError::model_not_found(format!(
-                "The model `{}` is not served in the {} dialect, only in: {}.",
-                facts.model,
-                dialect.name(),
-                spoken.join(", ")
-            )));
-        };
-        let mut tried = Tried::default();
-        tried.insert(first);
-        let route = Route { table: table.clone(), model: index, endpoint: facts.endpoint, current: first, tried };
-        Ok(self.route.insert(route))
+        match Route::start(table, index, facts.endpoint, &self.caller(), fleet) {
+            Ok(route) => {
+                self.route = Some(route);
+                Ok(Routed::Ready)
+            }
+            Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
+            Err(NotStarted::Silent) => {
+                let model = table.models().get(index);
+                let spoken: Vec<&str> = model.into_iter().flat_map(Model::dialects).map(|d| d.name()).collect();
+                Err(ApiError::model_not_found(format!(
+                    "The model `{}` is not served in the {} dialect, only in: {}.",
+                    facts.model,
+                    facts.endpoint.dialect().name(),
+                    spoken.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// What the route must know of the request.
+    fn caller(&self) -> Caller<'_> {
+        Caller { identity: self.identity.as_deref(), facts: self.facts.as_ref(), body: &self.body }
     }
 
     fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
@@ -148,30 +178,86 @@ impl Exchange {
         let (Some(route), Some(facts)) = (&self.route, &self.facts) else {
             return Err(Unprepared::NotRouted);
         };
-        let (body, wish) = route.wish(route.current, facts).ok_or(Unprepared::NotRouted)?;
-        if wish.upstream.cluster.as_bytes() != cluster {
+        let (body, wanted) = wish(route, route.place(), facts).ok_or(Unprepared::NotRouted)?;
+        if wanted.upstream.cluster.as_bytes() != cluster {
             return Err(Unprepared::OtherCluster);
         }
-        let before = self.prepared_for.and_then(|target| route.wish(target, facts));
+        let before = self.prepared_for.and_then(|place| wish(route, place, facts));
         let before = before.as_ref().map(|(_, wish)| wish);
-        let turn = Turn { original: &self.original, before, wish: &wish };
+        let turn = Turn { original: &self.original, before, wish: &wanted };
         if !turn.apply(&mut self.overwritten, headers) {
             return Err(Unprepared::HeaderRefused);
         }
-        self.prepared_for = Some(route.current);
+        self.prepared_for = Some(route.place());
         self.retry_asked = false;
         Ok(body)
     }
 
-    /// Goes on to another target and asks Envoy to retry. Returns the target's cluster, or `None` if all
-    /// have been tried.
-    pub fn advance(&mut self) -> Option<&str> {
-        let route = self.route.as_mut()?;
-        if !route.advance() {
+    /// The attempt under way has ended: it is judged, once, and gives up its place.
+    pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
+        if let Some(route) = &mut self.route {
+            route.end(ending, fleet);
+        }
+    }
+
+    /// After a failed attempt: goes on to another target and asks Envoy to retry. Returns the target's
+    /// cluster, or `None` if there is none, or none may be tried.
+    pub fn advance(&mut self, ending: Ending, fleet: &dyn Fleet) -> Option<&str> {
+        self.turn(|route, caller| route.advance(ending, caller, fleet))
+    }
+
+    /// After an answer that the request is too long: goes on to the model for such requests.
+    pub fn advance_for_context(&mut self, fleet: &dyn Fleet) -> Option<&str> {
+        self.turn(|route, caller| route.advance_for_context(caller, fleet))
+    }
+
+    fn turn(&mut self, advance: impl FnOnce(&mut Route, &Caller<'_>) -> bool) -> Option<&str> {
+        let mut route = self.route.take()?;
+        let turned = !self.closed && advance(&mut route, &self.caller());
+        let route = self.route.insert(route);
+        if !turned {
             return None;
         }
         self.retry_asked = true;
         route.upstream().map(|upstream| upstream.cluster.as_str())
+    }
+
+    /// The exchange is over for the client. An attempt that has begun ends by itself.
+    pub fn close(&mut self, fleet: &dyn Fleet) {
+        self.closed = true;
+        let under_way = self.prepared_for.is_some() && !self.retry_asked;
+        if let Some(route) = self.route.as_mut().filter(|_| !under_way) {
+            route.abandon(fleet);
+        }
+    }
+
+    /// The cluster whose answer passes to the client; `None` while none does.
+    pub fn answering_cluster(&self) -> Option<&str> {
+        self.answered?;
+        self.route.as_ref()?.upstream().map(|upstream| upstream.cluster.as_str())
+    }
+
+    /// The model as the client named it; empty until the body has been read.
+    pub fn model_name(&self) -> &str {
+        self.facts.as_ref().map_or("", |facts| facts.model.as_str())
+    }
+
+    /// What became of each attempt, as the answer's headers tell it: `a=server_error, b=success`.
+    pub fn attempts(&self) -> String {
+        let mut out = String::new();
+        let Some(route) = &self.route else {
+            return out;
+        };
+        let under_way = self.passing.and_then(|outcome| Some((route.upstream()?, outcome)));
+        for (upstream, outcome) in route.log().chain(under_way) {
+            if !out.is_empty() {
+                out.push_str(", ");
+            }
+            out.push_str(&upstream.name);
+            out.push('=');
+            out.push_str(outcome.label());
+        }
+        out
     }
 
     /// The key, the model and the cluster as labels: names from the configuration wherever there is one, for
@@ -196,43 +282,36 @@ impl Exchange {
     }
 }
 
-impl Route {
-    /// The model that was asked for.
-    pub fn model(&self) -> Option<&Model> {
-        self.table.models().get(self.model)
-    }
+/// What a route may know of a request and its caller.
+struct Caller<'a> {
+    identity: Option<&'a Identity>,
+    facts: Option<&'a Facts>,
+    body: &'a [u8],
+}
 
-    /// The target of the attempt under way.
-    pub fn target(&self) -> Option<&Target> {
-        self.model()?.targets.get(self.current)
-    }
-
-    /// The upstream of the attempt under way.
-    pub fn upstream(&self) -> Option<&Upstream> {
-        self.table.upstream_of(self.target()?)
-    }
-
-    /// How long one attempt may take, if the model says so.
-    pub fn per_try_timeout(&self) -> Option<Duration> {
-        self.model()?.per_try_timeout
-    }
-
-    /// What a target's request must look like, and the way to its body.
-    fn wish<'a>(&'a self, target: usize, facts: &'a Facts) -> Option<(BodyRewrite, Wish<'a>)> {
-        let target = self.model()?.targets.get(target)?;
-        let upstream = self.table.upstream_of(target)?;
-        let model = target.model.as_deref().unwrap_or(&facts.model);
-        let body = BodyRewrite::plan(facts, model, upstream.include_usage);
-        let length = body.length();
-        Some((body, Wish { upstream, endpoint: self.endpoint, model, length }))
-    }
-
-    fn advance(&mut self) -> bool {
-        let another = self.model().and_then(|model| model.another(self.endpoint.dialect(), self.tried));
-        if let Some(another) = another {
-            self.current = another;
-            self.tried.insert(another);
+impl Subject for Caller<'_> {
+    fn affinity(&self, by: AffinityBy) -> u64 {
+        let key = || stable(self.identity.map_or(ANONYMOUS, |identity| &identity.id).as_bytes());
+        match by {
+            AffinityBy::Key => key(),
+            AffinityBy::User => self.facts.and_then(|facts| facts.user).unwrap_or_else(key),
+            AffinityBy::Prompt { bytes } => {
+                let prompt = self.facts.and_then(|facts| self.body.get(facts.layout.prompt..)).unwrap_or_default();
+                stable(prompt.get(..bytes).unwrap_or(prompt))
+            }
         }
-        another.is_some()
     }
+
+    fn may_use(&self, model: &str) -> bool {
+        self.identity.is_none_or(|identity| identity.models.matches(model))
+    }
+}
+
+/// What a target's request must look like, and the way to its body.
+fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts) -> Option<(BodyRewrite, Wish<'a>)> {
+    let upstream = route.upstream_at(place)?;
+    let model = route.model_name(place, &facts.model)?;
+    let body = BodyRewrite::plan(facts, model, upstream.include_usage);
+    let length = body.length();
+    Some((body, Wish { upstream, endpoint: route.endpoint(), model, length }))
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
+use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
 
 /// The longest model name accepted, in bytes; real ones stay under 100.
@@ -21,6 +22,8 @@ pub struct Facts {
     pub model: String,
     /// Whether the answer will be a stream.
     pub stream: bool,
+    /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
+    pub user: Option<u64>,
     /// Where things stand in the body, for rewriting it.
     pub layout: Layout,
 }
@@ -36,6 +39,8 @@ pub struct Layout {
     pub models: Vec<Range<usize>>,
     /// What the body says about usage in streams.
     pub usage_option: UsageOption,
+    /// Where the prompt starts: the value of `messages`, `prompt`, `input` or `contents`.
+    pub prompt: usize,
 }
 
 /// What a body says about `stream_options.include_usage`.
@@ -97,7 +102,8 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         None => fields.model()?,
     };
     fields.layout.length = body.len();
-    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), layout: fields.layout })
+    let user = fields.cache_key.or(fields.user);
+    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), user, layout: fields.layout })
 }
 
 /// The fields as they stand, before they are judged.
@@ -105,6 +111,8 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
 struct Fields<'a> {
     model: Option<Value<'a>>,
     stream: Option<Value<'a>>,
+    user: Option<u64>,
+    cache_key: Option<u64>,
     layout: Layout,
     model_fields: usize,
 }
@@ -125,7 +133,15 @@ impl<'a> Fields<'a> {
                 self.stream = Some(scanner.value()?);
             } else if key.is("stream_options") {
                 self.layout.usage_option = usage_option(scanner)?;
+            } else if key.is("user") {
+                self.user = hashed(scanner.value()?);
+            } else if key.is("prompt_cache_key") {
+                self.cache_key = hashed(scanner.value()?);
             } else {
+                if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
+                    scanner.peek();
+                    self.layout.prompt = scanner.position();
+                }
                 scanner.value()?;
             }
             Ok(())
@@ -155,6 +171,13 @@ impl<'a> Fields<'a> {
                 Err(ApiError::bad_request("invalid_type", Some("stream"), "`stream` must be true, false or null."))
             }
         }
+    }
+}
+
+fn hashed(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::String(text) => Some(stable(text.decode().as_bytes())),
+        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Outcome {
     Reset,
     /// No answer in time.
     Timeout,
+    /// 200, but not the answer that was asked for: a stream that began with an error, or had no event at all.
+    BadStream,
     /// The connection broke in the middle of an answer that had already reached the client.
     Interrupted,
     /// The client left first; nothing is known of the target.
@@ -29,7 +31,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 10] = [
+    pub const ALL: [Outcome; 11] = [
         Outcome::Success,
         Outcome::ClientError,
         Outcome::RateLimited,
@@ -38,6 +40,7 @@ impl Outcome {
         Outcome::ConnectFailure,
         Outcome::Reset,
         Outcome::Timeout,
+        Outcome::BadStream,
         Outcome::Interrupted,
         Outcome::Abandoned,
     ];
@@ -77,7 +80,8 @@ impl Outcome {
             | Outcome::ServerError
             | Outcome::ConnectFailure
             | Outcome::Reset
-            | Outcome::Timeout => true,
+            | Outcome::Timeout
+            | Outcome::BadStream => true,
             Outcome::Success | Outcome::ClientError | Outcome::Interrupted | Outcome::Abandoned => false,
         }
     }
@@ -93,6 +97,7 @@ impl Outcome {
             Outcome::ConnectFailure => "connect_failure",
             Outcome::Reset => "reset",
             Outcome::Timeout => "timeout",
+            Outcome::BadStream => "bad_stream",
             Outcome::Interrupted => "interrupted",
             Outcome::Abandoned => "abandoned",
         }

@@ -1,27 +1,32 @@
-//! `attempt`: runs once per attempt, next to the upstream. Makes the request fit for this attempt's
-//! target, judges how it ended, and names the next target when another may try.
+//! `attempt`: runs once per attempt, next to the upstream. Makes the request fit for this attempt's target,
+//! holds the answer until it is worth committing to, judges how the attempt ended, and names the next target
+//! when another may try.
 
 use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
+use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate, MAX_HELD};
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::Unprepared;
 use sluice::header_plan::RequestHeaders;
+use sluice::health::wanted_pause;
 use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
+use sluice::routing::Ending;
 
-use crate::host::{self, Buffer, Headers};
-use crate::metrics::count_attempt;
+use crate::clusters::{self, AllClusters};
+use crate::host::{self, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::root::{self, Filter};
+use crate::waiting;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("attempt", bytes), |_| Box::new(Attempt { state: State::Headers }))
+    root::filter(|bytes| config::none("attempt", bytes), |_, _| Box::new(Attempt { state: State::Headers }))
 }
 
 struct Attempt {
@@ -33,38 +38,63 @@ enum State {
     Headers,
     /// The request is on its way.
     Sent(Sent, BodyRewrite),
-    /// The answer is passing to the client; the outcome holds if it comes to its end.
-    Answering(Sent, Outcome),
-    /// The outcome has been counted.
-    Judged,
+    /// An answer has begun; nothing of it has reached the client.
+    Holding(Sent, Held),
+    /// The answer is passing to the client.
+    Passing { sent: Sent, status: u16, whole: bool },
+    /// The attempt has ended.
+    Ended,
 }
 
 /// An attempt under way.
 struct Sent {
-    exchange: registry::Id,
-    cluster: String,
-    /// When it began and how long it may take, if that is limited.
-    limit: Option<(Duration, Duration)>,
+    exchange: Shared,
+    /// When it began.
+    began: Duration,
+    /// How long it may take, if that is limited.
+    limit: Option<Duration>,
 }
 
-impl Attempt {
-    /// The answer has come to its end.
-    fn complete(&mut self) {
-        if let State::Answering(sent, outcome) = &self.state {
-            count_attempt(&sent.cluster, *outcome);
-            self.state = State::Judged;
-        }
-    }
+/// An answer that is held.
+struct Held {
+    status: u16,
+    until: Until,
+    /// How many bytes of it have been looked at.
+    seen: usize,
+}
+
+/// What an answer is held for.
+enum Until {
+    /// A stream's first event.
+    Event(FirstEvent),
+    /// All of a JSON answer, if it is no longer than `limit`. Its end alone may not show that it is whole.
+    Whole { limit: usize, verify: bool },
+    /// All of an error that may say that the request is too long for the model.
+    Error,
+}
+
+/// What becomes of an answer that is held.
+enum Next {
+    /// It is held on.
+    Hold,
+    /// It passes to the client.
+    Pass,
+    /// It is no answer; another target may try.
+    Fail(Outcome),
+    /// The request is too long for the model.
+    TooLong,
 }
 
 impl Context for Attempt {
-    /// The only sign of an attempt that was refused, reset or timed out.
+    /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
+    /// when the client's filters have seen its end.
     fn on_done(&mut self) -> bool {
-        match std::mem::replace(&mut self.state, State::Judged) {
-            State::Headers | State::Judged => {}
-            State::Sent(sent, _) => count_attempt(&sent.cluster, sent.silence()),
-            State::Answering(sent, _) => count_attempt(&sent.cluster, sent.cut()),
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Headers | State::Ended => {}
+            State::Sent(sent, _) | State::Holding(sent, _) => sent.silence(),
+            State::Passing { sent, status, whole } => sent.passed(status, whole),
         }
+        waiting::poll_queue();
         true
     }
 }
@@ -77,7 +107,7 @@ impl HttpContext for Attempt {
                 Action::Continue
             }
             Err(refusal) => {
-                self.state = State::Judged;
+                self.state = State::Ended;
                 refusal.reply()
             }
         }
@@ -90,22 +120,23 @@ impl HttpContext for Attempt {
         if size == 0 || body.is_identity() {
             return Action::Continue;
         }
-        let rewritten = match sent.kept(size).filter(|_| end) {
-            Some(exchange) => body.chunk(&exchange.borrow().body, end),
+        let rewritten = match sent.exchange.borrow().kept_body(size).filter(|_| end) {
+            Some(kept) => body.chunk(kept, end),
             None => body.chunk(&host::bytes(Buffer::RequestBody, size).unwrap_or_default(), end),
         };
         match rewritten {
             Ok(None) => Action::Continue,
             Ok(Some(rewritten)) if host::replace_bytes(Buffer::RequestBody, &rewritten) => Action::Continue,
             Ok(Some(_)) | Err(_) => {
-                self.state = State::Judged;
+                sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
+                self.state = State::Ended;
                 reply::internal("the request's body could not be rewritten: another filter has changed it")
             }
         }
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Judged) else {
+        let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
         let headers = host::headers(Headers::Response);
@@ -115,76 +146,222 @@ impl HttpContext for Attempt {
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
         let outcome = Outcome::of_status(status);
-        if outcome.is_retriable() && sent.pass_on() {
-            // Envoy reads this mark and asks the next cluster
-            host::set_header(Headers::Response, RETRY_HEADER, outcome.label());
-            count_attempt(&sent.cluster, outcome);
-            return Action::Continue;
+        if outcome == Outcome::Success {
+            self.hold(sent, status, &headers, end)
+        } else if matches!(status, 400 | 413) && !end && sent.may_be_too_long() {
+            self.state = State::Holding(sent, Held { status, until: Until::Error, seen: 0 });
+            Action::Pause
+        } else {
+            let may_ask = matches!(status, 429 | 503 | 529);
+            let retry_after = may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
+            sent.fail(Ending { outcome, status, retry_after });
+            Action::Continue
         }
-        sent.answer(status);
-        self.state = State::Answering(sent, outcome);
-        if end {
-            self.complete();
-        }
-        Action::Continue
     }
 
-    fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
-        if end {
-            self.complete();
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        match &mut self.state {
+            State::Holding(..) => self.held(size, end),
+            State::Passing { whole, .. } => {
+                *whole |= end;
+                Action::Continue
+            }
+            State::Headers | State::Sent(..) | State::Ended => Action::Continue,
         }
-        Action::Continue
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.complete();
-        Action::Continue
+        self.on_http_response_body(0, true)
     }
 }
 
+impl Attempt {
+    /// Decides what the answer is held for, if for anything.
+    fn hold(&mut self, sent: Sent, status: u16, headers: &HeaderPairs, end: bool) -> Action {
+        match sent.until(headers, end) {
+            Ok(Some(until)) => {
+                self.state = State::Holding(sent, Held { status, until, seen: 0 });
+                Action::Pause
+            }
+            Ok(None) => {
+                self.pass(sent, status, end);
+                Action::Continue
+            }
+            Err(outcome) => {
+                sent.fail(Ending { outcome, status, retry_after: None });
+                Action::Continue
+            }
+        }
+    }
+
+    /// Looks at what has come of an answer that is held; `size` is all of it so far.
+    fn held(&mut self, size: usize, end: bool) -> Action {
+        let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
+            return Action::Continue;
+        };
+        match held.look(size, end) {
+            Next::Hold => {
+                self.state = State::Holding(sent, held);
+                return Action::Pause;
+            }
+            Next::Pass => self.pass(sent, held.status, end),
+            Next::Fail(outcome) => sent.fail(Ending { outcome, status: held.status, retry_after: None }),
+            Next::TooLong => sent.too_long(held.status),
+        }
+        Action::Continue
+    }
+
+    /// Lets the answer pass to the client.
+    fn pass(&mut self, sent: Sent, status: u16, whole: bool) {
+        let mut exchange = sent.exchange.borrow_mut();
+        exchange.answer(status, Some(Outcome::of_status(status)));
+        if let Some(route) = &exchange.route {
+            let elapsed = host::now().saturating_sub(sent.began);
+            route.learn(elapsed);
+            route.upstream().into_iter().for_each(|upstream| clusters::learn(upstream, elapsed));
+        }
+        drop(exchange);
+        self.state = State::Passing { sent, status, whole };
+    }
+}
+
+impl Held {
+    fn look(&mut self, size: usize, end: bool) -> Next {
+        let outcome_of_error = Outcome::of_status(self.status);
+        match &mut self.until {
+            Until::Event(first) => {
+                let new = size.saturating_sub(self.seen);
+                let bytes = match new {
+                    0 => Vec::new(),
+                    _ => host::bytes_from(Buffer::ResponseBody, self.seen, new).unwrap_or_default(),
+                };
+                self.seen += bytes.len();
+                match first.chunk(&bytes, end) {
+                    Gate::Hold => Next::Hold,
+                    Gate::Commit => Next::Pass,
+                    Gate::Reject(_) => Next::Fail(Outcome::BadStream),
+                }
+            }
+            Until::Whole { limit, verify } => match (end, size <= *limit) {
+                (_, false) => Next::Pass,
+                (false, true) => Next::Hold,
+                (true, true) if *verify && !is_whole(&body(size)) => Next::Fail(Outcome::Reset),
+                (true, true) => Next::Pass,
+            },
+            Until::Error if !end && size <= MAX_HELD => Next::Hold,
+            Until::Error if is_context_length_exceeded(&body(size)) => Next::TooLong,
+            Until::Error => Next::Fail(outcome_of_error),
+        }
+    }
+}
+
+fn body(size: usize) -> Vec<u8> {
+    host::bytes(Buffer::ResponseBody, size).unwrap_or_default()
+}
+
 impl Sent {
-    /// The exchange, if it has kept the body and that is of this size.
-    fn kept(&self, size: usize) -> Option<Shared> {
-        registry::find(self.exchange).filter(|exchange| exchange.borrow().body.len() == size)
+    /// What a 2xx answer is held for; `None`: for nothing.
+    ///
+    /// # Errors
+    /// It is no answer to such a request.
+    fn until(&self, headers: &HeaderPairs, end: bool) -> Result<Option<Until>, Outcome> {
+        let exchange = self.exchange.borrow();
+        let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
+            return Ok(None);
+        };
+        if facts.stream {
+            let first = FirstEvent::new(facts.endpoint, headers.find("content-type"));
+            return match first {
+                Ok(first) if !end => Ok(Some(Until::Event(first))),
+                Ok(_) | Err(_) => Err(Outcome::BadStream),
+            };
+        }
+        let limit = route.table().hold_json;
+        let length = headers.find("content-length").and_then(|length| length.parse::<usize>().ok());
+        if end || length.unwrap_or(1) > limit {
+            return Ok(None);
+        }
+        // without a length or chunks, a connection that closes early looks like the end
+        let verify = length.is_none() && headers.find("transfer-encoding").is_none();
+        Ok(Some(Until::Whole { limit, verify }))
     }
 
-    /// Notes the status of the answer that passes to the client.
-    fn answer(&self, status: u16) {
-        if let Some(exchange) = registry::find(self.exchange) {
-            exchange.borrow_mut().answer(status);
+    fn may_be_too_long(&self) -> bool {
+        self.exchange.borrow().route.as_ref().is_some_and(|route| route.has_context_fallback())
+    }
+
+    /// Ends the attempt with an answer that is none, or an error: another target may try. If there is none, what
+    /// has come passes to the client.
+    fn fail(&self, ending: Ending) {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.end_attempt(ending, &AllClusters);
+        let next = exchange.advance(ending, &AllClusters);
+        if !next.is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
+            exchange.answer(ending.status, None);
         }
     }
 
-    /// Judges an attempt that ended without an answer, and names the next target.
-    fn silence(&self) -> Outcome {
-        let Some(exchange) = registry::find(self.exchange) else {
-            return Outcome::Abandoned;
-        };
+    /// Ends the attempt with the answer that the request is too long: another model may take it.
+    fn too_long(&self, status: u16) {
+        let outcome = Outcome::ClientError;
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
+        let next = exchange.advance_for_context(&AllClusters);
+        if !next.is_some_and(|cluster| ask_for_retry(cluster, outcome)) {
+            exchange.answer(status, None);
+        }
+    }
+
+    /// Ends an attempt of which nothing has reached the client. Envoy retries by itself; where it does so when
+    /// there is no target left, the next attempt tells the client.
+    fn silence(&self) {
+        let mut exchange = self.exchange.borrow_mut();
+        let elapsed = host::now().saturating_sub(self.began);
+        if exchange.closed {
+            let outcome = match exchange.timed_out {
+                true => self.blame(exchange.route.as_ref().and_then(|route| route.asked()?.retry.deadline), elapsed),
+                false => Outcome::Abandoned,
+            };
+            exchange.end_attempt(Ending::silent(outcome), &AllClusters);
+            return;
+        }
         let connected = host::property("upstream\0transport_failure_reason").is_none();
-        let late = self.limit.is_some_and(|(start, limit)| Outcome::is_late(host::now().saturating_sub(start), limit));
-        let outcome = Outcome::of_silence(connected, late);
-        if !self.pass_on() {
-            exchange.borrow_mut().exhausted = Some(outcome);
-        }
-        outcome
-    }
-
-    /// Judges an attempt whose answer was cut. When the client leaves, its exchange ends before its attempt.
-    fn cut(&self) -> Outcome {
-        match registry::find(self.exchange) {
-            Some(_) => Outcome::Interrupted,
-            None => Outcome::Abandoned,
+        let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
+        let ending = Ending::silent(Outcome::of_silence(connected, late));
+        exchange.end_attempt(ending, &AllClusters);
+        let handed_on = exchange
+            .advance(ending, &AllClusters)
+            .is_some_and(|cluster| host::set_filter_state(CLUSTER, cluster.as_bytes()));
+        if !handed_on {
+            exchange.exhausted = Some(ending.outcome);
         }
     }
 
-    /// Names the next target to Envoy; `false` if there is none.
-    fn pass_on(&self) -> bool {
-        let Some(exchange) = registry::find(self.exchange) else {
-            return false;
+    /// The time for all attempts is up: the one that was under way is to blame if it took most of it.
+    fn blame(&self, deadline: Option<Duration>, elapsed: Duration) -> Outcome {
+        match deadline {
+            Some(deadline) if elapsed * 2 >= deadline => Outcome::Timeout,
+            _ => Outcome::Abandoned,
+        }
+    }
+
+    /// Ends an attempt whose answer has passed to the client. When the client leaves, its exchange ends before
+    /// its attempt.
+    fn passed(&self, status: u16, whole: bool) {
+        let mut exchange = self.exchange.borrow_mut();
+        let outcome = match (whole, exchange.interrupted, exchange.closed) {
+            (true, false, _) => Outcome::of_status(status),
+            (true, true, _) | (false, _, false) => Outcome::Interrupted,
+            (false, _, true) => Outcome::Abandoned,
         };
-        let mut exchange = exchange.borrow_mut();
-        exchange.advance().is_some_and(|cluster| host::set_filter_state(CLUSTER, cluster.as_bytes()))
+        exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
     }
+}
+
+/// Has Envoy ask the next cluster: it reads the mark on the answer, which goes no further.
+fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
+    host::set_filter_state(CLUSTER, cluster.as_bytes())
+        && host::set_header(Headers::Response, RETRY_HEADER, outcome.label())
 }
 
 /// Why an attempt is not sent.
@@ -211,9 +388,8 @@ impl Refusal {
 /// credential an earlier attempt left in it.
 fn prepare() -> Result<(Sent, BodyRewrite), Refusal> {
     let unknown = || Refusal::Internal("an attempt without an exchange: is `router` configured?");
-    let id = registry::current_id().ok_or_else(unknown)?;
-    let exchange = registry::find(id).ok_or_else(unknown)?;
-    let mut exchange = exchange.borrow_mut();
+    let shared = registry::current_id().and_then(registry::find).ok_or_else(unknown)?;
+    let mut exchange = shared.borrow_mut();
     let cluster = host::property("xds\0cluster_name")
         .ok_or(Refusal::Internal("Envoy does not say which cluster this attempt is for"))?;
     let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
@@ -226,9 +402,10 @@ fn prepare() -> Result<(Sent, BodyRewrite), Refusal> {
             Refusal::Exhausted(ApiError::unavailable(last), Shape::for_path(&exchange.original.path))
         }
     })?;
-    let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout());
-    let cluster = String::from_utf8(cluster).unwrap_or_default();
-    Ok((Sent { exchange: id, cluster, limit: limit.map(|limit| (host::now(), limit)) }, body))
+    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+    let limit = exchange.route.as_ref().and_then(|route| route.asked()?.retry.per_try_timeout(streamed));
+    drop(exchange);
+    Ok((Sent { exchange: shared, began: host::now(), limit }, body))
 }
 
 /// The headers of the request that is being attempted.

@@ -7,7 +7,7 @@ use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
-use sluice::keys::{bearer, Identity, KeyRing};
+use sluice::keys::{bearer, Identity, KeyRing, Role};
 
 use crate::intake::Intake;
 use crate::reply;
@@ -15,7 +15,7 @@ use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(config::auth, |keys| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+    root::filter(config::auth, |keys, _| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
 }
 
 struct Auth {
@@ -105,10 +105,16 @@ fn identify(keys: &KeyRing, presented: &[(&str, &str)]) -> Result<Rc<Identity>, 
     }))
 }
 
-/// Whether the caller may use the model.
+/// Whether the caller may use the model, or command the gateway.
 fn permit(exchange: &Exchange) -> Result<(), ApiError> {
-    let (Some(identity), Some(facts)) = (&exchange.identity, &exchange.facts) else {
+    let Some(identity) = &exchange.identity else {
         return Err(ApiError::internal("The request passed without a caller."));
+    };
+    let Some(facts) = &exchange.facts else {
+        return match identity.role {
+            Role::Admin => Ok(()),
+            Role::User => Err(ApiError::admin_only()),
+        };
     };
     if identity.models.matches(&facts.model) {
         return Ok(());

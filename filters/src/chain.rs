@@ -34,9 +34,9 @@ impl Filter for Chain {
         self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))
     }
 
-    fn open(&self) -> Box<dyn HttpContext> {
+    fn open(&self, context: u32) -> Box<dyn HttpContext> {
         Box::new(Stream {
-            members: self.members.iter().map(|(_, member)| member.open()).collect(),
+            members: self.members.iter().map(|(_, member)| member.open(context)).collect(),
             passed: 0,
             exchange: None,
         })

@@ -7,7 +7,7 @@ use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("guard", bytes), |_| Box::new(Guard))
+    root::filter(|bytes| config::none("guard", bytes), |_, _| Box::new(Guard))
 }
 
 struct Guard;

@@ -31,6 +31,8 @@ pub enum Buffer {
 
 const OK: u32 = 0;
 const COUNTER: u32 = 0;
+const GAUGE: u32 = 1;
+const REQUEST_STREAM: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 extern "C" {
@@ -66,6 +68,18 @@ extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
@@ -146,8 +160,13 @@ pub fn remove_header(map: Headers, name: &str) -> bool {
 
 /// A buffer's first `size` bytes.
 pub fn bytes(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
+    bytes_from(buffer, 0, size)
+}
+
+/// At most `size` bytes of a buffer, from `start` on.
+pub fn bytes_from(buffer: Buffer, start: usize, size: usize) -> Option<Vec<u8>> {
     // SAFETY: the pointers are valid for the duration of the call.
-    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, start, size, data, length) })
 }
 
 /// Replaces a whole buffer. `false` when the host refused: then the message must not go on.
@@ -176,18 +195,70 @@ pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str) {
 
 /// A counter's handle.
 pub fn define_counter(name: &str) -> Option<u32> {
+    define_metric(COUNTER, name)
+}
+
+/// A gauge's handle. All workers share a gauge.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    define_metric(GAUGE, name)
+}
+
+fn define_metric(kind: u32, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the pointers are valid for the duration of the call.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut id) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
     (status == OK).then_some(id)
 }
 
-/// Counts. (Envoy refuses to count by zero.)
-pub fn increment(counter: u32, by: u64) {
-    if let Ok(offset @ 1..) = i64::try_from(by) {
+/// Counts; a gauge down as well. (Envoy refuses to count by zero.)
+pub fn increment(metric: u32, by: i64) {
+    if by != 0 {
         // SAFETY: takes no pointer.
-        unsafe { proxy_increment_metric(counter, offset) };
+        unsafe { proxy_increment_metric(metric, by) };
     }
+}
+
+/// Sets a gauge.
+pub fn record(gauge: u32, value: u64) {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_record_metric(gauge, value) };
+}
+
+/// A metric's value, all workers together; 0 if there is none.
+pub fn metric(metric: u32) -> u64 {
+    let mut value = 0;
+    // SAFETY: the pointer is valid for the duration of the call.
+    unsafe { proxy_get_metric(metric, &mut value) };
+    value
+}
+
+/// A value that all workers share, and the version it has. `None` if nobody has set it yet.
+pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
+    let mut version = 0;
+    // SAFETY: the pointers are valid for the duration of the call.
+    let value = received(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version)
+    })?;
+    Some((value, version))
+}
+
+/// Sets a value that all workers share, if it still has this version; with version 0 in any case. `false` if
+/// another worker was first.
+pub fn set_shared(key: &str, value: &[u8], version: u32) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
+}
+
+/// Has the hostcalls that follow in this callback act on another stream. `false` if that has ended.
+pub fn act_on(context: u32) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Lets a request go on that was held.
+pub fn continue_request() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_continue_stream(REQUEST_STREAM) == OK }
 }
 
 /// Has Envoy call the current filter's `on_tick` this often.

@@ -8,6 +8,7 @@ use sluice::endpoint::{classify, without_parameter, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original};
 use sluice::facts;
+use sluice::gateway::Command;
 use sluice::keys::Identity;
 
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
@@ -16,10 +17,17 @@ use crate::registry::{self, Opened, Shared};
 /// A request whose headers have been taken in, and whose body is awaited.
 pub struct Intake {
     exchange: Shared,
-    endpoint: Endpoint,
-    path_model: Option<String>,
+    call: Wanted,
     /// Ends the exchange with the filter that took the request in.
     _opened: Opened,
+}
+
+/// What a request is for.
+enum Wanted {
+    /// A model; with its name, if the path has it.
+    Model(Endpoint, Option<String>),
+    /// The gateway itself.
+    Command(Command),
 }
 
 /// Why a request was not taken in, and the shape its client expects that in.
@@ -48,9 +56,10 @@ impl Intake {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
         let identity = identify(&headers.credentials).map_err(refuse)?;
-        let (endpoint, path_model) = match classify(headers.method, headers.path) {
-            Call::Body(endpoint) => (endpoint, None),
-            Call::Path(endpoint, model) => (endpoint, Some(model)),
+        let call = match classify(headers.method, headers.path) {
+            Call::Body(endpoint) => Wanted::Model(endpoint, None),
+            Call::Path(endpoint, model) => Wanted::Model(endpoint, Some(model)),
+            Call::Gateway(command) => Wanted::Command(command),
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
             Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
         };
@@ -58,10 +67,10 @@ impl Intake {
             Original { authority: headers.authority.to_owned(), path: path.into_owned(), length: headers.length };
         let (opened, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Intake { exchange, endpoint, path_model, _opened: opened })
+        Ok(Intake { exchange, call, _opened: opened })
     }
 
-    /// Reads the body, once all of it is there, and leaves its facts in the exchange.
+    /// Reads the body, once all of it is there, and leaves its facts, or the command, in the exchange.
     ///
     /// # Errors
     /// The body is not what the endpoint takes.
@@ -70,8 +79,15 @@ impl Intake {
             0 => Vec::new(),
             size => host::bytes(Buffer::RequestBody, size).unwrap_or_default(),
         };
-        let facts = facts::read(self.endpoint, self.path_model.take(), &body)?;
-        self.exchange.borrow_mut().read(facts, body);
+        let mut exchange = self.exchange.borrow_mut();
+        match &mut self.call {
+            Wanted::Model(endpoint, path_model) => {
+                let facts = facts::read(*endpoint, path_model.take(), &body)?;
+                exchange.read(facts, body);
+            }
+            Wanted::Command(command) => exchange.command = Some((command.clone(), body)),
+        }
+        drop(exchange);
         Ok(&self.exchange)
     }
 

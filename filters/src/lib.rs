@@ -17,6 +17,7 @@
 mod attempt;
 mod auth;
 mod chain;
+mod clusters;
 mod guard;
 mod host;
 mod intake;
@@ -26,6 +27,7 @@ mod reply;
 mod root;
 mod router;
 mod usage;
+mod waiting;
 
 use proxy_wasm::types::LogLevel;
 

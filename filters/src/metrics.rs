@@ -46,13 +46,13 @@ struct Counters {
 
 /// What has been counted and not handed over yet, by handle.
 #[derive(Default)]
-struct Pending(Vec<(u32, u64)>);
+struct Pending(Vec<(u32, i64)>);
 
 impl Pending {
-    fn add(&mut self, counter: u32, by: u64) {
-        match self.0.iter_mut().find(|(known, _)| *known == counter) {
+    fn add(&mut self, metric: u32, by: i64) {
+        match self.0.iter_mut().find(|(known, _)| *known == metric) {
             Some((_, count)) => *count = count.saturating_add(by),
-            None => self.0.push((counter, by)),
+            None => self.0.push((metric, by)),
         }
         if self.0.len() > MAX_PENDING {
             self.flush();
@@ -60,8 +60,8 @@ impl Pending {
     }
 
     fn flush(&mut self) {
-        for (counter, count) in self.0.drain(..) {
-            host::increment(counter, count);
+        for (metric, count) in self.0.drain(..) {
+            host::increment(metric, count);
         }
     }
 }
@@ -105,6 +105,21 @@ pub fn count_request(labels: Labels<'_>, status: u16, usage: Option<(TokenUsage,
         }
         metrics.settle();
     });
+}
+
+/// Counts a gauge up or down, whenever what has been counted is handed over next.
+pub fn count_gauge(gauge: u32, by: i64) {
+    METRICS.with_borrow_mut(|metrics| {
+        metrics.pending.add(gauge, by);
+        metrics.settle();
+    });
+}
+
+/// How many attempts at a cluster have ended so far, in all workers.
+pub fn ended_attempts(cluster: &str) -> u64 {
+    flush();
+    let counters = Outcome::ALL.map(|outcome| host::define_counter(&stats::attempts(cluster, outcome.label())));
+    counters.into_iter().flatten().map(host::metric).sum()
 }
 
 /// Hands over what has been counted.
@@ -152,7 +167,7 @@ impl Counters {
                     *counter = host::define_counter(&stats::tokens(key, model, cluster, kind));
                 }
                 if let Some(counter) = counter {
-                    pending.add(*counter, count);
+                    pending.add(*counter, i64::try_from(count).unwrap_or(i64::MAX));
                 }
             }
         }

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use sluice::contract::EXCHANGE_ID;
 use sluice::exchange::Exchange;
 
+use crate::clusters::AllClusters;
 use crate::host;
 use crate::metrics;
 
@@ -48,7 +49,9 @@ pub struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
-        drop(ended);
+        if let Some(exchange) = ended {
+            exchange.borrow_mut().close(&AllClusters);
+        }
         if is_idle() {
             metrics::flush();
         }

@@ -10,10 +10,18 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
     let mut headers = vec![("content-type", "application/json")];
     match error.status {
         401 => headers.push(("www-authenticate", "Bearer")),
-        405 => headers.push(("allow", "POST")),
         _ => {}
     }
+    if let Some(method) = error.allow {
+        headers.push(("allow", method));
+    }
     host::reply(error.status, &details(error.code), &headers, &error.body(shape));
+    Action::Pause
+}
+
+/// Answers what was asked of the gateway itself.
+pub fn json(body: &str) -> Action {
+    host::reply(200, &details("gateway"), &[("content-type", "application/json")], body);
     Action::Pause
 }
 

@@ -8,9 +8,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
+use crate::clusters;
 use crate::host::{self, Buffer};
 use crate::metrics;
 use crate::reply;
+use crate::waiting;
 
 /// A filter, as envoy.yaml configures it.
 pub trait Filter {
@@ -20,21 +22,21 @@ pub trait Filter {
     /// The first mistake in it.
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError>;
 
-    /// The filter's part in one stream.
-    fn open(&self) -> Box<dyn HttpContext>;
+    /// The filter's part in one stream, which Envoy knows by the number `context`.
+    fn open(&self, context: u32) -> Box<dyn HttpContext>;
 }
 
 /// A filter whose streams share the configuration `C`.
 struct Configured<C> {
     read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>) -> Box<dyn HttpContext>,
+    open: fn(&Rc<C>, u32) -> Box<dyn HttpContext>,
     config: Option<Rc<C>>,
 }
 
 /// A filter that reads its configuration by `read` and joins a stream by `open`.
 pub fn filter<C: 'static>(
     read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>) -> Box<dyn HttpContext>,
+    open: fn(&Rc<C>, u32) -> Box<dyn HttpContext>,
 ) -> Box<dyn Filter> {
     Box::new(Configured { read, open, config: None })
 }
@@ -45,15 +47,16 @@ impl<C> Filter for Configured<C> {
         Ok(())
     }
 
-    fn open(&self) -> Box<dyn HttpContext> {
+    fn open(&self, context: u32) -> Box<dyn HttpContext> {
         match &self.config {
-            Some(config) => (self.open)(config),
+            Some(config) => (self.open)(config, context),
             None => Box::new(Closed), // Envoy opens no stream on a filter whose configuration was refused
         }
     }
 }
 
-/// How long a count may wait until it shows in Envoy's stats while requests are under way.
+/// How long a count may wait until it shows in Envoy's stats while requests are under way, and a request for a
+/// free target or its deadline.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The root context of a filter; `None` if there is none of that name.
@@ -93,11 +96,13 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         metrics::flush();
+        waiting::poll();
+        clusters::hand_in_successes();
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.filter {
-            Some(filter) => filter.open(),
+            Some(filter) => filter.open(context),
             None => Box::new(Closed),
         })
     }

@@ -1,29 +1,38 @@
-//! `router`: picks the first target and hands its cluster to Envoy.
+//! `router`: picks the first target and hands its cluster to Envoy; also answers what operators ask of the
+//! clusters.
 
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config;
-use sluice::contract::{CLUSTER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
+use sluice::contract::{ATTEMPTS_HEADER, CLUSTER, CLUSTER_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Exchange, Route};
+use sluice::exchange::{Exchange, Routed};
+use sluice::gateway::{self, Command};
 use sluice::routing::Table;
 
+use crate::clusters::{self, AllClusters};
 use crate::host::{self, Headers};
 use crate::intake::Intake;
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::root::{self, Filter};
+use crate::waiting::{self, Ticket};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    let read = |bytes: &[u8]| config::router(bytes, &|name| std::env::var(name).ok());
-    root::filter(read, |table| Box::new(Router { table: table.clone(), state: State::Headers }))
+    let read = |bytes: &[u8]| {
+        let table = config::router(bytes, &|name| std::env::var(name).ok())?;
+        clusters::introduce(table.upstreams());
+        Ok(table)
+    };
+    root::filter(read, |table, context| Box::new(Router { table: table.clone(), context, state: State::Headers }))
 }
 
 struct Router {
     table: Rc<Table>,
+    context: u32,
     state: State,
 }
 
@@ -32,36 +41,106 @@ enum State {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Intake),
-    /// The request has a target. The intake, if the exchange ends with this filter.
+    /// Every target is at its limit. The ticket ends the wait; the intake, if the exchange ends with this filter.
+    Waiting { exchange: Shared, _ticket: Ticket, _opened: Option<Intake> },
+    /// The request has a target.
     Routed { exchange: Shared, _opened: Option<Intake> },
     /// The request has been answered here.
-    Refused { _opened: Option<Intake> },
+    Answered { _opened: Option<Intake> },
 }
 
 impl Router {
     fn route(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
-        let routed = route(&mut exchange.borrow_mut(), &self.table);
+        let routed = self.pick(&exchange);
         match routed {
-            Ok(()) => {
+            Ok(Routed::Ready) => {
                 self.state = State::Routed { exchange, _opened: intake };
                 Action::Continue
             }
+            Ok(Routed::Queue(patience)) => {
+                let ticket = waiting::queue(self.context, exchange.clone(), self.table.clone(), patience);
+                self.state = State::Waiting { exchange, _ticket: ticket, _opened: intake };
+                Action::Pause
+            }
             Err(error) => {
-                self.state = State::Refused { _opened: intake };
+                self.state = State::Answered { _opened: intake };
                 reply::error(&error, Shape::for_path(&exchange.borrow().original.path))
             }
         }
     }
 
+    fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
+        let mut exchange = shared.borrow_mut();
+        let routed = exchange.route(&self.table, &AllClusters)?;
+        if routed == Routed::Ready {
+            if !hand_over(&exchange) {
+                return Err(ApiError::internal("The gateway could not hand the request on."));
+            }
+            waiting::limit(self.context, shared, &exchange);
+        }
+        Ok(routed)
+    }
+
+    /// Answers what is asked of the gateway itself.
+    fn serve(&mut self, exchange: &Shared, intake: Option<Intake>) -> Action {
+        self.state = State::Answered { _opened: intake };
+        let exchange = exchange.borrow();
+        let answer = match (&exchange.command, &exchange.identity) {
+            (Some((command, body)), Some(_)) => self.obey(command, body),
+            _ => Err(ApiError::admin_only()),
+        };
+        match answer {
+            Ok(json) => reply::json(&json),
+            Err(error) => reply::error(&error, Shape::OpenAi),
+        }
+    }
+
+    fn obey(&self, command: &Command, body: &[u8]) -> Result<String, ApiError> {
+        let upstreams = self.table.upstreams();
+        let find = |name: &str| {
+            let found = upstreams.iter().find(|upstream| upstream.cluster == name);
+            let known = || upstreams.iter().map(|upstream| upstream.cluster.as_str()).collect::<Vec<_>>().join(", ");
+            found.ok_or_else(|| ApiError::unknown_cluster(name, &known()))
+        };
+        let upstream = match command {
+            Command::Upstreams => {
+                let states = upstreams.iter().map(|upstream| (upstream, clusters::state(upstream)));
+                return Ok(gateway::list(states, host::now()));
+            }
+            Command::Eject(name) => {
+                let upstream = find(name)?;
+                clusters::eject(upstream, gateway::ejection_time(body)?);
+                upstream
+            }
+            Command::Restore(name) => {
+                let upstream = find(name)?;
+                clusters::restore(upstream);
+                upstream
+            }
+        };
+        let mut json = String::new();
+        gateway::entry(&mut json, upstream, &clusters::state(upstream), host::now());
+        Ok(json)
+    }
+
+    /// Goes on with a request whose body has been read.
+    fn go_on(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
+        let command = exchange.borrow().command.is_some();
+        match command {
+            true => self.serve(&exchange, intake),
+            false => self.route(exchange, intake),
+        }
+    }
+
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused { _opened: None }) else {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
             return Action::Pause;
         };
         match intake.body(size).cloned() {
-            Ok(exchange) => self.route(exchange, Some(intake)),
+            Ok(exchange) => self.go_on(exchange, Some(intake)),
             Err(error) => {
                 let action = reply::error(&error, intake.shape());
-                self.state = State::Refused { _opened: Some(intake) };
+                self.state = State::Answered { _opened: Some(intake) };
                 action
             }
         }
@@ -73,7 +152,7 @@ impl Context for Router {}
 impl HttpContext for Router {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         if let Some(exchange) = registry::current() {
-            return self.route(exchange, None);
+            return self.go_on(exchange, None);
         }
         match (Intake::open(|_| Ok(None)), end) {
             (Ok(intake), true) => {
@@ -85,7 +164,7 @@ impl HttpContext for Router {
                 Action::Pause
             }
             (Err(refusal), _) => {
-                self.state = State::Refused { _opened: None };
+                self.state = State::Answered { _opened: None };
                 reply::error(&refusal.error, refusal.shape)
             }
         }
@@ -95,7 +174,7 @@ impl HttpContext for Router {
         match (&self.state, end) {
             (State::Routed { .. }, _) => Action::Continue,
             (State::Body(_), true) => self.take_in(size),
-            (State::Headers | State::Body(_) | State::Refused { .. }, _) => Action::Pause,
+            (State::Headers | State::Body(_) | State::Waiting { .. } | State::Answered { .. }, _) => Action::Pause,
         }
     }
 
@@ -103,35 +182,43 @@ impl HttpContext for Router {
         match self.state {
             State::Body(_) => self.take_in(usize::MAX),
             State::Routed { .. } => Action::Continue,
-            State::Headers | State::Refused { .. } => Action::Pause,
+            State::Headers | State::Waiting { .. } | State::Answered { .. } => Action::Pause,
         }
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let State::Routed { exchange, .. } = &self.state {
+        let (State::Routed { exchange, .. } | State::Waiting { exchange, .. }) = &self.state else {
+            return Action::Continue;
+        };
+        let exchange = exchange.borrow();
+        if exchange.retry_asked {
             // Envoy did not follow the wish for a retry, so its mark is still there
-            if exchange.borrow().retry_asked {
-                host::remove_header(Headers::Response, RETRY_HEADER);
+            host::remove_header(Headers::Response, RETRY_HEADER);
+        }
+        if self.table.answer_headers {
+            let attempts = exchange.attempts();
+            if let Some(cluster) = exchange.answering_cluster() {
+                host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
+            }
+            if !attempts.is_empty() {
+                host::set_header(Headers::Response, ATTEMPTS_HEADER, &attempts);
             }
         }
         Action::Continue
     }
 }
 
-fn route(exchange: &mut Exchange, table: &Rc<Table>) -> Result<(), ApiError> {
-    match hand_over(exchange.route(table)?) {
-        true => Ok(()),
-        false => Err(ApiError::internal("The gateway could not hand the request on.")),
-    }
-}
-
 /// Tells Envoy where the request goes and how long it may be tried there.
-fn hand_over(route: &Route) -> bool {
+pub fn hand_over(exchange: &Exchange) -> bool {
+    let Some(route) = &exchange.route else {
+        return false;
+    };
     let Some(upstream) = route.upstream() else {
         return false;
     };
+    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
     host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
-        && match route.per_try_timeout() {
+        && match route.per_try_timeout(streamed) {
             // a header that is written has Envoy choose the route anew
             Some(timeout) => {
                 host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string())

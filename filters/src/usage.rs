@@ -13,7 +13,7 @@ use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("usage", bytes), |_| Box::new(Usage { exchange: None, state: State::Waiting }))
+    root::filter(|bytes| config::none("usage", bytes), |_, _| Box::new(Usage { exchange: None, state: State::Waiting }))
 }
 
 /// What is known of the answer.
@@ -40,6 +40,21 @@ impl Usage {
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
         Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage()))
+    }
+
+    /// Judges a stream that has ended: what the client is told if it was not complete.
+    fn interruption(&self) -> Option<Vec<u8>> {
+        let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) else {
+            return None;
+        };
+        if meter.is_whole() || host::header(Headers::Response, "content-encoding").is_some() {
+            return None;
+        }
+        let mut exchange = exchange.borrow_mut();
+        let endpoint = exchange.facts.as_ref().filter(|facts| facts.stream)?.endpoint;
+        exchange.passing?;
+        exchange.interrupted = true;
+        meter.interruption(endpoint)
     }
 
     /// What the answer said of its usage; `None` if there was no answer to a request like this.
@@ -75,12 +90,24 @@ impl HttpContext for Usage {
         if let State::Begun { content_type } = &self.state {
             self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
         }
-        if let State::Metering(meter) = &mut self.state {
-            match meter.chunk(&chunk, end) {
-                Pass::Unchanged => {}
-                Pass::Replace(bytes) => {
-                    host::replace_bytes(Buffer::ResponseBody, &bytes);
-                }
+        let State::Metering(meter) = &mut self.state else {
+            return Action::Continue;
+        };
+        let pass = meter.chunk(&chunk, end);
+        let error = match end {
+            true => self.interruption(),
+            false => None,
+        };
+        match (pass, error) {
+            (Pass::Unchanged, None) => {}
+            (Pass::Replace(bytes), None) => {
+                host::replace_bytes(Buffer::ResponseBody, &bytes);
+            }
+            (Pass::Unchanged, Some(error)) => {
+                host::replace_bytes(Buffer::ResponseBody, &[chunk, error].concat());
+            }
+            (Pass::Replace(bytes), Some(error)) => {
+                host::replace_bytes(Buffer::ResponseBody, &[bytes, error].concat());
             }
         }
         Action::Continue

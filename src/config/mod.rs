@@ -3,12 +3,14 @@
 //! over silently.
 
 mod auth;
+mod ejection;
 mod protobuf_struct;
 mod reader;
+mod retry;
 mod router;
 
 pub use auth::auth;
-pub use reader::{ConfigError, Node};
+pub use reader::{ConfigError, Node, Object};
 pub use router::router;
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.

@@ -1,10 +1,13 @@
 //! The configuration of `router`: the upstreams and the models they serve.
 
-use std::time::Duration;
-
-use super::reader::{parse, suggestion, ConfigError, Node};
+use super::reader::{parse, suggestion, ConfigError, Node, Object};
+use super::{ejection, retry};
 use crate::endpoint::Dialect;
-use crate::routing::{Credential, Model, Table, Target, Upstream, MAX_TARGETS};
+use crate::hash::stable;
+use crate::health::Policy;
+use crate::routing::{
+    Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS, STRATEGIES,
+};
 
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -15,10 +18,19 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The first mistake, with its path and the fix.
 pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, ConfigError> {
     let value = parse("router", bytes)?;
-    let root = Node::root("router", &value).object(&["upstreams", "models"])?;
+    let root = Node::root("router", &value).object(&[
+        "upstreams",
+        "models",
+        "retry",
+        "ejection",
+        "hold_json",
+        "answer_headers",
+    ])?;
+    let retry = retry::read(root.get("retry"), &Retry::default())?;
+    let (ejection, max_ejected_percent) = ejection::read_defaults(root.get("ejection"))?;
     let mut upstreams: Vec<Upstream> = Vec::new();
     for (name, node) in root.require("upstreams")?.entries()? {
-        let upstream = upstream(name, &node, environment)?;
+        let upstream = upstream(name, &node, &ejection, environment)?;
         if let Some(twin) = upstreams.iter().find(|other| other.cluster == upstream.cluster) {
             let twin = &twin.name;
             return Err(node.error(format!(
@@ -31,13 +43,23 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     let list = root.require("models")?;
     let mut models = Vec::new();
     for node in list.list()? {
-        models.push((model(&node, &upstreams)?, node));
+        models.push((model(&node, &upstreams, &retry)?, node));
     }
+    let names: Vec<String> = models.iter().map(|(model, _)| model.name.clone()).collect();
     let mut table = Table::new(upstreams);
-    for (model, node) in models {
+    table.max_ejected_percent = max_ejected_percent;
+    if let Some(node) = root.get("hold_json") {
+        table.hold_json = node.integer(0, MAX_HOLD_JSON)? as usize;
+    }
+    if let Some(node) = root.get("answer_headers") {
+        table.answer_headers = node.flag()?;
+    }
+    for (index, (model, node)) in models.into_iter().enumerate() {
         table.add(model).map_err(|name| {
             node.error(format!("{name:?} is already the name or an alias of an earlier model; names must differ"))
         })?;
+        let (fallbacks, context_length) = fallbacks(&node, &names, index)?;
+        table.set_fallbacks(index, fallbacks, context_length);
     }
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
@@ -45,9 +67,48 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     Ok(table)
 }
 
-fn upstream(name: &str, node: &Node<'_>, environment: Environment<'_>) -> Result<Upstream, ConfigError> {
-    let fields =
-        node.object(&["cluster", "dialects", "host", "base_path", "query", "credential", "headers", "include_usage"])?;
+/// The longest JSON answer that can be held: what Envoy buffers is limited as well.
+const MAX_HOLD_JSON: u32 = 64 << 20;
+
+/// The models that stand in for the one at `index`, by index.
+fn fallbacks(node: &Node<'_>, names: &[String], index: usize) -> Result<(Vec<usize>, Option<usize>), ConfigError> {
+    let fields = node.object(MODEL_FIELDS)?;
+    let find = |node: &Node<'_>| {
+        let name = node.text()?;
+        match names.iter().position(|other| other == name) {
+            Some(found) if found == index => Err(node.error("is the model itself; name another one")),
+            Some(found) => Ok(found),
+            None => {
+                let known = suggestion(name, names.iter().map(String::as_str));
+                Err(node.error(format!("no model {name:?}{known}")))
+            }
+        }
+    };
+    let fallbacks = match fields.get("fallbacks") {
+        Some(node) => node.list()?.iter().map(find).collect::<Result<Vec<_>, _>>()?,
+        None => Vec::new(),
+    };
+    let context_length = fields.get("context_length_fallback").map(|node| find(&node)).transpose()?;
+    Ok((fallbacks, context_length))
+}
+
+fn upstream(
+    name: &str,
+    node: &Node<'_>,
+    ejection: &Policy,
+    environment: Environment<'_>,
+) -> Result<Upstream, ConfigError> {
+    let fields = node.object(&[
+        "cluster",
+        "dialects",
+        "host",
+        "base_path",
+        "query",
+        "credential",
+        "headers",
+        "include_usage",
+        "ejection",
+    ])?;
     let cluster = match fields.get("cluster") {
         Some(node) => node.text()?,
         None => name,
@@ -85,6 +146,8 @@ fn upstream(name: &str, node: &Node<'_>, environment: Environment<'_>) -> Result
         credential,
         headers,
         include_usage,
+        ejection: ejection::read(fields.get("ejection"), ejection)?,
+        counts_in_flight: false,
     })
 }
 
@@ -170,20 +233,55 @@ fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-fn model(node: &Node<'_>, upstreams: &[Upstream]) -> Result<Model, ConfigError> {
-    let fields = node.object(&["name", "aliases", "targets", "per_try_timeout"])?;
+const MODEL_FIELDS: &[&str] =
+    &["name", "aliases", "targets", "strategy", "retry", "fallbacks", "context_length_fallback"];
+
+fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {
+    let fields = node.object(MODEL_FIELDS)?;
     let name = model_name(&fields.require("name")?)?;
     let aliases = match fields.get("aliases") {
         Some(node) => node.list()?.iter().map(model_name).collect::<Result<Vec<_>, _>>()?,
         None => Vec::new(),
     };
     let list = fields.require("targets")?;
-    let targets = list.list()?.iter().map(|node| target(node, upstreams)).collect::<Result<Vec<_>, _>>()?;
+    let factory = factory(&fields)?;
+    let mut targets = Vec::new();
+    let mut members = Vec::new();
+    for node in list.list()? {
+        let (target, member) = target(&node, upstreams, factory)?;
+        targets.push(target);
+        members.push(member);
+    }
     if targets.is_empty() || targets.len() > MAX_TARGETS {
         return Err(list.error(format!("a model has 1 to {MAX_TARGETS} targets, this one {}", targets.len())));
     }
-    let per_try_timeout: Option<Duration> = fields.get("per_try_timeout").map(|node| node.duration()).transpose()?;
-    Ok(Model::new(name, aliases, targets, per_try_timeout, upstreams))
+    let strategy = build(&fields, factory, &members)?;
+    let retry = retry::read(fields.get("retry"), retry)?;
+    Ok(Model::new(name, aliases, targets, strategy, retry, upstreams))
+}
+
+/// The strategy a model names: `strategy: random`, or `strategy: {name: affinity, by: key}`.
+fn factory(model: &Object<'_>) -> Result<&'static Factory, ConfigError> {
+    let choices: Vec<(&str, &Factory)> = STRATEGIES.iter().map(|factory| (factory.name, factory)).collect();
+    let Some(node) = model.get("strategy") else {
+        return STRATEGIES.first().ok_or_else(|| model.error("there is no strategy"));
+    };
+    match node.is_text() {
+        true => node.choice(&choices),
+        false => node.any_object()?.require("name")?.choice(&choices),
+    }
+}
+
+fn build(model: &Object<'_>, factory: &Factory, members: &[Member]) -> Result<Box<dyn Strategy>, ConfigError> {
+    let node = model.get("strategy").filter(|node| !node.is_text());
+    let options = match &node {
+        Some(node) => {
+            let known: Vec<&str> = std::iter::once("name").chain(factory.options.iter().copied()).collect();
+            node.object(&known)?
+        }
+        None => Object::empty("strategy"),
+    };
+    (factory.build)(&options, members)
 }
 
 fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
@@ -197,8 +295,9 @@ fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
     }
 }
 
-fn target(node: &Node<'_>, upstreams: &[Upstream]) -> Result<Target, ConfigError> {
-    let fields = node.object(&["upstream", "model", "weight"])?;
+fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<(Target, Member), ConfigError> {
+    let known: Vec<&str> = ["upstream", "model"].iter().chain(factory.target_fields).copied().collect();
+    let fields = node.object(&known)?;
     let reference = fields.require("upstream")?;
     let name = reference.text()?;
     let upstream = upstreams.iter().position(|upstream| upstream.name == name).ok_or_else(|| {
@@ -206,11 +305,18 @@ fn target(node: &Node<'_>, upstreams: &[Upstream]) -> Result<Target, ConfigError
         reference.error(format!("no upstream {name:?}{}", suggestion(name, names)))
     })?;
     let model = fields.get("model").map(|node| target_model(&node)).transpose()?;
-    let weight = match fields.get("weight") {
-        Some(node) => node.integer(1, 1_000_000)?,
-        None => 1,
+    let number = |name: &str, default, min, max| match fields.get(name) {
+        Some(node) => node.integer(min, max),
+        None => Ok(default),
     };
-    Ok(Target { upstream, model, weight })
+    let identity = stable(format!("{name}\0{}", model.as_deref().unwrap_or_default()).as_bytes());
+    let member = Member {
+        weight: number("weight", 1, 1, 1_000_000)?,
+        tier: number("tier", 0, 0, 1_000_000)?,
+        slots: number("slots", 1, 1, 1_000_000)?,
+        identity,
+    };
+    Ok((Target { upstream, model }, member))
 }
 
 fn target_model(node: &Node<'_>) -> Result<String, ConfigError> {

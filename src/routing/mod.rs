@@ -1,7 +1,15 @@
 //! Where a request can go: the configured upstreams and models, and the choice among a model's targets.
 
+mod fleet;
+mod pick;
+mod retry;
+mod route;
+mod strategy;
 mod table;
-mod weighted;
 
-pub use table::{Credential, Model, Secret, Table, Target, Tried, Upstream, MAX_TARGETS};
-pub use weighted::SmoothWeighted;
+pub use fleet::Fleet;
+pub use pick::{Picked, Pool};
+pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
+pub use route::{Ending, NotStarted, Route, Subject};
+pub use strategy::{by_name, AffinityBy, Choice, Factory, Member, Pick, Strategy, TargetSet, STRATEGIES};
+pub use table::{Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON, MAX_TARGETS};

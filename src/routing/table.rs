@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::weighted::SmoothWeighted;
+use super::retry::{BudgetBalance, Retry};
+use super::{Strategy, TargetSet};
 use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
+use crate::health::Policy;
 
-/// The most targets one model may have: [`Tried`] is one bit each.
+/// The most targets one model may have: a [`TargetSet`] is one bit each.
 pub const MAX_TARGETS: usize = 64;
 
 /// A value that must never be printed.
@@ -70,6 +71,10 @@ pub struct Upstream {
     pub headers: Vec<(String, String)>,
     /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// When it leaves the pool.
+    pub ejection: Policy,
+    /// Whether a strategy goes by its attempts under way, so that their number must be exact at any time.
+    pub counts_in_flight: bool,
 }
 
 impl Upstream {
@@ -126,24 +131,6 @@ pub struct Target {
     pub upstream: usize,
     /// The model's name there; the one the client asked for if absent.
     pub model: Option<String>,
-    /// Its share, relative to the model's other targets.
-    pub weight: u32,
-}
-
-/// The targets an exchange has used up, one bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tried(u64);
-
-impl Tried {
-    /// Marks a target.
-    pub fn insert(&mut self, target: usize) {
-        self.0 |= 1 << (target % MAX_TARGETS);
-    }
-
-    /// Whether a target is marked.
-    pub fn contains(self, target: usize) -> bool {
-        self.0 >> (target % MAX_TARGETS) & 1 == 1
-    }
 }
 
 /// A model clients can name, and its targets.
@@ -155,16 +142,17 @@ pub struct Model {
     pub aliases: Vec<String>,
     /// Where it is served.
     pub targets: Vec<Target>,
-    /// How long one attempt may take until its answer begins; the route's setting if absent.
-    pub per_try_timeout: Option<Duration>,
-    pools: [Pool; 4],
-}
-
-/// The targets of a model that speak one dialect.
-#[derive(Debug)]
-struct Pool {
-    targets: Vec<usize>,
-    turns: SmoothWeighted,
+    /// How a target is picked among them.
+    pub strategy: Box<dyn Strategy>,
+    /// How failed attempts are followed by others.
+    pub retry: Retry,
+    /// What its retry budget holds, if it has one.
+    pub balance: Option<BudgetBalance>,
+    /// The models, by index, that serve when none of the targets does, in order.
+    pub fallbacks: Vec<usize>,
+    /// The model, by index, for requests that are too long for this one.
+    pub context_length_fallback: Option<usize>,
+    speaking: [TargetSet; 4],
 }
 
 impl Model {
@@ -173,45 +161,41 @@ impl Model {
         name: String,
         aliases: Vec<String>,
         targets: Vec<Target>,
-        per_try_timeout: Option<Duration>,
+        strategy: Box<dyn Strategy>,
+        retry: Retry,
         upstreams: &[Upstream],
     ) -> Self {
-        let pools = Dialect::ALL.map(|dialect| {
-            let speaks = |target: &&(usize, &Target)| {
-                upstreams.get(target.1.upstream).is_some_and(|upstream| upstream.dialects.contains(&dialect))
-            };
-            let members: Vec<(usize, &Target)> = targets.iter().enumerate().filter(|target| speaks(&target)).collect();
-            let weights: Vec<u32> = members.iter().map(|(_, target)| target.weight).collect();
-            Pool { targets: members.iter().map(|(index, _)| *index).collect(), turns: SmoothWeighted::new(&weights) }
+        let speaking = Dialect::ALL.map(|dialect| {
+            let mut speaking = TargetSet::default();
+            for (index, target) in targets.iter().enumerate() {
+                if upstreams.get(target.upstream).is_some_and(|upstream| upstream.dialects.contains(&dialect)) {
+                    speaking.insert(index);
+                }
+            }
+            speaking
         });
-        Model { name, aliases, targets, per_try_timeout, pools }
+        let balance = retry.budget.map(BudgetBalance::new);
+        Model {
+            name,
+            aliases,
+            targets,
+            strategy,
+            retry,
+            balance,
+            fallbacks: Vec::new(),
+            context_length_fallback: None,
+            speaking,
+        }
     }
 
-    /// The target for a request's first attempt, or `None` if the model does not speak the dialect.
-    pub fn first(&self, dialect: Dialect) -> Option<usize> {
-        let pool = self.pool(dialect)?;
-        pool.targets.get(pool.turns.next()?).copied()
-    }
-
-    /// The target for another attempt, or `None` if all have been tried.
-    pub fn another(&self, dialect: Dialect, tried: Tried) -> Option<usize> {
-        let pool = self.pool(dialect)?;
-        let untried = |member: usize| pool.targets.get(member).is_some_and(|target| !tried.contains(*target));
-        pool.targets.get(pool.turns.peek(untried)?).copied()
-    }
-
-    /// How many targets speak the dialect.
-    pub fn pool_size(&self, dialect: Dialect) -> usize {
-        self.pool(dialect).map_or(0, |pool| pool.targets.len())
+    /// The targets that speak a dialect.
+    pub fn speaking(&self, dialect: Dialect) -> TargetSet {
+        self.speaking.get(dialect.index()).copied().unwrap_or_default()
     }
 
     /// The dialects the model can be called in.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> + '_ {
-        Dialect::ALL.into_iter().filter(|dialect| self.pool_size(*dialect) > 0)
-    }
-
-    fn pool(&self, dialect: Dialect) -> Option<&Pool> {
-        self.pools.get(dialect.index())
+        Dialect::ALL.into_iter().filter(|dialect| !self.speaking(*dialect).is_empty())
     }
 }
 
@@ -223,12 +207,29 @@ pub struct Table {
     by_name: HashMap<String, usize>,
     /// Prefixes and their models, longest first.
     prefixes: Vec<(String, usize)>,
+    /// The most of a model's targets that may be out of the pool, in percent.
+    pub max_ejected_percent: u32,
+    /// The longest JSON answer that is held until it is whole, in bytes; 0: none is.
+    pub hold_json: usize,
+    /// Whether answers say which cluster they come from, and what became of each attempt.
+    pub answer_headers: bool,
 }
+
+/// The longest JSON answer that is held unless the configuration says otherwise.
+pub const HOLD_JSON: usize = 4 << 20;
 
 impl Table {
     /// A table without models.
     pub fn new(upstreams: Vec<Upstream>) -> Self {
-        Table { upstreams, models: Vec::new(), by_name: HashMap::new(), prefixes: Vec::new() }
+        Table {
+            upstreams,
+            models: Vec::new(),
+            by_name: HashMap::new(),
+            prefixes: Vec::new(),
+            max_ejected_percent: 100,
+            hold_json: HOLD_JSON,
+            answer_headers: true,
+        }
     }
 
     /// Adds a model.
@@ -251,8 +252,23 @@ impl Table {
             }
         }
         self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        if model.strategy.counts_in_flight() {
+            for target in &model.targets {
+                if let Some(upstream) = self.upstreams.get_mut(target.upstream) {
+                    upstream.counts_in_flight = true;
+                }
+            }
+        }
         self.models.push(model);
         Ok(())
+    }
+
+    /// Names the models that stand in for one.
+    pub fn set_fallbacks(&mut self, model: usize, fallbacks: Vec<usize>, context_length: Option<usize>) {
+        if let Some(model) = self.models.get_mut(model) {
+            model.fallbacks = fallbacks;
+            model.context_length_fallback = context_length;
+        }
     }
 
     /// The model a client's name stands for: an exact name or alias first, then the longest prefix.

@@ -1,0 +1,302 @@
+//! The clusters as all workers of this Envoy see them: attempts under way, and who is out of the pool.
+//!
+//! Attempts under way are a gauge, which Envoy shares among its workers. A cluster's health is one value in
+//! shared data, changed by compare-and-swap; each worker remembers it, and a counter of changes, which costs
+//! less to read, tells when to look again.
+
+use std::cell::RefCell;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use sluice::contract::{health_key, stats};
+use sluice::gateway::State;
+use sluice::health::{Change, Health, Lease, Policy, Reason, Standing, Verdict};
+use sluice::outcome::Outcome;
+use sluice::routing::{Ending, Fleet, Upstream};
+
+use crate::host;
+use crate::metrics;
+
+/// How often a change that another worker was faster than is tried again at once.
+const MAX_TRIES: usize = 50;
+/// How long the probe of a half-open cluster may take until another request may probe.
+const PROBE_LEASE: Duration = Duration::from_secs(60);
+/// The share of the newest time to first byte in the average: about the last ten answers count.
+const LATENCY_SHARE: f64 = 0.2;
+
+thread_local! {
+    static CLUSTERS: RefCell<Clusters> = RefCell::new(Clusters::new());
+}
+
+struct Clusters {
+    by_name: HashMap<String, Cluster>,
+    /// Counts every change of any cluster's health, in all workers.
+    changes: Option<u32>,
+    /// What `changes` was when all clusters' health was read last.
+    seen: Option<u64>,
+    all_healthy: bool,
+    random: u64,
+}
+
+struct Cluster {
+    key: String,
+    health: Health,
+    in_flight: Option<u32>,
+    ejected: Option<u32>,
+    ejections: Vec<(Reason, u32)>,
+    /// Time to first byte in seconds, as an exponentially weighted average.
+    latency: Option<f64>,
+    /// Successes that the record of health does not know of yet. They weigh in the failure ratio alone.
+    successes: u32,
+    /// What they are handed in by, where there is such a ratio.
+    policy: Option<Policy>,
+}
+
+/// The clusters of this Envoy.
+pub struct AllClusters;
+
+/// Makes the clusters of a configuration known, so that their gauges stand in the stats from the start.
+pub fn introduce(upstreams: &[Upstream]) {
+    CLUSTERS.with_borrow_mut(|clusters| {
+        for upstream in upstreams {
+            let ratio = upstream.ejection.failure_percent.is_some();
+            clusters.get(&upstream.cluster).policy = ratio.then(|| upstream.ejection.clone());
+        }
+        clusters.seen = None;
+    });
+}
+
+/// An answer of a cluster began after this time.
+pub fn learn(upstream: &Upstream, time_to_first_byte: Duration) {
+    CLUSTERS.with_borrow_mut(|clusters| {
+        let cluster = clusters.get(&upstream.cluster);
+        let newest = time_to_first_byte.as_secs_f64();
+        cluster.latency = Some(cluster.latency.map_or(newest, |old| old + LATENCY_SHARE * (newest - old)));
+    });
+}
+
+/// Hands in the successes this worker has counted by itself, so that others see the same share of failures.
+pub fn hand_in_successes() {
+    let now = host::now();
+    CLUSTERS.with_borrow_mut(|clusters| {
+        let due = |(name, cluster): (&String, &mut Cluster)| {
+            let policy = cluster.policy.clone().filter(|_| cluster.successes > 0)?;
+            Some((name.clone(), policy, std::mem::take(&mut cluster.successes)))
+        };
+        for (name, policy, successes) in clusters.by_name.iter_mut().filter_map(due).collect::<Vec<_>>() {
+            clusters.change(&name, |health| health.add_successes(successes, now, &policy));
+        }
+    });
+}
+
+/// Ejects a cluster by hand, for a time or until it is restored.
+pub fn eject(upstream: &Upstream, time: Option<Duration>) {
+    let now = host::now();
+    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, |health| health.eject(time, now)));
+}
+
+/// Restores a cluster by hand.
+pub fn restore(upstream: &Upstream) {
+    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, |health| health.restore()));
+}
+
+/// What operators are told of a cluster.
+pub fn state(upstream: &Upstream) -> State {
+    let uses = metrics::ended_attempts(&upstream.cluster);
+    CLUSTERS.with_borrow_mut(|clusters| {
+        clusters.refresh();
+        let cluster = clusters.get(&upstream.cluster);
+        let in_flight = cluster.in_flight.map_or(0, host::metric);
+        State { health: cluster.health.clone(), in_flight, uses: uses + in_flight, latency: cluster.latency }
+    })
+}
+
+impl Clusters {
+    fn new() -> Self {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish() | 1;
+        Clusters { by_name: HashMap::new(), changes: None, seen: None, all_healthy: true, random }
+    }
+
+    fn get(&mut self, name: &str) -> &mut Cluster {
+        self.by_name.entry_ref(name).or_insert_with(|| Cluster::new(name))
+    }
+
+    /// Reads the clusters' health again if any has changed.
+    fn refresh(&mut self) {
+        let changes = *self.changes.get_or_insert_with(|| host::define_counter(stats::HEALTH_CHANGES).unwrap_or(0));
+        let now = Some(host::metric(changes));
+        if self.seen == now {
+            return;
+        }
+        self.seen = now;
+        for cluster in self.by_name.values_mut() {
+            cluster.health = host::shared(&cluster.key).map(|(value, _)| Health::decode(&value)).unwrap_or_default();
+        }
+        self.all_healthy = self.by_name.values().all(|cluster| cluster.health.reason().is_none());
+    }
+
+    /// Changes a cluster's health for all workers. A change that finds no way in fifty tries is given up: as
+    /// many others have been made meanwhile.
+    fn change(&mut self, name: &str, mut change: impl FnMut(&mut Health) -> Change) {
+        let cluster = self.get(name);
+        for _ in 0..MAX_TRIES {
+            let (value, version) = host::shared(&cluster.key).unwrap_or_default();
+            let mut health = Health::decode(&value);
+            let changed = change(&mut health);
+            if changed == Change::None {
+                return;
+            }
+            if host::set_shared(&cluster.key, &health.encode(), version) {
+                cluster.health = health;
+                cluster.tell(name, changed);
+                if let Some(changes) = self.changes {
+                    host::increment(changes, 1);
+                }
+                self.refresh();
+                return;
+            }
+        }
+        log::warn!("sluice: the health of cluster {:?} could not be noted", name);
+    }
+}
+
+impl Cluster {
+    fn new(name: &str) -> Self {
+        let key = health_key(name);
+        if host::shared(&key).is_none() {
+            // whoever is first: none has anything to say yet
+            host::set_shared(&key, &Health::default().encode(), 0);
+        }
+        let gauge = |name: String| host::define_gauge(&name);
+        let ejected = gauge(stats::ejected(name));
+        Cluster {
+            key,
+            health: Health::default(),
+            in_flight: gauge(stats::in_flight(name)),
+            ejected,
+            ejections: Vec::new(),
+            latency: None,
+            successes: 0,
+            policy: None,
+        }
+    }
+
+    /// Tells operators of a change.
+    fn tell(&mut self, name: &str, change: Change) {
+        if let Some(gauge) = self.ejected {
+            host::record(gauge, u64::from(self.health.reason().is_some()));
+        }
+        match change {
+            Change::Ejected(reason) => {
+                log::warn!("sluice: cluster {name:?} is ejected: {}", reason.label());
+                let known = self.ejections.iter().find(|(known, _)| *known == reason).map(|(_, counter)| *counter);
+                let counter = known.or_else(|| {
+                    let counter = host::define_counter(&stats::ejections(name, reason.label()))?;
+                    self.ejections.push((reason, counter));
+                    Some(counter)
+                });
+                if let Some(counter) = counter {
+                    host::increment(counter, 1);
+                }
+            }
+            Change::Restored => log::warn!("sluice: cluster {name:?} is back"),
+            Change::None | Change::Noted => {}
+        }
+    }
+
+    fn count_in_flight(&self, upstream: &Upstream, by: i64) {
+        match self.in_flight {
+            Some(gauge) if upstream.counts_in_flight => host::increment(gauge, by),
+            Some(gauge) => metrics::count_gauge(gauge, by),
+            None => {}
+        }
+    }
+}
+
+impl Fleet for AllClusters {
+    fn now(&self) -> Duration {
+        host::now()
+    }
+
+    /// Marsaglia's xorshift64: good enough for choosing, and no call of Envoy.
+    fn random(&self) -> u64 {
+        CLUSTERS.with_borrow_mut(|clusters| {
+            let mut x = clusters.random;
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            clusters.random = x;
+            x
+        })
+    }
+
+    fn all_healthy(&self) -> bool {
+        CLUSTERS.with_borrow_mut(|clusters| {
+            clusters.refresh();
+            clusters.all_healthy
+        })
+    }
+
+    fn standing(&self, upstream: &Upstream) -> Standing {
+        let now = host::now();
+        CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).health.standing(now))
+    }
+
+    fn in_flight(&self, upstream: &Upstream) -> u64 {
+        let gauge = CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).in_flight);
+        gauge.map_or(0, host::metric)
+    }
+
+    fn probe(&self, upstream: &Upstream) -> Option<Lease> {
+        let now = host::now();
+        let mut lease = None;
+        CLUSTERS.with_borrow_mut(|clusters| {
+            clusters.change(&upstream.cluster, |health| {
+                lease = health.probe(now, PROBE_LEASE);
+                if lease.is_some() { Change::Noted } else { Change::None }
+            });
+        });
+        lease
+    }
+
+    fn enter(&self, upstream: &Upstream) {
+        CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).count_in_flight(upstream, 1));
+    }
+
+    fn end(&self, upstream: &Upstream, ending: Ending, lease: Option<Lease>) {
+        CLUSTERS.with_borrow_mut(|clusters| {
+            let cluster = clusters.get(&upstream.cluster);
+            cluster.count_in_flight(upstream, -1);
+            let verdict = Verdict::of(ending.outcome, (ending.status != 0).then_some(ending.status));
+            let matters = cluster.health.would_change(verdict, lease);
+            if ending.outcome == Outcome::Success && !matters {
+                cluster.successes = cluster.successes.saturating_add(1);
+                return;
+            }
+            if !matters && ending.retry_after.is_none() {
+                return;
+            }
+            let now = host::now();
+            let successes = std::mem::take(&mut cluster.successes);
+            let policy = &upstream.ejection;
+            clusters.change(&upstream.cluster, |health| {
+                let counted = health.add_successes(successes, now, policy);
+                match health.judge(verdict, ending.retry_after, lease, now, policy) {
+                    Change::None => counted,
+                    judged => judged,
+                }
+            });
+        });
+        metrics::count_attempt(&upstream.cluster, ending.outcome);
+    }
+
+    fn abandon(&self, upstream: &Upstream, lease: Option<Lease>) {
+        CLUSTERS.with_borrow_mut(|clusters| {
+            clusters.get(&upstream.cluster).count_in_flight(upstream, -1);
+            if let Some(lease) = lease {
+                clusters.change(&upstream.cluster, |health| health.release(lease));
+            }
+        });
+    }
+}

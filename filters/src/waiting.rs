@@ -1,0 +1,132 @@
+//! Requests that wait: for a free target, or for the end of their time.
+//!
+//! Each is looked at on every tick, and those for a target whenever an attempt has ended. There is no order
+//! among them: the workers know nothing of each other's.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use sluice::error::{ApiError, Shape};
+use sluice::exchange::{Exchange, Routed};
+use sluice::routing::Table;
+
+use crate::clusters::AllClusters;
+use crate::host;
+use crate::registry::Shared;
+use crate::reply;
+use crate::router::hand_over;
+
+thread_local! {
+    static QUEUE: RefCell<Vec<Rc<Waiting>>> = const { RefCell::new(Vec::new()) };
+    static DEADLINES: RefCell<Vec<Deadline>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A request that waits for a free target. Dropping the ticket ends its wait.
+pub struct Ticket(Rc<Waiting>);
+
+struct Waiting {
+    context: u32,
+    exchange: Shared,
+    table: Rc<Table>,
+    until: Duration,
+    over: Cell<bool>,
+}
+
+struct Deadline {
+    context: u32,
+    exchange: Weak<RefCell<Exchange>>,
+    at: Duration,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.over.set(true);
+    }
+}
+
+/// Has a request wait for a free target, for so long at most. It goes on, or is answered, by itself.
+pub fn queue(context: u32, exchange: Shared, table: Rc<Table>, patience: Duration) -> Ticket {
+    let until = host::now() + patience;
+    let waiting = Rc::new(Waiting { context, exchange, table, until, over: Cell::new(false) });
+    QUEUE.with_borrow_mut(|queue| queue.push(waiting.clone()));
+    Ticket(waiting)
+}
+
+/// Answers a request in place of the model servers if its answer has not begun by its deadline, if it has one.
+pub fn limit(context: u32, shared: &Shared, exchange: &Exchange) {
+    if let Some(at) = exchange.route.as_ref().and_then(|route| route.deadline()) {
+        let exchange = Rc::downgrade(shared);
+        DEADLINES.with_borrow_mut(|deadlines| deadlines.push(Deadline { context, exchange, at }));
+    }
+}
+
+/// Looks at every request that waits.
+pub fn poll() {
+    poll_queue();
+    if !DEADLINES.with_borrow(Vec::is_empty) {
+        let now = host::now();
+        DEADLINES.with_borrow_mut(|deadlines| deadlines.retain(|deadline| deadline.holds(now)));
+    }
+}
+
+/// Looks at the requests that wait for a free target.
+pub fn poll_queue() {
+    let waiting = QUEUE.take();
+    if waiting.is_empty() {
+        return;
+    }
+    let now = host::now();
+    let mut left: Vec<Rc<Waiting>> = waiting.into_iter().filter(|waiting| waiting.goes_on_waiting(now)).collect();
+    QUEUE.with_borrow_mut(|queue| {
+        left.append(queue);
+        *queue = left;
+    });
+}
+
+impl Waiting {
+    fn goes_on_waiting(&self, now: Duration) -> bool {
+        if self.over.get() {
+            return false;
+        }
+        let mut exchange = self.exchange.borrow_mut();
+        let routed = exchange.route(&self.table, &AllClusters);
+        let refused = match routed {
+            Ok(Routed::Queue(_)) if now < self.until => return true,
+            Ok(Routed::Queue(_)) => ApiError::no_free_slot(exchange.model_name()),
+            Ok(Routed::Ready) => match host::act_on(self.context) && hand_over(&exchange) && host::continue_request() {
+                true => {
+                    limit(self.context, &self.exchange, &exchange);
+                    return false;
+                }
+                false => ApiError::internal("The gateway could not hand the request on."),
+            },
+            Err(error) => error,
+        };
+        if host::act_on(self.context) {
+            reply::error(&refused, Shape::for_path(&exchange.original.path));
+        }
+        false
+    }
+}
+
+impl Deadline {
+    /// Whether the deadline is still to come, or the request answered by now.
+    fn holds(&self, now: Duration) -> bool {
+        let Some(exchange) = self.exchange.upgrade() else {
+            return false;
+        };
+        let mut exchange = exchange.borrow_mut();
+        if exchange.answered.is_some() || exchange.closed {
+            return false;
+        }
+        if now < self.at {
+            return true;
+        }
+        exchange.timed_out = true;
+        if host::act_on(self.context) {
+            reply::error(&ApiError::deadline(), Shape::for_path(&exchange.original.path));
+        }
+        false
+    }
+}

@@ -1,0 +1,111 @@
+//! Picks the target of an attempt: who is in the pool, then the model's strategy.
+
+use std::time::Duration;
+
+use super::{Choice, Fleet, Model, Pick, Table, TargetSet, Upstream};
+use crate::health::{Lease, Standing};
+
+/// The target of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// This one; with the lease, if the attempt is a half-open cluster's probe.
+    Target(usize, Option<Lease>),
+    /// All that may be used have no free slot.
+    Full,
+    /// There is none left.
+    None,
+}
+
+/// What may be picked from, and by what.
+pub struct Pool<'a> {
+    /// Where the model's upstreams stand.
+    pub table: &'a Table,
+    /// The model.
+    pub model: &'a Model,
+    /// The targets that speak the request's dialect.
+    pub speaking: TargetSet,
+    /// Those that have been tried.
+    pub tried: TargetSet,
+    /// The request's hash, for strategies that ask for one.
+    pub affinity: u64,
+}
+
+impl Pool<'_> {
+    /// Picks a target among those that have not been tried.
+    ///
+    /// One request probes a half-open cluster, whatever the strategy would say; the others stay away. When
+    /// nothing healthy is left, the one that comes back soonest is tried: an ejected cluster may still answer,
+    /// a request without a target cannot.
+    pub fn pick(&self, fleet: &dyn Fleet) -> Picked {
+        let untried = self.speaking.without(self.tried);
+        if untried.is_empty() {
+            return Picked::None;
+        }
+        if fleet.all_healthy() {
+            return self.by_strategy(untried, fleet);
+        }
+        let out = self.out(fleet);
+        for (target, standing) in &out {
+            if untried.contains(*target) && matches!(standing, Standing::HalfOpen { .. }) {
+                if let Some(lease) = self.upstream(*target).and_then(|upstream| fleet.probe(upstream)) {
+                    return Picked::Target(*target, Some(lease));
+                }
+            }
+        }
+        let kept_out = self.most_that_may_be_out(out);
+        let mut allowed = untried;
+        kept_out.iter().for_each(|(target, _)| allowed.remove(*target));
+        if !allowed.is_empty() {
+            return self.by_strategy(allowed, fleet);
+        }
+        let soonest = kept_out.iter().find(|(target, _)| untried.contains(*target));
+        soonest.map_or(Picked::None, |(target, _)| Picked::Target(*target, None))
+    }
+
+    fn by_strategy(&self, allowed: TargetSet, fleet: &dyn Fleet) -> Picked {
+        let in_flight = |target| self.upstream(target).map_or(0, |upstream| fleet.in_flight(upstream));
+        let first = self.tried.is_empty();
+        let choice =
+            Choice { allowed, first, in_flight: &in_flight, random: fleet.random(), affinity: self.affinity };
+        match self.model.strategy.pick(&choice) {
+            Pick::Target(target) => Picked::Target(target, None),
+            Pick::Full if first => Picked::Full,
+            // a retry cannot wait, and one too many is better than none
+            Pick::Full => match allowed.iter().min_by_key(|target| in_flight(*target)) {
+                Some(target) => Picked::Target(target, None),
+                None => Picked::None,
+            },
+            Pick::None => Picked::None,
+        }
+    }
+
+    /// The targets that are not healthy, those that come back soonest first.
+    fn out(&self, fleet: &dyn Fleet) -> Vec<(usize, Standing)> {
+        let standing = |target| Some((target, fleet.standing(self.upstream(target)?)));
+        let mut out: Vec<(usize, Standing)> =
+            self.speaking.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
+        out.sort_by_key(|(_, standing)| match standing {
+            Standing::Healthy | Standing::HalfOpen { .. } => Duration::ZERO,
+            Standing::Ejected { until, .. } => until.unwrap_or(Duration::MAX),
+        });
+        out
+    }
+
+    /// Of those that are out, the ones that stay out: no more than the configured share of the pool. Those that
+    /// come back soonest are let in before their time; what was ejected by hand stays out.
+    fn most_that_may_be_out(&self, mut out: Vec<(usize, Standing)>) -> Vec<(usize, Standing)> {
+        let most = self.speaking.len() * self.table.max_ejected_percent as usize / 100;
+        let by_hand = |standing: &Standing| matches!(standing, Standing::Ejected { until: None, .. });
+        while out.len() > most {
+            let Some(soonest) = out.iter().position(|(_, standing)| !by_hand(standing)) else {
+                break;
+            };
+            out.remove(soonest);
+        }
+        out
+    }
+
+    fn upstream(&self, target: usize) -> Option<&Upstream> {
+        self.table.upstream_of(self.model.targets.get(target)?)
+    }
+}

@@ -1,0 +1,302 @@
+//! The way of one request through the targets of its model, and of the models that stand in for it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::pick::{Picked, Pool};
+use super::{AffinityBy, Fleet, Model, Table, Target, TargetSet, Upstream};
+use crate::endpoint::{Dialect, Endpoint};
+use crate::health::Lease;
+use crate::outcome::Outcome;
+
+/// What a route must know of its request.
+pub trait Subject {
+    /// A hash of what the strategy goes by.
+    fn affinity(&self, by: AffinityBy) -> u64;
+    /// Whether the caller may use a model.
+    fn may_use(&self, model: &str) -> bool;
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub outcome: Outcome,
+    /// The answer's status; 0 if there was none.
+    pub status: u16,
+    /// When the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Ending {
+    /// An attempt that ended without an answer.
+    pub fn silent(outcome: Outcome) -> Self {
+        Ending { outcome, status: 0, retry_after: None }
+    }
+}
+
+/// Why a request has no target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// No target has a free slot; it may wait this long for one.
+    Full(Duration),
+    /// The model does not speak the dialect.
+    Silent,
+}
+
+/// The way of one request.
+#[derive(Debug)]
+pub struct Route {
+    /// The configuration that routed it. A change of configuration does not touch requests under way.
+    table: Rc<Table>,
+    endpoint: Endpoint,
+    /// The model that was asked for, and the one whose targets are tried now.
+    asked: usize,
+    model: usize,
+    /// How many of the fallbacks have been gone through.
+    fallbacks: usize,
+    context_fallback_taken: bool,
+    current: usize,
+    tried: TargetSet,
+    lease: Option<Lease>,
+    /// The attempt under way has been chosen and has not ended.
+    open: bool,
+    began: Option<Duration>,
+    log: Vec<(usize, Outcome)>,
+}
+
+impl Route {
+    /// Gives a request to a model and picks its first target.
+    ///
+    /// # Errors
+    /// There is none, or none is free.
+    pub fn start(
+        table: &Rc<Table>,
+        model: usize,
+        endpoint: Endpoint,
+        subject: &dyn Subject,
+        fleet: &dyn Fleet,
+    ) -> Result<Route, NotStarted> {
+        let asked = table.models().get(model).ok_or(NotStarted::Silent)?;
+        let deadline = asked.retry.deadline.is_some();
+        let mut route = Route {
+            table: table.clone(),
+            endpoint,
+            asked: model,
+            model,
+            fallbacks: 0,
+            context_fallback_taken: false,
+            current: 0,
+            tried: TargetSet::default(),
+            lease: None,
+            open: false,
+            began: deadline.then(|| fleet.now()),
+            log: Vec::new(),
+        };
+        match route.pick(subject, fleet) {
+            Picked::Target(target, lease) => {
+                if let Some(balance) = &asked.balance {
+                    balance.deposit();
+                }
+                route.enter(target, lease, fleet);
+                Ok(route)
+            }
+            Picked::Full => Err(NotStarted::Full(asked.strategy.queue_timeout().unwrap_or_default())),
+            Picked::None => Err(NotStarted::Silent),
+        }
+    }
+
+    /// The model whose target serves it now.
+    pub fn model(&self) -> Option<&Model> {
+        self.table.models().get(self.model)
+    }
+
+    /// The model the client asked for.
+    pub fn asked(&self) -> Option<&Model> {
+        self.table.models().get(self.asked)
+    }
+
+    /// The name by which the target at `place` knows the model; `asked` is the client's own.
+    pub fn model_name<'a>(&'a self, place: (usize, usize), asked: &'a str) -> Option<&'a str> {
+        let (model, target) = place;
+        let model_at = self.table.models().get(model)?;
+        let stands_in = model != self.asked && !model_at.name.ends_with('*');
+        let own = if stands_in { model_at.name.as_str() } else { asked };
+        Some(model_at.targets.get(target)?.model.as_deref().unwrap_or(own))
+    }
+
+    /// The target of the attempt under way.
+    pub fn target(&self) -> Option<&Target> {
+        self.model()?.targets.get(self.current)
+    }
+
+    /// The upstream of the attempt under way.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.table.upstream_of(self.target()?)
+    }
+
+    /// The current target: its model and its number there.
+    pub fn place(&self) -> (usize, usize) {
+        (self.model, self.current)
+    }
+
+    /// The upstream of the target at `place`.
+    pub fn upstream_at(&self, place: (usize, usize)) -> Option<&Upstream> {
+        let (model, target) = place;
+        self.table.upstream_of(self.table.models().get(model)?.targets.get(target)?)
+    }
+
+    /// The endpoint that was called.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// The configuration that routed the request.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// How long one attempt may take, if the model says so: until a stream's first event, or until a JSON
+    /// answer is whole.
+    pub fn per_try_timeout(&self, streamed: bool) -> Option<Duration> {
+        self.model()?.retry.per_try_timeout(streamed)
+    }
+
+    /// When the answer must have begun.
+    pub fn deadline(&self) -> Option<Duration> {
+        Some(self.began? + self.asked()?.retry.deadline?)
+    }
+
+    /// The current target's answer began after this time.
+    pub fn learn(&self, time_to_first_byte: Duration) {
+        if let Some(model) = self.model() {
+            model.strategy.learn(self.current, time_to_first_byte);
+        }
+    }
+
+    /// The attempt under way has ended. Says so to the fleet, once.
+    pub fn end(&mut self, ending: Ending, fleet: &dyn Fleet) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        let lease = self.lease.take();
+        let Some(target) = self.target() else {
+            return;
+        };
+        let index = target.upstream;
+        if let Some(upstream) = self.table.upstream_of(target) {
+            fleet.end(upstream, ending, lease);
+        }
+        self.log.push((index, ending.outcome));
+    }
+
+    /// The attempt that was decided on will not be made.
+    pub fn abandon(&mut self, fleet: &dyn Fleet) {
+        if std::mem::take(&mut self.open) {
+            if let Some(upstream) = self.upstream() {
+                fleet.abandon(upstream, self.lease);
+            }
+        }
+    }
+
+    /// Goes on to another target, if the failed attempt may be retried and there is one: of the same model
+    /// first, then of its fallbacks. The attempt must have [ended](Route::end).
+    pub fn advance(&mut self, ending: Ending, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+        let Some(retry) = self.asked().map(|model| &model.retry) else {
+            return false;
+        };
+        if !retry.on.allows(ending.outcome, ending.status) || self.is_late(fleet) {
+            return false;
+        }
+        let paid = |route: &Route| {
+            route.asked().and_then(|model| model.balance.as_ref()).is_none_or(|balance| balance.withdraw(fleet.now()))
+        };
+        let attempts = self.tried.len();
+        if attempts < self.model().map_or(0, |model| model.retry.max_attempts) {
+            if let Picked::Target(target, lease) = self.pick(subject, fleet) {
+                if !paid(self) {
+                    return false;
+                }
+                self.enter(target, lease, fleet);
+                return true;
+            }
+        }
+        let fallbacks = self.asked().map(|model| model.fallbacks.clone()).unwrap_or_default();
+        for fallback in fallbacks.into_iter().skip(self.fallbacks) {
+            self.fallbacks += 1;
+            if !paid(self) {
+                return false;
+            }
+            if self.turn_to(fallback, subject, fleet) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Goes on to the model for requests that are too long for this one, if there is one.
+    pub fn advance_for_context(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+        let fallback = self.asked().and_then(|model| model.context_length_fallback);
+        let Some(fallback) = fallback.filter(|_| !self.context_fallback_taken && !self.is_late(fleet)) else {
+            return false;
+        };
+        self.context_fallback_taken = true;
+        self.turn_to(fallback, subject, fleet)
+    }
+
+    /// Whether an answer of the request's own fault might be sent to another model.
+    pub fn has_context_fallback(&self) -> bool {
+        !self.context_fallback_taken && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
+    }
+
+    /// The attempts so far: upstream and outcome, in order.
+    pub fn log(&self) -> impl Iterator<Item = (&Upstream, Outcome)> {
+        self.log.iter().filter_map(|(index, outcome)| Some((self.table.upstreams().get(*index)?, *outcome)))
+    }
+
+    fn is_late(&self, fleet: &dyn Fleet) -> bool {
+        self.deadline().is_some_and(|deadline| fleet.now() >= deadline)
+    }
+
+    fn turn_to(&mut self, model: usize, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+        let permitted = self.table.models().get(model).is_some_and(|model| subject.may_use(&model.name));
+        if !permitted {
+            return false;
+        }
+        let before = (self.model, self.tried);
+        (self.model, self.tried) = (model, TargetSet::default());
+        match self.pick(subject, fleet) {
+            Picked::Target(target, lease) => {
+                self.enter(target, lease, fleet);
+                true
+            }
+            Picked::Full | Picked::None => {
+                (self.model, self.tried) = before;
+                false
+            }
+        }
+    }
+
+    fn pick(&self, subject: &dyn Subject, fleet: &dyn Fleet) -> Picked {
+        let Some(model) = self.model() else {
+            return Picked::None;
+        };
+        let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
+        let speaking = model.speaking(self.dialect());
+        Pool { table: &self.table, model, speaking, tried: self.tried, affinity }.pick(fleet)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.endpoint.dialect()
+    }
+
+    fn enter(&mut self, target: usize, lease: Option<Lease>, fleet: &dyn Fleet) {
+        self.current = target;
+        self.tried.insert(target);
+        self.lease = lease;
+        self.open = true;
+        if let Some(upstream) = self.upstream() {
+            fleet.enter(upstream);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A fleet of clusters for tests: one worker's, with a clock and chance of the test's own.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sluice::health::{Health, Lease, Standing, Verdict};
+use sluice::routing::{Ending, Fleet, Upstream};
+
+#[derive(Default)]
+pub struct TestFleet {
+    pub now: Cell<Duration>,
+    pub health: RefCell<BTreeMap<String, Health>>,
+    pub in_flight: RefCell<BTreeMap<String, i64>>,
+    /// Every attempt that ended, in order: cluster and outcome.
+    pub ended: RefCell<Vec<(String, &'static str)>>,
+}
+
+impl TestFleet {
+    /// Ejects a cluster for so many seconds.
+    pub fn eject(&self, cluster: &str, seconds: u64) {
+        let mut health = self.health.borrow_mut();
+        let _ = health.entry(cluster.into()).or_default().eject(Some(Duration::from_secs(seconds)), self.now.get());
+    }
+
+    /// The attempts under way at all clusters.
+    pub fn under_way(&self) -> i64 {
+        self.in_flight.borrow().values().sum()
+    }
+
+    fn count(&self, upstream: &Upstream, by: i64) {
+        let mut in_flight = self.in_flight.borrow_mut();
+        let count = in_flight.entry(upstream.cluster.clone()).or_default();
+        *count += by;
+        assert!(*count >= 0, "{} attempts at {}", count, upstream.cluster);
+    }
+}
+
+impl Fleet for TestFleet {
+    fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
+
+    fn all_healthy(&self) -> bool {
+        self.health.borrow().values().all(|health| health.reason().is_none())
+    }
+
+    fn standing(&self, upstream: &Upstream) -> Standing {
+        self.health.borrow().get(&upstream.cluster).cloned().unwrap_or_default().standing(self.now.get())
+    }
+
+    fn in_flight(&self, upstream: &Upstream) -> u64 {
+        self.in_flight.borrow().get(&upstream.cluster).map_or(0, |count| *count as u64)
+    }
+
+    fn probe(&self, upstream: &Upstream) -> Option<Lease> {
+        let mut health = self.health.borrow_mut();
+        health.entry(upstream.cluster.clone()).or_default().probe(self.now.get(), Duration::from_secs(60))
+    }
+
+    fn enter(&self, upstream: &Upstream) {
+        self.count(upstream, 1);
+    }
+
+    fn end(&self, upstream: &Upstream, ending: Ending, lease: Option<Lease>) {
+        self.count(upstream, -1);
+        self.ended.borrow_mut().push((upstream.cluster.clone(), ending.outcome.label()));
+        let verdict = Verdict::of(ending.outcome, Some(ending.status));
+        let mut health = self.health.borrow_mut();
+        let health = health.entry(upstream.cluster.clone()).or_default();
+        let _ = health.judge(verdict, ending.retry_after, lease, self.now.get(), &upstream.ejection);
+    }
+
+    fn abandon(&self, upstream: &Upstream, lease: Option<Lease>) {
+        self.count(upstream, -1);
+        if let (Some(lease), Some(health)) = (lease, self.health.borrow_mut().get_mut(&upstream.cluster)) {
+            let _ = health.release(lease);
+        }
+    }
+}
