@@ -22,6 +22,7 @@ pub mod error;
 pub mod exchange;
 pub mod facts;
 pub mod header_plan;
+pub mod health;
 pub mod json;
 pub mod keys;
 pub mod label;
