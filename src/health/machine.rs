@@ -3,70 +3,10 @@
 use std::time::Duration;
 
 use super::failure_window::{Counts, FailureWindow};
+use super::lease::Lease;
 use super::millis;
 use super::policy::{Policy, Reason, Verdict};
-
-/// Whether a cluster may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Like any other.
-    Healthy,
-    /// Not at all.
-    Ejected {
-        /// Until then, since the epoch; `None`: until it is restored by hand.
-        until: Option<Duration>,
-        /// Why it left.
-        reason: Reason,
-    },
-    /// By one request at a time, which finds out for all others.
-    HalfOpen {
-        /// Another request is finding out.
-        probing: bool,
-        /// Why it left.
-        reason: Reason,
-    },
-}
-
-/// What a change of a record means to the world. Anything but `None` must be written back.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing changed.
-    None,
-    /// The record changed, not the standing.
-    Noted,
-    /// The cluster left the pool, or has to stay away anew.
-    Ejected(Reason),
-    /// The cluster is back.
-    Restored,
-}
-
-impl Change {
-    fn noted_if(changed: bool) -> Self {
-        match changed {
-            true => Change::Noted,
-            false => Change::None,
-        }
-    }
-}
-
-/// The right to probe a half-open cluster. No two leases of a record are equal, so one that is over does not
-/// pass for its successor: its end, and a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease(pub(super) u64);
-
-impl Lease {
-    const NUMBER_BITS: u32 = 16;
-
-    /// `end`: in milliseconds since the epoch.
-    fn new(end: u64, number: u16) -> Self {
-        Lease(end.min(u64::MAX >> Self::NUMBER_BITS) << Self::NUMBER_BITS | u64::from(number))
-    }
-
-    fn is_live(self, now: u64) -> bool {
-        now < self.0 >> Self::NUMBER_BITS
-    }
-}
+use super::standing::{Change, Standing};
 
 /// Where a cluster is. Times in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,16 +266,13 @@ impl Health {
     /// is not touched. Who probes meanwhile has lost the lease: the cluster is not half-open any more.
     fn extend(&mut self, pause: u64, reason: Reason, until: Option<u64>, now: u64) -> Change {
         match until {
-            Some(until) if reason != Reason::Manual && now.saturating_add(pause) > until => {
-                let half_open = now >= until;
-                let change = self.leave(if half_open { Reason::RetryAfter } else { reason }, pause, now);
-                if half_open {
-                    change
-                } else {
-                    Change::Noted
-                }
+            Some(until) if reason == Reason::Manual || now.saturating_add(pause) <= until => Change::Noted,
+            Some(until) if now >= until => self.leave(Reason::RetryAfter, pause, now),
+            Some(_) => {
+                let _still_out = self.leave(reason, pause, now);
+                Change::Noted
             }
-            Some(_) | None => Change::Noted,
+            None => Change::Noted,
         }
     }
 

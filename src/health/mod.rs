@@ -26,14 +26,18 @@
 
 mod date;
 mod failure_window;
+mod lease;
 mod machine;
 mod policy;
 mod record;
 mod retry_after;
+mod standing;
 
-pub use machine::{Change, Health, Lease, Standing};
+pub use lease::Lease;
+pub use machine::Health;
 pub use policy::{Policy, Reason, Verdict};
 pub use retry_after::wanted_pause;
+pub use standing::{Change, Standing};
 
 use std::time::Duration;
 

@@ -6,7 +6,8 @@
 //! follow the time it ends (all ones: by hand), the lease (8 each), and zeros.
 
 use super::failure_window::{Counts, FailureWindow};
-use super::machine::{Health, Lease, Place};
+use super::lease::Lease;
+use super::machine::{Health, Place};
 use super::policy::Reason;
 
 const VERSION: u8 = 1;
