@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod hash;
 pub mod health;
 pub mod header_plan;
+pub mod health;
 pub mod json;
 pub mod keys;
 pub mod label;

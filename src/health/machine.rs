@@ -1,0 +1,326 @@
+//! The states of a cluster, and all that changes them.
+
+use std::time::Duration;
+
+use super::failure_window::{Counts, FailureWindow};
+use super::lease::Lease;
+use super::millis;
+use super::policy::{Policy, Reason, Verdict};
+use super::standing::{Change, Standing};
+
+/// Where a cluster is. Times in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Pool {
+        /// When it came back.
+        since: u64,
+        window: FailureWindow,
+    },
+    Out {
+        reason: Reason,
+        /// `None`: until it is restored by hand.
+        until: Option<u64>,
+        lease: Option<Lease>,
+    },
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place::Pool { since: 0, window: FailureWindow::default() }
+    }
+}
+
+/// What is known of one cluster. The default is healthy, and never failed.
+///
+/// ```
+/// use std::time::Duration;
+/// use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
+///
+/// let policy = Policy { consecutive_failures: 2, ..Policy::default() };
+/// let at = Duration::from_secs;
+/// let mut health = Health::default();
+/// assert_eq!(health.judge(Verdict::Failure, None, None, at(1), &policy), Change::Noted);
+/// let change = health.judge(Verdict::Failure, None, None, at(2), &policy);
+/// assert_eq!(change, Change::Ejected(Reason::ConsecutiveFailures));
+/// assert_eq!(health.probe(at(31), at(10)), None, "not yet");
+///
+/// let lease = health.probe(at(32), at(10));
+/// assert!(lease.is_some());
+/// assert_eq!(health.probe(at(32), at(10)), None, "one at a time");
+/// assert_eq!(health.judge(Verdict::Success, None, lease, at(33), &policy), Change::Restored);
+/// assert_eq!(health.standing(at(33)), Standing::Healthy);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Failures since the last success.
+    pub(super) failures: u32,
+    /// Ejections that lengthen the next one.
+    pub(super) ejections: u32,
+    /// The number of the last lease.
+    pub(super) lease_number: u16,
+    pub(super) place: Place,
+}
+
+impl Health {
+    /// Whether the cluster may be used at `now` (since the epoch).
+    pub fn standing(&self, now: Duration) -> Standing {
+        match self.place {
+            Place::Pool { .. } => Standing::Healthy,
+            Place::Out { reason, until, .. } if until.is_none_or(|until| millis(now) < until) => {
+                Standing::Ejected { until: until.map(Duration::from_millis), reason }
+            }
+            Place::Out { reason, lease, .. } => {
+                Standing::HalfOpen { probing: lease.is_some_and(|lease| lease.is_live(millis(now))), reason }
+            }
+        }
+    }
+
+    /// Whether [`Health::judge`] has to be asked. It need not for the usual success at a healthy cluster, so that
+    /// such a success writes nothing that all workers share: the caller counts it, and hands the count in with
+    /// [`Health::add_successes`] later.
+    pub fn would_change(&self, verdict: Verdict, held: Option<Lease>) -> bool {
+        match (verdict, self.place) {
+            (Verdict::Failure | Verdict::Credential, _) => true,
+            (Verdict::Success, Place::Pool { .. }) => self.failures > 0,
+            (Verdict::Neutral, Place::Pool { .. }) => false,
+            (Verdict::Success | Verdict::Neutral, Place::Out { lease, .. }) => lease.is_some() && lease == held,
+        }
+    }
+
+    /// Takes in how an attempt ended.
+    ///
+    /// - `retry_after`: the pause that came with a 429 or 503; none if it is zero.
+    /// - `held`: the lease, if the attempt was the probe. One that ended late still decides, unless another
+    ///   was given meanwhile.
+    /// - `now`: since the epoch.
+    pub fn judge(
+        &mut self,
+        verdict: Verdict,
+        retry_after: Option<Duration>,
+        held: Option<Lease>,
+        now: Duration,
+        policy: &Policy,
+    ) -> Change {
+        let now = millis(now);
+        let pause = retry_after.map(|pause| millis(pause.min(policy.max_retry_after))).filter(|pause| *pause > 0);
+        if matches!(verdict, Verdict::Failure | Verdict::Credential) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        match self.place {
+            Place::Pool { .. } => self.judge_member(verdict, pause, now, policy),
+            Place::Out { reason, lease: Some(lease), .. } if held == Some(lease) => {
+                self.judge_probe(verdict, pause, reason, now, policy)
+            }
+            Place::Out { reason, until, .. } => match (verdict, pause) {
+                (Verdict::Success | Verdict::Neutral, _) => Change::None,
+                (Verdict::Failure, Some(pause)) => self.extend(pause, reason, until, now),
+                (Verdict::Failure, None) | (Verdict::Credential, _) => Change::Noted,
+            },
+        }
+    }
+
+    /// Takes in successes that one worker counted by itself since it last did so (see [`Health::would_change`]).
+    /// They weigh in the share of failures alone: a failure may have come after them.
+    pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> Change {
+        Change::noted_if(self.count(Counts { successes: count, failures: 0 }, millis(now), policy))
+    }
+
+    /// Takes the lease of a half-open cluster, for the time `lease`: after it another may probe, so that a
+    /// worker that vanishes does not lock the cluster out. `None` if the cluster is not half-open, or another
+    /// holds the lease. It is taken only once the record has been written.
+    pub fn probe(&mut self, now: Duration, lease: Duration) -> Option<Lease> {
+        let Standing::HalfOpen { probing: false, .. } = self.standing(now) else {
+            return None;
+        };
+        let Place::Out { lease: current, .. } = &mut self.place else {
+            return None;
+        };
+        // Zero is never used: the record says "no lease" with it.
+        self.lease_number = self.lease_number.wrapping_add(1).max(1);
+        *current = Some(Lease::new(millis(now).saturating_add(millis(lease)), self.lease_number));
+        *current
+    }
+
+    /// Gives the lease back when the probe ended without saying anything, so that another may probe at once.
+    pub fn release(&mut self, held: Lease) -> Change {
+        match &mut self.place {
+            Place::Out { lease, .. } if *lease == Some(held) => {
+                *lease = None;
+                Change::Noted
+            }
+            Place::Out { .. } | Place::Pool { .. } => Change::None,
+        }
+    }
+
+    /// Takes the cluster out by hand, for a time (then it is half-open) or until it is restored. What was known
+    /// before is forgotten.
+    pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> Change {
+        self.forget();
+        match time {
+            Some(time) => self.leave(Reason::Manual, millis(time), millis(now)),
+            None => {
+                self.place = Place::Out { reason: Reason::Manual, until: None, lease: None };
+                Change::Ejected(Reason::Manual)
+            }
+        }
+    }
+
+    /// Brings the cluster back by hand. What was known before is forgotten.
+    pub fn restore(&mut self) -> Change {
+        let before = self.clone();
+        self.forget();
+        match before.place {
+            Place::Out { .. } => Change::Restored,
+            Place::Pool { .. } => Change::noted_if(*self != before),
+        }
+    }
+
+    /// Why the cluster is out; `None` if it is not.
+    pub fn reason(&self) -> Option<Reason> {
+        match self.place {
+            Place::Out { reason, .. } => Some(reason),
+            Place::Pool { .. } => None,
+        }
+    }
+
+    /// When the cluster's time out ends or ended, since the epoch; `None` if it is not out, or out until it is
+    /// restored by hand.
+    pub fn until(&self) -> Option<Duration> {
+        match self.place {
+            Place::Out { until, .. } => until.map(Duration::from_millis),
+            Place::Pool { .. } => None,
+        }
+    }
+
+    /// Failures since the last success, those of stragglers included.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The ejections that lengthen the next one: those not yet forgotten.
+    pub fn ejections(&self, now: Duration, policy: &Policy) -> u32 {
+        match self.place {
+            Place::Out { .. } => self.ejections,
+            Place::Pool { since, .. } => {
+                let forgotten = millis(now).saturating_sub(since) / millis(policy.time).max(1);
+                self.ejections.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    fn judge_member(&mut self, verdict: Verdict, pause: Option<u64>, now: u64, policy: &Policy) -> Change {
+        match verdict {
+            Verdict::Neutral => Change::None,
+            Verdict::Success => {
+                let streak = std::mem::take(&mut self.failures);
+                let counted = self.count(Counts { successes: 1, failures: 0 }, now, policy);
+                Change::noted_if(streak > 0 || counted)
+            }
+            Verdict::Credential => self.back_off(Reason::Credential, now, policy),
+            Verdict::Failure => {
+                self.count(Counts { successes: 0, failures: 1 }, now, policy);
+                match (pause, self.too_much(now, policy)) {
+                    (Some(pause), _) => self.pause(pause, now, policy),
+                    (None, Some(reason)) => self.back_off(reason, now, policy),
+                    (None, None) => Change::Noted,
+                }
+            }
+        }
+    }
+
+    fn judge_probe(
+        &mut self,
+        verdict: Verdict,
+        pause: Option<u64>,
+        reason: Reason,
+        now: u64,
+        policy: &Policy,
+    ) -> Change {
+        match (verdict, pause) {
+            (Verdict::Success, _) => {
+                self.failures = 0;
+                self.place = Place::Pool { since: now, window: FailureWindow::default() };
+                Change::Restored
+            }
+            (Verdict::Neutral, _) => {
+                if let Place::Out { lease, .. } = &mut self.place {
+                    *lease = None;
+                }
+                Change::Noted
+            }
+            (Verdict::Credential, _) => self.back_off(Reason::Credential, now, policy),
+            (Verdict::Failure, Some(pause)) => self.pause(pause, now, policy),
+            (Verdict::Failure, None) => {
+                let reason = match reason {
+                    Reason::FailureRatio => Reason::FailureRatio,
+                    Reason::ConsecutiveFailures | Reason::RetryAfter | Reason::Credential | Reason::Manual => {
+                        Reason::ConsecutiveFailures
+                    }
+                };
+                self.back_off(reason, now, policy)
+            }
+        }
+    }
+
+    /// Keeps to the pause that a straggler was asked for, if it is longer than the time out. The operator's word
+    /// is not touched. Who probes meanwhile has lost the lease: the cluster is not half-open any more.
+    fn extend(&mut self, pause: u64, reason: Reason, until: Option<u64>, now: u64) -> Change {
+        match until {
+            Some(until) if reason == Reason::Manual || now.saturating_add(pause) <= until => Change::Noted,
+            Some(until) if now >= until => self.leave(Reason::RetryAfter, pause, now),
+            Some(_) => {
+                let _still_out = self.leave(reason, pause, now);
+                Change::Noted
+            }
+            None => Change::Noted,
+        }
+    }
+
+    /// Why the last failure was one too many.
+    fn too_much(&self, now: u64, policy: &Policy) -> Option<Reason> {
+        let Place::Pool { window, .. } = &self.place else {
+            return None;
+        };
+        if policy.consecutive_failures > 0 && self.failures >= policy.consecutive_failures {
+            Some(Reason::ConsecutiveFailures)
+        } else {
+            window.is_failing(now, policy).then_some(Reason::FailureRatio)
+        }
+    }
+
+    /// Counts requests for the share of failures, if anything is judged by it.
+    fn count(&mut self, counts: Counts, now: u64, policy: &Policy) -> bool {
+        match &mut self.place {
+            Place::Pool { window, .. } if policy.failure_percent.is_some() && counts != Counts::default() => {
+                window.add(counts, now, policy);
+                true
+            }
+            Place::Pool { .. } | Place::Out { .. } => false,
+        }
+    }
+
+    /// Leaves the pool for longer than the last time.
+    fn back_off(&mut self, reason: Reason, now: u64, policy: &Policy) -> Change {
+        let earlier = self.ejections(Duration::from_millis(now), policy);
+        self.ejections = earlier.saturating_add(1);
+        self.leave(reason, millis(policy.backoff(earlier)), now)
+    }
+
+    /// Leaves the pool for a pause that the provider asked for, which says nothing about the next one.
+    fn pause(&mut self, pause: u64, now: u64, policy: &Policy) -> Change {
+        self.ejections = self.ejections(Duration::from_millis(now), policy);
+        self.leave(Reason::RetryAfter, pause, now)
+    }
+
+    fn leave(&mut self, reason: Reason, time: u64, now: u64) -> Change {
+        // The last instant of all stands for "until it is restored" in the record.
+        let until = Some(now.saturating_add(time).min(u64::MAX - 1));
+        self.place = Place::Out { reason, until, lease: None };
+        Change::Ejected(reason)
+    }
+
+    /// As if it had never failed; but leases stay apart from earlier ones.
+    fn forget(&mut self) {
+        *self = Health { lease_number: self.lease_number, ..Health::default() };
+    }
+}

@@ -1,0 +1,194 @@
+//! How long a provider wants to be left alone.
+
+use std::time::Duration;
+
+use super::date::{http_date, rfc3339};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The pause that an answer of too much to do (429, 503, 529) asks for; `None` if it names none. A point in time
+/// that has passed is a pause of zero. What cannot be read is as good as absent.
+///
+/// `headers` are names in lower case and values; `now` is since the epoch. In this order counts:
+///
+/// 1. `retry-after-ms`: milliseconds (Azure);
+/// 2. `retry-after`: seconds or a date (RFC 9110, 10.2.3);
+/// 3. the longest of `x-ratelimit-reset-{requests,tokens}`: a time such as `6m0s`, or seconds; and of
+///    `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-reset`: an RFC 3339 timestamp. One whose
+///    `remaining` is not 0 is not what was exceeded, and does not count.
+///
+/// ```
+/// use std::time::Duration;
+/// use sluice::health::wanted_pause;
+///
+/// let pause = |headers: &[(&str, &str)]| {
+///     let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+///     wanted_pause(headers, Duration::from_secs(784_111_770))
+/// };
+/// assert_eq!(pause(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+/// assert_eq!(pause(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(Duration::from_secs(7)));
+/// assert_eq!(pause(&[("x-ratelimit-reset-tokens", "1m7.5s")]), Some(Duration::from_millis(67_500)));
+/// assert_eq!(pause(&[("retry-after", "soon")]), None);
+/// ```
+pub fn wanted_pause<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, now: Duration) -> Option<Duration> {
+    let mut in_milliseconds = None;
+    let mut plain = None;
+    let mut limits = [Limit::default(); LIMITS.len()];
+    for (name, value) in headers {
+        let Some(value) = std::str::from_utf8(value).ok().map(str::trim) else {
+            continue;
+        };
+        match name {
+            b"retry-after-ms" => in_milliseconds = in_milliseconds.or(quantity(value, MILLISECOND)),
+            b"retry-after" => plain = plain.or_else(|| seconds_or_date(value, now)),
+            name => {
+                for (limit, names) in limits.iter_mut().zip(&LIMITS) {
+                    limit.take_in(names, name, value, now);
+                }
+            }
+        }
+    }
+    let exceeded = limits.into_iter().filter(|limit| !limit.has_room);
+    in_milliseconds.or(plain).or(exceeded.filter_map(|limit| limit.reset).max())
+}
+
+/// What a limit's headers are called, and how its reset is written.
+struct LimitNames {
+    reset: &'static str,
+    remaining: &'static str,
+    pause: fn(&str, Duration) -> Option<Duration>,
+}
+
+static LIMITS: [LimitNames; 6] = [
+    LimitNames {
+        reset: "x-ratelimit-reset-requests",
+        remaining: "x-ratelimit-remaining-requests",
+        pause: |value, _| go_duration(value),
+    },
+    LimitNames {
+        reset: "x-ratelimit-reset-tokens",
+        remaining: "x-ratelimit-remaining-tokens",
+        pause: |value, _| go_duration(value),
+    },
+    LimitNames {
+        reset: "anthropic-ratelimit-requests-reset",
+        remaining: "anthropic-ratelimit-requests-remaining",
+        pause: until_timestamp,
+    },
+    LimitNames {
+        reset: "anthropic-ratelimit-tokens-reset",
+        remaining: "anthropic-ratelimit-tokens-remaining",
+        pause: until_timestamp,
+    },
+    LimitNames {
+        reset: "anthropic-ratelimit-input-tokens-reset",
+        remaining: "anthropic-ratelimit-input-tokens-remaining",
+        pause: until_timestamp,
+    },
+    LimitNames {
+        reset: "anthropic-ratelimit-output-tokens-reset",
+        remaining: "anthropic-ratelimit-output-tokens-remaining",
+        pause: until_timestamp,
+    },
+];
+
+/// What an answer says of one limit.
+#[derive(Clone, Copy, Default)]
+struct Limit {
+    /// Something remains of it, or it is not known how much.
+    has_room: bool,
+    reset: Option<Duration>,
+}
+
+impl Limit {
+    fn take_in(&mut self, names: &LimitNames, name: &[u8], value: &str, now: Duration) {
+        if name == names.reset.as_bytes() {
+            self.reset = (names.pause)(value, now).or(self.reset);
+        } else if name == names.remaining.as_bytes() {
+            self.has_room = quantity(value, SECOND) != Some(Duration::ZERO);
+        }
+    }
+}
+
+fn seconds_or_date(value: &str, now: Duration) -> Option<Duration> {
+    quantity(value, SECOND).or_else(|| Some(http_date(value, now)?.saturating_sub(now)))
+}
+
+fn until_timestamp(value: &str, now: Duration) -> Option<Duration> {
+    Some(rfc3339(value)?.saturating_sub(now))
+}
+
+/// A time as Go writes it (`1h2m3.5s`, `20ms`), or plain seconds.
+fn go_duration(value: &str) -> Option<Duration> {
+    const UNITS: [(&str, Duration); 7] = [
+        // `ms` before `m`
+        ("ms", MILLISECOND),
+        ("us", Duration::from_micros(1)),
+        ("µs", Duration::from_micros(1)),
+        ("ns", Duration::from_nanos(1)),
+        ("h", Duration::from_secs(60 * 60)),
+        ("m", Duration::from_secs(60)),
+        ("s", SECOND),
+    ];
+    if let Some(seconds) = quantity(value, SECOND) {
+        return Some(seconds);
+    }
+    let (mut rest, mut total) = (value, Duration::ZERO);
+    while !rest.is_empty() {
+        let (count, tail) = decimal(rest)?;
+        let (tail, unit) = UNITS.iter().find_map(|(name, unit)| Some((tail.strip_prefix(name)?, *unit)))?;
+        total = total.saturating_add(count.of(unit));
+        rest = tail;
+    }
+    (!value.is_empty()).then_some(total)
+}
+
+/// A number of units, and nothing else.
+fn quantity(value: &str, unit: Duration) -> Option<Duration> {
+    let (count, rest) = decimal(value)?;
+    rest.is_empty().then(|| count.of(unit))
+}
+
+/// A number without a sign or exponent.
+#[derive(Clone, Copy)]
+pub(super) struct Decimal {
+    pub(super) whole: u64,
+    /// The rest, in billionths.
+    billionths: u64,
+}
+
+impl Decimal {
+    /// So many units; the longest time of all where it would be more.
+    pub(super) fn of(self, unit: Duration) -> Duration {
+        const BILLION: u128 = 1_000_000_000;
+        let parts = u128::from(self.whole).saturating_mul(BILLION).saturating_add(self.billionths.into());
+        let nanoseconds = parts.saturating_mul(unit.as_nanos()) / BILLION;
+        match u64::try_from(nanoseconds / BILLION) {
+            Ok(seconds) => Duration::from_secs(seconds) + Duration::from_nanos((nanoseconds % BILLION) as u64),
+            Err(_) => Duration::MAX,
+        }
+    }
+}
+
+/// Reads a number (`3`, `3.5`), and says what follows. A whole part beyond `u64` is read as its greatest value,
+/// and digits after the ninth of the fraction are dropped.
+pub(super) fn decimal(text: &str) -> Option<(Decimal, &str)> {
+    let (whole, rest) = digits(text)?;
+    let whole = whole.bytes().fold(0, push);
+    let Some((fraction, rest)) = rest.strip_prefix('.').and_then(digits) else {
+        return Some((Decimal { whole, billionths: 0 }, rest));
+    };
+    let nine = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    Some((Decimal { whole, billionths: nine.fold(0, push) }, rest))
+}
+
+fn push(number: u64, digit: u8) -> u64 {
+    number.saturating_mul(10).saturating_add(u64::from(digit.saturating_sub(b'0')))
+}
+
+/// One digit or more, and what follows.
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|_| end > 0)
+}

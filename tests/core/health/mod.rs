@@ -1,0 +1,83 @@
+mod policy;
+mod properties;
+mod record;
+mod stories;
+mod workers;
+
+use std::time::Duration;
+
+use sluice::health::{Change, Health, Lease, Policy, Verdict};
+
+use Change::Noted;
+use Step::{AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores};
+
+const LEASE: Duration = Duration::from_secs(10);
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn after(consecutive_failures: u32) -> Policy {
+    Policy { consecutive_failures, ..Policy::default() }
+}
+
+/// What happens to a cluster; pauses and times in seconds.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Ends(Verdict),
+    AsksFor(u64),
+    /// Takes the lease.
+    Probes,
+    /// Is refused the lease.
+    MayNotProbe,
+    /// The holder of the lease that was given last.
+    ProbeEnds(Verdict),
+    ProbeIsAskedFor(u64),
+    Leaves,
+    Counted(u32),
+    Ejects(Option<u64>),
+    Restores,
+    Looks,
+}
+
+const FAILS: Step = Ends(Verdict::Failure);
+const SUCCEEDS: Step = Ends(Verdict::Success);
+const PROBE_FAILS: Step = ProbeEnds(Verdict::Failure);
+const PROBE_SUCCEEDS: Step = ProbeEnds(Verdict::Success);
+
+/// A cluster whose record is shared after every step, and the lease it gave last.
+struct Cluster {
+    health: Health,
+    held: Option<Lease>,
+    policy: Policy,
+}
+
+impl Cluster {
+    fn step(&mut self, step: Step, now: Duration) -> Change {
+        let (health, policy) = (&mut self.health, &self.policy);
+        let before = health.clone();
+        let change = match step {
+            Ends(verdict) => health.judge(verdict, None, None, now, policy),
+            AsksFor(pause) => health.judge(Verdict::Failure, Some(at(pause)), None, now, policy),
+            ProbeEnds(verdict) => health.judge(verdict, None, self.held, now, policy),
+            ProbeIsAskedFor(pause) => health.judge(Verdict::Failure, Some(at(pause)), self.held, now, policy),
+            Probes => {
+                self.held = health.probe(now, LEASE);
+                assert!(self.held.is_some());
+                Noted
+            }
+            MayNotProbe => {
+                assert_eq!(health.probe(now, LEASE), None);
+                Change::None
+            }
+            Leaves => self.held.map_or(Change::None, |lease| health.release(lease)),
+            Counted(count) => health.add_successes(count, now, policy),
+            Ejects(time) => health.eject(time.map(at), now),
+            Restores => health.restore(),
+            Looks => Change::None,
+        };
+        assert_eq!(change == Change::None, before == self.health, "what changed must be written, and only that");
+        self.health = Health::decode(&self.health.encode());
+        change
+    }
+}

@@ -1,0 +1,421 @@
+use std::time::Duration;
+
+use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::Step::{
+    AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores,
+};
+use super::{after, at, Cluster, Step, FAILS, LEASE, PROBE_FAILS, PROBE_SUCCEEDS, SUCCEEDS};
+use Change::{Ejected, Noted, Restored};
+use Reason::{ConsecutiveFailures, Credential, FailureRatio, Manual, RetryAfter};
+use Standing::Healthy;
+
+fn out(until: u64, reason: Reason) -> Standing {
+    Standing::Ejected { until: Some(at(until)), reason }
+}
+
+fn half_open(reason: Reason) -> Standing {
+    Standing::HalfOpen { probing: false, reason }
+}
+
+fn probing(reason: Reason) -> Standing {
+    Standing::HalfOpen { probing: true, reason }
+}
+
+/// After each step: when, what it changes, the standing then.
+type Story = (&'static str, Policy, Vec<(u64, Step, Change, Standing)>);
+
+fn check(stories: Vec<Story>) {
+    for (name, policy, steps) in stories {
+        let mut cluster = Cluster { health: Health::default(), held: None, policy };
+        for (index, (seconds, step, change, standing)) in steps.into_iter().enumerate() {
+            assert_eq!(cluster.step(step, at(seconds)), change, "{name}: {index}: {step:?}");
+            assert_eq!(cluster.health.standing(at(seconds)), standing, "{name}: {index}: after {step:?}");
+        }
+    }
+}
+
+#[test]
+fn failures_in_a_row() {
+    check(vec![
+        (
+            "so many",
+            after(3),
+            vec![
+                (1, FAILS, Noted, Healthy),
+                (2, FAILS, Noted, Healthy),
+                (3, FAILS, Ejected(ConsecutiveFailures), out(33, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "a success between",
+            after(2),
+            vec![
+                (1, FAILS, Noted, Healthy),
+                (2, SUCCEEDS, Noted, Healthy),
+                (3, SUCCEEDS, Change::None, Healthy),
+                (4, FAILS, Noted, Healthy),
+                (5, Ends(Verdict::Neutral), Change::None, Healthy),
+                (6, FAILS, Ejected(ConsecutiveFailures), out(36, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "the first, for ten minutes, though ejections grow to five",
+            Policy { time: at(600), ..after(1) },
+            vec![
+                (1, FAILS, Ejected(ConsecutiveFailures), out(601, ConsecutiveFailures)),
+                (601, Probes, Noted, probing(ConsecutiveFailures)),
+                (602, PROBE_FAILS, Ejected(ConsecutiveFailures), out(1202, ConsecutiveFailures)),
+            ],
+        ),
+        ("never", after(0), vec![(1, FAILS, Noted, Healthy), (1, FAILS, Noted, Healthy)]),
+    ]);
+}
+
+#[test]
+fn the_share_of_failures() {
+    let half = Policy { failure_percent: Some(50), min_requests: 4, ..after(0) };
+    check(vec![
+        (
+            "too few requests, then enough",
+            half,
+            vec![
+                (100, FAILS, Noted, Healthy),
+                (101, SUCCEEDS, Noted, Healthy),
+                (102, FAILS, Noted, Healthy),
+                (103, FAILS, Ejected(FailureRatio), out(133, FailureRatio)),
+            ],
+        ),
+        (
+            "only a failure ejects",
+            half,
+            vec![
+                (100, FAILS, Noted, Healthy),
+                (100, FAILS, Noted, Healthy),
+                (100, FAILS, Noted, Healthy),
+                (101, SUCCEEDS, Noted, Healthy),
+            ],
+        ),
+        (
+            "successes that a worker counted",
+            half,
+            vec![
+                (100, Counted(4), Noted, Healthy),
+                (101, Counted(0), Change::None, Healthy),
+                (102, FAILS, Noted, Healthy),
+                (102, FAILS, Noted, Healthy),
+                (102, FAILS, Noted, Healthy),
+                (102, FAILS, Ejected(FailureRatio), out(132, FailureRatio)),
+            ],
+        ),
+        (
+            "they do not end a row",
+            Policy { consecutive_failures: 2, ..half },
+            vec![
+                (100, FAILS, Noted, Healthy),
+                (100, Counted(50), Noted, Healthy),
+                (101, FAILS, Ejected(ConsecutiveFailures), out(131, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "the window slides: at 145 half of the first span counts",
+            half,
+            vec![
+                (100, Counted(4), Noted, Healthy),
+                (145, FAILS, Noted, Healthy),
+                (145, FAILS, Ejected(FailureRatio), out(175, FailureRatio)),
+            ],
+        ),
+        (
+            "and then nothing of it",
+            half,
+            vec![
+                (100, Counted(40), Noted, Healthy),
+                (160, FAILS, Noted, Healthy),
+                (160, FAILS, Noted, Healthy),
+                (160, FAILS, Noted, Healthy),
+                (160, FAILS, Ejected(FailureRatio), out(190, FailureRatio)),
+            ],
+        ),
+        (
+            "another worker's clock is behind",
+            half,
+            vec![
+                (100, Counted(2), Noted, Healthy),
+                (99, FAILS, Noted, Healthy),
+                (98, FAILS, Ejected(FailureRatio), out(128, FailureRatio)),
+            ],
+        ),
+        (
+            "once back, it starts anew",
+            Policy { min_requests: 2, ..half },
+            vec![
+                (100, FAILS, Noted, Healthy),
+                (100, FAILS, Ejected(FailureRatio), out(130, FailureRatio)),
+                (101, Counted(9), Change::None, out(130, FailureRatio)),
+                (130, Probes, Noted, probing(FailureRatio)),
+                (131, PROBE_FAILS, Ejected(FailureRatio), out(191, FailureRatio)),
+                (191, Probes, Noted, probing(FailureRatio)),
+                (192, PROBE_SUCCEEDS, Restored, Healthy),
+                (193, FAILS, Noted, Healthy),
+            ],
+        ),
+        (
+            "not asked for",
+            after(0),
+            vec![
+                (100, SUCCEEDS, Change::None, Healthy),
+                (100, Counted(9), Change::None, Healthy),
+                (100, FAILS, Noted, Healthy),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn pauses() {
+    check(vec![
+        (
+            "kept to at once, and no lesson for the next time",
+            after(2),
+            vec![
+                (100, AsksFor(7), Ejected(RetryAfter), out(107, RetryAfter)),
+                (107, Probes, Noted, probing(RetryAfter)),
+                (108, ProbeIsAskedFor(9), Ejected(RetryAfter), out(117, RetryAfter)),
+                (117, Probes, Noted, probing(RetryAfter)),
+                (118, PROBE_FAILS, Ejected(ConsecutiveFailures), out(148, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "beats the row's own time",
+            after(1),
+            vec![
+                (100, AsksFor(1), Ejected(RetryAfter), out(101, RetryAfter)),
+                (101, Looks, Change::None, half_open(RetryAfter)),
+            ],
+        ),
+        ("capped", after(2), vec![(100, AsksFor(86_400), Ejected(RetryAfter), out(400, RetryAfter))]),
+        (
+            "none is a failure like any other",
+            after(2),
+            vec![
+                (1, AsksFor(0), Noted, Healthy),
+                (2, AsksFor(0), Ejected(ConsecutiveFailures), out(32, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "not kept to at all",
+            Policy { max_retry_after: Duration::ZERO, ..after(2) },
+            vec![(1, AsksFor(7), Noted, Healthy)],
+        ),
+        (
+            "a longer one extends, a shorter one does not",
+            after(1),
+            vec![
+                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
+                (101, AsksFor(5), Noted, out(130, ConsecutiveFailures)),
+                (101, AsksFor(60), Noted, out(161, ConsecutiveFailures)),
+                (161, Probes, Noted, probing(ConsecutiveFailures)),
+                (162, PROBE_FAILS, Ejected(ConsecutiveFailures), out(222, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "one that comes while another probes ends the probe",
+            after(1),
+            vec![
+                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
+                (130, Probes, Noted, probing(ConsecutiveFailures)),
+                (131, AsksFor(20), Ejected(RetryAfter), out(151, RetryAfter)),
+                (132, PROBE_SUCCEEDS, Change::None, out(151, RetryAfter)),
+                (151, Probes, Noted, probing(RetryAfter)),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn refused_keys() {
+    let refuses = Ends(Verdict::Credential);
+    check(vec![(
+        "at once, and for longer each time",
+        Policy::default(),
+        vec![
+            (100, refuses, Ejected(Credential), out(130, Credential)),
+            (101, refuses, Noted, out(130, Credential)),
+            (130, Probes, Noted, probing(Credential)),
+            (131, ProbeEnds(Verdict::Credential), Ejected(Credential), out(191, Credential)),
+            (191, Probes, Noted, probing(Credential)),
+            (192, PROBE_FAILS, Ejected(ConsecutiveFailures), out(312, ConsecutiveFailures)),
+            (312, Probes, Noted, probing(ConsecutiveFailures)),
+            (313, ProbeEnds(Verdict::Credential), Ejected(Credential), out(553, Credential)),
+            (553, Probes, Noted, probing(Credential)),
+            (554, PROBE_SUCCEEDS, Restored, Healthy),
+        ],
+    )]);
+}
+
+#[test]
+fn stragglers() {
+    let lost = |until| out(until, ConsecutiveFailures);
+    let open = half_open(ConsecutiveFailures);
+    check(vec![(
+        "neither keep a cluster out nor bring it back",
+        after(1),
+        vec![
+            (100, FAILS, Ejected(ConsecutiveFailures), lost(130)),
+            (101, FAILS, Noted, lost(130)),
+            (129, FAILS, Noted, lost(130)),
+            (129, SUCCEEDS, Change::None, lost(130)),
+            (129, MayNotProbe, Change::None, lost(130)),
+            (130, FAILS, Noted, open),
+            (130, Ends(Verdict::Credential), Noted, open),
+            (130, SUCCEEDS, Change::None, open),
+            (130, Probes, Noted, probing(ConsecutiveFailures)),
+            (131, FAILS, Noted, probing(ConsecutiveFailures)),
+            (131, SUCCEEDS, Change::None, probing(ConsecutiveFailures)),
+            (132, PROBE_FAILS, Ejected(ConsecutiveFailures), lost(192)),
+        ],
+    )]);
+}
+
+#[test]
+fn probes() {
+    let open = half_open(ConsecutiveFailures);
+    let busy = probing(ConsecutiveFailures);
+    let ejected = (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures));
+    check(vec![
+        (
+            "one at a time, until its lease ends",
+            after(1),
+            vec![
+                ejected,
+                (130, Probes, Noted, busy),
+                (130, MayNotProbe, Change::None, busy),
+                (139, MayNotProbe, Change::None, busy),
+                (140, Looks, Change::None, open),
+                (140, Probes, Noted, busy),
+                (141, PROBE_SUCCEEDS, Restored, Healthy),
+                (142, MayNotProbe, Change::None, Healthy),
+            ],
+        ),
+        (
+            "one that ends late still decides",
+            after(1),
+            vec![ejected, (130, Probes, Noted, busy), (170, PROBE_SUCCEEDS, Restored, Healthy)],
+        ),
+        (
+            "one that says nothing lets the next",
+            after(1),
+            vec![
+                ejected,
+                (130, Probes, Noted, busy),
+                (131, ProbeEnds(Verdict::Neutral), Noted, open),
+                (131, PROBE_SUCCEEDS, Change::None, open),
+                (131, Probes, Noted, busy),
+                (132, Leaves, Noted, open),
+                (132, Leaves, Change::None, open),
+                (132, Probes, Noted, busy),
+                (133, PROBE_SUCCEEDS, Restored, Healthy),
+                (133, Leaves, Change::None, Healthy),
+            ],
+        ),
+        (
+            "a row of failures is over with it",
+            after(2),
+            vec![
+                (100, FAILS, Noted, Healthy),
+                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
+                (130, Probes, Noted, busy),
+                (131, PROBE_SUCCEEDS, Restored, Healthy),
+                (132, FAILS, Noted, Healthy),
+                (133, PROBE_FAILS, Ejected(ConsecutiveFailures), out(163 + 30, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "another worker's clock is behind",
+            after(1),
+            vec![
+                ejected,
+                (130, Probes, Noted, busy),
+                (129, MayNotProbe, Change::None, out(130, ConsecutiveFailures)),
+                (129, PROBE_SUCCEEDS, Restored, Healthy),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn by_hand() {
+    let for_good = Standing::Ejected { until: None, reason: Manual };
+    check(vec![
+        (
+            "until it is restored",
+            after(1),
+            vec![
+                (100, Ejects(None), Ejected(Manual), for_good),
+                (101, SUCCEEDS, Change::None, for_good),
+                (101, FAILS, Noted, for_good),
+                (101, AsksFor(9), Noted, for_good),
+                (9_000_000, MayNotProbe, Change::None, for_good),
+                (9_000_000, Restores, Restored, Healthy),
+                (9_000_000, Restores, Change::None, Healthy),
+            ],
+        ),
+        (
+            "for a time",
+            after(1),
+            vec![
+                (100, Ejects(Some(60)), Ejected(Manual), out(160, Manual)),
+                (101, SUCCEEDS, Change::None, out(160, Manual)),
+                (101, AsksFor(200), Noted, out(160, Manual)),
+                (160, Probes, Noted, probing(Manual)),
+                (161, PROBE_FAILS, Ejected(ConsecutiveFailures), out(191, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "over an ejection, which is forgotten",
+            after(1),
+            vec![
+                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
+                (100, Ejects(Some(1)), Ejected(Manual), out(101, Manual)),
+                (101, Restores, Restored, Healthy),
+                (102, FAILS, Ejected(ConsecutiveFailures), out(132, ConsecutiveFailures)),
+            ],
+        ),
+        (
+            "a streak is forgotten",
+            after(2),
+            vec![(100, FAILS, Noted, Healthy), (100, Restores, Noted, Healthy), (100, FAILS, Noted, Healthy)],
+        ),
+    ]);
+}
+
+#[test]
+fn a_lease_that_is_over_decides_nothing() {
+    let policy = after(1);
+    let mut health = Health::default();
+    let _ = health.judge(Verdict::Failure, None, None, at(100), &policy);
+    let stale = health.probe(at(130), LEASE).unwrap();
+    let live = health.probe(at(140), LEASE).unwrap();
+    for verdict in [Verdict::Success, Verdict::Neutral] {
+        assert!(!health.would_change(verdict, Some(stale)), "{verdict:?}");
+        assert_eq!(health.judge(verdict, None, Some(stale), at(141), &policy), Change::None, "{verdict:?}");
+    }
+    assert_eq!(health.release(stale), Change::None);
+    assert_eq!(health.judge(Verdict::Failure, None, Some(stale), at(141), &policy), Noted);
+    assert_eq!(health.standing(at(141)), probing(ConsecutiveFailures));
+    assert!(health.would_change(Verdict::Success, Some(live)));
+    assert_eq!(health.judge(Verdict::Success, None, Some(live), at(141), &policy), Restored);
+
+    // nor does it after the operator's hand
+    let mut health = Health::default();
+    let _ = health.eject(Some(at(1)), at(100));
+    let stale = health.probe(at(101), LEASE).unwrap();
+    let _ = health.restore();
+    let _ = health.eject(Some(at(1)), at(100));
+    let live = health.probe(at(101), LEASE).unwrap();
+    assert_ne!(stale, live);
+    assert_eq!(health.judge(Verdict::Success, None, Some(stale), at(102), &policy), Change::None);
+}
