@@ -23,7 +23,6 @@ pub mod exchange;
 pub mod facts;
 pub mod gateway;
 pub mod hash;
-pub mod health;
 pub mod header_plan;
 pub mod health;
 pub mod json;

@@ -122,6 +122,7 @@ impl Verdict {
             | Outcome::ConnectFailure
             | Outcome::Reset
             | Outcome::Timeout
+            | Outcome::BadStream
             | Outcome::Interrupted => Verdict::Failure,
             Outcome::TryAgain | Outcome::Abandoned => Verdict::Neutral,
         }
