@@ -8,7 +8,7 @@ mod reader;
 mod router;
 
 pub use auth::auth;
-pub use reader::{ConfigError, Node};
+pub use reader::{ConfigError, Node, Object};
 pub use router::router;
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.

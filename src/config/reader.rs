@@ -64,7 +64,7 @@ impl<'a> Node<'a> {
     /// Not an object, or a field that is not known, with the one that was probably meant.
     pub fn object(&self, known: &[&str]) -> Result<Object<'a>, ConfigError> {
         let object = self.open_object()?;
-        for name in object.map.keys() {
+        for (name, _) in object.fields() {
             if !known.contains(&name.as_str()) {
                 let fix = suggestion(name, known.iter().copied());
                 return Err(object.child_error(name, format!("no such field{fix}")));
@@ -80,8 +80,7 @@ impl<'a> Node<'a> {
     pub fn entries(&self) -> Result<Vec<(&'a str, Node<'a>)>, ConfigError> {
         let object = self.open_object()?;
         let mut entries: Vec<(&str, Node)> = object
-            .map
-            .iter()
+            .fields()
             .map(|(name, value)| (name.as_str(), Node { path: object.child_path(name), value }))
             .collect();
         entries.sort_by_key(|(name, _)| *name);
@@ -90,7 +89,7 @@ impl<'a> Node<'a> {
 
     fn open_object(&self) -> Result<Object<'a>, ConfigError> {
         match self.value {
-            Value::Object(map) => Ok(Object { path: self.path.clone(), map }),
+            Value::Object(map) => Ok(Object { path: self.path.clone(), map: Some(map) }),
             other => Err(self.mismatch("an object", other)),
         }
     }
@@ -194,13 +193,23 @@ impl<'a> Node<'a> {
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
     path: String,
-    map: &'a Map<String, Value>,
+    /// `None`: nothing was written, so there is no field.
+    map: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Object<'a> {
+    /// An object without fields, where the operator wrote none: everything in it has its default.
+    pub fn empty(path: &str) -> Self {
+        Object { path: path.to_owned(), map: None }
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.map.into_iter().flatten()
+    }
+
     /// The field `name`, if it is there and not null.
     pub fn get(&self, name: &str) -> Option<Node<'a>> {
-        let value = self.map.get(name).filter(|value| !value.is_null())?;
+        let value = self.map?.get(name).filter(|value| !value.is_null())?;
         Some(Node { path: self.child_path(name), value })
     }
 
