@@ -21,4 +21,5 @@ mod label;
 mod outcome;
 mod rewrite;
 mod routing;
+mod strategy;
 mod usage;
