@@ -11,5 +11,5 @@ pub use fleet::Fleet;
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
 pub use route::{Ending, NotStarted, Route, Subject};
-pub use strategy::{by_name, AffinityBy, Choice, Factory, Member, Pick, Strategy, TargetSet, STRATEGIES};
+pub use strategy::{by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, STRATEGIES};
 pub use table::{Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON, MAX_TARGETS};

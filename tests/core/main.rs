@@ -23,4 +23,5 @@ mod outcome;
 mod retry_after;
 mod rewrite;
 mod routing;
+mod strategy;
 mod usage;

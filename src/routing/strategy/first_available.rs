@@ -1,0 +1,68 @@
+//! `first_available`: the first target in configured order that has a free slot; if none has, the request waits.
+//!
+//! For model servers that can only work on so many requests at once (a GPU of one's own: `slots: 1`), where a further
+//! request would slow down those under way. The order is the operator's preference: a later target is used only while
+//! all earlier ones are full.
+//!
+//! ```
+//! use sluice::config::Object;
+//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//!
+//! let members = [2, 1].map(|slots| Member { slots, ..Member::default() });
+//! let first_available = (by_name("first_available").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
+//! let pick = |in_flight: [u64; 2]| {
+//!     let in_flight = |target| in_flight[target];
+//!     first_available.pick(&Choice { in_flight: &in_flight, ..Choice::among(TargetSet::first(2)) })
+//! };
+//! assert_eq!(pick([1, 0]), Pick::Target(0));
+//! assert_eq!(pick([2, 0]), Pick::Target(1));
+//! assert_eq!(pick([2, 1]), Pick::Full);
+//! ```
+
+use std::time::Duration;
+
+use super::{Choice, Factory, Member, Pick, Strategy};
+
+/// How long a request may wait if nothing is said.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) const FACTORY: Factory = Factory {
+    name: "first_available",
+    options: &["queue_timeout"],
+    target_fields: &["slots"],
+    build: |options, members| {
+        let queue_timeout = options.get("queue_timeout").map(|node| node.duration()).transpose()?;
+        let queue_timeout = queue_timeout.unwrap_or(QUEUE_TIMEOUT);
+        Ok(Box::new(FirstAvailable { members: members.to_vec(), queue_timeout }))
+    },
+};
+
+#[derive(Debug)]
+struct FirstAvailable {
+    members: Vec<Member>,
+    queue_timeout: Duration,
+}
+
+impl Strategy for FirstAvailable {
+    fn pick(&self, choice: &Choice<'_>) -> Pick {
+        let mut pick = Pick::None;
+        for target in choice.allowed.iter() {
+            let Some(member) = self.members.get(target) else {
+                break;
+            };
+            if (choice.in_flight)(target) < u64::from(member.slots) {
+                return Pick::Target(target);
+            }
+            pick = Pick::Full;
+        }
+        pick
+    }
+
+    fn queue_timeout(&self) -> Option<Duration> {
+        Some(self.queue_timeout)
+    }
+
+    fn counts_in_flight(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,90 @@
+//! `least_used`: the target with the fewest attempts in flight for its weight; among equals, the least used so far.
+//!
+//! A target that answers slowly has more in flight, and so gets fewer new requests without anyone measuring it. What
+//! is compared is `in_flight / weight`, as nginx's `least_conn` does, and not `(in_flight + 1) / weight`: that would
+//! leave the light targets without a request as long as the heavy one is not busy, and nobody would know whether
+//! they work.
+//!
+//! Of equals the one furthest behind its share is next: with the same weights, the one with the fewest uses. Then
+//! comes the heaviest, then the first. A target that was passed over because it was busy is owed what it missed, but
+//! never more than 16 turns, or it would be flooded after a long slowness; one that was not allowed is owed nothing.
+//!
+//! ```
+//! use sluice::config::Object;
+//! use sluice::routing::{by_name, Choice, Member, Pick, TargetSet};
+//!
+//! let members = [Member::default(); 3];
+//! let least_used = (by_name("least_used").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
+//! let in_flight = |target| [4, 1, 1][target];
+//! let choice = Choice { in_flight: &in_flight, ..Choice::among(TargetSet::first(3)) };
+//! let picks = [(); 4].map(|()| least_used.pick(&choice));
+//! assert_eq!(picks, [1, 2, 1, 2].map(Pick::Target));
+//! ```
+
+use std::cmp::Ordering;
+
+use super::turns::{Turn, Turns};
+use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
+
+pub(super) const FACTORY: Factory = Factory {
+    name: "least_used",
+    options: &[],
+    target_fields: &["weight"],
+    build: |_, members| Ok(Box::new(LeastUsed { members: members.to_vec(), turns: Turns::new(members.len()) })),
+};
+
+#[derive(Debug)]
+struct LeastUsed {
+    members: Vec<Member>,
+    turns: Turns,
+}
+
+impl LeastUsed {
+    /// The targets with the least in flight for their weight.
+    fn idlest(&self, choice: &Choice<'_>) -> TargetSet {
+        let mut idlest = TargetSet::default();
+        let mut least = Load { in_flight: u64::MAX, weight: 1 };
+        for target in choice.allowed.intersection(TargetSet::first(self.members.len())).iter() {
+            let load = Load { in_flight: (choice.in_flight)(target), weight: weight(&self.members, target) };
+            match load.compare(&least) {
+                Ordering::Less => {
+                    idlest = TargetSet::from_iter([target]);
+                    least = load;
+                }
+                Ordering::Equal => idlest.insert(target),
+                Ordering::Greater => {}
+            }
+        }
+        idlest
+    }
+}
+
+impl Strategy for LeastUsed {
+    fn pick(&self, choice: &Choice<'_>) -> Pick {
+        let turn = Turn {
+            sharing: choice.allowed,
+            eligible: self.idlest(choice),
+            weight: |target| weight(&self.members, target),
+            taken: choice.first,
+        };
+        self.turns.next(turn).into()
+    }
+
+    fn counts_in_flight(&self) -> bool {
+        true
+    }
+}
+
+/// How busy a target is.
+struct Load {
+    in_flight: u64,
+    weight: u32,
+}
+
+impl Load {
+    /// Compares `in_flight / weight`, exactly.
+    fn compare(&self, other: &Self) -> Ordering {
+        let scaled = |load: &Self, weight: u32| u128::from(load.in_flight) * u128::from(weight);
+        scaled(self, other.weight).cmp(&scaled(other, self.weight))
+    }
+}
