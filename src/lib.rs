@@ -15,6 +15,7 @@
     clippy::unimplemented
 )]
 
+pub mod commit;
 pub mod config;
 pub mod contract;
 pub mod endpoint;

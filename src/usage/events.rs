@@ -155,16 +155,37 @@ impl Boundaries {
 /// assert_eq!(event_data(b": ping\n\n"), None);
 /// ```
 pub fn event_data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut data: Option<Cow<'_, [u8]>> = None;
-    let mut rest = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
-    while !rest.is_empty() {
-        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let (line, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        rest = tail.get(1..).unwrap_or_default();
-        let Some(value) = data_value(line) else {
-            continue;
-        };
-        data = Some(match data {
+    Fields::of(event).data
+}
+
+/// The fields of one server-sent event that say what it is.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    /// The last `event` line's value.
+    pub(super) name: Option<&'a [u8]>,
+    /// The values of the `data` lines, joined with LF.
+    pub(super) data: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(event: &'a [u8]) -> Self {
+        let mut fields = Fields::default();
+        let mut rest = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
+        while !rest.is_empty() {
+            let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (line, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            rest = tail.get(1..).unwrap_or_default();
+            if let Some(value) = field_value(line, b"data") {
+                fields.add(value);
+            } else if let Some(value) = field_value(line, b"event") {
+                fields.name = Some(value);
+            }
+        }
+        fields
+    }
+
+    fn add(&mut self, value: &'a [u8]) {
+        self.data = Some(match self.data.take() {
             None => Cow::Borrowed(value),
             Some(lines) => {
                 let mut lines = lines.into_owned();
@@ -174,11 +195,10 @@ pub fn event_data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
             }
         });
     }
-    data
 }
 
-fn data_value(line: &[u8]) -> Option<&[u8]> {
-    let value = line.strip_prefix(b"data")?;
+fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let value = line.strip_prefix(name)?;
     match value.split_first() {
         None => Some(value),
         Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),

@@ -1,8 +1,10 @@
 //! Meters one answer as it passes: bytes in, at most one partial event held, a record of usage at the end.
 
-use super::events::{event_data, Boundaries, Framing};
+use super::events::{Boundaries, Framing};
+use super::interruption::interruption;
 use super::reading::{EventKind, Reading};
 use super::{Source, TokenUsage};
+use crate::endpoint::Endpoint;
 
 /// The largest event that is read; Envoy's own extractor has the same limits.
 pub const MAX_EVENT: usize = 1 << 20;
@@ -25,10 +27,37 @@ pub enum Pass {
 enum State {
     /// Nothing says yet that it is complete.
     Open,
-    /// The provider said that it is, or that its usage is final.
+    /// The provider's last word on usage is there; the terminal event is still to come.
+    Settled,
+    /// The provider said that it is complete, or it ended after every choice had said why.
     Complete,
+    /// It ended, and the provider had not said that it is complete.
+    Interrupted,
+    /// An event reported an error; whatever follows makes the answer no better.
+    Failed,
     /// It went beyond the limits; nothing more is read.
     Beyond,
+}
+
+impl State {
+    fn after(self, kind: EventKind) -> Self {
+        match (self, kind) {
+            (State::Failed | State::Beyond, _) => self,
+            (_, EventKind::Error) => State::Failed,
+            (_, EventKind::Terminal | EventKind::Failure | EventKind::Done) => State::Complete,
+            (State::Open, EventKind::UsageOnly) => State::Settled,
+            (_, EventKind::UsageOnly | EventKind::Content | EventKind::Preliminary | EventKind::Garbage) => self,
+        }
+    }
+
+    /// After the last byte. `finished`: every choice has said why it ended.
+    fn at_end(self, finished: bool) -> Self {
+        match self {
+            State::Open | State::Settled if finished => State::Complete,
+            State::Open | State::Settled => State::Interrupted,
+            State::Complete | State::Interrupted | State::Failed | State::Beyond => self,
+        }
+    }
 }
 
 /// The meter of one answer.
@@ -42,6 +71,8 @@ pub struct Meter {
     events: u32,
     /// The last event was taken out and ended in CR: so does the LF that may follow it.
     taken_to_cr: bool,
+    /// The bytes so far end within an event.
+    within_event: bool,
     state: State,
 }
 
@@ -68,6 +99,7 @@ impl Meter {
             reading: Reading::default(),
             events: 0,
             taken_to_cr: false,
+            within_event: false,
             state: State::Open,
         }
     }
@@ -86,11 +118,41 @@ impl Meter {
     /// What was reported, and how far it can be relied on. The answer may have been cut at any point.
     pub fn finish(&self) -> (TokenUsage, Source) {
         let source = match (self.state, self.reading.is_reported()) {
-            (State::Complete, true) => Source::Reported,
-            (State::Complete, false) => Source::Missing,
-            (State::Open | State::Beyond, _) => Source::Partial,
+            (State::Settled | State::Complete, true) => Source::Reported,
+            (State::Settled | State::Complete, false) => Source::Missing,
+            (State::Open | State::Interrupted | State::Failed | State::Beyond, _) => Source::Partial,
         };
         (self.reading.tokens(), source)
+    }
+
+    /// Whether the stream has ended without its terminal event, which a client may take for a short answer.
+    /// Known after the last chunk; a stream that was reset never has one. Not so if it reported an error, went
+    /// beyond the limits, or every choice had said why it ended: some servers never send `[DONE]`. Means
+    /// nothing for bytes that came compressed.
+    pub fn is_interrupted(&self) -> bool {
+        self.state == State::Interrupted
+    }
+
+    /// What is to follow the last bytes of an interrupted stream, so that the client sees an error;
+    /// `None` for any other stream.
+    ///
+    /// ```
+    /// use sluice::endpoint::Endpoint;
+    /// use sluice::usage::{interruption, Framing, Meter};
+    ///
+    /// let mut meter = Meter::new(Framing::Sse, false);
+    /// meter.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n", true);
+    /// assert!(meter.is_interrupted());
+    /// let appended = meter.interruption(Endpoint::ChatCompletions);
+    /// assert_eq!(appended.as_deref(), Some(interruption(Endpoint::ChatCompletions)));
+    /// ```
+    pub fn interruption(&self, endpoint: Endpoint) -> Option<Vec<u8>> {
+        let separator: &[u8] = match (self.framing, self.within_event) {
+            (Framing::Sse, true) => b"\n\n",
+            (Framing::Ndjson, true) => b"\n",
+            (_, false) | (Framing::Json, true) => b"",
+        };
+        self.is_interrupted().then(|| [separator, interruption(endpoint)].concat())
     }
 
     /// How many bytes of the answer are held back or kept for reading.
@@ -135,6 +197,7 @@ impl Meter {
         let mut beyond = false;
         while start < bytes.len() {
             let next = self.boundaries.next(self.framing, bytes);
+            self.within_event = next.is_none();
             let next = next.or(end.then_some(bytes.len())); // the last event may lack its blank line
             let event = start..next.unwrap_or(bytes.len());
             beyond = event.len() > MAX_EVENT || self.events == MAX_EVENTS;
@@ -161,6 +224,9 @@ impl Meter {
             held.extend_from_slice(chunk.get(start..).unwrap_or_default());
         }
         self.held = held;
+        if end {
+            self.state = self.state.at_end(self.reading.is_finished());
+        }
         pass
     }
 
@@ -174,29 +240,12 @@ impl Meter {
 
     /// Reads one event; `true` if it carries nothing but usage and is to be stripped.
     fn is_usage_only(&mut self, event: &[u8]) -> bool {
-        let data = match self.framing {
-            Framing::Sse => event_data(event),
-            Framing::Ndjson | Framing::Json => Some(event.into()),
-        };
-        let Some(data) = data else {
+        let Some(kind) = self.reading.read_event(self.framing, event) else {
             return false;
         };
         self.events += 1;
-        if data.as_ref() == b"[DONE]" {
-            self.state = State::Complete;
-            return false;
-        }
-        match self.reading.read(&data) {
-            EventKind::UsageOnly => {
-                self.state = State::Complete;
-                self.strip
-            }
-            EventKind::Terminal => {
-                self.state = State::Complete;
-                false
-            }
-            EventKind::Content | EventKind::Error | EventKind::Garbage => false,
-        }
+        self.state = self.state.after(kind);
+        self.strip && kind == EventKind::UsageOnly
     }
 
     fn give_up(&mut self) {

@@ -4,10 +4,12 @@
 //! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
 
 mod events;
+mod interruption;
 mod meter;
 mod reading;
 
 pub use events::{event_data, Boundaries, Framing};
+pub use interruption::interruption;
 pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
 pub use reading::{EventKind, Reading};
 
@@ -55,7 +57,7 @@ impl TokenUsage {
 pub enum Source {
     /// The provider reported it, and the answer is complete.
     Reported,
-    /// The answer was cut, or beyond what the gateway reads; the tokens are what was known by then.
+    /// The answer was cut, failed, or went beyond what the gateway reads; the tokens are what was known by then.
     Partial,
     /// The answer is complete and says nothing of usage.
     Missing,

@@ -4,8 +4,9 @@
 //! OpenAI Responses' `response.usage`, Anthropic's `message.usage`, Gemini's `usageMetadata`, Ollama's
 //! `*_eval_count`. Counts are cumulative wherever they repeat, so each is *set*, never added.
 
+use super::events::{Fields, Framing};
 use super::TokenUsage;
-use crate::json::{JsonError, Scanner, Text, Value};
+use crate::json::{JsonError, Scanner, Value};
 
 /// What has been read so far, field by field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub struct Reading {
     /// Gemini counts these beside the candidates' and the prompt's tokens.
     thoughts: Option<u64>,
     tool_prompt: Option<u64>,
+    choices: Choices,
+}
+
+/// OpenAI's choices, one bit each by their index; those beyond share the last bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Choices {
+    begun: u32,
+    /// Said why they ended.
+    ended: u32,
 }
 
 /// What an event is, besides the usage it carries.
@@ -29,10 +39,17 @@ pub struct Reading {
 pub enum EventKind {
     /// It carries a part of the answer.
     Content,
+    /// It says that an answer has begun or is still wanted, and carries nothing of it: Anthropic's
+    /// `message_start` and `ping`, OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
+    Preliminary,
     /// It carries nothing but usage: OpenAI's extra chunk, `"choices":[]` with `usage`.
     UsageOnly,
     /// The answer is complete with it.
     Terminal,
+    /// The answer is complete with it, and has failed: OpenAI Responses' `response.failed`.
+    Failure,
+    /// OpenAI's `[DONE]`.
+    Done,
     /// It reports an error.
     Error,
     /// It is not JSON.
@@ -44,7 +61,9 @@ pub enum EventKind {
 struct Marks {
     usage: bool,
     no_choices: bool,
+    preliminary: bool,
     terminal: bool,
+    failure: bool,
     error: bool,
 }
 
@@ -54,7 +73,43 @@ impl Reading {
         self.input.is_some() || self.output.is_some()
     }
 
-    /// Reads one event, or a whole answer. What is broken changes nothing.
+    /// Whether every choice so far has said why it ended. Some servers that copy OpenAI's API send nothing
+    /// after that, not even `[DONE]`.
+    pub fn is_finished(&self) -> bool {
+        self.choices.begun != 0 && self.choices.begun == self.choices.ended
+    }
+
+    /// Reads one event of a stream, as it was framed. `None` if it has no data: comments and blank lines are
+    /// no events.
+    ///
+    /// ```
+    /// use sluice::usage::{EventKind, Framing, Reading};
+    ///
+    /// let mut reading = Reading::default();
+    /// assert_eq!(reading.read_event(Framing::Sse, b": ping\n\n"), None);
+    /// assert_eq!(reading.read_event(Framing::Sse, b"event: error\ndata: overloaded\n\n"), Some(EventKind::Error));
+    /// assert_eq!(reading.read_event(Framing::Ndjson, b"{\"done\":true}\n"), Some(EventKind::Terminal));
+    /// ```
+    pub fn read_event(&mut self, framing: Framing, event: &[u8]) -> Option<EventKind> {
+        let fields = match framing {
+            Framing::Sse => Fields::of(event),
+            Framing::Ndjson | Framing::Json => Fields { name: None, data: Some(event.into()) },
+        };
+        let data = fields.data?;
+        match data.trim_ascii() {
+            b"" => return None,
+            b"[DONE]" => return Some(EventKind::Done),
+            _ => {}
+        }
+        let kind = self.read(&data);
+        Some(match (fields.name, kind) {
+            (Some(b"error"), _) => EventKind::Error,
+            (Some(b"ping"), EventKind::Content | EventKind::Garbage) => EventKind::Preliminary,
+            (_, kind) => kind,
+        })
+    }
+
+    /// Reads the data of one event, or a whole answer. What is broken changes nothing.
     pub fn read(&mut self, data: &[u8]) -> EventKind {
         let mut next = *self;
         let mut marks = Marks::default();
@@ -70,15 +125,7 @@ impl Reading {
             Ok(true) => *self = next,
             Ok(false) | Err(_) => return EventKind::Garbage,
         }
-        if marks.error {
-            EventKind::Error
-        } else if marks.terminal {
-            EventKind::Terminal
-        } else if marks.usage && marks.no_choices {
-            EventKind::UsageOnly
-        } else {
-            EventKind::Content
-        }
+        marks.kind()
     }
 
     /// The tokens, by the inclusive contract.
@@ -104,11 +151,14 @@ impl Reading {
                 b"prompt_eval_count" => set(&mut self.input, scanner)?,
                 b"eval_count" => set(&mut self.output, scanner)?,
                 b"response" | b"message" => self.embedded(scanner)?,
-                b"choices" => marks.no_choices = scanner.value()? == Value::Array { empty: true },
+                b"choices" => marks.no_choices = self.choices.read(scanner)?,
                 b"candidates" => marks.terminal |= finished(scanner)?,
+                b"promptFeedback" => marks.terminal |= gives_reason(scanner, "blockReason")?,
                 b"done" => marks.terminal |= scanner.value()? == Value::Bool(true),
-                b"type" => marks.terminal |= matches!(scanner.value()?, Value::String(kind) if is_last(kind)),
-                b"error" => marks.error |= scanner.value()? != Value::Null,
+                b"type" => marks.event_type(scanner.value()?),
+                b"error" => marks.error |= is_error(scanner.value()?),
+                // an error without the `error` around it, as vLLM may send it
+                b"object" => marks.error |= matches!(scanner.value()?, Value::String(object) if object.is("error")),
                 _ => {
                     scanner.value()?;
                 }
@@ -175,21 +225,96 @@ fn details(scanner: &mut Scanner<'_>, counts: &mut [(&str, &mut Option<u64>)]) -
     Ok(())
 }
 
-/// Whether an event of this `type` is a stream's last: Anthropic's, and OpenAI Responses'.
-fn is_last(kind: Text<'_>) -> bool {
-    ["message_stop", "response.completed", "response.incomplete", "response.failed"].iter().any(|last| kind.is(last))
-}
-
 /// Whether one of Gemini's candidates says why it ended.
 fn finished(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut finished = false;
     scanner.array(|scanner| {
-        scanner.object(|key, scanner| {
-            let value = scanner.value()?;
-            finished |= key.is("finishReason") && matches!(value, Value::String(_));
-            Ok(())
-        })?;
+        finished |= gives_reason(scanner, "finishReason")?;
         Ok(())
     })?;
     Ok(finished)
+}
+
+/// Whether an object has this field, and a word in it.
+fn gives_reason(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, JsonError> {
+    let mut given = false;
+    scanner.object(|key, scanner| {
+        let value = scanner.value()?;
+        given |= key.is(name) && is_reason(value);
+        Ok(())
+    })?;
+    Ok(given)
+}
+
+/// Some servers write `error` into every event, and mean none.
+fn is_error(value: Value<'_>) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
+}
+
+fn is_reason(value: Value<'_>) -> bool {
+    matches!(value, Value::String(reason) if !reason.raw().is_empty())
+}
+
+impl Marks {
+    fn kind(&self) -> EventKind {
+        if self.error {
+            EventKind::Error
+        } else if self.failure {
+            EventKind::Failure
+        } else if self.terminal {
+            EventKind::Terminal
+        } else if self.usage && self.no_choices {
+            EventKind::UsageOnly
+        } else if self.preliminary || self.no_choices {
+            EventKind::Preliminary
+        } else {
+            EventKind::Content
+        }
+    }
+
+    /// What the `type` of Anthropic's and OpenAI Responses' events says.
+    fn event_type(&mut self, value: Value<'_>) {
+        let Value::String(name) = value else {
+            return;
+        };
+        match name.raw() {
+            b"message_stop" | b"response.completed" | b"response.incomplete" => self.terminal = true,
+            b"response.failed" => self.failure = true,
+            b"error" => self.error = true,
+            b"ping" | b"keepalive" | b"message_start" => self.preliminary = true,
+            b"response.created" | b"response.in_progress" | b"response.queued" => self.preliminary = true,
+            _ => {}
+        }
+    }
+}
+
+impl Choices {
+    /// Reads the choices of one chunk; `true` if it is an array without any.
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
+        let mut empty = true;
+        let is_array = scanner.array(|scanner| {
+            empty = false;
+            self.read_one(scanner)
+        })?;
+        Ok(is_array && empty)
+    }
+
+    fn read_one(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let mut index = 0;
+        let mut ended = false;
+        scanner.object(|key, scanner| {
+            match key.raw() {
+                b"index" => index = scanner.value()?.as_count().unwrap_or(0),
+                b"finish_reason" => ended = is_reason(scanner.value()?),
+                _ => {
+                    scanner.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        let bit = 1 << index.min(31);
+        self.begun |= bit;
+        self.ended |= if ended { bit } else { 0 };
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@
 // tables are types of their own, and read best where they stand
 #![allow(clippy::type_complexity)]
 
+mod commit;
 mod config;
 mod endpoint;
 mod error;

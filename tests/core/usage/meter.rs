@@ -11,6 +11,7 @@ use crate::generate::chunks;
 #[derive(Debug, PartialEq)]
 struct Metered {
     record: (TokenUsage, Source),
+    interrupted: bool,
     out: Vec<u8>,
     unchanged: bool,
 }
@@ -30,7 +31,10 @@ fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> Metered {
         }
     }
     assert_eq!(meter.held(), 0, "nothing is held at the end");
-    Metered { record: meter.finish(), out, unchanged }
+    let interrupted = meter.is_interrupted();
+    let record = meter.finish();
+    assert!(!interrupted || record.1 == Source::Partial, "what is interrupted is partial");
+    Metered { record, interrupted, out, unchanged }
 }
 
 /// Writes a transcript with one kind of line end, whole and stripped.
@@ -89,6 +93,7 @@ fn transcripts_at_every_split() {
                 let check = |chunks: &[&[u8]], how: &str| {
                     let metered = meter(framing, strip, chunks);
                     assert_eq!(metered.record, (transcript.usage, transcript.source), "{name}, {how}");
+                    assert_eq!(metered.interrupted, transcript.is_interrupted(), "{name}, {how}");
                     assert!(
                         metered.out == *out,
                         "{name}, strip {strip}, {how}: {:?}",
@@ -144,12 +149,15 @@ fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
     part.iter().all(|byte| rest.any(|other| other == byte))
 }
 
-fn stream_like() -> impl Strategy<Value = Vec<u8>> {
+pub fn stream_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         &b"data: "[..],
         b"data:",
         b"{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}",
         b"{\"choices\":[{}]}",
+        b"{\"choices\":[{\"finish_reason\":\"stop\"}]}",
+        b"{\"error\":{}}",
+        b"event: error",
         b"[DONE]",
         b": ping",
         b"\n",
@@ -180,9 +188,14 @@ proptest! {
         let stripped = meter(framing, true, &chunks);
         prop_assert!(is_subsequence(&stripped.out, &bytes));
         prop_assert_eq!(stripped.record, passed.record, "stripping changes no record");
+        prop_assert_eq!(stripped.interrupted, passed.interrupted);
         if framing != Framing::Json {
             let whole = meter(framing, true, &[&bytes]);
-            prop_assert_eq!((stripped.record, stripped.out), (whole.record, whole.out), "cuts change nothing");
+            prop_assert_eq!(
+                (stripped.record, stripped.interrupted, stripped.out),
+                (whole.record, whole.interrupted, whole.out),
+                "cuts change nothing"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
 mod events;
+mod interruption;
 mod limits;
 mod meter;
 mod reading;

@@ -1,4 +1,4 @@
-use sluice::usage::{EventKind, Reading, Source, TokenUsage};
+use sluice::usage::{EventKind, Framing, Reading, Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -6,11 +6,12 @@ use super::tokens;
 
 #[test]
 fn kinds() {
-    use EventKind::{Content, Error, Garbage, Terminal, UsageOnly};
+    use EventKind::{Content, Error, Failure, Garbage, Preliminary, Terminal, UsageOnly};
     let cases = [
         ("{}", Content),
-        (r#"{"choices":[]}"#, Content),
-        (r#"{"choices":[],"usage":null}"#, Content),
+        (r#"{"choices":[]}"#, Preliminary),
+        (r#"{"choices":[],"usage":null}"#, Preliminary),
+        (r#"{"choices":[5]}"#, Content),
         (r#"{"choices":[{}],"usage":{}}"#, Content),
         (r#"{"choices":null,"usage":{}}"#, Content),
         (r#"{"usage":{}}"#, Content),
@@ -19,6 +20,12 @@ fn kinds() {
         (r#"{"error":{}}"#, Error),
         (r#"{"error":"m"}"#, Error),
         (r#"{"error":null}"#, Content),
+        (r#"{"error":false}"#, Content),
+        (r#"{"error":""}"#, Content),
+        (r#"{"object":"error","message":"m","code":400}"#, Error),
+        (r#"{"object":"chat.completion.chunk"}"#, Content),
+        (r#"{"type":"error","code":"server_error","message":"m"}"#, Error),
+        (r#"{"choices":[{"finish_reason":"error"}],"error":{"code":502}}"#, Error),
         (r#"{"choices":[],"usage":{},"error":{}}"#, Error),
         (r#"{"done":true}"#, Terminal),
         (r#"{"done":false}"#, Content),
@@ -27,12 +34,23 @@ fn kinds() {
         (r#"{"type":"message_delta"}"#, Content),
         (r#"{"type":"response.completed"}"#, Terminal),
         (r#"{"type":"response.incomplete"}"#, Terminal),
-        (r#"{"type":"response.failed"}"#, Terminal),
-        (r#"{"type":"response.created"}"#, Content),
+        (r#"{"type":"response.failed"}"#, Failure),
+        (r#"{"type":"response.created"}"#, Preliminary),
+        (r#"{"type":"response.in_progress"}"#, Preliminary),
+        (r#"{"type":"response.queued"}"#, Preliminary),
+        (r#"{"type":"response.output_item.added"}"#, Content),
+        (r#"{"type":"message_start","message":{"usage":{}}}"#, Preliminary),
+        (r#"{"type":"ping"}"#, Preliminary),
+        (r#"{"type":"keepalive"}"#, Preliminary),
+        (r#"{"type":["ping"]}"#, Content),
         (r#"{"candidates":[{"finishReason":"STOP"}]}"#, Terminal),
         (r#"{"candidates":[{},{"finishReason":"MAX_TOKENS"}]}"#, Terminal),
         (r#"{"candidates":[{"finishReason":null}]}"#, Content),
+        (r#"{"candidates":[{"finishReason":""}]}"#, Content),
         (r#"{"candidates":{}}"#, Content),
+        (r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, Terminal),
+        (r#"{"promptFeedback":{"safetyRatings":[]}}"#, Content),
+        (r#"{"promptFeedback":null}"#, Content),
         (r#"[{"candidates":[{"finishReason":"STOP"}]}]"#, Terminal),
         ("[]", Content),
         ("", Garbage),
@@ -45,6 +63,75 @@ fn kinds() {
     ];
     for (text, want) in cases {
         assert_eq!(Reading::default().read(text.as_bytes()), want, "{text}");
+    }
+}
+
+#[test]
+fn events() {
+    use EventKind::{Content, Done, Error, Garbage, Preliminary, Terminal};
+    use Framing::{Ndjson, Sse};
+    let cases = [
+        ("a comment", Sse, ": ping\n\n", None),
+        ("a blank line", Sse, "\n", None),
+        ("no data", Sse, "event: error\nretry: 5\n\n", None),
+        ("empty data", Sse, "data:\ndata: \n\n", None),
+        ("content", Sse, "data: {}\n\n", Some(Content)),
+        ("garbage", Sse, "data: {\n\n", Some(Garbage)),
+        ("the end", Sse, "data: [DONE]\n\n", Some(Done)),
+        ("the end and white space", Sse, "data:  [DONE] \t\r\n\r\n", Some(Done)),
+        ("no end", Sse, "data: [DONE] x\n\n", Some(Garbage)),
+        ("an error's name", Sse, "event: error\ndata: {}\n\n", Some(Error)),
+        ("an error's name after the data", Sse, "data: overloaded\nevent:error\n\n", Some(Error)),
+        ("another name", Sse, "event: errors\ndata: {}\n\n", Some(Content)),
+        ("the last name counts", Sse, "event: error\nevent: message\ndata: {}\n\n", Some(Content)),
+        ("a ping's name", Sse, "event: ping\ndata: {}\n\n", Some(Preliminary)),
+        ("a ping that says pong", Sse, "event: ping\ndata: pong\n\n", Some(Preliminary)),
+        ("a ping that is an error", Sse, "event: ping\ndata: {\"error\":1}\n\n", Some(Error)),
+        ("a line", Ndjson, "{\"done\":true}\r\n", Some(Terminal)),
+        ("an empty line", Ndjson, " \r\n", None),
+        ("no fields in lines", Ndjson, "data: {}\n", Some(Garbage)),
+    ];
+    for (name, framing, event, want) in cases {
+        assert_eq!(Reading::default().read_event(framing, event.as_bytes()), want, "{name}");
+    }
+}
+
+#[test]
+fn choices_that_have_ended() {
+    let cases: &[(&str, &[&str], bool)] = &[
+        ("none", &["{}"], false),
+        ("no reason yet", &[r#"{"choices":[{"index":0,"finish_reason":null}]}"#], false),
+        ("an empty reason", &[r#"{"choices":[{"finish_reason":""}]}"#], false),
+        ("a reason", &[r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#], true),
+        ("a reason, then usage", &[r#"{"choices":[{"finish_reason":"stop"}]}"#, r#"{"choices":[],"usage":{}}"#], true),
+        (
+            "a reason, then a chunk without",
+            &[r#"{"choices":[{"finish_reason":"stop"}]}"#, r#"{"choices":[{"finish_reason":null}]}"#],
+            true,
+        ),
+        (
+            "one of two",
+            &[r#"{"choices":[{"index":0},{"index":1}]}"#, r#"{"choices":[{"index":1,"finish_reason":"stop"}]}"#],
+            false,
+        ),
+        (
+            "both",
+            &[
+                r#"{"choices":[{"index":0,"finish_reason":"stop"}]}"#,
+                r#"{"choices":[{"index":1}]}"#,
+                r#"{"choices":[{"finish_reason":"length","index":1}]}"#,
+            ],
+            true,
+        ),
+        ("absurd indices", &[r#"{"choices":[{"index":1e300,"finish_reason":"stop"},{"index":9999999}]}"#], false),
+        ("garbage", &[r#"{"choices":[{"finish_reason":"stop"}]"#], false),
+    ];
+    for (name, texts, want) in cases {
+        let mut reading = Reading::default();
+        for text in *texts {
+            reading.read(text.as_bytes());
+        }
+        assert_eq!(reading.is_finished(), *want, "{name}");
     }
 }
 

@@ -15,6 +15,14 @@ pub struct Transcript {
     pub source: Source,
 }
 
+impl Transcript {
+    /// Whether it is a stream that ends without its end: cut, and no error.
+    pub fn is_interrupted(&self) -> bool {
+        let cut = self.source == Partial && !self.events.iter().any(|event| event.contains("error"));
+        cut && self.framing != Framing::Json
+    }
+}
+
 const fn sse(name: &'static str, events: &'static [&'static str], usage: TokenUsage, source: Source) -> Transcript {
     Transcript { name, framing: Framing::Sse, events, usage, source }
 }
@@ -98,6 +106,19 @@ pub const TRANSCRIPTS: &[Transcript] = &[
     sse("not asked", &[r#"data: {"choices":[{"delta":{}}]}"#, "data: [DONE]"], NOTHING, Missing),
     sse("Azure's first chunk", &[r#"data: {"choices":[],"prompt_filter_results":[]}"#, r#"~data: {"choices":[],"usage":{"prompt_tokens":1}}"#, "data: [DONE]"], tokens(1, 0, [0; 5]), Reported),
     sse("an error", &[r#"data: {"choices":[{"delta":{}}]}"#, r#"data: {"error":{"message":"m"}}"#], NOTHING, Partial),
+    sse("an error, then the end", &[r#"data: {"error":{"message":"m"}}"#, r#"~data: {"choices":[],"usage":{"prompt_tokens":5}}"#, "data: [DONE]"], tokens(5, 0, [0; 5]), Partial),
+    sse("an error by its name", &[r#"data: {"choices":[{"delta":{}}]}"#, "event: error\ndata: {}", "data: [DONE]"], NOTHING, Partial),
+    sse("white space around the end", &[r#"data: {"choices":[{"delta":{}}]}"#, "data:  [DONE] \t"], NOTHING, Missing),
+    sse("cut after usage", &[r#"data: {"choices":[{"delta":{}}]}"#, r#"~data: {"choices":[],"usage":{"prompt_tokens":5}}"#], tokens(5, 0, [0; 5]), Partial),
+    sse("no end but a finish reason", &[r#"data: {"choices":[{"delta":{}}]}"#, r#"data: {"choices":[{"index":0,"finish_reason":"stop"}]}"#], NOTHING, Missing),
+    sse(
+        "no end but a finish reason and usage",
+        &[r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#, r#"~data: {"choices":[],"usage":{"prompt_tokens":5}}"#],
+        tokens(5, 0, [0; 5]),
+        Reported,
+    ),
+    sse("one of two choices finished", &[r#"data: {"choices":[{"index":0},{"index":1,"finish_reason":"stop"}]}"#], NOTHING, Partial),
+    sse("nothing but comments", &[": ping", "retry: 5"], NOTHING, Partial),
     sse("usage twice", &[r#"~data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#, r#"~data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3}}"#, "data: [DONE]"], tokens(5, 3, [0; 5]), Reported),
     sse(
         "LiteLLM",
@@ -145,6 +166,10 @@ pub const TRANSCRIPTS: &[Transcript] = &[
     ),
     sse("Anthropic, cut", &["data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}"], tokens(25, 1, [0; 5]), Partial),
     sse("Anthropic, overloaded", &["event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}"], NOTHING, Partial),
+    sse("Anthropic, without its stop", &["data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}"], tokens(0, 9, [0; 5]), Partial),
+    sse("OpenAI responses, an error", &["event: response.created\ndata: {\"type\":\"response.created\"}", "data: {\"type\":\"error\",\"code\":\"server_error\"}"], NOTHING, Partial),
+    sse("Gemini, cut", &[r#"data: {"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":10}}"#], tokens(10, 0, [0; 5]), Partial),
+    sse("Gemini, a blocked prompt", &[r#"data: {"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":10}}"#], tokens(10, 0, [0; 5]), Reported),
     sse(
         "Gemini",
         &[

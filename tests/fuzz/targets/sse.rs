@@ -1,9 +1,14 @@
-//! However an answer is cut, the record and what passes are the same; no byte is lost or invented.
+//! However an answer is cut, the record and what passes are the same; no byte is lost or invented. What is
+//! appended to an interrupted stream makes it a failed one.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sluice::endpoint::Endpoint;
 use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+
+/// The tokens and their source, and what is to be appended.
+type Record = (TokenUsage, Source, Option<Vec<u8>>);
 
 fuzz_target!(|input: (u8, &[u8])| {
     // the first byte says how the rest is framed and cut
@@ -17,11 +22,17 @@ fuzz_target!(|input: (u8, &[u8])| {
     let mut rest = bytes.iter();
     assert!(whole.iter().all(|byte| rest.any(|other| other == byte)), "stripping invents bytes");
     assert_eq!(meter(framing, true, size, bytes), (whole, record), "cut");
+    if let (_, source, Some(appended)) = plain_record {
+        assert_eq!(source, Source::Partial);
+        let (_, mended) = meter(framing, false, size, &[bytes, &appended].concat());
+        assert_eq!((mended.1, mended.2), (Source::Partial, None), "appended to again");
+    }
     // the limits and errors of one JSON text
-    assert_eq!(meter(Framing::Json, true, size, bytes).0, bytes);
+    let (whole, record) = meter(Framing::Json, true, size, bytes);
+    assert_eq!((whole.as_slice(), record.2), (bytes, None));
 });
 
-fn meter(framing: Framing, strip: bool, size: usize, bytes: &[u8]) -> (Vec<u8>, (TokenUsage, Source)) {
+fn meter(framing: Framing, strip: bool, size: usize, bytes: &[u8]) -> (Vec<u8>, Record) {
     let mut meter = Meter::new(framing, strip);
     let mut out = Vec::new();
     let mut pass = |chunk: &[u8], end| match meter.chunk(chunk, end) {
@@ -36,6 +47,7 @@ fn meter(framing: Framing, strip: bool, size: usize, bytes: &[u8]) -> (Vec<u8>, 
     }
     pass(b"", true);
     assert_eq!(meter.held(), 0, "held at the end");
-    let record = meter.finish();
-    (out, record)
+    let endpoint = if framing == Framing::Ndjson { Endpoint::OllamaChat } else { Endpoint::ChatCompletions };
+    let (tokens, source) = meter.finish();
+    (out, (tokens, source, meter.interruption(endpoint)))
 }

@@ -1,0 +1,298 @@
+//! Holds a streamed answer until its first event shows that something comes of it.
+
+use std::ops::Range;
+
+use crate::endpoint::{Dialect, Endpoint};
+use crate::usage::{Boundaries, EventKind, Framing, Reading};
+
+/// The most of a stream that is held, in bytes. Errors are short, and come early; a first event longer than
+/// this is an answer (an image, or a response that repeats its instructions).
+pub const MAX_HELD: usize = 64 * 1024;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What becomes of the bytes held so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing shows yet what comes of the stream.
+    Hold,
+    /// It is an answer, and may go to the client with all that follows.
+    Commit,
+    /// Nothing comes of it; another target may try.
+    Reject(Fault),
+}
+
+/// Why nothing comes of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The answer is no stream: a web page, or one JSON text.
+    NotAStream,
+    /// It reports an error before anything else.
+    ErrorEvent,
+    /// It ended, with `[DONE]` or without, before an event that carries anything.
+    EmptyStream,
+    /// Its first event is no JSON, perhaps because it was cut.
+    Garbage,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Fault; 4] = [Fault::NotAStream, Fault::ErrorEvent, Fault::EmptyStream, Fault::Garbage];
+
+    /// The label in stats.
+    pub fn label(self) -> &'static str {
+        match self {
+            Fault::NotAStream => "not_a_stream",
+            Fault::ErrorEvent => "error_event",
+            Fault::EmptyStream => "empty_stream",
+            Fault::Garbage => "garbage",
+        }
+    }
+}
+
+/// Watches the beginning of one stream.
+///
+/// Comments, pings and other preliminaries (Anthropic's `message_start`, OpenAI Responses'
+/// `response.created`, chunks without choices) are held too, since overloaded servers send them before they
+/// fail. What commits is the first event that carries a part of the answer or properly ends it, OpenAI's
+/// chunk with nothing but the role included: the servers that send it have begun to answer.
+#[derive(Debug)]
+pub struct FirstEvent {
+    dialect: Dialect,
+    declared: Option<Framing>,
+    /// What has not been judged: the bytes of the event under way.
+    held: Vec<u8>,
+    /// How many bytes have come, held or judged.
+    seen: usize,
+    state: State,
+}
+
+/// What the bytes are.
+#[derive(Debug)]
+enum State {
+    /// Nothing but white space has come.
+    Beginning,
+    /// Events, each with an end of its own.
+    Events(Framing, Boundaries),
+    /// Gemini's array of answers, or one answer by itself.
+    Elements(FirstObject),
+}
+
+impl FirstEvent {
+    /// Begins to watch an answer that should be a stream. `content_type` is its header; without one the first
+    /// bytes tell. An answer with a `content-encoding` must not be watched: its bytes say nothing.
+    ///
+    /// ```
+    /// use sluice::commit::{Fault, FirstEvent, Gate};
+    /// use sluice::endpoint::Endpoint;
+    ///
+    /// let mut first = FirstEvent::new(Endpoint::ChatCompletions, Some("text/event-stream"))?;
+    /// assert_eq!(first.chunk(b": keep-alive\n\ndata: {\"err", false), Gate::Hold);
+    /// assert_eq!(first.chunk(b"or\":{\"message\":\"Overloaded\"}}\n\n", false), Gate::Reject(Fault::ErrorEvent));
+    ///
+    /// let mut first = FirstEvent::new(Endpoint::ChatCompletions, Some("text/event-stream"))?;
+    /// assert_eq!(first.chunk(b"data: {\"choices\":[{\"delta\":{}}]}\n\n", false), Gate::Commit);
+    ///
+    /// let web_page = FirstEvent::new(Endpoint::ChatCompletions, Some("text/html"));
+    /// assert_eq!(web_page.err(), Some(Fault::NotAStream));
+    /// # Ok::<(), Fault>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Fault::NotAStream`] if the header says that it is none of this dialect's.
+    pub fn new(endpoint: Endpoint, content_type: Option<&str>) -> Result<Self, Fault> {
+        let dialect = endpoint.dialect();
+        let content_type = content_type.filter(|content_type| !content_type.trim().is_empty());
+        if content_type.is_some_and(|content_type| !streams_as(dialect, content_type)) {
+            return Err(Fault::NotAStream);
+        }
+        let declared = content_type.map(Framing::of_content_type);
+        Ok(FirstEvent { dialect, declared, held: Vec::new(), seen: 0, state: State::Beginning })
+    }
+
+    /// Judges the stream by the bytes that came since the last call; `end` if they are its last. Once it has
+    /// said anything but [`Gate::Hold`], there is nothing more to ask.
+    pub fn chunk(&mut self, bytes: &[u8], end: bool) -> Gate {
+        let room = MAX_HELD.saturating_sub(self.seen);
+        let too_long = bytes.len() > room;
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        self.seen += bytes.len();
+        self.held.extend_from_slice(bytes);
+        match self.judge(end && !too_long) {
+            Gate::Hold if too_long => Gate::Commit,
+            gate => gate,
+        }
+    }
+
+    fn judge(&mut self, end: bool) -> Gate {
+        if let State::Beginning = self.state {
+            let Some(first) = self.first_byte() else {
+                return if end { Gate::Reject(Fault::EmptyStream) } else { Gate::Hold };
+            };
+            match self.framing(first) {
+                Some(Framing::Json) => self.state = State::Elements(FirstObject::default()),
+                Some(framing) => self.state = State::Events(framing, Boundaries::default()),
+                None => return Gate::Reject(Fault::NotAStream),
+            }
+        }
+        match &mut self.state {
+            State::Beginning => Gate::Hold,
+            State::Events(framing, boundaries) => judge_events(*framing, boundaries, &mut self.held, end),
+            State::Elements(object) => judge_element(object, &self.held, end),
+        }
+    }
+
+    /// The first byte that is neither white space nor part of a byte order mark; those are dropped.
+    fn first_byte(&mut self) -> Option<u8> {
+        loop {
+            let blank = self.held.len() - self.held.trim_ascii_start().len();
+            self.held.drain(..blank);
+            if self.held.starts_with(BOM) {
+                self.held.drain(..BOM.len());
+            } else if BOM.starts_with(&self.held) {
+                return None;
+            } else {
+                return self.held.first().copied();
+            }
+        }
+    }
+
+    /// How the events are framed, by the header and the first byte; `None` if they are no stream.
+    fn framing(&self, first: u8) -> Option<Framing> {
+        match (self.dialect, first) {
+            (Dialect::Ollama, b'{') => Some(Framing::Ndjson),
+            (Dialect::Gemini, b'{' | b'[') if self.declared != Some(Framing::Sse) => Some(Framing::Json),
+            // no field of an event begins so: it is JSON, or a web page
+            (Dialect::Ollama, _) | (_, b'{' | b'[' | b'<') => None,
+            (Dialect::Gemini, _) if self.declared == Some(Framing::Json) => None,
+            (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, _) => Some(Framing::Sse),
+        }
+    }
+}
+
+/// Whether a stream of this dialect may come with this `content-type`.
+fn streams_as(dialect: Dialect, content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json");
+    match (dialect, Framing::of_content_type(content_type)) {
+        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Framing::Sse) => true,
+        (Dialect::Ollama, Framing::Ndjson) => true,
+        (Dialect::Ollama | Dialect::Gemini, Framing::Json) => is_json,
+        (Dialect::OpenAi | Dialect::Anthropic, Framing::Ndjson | Framing::Json) => false,
+        (Dialect::Ollama, Framing::Sse) | (Dialect::Gemini, Framing::Ndjson) => false,
+    }
+}
+
+/// Judges the events that are complete, and drops those that tell nothing.
+fn judge_events(framing: Framing, boundaries: &mut Boundaries, held: &mut Vec<u8>, end: bool) -> Gate {
+    let mut start = 0;
+    while start < held.len() {
+        let next = boundaries.next(framing, held);
+        let Some(stop) = next.or(end.then_some(held.len())) else {
+            break; // the last event may lack its blank line, but only it
+        };
+        let gate = judge_event(framing, held.get(start..stop).unwrap_or_default());
+        if gate != Gate::Hold {
+            return gate;
+        }
+        start = stop;
+    }
+    boundaries.consume(start);
+    held.drain(..start);
+    if end {
+        Gate::Reject(Fault::EmptyStream)
+    } else {
+        Gate::Hold
+    }
+}
+
+fn judge_event(framing: Framing, event: &[u8]) -> Gate {
+    match Reading::default().read_event(framing, event) {
+        None | Some(EventKind::Preliminary | EventKind::UsageOnly) => Gate::Hold,
+        Some(EventKind::Content | EventKind::Terminal) => Gate::Commit,
+        Some(EventKind::Error | EventKind::Failure) => Gate::Reject(Fault::ErrorEvent),
+        Some(EventKind::Done) => Gate::Reject(Fault::EmptyStream),
+        Some(EventKind::Garbage) => Gate::Reject(Fault::Garbage),
+    }
+}
+
+/// Judges the first answer of Gemini's array once it is complete. There are no preliminaries among them.
+fn judge_element(object: &mut FirstObject, held: &[u8], end: bool) -> Gate {
+    match object.search(held) {
+        Some(Ok(span)) => match Reading::default().read(held.get(span).unwrap_or_default()) {
+            EventKind::Error | EventKind::Failure => Gate::Reject(Fault::ErrorEvent),
+            EventKind::Garbage => Gate::Reject(Fault::Garbage),
+            EventKind::Content
+            | EventKind::Preliminary
+            | EventKind::UsageOnly
+            | EventKind::Terminal
+            | EventKind::Done => Gate::Commit,
+        },
+        Some(Err(fault)) => Gate::Reject(fault),
+        None if end => Gate::Reject(if object.start.is_some() { Fault::Garbage } else { Fault::EmptyStream }),
+        None => Gate::Hold,
+    }
+}
+
+/// Finds the first object of a JSON text that may be an array of them, without ever looking at a byte twice.
+/// It only counts brackets; whether what stands between them is JSON is judged once the object is there.
+#[derive(Debug, Default)]
+struct FirstObject {
+    scanned: usize,
+    start: Option<usize>,
+    /// How many brackets are open.
+    depth: usize,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Outside,
+    String,
+    /// After a backslash in a string.
+    Escape,
+}
+
+impl FirstObject {
+    /// Where the object stands in `text`, which has grown since the last call. `None` until it is complete.
+    fn search(&mut self, text: &[u8]) -> Option<Result<Range<usize>, Fault>> {
+        while let Some(byte) = text.get(self.scanned) {
+            let at = self.scanned;
+            self.scanned += 1;
+            match self.start {
+                None => match byte {
+                    b'{' => {
+                        self.start = Some(at);
+                        self.depth = 1;
+                    }
+                    b'[' if at == 0 => {}
+                    b' ' | b'\t' | b'\r' | b'\n' => {}
+                    b']' => return Some(Err(Fault::EmptyStream)),
+                    _ => return Some(Err(Fault::Garbage)),
+                },
+                Some(start) => {
+                    self.step(*byte);
+                    if self.depth == 0 {
+                        return Some(Ok(start..self.scanned));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn step(&mut self, byte: u8) {
+        self.place = match (self.place, byte) {
+            (Place::Outside, b'"') | (Place::Escape, _) => Place::String,
+            (Place::String, b'"') => Place::Outside,
+            (Place::String, b'\\') => Place::Escape,
+            (place, _) => place,
+        };
+        match (self.place, byte) {
+            (Place::Outside, b'{' | b'[') => self.depth += 1,
+            (Place::Outside, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::endpoint::Endpoint;
+use sluice::usage::{
+    event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, Reading, Source, MAX_EVENT,
+};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::meter::stream_like;
+use crate::generate::chunks;
+
+const ENDPOINTS: [(Endpoint, Framing, &str); 7] = [
+    (Endpoint::ChatCompletions, Framing::Sse, OPENAI),
+    (Endpoint::Completions, Framing::Sse, OPENAI),
+    (
+        Endpoint::Responses,
+        Framing::Sse,
+        "event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_stream_interrupted\",\"message\":\"The model server's stream ended before it was complete.\",\"param\":null,\"sequence_number\":0}\n\n",
+    ),
+    (
+        Endpoint::Messages,
+        Framing::Sse,
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The model server's stream ended before it was complete.\"}}\n\n",
+    ),
+    (Endpoint::OllamaChat, Framing::Ndjson, OLLAMA),
+    (Endpoint::OllamaGenerate, Framing::Ndjson, OLLAMA),
+    (
+        Endpoint::StreamGenerateContent,
+        Framing::Sse,
+        "data: {\"error\":{\"code\":502,\"message\":\"The model server's stream ended before it was complete.\",\"status\":\"UNAVAILABLE\"}}\n\n",
+    ),
+];
+const OPENAI: &str = "data: {\"error\":{\"message\":\"The model server's stream ended before it was complete.\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_stream_interrupted\"}}\n\n";
+const OLLAMA: &str = "{\"error\":\"The model server's stream ended before it was complete.\"}\n";
+
+/// What the client gets, and the meter after the end.
+fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> (Vec<u8>, Meter) {
+    let mut meter = Meter::new(framing, strip);
+    let mut out = Vec::new();
+    for (index, chunk) in chunks.iter().enumerate() {
+        match meter.chunk(chunk, index + 1 == chunks.len()) {
+            Pass::Unchanged => out.extend_from_slice(chunk),
+            Pass::Replace(replaced) => out.extend_from_slice(&replaced),
+        }
+    }
+    (out, meter)
+}
+
+#[test]
+fn words() {
+    for (endpoint, framing, want) in ENDPOINTS {
+        let event = interruption(endpoint);
+        assert_eq!(String::from_utf8_lossy(event), want, "{endpoint:?}");
+        let kind = Reading::default().read_event(framing, event);
+        assert_eq!(kind, Some(EventKind::Error), "{endpoint:?}");
+        let data = match framing {
+            Framing::Sse => event_data(event).unwrap().into_owned(),
+            Framing::Ndjson | Framing::Json => event.to_vec(),
+        };
+        assert!(serde_json::from_slice::<serde_json::Value>(&data).is_ok(), "{endpoint:?}");
+    }
+}
+
+#[test]
+fn what_is_appended() {
+    use Framing::{Json, Ndjson, Sse};
+    let none = None;
+    let cases: &[(&str, Framing, &str, Option<&str>)] = &[
+        ("nothing came", Sse, "", Some("")),
+        ("a comment", Sse, ": ping\n\n", Some("")),
+        ("content", Sse, "data: {}\n\n", Some("")),
+        ("content, CRLF", Sse, "data: {}\r\n\r\n", Some("")),
+        ("content, half a CRLF", Sse, "data: {}\r\n\r", Some("")),
+        ("no blank line", Sse, "data: {}\n", Some("\n\n")),
+        ("no line end", Sse, "data: {}", Some("\n\n")),
+        ("cut within an event", Sse, "data: {}\n\ndata: {\"choic", Some("\n\n")),
+        ("usage", Sse, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5}}\n\n", Some("")),
+        ("the end", Sse, "data: {}\n\ndata: [DONE]\n\n", none),
+        ("the end without a line end", Sse, "data: {}\n\ndata: [DONE]", none),
+        ("half an end", Sse, "data: {}\n\ndata: [DON", Some("\n\n")),
+        ("a finish reason", Sse, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n", none),
+        ("an error", Sse, "data: {\"error\":{}}\n\n", none),
+        ("content after an error", Sse, "data: {\"error\":{}}\n\ndata: {}\n\n", none),
+        ("Anthropic's stop", Sse, "data: {\"type\":\"message_stop\"}\n\n", none),
+        ("a failed response", Sse, "data: {\"type\":\"response.failed\"}\n\n", none),
+        ("an incomplete response", Sse, "data: {\"type\":\"response.incomplete\"}\n\n", none),
+        ("a blocked prompt", Sse, "data: {\"promptFeedback\":{\"blockReason\":\"OTHER\"}}\n\n", none),
+        ("no line", Ndjson, "", Some("")),
+        ("a line", Ndjson, "{\"done\":false}\n", Some("")),
+        ("a line without an end", Ndjson, "{\"done\":false}", Some("\n")),
+        ("half a line", Ndjson, "{\"done\":false}\n{\"mess", Some("\n")),
+        ("the last line", Ndjson, "{\"done\":false}\n{\"done\":true}", none),
+        ("an array that is cut", Json, "[{\"candidates\":[{}]}", none),
+    ];
+    for (name, framing, text, want) in cases {
+        let (endpoint, event) = match framing {
+            Sse => (Endpoint::ChatCompletions, OPENAI),
+            Ndjson => (Endpoint::OllamaChat, OLLAMA),
+            Json => (Endpoint::StreamGenerateContent, ""),
+        };
+        for strip in [false, true] {
+            for at in 0..=text.len() {
+                let (_, meter) = meter(*framing, strip, &[&text.as_bytes()[..at], &text.as_bytes()[at..]]);
+                let appended = meter.interruption(endpoint).map(|bytes| String::from_utf8(bytes).unwrap());
+                assert_eq!(appended, want.map(|separator| format!("{separator}{event}")), "{name}, split at {at}");
+                assert_eq!(meter.is_interrupted(), want.is_some(), "{name}, split at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_under_way_is_not_interrupted() {
+    let mut meter = Meter::new(Framing::Sse, true);
+    meter.chunk(b"data: {}\n\nda", false);
+    assert!(!meter.is_interrupted() && meter.interruption(Endpoint::ChatCompletions).is_none());
+    assert_eq!(meter.finish().1, Source::Partial, "reset");
+}
+
+#[test]
+fn beyond_the_limits_nothing_is_known() {
+    let large = [&b"data: "[..], &vec![b'x'; MAX_EVENT]].concat();
+    let (out, meter) = meter(Framing::Sse, true, &[&large, b"data: {}"]);
+    assert!(!meter.is_interrupted() && out.len() == large.len() + 8);
+}
+
+/// The last event of a stream that has data.
+fn last_event(framing: Framing, bytes: &[u8]) -> Vec<u8> {
+    let mut boundaries = Boundaries::default();
+    let (mut start, mut last) = (0, Vec::new());
+    while let Some(end) = boundaries.next(framing, bytes) {
+        if Reading::default().read_event(framing, &bytes[start..end]).is_some() {
+            last = bytes[start..end].to_vec();
+        }
+        start = end;
+    }
+    last
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_client_sees_an_error_of_its_own(
+        bytes in prop_oneof![stream_like(), vec(any::<u8>(), 0..80)],
+        lengths in vec(0..20usize, 0..10),
+        strip in any::<bool>(),
+        (endpoint, framing, _) in prop::sample::select(ENDPOINTS.to_vec()),
+    ) {
+        let (mut out, ended) = meter(framing, strip, &chunks(&bytes, &lengths));
+        if let Some(appended) = ended.interruption(endpoint) {
+            out.extend_from_slice(&appended);
+            prop_assert_eq!(last_event(framing, &out), interruption(endpoint));
+            let (_, again) = meter(framing, false, &[&out]);
+            prop_assert!(!again.is_interrupted(), "another gateway appends nothing");
+            prop_assert_eq!(again.finish().1, Source::Partial);
+        }
+    }
+}

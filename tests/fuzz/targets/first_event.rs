@@ -1,0 +1,43 @@
+//! However the beginning of a stream is cut, the decision is the same, and is made with the same byte.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate};
+use sluice::endpoint::Endpoint;
+
+const ENDPOINTS: [Endpoint; 4] =
+    [Endpoint::Responses, Endpoint::Messages, Endpoint::OllamaChat, Endpoint::StreamGenerateContent];
+const CONTENT_TYPES: [Option<&str>; 4] =
+    [Some("text/event-stream"), Some("application/x-ndjson"), Some("application/json"), None];
+
+fuzz_target!(|input: (u8, u8, &[u8])| {
+    // the first byte says what kind of stream it is, the second how it is cut
+    let (kind, size, bytes) = input;
+    let kind = usize::from(kind);
+    let (endpoint, content_type, end) = (ENDPOINTS[kind % 4], CONTENT_TYPES[kind / 4 % 4], kind / 16 % 2 == 1);
+    let size = usize::from(size) + 1;
+    let (want, position) = watch(endpoint, content_type, 1, bytes, end);
+    let (gate, seen) = watch(endpoint, content_type, size, bytes, end);
+    assert_eq!(gate, want);
+    assert_eq!(seen, if want == Gate::Hold { position } else { position.next_multiple_of(size).min(bytes.len()) });
+    is_context_length_exceeded(bytes);
+    is_whole(bytes);
+});
+
+/// What a stream comes to, and after how many bytes.
+fn watch(endpoint: Endpoint, content_type: Option<&str>, size: usize, bytes: &[u8], end: bool) -> (Gate, usize) {
+    let mut first = match FirstEvent::new(endpoint, content_type) {
+        Ok(first) => first,
+        Err(fault) => return (Gate::Reject(fault), 0),
+    };
+    let mut seen = 0;
+    for chunk in bytes.chunks(size) {
+        seen += chunk.len();
+        let gate = first.chunk(chunk, end && seen == bytes.len());
+        if gate != Gate::Hold {
+            return (gate, seen);
+        }
+    }
+    (Gate::Hold, seen)
+}
