@@ -16,6 +16,7 @@ use crate::plan::Fault;
 use crate::playback::{Finale, HungUp, Piece, Playback, Score};
 use crate::problem::Problem;
 use crate::route::Dialect;
+use crate::slots::Slot;
 
 /// A cut header block ends here: within the first header, whatever the status line.
 const BYTES_OF_CUT_HEADERS: usize = 40;
@@ -30,6 +31,7 @@ pub struct Stage {
     pub chunk_delay: Duration,
     pub line: Arc<Line>,
     pub ticket: Option<Ticket>,
+    pub slot: Slot,
 }
 
 type Reply = Result<Response<Playback>, HungUp>;
@@ -38,9 +40,11 @@ impl Stage {
     /// Gives the answer, or what the fault makes of it. A problem is a JSON answer like any other.
     pub async fn perform(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
         match fault {
-            None => self.healthy(answer()),
+            // the dialect has seen to it that there is no stream
+            None | Some(Fault::Unstreamed) => self.healthy(answer()),
             Some(Fault::Status { code, headers, body }) => self.status(*code, headers, body.clone()),
             Some(Fault::Refuse) => self.hang_up(Ending::Rst),
+            Some(Fault::CloseEarly) => self.hang_up(Ending::Fin),
             Some(Fault::HangUp(ending)) => self.hang_up(*ending),
             Some(Fault::CutHeaders(ending)) => self.cut_headers(*ending, answer()),
             Some(Fault::CutBody { ending, after }) => {
@@ -166,7 +170,7 @@ impl Stage {
         if let Some(ticket) = &self.ticket {
             ticket.status(status.as_u16());
         }
-        let body = Playback::new(score, finale, self.line, self.ticket).paced(self.chunk_delay);
+        let body = Playback::new(score, finale, self.line, self.ticket).paced(self.chunk_delay).holding(self.slot);
         Ok(response(status, content_type, body))
     }
 }
