@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::answer::{Answer, Event, Framing, Json, Place, Stream};
 use crate::journal::Ticket;
 use crate::line::{Ending, Line};
-use crate::plan::Fault;
+use crate::plan::{Fault, Kind, Plan};
 use crate::playback::{Finale, HungUp, Piece, Playback, Score};
 use crate::problem::Problem;
 use crate::route::Dialect;
@@ -38,7 +38,16 @@ type Reply = Result<Response<Playback>, HungUp>;
 
 impl Stage {
     /// Gives the answer, or what the fault makes of it. A problem is a JSON answer like any other.
-    pub async fn perform(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
+    pub async fn perform(self, plan: &Plan, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
+        let Some(only) = plan.only else {
+            return self.strike(plan.fault.as_ref(), answer).await;
+        };
+        let answer = answer();
+        let meant = only == kind(&answer);
+        self.strike(plan.fault.as_ref().filter(|_| meant), || answer).await
+    }
+
+    async fn strike(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
         match fault {
             // the dialect has seen to it that there is no stream
             None | Some(Fault::Unstreamed) => self.healthy(answer()),
@@ -172,6 +181,13 @@ impl Stage {
         }
         let body = Playback::new(score, finale, self.line, self.ticket).paced(self.chunk_delay).holding(self.slot);
         Ok(response(status, content_type, body))
+    }
+}
+
+fn kind(answer: &Result<Answer, Problem>) -> Kind {
+    match answer {
+        Ok(Answer::Stream(_)) => Kind::Stream,
+        Ok(Answer::Json(_)) | Err(_) => Kind::Json,
     }
 }
 

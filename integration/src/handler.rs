@@ -127,7 +127,7 @@ impl Visit {
             let body = body?;
             dialect::answer(route, &head.headers, key, &body, &self.server.scene(&plan))
         };
-        stage.perform(plan.fault.as_ref(), answer).await
+        stage.perform(&plan, answer).await
     }
 
     fn refuse(&self) -> HungUp {

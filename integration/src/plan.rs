@@ -26,6 +26,9 @@ pub struct Orders {
     /// How many stream events come before the fault; role chunks and pings count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_events: Option<u64>,
+    /// Answers of the other kind are healthy. Refusals and early ends know no kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Kind>,
     /// Before answering, or before the fault that replaces the answer.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
@@ -91,10 +94,19 @@ pub enum FaultName {
     Garbage,
 }
 
+/// What a fault may be meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Json,
+    Stream,
+}
+
 /// Checked orders.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub fault: Option<Fault>,
+    pub only: Option<Kind>,
     pub delay: Duration,
     pub chunk_delay: Duration,
     pub slots: Slots,
@@ -156,6 +168,7 @@ impl TryFrom<&Orders> for Plan {
         }
         Ok(Self {
             fault: fault(orders)?,
+            only: orders.only,
             delay: Duration::from_millis(orders.delay_ms),
             chunk_delay: Duration::from_millis(orders.chunk_delay_ms),
             slots: Slots::new(orders.concurrency),
