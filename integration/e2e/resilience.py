@@ -8,10 +8,12 @@ from typing import Any
 from gateway import Address, MockModels
 from settings import Settings
 
-# The faulty are asked again and again: none of them leaves the pool.
-NEVER_EJECTED: dict[str, Any] = {"consecutive_failures": 100_000, "min_requests": 100_000, "max_retry_after": "1ms"}
+# For `router.ejection`: the faulty are asked again and again, for none of them leaves the pool.
+NEVER_EJECTED: dict[str, Any] = {"consecutive_failures": 100_000, "max_ejected_percent": 0}
+# For one upstream, as long as its server does not ask for a pause.
+NEVER_EJECTED_ALONE: dict[str, Any] = {"consecutive_failures": 100_000}
 # However many calls fail at first, all of them are tried again.
-UNLIMITED_RETRIES: dict[str, Any] = {"budget": {"percent": 100, "min_per_second": 100_000}}
+UNLIMITED_RETRIES: dict[str, Any] = {"budget": {"percent": 1000, "min_per_second": 100_000}}
 
 
 def add_upstream(settings: Settings, name: str, server: str, address: Address, **fields: Any) -> None:

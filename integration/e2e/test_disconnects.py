@@ -14,7 +14,7 @@ import answers
 import crowd
 import demo
 from conftest import OpenWorld
-from resilience import NEVER_EJECTED, UNLIMITED_RETRIES, add_group
+from resilience import NEVER_EJECTED_ALONE, UNLIMITED_RETRIES, add_group
 from settings import Settings
 from world import World, chat_body, eventually
 
@@ -32,7 +32,7 @@ BREAKS = [CLEAN_END, RESET, {"fault": "truncate_body", "after_events": EVENTS}, 
 def _fragile_world(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Iterator[World]:
     changed = settings()
     changed.values("router").update(ejection={"consecutive_failures": 1, "time": "60s"}, retry=UNLIMITED_RETRIES)
-    add_group(changed, "broken", [models["mock-a"], models["mock-b"]], ejection=NEVER_EJECTED)
+    add_group(changed, "broken", [models["mock-a"], models["mock-b"]], ejection=NEVER_EJECTED_ALONE)
     with open_world(changed.text()) as world:
         yield world
 
