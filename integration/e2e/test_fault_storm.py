@@ -26,7 +26,7 @@ CALLS_PER_SECOND = 10_000 / 60
 AT_ONCE = 50
 BETWEEN_CHANGES = 0.3
 # So long any server takes: with it the clients are 50 at once, and not as many as a machine can bear.
-SERVICE = {"delay_ms": 60}
+SERVICE = {"delay_ms": 80}
 HEALTHY = "mock-c"
 # What may befall the others; all of it strikes before the client has seen any of the answer.
 WEATHER: list[Mapping[str, Any]] = [
@@ -51,7 +51,7 @@ WEATHER: list[Mapping[str, Any]] = [
     {"fault": "unstreamed"},
 ]
 # Those who are out come back soon, to be struck again.
-EJECTION = {"consecutive_failures": 5, "time": "200ms", "max_time": "1s", "max_retry_after": "300ms", "window": "1s"}
+EJECTION = {"consecutive_failures": 10, "time": "100ms", "max_time": "200ms", "max_retry_after": "100ms"}
 METRICS = ("llm_requests_total", "llm_tokens_total", "llm_attempts_total", "llm_usage_source_total")
 
 

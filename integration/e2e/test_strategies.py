@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import statistics
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
@@ -22,9 +24,9 @@ from table import Table
 from world import BEARER, World, chat_body, eventually
 
 # Servers of unequal speed, each with few places: a request that finds them taken waits there.
-SPEEDS = {"mock-a": 20, "mock-b": 40, "mock-c": 80}
+SPEEDS = {"a": 20, "b": 40, "c": 80}
 PLACES = 2
-CALLS, AT_ONCE = 120, 50
+CALLS, AT_ONCE = 200, 50
 STRATEGIES: dict[str, Any] = {
     "weighted": "weighted",
     "random": "random",
@@ -42,15 +44,29 @@ WORKERS = 2
 BUDGET = {"percent": 20, "min_per_second": 1}
 
 
+@pytest.fixture
+def lanes(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """Servers for each strategy alone: `random-a` is its fast one. So all can be measured at the same time."""
+    changed = settings()
+    servers: dict[str, MockModels] = {}
+    with contextlib.ExitStack() as running:
+        for name, strategy in STRATEGIES.items():
+            targets = []
+            for model in demo.SERVERS:
+                lane = f"{name}-{model.name[-1]}"
+                server = MockModels(lane, api_key=model.key, models=model.models)
+                servers[lane] = running.enter_context(server)
+                add_upstream(changed, lane, model.name, server.address)
+                own = {"slots": PLACES} if name == "first_available" else {}
+                targets.append(target(lane, model.name, **own))
+            changed.models.append({"name": name, "strategy": strategy, "targets": targets})
+        yield running.enter_context(open_world(changed.text(), servers))
+
+
 @pytest.fixture(scope="module")
 def _strategic_world(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Iterator[World]:
     changed = settings()
-    servers = [models[server.name] for server in demo.SERVERS]
-    for name, strategy in STRATEGIES.items():
-        own = {"slots": PLACES} if name == "first_available" else {}
-        targets = [target(server.name, **own) for server in demo.SERVERS]
-        changed.models.append({"name": f"all {name}", "strategy": strategy, "targets": targets})
-    _add_models(changed, servers)
+    _add_models(changed, [models[server.name] for server in demo.SERVERS])
     with open_world(changed.text()) as world:
         yield world
 
@@ -94,31 +110,21 @@ def _add(changed: Settings, name: str, strategy: Any, servers: list[tuple[MockMo
     changed.models.append({"name": name, "strategy": strategy, "targets": targets})
 
 
-def test_least_used_is_faster(strategic_world: World, request: pytest.FixtureRequest) -> None:
+def test_least_used_is_faster(lanes: World, request: pytest.FixtureRequest) -> None:
     """Than strategies that look at no server's load, on average and for the slowest."""
-    table = Table(f"{AT_ONCE} clients, servers of {list(SPEEDS.values())} ms with {PLACES} places each", [
-        "mean", "p95", "calls/s", *SPEEDS
-    ])
-    seconds = {}
     for name in STRATEGIES:
-        strategic_world.reset()
-        for server, delay in SPEEDS.items():
-            strategic_world.fault({"delay_ms": delay, "concurrency": PLACES}, server)
-        bodies = (chat_body(model=f"all {name}", user=f"user {number}") for number in range(CALLS))
-        start = time.monotonic()
-        answers = crowd.ask(strategic_world.gateway.port, bodies, AT_ONCE)
-        rate = CALLS / (time.monotonic() - start)
-        assert all(answer.text() for answer in answers), name
-        seconds[name] = sorted(answer.seconds for answer in answers)
-        table.put(name, "mean", f"{statistics.mean(seconds[name]) * 1000:.0f} ms")
-        table.put(name, "p95", f"{_p95(seconds[name]) * 1000:.0f} ms")
-        table.put(name, "calls/s", f"{rate:.0f}")
-        for server, entries in strategic_world.journals().items():
-            table.put(name, server, len(entries))
-    table.show(request.config)
+        for letter, delay in SPEEDS.items():
+            lanes.fault({"delay_ms": delay, "concurrency": PLACES}, f"{name}-{letter}")
+    with ThreadPoolExecutor(len(STRATEGIES)) as threads:
+        seconds = dict(zip(STRATEGIES, threads.map(lambda name: _measure(lanes, name), STRATEGIES)))
+    journals = lanes.journals()
+    calls = {name: {letter: len(journals[f"{name}-{letter}"]) for letter in SPEEDS} for name in STRATEGIES}
+    _show(seconds, calls, request.config)
+    assert all(sum(counts.values()) == CALLS for counts in calls.values())
     for other in ("random", "weighted"):
         assert statistics.mean(seconds["least_used"]) < statistics.mean(seconds[other])
         assert _p95(seconds["least_used"]) < _p95(seconds[other])
+    assert calls["least_used"]["a"] > 1.5 * calls["least_used"]["c"]
 
 
 def test_priority(strategic_world: World) -> None:
@@ -322,6 +328,25 @@ def _order(world: World, cluster: str, verb: str) -> None:
     """What an operator does to a cluster."""
     response = world.send(path=f"/gateway/upstreams/{cluster}/{verb}", headers=ADMIN)
     assert response.status_code == 200, response.text
+
+
+def _measure(world: World, model: str) -> list[float]:
+    """How long the calls took, in ascending order."""
+    bodies = (chat_body(model=model, user=f"user {number}") for number in range(CALLS))
+    answers = crowd.ask(world.gateway.port, bodies, AT_ONCE)
+    assert all(answer.text() for answer in answers), model
+    return sorted(answer.seconds for answer in answers)
+
+
+def _show(seconds: Mapping[str, list[float]], calls: Mapping[str, Mapping[str, int]], config: pytest.Config) -> None:
+    title = f"{AT_ONCE} clients, {CALLS} calls, servers that take {list(SPEEDS.values())} ms and have {PLACES} places each"
+    table = Table(title, ["mean", "p95", *(f"{delay} ms" for delay in SPEEDS.values())])
+    for name, taken in seconds.items():
+        table.put(name, "mean", f"{statistics.mean(taken) * 1000:.0f} ms")
+        table.put(name, "p95", f"{_p95(taken) * 1000:.0f} ms")
+        for letter, delay in SPEEDS.items():
+            table.put(name, f"{delay} ms", calls[name][letter])
+    table.show(config)
 
 
 def _p95(ascending: list[float]) -> float:
