@@ -205,7 +205,7 @@ def test_how_many_may_be_out(settings: Callable[[], Settings], models: Any, open
     ejection = {"consecutive_failures": 1, "time": "60s", "max_ejected_percent": 34}
     changed.values("router").update(retry=UNLIMITED_RETRIES, ejection=ejection)
     with open_world(changed.text()) as world:
-        world.fault(BROKEN)
+        world.fault({**BROKEN, "delay_ms": 20})
         assert crowd.ask(world.gateway.port, [chat_body()], 1)[0].status_code == 503
         world.reset()
         assert {each["state"] for each in _upstreams(world).values()} == {"ejected"}

@@ -139,27 +139,36 @@ def test_priority(strategic_world: World) -> None:
 
 
 def test_first_available(strategic_world: World) -> None:
-    """One call at a time for each; who finds no free slot waits for one."""
-    world, delay = strategic_world, 0.15
-    world.fault({"delay_ms": int(delay * 1000)})
+    """The first that has a free slot; who finds none waits for one."""
+    world = strategic_world
+    world.fault({"delay_ms": 150})
     assert _clusters(world, "slots", 2, at_once=1) == {"slots-a": 2}
-    assert _clusters(world, "slots", 8, at_once=8).total() == 8
-    journals = world.journals()
-    assert min(len(journals["mock-a"]), len(journals["mock-b"])) >= 3
-    for name in ("mock-a", "mock-b"):
-        arrivals = [entry["at_ms"] / 1000 for entry in journals[name]]
-        assert min(later - earlier for earlier, later in zip(arrivals, arrivals[1:])) > delay - 0.01
+    answers = _one_by_one(world, "slots", 6)
+    assert [answer.headers["x-sluice-cluster"] for answer in answers[:2]] == ["slots-a", "slots-b"]
+    assert all(answer.text() for answer in answers)
+    a, b, c = map(len, world.journals().values())
+    assert a >= b >= 2 and (a + b, c) == (8, 0)
+
+
+def test_no_slot_is_taken_twice(strategic_world: World) -> None:
+    """Not even when clients come at the same moment, to different workers."""
+    world, delay = strategic_world, 0.02
+    world.fault({"delay_ms": int(delay * 1000)}, "mock-a")
+    for _ in range(8):
+        assert _clusters(world, "line", 4).total() == 4
+    arrivals = [entry["at_ms"] / 1000 for entry in world.journals()["mock-a"]]
+    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:])]
+    assert min(gaps) > delay - 0.005, sorted(gaps)[:8]
 
 
 def test_first_available_does_not_wait_forever(strategic_world: World) -> None:
     world = strategic_world
     world.fault({"delay_ms": 900}, "mock-a")
-    answers = _ask(world, 3, model="busy")
-    assert sorted(answer.status_code for answer in answers) == [200, 429, 429]
-    for answer in answers:
-        if answer.status_code == 429:
-            assert openai_error(answer)["code"] == "rate_limit_exceeded"
-            assert 0.25 < answer.seconds < 0.7
+    answers = _one_by_one(world, "busy", 3)
+    assert [answer.status_code for answer in answers] == [200, 429, 429]
+    for answer in answers[1:]:
+        assert openai_error(answer)["code"] == "rate_limit_exceeded"
+        assert 0.25 < answer.seconds < 0.7
     assert len(world.journals()["mock-a"]) == 1
 
 
@@ -315,6 +324,17 @@ def test_time_for_streams_and_for_the_rest(strategic_world: World, stream: bool,
 
 def _ask(world: World, calls: int, at_once: int = 4, **fields: Any) -> list[crowd.Answer]:
     return crowd.ask(world.gateway.port, [chat_body(**fields)] * calls, at_once)
+
+
+def _one_by_one(world: World, model: str, calls: int) -> list[crowd.Answer]:
+    """Calls that begin shortly after each other."""
+
+    async def visit(client: crowd.Client, number: int) -> crowd.Answer:
+        await asyncio.sleep(number * 0.01)
+        return await client.ask(chat_body(model=model))
+
+    visits = (lambda client, number=number: visit(client, number) for number in range(calls))
+    return crowd.each(world.gateway.port, calls, visits)
 
 
 def _clusters(world: World, model: str, calls: int, at_once: int = 4, **fields: Any) -> Counter[str]:
