@@ -25,7 +25,9 @@ EVENTS = 3
 # How a server may break off after the first events; in the first way it looks like a proper end.
 CLEAN_END = {"fault": "truncate_stream", "after_events": EVENTS}
 RESET = {"fault": "reset_body", "after_events": EVENTS}
-BREAKS = [CLEAN_END, RESET, {"fault": "truncate_body", "after_events": EVENTS}, {"fault": "error_event", "after_events": EVENTS}]
+CLOSED = {"fault": "truncate_body", "after_events": EVENTS}
+ERROR = {"fault": "error_event", "after_events": EVENTS}
+BREAKS = [CLEAN_END, RESET, CLOSED, ERROR]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 USER = {"authorization": f"Bearer {demo.USER_KEY}"}
 BROKEN = {"fault": "status", "status": 503}
 # How long a cluster stays away whose probes the tests watch, and how long each probe takes.
-WINDOW, PROBE = 0.4, 0.1
+WINDOW, PROBE = 0.3, 0.1
 # Each test has a pair of clusters to itself; `NAME-a` is asked first, `NAME-b` next.
 GROUPS: dict[str, Mapping[str, Any]] = {
     "row": {"consecutive_failures": 3, "time": "60s"},
@@ -76,7 +76,7 @@ def test_one_probe_at_a_time(pool_world: World) -> None:
     """Under load, from both workers: one call in each window finds out, all others stay away."""
     pool_world.fault({"delay_ms": 40}, "mock-b")
     pool_world.fault({**BROKEN, "delay_ms": int(PROBE * 1000)}, "mock-a")
-    assert set(_load(pool_world, "probed", seconds=2.5)) == {"probed-b"}
+    assert set(_load(pool_world, "probed", seconds=1.8)) == {"probed-b"}
     arrivals = [entry["at_ms"] / 1000 for entry in pool_world.journals()["mock-a"]]
     gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:])]
     probes = [gap for gap in gaps if gap > WINDOW / 2]
@@ -86,7 +86,7 @@ def test_one_probe_at_a_time(pool_world: World) -> None:
     assert _upstream(pool_world, "probed-a")["reason"] == "consecutive_failures"
 
     pool_world.fault({}, "mock-a")
-    answering = _load(pool_world, "probed", seconds=1)
+    answering = _load(pool_world, "probed", seconds=0.8)
     assert "probed-a" in answering and answering[-1] == "probed-a"
     eventually(lambda: _gauge(pool_world, "probed-a"), 0)
     assert _upstream(pool_world, "probed-a")["state"] == "healthy"

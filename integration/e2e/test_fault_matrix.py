@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from typing import Any, Callable, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping, NamedTuple
 
 import pytest
 
@@ -22,6 +22,7 @@ from world import World, chat_body
 
 AT_ONCE = 40
 CALLS = {"1 KiB": 80, "1 MiB": 40}
+ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 NOWHERE = ("models.nowhere.invalid", 80)
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 # Answers to large requests are cut to so many tokens, but where the fault is in the answer's body.
@@ -104,6 +105,9 @@ def _matrix_world(servers: Mapping[str, MockModels], open_world: OpenWorld) -> I
 def matrix_world(_matrix_world: World) -> World:
     """Three targets per model, of which one or two are asked first."""
     _matrix_world.reset()
+    for name in ("mock-a", "mock-b"):  # it may have asked for a pause, after which its probe would come first
+        restored = _matrix_world.send(path=f"/gateway/upstreams/{name}/restore", headers=ADMIN)
+        assert restored.status_code == 200, restored.text
     return _matrix_world
 
 

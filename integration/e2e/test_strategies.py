@@ -21,7 +21,7 @@ from gateway import MockModels
 from resilience import NEVER_EJECTED_ALONE, add_group, add_upstream, target
 from settings import Settings
 from table import Table
-from world import BEARER, World, chat_body, eventually
+from world import BEARER, World, chat_body
 
 # Servers of unequal speed, each with few places: a request that finds them taken waits there.
 SPEEDS = {"a": 20, "b": 40, "c": 80}
