@@ -65,11 +65,11 @@ impl Current {
         plan
     }
 
-    /// Healthy again; a text is no fault, so it stays.
+    /// Healthy again; a text and a limit are no faults, so they stay.
     fn recovered(&self) -> Self {
-        let text = self.plan.text.clone();
-        let orders = Orders { text: text.clone(), ..Orders::default() };
-        Self { orders, plan: Arc::new(Plan { text, ..Plan::default() }) }
+        let (text, slots) = (self.plan.text.clone(), self.plan.slots.clone());
+        let orders = Orders { text: text.clone(), concurrency: self.orders.concurrency, ..Orders::default() };
+        Self { orders, plan: Arc::new(Plan { text, slots, ..Plan::default() }) }
     }
 }
 
@@ -117,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_wears_off_and_the_text_stays() {
+    fn a_fault_wears_off_and_the_rest_stays() {
         let control = Control::default();
-        let orders = r#"{"fault":"hang","times":2,"text":"safe"}"#;
+        let orders = r#"{"fault":"hang","times":2,"text":"safe","concurrency":3}"#;
         put(&control, &Bytes::from(orders)).expect("valid");
         let faults: Vec<bool> = (0..3).map(|_| control.take().fault.is_some()).collect();
         assert_eq!(faults, [true, true, false]);
         assert_eq!(control.take().text.as_deref(), Some("safe"));
-        assert_eq!(json!(control.lock().orders), json!({"text": "safe"}));
+        assert_eq!(json!(control.lock().orders), json!({"text": "safe", "concurrency": 3}));
     }
 
     #[test]

@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::answer::{Answer, Event, Framing, Json, Place, Stream};
 use crate::journal::Ticket;
 use crate::line::{Ending, Line};
-use crate::plan::Fault;
+use crate::plan::{Fault, Kind, Plan};
 use crate::playback::{Finale, HungUp, Piece, Playback, Score};
 use crate::problem::Problem;
 use crate::route::Dialect;
+use crate::slots::Slot;
 
 /// A cut header block ends here: within the first header, whatever the status line.
 const BYTES_OF_CUT_HEADERS: usize = 40;
@@ -30,17 +31,29 @@ pub struct Stage {
     pub chunk_delay: Duration,
     pub line: Arc<Line>,
     pub ticket: Option<Ticket>,
+    pub slot: Slot,
 }
 
 type Reply = Result<Response<Playback>, HungUp>;
 
 impl Stage {
     /// Gives the answer, or what the fault makes of it. A problem is a JSON answer like any other.
-    pub async fn perform(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
+    pub async fn perform(self, plan: &Plan, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
+        let Some(only) = plan.only else {
+            return self.strike(plan.fault.as_ref(), answer).await;
+        };
+        let answer = answer();
+        let meant = only == kind(&answer);
+        self.strike(plan.fault.as_ref().filter(|_| meant), || answer).await
+    }
+
+    async fn strike(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
         match fault {
-            None => self.healthy(answer()),
+            // the dialect has seen to it that there is no stream
+            None | Some(Fault::Unstreamed) => self.healthy(answer()),
             Some(Fault::Status { code, headers, body }) => self.status(*code, headers, body.clone()),
             Some(Fault::Refuse) => self.hang_up(Ending::Rst),
+            Some(Fault::CloseEarly) => self.hang_up(Ending::Fin),
             Some(Fault::HangUp(ending)) => self.hang_up(*ending),
             Some(Fault::CutHeaders(ending)) => self.cut_headers(*ending, answer()),
             Some(Fault::CutBody { ending, after }) => {
@@ -166,8 +179,15 @@ impl Stage {
         if let Some(ticket) = &self.ticket {
             ticket.status(status.as_u16());
         }
-        let body = Playback::new(score, finale, self.line, self.ticket).paced(self.chunk_delay);
+        let body = Playback::new(score, finale, self.line, self.ticket).paced(self.chunk_delay).holding(self.slot);
         Ok(response(status, content_type, body))
+    }
+}
+
+fn kind(answer: &Result<Answer, Problem>) -> Kind {
+    match answer {
+        Ok(Answer::Stream(_)) => Kind::Stream,
+        Ok(Answer::Json(_)) | Err(_) => Kind::Json,
     }
 }
 

@@ -108,22 +108,26 @@ impl Visit {
         }
         let (head, body) = request.into_parts();
         let ticket = self.server.journal.open(&head, self.sni.as_ref());
+        if plan.fault == Some(Fault::CloseEarly) {
+            return Err(HungUp);
+        }
         let body = read(body).await?;
         if let (Some(ticket), Ok(body)) = (&ticket, &body) {
             ticket.body(body);
         }
+        let slot = plan.slots.take().await;
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
         }
         let route = Route::of(&head.method, &head.uri);
-        let stage =
-            Stage { dialect: route.dialect, chunk_delay: plan.chunk_delay, line: Arc::clone(&self.line), ticket };
+        let (dialect, chunk_delay, line) = (route.dialect, plan.chunk_delay, Arc::clone(&self.line));
+        let stage = Stage { dialect, chunk_delay, line, ticket, slot };
         let key = self.server.api_key.as_deref();
         let answer = || {
             let body = body?;
             dialect::answer(route, &head.headers, key, &body, &self.server.scene(&plan))
         };
-        stage.perform(plan.fault.as_ref(), answer).await
+        stage.perform(&plan, answer).await
     }
 
     fn refuse(&self) -> HungUp {

@@ -1,11 +1,14 @@
 //! The record of what arrived and what was reported, against which the gateway is checked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use serde_json::{json, Map, Value};
+
+use crate::clock;
 
 /// From here on entries are kept without their bodies.
 const ENTRIES_WITH_BODY: usize = 200_000;
@@ -31,6 +34,8 @@ struct Pages {
 
 #[derive(Debug)]
 struct Entry {
+    /// When its head had arrived, since 1970.
+    at: Duration,
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -64,6 +69,7 @@ impl Journal {
             return None;
         }
         pages.entries.push(Entry {
+            at: clock::now(),
             method: head.method.clone(),
             path: head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             headers: head.headers.clone(),
@@ -128,6 +134,7 @@ impl Ticket {
 impl Entry {
     fn to_json(&self) -> Value {
         json!({
+            "at_ms": u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX),
             "method": self.method.as_str(),
             "path": self.path,
             "headers": headers_to_json(&self.headers),
@@ -170,8 +177,10 @@ mod tests {
         ticket.body(&Bytes::from_static(b"not json"));
         ticket.status(200);
         ticket.usage(json!({"n": 1}));
+        let at_ms = journal.lock().entries[0].at.as_millis() as u64;
+        assert!(at_ms > 0);
         let want = json!([{
-            "method": "POST", "path": "/v1/x?y=1", "headers": {"a": "1, 2"}, "body": "not json",
+            "at_ms": at_ms, "method": "POST", "path": "/v1/x?y=1", "headers": {"a": "1, 2"}, "body": "not json",
             "usage": {"n": 1}, "sni": null, "status": 200,
         }]);
         assert_eq!(journal.to_json(0), want.to_string());

@@ -23,6 +23,7 @@ mod prompt;
 mod route;
 mod scene;
 mod server;
+mod slots;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::line::Ending;
+use crate::slots::Slots;
 
 /// The control message as written; `{}` is a healthy server. Shown again by `GET /_mock`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,13 +26,20 @@ pub struct Orders {
     /// How many stream events come before the fault; role chunks and pings count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_events: Option<u64>,
+    /// Answers of the other kind are healthy. Refusals and early ends know no kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Kind>,
     /// Before answering, or before the fault that replaces the answer.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
     /// Between stream events.
     #[serde(skip_serializing_if = "is_zero")]
     pub chunk_delay_ms: u64,
-    /// For how many requests all this holds; then only `text` stays. Absent: until changed.
+    /// How many requests are served at a time, delay and stream included; the others wait in line.
+    /// 0: any number. A new order begins with an empty line.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub concurrency: u32,
+    /// For how many requests all this holds; then only `text` and `concurrency` stay. Absent: until changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// The answer, instead of an echo.
@@ -56,6 +64,8 @@ pub enum FaultName {
     Status,
     /// New connections are reset after the accept, kept ones at the next request.
     Refuse,
+    /// Closed once the head is read, whatever of the body is still to come.
+    CloseEarly,
     /// The request is read, and the connection closed.
     Close,
     /// The request is read, and the connection reset.
@@ -78,16 +88,28 @@ pub enum FaultName {
     EmptyStream,
     /// 200 and `after_events` events, then silence; as JSON not a byte of the body.
     Stall,
+    /// 200 and the whole answer as JSON, though a stream was asked for.
+    Unstreamed,
     /// 200 with a page of HTML.
     Garbage,
+}
+
+/// What a fault may be meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Json,
+    Stream,
 }
 
 /// Checked orders.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub fault: Option<Fault>,
+    pub only: Option<Kind>,
     pub delay: Duration,
     pub chunk_delay: Duration,
+    pub slots: Slots,
     pub text: Option<String>,
     pub usage: UsageReport,
 }
@@ -113,7 +135,9 @@ pub enum Fault {
         body: Option<Bytes>,
     },
     Refuse,
-    /// The request is read and never answered.
+    /// The connection ends before the body is read.
+    CloseEarly,
+    /// The connection ends in place of an answer.
     HangUp(Ending),
     CutHeaders(Ending),
     CutBody {
@@ -131,6 +155,7 @@ pub enum Fault {
     Stall {
         after: u64,
     },
+    Unstreamed,
     Garbage,
 }
 
@@ -143,8 +168,10 @@ impl TryFrom<&Orders> for Plan {
         }
         Ok(Self {
             fault: fault(orders)?,
+            only: orders.only,
             delay: Duration::from_millis(orders.delay_ms),
             chunk_delay: Duration::from_millis(orders.chunk_delay_ms),
+            slots: Slots::new(orders.concurrency),
             text: orders.text.clone(),
             usage: usage_report(orders)?,
         })
@@ -160,6 +187,7 @@ fn fault(orders: &Orders) -> Result<Option<Fault>, String> {
     Ok(Some(match name {
         FaultName::Status => status_fault(orders)?,
         FaultName::Refuse => Fault::Refuse,
+        FaultName::CloseEarly => Fault::CloseEarly,
         FaultName::Close => Fault::HangUp(Ending::Fin),
         FaultName::Reset => Fault::HangUp(Ending::Rst),
         FaultName::ResetHeaders => Fault::CutHeaders(Ending::Rst),
@@ -171,6 +199,7 @@ fn fault(orders: &Orders) -> Result<Option<Fault>, String> {
         FaultName::ErrorEvent => Fault::ErrorEvent { after: after.unwrap_or(0) },
         FaultName::EmptyStream => Fault::EmptyStream,
         FaultName::Stall => Fault::Stall { after: after.unwrap_or(0) },
+        FaultName::Unstreamed => Fault::Unstreamed,
         FaultName::Garbage => Fault::Garbage,
     }))
 }
@@ -216,8 +245,8 @@ fn usage_report(orders: &Orders) -> Result<UsageReport, String> {
     }
 }
 
-fn is_zero(value: &u64) -> bool {
-    *value == 0
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn is_false(value: &bool) -> bool {
@@ -252,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_sent_again() {
-        let orders = r#"{"fault":"stall","after_events":2,"times":3,"text":"hi"}"#;
+        let orders = r#"{"fault":"stall","after_events":2,"times":3,"text":"hi","concurrency":2}"#;
         let parsed: Orders = serde_json::from_str(orders).expect("valid");
         let shown = serde_json::to_string(&parsed).expect("plain data");
         assert_eq!(serde_json::from_str::<Orders>(&shown).expect("valid"), parsed);

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use crate::journal::Ticket;
 use crate::line::Line;
+use crate::slots::Slot;
 
 /// The connection is given up on purpose; its [`Line`] knows how it ends.
 #[derive(Debug)]
@@ -86,6 +87,8 @@ pub struct Playback {
     finale: Finale,
     line: Arc<Line>,
     ticket: Option<Ticket>,
+    /// Held until all is played.
+    _slot: Slot,
     /// Between events.
     pause: Duration,
     pausing: Option<Pin<Box<Sleep>>>,
@@ -93,11 +96,15 @@ pub struct Playback {
 
 impl Playback {
     pub fn new(score: Score, finale: Finale, line: Arc<Line>, ticket: Option<Ticket>) -> Self {
-        Self { score, finale, line, ticket, pause: Duration::ZERO, pausing: None }
+        Self { score, finale, line, ticket, _slot: Slot::default(), pause: Duration::ZERO, pausing: None }
     }
 
     pub fn paced(self, pause: Duration) -> Self {
         Self { pause, ..self }
+    }
+
+    pub fn holding(self, slot: Slot) -> Self {
+        Self { _slot: slot, ..self }
     }
 
     fn play(&mut self, piece: Piece) -> Frame<Bytes> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan};
 use crate::problem::Problem;
 use crate::prompt::Prompt;
 use crate::tokens;
@@ -43,6 +43,11 @@ impl Scene<'_> {
         };
         let (text, output) = tokens::cut(&full, limit);
         Spoken { text: text.to_owned(), input: prompt.tokens, output, cut: text.len() < full.len() }
+    }
+
+    /// Whether the answer is a stream.
+    pub fn streams(&self, asked: bool) -> bool {
+        asked && self.plan.fault != Some(Fault::Unstreamed)
     }
 
     /// An id as the providers make them: a prefix and something unique.

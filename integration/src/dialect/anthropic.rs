@@ -33,9 +33,9 @@ pub fn answer(headers: &HeaderMap, body: &[u8], scene: &Scene<'_>) -> Result<Ans
     let spoken = scene.speak(&prompt, Some(request.max_tokens));
     let answer =
         Reply { id: scene.id("msg_"), model: request.model, reporting: scene.plan.usage != UsageReport::Never, spoken };
-    Ok(match request.stream {
-        Some(true) => answer.stream(),
-        Some(false) | None => answer.json(),
+    Ok(match scene.streams(request.stream == Some(true)) {
+        true => answer.stream(),
+        false => answer.json(),
     })
 }
 

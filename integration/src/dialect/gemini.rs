@@ -49,9 +49,9 @@ pub fn answer(body: &[u8], model: String, delivery: Delivery, scene: &Scene<'_>)
         spoken: scene.speak(&prompt(request), limit),
     };
     Ok(match delivery {
-        Delivery::Whole => reply.json(),
-        Delivery::Sse => reply.stream(Framing::Sse),
-        Delivery::Array => reply.stream(Framing::Array),
+        Delivery::Sse if scene.streams(true) => reply.stream(Framing::Sse),
+        Delivery::Array if scene.streams(true) => reply.stream(Framing::Array),
+        Delivery::Whole | Delivery::Sse | Delivery::Array => reply.json(),
     })
 }
 

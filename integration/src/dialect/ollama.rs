@@ -72,7 +72,7 @@ pub fn chat(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
     not_empty("messages", &request.messages)?;
     let prompt = Prompt::default().conversed(&request.messages);
     let spoken = scene.speak(&prompt, Options::limit(request.options.as_ref()));
-    Ok(Reply::new(Shape::Chat, request.model, spoken, scene).answer(request.stream))
+    Ok(Reply::new(Shape::Chat, request.model, spoken, scene).answer(scene.streams(request.stream != Some(false))))
 }
 
 pub fn generate(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
@@ -80,7 +80,7 @@ pub fn generate(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
     scene.serves(&request.model)?;
     let prompt = Prompt::default().instructed(request.system.as_ref()).said(&request.prompt);
     let spoken = scene.speak(&prompt, Options::limit(request.options.as_ref()));
-    Ok(Reply::new(Shape::Generate, request.model, spoken, scene).answer(request.stream))
+    Ok(Reply::new(Shape::Generate, request.model, spoken, scene).answer(scene.streams(request.stream != Some(false))))
 }
 
 pub fn embed(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
@@ -129,10 +129,10 @@ impl Reply {
         Self { shape, model, created_at: clock::rfc3339(scene.now), spoken, usage }
     }
 
-    fn answer(self, stream: Option<bool>) -> Answer {
-        match stream {
-            Some(false) => whole(self.done(&self.spoken.text), self.usage),
-            Some(true) | None => self.stream(),
+    fn answer(self, streamed: bool) -> Answer {
+        match streamed {
+            true => self.stream(),
+            false => whole(self.done(&self.spoken.text), self.usage),
         }
     }
 

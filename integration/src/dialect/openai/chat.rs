@@ -34,7 +34,7 @@ pub fn answer(body: &[u8], deployment: Option<String>, scene: &Scene<'_>) -> Res
     let limit = request.max_completion_tokens.or(request.max_tokens);
     let spoken = scene.speak(&Prompt::default().conversed(&request.messages), limit);
     let id = scene.id("chatcmpl-");
-    if request.stream == Some(true) {
+    if scene.streams(request.stream == Some(true)) {
         let asked = StreamOptions::usage_asked(request.stream_options.as_ref());
         let chunks = Chunks::new(Shape::Chat, dialect, id, model, asked, scene);
         return Ok(chunks.stream(&spoken));

@@ -27,7 +27,7 @@ pub fn answer(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
     scene.serves(&request.model)?;
     let spoken = scene.speak(&Prompt::default().said(&request.prompt), request.max_tokens);
     let id = scene.id("cmpl-");
-    if request.stream == Some(true) {
+    if scene.streams(request.stream == Some(true)) {
         let asked = StreamOptions::usage_asked(request.stream_options.as_ref());
         let chunks = Chunks::new(Shape::Text, Dialect::OpenAi, id, request.model, asked, scene);
         return Ok(chunks.stream(&spoken));

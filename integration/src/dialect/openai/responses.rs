@@ -49,7 +49,7 @@ pub fn answer(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
         message_id: scene.id("msg_"),
         created: scene.now.as_secs(),
         usage: (scene.plan.usage != UsageReport::Never).then(|| usage(&spoken)),
-        streaming: request.stream == Some(true),
+        streaming: scene.streams(request.stream == Some(true)),
         request,
         spoken,
     };

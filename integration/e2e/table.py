@@ -1,0 +1,36 @@
+"""Tables of what was measured, shown at the end of a test run whether or not a test failed."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+import pytest
+
+
+class Table:
+    """Rows with names, and cells with names in them."""
+
+    def __init__(self, title: str, columns: Iterable[str]):
+        self.title = title
+        self.columns = list(columns)
+        self._cells: dict[str, dict[str, str]] = {}
+
+    def put(self, row: str, column: str, value: Any) -> None:
+        """Fills a cell."""
+        self._cells.setdefault(row, {})[column] = str(value)
+
+    def lines(self) -> list[str]:
+        """The table as text."""
+        rows = [["", *self.columns]]
+        rows += [[row, *(cells.get(column, "-") for column in self.columns)] for row, cells in self._cells.items()]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        padded = ([cell.ljust(width) for cell, width in zip(row, widths)] for row in rows)
+        return [self.title, *("  ".join(row).rstrip() for row in padded)]
+
+    def show(self, config: pytest.Config) -> None:
+        """Writes it to the terminal, past pytest's capturing."""
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+            reporter.ensure_newline()
+            for line in self.lines():
+                reporter.write_line(line)

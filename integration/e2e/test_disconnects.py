@@ -1,0 +1,143 @@
+"""Connections that end too early, on either side: nobody is blamed who did not fail, and no cut answer looks whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any, Awaitable, Callable, Iterator
+
+import httpx
+import openai
+import pytest
+
+import answers
+import crowd
+import demo
+from conftest import OpenWorld
+from resilience import NEVER_EJECTED_ALONE, UNLIMITED_RETRIES, add_group
+from settings import Settings
+from world import World, chat_body, eventually
+
+CLIENTS = 200
+AT_ONCE = 40
+SERVERS = [server.name for server in demo.SERVERS]
+EVENTS = 3
+# How a server may break off after the first events; in the first way it looks like a proper end.
+CLEAN_END = {"fault": "truncate_stream", "after_events": EVENTS}
+RESET = {"fault": "reset_body", "after_events": EVENTS}
+CLOSED = {"fault": "truncate_body", "after_events": EVENTS}
+ERROR = {"fault": "error_event", "after_events": EVENTS}
+BREAKS = [CLEAN_END, RESET, CLOSED, ERROR]
+
+
+@pytest.fixture(scope="module")
+def _fragile_world(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Iterator[World]:
+    changed = settings()
+    changed.values("router").update(ejection={"consecutive_failures": 1, "time": "60s"}, retry=UNLIMITED_RETRIES)
+    add_group(changed, "broken", [models["mock-a"], models["mock-b"]], ejection=NEVER_EJECTED_ALONE)
+    with open_world(changed.text()) as world:
+        yield world
+
+
+@pytest.fixture
+def fragile_world(_fragile_world: World) -> World:
+    """One failure ejects, but for the model `broken`: it asks mock-a first, which is broken on purpose."""
+    _fragile_world.reset()
+    return _fragile_world
+
+
+async def _leave_before(client: crowd.Client, number: int) -> None:
+    """With half of the request sent, so that no server has been asked."""
+    await client.send(chat_body("x" * 5000), share=number % 10 / 10)
+    await asyncio.sleep(number % 4 / 100)
+    client.leave()
+
+
+async def _leave_during(client: crowd.Client, number: int) -> None:
+    """While a server thinks about it."""
+    await client.send(chat_body(stream=number % 2 == 0))
+    await asyncio.sleep(0.05 + number % 10 / 100)
+    client.leave()
+
+
+async def _leave_in_midstream(client: crowd.Client, number: int) -> None:
+    """After some events."""
+    await client.send(chat_body("one two three four", stream=True))
+    pieces = client.receive(crowd.Answer())
+    for _ in range(1 + number % 4):
+        assert b"chat.completion.chunk" in await pieces.__anext__()
+    client.leave()
+
+
+# When the clients leave, how slow the servers are, and how each attempt ends, if there is one.
+LEAVING: dict[str, tuple[Callable[[crowd.Client, int], Awaitable[None]], dict[str, Any], set[str]]] = {
+    "before the attempt": (_leave_before, {}, set()),
+    "during the attempt": (_leave_during, {"delay_ms": 500}, {"abandoned"}),
+    "in mid-stream": (_leave_in_midstream, {"chunk_delay_ms": 30}, {"abandoned"}),
+}
+
+
+@pytest.mark.parametrize("when", LEAVING)
+def test_clients_that_leave(fragile_world: World, when: str) -> None:
+    """No server is ejected, none is thought busy for ever, and every request is accounted for, once."""
+    world = fragile_world
+    visit, orders, outcomes = LEAVING[when]
+    before = [world.counted(metric) for metric in ("llm_requests_total", "llm_attempts_total")]
+    world.fault(orders)
+    visits = (lambda client, number=number: visit(client, number) for number in range(CLIENTS))
+    crowd.each(world.gateway.port, AT_ONCE, visits)
+    world.settle()
+    eventually(lambda: (world.counted("llm_requests_total") - before[0]).total(), CLIENTS)
+    attempts = world.counted("llm_attempts_total") - before[1]
+    assert {outcome for _, outcome in attempts} == outcomes
+    assert attempts.total() == (CLIENTS if outcomes else 0)
+    assert world.counted("llm_ejections_total").total() == 0
+    world.reset()
+    assert all(answer.text() for answer in crowd.ask(world.gateway.port, [chat_body()] * 12, 4))
+    eventually(lambda: _in_flight(world), dict.fromkeys(SERVERS, 0))
+
+
+def test_clean_end_without_the_last_event(fragile_world: World) -> None:
+    """An end that looks proper is not: the client is told so."""
+    fragile_world.fault(CLEAN_END, "mock-a")
+    (answer,) = crowd.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)], 1)
+    assert (answer.status_code, answer.complete, answer.headers["x-sluice-cluster"]) == (200, True, "broken-a")
+    *events, last = answers.events(answer.content)
+    assert len(events) == EVENTS and all(event["object"] == "chat.completion.chunk" for event in events)
+    assert last.keys() == {"error"} and last["error"].keys() == {"message", "type", "param", "code"}
+    assert last["error"]["code"] == "upstream_stream_interrupted"
+    assert last["error"]["message"] and b"[DONE]" not in answer.content
+
+
+@pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault["fault"])
+def test_the_sdk_raises(fragile_world: World, fault: dict[str, Any]) -> None:
+    """It gives what has come, and then no complete answer."""
+    fragile_world.fault(fault, "mock-a")
+    chunks = []
+    with openai.OpenAI(base_url=f"{fragile_world.url}/v1", api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
+        with pytest.raises((openai.APIError, httpx.HTTPError)) as raised:
+            messages: Any = [{"role": "user", "content": "Hello"}]
+            for chunk in client.chat.completions.create(model="broken", messages=messages, stream=True):
+                chunks.append(chunk)
+    assert chunks and not any(chunk.choices[0].finish_reason for chunk in chunks)
+    if fault is CLEAN_END:
+        assert raised.value.code == "upstream_stream_interrupted"
+
+
+@pytest.mark.parametrize("fault", [CLEAN_END, RESET], ids=["clean end", "reset"])
+def test_broken_streams_are_counted_as_such(fragile_world: World, fault: dict[str, Any]) -> None:
+    metrics = ("llm_usage_source_total", "llm_attempts_total", "llm_requests_total")
+    before = [fragile_world.counted(metric) for metric in metrics]
+    fragile_world.fault(fault, "mock-a")
+    answers = crowd.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)] * 4, 4)
+    assert [answer.complete for answer in answers] == [fault is CLEAN_END] * 4
+    labels = [("partial",), ("broken-a", "interrupted"), ("demo-user", "broken", "broken-a", "200")]
+    want = [Counter({each: 4}) for each in labels]
+    eventually(lambda: [fragile_world.counted(metric) - old for metric, old in zip(metrics, before)], want)
+    assert fragile_world.journals()["mock-b"] == []
+
+
+def _in_flight(world: World) -> dict[str, int | None]:
+    """How many attempts each server is thought to be busy with."""
+    counted = world.counted("llm_in_flight")
+    return {name: counted.get((name,)) for name in SERVERS}

@@ -1,0 +1,262 @@
+"""Who fails leaves the pool, for all workers at once, and comes back by one probe; operators see it and can do it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Callable, Iterator, Mapping
+
+import httpx
+import pytest
+
+import crowd
+import demo
+from answers import openai_error
+from conftest import OpenWorld
+from resilience import UNLIMITED_RETRIES, add_group
+from settings import Settings
+from world import World, chat_body, eventually
+
+ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
+USER = {"authorization": f"Bearer {demo.USER_KEY}"}
+BROKEN = {"fault": "status", "status": 503}
+# How long a cluster stays away whose probes the tests watch, and how long each probe takes.
+WINDOW, PROBE = 0.3, 0.1
+# Each test has a pair of clusters to itself; `NAME-a` is asked first, `NAME-b` next.
+GROUPS: dict[str, Mapping[str, Any]] = {
+    "row": {"consecutive_failures": 3, "time": "60s"},
+    "probed": {"consecutive_failures": 2, "time": f"{WINDOW}s", "max_time": f"{WINDOW}s"},
+    "ratio": {"consecutive_failures": 100_000, "failure_percent": 50, "min_requests": 10},
+    "paused": {"consecutive_failures": 100_000},
+    "paused-long": {"consecutive_failures": 100_000, "max_retry_after": "20s"},
+    "locked": {},
+    "hand": {},
+    "still": {},
+}
+TRIO = "gone"
+
+
+@pytest.fixture(scope="module")
+def _pool_world(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Iterator[World]:
+    changed = settings()
+    changed.values("router")["retry"] = UNLIMITED_RETRIES
+    for name, ejection in GROUPS.items():
+        add_group(changed, name, [models["mock-a"], models["mock-b"]], ejection=ejection)
+    add_group(changed, TRIO, [models[server.name] for server in demo.SERVERS])
+    with open_world(changed.text()) as world:
+        yield world
+
+
+@pytest.fixture
+def pool_world(_pool_world: World) -> World:
+    _pool_world.reset()
+    return _pool_world
+
+
+def test_failures_in_a_row(pool_world: World) -> None:
+    """After the third nobody asks it any more, whichever worker has the call."""
+    pool_world.fault(BROKEN, "mock-a")
+    assert [_call(pool_world, "row") for _ in range(10)] == ["row-b"] * 10
+    assert len(pool_world.journals()["mock-a"]) == 3
+    out = _upstream(pool_world, "row-a")
+    assert 50 < out.pop("until") - time.time() < 61
+    assert out.pop("latency_ms") is None
+    want = {"cluster": "row-a", "upstream": "row-a", "state": "ejected", "reason": "consecutive_failures"}
+    assert out == {**want, "in_flight": 0, "uses": 3, "consecutive_failures": 3}
+    healthy = _upstream(pool_world, "row-b")
+    latency = healthy.pop("latency_ms")  # the worker's that answers, which may have asked nobody yet
+    assert latency is None or 0 < latency < 1000
+    want = {"cluster": "row-b", "upstream": "row-b", "state": "healthy", "reason": None, "until": None}
+    assert healthy == {**want, "in_flight": 0, "uses": 10, "consecutive_failures": 0}
+    eventually(lambda: [_gauge(pool_world, "row-a"), _gauge(pool_world, "row-b")], [1, 0])
+    eventually(lambda: _ejections(pool_world, "row"), {("row-a", "consecutive_failures"): 1})
+
+
+def test_one_probe_at_a_time(pool_world: World) -> None:
+    """Under load, from both workers: one call in each window finds out, all others stay away."""
+    pool_world.fault({"delay_ms": 40}, "mock-b")
+    pool_world.fault({**BROKEN, "delay_ms": int(PROBE * 1000)}, "mock-a")
+    assert set(_load(pool_world, "probed", seconds=1.8)) == {"probed-b"}
+    arrivals = [entry["at_ms"] / 1000 for entry in pool_world.journals()["mock-a"]]
+    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:])]
+    probes = [gap for gap in gaps if gap > WINDOW / 2]
+    assert len(probes) >= 3, gaps
+    assert gaps[-len(probes) :] == probes, "between two probes others came"
+    assert min(probes) > WINDOW + PROBE - 0.05
+    assert _upstream(pool_world, "probed-a")["reason"] == "consecutive_failures"
+
+    pool_world.fault({}, "mock-a")
+    answering = _load(pool_world, "probed", seconds=0.8)
+    assert "probed-a" in answering and answering[-1] == "probed-a"
+    eventually(lambda: _gauge(pool_world, "probed-a"), 0)
+    assert _upstream(pool_world, "probed-a")["state"] == "healthy"
+
+
+def test_share_of_failures(pool_world: World) -> None:
+    """Every other call fails, never two in a row."""
+    for number in range(20):
+        pool_world.fault(BROKEN if number % 2 else {}, "mock-a")
+        _call(pool_world, "ratio")
+        time.sleep(0.06)  # until the other worker knows of a success
+        if _upstream(pool_world, "ratio-a")["state"] == "ejected":
+            break
+    assert number >= 9
+    assert _upstream(pool_world, "ratio-a")["reason"] == "failure_ratio"
+    eventually(lambda: _ejections(pool_world, "ratio"), {("ratio-a", "failure_ratio"): 1})
+
+
+def test_retry_after(pool_world: World) -> None:
+    """It is left alone for as long as it asks for, and then asked again."""
+    pool_world.fault({"fault": "status", "status": 429, "headers": {"retry-after": "1"}, "times": 1}, "mock-a")
+    asked = time.time()
+    assert [_call(pool_world, "paused") for _ in range(5)] == ["paused-b"] * 5
+    out = _upstream(pool_world, "paused-a")
+    assert (out["state"], out["reason"]) == ("ejected", "retry_after")
+    assert asked + 0.9 < out["until"] < asked + 1.5
+    assert len(pool_world.journals()["mock-a"]) == 1
+    time.sleep(max(0, out["until"] - time.time()) + 0.05)
+    assert _upstream(pool_world, "paused-a")["state"] == "half_open"
+    assert _call(pool_world, "paused") == "paused-a"
+    assert _upstream(pool_world, "paused-a")["state"] == "healthy"
+
+
+def test_retry_after_has_a_limit(pool_world: World) -> None:
+    pool_world.fault({"fault": "status", "status": 429, "headers": {"retry-after": "86400"}}, "mock-a")
+    assert _call(pool_world, "paused-long") == "paused-long-b"
+    assert 15 < _upstream(pool_world, "paused-long-a")["until"] - time.time() <= 20
+
+
+def test_a_provider_that_refuses_the_key(pool_world: World) -> None:
+    """The first time is enough: it will refuse the key to everyone."""
+    pool_world.fault({"fault": "status", "status": 401}, "mock-a")
+    crowd.ask(pool_world.gateway.port, [chat_body(model="locked")], 1)
+    assert [_call(pool_world, "locked") for _ in range(5)] == ["locked-b"] * 5
+    assert len(pool_world.journals()["mock-a"]) == 1
+    assert _upstream(pool_world, "locked-a")["reason"] == "credential"
+    eventually(lambda: _ejections(pool_world, "locked"), {("locked-a", "credential"): 1})
+
+
+def test_by_hand(pool_world: World) -> None:
+    assert _call(pool_world, "hand") == "hand-a"
+    entry = _order(pool_world, "hand-a", "eject", {"time": "10m"}).json()
+    assert (entry["cluster"], entry["state"], entry["reason"]) == ("hand-a", "ejected", "manual")
+    assert 590 < entry["until"] - time.time() < 601
+    assert [_call(pool_world, "hand") for _ in range(4)] == ["hand-b"] * 4
+    eventually(lambda: _gauge(pool_world, "hand-a"), 1)
+    assert _order(pool_world, "hand-a", "restore").json()["state"] == "healthy"
+    assert [_call(pool_world, "hand") for _ in range(4)] == ["hand-a"] * 4
+    eventually(lambda: _gauge(pool_world, "hand-a"), 0)
+    assert _order(pool_world, "hand-a", "eject").json()["until"] is None, "until it is restored"
+    assert _call(pool_world, "hand") == "hand-b"
+    _order(pool_world, "hand-a", "restore")
+    eventually(lambda: _ejections(pool_world, "hand"), {("hand-a", "manual"): 2})
+
+
+def test_all_are_out(pool_world: World) -> None:
+    """The one that comes back soonest is asked; the others do not help a caller who has nobody else."""
+    for letter, minutes in (("a", 30), ("b", 20), ("c", 10)):
+        _order(pool_world, f"gone-{letter}", "eject", {"time": f"{minutes}m"})
+    assert [_call(pool_world, "gone") for _ in range(4)] == ["gone-c"] * 4
+    _order(pool_world, "gone-b", "eject", {"time": "5m"})
+    assert [_call(pool_world, "gone") for _ in range(4)] == ["gone-b"] * 4
+    for letter in "abc":
+        _order(pool_world, f"gone-{letter}", "restore")
+    assert _call(pool_world, "gone") == "gone-a"
+
+
+def test_list_of_upstreams(pool_world: World) -> None:
+    """Every upstream is in it, with all fields."""
+    listed = pool_world.http.get("/gateway/upstreams", headers=ADMIN)
+    assert (listed.status_code, listed.headers["content-type"]) == (200, "application/json")
+    assert listed.json().keys() == {"object", "data"} and listed.json()["object"] == "list"
+    names = [server.name for server in demo.SERVERS] + [f"{name}-{letter}" for name in GROUPS for letter in "ab"]
+    names += [f"{TRIO}-{letter}" for letter in "abc"]
+    assert sorted(each["cluster"] for each in listed.json()["data"]) == sorted(names)
+    fields = {"cluster", "upstream", "state", "reason", "until", "in_flight", "uses", "consecutive_failures", "latency_ms"}
+    assert all(each.keys() == fields for each in listed.json()["data"])
+
+
+@pytest.mark.parametrize(("headers", "status"), [(USER, 403), ({}, 401), ({"x-api-key": "sk-wrong"}, 401)])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("POST", "/still-a/eject"), ("POST", "/still-a/restore")],
+    ids=["list", "eject", "restore"],
+)
+def test_for_admins_only(pool_world: World, headers: dict[str, str], status: int, method: str, path: str) -> None:
+    response = pool_world.send(method=method, path=f"/gateway/upstreams{path}", headers=headers)
+    assert response.status_code == status
+    openai_error(response)
+    assert "still-a" not in response.text
+    assert _upstream(pool_world, "still-a")["state"] == "healthy"
+
+
+def test_mistakes_of_operators(pool_world: World) -> None:
+    assert _order(pool_world, "nobody", "eject").status_code == 404
+    for body in ({"time": "soon"}, {"time": 5}, {"tme": "5m"}):
+        response = _order(pool_world, "still-a", "eject", body)
+        assert response.status_code == 400
+        openai_error(response)
+    assert _upstream(pool_world, "still-a")["state"] == "healthy"
+
+
+def test_how_many_may_be_out(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> None:
+    """One of three: of those that are out all the same, the ones that come back soonest are asked."""
+    changed = settings()
+    ejection = {"consecutive_failures": 1, "time": "60s", "max_ejected_percent": 34}
+    changed.values("router").update(retry=UNLIMITED_RETRIES, ejection=ejection)
+    with open_world(changed.text()) as world:
+        world.fault({**BROKEN, "delay_ms": 20})
+        assert crowd.ask(world.gateway.port, [chat_body()], 1)[0].status_code == 503
+        world.reset()
+        assert {each["state"] for each in _upstreams(world).values()} == {"ejected"}
+        last = max(_upstreams(world).values(), key=lambda each: each["until"])["cluster"]
+        asked = {_call(world, "gpt-4o") for _ in range(12)}
+        assert len(asked) == 2 and last not in asked
+
+
+def _call(world: World, model: str) -> str:
+    """Which cluster answers a call on a connection of its own, so that any worker may get it."""
+    (answer,) = crowd.ask(world.gateway.port, [chat_body(model=model)], 1)
+    assert answer.text() is not None, (answer.status_code, answer.content)
+    return answer.headers["x-sluice-cluster"]
+
+
+def _load(world: World, model: str, seconds: float) -> list[str]:
+    """The clusters that answer when many clients call for a while."""
+    end = time.monotonic() + seconds
+
+    def bodies() -> Iterator[bytes]:
+        while time.monotonic() < end:
+            yield chat_body(model=model)
+
+    answers = crowd.ask(world.gateway.port, bodies(), 16)
+    assert all(answer.text() for answer in answers)
+    return [answer.headers["x-sluice-cluster"] for answer in answers]
+
+
+def _upstreams(world: World) -> dict[str, dict[str, Any]]:
+    """What an operator is told of the upstreams, by cluster."""
+    listed = world.http.get("/gateway/upstreams", headers=ADMIN)
+    assert listed.status_code == 200, listed.text
+    return {each["cluster"]: each for each in listed.json()["data"]}
+
+
+def _upstream(world: World, cluster: str) -> dict[str, Any]:
+    return _upstreams(world)[cluster]
+
+
+def _order(world: World, cluster: str, verb: str, body: Any = None) -> httpx.Response:
+    """What an operator does to a cluster."""
+    content = json.dumps(body).encode() if body else None
+    return world.send(content, path=f"/gateway/upstreams/{cluster}/{verb}", headers=ADMIN)
+
+
+def _gauge(world: World, cluster: str) -> int | None:
+    """Whether it is out, as Prometheus sees it."""
+    return world.counted("llm_ejected").get((cluster,))
+
+
+def _ejections(world: World, group: str) -> dict[tuple[str, ...], int]:
+    """The ejections of a group's clusters, by reason."""
+    counted = world.counted("llm_ejections_total")
+    return {labels: count for labels, count in counted.items() if labels[0].startswith(f"{group}-") and count}

@@ -1,0 +1,162 @@
+"""Faults that come and go under load: no call fails, nothing is counted twice, no key goes astray."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import threading
+import time
+from collections import Counter
+from typing import Any, Callable, Iterator, Mapping
+
+import pytest
+
+import crowd
+import demo
+from conftest import OpenWorld
+from resilience import UNLIMITED_RETRIES
+from settings import Settings
+from table import Table
+from world import SECRETS, World, chat_body, eventually
+
+SECONDS = float(os.environ.get("SLUICE_STORM_SECONDS", "60"))
+CALLS_PER_SECOND = 10_000 / 60
+AT_ONCE = 50
+BETWEEN_CHANGES = 0.3
+# So long any server takes: with it the clients are 50 at once, and not as many as a machine can bear.
+SERVICE = {"delay_ms": 120}
+# What may befall mock-a and mock-b; all of it strikes before the client has seen any of the answer.
+WEATHER: list[Mapping[str, Any]] = [
+    {},
+    {"fault": "status", "status": 500},
+    {"fault": "status", "status": 503},
+    {"fault": "status", "status": 529, "body": "overloaded"},
+    {"fault": "status", "status": 429, "headers": {"retry-after": "1"}},
+    {"fault": "status", "status": 408},
+    {"fault": "refuse"},
+    {"fault": "close_early"},
+    {"fault": "close"},
+    {"fault": "reset"},
+    {"fault": "reset_headers"},
+    {"fault": "half_headers"},
+    {"fault": "reset_body", "after_events": 0},
+    {"fault": "truncate_body", "after_events": 0},
+    {"fault": "hang"},
+    {"fault": "error_event", "only": "stream"},
+    {"fault": "empty_stream", "only": "stream"},
+    {"fault": "stall", "only": "stream"},
+    {"fault": "unstreamed"},
+]
+# Those who are out come back soon, to be struck again.
+EJECTION = {"consecutive_failures": 10, "time": "100ms", "max_time": "200ms", "max_retry_after": "100ms"}
+METRICS = ("llm_requests_total", "llm_tokens_total", "llm_attempts_total", "llm_usage_source_total")
+
+
+@pytest.fixture
+def stormy_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    changed = settings()
+    changed.values("router").update(ejection=EJECTION, retry={**UNLIMITED_RETRIES, "per_try_timeout": "1s"})
+    for target in changed.models[0]["targets"]:
+        target["weight"] = 1
+    with open_world(changed.text()) as world:
+        yield world
+
+
+def test_storm(stormy_world: World, request: pytest.FixtureRequest) -> None:
+    world = stormy_world
+    with _weather(world):
+        calls = _call(world)
+    _show(calls, world, request.config)
+    failed = Counter((answer.status_code, answer.content[:200]) for answer, text in calls if answer.text() != text)
+    assert not failed, failed
+    assert len(calls) >= CALLS_PER_SECOND * SECONDS
+    assert _attempts(calls).total() > len(calls), "no fault has struck"
+    want = [len(calls), _usage(calls), _attempts(calls), Counter({("reported",): len(calls)})]
+    eventually(lambda: _counted(world), want)
+    for name, entries in world.journals().items():
+        _assert_own_only(name, entries)
+
+
+@contextlib.contextmanager
+def _weather(world: World) -> Iterator[None]:
+    """Every so often another fault for one of the servers that are not to stay healthy."""
+    chance = random.Random(1)
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.wait(BETWEEN_CHANGES):
+            world.fault({**SERVICE, **chance.choice(WEATHER)}, chance.choice(("mock-a", "mock-b")))
+
+    world.fault(SERVICE)
+    thread = threading.Thread(target=change, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _call(world: World) -> list[tuple[crowd.Answer, str]]:
+    """Calls until the time is over; each with the text that would be a whole answer."""
+    end = time.monotonic() + SECONDS
+    chance = random.Random(2)
+
+    async def visit(client: crowd.Client, text: str, stream: bool) -> tuple[crowd.Answer, str]:
+        fields = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        answer = await client.ask(chat_body(text, **fields))
+        return answer, f"Hello from {answer.headers.get('x-sluice-cluster')}. You said: {text}"
+
+    def visits() -> Iterator[Any]:
+        number = 0
+        while time.monotonic() < end:
+            text = f"call {number}" + " word" * chance.randrange(30) + "x" * chance.randrange(3000)
+            number += 1
+            yield lambda client, text=text, stream=chance.random() < 0.5: visit(client, text, stream)
+
+    return crowd.each(world.gateway.port, AT_ONCE, visits())
+
+
+def _usage(calls: list[tuple[crowd.Answer, str]]) -> Counter[str]:
+    """What the clients were told their calls cost."""
+    usage: Counter[str] = Counter()
+    for answer, _ in calls:
+        told = answer.usage()
+        usage.update(input=told["prompt_tokens"], output=told["completion_tokens"])
+    return usage
+
+
+def _attempts(calls: list[tuple[crowd.Answer, str]]) -> Counter[tuple[str, ...]]:
+    """The attempts the answers tell of."""
+    return Counter(attempt for answer, _ in calls for attempt in answer.attempts())
+
+
+def _counted(world: World) -> list[Any]:
+    """The same, and the calls, as the gateway has counted them."""
+    requests, tokens, attempts, sources = map(world.counted, METRICS)
+    usage: Counter[str] = Counter()
+    for (*_, kind), count in tokens.items():
+        usage[kind] += count
+    return [requests.total(), usage, attempts, sources]
+
+
+def _assert_own_only(name: str, entries: list[dict[str, Any]]) -> None:
+    """Each request bears the server's own key and model, and no other key anywhere."""
+    own = next(server for server in demo.SERVERS if server.name == name)
+    foreign = set(SECRETS) - {own.key}
+    for entry in entries:
+        assert entry["headers"]["authorization"] == f"Bearer {own.key}"
+        assert entry["body"] is None or entry["body"]["model"] == own.models[0]
+        text = json.dumps(entry)
+        assert not any(secret in text for secret in foreign)
+
+
+def _show(calls: list[tuple[crowd.Answer, str]], world: World, config: pytest.Config) -> None:
+    """What the storm was like."""
+    attempts = world.counted("llm_attempts_total")
+    table = Table(f"storm of {SECONDS:g} s: {len(calls)} calls, attempts by outcome", sorted({each[1] for each in attempts}))
+    for (cluster, outcome), count in sorted(attempts.items()):
+        table.put(cluster, outcome, count)
+    table.show(config)
