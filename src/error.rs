@@ -205,7 +205,14 @@ impl ApiError {
 
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
-        ApiError { status: 500, kind: Kind::Server, message: message.into(), param: None, code: "gateway_error", allow: None }
+        ApiError {
+            status: 500,
+            kind: Kind::Server,
+            message: message.into(),
+            param: None,
+            code: "gateway_error",
+            allow: None,
+        }
     }
 
     /// The answer's JSON body.

@@ -44,6 +44,8 @@ pub struct Exchange {
     pub passing: Option<Outcome>,
     /// The answer passed to the client ended without being complete.
     pub interrupted: bool,
+    /// The status of the answer that has come from the target whole.
+    whole: Option<u16>,
     /// The client has its answer, or has gone.
     pub closed: bool,
     /// The gateway has answered in place of the model servers, which took too long altogether.
@@ -222,9 +224,26 @@ impl Exchange {
         route.upstream().map(|upstream| upstream.cluster.as_str())
     }
 
+    /// The whole answer has come from the target. It is judged when the client's filters have seen its end as
+    /// well, which may be before or after.
+    pub fn end_whole(&mut self, status: u16, fleet: &dyn Fleet) {
+        self.whole = Some(status);
+        if self.closed {
+            self.judge_whole(fleet);
+        }
+    }
+
+    fn judge_whole(&mut self, fleet: &dyn Fleet) {
+        if let Some(status) = self.whole {
+            let outcome = if self.interrupted { Outcome::Interrupted } else { Outcome::of_status(status) };
+            self.end_attempt(Ending { outcome, status, retry_after: None }, fleet);
+        }
+    }
+
     /// The exchange is over for the client. An attempt that has begun ends by itself.
     pub fn close(&mut self, fleet: &dyn Fleet) {
         self.closed = true;
+        self.judge_whole(fleet);
         let under_way = self.prepared_for.is_some() && !self.retry_asked;
         if let Some(route) = self.route.as_mut().filter(|_| !under_way) {
             route.abandon(fleet);

@@ -124,8 +124,9 @@ pub fn ejection_time(body: &[u8]) -> Result<Option<Duration>, ApiError> {
         return Ok(None);
     }
     let invalid = |message: String| ApiError::bad_request("invalid_value", Some("time"), message);
-    let value = serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request("invalid_json", None, format!("The body is not valid JSON: {error}.")))?;
+    let value = serde_json::from_slice(body).map_err(|error| {
+        ApiError::bad_request("invalid_json", None, format!("The body is not valid JSON: {error}."))
+    })?;
     let read = || -> Result<Option<Duration>, ConfigError> {
         let fields = Node::root("body", &value).object(&["time"])?;
         fields.get("time").map(|node| node.duration()).transpose()

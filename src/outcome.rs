@@ -1,4 +1,4 @@
-//! How an attempt ended, and whether another target may try.
+//! How an attempt ended.
 
 use std::time::Duration;
 
@@ -70,20 +70,6 @@ impl Outcome {
     /// by another clock; an answer that broke that close to it is as good as late.
     pub fn is_late(elapsed: Duration, limit: Duration) -> bool {
         elapsed + limit / 20 + Duration::from_millis(20) >= limit
-    }
-
-    /// Whether another target may try.
-    pub fn is_retriable(self) -> bool {
-        match self {
-            Outcome::RateLimited
-            | Outcome::TryAgain
-            | Outcome::ServerError
-            | Outcome::ConnectFailure
-            | Outcome::Reset
-            | Outcome::Timeout
-            | Outcome::BadStream => true,
-            Outcome::Success | Outcome::ClientError | Outcome::Interrupted | Outcome::Abandoned => false,
-        }
     }
 
     /// The label in stats.

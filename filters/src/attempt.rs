@@ -349,11 +349,11 @@ impl Sent {
     /// its attempt.
     fn passed(&self, status: u16, whole: bool) {
         let mut exchange = self.exchange.borrow_mut();
-        let outcome = match (whole, exchange.interrupted, exchange.closed) {
-            (true, false, _) => Outcome::of_status(status),
-            (true, true, _) | (false, _, false) => Outcome::Interrupted,
-            (false, _, true) => Outcome::Abandoned,
-        };
+        if whole {
+            exchange.end_whole(status, &AllClusters);
+            return;
+        }
+        let outcome = if exchange.closed { Outcome::Abandoned } else { Outcome::Interrupted };
         exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
     }
 }

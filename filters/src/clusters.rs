@@ -254,7 +254,11 @@ impl Fleet for AllClusters {
         CLUSTERS.with_borrow_mut(|clusters| {
             clusters.change(&upstream.cluster, |health| {
                 lease = health.probe(now, PROBE_LEASE);
-                if lease.is_some() { Change::Noted } else { Change::None }
+                if lease.is_some() {
+                    Change::Noted
+                } else {
+                    Change::None
+                }
             });
         });
         lease

@@ -236,9 +236,8 @@ pub fn metric(metric: u32) -> u64 {
 pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut version = 0;
     // SAFETY: the pointers are valid for the duration of the call.
-    let value = received(|data, size| unsafe {
-        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version)
-    })?;
+    let value =
+        received(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version) })?;
     Some((value, version))
 }
 

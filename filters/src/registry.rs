@@ -15,6 +15,7 @@ use sluice::exchange::Exchange;
 use crate::clusters::AllClusters;
 use crate::host;
 use crate::metrics;
+use crate::waiting;
 
 /// An exchange that several filters share.
 pub type Shared = Rc<RefCell<Exchange>>;
@@ -55,6 +56,7 @@ impl Drop for Opened {
         if is_idle() {
             metrics::flush();
         }
+        waiting::poll_queue(); // a slot may have become free
     }
 }
 

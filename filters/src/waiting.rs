@@ -89,7 +89,12 @@ impl Waiting {
         if self.over.get() {
             return false;
         }
-        let mut exchange = self.exchange.borrow_mut();
+        let Ok(mut exchange) = self.exchange.try_borrow_mut() else {
+            return true; // in use further up; the next look will do
+        };
+        if exchange.closed {
+            return false;
+        }
         let routed = exchange.route(&self.table, &AllClusters);
         let refused = match routed {
             Ok(Routed::Queue(_)) if now < self.until => return true,
@@ -116,7 +121,9 @@ impl Deadline {
         let Some(exchange) = self.exchange.upgrade() else {
             return false;
         };
-        let mut exchange = exchange.borrow_mut();
+        let Ok(mut exchange) = exchange.try_borrow_mut() else {
+            return true;
+        };
         if exchange.answered.is_some() || exchange.closed {
             return false;
         }

@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("answers", "world")
 
 import demo
 from gateway import Gateway, MockModels
+from resilience import NEVER_EJECTED
 from settings import Settings, rendered
 from world import World
 
@@ -92,11 +93,12 @@ def wide_world(_wide_world: World) -> World:
 
 
 def _widened(settings: Settings) -> Settings:
+    settings.values("router")["ejection"] = NEVER_EJECTED  # these tests are about single failures
     settings.separate()  # the demo has the filters joined: what is shown for one form holds for the other
     settings.add_cluster("mock-closed", CLOSED_PORT)
     settings.upstreams["mock-closed"] = {"dialects": ["openai", "anthropic"]}
     settings.add_model("a-first", "mock-a", "mock-b")
-    settings.add_model("hasty", "mock-a", "mock-b", per_try_timeout="500ms")
+    settings.add_model("hasty", "mock-a", "mock-b", retry={"per_try_timeout": "500ms"})
     settings.add_model("closed-first", "mock-closed", "mock-b")
     settings.add_model("closed", "mock-closed")
     settings.add_model("only-a", "mock-a")

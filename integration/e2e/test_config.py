@@ -95,8 +95,8 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
         ("router.models[0].targets[2].weight", "must be a number"),
     ),
     "duration without unit": (
-        lambda s: s.models[0].update(per_try_timeout=30),
-        ("router.models[0].per_try_timeout", "must be a string"),
+        lambda s: s.models[0].update(retry={"per_try_timeout": 30}),
+        ("router.models[0].retry.per_try_timeout", "must be"),
     ),
     "no models": (lambda s: s.values("router").pop("models"), ("router.models", "missing")),
     "no targets": (lambda s: s.models[0].update(targets=[]), ("router.models[0].targets",)),

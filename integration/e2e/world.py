@@ -16,6 +16,7 @@ from gateway import Gateway, MockModels
 CHAT = demo.CHAT_PATH
 MESSAGES = "/v1/messages"
 BEARER = {"authorization": f"Bearer {demo.USER_KEY}"}
+ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 SECRETS = (demo.USER_KEY, demo.ADMIN_KEY, *demo.PROVIDER_KEYS.values())
 _ACTIVE = "http.gateway.downstream_rq_active"
 _METRIC = re.compile(r"^(\w+)\{(.*)\} (\d+)$")
@@ -38,6 +39,10 @@ class World:
         self.settle()
         for model in self.models.values():
             model.clear()
+        ejected = {labels["cluster"] for labels, value in self.series("llm_ejected") if value}
+        for cluster in ejected:
+            self.send(path=f"/gateway/upstreams/{cluster}/restore", headers=ADMIN).raise_for_status()
+        self.settle()
 
     def settle(self) -> None:
         """Waits for the end of all requests: a client may have its answer before they are counted."""

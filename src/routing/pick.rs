@@ -65,8 +65,7 @@ impl Pool<'_> {
     fn by_strategy(&self, allowed: TargetSet, fleet: &dyn Fleet) -> Picked {
         let in_flight = |target| self.upstream(target).map_or(0, |upstream| fleet.in_flight(upstream));
         let first = self.tried.is_empty();
-        let choice =
-            Choice { allowed, first, in_flight: &in_flight, random: fleet.random(), affinity: self.affinity };
+        let choice = Choice { allowed, first, in_flight: &in_flight, random: fleet.random(), affinity: self.affinity };
         match self.model.strategy.pick(&choice) {
             Pick::Target(target) => Picked::Target(target, None),
             Pick::Full if first => Picked::Full,

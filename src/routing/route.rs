@@ -93,15 +93,22 @@ impl Route {
             began: deadline.then(|| fleet.now()),
             log: Vec::new(),
         };
+        let patience = asked.strategy.queue_timeout();
+        let full = Err(NotStarted::Full(patience.unwrap_or_default()));
         match route.pick(subject, fleet) {
             Picked::Target(target, lease) => {
+                route.enter(target, lease, fleet);
+                let in_flight = || route.upstream().map_or(0, |upstream| fleet.in_flight(upstream));
+                if patience.is_some() && lease.is_none() && asked.strategy.is_over(target, in_flight()) {
+                    route.abandon(fleet);
+                    return full;
+                }
                 if let Some(balance) = &asked.balance {
                     balance.deposit();
                 }
-                route.enter(target, lease, fleet);
                 Ok(route)
             }
-            Picked::Full => Err(NotStarted::Full(asked.strategy.queue_timeout().unwrap_or_default())),
+            Picked::Full => full,
             Picked::None => Err(NotStarted::Silent),
         }
     }

@@ -133,6 +133,11 @@ impl Meter {
         self.state == State::Interrupted
     }
 
+    /// Whether nothing shows that the answer is less than it should be. Known after the last chunk.
+    pub fn is_whole(&self) -> bool {
+        !matches!(self.state, State::Interrupted | State::Failed)
+    }
+
     /// What is to follow the last bytes of an interrupted stream, so that the client sees an error;
     /// `None` for any other stream.
     ///

@@ -1,14 +1,16 @@
 use std::rc::Rc;
 
 use sluice::endpoint::{Dialect, Endpoint};
-use sluice::exchange::Exchange;
+use sluice::exchange::{Exchange, Routed};
 use sluice::facts::read;
 use sluice::keys::{Identity, Role};
+use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
-use sluice::routing::Table;
+use sluice::routing::{Ending, Table};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
 fn table() -> Rc<Table> {
@@ -31,12 +33,15 @@ fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
 #[test]
 fn a_route_goes_through_all_targets() {
     let mut exchange = exchange(Endpoint::ChatCompletions, "gpt-4o");
-    let route = exchange.route(&table()).unwrap();
+    let fleet = TestFleet::default();
+    assert_eq!(exchange.route(&table(), &fleet).unwrap(), Routed::Ready);
+    let refused = Ending::silent(Outcome::ConnectFailure);
+    let route = exchange.route.as_ref().unwrap();
     assert_eq!(route.model().unwrap().name, "gpt-4o");
     assert_eq!(route.upstream().unwrap().name, "a");
     assert!(exchange.injects_usage(), "the upstream may be asked for usage");
-    assert_eq!(exchange.advance(), Some("b"));
-    assert_eq!(exchange.advance(), None, "all have been tried");
+    assert_eq!(exchange.advance(refused, &fleet), Some("b"));
+    assert_eq!(exchange.advance(refused, &fleet), None, "all have been tried");
     assert_eq!(exchange.route.as_ref().unwrap().upstream().unwrap().name, "b", "the last one stays");
     assert!(!exchange.injects_usage(), "this upstream must not be asked");
 }
@@ -58,10 +63,10 @@ fn no_route() {
         let mut exchange = exchange(endpoint, model);
         let identity = |patterns| Identity { id: "k".into(), role: Role::User, models: Patterns::new(patterns) };
         exchange.identity = patterns.map(|patterns| Rc::new(identity(patterns)));
-        let error = exchange.route(&table()).expect_err(name);
+        let error = exchange.route(&table(), &TestFleet::default()).expect_err(name);
         assert_eq!((error.status, error.param, error.code), (404, Some("model"), "model_not_found"), "{name}");
         assert_eq!(error.message, want, "{name}");
     }
-    let error = Exchange::default().route(&table()).expect_err("unread");
+    let error = Exchange::default().route(&table(), &TestFleet::default()).expect_err("unread");
     assert_eq!(error.status, 500);
 }

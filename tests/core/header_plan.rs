@@ -9,8 +9,12 @@ use sluice::config;
 use sluice::exchange::{Exchange, Original, Unprepared};
 use sluice::facts;
 use sluice::header_plan::RequestHeaders;
+use sluice::outcome::Outcome;
+use sluice::routing::Ending;
 use sluice::{endpoint::Endpoint, routing::Table};
 use std::rc::Rc;
+
+use crate::fleet::TestFleet;
 
 /// The host's header map; refuses what is named in `refused`.
 #[derive(Clone, Default)]
@@ -56,7 +60,7 @@ fn exchange() -> (Exchange, Map) {
     let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()) };
     let mut exchange = Exchange::new(None, original);
     exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap());
-    exchange.route(&table).unwrap();
+    exchange.route(&table, &TestFleet::default()).unwrap();
     let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-team", "client")];
     let headers = sent.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     (exchange, Map { headers, refused: None })
@@ -100,7 +104,7 @@ fn turns_leave_nothing_behind() {
     let (mut exchange, mut map) = exchange();
     for (index, (cluster, want)) in wanted.into_iter().enumerate() {
         if index > 0 {
-            assert_eq!(exchange.advance(), Some(cluster));
+            assert_eq!(advance(&mut exchange), Some(cluster.to_owned()));
         }
         let body = exchange.prepare(cluster.as_bytes(), &mut map).unwrap();
         assert_eq!(map.headers["content-length"], body.length().to_string(), "{cluster}");
@@ -108,7 +112,12 @@ fn turns_leave_nothing_behind() {
             map.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, want, "{cluster}");
     }
-    assert_eq!(exchange.advance(), None, "all have been tried");
+    assert_eq!(advance(&mut exchange), None, "all have been tried");
+}
+
+/// After a connection that was refused.
+fn advance(exchange: &mut Exchange) -> Option<String> {
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).map(str::to_owned)
 }
 
 #[test]

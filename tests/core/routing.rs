@@ -1,7 +1,7 @@
-use proptest::collection::vec;
-use proptest::prelude::*;
+use sluice::config::Object;
 use sluice::endpoint::{Dialect, Endpoint};
-use sluice::routing::{Model, SmoothWeighted, Table, Target, Tried, Upstream, MAX_TARGETS};
+use sluice::health::Policy;
+use sluice::routing::{by_name, Member, Model, Retry, Table, Target, Upstream};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -16,104 +16,29 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         credential: None,
         headers: Vec::new(),
         include_usage: true,
+        ejection: Policy::default(),
+        counts_in_flight: false,
     }
 }
 
 /// A model with one target for each weight, each at the upstream of its index.
 pub fn model(name: &str, aliases: &[&str], weights: &[u32], upstreams: &[Upstream]) -> Model {
-    let target = |(upstream, weight): (usize, &u32)| Target { upstream, model: None, weight: *weight };
     let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
-    Model::new(name.into(), aliases, weights.iter().enumerate().map(target).collect(), None, upstreams)
+    let targets = (0..weights.len()).map(|upstream| Target { upstream, model: None }).collect();
+    let members: Vec<Member> = weights.iter().map(|weight| Member { weight: *weight, ..Member::default() }).collect();
+    let strategy = (by_name("weighted").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
+    Model::new(name.into(), aliases, targets, strategy, Retry::default(), upstreams)
 }
 
 #[test]
-fn turns() {
-    let cases: &[(&[u32], &[usize])] = &[
-        (&[1], &[0, 0, 0]),
-        (&[1, 1], &[0, 1, 0, 1]),
-        (&[3, 1], &[0, 0, 1, 0, 0, 0, 1, 0]),
-        (&[5, 1, 1], &[0, 0, 1, 0, 2, 0, 0]),
-    ];
-    for (weights, want) in cases {
-        let pool = SmoothWeighted::new(weights);
-        let turns: Vec<usize> = want.iter().filter_map(|_| pool.next()).collect();
-        assert_eq!(turns, *want, "{weights:?}");
-    }
-    assert_eq!(SmoothWeighted::new(&[]).next(), None, "no member");
-    assert_eq!(SmoothWeighted::new(&[1, 2]).peek(|_| false), None, "none allowed");
-}
-
-proptest! {
-    #[test]
-    fn shares_are_exact(weights in vec(1..20u32, 1..6), start in 0..50usize) {
-        let pool = SmoothWeighted::new(&weights);
-        let sum: u32 = weights.iter().sum();
-        for _ in 0..start {
-            pool.next().unwrap();
-        }
-        let mut picked = vec![0; weights.len()];
-        for _ in 0..sum {
-            picked[pool.next().unwrap()] += 1;
-            pool.peek(|_| true).unwrap(); // looking changes no one's turn
-        }
-        prop_assert_eq!(picked, weights);
-    }
-
-    #[test]
-    fn the_largest_weights_do_not_overflow(weights in vec(999_990..=1_000_000u32, 64)) {
-        let pool = SmoothWeighted::new(&weights);
-        let mut first: Vec<usize> = (0..64).map(|_| pool.next().unwrap()).collect();
-        first.sort_unstable();
-        prop_assert_eq!(first, (0..64).collect::<Vec<_>>(), "nearly equal weights take turns");
-    }
-
-    #[test]
-    fn each_target_is_tried_once(weights in vec(1..1000u32, 1..=MAX_TARGETS), warm_up in 0..10usize) {
-        let upstreams: Vec<Upstream> = weights.iter().map(|_| upstream("u", &[Dialect::OpenAi])).collect();
-        let model = model("m", &[], &weights, &upstreams);
-        for _ in 0..warm_up {
-            model.first(Dialect::OpenAi).unwrap();
-        }
-        let mut tried = Tried::default();
-        tried.insert(model.first(Dialect::OpenAi).unwrap());
-        for _ in 1..weights.len() {
-            let another = model.another(Dialect::OpenAi, tried).unwrap();
-            prop_assert!(!tried.contains(another), "{} again", another);
-            tried.insert(another);
-        }
-        prop_assert_eq!(model.another(Dialect::OpenAi, tried), None);
-    }
-}
-
-#[test]
-fn retries_do_not_bend_shares() {
-    let upstreams = [upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
-    let model = model("m", &[], &[3, 1], &upstreams);
-    let mut firsts = [0; 2];
-    for _ in 0..400 {
-        let first = model.first(Dialect::OpenAi).unwrap();
-        firsts[first] += 1;
-        let mut tried = Tried::default();
-        tried.insert(first);
-        assert_eq!(model.another(Dialect::OpenAi, tried), Some(1 - first));
-    }
-    assert_eq!(firsts, [300, 100]);
-}
-
-#[test]
-fn each_dialect_has_its_pool() {
+fn each_dialect_has_its_targets() {
     use Dialect::{Anthropic, Gemini, Ollama, OpenAi};
     let upstreams = [upstream("a", &[OpenAi]), upstream("b", &[Anthropic]), upstream("c", &[OpenAi, Ollama])];
     let model = model("m", &[], &[1, 1, 1], &upstreams);
     let cases = [(OpenAi, vec![0, 2]), (Anthropic, vec![1]), (Ollama, vec![2]), (Gemini, vec![])];
     for (dialect, want) in cases {
-        let mut picked: Vec<usize> = (0..want.len()).filter_map(|_| model.first(dialect)).collect();
-        picked.sort_unstable();
-        assert_eq!(picked, want, "{dialect:?}");
-        assert_eq!(model.pool_size(dialect), want.len(), "{dialect:?}");
+        assert_eq!(model.speaking(dialect).iter().collect::<Vec<_>>(), want, "{dialect:?}");
     }
-    assert_eq!(model.first(Gemini), None);
-    assert_eq!(model.another(Gemini, Tried::default()), None);
     assert_eq!(model.dialects().collect::<Vec<_>>(), [OpenAi, Anthropic, Ollama]);
 }
 

@@ -58,6 +58,10 @@ impl Strategy for FirstAvailable {
         pick
     }
 
+    fn is_over(&self, target: usize, in_flight: u64) -> bool {
+        self.members.get(target).is_some_and(|member| in_flight > u64::from(member.slots))
+    }
+
     fn queue_timeout(&self) -> Option<Duration> {
         Some(self.queue_timeout)
     }

@@ -160,6 +160,12 @@ pub trait Strategy: fmt::Debug {
     /// quickly, and would look like speed.
     fn learn(&self, _target: usize, _time_to_first_byte: Duration) {}
 
+    /// Whether so many attempts under way at a target are more than it takes. Two workers may take the last slot at
+    /// the same time; each then looks again, and gives it back.
+    fn is_over(&self, _target: usize, _in_flight: u64) -> bool {
+        false
+    }
+
     /// How long a request may wait for [`Pick::Full`] to pass; `None` if it never says so.
     fn queue_timeout(&self) -> Option<Duration> {
         None

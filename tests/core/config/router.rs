@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use sluice::config::{router, ConfigError};
 use sluice::endpoint::Dialect;
-use sluice::routing::Table;
+use sluice::health::Policy;
+use sluice::outcome::Outcome;
+use sluice::routing::{AffinityBy, Budget, Table};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -45,7 +47,8 @@ const GOOD: &str = r#"{
             "base_path": "/openai/deployments/{model}/",
             "query": "api-version=2024-10-21",
             "credential": {"env": "OPENAI_API_KEY", "header": "api-key"},
-            "include_usage": false
+            "include_usage": false,
+            "ejection": {"time": "1m"}
         },
         "local": {"dialects": ["ollama", "openai"]}
     },
@@ -53,11 +56,18 @@ const GOOD: &str = r#"{
         {
             "name": "gpt-4o",
             "aliases": ["default", "gpt-4o-*"],
-            "per_try_timeout": "20s",
+            "strategy": {"name": "affinity", "by": "key"},
+            "retry": {"per_try_timeout": "20s", "on": [429, "5xx", 409.0], "budget": {"percent": 20}},
+            "fallbacks": ["*"],
+            "context_length_fallback": "*",
             "targets": [{"upstream": "openai", "weight": 3.0}, {"upstream": "azure", "model": "east", "weight": 1}]
         },
-        {"name": "*", "targets": [{"upstream": "local"}]}
-    ]
+        {"name": "*", "strategy": "first_available", "targets": [{"upstream": "local", "slots": 2}]}
+    ],
+    "retry": {"max_attempts": 2, "per_try_timeout": {"stream": "5s"}, "deadline": "1m"},
+    "ejection": {"consecutive_failures": 1, "time": "10m", "max_ejected_percent": 50},
+    "hold_json": 0,
+    "answer_headers": false
 }"#;
 
 #[test]
@@ -75,10 +85,27 @@ fn good() {
     assert_eq!(local.dialects, [Dialect::Ollama, Dialect::OpenAi]);
     assert!(local.credential(Dialect::Ollama).is_none());
     let [model, rest] = table.models() else { panic!("{:?}", table.models()) };
-    assert_eq!(model.per_try_timeout, Some(Duration::from_secs(20)));
-    assert_eq!(model.targets.iter().map(|target| target.weight).collect::<Vec<_>>(), [3, 1]);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!((model.retry.stream_timeout, model.retry.json_timeout), (seconds(20), seconds(20)));
+    assert_eq!((rest.retry.stream_timeout, rest.retry.json_timeout), (seconds(5), None), "of all models");
+    assert_eq!((model.retry.max_attempts, model.retry.deadline), (2, seconds(60)), "of all models");
+    assert_eq!(model.retry.budget, Some(Budget { percent: 20, min_per_second: 1 }));
+    let allowed = [(Outcome::TryAgain, 409), (Outcome::RateLimited, 429), (Outcome::ServerError, 502)];
+    let refused = [(Outcome::TryAgain, 408), (Outcome::ConnectFailure, 0), (Outcome::ClientError, 400)];
+    assert!(allowed.iter().all(|(outcome, status)| model.retry.on.allows(*outcome, *status)));
+    assert!(!refused.iter().any(|(outcome, status)| model.retry.on.allows(*outcome, *status)));
+    assert_eq!((model.fallbacks.as_slice(), model.context_length_fallback), (&[1][..], Some(1)));
     assert_eq!(model.targets[1].model.as_deref(), Some("east"));
-    assert_eq!((rest.targets[0].weight, rest.per_try_timeout), (1, None), "by default");
+    assert_eq!(model.strategy.affinity(), Some(AffinityBy::Key));
+    assert!(rest.strategy.queue_timeout().is_some() && local.counts_in_flight && !openai.counts_in_flight);
+    assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, false, 50));
+    assert_eq!(openai.ejection.consecutive_failures, 1);
+    assert_eq!(openai.ejection.max_time, Duration::from_secs(600), "grows with the time");
+    assert_eq!(
+        azure.ejection,
+        Policy { time: Duration::from_secs(60), ..openai.ejection.clone() },
+        "its own over that"
+    );
 }
 
 #[test]
@@ -93,7 +120,7 @@ fn mistakes_in_upstreams() {
     let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
@@ -176,9 +203,39 @@ fn mistakes_in_models() {
             "1.5 is not a whole number from 1 to 1000000",
         ),
         (
-            r#"{"name":"m","targets":[{"upstream":"openai"}],"per_try_timeout":"20"}"#,
-            ".per_try_timeout",
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"per_try_timeout":"20"}}"#,
+            ".retry.per_try_timeout",
             "\"20\" is not a duration; write it like 500ms, 30s or 2m",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"on":[404]}}"#,
+            ".retry.on[0]",
+            "\"404\" is none of its values; did you mean \"408\"?",
+        ),
+        (
+            r#"{"name":"m","strategy":"wieghted","targets":[]}"#,
+            ".strategy",
+            "\"wieghted\" is none of its values; did you mean \"weighted\"?",
+        ),
+        (
+            r#"{"name":"m","strategy":{"name":"random","by":"key"},"targets":[{"upstream":"openai"}]}"#,
+            ".strategy.by",
+            "no such field; there is name",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai","tier":1}]}"#,
+            ".targets[0].tier",
+            "no such field; there is upstream, model, weight",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"fallbacks":["on"]}"#,
+            ".fallbacks[0]",
+            "no model \"on\"; did you mean \"one\"?",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"context_length_fallback":"m"}"#,
+            ".context_length_fallback",
+            "is the model itself; name another one",
         ),
         (
             r#"{"name":"one","targets":[{"upstream":"openai"}]}"#,
@@ -228,7 +285,7 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, include_usage",
+             credential, headers, include_usage, ejection",
         ),
     ];
     for (text, want) in cases {

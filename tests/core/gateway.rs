@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use sluice::endpoint::{classify, Call, Dialect};
+use sluice::gateway::{ejection_time, list, Command, State};
+use sluice::health::Health;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::routing::upstream;
+
+#[test]
+fn commands() {
+    let eject = |cluster: &str| Call::Gateway(Command::Eject(cluster.into()));
+    let cases = [
+        ("GET", "/gateway/upstreams", Call::Gateway(Command::Upstreams)),
+        ("GET", "/gateway/upstreams?x=1", Call::Gateway(Command::Upstreams)),
+        ("POST", "/gateway/upstreams", Call::WrongMethod("GET")),
+        ("POST", "/gateway/upstreams/a/eject", eject("a")),
+        ("POST", "/gateway/upstreams/a%2Fb/eject", eject("a/b")),
+        ("POST", "/gateway/upstreams/a/b/eject", eject("a/b")),
+        ("POST", "/gateway/upstreams/a/restore", Call::Gateway(Command::Restore("a".into()))),
+        ("GET", "/gateway/upstreams/a/eject", Call::WrongMethod("POST")),
+        ("POST", "/gateway/upstreams/a", Call::Unknown),
+        ("POST", "/gateway/upstreams/eject", Call::Unknown),
+        ("GET", "/gateway/upstreamsx", Call::Unknown),
+        ("GET", "/gateway", Call::Unknown),
+    ];
+    for (method, path, want) in cases {
+        assert_eq!(classify(method, path), want, "{method} {path}");
+    }
+}
+
+#[test]
+fn the_list() {
+    let now = Duration::from_secs(1000);
+    let mut ejected = Health::default();
+    let _ = ejected.eject(Some(Duration::from_millis(1500)), now);
+    let mut half_open = Health::default();
+    let _ = half_open.eject(Some(Duration::from_secs(1)), now - Duration::from_secs(1));
+    let state = |health, latency| State { health, in_flight: 2, uses: 7, latency };
+    let upstreams = ["a", "b\"", "c"].map(|name| upstream(name, &[Dialect::OpenAi]));
+    let states = [state(Health::default(), Some(0.0125)), state(ejected, None), state(half_open, None)];
+    let found: Value = serde_json::from_str(&list(upstreams.iter().zip(states), now)).unwrap();
+    let entry = |name: &str, state: &str, reason: Value, until: Value, latency: Value| {
+        json!({"cluster": name, "upstream": name, "state": state, "reason": reason, "until": until, "in_flight": 2,
+               "uses": 7, "consecutive_failures": 0, "latency_ms": latency})
+    };
+    let want = [
+        entry("a", "healthy", Value::Null, Value::Null, json!(12.5)),
+        entry("b\"", "ejected", json!("manual"), json!(1001.5), Value::Null),
+        entry("c", "half_open", json!("manual"), Value::Null, Value::Null),
+    ];
+    assert_eq!(found, json!({"object": "list", "data": want}));
+}
+
+#[test]
+fn how_long_an_ejection_lasts() {
+    let cases = [("", None), ("{}", None), ("{\"time\":null}", None), ("{\"time\":\"10m\"}", Some(600))];
+    for (body, want) in cases {
+        assert_eq!(ejection_time(body.as_bytes()).unwrap(), want.map(Duration::from_secs), "{body}");
+    }
+    for (body, want) in [
+        ("{", "The body is not valid JSON"),
+        ("[]", "body: must be an object, but is a list"),
+        ("{\"time\":10}", "body.time: must be a string, but is a number"),
+        ("{\"tiem\":\"1s\"}", "body.tiem: no such field; did you mean \"time\"?"),
+    ] {
+        let error = ejection_time(body.as_bytes()).expect_err(body);
+        assert!(error.status == 400 && error.message.starts_with(want), "{body}: {}", error.message);
+    }
+}

@@ -1,0 +1,316 @@
+//! The way of a request: every target once, who is out stays out, fallbacks, deadline and budget.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::config;
+use sluice::endpoint::Endpoint;
+use sluice::exchange::{Exchange, Original, Routed, Unprepared};
+use sluice::facts;
+use sluice::header_plan::RequestHeaders;
+use sluice::keys::{Identity, Role};
+use sluice::outcome::Outcome;
+use sluice::pattern::Patterns;
+use sluice::routing::{Budget, BudgetBalance, Ending, Table};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::fleet::TestFleet;
+
+const REFUSED: Ending = Ending { outcome: Outcome::ConnectFailure, status: 0, retry_after: None };
+const SERVED: Ending = Ending { outcome: Outcome::Success, status: 200, retry_after: None };
+
+/// A table over the upstreams a to f with these models, and with these fields beside them.
+fn table(models: &str, fields: &str) -> Rc<Table> {
+    let text = format!(
+        r#"{{"upstreams":{{"a":{{}},"b":{{}},"c":{{}},"d":{{}},"e":{{}},"f":{{}}}},"models":[{models}]{fields}}}"#
+    );
+    Rc::new(config::router(text.as_bytes(), &|_| None).unwrap())
+}
+
+const ABC: &str = r#"{"name":"m","targets":[{"upstream":"a"},{"upstream":"b"},{"upstream":"c"}]}"#;
+
+fn exchange() -> Exchange {
+    let body = br#"{"model":"m"}"#;
+    let mut exchange = Exchange::new(None, Original::default());
+    exchange.read(facts::read(Endpoint::ChatCompletions, None, body).unwrap(), body.to_vec());
+    exchange
+}
+
+fn current(exchange: &Exchange) -> String {
+    exchange.route.as_ref().unwrap().upstream().unwrap().name.clone()
+}
+
+/// Has every attempt end so; returns the upstreams in the order they were tried.
+fn exhaust(exchange: &mut Exchange, ending: Ending, fleet: &TestFleet) -> Vec<String> {
+    let mut tried = vec![current(exchange)];
+    loop {
+        exchange.end_attempt(ending, fleet);
+        match exchange.advance(ending, fleet) {
+            Some(cluster) => tried.push(cluster.to_owned()),
+            None => return tried,
+        }
+    }
+}
+
+struct NoHeaders;
+
+impl RequestHeaders for NoHeaders {
+    fn get(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn set(&mut self, _: &str, _: &str) -> bool {
+        true
+    }
+
+    fn remove(&mut self, _: &str) -> bool {
+        true
+    }
+}
+
+#[test]
+fn who_is_out_stays_out() {
+    let cases: [(&str, &[(&str, u64)], u64, &[&str]); 4] = [
+        ("all healthy", &[], 0, &["a", "b", "c"]),
+        ("one out: it is tried when nothing else is left", &[("b", 9)], 0, &["a", "c", "b"]),
+        ("all out: the one that comes back soonest first", &[("a", 9), ("b", 3), ("c", 5)], 0, &["b", "c", "a"]),
+        ("half-open: this request probes it", &[("c", 3)], 4, &["c", "a", "b"]),
+    ];
+    for (name, ejected, later, want) in cases {
+        let fleet = TestFleet::default();
+        ejected.iter().for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
+        fleet.now.set(Duration::from_secs(later));
+        let mut exchange = exchange();
+        assert_eq!(exchange.route(&table(ABC, ""), &fleet).unwrap(), Routed::Ready);
+        assert_eq!(exhaust(&mut exchange, REFUSED, &fleet), want, "{name}");
+        assert_eq!(fleet.under_way(), 0, "{name}");
+    }
+}
+
+#[test]
+fn one_request_probes_and_the_others_stay_away() {
+    let table = table(ABC, "");
+    let fleet = TestFleet::default();
+    fleet.eject("b", 3);
+    fleet.now.set(Duration::from_secs(4));
+    let mut requests: Vec<Exchange> = (0..7).map(|_| exchange()).collect();
+    requests.iter_mut().for_each(|exchange| assert_eq!(exchange.route(&table, &fleet).unwrap(), Routed::Ready));
+    let at_b = requests.iter().filter(|exchange| current(exchange) == "b").count();
+    assert_eq!(at_b, 1);
+    let probe = requests.iter_mut().find(|exchange| current(exchange) == "b").unwrap();
+    probe.end_attempt(SERVED, &fleet);
+    let mut after = exchange();
+    after.route(&table, &fleet).unwrap();
+    assert!(fleet.health.borrow()["b"].reason().is_none(), "it is back");
+}
+
+#[test]
+fn no_more_than_a_share_is_out() {
+    let fleet = TestFleet::default();
+    for cluster in ["a", "b"] {
+        fleet.eject(cluster, if cluster == "a" { 5 } else { 9 });
+    }
+    let first = |percent: u32| {
+        let table = table(ABC, &format!(r#","ejection":{{"max_ejected_percent":{percent}}}"#));
+        let mut exchange = exchange();
+        exchange.route(&table, &fleet).unwrap();
+        current(&exchange)
+    };
+    assert_eq!(first(100), "c");
+    assert_eq!(first(66), "a", "one of three may be out: the one that comes back soonest is let in");
+    assert_eq!(first(0), "a", "nothing may be out");
+}
+
+#[test]
+fn what_may_be_retried() {
+    let table = table(ABC, r#","retry":{"on":[429,"connect"],"max_attempts":2}"#);
+    let ending = |outcome, status| Ending { outcome, status, retry_after: None };
+    let cases = [
+        (ending(Outcome::RateLimited, 429), 2),
+        (REFUSED, 2),
+        (ending(Outcome::ServerError, 503), 1),
+        (ending(Outcome::ClientError, 400), 1),
+        (ending(Outcome::Abandoned, 0), 1),
+    ];
+    for (ending, want) in cases {
+        let fleet = TestFleet::default();
+        let mut exchange = exchange();
+        exchange.route(&table, &fleet).unwrap();
+        assert_eq!(exhaust(&mut exchange, ending, &fleet).len(), want, "{ending:?}");
+    }
+}
+
+#[test]
+fn fallbacks() {
+    let models = r#"
+        {"name":"m","fallbacks":["second","third"],"context_length_fallback":"long","targets":[{"upstream":"a"}]},
+        {"name":"second","targets":[{"upstream":"b"},{"upstream":"c","model":"own"}]},
+        {"name":"third","fallbacks":["m"],"targets":[{"upstream":"d"}]},
+        {"name":"long","targets":[{"upstream":"e"}]}"#;
+    let table = table(models, "");
+    let fleet = TestFleet::default();
+    let mut all = exchange();
+    all.route(&table, &fleet).unwrap();
+    assert_eq!(
+        exhaust(&mut all, REFUSED, &fleet),
+        ["a", "b", "c", "d"],
+        "in order, each once, none of a fallback's own"
+    );
+    assert_eq!(all.attempts(), "a=connect_failure, b=connect_failure, c=connect_failure, d=connect_failure");
+
+    let mut limited = exchange();
+    let own = Patterns::new(vec!["m".into(), "third".into()]);
+    limited.identity = Some(Rc::new(Identity { id: "k".into(), role: Role::User, models: own }));
+    limited.route(&table, &fleet).unwrap();
+    assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["a", "d"], "none that the key may not use");
+
+    let mut long = exchange();
+    long.route(&table, &fleet).unwrap();
+    let too_long = Ending { outcome: Outcome::ClientError, status: 400, retry_after: None };
+    long.end_attempt(too_long, &fleet);
+    assert_eq!(long.advance(too_long, &fleet), None, "its own fault");
+    assert_eq!(long.advance_for_context(&fleet), Some("e"));
+    assert_eq!(long.labels().1, "long");
+    assert_eq!(long.advance_for_context(&fleet), None, "once");
+
+    let mut named = exchange();
+    named.route(&self::table(models, ""), &fleet).unwrap();
+    for (upstream, want) in [("a", "m"), ("b", "second"), ("c", "own"), ("d", "third")] {
+        let route = named.route.as_ref().unwrap();
+        assert_eq!(route.model_name(route.place(), "m"), Some(want), "{upstream}");
+        named.end_attempt(REFUSED, &fleet);
+        named.advance(REFUSED, &fleet);
+    }
+}
+
+#[test]
+fn time_runs_out() {
+    let table = table(ABC, r#","retry":{"deadline":"10s"}"#);
+    let fleet = TestFleet::default();
+    fleet.now.set(Duration::from_secs(100));
+    let mut exchange = exchange();
+    exchange.route(&table, &fleet).unwrap();
+    assert_eq!(exchange.route.as_ref().unwrap().deadline(), Some(Duration::from_secs(110)));
+    fleet.now.set(Duration::from_secs(109));
+    exchange.end_attempt(REFUSED, &fleet);
+    assert!(exchange.advance(REFUSED, &fleet).is_some());
+    fleet.now.set(Duration::from_secs(110));
+    exchange.end_attempt(REFUSED, &fleet);
+    assert_eq!(exchange.advance(REFUSED, &fleet), None);
+}
+
+#[test]
+fn slots() {
+    let models = r#"{"name":"m","strategy":{"name":"first_available","queue_timeout":"2s"},
+        "targets":[{"upstream":"a"},{"upstream":"b","slots":2}]}"#;
+    let table = table(models, "");
+    let fleet = TestFleet::default();
+    let mut requests: Vec<Exchange> = (0..3).map(|_| exchange()).collect();
+    let names: Vec<String> = requests
+        .iter_mut()
+        .map(|exchange| {
+            assert_eq!(exchange.route(&table, &fleet).unwrap(), Routed::Ready);
+            current(exchange)
+        })
+        .collect();
+    assert_eq!(names, ["a", "b", "b"]);
+    let mut waiting = exchange();
+    assert_eq!(waiting.route(&table, &fleet).unwrap(), Routed::Queue(Duration::from_secs(2)));
+    requests[0].end_attempt(SERVED, &fleet);
+    assert_eq!(waiting.route(&table, &fleet).unwrap(), Routed::Ready);
+}
+
+#[test]
+fn every_end_gives_up_its_place_once() {
+    let table = table(ABC, "");
+    let fleet = TestFleet::default();
+    let mut never_sent = exchange();
+    never_sent.route(&table, &fleet).unwrap();
+    never_sent.close(&fleet);
+    assert_eq!((fleet.under_way(), fleet.ended.borrow().len()), (0, 0), "an attempt that was not made is none");
+
+    let mut left = exchange();
+    left.route(&table, &fleet).unwrap();
+    let cluster = current(&left);
+    left.prepare(cluster.as_bytes(), &mut NoHeaders).unwrap();
+    left.close(&fleet);
+    assert_eq!(fleet.under_way(), 1, "the attempt ends by itself");
+    left.end_attempt(Ending::silent(Outcome::Abandoned), &fleet);
+    left.end_attempt(REFUSED, &fleet);
+    assert_eq!(fleet.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), ["abandoned"]);
+
+    for (interrupted, close_first, want) in
+        [(false, false, "success"), (false, true, "success"), (true, false, "interrupted"), (true, true, "interrupted")]
+    {
+        let mut whole = exchange();
+        whole.route(&table, &fleet).unwrap();
+        whole.prepare(current(&whole).as_bytes(), &mut NoHeaders).unwrap();
+        whole.answer(200, Some(Outcome::Success));
+        whole.interrupted = interrupted;
+        if close_first {
+            whole.close(&fleet);
+        }
+        whole.end_whole(200, &fleet);
+        whole.close(&fleet);
+        assert_eq!(fleet.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), [want]);
+        assert_eq!(fleet.under_way(), 0);
+    }
+}
+
+#[test]
+fn the_last_failure_is_told() {
+    let mut exchange = exchange();
+    exchange.route(&table(ABC, ""), &TestFleet::default()).unwrap();
+    exchange.exhausted = Some(Outcome::Timeout);
+    let unprepared = exchange.prepare(b"a", &mut NoHeaders).unwrap_err();
+    assert_eq!(unprepared, Unprepared::Exhausted(Outcome::Timeout));
+}
+
+#[test]
+fn a_budget() {
+    let at = Duration::from_secs;
+    let balance = BudgetBalance::new(Budget { percent: 10, min_per_second: 2 });
+    assert!(balance.withdraw(at(1)) && balance.withdraw(at(1)) && !balance.withdraw(at(1)), "a second's reserve");
+    assert!(balance.withdraw(at(2)) && balance.withdraw(at(2)) && !balance.withdraw(at(2)), "another second's");
+    (0..10).for_each(|_| balance.deposit());
+    assert!(balance.withdraw(at(2)) && !balance.withdraw(at(2)), "ten requests");
+    let balance = BudgetBalance::new(Budget { percent: 0, min_per_second: 1 });
+    assert!(balance.withdraw(at(1)));
+    let late = (0..100).filter(|_| balance.withdraw(at(100_000))).count();
+    assert!(late <= 20, "{late}: a long rest saves up no more than the cap");
+    assert!(!balance.withdraw(at(5)), "a clock that goes backwards");
+}
+
+proptest! {
+    /// Whatever is out, whatever fails: each target is tried once, and the books are even.
+    #[test]
+    fn each_target_is_tried_once(
+        weights in vec(1..1000u32, 1..=6),
+        ejected in vec(0..20u64, 6),
+        now in 0..20u64,
+        percent in 0..=100u32,
+    ) {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let targets: Vec<String> = weights
+            .iter()
+            .zip(names)
+            .map(|(weight, name)| format!(r#"{{"upstream":"{name}","weight":{weight}}}"#))
+            .collect();
+        let model = format!(r#"{{"name":"m","targets":[{}]}}"#, targets.join(","));
+        let table = table(&model, &format!(r#","ejection":{{"max_ejected_percent":{percent}}}"#));
+        let fleet = TestFleet::default();
+        for (name, seconds) in names.iter().zip(ejected).filter(|(_, seconds)| *seconds > 0) {
+            fleet.eject(name, seconds);
+        }
+        fleet.now.set(Duration::from_secs(now));
+        let mut exchange = exchange();
+        exchange.route(&table, &fleet).unwrap();
+        let mut tried = exhaust(&mut exchange, REFUSED, &fleet);
+        tried.sort_unstable();
+        prop_assert_eq!(tried, &names[..weights.len()]);
+        prop_assert_eq!(fleet.under_way(), 0);
+    }
+}
