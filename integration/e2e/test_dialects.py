@@ -102,6 +102,7 @@ def recorded(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
         changed.add_cluster("recorder", recorder.address)
         changed.upstreams["mock-a"]["cluster"] = "recorder"
         changed.models[0]["targets"] = [{"upstream": "mock-a", "model": "target/name"}]
+        changed.models[1]["targets"] = [{"upstream": "mock-a"}]
         with open_world(changed.text()) as world:
             yield world, recorder
 

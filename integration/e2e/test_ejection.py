@@ -49,7 +49,7 @@ def _pool_world(settings: Callable[[], Settings], models: Any, open_world: OpenW
 
 @pytest.fixture
 def pool_world(_pool_world: World) -> World:
-    _pool_world.reset()
+    _pool_world.heal()
     return _pool_world
 
 
@@ -207,7 +207,7 @@ def test_how_many_may_be_out(settings: Callable[[], Settings], models: Any, open
     with open_world(changed.text()) as world:
         world.fault({**BROKEN, "delay_ms": 20})
         assert crowd.ask(world.gateway.port, [chat_body()], 1)[0].status_code == 503
-        world.reset()
+        world.heal()
         assert {each["state"] for each in _upstreams(world).values()} == {"ejected"}
         last = max(_upstreams(world).values(), key=lambda each: each["until"])["cluster"]
         asked = {_call(world, "gpt-4o") for _ in range(12)}

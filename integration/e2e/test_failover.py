@@ -155,6 +155,7 @@ def test_timeouts_are_counted_as_such(wide_world: World) -> None:
 def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """A model without a timeout of its own has the one in envoy.yaml's route, which the filter cannot tell from a reset."""
     changed = settings()
+    del changed.values("router")["retry"]
     changed.add_model("a-first", "mock-a", "mock-b")
     route = changed.manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
     route["retry_policy"]["per_try_timeout"] = "0.3s"

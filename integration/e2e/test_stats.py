@@ -16,6 +16,7 @@ LABELS = {
     "llm_attempts_total": ["cluster", "outcome"],
     "llm_usage_source_total": ["source"],
 }
+GAUGES = {"llm_in_flight": ["cluster"], "llm_ejected": ["cluster"]}
 WRONG = {"x-api-key": "sk-wrong"}
 # Headers, path, body, then the labels of the request that is counted.
 REFUSED = [
@@ -33,7 +34,7 @@ def test_names_and_labels(world: World) -> None:
     world.fault({"fault": "status", "status": 503}, "mock-a")
     for _ in range(6):
         assert world.chat().status_code == 200
-    for metric, labels in LABELS.items():
+    for metric, labels in (LABELS | GAUGES).items():
         series = world.series(metric)
         assert series and all(list(found) == labels for found, _ in series), metric
     assert "wasmcustom" not in world.gateway.prometheus()
@@ -92,7 +93,7 @@ def test_strange_names_do_not_break_the_metrics(wide_world: World) -> None:
     for name in ('a"b', "a;key=b", "a\\", "ü{}", "m" * 256, "a.b:c", "a=b,c"):
         wide_world.chat(model=name)
     wide_world.settle()
-    lines = [line for line in wide_world.gateway.prometheus().splitlines() if line.startswith("llm_")]
+    lines = [line for line in wide_world.gateway.prometheus().splitlines() if line.startswith(tuple(LABELS))]
     series = [each for metric in LABELS for each in wide_world.series(metric)]
     assert len(lines) == len(series)
     assert {len(labels) for labels, _ in wide_world.series("llm_requests_total")} == {4}

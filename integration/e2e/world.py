@@ -35,14 +35,18 @@ class World:
         self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False, limits=limits)
 
     def reset(self) -> None:
-        """Back to healthy servers and empty journals, once all that went before has been counted."""
-        self.settle()
-        for model in self.models.values():
-            model.clear()
+        """Back to healthy servers in the pool and empty journals, once all that went before has been counted."""
+        self.heal()
         ejected = {labels["cluster"] for labels, value in self.series("llm_ejected") if value}
         for cluster in ejected:
             self.send(path=f"/gateway/upstreams/{cluster}/restore", headers=ADMIN).raise_for_status()
         self.settle()
+
+    def heal(self) -> None:
+        """Back to healthy servers and empty journals; what is out of the pool stays out."""
+        self.settle()
+        for model in self.models.values():
+            model.clear()
 
     def settle(self) -> None:
         """Waits for the end of all requests: a client may have its answer before they are counted."""
