@@ -29,6 +29,12 @@ def main() -> None:
     arguments = parser.parse_args()
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)
+    for port in (arguments.port, arguments.admin_port):
+        if not 0 < port < 65536:
+            parser.error(f"{port} is no port: choose one from 1 to 65535")
+    taken = [arguments.admin_port, *(server.port for server in demo.SERVERS)]
+    if arguments.port in taken or arguments.admin_port in taken[1:]:
+        parser.error(f"the gateway, its admin interface and the model servers ({taken[1]} to {taken[-1]}) need different ports")
     try:
         _run(arguments.port, arguments.admin_port)
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 
 use crate::clusters::{self, AllClusters};
-use crate::host::{self, Buffer, HeaderPairs, Headers};
+use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::root::{self, Filter};
@@ -53,6 +53,33 @@ struct Sent {
     began: Duration,
     /// How long it may take, if that is limited.
     limit: Option<Duration>,
+}
+
+/// What an answer's headers say, told in one pass.
+#[derive(Default)]
+struct ResponseHead<'a> {
+    status: u16,
+    content_type: Option<&'a str>,
+    length: Option<usize>,
+    chunked: bool,
+    /// The upstream has set the mark that is this filter's own.
+    asks_for_retry: bool,
+}
+
+impl<'a> ResponseHead<'a> {
+    fn of(pairs: &'a HeaderPairs) -> Self {
+        let mut head = ResponseHead::default();
+        for (name, value) in pairs.iter() {
+            match name {
+                b":status" => head.status = text(value).parse().unwrap_or(0),
+                b"content-type" => head.content_type = Some(text(value)),
+                b"content-length" => head.length = text(value).parse().ok(),
+                b"transfer-encoding" => head.chunked = true,
+                name => head.asks_for_retry |= name == RETRY_HEADER.as_bytes(),
+            }
+        }
+        head
+    }
 }
 
 /// An answer that is held.
@@ -140,14 +167,15 @@ impl HttpContext for Attempt {
             return Action::Continue;
         };
         let headers = host::headers(Headers::Response);
-        let status = headers.find(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-        if headers.find(RETRY_HEADER).is_some() {
+        let head = ResponseHead::of(&headers);
+        let status = head.status;
+        if head.asks_for_retry {
             // only this filter asks for a retry
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
         let outcome = Outcome::of_status(status);
         if outcome == Outcome::Success {
-            self.hold(sent, status, &headers, end)
+            self.hold(sent, &head, end)
         } else if matches!(status, 400 | 413) && !end && sent.may_be_too_long() {
             self.state = State::Holding(sent, Held { status, until: Until::Error, seen: 0 });
             Action::Pause
@@ -177,8 +205,9 @@ impl HttpContext for Attempt {
 
 impl Attempt {
     /// Decides what the answer is held for, if for anything.
-    fn hold(&mut self, sent: Sent, status: u16, headers: &HeaderPairs, end: bool) -> Action {
-        match sent.until(headers, end) {
+    fn hold(&mut self, sent: Sent, head: &ResponseHead<'_>, end: bool) -> Action {
+        let status = head.status;
+        match sent.until(head, end) {
             Ok(Some(until)) => {
                 self.state = State::Holding(sent, Held { status, until, seen: 0 });
                 Action::Pause
@@ -264,25 +293,24 @@ impl Sent {
     ///
     /// # Errors
     /// It is no answer to such a request.
-    fn until(&self, headers: &HeaderPairs, end: bool) -> Result<Option<Until>, Outcome> {
+    fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
         let exchange = self.exchange.borrow();
         let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
             return Ok(None);
         };
         if facts.stream {
-            let first = FirstEvent::new(facts.endpoint, headers.find("content-type"));
+            let first = FirstEvent::new(facts.endpoint, head.content_type);
             return match first {
                 Ok(first) if !end => Ok(Some(Until::Event(first))),
                 Ok(_) | Err(_) => Err(Outcome::BadStream),
             };
         }
         let limit = route.table().hold_json;
-        let length = headers.find("content-length").and_then(|length| length.parse::<usize>().ok());
-        if end || length.unwrap_or(1) > limit {
+        if end || head.length.unwrap_or(1) > limit {
             return Ok(None);
         }
         // without a length or chunks, a connection that closes early looks like the end
-        let verify = length.is_none() && headers.find("transfer-encoding").is_none();
+        let verify = head.length.is_none() && !head.chunked;
         Ok(Some(Until::Whole { limit, verify }))
     }
 

@@ -279,11 +279,6 @@ pub fn now() -> Duration {
 pub struct HeaderPairs(Vec<u8>);
 
 impl HeaderPairs {
-    /// A header's value; the first of several. Empty if it is no text.
-    pub fn find(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| text(value))
-    }
-
     /// The names (in lower case) and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let sizes = self.0.get(4..).unwrap_or_default().chunks_exact(8);

@@ -78,7 +78,10 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let Some(filter) = &mut self.filter else {
             let name = &self.root_id;
-            log::error!("sluice: root_id: no filter {name:?}; there is auth, guard, router, usage, attempt");
+            log::error!(
+                "sluice: root_id: no filter {name:?}; there is auth, guard, router, usage, attempt, and auth, router \
+                 and usage joined by \"+\""
+            );
             return false;
         };
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();

@@ -171,7 +171,9 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No such text, or nothing or less.
     pub fn duration(&self) -> Result<Duration, ConfigError> {
-        let text = self.text()?;
+        let Value::String(text) = self.value else {
+            return Err(self.mismatch("a duration such as 500ms, 30s or 2m", self.value));
+        };
         parse_duration(text)
             .ok_or_else(|| self.error(format!("{text:?} is not a duration; write it like 500ms, 30s or 2m")))
     }
