@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterable, Iterator
 import httpx
 import pytest
 
+import crowd
 import demo
 from answers import content, tokens
 from conftest import OpenWorld
@@ -150,6 +151,29 @@ def test_timeouts_are_counted_as_such(wide_world: World) -> None:
     assert Counter(answer.status_code for answer in answers) == {200: 48}
     wide_world.settle()
     assert wide_world.counted("llm_attempts_total") - before == {("mock-a", "timeout"): 48, ("mock-b", "success"): 48}
+
+
+def test_no_retry_overflows(wide_world: World) -> None:
+    """Envoy's default allows three retries at a time: 200 calls at once that all have to be retried show that ours do not."""
+    wide_world.fault({"fault": "status", "status": 503, "delay_ms": 50}, "mock-a")
+    bodies = [chat_body(model=model, stream=stream) for model in ("a-first", "closed-first") for stream in (False, True)] * 100
+    answers = crowd.ask(wide_world.gateway.port, bodies, 200)
+    assert Counter(answer.text() for answer in answers) == {"Hello from mock-b. You said: Hello": 400}
+    wide_world.settle()
+    overflows = wide_world.gateway.stats(r"overflow$")
+    assert overflows and not any(overflows.values()), overflows
+
+
+def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Nothing is sent anywhere, and the log says where to look."""
+    changed = settings()
+    changed.upstreams["mock-a"]["cluster"] = "elsewhere"
+    changed.add_model("only-a", "mock-a")
+    with open_world(changed.text()) as world:
+        response = world.chat(model="only-a")
+        assert (response.status_code, response.json()["error"]["code"]) == (500, "gateway_error")
+        assert not world.entries()
+        assert "an attempt at a cluster that was not chosen" in world.gateway.log()
 
 
 def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
