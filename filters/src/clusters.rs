@@ -61,7 +61,7 @@ pub fn introduce(upstreams: &[Upstream]) {
     CLUSTERS.with_borrow_mut(|clusters| {
         for upstream in upstreams {
             let ratio = upstream.ejection.failure_percent.is_some();
-            clusters.get(&upstream.cluster).policy = ratio.then(|| upstream.ejection.clone());
+            clusters.get(&upstream.cluster).policy = ratio.then_some(upstream.ejection);
         }
         clusters.seen = None;
     });
@@ -81,7 +81,7 @@ pub fn hand_in_successes() {
     let now = host::now();
     CLUSTERS.with_borrow_mut(|clusters| {
         let due = |(name, cluster): (&String, &mut Cluster)| {
-            let policy = cluster.policy.clone().filter(|_| cluster.successes > 0)?;
+            let policy = cluster.policy.filter(|_| cluster.successes > 0)?;
             Some((name.clone(), policy, std::mem::take(&mut cluster.successes)))
         };
         for (name, policy, successes) in clusters.by_name.iter_mut().filter_map(due).collect::<Vec<_>>() {

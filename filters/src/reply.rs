@@ -8,9 +8,8 @@ use crate::host;
 /// Answers with an error. The returned action stops the request that the answer replaces.
 pub fn error(error: &ApiError, shape: Shape) -> Action {
     let mut headers = vec![("content-type", "application/json")];
-    match error.status {
-        401 => headers.push(("www-authenticate", "Bearer")),
-        _ => {}
+    if error.status == 401 {
+        headers.push(("www-authenticate", "Bearer"));
     }
     if let Some(method) = error.allow {
         headers.push(("allow", method));

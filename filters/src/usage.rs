@@ -22,6 +22,8 @@ struct Usage {
     state: State,
 }
 
+// there is one for each stream, on the heap already
+#[allow(clippy::large_enum_variant)]
 enum State {
     /// No answer yet.
     Waiting,

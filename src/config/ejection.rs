@@ -21,7 +21,7 @@ pub(super) fn read_defaults(node: Option<Node<'_>>) -> Result<(Policy, u32), Con
 pub(super) fn read(node: Option<Node<'_>>, defaults: &Policy) -> Result<Policy, ConfigError> {
     match node {
         Some(node) => policy(&node.object(&FIELDS)?, defaults),
-        None => Ok(defaults.clone()),
+        None => Ok(*defaults),
     }
 }
 

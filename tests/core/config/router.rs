@@ -101,11 +101,7 @@ fn good() {
     assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, false, 50));
     assert_eq!(openai.ejection.consecutive_failures, 1);
     assert_eq!(openai.ejection.max_time, Duration::from_secs(600), "grows with the time");
-    assert_eq!(
-        azure.ejection,
-        Policy { time: Duration::from_secs(60), ..openai.ejection.clone() },
-        "its own over that"
-    );
+    assert_eq!(azure.ejection, Policy { time: Duration::from_secs(60), ..openai.ejection }, "its own over that");
 }
 
 #[test]
