@@ -63,7 +63,7 @@ fn how_long_an_ejection_lasts() {
     for (body, want) in [
         ("{", "The body is not valid JSON"),
         ("[]", "body: must be an object, but is a list"),
-        ("{\"time\":10}", "body.time: must be a string, but is a number"),
+        ("{\"time\":10}", "body.time: must be a duration such as 500ms, 30s or 2m, but is a number"),
         ("{\"tiem\":\"1s\"}", "body.tiem: no such field; did you mean \"time\"?"),
     ] {
         let error = ejection_time(body.as_bytes()).expect_err(body);

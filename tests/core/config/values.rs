@@ -53,7 +53,10 @@ fn durations() {
         assert_eq!(refusal(text, Node::root("d", &value).duration()), want, "{text}");
     }
     let value = json!(30);
-    assert_eq!(refusal("a number", Node::root("d", &value).duration()), "d: must be a string, but is a number");
+    assert_eq!(
+        refusal("a number", Node::root("d", &value).duration()),
+        "d: must be a duration such as 500ms, 30s or 2m, but is a number"
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn mistakes() {
         ),
         (
             json!({"name": "first_available", "queue_timeout": 30}),
-            "strategy.queue_timeout: must be a string, but is a number",
+            "strategy.queue_timeout: must be a duration such as 500ms, 30s or 2m, but is a number",
         ),
         (
             json!({"name": "affinity", "by": "usr"}),
