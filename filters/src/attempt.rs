@@ -62,6 +62,8 @@ struct ResponseHead<'a> {
     content_type: Option<&'a str>,
     length: Option<usize>,
     chunked: bool,
+    /// Compressed, although the upstream was asked not to: nothing can be told from the bytes.
+    encoded: bool,
     /// The upstream has set the mark that is this filter's own.
     asks_for_retry: bool,
 }
@@ -75,6 +77,7 @@ impl<'a> ResponseHead<'a> {
                 b"content-type" => head.content_type = Some(text(value)),
                 b"content-length" => head.length = text(value).parse().ok(),
                 b"transfer-encoding" => head.chunked = true,
+                b"content-encoding" => head.encoded = value != b"identity",
                 name => head.asks_for_retry |= name == RETRY_HEADER.as_bytes(),
             }
         }
@@ -199,7 +202,11 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.on_http_response_body(0, true)
+        let seen = match &self.state {
+            State::Holding(_, held) => held.seen,
+            State::Headers | State::Sent(..) | State::Passing { .. } | State::Ended => 0,
+        };
+        self.on_http_response_body(seen, true)
     }
 }
 
@@ -257,14 +264,13 @@ impl Attempt {
 impl Held {
     fn look(&mut self, size: usize, end: bool) -> Next {
         let outcome_of_error = Outcome::of_status(self.status);
+        let before = std::mem::replace(&mut self.seen, size);
         match &mut self.until {
             Until::Event(first) => {
-                let new = size.saturating_sub(self.seen);
-                let bytes = match new {
+                let bytes = match size.saturating_sub(before) {
                     0 => Vec::new(),
-                    _ => host::bytes_from(Buffer::ResponseBody, self.seen, new).unwrap_or_default(),
+                    new => host::bytes_from(Buffer::ResponseBody, before, new).unwrap_or_default(),
                 };
-                self.seen += bytes.len();
                 match first.chunk(&bytes, end) {
                     Gate::Hold => Next::Hold,
                     Gate::Commit => Next::Pass,
@@ -298,6 +304,9 @@ impl Sent {
         let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
             return Ok(None);
         };
+        if facts.stream && head.encoded {
+            return Ok(None);
+        }
         if facts.stream {
             let first = FirstEvent::new(facts.endpoint, head.content_type);
             return match first {
@@ -310,7 +319,7 @@ impl Sent {
             return Ok(None);
         }
         // without a length or chunks, a connection that closes early looks like the end
-        let verify = head.length.is_none() && !head.chunked;
+        let verify = head.length.is_none() && !head.chunked && !head.encoded;
         Ok(Some(Until::Whole { limit, verify }))
     }
 

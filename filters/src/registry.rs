@@ -50,8 +50,8 @@ pub struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
-        if let Some(exchange) = ended {
-            exchange.borrow_mut().close(&AllClusters);
+        if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
+            exchange.close(&AllClusters);
         }
         if is_idle() {
             metrics::flush();
