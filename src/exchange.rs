@@ -42,6 +42,8 @@ pub struct Exchange {
     pub answered: Option<u16>,
     /// How the attempt under way will have ended, if its answer passes to the client whole.
     pub passing: Option<Outcome>,
+    /// The answer came compressed, although it was asked not to.
+    pub encoded: bool,
     /// The answer passed to the client ended without being complete.
     pub interrupted: bool,
     /// The status of the answer that has come from the target whole.

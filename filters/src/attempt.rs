@@ -300,7 +300,8 @@ impl Sent {
     /// # Errors
     /// It is no answer to such a request.
     fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
-        let exchange = self.exchange.borrow();
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.encoded = head.encoded;
         let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
             return Ok(None);
         };

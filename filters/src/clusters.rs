@@ -122,10 +122,14 @@ impl Clusters {
         self.by_name.entry_ref(name).or_insert_with(|| Cluster::new(name))
     }
 
+    /// The handle of the counter of changes.
+    fn changes(&mut self) -> u32 {
+        *self.changes.get_or_insert_with(|| host::define_counter(stats::HEALTH_CHANGES).unwrap_or(0))
+    }
+
     /// Reads the clusters' health again if any has changed.
     fn refresh(&mut self) {
-        let changes = *self.changes.get_or_insert_with(|| host::define_counter(stats::HEALTH_CHANGES).unwrap_or(0));
-        let now = Some(host::metric(changes));
+        let now = Some(host::metric(self.changes()));
         if self.seen == now {
             return;
         }
@@ -150,9 +154,7 @@ impl Clusters {
             if host::set_shared(&cluster.key, &health.encode(), version) {
                 cluster.health = health;
                 cluster.tell(name, changed);
-                if let Some(changes) = self.changes {
-                    host::increment(changes, 1);
-                }
+                host::increment(self.changes(), 1);
                 self.refresh();
                 return;
             }

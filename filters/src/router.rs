@@ -58,9 +58,18 @@ impl Router {
                 Action::Continue
             }
             Ok(Routed::Queue(patience)) => {
-                let ticket = waiting::queue(self.context, exchange.clone(), self.table.clone(), patience);
-                self.state = State::Waiting { exchange, _ticket: ticket, _opened: intake };
-                Action::Pause
+                match waiting::queue(self.context, exchange.clone(), self.table.clone(), patience) {
+                    Some(ticket) => {
+                        self.state = State::Waiting { exchange, _ticket: ticket, _opened: intake };
+                        Action::Pause
+                    }
+                    None => {
+                        self.state = State::Answered { _opened: intake };
+                        let exchange = exchange.borrow();
+                        let busy = ApiError::no_free_slot(exchange.model_name());
+                        reply::error(&busy, Shape::for_path(&exchange.original.path))
+                    }
+                }
             }
             Err(error) => {
                 self.state = State::Answered { _opened: intake };

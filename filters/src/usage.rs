@@ -49,10 +49,13 @@ impl Usage {
         let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) else {
             return None;
         };
-        if meter.is_whole() || host::header(Headers::Response, "content-encoding").is_some() {
+        if meter.is_whole() {
             return None;
         }
         let mut exchange = exchange.borrow_mut();
+        if exchange.encoded {
+            return None;
+        }
         let endpoint = exchange.facts.as_ref().filter(|facts| facts.stream)?.endpoint;
         exchange.passing?;
         exchange.interrupted = true;

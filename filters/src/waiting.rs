@@ -45,12 +45,19 @@ impl Drop for Ticket {
     }
 }
 
-/// Has a request wait for a free target, for so long at most. It goes on, or is answered, by itself.
-pub fn queue(context: u32, exchange: Shared, table: Rc<Table>, patience: Duration) -> Ticket {
+/// The most requests of one worker that wait for a target: their bodies are in Envoy's buffers meanwhile.
+const MAX_WAITING: usize = 1024;
+
+/// Has a request wait for a free target, for so long at most. It goes on, or is answered, by itself. `None` if
+/// too many wait already.
+pub fn queue(context: u32, exchange: Shared, table: Rc<Table>, patience: Duration) -> Option<Ticket> {
+    if QUEUE.with_borrow(Vec::len) >= MAX_WAITING {
+        return None;
+    }
     let until = host::now() + patience;
     let waiting = Rc::new(Waiting { context, exchange, table, until, over: Cell::new(false) });
     QUEUE.with_borrow_mut(|queue| queue.push(waiting.clone()));
-    Ticket(waiting)
+    Some(Ticket(waiting))
 }
 
 /// Answers a request in place of the model servers if its answer has not begun by its deadline, if it has one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Choice, Fleet, Model, Pick, Table, TargetSet, Upstream};
-use crate::health::{Lease, Standing};
+use crate::health::{Lease, Reason, Standing};
 
 /// The target of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,12 @@ impl Pool<'_> {
         if !allowed.is_empty() {
             return self.by_strategy(allowed, fleet);
         }
-        let soonest = kept_out.iter().find(|(target, _)| untried.contains(*target));
+        // what an operator has taken out is asked only if nothing else was ever there to ask
+        let may_ask = |standing: &Standing| self.tried.is_empty() || !is_by_hand(standing);
+        let first = |by_hand: bool| {
+            kept_out.iter().find(|(target, standing)| untried.contains(*target) && is_by_hand(standing) == by_hand)
+        };
+        let soonest = first(false).or_else(|| first(true)).filter(|(_, standing)| may_ask(standing));
         soonest.map_or(Picked::None, |(target, _)| Picked::Target(*target, None))
     }
 
@@ -94,9 +99,8 @@ impl Pool<'_> {
     /// come back soonest are let in before their time; what was ejected by hand stays out.
     fn most_that_may_be_out(&self, mut out: Vec<(usize, Standing)>) -> Vec<(usize, Standing)> {
         let most = self.speaking.len() * self.table.max_ejected_percent as usize / 100;
-        let by_hand = |standing: &Standing| matches!(standing, Standing::Ejected { until: None, .. });
         while out.len() > most {
-            let Some(soonest) = out.iter().position(|(_, standing)| !by_hand(standing)) else {
+            let Some(soonest) = out.iter().position(|(_, standing)| !is_by_hand(standing)) else {
                 break;
             };
             out.remove(soonest);
@@ -107,4 +111,8 @@ impl Pool<'_> {
     fn upstream(&self, target: usize) -> Option<&Upstream> {
         self.table.upstream_of(self.model.targets.get(target)?)
     }
+}
+
+fn is_by_hand(standing: &Standing) -> bool {
+    matches!(standing, Standing::Ejected { reason: Reason::Manual, .. })
 }

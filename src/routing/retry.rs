@@ -142,8 +142,23 @@ impl BudgetBalance {
         state.hundredths = (state.hundredths + u64::from(self.limits.percent)).min(self.cap());
     }
 
+    /// Whether there is enough for a retry. `now` is the time since the epoch.
+    pub fn affords(&self, now: Duration) -> bool {
+        self.fill(now);
+        self.state.borrow().hundredths >= 100
+    }
+
     /// Pays for a retry; `false` if there is not enough. `now` is the time since the epoch.
     pub fn withdraw(&self, now: Duration) -> bool {
+        self.fill(now);
+        let mut state = self.state.borrow_mut();
+        let paid = state.hundredths.checked_sub(100);
+        state.hundredths = paid.unwrap_or(state.hundredths);
+        paid.is_some()
+    }
+
+    /// Adds the reserve of the time that has passed.
+    fn fill(&self, now: Duration) {
         let mut state = self.state.borrow_mut();
         let passed = now.saturating_sub(state.filled.unwrap_or(now));
         let reserve = passed.as_millis().min(10_000) as u64 * u64::from(self.limits.min_per_second) / 10;
@@ -151,9 +166,6 @@ impl BudgetBalance {
             state.filled = Some(now);
         }
         state.hundredths = (state.hundredths + reserve).min(self.cap());
-        let paid = state.hundredths.checked_sub(100);
-        state.hundredths = paid.unwrap_or(state.hundredths);
-        paid.is_some()
     }
 
     fn cap(&self) -> u64 {

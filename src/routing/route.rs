@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::pick::{Picked, Pool};
-use super::{AffinityBy, Fleet, Model, Table, Target, TargetSet, Upstream};
+use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
 use crate::endpoint::{Dialect, Endpoint};
 use crate::health::Lease;
 use crate::outcome::Outcome;
@@ -215,25 +215,32 @@ impl Route {
         if !retry.on.allows(ending.outcome, ending.status) || self.is_late(fleet) {
             return false;
         }
-        let paid = |route: &Route| {
-            route.asked().and_then(|model| model.balance.as_ref()).is_none_or(|balance| balance.withdraw(fleet.now()))
+        let balance = |route: &Route, paid: fn(&BudgetBalance, Duration) -> bool| {
+            let balance = route.asked().and_then(|model| model.balance.as_ref());
+            balance.is_none_or(|balance| paid(balance, fleet.now()))
         };
-        let attempts = self.tried.len();
-        if attempts < self.model().map_or(0, |model| model.retry.max_attempts) {
-            if let Picked::Target(target, lease) = self.pick(subject, fleet) {
-                if !paid(self) {
-                    return false;
-                }
-                self.enter(target, lease, fleet);
-                return true;
-            }
+        if !balance(self, BudgetBalance::affords) {
+            return false;
         }
+        let advanced = self.advance_in_model(subject, fleet) || self.advance_to_fallback(subject, fleet);
+        advanced && balance(self, BudgetBalance::withdraw)
+    }
+
+    fn advance_in_model(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+        if self.tried.len() >= self.model().map_or(0, |model| model.retry.max_attempts) {
+            return false;
+        }
+        let Picked::Target(target, lease) = self.pick(subject, fleet) else {
+            return false;
+        };
+        self.enter(target, lease, fleet);
+        true
+    }
+
+    fn advance_to_fallback(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let fallbacks = self.asked().map(|model| model.fallbacks.clone()).unwrap_or_default();
         for fallback in fallbacks.into_iter().skip(self.fallbacks) {
             self.fallbacks += 1;
-            if !paid(self) {
-                return false;
-            }
             if self.turn_to(fallback, subject, fleet) {
                 return true;
             }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice::health::{Health, Lease, Standing, Verdict};
+use sluice::health::{Health, Lease, Policy, Standing, Verdict};
 use sluice::routing::{Ending, Fleet, Upstream};
 
 #[derive(Default)]
@@ -17,10 +17,12 @@ pub struct TestFleet {
 }
 
 impl TestFleet {
-    /// Ejects a cluster for so many seconds.
+    /// Has a cluster ask for a pause of so many seconds.
     pub fn eject(&self, cluster: &str, seconds: u64) {
         let mut health = self.health.borrow_mut();
-        let _ = health.entry(cluster.into()).or_default().eject(Some(Duration::from_secs(seconds)), self.now.get());
+        let health = health.entry(cluster.into()).or_default();
+        let pause = Some(Duration::from_secs(seconds));
+        let _ = health.judge(Verdict::Failure, pause, None, self.now.get(), &Policy::default());
     }
 
     /// The attempts under way at all clusters.

@@ -108,6 +108,38 @@ fn one_request_probes_and_the_others_stay_away() {
 }
 
 #[test]
+fn what_an_operator_took_out_is_asked_last_of_all() {
+    let table = table(ABC, "");
+    let by_hand = |fleet: &TestFleet, cluster: &str| {
+        let _ = fleet.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
+    };
+    let fleet = TestFleet::default();
+    by_hand(&fleet, "b");
+    let mut some = exchange();
+    some.route(&table, &fleet).unwrap();
+    assert_eq!(exhaust(&mut some, REFUSED, &fleet), ["a", "c"], "not for a retry");
+    ["a", "c"].iter().for_each(|cluster| by_hand(&fleet, cluster));
+    let mut all = exchange();
+    all.route(&table, &fleet).unwrap();
+    assert_eq!(exhaust(&mut all, REFUSED, &fleet), ["a"], "rather than not at all");
+}
+
+/// A retry that the budget does not allow must not keep the lease of a probe.
+#[test]
+fn an_unpaid_retry_leaves_the_probe_to_others() {
+    let table = table(ABC, r#","retry":{"budget":{"percent":0,"min_per_second":0}}"#);
+    let fleet = TestFleet::default();
+    let mut poor = exchange();
+    poor.route(&table, &fleet).unwrap();
+    fleet.eject("b", 1);
+    fleet.now.set(Duration::from_secs(2));
+    assert_eq!(exhaust(&mut poor, REFUSED, &fleet), ["a"]);
+    let mut next = exchange();
+    next.route(&table, &fleet).unwrap();
+    assert_eq!(current(&next), "b", "the probe");
+}
+
+#[test]
 fn no_more_than_a_share_is_out() {
     let fleet = TestFleet::default();
     for cluster in ["a", "b"] {
