@@ -162,7 +162,7 @@ impl Exchange {
     }
 
     fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
-        let allowed = |model: &&str| self.identity.as_ref().is_none_or(|identity| identity.models.matches(model));
+        let allowed = |model: &&str| self.caller().may_use(model);
         let names: Vec<&str> = table.models().iter().map(|model| model.name.as_str()).filter(allowed).collect();
         ApiError::model_not_found(format!(
             "The model `{name}` does not exist or you do not have access to it. Models you can use: {}.",

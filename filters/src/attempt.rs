@@ -10,7 +10,7 @@ use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate, MAX
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::Unprepared;
+use sluice::exchange::{Exchange, Unprepared};
 use sluice::header_plan::RequestHeaders;
 use sluice::health::wanted_pause;
 use sluice::outcome::Outcome;
@@ -331,22 +331,22 @@ impl Sent {
     /// Ends the attempt with an answer that is none, or an error: another target may try. If there is none, what
     /// has come passes to the client.
     fn fail(&self, ending: Ending) {
-        let mut exchange = self.exchange.borrow_mut();
-        exchange.end_attempt(ending, &AllClusters);
-        let next = exchange.advance(ending, &AllClusters);
-        if !next.is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
-            exchange.answer(ending.status, None);
-        }
+        self.hand_on(ending, |exchange| exchange.advance(ending, &AllClusters));
     }
 
     /// Ends the attempt with the answer that the request is too long: another model may take it.
     fn too_long(&self, status: u16) {
-        let outcome = Outcome::ClientError;
+        let ending = Ending { outcome: Outcome::ClientError, status, retry_after: None };
+        self.hand_on(ending, |exchange| exchange.advance_for_context(&AllClusters));
+    }
+
+    /// Ends the attempt and asks for a retry at the cluster that `advance` goes on to; without one, what has come
+    /// passes to the client.
+    fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) {
         let mut exchange = self.exchange.borrow_mut();
-        exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
-        let next = exchange.advance_for_context(&AllClusters);
-        if !next.is_some_and(|cluster| ask_for_retry(cluster, outcome)) {
-            exchange.answer(status, None);
+        exchange.end_attempt(ending, &AllClusters);
+        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
+            exchange.answer(ending.status, None);
         }
     }
 
@@ -441,7 +441,7 @@ fn prepare() -> Result<(Sent, BodyRewrite), Refusal> {
         }
     })?;
     let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
-    let limit = exchange.route.as_ref().and_then(|route| route.asked()?.retry.per_try_timeout(streamed));
+    let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
     Ok((Sent { exchange: shared, began: host::now(), limit }, body))
 }

@@ -5,7 +5,6 @@
 //! less to read, tells when to look again.
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -114,7 +113,7 @@ pub fn state(upstream: &Upstream) -> State {
 
 impl Clusters {
     fn new() -> Self {
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish() | 1;
+        let random = host::seed() | 1; // xorshift never leaves zero
         Clusters { by_name: HashMap::new(), changes: None, seen: None, all_healthy: true, random }
     }
 
@@ -192,13 +191,8 @@ impl Cluster {
         match change {
             Change::Ejected(reason) => {
                 log::warn!("sluice: cluster {name:?} is ejected: {}", reason.label());
-                let known = self.ejections.iter().find(|(known, _)| *known == reason).map(|(_, counter)| *counter);
-                let counter = known.or_else(|| {
-                    let counter = host::define_counter(&stats::ejections(name, reason.label()))?;
-                    self.ejections.push((reason, counter));
-                    Some(counter)
-                });
-                if let Some(counter) = counter {
+                let define = || host::define_counter(&stats::ejections(name, reason.label()));
+                if let Some(counter) = metrics::find_or_define(&mut self.ejections, reason, define) {
                     host::increment(counter, 1);
                 }
             }

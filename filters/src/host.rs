@@ -4,6 +4,8 @@
 //! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
 //! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -264,6 +266,11 @@ pub fn continue_request() -> bool {
 pub fn tick_every(period: Duration) {
     // SAFETY: takes no pointer.
     unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
+}
+
+/// A random number that differs from VM to VM.
+pub fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The time since the epoch.

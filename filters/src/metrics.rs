@@ -174,7 +174,8 @@ impl Counters {
     }
 }
 
-fn find_or_define<K: PartialEq>(
+/// The counter known by `key`; it is defined when it is asked for first.
+pub fn find_or_define<K: PartialEq>(
     known: &mut Vec<(K, u32)>,
     key: K,
     define: impl FnOnce() -> Option<u32>,

@@ -5,7 +5,6 @@
 //! exchange.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
 use hashbrown::HashMap;
@@ -39,7 +38,7 @@ enum AtHand {
 
 /// A random start in the upper half, so that sequences of two VMs do not meet.
 fn epoch() -> Id {
-    std::collections::hash_map::RandomState::new().build_hasher().finish() << 32
+    host::seed() << 32
 }
 
 /// Ends an exchange when the filter that opened it ends.

@@ -64,18 +64,18 @@ impl Router {
                         Action::Pause
                     }
                     None => {
-                        self.state = State::Answered { _opened: intake };
-                        let exchange = exchange.borrow();
-                        let busy = ApiError::no_free_slot(exchange.model_name());
-                        reply::error(&busy, Shape::for_path(&exchange.original.path))
+                        let busy = ApiError::no_free_slot(exchange.borrow().model_name());
+                        self.refuse(&busy, &exchange, intake)
                     }
                 }
             }
-            Err(error) => {
-                self.state = State::Answered { _opened: intake };
-                reply::error(&error, Shape::for_path(&exchange.borrow().original.path))
-            }
+            Err(error) => self.refuse(&error, &exchange, intake),
         }
+    }
+
+    fn refuse(&mut self, error: &ApiError, exchange: &Shared, intake: Option<Intake>) -> Action {
+        self.state = State::Answered { _opened: intake };
+        reply::error(error, Shape::for_path(&exchange.borrow().original.path))
     }
 
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {

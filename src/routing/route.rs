@@ -163,10 +163,10 @@ impl Route {
         &self.table
     }
 
-    /// How long one attempt may take, if the model says so: until a stream's first event, or until a JSON
-    /// answer is whole.
+    /// How long one attempt may take, if the model that was asked for says so: until a stream's first event, or
+    /// until a JSON answer is whole. Envoy is told once, so it holds for fallbacks as well.
     pub fn per_try_timeout(&self, streamed: bool) -> Option<Duration> {
-        self.model()?.retry.per_try_timeout(streamed)
+        self.asked()?.retry.per_try_timeout(streamed)
     }
 
     /// When the answer must have begun.

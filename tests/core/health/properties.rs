@@ -18,21 +18,20 @@ fn time(seconds: u64) -> impl Strategy<Value = Duration> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     let counts = (0..6u32, prop::option::of(1..=100u32), 0..10u32);
-    (counts, (time(100), time(1000), time(100), time(1000))).prop_map(|((row, percent, requests), times)| Policy {
-        consecutive_failures: row,
-        time: times.0,
-        max_time: times.1,
-        failure_percent: percent,
-        min_requests: requests,
-        window: times.2,
-        max_retry_after: times.3,
-    })
+    policies(counts, (time(100), time(1000), time(100), time(1000)))
 }
 
 fn wild_policy() -> impl Strategy<Value = Policy> {
     let number = || prop_oneof![0..3u32, Just(u32::MAX), any::<u32>()];
     let counts = (number(), prop::option::of(number()), number());
-    (counts, (any_time(), any_time(), any_time(), any_time())).prop_map(|((row, percent, requests), times)| Policy {
+    policies(counts, (any_time(), any_time(), any_time(), any_time()))
+}
+
+fn policies(
+    counts: impl Strategy<Value = (u32, Option<u32>, u32)>,
+    times: impl Strategy<Value = (Duration, Duration, Duration, Duration)>,
+) -> impl Strategy<Value = Policy> {
+    (counts, times).prop_map(|((row, percent, requests), times)| Policy {
         consecutive_failures: row,
         time: times.0,
         max_time: times.1,
