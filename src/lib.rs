@@ -29,6 +29,7 @@ pub mod health;
 pub mod json;
 pub mod keys;
 pub mod label;
+pub mod limits;
 pub mod outcome;
 pub mod pattern;
 pub mod rewrite;

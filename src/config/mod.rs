@@ -4,6 +4,7 @@
 
 mod auth;
 mod ejection;
+mod limits;
 mod protobuf_struct;
 mod reader;
 mod retry;

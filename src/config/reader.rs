@@ -166,6 +166,24 @@ impl<'a> Node<'a> {
         Ok(number as u32)
     }
 
+    /// The value as an amount of money in dollars, such as `2.5`, in millionths of a dollar. A fraction may come
+    /// as a string: Envoy hands some of a Struct's numbers on so.
+    ///
+    /// # Errors
+    /// No number, less than a millionth of a dollar, or more than a billion dollars.
+    pub fn microusd(&self) -> Result<u64, ConfigError> {
+        let dollars = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse::<f64>().ok(),
+            _ => None,
+        };
+        let microusd = dollars.map_or(f64::NAN, |dollars| (dollars * 1e6).round());
+        if !(1.0..=1e15).contains(&microusd) {
+            return Err(self.error("must be an amount in dollars, such as 2.5"));
+        }
+        Ok(microusd as u64)
+    }
+
     /// The value as a duration such as `500ms`, `30s` or `2m`.
     ///
     /// # Errors

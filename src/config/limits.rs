@@ -1,0 +1,31 @@
+//! The configuration of limits, wherever `limits` stands.
+
+use super::reader::{ConfigError, Node};
+use crate::limits::Limits;
+
+/// Reads a `limits` object; what is not there is not limited.
+///
+/// # Errors
+/// The first mistake, with its path.
+pub(super) fn read(node: Option<Node<'_>>) -> Result<Limits, ConfigError> {
+    let Some(node) = node else {
+        return Ok(Limits::default());
+    };
+    let fields = node.object(&[
+        "requests_per_minute",
+        "tokens_per_minute",
+        "tokens_per_day",
+        "tokens_per_month",
+        "cost_per_day",
+        "concurrency",
+    ])?;
+    let number = |name: &str| fields.get(name).map(|node| node.integer(1, u32::MAX).map(u64::from)).transpose();
+    Ok(Limits {
+        requests_per_minute: number("requests_per_minute")?,
+        tokens_per_minute: number("tokens_per_minute")?,
+        tokens_per_day: number("tokens_per_day")?,
+        tokens_per_month: number("tokens_per_month")?,
+        microusd_per_day: fields.get("cost_per_day").map(|node| node.microusd()).transpose()?,
+        concurrency: number("concurrency")?,
+    })
+}
