@@ -94,7 +94,7 @@ fn fill(throttle: &mut Throttle, names: usize, failures: usize, now: Duration) {
 #[test]
 fn a_full_table_keeps_those_that_wait() {
     let mut throttle = after(10);
-    fill(&mut throttle, 2 * MAX_NAMES, 1, at(1001));
+    fill(&mut throttle, MAX_NAMES + 100, 1, at(1001));
     assert_eq!(throttle.len(), MAX_NAMES);
     assert_eq!(throttle.allowed(&alice(), 0, at(1002)), wait(30));
 }
