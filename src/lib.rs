@@ -31,6 +31,7 @@ pub mod keys;
 pub mod label;
 pub mod limits;
 pub mod outcome;
+pub mod password;
 pub mod pattern;
 pub mod rewrite;
 pub mod routing;

@@ -23,6 +23,7 @@ mod json;
 mod keys;
 mod label;
 mod outcome;
+mod password;
 mod retry_after;
 mod rewrite;
 mod route;

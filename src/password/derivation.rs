@@ -1,0 +1,116 @@
+//! PBKDF2-HMAC-SHA256 (RFC 8018, 5.2), a slice at a time.
+
+use std::fmt;
+use std::hint::black_box;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use super::hash::PasswordHash;
+
+/// HMAC's block, which a shorter key is padded to and a longer one is hashed for (RFC 2104).
+const BLOCK: usize = 64;
+
+/// How far a derivation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Iterations are left.
+    More,
+    /// None is.
+    Done,
+}
+
+/// The derivation of one 32-byte hash. Does not hold the password, but what HMAC makes of it.
+#[derive(Clone)]
+pub struct Derivation {
+    /// HMAC, keyed: cloned for each iteration, so that the key's two blocks are hashed just once.
+    keyed: Hmac<Sha256>,
+    last: [u8; 32],
+    sum: [u8; 32],
+    left: u32,
+}
+
+impl fmt::Debug for Derivation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Derivation(***, {} left)", self.left)
+    }
+}
+
+impl Derivation {
+    /// Does the first iteration.
+    ///
+    /// ```
+    /// use sluice::password::{Derivation, PasswordHash, Progress};
+    ///
+    /// let text = PasswordHash::make(b"open sesame", b"8 bytes+", 1_000).unwrap();
+    /// let hash = PasswordHash::parse(&text).unwrap();
+    /// let mut derivation = Derivation::start(b"open sesame", hash.salt(), hash.iterations());
+    /// assert_eq!(derivation.work(900), Progress::More);
+    /// assert!(!derivation.matches(&hash), "not yet");
+    /// assert_eq!(derivation.work(900), Progress::Done);
+    /// assert!(derivation.matches(&hash));
+    /// ```
+    pub fn start(password: &[u8], salt: &[u8], iterations: u32) -> Self {
+        let keyed = keyed(password);
+        let first = mac(&keyed, &[salt, &1_u32.to_be_bytes()]);
+        Derivation { keyed, last: first, sum: first, left: iterations.saturating_sub(1) }
+    }
+
+    /// Does up to so many iterations more.
+    pub fn work(&mut self, iterations: u32) -> Progress {
+        let iterations = iterations.min(self.left);
+        for _ in 0..iterations {
+            self.last = mac(&self.keyed, &[&self.last]);
+            for (sum, byte) in self.sum.iter_mut().zip(self.last) {
+                *sum ^= byte;
+            }
+        }
+        self.left -= iterations;
+        match self.left {
+            0 => Progress::Done,
+            1.. => Progress::More,
+        }
+    }
+
+    /// How many iterations are left.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// What was derived; `None` while it is under way.
+    pub fn derived(&self) -> Option<[u8; 32]> {
+        (self.left == 0).then_some(self.sum)
+    }
+
+    /// Whether it is done and has come to this hash. Takes the same time wherever the two differ.
+    pub fn matches(&self, hash: &PasswordHash) -> bool {
+        let difference = self.sum.iter().zip(hash.hash()).fold(0, |all, (one, other)| black_box(all | (one ^ other)));
+        self.left == 0 && difference == 0
+    }
+}
+
+/// HMAC-SHA256 with this key, nothing hashed yet.
+pub(super) fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    let digest: [u8; 32];
+    let key = match key.len() {
+        ..=BLOCK => key,
+        _ => {
+            digest = Sha256::digest(key).into();
+            &digest
+        }
+    };
+    let mut block = [0; BLOCK];
+    for (byte, key) in block.iter_mut().zip(key) {
+        *byte = *key;
+    }
+    Hmac::new(&block.into())
+}
+
+/// The MAC of these parts, one after the other.
+pub(super) fn mac(keyed: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = keyed.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}

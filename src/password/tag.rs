@@ -1,0 +1,63 @@
+//! Keyed hashes under which names and passwords are remembered: of no use without the key, which is random and never
+//! leaves the worker's memory. Nobody can make two that fall together in a table, either.
+
+use std::fmt;
+
+use hmac::Hmac;
+use sha2::Sha256;
+
+use super::derivation::{keyed, mac};
+
+/// Stands for a name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameTag([u8; 32]);
+
+/// Stands for a name with a password.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LoginTag([u8; 32]);
+
+/// Makes tags.
+#[derive(Clone)]
+pub struct TagKey(Hmac<Sha256>);
+
+impl TagKey {
+    /// `key` must be random.
+    pub fn new(key: &[u8; 32]) -> Self {
+        TagKey(keyed(key))
+    }
+
+    /// The tag of a name.
+    pub fn name(&self, name: &str) -> NameTag {
+        NameTag(mac(&self.0, &[name.as_bytes()]))
+    }
+
+    /// The tag of a name with a password. A zero byte is between them, and no user's name contains one.
+    pub fn login(&self, name: &str, password: &str) -> LoginTag {
+        LoginTag(mac(&self.0, &[name.as_bytes(), &[0], password.as_bytes()]))
+    }
+}
+
+impl NameTag {
+    /// A number that is evenly spread over names.
+    pub(super) fn number(&self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+}
+
+impl fmt::Debug for TagKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TagKey(***)")
+    }
+}
+
+impl fmt::Debug for NameTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameTag(***)")
+    }
+}
+
+impl fmt::Debug for LoginTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginTag(***)")
+    }
+}

@@ -1,0 +1,258 @@
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::password::{Answer, Door, Knock, PasswordHash, UserError, MAX_CHECKS, REMEMBERED_FOR};
+use sluice::routing::Secret;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::at;
+use Knock::{Busy, Checking, Open, Wait};
+
+const KEY: [u8; 32] = [7; 32];
+const WRONG: &str = "wrong";
+/// `hashlib.pbkdf2_hmac` of Python: "sesame", and "simsim".
+const SESAME: &str = "pbkdf2-sha256$1000$OCBieXRlcys=$Qn2f9IwmSmHRyZraRaqoutNoYN+UaIVtU8lk7Zj4BSc=";
+const SIMSIM: &str = "pbkdf2-sha256$1500$OCBieXRlcys=$XEYuZoohZTI6rF9mQdzXTyzKoqTE1mz476FeYW8wOEs=";
+
+/// Alice's password is "sesame", Bob's is "simsim".
+fn door() -> Door {
+    door_with(&KEY)
+}
+
+fn door_with(key: &[u8; 32]) -> Door {
+    let users = [("alice", SESAME), ("bob", SIMSIM)].map(|(name, hash)| (name.to_owned(), read(hash)));
+    Door::new(users.into(), key, REMEMBERED_FOR).unwrap()
+}
+
+fn read(hash: &str) -> PasswordHash {
+    PasswordHash::parse(hash).unwrap()
+}
+
+fn knock(door: &mut Door, id: u32, name: &str, password: &str, now: u64) -> Knock {
+    door.knock(id, name, &Secret::new(password.to_owned()), at(now))
+}
+
+/// Knocks and waits for the answer.
+fn try_one(door: &mut Door, name: &str, password: &str, now: u64) -> Option<usize> {
+    match knock(door, 1, name, password, now) {
+        Open(user) => Some(user),
+        Checking => door.work(u32::MAX, at(now))[0].user,
+        other @ (Wait(_) | Busy) => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn who_comes_in() {
+    let cases = [
+        ("alice", "sesame", Some(0)),
+        ("bob", "simsim", Some(1)),
+        ("alice", "simsim", None),
+        ("bob", "sesame", None),
+        ("Alice", "sesame", None),
+        ("alice", "sesame ", None),
+        ("carol", "sesame", None),
+        ("dave", "simsim", None),
+        ("dave", "sesame", None),
+        ("", "", None),
+        ("alice\0sesame", "", None),
+    ];
+    let mut door = door();
+    for (name, password, want) in cases {
+        assert_eq!(try_one(&mut door, name, password, 1000), want, "{name:?} {password:?}");
+        let again = knock(&mut door, 2, name, password, 1001);
+        assert_eq!(again, want.map_or(Checking, Open), "{name:?} {password:?}, again");
+        door.cancel(2);
+    }
+    assert_eq!(door.under_way(), 0);
+}
+
+#[test]
+fn a_first_burst_shares_one_check() {
+    let mut door = door();
+    for id in 0..100 {
+        assert_eq!(knock(&mut door, id, "alice", "sesame", 1000), Checking);
+    }
+    assert_eq!(door.under_way(), 1);
+    door.cancel(50);
+    assert_eq!(door.work(998, at(1000)), []);
+    let answers = door.work(1, at(1000));
+    assert_eq!(answers.len(), 99);
+    assert!(answers.iter().all(|answer| answer.user == Some(0) && answer.id != 50));
+    assert_eq!(knock(&mut door, 200, "alice", "sesame", 1299), Open(0));
+    assert_eq!(knock(&mut door, 200, "alice", "sesame", 1300), Checking, "a while later");
+}
+
+#[test]
+fn guessing_waits_and_the_remembered_does_not() {
+    let mut door = door();
+    for name in ["alice", "nobody"] {
+        if name == "alice" {
+            assert_eq!(try_one(&mut door, name, "sesame", 1000), Some(0));
+        }
+        for number in 0..5 {
+            assert_eq!(try_one(&mut door, name, &format!("guess {number}"), 1000), None, "{name}");
+        }
+        assert_eq!(knock(&mut door, 1, name, "guess", 1000), Wait(at(1)), "{name}");
+    }
+    assert_eq!(knock(&mut door, 1, "alice", "sesame", 1000), Open(0), "remembered");
+    assert_eq!(knock(&mut door, 1, "bob", "simsim", 1000), Checking, "another name");
+    let mut another_door = self::door();
+    for number in 0..5 {
+        assert_eq!(try_one(&mut another_door, "alice", &format!("guess {number}"), 1000), None);
+    }
+    assert_eq!(knock(&mut another_door, 1, "alice", "sesame", 1000), Wait(at(1)), "not remembered");
+    assert_eq!(try_one(&mut another_door, "alice", "sesame", 1001), Some(0), "after the wait");
+    assert_eq!(try_one(&mut another_door, "alice", WRONG, 1001), None, "a success makes the failures forgotten");
+}
+
+#[test]
+fn guesses_at_once_are_worth_no_more() {
+    for name in ["alice", "nobody"] {
+        let mut door = door();
+        for id in 0..5 {
+            assert_eq!(knock(&mut door, id, name, &format!("guess {id}"), 1000), Checking, "{name}");
+        }
+        assert_eq!(knock(&mut door, 5, name, "guess 5", 1000), Wait(at(1)), "{name}");
+        assert_eq!(knock(&mut door, 6, name, "guess 4", 1000), Checking, "{name}: the same guess tells nothing new");
+        assert_eq!(door.work(u32::MAX, at(1000)).len(), 6);
+        assert_eq!(knock(&mut door, 7, name, "guess 7", 1000), Wait(at(1)), "{name}");
+        assert_eq!(knock(&mut door, 8, name, "guess 8", 1001), Checking, "{name}");
+        assert_eq!(knock(&mut door, 9, name, "guess 9", 1001), Wait(at(1)), "{name}: one at a time");
+        door.cancel(8);
+        assert_eq!(knock(&mut door, 9, name, "guess 9", 1001), Checking, "{name}: nobody learned anything");
+    }
+}
+
+#[test]
+fn a_full_queue_is_busy() {
+    let mut door = door();
+    for id in 0..MAX_CHECKS as u32 {
+        assert_eq!(knock(&mut door, id, &format!("name {id}"), WRONG, 1000), Checking);
+    }
+    assert_eq!(knock(&mut door, 900, "alice", "sesame", 1000), Busy);
+    assert_eq!(door.work(1500, at(1000)).len(), 1);
+    assert_eq!(knock(&mut door, 900, "alice", "sesame", 1000), Checking);
+}
+
+/// How many iterations an answer takes.
+fn cost(door: &mut Door, name: &str) -> u32 {
+    assert_eq!(knock(door, 1, name, WRONG, 1000), Checking);
+    let cost = (1..).find(|_| !door.work(1, at(1000)).is_empty());
+    cost.unwrap() + 1
+}
+
+#[test]
+fn an_unknown_name_costs_what_a_user_does() {
+    let mut costs = Vec::new();
+    for number in 0..8 {
+        let name = format!("name {number}");
+        let cost = cost(&mut door(), &name);
+        assert_eq!(self::cost(&mut door_with(&[8; 32]), &name), cost, "in every worker");
+        costs.push(cost);
+    }
+    assert_eq!(cost(&mut door(), "alice"), 1000);
+    assert_eq!(cost(&mut door(), "bob"), 1500);
+    assert!(costs.contains(&1000) && costs.contains(&1500) && costs.iter().all(|cost| matches!(cost, 1000 | 1500)));
+}
+
+#[test]
+fn without_users_nobody_comes_in() {
+    let mut door = Door::new(Vec::new(), &KEY, REMEMBERED_FOR).unwrap();
+    assert_eq!(knock(&mut door, 1, "alice", "sesame", 1000), Checking);
+    assert_eq!(door.work(10_000, at(1000)), [], "it takes its time all the same");
+    assert_eq!(door.under_way(), 1);
+}
+
+#[test]
+fn mistakes() {
+    let one = read(SESAME);
+    let cases = [
+        (vec!["alice", "bob"], None),
+        (vec!["alice", "bob", "alice"], Some(UserError::Twice(2))),
+        (vec!["alice", ""], Some(UserError::Name(1))),
+        (vec!["a:b"], Some(UserError::Name(0))),
+        (vec!["a\nb"], Some(UserError::Name(0))),
+        (vec!["a\0b"], Some(UserError::Name(0))),
+    ];
+    for (names, want) in cases {
+        let users = names.iter().map(|name| ((*name).to_owned(), one.clone())).collect();
+        assert_eq!(Door::new(users, &KEY, REMEMBERED_FOR).err(), want, "{names:?}");
+    }
+    let want = "a user's name must be 1 to 256 bytes, without colons and control characters";
+    assert_eq!(UserError::Name(0).to_string(), want);
+}
+
+#[test]
+fn nothing_prints_a_password() {
+    let mut door = door();
+    assert_eq!(try_one(&mut door, "bob", "simsim", 1000), Some(1));
+    assert_eq!(knock(&mut door, 1, "alice", "sesame", 1000), Checking);
+    let printed = format!("{door:?}");
+    assert!(printed.contains("***") && !printed.contains("sesame") && !printed.contains("simsim"), "{printed}");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Knocks { name: &'static str, password: &'static str },
+    Works(u32),
+    Leaves(u32),
+    Passes(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = prop::sample::select(vec!["alice", "bob", "nobody"]);
+    let password = prop::sample::select(vec!["sesame", "simsim", "a", "b", "c", "d", "e", "f"]);
+    prop_oneof![
+        6 => (name, password).prop_map(|(name, password)| Step::Knocks { name, password }),
+        4 => (0..1500u32).prop_map(Step::Works),
+        1 => (0..20u32).prop_map(Step::Leaves),
+        2 => (0..400_000u64).prop_map(Step::Passes),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Only who has the password comes in, and whoever waits is answered once, unless they left.
+    #[test]
+    fn any_story(steps in vec(step(), 0..40)) {
+        let mut door = door();
+        let mut now = Duration::from_secs(1000);
+        let mut waiting = Vec::new();
+        let right = |name, password| match (name, password) {
+            ("alice", "sesame") => Some(0),
+            ("bob", "simsim") => Some(1),
+            _ => None,
+        };
+        let mut id = 0;
+        for step in steps.into_iter().chain([Step::Works(u32::MAX)]) {
+            match step {
+                Step::Passes(millis) => now += Duration::from_millis(millis),
+                Step::Leaves(back) => {
+                    let left = id - back.min(id);
+                    door.cancel(left);
+                    waiting.retain(|(id, _)| *id != left);
+                }
+                Step::Knocks { name, password } => {
+                    id += 1;
+                    match door.knock(id, name, &Secret::new(password.to_owned()), now) {
+                        Open(user) => prop_assert_eq!(right(name, password), Some(user)),
+                        Checking => waiting.push((id, right(name, password))),
+                        Wait(wait) => prop_assert!(!wait.is_zero()),
+                        Busy => prop_assert!(false, "never so many"),
+                    }
+                }
+                Step::Works(budget) => {
+                    for Answer { id, user } in door.work(budget, now) {
+                        let at = waiting.iter().position(|waits| *waits == (id, user));
+                        prop_assert!(at.is_some(), "{} {:?}", id, user);
+                        waiting.remove(at.unwrap());
+                    }
+                }
+            }
+        }
+        prop_assert_eq!((door.under_way(), waiting.len()), (0, 0));
+    }
+}

@@ -1,0 +1,28 @@
+//! Basic users. Iterations are few here: a debug build does them slowly.
+
+mod base64;
+mod basic;
+mod derivation;
+mod door;
+mod hash;
+mod queue;
+mod remembered;
+mod throttle;
+
+use std::time::Duration;
+
+use sluice::password::{PasswordHash, TagKey};
+
+const SALT: &[u8] = b"8 bytes+";
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn key() -> TagKey {
+    TagKey::new(&[7; 32])
+}
+
+fn hash(password: &str, iterations: u32) -> PasswordHash {
+    PasswordHash::parse(&PasswordHash::make(password.as_bytes(), SALT, iterations).unwrap()).unwrap()
+}
