@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 fn identity(id: &str) -> Identity {
-    Identity { id: id.into(), role: Role::User, models: Patterns::any() }
+    Identity::new(id, Role::User, Patterns::any())
 }
 
 #[test]
