@@ -8,12 +8,11 @@ use hashbrown::HashSet;
 use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_variable_name, unset, Environment};
 use super::{limits, oidc};
-use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Role, Roles, Signer, UserEntry};
 use crate::keys::MAX_LABELS;
+use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Role, Roles, Signer, UserEntry};
 use crate::pattern::Patterns;
 
-const FIELDS: [&str; 8] =
-    ["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
+const FIELDS: [&str; 8] = ["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
 
 /// The fields that keys and users have in common.
 const IDENTITY_FIELDS: [&str; 4] = ["role", "models", "labels", "limits"];
@@ -64,11 +63,7 @@ fn id<'a>(node: &Node<'a>, ids: &mut HashSet<&'a str>) -> Result<&'a str, Config
     Ok(id)
 }
 
-fn ring<'a>(
-    node: Option<Node<'a>>,
-    roles: &Roles,
-    ids: &mut HashSet<&'a str>,
-) -> Result<KeyRing, ConfigError> {
+fn ring<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) -> Result<KeyRing, ConfigError> {
     let mut ring = KeyRing::default();
     for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
         let fields = node.object(&[&["id", "hash", "expires"], &IDENTITY_FIELDS[..]].concat())?;
@@ -91,11 +86,7 @@ fn ring<'a>(
     Ok(ring)
 }
 
-fn users<'a>(
-    node: Option<Node<'a>>,
-    roles: &Roles,
-    ids: &mut HashSet<&'a str>,
-) -> Result<Vec<UserEntry>, ConfigError> {
+fn users<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) -> Result<Vec<UserEntry>, ConfigError> {
     let mut users = Vec::new();
     for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
         let fields = node.object(&[&["name", "hash"], &IDENTITY_FIELDS[..]].concat())?;
@@ -207,7 +198,9 @@ fn secret<'a>(node: &Node<'a>, environment: Environment<'_>) -> Result<(Node<'a>
     let name = env.text()?;
     if !is_variable_name(name) {
         // not quoted: an operator may have pasted the secret where its variable's name belongs
-        return Err(env.error("is not the name of an environment variable; the secret itself belongs into the variable"));
+        return Err(
+            env.error("is not the name of an environment variable; the secret itself belongs into the variable")
+        );
     }
     let secret = environment(name).filter(|secret| !secret.is_empty());
     if let Some(Err(error)) = secret.as_ref().map(|secret| Signer::new(secret.as_bytes(), None)) {
