@@ -15,9 +15,11 @@
     clippy::unimplemented
 )]
 
+pub mod base64;
 pub mod commit;
 pub mod config;
 pub mod contract;
+pub mod date;
 pub mod endpoint;
 pub mod error;
 pub mod exchange;

@@ -7,19 +7,21 @@ use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
-use sluice::keys::{bearer, Identity, KeyRing, Role};
+use sluice::keys::{self, bearer, Identity, KeyError, Role};
 
+use crate::host;
 use crate::intake::Intake;
 use crate::reply;
 use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(config::auth, |keys, _| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+    let read = |bytes: &[u8]| config::auth(bytes, &|name| std::env::var(name).ok());
+    root::filter(read, |keys, _| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
 }
 
 struct Auth {
-    keys: Rc<KeyRing>,
+    keys: Rc<keys::Auth>,
     state: State,
 }
 
@@ -91,18 +93,26 @@ impl HttpContext for Auth {
 }
 
 /// Whom the key belongs to that the client presents, in whichever header its SDK uses.
-fn identify(keys: &KeyRing, presented: &[(&str, &str)]) -> Result<Rc<Identity>, ApiError> {
-    let keyed = presented.iter().filter_map(|(name, value)| match *name {
-        "authorization" => bearer(value),
-        _ => Some(value),
-    });
-    if let Some(identity) = keyed.filter_map(|key| keys.find(key)).next() {
-        return Ok(identity.clone());
+fn identify(keys: &keys::Auth, presented: &[(&str, &str)]) -> Result<Rc<Identity>, ApiError> {
+    let now = host::now();
+    let mut refusal = match presented {
+        [] => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`."
+            .to_owned(),
+        _ => KeyError::Unknown.to_string(),
+    };
+    for (name, value) in presented {
+        let key = match *name {
+            "authorization" => bearer(value),
+            _ => Some(*value),
+        };
+        match key.map_or(Err(KeyError::Unknown), |key| keys.identify(key, now)) {
+            Ok(identity) if keys.is_revoked(&identity.id, now) => refusal = "The API key has been revoked.".to_owned(),
+            Ok(identity) => return Ok(identity),
+            Err(KeyError::Expired) => refusal = KeyError::Expired.to_string(),
+            Err(KeyError::Unknown) => {}
+        }
     }
-    Err(ApiError::unauthorized(match presented {
-        [] => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
-        _ => "Incorrect API key provided.",
-    }))
+    Err(ApiError::unauthorized(refusal))
 }
 
 /// Whether the caller may use the model, or command the gateway.

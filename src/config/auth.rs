@@ -1,50 +1,236 @@
 //! The configuration of `auth`: who may call.
 
-use super::reader::{parse, ConfigError, Node};
-use crate::keys::{Identity, KeyHash, KeyRing, Role};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hashbrown::HashSet;
+
+use super::reader::{parse, ConfigError, Node, Object};
+use super::router::{is_variable_name, unset, Environment};
+use super::{limits, oidc};
+use crate::keys::MAX_LABELS;
+use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Role, Roles, Signer, UserEntry};
 use crate::pattern::Patterns;
 
-/// Reads the keys.
+const FIELDS: [&str; 8] = ["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
+
+/// The fields that keys and users have in common.
+const IDENTITY_FIELDS: [&str; 4] = ["role", "models", "labels", "limits"];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads who may call.
 ///
 /// # Errors
 /// The first mistake, with its path.
-pub fn auth(bytes: &[u8]) -> Result<KeyRing, ConfigError> {
+pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigError> {
     let value = parse("auth", bytes)?;
-    let root = Node::root("auth", &value).object(&["keys"])?;
-    let keys = root.require("keys")?;
+    let root = Node::root("auth", &value).object(&FIELDS)?;
+    if !["keys", "users", "virtual_keys", "oidc"].iter().any(|way| root.get(way).is_some()) {
+        return Err(root.error("nobody could call; add keys, users, virtual_keys or oidc"));
+    }
+    let roles = roles(root.get("roles"))?;
+    let mut ids = HashSet::new();
+    let ring = ring(root.get("keys"), &roles, &mut ids)?;
+    let users = users(root.get("users"), &roles, &mut ids)?;
+    let (signer, max_expires_in) = virtual_keys(root.get("virtual_keys"), environment)?;
+    let oidc = root.get("oidc").map(|node| oidc::read(&node)).transpose()?;
+    if ring.is_empty() && users.is_empty() && signer.is_none() && oidc.is_none() {
+        let node = root.get("keys").map_or_else(|| root.require("users"), Ok)?;
+        return Err(node.error("no key at all, so nobody could call; add one"));
+    }
+    Ok(Auth {
+        ring,
+        users,
+        signer,
+        max_expires_in,
+        revoked: revoked(root.get("revoked"))?,
+        limits: limits::read(root.get("limits"))?,
+        prefix: root.get("gateway_prefix").map_or(Ok("/gateway".to_owned()), |node| prefix(&node))?,
+        roles,
+        oidc,
+        verified: Default::default(),
+    })
+}
+
+/// The name of a caller in stats and logs; no two of them are the same.
+fn id<'a>(node: &Node<'a>, ids: &mut HashSet<&'a str>) -> Result<&'a str, ConfigError> {
+    let id = node.text()?;
+    if id.len() > 256 || id.chars().any(char::is_control) {
+        return Err(node.error("must be at most 256 bytes, without control characters"));
+    }
+    ids.insert(id);
+    Ok(id)
+}
+
+fn ring<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) -> Result<KeyRing, ConfigError> {
     let mut ring = KeyRing::default();
-    let mut ids = Vec::new();
-    for node in keys.list()? {
-        let (hash, identity) = key(&node)?;
-        if ids.contains(&identity.id) {
-            return Err(node.error(format!("a second key with the id {:?}; ids name keys in stats", identity.id)));
+    for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
+        let fields = node.object(&[&["id", "hash", "expires"], &IDENTITY_FIELDS[..]].concat())?;
+        let known = ids.len();
+        let id = id(&fields.require("id")?, ids)?;
+        let hash = fields.require("hash")?;
+        // the value itself is not quoted: an operator may have pasted the key where its hash belongs
+        let parsed = KeyHash::parse(hash.text()?).ok_or_else(|| {
+            hash.error("must be \"sha256:\" and 64 hexadecimal digits; make it with: printf %s 'sk-...' | sha256sum")
+        })?;
+        let mut identity = identity(id, &fields, roles)?;
+        identity.expires = fields.get("expires").map(|node| node.timestamp()).transpose()?;
+        if ids.len() == known {
+            return Err(node.error(format!("a second key with the id {id:?}; ids name keys in stats")));
         }
-        ids.push(identity.id.clone());
-        if !ring.insert(hash, identity) {
+        if !ring.insert(parsed, identity) {
             return Err(node.error("the same hash as an earlier key's; give each key its own"));
         }
-    }
-    if ids.is_empty() {
-        return Err(keys.error("no key at all, so nobody could call; add one"));
     }
     Ok(ring)
 }
 
-fn key(node: &Node<'_>) -> Result<(KeyHash, Identity), ConfigError> {
-    let fields = node.object(&["id", "hash", "role", "models"])?;
-    let id = fields.require("id")?.text()?.to_owned();
-    let hash = fields.require("hash")?;
-    // the value itself is not quoted: an operator may have pasted the key where its hash belongs
-    let parsed = KeyHash::parse(hash.text()?).ok_or_else(|| {
-        hash.error("must be \"sha256:\" and 64 hexadecimal digits; make it with: printf %s 'sk-...' | sha256sum")
-    })?;
-    let role = match fields.get("role") {
-        Some(node) => node.choice(&[("user", Role::User), ("admin", Role::Admin)])?,
-        None => Role::User,
+fn users<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) -> Result<Vec<UserEntry>, ConfigError> {
+    let mut users = Vec::new();
+    for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
+        let fields = node.object(&[&["name", "hash"], &IDENTITY_FIELDS[..]].concat())?;
+        let known = ids.len();
+        let at = fields.require("name")?;
+        let name = id(&at, ids)?;
+        if name.contains(':') {
+            return Err(at.error("must not have a colon in it: HTTP's Basic ends the name with the first one"));
+        }
+        let hash = fields.require("hash")?;
+        let text = hash.text()?;
+        // not quoted: it may be the password
+        if !text.starts_with("pbkdf2-sha256$") {
+            return Err(hash.error("must be \"pbkdf2-sha256$<iterations>$<salt>$<hash>\", not the password itself"));
+        }
+        let identity = identity(name, &fields, roles)?;
+        if ids.len() == known {
+            return Err(node.error(format!("a second key or user with the id {name:?}; ids name callers in stats")));
+        }
+        users.push(UserEntry { identity: Rc::new(identity), hash: text.to_owned() });
+    }
+    Ok(users)
+}
+
+fn identity(id: &str, fields: &Object<'_>, roles: &Roles) -> Result<Identity, ConfigError> {
+    let own = [Role::User, Role::Admin].map(|role| (role.name(), role));
+    let choices: Vec<(&str, Role)> = own.into_iter().chain(roles.names()).collect();
+    Ok(Identity {
+        id: id.to_owned(),
+        role: fields.get("role").map_or(Ok(Role::User), |node| node.choice(&choices))?,
+        models: fields.get("models").map_or(Ok(Patterns::any()), |node| node.texts().map(Patterns::new))?,
+        labels: read_labels(fields.get("labels"))?,
+        limits: limits::read(fields.get("limits"))?,
+        expires: None,
+    })
+}
+
+/// Reads `labels`: names and values of the operator's choosing, by name.
+///
+/// # Errors
+/// The first mistake, with its path.
+pub(crate) fn read_labels(node: Option<Node<'_>>) -> Result<Vec<(String, String)>, ConfigError> {
+    let Some(node) = node else {
+        return Ok(Vec::new());
     };
-    let models = match fields.get("models") {
-        Some(node) => Patterns::new(node.texts()?),
-        None => Patterns::any(),
+    let mut labels = Vec::new();
+    for (name, value) in node.entries()? {
+        let text = value.text()?;
+        check_label(name, text).map_err(|problem| value.error(problem))?;
+        labels.push((name.to_owned(), text.to_owned()));
+    }
+    if labels.len() > MAX_LABELS {
+        return Err(node.error(format!("must be at most {MAX_LABELS}")));
+    }
+    Ok(labels)
+}
+
+fn roles(node: Option<Node<'_>>) -> Result<Roles, ConfigError> {
+    let Some(node) = node else {
+        return Ok(Roles::default());
     };
-    Ok((parsed, Identity { id, role, models }))
+    let fields = node.object(&["user", "admin"])?;
+    let Roles { user, admin } = Roles::default();
+    let names = |name: &str, default| fields.get(name).map_or(Ok(default), |node| node.texts());
+    let roles = Roles { user: names("user", user)?, admin: names("admin", admin)? };
+    let own = |names: &[String], other: &str| names.iter().any(|name| name == other);
+    if let Some(name) = roles.user.iter().find(|name| own(&roles.admin, name) || *name == "admin") {
+        return Err(node.error(format!("{name:?} is a name of both roles; give each its own")));
+    }
+    if own(&roles.admin, "user") {
+        return Err(node.error("\"user\" is a name of both roles; give each its own"));
+    }
+    Ok(roles)
+}
+
+/// How virtual keys are signed, and how long they may last.
+fn virtual_keys(
+    node: Option<Node<'_>>,
+    environment: Environment<'_>,
+) -> Result<(Option<Signer>, Duration), ConfigError> {
+    let default = DAY * 90;
+    let Some(node) = node else {
+        return Ok((None, default));
+    };
+    let fields = node.object(&["secrets", "max_expires_in"])?;
+    let max_expires_in = fields.get("max_expires_in").map_or(Ok(default), |node| node.duration())?;
+    if max_expires_in < Duration::from_secs(1) {
+        return Err(fields.require("max_expires_in")?.error("must be a second or more"));
+    }
+    let list = fields.require("secrets")?;
+    let secrets = list.list()?;
+    let (first, second) = match secrets.as_slice() {
+        [first] => (first, None),
+        [first, second] => (first, Some(second)),
+        _ => return Err(list.error("must be one secret, or two: the one that signs, and the one before it")),
+    };
+    let (at, first) = secret(first, environment)?;
+    let first = first.ok_or_else(|| unset(&at))?;
+    // between two rotations there is no secret before
+    let second = second.map(|node| secret(node, environment)).transpose()?.and_then(|(_, secret)| secret);
+    let signer = Signer::new(first.as_bytes(), second.as_deref().map(str::as_bytes));
+    // each has been checked by itself
+    Ok((Some(signer.map_err(|error| list.error(format!("one of them {error}")))?), max_expires_in))
+}
+
+/// A secret, if its variable is set, and where the variable is named.
+fn secret<'a>(node: &Node<'a>, environment: Environment<'_>) -> Result<(Node<'a>, Option<String>), ConfigError> {
+    let env = node.object(&["env"])?.require("env")?;
+    let name = env.text()?;
+    if !is_variable_name(name) {
+        // not quoted: an operator may have pasted the secret where its variable's name belongs
+        return Err(
+            env.error("is not the name of an environment variable; the secret itself belongs into the variable")
+        );
+    }
+    let secret = environment(name).filter(|secret| !secret.is_empty());
+    if let Some(Err(error)) = secret.as_ref().map(|secret| Signer::new(secret.as_bytes(), None)) {
+        return Err(env.error(format!("the value of {name} {error}")));
+    }
+    Ok((env, secret))
+}
+
+fn revoked(node: Option<Node<'_>>) -> Result<Revocations, ConfigError> {
+    let mut revoked = Revocations::default();
+    for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
+        let (id, until) = match node.is_text() {
+            true => (node.text()?, None),
+            false => {
+                let fields = node.object(&["id", "until"])?;
+                let until = fields.get("until").map(|node| node.timestamp()).transpose()?;
+                (fields.require("id")?.text()?, until)
+            }
+        };
+        revoked.revoke(id, until).map_err(|full| node.error(format!("cannot be kept: {full}")))?;
+    }
+    Ok(revoked)
+}
+
+/// What the paths of the gateway itself begin with.
+fn prefix(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    if !text.starts_with('/') || text.ends_with('/') || text.contains("//") || !text.bytes().all(plain) {
+        return Err(node.error(format!("{text:?} is not the beginning of a path; write it like /gateway")));
+    }
+    Ok(text.to_owned())
 }

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 ///
 /// # Errors
 /// The first mistake, with its path.
-pub(super) fn read(node: Option<Node<'_>>) -> Result<Limits, ConfigError> {
+pub(crate) fn read(node: Option<Node<'_>>) -> Result<Limits, ConfigError> {
     let Some(node) = node else {
         return Ok(Limits::default());
     };

@@ -5,14 +5,17 @@
 mod auth;
 mod ejection;
 mod limits;
+mod oidc;
 mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
 
 pub use auth::auth;
+pub(crate) use auth::read_labels;
+pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
-pub use router::router;
+pub use router::{router, Environment};
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.
 ///

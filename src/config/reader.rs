@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::protobuf_struct;
+use crate::date::timestamp;
 
 /// A mistake in the configuration: where, what, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +197,18 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.error(format!("{text:?} is not a duration; write it like 500ms, 30s or 2m")))
     }
 
+    /// The value as a point in time such as `2027-01-31T00:00:00Z`, or `2027-01-31` for its first second; since the
+    /// epoch.
+    ///
+    /// # Errors
+    /// No such text.
+    pub fn timestamp(&self) -> Result<Duration, ConfigError> {
+        let text = self.text()?;
+        timestamp(text).ok_or_else(|| {
+            self.error(format!("{text:?} is not a date; write it like 2027-01-31 or 2027-01-31T00:00:00Z"))
+        })
+    }
+
     /// One of the values of `choices`, by its name. A whole number stands for its digits.
     ///
     /// # Errors
@@ -325,6 +338,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return None,
     };
     let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');

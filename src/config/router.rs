@@ -185,12 +185,7 @@ fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credentia
         // not quoted: an operator may have pasted the key where its variable's name belongs
         return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
     }
-    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| {
-        env.error(format!(
-            "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts \
-             and list it in vm_config.environment_variables.host_env_keys"
-        ))
-    })?;
+    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(&env))?;
     if !is_header_value(&secret) {
         return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
     }
@@ -199,7 +194,16 @@ fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credentia
     Ok(Credential::new(header, &secret))
 }
 
-fn is_variable_name(text: &str) -> bool {
+/// `env` names a variable that is not there.
+pub(super) fn unset(env: &Node<'_>) -> ConfigError {
+    let name = env.text().unwrap_or_default();
+    env.error(format!(
+        "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts and list \
+         it in vm_config.environment_variables.host_env_keys"
+    ))
+}
+
+pub(super) fn is_variable_name(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }

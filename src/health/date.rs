@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::retry_after::decimal;
-
-const DAY: i64 = 24 * 60 * 60;
+use crate::date::{midnight, DAY, DAYS_OF_400_YEARS};
 
 /// Reads a date of RFC 9110, 5.6.7, in any of its three forms. `now` tells the century of the oldest one.
 /// Both are since the epoch; a date before it reads as the epoch.
@@ -31,30 +30,6 @@ pub(super) fn http_date(text: &str, now: Duration) -> Option<Duration> {
     let midnight = midnight(year, month_number(month)?, number(day)?)?;
     let (time, rest) = time_of_day(time)?;
     rest.is_empty().then(|| since_epoch(midnight, time))
-}
-
-/// Reads an RFC 3339 timestamp; since the epoch, and one before it reads as the epoch.
-pub(super) fn rfc3339(text: &str) -> Option<Duration> {
-    let (date, time) = text.split_once(['T', 't', ' '])?;
-    let mut date = date.split('-');
-    let (year, month, day) = (number(date.next()?)?, number(date.next()?)?, number(date.next()?)?);
-    let (time, zone) = time_of_day(time)?;
-    let midnight = midnight(year, month, day)? - offset(zone)?;
-    date.next().is_none().then(|| since_epoch(midnight, time))
-}
-
-/// Seconds east of Greenwich.
-fn offset(zone: &str) -> Option<i64> {
-    if zone.eq_ignore_ascii_case("Z") {
-        return Some(0);
-    }
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let seconds = (number(hours)? * 60 + number(minutes)?) * 60;
-    match zone.as_bytes().first()? {
-        b'+' => Some(seconds),
-        b'-' => Some(-seconds),
-        _ => None,
-    }
 }
 
 /// A year of two digits, in the century that brings it nearest: more than 50 years ahead is past (RFC 9110, 5.6.7).
@@ -92,31 +67,6 @@ fn month_number(name: &str) -> Option<i64> {
 fn number(text: &str) -> Option<i64> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
-}
-
-/// The first second of a day, relative to the epoch. `None` if there is no such day.
-fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
-    let first = |month| days_from_civil(year, month, 1);
-    let length = match month {
-        1..=11 => first(month + 1) - first(month),
-        12 => 31,
-        _ => return None,
-    };
-    (1..=length).contains(&day).then(|| days_from_civil(year, month, day) * DAY)
-}
-
-const DAYS_OF_400_YEARS: i64 = 146_097;
-
-/// Days since 1970-01-01 in the Gregorian calendar: Howard Hinnant's `days_from_civil`
-/// (<https://howardhinnant.github.io/date_algorithms.html>). Years begin in March, so that a leap day is the last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * DAYS_OF_400_YEARS + day_of_era - 719_468
 }
 
 fn since_epoch(midnight: i64, time: Duration) -> Duration {

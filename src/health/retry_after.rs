@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::date::{http_date, rfc3339};
+use super::date::http_date;
+use crate::date::rfc3339;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);

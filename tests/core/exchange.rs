@@ -61,7 +61,7 @@ fn no_route() {
     ];
     for (name, endpoint, model, patterns, want) in cases {
         let mut exchange = exchange(endpoint, model);
-        let identity = |patterns| Identity { id: "k".into(), role: Role::User, models: Patterns::new(patterns) };
+        let identity = |patterns| Identity::new("k", Role::User, Patterns::new(patterns));
         exchange.identity = patterns.map(|patterns| Rc::new(identity(patterns)));
         let error = exchange.route(&table(), &TestFleet::default()).expect_err(name);
         assert_eq!((error.status, error.param, error.code), (404, Some("model"), "model_not_found"), "{name}");

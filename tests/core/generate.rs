@@ -62,3 +62,11 @@ pub fn chunks<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     chunks.push(rest);
     chunks
 }
+
+/// Strings out of the characters of `alphabet`.
+pub fn of_characters(
+    alphabet: &'static str,
+    length: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = String> {
+    vec(prop::sample::select(alphabet.chars().collect::<Vec<_>>()), length).prop_map(String::from_iter)
+}

@@ -8,8 +8,10 @@
 // tables are types of their own, and read best where they stand
 #![allow(clippy::type_complexity)]
 
+mod base64;
 mod commit;
 mod config;
+mod date;
 mod endpoint;
 mod error;
 mod exchange;

@@ -195,7 +195,7 @@ fn fallbacks() {
 
     let mut limited = exchange();
     let own = Patterns::new(vec!["m".into(), "third".into()]);
-    limited.identity = Some(Rc::new(Identity { id: "k".into(), role: Role::User, models: own }));
+    limited.identity = Some(Rc::new(Identity::new("k", Role::User, own)));
     limited.route(&table, &fleet).unwrap();
     assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["a", "d"], "none that the key may not use");
 

@@ -93,7 +93,7 @@ fn broken_structs() {
 proptest! {
     #[test]
     fn any_bytes_are_accepted_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = config::auth(&bytes);
+        let _ = config::auth(&bytes, &|_| None);
         let _ = config::router(&bytes, &|_| None);
     }
 }

@@ -40,14 +40,18 @@ fn durations() {
         ("2m", 120_000),
         ("1.5h", 5_400_000),
         ("8760h", 31_536_000_000),
+        ("1d", 86_400_000),
+        ("0.5d", 43_200_000),
+        ("365d", 31_536_000_000),
     ];
     for (text, milliseconds) in cases {
         let value = json!(text);
         assert_eq!(Node::root("d", &value).duration(), Ok(Duration::from_millis(milliseconds)), "{text}");
     }
-    for text in
-        ["30", "s", "0s", "-1s", "0.1ms", "1 s", "1s ", "1d", "1S", "1e3s", "1.2.3s", ".s", "8761h", "infs", "1µs"]
-    {
+    for text in [
+        "30", "s", "0s", "-1s", "0.1ms", "1 s", "1s ", "1D", "366d", "1S", "1e3s", "1.2.3s", ".s", "8761h", "infs",
+        "1µs",
+    ] {
         let value = json!(text);
         let want = format!("d: {text:?} is not a duration; write it like 500ms, 30s or 2m");
         assert_eq!(refusal(text, Node::root("d", &value).duration()), want, "{text}");

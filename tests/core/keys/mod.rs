@@ -1,4 +1,13 @@
-use sluice::keys::{bearer, Identity, KeyHash, KeyRing, Role};
+mod admin;
+mod authority;
+mod issue;
+mod oidc;
+mod revocations;
+mod token;
+
+use std::time::Duration;
+
+use sluice::keys::{bearer, Identity, KeyError, KeyHash, KeyRing, Role};
 use sluice::pattern::{matches, Patterns};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,8 +15,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 /// SHA-256 of `abc` (FIPS 180-2, B.1).
 const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
+/// 2027-01-15T08:00:00Z
+const NOW: Duration = Duration::from_secs(1_800_000_000);
+
 fn identity(id: &str) -> Identity {
-    Identity { id: id.into(), role: Role::User, models: Patterns::any() }
+    Identity::new(id, Role::User, Patterns::any())
 }
 
 #[test]
@@ -53,7 +65,19 @@ fn a_ring_finds_its_keys() {
         (ABC, None),
     ];
     for (key, want) in cases {
-        assert_eq!(ring.find(key).map(|identity| identity.id.as_str()), want, "{}", &key[..key.len().min(8)]);
+        let found = ring.find(key, NOW).map(|identity| identity.id.clone());
+        assert_eq!(found.as_deref().ok(), want, "{}", &key[..key.len().min(8)]);
+    }
+}
+
+#[test]
+fn keys_end() {
+    let mut ring = KeyRing::default();
+    ring.insert(KeyHash::of("k"), Identity { expires: Some(NOW), ..identity("one") });
+    let nanosecond = Duration::from_nanos(1);
+    assert!(ring.find("k", NOW - nanosecond).is_ok());
+    for now in [NOW, NOW + nanosecond, Duration::MAX] {
+        assert_eq!(ring.find("k", now), Err(KeyError::Expired), "{now:?}");
     }
 }
 

@@ -1,0 +1,85 @@
+//! Base64 (RFC 4648), strictly: each sequence of bytes has exactly one text.
+//!
+//! A reader that overlooks padding, line breaks or spare bits would let one token be written in several ways, and
+//! whoever remembers or revokes tokens by their text would miss the others.
+
+const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Writes the alphabet for URLs, without padding (section 5).
+///
+/// ```
+/// use sluice::base64::{decode_url, encode_url};
+///
+/// assert_eq!(encode_url(b"\xfb\xff"), "-_8");
+/// assert_eq!(decode_url("-_8").as_deref(), Some(&b"\xfb\xff"[..]));
+/// assert_eq!(decode_url("-_9"), None, "a spare bit");
+/// assert_eq!(decode_url("-_8="), None, "padding");
+/// ```
+pub fn encode_url(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let [first, second, third] = std::array::from_fn(|place| chunk.get(place).copied().unwrap_or(0));
+        let group = u32::from_be_bytes([0, first, second, third]);
+        for place in 0..=chunk.len() {
+            let digit = URL.iter().nth((group >> (18 - 6 * place) & 63) as usize);
+            text.extend(digit.map(|digit| char::from(*digit)));
+        }
+    }
+    text
+}
+
+/// Reads the alphabet for URLs, without padding. `None` for whatever [`encode_url`] would not write.
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
+    decode(text.as_bytes(), [b'-', b'_'])
+}
+
+/// Reads the standard alphabet, with padding (section 4), as HTTP's `Basic` has it. `None` for anything else.
+///
+/// ```
+/// use sluice::base64::decode_standard;
+///
+/// assert_eq!(decode_standard("QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin:open sesame"[..]));
+/// assert_eq!(decode_standard("QWxhZGRpbjpvcGVuIHNlc2FtZQ"), None, "no padding");
+/// ```
+pub fn decode_standard(text: &str) -> Option<Vec<u8>> {
+    if text.len() % 4 != 0 {
+        return None;
+    }
+    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    decode(digits.as_bytes(), [b'+', b'/'])
+}
+
+/// Reads digits without padding; `last` are the two digits in which the alphabets differ.
+fn decode(digits: &[u8], last: [u8; 2]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for chunk in digits.chunks(4) {
+        let mut group = 0_u32;
+        for digit in chunk {
+            group = group << 6 | value(*digit, last)?;
+        }
+        // one digit alone is less than a byte
+        let (length, spare) = match chunk.len() {
+            4 => (3, 0),
+            3 => (2, 2),
+            2 => (1, 4),
+            _ => return None,
+        };
+        if group.trailing_zeros() < spare {
+            return None;
+        }
+        bytes.extend((group >> spare).to_be_bytes().into_iter().skip(4 - length));
+    }
+    Some(bytes)
+}
+
+fn value(digit: u8, [plus, slash]: [u8; 2]) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        _ if digit == plus => 62,
+        _ if digit == slash => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}

@@ -1,0 +1,88 @@
+//! What an administrator asks a new virtual key to be.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Claims, Role};
+use crate::config::{read_labels, read_limits, ConfigError, Node, Object};
+use crate::error::ApiError;
+
+const FIELDS: [&str; 6] = ["id", "role", "models", "expires_in", "limits", "labels"];
+
+/// A request for a virtual key: `{"id", "role", "models", "expires_in", "limits", "labels"}`, all of them optional.
+/// `expires_in` is a number of seconds, or a text like `30d`; without it the key lasts as long as one may.
+#[derive(Clone, Copy, Debug)]
+pub struct IssueRequest;
+
+/// A field at fault, and what is wrong with it. `None`: the whole.
+type Mistake = (Option<&'static str>, String);
+
+impl IssueRequest {
+    /// Reads the body of a request into the claims of the key. `cap` is how long a key may last at most; `now` is
+    /// since the epoch; `random_id` is the id of a key for which none is given.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn read(body: &[u8], cap: Duration, now: Duration, random_id: &str) -> Result<Claims, ApiError> {
+        let value = match body.trim_ascii() {
+            [] => Value::Object(serde_json::Map::new()),
+            body => serde_json::from_slice(body).map_err(|error| {
+                ApiError::bad_request("invalid_json", None, format!("The body is not valid JSON: {error}."))
+            })?,
+        };
+        IssueRequest::claims(&Node::root("body", &value), cap, now, random_id)
+            .map_err(|(param, message)| ApiError::bad_request("invalid_value", param, message))
+    }
+
+    /// The same of a value that stands elsewhere.
+    ///
+    /// # Errors
+    /// The field at fault, and a message that names its path.
+    pub fn claims(node: &Node<'_>, cap: Duration, now: Duration, random_id: &str) -> Result<Claims, Mistake> {
+        let fields = node.object(&FIELDS).map_err(|error| (None, error.to_string()))?;
+        let claims = Claims {
+            id: of("id", id(&fields, random_id))?,
+            role: of("role", role(&fields))?,
+            models: of("models", fields.get("models").map(|node| node.texts()).transpose())?,
+            exp: now.as_secs().saturating_add(of("expires_in", expires_in(&fields, cap))?),
+            iat: now.as_secs(),
+            limits: of("limits", read_limits(fields.get("limits")))?,
+            labels: of("labels", read_labels(fields.get("labels")))?.into_iter().collect(),
+        };
+        claims.check().map_err(|error| {
+            let at = fields.get(error.field);
+            let message = at.map_or(error.to_string(), |node| node.error(error.problem.clone()).to_string());
+            (Some(error.field), message)
+        })?;
+        Ok(claims)
+    }
+}
+
+fn of<T>(field: &'static str, read: Result<T, ConfigError>) -> Result<T, Mistake> {
+    read.map_err(|error| (Some(field), error.to_string()))
+}
+
+fn id(fields: &Object<'_>, random_id: &str) -> Result<String, ConfigError> {
+    Ok(fields.get("id").map_or(Ok(random_id), |node| node.text())?.to_owned())
+}
+
+fn role(fields: &Object<'_>) -> Result<Role, ConfigError> {
+    let choices = [Role::User, Role::Admin].map(|role| (role.name(), role));
+    fields.get("role").map_or(Ok(Role::User), |node| node.choice(&choices))
+}
+
+/// In seconds.
+fn expires_in(fields: &Object<'_>, cap: Duration) -> Result<u64, ConfigError> {
+    let Some(node) = fields.get("expires_in") else {
+        return Ok(cap.as_secs());
+    };
+    let wanted = match node.is_text() {
+        true => node.duration()?,
+        false => Duration::from_secs(node.integer(1, u32::MAX)?.into()),
+    };
+    if wanted > cap {
+        return Err(node.error(format!("is longer than a key may last: at most {} seconds", cap.as_secs())));
+    }
+    Ok(wanted.as_secs())
+}

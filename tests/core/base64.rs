@@ -1,0 +1,64 @@
+use proptest::prelude::*;
+use sluice::base64::{decode_standard, decode_url, encode_url};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::generate::of_characters;
+
+/// RFC 4648, 10.
+const VECTORS: [(&str, &str); 7] = [
+    ("", ""),
+    ("f", "Zg=="),
+    ("fo", "Zm8="),
+    ("foo", "Zm9v"),
+    ("foob", "Zm9vYg=="),
+    ("fooba", "Zm9vYmE="),
+    ("foobar", "Zm9vYmFy"),
+];
+
+#[test]
+fn vectors() {
+    for (bytes, text) in VECTORS {
+        assert_eq!(decode_standard(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        let plain = text.trim_end_matches('=');
+        assert_eq!(encode_url(bytes.as_bytes()), plain);
+        assert_eq!(decode_url(plain).as_deref(), Some(bytes.as_bytes()), "{plain}");
+    }
+    assert_eq!(decode_standard("+/+/").as_deref(), Some(&b"\xfb\xff\xbf"[..]));
+    assert_eq!(decode_url("-_-_").as_deref(), Some(&b"\xfb\xff\xbf"[..]));
+}
+
+#[test]
+fn nothing_else_is_read() {
+    for text in
+        ["A", "AAAAA", "Zh", "Zm9", "Zm-", "Zg==", "Zg=", "Zm9v\n", " Zm9v", "Zm 9v", "Zm9+", "Zm9/", "Zmé", "="]
+    {
+        assert_eq!(decode_url(text), None, "{text:?}");
+    }
+    let wrong = [
+        "Zg", "Zg=", "Zg===", "Z===", "====", "=", "==", "Zh==", "Zm9=", "Zm8", "Zm9v=", "Zm9vZg=a", "Zg==Zg==",
+        "Zm9-", "Zm9_", "Zm9v\n", "Zm\n9", "é==", "Zm9v====",
+    ];
+    for text in wrong {
+        assert_eq!(decode_standard(text), None, "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn there_and_back(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let text = encode_url(&bytes);
+        prop_assert_eq!(decode_url(&text), Some(bytes.clone()));
+        let standard = text.replace('-', "+").replace('_', "/");
+        let padded = format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4));
+        prop_assert_eq!(decode_standard(&padded), Some(bytes));
+    }
+
+    /// What is read is what would be written: there is one text for each sequence of bytes.
+    #[test]
+    fn one_text_each(text in of_characters("AQgwZz019_-=+/", 0..12)) {
+        if let Some(bytes) = decode_url(&text) {
+            prop_assert_eq!(encode_url(&bytes), text);
+        }
+    }
+}
