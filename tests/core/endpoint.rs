@@ -46,7 +46,7 @@ fn calls() {
         ("POST", "/v1/models/g:generateContent", Unknown),
     ];
     for (method, path, want) in cases {
-        assert_eq!(classify(method, path), want, "{method} {path}");
+        assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");
     }
 }
 
