@@ -22,6 +22,7 @@ mod health;
 mod json;
 mod keys;
 mod label;
+mod limits;
 mod outcome;
 mod retry_after;
 mod rewrite;
