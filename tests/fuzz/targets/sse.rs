@@ -39,7 +39,7 @@ fn meter(framing: Framing, strip: bool, size: usize, bytes: &[u8]) -> (Vec<u8>, 
         Pass::Unchanged => out.extend_from_slice(chunk),
         Pass::Replace(replaced) => {
             assert!(strip, "replaced without stripping");
-            out.extend_from_slice(&replaced);
+            out.extend_from_slice(replaced);
         }
     };
     for chunk in bytes.chunks(size) {
