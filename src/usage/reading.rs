@@ -111,9 +111,11 @@ impl Reading {
         skim: &mut Skim,
         lines: &mut Vec<u8>,
     ) -> Option<EventKind> {
-        self.event(framing, event, lines, |reading, data| match skim.says_nothing(data, reading.choices.first_begun()) {
-            true => EventKind::Content,
-            false => reading.read(data),
+        self.event(framing, event, lines, |reading, data| {
+            match skim.says_nothing(data, reading.choices.first_begun()) {
+                true => EventKind::Content,
+                false => reading.read(data),
+            }
         })
     }
 
