@@ -98,21 +98,25 @@ impl HttpContext for Usage {
         let State::Metering(meter) = &mut self.state else {
             return Action::Continue;
         };
-        let pass = meter.chunk(&chunk, end);
+        let replaced = match meter.chunk(&chunk, end) {
+            Pass::Unchanged => None,
+            Pass::Replace(bytes) if !end => {
+                host::replace_bytes(Buffer::ResponseBody, bytes);
+                return Action::Continue;
+            }
+            Pass::Replace(bytes) => Some(bytes.to_vec()),
+        };
         let error = match end {
             true => self.interruption(),
             false => None,
         };
-        match (pass, error) {
-            (Pass::Unchanged, None) => {}
-            (Pass::Replace(bytes), None) => {
+        match (replaced, error) {
+            (None, None) => {}
+            (Some(bytes), None) => {
                 host::replace_bytes(Buffer::ResponseBody, &bytes);
             }
-            (Pass::Unchanged, Some(error)) => {
-                host::replace_bytes(Buffer::ResponseBody, &[chunk, error].concat());
-            }
-            (Pass::Replace(bytes), Some(error)) => {
-                host::replace_bytes(Buffer::ResponseBody, &[bytes, error].concat());
+            (replaced, Some(error)) => {
+                host::replace_bytes(Buffer::ResponseBody, &[replaced.unwrap_or(chunk), error].concat());
             }
         }
         Action::Continue

@@ -26,7 +26,7 @@ fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> Metered {
             Pass::Unchanged => out.extend_from_slice(chunk),
             Pass::Replace(replaced) => {
                 unchanged = false;
-                out.extend_from_slice(&replaced);
+                out.extend_from_slice(replaced);
             }
         }
     }
@@ -132,9 +132,9 @@ fn what_is_complete_is_not_held_back() {
     let mut meter = Meter::new(Framing::Sse, true);
     let cases: &[(&str, &[u8], Pass, usize)] = &[
         ("an event", b"data: a\n\n", Pass::Unchanged, 0),
-        ("an event and a half", b"data: a\n\nda", Pass::Replace(b"data: a\n\n".to_vec()), 2),
-        ("a part of it", b"ta: b\n", Pass::Replace(vec![]), 8),
-        ("its end", b"\n", Pass::Replace(b"data: b\n\n".to_vec()), 0),
+        ("an event and a half", b"data: a\n\nda", Pass::Replace(b"data: a\n\n"), 2),
+        ("a part of it", b"ta: b\n", Pass::Replace(b""), 8),
+        ("its end", b"\n", Pass::Replace(b"data: b\n\n"), 0),
         ("the next", b": c\n\n", Pass::Unchanged, 0),
     ];
     for (name, chunk, want, held) in cases {

@@ -209,6 +209,5 @@ fn totals_and_labels() {
         "audio_output 5",
     ];
     assert_eq!(labelled, want);
-    let sources = [Source::Reported, Source::Partial, Source::Missing].map(Source::label);
-    assert_eq!(sources, ["reported", "partial", "missing"]);
+    assert_eq!(Source::ALL.map(Source::label), ["reported", "partial", "counted", "estimated", "missing"]);
 }
