@@ -220,7 +220,7 @@ fn revoked(node: Option<Node<'_>>) -> Result<Revocations, ConfigError> {
                 (fields.require("id")?.text()?, until)
             }
         };
-        revoked.revoke(id, until).map_err(|full| node.error(format!("cannot be kept: {full}")))?;
+        revoked.revoke(id, until).map_err(|error| node.error(format!("cannot be kept: {error}")))?;
     }
     Ok(revoked)
 }

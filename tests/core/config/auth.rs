@@ -123,8 +123,8 @@ fn many_keys() {
     let text = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     let began = std::time::Instant::now();
     assert_eq!(auth(&text).unwrap().ring.len(), 100_000);
-    // a second or less; compared one by one it would be minutes
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // seconds without optimisation; with each id compared to all before it, minutes
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]
