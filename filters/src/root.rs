@@ -9,7 +9,9 @@ use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::clusters;
+use crate::doors;
 use crate::host::{self, Buffer};
+use crate::limits;
 use crate::metrics;
 use crate::reply;
 use crate::waiting;
@@ -98,9 +100,12 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        host::now(); // for those to whom a recent time is enough
         metrics::flush();
         waiting::poll();
         clusters::hand_in_successes();
+        doors::work();
+        limits::renew();
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
