@@ -25,6 +25,7 @@ pub mod error;
 pub mod exchange;
 pub mod facts;
 pub mod gateway;
+pub mod guard;
 pub mod hash;
 pub mod header_plan;
 pub mod health;
