@@ -38,6 +38,11 @@ pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.
 pub const ISSUED_KEYS: &str = "sluice.keys.issued";
 
+/// Shared data with a part of the sums of what has been used.
+pub fn totals(shard: u64) -> String {
+    format!("sluice.totals.{shard}")
+}
+
 /// Shared data with what a client key has used of its limits.
 pub fn key_limits(id: &str) -> String {
     format!("sluice.limits.key.{id}")

@@ -38,4 +38,5 @@ pub mod password;
 pub mod pattern;
 pub mod rewrite;
 pub mod routing;
+pub mod totals;
 pub mod usage;

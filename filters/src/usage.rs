@@ -10,6 +10,7 @@ use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, Labels};
 use crate::registry::{self, Shared};
 use crate::root::{self, Filter};
+use crate::totals;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -134,6 +135,7 @@ impl HttpContext for Usage {
                 exchange.usage = usage;
                 let (key, model, cluster) = exchange.labels();
                 count_request(Labels { key, model, cluster }, status, usage);
+                totals::count(&exchange);
             }
             None => count_request(Labels { key: NONE, model: NONE, cluster: NONE }, status, usage),
         }

@@ -32,4 +32,5 @@ mod rewrite;
 mod route;
 mod routing;
 mod strategy;
+mod totals;
 mod usage;
