@@ -8,13 +8,15 @@ mod events;
 mod format;
 mod interruption;
 mod meter;
+mod passage;
 mod reading;
 mod skim;
 
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;
-pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use meter::{Meter, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use passage::Pass;
 pub use reading::{EventKind, Reading};
 
 /// The tokens of one exchange.

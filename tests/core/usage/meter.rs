@@ -149,6 +149,7 @@ fn what_follows_a_document() {
     let cases: &[(&str, &[&[u8]], u64, Source)] = &[
         ("nothing", &[document, b""], 5, Source::Reported),
         ("white space", &[document, b"\r\n ", b"\n"], 5, Source::Reported),
+        ("white space that is not JSON's", &[document, b"\x0c"], 0, Source::Partial),
         ("another one", &[document, document], 0, Source::Partial),
         ("in the same piece", &[document, b" x", document], 0, Source::Partial),
     ];
