@@ -35,6 +35,8 @@ pub mod limits;
 pub mod outcome;
 pub mod password;
 pub mod pattern;
+pub mod record;
 pub mod rewrite;
 pub mod routing;
+pub mod timing;
 pub mod usage;
