@@ -21,7 +21,7 @@ pub fn encode_url(bytes: &[u8]) -> String {
         let [first, second, third] = std::array::from_fn(|place| chunk.get(place).copied().unwrap_or(0));
         let group = u32::from_be_bytes([0, first, second, third]);
         for place in 0..=chunk.len() {
-            let digit = URL.iter().nth((group >> (18 - 6 * place) & 63) as usize);
+            let digit = URL.get((group >> (18 - 6 * place) & 63) as usize);
             text.extend(digit.map(|digit| char::from(*digit)));
         }
     }

@@ -36,6 +36,19 @@ pub fn health_key(cluster: &str) -> String {
     format!("sluice.health.{cluster}")
 }
 
+/// Shared data with what a client key has used of its limits.
+pub fn key_limits(id: &str) -> String {
+    format!("sluice.limits.key.{id}")
+}
+
+/// Shared data with what a model has been used of its limits.
+pub fn model_limits(name: &str) -> String {
+    format!("sluice.limits.model.{name}")
+}
+
+/// Shared data with what has been used of the limits of everything together.
+pub const ALL_LIMITS: &str = "sluice.limits.all";
+
 /// The most label sets of one counter before further ones collapse: clients choose model names, and each
 /// set of labels is memory in Envoy for good.
 pub const MAX_LABEL_SETS: usize = 2000;

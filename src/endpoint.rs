@@ -136,30 +136,26 @@ pub enum Call {
     Unknown,
 }
 
-/// Tells which API a request speaks. `path` is the `:path` header, query included.
+/// Tells which API a request speaks. `path` is the `:path` header, query included; `prefix` is what the gateway's own
+/// paths begin with.
 ///
 /// ```
 /// use sluice::endpoint::{classify, Call, Endpoint};
 ///
-/// assert_eq!(classify("POST", "/v1/chat/completions"), Call::Body(Endpoint::ChatCompletions));
+/// assert_eq!(classify("POST", "/v1/chat/completions", "/gateway"), Call::Body(Endpoint::ChatCompletions));
 /// assert_eq!(
-///     classify("POST", "/v1beta/models/gemini-2.5-pro:generateContent?alt=json"),
+///     classify("POST", "/v1beta/models/gemini-2.5-pro:generateContent?alt=json", "/gateway"),
 ///     Call::Path(Endpoint::GenerateContent, "gemini-2.5-pro".into())
 /// );
-/// assert_eq!(classify("GET", "/v1/embeddings"), Call::WrongMethod("POST"));
-/// assert_eq!(classify("POST", "/v2/x"), Call::Unknown);
+/// assert_eq!(classify("GET", "/v1/embeddings", "/gateway"), Call::WrongMethod("POST"));
+/// assert_eq!(classify("POST", "/v2/x", "/gateway"), Call::Unknown);
 /// ```
-pub fn classify(method: &str, path: &str) -> Call {
-    let call = by_path(without_query(path));
-    let allowed = match &call {
-        Call::Unknown => return Call::Unknown,
-        Call::Gateway(command) => command.method(),
-        Call::Body(_) | Call::Path(..) | Call::WrongMethod(_) => "POST",
-    };
-    if method == allowed {
-        call
-    } else {
-        Call::WrongMethod(allowed)
+pub fn classify(method: &str, path: &str, prefix: &str) -> Call {
+    let path = without_query(path);
+    match by_path(path) {
+        Some(call) if method == "POST" => call,
+        Some(_) => Call::WrongMethod("POST"),
+        None => Command::find(method, path, prefix),
     }
 }
 
@@ -169,8 +165,9 @@ pub fn is_anthropic_path(path: &str) -> bool {
     path == "/v1/messages" || path.starts_with("/v1/messages/")
 }
 
-fn by_path(path: &str) -> Call {
-    let endpoint = match path {
+/// What a path is for that takes POST.
+fn by_path(path: &str) -> Option<Call> {
+    Some(Call::Body(match path {
         "/v1/chat/completions" => Endpoint::ChatCompletions,
         "/v1/completions" => Endpoint::Completions,
         "/v1/embeddings" => Endpoint::Embeddings,
@@ -179,21 +176,18 @@ fn by_path(path: &str) -> Call {
         "/api/chat" => Endpoint::OllamaChat,
         "/api/generate" => Endpoint::OllamaGenerate,
         "/api/embed" => Endpoint::OllamaEmbed,
-        other => return Command::of_path(other).map_or_else(|| gemini(other), Call::Gateway),
-    };
-    Call::Body(endpoint)
+        other => return gemini(other),
+    }))
 }
 
-fn gemini(path: &str) -> Call {
-    let Some((model, verb)) = path.strip_prefix("/v1beta/models/").and_then(|rest| rest.rsplit_once(':')) else {
-        return Call::Unknown;
-    };
+fn gemini(path: &str) -> Option<Call> {
+    let (model, verb) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
     let endpoint = match verb {
         "generateContent" => Endpoint::GenerateContent,
         "streamGenerateContent" => Endpoint::StreamGenerateContent,
-        _ => return Call::Unknown,
+        _ => return None,
     };
-    Call::Path(endpoint, percent_decode(model).into_owned())
+    Some(Call::Path(endpoint, percent_decode(model).into_owned()))
 }
 
 /// The path without its query.

@@ -40,6 +40,12 @@ pub enum Kind {
     Timeout,
     /// There is more to do than may be done.
     RateLimit,
+    /// More requests than the caller may make.
+    Requests,
+    /// More tokens than the caller may use in a minute.
+    Tokens,
+    /// More than the caller may use in a day or a month.
+    Quota,
 }
 
 impl Kind {
@@ -48,6 +54,9 @@ impl Kind {
             Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
             Kind::Server | Kind::Timeout => "server_error",
             Kind::RateLimit => "rate_limit_error",
+            Kind::Requests => "requests",
+            Kind::Tokens => "tokens",
+            Kind::Quota => "insufficient_quota",
         }
     }
 
@@ -59,7 +68,7 @@ impl Kind {
             Kind::NotFound => "not_found_error",
             Kind::Server => "api_error",
             Kind::Timeout => "timeout_error",
-            Kind::RateLimit => "rate_limit_error",
+            Kind::RateLimit | Kind::Requests | Kind::Tokens | Kind::Quota => "rate_limit_error",
         }
     }
 }

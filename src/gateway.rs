@@ -3,15 +3,35 @@
 use std::time::Duration;
 
 use crate::config::{ConfigError, Node};
-use crate::endpoint::{percent_decode, without_query};
+use crate::endpoint::{percent_decode, Call};
 use crate::error::ApiError;
 use crate::health::{Health, Standing};
 use crate::json::write_string;
 use crate::routing::Upstream;
 
-/// What an operator asks of the gateway.
+/// What is asked of the gateway itself. The paths that begin with `/gateway` begin with its configured prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// `GET /ping`: whether anybody is there.
+    Ping,
+    /// `GET /healthz`: the same for load balancers and orchestrators.
+    Health,
+    /// `GET /v1/models`: the models that the caller may use.
+    Models,
+    /// `GET /v1/models/{model}`: one of them.
+    Model(String),
+    /// `GET /api/tags` and `GET /tags`: the same in Ollama's form.
+    Tags,
+    /// `GET /gateway/whoami`: who the caller is.
+    WhoAmI,
+    /// `GET /gateway/limits`: what is left of the caller's limits.
+    Limits,
+    /// `GET /gateway/keys`: everyone who may call.
+    Keys,
+    /// `POST /gateway/keys`: a new virtual key.
+    IssueKey,
+    /// `DELETE /gateway/keys/{id}`: revokes a key.
+    RevokeKey(String),
     /// `GET /gateway/upstreams`: the state of every upstream.
     Upstreams,
     /// `POST /gateway/upstreams/{cluster}/eject`: takes a cluster out of the pool.
@@ -20,22 +40,71 @@ pub enum Command {
     Restore(String),
 }
 
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone, without a key.
+    Anyone,
+    /// Whoever has a key.
+    Caller,
+    /// Whoever has an administrator's key.
+    Admin,
+}
+
+/// What the gateway's own paths begin with, where nothing else is configured.
+pub const DEFAULT_PREFIX: &str = "/gateway";
+
 impl Command {
-    /// Told by the path.
+    /// Tells what a request asks of the gateway, if it does. `path` has no query.
     ///
     /// ```
+    /// use sluice::endpoint::Call;
     /// use sluice::gateway::Command;
     ///
-    /// assert_eq!(Command::of_path("/gateway/upstreams"), Some(Command::Upstreams));
-    /// assert_eq!(Command::of_path("/gateway/upstreams/a/eject"), Some(Command::Eject("a".into())));
-    /// assert_eq!(Command::of_path("/gateway/upstreams/a"), None);
+    /// assert_eq!(Command::find("GET", "/gateway/keys", "/gateway"), Call::Gateway(Command::Keys));
+    /// assert_eq!(Command::find("POST", "/gateway/keys", "/gateway"), Call::Gateway(Command::IssueKey));
+    /// assert_eq!(Command::find("PUT", "/gateway/keys", "/gateway"), Call::WrongMethod("GET, POST"));
+    /// assert_eq!(Command::find("GET", "/gateway/keys", "/admin"), Call::Unknown);
     /// ```
-    pub fn of_path(path: &str) -> Option<Command> {
-        let rest = without_query(path).strip_prefix("/gateway/upstreams")?;
-        if rest.is_empty() {
-            return Some(Command::Upstreams);
+    pub fn find(method: &str, path: &str, prefix: &str) -> Call {
+        let Some(command) = Command::at(path, prefix, method) else {
+            return Call::Unknown;
+        };
+        let allowed = command.method();
+        if method == allowed || (method == "HEAD" && command.access() == Access::Anyone) {
+            return Call::Gateway(command);
         }
-        let (cluster, verb) = rest.strip_prefix('/')?.rsplit_once('/')?;
+        Call::WrongMethod(match command {
+            Command::Keys => "GET, POST",
+            _ => allowed,
+        })
+    }
+
+    /// The command at a path. Where there are two, the method tells which.
+    fn at(path: &str, prefix: &str, method: &str) -> Option<Command> {
+        match path {
+            "/ping" => return Some(Command::Ping),
+            "/healthz" => return Some(Command::Health),
+            "/v1/models" => return Some(Command::Models),
+            "/tags" | "/api/tags" => return Some(Command::Tags),
+            _ => {}
+        }
+        if let Some(model) = path.strip_prefix("/v1/models/") {
+            return Some(Command::Model(percent_decode(model).into_owned()));
+        }
+        let own = path.strip_prefix(prefix)?;
+        match (own, method) {
+            ("/whoami", _) => return Some(Command::WhoAmI),
+            ("/limits", _) => return Some(Command::Limits),
+            ("/keys", "POST") => return Some(Command::IssueKey),
+            ("/keys", _) => return Some(Command::Keys),
+            ("/upstreams", _) => return Some(Command::Upstreams),
+            _ => {}
+        }
+        if let Some(id) = own.strip_prefix("/keys/") {
+            return Some(Command::RevokeKey(percent_decode(id).into_owned()));
+        }
+        let (cluster, verb) = own.strip_prefix("/upstreams/")?.rsplit_once('/')?;
         let cluster = percent_decode(cluster).into_owned();
         match verb {
             "eject" => Some(Command::Eject(cluster)),
@@ -47,10 +116,66 @@ impl Command {
     /// The method it takes.
     pub fn method(&self) -> &'static str {
         match self {
-            Command::Upstreams => "GET",
-            Command::Eject(_) | Command::Restore(_) => "POST",
+            Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => "GET",
+            Command::WhoAmI | Command::Limits | Command::Keys | Command::Upstreams => "GET",
+            Command::IssueKey | Command::Eject(_) | Command::Restore(_) => "POST",
+            Command::RevokeKey(_) => "DELETE",
         }
     }
+
+    /// Who may ask for it.
+    pub fn access(&self) -> Access {
+        match self {
+            Command::Ping | Command::Health => Access::Anyone,
+            Command::Models | Command::Model(_) | Command::Tags | Command::WhoAmI | Command::Limits => Access::Caller,
+            Command::Keys | Command::IssueKey | Command::RevokeKey(_) => Access::Admin,
+            Command::Upstreams | Command::Eject(_) | Command::Restore(_) => Access::Admin,
+        }
+    }
+}
+
+/// The answer to [`Command::Models`], in a form that OpenAI's and Anthropic's SDKs both read (their API references,
+/// "List models").
+pub fn models<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let mut out = String::from(r#"{"object":"list","data":["#);
+    for (index, name) in names.iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        model(&mut out, name);
+    }
+    out.push_str(r#"],"has_more":false"#);
+    for (field, name) in [("first_id", names.first()), ("last_id", names.last())] {
+        out.extend([",\"", field, "\":"]);
+        match name {
+            Some(name) => write_string(&mut out, name),
+            None => out.push_str("null"),
+        }
+    }
+    out.push('}');
+    out
+}
+
+/// One model of it: the answer to [`Command::Model`].
+pub fn model(out: &mut String, name: &str) {
+    out.push_str(r#"{"id":"#);
+    write_string(out, name);
+    out.push_str(r#","object":"model","created":0,"owned_by":"sluice","type":"model","display_name":"#);
+    write_string(out, name);
+    out.push_str(r#","created_at":"1970-01-01T00:00:00Z"}"#);
+}
+
+/// The answer to [`Command::Tags`] (Ollama's `docs/api.md`, "List Local Models").
+pub fn tags<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::from(r#"{"models":["#);
+    for (index, name) in names.enumerate() {
+        out.push_str(if index > 0 { r#",{"name":"# } else { r#"{"name":"# });
+        write_string(&mut out, name);
+        out.push_str(r#","model":"#);
+        write_string(&mut out, name);
+        out.push_str(r#","modified_at":"1970-01-01T00:00:00Z","size":0,"digest":"","details":{}}"#);
+    }
+    out.push_str("]}");
+    out
 }
 
 /// What is known of a cluster, in all workers but for `latency`.

@@ -173,13 +173,25 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No number, less than a millionth of a dollar, or more than a billion dollars.
     pub fn microusd(&self) -> Result<u64, ConfigError> {
+        self.money(1.0)
+    }
+
+    /// The value as a price in dollars, in millionths of a dollar; like [`Node::microusd`], but it may be nothing.
+    ///
+    /// # Errors
+    /// No number, less than nothing, or more than a billion dollars.
+    pub fn price(&self) -> Result<u64, ConfigError> {
+        self.money(0.0)
+    }
+
+    fn money(&self, least: f64) -> Result<u64, ConfigError> {
         let dollars = match self.value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => text.parse::<f64>().ok(),
             _ => None,
         };
         let microusd = dollars.map_or(f64::NAN, |dollars| (dollars * 1e6).round());
-        if !(1.0..=1e15).contains(&microusd) {
+        if !(least..=1e15).contains(&microusd) {
             return Err(self.error("must be an amount in dollars, such as 2.5"));
         }
         Ok(microusd as u64)

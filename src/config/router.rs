@@ -1,13 +1,14 @@
 //! The configuration of `router`: the upstreams and the models they serve.
 
 use super::reader::{parse, suggestion, ConfigError, Node, Object};
-use super::{ejection, retry};
+use super::{ejection, limits, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
     Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS, STRATEGIES,
 };
+use crate::usage::Price;
 
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -238,7 +239,7 @@ fn is_header_value(text: &str) -> bool {
 }
 
 const MODEL_FIELDS: &[&str] =
-    &["name", "aliases", "targets", "strategy", "retry", "fallbacks", "context_length_fallback"];
+    &["name", "aliases", "targets", "strategy", "retry", "fallbacks", "context_length_fallback", "limits", "price"];
 
 fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {
     let fields = node.object(MODEL_FIELDS)?;
@@ -261,7 +262,18 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
     }
     let strategy = build(&fields, factory, &members)?;
     let retry = retry::read(fields.get("retry"), retry)?;
-    Ok(Model::new(name, aliases, targets, strategy, retry, upstreams))
+    let mut model = Model::new(name, aliases, targets, strategy, retry, upstreams);
+    model.limits = limits::read(fields.get("limits"))?;
+    model.price = fields.get("price").map(|node| price(&node)).transpose()?;
+    Ok(model)
+}
+
+/// A model's prices, in dollars per million tokens.
+fn price(node: &Node<'_>) -> Result<Price, ConfigError> {
+    let fields = node.object(&["input", "cached_input", "output"])?;
+    let input = fields.require("input")?.price()?;
+    let cached_input = fields.get("cached_input").map_or(Ok(input), |node| node.price())?;
+    Ok(Price { input, cached_input, output: fields.require("output")?.price()? })
 }
 
 /// The strategy a model names: `strategy: random`, or `strategy: {name: affinity, by: key}`.

@@ -1,4 +1,41 @@
 //! Limits: how much a key, a model or the whole gateway may be used.
+//!
+//! All workers of an Envoy share one record per subject, which the host swaps only if nobody else did meanwhile. So
+//! everything is in that record, and each change is a function of it, of the request and of the time:
+//!
+//! | moment | what happens |
+//! |---|---|
+//! | a request arrives | [`Record::admit`]: all of its subject's limits hold, or nothing is counted |
+//! | another subject refuses it | [`Record::withdraw`]: as if it had never been admitted |
+//! | its answer has ended | [`Record::settle`]: the estimated tokens give way to the reported ones, its cost is added |
+//! | its worker ticks | [`Record::renew`]: the worker is alive, and so are its requests |
+//!
+//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`estimate`], so a limit
+//! is overshot by what the requests under way use beyond their estimates; cost is not reserved at all.
+//!
+//! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit.
+//!
+//! **Clocks.** The workers' clocks may differ a little: a time before the last one seen counts as no time passed. A
+//! clock that was set back by more than a minute is believed, and everything keeps its age: nothing is forgiven, and
+//! nothing is locked until the old time comes around again.
+
+mod admission;
+mod excess;
+mod headers;
+mod ledger;
+mod places;
+mod record;
+mod report;
+mod varint;
+mod window;
+
+pub use admission::{estimate, Demand, Reservation, Spent};
+pub use excess::Excess;
+pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
+pub use ledger::{Changed, Ledger, Subject, Ticket};
+pub use places::{LEASE, MAX_VMS};
+pub use record::Record;
+pub use report::{write_report, Line};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,4 +62,64 @@ pub struct Limits {
     /// Requests under way at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
+}
+
+/// The kinds of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Requests per minute.
+    Requests,
+    /// Tokens per minute.
+    TokensPerMinute,
+    /// Tokens per day.
+    TokensPerDay,
+    /// Tokens per month.
+    TokensPerMonth,
+    /// Millionths of a dollar per day.
+    Cost,
+    /// Requests under way.
+    Concurrency,
+}
+
+impl Limited {
+    /// All of them.
+    pub const ALL: [Limited; 6] = [
+        Limited::Requests,
+        Limited::TokensPerMinute,
+        Limited::TokensPerDay,
+        Limited::TokensPerMonth,
+        Limited::Cost,
+        Limited::Concurrency,
+    ];
+
+    /// The field's name in the configuration and in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limited::Requests => "requests_per_minute",
+            Limited::TokensPerMinute => "tokens_per_minute",
+            Limited::TokensPerDay => "tokens_per_day",
+            Limited::TokensPerMonth => "tokens_per_month",
+            Limited::Cost => "cost_per_day",
+            Limited::Concurrency => "concurrency",
+        }
+    }
+}
+
+impl Limits {
+    /// The limit of one kind.
+    pub fn of(&self, what: Limited) -> Option<u64> {
+        match what {
+            Limited::Requests => self.requests_per_minute,
+            Limited::TokensPerMinute => self.tokens_per_minute,
+            Limited::TokensPerDay => self.tokens_per_day,
+            Limited::TokensPerMonth => self.tokens_per_month,
+            Limited::Cost => self.microusd_per_day,
+            Limited::Concurrency => self.concurrency,
+        }
+    }
+
+    /// Whether nothing is limited, so that there is nothing to count.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Limits::default()
+    }
 }

@@ -9,6 +9,8 @@ use super::retry::{BudgetBalance, Retry};
 use super::{Strategy, TargetSet};
 use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
 use crate::health::Policy;
+use crate::limits::Limits;
+use crate::usage::Price;
 
 /// The most targets one model may have: a [`TargetSet`] is one bit each.
 pub const MAX_TARGETS: usize = 64;
@@ -152,6 +154,10 @@ pub struct Model {
     pub fallbacks: Vec<usize>,
     /// The model, by index, for requests that are too long for this one.
     pub context_length_fallback: Option<usize>,
+    /// How much it may be used, by all callers together.
+    pub limits: Limits,
+    /// What its tokens cost, if that is known.
+    pub price: Option<Price>,
     speaking: [TargetSet; 4],
 }
 
@@ -184,6 +190,8 @@ impl Model {
             balance,
             fallbacks: Vec::new(),
             context_length_fallback: None,
+            limits: Limits::default(),
+            price: None,
             speaking,
         }
     }

@@ -6,11 +6,13 @@
 mod events;
 mod interruption;
 mod meter;
+mod price;
 mod reading;
 
 pub use events::{event_data, Boundaries, Framing};
 pub use interruption::interruption;
 pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use price::Price;
 pub use reading::{EventKind, Reading};
 
 /// The tokens of one exchange.

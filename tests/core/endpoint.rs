@@ -43,10 +43,10 @@ fn calls() {
         ("POST", "/v1beta/models/g:countTokens", Unknown),
         ("POST", "/v1beta/models/g:generateContent/", Unknown),
         ("POST", "/v1beta/models/g", Unknown),
-        ("POST", "/v1/models/g:generateContent", Unknown),
+        ("POST", "/v1/models/g:generateContent", Call::WrongMethod("GET")),
     ];
     for (method, path, want) in cases {
-        assert_eq!(classify(method, path), want, "{method} {path}");
+        assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");
     }
 }
 

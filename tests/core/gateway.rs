@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use sluice::endpoint::{classify, Call, Dialect};
-use sluice::gateway::{ejection_time, list, Command, State};
+use sluice::gateway::{ejection_time, list, models, tags, Command, State};
 use sluice::health::Health;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -25,10 +25,52 @@ fn commands() {
         ("POST", "/gateway/upstreams/eject", Call::Unknown),
         ("GET", "/gateway/upstreamsx", Call::Unknown),
         ("GET", "/gateway", Call::Unknown),
+        ("GET", "/ping", Call::Gateway(Command::Ping)),
+        ("HEAD", "/healthz", Call::Gateway(Command::Health)),
+        ("POST", "/ping", Call::WrongMethod("GET")),
+        ("GET", "/v1/models", Call::Gateway(Command::Models)),
+        ("HEAD", "/v1/models", Call::WrongMethod("GET")),
+        ("GET", "/v1/models/meta%2Fllama", Call::Gateway(Command::Model("meta/llama".into()))),
+        ("GET", "/v1/models/meta/llama", Call::Gateway(Command::Model("meta/llama".into()))),
+        ("GET", "/api/tags", Call::Gateway(Command::Tags)),
+        ("GET", "/tags", Call::Gateway(Command::Tags)),
+        ("GET", "/gateway/whoami", Call::Gateway(Command::WhoAmI)),
+        ("GET", "/gateway/limits", Call::Gateway(Command::Limits)),
+        ("GET", "/gateway/keys", Call::Gateway(Command::Keys)),
+        ("POST", "/gateway/keys", Call::Gateway(Command::IssueKey)),
+        ("PATCH", "/gateway/keys", Call::WrongMethod("GET, POST")),
+        ("DELETE", "/gateway/keys/a%20b", Call::Gateway(Command::RevokeKey("a b".into()))),
+        ("GET", "/gateway/keys/a", Call::WrongMethod("DELETE")),
     ];
     for (method, path, want) in cases {
-        assert_eq!(classify(method, path), want, "{method} {path}");
+        assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");
     }
+}
+
+#[test]
+fn the_prefix_of_own_paths() {
+    let cases = [
+        ("/ops/keys", Call::Gateway(Command::Keys)),
+        ("/gateway/keys", Call::Unknown),
+        ("/ping", Call::Gateway(Command::Ping)),
+        ("/v1/models", Call::Gateway(Command::Models)),
+    ];
+    for (path, want) in cases {
+        assert_eq!(classify("GET", path, "/ops"), want, "{path}");
+    }
+}
+
+#[test]
+fn the_models_a_caller_may_use() {
+    let found: Value = serde_json::from_str(&models(["a", "b\""].into_iter())).unwrap();
+    assert_eq!(
+        (&found["data"][1]["id"], &found["first_id"], &found["last_id"]),
+        (&json!("b\""), &json!("a"), &json!("b\""))
+    );
+    let none: Value = serde_json::from_str(&models([].into_iter())).unwrap();
+    assert_eq!((&none["data"], &none["first_id"]), (&json!([]), &Value::Null));
+    let tags: Value = serde_json::from_str(&tags(["a", "b\""].into_iter())).unwrap();
+    assert_eq!((&tags["models"][0]["name"], &tags["models"][1]["model"]), (&json!("a"), &json!("b\"")));
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod health;
 mod json;
 mod keys;
 mod label;
+mod limits;
 mod outcome;
 mod password;
 mod retry_after;

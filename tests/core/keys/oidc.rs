@@ -80,8 +80,8 @@ fn models_and_the_end() {
         let found = oidc(Some(Role::User)).identity(&json!({"sub": "a", MODELS: models}), &Roles::default());
         let want = want.ok_or(OidcError::BadModels(MODELS.into()));
         assert_eq!(
-            found.as_ref().map(|found| found.models.iter().collect::<Vec<_>>()),
-            want.as_ref().map(Vec::clone),
+            found.as_ref().map(|found| found.models.iter().collect::<Vec<_>>()).map_err(Clone::clone),
+            want,
             "{models}"
         );
     }

@@ -2,6 +2,7 @@ mod events;
 mod interruption;
 mod limits;
 mod meter;
+mod price;
 mod reading;
 mod transcripts;
 

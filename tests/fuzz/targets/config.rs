@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use sluice::config;
 
-const SECRET: &str = "do not print this one";
+const SECRET: &str = "do not print this one, of 32 bytes";
 
 fuzz_target!(|bytes: &[u8]| {
     let quotes_it = String::from_utf8_lossy(bytes).contains(SECRET);
@@ -14,13 +14,17 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(table) => {
             for model in table.models() {
                 assert!(table.find(&model.name).is_some(), "{} is not found", model.name);
-                assert!(model.dialects().all(|dialect| model.first(dialect).is_some()));
+                assert!(model.dialects().all(|dialect| !model.speaking(dialect).is_empty()));
             }
             format!("{table:?}")
         }
         Err(error) => error.to_string(),
     };
     assert!(quotes_it || !printed.contains(SECRET), "{printed}");
-    let _ = config::auth(bytes);
+    let printed = match config::auth(bytes, &environment) {
+        Ok(auth) => format!("{auth:?}"),
+        Err(error) => error.to_string(),
+    };
+    assert!(quotes_it || !printed.contains(SECRET), "{printed}");
     let _ = config::none("attempt", bytes);
 });

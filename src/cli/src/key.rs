@@ -1,0 +1,218 @@
+//! `sluice key`. Keys and secrets never come from the command line, which every process may read.
+
+use std::io::{Read, Write};
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Number, Value};
+use sluice::base64::encode_url;
+use sluice::config::Node;
+use sluice::date::Timestamp;
+use sluice::keys::{Claims, IssueRequest, KeyHash, Role, Signer, TokenError};
+
+use crate::Failure;
+
+/// The longest key that the gateway looks at.
+const MAX_KEY: usize = 4096;
+
+/// The longest that a key may last. The gateway's own `max_expires_in` is for the keys that it issues.
+const CAP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a random key: prints the key, and its entry for `auth.keys`.
+    New(New),
+    /// Hash the key on standard input: prints what `auth.keys[].hash` takes.
+    Hash,
+    /// Sign a virtual key with the gateway's secret: prints the key.
+    Sign(Sign),
+    /// Show what the virtual key on standard input says, and whether its signature holds.
+    Inspect(Secret),
+}
+
+#[derive(Args)]
+pub(crate) struct New {
+    /// The key's name in stats and logs.
+    #[arg(long, default_value = "new-key")]
+    id: String,
+    /// Make it an administrator's.
+    #[arg(long)]
+    admin: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Sign {
+    /// The key's name in stats and logs, by which it is revoked; a random one without it.
+    #[arg(long)]
+    id: Option<String>,
+    /// The models it may use, with commas between them; all without it.
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
+    /// How long it lasts: seconds, or a time such as 12h or 30d.
+    #[arg(long)]
+    expires_in: String,
+    /// user or admin.
+    #[arg(long)]
+    role: Option<String>,
+    /// A label, such as team=x; may be repeated.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// A limit, such as requests_per_minute=100; may be repeated.
+    #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = limit)]
+    limits: Vec<(String, Number)>,
+    #[command(flatten)]
+    secret: Secret,
+}
+
+#[derive(Args)]
+pub(crate) struct Secret {
+    /// The environment variable with the secret: the first of `auth.virtual_keys.secrets`.
+    #[arg(long, value_name = "NAME", default_value = "SLUICE_KEY_SECRET")]
+    secret_env: String,
+}
+
+impl Secret {
+    /// `None` if the variable is not set.
+    fn signer(&self) -> Result<Option<Signer>, Failure> {
+        let name = &self.secret_env;
+        match std::env::var_os(name).filter(|secret| !secret.is_empty()) {
+            Some(secret) => Signer::new(secret.as_encoded_bytes(), None)
+                .map(Some)
+                .map_err(|error| Failure::Usage(format!("the value of {name} {error}"))),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// What is wrong, and with what.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::New(new) => make(&new),
+        Command::Hash => print(&[&KeyHash::of(&read_key()?).to_text()]),
+        Command::Sign(sign) => make_virtual(&sign),
+        Command::Inspect(secret) => inspect(&secret),
+    }
+}
+
+fn make(new: &New) -> Result<(), Failure> {
+    let key = format!("sk-{}", encode_url(&random::<32>()?));
+    // text of JSON is text of YAML
+    let id = Value::from(new.id.as_str());
+    let role = if new.admin { ", role: admin" } else { "" };
+    let entry = format!("- {{id: {id}, hash: \"{}\"{role}}}", KeyHash::of(&key).to_text());
+    eprintln!("The key, which is shown only now, and its entry for auth.keys:");
+    print(&[&key, &entry])
+}
+
+fn make_virtual(sign: &Sign) -> Result<(), Failure> {
+    let name = &sign.secret.secret_env;
+    let signer = sign.secret.signer()?.ok_or_else(|| {
+        Failure::Usage(format!("the environment variable {name} is not set; it has the secret that signs the key"))
+    })?;
+    let random_id = format!("key-{}", hexadecimal(&random::<8>()?));
+    let claims = IssueRequest::claims(&Node::root("key", &request(sign)), CAP, now(), &random_id)
+        .map_err(|(_, message)| Failure::Usage(message))?;
+    eprintln!("{} for {:?}, until {}:", role(claims.role), claims.id, Timestamp(claims.expires()));
+    print(&[&signer.sign(&claims)])
+}
+
+/// The same request that administrators make of the gateway.
+fn request(sign: &Sign) -> Value {
+    let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+    let models = (!sign.models.is_empty()).then(|| Value::from(sign.models.clone()));
+    let expires_in = sign.expires_in.parse::<u64>().map_or(Value::from(sign.expires_in.as_str()), Value::from);
+    let labels = sign.labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    let limits = sign.limits.iter().map(|(name, number)| (name.clone(), Value::Number(number.clone())));
+    let fields = [
+        ("id", text(&sign.id)),
+        ("role", text(&sign.role)),
+        ("models", models.unwrap_or_default()),
+        ("expires_in", expires_in),
+        ("labels", Value::Object(labels.collect())),
+        ("limits", Value::Object(limits.collect())),
+    ];
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+}
+
+fn inspect(secret: &Secret) -> Result<(), Failure> {
+    let key = read_key()?;
+    let not_one = |error: TokenError| Failure::Input(format!("the key is {error}"));
+    let claims = Claims::unverified(&key).map_err(not_one)?;
+    let verdict = match secret.signer()? {
+        None => Ok(format!("not checked: the environment variable {} is not set", secret.secret_env)),
+        Some(signer) => match signer.verify(&key, now()) {
+            Ok(_) => Ok("holds".to_owned()),
+            Err(TokenError::Expired) => Err("holds, but the key has expired".to_owned()),
+            Err(error) => Err(format!("does not hold: {error}")),
+        },
+    };
+    let shown = serde_json::to_string_pretty(&claims).unwrap_or_default();
+    let issued = format!("issued:    {}", Timestamp(Duration::from_secs(claims.iat)));
+    let expires = format!("expires:   {}", Timestamp(claims.expires()));
+    let (Ok(text) | Err(text)) = &verdict;
+    print(&[&shown, &issued, &expires, &format!("signature: {text}")])?;
+    verdict.map(drop).map_err(|text| Failure::Input(format!("the signature {text}")))
+}
+
+/// The key on standard input, without the line's end.
+fn read_key() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    // room for a line's end
+    let read = std::io::stdin().take(MAX_KEY as u64 + 3).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::Input(format!("standard input cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Input("the key is not UTF-8".to_owned()))?;
+    let key = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if key.is_empty() {
+        return Err(Failure::Input("no key on standard input; use: printf %s \"$KEY\" | sluice key ...".to_owned()));
+    }
+    if key.len() > MAX_KEY {
+        return Err(Failure::Input(format!("the key has more than {MAX_KEY} bytes; the gateway takes none so long")));
+    }
+    if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Failure::Input("there is white space in the key; headers cannot carry it".to_owned()));
+    }
+    Ok(key.to_owned())
+}
+
+fn print(lines: &[&str]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+    written.map_err(|error| Failure::Input(format!("standard output cannot be written: {error}")))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(Failure::Usage(format!("the system has no random numbers: {error}"))),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::User => "A user's key",
+        Role::Admin => "An administrator's key",
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn limit(text: &str) -> Result<(String, Number), String> {
+    let (name, value) = pair(text)?;
+    let number = value.parse().map_err(|_| format!("{value:?} is not a number"))?;
+    Ok((name, number))
+}

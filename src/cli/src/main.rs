@@ -1,0 +1,43 @@
+//! `sluice`: the operator's tool. It talks to no gateway; what it prints goes into configurations and to clients.
+//!
+//! Exit codes: 0, it is done; 1, what was read is not right; 2, the command line or the environment is not.
+
+mod key;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The LLM gateway inside Envoy: tools for its operators.
+#[derive(Parser)]
+#[command(name = "sluice", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, sign and inspect client keys.
+    #[command(subcommand)]
+    Key(key::Command),
+}
+
+/// Why nothing came of it.
+pub(crate) enum Failure {
+    /// What was read is not right.
+    Input(String),
+    /// The command line or the environment is not.
+    Usage(String),
+}
+
+fn main() -> ExitCode {
+    let Command::Key(command) = Cli::parse().command;
+    let (code, message) = match key::run(command) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Input(message)) => (1, message),
+        Err(Failure::Usage(message)) => (2, message),
+    };
+    eprintln!("sluice: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,172 @@
+//! Whether a request may begin, and what becomes of what was reserved for it.
+
+use std::time::Duration;
+
+use super::ledger::Changed;
+use super::{Excess, Limited, Limits, Record};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The tokens it may use, as [`estimate`] has it.
+    pub tokens: u64,
+    /// The VM that carries it: a number no other VM has.
+    pub vm: u64,
+}
+
+/// What was counted for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// When it was counted, since the epoch, in whole seconds: by the record's clock, which may be ahead of a worker's.
+    pub at: Duration,
+    /// The tokens that were reserved.
+    pub tokens: u64,
+}
+
+/// What a request has used in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// The model server told.
+    Reported {
+        /// Input and output together.
+        tokens: u64,
+        /// What they cost, in millionths of a dollar.
+        microusd: u64,
+    },
+    /// A model server answered, and did not tell: the estimate stays.
+    Unknown,
+    /// No model server answered: there was nothing to use, but the request stays counted.
+    Nothing,
+}
+
+/// The tokens a request may use: about four bytes of prompt each, and all the output it asks for, once for each of
+/// its choices. Deliberately no tokenizer: those differ by model, are slow, and the estimate is replaced by what is
+/// reported anyway. Without `max_tokens` the output counts only once it is known.
+///
+/// ```
+/// use sluice::limits::estimate;
+///
+/// assert_eq!(estimate(401, Some(100), 2), 301);
+/// ```
+pub fn estimate(prompt_bytes: usize, max_tokens: Option<u64>, choices: u64) -> u64 {
+    let output = max_tokens.unwrap_or(0).saturating_mul(choices.max(1));
+    (prompt_bytes.div_ceil(4) as u64).saturating_add(output)
+}
+
+impl Record {
+    /// Counts a request, reserves its tokens and takes a place, if all limits hold; or else changes nothing that counts.
+    ///
+    /// # Errors
+    /// The limit that keeps it out longest.
+    pub fn admit(&mut self, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
+        self.slide(now);
+        self.fit(limits);
+        let excesses = Limited::ALL.into_iter().filter_map(|what| self.excess(what, limits, demand, now));
+        if let Some(excess) = excesses.max_by_key(Excess::severity) {
+            return Err(excess);
+        }
+        if let Some(window) = &mut self.requests {
+            window.add(1);
+        }
+        if let Some(window) = &mut self.tokens_minute {
+            window.add(demand.tokens);
+        }
+        if let Some(window) = &mut self.tokens_day {
+            window.add(demand.tokens);
+        }
+        if let Some(window) = &mut self.tokens_month {
+            window.add(demand.tokens);
+        }
+        if let Some(places) = &mut self.places {
+            places.take(demand.vm);
+        }
+        Ok(Reservation { at: Duration::from_secs(self.seen), tokens: demand.tokens })
+    }
+
+    /// Undoes an admission wholly: another subject has refused the request.
+    pub fn withdraw(&mut self, reservation: &Reservation, vm: u64, now: Duration) {
+        self.slide(now);
+        if let Some(window) = &mut self.requests {
+            window.correct(self.seen, reservation.at.as_secs(), 1, 0);
+        }
+        self.correct_tokens(reservation, 0);
+        self.give_back(vm);
+    }
+
+    /// Takes in what an admitted request has used, and gives its place back. The tokens go where the estimate was, the
+    /// cost to the time it is known.
+    pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) {
+        self.slide(now);
+        match spent {
+            Spent::Reported { tokens, microusd } => {
+                self.correct_tokens(reservation, tokens);
+                if let Some(window) = &mut self.microusd_day {
+                    window.add(microusd);
+                }
+            }
+            Spent::Unknown => {}
+            Spent::Nothing => self.correct_tokens(reservation, 0),
+        }
+        self.give_back(vm);
+    }
+
+    /// A VM is alive, and this is how many of the subject's places it holds: also of those it has lost since, because
+    /// it was too late.
+    pub fn renew(&mut self, vm: u64, held: u32, now: Duration) -> Changed {
+        let before = self.places.clone();
+        self.slide(now);
+        match &mut self.places {
+            Some(places) => {
+                places.set(vm, held);
+                if held > 0 || before != self.places {
+                    Changed::Write
+                } else {
+                    Changed::Keep
+                }
+            }
+            None => Changed::Keep,
+        }
+    }
+
+    fn excess(&self, what: Limited, limits: &Limits, demand: Demand, now: Duration) -> Option<Excess> {
+        let limit = limits.of(what)?;
+        let used = self.used(what, now);
+        let wanted = match what {
+            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens,
+            // of the cost nothing is known yet, but there must be something left
+            Limited::Requests | Limited::Cost | Limited::Concurrency => 1,
+        };
+        let has_room = match what {
+            Limited::Concurrency => self.places.as_ref().is_none_or(|places| places.has_room_for(demand.vm)),
+            Limited::Requests
+            | Limited::TokensPerMinute
+            | Limited::TokensPerDay
+            | Limited::TokensPerMonth
+            | Limited::Cost => true,
+        };
+        if has_room && used.saturating_add(wanted) <= limit {
+            return None;
+        }
+        let retry_after = limit.checked_sub(wanted).and_then(|room| self.wait(what, room, now));
+        Some(Excess { what, limit, used, wanted, retry_after })
+    }
+
+    fn correct_tokens(&mut self, reservation: &Reservation, tokens: u64) {
+        let (seen, at, wrong) = (self.seen, reservation.at.as_secs(), reservation.tokens);
+        if let Some(window) = &mut self.tokens_minute {
+            window.correct(seen, at, wrong, tokens);
+        }
+        if let Some(window) = &mut self.tokens_day {
+            window.correct(seen, at, wrong, tokens);
+        }
+        if let Some(window) = &mut self.tokens_month {
+            window.correct(seen, at, wrong, tokens);
+        }
+    }
+
+    fn give_back(&mut self, vm: u64) {
+        if let Some(places) = &mut self.places {
+            places.give_back(vm);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a refused client is told.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::headers::write_reset;
+use super::{Limited, Subject};
+use crate::error::{ApiError, Kind};
+
+/// A limit that refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// Which limit.
+    pub what: Limited,
+    /// What may be used.
+    pub limit: u64,
+    /// What is used.
+    pub used: u64,
+    /// What the request would have added at least.
+    pub wanted: u64,
+    /// How long it will be refused, if nothing else is admitted. `None` if nobody knows, or for ever.
+    pub retry_after: Option<Duration>,
+}
+
+impl Excess {
+    /// How long it keeps the request out: for ever, for a time, or for as long as others are under way.
+    pub(super) fn severity(&self) -> Duration {
+        match (self.wanted > self.limit, self.retry_after) {
+            (true, _) => Duration::MAX,
+            (false, Some(wait)) => wait,
+            (false, None) => Duration::ZERO,
+        }
+    }
+
+    /// The refusal: who is at which limit, and until when.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sluice::limits::{Excess, Limited, Subject};
+    ///
+    /// let retry_after = Some(Duration::from_secs(7));
+    /// let excess = Excess { what: Limited::Requests, limit: 3, used: 3, wanted: 1, retry_after };
+    /// let error = excess.error(&Subject::Key("alice".into()));
+    /// assert_eq!(
+    ///     error.message,
+    ///     "Rate limit reached for this key on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 7s."
+    /// );
+    /// ```
+    pub fn error(&self, subject: &Subject) -> ApiError {
+        let (kind, code, measure) = self.terms();
+        let mut message = String::with_capacity(160);
+        message.push_str(self.opening(code));
+        match subject {
+            Subject::Key(_) => message.push_str("this key"),
+            Subject::Model(name) => message.extend(["the model `", name, "`"]),
+            Subject::All => message.push_str("the gateway"),
+        }
+        message.extend([" on ", measure, ": "]);
+        self.write_numbers(&mut message);
+        self.write_advice(&mut message);
+        ApiError { status: 429, kind, message, param: None, code, allow: None }
+    }
+
+    fn terms(&self) -> (Kind, &'static str, &'static str) {
+        const RATE: &str = "rate_limit_exceeded";
+        const QUOTA: &str = "insufficient_quota";
+        match self.what {
+            Limited::Requests => (Kind::Requests, RATE, "requests per min (RPM)"),
+            Limited::TokensPerMinute => (Kind::Tokens, RATE, "tokens per min (TPM)"),
+            Limited::TokensPerDay => (Kind::Quota, QUOTA, "tokens per day (TPD)"),
+            Limited::TokensPerMonth => (Kind::Quota, QUOTA, "tokens per month (30 days)"),
+            Limited::Cost => (Kind::Quota, QUOTA, "cost per day"),
+            Limited::Concurrency => (Kind::Requests, RATE, "requests at a time"),
+        }
+    }
+
+    fn opening(&self, code: &str) -> &'static str {
+        if self.is_too_large() {
+            "Request too large for "
+        } else if code == "insufficient_quota" {
+            "Quota reached for "
+        } else {
+            "Rate limit reached for "
+        }
+    }
+
+    /// Whether the request alone is more than the limit, however little is used.
+    pub fn is_too_large(&self) -> bool {
+        match self.what {
+            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => self.wanted > self.limit,
+            Limited::Requests | Limited::Cost | Limited::Concurrency => false,
+        }
+    }
+
+    fn write_numbers(&self, out: &mut String) {
+        let Excess { limit, used, wanted, .. } = self;
+        // writing to a String cannot fail
+        let _ = match self.what {
+            Limited::Cost => {
+                out.push_str("Limit $");
+                write_dollars(out, *limit);
+                out.push_str(", Used $");
+                write_dollars(out, *used);
+                write!(out, ".")
+            }
+            Limited::Requests
+            | Limited::TokensPerMinute
+            | Limited::TokensPerDay
+            | Limited::TokensPerMonth
+            | Limited::Concurrency => write!(out, "Limit {limit}, Used {used}, Requested {wanted}."),
+        };
+    }
+
+    fn write_advice(&self, out: &mut String) {
+        if self.is_too_large() {
+            out.push_str(" Waiting does not help; shorten the prompt, or ask for less output.");
+        } else if let Some(wait) = self.retry_after {
+            out.push_str(" Please try again in ");
+            write_reset(out, wait);
+            out.push('.');
+        } else if self.limit > 0 {
+            out.push_str(" Please try again when another has ended.");
+        }
+    }
+}
+
+/// Writes millionths of a dollar as dollars, with two to six decimals.
+pub(super) fn write_dollars(out: &mut String, microusd: u64) {
+    let (dollars, mut fraction, mut decimals) = (microusd / 1_000_000, microusd % 1_000_000, 6);
+    while decimals > 2 && fraction % 10 == 0 {
+        fraction /= 10;
+        decimals -= 1;
+    }
+    let _ = write!(out, "{dollars}.{fraction:0decimals$}");
+}

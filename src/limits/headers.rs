@@ -1,0 +1,83 @@
+//! What a client is told of its limits along with each answer, in OpenAI's headers: `x-ratelimit-limit-requests`,
+//! `-remaining-` and `-reset-`, and the same for tokens (per minute).
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::{Limited, Limits, Record};
+
+/// How much of a limit is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The limit.
+    pub limit: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// How long it takes until all of it is left again, if nothing is added.
+    pub reset: Duration,
+}
+
+impl Quota {
+    /// What is left of one kind; `None` if it is not limited. The reset of requests under way is not known: zero.
+    pub fn of(what: Limited, limits: &Limits, record: &Record, now: Duration) -> Option<Self> {
+        let limit = limits.of(what)?;
+        let remaining = limit.saturating_sub(record.used(what, now));
+        Some(Quota { limit, remaining, reset: record.wait(what, 0, now).unwrap_or_default() })
+    }
+}
+
+/// The limits that a client comes to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateHeaders {
+    /// Requests per minute.
+    pub requests: Option<Quota>,
+    /// Tokens per minute.
+    pub tokens: Option<Quota>,
+}
+
+impl RateHeaders {
+    /// Those of the subjects with the least left; of several the first.
+    pub fn tightest<'a>(subjects: impl IntoIterator<Item = (&'a Limits, &'a Record)>, now: Duration) -> Self {
+        let mut tightest = RateHeaders::default();
+        for (limits, record) in subjects {
+            let RateHeaders { requests, tokens } = &mut tightest;
+            for (what, least) in [(Limited::Requests, requests), (Limited::TokensPerMinute, tokens)] {
+                let quota = Quota::of(what, limits, record, now);
+                if quota.is_some_and(|quota| least.is_none_or(|least| quota.remaining < least.remaining)) {
+                    *least = quota;
+                }
+            }
+        }
+        tightest
+    }
+}
+
+/// Appends a time in OpenAI's form, rounded up: `20ms`, `1s`, `6m0s`, `1h2m3s`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut text = String::new();
+/// sluice::limits::write_reset(&mut text, Duration::from_millis(359_001));
+/// assert_eq!(text, "6m0s");
+/// ```
+pub fn write_reset(out: &mut String, reset: Duration) {
+    let millis = reset.as_nanos().div_ceil(1_000_000);
+    let seconds = millis.div_ceil(1000);
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    // writing to a String cannot fail
+    let _ = if millis > 0 && millis < 1000 {
+        write!(out, "{millis}ms")
+    } else if hours > 0 {
+        write!(out, "{hours}h{minutes}m{rest}s")
+    } else if minutes > 0 {
+        write!(out, "{minutes}m{rest}s")
+    } else {
+        write!(out, "{rest}s")
+    };
+}
+
+/// The value of a `retry-after` header: whole seconds, rounded up, at least one.
+pub fn retry_after_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}

@@ -1,0 +1,126 @@
+//! Where records are kept, and how one request is counted in several of them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Demand, Excess, Limits, Record, Reservation, Spent};
+use crate::contract;
+
+/// Who or what is limited.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A client key, by its id.
+    Key(Rc<str>),
+    /// A model, by its configured name.
+    Model(Rc<str>),
+    /// Everything together.
+    All,
+}
+
+impl Subject {
+    /// The name of its record in the data that the workers share.
+    pub fn data_key(&self) -> String {
+        match self {
+            Subject::Key(id) => contract::key_limits(id),
+            Subject::Model(name) => contract::model_limits(name),
+            Subject::All => contract::ALL_LIMITS.to_owned(),
+        }
+    }
+}
+
+/// Whether a record has changed, so that it has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is as it was.
+    Keep,
+    /// It must be written.
+    Write,
+}
+
+/// Where the records are kept.
+pub trait Ledger {
+    /// Changes a subject's record. `change` may be called several times, each time with a record just read; only what
+    /// its last call did counts. `false`: the record could not be written.
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool;
+
+    /// A subject's record; an empty one if there is none.
+    fn read(&self, subject: &Subject) -> Record;
+}
+
+/// An admitted request: what was counted for it, and where. It has to be settled, or its places stay taken for as long
+/// as its VM lives.
+#[must_use]
+#[derive(Debug)]
+pub struct Ticket {
+    reservations: Vec<(Subject, Reservation)>,
+    vm: u64,
+}
+
+impl Ticket {
+    /// Admits a request to all subjects, one after the other, or to none of them.
+    ///
+    /// A record that cannot be written refuses nobody: the gateway serves rather than count exactly.
+    ///
+    /// # Errors
+    /// The first subject that refuses, and its limit.
+    pub fn take(
+        ledger: &dyn Ledger,
+        subjects: &[(Subject, Limits)],
+        demand: Demand,
+        now: Duration,
+    ) -> Result<Ticket, (Subject, Excess)> {
+        let mut ticket = Ticket { reservations: Vec::with_capacity(subjects.len()), vm: demand.vm };
+        for (subject, limits) in subjects.iter().filter(|(_, limits)| !limits.is_unlimited()) {
+            let mut admission = None;
+            let written = ledger.change(subject, &mut |record| {
+                let admitted = record.admit(limits, demand, now);
+                let changed = if admitted.is_ok() { Changed::Write } else { Changed::Keep };
+                admission = Some(admitted);
+                changed
+            });
+            match admission {
+                Some(Ok(reservation)) if written => ticket.reservations.push((subject.clone(), reservation)),
+                Some(Ok(_)) | None => {}
+                Some(Err(excess)) => {
+                    ticket.withdraw(ledger, now);
+                    return Err((subject.clone(), excess));
+                }
+            }
+        }
+        Ok(ticket)
+    }
+
+    /// What was counted for the request, by subject.
+    pub fn reservations(&self) -> &[(Subject, Reservation)] {
+        &self.reservations
+    }
+
+    /// Counts what the request has used in the end. `failed` gets what could not be written, to try again later.
+    pub fn settle(
+        self,
+        ledger: &dyn Ledger,
+        spent: Spent,
+        now: Duration,
+        mut failed: impl FnMut(Subject, Reservation),
+    ) {
+        for (subject, reservation) in self.reservations {
+            let written = ledger.change(&subject, &mut |record| {
+                record.settle(&reservation, spent, self.vm, now);
+                Changed::Write
+            });
+            if !written {
+                failed(subject, reservation);
+            }
+        }
+    }
+
+    /// Undoes the admission. What cannot be written stays counted until it slides out; a place, until its VM renews.
+    fn withdraw(self, ledger: &dyn Ledger, now: Duration) {
+        for (subject, reservation) in &self.reservations {
+            ledger.change(subject, &mut |record| {
+                record.withdraw(reservation, self.vm, now);
+                Changed::Write
+            });
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The requests under way, by the VM (a worker's wasm) that carries them.
+//!
+//! A VM that crashes cannot give its places back. So each VM holds its places on a lease, which it renews as it
+//! works; places whose lease has run out are free.
+
+use std::time::Duration;
+
+use super::varint;
+
+/// How long a VM keeps its places without renewing them. Times are whole seconds, so it may be one more.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// The most VMs that can hold places of one subject: one for each of Envoy's workers, and some that are about to
+/// end. A further one is refused while none of them leaves.
+pub const MAX_VMS: usize = 256;
+
+/// The places of one VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    vm: u64,
+    count: u32,
+    /// Seconds since it was renewed.
+    age: u64,
+}
+
+/// The places that are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    shares: Vec<Share>,
+}
+
+impl Places {
+    /// Moves on by `seconds`; what was not renewed for too long is free.
+    pub(super) fn slide(&mut self, seconds: u64) {
+        self.shares.retain_mut(|share| {
+            share.age = share.age.saturating_add(seconds);
+            share.age <= LEASE.as_secs()
+        });
+    }
+
+    /// The places taken when another `seconds` have passed.
+    pub(super) fn used(&self, seconds: u64) -> u64 {
+        let live = self.shares.iter().filter(|share| share.age.saturating_add(seconds) <= LEASE.as_secs());
+        live.map(|share| u64::from(share.count)).sum()
+    }
+
+    /// Whether a place can be taken down for a VM.
+    pub(super) fn has_room_for(&self, vm: u64) -> bool {
+        self.shares.len() < MAX_VMS || self.shares.iter().any(|share| share.vm == vm)
+    }
+
+    /// Takes a place.
+    pub(super) fn take(&mut self, vm: u64) {
+        match self.share(vm) {
+            Some(share) => *share = Share { count: share.count.saturating_add(1), age: 0, ..*share },
+            None => self.set(vm, 1),
+        }
+    }
+
+    /// Gives a place back, if the VM still holds one.
+    pub(super) fn give_back(&mut self, vm: u64) {
+        if let Some(share) = self.share(vm) {
+            let left = share.count.saturating_sub(1);
+            self.set(vm, left);
+        }
+    }
+
+    /// Puts down how many places a VM holds now.
+    pub(super) fn set(&mut self, vm: u64, count: u32) {
+        let is_full = self.shares.len() >= MAX_VMS;
+        match self.share(vm) {
+            Some(_) if count == 0 => self.shares.retain(|share| share.vm != vm),
+            Some(share) => *share = Share { vm, count, age: 0 },
+            None if count == 0 || is_full => {}
+            None => self.shares.push(Share { vm, count, age: 0 }),
+        }
+    }
+
+    fn share(&mut self, vm: u64) -> Option<&mut Share> {
+        self.shares.iter_mut().find(|share| share.vm == vm)
+    }
+
+    /// Writes the number of VMs, and each: eight bytes of name, little-endian, its places, and their age.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+        varint::write(out, self.shares.len() as u64);
+        for share in &self.shares {
+            out.extend_from_slice(&share.vm.to_le_bytes());
+            varint::write(out, u64::from(share.count));
+            varint::write(out, share.age);
+        }
+    }
+
+    /// Takes the places off the front; `None` if they are none, or too many.
+    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
+        let length = usize::try_from(varint::read(rest)?).ok().filter(|length| *length <= MAX_VMS)?;
+        // nothing is reserved on the word of the length alone: each takes ten bytes
+        let mut shares = Vec::with_capacity(length.min(rest.len() / 10));
+        for _ in 0..length {
+            let (vm, tail) = rest.split_first_chunk()?;
+            *rest = tail;
+            let count = u32::try_from(varint::read(rest)?).ok()?;
+            let age = varint::read(rest).filter(|age| *age <= LEASE.as_secs())?;
+            shares.push(Share { vm: u64::from_le_bytes(*vm), count, age });
+        }
+        Some(Places { shares })
+    }
+}

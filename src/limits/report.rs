@@ -1,0 +1,99 @@
+//! What `GET /gateway/limits` answers.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::excess::write_dollars;
+use super::headers::{retry_after_seconds, Quota};
+use super::{Limited, Limits, Record, Subject};
+use crate::json::write_string;
+
+/// One subject of the report.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Who or what is limited.
+    pub subject: &'a Subject,
+    /// How much it may use.
+    pub limits: &'a Limits,
+    /// What it has used.
+    pub record: &'a Record,
+}
+
+/// Writes the limits of the subjects and what is left of them, as JSON. `"scope":"envoy"` says that each Envoy counts
+/// by itself.
+///
+/// ```
+/// use std::time::Duration;
+/// use sluice::limits::{write_report, Limits, Line, Record, Subject};
+///
+/// let limits = Limits { requests_per_minute: Some(3), ..Limits::default() };
+/// let mut out = String::new();
+/// let line = Line { subject: &Subject::All, limits: &limits, record: &Record::default() };
+/// write_report(&mut out, [line], Duration::from_secs(1_700_000_000));
+/// assert_eq!(
+///     out,
+///     r#"{"scope":"envoy","subjects":[{"subject":"gateway","limits":{"requests_per_minute":{"limit":3,"used":0,"remaining":3,"reset_seconds":0}}}]}"#
+/// );
+/// ```
+pub fn write_report<'a>(out: &mut String, lines: impl IntoIterator<Item = Line<'a>>, now: Duration) {
+    out.push_str(r#"{"scope":"envoy","subjects":["#);
+    for (index, line) in lines.into_iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        line.write(out, now);
+    }
+    out.push_str("]}");
+}
+
+impl Line<'_> {
+    fn write(&self, out: &mut String, now: Duration) {
+        let (kind, name) = match self.subject {
+            Subject::Key(id) => ("key", Some(id)),
+            Subject::Model(name) => ("model", Some(name)),
+            Subject::All => ("gateway", None),
+        };
+        out.extend([r#"{"subject":""#, kind, r#"","#]);
+        if let Some(name) = name {
+            out.push_str(r#""id":"#);
+            write_string(out, name);
+            out.push(',');
+        }
+        out.push_str(r#""limits":{"#);
+        let limited = Limited::ALL.into_iter();
+        let quotas = limited.filter_map(|what| Some((what, Quota::of(what, self.limits, self.record, now)?)));
+        for (index, (what, quota)) in quotas.enumerate() {
+            out.push_str(if index > 0 { "," } else { "" });
+            write_quota(out, what, quota, self.record.used(what, now));
+        }
+        out.push_str("}}");
+    }
+}
+
+fn write_quota(out: &mut String, what: Limited, quota: Quota, used: u64) {
+    out.extend(["\"", what.name(), r#"":{"#]);
+    for (name, amount) in [("limit", quota.limit), ("used", used), ("remaining", quota.remaining)] {
+        out.extend(["\"", name, "\":"]);
+        write_amount(out, what, amount);
+        out.push(',');
+    }
+    match (what, quota.reset) {
+        (Limited::Concurrency, _) => out.push_str(r#""reset_seconds":null"#),
+        (_, Duration::ZERO) => out.push_str(r#""reset_seconds":0"#),
+        (_, reset) => {
+            let _ = write!(out, r#""reset_seconds":{}"#, retry_after_seconds(reset));
+        }
+    }
+    out.push('}');
+}
+
+fn write_amount(out: &mut String, what: Limited, amount: u64) {
+    match what {
+        Limited::Cost => write_dollars(out, amount),
+        Limited::Requests
+        | Limited::TokensPerMinute
+        | Limited::TokensPerDay
+        | Limited::TokensPerMonth
+        | Limited::Concurrency => {
+            let _ = write!(out, "{amount}");
+        }
+    }
+}

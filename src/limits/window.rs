@@ -1,0 +1,105 @@
+//! What was used in the last minute, day or month.
+//!
+//! A window is a row of buckets, the newest first, and slides by whole buckets: it holds the running bucket and those
+//! before it. So it never holds more than its name says, and what was used is forgotten up to a bucket early. It
+//! knows ages only; the record knows the time.
+
+use std::time::Duration;
+
+use super::varint;
+
+/// The most one bucket counts, far beyond any use: a sum of 64 buckets fits a `u64`.
+const MAX_COUNT: u64 = 1 << 56;
+
+/// `BUCKETS` (at most 64) buckets of `SECONDS` each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Window<const BUCKETS: usize, const SECONDS: u64> {
+    /// By age, so the running bucket is the first.
+    counts: [u64; BUCKETS],
+}
+
+pub(super) type Minute = Window<60, 1>;
+pub(super) type Day = Window<24, 3600>;
+pub(super) type Month = Window<30, 86_400>;
+
+impl<const BUCKETS: usize, const SECONDS: u64> Default for Window<BUCKETS, SECONDS> {
+    fn default() -> Self {
+        Window { counts: [0; BUCKETS] }
+    }
+}
+
+impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
+    /// How many buckets begin after `from` and until `to` (seconds since the epoch); at most all of them.
+    fn passed(from: u64, to: u64) -> usize {
+        let passed = (to / SECONDS).saturating_sub(from / SECONDS);
+        usize::try_from(passed).unwrap_or(BUCKETS).min(BUCKETS)
+    }
+
+    /// Moves on from the time `from` to the time `to`.
+    pub(super) fn slide(&mut self, from: u64, to: u64) {
+        let passed = Self::passed(from, to);
+        if passed > 0 {
+            self.counts.rotate_right(passed);
+            self.counts.iter_mut().take(passed).for_each(|count| *count = 0);
+        }
+    }
+
+    /// What a window that was last moved at `seen` holds at `now`.
+    pub(super) fn used(&self, seen: u64, now: u64) -> u64 {
+        self.counts.iter().take(BUCKETS - Self::passed(seen, now)).sum()
+    }
+
+    /// Counts `more` in the running bucket.
+    pub(super) fn add(&mut self, more: u64) {
+        if let Some(count) = self.counts.first_mut() {
+            *count = count.saturating_add(more).min(MAX_COUNT);
+        }
+    }
+
+    /// Puts `right` in place of `wrong` in the bucket of the time `at`, unless it has slid out. A time still to come is
+    /// one before a clock was set back: its share is somewhere in the window, and is taken from the running bucket.
+    pub(super) fn correct(&mut self, seen: u64, at: u64, wrong: u64, right: u64) {
+        if let Some(count) = self.counts.get_mut(Self::passed(at, seen)) {
+            *count = count.saturating_add(right).saturating_sub(wrong).min(MAX_COUNT);
+        }
+    }
+
+    /// How long it takes from `now` until no more than `room` is used, if nothing is added.
+    pub(super) fn wait(&self, seen: u64, now: Duration, room: u64) -> Duration {
+        let mut left = self.used(seen, seen);
+        let mut slides = 0;
+        for (slid, count) in self.counts.iter().rev().enumerate() {
+            if left <= room {
+                break;
+            }
+            left = left.saturating_sub(*count);
+            slides = slid as u64 + 1;
+        }
+        if slides == 0 {
+            return Duration::ZERO;
+        }
+        let free = (seen / SECONDS).saturating_add(slides).saturating_mul(SECONDS);
+        Duration::from_secs(free).saturating_sub(now)
+    }
+
+    /// Writes a bit for each bucket that holds anything, the newest lowest, and the counts of those.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+        let bit = |(age, count): (usize, &u64)| u64::from(*count > 0) << age;
+        varint::write(out, self.counts.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit));
+        for count in self.counts.iter().filter(|count| **count > 0) {
+            varint::write(out, *count);
+        }
+    }
+
+    /// Takes a window off the front; `None` if there is none.
+    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
+        let mut window = Self::default();
+        let mut mask = varint::read(rest)?;
+        while mask != 0 {
+            let count = window.counts.get_mut(mask.trailing_zeros() as usize)?;
+            *count = varint::read(rest)?.min(MAX_COUNT);
+            mask &= mask - 1;
+        }
+        Some(window)
+    }
+}

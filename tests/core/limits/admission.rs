@@ -1,0 +1,256 @@
+use std::time::Duration;
+
+use sluice::error::{ApiError, Kind, Shape};
+use sluice::limits::{estimate, Changed, Demand, Limited, Limits, Record, Spent, Subject, LEASE, MAX_VMS};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::{admit, ask, at, requests, NONE, WIDE};
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+#[test]
+fn each_limit_refuses_and_opens_again() {
+    let tokens = |limit| (Limits { tokens_per_minute: Some(limit), ..NONE }, Limited::TokensPerMinute);
+    let daily = (Limits { tokens_per_day: Some(100), ..NONE }, Limited::TokensPerDay);
+    let monthly = (Limits { tokens_per_month: Some(100), ..NONE }, Limited::TokensPerMonth);
+    // limits, tokens asked for each time, how often it is admitted, seconds until it is again
+    let cases = [
+        ((requests(3), Limited::Requests), 9, 3, 60),
+        (tokens(100), 30, 3, 60),
+        (tokens(90), 30, 3, 60),
+        (tokens(89), 30, 2, 60),
+        (daily, 50, 2, DAY),
+        // START is at 23:00:00 UTC
+        (monthly, 100, 1, 29 * DAY + HOUR),
+    ];
+    for ((limits, what), tokens, times, opens) in cases {
+        let mut record = Record::default();
+        for _ in 0..times {
+            admit(&mut record, &limits, ask(tokens), at(0)).unwrap();
+        }
+        let excess = admit(&mut record, &limits, ask(tokens), at(0)).unwrap_err();
+        assert_eq!((excess.what, excess.retry_after), (what, Some(Duration::from_secs(opens))), "{limits:?}");
+        let late = at(0) + Duration::from_millis(opens * 1000 - 1);
+        let excess = admit(&mut record, &limits, ask(tokens), late).unwrap_err();
+        assert_eq!(excess.retry_after, Some(Duration::from_millis(1)), "{limits:?}");
+        assert!(admit(&mut record, &limits, ask(tokens), at(opens)).is_ok(), "{limits:?}");
+    }
+}
+
+#[test]
+fn a_wait_is_no_longer_than_it_must_be() {
+    let limits = Limits { tokens_per_minute: Some(100), ..NONE };
+    let mut record = Record::default();
+    for (second, tokens) in [(0, 10), (5, 20), (10, 40), (20, 30)] {
+        admit(&mut record, &limits, ask(tokens), at(second)).unwrap();
+    }
+    for (tokens, opens) in [(1, 60), (10, 60), (11, 65), (30, 65), (31, 70), (70, 70), (71, 80), (100, 80)] {
+        let excess = admit(&mut record, &limits, ask(tokens), at(30)).unwrap_err();
+        assert_eq!(excess.retry_after, Some(at(opens) - at(30)), "{tokens}");
+    }
+}
+
+#[test]
+fn cost_is_known_afterwards() {
+    let limits = Limits { microusd_per_day: Some(1_000_000), ..NONE };
+    let mut record = Record::default();
+    let first = admit(&mut record, &limits, ask(0), at(0)).unwrap();
+    let second = admit(&mut record, &limits, ask(0), at(0)).unwrap();
+    record.settle(&first, Spent::Reported { tokens: 1, microusd: 999_999 }, 1, at(HOUR));
+    let third = admit(&mut record, &limits, ask(0), at(HOUR)).unwrap();
+    record.settle(&second, Spent::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
+    record.settle(&third, Spent::Unknown, 1, at(2 * HOUR));
+    let excess = admit(&mut record, &limits, ask(0), at(2 * HOUR)).unwrap_err();
+    assert_eq!((excess.what, excess.used, excess.limit), (Limited::Cost, 1_000_000, 1_000_000));
+    assert_eq!(excess.retry_after, Some(Duration::from_secs(23 * HOUR)), "when the dear one has slid out");
+}
+
+#[test]
+fn all_or_nothing() {
+    let limits = Limits { requests_per_minute: Some(9), tokens_per_day: Some(10), concurrency: Some(9), ..NONE };
+    let mut record = Record::default();
+    admit(&mut record, &limits, ask(8), at(0)).unwrap();
+    let before = Limited::ALL.map(|what| record.used(what, at(1)));
+    record.admit(&limits, ask(3), at(1)).unwrap_err();
+    assert_eq!(Limited::ALL.map(|what| record.used(what, at(1))), before);
+}
+
+#[test]
+fn the_limit_that_keeps_out_longest_is_named() {
+    let limits = Limits { requests_per_minute: Some(1), tokens_per_day: Some(10), concurrency: Some(1), ..NONE };
+    let mut record = Record::default();
+    admit(&mut record, &limits, ask(8), at(0)).unwrap();
+    for (tokens, want) in [(2, Limited::Requests), (3, Limited::TokensPerDay), (11, Limited::TokensPerDay)] {
+        assert_eq!(admit(&mut record, &limits, ask(tokens), at(0)).unwrap_err().what, want, "{tokens}");
+    }
+}
+
+#[test]
+fn what_was_reserved_is_settled() {
+    // spent, tokens and requests used then
+    let reported = |tokens| Spent::Reported { tokens, microusd: 7 };
+    for (spent, tokens) in
+        [(reported(0), 5), (reported(3), 8), (reported(90), 95), (Spent::Unknown, 15), (Spent::Nothing, 5)]
+    {
+        let mut record = Record::default();
+        admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
+        let reservation = admit(&mut record, &WIDE, ask(10), at(2)).unwrap();
+        let _ = record.renew(1, 2, at(10));
+        let _ = record.renew(1, 2, at(20));
+        record.settle(&reservation, spent, 1, at(30));
+        for what in [Limited::TokensPerMinute, Limited::TokensPerDay, Limited::TokensPerMonth] {
+            assert_eq!(record.used(what, at(30)), tokens, "{spent:?}");
+        }
+        assert_eq!(
+            record.used(Limited::TokensPerMinute, at(60)),
+            tokens - 5,
+            "in the bucket of the admission: {spent:?}"
+        );
+        assert_eq!(record.used(Limited::TokensPerMinute, at(62)), 0, "{spent:?}");
+        assert_eq!((record.used(Limited::Requests, at(30)), record.used(Limited::Concurrency, at(30))), (2, 1));
+    }
+}
+
+#[test]
+fn an_answer_longer_than_the_window() {
+    let mut record = Record::default();
+    let reservation = admit(&mut record, &WIDE, ask(10), at(0)).unwrap();
+    admit(&mut record, &WIDE, ask(20), at(100)).unwrap();
+    record.settle(&reservation, Spent::Reported { tokens: 7, microusd: 0 }, 1, at(100));
+    assert_eq!(record.used(Limited::TokensPerMinute, at(100)), 20);
+    assert_eq!(record.used(Limited::TokensPerDay, at(100)), 27);
+}
+
+#[test]
+fn a_withdrawn_request_was_never_there() {
+    let mut record = Record::default();
+    admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
+    let before = record.clone();
+    let reservation = admit(&mut record, &WIDE, ask(10), at(0)).unwrap();
+    record.withdraw(&reservation, 1, at(0));
+    assert_eq!(record, before);
+}
+
+#[test]
+fn clocks_that_go_back() {
+    let limits = Limits { requests_per_minute: Some(2), tokens_per_day: Some(100), concurrency: Some(2), ..NONE };
+    // how far back, and when it opens again by the clock that was set back
+    for (back, opens) in
+        [(0, 60), (1, 60), (59, 60), (60, 60), (61, 60 - 61), (1000, 60 - 1000), (900_000_000, 60 - 900_000_000i64)]
+    {
+        let mut record = Record::default();
+        let now = at(0) - Duration::from_secs(back);
+        admit(&mut record, &limits, ask(40), at(0)).unwrap();
+        let reservation = admit(&mut record, &limits, ask(40), at(0)).unwrap();
+        let excess = admit(&mut record, &limits, ask(1), now).unwrap_err();
+        let opens = Duration::from_secs((START_I64 + opens) as u64);
+        assert!(excess.what == Limited::Requests && record.used(Limited::TokensPerDay, now) == 80, "{back}: unlocked");
+        assert_eq!(now + excess.retry_after.unwrap(), opens, "{back}");
+        record.settle(&reservation, Spent::Reported { tokens: 10, microusd: 0 }, 1, now);
+        assert_eq!(record.used(Limited::TokensPerDay, now), 50, "{back}");
+        assert!(admit(&mut record, &limits, ask(1), opens - Duration::from_millis(1)).is_err(), "{back}");
+        assert!(admit(&mut record, &limits, ask(1), opens).is_ok(), "{back}");
+    }
+}
+
+const START_I64: i64 = super::START as i64;
+
+#[test]
+fn a_crashed_vm_gives_its_places_back() {
+    let limits = Limits { concurrency: Some(3), ..NONE };
+    let mut record = Record::default();
+    let on = |vm| Demand { tokens: 0, vm };
+    for vm in [1, 2, 2] {
+        admit(&mut record, &limits, on(vm), at(0)).unwrap();
+    }
+    let excess = admit(&mut record, &limits, on(1), at(0)).unwrap_err();
+    assert_eq!((excess.what, excess.used, excess.retry_after), (Limited::Concurrency, 3, None));
+    assert_eq!(record.renew(1, 1, at(9)), Changed::Write);
+    let over = LEASE.as_secs() + 1;
+    assert!(admit(&mut record, &limits, on(1), at(over - 1)).is_err());
+    assert_eq!(record.used(Limited::Concurrency, at(over)), 1, "vm 2 is gone");
+    assert!(admit(&mut record, &limits, on(3), at(over)).is_ok());
+    assert_eq!(record.renew(2, 2, at(over)), Changed::Write, "it was only slow");
+    assert_eq!(record.used(Limited::Concurrency, at(over)), 4);
+    assert_eq!(record.renew(2, 0, at(over)), Changed::Write);
+    assert_eq!(record.renew(2, 0, at(over)), Changed::Keep);
+    assert_eq!(record.used(Limited::Concurrency, at(over)), 2);
+    assert_eq!(Record::default().renew(2, 2, at(0)), Changed::Keep, "nothing is limited");
+}
+
+#[test]
+fn only_so_many_vms() {
+    let limits = Limits { concurrency: Some(1 << 40), ..NONE };
+    let mut record = Record::default();
+    for vm in 0..MAX_VMS as u64 {
+        admit(&mut record, &limits, Demand { tokens: 0, vm }, at(0)).unwrap();
+    }
+    let further = Demand { tokens: 0, vm: u64::MAX };
+    assert_eq!(admit(&mut record, &limits, further, at(1)).unwrap_err().what, Limited::Concurrency);
+    assert!(admit(&mut record, &limits, Demand { tokens: 0, vm: 7 }, at(1)).is_ok());
+    let _ = record.renew(u64::MAX, 3, at(1));
+    assert_eq!(record.used(Limited::Concurrency, at(1)), MAX_VMS as u64 + 1);
+    assert!(admit(&mut record, &limits, further, at(12)).is_ok(), "the others are gone");
+}
+
+#[test]
+fn a_limit_that_is_gone_takes_no_room() {
+    let mut record = Record::default();
+    admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
+    admit(&mut record, &requests(5), ask(5), at(0)).unwrap();
+    let mut bytes = Vec::new();
+    record.encode_into(&mut bytes);
+    assert_eq!((bytes.len(), record.used(Limited::Requests, at(0))), (9, 2));
+    assert_eq!(record.used(Limited::TokensPerDay, at(0)), 0);
+}
+
+#[test]
+fn estimates() {
+    let cases = [
+        (0, None, 1, 0),
+        (1, None, 1, 1),
+        (4, None, 0, 1),
+        (5, Some(10), 0, 12),
+        (400, Some(50), 3, 250),
+        (usize::MAX, Some(u64::MAX), u64::MAX, u64::MAX),
+    ];
+    for (bytes, max_tokens, choices, want) in cases {
+        assert_eq!(estimate(bytes, max_tokens, choices), want, "{bytes} {max_tokens:?} {choices}");
+    }
+}
+
+#[test]
+fn refusals() {
+    let key = Subject::Key("alice".into());
+    let model = Subject::Model("gpt-4o".into());
+    let filled = |limits: Limits| {
+        let mut record = Record::default();
+        let reservation = record.admit(&limits, ask(8), at(0)).unwrap();
+        record.settle(&reservation, Spent::Reported { tokens: 8, microusd: 2_512_500 }, 2, at(0));
+        record
+    };
+    let (rate, quota) = ("rate_limit_exceeded", "insufficient_quota");
+    let cases = [
+        (requests(1), 2, &key, Kind::Requests, rate, "requests", "Rate limit reached for this key on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 59s."),
+        (Limits { tokens_per_minute: Some(9), ..NONE }, 2, &model, Kind::Tokens, rate, "tokens", "Rate limit reached for the model `gpt-4o` on tokens per min (TPM): Limit 9, Used 8, Requested 2. Please try again in 59s."),
+        (Limits { tokens_per_minute: Some(9), ..NONE }, 10, &key, Kind::Tokens, rate, "tokens", "Request too large for this key on tokens per min (TPM): Limit 9, Used 8, Requested 10. Waiting does not help; shorten the prompt, or ask for less output."),
+        (Limits { tokens_per_day: Some(9), ..NONE }, 2, &Subject::All, Kind::Quota, quota, "insufficient_quota", "Quota reached for the gateway on tokens per day (TPD): Limit 9, Used 8, Requested 2. Please try again in 23h59m59s."),
+        (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month (30 days): Limit 9, Used 8, Requested 2. Please try again in 696h59m59s."),
+        (Limits { microusd_per_day: Some(2_500_000), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on cost per day: Limit $2.50, Used $2.5125. Please try again in 23h59m59s."),
+        (Limits { concurrency: Some(1), ..NONE }, 2, &key, Kind::Requests, rate, "requests", "Rate limit reached for this key on requests at a time: Limit 1, Used 1, Requested 1. Please try again when another has ended."),
+    ];
+    for (limits, tokens, subject, kind, code, openai, message) in cases {
+        let excess = filled(limits).admit(&limits, ask(tokens), at(1)).unwrap_err();
+        let error = excess.error(subject);
+        let want = ApiError { status: 429, kind, message: message.into(), param: None, code, allow: None };
+        assert_eq!(error, want);
+        assert!(error.body(Shape::OpenAi).contains(&format!(r#""type":"{openai}""#)), "{message}");
+        assert!(error.body(Shape::Anthropic).contains(r#""type":"rate_limit_error""#), "{message}");
+        assert_eq!(excess.is_too_large(), tokens == 10);
+    }
+    let excess = Record::default().admit(&requests(0), ask(1), at(0)).unwrap_err();
+    let message = "Rate limit reached for this key on requests per min (RPM): Limit 0, Used 0, Requested 1.";
+    assert_eq!((excess.error(&key).message.as_str(), excess.retry_after), (message, None));
+}

@@ -1,0 +1,198 @@
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::limits::{Changed, Demand, Ledger, Limited, Limits, Record, Reservation, Spent, Subject, Ticket};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::{ask, at, requests, NONE};
+
+/// The data that the workers share. A swap fails at random, as if another worker had been faster; then it is tried
+/// again, up to ten times.
+struct Shared {
+    bytes: RefCell<HashMap<String, Vec<u8>>>,
+    random: Cell<u64>,
+    /// In 256.
+    failing: u64,
+    writes: Cell<usize>,
+}
+
+impl Shared {
+    fn new(seed: u64, failing: u64) -> Self {
+        Shared { bytes: RefCell::default(), random: Cell::new(seed | 1), failing, writes: Cell::new(0) }
+    }
+
+    fn fails(&self) -> bool {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        self.random.set(random);
+        random >> 32 & 0xff < self.failing
+    }
+}
+
+impl Ledger for Shared {
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool {
+        for _ in 0..10 {
+            let mut record = self.read(subject);
+            if change(&mut record) == Changed::Keep {
+                return true;
+            }
+            if !self.fails() {
+                let mut bytes = Vec::new();
+                record.encode_into(&mut bytes);
+                self.bytes.borrow_mut().insert(subject.data_key(), bytes);
+                self.writes.set(self.writes.get() + 1);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read(&self, subject: &Subject) -> Record {
+        self.bytes.borrow().get(&subject.data_key()).map(|bytes| Record::decode(bytes)).unwrap_or_default()
+    }
+}
+
+fn key() -> Subject {
+    Subject::Key("alice".into())
+}
+
+#[test]
+fn names_of_the_data() {
+    let names = [key(), Subject::Model("gpt-*".into()), Subject::All].map(|subject| subject.data_key());
+    assert_eq!(names, ["sluice.limits.key.alice", "sluice.limits.model.gpt-*", "sluice.limits.all"]);
+}
+
+#[test]
+fn all_subjects_or_none() {
+    let ledger = Shared::new(1, 0);
+    let model = Subject::Model("m".into());
+    let tight = Limits { tokens_per_minute: Some(10), ..NONE };
+    let subjects = [
+        (key(), Limits { concurrency: Some(5), tokens_per_day: Some(99), ..requests(5) }),
+        (Subject::All, NONE),
+        (model.clone(), tight),
+    ];
+    let ticket = Ticket::take(&ledger, &subjects, ask(8), at(0)).unwrap();
+    let counted: Vec<_> = ticket.reservations().iter().map(|(subject, _)| subject.clone()).collect();
+    assert_eq!(counted, [key(), model.clone()], "not those without limits");
+    let before = ledger.read(&key());
+    let (subject, excess) = Ticket::take(&ledger, &subjects, ask(3), at(0)).unwrap_err();
+    assert_eq!((subject, excess.what), (model.clone(), Limited::TokensPerMinute));
+    assert_eq!(ledger.read(&key()), before, "withdrawn");
+    let writes = ledger.writes.get();
+    let (subject, _) = Ticket::take(&ledger, &[(model, tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
+    assert_eq!(
+        (subject.data_key().as_str(), ledger.writes.get()),
+        ("sluice.limits.model.m", writes),
+        "nothing to write"
+    );
+    ticket.settle(&ledger, Spent::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
+    let used = |what| ledger.read(&key()).used(what, at(1));
+    assert_eq!([Limited::Requests, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
+}
+
+#[test]
+fn what_cannot_be_written() {
+    let broken = Shared::new(1, 256);
+    let ticket = Ticket::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
+    assert_eq!(ticket.reservations(), [], "served, not counted");
+    let ledger = Shared::new(1, 0);
+    let ticket = Ticket::take(&ledger, &[(key(), requests(1))], ask(1), at(0)).unwrap();
+    let mut lost = Vec::new();
+    ticket.settle(&broken, Spent::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
+    assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1 })]);
+}
+
+/// A worker that has read the record and not yet swapped it.
+#[derive(Default)]
+struct Worker {
+    turn: Option<(u32, Record)>,
+    calls: usize,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Four workers, 100 calls each, within a second; each step is a read or a swap.
+    #[test]
+    fn interleaved_workers_admit_exactly_the_limit(schedule in vec(0..4usize, 1..2000), times in vec(0..1000u64, 400)) {
+        let limits = requests(100);
+        let mut workers: [Worker; 4] = Default::default();
+        let (mut bytes, mut version, mut admitted, mut refused) = (Vec::new(), 0, 0, 0);
+        for index in schedule.into_iter().chain((0..).map(|step| step % 4)) {
+            if workers.iter().all(|worker| worker.calls == 100) {
+                break;
+            }
+            let worker = &mut workers[index];
+            if worker.calls == 100 {
+                continue;
+            }
+            let Some((read, mut record)) = worker.turn.take() else {
+                worker.turn = Some((version, Record::decode(&bytes)));
+                continue;
+            };
+            let now = at(0) + Duration::from_millis(times[index * 100 + worker.calls]);
+            match record.admit(&limits, Demand { tokens: 0, vm: index as u64 }, now) {
+                Ok(_) if read != version => {}
+                Ok(_) => {
+                    bytes.clear();
+                    record.encode_into(&mut bytes);
+                    version += 1;
+                    admitted += 1;
+                    worker.calls += 1;
+                }
+                Err(_) => {
+                    refused += 1;
+                    worker.calls += 1;
+                }
+            }
+        }
+        prop_assert_eq!((admitted, refused), (100, 300));
+    }
+
+    #[test]
+    fn swaps_that_fail_count_nothing_twice(seed in any::<u64>()) {
+        let ledger = Shared::new(seed, 100);
+        let mut tickets = Vec::new();
+        let subjects = [(key(), Limits { concurrency: Some(1000), ..requests(100) }), (Subject::All, requests(1000))];
+        for _ in 0..400 {
+            tickets.extend(Ticket::take(&ledger, &subjects, ask(5), at(0)).ok());
+        }
+        let uncounted = tickets.iter().filter(|ticket| ticket.reservations().len() < 2).count() as u64;
+        prop_assert!(tickets.len() as u64 >= 100 && tickets.len() as u64 <= 100 + uncounted);
+        prop_assert_eq!(ledger.read(&key()).used(Limited::Requests, at(0)), 100);
+        let mut lost = 0;
+        for ticket in tickets {
+            ticket.settle(&ledger, Spent::Unknown, at(1), |subject, _| lost += u64::from(subject == key()));
+        }
+        prop_assert!(ledger.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
+    }
+
+    /// Tokens go beyond the limit by what the requests under way use beyond their estimates, and no further.
+    #[test]
+    fn tokens_overshoot_by_what_was_not_estimated(
+        limit in 50..500u64,
+        calls in vec((1..50u64, 0..200u64, any::<bool>()), 1..100),
+    ) {
+        let limits = Limits { tokens_per_minute: Some(limit), ..NONE };
+        let (mut record, mut under_way, mut beyond) = (Record::default(), Vec::new(), 0);
+        for (estimate, actual, ends) in calls {
+            if let Ok(reservation) = record.admit(&limits, ask(estimate), at(0)) {
+                under_way.push((reservation, actual));
+            }
+            if ends {
+                if let Some((reservation, actual)) = under_way.pop() {
+                    beyond += actual.saturating_sub(reservation.tokens);
+                    record.settle(&reservation, Spent::Reported { tokens: actual, microusd: 0 }, 1, at(0));
+                }
+            }
+            prop_assert!(record.used(Limited::TokensPerMinute, at(0)) <= limit + beyond);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+mod admission;
+mod headers;
+mod ledger;
+mod properties;
+mod record;
+mod speed;
+
+use std::time::Duration;
+
+use sluice::limits::{Demand, Excess, Limits, Record, Reservation};
+
+/// An hour begins here, and no day.
+const START: u64 = 1_700_002_800;
+
+/// Seconds after [`START`].
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(START + seconds)
+}
+
+const NONE: Limits = Limits {
+    requests_per_minute: None,
+    tokens_per_minute: None,
+    tokens_per_day: None,
+    tokens_per_month: None,
+    microusd_per_day: None,
+    concurrency: None,
+};
+
+const WIDE: Limits = Limits {
+    requests_per_minute: Some(1 << 40),
+    tokens_per_minute: Some(1 << 40),
+    tokens_per_day: Some(1 << 40),
+    tokens_per_month: Some(1 << 40),
+    microusd_per_day: Some(1 << 40),
+    concurrency: Some(1 << 40),
+};
+
+fn requests(limit: u64) -> Limits {
+    Limits { requests_per_minute: Some(limit), ..NONE }
+}
+
+fn ask(tokens: u64) -> Demand {
+    Demand { tokens, vm: 1 }
+}
+
+fn shared(record: &Record) -> Record {
+    let mut bytes = Vec::new();
+    record.encode_into(&mut bytes);
+    Record::decode(&bytes)
+}
+
+/// As a worker does it: what is refused is not written.
+fn admit(record: &mut Record, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
+    let mut changed = shared(record);
+    let reservation = changed.admit(limits, demand, now)?;
+    *record = shared(&changed);
+    assert_eq!(*record, changed);
+    Ok(reservation)
+}

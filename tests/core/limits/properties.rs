@@ -1,0 +1,194 @@
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::{admit, at, shared};
+
+/// What was counted, as a list: when, and how much. A window of `buckets` holds those of its running bucket and of
+/// the ones before it.
+#[derive(Clone, Debug, Default)]
+struct Events(Vec<(u64, u64)>);
+
+impl Events {
+    fn used(&self, buckets: u64, seconds: u64, now: Duration) -> u64 {
+        let current = now.as_secs() / seconds;
+        let held = |time: u64| (current - (buckets - 1)..=current).contains(&(time / seconds));
+        self.0.iter().filter(|(time, _)| held(*time)).map(|(_, amount)| amount).sum()
+    }
+
+    fn set(&mut self, index: usize, amount: u64) {
+        self.0[index].1 = amount;
+    }
+}
+
+/// The windows as the naive model has them.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    requests: Events,
+    tokens: Events,
+    cost: Events,
+}
+
+impl Model {
+    fn used(&self, what: Limited, now: Duration) -> Option<u64> {
+        match what {
+            Limited::Requests => Some(self.requests.used(60, 1, now)),
+            Limited::TokensPerMinute => Some(self.tokens.used(60, 1, now)),
+            Limited::TokensPerDay => Some(self.tokens.used(24, 3600, now)),
+            Limited::TokensPerMonth => Some(self.tokens.used(30, 86_400, now)),
+            Limited::Cost => Some(self.cost.used(24, 3600, now)),
+            Limited::Concurrency => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Admit { tokens: u64 },
+    Settle { which: usize, spent: Spent },
+    Withdraw { which: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let spent = prop_oneof![
+        4 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| Spent::Reported { tokens, microusd }),
+        1 => Just(Spent::Unknown),
+        1 => Just(Spent::Nothing),
+    ];
+    prop_oneof![
+        5 => (0..40u64).prop_map(|tokens| Step::Admit { tokens }),
+        3 => (any::<usize>(), spent).prop_map(|(which, spent)| Step::Settle { which, spent }),
+        1 => any::<usize>().prop_map(|which| Step::Withdraw { which }),
+    ]
+}
+
+fn pause() -> impl Strategy<Value = u64> {
+    prop_oneof![6 => 0..3_000u64, 2 => 0..70_000u64, 1 => 0..5_000_000u64, 1 => 0..100_000_000u64]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let limit = |max: u64| prop::option::of(20..max);
+    let parts = (prop::option::of(1..20u64), limit(200), limit(600), limit(2_000), limit(900), 1..8u64);
+    parts.prop_map(|(requests, minute, day, month, cost, places)| Limits {
+        requests_per_minute: requests,
+        tokens_per_minute: minute,
+        tokens_per_day: day,
+        tokens_per_month: month,
+        microusd_per_day: cost,
+        concurrency: Some(places),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn a_record_is_what_the_list_of_events_says(limits in limits(), steps in vec((step(), pause()), 1..100)) {
+        let (mut record, mut model, mut clock) = (Record::default(), Model::default(), at(0));
+        let mut under_way: Vec<(Reservation, usize)> = Vec::new();
+        for (step, pause) in steps {
+            clock += Duration::from_millis(pause);
+            // no tick is missed here: places are looked at elsewhere
+            let _ = record.renew(1, under_way.len() as u32, clock);
+            let holds = |model: &Model, what, wanted| match (limits.of(what), model.used(what, clock)) {
+                (Some(limit), Some(used)) => used + wanted <= limit,
+                (Some(limit), None) => (under_way.len() as u64) < limit,
+                (None, _) => true,
+            };
+            match step {
+                Step::Admit { tokens } => {
+                    let wanted = |what| match what {
+                        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => tokens,
+                        Limited::Requests | Limited::Cost | Limited::Concurrency => 1,
+                    };
+                    let broken: Vec<_> =
+                        Limited::ALL.into_iter().filter(|what| !holds(&model, *what, wanted(*what))).collect();
+                    match admit(&mut record, &limits, Demand { tokens, vm: 1 }, clock) {
+                        Ok(reservation) => {
+                            prop_assert!(broken.is_empty(), "{:?} did not refuse", broken);
+                            under_way.push((reservation, model.requests.0.len()));
+                            model.requests.0.push((clock.as_secs(), 1));
+                            model.tokens.0.push((clock.as_secs(), tokens));
+                        }
+                        Err(excess) => {
+                            prop_assert!(broken.contains(&excess.what), "{:?} instead of {:?}", excess, broken);
+                            prop_assert!(excess.retry_after.is_none_or(|wait| wait > Duration::ZERO));
+                            check_wait(&model, excess.what, excess.limit, wanted(excess.what), clock, excess.retry_after)?;
+                        }
+                    }
+                }
+                Step::Settle { which, spent } if !under_way.is_empty() => {
+                    let (reservation, index) = under_way.swap_remove(which % under_way.len());
+                    record.settle(&reservation, spent, 1, clock);
+                    match spent {
+                        Spent::Reported { tokens, microusd } => {
+                            model.tokens.set(index, tokens);
+                            model.cost.0.push((clock.as_secs(), microusd));
+                        }
+                        Spent::Unknown => {}
+                        Spent::Nothing => model.tokens.set(index, 0),
+                    }
+                }
+                Step::Withdraw { which } if !under_way.is_empty() => {
+                    let (reservation, index) = under_way.swap_remove(which % under_way.len());
+                    record.withdraw(&reservation, 1, clock);
+                    model.tokens.set(index, 0);
+                    model.requests.set(index, 0);
+                }
+                Step::Settle { .. } | Step::Withdraw { .. } => {}
+            }
+            prop_assert_eq!(&shared(&record), &record);
+            for what in Limited::ALL.into_iter().filter(|what| limits.of(*what).is_some()) {
+                for later in [0, 1, 59, 60, 3600, 86_400, 2_592_000] {
+                    let now = clock + Duration::from_secs(later);
+                    if let Some(used) = model.used(what, now) {
+                        // a window that nothing was counted in yet does not exist
+                        let exists = !model.requests.0.is_empty();
+                        prop_assert!(!exists || record.used(what, now) == used, "{:?} {} s later", what, later);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_that_differ_never_admit_more(limit in 1..10u64, calls in vec((0..1500u64, 0..3000u64), 1..200)) {
+        let limits = super::requests(limit);
+        let (mut record, mut clock, mut latest) = (Record::default(), 5_000, 0);
+        let mut admitted: Vec<u64> = Vec::new();
+        for (passed, behind) in calls {
+            clock += passed;
+            let now = at(0) + Duration::from_millis(clock - behind);
+            if let Ok(reservation) = admit(&mut record, &limits, super::ask(0), now) {
+                latest = reservation.at.as_secs().max(latest);
+                prop_assert_eq!(reservation.at.as_secs(), latest, "the record's clock never goes back");
+                admitted.push(latest);
+                let held = admitted.iter().filter(|time| **time + 60 > latest).count();
+                prop_assert!(held as u64 <= limit);
+            }
+        }
+    }
+}
+
+/// It is refused until then, and not a bucket longer.
+fn check_wait(
+    model: &Model,
+    what: Limited,
+    limit: u64,
+    wanted: u64,
+    now: Duration,
+    wait: Option<Duration>,
+) -> Result<(), TestCaseError> {
+    let Some(wait) = wait else {
+        prop_assert!(wanted > limit || what == Limited::Concurrency);
+        return Ok(());
+    };
+    let used = |now| model.used(what, now).unwrap();
+    prop_assert!(used(now + wait) + wanted <= limit, "{:?} after {:?}", what, wait);
+    prop_assert!(used(now + wait - Duration::from_millis(1)) + wanted > limit, "{:?} before {:?}", what, wait);
+    Ok(())
+}
