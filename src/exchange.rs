@@ -286,6 +286,13 @@ impl Exchange {
         out
     }
 
+    /// Takes in what the answer said of its usage, and what that costs.
+    pub fn meter(&mut self, usage: Option<(TokenUsage, Source)>) {
+        let price = self.route.as_ref().and_then(Route::model).and_then(|model| model.price);
+        self.usage = usage;
+        self.cost = price.zip(usage).map(|(price, (tokens, _))| price.cost(&tokens));
+    }
+
     /// How many attempts there were, the one whose answer passes included.
     pub fn attempt_count(&self) -> usize {
         let Some(route) = &self.route else {

@@ -6,7 +6,7 @@
 
 use crate::endpoint::{Dialect, Endpoint};
 use crate::exchange::Exchange;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::Source;
 
 /// The longest text, in characters: clients name models as they like.
 const MAX_TEXT: usize = 100;
@@ -18,9 +18,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// What is known of a request with this status and usage. Called while the answer still passes, it says what is
+    /// What is known of a request whose client gets this status. Called while the answer still passes, it says what is
     /// true if nothing more comes.
-    pub fn of(exchange: &Exchange, status: u16, usage: Option<(TokenUsage, Source)>) -> Self {
+    pub fn of(exchange: &Exchange, status: u16) -> Self {
         let mut record = Record::default();
         let (key, model, cluster) = exchange.labels();
         record.text("key", key);
@@ -39,7 +39,7 @@ impl Record {
         if let Some(model) = exchange.target_model() {
             record.text("response_model", model);
         }
-        if let Some((tokens, source)) = usage {
+        if let Some((tokens, source)) = exchange.usage {
             for (kind, count) in tokens.labelled() {
                 if count > 0 || matches!(kind, "input" | "output") {
                     record.number(&[kind, "_tokens"].concat(), count);
@@ -53,7 +53,8 @@ impl Record {
         if let Some(milliseconds) = exchange.timing.to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);
         }
-        record.error(status, exchange.interrupted || usage.is_some_and(|(_, source)| source == Source::Partial));
+        let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
+        record.error(status, exchange.interrupted || partial);
         record
     }
 

@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{NONE, RECORD};
-use sluice::exchange::Exchange;
 use sluice::record::Record;
 use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 
@@ -103,8 +102,8 @@ impl Usage {
             match &self.exchange {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
-                    exchange.cost = cost(&exchange, usage);
-                    report(&Record::of(&exchange, status, usage));
+                    exchange.meter(usage);
+                    report(&Record::of(&exchange, status));
                 }
                 None => report(&Record::of_stranger(NONE, status)),
             }
@@ -196,9 +195,8 @@ impl HttpContext for Usage {
             return;
         };
         let mut exchange = exchange.borrow_mut();
-        let cost = cost(&exchange, usage);
-        exchange.usage = usage;
-        exchange.cost = cost;
+        exchange.meter(usage);
+        let cost = exchange.cost;
         let (key, model, cluster) = exchange.labels();
         count_request(Labels { key, model, cluster }, Counted { status, usage, cost });
         if let Some((tokens, _)) = usage {
@@ -208,14 +206,9 @@ impl HttpContext for Usage {
             measure_request(model, cluster, timing, timing.tokens_per_second(tokens.output, stream));
         }
         if self.reports.access_log {
-            report(&Record::of(&exchange, status, usage));
+            report(&Record::of(&exchange, status));
         }
     }
-}
-
-/// What the tokens cost, if the model has a price.
-fn cost(_exchange: &Exchange, _usage: Option<(TokenUsage, Source)>) -> Option<u64> {
-    None
 }
 
 /// Leaves a record where Envoy's access log and tracer read it.
