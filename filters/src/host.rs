@@ -127,7 +127,7 @@ pub fn set_filter_state(name: &str, value: &[u8]) -> bool {
 /// access logs and traces can name. Telling it again changes nothing.
 pub fn declare_struct(name: &str) {
     // `DeclarePropertyArguments`: a name, a type (3: a protobuf message), its schema
-    let schema = "google.protobuf.Struct";
+    let schema = "type.googleapis.com/google.protobuf.Struct";
     let mut argument = vec![0x0a, name.len() as u8];
     argument.extend_from_slice(name.as_bytes());
     argument.extend_from_slice(&[0x18, 3, 0x22, schema.len() as u8]);

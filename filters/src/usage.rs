@@ -83,11 +83,11 @@ impl Usage {
         answered.or_else(client_status).unwrap_or(0)
     }
 
-    /// The first bytes of the answer are passing.
+    /// The first bytes of an upstream's answer are passing.
     fn first_bytes(&self) {
         if let Some(exchange) = &self.exchange {
             let mut exchange = exchange.borrow_mut();
-            if exchange.timing.awaits_first_bytes() {
+            if exchange.answered.is_some() && exchange.timing.awaits_first_bytes() {
                 exchange.timing.first_bytes(host::now());
             }
         }
