@@ -18,7 +18,7 @@ use crate::root::{self, Filter};
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     root::filter(configure, |reports: &Rc<Reports>, _| {
-        Box::new(Usage { reports: **reports, exchange: None, state: State::Waiting })
+        Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting })
     })
 }
 
@@ -34,6 +34,8 @@ fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
 struct Usage {
     reports: Reports,
     exchange: Option<Shared>,
+    /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
+    status: Option<u16>,
     state: State,
 }
 
@@ -80,7 +82,7 @@ impl Usage {
     /// The status of the answer the client gets.
     fn status(&self) -> u16 {
         let answered = self.exchange.as_ref().and_then(|exchange| exchange.borrow().answered);
-        answered.or_else(client_status).unwrap_or(0)
+        answered.or(self.status).or_else(client_status).unwrap_or(0)
     }
 
     /// The first bytes of an upstream's answer are passing.
@@ -116,7 +118,11 @@ impl Usage {
             return None;
         };
         let (tokens, source) = meter.finish();
-        let unreadable = source != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
+        let encoded = || match &self.exchange {
+            Some(exchange) => exchange.borrow().encoded,
+            None => host::header(Headers::Response, "content-encoding").is_some(),
+        };
+        let unreadable = source != Source::Reported && encoded();
         Some((tokens, if unreadable { Source::Missing } else { source }))
     }
 }
@@ -131,6 +137,9 @@ impl HttpContext for Usage {
             None => host::header(Headers::Response, "content-type"),
         };
         self.state = State::Begun { content_type };
+        if self.reports.tracing {
+            self.status = Some(self.status());
+        }
         if end {
             self.trace();
         }
