@@ -6,6 +6,8 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
 TOOLS := target/tools
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
 STANDIN := sluice/envoy-standin:1.40.0
 
 # The test runner must be of exactly the version the tests are compiled with.
@@ -15,7 +17,7 @@ BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
 .PHONY: help run test test-core test-core-wasm e2e check fmt wasm mock mock-static compose compose-standin \
-	compose-down bench clean
+	compose-down bench fuzz clean
 
 help: ## List the targets (this is the default)
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '%-24s%s\n' "$$target" "$$what"; done
@@ -81,6 +83,19 @@ compose-down: ## Remove those containers and their network
 
 bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --json')
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
+
+# New inputs go to target/fuzz/corpus; what breaks a target, to target/fuzz/artifacts.
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		echo "== $$target, $(FUZZ_SECONDS) s"; \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/artifacts/$$target; \
+		PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target \
+			$(CURDIR)/target/fuzz/corpus/$$target $(CURDIR)/tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=$(CURDIR)/target/fuzz/artifacts/$$target/ -print_final_stats=1; \
+	done
+
+$(TOOLS)/bin/cargo-fuzz:
+	$(CARGO) install --root $(TOOLS) cargo-fuzz
 
 clean: ## Remove all that was built, fetched and logged
 	$(CARGO) clean

@@ -36,6 +36,16 @@ pub fn health_key(cluster: &str) -> String {
     format!("sluice.health.{cluster}")
 }
 
+/// Shared data with the ids that were revoked at run time.
+pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
+/// Shared data with the virtual keys that were issued here.
+pub const ISSUED_KEYS: &str = "sluice.keys.issued";
+
+/// Shared data with a part of the sums of what has been used.
+pub fn totals(shard: u64) -> String {
+    format!("sluice.totals.{shard}")
+}
+
 /// Shared data with what a client key has used of its limits.
 pub fn key_limits(id: &str) -> String {
     format!("sluice.limits.key.{id}")
@@ -118,8 +128,9 @@ pub mod stats {
         format!("llm_in_flight;cluster={}", Label(cluster))
     }
 
-    /// Counts changes of any cluster's health, so that a worker knows when what it remembers is out of date.
-    pub const HEALTH_CHANGES: &str = "llm_health_changes_total";
+    /// Counts changes of what the workers share (the clusters' health, revoked keys), so that each of them knows when
+    /// what it remembers is out of date.
+    pub const STATE_CHANGES: &str = "llm_state_changes_total";
 
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {

@@ -3,6 +3,8 @@
 //! OpenAI: `{"error":{"message","type","param","code"}}`; on Anthropic's path
 //! `{"type":"error","error":{"type","message"}}` (both from the providers' API references).
 
+use std::time::Duration;
+
 use crate::json::write_string;
 use crate::outcome::Outcome;
 
@@ -21,6 +23,8 @@ pub struct ApiError {
     pub code: &'static str,
     /// For 405: the method the path takes.
     pub allow: Option<&'static str>,
+    /// After what time another attempt may succeed.
+    pub retry_after: Option<Duration>,
 }
 
 /// The `type` of an error; each dialect has its own word for it.
@@ -96,7 +100,15 @@ impl Shape {
 impl ApiError {
     /// 400: the request is wrong.
     pub fn bad_request(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
-        ApiError { status: 400, kind: Kind::InvalidRequest, message: message.into(), param, code, allow: None }
+        ApiError {
+            status: 400,
+            kind: Kind::InvalidRequest,
+            message: message.into(),
+            param,
+            code,
+            allow: None,
+            retry_after: None,
+        }
     }
 
     /// 401: no key, or one that is not known.
@@ -108,6 +120,51 @@ impl ApiError {
             param: None,
             code: "invalid_api_key",
             allow: None,
+            retry_after: None,
+        }
+    }
+
+    /// 401: the key was good once.
+    pub fn expired(message: impl Into<String>) -> Self {
+        ApiError { code: "expired_api_key", ..ApiError::unauthorized(message) }
+    }
+
+    /// 429: too many wrong passwords for one user.
+    pub fn too_many_failures(retry_after: Duration) -> Self {
+        ApiError {
+            status: 429,
+            kind: Kind::RateLimit,
+            message: "Too many wrong passwords for this user; try again later.".to_owned(),
+            param: None,
+            code: "rate_limit_exceeded",
+            allow: None,
+            retry_after: Some(retry_after),
+        }
+    }
+
+    /// 503: too many passwords are being checked.
+    pub fn busy() -> Self {
+        ApiError {
+            status: 503,
+            kind: Kind::Server,
+            message: "Too many passwords are being checked; try again later.".to_owned(),
+            param: None,
+            code: "overloaded",
+            allow: None,
+            retry_after: Some(Duration::from_secs(1)),
+        }
+    }
+
+    /// 404: no key of that id, or none that can be changed here.
+    pub fn virtual_keys_off() -> Self {
+        ApiError {
+            status: 404,
+            kind: Kind::NotFound,
+            message: "This gateway issues no keys: `auth.virtual_keys` is not configured.".to_owned(),
+            param: None,
+            code: "virtual_keys_disabled",
+            allow: None,
+            retry_after: None,
         }
     }
 
@@ -120,7 +177,13 @@ impl ApiError {
             param: Some("model"),
             code: "model_not_allowed",
             allow: None,
+            retry_after: None,
         }
+    }
+
+    /// 403: the caller is known, and may not call.
+    pub fn not_permitted(message: impl Into<String>) -> Self {
+        ApiError { param: None, code: "not_permitted", ..ApiError::model_not_allowed(message) }
     }
 
     /// 403: the path is for administrators.
@@ -132,6 +195,7 @@ impl ApiError {
             param: None,
             code: "admin_only",
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -144,6 +208,7 @@ impl ApiError {
             param: Some("cluster"),
             code: "unknown_cluster",
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -156,6 +221,7 @@ impl ApiError {
             param: None,
             code: "rate_limit_exceeded",
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -168,6 +234,7 @@ impl ApiError {
             param: Some("model"),
             code: "model_not_found",
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -180,6 +247,7 @@ impl ApiError {
             param: None,
             code: "unknown_url",
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -192,6 +260,7 @@ impl ApiError {
             param: None,
             code: "method_not_allowed",
             allow: Some(allowed),
+            retry_after: None,
         }
     }
 
@@ -204,7 +273,7 @@ impl ApiError {
             }
             _ => (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later."),
         };
-        ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None }
+        ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None, retry_after: None }
     }
 
     /// 504: no answer began within the time that all attempts together may take.
@@ -221,6 +290,7 @@ impl ApiError {
             param: None,
             code: "gateway_error",
             allow: None,
+            retry_after: None,
         }
     }
 

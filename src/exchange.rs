@@ -10,6 +10,7 @@ use crate::gateway::Command;
 use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
+use crate::limits::{estimate, Quota, RateHeaders, Spent, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
@@ -34,10 +35,12 @@ pub struct Exchange {
     pub route: Option<Route>,
     /// The tokens, once the answer is through.
     pub usage: Option<(TokenUsage, Source)>,
-    /// What they cost, in millionths of a dollar; `None` if they have no price.
-    pub cost: Option<u64>,
     /// When what happened.
     pub timing: Timing,
+    /// What the request has been counted for; settled when it ends.
+    pub tickets: Vec<Ticket>,
+    /// What the client is told of its limits.
+    pub rates: RateHeaders,
     /// Envoy has been asked to retry, and no new attempt has begun.
     pub retry_asked: bool,
     /// How the last of all targets failed. Envoy retries what it saw break by itself, so one more attempt may
@@ -166,7 +169,14 @@ impl Exchange {
         Caller { identity: self.identity.as_deref(), facts: self.facts.as_ref(), body: &self.body }
     }
 
-    fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
+    /// The names of the models the caller may use, aliases among them. Patterns are no names.
+    pub fn usable_models<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a str> {
+        let names = table.models().iter().flat_map(Model::names).filter(|name| !name.ends_with('*'));
+        names.filter(|name| self.caller().may_use(name))
+    }
+
+    /// 404: there is no such model, but others.
+    pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
         let allowed = |model: &&str| self.caller().may_use(model);
         let names: Vec<&str> = table.models().iter().map(|model| model.name.as_str()).filter(allowed).collect();
         ApiError::model_not_found(format!(
@@ -257,6 +267,47 @@ impl Exchange {
         }
     }
 
+    /// The tokens the request may use, before anything is known of its answer.
+    pub fn estimate(&self) -> u64 {
+        let facts = self.facts.as_ref();
+        facts.map_or(0, |facts| estimate(facts.layout.length, facts.output_limit, 1))
+    }
+
+    /// Takes in what one more filter has to say of the client's limits: the tightest are told.
+    pub fn tell_rates(&mut self, rates: RateHeaders) {
+        let tighter = |known: Option<Quota>, new: Option<Quota>| match (known, new) {
+            (Some(known), Some(new)) if new.remaining >= known.remaining => Some(known),
+            (known, None) => known,
+            (_, new) => new,
+        };
+        self.rates.requests = tighter(self.rates.requests, rates.requests);
+        self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
+    }
+
+    /// What the request has used in the end. A cut answer may have reported less than it used, or nothing yet: then
+    /// the estimate holds.
+    pub fn spent(&self) -> Spent {
+        let under_way = self.prepared_for.is_some() && !self.retry_asked && self.exhausted.is_none();
+        match (self.usage, self.answered) {
+            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => self.reported(tokens),
+            (Some((tokens, Source::Partial)), _) if tokens.output > 0 => self.reported(tokens),
+            (Some((_, Source::Partial | Source::Missing)), _) | (None, Some(200..=299)) => Spent::Unknown,
+            (None, Some(_)) => Spent::Nothing,
+            (None, None) if under_way => Spent::Unknown, // the client has left, and the model server may go on
+            (None, None) => Spent::Nothing,
+        }
+    }
+
+    fn reported(&self, tokens: TokenUsage) -> Spent {
+        Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+    }
+
+    /// What tokens cost at the model that served the request, in millionths of a dollar; 0 if it has no price.
+    pub fn cost(&self, tokens: &TokenUsage) -> u64 {
+        let price = self.route.as_ref().and_then(Route::model).and_then(|model| model.price.as_ref());
+        price.map_or(0, |price| price.cost(tokens))
+    }
+
     /// The cluster whose answer passes to the client; `None` while none does.
     pub fn answering_cluster(&self) -> Option<&str> {
         self.answered?;
@@ -284,13 +335,6 @@ impl Exchange {
             out.push_str(outcome.label());
         }
         out
-    }
-
-    /// Takes in what the answer said of its usage, and what that costs.
-    pub fn meter(&mut self, usage: Option<(TokenUsage, Source)>) {
-        let price = self.route.as_ref().and_then(Route::model).and_then(|model| model.price);
-        self.usage = usage;
-        self.cost = price.zip(usage).map(|(price, (tokens, _))| price.cost(&tokens));
     }
 
     /// How many attempts there were, the one whose answer passes included.

@@ -22,6 +22,8 @@ pub struct Facts {
     pub model: String,
     /// Whether the answer will be a stream.
     pub stream: bool,
+    /// The most output tokens the client asks for, over all choices; `None` if it does not say.
+    pub output_limit: Option<u64>,
     /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
     pub user: Option<u64>,
     /// Where things stand in the body, for rewriting it.
@@ -103,7 +105,8 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     };
     fields.layout.length = body.len();
     let user = fields.cache_key.or(fields.user);
-    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), user, layout: fields.layout })
+    let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(fields.choices.unwrap_or(1).max(1)));
+    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), output_limit, user, layout: fields.layout })
 }
 
 /// The fields as they stand, before they are judged.
@@ -113,6 +116,8 @@ struct Fields<'a> {
     stream: Option<Value<'a>>,
     user: Option<u64>,
     cache_key: Option<u64>,
+    max_tokens: Option<u64>,
+    choices: Option<u64>,
     layout: Layout,
     model_fields: usize,
 }
@@ -137,6 +142,12 @@ impl<'a> Fields<'a> {
                 self.user = hashed(scanner.value()?);
             } else if key.is("prompt_cache_key") {
                 self.cache_key = hashed(scanner.value()?);
+            } else if ["max_tokens", "max_completion_tokens", "max_output_tokens"].iter().any(|name| key.is(name)) {
+                self.max_tokens = self.max_tokens.max(scanner.value()?.as_count());
+            } else if key.is("n") {
+                self.choices = scanner.value()?.as_count();
+            } else if key.is("options") || key.is("generationConfig") {
+                self.options(scanner)?;
             } else {
                 if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
                     scanner.peek();
@@ -146,6 +157,20 @@ impl<'a> Fields<'a> {
             }
             Ok(())
         })
+    }
+
+    /// Ollama's and Gemini's place for what OpenAI has at the top.
+    fn options(&mut self, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        scanner.object(|key, scanner| {
+            let count = scanner.value()?.as_count();
+            if key.is("num_predict") || key.is("maxOutputTokens") {
+                self.max_tokens = count;
+            } else if key.is("candidateCount") {
+                self.choices = count;
+            }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     fn model(&self) -> Result<String, ApiError> {

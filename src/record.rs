@@ -46,9 +46,7 @@ impl Record {
                 }
             }
             record.text("source", source.label());
-        }
-        if let Some(cost) = exchange.cost {
-            record.number("cost_microusd", cost);
+            record.number("cost_microusd", exchange.cost(&tokens));
         }
         if let Some(milliseconds) = exchange.timing.to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);

@@ -1,138 +1,320 @@
-//! `auth`: who is calling, and may they use this model?
+//! `auth`: who is calling, may they, and how much?
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use sluice::config;
+use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
+use sluice::gateway::Access;
 use sluice::keys::{self, bearer, Identity, KeyError, Role};
+use sluice::limits::Subject;
+use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
 
+use crate::admin;
+use crate::chain;
+use crate::doors;
 use crate::host;
 use crate::intake::Intake;
+use crate::limits;
 use crate::reply;
 use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    let read = |bytes: &[u8]| config::auth(bytes, &|name| std::env::var(name).ok());
-    root::filter(read, |keys, _| Box::new(Auth { keys: keys.clone(), state: State::Headers }))
+    root::filter(read, |config, context| Box::new(Auth { config: config.clone(), context, state: State::Headers }))
+}
+
+/// Who may call.
+struct Config {
+    auth: keys::Auth,
+    door: Option<Rc<RefCell<Door>>>,
+}
+
+fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
+    let auth = config::auth(bytes, &|name| std::env::var(name).ok())?;
+    let users: Vec<_> = auth.users.iter().map(|user| (user.identity.id.clone(), user.hash.clone())).collect();
+    let door = match (users.is_empty(), host::random_bytes()) {
+        (false, Some(key)) => Door::new(users, &key, REMEMBERED_FOR).ok().map(doors::open),
+        (true, _) | (_, None) => None,
+    };
+    Ok(Config { auth, door })
 }
 
 struct Auth {
-    keys: Rc<keys::Auth>,
+    config: Rc<Config>,
+    context: u32,
     state: State,
 }
 
 enum State {
     /// The headers are still to come.
     Headers,
+    /// The caller's password is being checked; `complete`: all of the request is there.
+    Checking { intake: Intake, complete: bool },
     /// The caller is known, the body awaited.
     Body(Intake),
     /// The request has gone on; the exchange ends with it.
-    Passed { _exchange: Intake },
+    Passed(Intake),
     /// The request has been answered here; its exchange, if it got that far, says whose it was.
-    Refused { _exchange: Option<Intake> },
+    Refused(Option<Intake>),
+}
+
+/// What is known of a caller.
+enum Caller {
+    /// Who it is.
+    Known(Rc<Identity>),
+    /// It has named a user, and the password is being checked.
+    Checking,
 }
 
 impl Auth {
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused { _exchange: None }) else {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused(None)) else {
             return Action::Pause;
         };
-        let permitted = intake.body(size).and_then(|exchange| permit(&exchange.borrow()));
+        let permitted = intake.body(size).and_then(|exchange| self.permit(&mut exchange.borrow_mut()));
         match permitted {
-            Ok(()) => {
-                self.state = State::Passed { _exchange: intake };
-                Action::Continue
+            Ok(()) => self.pass(intake),
+            Err(error) => self.refuse(intake, &error),
+        }
+    }
+
+    fn pass(&mut self, intake: Intake) -> Action {
+        let answer = admin::serve(&self.config.auth, &intake.exchange().borrow());
+        match answer {
+            Some(Ok(body)) => {
+                self.state = State::Refused(Some(intake));
+                body.reply()
             }
-            Err(error) => {
-                let action = reply::error(&error, intake.shape());
-                self.state = State::Refused { _exchange: Some(intake) };
-                action
+            Some(Err(error)) => self.refuse(intake, &error),
+            None => {
+                self.state = State::Passed(intake);
+                Action::Continue
             }
         }
     }
+
+    fn refuse(&mut self, intake: Intake, error: &ApiError) -> Action {
+        let shape = intake.shape();
+        self.state = State::Refused(Some(intake));
+        reply::error(error, shape)
+    }
+
+    /// Goes on with a request whose caller has waited for this.
+    fn woken(&mut self, intake: Intake, complete: bool) -> Action {
+        match doors::verdict(self.context) {
+            None => {
+                self.state = State::Checking { intake, complete: true };
+                Action::Pause
+            }
+            Some(user) => match user.and_then(|index| self.config.auth.users.get(index)) {
+                Some(user) if self.is_revoked(&user.identity) => self.refuse(intake, &revoked()),
+                Some(user) => {
+                    intake.identified(user.identity.clone());
+                    self.state = State::Body(intake);
+                    match complete {
+                        true => self.take_in(usize::MAX),
+                        false => Action::Pause,
+                    }
+                }
+                None => self.refuse(intake, &ApiError::unauthorized("Incorrect user name or password.")),
+            },
+        }
+    }
+
+    fn is_revoked(&self, identity: &Identity) -> bool {
+        self.config.auth.is_revoked(&identity.id, host::recent()) || admin::is_revoked(&identity.id)
+    }
+
+    /// Who the client is, by whichever header its SDK uses.
+    fn identify(&self, presented: &[(&str, &str)]) -> Result<Caller, ApiError> {
+        let mut refusal = match presented {
+            [] => ApiError::unauthorized(
+                "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
+            ),
+            _ => ApiError::unauthorized(KeyError::Unknown.to_string()),
+        };
+        for (name, value) in presented {
+            let key = match *name {
+                "authorization" => bearer(value),
+                _ => Some(*value),
+            };
+            let found = match key {
+                Some(key) => self.config.auth.identify(key, host::recent()),
+                None => Err(KeyError::Unknown),
+            };
+            match found {
+                Ok(identity) if self.is_revoked(&identity) => refusal = revoked(),
+                Ok(identity) => return Ok(Caller::Known(identity)),
+                Err(KeyError::Expired) => refusal = ApiError::expired(KeyError::Expired.to_string()),
+                Err(KeyError::Unknown) if *name == "authorization" && key.is_none() => {
+                    if let Some(caller) = self.knock(value)? {
+                        return Ok(caller);
+                    }
+                }
+                Err(KeyError::Unknown) => {}
+            }
+        }
+        match self.provided()? {
+            Some(identity) if self.is_revoked(&identity) => Err(revoked()),
+            Some(identity) => Ok(Caller::Known(Rc::new(identity))),
+            None => Err(refusal),
+        }
+    }
+
+    /// Asks for a user, where the client presents a name and a password.
+    fn knock(&self, header: &str) -> Result<Option<Caller>, ApiError> {
+        let (Some(door), Some((name, password))) = (&self.config.door, credentials(header)) else {
+            return Ok(None);
+        };
+        let knock = door.borrow_mut().knock(self.context, &name, &password, host::now());
+        match knock {
+            Knock::Open(index) => {
+                let user = self.config.auth.users.get(index).map(|user| user.identity.clone());
+                match user {
+                    Some(identity) if self.is_revoked(&identity) => Err(revoked()),
+                    user => Ok(user.map(Caller::Known)),
+                }
+            }
+            Knock::Checking => Ok(Some(Caller::Checking)),
+            Knock::Wait(time) => Err(ApiError::too_many_failures(time)),
+            Knock::Busy => Err(ApiError::busy()),
+        }
+    }
+
+    /// Whom an identity provider says the caller is, if Envoy has verified a token.
+    fn provided(&self) -> Result<Option<Identity>, ApiError> {
+        let Some(oidc) = &self.config.auth.oidc else {
+            return Ok(None);
+        };
+        match host::verified_claims(&oidc.metadata) {
+            Some(claims) => match oidc.identity(&claims, &self.config.auth.roles) {
+                Ok(identity) => Ok(Some(identity)),
+                Err(problem) => Err(ApiError::not_permitted(problem.to_string())),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the caller may use the model, or ask this of the gateway; and counts the request, if it is limited.
+    fn permit(&self, exchange: &mut Exchange) -> Result<(), ApiError> {
+        if let Some((command, _)) = &exchange.command {
+            return match (command.access(), exchange.identity.as_ref().map(|identity| identity.role)) {
+                (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => Ok(()),
+                (Access::Admin, Some(Role::User)) => Err(ApiError::admin_only()),
+                (Access::Caller | Access::Admin, None) => Err(without_caller()),
+            };
+        }
+        let Some(identity) = exchange.identity.clone() else {
+            return Err(without_caller());
+        };
+        if !identity.models.matches(exchange.model_name()) {
+            return Err(ApiError::model_not_allowed(format!(
+                "This key may not use the model `{}`, only: {}.",
+                exchange.model_name(),
+                identity.models.iter().collect::<Vec<_>>().join(", ")
+            )));
+        }
+        if identity.limits.is_unlimited() && self.config.auth.limits.is_unlimited() {
+            return Ok(());
+        }
+        limits::admit(exchange, &subjects(&identity, &self.config.auth))
+    }
 }
 
-impl Context for Auth {}
+/// What a request of this caller is counted for.
+pub fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
+    [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
+}
+
+fn revoked() -> ApiError {
+    ApiError::unauthorized("The API key has been revoked.")
+}
+
+fn without_caller() -> ApiError {
+    ApiError::internal("The request passed without a caller.")
+}
+
+impl Context for Auth {
+    fn on_done(&mut self) -> bool {
+        if let (State::Checking { .. }, Some(door)) = (&self.state, &self.config.door) {
+            door.borrow_mut().cancel(self.context);
+        }
+        true
+    }
+}
 
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        match Intake::open(|presented| identify(&self.keys, presented).map(Some)) {
-            Ok(intake) => {
+        let mut checking = false;
+        let opened = Intake::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
+            Caller::Known(identity) => Ok(Some(identity)),
+            Caller::Checking => {
+                checking = true;
+                Ok(None)
+            }
+        });
+        match (opened, checking) {
+            (Ok(intake), true) => {
+                self.state = State::Checking { intake, complete: end };
+                chain::wait_for_wake();
+                Action::Pause
+            }
+            (Ok(intake), false) => {
                 self.state = State::Body(intake);
                 match end {
                     true => self.take_in(0),
                     false => Action::Pause,
                 }
             }
-            Err(refusal) => {
-                self.state = State::Refused { _exchange: None };
+            (Err(refusal), _) => {
+                if let (true, Some(door)) = (checking, &self.config.door) {
+                    door.borrow_mut().cancel(self.context);
+                }
+                self.state = State::Refused(None);
                 reply::error(&refusal.error, refusal.shape)
             }
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        match (&self.state, end) {
-            (State::Passed { .. }, _) => Action::Continue,
-            (State::Body(_), true) => self.take_in(size),
-            (State::Headers | State::Body(_) | State::Refused { .. }, _) => Action::Pause,
+        match &mut self.state {
+            State::Passed(_) => Action::Continue,
+            State::Body(_) if end => self.take_in(size),
+            State::Checking { complete, .. } => {
+                *complete |= end;
+                Action::Pause
+            }
+            State::Headers | State::Body(_) | State::Refused(_) => Action::Pause,
         }
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.state {
-            State::Body(_) => self.take_in(usize::MAX),
-            State::Passed { .. } => Action::Continue,
-            State::Headers | State::Refused { .. } => Action::Pause,
+        match std::mem::replace(&mut self.state, State::Refused(None)) {
+            State::Checking { intake, complete } => self.woken(intake, complete),
+            State::Body(intake) => {
+                self.state = State::Body(intake);
+                self.take_in(usize::MAX)
+            }
+            State::Passed(intake) => {
+                self.state = State::Passed(intake);
+                Action::Continue
+            }
+            other @ (State::Headers | State::Refused(_)) => {
+                self.state = other;
+                Action::Pause
+            }
         }
     }
-}
 
-/// Whom the key belongs to that the client presents, in whichever header its SDK uses.
-fn identify(keys: &keys::Auth, presented: &[(&str, &str)]) -> Result<Rc<Identity>, ApiError> {
-    let now = host::now();
-    let mut refusal = match presented {
-        [] => "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`."
-            .to_owned(),
-        _ => KeyError::Unknown.to_string(),
-    };
-    for (name, value) in presented {
-        let key = match *name {
-            "authorization" => bearer(value),
-            _ => Some(*value),
-        };
-        match key.map_or(Err(KeyError::Unknown), |key| keys.identify(key, now)) {
-            Ok(identity) if keys.is_revoked(&identity.id, now) => refusal = "The API key has been revoked.".to_owned(),
-            Ok(identity) => return Ok(identity),
-            Err(KeyError::Expired) => refusal = KeyError::Expired.to_string(),
-            Err(KeyError::Unknown) => {}
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        match &self.state {
+            State::Passed(intake) | State::Refused(Some(intake)) => limits::write_headers(&intake.exchange().borrow()),
+            State::Headers | State::Checking { .. } | State::Body(_) | State::Refused(None) => {}
         }
+        Action::Continue
     }
-    Err(ApiError::unauthorized(refusal))
-}
-
-/// Whether the caller may use the model, or command the gateway.
-fn permit(exchange: &Exchange) -> Result<(), ApiError> {
-    let Some(identity) = &exchange.identity else {
-        return Err(ApiError::internal("The request passed without a caller."));
-    };
-    let Some(facts) = &exchange.facts else {
-        return match identity.role {
-            Role::Admin => Ok(()),
-            Role::User => Err(ApiError::admin_only()),
-        };
-    };
-    if identity.models.matches(&facts.model) {
-        return Ok(());
-    }
-    let allowed: Vec<&str> = identity.models.iter().collect();
-    Err(ApiError::model_not_allowed(format!(
-        "This key may not use the model `{}`, only: {}.",
-        facts.model,
-        allowed.join(", ")
-    )))
 }

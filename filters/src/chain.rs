@@ -1,25 +1,50 @@
-//! Several filters in one: `root_id: auth+router+usage`.
+//! Filters that stand next to each other, as one: `root_id: auth+router+usage`.
 //!
-//! Each filter Envoy calls into costs a context and nine calls per request. Filters that stand next to each
-//! other anyway can be configured as one; here they are run in order for requests, in reverse for answers,
-//! as Envoy would run them.
+//! Each filter Envoy calls into costs a context and nine calls per request. Here they are run in order for requests,
+//! in reverse for answers, as Envoy would run them. A single filter is a chain of one.
 
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use hashbrown::HashMap;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 
+use crate::changes;
+use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
 
-/// The filters whose names `root_id` joins by `+`; `None` if one of them cannot be joined with others:
-/// `attempt` stands elsewhere, and `guard` waits for others' answers.
-pub fn filter(root_id: &str) -> Option<Box<dyn Filter>> {
-    let member = |name: &str| match name {
-        "auth" | "router" | "usage" => Some((name.to_owned(), super::filter(name)?)),
-        _ => None,
-    };
-    let members = root_id.split('+').map(member).collect::<Option<Vec<_>>>()?;
+thread_local! {
+    /// The member that has just been called waits for something else than its stream.
+    static WAITS: Cell<bool> = const { Cell::new(false) };
+    static WAITING: RefCell<HashMap<u32, Weak<RefCell<Stream>>>> = RefCell::new(HashMap::new());
+}
+
+/// The filters whose names `root_id` joins by `+`; `None` if one of them cannot be in a chain.
+pub fn filter(root_id: &str, member: fn(&str) -> Option<Box<dyn Filter>>) -> Option<Box<dyn Filter>> {
+    let named = |name: &str| Some((name.to_owned(), member(name)?));
+    let members = root_id.split('+').map(named).collect::<Option<Vec<_>>>()?;
     Some(Box::new(Chain { root_id: root_id.to_owned(), members }))
+}
+
+/// Says, in a callback for request headers that pauses, that [`wake`] will call.
+pub fn wait_for_wake() {
+    WAITS.set(true);
+}
+
+/// Has a request that waits go on, if its member lets it: it is called as if the request's last part had come.
+pub fn wake(context: u32) {
+    let stream = WAITING.with_borrow_mut(|waiting| waiting.remove(&context)).and_then(|stream| stream.upgrade());
+    let Some(stream) = stream.filter(|_| host::act_on(context)) else {
+        return;
+    };
+    // bound, so that nothing is borrowed while Envoy goes on
+    let action = stream.try_borrow_mut().map(|mut stream| stream.on_http_request_trailers(0));
+    if let Ok(Action::Continue) = action {
+        host::continue_request();
+    }
 }
 
 struct Chain {
@@ -29,17 +54,76 @@ struct Chain {
 
 impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
+        if let [(_, only)] = self.members.as_mut_slice() {
+            return only.configure(bytes);
+        }
         let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
         let parts = config::split(&self.root_id, bytes, &names)?;
         self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))
     }
 
     fn open(&self, context: u32) -> Box<dyn HttpContext> {
-        Box::new(Stream {
-            members: self.members.iter().map(|(_, member)| member.open(context)).collect(),
-            passed: 0,
-            exchange: None,
-        })
+        let members = self.members.iter().map(|(_, member)| member.open(context)).collect();
+        let stream = Stream { members, passed: 0, exchange: None };
+        Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) })
+    }
+}
+
+/// Envoy's side of a stream.
+struct Handle {
+    context: u32,
+    stream: Rc<RefCell<Stream>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        WAITING.with_borrow_mut(|waiting| waiting.remove(&self.context));
+    }
+}
+
+impl Handle {
+    fn call<T>(&mut self, otherwise: T, callback: impl FnOnce(&mut Stream) -> T) -> T {
+        self.stream.try_borrow_mut().map_or(otherwise, |mut stream| callback(&mut stream))
+    }
+}
+
+impl Context for Handle {
+    fn on_done(&mut self) -> bool {
+        self.call(true, |stream| stream.on_done())
+    }
+}
+
+impl HttpContext for Handle {
+    fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
+        let action = self.call(Action::Pause, |stream| stream.on_http_request_headers(count, end));
+        if WAITS.take() {
+            WAITING.with_borrow_mut(|waiting| waiting.insert(self.context, Rc::downgrade(&self.stream)));
+        }
+        action
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        self.call(Action::Pause, |stream| stream.on_http_request_body(size, end))
+    }
+
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        self.call(Action::Pause, |stream| stream.on_http_request_trailers(count))
+    }
+
+    fn on_http_response_headers(&mut self, count: usize, end: bool) -> Action {
+        self.call(Action::Continue, |stream| stream.on_http_response_headers(count, end))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        self.call(Action::Continue, |stream| stream.on_http_response_body(size, end))
+    }
+
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        self.call(Action::Continue, |stream| stream.on_http_response_trailers(count))
+    }
+
+    fn on_log(&mut self) {
+        self.call((), |stream| stream.on_log());
     }
 }
 
@@ -55,7 +139,7 @@ impl Stream {
     /// Runs a callback with the exchange at hand, so that no member has to ask Envoy for it.
     fn run<T>(&mut self, callback: impl FnOnce(&mut Self) -> T) -> T {
         let exchange = self.exchange.take();
-        let (result, exchange) = registry::within(exchange, || callback(self));
+        let (result, exchange) = registry::within(exchange, || changes::within_callback(|| callback(self)));
         self.exchange = exchange;
         result
     }

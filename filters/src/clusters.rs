@@ -14,6 +14,7 @@ use sluice::health::{Change, Health, Lease, Policy, Reason, Standing, Verdict};
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Fleet, Upstream};
 
+use crate::changes;
 use crate::host;
 use crate::metrics;
 
@@ -30,9 +31,7 @@ thread_local! {
 
 struct Clusters {
     by_name: HashMap<String, Cluster>,
-    /// Counts every change of any cluster's health, in all workers.
-    changes: Option<u32>,
-    /// What `changes` was when all clusters' health was read last.
+    /// How many changes there had been when all clusters' health was read last.
     seen: Option<u64>,
     all_healthy: bool,
     random: u64,
@@ -114,21 +113,16 @@ pub fn state(upstream: &Upstream) -> State {
 impl Clusters {
     fn new() -> Self {
         let random = host::seed() | 1; // xorshift never leaves zero
-        Clusters { by_name: HashMap::new(), changes: None, seen: None, all_healthy: true, random }
+        Clusters { by_name: HashMap::new(), seen: None, all_healthy: true, random }
     }
 
     fn get(&mut self, name: &str) -> &mut Cluster {
         self.by_name.entry_ref(name).or_insert_with(|| Cluster::new(name))
     }
 
-    /// The handle of the counter of changes.
-    fn changes(&mut self) -> u32 {
-        *self.changes.get_or_insert_with(|| host::define_counter(stats::HEALTH_CHANGES).unwrap_or(0))
-    }
-
     /// Reads the clusters' health again if any has changed.
     fn refresh(&mut self) {
-        let now = Some(host::metric(self.changes()));
+        let now = Some(changes::count());
         if self.seen == now {
             return;
         }
@@ -144,7 +138,7 @@ impl Clusters {
     fn change(&mut self, name: &str, mut change: impl FnMut(&mut Health) -> Change) {
         let cluster = self.get(name);
         for _ in 0..MAX_TRIES {
-            let (value, version) = host::shared(&cluster.key).unwrap_or_default();
+            let (value, version) = host::shared(&cluster.key).unwrap_or((Vec::new(), host::ABSENT));
             let mut health = Health::decode(&value);
             let changed = change(&mut health);
             if changed == Change::None {
@@ -153,7 +147,7 @@ impl Clusters {
             if host::set_shared(&cluster.key, &health.encode(), version) {
                 cluster.health = health;
                 cluster.tell(name, changed);
-                host::increment(self.changes(), 1);
+                changes::note();
                 self.refresh();
                 return;
             }
@@ -165,10 +159,6 @@ impl Clusters {
 impl Cluster {
     fn new(name: &str) -> Self {
         let key = health_key(name);
-        if host::shared(&key).is_none() {
-            // whoever is first: none has anything to say yet
-            host::set_shared(&key, &Health::default().encode(), 0);
-        }
         let gauge = |name: String| host::define_gauge(&name);
         let ejected = gauge(stats::ejected(name));
         Cluster {

@@ -4,10 +4,14 @@
 //! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
 //! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::ptr::null_mut;
 use std::time::Duration;
+
+use serde_json::Value;
+use sluice::config;
 
 /// A header map of the stream.
 #[derive(Clone, Copy)]
@@ -29,6 +33,10 @@ pub enum Buffer {
     ResponseBody = 1,
     /// The filter's configuration.
     Configuration = 7,
+}
+
+thread_local! {
+    static RECENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 const OK: u32 = 0;
@@ -95,6 +103,11 @@ extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+extern "C" {
+    fn random_get(bytes: *mut u8, size: usize) -> u32;
+}
+
 /// Bytes the host has handed over, if `call` succeeded. The host has them allocated by the SDK's
 /// `proxy_on_memory_allocate`, as a boxed slice of exactly `size` bytes, and gives up ownership.
 fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
@@ -115,6 +128,12 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the pointers are valid for the duration of the call.
     received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
         .filter(|value| !value.is_empty())
+}
+
+/// The claims of the token that Envoy's `jwt_authn` has verified and put into its metadata under `name`
+/// (`payload_in_metadata`); `None` if it has verified none.
+pub fn verified_claims(name: &str) -> Option<Value> {
+    config::decode_struct(&property(&format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}"))?)
 }
 
 /// Sets filter state, `wasm.{name}` to Envoy.
@@ -264,8 +283,11 @@ pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
     Some((value, version))
 }
 
-/// Sets a value that all workers share, if it still has this version; with version 0 in any case. `false` if
-/// another worker was first.
+/// The version that no value has: what is set with it is set only if there is nothing yet. (The host compares
+/// versions where there is a value, and counts them from 1.)
+pub const ABSENT: u32 = u32::MAX;
+
+/// Sets a value that all workers share, if it still has this version. `false` if another worker was first.
 pub fn set_shared(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
@@ -289,6 +311,14 @@ pub fn tick_every(period: Duration) {
     unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
 }
 
+/// Random bytes, for keys and names that nobody may guess. `None` if the host has none.
+pub fn random_bytes() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // SAFETY: the pointer is valid for the duration of the call.
+    let status = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    (status == OK).then_some(bytes)
+}
+
 /// A random number that differs from VM to VM.
 pub fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
@@ -299,7 +329,17 @@ pub fn now() -> Duration {
     let mut nanoseconds = 0;
     // SAFETY: the pointer is valid for the duration of the call.
     unsafe { proxy_get_current_time_nanoseconds(&mut nanoseconds) };
-    Duration::from_nanos(nanoseconds)
+    let now = Duration::from_nanos(nanoseconds);
+    RECENT.set(now);
+    now
+}
+
+/// The time since the epoch as it was asked for last: no longer ago than the last tick, and without a call.
+pub fn recent() -> Duration {
+    match RECENT.get() {
+        Duration::ZERO => now(),
+        recent => recent,
+    }
 }
 
 /// Headers as the host serialises them: the count, the size of each name and value, then these themselves,

@@ -8,7 +8,7 @@ use sluice::endpoint::{classify, without_parameter, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original};
 use sluice::facts;
-use sluice::gateway::Command;
+use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
@@ -39,12 +39,14 @@ pub struct Refusal {
 }
 
 impl Intake {
-    /// Takes in the headers: asks `identify` who is calling, given the credential headers, and removes
-    /// whatever must not reach Envoy's router or an upstream.
+    /// Takes in the headers: asks `identify` who is calling, given the credential headers, unless it is asked for what
+    /// is open to everyone, and removes whatever must not reach Envoy's router or an upstream. `prefix` is what the
+    /// gateway's own paths begin with.
     ///
     /// # Errors
     /// The caller is not known, or the path or method is not.
     pub fn open(
+        prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Intake, Refusal> {
         let pairs = host::headers(Headers::Request);
@@ -55,8 +57,12 @@ impl Intake {
         if !headers.clean(&path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
-        let identity = identify(&headers.credentials).map_err(refuse)?;
-        let call = match classify(headers.method, headers.path) {
+        let call = classify(headers.method, headers.path, prefix);
+        let identity = match &call {
+            Call::Gateway(command) if command.access() == Access::Anyone => None,
+            _ => identify(&headers.credentials).map_err(refuse)?,
+        };
+        let call = match call {
             Call::Body(endpoint) => Wanted::Model(endpoint, None),
             Call::Path(endpoint, model) => Wanted::Model(endpoint, Some(model)),
             Call::Gateway(command) => Wanted::Command(command),
@@ -68,6 +74,16 @@ impl Intake {
         let (opened, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
         Ok(Intake { exchange, call, _opened: opened })
+    }
+
+    /// Says who is calling, where that took longer than the headers.
+    pub fn identified(&self, identity: Rc<Identity>) {
+        self.exchange.borrow_mut().identity = Some(identity);
+    }
+
+    /// The exchange.
+    pub fn exchange(&self) -> &Shared {
+        &self.exchange
     }
 
     /// Reads the body, once all of it is there, and leaves its facts, or the command, in the exchange.

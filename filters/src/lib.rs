@@ -14,18 +14,23 @@
     clippy::unimplemented
 )]
 
+mod admin;
 mod attempt;
 mod auth;
 mod chain;
+mod changes;
 mod clusters;
+mod doors;
 mod guard;
 mod host;
 mod intake;
+mod limits;
 mod metrics;
 mod registry;
 mod reply;
 mod root;
 mod router;
+mod totals;
 mod usage;
 mod waiting;
 
@@ -54,12 +59,18 @@ fn root() -> Root {
 
 fn filter(root_id: &str) -> Option<Box<dyn Filter>> {
     match root_id {
-        "auth" => Some(auth::filter()),
+        "attempt" => Some(attempt::filter()),
         "guard" => Some(guard::filter()),
+        joined => chain::filter(joined, member),
+    }
+}
+
+/// A filter that may stand in a chain. `attempt` stands elsewhere, and `guard` waits for others' answers.
+fn member(name: &str) -> Option<Box<dyn Filter>> {
+    match name {
+        "auth" => Some(auth::filter()),
         "router" => Some(router::filter()),
         "usage" => Some(usage::filter()),
-        "attempt" => Some(attempt::filter()),
-        several if several.contains('+') => chain::filter(several),
         _ => None,
     }
 }

@@ -75,8 +75,8 @@ pub struct Counted {
     pub status: u16,
     /// The tokens; `None` if no upstream answered.
     pub usage: Option<(TokenUsage, Source)>,
-    /// What they cost, if they have a price.
-    pub cost: Option<u64>,
+    /// What they cost, in millionths of a dollar.
+    pub cost: u64,
 }
 
 /// What has been counted and not handed over yet, by handle.
@@ -225,7 +225,7 @@ impl Counters {
         if let Some(counter) = find_or_define(&mut self.requests, status, define) {
             pending.add(counter, 1);
         }
-        if let Some(cost) = cost.filter(|cost| *cost > 0) {
+        if cost > 0 {
             self.cost = self.cost.or_else(|| host::define_counter(&stats::cost(key, model, cluster)));
             if let Some(counter) = self.cost {
                 pending.add(counter, i64::try_from(cost).unwrap_or(i64::MAX));

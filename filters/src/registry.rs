@@ -14,6 +14,7 @@ use sluice::timing::Timing;
 
 use crate::clusters::AllClusters;
 use crate::host;
+use crate::limits;
 use crate::metrics;
 use crate::waiting;
 
@@ -51,6 +52,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
         if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
+            limits::settle(&mut exchange);
             exchange.close(&AllClusters);
         }
         if is_idle() {

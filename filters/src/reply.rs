@@ -1,7 +1,10 @@
 //! Answers the client in place of an upstream.
 
+use std::borrow::Cow;
+
 use proxy_wasm::types::Action;
 use sluice::error::{ApiError, Shape};
+use sluice::limits::retry_after_seconds;
 
 use crate::host;
 
@@ -14,14 +17,42 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
     if let Some(method) = error.allow {
         headers.push(("allow", method));
     }
+    let wait = error.retry_after.map(|wait| retry_after_seconds(wait).to_string());
+    if let Some(wait) = &wait {
+        headers.push(("retry-after", wait));
+    }
     host::reply(error.status, &details(error.code), &headers, &error.body(shape));
     Action::Pause
 }
 
-/// Answers what was asked of the gateway itself.
-pub fn json(body: &str) -> Action {
-    host::reply(200, &details("gateway"), &[("content-type", "application/json")], body);
-    Action::Pause
+/// The answer to what was asked of the gateway itself.
+pub struct Answer {
+    content_type: &'static str,
+    body: Cow<'static, str>,
+}
+
+impl Answer {
+    /// JSON.
+    pub fn json(body: impl Into<Cow<'static, str>>) -> Self {
+        Answer { content_type: "application/json", body: body.into() }
+    }
+
+    /// Comma-separated values.
+    pub fn csv(body: String) -> Self {
+        Answer { content_type: "text/csv; charset=utf-8", body: body.into() }
+    }
+
+    /// Plain text.
+    pub fn text(body: &'static str) -> Self {
+        Answer { content_type: "text/plain", body: body.into() }
+    }
+
+    /// Gives the answer. It may hold a key that nobody else must see.
+    pub fn reply(&self) -> Action {
+        let headers = [("content-type", self.content_type), ("cache-control", "no-store")];
+        host::reply(200, &details("gateway"), &headers, &self.body);
+        Action::Pause
+    }
 }
 
 /// Answers that the gateway itself failed, and tells the operator why.

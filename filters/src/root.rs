@@ -9,9 +9,12 @@ use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::clusters;
+use crate::doors;
 use crate::host::{self, Buffer};
+use crate::limits;
 use crate::metrics;
 use crate::reply;
+use crate::totals;
 use crate::waiting;
 
 /// A filter, as envoy.yaml configures it.
@@ -98,9 +101,13 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        host::now(); // for those to whom a recent time is enough
         metrics::flush();
         waiting::poll();
         clusters::hand_in_successes();
+        doors::work();
+        limits::renew();
+        totals::flush_now_and_then();
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {

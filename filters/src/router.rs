@@ -9,14 +9,16 @@ use sluice::config;
 use sluice::contract::{ATTEMPTS_HEADER, CLUSTER, CLUSTER_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
-use sluice::gateway::{self, Command};
+use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
+use sluice::limits::Subject;
 use sluice::routing::Table;
 
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, Headers};
 use crate::intake::Intake;
+use crate::limits;
 use crate::registry::{self, Shared};
-use crate::reply;
+use crate::reply::{self, Answer};
 use crate::root::{self, Filter};
 use crate::waiting::{self, Ticket};
 
@@ -80,6 +82,11 @@ impl Router {
 
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
+        if let Some(model) = self.table.find(exchange.model_name()).and_then(|index| self.table.models().get(index)) {
+            if !model.limits.is_unlimited() {
+                limits::admit(&mut exchange, &[(Subject::Model(model.name.as_str().into()), model.limits)])?;
+            }
+        }
         let routed = exchange.route(&self.table, &AllClusters)?;
         if routed == Routed::Ready {
             if !hand_over(&exchange) {
@@ -94,27 +101,50 @@ impl Router {
     fn serve(&mut self, exchange: &Shared, intake: Option<Intake>) -> Action {
         self.state = State::Answered { _opened: intake };
         let exchange = exchange.borrow();
-        let answer = match (&exchange.command, &exchange.identity) {
-            (Some((command, body)), Some(_)) => self.obey(command, body),
-            _ => Err(ApiError::admin_only()),
+        let answer = match &exchange.command {
+            Some((command, body)) => self.obey(command, body, &exchange),
+            None => Err(ApiError::admin_only()),
         };
         match answer {
-            Ok(json) => reply::json(&json),
+            Ok(answer) => answer.reply(),
             Err(error) => reply::error(&error, Shape::OpenAi),
         }
     }
 
-    fn obey(&self, command: &Command, body: &[u8]) -> Result<String, ApiError> {
+    fn obey(&self, command: &Command, body: &[u8], exchange: &Exchange) -> Result<Answer, ApiError> {
         let upstreams = self.table.upstreams();
         let find = |name: &str| {
             let found = upstreams.iter().find(|upstream| upstream.cluster == name);
             let known = || upstreams.iter().map(|upstream| upstream.cluster.as_str()).collect::<Vec<_>>().join(", ");
             found.ok_or_else(|| ApiError::unknown_cluster(name, &known()))
         };
+        // without `auth` nobody is an administrator
+        if command.access() == Access::Admin && exchange.identity.is_none() {
+            return Err(ApiError::admin_only());
+        }
         let upstream = match command {
+            Command::Ping => return Ok(Answer::text("pong")),
+            Command::Health => return Ok(Answer::json(r#"{"status":"ok"}"#)),
+            Command::Models => return Ok(Answer::json(gateway::models(exchange.usable_models(&self.table)))),
+            Command::Tags => return Ok(Answer::json(gateway::tags(exchange.usable_models(&self.table)))),
+            Command::Model(name) => {
+                let found = exchange.usable_models(&self.table).find(|known| known == name);
+                let name = found.ok_or_else(|| exchange.unknown_model(&self.table, name))?;
+                let mut json = String::new();
+                gateway::model(&mut json, name);
+                return Ok(Answer::json(json));
+            }
+            Command::WhoAmI
+            | Command::Limits
+            | Command::Usage
+            | Command::Keys
+            | Command::IssueKey
+            | Command::RevokeKey(_) => {
+                return Err(ApiError::unknown_path(command.method(), &exchange.original.path));
+            }
             Command::Upstreams => {
                 let states = upstreams.iter().map(|upstream| (upstream, clusters::state(upstream)));
-                return Ok(gateway::list(states, host::now()));
+                return Ok(Answer::json(gateway::list(states, host::now())));
             }
             Command::Eject(name) => {
                 let upstream = find(name)?;
@@ -129,7 +159,7 @@ impl Router {
         };
         let mut json = String::new();
         gateway::entry(&mut json, upstream, &clusters::state(upstream), host::now());
-        Ok(json)
+        Ok(Answer::json(json))
     }
 
     /// Goes on with a request whose body has been read.
@@ -163,7 +193,7 @@ impl HttpContext for Router {
         if let Some(exchange) = registry::current() {
             return self.go_on(exchange, None);
         }
-        match (Intake::open(|_| Ok(None)), end) {
+        match (Intake::open(DEFAULT_PREFIX, |_| Ok(None)), end) {
             (Ok(intake), true) => {
                 self.state = State::Body(intake);
                 self.take_in(0)
@@ -196,10 +226,17 @@ impl HttpContext for Router {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let (State::Routed { exchange, .. } | State::Waiting { exchange, .. }) = &self.state else {
-            return Action::Continue;
+        let (exchange, own) = match &self.state {
+            State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {
+                (exchange, opened.is_some())
+            }
+            State::Answered { _opened: Some(intake) } => (intake.exchange(), true),
+            State::Headers | State::Body(_) | State::Answered { _opened: None } => return Action::Continue,
         };
         let exchange = exchange.borrow();
+        if own {
+            limits::write_headers(&exchange);
+        }
         if exchange.retry_asked {
             // Envoy did not follow the wish for a retry, so its mark is still there
             host::remove_header(Headers::Response, RETRY_HEADER);

@@ -14,6 +14,7 @@ use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::registry::{self, Shared};
 use crate::root::{self, Filter};
+use crate::totals;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -104,7 +105,7 @@ impl Usage {
             match &self.exchange {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
-                    exchange.meter(usage);
+                    exchange.usage = usage;
                     report(&Record::of(&exchange, status));
                 }
                 None => report(&Record::of_stranger(NONE, status)),
@@ -162,7 +163,14 @@ impl HttpContext for Usage {
         let State::Metering(meter) = &mut self.state else {
             return Action::Continue;
         };
-        let pass = meter.chunk(&chunk, end);
+        let replaced = match meter.chunk(&chunk, end) {
+            Pass::Unchanged => None,
+            Pass::Replace(bytes) if !end => {
+                host::replace_bytes(Buffer::ResponseBody, bytes);
+                return Action::Continue;
+            }
+            Pass::Replace(bytes) => Some(bytes.to_vec()),
+        };
         let error = match end {
             true => self.interruption(),
             false => None,
@@ -170,16 +178,13 @@ impl HttpContext for Usage {
         if begins || end {
             self.trace();
         }
-        match (pass, error) {
-            (Pass::Unchanged, None) => {}
-            (Pass::Replace(bytes), None) => {
+        match (replaced, error) {
+            (None, None) => {}
+            (Some(bytes), None) => {
                 host::replace_bytes(Buffer::ResponseBody, &bytes);
             }
-            (Pass::Unchanged, Some(error)) => {
-                host::replace_bytes(Buffer::ResponseBody, &[chunk, error].concat());
-            }
-            (Pass::Replace(bytes), Some(error)) => {
-                host::replace_bytes(Buffer::ResponseBody, &[bytes, error].concat());
+            (replaced, Some(error)) => {
+                host::replace_bytes(Buffer::ResponseBody, &[replaced.unwrap_or(chunk), error].concat());
             }
         }
         Action::Continue
@@ -197,17 +202,18 @@ impl HttpContext for Usage {
         let status = self.status();
         let usage = self.usage(status);
         let Some(exchange) = &self.exchange else {
-            count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: None });
+            count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
             if self.reports.access_log {
                 report(&Record::of_stranger(NONE, status));
             }
             return;
         };
         let mut exchange = exchange.borrow_mut();
-        exchange.meter(usage);
-        let cost = exchange.cost;
+        exchange.usage = usage;
+        let cost = usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
         let (key, model, cluster) = exchange.labels();
         count_request(Labels { key, model, cluster }, Counted { status, usage, cost });
+        totals::count(&exchange);
         if let Some((tokens, _)) = usage {
             let mut timing = exchange.timing;
             timing.end(host::now());

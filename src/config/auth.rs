@@ -10,6 +10,7 @@ use super::router::{is_variable_name, unset, Environment};
 use super::{limits, oidc};
 use crate::keys::MAX_LABELS;
 use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Role, Roles, Signer, UserEntry};
+use crate::password::{is_name, PasswordHash, MAX_NAME};
 use crate::pattern::Patterns;
 
 const FIELDS: [&str; 8] = ["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
@@ -96,17 +97,17 @@ fn users<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) 
         if name.contains(':') {
             return Err(at.error("must not have a colon in it: HTTP's Basic ends the name with the first one"));
         }
-        let hash = fields.require("hash")?;
-        let text = hash.text()?;
-        // not quoted: it may be the password
-        if !text.starts_with("pbkdf2-sha256$") {
-            return Err(hash.error("must be \"pbkdf2-sha256$<iterations>$<salt>$<hash>\", not the password itself"));
+        if !is_name(name) {
+            return Err(at.error(format!("must be at most {MAX_NAME} bytes, without control characters")));
         }
+        let hash = fields.require("hash")?;
+        // the text itself is not quoted: it may be the password
+        let parsed = PasswordHash::parse(hash.text()?).map_err(|problem| hash.error(problem.to_string()))?;
         let identity = identity(name, &fields, roles)?;
         if ids.len() == known {
             return Err(node.error(format!("a second key or user with the id {name:?}; ids name callers in stats")));
         }
-        users.push(UserEntry { identity: Rc::new(identity), hash: text.to_owned() });
+        users.push(UserEntry { identity: Rc::new(identity), hash: parsed });
     }
     Ok(users)
 }
@@ -220,7 +221,7 @@ fn revoked(node: Option<Node<'_>>) -> Result<Revocations, ConfigError> {
                 (fields.require("id")?.text()?, until)
             }
         };
-        revoked.revoke(id, until).map_err(|full| node.error(format!("cannot be kept: {full}")))?;
+        revoked.revoke(id, until).map_err(|error| node.error(format!("cannot be kept: {error}")))?;
     }
     Ok(revoked)
 }

@@ -48,6 +48,21 @@ pub fn revoked(id: &str, until: Option<Duration>) -> String {
     json!({"id": id, "revoked": true, "until": until.map(seconds), "config": format!("revoked: [{entry}]")}).to_string()
 }
 
+/// The answer to a caller who asks who they are.
+pub fn whoami(identity: &Identity) -> String {
+    let mut entry = entry("", identity, false);
+    if let Value::Object(fields) = &mut entry {
+        fields.remove("kind");
+        fields.remove("revoked");
+    }
+    entry.to_string()
+}
+
+/// An id for a key that was given none, from random bytes.
+pub fn random_id(random: &[u8]) -> String {
+    random.iter().take(8).fold(String::from("vk-"), |id, byte| id + &format!("{byte:02x}"))
+}
+
 fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
     let labels: Map<String, Value> =
         identity.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();

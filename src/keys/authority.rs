@@ -1,7 +1,6 @@
 //! All ways to call, together.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,20 +8,15 @@ use hashbrown::HashMap;
 
 use super::{Identity, KeyError, KeyHash, KeyRing, Oidc, Revocations, Roles, Signer, TokenError};
 use crate::limits::Limits;
+use crate::password::PasswordHash;
 
 /// A user with a password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct UserEntry {
     /// Who it is; the id is the name.
     pub identity: Rc<Identity>,
-    /// The hash of the password, as configured.
-    pub hash: String,
-}
-
-impl fmt::Debug for UserEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserEntry").field("identity", &self.identity).field("hash", &"***").finish()
-    }
+    /// The hash of the password.
+    pub hash: PasswordHash,
 }
 
 /// Who may call, and by what they are known.

@@ -11,7 +11,7 @@
 
 pub mod admin;
 mod authority;
-mod bytes;
+pub(crate) mod bytes;
 mod claims;
 mod issue;
 mod issued;
@@ -25,7 +25,7 @@ pub use claims::{Claims, ClaimsError, MAX_LABELS, MAX_MODELS};
 pub use issue::IssueRequest;
 pub use issued::Issued;
 pub use oidc::{Oidc, OidcError, Roles};
-pub use revocations::{Full, Revocations};
+pub use revocations::{Revocations, RevokeError};
 pub use ring::{KeyError, KeyHash, KeyRing};
 pub use token::{SecretError, Signer, TokenError, TOKEN_PREFIX};
 

@@ -32,18 +32,18 @@ pub struct Revocations {
 
 /// Why an id cannot be revoked here; the configuration can still do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum RevokeError {
     /// There are too many already.
-    Entries,
+    TooMany,
     /// The id is longer than any key's.
-    Id,
+    IdTooLong,
 }
 
-impl fmt::Display for Full {
+impl fmt::Display for RevokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Full::Entries => write!(f, "{} ids are revoked already", Revocations::MAX),
-            Full::Id => write!(f, "an id has at most {MAX_ID} bytes"),
+            RevokeError::TooMany => write!(f, "{} ids are revoked already", Revocations::MAX),
+            RevokeError::IdTooLong => write!(f, "an id has at most {MAX_ID} bytes"),
         }
     }
 }
@@ -56,17 +56,17 @@ impl Revocations {
     ///
     /// # Errors
     /// It could not be kept.
-    pub fn revoke(&mut self, id: &str, until: Option<Duration>) -> Result<(), Full> {
+    pub fn revoke(&mut self, id: &str, until: Option<Duration>) -> Result<(), RevokeError> {
         let until = until.map_or(FOR_EVER, millis);
         if let Some(known) = self.until.get_mut(id) {
             *known = until.max(*known);
             return Ok(());
         }
         if id.len() > MAX_ID {
-            return Err(Full::Id);
+            return Err(RevokeError::IdTooLong);
         }
         if self.until.len() >= Self::MAX {
-            return Err(Full::Entries);
+            return Err(RevokeError::TooMany);
         }
         self.until.insert(id.to_owned(), until);
         Ok(())

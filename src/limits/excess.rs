@@ -58,7 +58,7 @@ impl Excess {
         message.extend([" on ", measure, ": "]);
         self.write_numbers(&mut message);
         self.write_advice(&mut message);
-        ApiError { status: 429, kind, message, param: None, code, allow: None }
+        ApiError { status: 429, kind, message, param: None, code, allow: None, retry_after: self.retry_after }
     }
 
     fn terms(&self) -> (Kind, &'static str, &'static str) {

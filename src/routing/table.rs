@@ -162,6 +162,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// The names clients call it by: its own first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.aliases).map(String::as_str)
+    }
+
     /// A model over `targets`, which refer to `upstreams` by index.
     pub fn new(
         name: String,

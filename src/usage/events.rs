@@ -64,13 +64,14 @@ impl Framing {
     }
 }
 
-/// Finds the ends of events in a growing buffer without ever looking at a byte twice.
+/// Finds the ends of events without ever looking at a byte twice: in a buffer that grows, or in one chunk
+/// after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Boundaries {
-    /// Where the current line starts.
-    line: usize,
-    /// Up to where the current line is known to hold no line end.
+    /// Up to where there is nothing more to look for.
     scanned: usize,
+    /// The current line is not blank.
+    within_line: bool,
     /// The last line ended in CR: a LF that follows belongs to it.
     after_cr: bool,
     /// The last line was blank.
@@ -89,41 +90,40 @@ impl Boundaries {
         }
     }
 
-    /// The buffer's first `count` bytes are gone.
+    /// The first `count` bytes are gone: events that have been read, or a chunk whose rest is kept elsewhere.
     pub fn consume(&mut self, count: usize) {
-        self.line = self.line.saturating_sub(count);
         self.scanned = self.scanned.saturating_sub(count);
     }
 
     fn next_blank_line(&mut self, bytes: &[u8]) -> Option<usize> {
         loop {
-            if self.after_cr && self.scanned == self.line {
-                let second_half = *bytes.get(self.line)? == b'\n';
+            if self.after_cr {
+                let second_half = *bytes.get(self.scanned)? == b'\n';
                 self.after_cr = false;
                 if second_half {
-                    self.line += 1;
-                    self.scanned = self.line;
+                    self.scanned += 1;
                     if self.after_event {
-                        return Some(self.line);
+                        return Some(self.scanned);
                     }
                 }
             }
             let rest = bytes.get(self.scanned..)?;
             let Some(offset) = memchr2(b'\n', b'\r', rest) else {
+                self.within_line |= !rest.is_empty();
                 self.scanned = bytes.len();
                 return None;
             };
             let end = self.scanned + offset;
-            self.after_event = end == self.line;
+            self.after_event = offset == 0 && !self.within_line;
+            self.within_line = false;
             self.after_cr = bytes.get(end) == Some(&b'\r');
-            self.line = end + 1;
-            if self.after_cr && bytes.get(self.line) == Some(&b'\n') {
-                self.line += 1;
+            self.scanned = end + 1;
+            if self.after_cr && bytes.get(self.scanned) == Some(&b'\n') {
+                self.scanned += 1;
                 self.after_cr = false;
             }
-            self.scanned = self.line;
             if self.after_event {
-                return Some(self.line);
+                return Some(self.scanned);
             }
         }
     }
@@ -133,8 +133,7 @@ impl Boundaries {
         match memchr(b'\n', rest) {
             Some(offset) => {
                 self.scanned += offset + 1;
-                self.line = self.scanned;
-                Some(self.line)
+                Some(self.scanned)
             }
             None => {
                 self.scanned = bytes.len();
@@ -155,7 +154,9 @@ impl Boundaries {
 /// assert_eq!(event_data(b": ping\n\n"), None);
 /// ```
 pub fn event_data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    Fields::of(event).data
+    let mut lines = Vec::new();
+    let fields = Fields::of(event, &mut lines);
+    Some(if fields.joined { Cow::Owned(lines) } else { Cow::Borrowed(fields.first?) })
 }
 
 /// The fields of one server-sent event that say what it is.
@@ -163,12 +164,16 @@ pub fn event_data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
 pub(super) struct Fields<'a> {
     /// The last `event` line's value.
     pub(super) name: Option<&'a [u8]>,
-    /// The values of the `data` lines, joined with LF.
-    pub(super) data: Option<Cow<'a, [u8]>>,
+    /// The first `data` line's value.
+    first: Option<&'a [u8]>,
+    /// There are several, and their values have been joined with LF.
+    joined: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(event: &'a [u8]) -> Self {
+    /// The fields of `event`. Where there are several `data` lines, their values are joined in `lines`, a
+    /// buffer whose content is of no use afterwards.
+    pub(super) fn of(event: &'a [u8], lines: &mut Vec<u8>) -> Self {
         let mut fields = Fields::default();
         let mut rest = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
         while !rest.is_empty() {
@@ -176,7 +181,7 @@ impl<'a> Fields<'a> {
             let (line, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             rest = tail.get(1..).unwrap_or_default();
             if let Some(value) = field_value(line, b"data") {
-                fields.add(value);
+                fields.add(value, lines);
             } else if let Some(value) = field_value(line, b"event") {
                 fields.name = Some(value);
             }
@@ -184,16 +189,30 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    fn add(&mut self, value: &'a [u8]) {
-        self.data = Some(match self.data.take() {
-            None => Cow::Borrowed(value),
-            Some(lines) => {
-                let mut lines = lines.into_owned();
-                lines.push(b'\n');
-                lines.extend_from_slice(value);
-                Cow::Owned(lines)
-            }
-        });
+    /// The values of the `data` lines, joined with LF in `lines`.
+    pub(super) fn data<'b>(&self, lines: &'b [u8]) -> Option<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        if self.joined {
+            Some(lines)
+        } else {
+            self.first
+        }
+    }
+
+    fn add(&mut self, value: &'a [u8], lines: &mut Vec<u8>) {
+        let Some(first) = self.first else {
+            self.first = Some(value);
+            return;
+        };
+        if !self.joined {
+            self.joined = true;
+            lines.clear();
+            lines.extend_from_slice(first);
+        }
+        lines.push(b'\n');
+        lines.extend_from_slice(value);
     }
 }
 

@@ -1,8 +1,13 @@
 //! Meters one answer as it passes: bytes in, at most one partial event held, a record of usage at the end.
 
+use std::ops::Range;
+
 use super::events::{Boundaries, Framing};
+use super::format::Format;
 use super::interruption::interruption;
+use super::passage::{emptied, Pass, Passage};
 use super::reading::{EventKind, Reading};
+use super::skim::Skim;
 use super::{Source, TokenUsage};
 use crate::endpoint::Endpoint;
 
@@ -12,15 +17,6 @@ pub const MAX_EVENT: usize = 1 << 20;
 pub const MAX_JSON: usize = 4 << 20;
 /// The most events that are read.
 pub const MAX_EVENTS: u32 = 65_536;
-
-/// What becomes of a chunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// It goes on as it is.
-    Unchanged,
-    /// These bytes go on in its place.
-    Replace(Vec<u8>),
-}
 
 /// How much of the answer the meter has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +61,23 @@ impl State {
 pub struct Meter {
     framing: Framing,
     strip: bool,
+    /// The event under way, as far as it came in earlier chunks; of JSON, the answer so far.
     held: Vec<u8>,
     boundaries: Boundaries,
     reading: Reading,
     events: u32,
+    /// How many bytes of JSON have come.
+    length: usize,
     /// The last event was taken out and ended in CR: so does the LF that may follow it.
     taken_to_cr: bool,
     /// The bytes so far end within an event.
     within_event: bool,
     state: State,
+    /// What goes on in a chunk's place.
+    passage: Passage,
+    /// The data lines of one event, where there are several.
+    lines: Vec<u8>,
+    skim: Skim,
 }
 
 impl Meter {
@@ -85,7 +89,7 @@ impl Meter {
     ///
     /// let mut meter = Meter::new(Framing::Sse, true);
     /// let usage = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n";
-    /// assert_eq!(meter.chunk(usage, false), Pass::Replace(vec![]));
+    /// assert_eq!(meter.chunk(usage, false), Pass::Replace(b""));
     /// assert_eq!(meter.chunk(b"data: [DONE]\n\n", true), Pass::Unchanged);
     /// let (tokens, source) = meter.finish();
     /// assert_eq!((tokens.input, tokens.output, source), (7, 2, Source::Reported));
@@ -98,19 +102,34 @@ impl Meter {
             boundaries: Boundaries::default(),
             reading: Reading::default(),
             events: 0,
+            length: 0,
             taken_to_cr: false,
             within_event: false,
             state: State::Open,
+            passage: Passage::default(),
+            lines: Vec::new(),
+            skim: Skim::default(),
         }
     }
 
+    /// Reads the fields of this format only. To be said before the first chunk.
+    #[must_use]
+    pub fn with_format(mut self, format: Format) -> Self {
+        self.reading = Reading::of(format);
+        self
+    }
+
     /// The next bytes of the answer; `end` with the last ones.
-    pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Pass {
+    pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
         if self.state == State::Beyond {
+            self.passage = Passage::default(); // the last that was held back has passed
             return Pass::Unchanged;
         }
         match self.framing {
-            Framing::Json => self.json(chunk, end),
+            Framing::Json => {
+                self.json(chunk, end);
+                Pass::Unchanged
+            }
             Framing::Sse | Framing::Ndjson => self.stream(chunk, end),
         }
     }
@@ -122,7 +141,11 @@ impl Meter {
             (State::Settled | State::Complete, false) => Source::Missing,
             (State::Open | State::Interrupted | State::Failed | State::Beyond, _) => Source::Partial,
         };
-        (self.reading.tokens(), source)
+        let mut reading = self.reading;
+        if self.framing == Framing::Json {
+            reading.read(&self.held); // it was reset: of Gemini's array, the answers that came whole are known
+        }
+        (reading.tokens(), source)
     }
 
     /// Whether the stream has ended without its terminal event, which a client may take for a short answer.
@@ -165,78 +188,88 @@ impl Meter {
         self.held.len()
     }
 
-    fn json(&mut self, chunk: &[u8], end: bool) -> Pass {
-        if self.held.len() + chunk.len() > MAX_JSON {
-            self.give_up();
-            return Pass::Unchanged;
-        }
-        if self.held.is_empty() && looks_whole(chunk) && self.document(chunk) {
-            return Pass::Unchanged;
-        }
-        self.held.extend_from_slice(chunk);
-        if end && !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            self.document(&held);
-        }
-        Pass::Unchanged
+    /// How much memory its buffers take, filled or not.
+    pub fn reserved(&self) -> usize {
+        self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
     }
 
-    /// Reads a whole answer; `false` if it is not one.
-    fn document(&mut self, text: &[u8]) -> bool {
-        let whole = self.reading.read(text) != EventKind::Garbage;
+    fn json(&mut self, chunk: &[u8], end: bool) {
+        self.length = self.length.saturating_add(chunk.len());
+        let trailing = self.state == State::Complete && !is_blank(chunk);
+        if self.length > MAX_JSON || trailing {
+            // what stood before is no answer either
+            self.reading.forget();
+            self.give_up();
+            return;
+        }
+        if self.state == State::Complete || self.held.is_empty() && looks_whole(chunk) && self.is_document(chunk) {
+            return;
+        }
+        self.held.extend_from_slice(chunk);
+        if end {
+            let held = std::mem::take(&mut self.held);
+            if self.reading.read(&held) != EventKind::Garbage {
+                self.state = State::Complete;
+            }
+        }
+    }
+
+    /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
+    fn is_document(&mut self, text: &[u8]) -> bool {
+        let mut reading = self.reading;
+        let whole = reading.read(text) != EventKind::Garbage;
         if whole {
+            self.reading = reading;
             self.state = State::Complete;
         }
         whole
     }
 
-    fn stream(&mut self, chunk: &[u8], end: bool) -> Pass {
-        let mut held = std::mem::take(&mut self.held);
-        let carried = !held.is_empty();
-        if carried {
-            held.extend_from_slice(chunk);
-        }
-        let bytes = if carried { held.as_slice() } else { chunk };
-        let mut out = Out::new(bytes);
+    fn stream(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
+        self.passage.begin(!self.held.is_empty());
         let mut start = 0;
-        let mut beyond = false;
-        while start < bytes.len() {
-            let next = self.boundaries.next(self.framing, bytes);
+        while start < chunk.len() || end && !self.held.is_empty() {
+            let next = self.boundaries.next(self.framing, chunk);
             self.within_event = next.is_none();
-            let next = next.or(end.then_some(bytes.len())); // the last event may lack its blank line
-            let event = start..next.unwrap_or(bytes.len());
-            beyond = event.len() > MAX_EVENT || self.events == MAX_EVENTS;
-            if beyond || next.is_none() {
+            let next = next.or(end.then_some(chunk.len())); // the last event may lack its blank line
+            let event = start..next.unwrap_or(chunk.len());
+            if self.held.len() + event.len() > MAX_EVENT || self.events == MAX_EVENTS {
+                return self.pass_all(chunk);
+            }
+            if next.is_none() {
                 break;
             }
-            out.event(event.clone(), self.event(bytes.get(event.clone()).unwrap_or_default()));
+            self.event(chunk, event.clone());
             start = event.end;
         }
-        // beyond the limits, what was held back goes on as well
-        let released = if beyond { bytes.len() } else { start };
-        let pass = match self.strip {
-            true => out.into_pass(released, carried),
-            false => Pass::Unchanged,
-        };
-        if beyond {
-            self.give_up();
-            return pass;
-        }
-        self.boundaries.consume(start);
-        if carried {
-            held.drain(..start);
-        } else {
-            held.extend_from_slice(chunk.get(start..).unwrap_or_default());
-        }
-        self.held = held;
+        let rest = chunk.get(start..).unwrap_or_default();
+        self.held.extend_from_slice(rest);
+        self.boundaries.consume(chunk.len());
         if end {
             self.state = self.state.at_end(self.reading.is_finished());
         }
-        pass
+        self.pass(chunk, start)
+    }
+
+    /// Reads an event that ends in `chunk`, and lets it pass or takes it out.
+    fn event(&mut self, chunk: &[u8], range: Range<usize>) {
+        let part = chunk.get(range.clone()).unwrap_or_default();
+        if self.held.is_empty() {
+            let taken = self.is_taken(part);
+            self.passage.event(taken, chunk, range);
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(part);
+        let taken = self.is_taken(&held);
+        if self.strip {
+            self.passage.held_event(taken, &held, range.end);
+        }
+        self.held = emptied(held);
     }
 
     /// Reads one event; `true` if it is to be taken out.
-    fn event(&mut self, event: &[u8]) -> bool {
+    fn is_taken(&mut self, event: &[u8]) -> bool {
         let rest_of_taken = std::mem::take(&mut self.taken_to_cr) && event == b"\n";
         let taken = rest_of_taken || self.is_usage_only(event);
         self.taken_to_cr = taken && event.ends_with(b"\r");
@@ -245,7 +278,7 @@ impl Meter {
 
     /// Reads one event; `true` if it carries nothing but usage and is to be stripped.
     fn is_usage_only(&mut self, event: &[u8]) -> bool {
-        let Some(kind) = self.reading.read_event(self.framing, event) else {
+        let Some(kind) = self.reading.skim_event(self.framing, event, &mut self.skim, &mut self.lines) else {
             return false;
         };
         self.events += 1;
@@ -253,42 +286,37 @@ impl Meter {
         self.strip && kind == EventKind::UsageOnly
     }
 
+    /// Beyond the limits, what was held back goes on as well.
+    fn pass_all(&mut self, chunk: &[u8]) -> Pass<'_> {
+        if self.strip && !self.held.is_empty() {
+            self.passage.held_event(false, &self.held, 0);
+        }
+        self.give_up();
+        self.pass(chunk, chunk.len())
+    }
+
+    /// `released`: up to where the chunk goes on; the rest is held back.
+    fn pass(&mut self, chunk: &[u8], released: usize) -> Pass<'_> {
+        match self.strip {
+            true => self.passage.pass(chunk, released),
+            false => Pass::Unchanged,
+        }
+    }
+
     fn give_up(&mut self) {
         self.state = State::Beyond;
         self.held = Vec::new();
+        self.lines = Vec::new();
+        self.skim = Skim::default();
     }
+}
+
+/// Whether a chunk is nothing but JSON's white space.
+fn is_blank(chunk: &[u8]) -> bool {
+    chunk.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
 }
 
 /// Whether a chunk may be a JSON answer in one piece, as most are.
 fn looks_whole(chunk: &[u8]) -> bool {
     matches!(chunk.trim_ascii_end().last(), Some(b'}' | b']'))
-}
-
-/// Collects what passes of a chunk; copies nothing while all of it does.
-struct Out<'a> {
-    bytes: &'a [u8],
-    kept: Vec<u8>,
-    copied: usize,
-}
-
-impl<'a> Out<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Out { bytes, kept: Vec::new(), copied: 0 }
-    }
-
-    fn event(&mut self, range: std::ops::Range<usize>, strip: bool) {
-        if strip {
-            self.kept.extend_from_slice(self.bytes.get(self.copied..range.start).unwrap_or_default());
-            self.copied = range.end;
-        }
-    }
-
-    /// `released`: up to where the bytes go on; the rest is held back.
-    fn into_pass(mut self, released: usize, carried: bool) -> Pass {
-        if self.copied == 0 && released == self.bytes.len() && !carried {
-            return Pass::Unchanged;
-        }
-        self.kept.extend_from_slice(self.bytes.get(self.copied..released).unwrap_or_default());
-        Pass::Replace(self.kept)
-    }
 }

@@ -3,15 +3,21 @@
 //! The contract is inclusive, as in Envoy's `envoy.data.ai.v3.TokenUsage`: `input` is all input (cache
 //! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
 
+mod counts;
 mod events;
+mod format;
 mod interruption;
 mod meter;
+mod passage;
 mod price;
 mod reading;
+mod skim;
 
 pub use events::{event_data, Boundaries, Framing};
+pub use format::Format;
 pub use interruption::interruption;
-pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use meter::{Meter, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use passage::Pass;
 pub use price::Price;
 pub use reading::{EventKind, Reading};
 
@@ -61,16 +67,26 @@ pub enum Source {
     Reported,
     /// The answer was cut, failed, or went beyond what the gateway reads; the tokens are what was known by then.
     Partial,
+    /// An endpoint that counts tokens was asked, since the provider said nothing. A meter never says so.
+    Counted,
+    /// The gateway guessed, by the length of what passed. A meter never says so.
+    Estimated,
     /// The answer is complete and says nothing of usage.
     Missing,
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Source; 5] =
+        [Source::Reported, Source::Partial, Source::Counted, Source::Estimated, Source::Missing];
+
     /// The label in stats.
     pub fn label(self) -> &'static str {
         match self {
             Source::Reported => "reported",
             Source::Partial => "partial",
+            Source::Counted => "counted",
+            Source::Estimated => "estimated",
             Source::Missing => "missing",
         }
     }

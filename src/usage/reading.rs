@@ -2,27 +2,20 @@
 //!
 //! The shapes do not collide, so one reader serves all dialects: OpenAI's and Anthropic's `usage`,
 //! OpenAI Responses' `response.usage`, Anthropic's `message.usage`, Gemini's `usageMetadata`, Ollama's
-//! `*_eval_count`. Counts are cumulative wherever they repeat, so each is *set*, never added.
+//! `*_eval_count`. Names are compared as they are written: no provider escapes a letter of them.
 
+use super::counts::Counts;
 use super::events::{Fields, Framing};
+use super::format::Format;
+use super::skim::Skim;
 use super::TokenUsage;
 use crate::json::{JsonError, Scanner, Value};
 
-/// What has been read so far, field by field.
+/// What has been read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    input: Option<u64>,
-    output: Option<u64>,
-    /// Anthropic counts these beside `input`; all others within it.
-    cache_creation: Option<u64>,
-    cache_read: Option<u64>,
-    cached: Option<u64>,
-    reasoning: Option<u64>,
-    audio_input: Option<u64>,
-    audio_output: Option<u64>,
-    /// Gemini counts these beside the candidates' and the prompt's tokens.
-    thoughts: Option<u64>,
-    tool_prompt: Option<u64>,
+    format: Format,
+    counts: Counts,
     choices: Choices,
 }
 
@@ -68,15 +61,30 @@ struct Marks {
 }
 
 impl Reading {
+    /// Reads the fields of one format only.
+    pub fn of(format: Format) -> Self {
+        Reading { format, ..Reading::default() }
+    }
+
+    /// What has been read was no part of an answer.
+    pub(super) fn forget(&mut self) {
+        *self = Reading::of(self.format);
+    }
+
     /// Whether anything was reported.
     pub fn is_reported(&self) -> bool {
-        self.input.is_some() || self.output.is_some()
+        self.counts.is_reported()
     }
 
     /// Whether every choice so far has said why it ended. Some servers that copy OpenAI's API send nothing
     /// after that, not even `[DONE]`.
     pub fn is_finished(&self) -> bool {
         self.choices.begun != 0 && self.choices.begun == self.choices.ended
+    }
+
+    /// The tokens, by the inclusive contract.
+    pub fn tokens(&self) -> TokenUsage {
+        self.counts.tokens(self.format)
     }
 
     /// Reads one event of a stream, as it was framed. `None` if it has no data: comments and blank lines are
@@ -91,74 +99,105 @@ impl Reading {
     /// assert_eq!(reading.read_event(Framing::Ndjson, b"{\"done\":true}\n"), Some(EventKind::Terminal));
     /// ```
     pub fn read_event(&mut self, framing: Framing, event: &[u8]) -> Option<EventKind> {
-        let fields = match framing {
-            Framing::Sse => Fields::of(event),
-            Framing::Ndjson | Framing::Json => Fields { name: None, data: Some(event.into()) },
+        self.event(framing, event, &mut Vec::new(), Self::read)
+    }
+
+    /// The same for one who only wants the usage and the end: an event that surely says nothing of either is
+    /// taken for [`EventKind::Content`] without being parsed. Several data lines are joined in `lines`.
+    pub(super) fn skim_event(
+        &mut self,
+        framing: Framing,
+        event: &[u8],
+        skim: &mut Skim,
+        lines: &mut Vec<u8>,
+    ) -> Option<EventKind> {
+        self.event(framing, event, lines, |reading, data| {
+            match skim.says_nothing(data, reading.choices.first_begun()) {
+                true => EventKind::Content,
+                false => reading.read(data),
+            }
+        })
+    }
+
+    fn event(
+        &mut self,
+        framing: Framing,
+        event: &[u8],
+        lines: &mut Vec<u8>,
+        read: impl FnOnce(&mut Self, &[u8]) -> EventKind,
+    ) -> Option<EventKind> {
+        let (name, data) = match framing {
+            Framing::Sse => {
+                let fields = Fields::of(event, lines);
+                (fields.name, fields.data(lines)?)
+            }
+            Framing::Ndjson | Framing::Json => (None, event),
         };
-        let data = fields.data?;
         match data.trim_ascii() {
             b"" => return None,
             b"[DONE]" => return Some(EventKind::Done),
             _ => {}
         }
-        let kind = self.read(&data);
-        Some(match (fields.name, kind) {
+        let kind = read(self, data);
+        Some(match (name, kind) {
             (Some(b"error"), _) => EventKind::Error,
             (Some(b"ping"), EventKind::Content | EventKind::Garbage) => EventKind::Preliminary,
             (_, kind) => kind,
         })
     }
 
-    /// Reads the data of one event, or a whole answer. What is broken changes nothing.
+    /// Reads the data of one event, or a whole answer. What is broken changes nothing; of an array of answers
+    /// that is cut short, those that are complete count.
     pub fn read(&mut self, data: &[u8]) -> EventKind {
         let mut next = *self;
+        let mut complete = *self;
         let mut marks = Marks::default();
         let mut scanner = Scanner::new(data);
         let is_array = scanner.peek() == Some(b'[');
         let scanned = if is_array {
             // Gemini without `alt=sse` streams one array of answers
-            scanner.array(|scanner| next.answer(scanner, &mut marks).map(|_| ()))
+            scanner.array(|scanner| {
+                next.answer(scanner, &mut marks)?;
+                complete = next;
+                Ok(())
+            })
         } else {
             next.answer(&mut scanner, &mut marks)
         };
         match scanned.and_then(|shape| scanner.end().map(|()| shape)) {
-            Ok(true) => *self = next,
-            Ok(false) | Err(_) => return EventKind::Garbage,
-        }
-        marks.kind()
-    }
-
-    /// The tokens, by the inclusive contract.
-    pub fn tokens(&self) -> TokenUsage {
-        let sum = |counts: [Option<u64>; 4]| counts.into_iter().flatten().fold(0, u64::saturating_add);
-        let count = |count: Option<u64>| count.unwrap_or(0);
-        TokenUsage {
-            input: sum([self.input, self.cache_creation, self.cache_read, self.tool_prompt]),
-            output: sum([self.output, self.thoughts, None, None]),
-            cached_input: count(self.cached.or(self.cache_read)),
-            cache_write_input: count(self.cache_creation),
-            reasoning_output: count(self.reasoning.or(self.thoughts)),
-            audio_input: count(self.audio_input),
-            audio_output: count(self.audio_output),
+            Ok(true) => {
+                *self = next;
+                marks.kind()
+            }
+            Err(JsonError::UnexpectedEnd) if is_array => {
+                *self = complete;
+                EventKind::Garbage
+            }
+            Ok(false) | Err(_) => EventKind::Garbage,
         }
     }
 
     fn answer(&mut self, scanner: &mut Scanner<'_>, marks: &mut Marks) -> Result<bool, JsonError> {
+        use Format::{Anthropic, Gemini, Ollama, OpenAi};
+        let format = self.format;
         scanner.object(|key, scanner| {
             match key.raw() {
-                b"usage" => marks.usage |= self.usage(scanner)?,
-                b"usageMetadata" => marks.usage |= self.usage_metadata(scanner)?,
-                b"prompt_eval_count" => set(&mut self.input, scanner)?,
-                b"eval_count" => set(&mut self.output, scanner)?,
-                b"response" | b"message" => self.embedded(scanner)?,
-                b"choices" => marks.no_choices = self.choices.read(scanner)?,
-                b"candidates" => marks.terminal |= finished(scanner)?,
-                b"promptFeedback" => marks.terminal |= gives_reason(scanner, "blockReason")?,
-                b"done" => marks.terminal |= scanner.value()? == Value::Bool(true),
+                b"usage" if format.reads(&[OpenAi, Anthropic]) => marks.usage |= self.counts.usage(format, scanner)?,
+                b"usageMetadata" if format.reads(&[Gemini]) => marks.usage |= self.counts.usage_metadata(scanner)?,
+                b"prompt_eval_count" if format.reads(&[Ollama]) => self.counts.prompt_eval(scanner)?,
+                b"eval_count" if format.reads(&[Ollama]) => self.counts.eval(scanner)?,
+                b"response" if format.reads(&[OpenAi]) => self.embedded(scanner)?,
+                b"message" if format.reads(&[Anthropic]) => self.embedded(scanner)?,
+                b"choices" if format.reads(&[OpenAi]) => marks.no_choices = self.choices.read(scanner)?,
+                b"candidates" if format.reads(&[Gemini]) => marks.terminal |= finished(scanner)?,
+                b"promptFeedback" if format.reads(&[Gemini]) => {
+                    marks.terminal |= gives_reason(scanner, b"blockReason")?;
+                }
+                b"done" if format.reads(&[Ollama]) => marks.terminal |= scanner.value()? == Value::Bool(true),
                 b"type" => marks.event_type(scanner.value()?),
                 b"error" => marks.error |= is_error(scanner.value()?),
                 // an error without the `error` around it, as vLLM may send it
-                b"object" => marks.error |= matches!(scanner.value()?, Value::String(object) if object.is("error")),
+                b"object" => marks.error |= matches!(scanner.value()?, Value::String(name) if name.raw() == b"error"),
                 _ => {
                     scanner.value()?;
                 }
@@ -170,8 +209,8 @@ impl Reading {
     /// The answer inside an event: OpenAI Responses' `response`, Anthropic's `message`.
     fn embedded(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.object(|key, scanner| {
-            if key.is("usage") {
-                self.usage(scanner)?;
+            if key.raw() == b"usage" {
+                self.counts.usage(self.format, scanner)?;
             } else {
                 scanner.value()?;
             }
@@ -179,68 +218,24 @@ impl Reading {
         })?;
         Ok(())
     }
-
-    fn usage(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
-        scanner.object(|key, scanner| match key.raw() {
-            b"prompt_tokens" | b"input_tokens" => set(&mut self.input, scanner),
-            b"completion_tokens" | b"output_tokens" => set(&mut self.output, scanner),
-            b"cache_creation_input_tokens" => set(&mut self.cache_creation, scanner),
-            b"cache_read_input_tokens" => set(&mut self.cache_read, scanner),
-            b"prompt_tokens_details" | b"input_tokens_details" => {
-                details(scanner, &mut [("cached_tokens", &mut self.cached), ("audio_tokens", &mut self.audio_input)])
-            }
-            b"completion_tokens_details" | b"output_tokens_details" => details(
-                scanner,
-                &mut [("reasoning_tokens", &mut self.reasoning), ("audio_tokens", &mut self.audio_output)],
-            ),
-            _ => scanner.value().map(|_| ()),
-        })
-    }
-
-    fn usage_metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
-        scanner.object(|key, scanner| match key.raw() {
-            b"promptTokenCount" => set(&mut self.input, scanner),
-            b"candidatesTokenCount" => set(&mut self.output, scanner),
-            b"thoughtsTokenCount" => set(&mut self.thoughts, scanner),
-            b"toolUsePromptTokenCount" => set(&mut self.tool_prompt, scanner),
-            b"cachedContentTokenCount" => set(&mut self.cached, scanner),
-            _ => scanner.value().map(|_| ()),
-        })
-    }
-}
-
-/// Sets a count, unless what stands there is none.
-fn set(count: &mut Option<u64>, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-    if let Some(value) = scanner.value()?.as_count() {
-        *count = Some(value);
-    }
-    Ok(())
-}
-
-fn details(scanner: &mut Scanner<'_>, counts: &mut [(&str, &mut Option<u64>)]) -> Result<(), JsonError> {
-    scanner.object(|key, scanner| match counts.iter_mut().find(|(name, _)| key.is(name)) {
-        Some((_, count)) => set(count, scanner),
-        None => scanner.value().map(|_| ()),
-    })?;
-    Ok(())
 }
 
 /// Whether one of Gemini's candidates says why it ended.
 fn finished(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut finished = false;
     scanner.array(|scanner| {
-        finished |= gives_reason(scanner, "finishReason")?;
+        finished |= gives_reason(scanner, b"finishReason")?;
         Ok(())
     })?;
     Ok(finished)
 }
 
 /// Whether an object has this field, and a word in it.
-fn gives_reason(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, JsonError> {
+fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonError> {
     let mut given = false;
     scanner.object(|key, scanner| {
         let value = scanner.value()?;
-        given |= key.is(name) && is_reason(value);
+        given |= key.raw() == name && is_reason(value);
         Ok(())
     })?;
     Ok(given)
@@ -279,6 +274,8 @@ impl Marks {
         };
         match name.raw() {
             b"message_stop" | b"response.completed" | b"response.incomplete" => self.terminal = true,
+            b"transcript.text.done" | b"speech.audio.done" => self.terminal = true,
+            b"image_generation.completed" | b"image_edit.completed" => self.terminal = true,
             b"response.failed" => self.failure = true,
             b"error" => self.error = true,
             b"ping" | b"keepalive" | b"message_start" => self.preliminary = true,
@@ -289,6 +286,11 @@ impl Marks {
 }
 
 impl Choices {
+    /// Whether the choice that most answers have alone has begun.
+    fn first_begun(self) -> bool {
+        self.begun & 1 == 1
+    }
+
     /// Reads the choices of one chunk; `true` if it is an array without any.
     fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
         let mut empty = true;

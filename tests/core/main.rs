@@ -34,4 +34,5 @@ mod route;
 mod routing;
 mod strategy;
 mod timing;
+mod totals;
 mod usage;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sluice::keys::{Claims, Full, Issued, Revocations};
+use sluice::keys::{Claims, Issued, Revocations, RevokeError};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -40,7 +40,7 @@ fn there_is_room_for_so_many() {
     for index in 0..Revocations::MAX {
         assert_eq!(revoked.revoke(&format!("k{index}"), Some(at(index as u64))), Ok(()));
     }
-    assert_eq!(revoked.revoke("one more", None), Err(Full::Entries));
+    assert_eq!(revoked.revoke("one more", None), Err(RevokeError::TooMany));
     assert_eq!(revoked.revoke("k7", None), Ok(()), "one that is there");
     let again = Revocations::decode(&revoked.encode());
     assert_eq!(again.as_ref(), Some(&revoked));
@@ -50,7 +50,7 @@ fn there_is_room_for_so_many() {
     assert_eq!(revoked.len(), 1_000);
     assert_eq!(revoked.revoke("one more", None), Ok(()));
     assert_eq!(revoked.revoke(&"x".repeat(1024), None), Ok(()));
-    assert_eq!(revoked.revoke(&"x".repeat(1025), None), Err(Full::Id));
+    assert_eq!(revoked.revoke(&"x".repeat(1025), None), Err(RevokeError::IdTooLong));
     assert!(Revocations::decode(&revoked.encode()) == Some(revoked));
 }
 

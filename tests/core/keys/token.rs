@@ -142,6 +142,14 @@ fn what_is_no_key() {
 }
 
 #[test]
+fn what_a_key_says_whoever_signed_it() {
+    let token = Signer::new(OLD, None).unwrap().sign(&all_claims());
+    assert_eq!(Claims::unverified(&token), Ok(all_claims()));
+    assert_eq!(Claims::unverified("sk-1"), Err(TokenError::NotAToken));
+    assert_eq!(Claims::unverified("sk-sluice-e30.x"), Err(TokenError::Malformed));
+}
+
+#[test]
 fn the_largest_claims_fit_into_a_key() {
     let mut claims = all_claims();
     while claims.check().is_ok() {

@@ -244,7 +244,15 @@ fn refusals() {
     for (limits, tokens, subject, kind, code, openai, message) in cases {
         let excess = filled(limits).admit(&limits, ask(tokens), at(1)).unwrap_err();
         let error = excess.error(subject);
-        let want = ApiError { status: 429, kind, message: message.into(), param: None, code, allow: None };
+        let want = ApiError {
+            status: 429,
+            kind,
+            message: message.into(),
+            param: None,
+            code,
+            allow: None,
+            retry_after: excess.retry_after,
+        };
         assert_eq!(error, want);
         assert!(error.body(Shape::OpenAi).contains(&format!(r#""type":"{openai}""#)), "{message}");
         assert!(error.body(Shape::Anthropic).contains(r#""type":"rate_limit_error""#), "{message}");

@@ -41,7 +41,7 @@ fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> (Vec<u8>, Meter) {
     for (index, chunk) in chunks.iter().enumerate() {
         match meter.chunk(chunk, index + 1 == chunks.len()) {
             Pass::Unchanged => out.extend_from_slice(chunk),
-            Pass::Replace(replaced) => out.extend_from_slice(&replaced),
+            Pass::Replace(replaced) => out.extend_from_slice(replaced),
         }
     }
     (out, meter)

@@ -13,13 +13,13 @@ fn meter(framing: Framing, strip: bool, bytes: &[u8], size: usize) -> (Vec<u8>, 
     for chunk in bytes.chunks(size) {
         match meter.chunk(chunk, false) {
             Pass::Unchanged => out.extend_from_slice(chunk),
-            Pass::Replace(replaced) => out.extend_from_slice(&replaced),
+            Pass::Replace(replaced) => out.extend_from_slice(replaced),
         }
         held = held.max(meter.held());
     }
     match meter.chunk(b"", true) {
         Pass::Unchanged => {}
-        Pass::Replace(replaced) => out.extend_from_slice(&replaced),
+        Pass::Replace(replaced) => out.extend_from_slice(replaced),
     }
     (out, held, meter)
 }

@@ -1,3 +1,5 @@
+mod answers;
+mod corpus;
 mod events;
 mod interruption;
 mod limits;

@@ -1,0 +1,49 @@
+//! Passwords that are being checked, a slice on each tick: to check one takes longer than a worker may stand still.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use hashbrown::HashMap;
+use sluice::password::Door;
+
+use crate::chain;
+use crate::host;
+
+/// How many iterations a tick may do: about two milliseconds.
+const BUDGET: u32 = 3_000;
+
+thread_local! {
+    static DOORS: RefCell<Vec<Weak<RefCell<Door>>>> = const { RefCell::new(Vec::new()) };
+    /// What became of a request's check: the index of its user, or none.
+    static VERDICTS: RefCell<HashMap<u32, Option<usize>>> = RefCell::new(HashMap::new());
+}
+
+/// Has a door's checks be worked on, as long as there is that door.
+pub fn open(door: Door) -> Rc<RefCell<Door>> {
+    let door = Rc::new(RefCell::new(door));
+    DOORS.with_borrow_mut(|doors| doors.push(Rc::downgrade(&door)));
+    door
+}
+
+/// Works on the checks, and wakes the requests whose check has ended.
+pub fn work() {
+    let doors: Vec<_> = DOORS.with_borrow(|doors| doors.iter().filter_map(Weak::upgrade).collect());
+    for door in doors {
+        let answers = match door.try_borrow_mut() {
+            Ok(mut door) if door.under_way() > 0 => door.work(BUDGET, host::now()),
+            Ok(_) | Err(_) => continue,
+        };
+        for answer in answers {
+            VERDICTS.with_borrow_mut(|verdicts| verdicts.insert(answer.id, answer.user));
+            chain::wake(answer.id);
+            VERDICTS.with_borrow_mut(|verdicts| verdicts.remove(&answer.id));
+        }
+    }
+    DOORS.with_borrow_mut(|doors| doors.retain(|door| door.strong_count() > 0));
+}
+
+/// What became of the check of the request that has just been woken: the index of its user, or none. `None` if it was
+/// not woken for that.
+pub fn verdict(context: u32) -> Option<Option<usize>> {
+    VERDICTS.with_borrow(|verdicts| verdicts.get(&context).copied())
+}

@@ -1,0 +1,200 @@
+//! Limits, in the data that all workers of this Envoy share.
+//!
+//! The one place that says where records are kept: a store for several Envoys would be another [`Ledger`].
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use sluice::error::ApiError;
+use sluice::exchange::Exchange;
+use sluice::limits::{
+    write_reset, Changed, Demand, Ledger, Limits, Quota, RateHeaders, Record, Reservation, Spent, Subject, Ticket,
+    LEASE,
+};
+
+use crate::host::{self, Headers};
+
+/// How often a change that another worker was faster than is tried again at once.
+const MAX_TRIES: usize = 100;
+
+thread_local! {
+    static BOOK: RefCell<Book> = RefCell::default();
+}
+
+/// What this worker knows of limits.
+#[derive(Default)]
+struct Book {
+    /// The VM's number; 0 until it has one.
+    vm: u64,
+    /// The places this VM holds.
+    held: HashMap<Subject, u32>,
+    /// When it said last that it still holds them.
+    renewed: Duration,
+    /// What could not be written when its request ended.
+    unsettled: Vec<(Subject, Reservation, Spent)>,
+}
+
+impl Book {
+    fn vm(&mut self) -> u64 {
+        if self.vm == 0 {
+            self.vm = host::seed() | 1;
+        }
+        self.vm
+    }
+
+    fn hold(&mut self, subject: &Subject) {
+        match self.held.get_mut(subject) {
+            Some(held) => *held = held.saturating_add(1),
+            None => {
+                self.held.insert(subject.clone(), 1);
+            }
+        }
+    }
+
+    fn release(&mut self, subject: &Subject) {
+        let left = self.held.get_mut(subject).map(|held| {
+            *held = held.saturating_sub(1);
+            *held
+        });
+        if left == Some(0) {
+            self.held.remove(subject);
+        }
+    }
+}
+
+/// The records as this Envoy's workers share them, and those that have been read last.
+#[derive(Default)]
+struct SharedData {
+    seen: RefCell<Vec<(Subject, Record)>>,
+}
+
+impl SharedData {
+    fn remember(&self, subject: &Subject, record: Record) {
+        let mut seen = self.seen.borrow_mut();
+        match seen.iter_mut().find(|(known, _)| known == subject) {
+            Some((_, known)) => *known = record,
+            None => seen.push((subject.clone(), record)),
+        }
+    }
+}
+
+impl Ledger for SharedData {
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool {
+        let key = subject.data_key();
+        let mut bytes = Vec::new();
+        for _ in 0..MAX_TRIES {
+            let (value, version) = host::shared(&key).unwrap_or((Vec::new(), host::ABSENT));
+            let mut record = Record::decode(&value);
+            let written = match change(&mut record) {
+                Changed::Keep => true,
+                Changed::Write => {
+                    bytes.clear();
+                    record.encode_into(&mut bytes);
+                    host::set_shared(&key, &bytes, version)
+                }
+            };
+            if written {
+                self.remember(subject, record);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read(&self, subject: &Subject) -> Record {
+        host::shared(&subject.data_key()).map(|(value, _)| Record::decode(&value)).unwrap_or_default()
+    }
+}
+
+/// Admits a request to all of these subjects, or to none. What its client is told of the limits goes into the
+/// exchange either way, and so does what has to be settled when it ends.
+///
+/// # Errors
+/// 429: one of the limits is reached.
+pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)]) -> Result<(), ApiError> {
+    if subjects.iter().all(|(_, limits)| limits.is_unlimited()) {
+        return Ok(());
+    }
+    let now = host::now();
+    let vm = BOOK.with_borrow_mut(Book::vm);
+    let ledger = SharedData::default();
+    let taken = Ticket::take(&ledger, subjects, Demand { tokens: exchange.estimate(), vm }, now);
+    let seen = ledger.seen.borrow();
+    let records = subjects.iter().filter_map(|(subject, limits)| {
+        let (_, record) = seen.iter().find(|(known, _)| known == subject)?;
+        Some((limits, record))
+    });
+    exchange.tell_rates(RateHeaders::tightest(records, now));
+    match taken {
+        Ok(ticket) => {
+            let limited = subjects.iter().filter(|(_, limits)| limits.concurrency.is_some());
+            BOOK.with_borrow_mut(|book| limited.for_each(|(subject, _)| book.hold(subject)));
+            exchange.tickets.push(ticket);
+            Ok(())
+        }
+        Err((subject, excess)) => Err(excess.error(&subject)),
+    }
+}
+
+/// Settles what a request that has ended has used.
+pub fn settle(exchange: &mut Exchange) {
+    if exchange.tickets.is_empty() {
+        return;
+    }
+    let (spent, now) = (exchange.spent(), host::now());
+    let ledger = SharedData::default();
+    for ticket in std::mem::take(&mut exchange.tickets) {
+        BOOK.with_borrow_mut(|book| {
+            ticket.reservations().iter().for_each(|(subject, _)| book.release(subject));
+            ticket.settle(&ledger, spent, now, |subject, reservation| {
+                book.unsettled.push((subject, reservation, spent));
+            });
+        });
+    }
+}
+
+/// Writes what could not be written before, and says that this VM still holds its places. For each tick.
+pub fn renew() {
+    let now = host::recent();
+    BOOK.with_borrow_mut(|book| {
+        let (ledger, vm) = (SharedData::default(), book.vm);
+        book.unsettled.retain(|(subject, reservation, spent)| {
+            !ledger.change(subject, &mut |record| {
+                record.settle(reservation, *spent, vm, now);
+                Changed::Write
+            })
+        });
+        if book.held.is_empty() || now < book.renewed + LEASE / 3 {
+            return;
+        }
+        book.renewed = now;
+        for (subject, held) in &book.held {
+            ledger.change(subject, &mut |record| record.renew(vm, *held, now));
+        }
+    });
+}
+
+/// What the caller and everybody else together have used, for a report.
+pub fn records(subjects: &[(Subject, Limits)]) -> Vec<Record> {
+    let ledger = SharedData::default();
+    subjects.iter().map(|(subject, _)| ledger.read(subject)).collect()
+}
+
+/// Tells the client of its limits.
+pub fn write_headers(exchange: &Exchange) {
+    let RateHeaders { requests, tokens } = exchange.rates;
+    let requests =
+        ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", requests);
+    let tokens = ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", tokens);
+    for (limit, remaining, reset, quota) in [requests, tokens] {
+        let Some(Quota { limit: most, remaining: left, reset: wait }) = quota else {
+            continue;
+        };
+        let mut time = String::new();
+        write_reset(&mut time, wait);
+        host::set_header(Headers::Response, limit, &most.to_string());
+        host::set_header(Headers::Response, remaining, &left.to_string());
+        host::set_header(Headers::Response, reset, &time);
+    }
+}
