@@ -71,6 +71,7 @@ fn a_request_that_was_answered() {
     let mut exchange = chat("gpt-4o");
     exchange.timing = Timing::arrived(Duration::from_secs(100));
     exchange.route(&table(), &fleet).unwrap();
+    exchange.end_attempt(Ending::silent(Outcome::Timeout), &fleet);
     exchange.advance(Ending::silent(Outcome::Timeout), &fleet);
     exchange.answer(200, Some(Outcome::Success));
     exchange.timing.first_bytes(Duration::from_millis(100_250));
