@@ -1,5 +1,7 @@
 //! Checks of what passes through the gateway: toxicity and personal data, in requests and in answers.
 
+pub mod api;
+pub mod checks;
 pub mod stream;
 pub mod texts;
 
