@@ -1,5 +1,7 @@
 //! Checks of what passes through the gateway: toxicity and personal data, in requests and in answers.
 
+pub mod pii;
+
 use std::ops::Range;
 
 /// Whose words a text is.
