@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod checks;
+pub mod pii;
 pub mod stream;
 pub mod texts;
 

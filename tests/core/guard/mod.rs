@@ -3,6 +3,7 @@
 mod answers;
 mod config;
 mod known;
+mod pii;
 mod requests;
 mod rounds;
 mod stream;
