@@ -132,6 +132,16 @@ pub mod stats {
     /// what it remembers is out of date.
     pub const STATE_CHANGES: &str = "llm_state_changes_total";
 
+    /// What the checks have said, by phase.
+    pub fn guard(check: &str, phase: &str, verdict: &str) -> String {
+        format!("llm_guard_total;check={};phase={phase};verdict={verdict}", Label(check))
+    }
+
+    /// How long a check took, in milliseconds.
+    pub fn guard_duration(check: &str) -> String {
+        format!("llm_guard_duration_ms;check={}", Label(check))
+    }
+
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {
         format!("llm_attempts_total;cluster={};outcome={outcome}", Label(cluster))

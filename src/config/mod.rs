@@ -4,6 +4,7 @@
 
 mod auth;
 mod ejection;
+mod guard;
 mod limits;
 mod oidc;
 mod protobuf_struct;
@@ -14,6 +15,7 @@ mod usage;
 
 pub use auth::auth;
 pub(crate) use auth::read_labels;
+pub use guard::guard;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment};

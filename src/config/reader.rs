@@ -197,6 +197,26 @@ impl<'a> Node<'a> {
         Ok(microusd as u64)
     }
 
+    /// The value as a number from 0 to 1. It may come as a string: Envoy hands some of a Struct's numbers on so.
+    ///
+    /// # Errors
+    /// No number, or out of range.
+    pub fn share(&self) -> Result<f64, ConfigError> {
+        let share = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse::<f64>().ok(),
+            _ => None,
+        };
+        share
+            .filter(|share| (0.0..=1.0).contains(share))
+            .ok_or_else(|| self.error("must be a number from 0 to 1, such as 0.5"))
+    }
+
+    /// Whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.value.is_object()
+    }
+
     /// The value as a duration such as `500ms`, `30s` or `2m`.
     ///
     /// # Errors

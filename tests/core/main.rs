@@ -19,6 +19,7 @@ mod facts;
 mod fleet;
 mod gateway;
 mod generate;
+mod guard;
 mod header_plan;
 mod health;
 mod json;

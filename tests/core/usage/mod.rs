@@ -3,10 +3,10 @@ mod corpus;
 mod events;
 mod interruption;
 mod limits;
-mod meter;
+pub mod meter;
 mod price;
 mod reading;
-mod transcripts;
+pub mod transcripts;
 
 use sluice::usage::TokenUsage;
 
