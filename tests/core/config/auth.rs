@@ -212,7 +212,9 @@ fn mistakes_in_keys() {
         let text = format!(r#"{{"keys":[{{"id":"a","hash":"ABC",{field}}}]}}"#);
         assert_eq!(refusal(field, auth(&text)), format!("auth.keys[0].{want}"), "{field}");
         if !field.contains("expires") {
-            let text = format!(r#"{{"users":[{{"name":"a","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","models":[],{field}}}]}}"#);
+            let text = format!(
+                r#"{{"users":[{{"name":"a","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","models":[],{field}}}]}}"#
+            );
             assert_eq!(refusal(field, auth(&text)), format!("auth.users[0].{want}"), "{field}");
         }
     }
