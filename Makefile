@@ -85,7 +85,7 @@ compose-standin: wasm mock-static ## The same where no registry is in reach: on 
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down
 
-bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --json')
+bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json')
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
 
 # New inputs go to target/fuzz/corpus; what breaks a target, to target/fuzz/artifacts.

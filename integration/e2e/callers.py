@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 from typing import Any, Callable, ContextManager, Iterable, Iterator
+
+import httpx
 
 import demo
 from settings import Settings
@@ -43,10 +46,16 @@ def key_entry(name: str, key: str, **fields: Any) -> dict[str, Any]:
 
 def user_entry(name: str, password: str, iterations: int, **fields: Any) -> dict[str, Any]:
     """An entry of `auth.users`."""
-    salt = f"salt of {name}".encode()
+    return {"name": name, "hash": _password_hash(password, iterations), **fields}
+
+
+@functools.cache
+def _password_hash(password: str, iterations: int) -> str:
+    """One salt for all: it takes long, and many users of these tests have the same password."""
+    salt = b"salt of everyone"
     digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     salt, digest = (base64.b64encode(part).decode() for part in (salt, digest))
-    return {"name": name, "hash": f"pbkdf2-sha256${iterations}${salt}${digest}", **fields}
+    return f"pbkdf2-sha256${iterations}${salt}${digest}"
 
 
 def see_variables(settings: Settings, *names: str) -> None:
@@ -64,10 +73,12 @@ def call(world: World, method: str, path: str, headers: dict[str, str], body: An
 
 
 class Watch:
-    """Looks for secrets wherever somebody could find them."""
+    """Looks for secrets wherever somebody could find them, in answers that are errors as well."""
 
     def __init__(self, world: World, secrets: Iterable[str]):
         self.world = world
+        self.refusals: list[str] = []
+        world.http.event_hooks["response"] = [self._keep]
         self.secrets = {*secrets, *demo.PROVIDER_KEYS.values(), demo.USER_KEY, demo.ADMIN_KEY}
 
     def add(self, *secrets: str) -> None:
@@ -81,6 +92,13 @@ class Watch:
         sent = json.dumps(self.world.journals()) + self.world.gateway.output()
         self._none_in(sent, self.secrets - providers)
         self._none_in(self.world.everything_shown(output=False), self.secrets)
+        assert self.refusals
+        self._none_in("".join(self.refusals), self.secrets)
+
+    def _keep(self, response: httpx.Response) -> None:
+        if response.status_code >= 400:
+            response.read()
+            self.refusals.append(f"{response.headers}{response.text}")
 
     def _none_in(self, text: str, secrets: set[str]) -> None:
         found = [secret for secret in secrets if secret in text]
