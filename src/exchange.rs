@@ -14,6 +14,7 @@ use crate::limits::{estimate, Quota, RateHeaders, Spent, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
+use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
 
 /// All that is known of one request. Filters that are not configured leave their part unknown.
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub route: Option<Route>,
     /// The tokens, once the answer is through.
     pub usage: Option<(TokenUsage, Source)>,
+    /// When what happened.
+    pub timing: Timing,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
     /// What the client is told of its limits.
@@ -332,6 +335,20 @@ impl Exchange {
             out.push_str(outcome.label());
         }
         out
+    }
+
+    /// How many attempts there were, the one whose answer passes included.
+    pub fn attempt_count(&self) -> usize {
+        let Some(route) = &self.route else {
+            return 0;
+        };
+        route.log().count() + usize::from(self.passing.is_some())
+    }
+
+    /// The model by the name the current target knows.
+    pub fn target_model(&self) -> Option<&str> {
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        route.model_name(route.place(), &facts.model)
     }
 
     /// The key, the model and the cluster as labels: names from the configuration wherever there is one, for

@@ -26,6 +26,8 @@ pub enum Command {
     WhoAmI,
     /// `GET /gateway/limits`: what is left of the caller's limits.
     Limits,
+    /// `GET /gateway/usage`: what has been used; of the caller's own key, unless it is an administrator's.
+    Usage,
     /// `GET /gateway/keys`: everyone who may call.
     Keys,
     /// `POST /gateway/keys`: a new virtual key.
@@ -96,6 +98,7 @@ impl Command {
         match (own, method) {
             ("/whoami", _) => return Some(Command::WhoAmI),
             ("/limits", _) => return Some(Command::Limits),
+            ("/usage", _) => return Some(Command::Usage),
             ("/keys", "POST") => return Some(Command::IssueKey),
             ("/keys", _) => return Some(Command::Keys),
             ("/upstreams", _) => return Some(Command::Upstreams),
@@ -117,7 +120,7 @@ impl Command {
     pub fn method(&self) -> &'static str {
         match self {
             Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => "GET",
-            Command::WhoAmI | Command::Limits | Command::Keys | Command::Upstreams => "GET",
+            Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => "GET",
             Command::IssueKey | Command::Eject(_) | Command::Restore(_) => "POST",
             Command::RevokeKey(_) => "DELETE",
         }
@@ -127,7 +130,8 @@ impl Command {
     pub fn access(&self) -> Access {
         match self {
             Command::Ping | Command::Health => Access::Anyone,
-            Command::Models | Command::Model(_) | Command::Tags | Command::WhoAmI | Command::Limits => Access::Caller,
+            Command::Models | Command::Model(_) | Command::Tags => Access::Caller,
+            Command::WhoAmI | Command::Limits | Command::Usage => Access::Caller,
             Command::Keys | Command::IssueKey | Command::RevokeKey(_) => Access::Admin,
             Command::Upstreams | Command::Eject(_) | Command::Restore(_) => Access::Admin,
         }

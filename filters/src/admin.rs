@@ -7,14 +7,16 @@ use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Command;
-use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations};
+use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role};
 use sluice::limits::{write_report, Line};
+use sluice::totals::{Form, Query};
 
 use crate::auth::subjects;
 use crate::changes;
 use crate::host;
 use crate::limits;
 use crate::reply::Answer;
+use crate::totals;
 
 /// How often a change that another worker was faster than is tried again.
 const MAX_TRIES: usize = 100;
@@ -64,6 +66,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
         Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
         Command::Limits => known().map(|identity| Answer::json(report(identity, auth))),
+        Command::Usage => known().and_then(|identity| usage(identity, exchange)),
         Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|id| {
             auth.is_revoked(id, host::recent()) || is_revoked(id)
         }))),
@@ -71,6 +74,18 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::RevokeKey(id) => revoke(auth, id),
         Command::Models | Command::Model(_) | Command::Tags => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
+    })
+}
+
+fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
+    let query = Query::read(&exchange.original.path)?;
+    let text = match identity.role {
+        Role::Admin => query.write(&totals::all(), None),
+        Role::User => query.write(&totals::of_key(&identity.id), Some(&identity.id)),
+    };
+    Ok(match query.form {
+        Form::Json => Answer::json(text),
+        Form::Csv => Answer::csv(text),
     })
 }
 

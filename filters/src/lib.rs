@@ -30,6 +30,7 @@ mod registry;
 mod reply;
 mod root;
 mod router;
+mod totals;
 mod usage;
 mod waiting;
 

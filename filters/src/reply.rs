@@ -37,6 +37,11 @@ impl Answer {
         Answer { content_type: "application/json", body: body.into() }
     }
 
+    /// Comma-separated values.
+    pub fn csv(body: String) -> Self {
+        Answer { content_type: "text/csv; charset=utf-8", body: body.into() }
+    }
+
     /// Plain text.
     pub fn text(body: &'static str) -> Self {
         Answer { content_type: "text/plain", body: body.into() }

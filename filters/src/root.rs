@@ -14,6 +14,7 @@ use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
 use crate::reply;
+use crate::totals;
 use crate::waiting;
 
 /// A filter, as envoy.yaml configures it.
@@ -115,6 +116,7 @@ impl RootContext for Root {
         clusters::hand_in_successes();
         doors::work();
         limits::renew();
+        totals::flush_now_and_then();
         self.tick_every(doors::next().unwrap_or(TICK));
     }
 

@@ -134,7 +134,12 @@ impl Router {
                 gateway::model(&mut json, name);
                 return Ok(Answer::json(json));
             }
-            Command::WhoAmI | Command::Limits | Command::Keys | Command::IssueKey | Command::RevokeKey(_) => {
+            Command::WhoAmI
+            | Command::Limits
+            | Command::Usage
+            | Command::Keys
+            | Command::IssueKey
+            | Command::RevokeKey(_) => {
                 return Err(ApiError::unknown_path(command.method(), &exchange.original.path));
             }
             Command::Upstreams => {

@@ -63,7 +63,7 @@ def see_variables(settings: Settings, *names: str) -> None:
     settings.plugin("auth")["vm_config"]["environment_variables"]["host_env_keys"] += names
     attempt = settings.plugin("attempt")["vm_config"]["environment_variables"]["host_env_keys"]
     attempt += [name for name in names if name not in attempt]  # the same VM, or it would be another one
-    settings.manager["access_log"] = [ACCESS_LOG]
+    settings.manager.setdefault("access_log", []).append(ACCESS_LOG)
 
 
 def call(world: World, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:

@@ -11,7 +11,7 @@
 
 pub mod admin;
 mod authority;
-mod bytes;
+pub(crate) mod bytes;
 mod claims;
 mod issue;
 mod issued;

@@ -26,7 +26,7 @@ mod ledger;
 mod places;
 mod record;
 mod report;
-mod varint;
+pub(crate) mod varint;
 mod window;
 
 pub use admission::{estimate, Demand, Reservation, Spent};

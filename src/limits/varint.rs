@@ -1,7 +1,7 @@
 //! Numbers in as few bytes as they need: seven bits each, the lowest first, the top bit set on all but the last.
 
 /// Writes a number.
-pub(super) fn write(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn write(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -10,7 +10,7 @@ pub(super) fn write(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes a number off the front; `None` if there is none, or it has more than 64 bits.
-pub(super) fn read(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn read(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, tail) = rest.split_first()?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::events::{Boundaries, Framing};
 use super::format::Format;
 use super::interruption::interruption;
+use super::passage::{emptied, Pass, Passage};
 use super::reading::{EventKind, Reading};
 use super::skim::Skim;
 use super::{Source, TokenUsage};
@@ -16,17 +17,6 @@ pub const MAX_EVENT: usize = 1 << 20;
 pub const MAX_JSON: usize = 4 << 20;
 /// The most events that are read.
 pub const MAX_EVENTS: u32 = 65_536;
-/// A buffer that has grown beyond this is given back once it is empty; smaller ones are used again.
-const KEPT: usize = 64 << 10;
-
-/// What becomes of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass<'a> {
-    /// It goes on as it is.
-    Unchanged,
-    /// These bytes go on in its place.
-    Replace(&'a [u8]),
-}
 
 /// How much of the answer the meter has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,12 +190,12 @@ impl Meter {
 
     /// How much memory its buffers take, filled or not.
     pub fn reserved(&self) -> usize {
-        self.held.capacity() + self.passage.kept.capacity() + self.lines.capacity() + self.skim.reserved()
+        self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
     }
 
     fn json(&mut self, chunk: &[u8], end: bool) {
         self.length = self.length.saturating_add(chunk.len());
-        let trailing = self.state == State::Complete && !chunk.trim_ascii().is_empty();
+        let trailing = self.state == State::Complete && !is_blank(chunk);
         if self.length > MAX_JSON || trailing {
             // what stood before is no answer either
             self.reading.forget();
@@ -321,60 +311,12 @@ impl Meter {
     }
 }
 
+/// Whether a chunk is nothing but JSON's white space.
+fn is_blank(chunk: &[u8]) -> bool {
+    chunk.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+}
+
 /// Whether a chunk may be a JSON answer in one piece, as most are.
 fn looks_whole(chunk: &[u8]) -> bool {
     matches!(chunk.trim_ascii_end().last(), Some(b'}' | b']'))
-}
-
-/// The buffer, to be filled again.
-fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
-    if buffer.capacity() > KEPT {
-        return Vec::new();
-    }
-    buffer.clear();
-    buffer
-}
-
-/// Collects what passes of a chunk; copies nothing while all of it does.
-#[derive(Debug, Default)]
-struct Passage {
-    kept: Vec<u8>,
-    /// Up to where the chunk is in `kept`, or was taken out.
-    copied: usize,
-    /// The chunk does not pass as it is.
-    replaced: bool,
-}
-
-impl Passage {
-    /// `carried`: a part of the first event was held back when an earlier chunk passed.
-    fn begin(&mut self, carried: bool) {
-        self.kept = emptied(std::mem::take(&mut self.kept));
-        self.copied = 0;
-        self.replaced = carried;
-    }
-
-    /// An event that stands in the chunk.
-    fn event(&mut self, taken: bool, chunk: &[u8], range: Range<usize>) {
-        if taken {
-            self.kept.extend_from_slice(chunk.get(self.copied..range.start).unwrap_or_default());
-            self.copied = range.end;
-            self.replaced = true;
-        }
-    }
-
-    /// An event that began in an earlier chunk, up to `end` in this one.
-    fn held_event(&mut self, taken: bool, event: &[u8], end: usize) {
-        if !taken {
-            self.kept.extend_from_slice(event);
-        }
-        self.copied = end;
-    }
-
-    fn pass(&mut self, chunk: &[u8], released: usize) -> Pass<'_> {
-        if !self.replaced && released == chunk.len() {
-            return Pass::Unchanged;
-        }
-        self.kept.extend_from_slice(chunk.get(self.copied..released).unwrap_or_default());
-        Pass::Replace(&self.kept)
-    }
 }

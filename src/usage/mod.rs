@@ -8,6 +8,7 @@ mod events;
 mod format;
 mod interruption;
 mod meter;
+mod passage;
 mod price;
 mod reading;
 mod skim;
@@ -15,7 +16,8 @@ mod skim;
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;
-pub use meter::{Meter, Pass, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use meter::{Meter, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use passage::Pass;
 pub use price::Price;
 pub use reading::{EventKind, Reading};
 

@@ -36,6 +36,7 @@ fn commands() {
         ("GET", "/tags", Call::Gateway(Command::Tags)),
         ("GET", "/gateway/whoami", Call::Gateway(Command::WhoAmI)),
         ("GET", "/gateway/limits", Call::Gateway(Command::Limits)),
+        ("GET", "/gateway/usage?by=day", Call::Gateway(Command::Usage)),
         ("GET", "/gateway/keys", Call::Gateway(Command::Keys)),
         ("POST", "/gateway/keys", Call::Gateway(Command::IssueKey)),
         ("PATCH", "/gateway/keys", Call::WrongMethod("GET, POST")),

@@ -143,6 +143,26 @@ fn what_is_complete_is_not_held_back() {
     }
 }
 
+#[test]
+fn what_follows_a_document() {
+    let document = &b"{\"usage\":{\"prompt_tokens\":5}}"[..];
+    let cases: &[(&str, &[&[u8]], u64, Source)] = &[
+        ("nothing", &[document, b""], 5, Source::Reported),
+        ("white space", &[document, b"\r\n ", b"\n"], 5, Source::Reported),
+        ("white space that is not JSON's", &[document, b"\x0c"], 0, Source::Partial),
+        ("another one", &[document, document], 0, Source::Partial),
+        ("in the same piece", &[document, b" x", document], 0, Source::Partial),
+    ];
+    for (name, chunks, input, source) in cases {
+        for metered in [meter(Framing::Json, false, chunks), meter(Framing::Json, false, &[&chunks.concat()])] {
+            assert_eq!((metered.record.0.input, metered.record.1), (*input, *source), "{name}");
+        }
+    }
+    let mut reset = Meter::new(Framing::Json, false);
+    reset.chunk(b"[{\"usageMetadata\":{\"promptTokenCount\":5}},{\"cand", false);
+    assert_eq!((reset.finish().0.input, reset.finish().1), (5, Source::Partial), "a reset keeps what was complete");
+}
+
 /// Whether `part` is `whole` with bytes left out.
 fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
     let mut rest = whole.iter();
@@ -189,13 +209,11 @@ proptest! {
         prop_assert!(is_subsequence(&stripped.out, &bytes));
         prop_assert_eq!(stripped.record, passed.record, "stripping changes no record");
         prop_assert_eq!(stripped.interrupted, passed.interrupted);
-        if framing != Framing::Json {
-            let whole = meter(framing, true, &[&bytes]);
-            prop_assert_eq!(
-                (stripped.record, stripped.interrupted, stripped.out),
-                (whole.record, whole.interrupted, whole.out),
-                "cuts change nothing"
-            );
-        }
+        let whole = meter(framing, true, &[&bytes]);
+        prop_assert_eq!(
+            (stripped.record, stripped.interrupted, stripped.out),
+            (whole.record, whole.interrupted, whole.out),
+            "cuts change nothing"
+        );
     }
 }

@@ -1,4 +1,4 @@
-use sluice::usage::{EventKind, Framing, Reading, Source, TokenUsage};
+use sluice::usage::{EventKind, Format, Framing, Reading, Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -40,6 +40,12 @@ fn kinds() {
         (r#"{"type":"response.queued"}"#, Preliminary),
         (r#"{"type":"response.output_item.added"}"#, Content),
         (r#"{"type":"message_start","message":{"usage":{}}}"#, Preliminary),
+        (r#"{"type":"transcript.text.done"}"#, Terminal),
+        (r#"{"type":"transcript.text.delta"}"#, Content),
+        (r#"{"type":"speech.audio.done"}"#, Terminal),
+        (r#"{"type":"image_generation.completed"}"#, Terminal),
+        (r#"{"type":"image_generation.partial_image"}"#, Content),
+        (r#"{"type":"image_edit.completed"}"#, Terminal),
         (r#"{"type":"ping"}"#, Preliminary),
         (r#"{"type":"keepalive"}"#, Preliminary),
         (r#"{"type":["ping"]}"#, Content),
@@ -174,6 +180,37 @@ fn counts_are_set_never_added() {
             tokens(u64::MAX, 0, [5, 0, 0, 0, 0]),
         ),
         (
+            "of two names, the one that includes the cache",
+            &[r#"{"usage":{"input_tokens":9,"prompt_tokens":5,"output_tokens":0,"completion_tokens":4}}"#],
+            tokens(5, 4, [0; 5]),
+        ),
+        (
+            "the cache beside a prompt is a part of it",
+            &[r#"{"usage":{"prompt_tokens":9,"cache_read_input_tokens":5,"cache_creation_input_tokens":2}}"#],
+            tokens(9, 0, [5, 2, 0, 0, 0]),
+        ),
+        (
+            "the cache by the time it is kept",
+            &[r#"{"usage":{"input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":5,"x":1}}}"#],
+            tokens(14, 0, [0, 5, 0, 0, 0]),
+        ),
+        (
+            "a part is no larger than its whole",
+            &[r#"{"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":10,"audio_tokens":1e15}}}"#],
+            tokens(9, 0, [9, 0, 0, 9, 0]),
+        ),
+        ("details alone", &[r#"{"usage":{"prompt_tokens_details":{"cached_tokens":10}}}"#], tokens(0, 0, [0; 5])),
+        (
+            "an array that is cut keeps its complete answers",
+            &[r#"[{"usageMetadata":{"promptTokenCount":5}},{"usageMetadata":{"promptTokenCount":6}"#],
+            tokens(5, 0, [0; 5]),
+        ),
+        (
+            "an array that is broken keeps nothing",
+            &[r#"[{"usageMetadata":{"promptTokenCount":5}},}"#],
+            tokens(0, 0, [0; 5]),
+        ),
+        (
             "details that are no objects",
             &[r#"{"usage":{"prompt_tokens":5,"prompt_tokens_details":[1],"completion_tokens_details":"x"}}"#],
             tokens(5, 0, [0; 5]),
@@ -210,4 +247,29 @@ fn totals_and_labels() {
     ];
     assert_eq!(labelled, want);
     assert_eq!(Source::ALL.map(Source::label), ["reported", "partial", "counted", "estimated", "missing"]);
+}
+
+#[test]
+fn formats() {
+    let all = concat!(
+        r#"{"usage":{"prompt_tokens":1,"input_tokens":2,"cache_read_input_tokens":3},"#,
+        r#""prompt_eval_count":4,"usageMetadata":{"promptTokenCount":5},"#,
+        r#""message":{"usage":{"output_tokens":6}},"response":{"usage":{"output_tokens":7}}}"#,
+    );
+    let cases = [
+        (Format::Auto, tokens(5, 7, [3, 0, 0, 0, 0])),
+        (Format::OpenAi, tokens(1, 7, [1, 0, 0, 0, 0])),
+        (Format::Anthropic, tokens(5, 6, [3, 0, 0, 0, 0])),
+        (Format::Ollama, tokens(4, 0, [0; 5])),
+        (Format::Gemini, tokens(5, 0, [0; 5])),
+    ];
+    for (format, want) in cases {
+        let mut reading = Reading::of(format);
+        reading.read(all.as_bytes());
+        assert_eq!(reading.tokens(), want, "{format:?}");
+        assert_eq!(Format::parse(format.name()), Some(format));
+        assert_eq!(Reading::of(format).read(br#"{"error":{}}"#), EventKind::Error, "{format:?}");
+    }
+    let openai = Reading::of(Format::OpenAi).read(br#"{"done":true,"candidates":[{"finishReason":"STOP"}]}"#);
+    assert_eq!(openai, EventKind::Content, "another format's end is none");
 }
