@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import Any, Callable, Iterator
 
@@ -10,6 +11,7 @@ import ollama
 import openai
 import pytest
 
+import crowd
 import demo
 from answers import anthropic_error, openai_error
 from callers import bearer, call, identify, key_entry, see_variables, watched
@@ -205,3 +207,24 @@ def test_anthropic_shape_without_a_key(keyed: World) -> None:
     for headers, kind in [({}, "authentication_error"), (bearer(OLD), "authentication_error")]:
         answer = keyed.send(chat_body(), path=MESSAGES, headers=headers)
         assert (answer.status_code, anthropic_error(answer)["type"]) == (401, kind)
+
+
+def test_time_of_a_refusal(keyed: World) -> None:
+    """It says nothing about how much of a key was right. (The statistic for 50,000 keys: tests/core/keys/timing.rs.)"""
+    right = demo.USER_KEY
+    shares = {"none": "", "half": right[: len(right) // 2], "all but one": right[:-1]}
+    wrong = {name: bearer(share + "!" * (len(right) - len(share))) for name, share in shares.items()}
+
+    async def visit(client: crowd.Client) -> dict[str, list[float]]:
+        times: dict[str, list[float]] = {name: [] for name in wrong}
+        for number in range(400):
+            for name in sorted(wrong, key=lambda each: hash((each, number))):
+                answer = await client.ask(b"", path=MESSAGES, headers=wrong[name])
+                assert answer.status_code == 401
+                times[name].append(answer.seconds)
+        return times
+
+    (times,) = crowd.each(keyed.gateway.port, 1, [visit])
+    medians = {name: statistics.median(each) * 1e6 for name, each in times.items()}
+    print("median of a refusal by shared prefix:", ", ".join(f"{name} {time:.0f} us" for name, time in medians.items()))
+    assert max(medians.values()) < 1.25 * min(medians.values())
