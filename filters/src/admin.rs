@@ -71,7 +71,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
             auth.is_revoked(id, host::recent()) || is_revoked(id)
         }))),
         Command::IssueKey => issue(auth, body),
-        Command::RevokeKey(id) => revoke(id),
+        Command::RevokeKey(id) => revoke(auth, id),
         Command::Models | Command::Model(_) | Command::Tags => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
@@ -128,10 +128,11 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
-fn revoke(id: &str) -> Result<Answer, ApiError> {
+fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
-    // a key that was issued here ends by itself; of others nobody knows when
-    let until = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.expires()).max();
+    // a key that was issued ends by itself, also one of this id that another gateway has issued; of others nobody knows when
+    let issued_here = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.expires()).max();
+    let until = issued_here.map(|expires| expires.max(now.saturating_add(auth.max_expires_in)));
     for _ in 0..MAX_TRIES {
         let unreadable = || ApiError::internal("What is revoked cannot be read.");
         let (mut ids, version) = read_revoked().ok_or_else(unreadable)?;

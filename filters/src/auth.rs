@@ -9,7 +9,7 @@ use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Access;
-use sluice::keys::{self, bearer, Identity, KeyError, Role};
+use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
 
@@ -190,11 +190,14 @@ impl Auth {
         let Some(oidc) = &self.config.auth.oidc else {
             return Ok(None);
         };
-        match host::verified_claims(&oidc.metadata) {
+        match oidc.verified_claims(&|path| host::jwt_metadata(&oidc.metadata, path)) {
             Some(claims) => match oidc.identity(&claims, &self.config.auth.roles) {
                 Ok(identity) => Ok(Some(identity)),
                 Err(problem) => Err(ApiError::not_permitted(problem.to_string())),
             },
+            None if oidc.failure_metadata.as_deref().is_some_and(has_expired) => {
+                Err(ApiError::expired("The token has expired."))
+            }
             None => Ok(None),
         }
     }
@@ -228,6 +231,11 @@ impl Auth {
 /// What a request of this caller is counted for.
 pub fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
     [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
+}
+
+/// Whether Envoy refused a token because it has ended.
+fn has_expired(failure: &str) -> bool {
+    Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
 fn revoked() -> ApiError {

@@ -10,8 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use serde_json::Value;
-use sluice::config;
+use sluice::keys::Property;
 
 /// A header map of the stream.
 #[derive(Clone, Copy)]
@@ -40,6 +39,7 @@ thread_local! {
 }
 
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
 const HISTOGRAM: u32 = 2;
@@ -130,10 +130,25 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
         .filter(|value| !value.is_empty())
 }
 
-/// The claims of the token that Envoy's `jwt_authn` has verified and put into its metadata under `name`
-/// (`payload_in_metadata`); `None` if it has verified none.
-pub fn verified_claims(name: &str) -> Option<Value> {
-    config::decode_struct(&property(&format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}"))?)
+/// What Envoy's `jwt_authn` has put into its metadata under `name`, or into that at a path. No client can: it is no
+/// header.
+pub fn jwt_metadata(name: &str, path: &[&str]) -> Property {
+    let mut full = format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}");
+    for part in path {
+        full.push('\0');
+        full.push_str(part);
+    }
+    let mut status = OK;
+    let value = received(|data, size| {
+        // SAFETY: the pointers are valid for the duration of the call.
+        status = unsafe { proxy_get_property(full.as_ptr(), full.len(), data, size) };
+        status
+    });
+    match (value, status) {
+        (Some(bytes), _) => Property::Is(bytes),
+        (None, NOT_FOUND) => Property::Missing,
+        (None, _) => Property::Unreadable,
+    }
 }
 
 /// Sets filter state, `wasm.{name}` to Envoy.

@@ -66,12 +66,21 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Root {
     root_id: String,
     filter: Option<Box<dyn Filter>>,
+    /// How often Envoy calls at present.
+    period: Duration,
 }
 
 impl Root {
     /// The root context of `filter`, which envoy.yaml calls `root_id`.
     pub fn new(root_id: String, filter: Option<Box<dyn Filter>>) -> Self {
-        Root { root_id, filter }
+        Root { root_id, filter, period: Duration::ZERO }
+    }
+
+    fn tick_every(&mut self, period: Duration) {
+        if period != self.period {
+            self.period = period;
+            host::tick_every(period);
+        }
     }
 }
 
@@ -90,7 +99,7 @@ impl RootContext for Root {
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
         match filter.configure(&bytes) {
             Ok(()) => {
-                host::tick_every(TICK);
+                self.tick_every(TICK);
                 true
             }
             Err(error) => {
@@ -108,6 +117,7 @@ impl RootContext for Root {
         doors::work();
         limits::renew();
         totals::flush_now_and_then();
+        self.tick_every(doors::next().unwrap_or(TICK));
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {

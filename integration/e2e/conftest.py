@@ -9,7 +9,7 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import pytest
 
-pytest.register_assert_rewrite("answers", "world")
+pytest.register_assert_rewrite("answers", "callers", "world")
 
 import demo
 from gateway import Gateway, MockModels

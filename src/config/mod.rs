@@ -30,11 +30,6 @@ pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     Node::root(root, &value).object(&[]).map(|_| ())
 }
 
-/// Reads a `google.protobuf.Struct` that Envoy hands over, such as the claims of a token it has verified.
-pub fn decode_struct(bytes: &[u8]) -> Option<serde_json::Value> {
-    protobuf_struct::decode(bytes)
-}
-
 /// Takes the configuration of several filters in one apart: an object with a field for each.
 ///
 /// # Errors
