@@ -209,8 +209,8 @@ pub fn write_headers(exchange: &Exchange) {
     let is_limited = exchange.rates.requests.is_some() || exchange.rates.tokens.is_some();
     for (limit, remaining, reset, quota) in [requests, tokens] {
         let Some(Quota { limit: most, remaining: left, reset: wait }) = quota else {
-            if is_limited {
-                // the provider's own, which are about its account
+            // a provider's own are about its account; where there is one of them, there are all
+            if is_limited && host::header(Headers::Response, remaining).is_some() {
                 for name in [limit, remaining, reset] {
                     host::remove_header(Headers::Response, name);
                 }
