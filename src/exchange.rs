@@ -10,7 +10,7 @@ use crate::gateway::Command;
 use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
-use crate::limits::{estimate, Quota, RateHeaders, Spent, Ticket};
+use crate::limits::{self, estimate, Limits, Quota, RateHeaders, Spent, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
@@ -39,6 +39,8 @@ pub struct Exchange {
     pub timing: Timing,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
+    /// The limits that a report is to show besides the models'.
+    pub reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.
     pub rates: RateHeaders,
     /// Envoy has been asked to retry, and no new attempt has begun.
@@ -175,6 +177,14 @@ impl Exchange {
         names.filter(|name| self.caller().may_use(name))
     }
 
+    /// All limits the caller is under: its own, the gateway's, and those of the models it may use.
+    pub fn limits(&self, table: &Table) -> Vec<(limits::Subject, Limits)> {
+        let usable = |model: &&Model| model.names().any(|name| self.caller().may_use(name));
+        let models = table.models().iter().filter(usable);
+        let models = models.map(|model| (limits::Subject::Model(model.name.as_str().into()), model.limits));
+        self.reported.iter().cloned().chain(models).filter(|(_, limits)| !limits.is_unlimited()).collect()
+    }
+
     /// 404: there is no such model, but others.
     pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
         let allowed = |model: &&str| self.caller().may_use(model);
@@ -270,7 +280,7 @@ impl Exchange {
     /// The tokens the request may use, before anything is known of its answer.
     pub fn estimate(&self) -> u64 {
         let facts = self.facts.as_ref();
-        facts.map_or(0, |facts| estimate(facts.layout.length, facts.output_limit, 1))
+        facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
     }
 
     /// Takes in what one more filter has to say of the client's limits: the tightest are told.
@@ -284,22 +294,28 @@ impl Exchange {
         self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
     }
 
-    /// What the request has used in the end. A cut answer may have reported less than it used, or nothing yet: then
-    /// the estimate holds.
+    /// What the request has used in the end. Of an answer that was cut, or says nothing of its usage, what it told
+    /// stands, and the prompt in any case; a client cannot save tokens by leaving early.
     pub fn spent(&self) -> Spent {
         let under_way = self.prepared_for.is_some() && !self.retry_asked && self.exhausted.is_none();
         match (self.usage, self.answered) {
-            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => self.reported(tokens),
-            (Some((tokens, Source::Partial)), _) if tokens.output > 0 => self.reported(tokens),
-            (Some((_, Source::Partial | Source::Missing)), _) | (None, Some(200..=299)) => Spent::Unknown,
+            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => {
+                Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+            }
+            (Some((tokens, Source::Partial | Source::Missing)), _) => self.at_least(tokens),
+            (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
             (None, Some(_)) => Spent::Nothing,
-            (None, None) if under_way => Spent::Unknown, // the client has left, and the model server may go on
+            // the client has left, and the model server may go on
+            (None, None) if under_way => self.at_least(TokenUsage::default()),
             (None, None) => Spent::Nothing,
         }
     }
 
-    fn reported(&self, tokens: TokenUsage) -> Spent {
-        Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+    fn at_least(&self, known: TokenUsage) -> Spent {
+        let prompt = self.facts.as_ref().map_or(0, |facts| estimate(facts.text_length, None, 1));
+        let input = if known.input == 0 { prompt } else { known.input };
+        let tokens = TokenUsage { input, ..known };
+        Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
     /// What tokens cost at the model that served the request, in millionths of a dollar; 0 if it has no price.

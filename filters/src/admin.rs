@@ -8,13 +8,10 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Command;
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role};
-use sluice::limits::{write_report, Line};
 use sluice::totals::{Form, Query};
 
-use crate::auth::subjects;
 use crate::changes;
 use crate::host;
-use crate::limits;
 use crate::reply::Answer;
 use crate::totals;
 
@@ -65,14 +62,13 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::Ping => Ok(Answer::text("pong")),
         Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
         Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
-        Command::Limits => known().map(|identity| Answer::json(report(identity, auth))),
         Command::Usage => known().and_then(|identity| usage(identity, exchange)),
         Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|id| {
             auth.is_revoked(id, host::recent()) || is_revoked(id)
         }))),
         Command::IssueKey => issue(auth, body),
         Command::RevokeKey(id) => revoke(auth, id),
-        Command::Models | Command::Model(_) | Command::Tags => return None,
+        Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
 }
@@ -87,16 +83,6 @@ fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
         Form::Json => Answer::json(text),
         Form::Csv => Answer::csv(text),
     })
-}
-
-fn report(identity: &Identity, auth: &Auth) -> String {
-    let mut subjects = subjects(identity, auth).to_vec();
-    subjects.retain(|(_, limits)| !limits.is_unlimited());
-    let records = limits::records(&subjects);
-    let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
-    let mut out = String::new();
-    write_report(&mut out, lines, host::now());
-    out
 }
 
 fn issued() -> (Issued, u32) {

@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
-use sluice::gateway::Access;
+use sluice::gateway::{Access, Command};
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
@@ -204,6 +204,9 @@ impl Auth {
 
     /// Whether the caller may use the model, or ask this of the gateway; and counts the request, if it is limited.
     fn permit(&self, exchange: &mut Exchange) -> Result<(), ApiError> {
+        if let (Some((Command::Limits, _)), Some(identity)) = (&exchange.command, &exchange.identity) {
+            exchange.reported = subjects(identity, &self.config.auth).to_vec(); // the router adds the models
+        }
         if let Some((command, _)) = &exchange.command {
             return match (command.access(), exchange.identity.as_ref().map(|identity| identity.role)) {
                 (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => Ok(()),
@@ -229,7 +232,7 @@ impl Auth {
 }
 
 /// What a request of this caller is counted for.
-pub fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
+fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
     [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
 }
 

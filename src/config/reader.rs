@@ -167,6 +167,26 @@ impl<'a> Node<'a> {
         Ok(number as u32)
     }
 
+    /// The value as a whole number from 1 to 10^15, such as a month's tokens. A large one may come as a string: Envoy
+    /// hands what does not fit 32 bits on so.
+    ///
+    /// # Errors
+    /// No number, a fraction, or out of range.
+    pub fn count(&self) -> Result<u64, ConfigError> {
+        let (number, written) = match self.value {
+            Value::Number(number) => {
+                let number = number.as_f64().unwrap_or(f64::NAN);
+                (number, number.to_string())
+            }
+            Value::String(text) => (text.parse::<u64>().map_or(f64::NAN, |number| number as f64), format!("{text:?}")),
+            _ => return Err(self.mismatch("a number", self.value)),
+        };
+        if number.fract() != 0.0 || !(1.0..=1e15).contains(&number) {
+            return Err(self.error(format!("{written} is not a whole number from 1 to 10^15")));
+        }
+        Ok(number as u64)
+    }
+
     /// The value as an amount of money in dollars, such as `2.5`, in millionths of a dollar. A fraction may come
     /// as a string: Envoy hands some of a Struct's numbers on so.
     ///

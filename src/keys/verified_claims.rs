@@ -23,6 +23,9 @@ pub enum Property {
 /// What Envoy says of a token that has ended.
 const EXPIRED: &[u8] = b"Jwt is expired";
 
+/// Reads one claim; `None` if it is of another type.
+type Reader = fn(&[u8]) -> Option<Value>;
+
 impl Oidc {
     /// The claims that matter, by their configured names, for [`Oidc::identity`]. `read` asks Envoy for what stands at a
     /// path within the claims. `None` if no token has been verified.
@@ -42,7 +45,7 @@ impl Oidc {
         if read(&[]) == Property::Missing {
             return None;
         }
-        let readers: [(&str, fn(&[u8]) -> Option<Value>); 4] = [
+        let readers: [(&str, Reader); 4] = [
             (&self.id_claim, |bytes| text(bytes).map(Value::from)),
             (&self.roles_claim, words),
             (&self.models_claim, words),

@@ -198,7 +198,7 @@ fn mistakes_in_keys() {
         ),
         (
             r#""limits":{"requests_per_minute":0}"#,
-            "limits.requests_per_minute: 0 is not a whole number from 1 to 4294967295".into(),
+            "limits.requests_per_minute: 0 is not a whole number from 1 to 10^15".into(),
         ),
         (
             r#""limits":{"requests_per_hour":1}"#,
