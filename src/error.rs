@@ -284,6 +284,19 @@ impl ApiError {
         ApiError::unavailable(Outcome::Timeout)
     }
 
+    /// 503: an answer that nobody could check, where nothing passes unchecked.
+    pub fn unchecked() -> Self {
+        ApiError {
+            status: 503,
+            kind: Kind::Server,
+            message: "The answer could not be checked.".to_owned(),
+            param: None,
+            code: "guard_unavailable",
+            allow: None,
+            retry_after: None,
+        }
+    }
+
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::contract::{ANONYMOUS, NONE};
 use crate::error::ApiError;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::gateway::Command;
+use crate::guard::checks::Flag;
 use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
@@ -37,6 +38,8 @@ pub struct Exchange {
     pub usage: Option<(TokenUsage, Source)>,
     /// When what happened.
     pub timing: Timing,
+    /// What checks have found in the request that passes all the same.
+    pub flags: Vec<Flag>,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
     /// The limits that a report is to show besides the models'.
@@ -122,6 +125,26 @@ impl Exchange {
             self.body.shrink_to_fit();
         }
         self.facts = Some(facts);
+    }
+
+    /// The whole body, if it has been kept.
+    pub fn whole_body(&self) -> Option<&[u8]> {
+        self.kept_body(self.facts.as_ref()?.layout.length)
+    }
+
+    /// Has another body go on in place of the client's.
+    ///
+    /// # Errors
+    /// It cannot be read: whoever wrote it has broken it.
+    pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
+        let Some(facts) = &self.facts else {
+            return Err(ApiError::internal("The request was rewritten unread."));
+        };
+        let path_model = facts.layout.models.is_empty().then(|| facts.model.clone());
+        let facts = facts::read(facts.endpoint, path_model, &body)?;
+        self.original.length = self.original.length.map(|_| body.len());
+        self.read(facts, body);
+        Ok(())
     }
 
     /// The whole body, if it has been kept and is of this size.

@@ -20,6 +20,8 @@ pub enum Headers {
     Request = 0,
     /// The response's.
     Response = 2,
+    /// Those of the answer to a callout.
+    CallResponse = 6,
 }
 
 /// A buffer.
@@ -30,6 +32,8 @@ pub enum Buffer {
     RequestBody = 0,
     /// The response body that is passing.
     ResponseBody = 1,
+    /// The body of the answer to a callout.
+    CallResponseBody = 4,
     /// The filter's configuration.
     Configuration = 7,
 }
@@ -44,6 +48,7 @@ const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
 const HISTOGRAM: u32 = 2;
 const REQUEST_STREAM: u32 = 0;
+const RESPONSE_STREAM: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 extern "C" {
@@ -318,6 +323,12 @@ pub fn act_on(context: u32) -> bool {
 pub fn continue_request() -> bool {
     // SAFETY: takes no pointer.
     unsafe { proxy_continue_stream(REQUEST_STREAM) == OK }
+}
+
+/// Lets an answer go on that was held.
+pub fn continue_response() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_continue_stream(RESPONSE_STREAM) == OK }
 }
 
 /// Has Envoy call the current filter's `on_tick` this often.

@@ -10,6 +10,7 @@ use sluice::config::ConfigError;
 
 use crate::clusters;
 use crate::doors;
+use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
@@ -84,7 +85,11 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
+        guard::answered(token, headers, size);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -115,6 +120,7 @@ impl RootContext for Root {
         waiting::poll();
         clusters::hand_in_successes();
         doors::work();
+        guard::tick();
         limits::renew();
         totals::flush_now_and_then();
         self.tick_every(doors::next().unwrap_or(TICK));

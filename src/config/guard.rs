@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::reader::{parse, ConfigError, Node, Object};
+use super::reader::{parse, suggestion, ConfigError, Node, Object};
 use super::router::{is_header_value, is_variable_name, unset, Environment};
 use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{
     Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,
 };
+use crate::guard::pii::Entity;
 use crate::guard::Speaker;
 use crate::pattern::Patterns;
 use crate::routing::Secret;
@@ -189,7 +190,13 @@ fn local(fields: &Object<'_>) -> Result<LocalPatterns, ConfigError> {
         }
         custom.push(Custom { name, regex: regex.text()?.to_owned() });
     }
-    Ok(LocalPatterns { entities: entities(fields)?, custom })
+    let local = LocalPatterns { entities: entities(fields)?, custom };
+    if let Some(unknown) = local.entities.iter().find(|name| Entity::from_name(name).is_none()) {
+        let known = Entity::ALL.iter().map(|entity| entity.name());
+        return Err(fields.error(format!("entities: no pattern finds {unknown:?}{}", suggestion(unknown, known))));
+    }
+    local.compile().map_err(|problem| fields.error(problem.to_string()))?;
+    Ok(local)
 }
 
 fn entities(fields: &Object<'_>) -> Result<Vec<String>, ConfigError> {

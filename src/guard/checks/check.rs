@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::round::Subject;
 use crate::guard::api::Api;
+use crate::guard::pii::{self, Entity, PatternError};
 use crate::guard::Speaker;
 use crate::pattern::Patterns;
 use crate::routing::Secret;
@@ -26,11 +27,15 @@ impl Phase {
         }
     }
 
-    /// Whose texts are checked if nothing else is said: a model's own earlier answers were checked as such.
-    fn speakers(self) -> &'static [Speaker] {
-        match self {
-            Phase::Request => &[Speaker::User, Speaker::Tool],
-            Phase::Response => &[Speaker::Assistant],
+    /// Whose texts are checked if nothing else is said. A model's own earlier answers were checked as such; but what
+    /// is to be hidden from it is in them as well, for it was brought back there.
+    fn speakers(self, action: Action) -> &'static [Speaker] {
+        match (self, action) {
+            (Phase::Request, Action::Block | Action::Flag) => &[Speaker::User, Speaker::Tool],
+            (Phase::Request, Action::Mask | Action::Restore) => {
+                &[Speaker::System, Speaker::User, Speaker::Assistant, Speaker::Tool]
+            }
+            (Phase::Response, _) => &[Speaker::Assistant],
         }
     }
 }
@@ -90,6 +95,19 @@ pub struct LocalPatterns {
     pub custom: Vec<Custom>,
 }
 
+impl LocalPatterns {
+    /// What looks for them.
+    ///
+    /// # Errors
+    /// The pattern that cannot be used.
+    pub fn compile(&self) -> Result<pii::Patterns, PatternError> {
+        let named = self.entities.iter().filter_map(|name| Entity::from_name(name)).collect::<Vec<_>>();
+        let entities = if self.entities.is_empty() && self.custom.is_empty() { Entity::ALL.to_vec() } else { named };
+        let custom: Vec<_> = self.custom.iter().map(|custom| (custom.name.as_str(), custom.regex.as_str())).collect();
+        pii::Patterns::new(&entities, &custom)
+    }
+}
+
 /// Who makes the check.
 #[derive(Clone, Debug)]
 pub enum Means {
@@ -129,8 +147,13 @@ impl Check {
         self.phases.contains(&phase) && self.models.matches(model) && self.keys.matches(key)
     }
 
+    /// Whether nothing passes that it has not checked.
+    pub fn denies(&self) -> bool {
+        self.on_failure == OnFailure::Deny && !self.dry_run
+    }
+
     /// Whether texts of this speaker are checked in this phase.
     pub fn hears(&self, phase: Phase, speaker: Speaker) -> bool {
-        self.speakers.as_deref().unwrap_or(phase.speakers()).contains(&speaker)
+        self.speakers.as_deref().unwrap_or(phase.speakers(self.action)).contains(&speaker)
     }
 }

@@ -212,6 +212,11 @@ impl Round {
         }
     }
 
+    /// What is checked.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// Whether nothing is left to wait for.
     pub fn is_complete(&self) -> bool {
         self.refused_content().is_some() || self.parts.iter().all(|part| part.open == 0)

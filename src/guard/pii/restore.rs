@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use memchr::{memchr2, memchr2_iter};
 
+use crate::json::write_string;
+
 use super::vault::MAX_PLACEHOLDER;
 
 /// How the brackets may be written.
@@ -33,6 +35,16 @@ impl Originals {
 
     pub(super) fn insert(&mut self, name: String, value: Arc<str>) {
         self.0.insert(name, value);
+    }
+
+    /// The same values as they are written within JSON strings.
+    pub(super) fn escaped(&self) -> Originals {
+        let escaped = |value: &str| {
+            let mut json = String::with_capacity(value.len() + 2);
+            write_string(&mut json, value);
+            Arc::from(json.get(1..json.len() - 1).unwrap_or_default())
+        };
+        Originals(self.0.iter().map(|(name, value)| (name.clone(), escaped(value))).collect())
     }
 
     pub(super) fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {

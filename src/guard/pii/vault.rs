@@ -130,6 +130,16 @@ impl Vault {
         self.originals.restore(text)
     }
 
+    /// The same for a text that is JSON: what stands in its strings is escaped for them.
+    pub fn restore_json(&self, text: &str) -> String {
+        self.originals.escaped().restore(text).into_owned()
+    }
+
+    /// Restores a text that is JSON and comes in pieces.
+    pub fn json_restorer(&self) -> Restorer {
+        Restorer::new(Arc::new(self.originals.escaped()))
+    }
+
     /// Restores a text that comes in pieces.
     pub fn restorer(&self) -> Restorer {
         Restorer::new(Arc::clone(&self.originals))
