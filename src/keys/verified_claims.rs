@@ -20,6 +20,9 @@ pub enum Property {
     Is(Vec<u8>),
 }
 
+/// Makes JSON of a claim; `None` if it is not what it ought to be.
+type Reader = fn(&[u8]) -> Option<Value>;
+
 /// What Envoy says of a token that has ended.
 const EXPIRED: &[u8] = b"Jwt is expired";
 
@@ -42,7 +45,7 @@ impl Oidc {
         if read(&[]) == Property::Missing {
             return None;
         }
-        let readers: [(&str, fn(&[u8]) -> Option<Value>); 4] = [
+        let readers: [(&str, Reader); 4] = [
             (&self.id_claim, |bytes| text(bytes).map(Value::from)),
             (&self.roles_claim, words),
             (&self.models_claim, words),
