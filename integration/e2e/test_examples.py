@@ -21,6 +21,7 @@ def test_envoy_takes_it(file: Path, tmp_path: Path) -> None:
     """With whatever secrets it names in the environment; the filters read their part too."""
     (tmp_path / "sluice.wasm").symlink_to(WASM.resolve())
     names = re.findall(r"host_env_keys: \[(.*?)\]", file.read_text())
+    names += re.findall(r"\{environment_variable: (\w+)\}", file.read_text())
     secrets = {name.strip(): "secret" for each in names for name in each.split(",")}
     assert secrets
     command = [find_envoy(), "--mode", "validate", "-c", file]

@@ -20,6 +20,9 @@ pub enum Property {
     Is(Vec<u8>),
 }
 
+/// Makes JSON of a claim; `None` if it is not what it ought to be.
+type Reader = fn(&[u8]) -> Option<Value>;
+
 /// What Envoy says of a token that has ended.
 const EXPIRED: &[u8] = b"Jwt is expired";
 
