@@ -220,8 +220,8 @@ fn texts_of_each_dialect() {
 #[test]
 fn one_character_at_a_time_shows_no_more_than_was_released() {
     let sentence = "All work and no play makes Jack a dull boy. Ist das die Größe, 真的吗？ ";
-    let said: String = sentence.repeat(20);
-    for lag in [0, 1, 7, 300, 5000] {
+    let said: String = sentence.repeat(12);
+    for lag in [0, 7, 300, 5000] {
         let mut guard = window(Limits::default());
         let (mut heard, mut checked, mut waiting) = (String::new(), String::new(), Vec::new());
         let first =
