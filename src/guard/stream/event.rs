@@ -21,7 +21,7 @@ pub(super) struct Event {
     pub(super) said: Vec<Said>,
     pub(super) ends: Ends,
     pub(super) step: Step,
-    /// The choices that say in it why they ended.
+    /// The number OpenAI Responses gives it.
     pub(super) sequence: Option<u64>,
     /// Where the texts are said again, token by token.
     pub(super) echoes: Vec<Range<usize>>,

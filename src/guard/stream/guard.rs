@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::ending::Ending;
 use super::event::{Event, Trouble};
 use super::flow::Collected;
+use super::outline::Ends;
 use super::queue::Queue;
 use super::voice::Voice;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Unchecked, Window};
@@ -62,8 +63,6 @@ pub struct StreamGuard {
     /// The event under way.
     buffer: Vec<u8>,
     boundaries: Boundaries,
-    /// The last event ended in CR: a LF that follows belongs to it.
-    after_cr: bool,
     queue: Queue,
     flows: BTreeMap<Flow, Collected>,
     ready: VecDeque<Window>,
@@ -84,7 +83,6 @@ impl StreamGuard {
             state: State::Open,
             buffer: Vec::new(),
             boundaries: Boundaries::default(),
-            after_cr: false,
             queue: Queue::default(),
             flows: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -224,13 +222,9 @@ impl StreamGuard {
 
     /// An event has come whole; `last`: nothing comes after it, not even the blank line it should end with.
     fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
-        if std::mem::take(&mut self.after_cr) && bytes == b"\n" {
-            return self.line_feed(out);
-        }
         if bytes.len() > self.largest() {
             return self.too_large(&bytes, out);
         }
-        self.after_cr = bytes.ends_with(b"\r");
         if self.state == State::Blocked {
             let (event, _) = Event::read(self.framing, bytes, |_| ());
             out.extend(self.ending.swallow(&event));
@@ -244,7 +238,7 @@ impl StreamGuard {
             return;
         }
         if last {
-            event.ends = super::outline::Ends::All;
+            event.ends = Ends::All;
         }
         self.collect(&mut event, now);
         if self.queue.is_empty() && event.pending == 0 {
@@ -254,13 +248,6 @@ impl StreamGuard {
         }
         if self.queue.weight().max(self.ready_length()) > self.limits.held || self.flows.len() > MAX_FLOWS {
             self.give_up(out);
-        }
-    }
-
-    /// The second half of a line end.
-    fn line_feed(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Open && !self.queue.push_line_feed() {
-            out.push(b'\n');
         }
     }
 

@@ -36,11 +36,6 @@ impl Queue {
         self.events.push_back(event);
     }
 
-    /// The LF of a CR LF that came cut in two: it belongs to the last event. `false` if none waits.
-    pub(super) fn push_line_feed(&mut self) -> bool {
-        self.events.back_mut().map(|event| event.bytes.push(b'\n')).is_some()
-    }
-
     /// A window is being checked, whose new text begins at `fresh`.
     pub(super) fn check(&mut self, id: u64, fresh: usize, pieces: Vec<Piece>) {
         self.windows.push((id, fresh, pieces));

@@ -1,1 +1,746 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{json, Value};
+use sluice::endpoint::Endpoint;
+use sluice::guard::stream::{Flow, Limits, Mode, Replacement, Rewrite, StreamGuard, Unchecked, Window};
+use sluice::guard::texts::Kind;
+use sluice::usage::{Framing, MAX_EVENT};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::generate::{chunks, of_characters};
+use crate::usage::meter::stream_like;
+use crate::usage::transcripts::TRANSCRIPTS;
+
+const NOW: Duration = Duration::from_secs(1_000);
+
+/// What a check says of a window.
+enum Verdict {
+    Release(Vec<Replacement>),
+    Block,
+}
+
+fn released(_: &Window) -> Verdict {
+    Verdict::Release(Vec::new())
+}
+
+/// Lets chunks through; each window is judged as soon as it is there.
+fn run(guard: &mut StreamGuard, chunks: &[&[u8]], mut judge: impl FnMut(&Window) -> Verdict) -> Vec<u8> {
+    let mut shown = Vec::new();
+    for (index, chunk) in chunks.iter().enumerate() {
+        shown.extend(guard.chunk(chunk, index + 1 == chunks.len(), NOW));
+        while let Some(window) = guard.ready() {
+            shown.extend(match judge(&window) {
+                Verdict::Release(replacements) => guard.release(window.id, &replacements),
+                Verdict::Block => guard.block(),
+            });
+        }
+    }
+    assert!(guard.is_finished(), "nothing waits at the end");
+    assert_eq!(guard.held(), 0);
+    shown
+}
+
+fn guard(endpoint: Endpoint, framing: Framing, mode: Mode) -> StreamGuard {
+    StreamGuard::new(endpoint, framing, mode, Limits::default())
+}
+
+fn window(limits: Limits) -> StreamGuard {
+    StreamGuard::new(Endpoint::ChatCompletions, Framing::Sse, Mode::Window, limits)
+}
+
+fn written(framing: Framing, events: &[&str], line_end: &str) -> String {
+    let end = if framing == Framing::Sse { line_end.repeat(2) } else { line_end.to_owned() };
+    events.iter().map(|event| event.trim_start_matches('~').replace('\n', line_end) + &end).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn delta(content: &str) -> String {
+    format!("data: {}\n\n", json!({"id": "c", "choices": [{"index": 0, "delta": {"content": content}}]}))
+}
+
+/// What a client reads of OpenAI's chunks: the content of choice 0.
+fn content(shown: &[u8]) -> String {
+    let events = text(shown);
+    let data = events.split("\n\n").filter_map(|event| event.strip_prefix("data: {"));
+    data.map(|data| {
+        let chunk: Value = serde_json::from_str(&format!("{{{data}")).unwrap();
+        chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
+    })
+    .collect()
+}
+
+#[test]
+fn released_windows_leave_every_byte() {
+    for transcript in TRANSCRIPTS {
+        let framing = transcript.framing;
+        let line_ends: &[&str] = if framing == Framing::Sse { &["\n", "\r\n", "\r"] } else { &["\n"] };
+        for line_end in line_ends {
+            let whole = written(framing, transcript.events, line_end);
+            for mode in [Mode::Window, Mode::Final, Mode::Pass] {
+                let check = |chunks: &[&[u8]]| {
+                    let shown = run(&mut guard(Endpoint::ChatCompletions, framing, mode), chunks, released);
+                    assert_eq!(text(&shown), whole, "{}, {mode:?}, {line_end:?}", transcript.name);
+                };
+                let bytes = whole.as_bytes();
+                check(&[bytes]);
+                check(&[bytes.trim_ascii_end(), &bytes[bytes.trim_ascii_end().len()..], b""]);
+                check(&bytes.chunks(1).collect::<Vec<_>>());
+                (0..bytes.len()).step_by(7).for_each(|at| check(&[&bytes[..at], &bytes[at..]]));
+            }
+        }
+    }
+}
+
+fn flow(choice: u32, part: u32, kind: Kind, whole: bool) -> Flow {
+    Flow { choice, part, kind, whole }
+}
+
+#[test]
+fn texts_of_each_dialect() {
+    use Endpoint::{
+        ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent,
+    };
+    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal};
+    let cases: &[(Endpoint, &[&str], &[(Flow, &str)])] = &[
+        (
+            ChatCompletions,
+            &[
+                r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#,
+                r#"data: {"choices":[{"index":0,"delta":{"reasoning_content":"h"}},{"index":1,"delta":{"content":"x"}}]}"#,
+                "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"}}]}",
+                r#"data: {"choices":[{"index":0,"delta":{"content":"b","refusal":"n"}}]}"#,
+                r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"i","function":{"name":"f","arguments":"{\"a"}}]}}]}"#,
+                r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"\":1}"}}]},"finish_reason":"tool_calls"}]}"#,
+                "data: [DONE]",
+            ],
+            &[
+                (flow(0, 0, Plain, false), "ab"),
+                (flow(0, 0, Reasoning, false), "h"),
+                (flow(0, 0, Refusal, false), "n"),
+                (flow(0, 2, Arguments, false), "{\"a\":1}"),
+                (flow(1, 0, Plain, false), "x"),
+            ],
+        ),
+        (
+            Completions,
+            &[
+                r#"data: {"choices":[{"index":0,"text":"a"}]}"#,
+                r#"data: {"choices":[{"index":0,"text":"b","finish_reason":"stop"}]}"#,
+            ],
+            &[(flow(0, 0, Plain, false), "ab")],
+        ),
+        (
+            Responses,
+            &[
+                r#"data: {"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"r"}"#,
+                r#"data: {"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"a"}"#,
+                r#"data: {"type":"response.output_text.done","output_index":1,"content_index":0,"text":"a"}"#,
+                r#"data: {"type":"response.function_call_arguments.delta","output_index":2,"delta":"{}"}"#,
+                r#"data: {"type":"response.audio.delta","delta":"AAAA"}"#,
+                r#"data: {"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"output_text","text":"a"}]}]}}"#,
+            ],
+            &[
+                (flow(0, 0, Plain, true), "a"),
+                (flow(0, 0, Reasoning, false), "r"),
+                (flow(1, 0, Plain, false), "a"),
+                (flow(1, 0, Plain, true), "a"),
+                (flow(2, 0, Arguments, false), "{}"),
+            ],
+        ),
+        (
+            Messages,
+            &[
+                r#"data: {"type":"message_start","message":{"id":"m","role":"assistant","content":[]}}"#,
+                r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
+                r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"t"}}"#,
+                r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"AAAA"}}"#,
+                r#"data: {"type":"content_block_stop","index":0}"#,
+                r#"data: {"type":"content_block_start","index":1,"content_block":{"type":"text","text":"a"}}"#,
+                r#"data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"b"}}"#,
+                r#"data: {"type":"content_block_stop","index":1}"#,
+                r#"data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
+                r#"data: {"type":"message_stop"}"#,
+            ],
+            &[
+                (flow(0, 0, Reasoning, false), "t"),
+                (flow(1, 0, Plain, false), "ab"),
+                (flow(2, 0, Arguments, false), "{}"),
+            ],
+        ),
+        (
+            OllamaChat,
+            &[
+                r#"{"message":{"content":"a","thinking":"t"},"done":false}"#,
+                r#"{"message":{"content":"b","tool_calls":[{"function":{"name":"f","arguments":{"x":"y","z":"w"}}}]},"done":false}"#,
+                r#"{"message":{"content":""},"done":true}"#,
+            ],
+            &[
+                (flow(0, 0, Plain, false), "ab"),
+                (flow(0, 0, Reasoning, false), "t"),
+                (flow(0, 1, Argument, true), "y\nw"),
+            ],
+        ),
+        (
+            OllamaGenerate,
+            &[r#"{"response":"a","done":false}"#, r#"{"response":"b","done":true}"#],
+            &[(flow(0, 0, Plain, false), "ab")],
+        ),
+        (
+            StreamGenerateContent,
+            &[
+                r#"data: {"candidates":[{"content":{"parts":[{"text":"t","thought":true},{"text":"a"}]},"index":0}]}"#,
+                r#"data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"x":"y"}}},{"text":"b"}]},"finishReason":"STOP"}]}"#,
+            ],
+            &[(flow(0, 0, Plain, false), "ab"), (flow(0, 0, Reasoning, false), "t"), (flow(0, 0, Argument, true), "y")],
+        ),
+    ];
+    for (endpoint, events, want) in cases {
+        let framing = if events[0].starts_with('{') { Framing::Ndjson } else { Framing::Sse };
+        let whole = written(framing, events, "\n");
+        for mode in [Mode::Window, Mode::Final] {
+            let mut texts: BTreeMap<Flow, String> = BTreeMap::new();
+            let shown = run(&mut guard(*endpoint, framing, mode), &[whole.as_bytes()], |window| {
+                texts.entry(window.flow).or_default().push_str(&window.text[window.fresh..]);
+                Verdict::Release(Vec::new())
+            });
+            assert_eq!(text(&shown), whole, "{endpoint:?}");
+            let want: BTreeMap<Flow, String> = want.iter().map(|(flow, text)| (*flow, (*text).to_owned())).collect();
+            assert_eq!(texts, want, "{endpoint:?}, {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn one_character_at_a_time_shows_no_more_than_was_released() {
+    let sentence = "All work and no play makes Jack a dull boy. Ist das die Größe, 真的吗？ ";
+    let said: String = sentence.repeat(12);
+    for lag in [0, 7, 300, 5000] {
+        let mut guard = window(Limits::default());
+        let (mut heard, mut checked, mut waiting) = (String::new(), String::new(), Vec::new());
+        let first =
+            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+        assert_eq!(text(&guard.chunk(first.as_bytes(), false, NOW)), first, "nothing is said in it");
+        for (step, character) in said.chars().enumerate() {
+            for byte in delta(&character.to_string()).as_bytes() {
+                heard += &content(&guard.chunk(&[*byte], false, NOW));
+            }
+            waiting.extend(std::iter::from_fn(|| guard.ready()).map(|window| (step + lag, window)));
+            while waiting.first().is_some_and(|(at, _)| *at <= step) {
+                let (_, window) = waiting.remove(0);
+                let new = &window.text[window.fresh..];
+                assert!((200..=400).contains(&new.chars().count()));
+                assert!(new.trim_end().ends_with(['.', '？']), "{new}");
+                checked.push_str(new);
+                heard += &content(&guard.release(window.id, &[]));
+            }
+            assert_eq!(heard, checked, "lag {lag}: exactly what was released");
+        }
+        heard += &content(&guard.chunk(b"data: [DONE]\n\n", true, NOW));
+        waiting.extend(std::iter::from_fn(|| guard.ready()).map(|window| (0, window)));
+        for (_, window) in waiting {
+            assert!(!guard.is_finished());
+            heard += &content(&guard.release(window.id, &[]));
+        }
+        assert_eq!(heard, said);
+        assert!(guard.is_finished());
+    }
+}
+
+#[test]
+fn windows_end_with_a_sentence_or_at_twice_the_size_or_in_time() {
+    let limits = Limits { window: 4, overlap: 2, ..Limits::default() };
+    let cases: &[(&str, &[&str], &[(&str, usize)])] = &[
+        ("too short", &["a."], &[]),
+        ("a sentence", &["abc", "d", ". "], &[("abcd. ", 0)]),
+        ("no sentence", &["abcd", "efg", "h"], &[("abcdefgh", 0)]),
+        ("the overlap", &["abcd", ".", "éé", "fg\n"], &[("abcd.", 0), ("d.ééfg\n", 2)]),
+        ("a long delta", &["abcdefghijklmnopqrstuvw"], &[("abcdefghijklmnopqrstuvw", 0)]),
+    ];
+    for (name, deltas, want) in cases {
+        let mut guard = window(limits);
+        for text in *deltas {
+            guard.chunk(delta(text).as_bytes(), false, NOW);
+        }
+        let got: Vec<(String, usize)> =
+            std::iter::from_fn(|| guard.ready()).map(|window| (window.text, window.fresh)).collect();
+        let want: Vec<(String, usize)> = want.iter().map(|(text, fresh)| ((*text).to_owned(), *fresh)).collect();
+        assert_eq!(got, want, "{name}");
+    }
+
+    let mut guard = window(limits);
+    assert_eq!(guard.deadline(), None);
+    guard.chunk(delta("a").as_bytes(), false, NOW);
+    guard.chunk(delta("b").as_bytes(), false, NOW + Duration::from_millis(400));
+    assert_eq!(guard.deadline(), Some(NOW + Duration::from_millis(500)));
+    guard.due(NOW + Duration::from_millis(499));
+    assert_eq!(guard.ready(), None);
+    guard.due(NOW + Duration::from_millis(500));
+    let first = guard.ready().unwrap();
+    assert_eq!((first.text.as_str(), guard.deadline()), ("ab", None));
+    guard.chunk(delta("c").as_bytes(), false, NOW + Duration::from_millis(600));
+    assert_eq!(guard.deadline(), Some(NOW + Duration::from_millis(1100)));
+    assert!(guard.chunk(b"", true, NOW + Duration::from_millis(700)).is_empty());
+    let tail = guard.ready().unwrap();
+    assert!(guard.release(tail.id, &[]).is_empty(), "the first still waits");
+    assert!(guard.release(99, &[]).is_empty(), "no such window");
+    assert_eq!(content(&guard.release(first.id, &[])), "abc");
+    assert!(guard.is_finished());
+}
+
+#[test]
+fn final_checks_in_parts() {
+    let mut guard = StreamGuard::new(
+        Endpoint::ChatCompletions,
+        Framing::Sse,
+        Mode::Final,
+        Limits { collected: 10, ..Limits::default() },
+    );
+    let mut windows = Vec::new();
+    for _ in 0..7 {
+        assert_eq!(text(&guard.chunk(delta("abc.").as_bytes(), false, NOW)), delta("abc."));
+        windows.extend(guard.ready());
+    }
+    guard.chunk(b"", true, NOW);
+    assert!(guard.is_finished(), "nobody waits for the check");
+    windows.extend(guard.ready());
+    let fresh: Vec<&str> = windows.iter().map(|window| &window.text[window.fresh..]).collect();
+    assert_eq!(fresh, ["abc.abc.abc.", "abc.abc.abc.", "abc."]);
+}
+
+#[test]
+fn replacements() {
+    let cases: &[(&str, &[&str], &[(usize, usize, &str)], &str)] = &[
+        ("within one", &["ab", "cde"], &[(3, 4, "X")], "abcXe"),
+        ("across three", &["ab", "c", "de"], &[(1, 4, "X")], "aXe"),
+        ("all", &["ab", "c"], &[(0, 3, "")], ""),
+        ("two", &["abcd", "ef"], &[(4, 5, "Y"), (1, 2, "X")], "aXcdYf"),
+        ("overlapping", &["abcdef"], &[(1, 4, "X"), (2, 5, "Y")], "aXYf"),
+        ("nothing", &["ab"], &[(1, 1, "X")], "ab"),
+        ("within a character", &["aéb"], &[(2, 3, "X")], "aXb"),
+        ("outside", &["ab"], &[(5, 9, "X")], "ab"),
+        ("must be escaped", &["ab"], &[(0, 1, "\"\n")], "\"\nb"),
+    ];
+    for (name, deltas, replacements, want) in cases {
+        let whole: String = deltas.iter().map(|text| delta(text)).collect();
+        let shown = run(&mut window(Limits::default()), &[whole.as_bytes()], |_| {
+            Verdict::Release(replacements.iter().map(|(from, to, new)| (*from..*to, (*new).to_owned())).collect())
+        });
+        assert_eq!(content(&shown), *want, "{name}");
+    }
+
+    let limits = Limits { window: 2, ..Limits::default() };
+    let whole = [delta("ab."), delta("cd.")].concat();
+    let shown = run(&mut window(limits), &[whole.as_bytes()], |window| match window.fresh {
+        0 => Verdict::Release(Vec::new()),
+        _ => Verdict::Release(vec![(1..4, "X".into())]),
+    });
+    assert_eq!(content(&shown), "ab.Xd.", "what was shown stays");
+
+    let chunk = r#"data: {"choices":[{"delta":{"content":"ab"},"logprobs":{"content":[{"token":"ab"}]}}]}"#;
+    let shown = run(&mut window(limits), &[chunk.as_bytes()], |_| Verdict::Release(vec![(0..1, "X".into())]));
+    assert_eq!(text(&shown), r#"data: {"choices":[{"delta":{"content":"Xb"},"logprobs":null}]}"#);
+}
+
+#[test]
+fn what_is_no_json_keeps_its_place() {
+    let whole = format!("{}data: <html>\n\n: ping\n\n{}data: {{\"choices\":\n\n", delta("a"), delta("b"));
+    let mut open = window(Limits::default());
+    let held = open.chunk(whole.as_bytes(), false, NOW);
+    assert!(held.is_empty());
+    let shown = run(&mut window(Limits::default()), &[whole.as_bytes()], released);
+    assert_eq!(text(&shown), whole);
+
+    let mut strict = window(Limits { unchecked: Unchecked::Block, ..Limits::default() });
+    let shown = run(&mut strict, &[b"data: <html>\n\n", delta("a").as_bytes()], released);
+    assert!(strict.is_unchecked());
+    assert_eq!(text(&shown), "data: {\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"content_filter\"}]}\n\ndata: [DONE]\n\n");
+}
+
+#[test]
+fn memory_is_bounded() {
+    let limits = Limits { held: 10_000, ..Limits::default() };
+    for unchecked in [Unchecked::Pass, Unchecked::Block] {
+        let mut guard = window(Limits { unchecked, ..limits });
+        let mut shown = Vec::new();
+        for _ in 0..1000 {
+            shown.extend(guard.chunk(delta("abcdefgh").as_bytes(), false, NOW));
+            assert!(guard.held() < 40_000, "{}", guard.held());
+        }
+        assert!(guard.is_unchecked());
+        assert_eq!(guard.is_blocked(), unchecked == Unchecked::Block);
+        let passed = content(&shown).len();
+        assert_eq!(passed, if unchecked == Unchecked::Block { 0 } else { 8000 });
+        let large = vec![b'x'; MAX_EVENT / 4];
+        for _ in 0..20 {
+            guard.chunk(&large, false, NOW);
+            assert!(guard.held() <= MAX_EVENT + large.len());
+        }
+        let last = guard.chunk(b"\n\n", true, NOW);
+        assert_eq!(last, if unchecked == Unchecked::Block { &b"data: [DONE]\n\n"[..] } else { b"\n\n" });
+        assert!(guard.is_finished());
+    }
+    let mut unread = guard(Endpoint::ChatCompletions, Framing::Sse, Mode::Final);
+    let large = delta(&"abcdefghijklmnop.".repeat(MAX_EVENT / 17 + 1));
+    let shown = run(&mut unread, &[delta("a").as_bytes(), large.as_bytes(), delta("b").as_bytes()], released);
+    assert_eq!(content(&shown).len(), large.len() - delta("").len() + 2);
+    assert!(unread.is_unchecked());
+    let mut many = window(limits);
+    for choice in 0..5000 {
+        many.chunk(format!("data: {{\"choices\":[{{\"index\":{choice},\"text\":\"a\"}}]}}\n\n").as_bytes(), false, NOW);
+    }
+    assert!(many.held() < 20_000);
+}
+
+#[test]
+fn the_end_of_a_blocked_answer() {
+    use Endpoint::{
+        ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent,
+    };
+    let filtered = |index: u32| {
+        format!(
+            r#"data: {{"created":1,"id":"c","model":"m","object":"o","choices":[{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"content_filter"}}]}}"#
+        )
+    };
+    let chat = |rest: &str| format!(r#"data: {{"id":"c","object":"o","created":1,"model":"m",{rest}}}"#);
+    let role = chat(
+        r#""choices":[{"index":0,"delta":{"role":"assistant"}},{"index":1,"delta":{}},{"index":2,"delta":{},"finish_reason":"stop"}]"#,
+    );
+    let bad = chat(r#""choices":[{"index":0,"delta":{"content":"bad"}}]"#);
+    let usage = chat(r#""choices":[],"usage":{"prompt_tokens":1}"#);
+    let done = "data: [DONE]".to_owned();
+    let created = "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"incomplete_details\":null,\"output\":[],\"usage\":null}}";
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[],\"usage\":{\"output_tokens\":1}}}";
+    let block = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}";
+    let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}";
+    let cases: Vec<(&str, Endpoint, Vec<String>, Vec<String>)> = vec![
+        ("chat", ChatCompletions, vec![role.clone(), bad.clone(), usage.clone(), done.clone()], vec![role.clone(), filtered(0), filtered(1), usage.clone(), done.clone()]),
+        ("chat, cut", ChatCompletions, vec![role.clone(), bad.clone()], vec![role.clone(), filtered(0), filtered(1), done.clone()]),
+        ("completions", Completions, vec![chat(r#""choices":[{"index":0,"text":"bad"}]"#), done.clone()],
+            vec![r#"data: {"created":1,"id":"c","model":"m","object":"o","choices":[{"index":0,"text":"","logprobs":null,"finish_reason":"content_filter"}]}"#.into(), done.clone()]),
+        ("responses", Responses, vec![created.into(), r#"data: {"type":"response.output_text.delta","sequence_number":1,"delta":"bad"}"#.into(), r#"data: {"type":"response.completed","response":{"output":[]}}"#.into()],
+            vec![created.into(), "event: response.incomplete\ndata: {\"type\":\"response.incomplete\",\"sequence_number\":1,\"response\":{\"id\":\"r\",\"output\":[],\"status\":\"incomplete\",\"error\":null,\"incomplete_details\":{\"reason\":\"content_filter\"}}}".into()]),
+        ("Anthropic", Messages, vec![start.into(), block.into(), "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"bad\"}}".into(), r#"data: {"type":"content_block_stop","index":0}"#.into(), r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7}}"#.into(), stop.into()],
+            vec![start.into(), block.into(), "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}".into(), "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":7}}".into(), stop.into()]),
+        ("Ollama chat", OllamaChat, vec![r#"{"model":"m","created_at":"t","message":{"content":"bad"},"done":false}"#.into(), r#"{"model":"m","created_at":"u","done":true}"#.into()],
+            vec![r#"{"created_at":"u","model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"content_filter"}"#.into()]),
+        ("Ollama generate", OllamaGenerate, vec![r#"{"model":"m","response":"bad","done":false}"#.into()],
+            vec![r#"{"model":"m","response":"","done":true,"done_reason":"content_filter"}"#.into()]),
+        ("Gemini", StreamGenerateContent, vec![r#"data: {"candidates":[{"content":{"parts":[{"text":"bad"}]}}],"modelVersion":"m","usageMetadata":{"promptTokenCount":1}}"#.into()],
+            vec![r#"data: {"modelVersion":"m","usageMetadata":{"promptTokenCount":1},"candidates":[{"finishReason":"SAFETY","index":0}]}"#.into()]),
+    ];
+    for (name, endpoint, events, want) in cases {
+        let framing = if events[0].starts_with('{') { Framing::Ndjson } else { Framing::Sse };
+        let join = |events: &[String]| written(framing, &events.iter().map(String::as_str).collect::<Vec<_>>(), "\n");
+        let mut guard = guard(endpoint, framing, Mode::Window);
+        let shown = run(&mut guard, &[join(&events).as_bytes()], |_| Verdict::Block);
+        assert_eq!(text(&shown), join(&want), "{name}");
+        assert!(guard.block().is_empty(), "{name}: once");
+    }
+
+    // the rest comes after the end
+    let mut late = window(Limits { window: 1, ..Limits::default() });
+    let bad = chat(r#""choices":[{"index":0,"delta":{"content":"bad."}}]"#) + "\n\n";
+    assert!(late.chunk(bad.as_bytes(), false, NOW).is_empty());
+    assert!(late.ready().is_some());
+    assert_eq!(text(&late.block()), filtered(0) + "\n\n");
+    assert!(late.is_blocked());
+    assert!(late.chunk(bad.as_bytes(), false, NOW).is_empty());
+    assert!(late.ready().is_none());
+    assert_eq!(text(&late.chunk(usage.as_bytes(), false, NOW)), "");
+    assert_eq!(text(&late.chunk(b"\n\n", false, NOW)), usage + "\n\n");
+    assert_eq!(text(&late.chunk(b"data: [DONE]\n\n", false, NOW)), "data: [DONE]\n\n");
+    assert!(late.chunk(b"", true, NOW).is_empty());
+    assert!(late.is_finished());
+}
+
+/// Puts a value in the place of `<A>`, holding back what may be its beginning.
+#[derive(Default)]
+struct Restore(BTreeMap<Flow, String>);
+
+const VALUE: &str = "\"Ann\"\n";
+
+impl Rewrite for Restore {
+    fn push(&mut self, flow: Flow, text: &str) -> String {
+        let held = self.0.entry(flow).or_default();
+        held.push_str(text);
+        let value = match flow.kind {
+            Kind::Arguments => r#"\"Ann\"\n"#,
+            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument => VALUE,
+        };
+        let restored = held.replace("<A>", value);
+        let open = ["<A", "<"].into_iter().find(|open| restored.ends_with(open)).map_or(0, str::len);
+        let (shown, rest) = restored.split_at(restored.len() - open);
+        let shown = shown.to_owned();
+        *held = rest.to_owned();
+        shown
+    }
+
+    fn finish(&mut self, flow: Flow) -> String {
+        self.0.remove(&flow).unwrap_or_default()
+    }
+}
+
+/// Ways to say a text in pieces, and to hear it.
+struct Way {
+    name: &'static str,
+    endpoint: Endpoint,
+    say: fn(&str) -> Value,
+    hear: fn(&Value) -> &Value,
+    end: &'static [&'static str],
+    json: bool,
+}
+
+const WAYS: &[Way] = &[
+    Way {
+        name: "chat",
+        endpoint: Endpoint::ChatCompletions,
+        json: false,
+        say: |text| json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}),
+        hear: |event| &event["choices"][0]["delta"]["content"],
+        end: &[r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#, "[DONE]"],
+    },
+    Way {
+        name: "chat, text in its last chunk",
+        endpoint: Endpoint::ChatCompletions,
+        json: false,
+        say: |text| json!({"choices": [{"index": 0, "delta": {"content": text}}]}),
+        hear: |event| &event["choices"][0]["delta"]["content"],
+        end: &[r#"{"choices":[{"index":0,"delta":{"content":"<A"},"finish_reason":"stop"}]}"#],
+    },
+    Way {
+        name: "tool calls",
+        endpoint: Endpoint::ChatCompletions,
+        json: true,
+        say: |text| json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "i", "function": {"name": "f", "arguments": text}}]}}]}),
+        hear: |event| &event["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"],
+        end: &[r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#],
+    },
+    Way {
+        name: "completions, cut",
+        endpoint: Endpoint::Completions,
+        json: false,
+        say: |text| json!({"choices": [{"index": 0, "text": text}]}),
+        hear: |event| &event["choices"][0]["text"],
+        end: &[],
+    },
+    Way {
+        name: "responses",
+        endpoint: Endpoint::Responses,
+        json: false,
+        say: |text| json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text}),
+        hear: |event| &event["delta"],
+        end: &[r#"{"type":"response.output_text.done","output_index":0,"content_index":0}"#],
+    },
+    Way {
+        name: "Anthropic",
+        endpoint: Endpoint::Messages,
+        json: false,
+        say: |text| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
+        hear: |event| &event["delta"]["text"],
+        end: &[r#"{"type":"content_block_stop","index":0}"#, r#"{"type":"message_stop"}"#],
+    },
+    Way {
+        name: "Anthropic, input",
+        endpoint: Endpoint::Messages,
+        json: true,
+        say: |text| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": text}}),
+        hear: |event| &event["delta"]["partial_json"],
+        end: &[r#"{"type":"message_stop"}"#],
+    },
+    Way {
+        name: "Ollama",
+        endpoint: Endpoint::OllamaChat,
+        json: false,
+        say: |text| json!({"message": {"role": "assistant", "content": text}, "done": false}),
+        hear: |event| &event["message"]["content"],
+        end: &[r#"{"message":{"content":""},"done":true}"#],
+    },
+    Way {
+        name: "Gemini",
+        endpoint: Endpoint::StreamGenerateContent,
+        json: false,
+        say: |text| json!({"candidates": [{"content": {"parts": [{"text": text}]}}]}),
+        hear: |event| &event["candidates"][0]["content"]["parts"][0]["text"],
+        end: &[r#"{"candidates":[{"content":{"parts":[{"text":"."}]},"finishReason":"STOP"}]}"#],
+    },
+];
+
+impl Way {
+    fn framing(&self) -> Framing {
+        if self.endpoint == Endpoint::OllamaChat {
+            Framing::Ndjson
+        } else {
+            Framing::Sse
+        }
+    }
+
+    fn stream(&self, pieces: &[String]) -> String {
+        let events = pieces.iter().map(|piece| (self.say)(piece).to_string());
+        let events = events.chain(self.end.iter().map(|event| (*event).to_owned()));
+        events
+            .map(|event| match self.framing() {
+                Framing::Sse => format!("data: {event}\n\n"),
+                Framing::Ndjson | Framing::Json => format!("{event}\n"),
+            })
+            .collect()
+    }
+
+    /// The text the client hears; it must come before the end.
+    fn heard(&self, stream: &str) -> String {
+        let lines = stream.lines().map(|line| line.trim_start_matches("data: "));
+        let events: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let ends: Vec<Value> = self.end.iter().filter_map(|end| serde_json::from_str(end).ok()).collect();
+        let speaks = |event: &Value| (self.hear)(event).as_str().is_some_and(|text| !text.is_empty());
+        let ended = events.iter().position(|event| ends.contains(event) && !speaks(event)).unwrap_or(events.len());
+        assert!(!events.iter().skip(ended).any(speaks), "{}: {stream}", self.name);
+        events.iter().map(|event| (self.hear)(event).as_str().unwrap_or_default()).collect()
+    }
+}
+
+fn restored(way: &Way, stream: &str, mode: Mode, chunks: &[&[u8]]) -> (String, String) {
+    let mut guard = guard(way.endpoint, way.framing(), mode).with_rewrite(Box::<Restore>::default());
+    let shown = text(&run(&mut guard, chunks, released));
+    let value = if way.json { r#"\"Ann\"\n"# } else { VALUE };
+    let want = way.heard(stream).replace("<A>", value);
+    assert_eq!(way.heard(&shown), want, "{}, {stream}", way.name);
+    (shown, want)
+}
+
+#[test]
+fn placeholders_are_restored_across_deltas() {
+    for way in WAYS {
+        for pieces in [&["x<", "A", ">y"][..], &["<A><A", "> <"], &["a<", "b<A"], &["<A>"], &["plain"], &["<"]] {
+            let pieces: Vec<String> = pieces.iter().map(|piece| (*piece).to_owned()).collect();
+            let stream = way.stream(&pieces);
+            let (shown, _) = restored(way, &stream, Mode::Pass, &[stream.as_bytes()]);
+            if pieces == ["plain"] && !way.end.iter().any(|end| end.contains("<A")) {
+                assert_eq!(shown, stream, "nothing to restore, nothing changed");
+            }
+            if way.endpoint == Endpoint::ChatCompletions {
+                for once in [r#":"assistant""#, r#""id":"i""#, r#""name":"f""#] {
+                    let count = |text: &str| text.matches(once).count();
+                    assert_eq!(count(&shown), count(&stream), "{}: {once} is not said again", way.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whole_texts_are_restored() {
+    let events = [
+        r#"data: {"type":"response.output_text.delta","output_index":0,"delta":"<A>!<"}"#,
+        r#"data: {"type":"response.output_text.done","output_index":0,"text":"<A>!<"}"#,
+        r#"data: {"type":"response.function_call_arguments.done","output_index":1,"arguments":"{\"a\":\"<A>\"}"}"#,
+    ];
+    let whole = written(Framing::Sse, &events, "\n");
+    let mut guard = guard(Endpoint::Responses, Framing::Sse, Mode::Window).with_rewrite(Box::<Restore>::default());
+    let shown = run(&mut guard, &[whole.as_bytes()], released);
+    let want = [
+        r#"data: {"type":"response.output_text.delta","output_index":0,"delta":"\"Ann\"\n!"}"#,
+        r#"data: {"type":"response.output_text.delta","output_index":0,"delta":"<"}"#,
+        r#"data: {"type":"response.output_text.done","output_index":0,"text":"\"Ann\"\n!<"}"#,
+        r#"data: {"type":"response.function_call_arguments.done","output_index":1,"arguments":"{\"a\":\"\\\"Ann\\\"\\n\"}"}"#,
+    ];
+    assert_eq!(text(&shown), written(Framing::Sse, &want, "\n"));
+}
+
+fn events_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"<A>. \"}}]}",
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b<\"}}]}",
+        "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"A\"},\"finish_reason\":\"stop\"}]}",
+        "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"c!\"}}]}",
+        "data: {\"choices\":[],\"usage\":{}}",
+        "{\"message\":{\"content\":\"x.\"}}",
+        "{\"response\":\"y\",\"done\":true}",
+        "data: [DONE]",
+        "data: <",
+        ": ping",
+    ]);
+    let end = prop::sample::select(vec!["\n", "\n\n", "\r\n\r\n", "\r\r", "\r\r\n", ""]);
+    vec((piece, end), 0..12)
+        .prop_map(|events| events.into_iter().flat_map(|(event, end)| [event, end]).collect::<String>().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn cuts_change_nothing(
+        bytes in prop_oneof![3 => events_like(), 1 => stream_like(), 1 => vec(any::<u8>(), 0..80)],
+        lengths in vec(0..20usize, 0..12),
+        framing in prop::sample::select(vec![Framing::Sse, Framing::Ndjson, Framing::Json]),
+        mode in prop::sample::select(vec![Mode::Window, Mode::Final, Mode::Pass]),
+        rewrites: bool,
+        bad in 1..6u64,
+    ) {
+        let limits = Limits { window: 3, overlap: 2, ..Limits::default() };
+        let new = || {
+            let guard = StreamGuard::new(Endpoint::ChatCompletions, framing, mode, limits);
+            if rewrites { guard.with_rewrite(Box::<Restore>::default()) } else { guard }
+        };
+        let cut = chunks(&bytes, &lengths);
+        let shown = run(&mut new(), &cut, released);
+        if rewrites {
+            prop_assert_eq!(&shown, &run(&mut new(), &[&bytes], released));
+        } else {
+            prop_assert_eq!(&shown, &bytes);
+        }
+        let masked = |window: &Window| Verdict::Release(vec![(0..window.text.len().min(window.fresh + 2), "#".into())]);
+        prop_assert_eq!(run(&mut new(), &cut, masked), run(&mut new(), &[&bytes], masked));
+        let blocked = |window: &Window| if window.id == bad { Verdict::Block } else { Verdict::Release(Vec::new()) };
+        run(&mut new(), &cut, blocked);
+    }
+
+    #[test]
+    fn restoring_sees_across_deltas(
+        way in 0..WAYS.len(),
+        pieces in vec(of_characters("<A>b.", 1..5), 0..12),
+        lengths in vec(0..60usize, 0..12),
+        mode in prop::sample::select(vec![Mode::Window, Mode::Final, Mode::Pass]),
+    ) {
+        let way = &WAYS[way];
+        let stream = way.stream(&pieces);
+        restored(way, &stream, mode, &chunks(stream.as_bytes(), &lengths));
+    }
+
+    #[test]
+    fn nothing_is_shown_before_its_check(
+        pieces in vec(of_characters("ab. ", 1..7), 1..40),
+        lengths in vec(0..200usize, 0..40),
+        verdicts in vec(any::<bool>(), 0..40),
+        waits in vec(0..900u64, 0..40),
+    ) {
+        let mut guard = window(Limits { window: 8, overlap: 3, ..Limits::default() });
+        let stream: String = pieces.iter().map(|piece| delta(piece)).collect();
+        let (mut shown, mut checked, mut open) = (Vec::new(), 0, Vec::new());
+        let mut now = NOW;
+        let chunks = chunks(stream.as_bytes(), &lengths);
+        for (step, chunk) in chunks.iter().enumerate() {
+            now += Duration::from_millis(waits.get(step).copied().unwrap_or(0));
+            shown.extend(guard.chunk(chunk, step + 1 == chunks.len(), now));
+            guard.due(now);
+            open.extend(std::iter::from_fn(|| guard.ready()));
+            // in any order
+            if verdicts.get(step).copied().unwrap_or(true) && !open.is_empty() {
+                let window: Window = if step % 2 == 0 { open.remove(0) } else { open.pop().unwrap() };
+                checked += window.text.len() - window.fresh;
+                shown.extend(guard.release(window.id, &[]));
+            }
+            prop_assert!(content(&shown).len() <= checked);
+            prop_assert!(stream.as_bytes().starts_with(&shown));
+        }
+        for window in open {
+            shown.extend(guard.release(window.id, &[]));
+        }
+        prop_assert_eq!(text(&shown), stream);
+    }
+}
