@@ -5,6 +5,7 @@
 mod auth;
 mod ejection;
 mod limits;
+mod metering;
 mod oidc;
 mod protobuf_struct;
 mod reader;

@@ -1,5 +1,6 @@
 mod answers;
 mod corpus;
+mod estimate;
 mod events;
 mod interruption;
 mod limits;
