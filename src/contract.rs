@@ -8,6 +8,9 @@ pub const EXCHANGE_ID: &str = "sluice.id";
 /// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
 pub const CLUSTER: &str = "sluice.cluster";
 
+/// Filter state with what access logs and traces may say of the request (`wasm.sluice.record` in envoy.yaml).
+pub const RECORD: &str = "sluice.record";
+
 /// Response header that names the cluster an answer comes from.
 pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
 /// Response header that tells what became of each attempt.
@@ -59,6 +62,8 @@ pub const ALL_LIMITS: &str = "sluice.limits.all";
 /// The most label sets of one counter before further ones collapse: clients choose model names, and each
 /// set of labels is memory in Envoy for good.
 pub const MAX_LABEL_SETS: usize = 2000;
+/// The most models and clusters that have histograms of their own: each is some twenty lines of Prometheus.
+pub const MAX_HISTOGRAM_SETS: usize = 300;
 /// The label value that stands for all that came after [`MAX_LABEL_SETS`].
 pub const OTHER: &str = "other";
 /// The key label of a request that no key was asked of.
@@ -85,6 +90,23 @@ pub mod stats {
     pub fn tokens(key: &str, model: &str, cluster: &str, kind: &str) -> String {
         format!("llm_tokens_total;key={};model={};cluster={};type={kind}", Label(key), Label(model), Label(cluster))
     }
+
+    /// What the tokens cost, in millionths of a dollar.
+    pub fn cost(key: &str, model: &str, cluster: &str) -> String {
+        format!("llm_cost_microusd_total;key={};model={};cluster={}", Label(key), Label(model), Label(cluster))
+    }
+
+    /// A histogram, by its name.
+    pub fn histogram(name: &str, model: &str, cluster: &str) -> String {
+        format!("{name};model={};cluster={}", Label(model), Label(cluster))
+    }
+
+    /// Histogram: from a request's arrival to the first bytes of its answer.
+    pub const TIME_TO_FIRST_TOKEN: &str = "llm_time_to_first_token_ms";
+    /// Histogram: from a request's arrival to its end.
+    pub const REQUEST_DURATION: &str = "llm_request_duration_ms";
+    /// Histogram: how fast the output was written.
+    pub const OUTPUT_SPEED: &str = "llm_output_tokens_per_second";
 
     /// Where the tokens of a request come from.
     pub fn usage_source(source: &str) -> String {

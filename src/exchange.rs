@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::contract::{ANONYMOUS, NONE};
+use crate::endpoint::Dialect;
 use crate::error::ApiError;
 use crate::facts::Facts;
 use crate::gateway::Command;
@@ -14,6 +15,7 @@ use crate::limits::{estimate, Quota, RateHeaders, Spent, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
+use crate::timing::Timing;
 use crate::usage::{complete, Counter, Format, Known, Source, TokenUsage};
 
 /// All that is known of one request. Filters that are not configured leave their part unknown.
@@ -26,7 +28,8 @@ pub struct Exchange {
     /// The body's facts; `None` until it has been read.
     pub facts: Option<Facts>,
     /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
-    /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part that strategies look at.
+    /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part
+    /// that strategies look at.
     body: Vec<u8>,
     /// What is asked of the gateway itself, and the body that came with it.
     pub command: Option<(Command, Vec<u8>)>,
@@ -34,6 +37,8 @@ pub struct Exchange {
     pub route: Option<Route>,
     /// The tokens, once the answer is through.
     pub usage: Option<(TokenUsage, Source)>,
+    /// When what happened.
+    pub timing: Timing,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
     /// What the client is told of its limits.
@@ -313,9 +318,11 @@ impl Exchange {
     }
 
     /// What the answer has used, given what its meter has found and how much text it saw generated: an estimate, if
-    /// the server said nothing. `None` if no model server answered.
+    /// the server said nothing. `None` if the gateway itself was asked.
     pub fn completed(&self, metered: (TokenUsage, Source), generated: Option<u64>) -> Option<(TokenUsage, Source)> {
-        self.answered?;
+        if self.command.is_some() {
+            return None;
+        }
         let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
         Some(complete(metered, Known { prompt, generated, encoded: self.encoded }))
     }
@@ -324,12 +331,15 @@ impl Exchange {
         self.route.as_ref()?.upstream()?.usage.count.as_ref()
     }
 
-    /// The call that has the prompt's tokens counted by the server that answered, if it can count them and has not
+    /// Whether the prompt's tokens are to be counted by the server that answered: it can count them, and has not
     /// reported them.
+    pub fn counts_prompt(&self) -> bool {
+        matches!(self.usage, Some((_, Source::Estimated))) && self.counter().is_some()
+    }
+
+    /// The call that has them counted; `None` if this prompt cannot be.
     pub fn count_call(&self) -> Option<CountCall<'_>> {
-        let (Some((_, Source::Estimated)), Some(counter)) = (self.usage, self.counter()) else {
-            return None;
-        };
+        let counter = self.counter().filter(|_| self.counts_prompt())?;
         let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
         let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
         let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
@@ -340,7 +350,8 @@ impl Exchange {
             (":authority", authority),
             ("content-type", "application/json"),
         ];
-        headers.extend(upstream.credential(facts.endpoint.dialect()));
+        // whatever dialect the answer was in, the servers that count are those that copy OpenAI's API
+        headers.extend(upstream.credential(Dialect::OpenAi));
         headers.extend(upstream.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         Some(CountCall { cluster: &upstream.cluster, headers, body, timeout: counter.timeout })
     }
@@ -379,6 +390,20 @@ impl Exchange {
             out.push_str(outcome.label());
         }
         out
+    }
+
+    /// How many attempts there were, the one whose answer passes included.
+    pub fn attempt_count(&self) -> usize {
+        let Some(route) = &self.route else {
+            return 0;
+        };
+        route.log().count() + usize::from(self.passing.is_some())
+    }
+
+    /// The model by the name the current target knows.
+    pub fn target_model(&self) -> Option<&str> {
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        route.model_name(route.place(), &facts.model)
     }
 
     /// The key, the model and the cluster as labels: names from the configuration wherever there is one, for

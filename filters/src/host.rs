@@ -21,6 +21,8 @@ pub enum Headers {
     Request = 0,
     /// The response's.
     Response = 2,
+    /// The answer to a call of the filter's own.
+    CallResponse = 6,
 }
 
 /// A buffer.
@@ -31,6 +33,8 @@ pub enum Buffer {
     RequestBody = 0,
     /// The response body that is passing.
     ResponseBody = 1,
+    /// The answer to a call of the filter's own.
+    CallResponseBody = 4,
     /// The filter's configuration.
     Configuration = 7,
 }
@@ -42,6 +46,7 @@ thread_local! {
 const OK: u32 = 0;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
+const HISTOGRAM: u32 = 2;
 const REQUEST_STREAM: u32 = 0;
 
 #[link(wasm_import_module = "env")]
@@ -141,14 +146,29 @@ pub fn set_filter_state(name: &str, value: &[u8]) -> bool {
     unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
+/// Tells Envoy, while the filter is configured, that this filter state will be a `google.protobuf.Struct`, whose fields
+/// access logs and traces can name. Telling it again changes nothing.
+pub fn declare_struct(name: &str) {
+    // `DeclarePropertyArguments`: a name, a type (3: a protobuf message), its schema
+    let schema = "type.googleapis.com/google.protobuf.Struct";
+    let mut argument = vec![0x0a, name.len() as u8];
+    argument.extend_from_slice(name.as_bytes());
+    argument.extend_from_slice(&[0x18, 3, 0x22, schema.len() as u8]);
+    argument.extend_from_slice(schema.as_bytes());
+    call("declare_property", &argument);
+}
+
 /// Has Envoy choose the route anew when it next needs it.
 pub fn clear_route_cache() -> bool {
-    let name = "clear_route_cache";
-    // SAFETY: the pointers are valid for the duration of the call; the function takes no argument.
+    call("clear_route_cache", &[]).is_some()
+}
+
+/// Calls a function of Envoy that is not part of the ABI.
+fn call(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: the pointers are valid for the duration of the call.
     received(|data, size| unsafe {
-        proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, data, size)
+        proxy_call_foreign_function(name.as_ptr(), name.len(), argument.as_ptr(), argument.len(), data, size)
     })
-    .is_some()
 }
 
 /// All headers, in one call.
@@ -224,6 +244,11 @@ pub fn define_gauge(name: &str) -> Option<u32> {
     define_metric(GAUGE, name)
 }
 
+/// A histogram's handle.
+pub fn define_histogram(name: &str) -> Option<u32> {
+    define_metric(HISTOGRAM, name)
+}
+
 fn define_metric(kind: u32, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the pointers are valid for the duration of the call.
@@ -239,10 +264,10 @@ pub fn increment(metric: u32, by: i64) {
     }
 }
 
-/// Sets a gauge.
-pub fn record(gauge: u32, value: u64) {
+/// Sets a gauge; adds a value to a histogram.
+pub fn record(metric: u32, value: u64) {
     // SAFETY: takes no pointer.
-    unsafe { proxy_record_metric(gauge, value) };
+    unsafe { proxy_record_metric(metric, value) };
 }
 
 /// A metric's value, all workers together; 0 if there is none.

@@ -1,13 +1,15 @@
-//! Counters with labels. A set of labels is defined at Envoy once and then counted by its handle.
+//! Counters and histograms with labels. A set of labels is defined at Envoy once and then counted by its handle.
 //!
 //! A count is kept here until nothing is under way in this VM, or until the next tick: many requests that
-//! pass at once cost as many calls of Envoy as one. (A VM that breaks loses what it had not handed over.)
+//! pass at once cost as many calls of Envoy as one. (A VM that breaks loses what it had not handed over.) Values for
+//! histograms cannot be added up: each is a call.
 
 use std::cell::RefCell;
 
 use hashbrown::HashMap;
-use sluice::contract::{stats, MAX_LABEL_SETS, OTHER};
+use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, OTHER};
 use sluice::outcome::Outcome;
+use sluice::timing::Timing;
 use sluice::usage::{Source, TokenUsage};
 
 use crate::host;
@@ -37,11 +39,44 @@ impl hashbrown::Equivalent<OwnedLabels> for Labels<'_> {
     }
 }
 
+/// The model and the cluster of histograms.
+#[derive(PartialEq, Eq, Hash)]
+struct OwnedPlace(String, String);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Place<'a>(&'a str, &'a str);
+
+impl hashbrown::Equivalent<OwnedPlace> for Place<'_> {
+    fn equivalent(&self, owned: &OwnedPlace) -> bool {
+        self.0 == owned.0 && self.1 == owned.1
+    }
+}
+
 /// The counters of one set of labels, defined as they are needed.
 #[derive(Default)]
 struct Counters {
     requests: Vec<(u16, u32)>,
     tokens: [Option<u32>; 7],
+    cost: Option<u32>,
+}
+
+/// The histograms of one model and cluster, defined as they are needed.
+#[derive(Default)]
+struct Histograms {
+    time_to_first_token: Option<u32>,
+    duration: Option<u32>,
+    output_speed: Option<u32>,
+}
+
+/// What is counted of one request.
+#[derive(Clone, Copy)]
+pub struct Counted {
+    /// The status the client got.
+    pub status: u16,
+    /// The tokens; `None` if no upstream answered.
+    pub usage: Option<(TokenUsage, Source)>,
+    /// What they cost, in millionths of a dollar.
+    pub cost: u64,
 }
 
 /// What has been counted and not handed over yet, by handle.
@@ -70,6 +105,7 @@ impl Pending {
 struct Metrics {
     pending: Pending,
     by_labels: HashMap<OwnedLabels, Counters>,
+    by_place: HashMap<OwnedPlace, Histograms>,
     sources: Vec<(Source, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
 }
@@ -81,8 +117,8 @@ thread_local! {
     static METRICS: RefCell<Metrics> = RefCell::default();
 }
 
-/// Counts a request and its tokens. `usage` is `None` for a request that no upstream answered.
-pub fn count_request(labels: Labels<'_>, status: u16, usage: Option<(TokenUsage, Source)>) {
+/// Counts a request, its tokens and their cost.
+pub fn count_request(labels: Labels<'_>, request: Counted) {
     METRICS.with_borrow_mut(|metrics| {
         let full = metrics.by_labels.len() >= MAX_LABEL_SETS && !metrics.by_labels.contains_key(&labels);
         let labels = if full { Labels { model: OTHER, key: OTHER, ..labels } } else { labels };
@@ -95,15 +131,45 @@ pub fn count_request(labels: Labels<'_>, status: u16, usage: Option<(TokenUsage,
             metrics.by_labels.insert(owned, Counters::default());
         }
         if let Some(counters) = metrics.by_labels.get_mut(&labels) {
-            counters.count(&mut metrics.pending, labels, status, usage.map(|(tokens, _)| tokens));
+            counters.count(&mut metrics.pending, labels, request);
         }
-        if let Some((_, source)) = usage {
+        if let Some((_, source)) = request.usage {
             let define = || host::define_counter(&stats::usage_source(source.label()));
             if let Some(counter) = find_or_define(&mut metrics.sources, source, define) {
                 metrics.pending.add(counter, 1);
             }
         }
         metrics.settle();
+    });
+}
+
+/// Adds a request that an upstream answered to the histograms.
+pub fn measure_request(model: &str, cluster: &str, timing: Timing, speed: Option<u64>) {
+    METRICS.with_borrow_mut(|metrics| {
+        let full = metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
+        let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };
+        if !metrics.by_place.contains_key(&Place(model, cluster)) {
+            metrics.by_place.insert(OwnedPlace(model.to_owned(), cluster.to_owned()), Histograms::default());
+        }
+        let Some(histograms) = metrics.by_place.get_mut(&Place(model, cluster)) else {
+            return;
+        };
+        let measured = [
+            (&mut histograms.time_to_first_token, stats::TIME_TO_FIRST_TOKEN, timing.to_first_token()),
+            (&mut histograms.duration, stats::REQUEST_DURATION, timing.whole()),
+            (&mut histograms.output_speed, stats::OUTPUT_SPEED, speed),
+        ];
+        for (histogram, name, value) in measured {
+            let Some(value) = value else {
+                continue;
+            };
+            if histogram.is_none() {
+                *histogram = host::define_histogram(&stats::histogram(name, model, cluster));
+            }
+            if let Some(histogram) = histogram {
+                host::record(*histogram, value);
+            }
+        }
     });
 }
 
@@ -152,13 +218,20 @@ impl Metrics {
 }
 
 impl Counters {
-    fn count(&mut self, pending: &mut Pending, labels: Labels<'_>, status: u16, tokens: Option<TokenUsage>) {
+    fn count(&mut self, pending: &mut Pending, labels: Labels<'_>, request: Counted) {
         let Labels { key, model, cluster } = labels;
+        let Counted { status, usage, cost } = request;
         let define = || host::define_counter(&stats::requests(key, model, cluster, status));
         if let Some(counter) = find_or_define(&mut self.requests, status, define) {
             pending.add(counter, 1);
         }
-        let Some(tokens) = tokens else {
+        if cost > 0 {
+            self.cost = self.cost.or_else(|| host::define_counter(&stats::cost(key, model, cluster)));
+            if let Some(counter) = self.cost {
+                pending.add(counter, i64::try_from(cost).unwrap_or(i64::MAX));
+            }
+        }
+        let Some((tokens, _)) = usage else {
             return;
         };
         for ((kind, count), counter) in tokens.labelled().into_iter().zip(&mut self.tokens) {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 use sluice::contract::EXCHANGE_ID;
 use sluice::exchange::Exchange;
+use sluice::timing::Timing;
 
 use crate::clusters::AllClusters;
 use crate::host;
@@ -67,7 +68,8 @@ pub fn is_idle() -> bool {
 }
 
 /// Opens an exchange for the current request. `None` if Envoy would not keep its id.
-pub fn open(exchange: Exchange) -> Option<(Opened, Shared)> {
+pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
+    exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
     if !host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes()) {
         return None;

@@ -9,6 +9,7 @@ use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::clusters;
+use crate::count;
 use crate::doors;
 use crate::host::{self, Buffer};
 use crate::limits;
@@ -75,7 +76,11 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, _: usize, size: usize, _: usize) {
+        count::answered(call, size);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -102,6 +107,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         host::now(); // for those to whom a recent time is enough
+        count::work();
         metrics::flush();
         waiting::poll();
         clusters::hand_in_successes();

@@ -1,25 +1,42 @@
-//! `usage`: reads the tokens the upstream reported as its answer passes, and counts every request.
+//! `usage`: reads the tokens the upstream reported as its answer passes, counts every request, and leaves a record of
+//! it to Envoy's access log and tracer.
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use sluice::config;
-use sluice::contract::NONE;
-use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+use std::rc::Rc;
 
+use sluice::config::{self, ConfigError, Reports};
+use sluice::contract::{NONE, RECORD};
+use sluice::record::Record;
+use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage};
+
+use crate::count;
 use crate::host::{self, Buffer, Headers};
-use crate::metrics::{count_request, Labels};
+use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::registry::{self, Shared};
 use crate::root::{self, Filter};
-use crate::totals;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("usage", bytes), |_, _| Box::new(Usage { exchange: None, state: State::Waiting }))
+    root::filter(configure, |reports: &Rc<Reports>, _| {
+        Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting })
+    })
+}
+
+fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
+    let reports = config::usage(bytes)?;
+    if reports.access_log || reports.tracing {
+        host::declare_struct(RECORD);
+    }
+    Ok(reports)
 }
 
 /// What is known of the answer.
 struct Usage {
+    reports: Reports,
     exchange: Option<Shared>,
+    /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
+    status: Option<u16>,
     state: State,
 }
 
@@ -42,7 +59,8 @@ impl Usage {
             (Some(facts), _) => Framing::of_answer(facts.endpoint.dialect(), facts.stream, chunk),
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
-        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage()))
+        let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
+        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage())).with_format(format)
     }
 
     /// Judges a stream that has ended: what the client is told if it was not complete.
@@ -63,27 +81,70 @@ impl Usage {
         meter.interruption(endpoint)
     }
 
-    /// What the answer said of its usage; `None` if there was no answer to a request like this.
+    /// The status of the answer the client gets.
+    fn status(&self) -> u16 {
+        let answered = self.exchange.as_ref().and_then(|exchange| exchange.borrow().answered);
+        answered.or(self.status).or_else(client_status).unwrap_or(0)
+    }
+
+    /// The first bytes of an upstream's answer are passing.
+    fn first_bytes(&self) {
+        if let Some(exchange) = &self.exchange {
+            let mut exchange = exchange.borrow_mut();
+            if exchange.answered.is_some() && exchange.timing.awaits_first_bytes() {
+                exchange.timing.first_bytes(host::now());
+            }
+        }
+    }
+
+    /// Has Envoy's tracer know what is known by now: when an answer begins, since nothing more may come of it, and when
+    /// it has ended.
+    fn trace(&self) {
+        if self.reports.tracing {
+            let status = self.status();
+            let usage = self.usage(status);
+            match &self.exchange {
+                Some(exchange) => {
+                    let mut exchange = exchange.borrow_mut();
+                    exchange.usage = usage;
+                    report(&Record::of(&exchange, status));
+                }
+                None => report(&Record::of_stranger(NONE, status)),
+            }
+        }
+    }
+
+    /// What the answer said of its usage, or what is to be thought of one that said nothing; `None` if there was no
+    /// answer to a request like this.
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
         let (State::Metering(meter), 200..=299) = (&self.state, status) else {
             return None;
         };
-        let (tokens, source) = meter.finish();
-        let unreadable = source != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
-        Some((tokens, if unreadable { Source::Missing } else { source }))
+        let metered = meter.finish();
+        if let Some(exchange) = &self.exchange {
+            return exchange.borrow().completed(metered, meter.generated());
+        }
+        let encoded = metered.1 != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
+        Some(complete(metered, Known { prompt: None, generated: None, encoded }))
     }
 }
 
 impl Context for Usage {}
 
 impl HttpContext for Usage {
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
         self.exchange = registry::current();
         let content_type = match self.exchange {
             Some(_) => None,
             None => host::header(Headers::Response, "content-type"),
         };
         self.state = State::Begun { content_type };
+        if self.reports.tracing {
+            self.status = Some(self.status());
+        }
+        if end {
+            self.trace();
+        }
         Action::Continue
     }
 
@@ -93,9 +154,13 @@ impl HttpContext for Usage {
             (0, true) => Vec::new(),
             (size, _) => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
         };
-        if let State::Begun { content_type } = &self.state {
+        let begins = if let State::Begun { content_type } = &self.state {
             self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
-        }
+            self.first_bytes();
+            true
+        } else {
+            false
+        };
         let State::Metering(meter) = &mut self.state else {
             return Action::Continue;
         };
@@ -103,6 +168,9 @@ impl HttpContext for Usage {
             Pass::Unchanged => None,
             Pass::Replace(bytes) if !end => {
                 host::replace_bytes(Buffer::ResponseBody, bytes);
+                if begins {
+                    self.trace();
+                }
                 return Action::Continue;
             }
             Pass::Replace(bytes) => Some(bytes.to_vec()),
@@ -111,6 +179,9 @@ impl HttpContext for Usage {
             true => self.interruption(),
             false => None,
         };
+        if begins || end {
+            self.trace();
+        }
         match (replaced, error) {
             (None, None) => {}
             (Some(bytes), None) => {
@@ -123,23 +194,44 @@ impl HttpContext for Usage {
         Action::Continue
     }
 
+    /// An answer may end so too; nothing says it is the last chunk then.
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.trace();
+        Action::Continue
+    }
+
     /// Every request ends here, whoever answered it and however it ended.
     fn on_log(&mut self) {
-        let exchange = self.exchange.take().or_else(registry::current);
-        let answered = exchange.as_ref().and_then(|exchange| exchange.borrow().answered);
-        let status = answered.or_else(client_status).unwrap_or(0);
+        self.exchange = self.exchange.take().or_else(registry::current);
+        let status = self.status();
         let usage = self.usage(status);
-        match exchange {
-            Some(exchange) => {
-                let mut exchange = exchange.borrow_mut();
-                exchange.usage = usage;
-                let (key, model, cluster) = exchange.labels();
-                count_request(Labels { key, model, cluster }, status, usage);
-                totals::count(&exchange);
+        let Some(shared) = self.exchange.take() else {
+            count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
+            if self.reports.access_log {
+                report(&Record::of_stranger(NONE, status));
             }
-            None => count_request(Labels { key: NONE, model: NONE, cluster: NONE }, status, usage),
+            return;
+        };
+        let mut exchange = shared.borrow_mut();
+        exchange.usage = usage;
+        let (_, model, cluster) = exchange.labels();
+        if let Some((tokens, _)) = usage {
+            let mut timing = exchange.timing;
+            timing.end(host::now());
+            let stream = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+            measure_request(model, cluster, timing, timing.tokens_per_second(tokens.output, stream));
         }
+        if self.reports.access_log {
+            report(&Record::of(&exchange, status));
+        }
+        drop(exchange);
+        count::end(shared, status);
     }
+}
+
+/// Leaves a record where Envoy's access log and tracer read it.
+fn report(record: &Record) {
+    host::set_filter_state(RECORD, record.as_struct());
 }
 
 /// The status the client got from Envoy or a filter, in place of an upstream's answer.

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True)
 class Played:
-    """An answer: its type, its bytes (or what makes them), and whether the connection breaks in place of its end."""
+    """An answer: its type, its bytes (or what makes them), whether the connection breaks in place of its end, and what
+    else its head says."""
 
     content_type: str
     body: bytes | Callable[[], Iterable[bytes]]
     reset: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Player:
@@ -52,9 +54,9 @@ class Player:
         await reader.readexactly(int(headers.get("content-length", 0)))
         name, _, size = headers["x-answer"].partition("/")
         played = self._answers[name]
-        writer.write(
-            f"HTTP/1.1 200 OK\r\ncontent-type: {played.content_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-        )
+        headers = {"content-type": played.content_type, "transfer-encoding": "chunked", **played.headers}
+        lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        writer.write("\r\n".join(lines).encode())
         for piece in _pieces(played.body, int(size or 0)):
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()

@@ -11,12 +11,14 @@ mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
+mod usage;
 
 pub use auth::auth;
 pub(crate) use auth::read_labels;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment};
+pub use usage::{usage, Reports};
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.
 ///

@@ -1,5 +1,8 @@
 //! Checks of what passes through the gateway: toxicity and personal data, in requests and in answers.
 
+pub mod stream;
+pub mod texts;
+
 use std::ops::Range;
 
 /// Whose words a text is.

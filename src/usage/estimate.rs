@@ -92,7 +92,7 @@ fn text_within(scanner: &mut Scanner<'_>, depth: u32) -> Result<u64, JsonError> 
         }
         _ => {
             sum = match scanner.value()? {
-                Value::String(text) => text.raw().len() as u64,
+                Value::String(text) => length(text.raw()),
                 Value::Number(_) => BYTES_PER_TOKEN,
                 Value::Null | Value::Bool(_) | Value::Array { .. } | Value::Object => 0,
             };
@@ -159,15 +159,31 @@ fn text_of<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     value.strip_prefix(b" ").unwrap_or(value).strip_prefix(b"\"")
 }
 
-/// How long the text is that begins here and goes on to the next quote.
+/// How many bytes of UTF-8 a text has that begins here and goes on to the next quote, or to the end. Nothing is decoded.
 fn length(text: &[u8]) -> u64 {
-    let mut at = 0;
-    while let Some(offset) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += offset;
-        if text.get(at) == Some(&b'"') {
-            return at as u64;
+    let mut length = 0;
+    let mut rest = text;
+    while let Some(offset) = memchr2(b'"', b'\\', rest) {
+        length += offset;
+        if rest.get(offset) == Some(&b'"') {
+            return length as u64;
         }
-        at += 2; // an escape is two bytes at least
+        let (escape, bytes) = match rest.get(offset + 1) {
+            Some(b'u') => (6, length_of_code(rest.get(offset + 2..offset + 6).unwrap_or_default())),
+            Some(_) | None => (2, 1),
+        };
+        length += bytes;
+        rest = rest.get(offset + escape..).unwrap_or_default();
     }
-    text.len() as u64
+    (length + rest.len()) as u64
+}
+
+/// How many bytes of UTF-8 the four digits of a `\uXXXX` stand for: half a pair of surrogates for half of four.
+fn length_of_code(digits: &[u8]) -> usize {
+    let code = std::str::from_utf8(digits).ok().and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    match code {
+        Some(0..=0x7f) | None => 1,
+        Some(0x80..=0x7ff | 0xd800..=0xdfff) => 2,
+        Some(0x800..=0xd7ff | 0xe000..=0xffff) => 3,
+    }
 }

@@ -28,5 +28,8 @@ fn no_value_can_add_a_label() {
     assert_eq!(name, "llm_requests_total;key=k_status_200;model=m_cluster_x;cluster=c__;status=404");
     assert_eq!(stats::tokens("k", "m:1", "c", "input"), "llm_tokens_total;key=k;model=m_1;cluster=c;type=input");
     assert_eq!(stats::attempts("c", "timeout"), "llm_attempts_total;cluster=c;outcome=timeout");
+    assert_eq!(stats::cost("k;", "m", "c"), "llm_cost_microusd_total;key=k_;model=m;cluster=c");
+    let histogram = stats::histogram(stats::TIME_TO_FIRST_TOKEN, "m;", "c=");
+    assert_eq!(histogram, "llm_time_to_first_token_ms;model=m_;cluster=c_");
     assert_eq!(stats::usage_source("missing"), "llm_usage_source_total;source=missing");
 }

@@ -1,5 +1,6 @@
 mod auth;
 mod router;
+mod usage;
 mod values;
 
 use proptest::prelude::*;

@@ -49,6 +49,7 @@ fn texts_of_prompts() {
         (ChatCompletions, r#""messages":[{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}]"#, 2),
         (ChatCompletions, r#""messages":[{"content":"1"}],"tools":[{"a":1}]"#, 10),
         (ChatCompletions, r#""messages":null"#, 0),
+        (ChatCompletions, r#""messages":[{"content":"\u00fc\n"}]"#, 3),
         (ChatCompletions, r#""user":"someone","messages":[{"content":null}]"#, 0),
         (Completions, r#""prompt":["12","345"]"#, 5),
         (Embeddings, r#""input":[[1,2,3],[4]]"#, 16),
@@ -56,7 +57,11 @@ fn texts_of_prompts() {
         (Messages, r#""system":[{"type":"text","text":"12"}],"messages":[{"content":"3"}]"#, 3),
         (Messages, r#""messages":[{"content":[{"type":"tool_result","content":[{"text":"12"}]}]}]"#, 2),
         (OllamaChat, r#""messages":[{"content":"12","images":["AAAAAAAA"]}]"#, 2),
-        (GenerateContent, r#""systemInstruction":{"parts":[{"text":"12"}]},"contents":[{"parts":[{"text":"345"}]}]"#, 5),
+        (
+            GenerateContent,
+            r#""systemInstruction":{"parts":[{"text":"12"}]},"contents":[{"parts":[{"text":"345"}]}]"#,
+            5,
+        ),
     ];
     for (endpoint, fields, want) in cases {
         let body = format!(r#"{{"model":"m",{fields}}}"#);
@@ -82,8 +87,10 @@ fn texts_of_streams() {
     let cases = [
         ("chat", vec![chat(r#""role":"assistant","content":"""#), chat(r#""content":"Hel""#), chat(r#""content":"lo, you""#)], 10),
         ("spaces", vec![chat(r#""content": "Hel""#), chat(r#""content": "lo""#)], 5),
-        ("escapes", vec![chat(r#""content":"a\"b""#), chat(r#""content":"\\""#), chat(r#""content":"\n\"""#)], 10),
-        ("names within", vec![chat(r#""content":"\"content\":\"x\"""#)], 17),
+        ("escapes", vec![chat(r#""content":"a\"b""#), chat(r#""content":"\\""#), chat(r#""content":"\n\"""#)], 6),
+        ("names within", vec![chat(r#""content":"\"content\":\"x\"""#)], 13),
+        ("codes", vec![chat(r#""content":"\u0041\u00fc\u4e16\ud83e\udd80""#), chat(r#""content":"Aü世🦀""#)], 20),
+        ("broken codes", vec![chat(r#""content":"\u00""#), chat(r#""content":"\uzzzz""#)], 2),
         ("reasoning", vec![chat(r#""content":"","reasoning_content":"abc""#), chat(r#""content":"d""#)], 4),
         ("no text", vec![chat(r#""content":null"#), chat(r#""tool_calls":[{"function":{"arguments":"{}"}}]"#)], 2),
         ("null, then text", vec![chat(r#""content":"abc""#), chat(r#""content":null"#), chat(r#""content":"d""#)], 4),
@@ -124,7 +131,10 @@ fn texts_of_documents() {
         (r#"{"choices":[{"message":{"role":"assistant","content":"Hello"}}]}"#, Some(5)),
         (r#"{"content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}"#, Some(5)),
         (r#"{"instructions":"Be brief","output":[{"content":[{"type":"output_text","text":"Hello"}]}]}"#, Some(5)),
-        (r#"[{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]},{"candidates":[{"content":{"parts":[{"text":"lo"}]}}]}]"#, Some(5)),
+        (
+            r#"[{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]},{"candidates":[{"content":{"parts":[{"text":"lo"}]}}]}]"#,
+            Some(5),
+        ),
         (r#"{"data":[{"object":"embedding","embedding":[0.1]}]}"#, Some(0)),
         (r#"{"error":{"message":"no"}}"#, None),
         (r#"{"choices":[{"message":{"content":"Hello"}}],"usage":{"prompt_tokens":1}}"#, Some(0)), // nobody will ask

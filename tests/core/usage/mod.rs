@@ -4,10 +4,10 @@ mod estimate;
 mod events;
 mod interruption;
 mod limits;
-mod meter;
+pub mod meter;
 mod price;
 mod reading;
-mod transcripts;
+pub mod transcripts;
 
 use sluice::usage::TokenUsage;
 

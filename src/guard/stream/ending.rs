@@ -1,0 +1,229 @@
+//! The end that the gateway writes when a check has found something: what the dialect says when an answer is
+//! filtered, so that the client's library takes it for an answer that ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{terminated, Event};
+use super::outline::{Ends, Outline, Step};
+use crate::endpoint::Endpoint;
+use crate::json::{Scanner, Value};
+use crate::usage::Framing;
+
+/// A longer field is not kept; the end then lacks it.
+const MAX_FIELD: usize = 64 << 10;
+/// More choices, or blocks, are not ended one by one.
+const MAX_CHOICES: usize = 1024;
+
+const DONE: &str = "data: [DONE]\n\n";
+
+/// What an answer's end must say, and what it must not say twice.
+#[derive(Debug)]
+pub(super) struct Ending {
+    endpoint: Endpoint,
+    /// The fields that the end repeats, as they are written.
+    fields: BTreeMap<&'static str, Vec<u8>>,
+    /// OpenAI's choices or Gemini's candidates; whether the client has seen the end of each.
+    choices: BTreeMap<u32, bool>,
+    /// Anthropic's blocks that the client has seen begin, and not end.
+    blocks: BTreeSet<u32>,
+    /// The number of the last event the client has seen.
+    sequence: u64,
+    /// The client has seen an end of all.
+    is_over: bool,
+    /// It has seen `[DONE]`.
+    is_done: bool,
+}
+
+impl Ending {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Ending {
+            endpoint,
+            fields: BTreeMap::new(),
+            choices: BTreeMap::new(),
+            blocks: BTreeSet::new(),
+            sequence: 0,
+            is_over: false,
+            is_done: false,
+        }
+    }
+
+    /// An event has come; the client may not have seen it.
+    pub(super) fn see(&mut self, outline: &Outline<'_>) {
+        for choice in &outline.choices {
+            if self.choices.len() < MAX_CHOICES {
+                self.choices.entry(*choice).or_insert(false);
+            }
+        }
+        let (first, last) = kept(self.endpoint);
+        for (name, value) in &outline.fields {
+            let is = |kept: &&&'static str| kept.as_bytes() == *name;
+            if value.len() > MAX_FIELD || *value == b"null" {
+                continue;
+            }
+            if let Some(name) = first.iter().find(is) {
+                self.fields.entry(name).or_insert_with(|| value.to_vec());
+            } else if let Some(name) = last.iter().find(is) {
+                self.fields.insert(name, value.to_vec());
+            }
+        }
+    }
+
+    /// The client sees this event.
+    pub(super) fn shown(&mut self, event: &Event) {
+        self.sequence = event.sequence.unwrap_or(self.sequence);
+        match &event.ends {
+            Ends::Nothing => {}
+            Ends::Choices(ended) => ended.iter().for_each(|choice| {
+                self.choices.entry(*choice).and_modify(|seen| *seen = true);
+            }),
+            Ends::All => self.is_over = true,
+        }
+        match event.step {
+            Step::BlockStart(block) if self.blocks.len() < MAX_CHOICES => {
+                self.blocks.insert(block);
+            }
+            Step::BlockStop(block) => {
+                self.blocks.remove(&block);
+            }
+            Step::Done => self.is_done = true,
+            Step::BlockStart(_) | Step::Other | Step::UsageOnly => {}
+        }
+    }
+
+    /// The answer ends here. What may still follow comes from [`Ending::swallow`] and [`Ending::finish`].
+    pub(super) fn write(&self) -> Vec<u8> {
+        if self.is_over {
+            return Vec::new();
+        }
+        let text = match self.endpoint {
+            Endpoint::ChatCompletions | Endpoint::Embeddings => self.choice_ends(r#""delta":{}"#),
+            Endpoint::Completions => self.choice_ends(r#""text":"""#),
+            Endpoint::Responses => self.incomplete(),
+            Endpoint::Messages => self.refusal(),
+            Endpoint::OllamaChat => self.done(r#""message":{"role":"assistant","content":""}"#),
+            Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => self.done(r#""response":"""#),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.candidate_ends(),
+        };
+        text.into_bytes()
+    }
+
+    /// An event that came after the end. OpenAI's usage is shown nevertheless: it comes if the client asked for it.
+    pub(super) fn swallow(&mut self, event: &Event) -> Vec<u8> {
+        match (self.has_done(), event.step) {
+            (true, Step::UsageOnly) => terminated(Framing::Sse, &event.bytes),
+            (true, Step::Done) => self.finish(),
+            (true, Step::Other | Step::BlockStart(_) | Step::BlockStop(_)) | (false, _) => Vec::new(),
+        }
+    }
+
+    /// Nothing more comes after the end.
+    pub(super) fn finish(&mut self) -> Vec<u8> {
+        if !self.has_done() || std::mem::replace(&mut self.is_done, true) {
+            return Vec::new();
+        }
+        DONE.into()
+    }
+
+    fn has_done(&self) -> bool {
+        match self.endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => true,
+            Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::OllamaChat
+            | Endpoint::OllamaGenerate
+            | Endpoint::OllamaEmbed
+            | Endpoint::GenerateContent
+            | Endpoint::StreamGenerateContent => false,
+        }
+    }
+
+    /// The choices whose end the client has not seen; the first, if none is known.
+    fn open_choices(&self) -> Vec<u32> {
+        match self.choices.is_empty() {
+            true => vec![0],
+            false => self.choices.iter().filter(|(_, ended)| !**ended).map(|(choice, _)| *choice).collect(),
+        }
+    }
+
+    /// The kept fields, each with a comma behind it.
+    fn repeated(&self) -> String {
+        let field = |(name, value): (&&str, &Vec<u8>)| format!("\"{name}\":{},", String::from_utf8_lossy(value));
+        // within an event no line may end
+        self.fields.iter().map(field).collect::<String>().replace(['\n', '\r'], " ")
+    }
+
+    fn choice_ends(&self, nothing: &str) -> String {
+        let fields = self.repeated();
+        let end = |choice: &u32| {
+            let ended = format!(r#"{{"index":{choice},{nothing},"logprobs":null,"finish_reason":"content_filter"}}"#);
+            format!("data: {{{fields}\"choices\":[{ended}]}}\n\n")
+        };
+        self.open_choices().iter().map(end).collect()
+    }
+
+    fn candidate_ends(&self) -> String {
+        let end = |choice: &u32| format!(r#"{{"finishReason":"SAFETY","index":{choice}}}"#);
+        let ends: Vec<String> = self.open_choices().iter().map(end).collect();
+        format!("data: {{{}\"candidates\":[{}]}}\n\n", self.repeated(), ends.join(","))
+    }
+
+    fn done(&self, nothing: &str) -> String {
+        format!("{{{}{nothing},\"done\":true,\"done_reason\":\"content_filter\"}}\n", self.repeated())
+    }
+
+    fn refusal(&self) -> String {
+        let stop = |block: &u32| event("content_block_stop", &format!(r#""index":{block}"#));
+        let stops: String = self.blocks.iter().map(stop).collect();
+        let usage =
+            self.fields.get("usage").map_or("{\"output_tokens\":0}".into(), |usage| String::from_utf8_lossy(usage));
+        let usage = usage.replace(['\n', '\r'], " ");
+        let delta = format!(r#""delta":{{"stop_reason":"refusal","stop_sequence":null}},"usage":{usage}"#);
+        format!(
+            "{stops}{}data: {{\"type\":\"message_stop\"}}\n\n",
+            event("message_delta", &delta) + "event: message_stop\n"
+        )
+    }
+
+    /// OpenAI Responses' end embeds the answer, as its first event did.
+    fn incomplete(&self) -> String {
+        let response = self.fields.get("response").map(Vec::as_slice).unwrap_or_default();
+        let mut fields = String::new();
+        let mut scanner = Scanner::new(response);
+        // it has been read before
+        let _ = scanner.object(|key, scanner| {
+            let (value, span) = scanner.spanned()?;
+            let is_written = matches!(key.raw(), b"status" | b"incomplete_details") || value == Value::Null;
+            if !is_written {
+                let value = String::from_utf8_lossy(response.get(span).unwrap_or_default());
+                fields.push_str(&format!("\"{}\":{value},", String::from_utf8_lossy(key.raw())));
+            }
+            Ok(())
+        });
+        if fields.is_empty() {
+            fields.push_str(r#""object":"response","output":[],"#);
+        }
+        let fields = fields.replace(['\n', '\r'], " ");
+        let status = r#""status":"incomplete","error":null,"incomplete_details":{"reason":"content_filter"}"#;
+        let number = self.sequence.saturating_add(1);
+        event("response.incomplete", &format!("\"sequence_number\":{number},\"response\":{{{fields}{status}}}"))
+    }
+}
+
+fn event(name: &str, fields: &str) -> String {
+    format!("event: {name}\ndata: {{\"type\":\"{name}\",{fields}}}\n\n")
+}
+
+/// The fields that an endpoint's end repeats: as the first event has them, and as the last.
+fn kept(endpoint: Endpoint) -> (&'static [&'static str], &'static [&'static str]) {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => {
+            (&["id", "object", "created", "model", "system_fingerprint", "service_tier"], &[])
+        }
+        Endpoint::Responses => (&["response"], &[]),
+        Endpoint::Messages => (&[], &["usage"]),
+        Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => (&["model"], &["created_at"]),
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => {
+            (&["modelVersion", "responseId"], &["usageMetadata"])
+        }
+    }
+}

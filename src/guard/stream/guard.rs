@@ -1,0 +1,395 @@
+//! The guard itself.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::ending::Ending;
+use super::event::{Event, Trouble};
+use super::flow::Collected;
+use super::queue::Queue;
+use super::voice::Voice;
+use super::{Flow, Limits, Mode, Replacement, Rewrite, Unchecked, Window};
+use crate::endpoint::Endpoint;
+use crate::usage::{Boundaries, Framing, MAX_EVENT, MAX_JSON};
+
+/// The most flows whose texts are collected at a time.
+const MAX_FLOWS: usize = 1024;
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// More of it comes.
+    Open,
+    /// Its last byte has come; some of it waits.
+    Ended,
+    /// The gateway has ended it; what comes is swallowed.
+    Blocked,
+    /// The same, and nothing of what comes is read.
+    Deaf,
+    /// An event was too large: what comes passes as it is.
+    Beyond,
+    /// Nothing more is to be shown.
+    Finished,
+}
+
+/// A guard over one streamed answer.
+///
+/// It must be given what the usage meter lets pass, so that a usage chunk that the client did not ask for is gone;
+/// and the meter must be given every byte, also of an answer that was blocked.
+///
+/// ```
+/// use std::time::Duration;
+/// use sluice::endpoint::Endpoint;
+/// use sluice::guard::stream::{Limits, Mode, StreamGuard};
+/// use sluice::usage::Framing;
+///
+/// let mut guard = StreamGuard::new(Endpoint::OllamaChat, Framing::Ndjson, Mode::Window, Limits::default());
+/// let event = b"{\"message\":{\"content\":\"Hello.\"},\"done\":false}\n";
+/// let now = Duration::from_secs(1);
+/// assert!(guard.chunk(event, false, now).is_empty(), "it waits for more");
+/// assert!(guard.ready().is_none());
+///
+/// guard.due(now + Duration::from_millis(500));
+/// let window = guard.ready().unwrap();
+/// assert_eq!(window.text, "Hello.");
+/// assert_eq!(guard.release(window.id, &[]), event);
+/// ```
+pub struct StreamGuard {
+    framing: Framing,
+    mode: Mode,
+    limits: Limits,
+    state: State,
+    /// The event under way.
+    buffer: Vec<u8>,
+    boundaries: Boundaries,
+    /// The last event ended in CR: a LF that follows belongs to it.
+    after_cr: bool,
+    queue: Queue,
+    flows: BTreeMap<Flow, Collected>,
+    ready: VecDeque<Window>,
+    windows: u64,
+    voice: Voice,
+    ending: Ending,
+    is_unchecked: bool,
+}
+
+impl StreamGuard {
+    /// A guard for an answer of this endpoint. [`Framing::Json`], one JSON text, is held to its end; who blocks it
+    /// has shown nothing of it, and answers in its place: [`StreamGuard::block`] writes the end of a stream.
+    pub fn new(endpoint: Endpoint, framing: Framing, mode: Mode, limits: Limits) -> Self {
+        StreamGuard {
+            framing,
+            mode,
+            limits,
+            state: State::Open,
+            buffer: Vec::new(),
+            boundaries: Boundaries::default(),
+            after_cr: false,
+            queue: Queue::default(),
+            flows: BTreeMap::new(),
+            ready: VecDeque::new(),
+            windows: 0,
+            voice: Voice::new(framing, endpoint.dialect()),
+            ending: Ending::new(endpoint),
+            is_unchecked: false,
+        }
+    }
+
+    /// Changes the texts before they are shown. To be said before the first chunk.
+    #[must_use]
+    pub fn with_rewrite(mut self, rewrite: Box<dyn Rewrite>) -> Self {
+        self.voice.rewrite(rewrite);
+        self
+    }
+
+    /// The next bytes of the answer, `end` with the last ones; returns what may be shown now.
+    pub fn chunk(&mut self, bytes: &[u8], end: bool, now: Duration) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self.state {
+            State::Open | State::Blocked => self.read(bytes, end, now, &mut out),
+            State::Beyond => out.extend_from_slice(bytes),
+            State::Deaf | State::Ended | State::Finished => {}
+        }
+        if end {
+            self.end(&mut out);
+        }
+        self.due(now);
+        out
+    }
+
+    /// When [`StreamGuard::due`] is to be called at the latest; `None` if no text waits for its window to fill.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.mode {
+            Mode::Window => self.flows.values().filter_map(|collected| collected.deadline(&self.limits)).min(),
+            Mode::Final | Mode::Pass => None,
+        }
+    }
+
+    /// The texts that have waited long enough become windows.
+    pub fn due(&mut self, now: Duration) {
+        if self.mode == Mode::Window {
+            let limits = self.limits;
+            self.cut(|_, collected| collected.deadline(&limits).is_some_and(|deadline| deadline <= now));
+        }
+    }
+
+    /// The next window to be checked. Several may be under check at a time, and be released in any order.
+    pub fn ready(&mut self) -> Option<Window> {
+        self.ready.pop_front()
+    }
+
+    /// A window may be shown, with `replacements` in the places of its text; returns what may be shown now. What a
+    /// replacement would change before the window's new text has been shown already, and stays. In
+    /// [`Mode::Final`] everything has.
+    pub fn release(&mut self, id: u64, replacements: &[Replacement]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.queue.release(id, replacements);
+        while let Some(event) = self.queue.pop() {
+            self.say(event, &mut out);
+        }
+        self.close(&mut out);
+        out
+    }
+
+    /// Nothing more of the answer may be shown; returns the end that the client gets instead. What still comes is
+    /// to be handed in as before, and swallowed, but for the usage and `[DONE]` of OpenAI's answers.
+    pub fn block(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let is_ended = match self.state {
+            State::Open => false,
+            State::Ended => true,
+            State::Blocked | State::Deaf | State::Beyond | State::Finished => return out,
+        };
+        self.voice.finish(&mut out);
+        out.extend(self.ending.write());
+        for event in self.queue.give_up() {
+            out.extend(self.ending.swallow(&event));
+        }
+        self.flows.clear();
+        self.ready.clear();
+        self.state = State::Blocked;
+        if is_ended {
+            self.end(&mut out);
+        }
+        out
+    }
+
+    /// Whether nothing more is to be shown: the answer's end may go on.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
+    /// Whether the answer was ended by [`StreamGuard::block`], or by [`Unchecked::Block`], and more of it may come.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self.state, State::Blocked | State::Deaf)
+    }
+
+    /// Whether something passed that no check has seen, or ended the answer because none could.
+    pub fn is_unchecked(&self) -> bool {
+        self.is_unchecked
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        let collected: usize = self.flows.values().map(Collected::len).sum();
+        self.buffer.len() + self.queue.weight() + self.voice.held() + collected + self.ready_length()
+    }
+
+    /// The bytes of the windows that nobody has taken yet.
+    fn ready_length(&self) -> usize {
+        self.ready.iter().map(|window| window.text.len()).sum()
+    }
+
+    fn read(&mut self, bytes: &[u8], end: bool, now: Duration, out: &mut Vec<u8>) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(stop) = self.boundaries.next(self.framing, &buffer) {
+            let event = buffer.get(start..stop).unwrap_or_default().to_vec();
+            start = stop;
+            self.event(event, false, now, out);
+            if self.state == State::Beyond {
+                out.extend_from_slice(buffer.get(start..).unwrap_or_default());
+                return;
+            }
+        }
+        buffer.drain(..start);
+        self.boundaries.consume(start);
+        if buffer.len() > self.largest() || end && !buffer.is_empty() {
+            self.event(buffer, end, now, out);
+        } else {
+            self.buffer = buffer;
+        }
+    }
+
+    /// An event has come whole; `last`: nothing comes after it, not even the blank line it should end with.
+    fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.after_cr) && bytes == b"\n" {
+            return self.line_feed(out);
+        }
+        if bytes.len() > self.largest() {
+            return self.too_large(&bytes, out);
+        }
+        self.after_cr = bytes.ends_with(b"\r");
+        if self.state == State::Blocked {
+            let (event, _) = Event::read(self.framing, bytes, |_| ());
+            out.extend(self.ending.swallow(&event));
+            return;
+        }
+        if self.state != State::Open {
+            return;
+        }
+        let (mut event, trouble) = Event::read(self.framing, bytes, |outline| self.ending.see(outline));
+        if trouble.is_some_and(|trouble| self.is_refused(trouble, out)) {
+            return;
+        }
+        if last {
+            event.ends = super::outline::Ends::All;
+        }
+        self.collect(&mut event, now);
+        if self.queue.is_empty() && event.pending == 0 {
+            self.say(event, out);
+        } else {
+            self.queue.push(event);
+        }
+        if self.queue.weight().max(self.ready_length()) > self.limits.held || self.flows.len() > MAX_FLOWS {
+            self.give_up(out);
+        }
+    }
+
+    /// The second half of a line end.
+    fn line_feed(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Open && !self.queue.push_line_feed() {
+            out.push(b'\n');
+        }
+    }
+
+    /// An event that cannot be checked has come. `true` if it may not be shown.
+    fn is_refused(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
+        match (self.mode, self.limits.unchecked, trouble) {
+            (Mode::Window, Unchecked::Block, Trouble::Garbage | Trouble::Beyond) => {
+                self.is_unchecked = true;
+                out.extend(self.block());
+                true
+            }
+            (Mode::Window, Unchecked::Pass, _) | (Mode::Final, ..) => {
+                self.is_unchecked = true;
+                false
+            }
+            (Mode::Pass, ..) => false,
+        }
+    }
+
+    /// An event is larger than what is read, or will be.
+    fn too_large(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.is_unchecked |= self.mode != Mode::Pass;
+        if self.state == State::Open {
+            self.give_up(out);
+        }
+        match self.state {
+            State::Blocked => self.state = State::Deaf,
+            State::Open => {
+                self.voice.finish(out);
+                out.extend_from_slice(bytes);
+                self.state = State::Beyond;
+            }
+            State::Ended | State::Deaf | State::Beyond | State::Finished => {}
+        }
+    }
+
+    /// There is more than can be held: what waits passes unchecked, and so does the rest; or the answer ends.
+    fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.is_unchecked |= self.mode != Mode::Pass;
+        if (self.mode, self.limits.unchecked) == (Mode::Window, Unchecked::Block) {
+            out.extend(self.block());
+            return;
+        }
+        self.mode = Mode::Pass;
+        self.flows.clear();
+        self.ready.clear();
+        for event in self.queue.give_up() {
+            self.say(event, out);
+        }
+    }
+
+    /// The largest event that is read.
+    fn largest(&self) -> usize {
+        match self.framing {
+            Framing::Sse | Framing::Ndjson => MAX_EVENT,
+            Framing::Json => MAX_JSON,
+        }
+    }
+
+    /// Collects the event's texts, and makes windows of those that are to be checked now.
+    fn collect(&mut self, event: &mut Event, now: Duration) {
+        let waits = match self.mode {
+            Mode::Pass => return,
+            Mode::Window => true,
+            Mode::Final => false,
+        };
+        let number = self.queue.next_number();
+        for (position, said) in event.said.iter().enumerate() {
+            let collected = self.flows.entry(said.flow).or_default();
+            collected.add(&said.text, said.flow.whole, waits.then_some((number, position)), now);
+        }
+        if !waits {
+            let collected: usize = self.flows.values().map(Collected::len).sum();
+            if collected >= self.limits.collected {
+                self.cut(|_, _| true);
+            }
+            return;
+        }
+        event.pending = event.said.len();
+        let limits = self.limits;
+        let ends = &event.ends;
+        self.cut(|flow, collected| flow.whole || ends.has(flow.choice) || collected.is_full(&limits));
+        self.flows.retain(|flow, _| !flow.whole && !ends.has(flow.choice));
+    }
+
+    /// Makes windows of the flows that are chosen.
+    fn cut(&mut self, is_chosen: impl Fn(&Flow, &Collected) -> bool) {
+        for (flow, collected) in &mut self.flows {
+            if !is_chosen(flow, collected) {
+                continue;
+            }
+            let overlap = if flow.whole { 0 } else { self.limits.overlap };
+            if let Some(cut) = collected.cut(overlap) {
+                self.windows += 1;
+                self.ready.push_back(Window { id: self.windows, flow: *flow, text: cut.text, fresh: cut.fresh });
+                if self.mode == Mode::Window {
+                    self.queue.check(self.windows, cut.fresh, cut.pieces);
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, event: Event, out: &mut Vec<u8>) {
+        self.ending.shown(&event);
+        self.voice.say(event, out);
+    }
+
+    /// The last byte has come.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        match self.state {
+            State::Open => {
+                self.state = State::Ended;
+                self.cut(|_, _| true);
+                self.close(out);
+            }
+            State::Blocked | State::Deaf => {
+                out.extend(self.ending.finish());
+                self.state = State::Finished;
+            }
+            State::Beyond => self.state = State::Finished,
+            State::Ended | State::Finished => {}
+        }
+    }
+
+    /// Whether the last of what waited is shown.
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Ended && self.queue.is_empty() {
+            self.voice.finish(out);
+            self.state = State::Finished;
+        }
+    }
+}

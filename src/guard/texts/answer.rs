@@ -1,0 +1,135 @@
+//! The texts of an answer: of a whole one, or of one event of a stream.
+
+use super::content::{index, Place, Texts};
+use super::{fold, look_ahead, Kind, Unreadable};
+use crate::guard::Speaker;
+use crate::json::{JsonError, Scanner, Value};
+
+/// What an event says of itself: which part of the answer it carries.
+#[derive(Clone, Copy, Debug, Default)]
+struct Label {
+    /// Anthropic's block, or OpenAI Responses' item.
+    choice: u32,
+    part: u32,
+    /// What a `delta` is that is a string; `None` if it is no text.
+    delta: Option<Kind>,
+}
+
+pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
+    let mut texts = Texts::default();
+    let mut scanner = Scanner::new(data);
+    match scanner.peek() {
+        // Gemini without `alt=sse` streams one array of answers
+        Some(b'[') => scanner.array(|scanner| texts.answer(scanner)).map(drop)?,
+        _ => texts.answer(&mut scanner)?,
+    }
+    scanner.end()?;
+    texts.finish()
+}
+
+impl Texts {
+    fn answer(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let label = Label::of(scanner);
+        let model = Place::of(Speaker::Assistant);
+        let labelled = model.choice(label.choice).part(label.part);
+        scanner.object(|key, scanner| match &*fold(&key) {
+            "choices" | "candidates" => self.choices(scanner, model),
+            // Ollama's, and what Anthropic's `message_start` begins with
+            "message" => self.content(scanner, model),
+            "thinking" => self.content(scanner, model.kind(Kind::Reasoning)),
+            "response" => match scanner.peek() {
+                Some(b'"') => self.string(scanner, model),
+                _ => self.response(scanner, model.whole()),
+            },
+            "output" | "content" => self.items(scanner, model.whole()),
+            "delta" => match (scanner.peek(), label.delta) {
+                (Some(b'"'), Some(kind)) => self.string(scanner, labelled.kind(kind)),
+                (Some(b'"'), None) => scanner.value().map(drop),
+                (_, _) => self.content(scanner, labelled),
+            },
+            "contentblock" => self.content(scanner, labelled),
+            "item" | "part" | "text" | "transcript" | "input" | "code" => self.content(scanner, labelled.whole()),
+            "refusal" => self.content(scanner, labelled.kind(Kind::Refusal).whole()),
+            "arguments" => self.content(scanner, labelled.kind(Kind::Arguments).whole()),
+            _ => scanner.value().map(drop),
+        })?;
+        Ok(())
+    }
+
+    fn choices(&mut self, scanner: &mut Scanner<'_>, model: Place) -> Result<(), JsonError> {
+        let mut position = 0;
+        scanner.array(|scanner| {
+            let place = model.choice(index(scanner, "index").unwrap_or(position));
+            position = position.saturating_add(1);
+            scanner.object(|key, scanner| match &*fold(&key) {
+                "delta" | "message" | "text" | "content" => self.content(scanner, place),
+                "logprobs" | "logprobsresult" => {
+                    let (value, span) = scanner.spanned()?;
+                    if value != Value::Null {
+                        self.echo(span);
+                    }
+                    Ok(())
+                }
+                _ => scanner.value().map(drop),
+            })?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// OpenAI Responses' whole answer, which its last event embeds.
+    fn response(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        scanner.object(|key, scanner| match &*fold(&key) {
+            "output" => self.items(scanner, place),
+            _ => scanner.value().map(drop),
+        })?;
+        Ok(())
+    }
+
+    /// The items or blocks of a whole answer.
+    fn items(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        if scanner.peek() != Some(b'[') {
+            return self.content(scanner, place);
+        }
+        let mut position = 0;
+        scanner.array(|scanner| {
+            let place = place.choice(position);
+            position = position.saturating_add(1);
+            self.content(scanner, place)
+        })?;
+        Ok(())
+    }
+}
+
+impl Label {
+    fn of(scanner: &Scanner<'_>) -> Self {
+        let mut label = Label { delta: Some(Kind::Plain), ..Label::default() };
+        let number =
+            |value: Value<'_>| value.as_count().and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX);
+        look_ahead(scanner, |name, value| match (name, value) {
+            ("index" | "outputindex", value) => label.choice = number(value),
+            ("contentindex" | "summaryindex", value) => label.part = number(value),
+            ("type", Value::String(name)) => label.delta = delta(&name.decode()),
+            _ => {}
+        });
+        label
+    }
+}
+
+/// What the `delta` of an event of this type is.
+fn delta(event_type: &str) -> Option<Kind> {
+    let has = |word: &str| event_type.contains(word);
+    if has("transcript") {
+        Some(Kind::Plain)
+    } else if has("audio") || has("image") {
+        None // encoded sound or pixels
+    } else if has("arguments") {
+        Some(Kind::Arguments)
+    } else if has("refusal") {
+        Some(Kind::Refusal)
+    } else if has("reasoning") {
+        Some(Kind::Reasoning)
+    } else {
+        Some(Kind::Plain)
+    }
+}

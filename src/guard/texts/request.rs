@@ -1,0 +1,21 @@
+//! The texts of a request.
+
+use super::content::{Place, Texts};
+use super::{fold, Unreadable};
+use crate::guard::Speaker;
+use crate::json::Scanner;
+
+pub(super) fn read(body: &[u8]) -> Result<Texts, Unreadable> {
+    let mut texts = Texts::default();
+    let mut scanner = Scanner::new(body);
+    let user = Place::of(Speaker::User);
+    scanner.object(|key, scanner| match &*fold(&key) {
+        "messages" | "contents" | "input" | "prompt" | "suffix" => texts.content(scanner, user),
+        "system" | "systeminstruction" | "instructions" | "template" => {
+            texts.content(scanner, Place::of(Speaker::System))
+        }
+        _ => scanner.value().map(drop),
+    })?;
+    scanner.end()?;
+    texts.finish()
+}

@@ -1,0 +1,74 @@
+//! When things happened to one request, as its client sees it.
+
+use std::time::Duration;
+
+/// The moments of one request. Clocks of the system may be set back: no span is ever negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    arrived: Duration,
+    first_bytes: Option<Duration>,
+    ended: Option<Duration>,
+}
+
+impl Timing {
+    /// A request that arrived at the gateway `now`.
+    pub fn arrived(now: Duration) -> Self {
+        Timing { arrived: now, ..Timing::default() }
+    }
+
+    /// Whether nothing of the answer's body has passed yet.
+    pub fn awaits_first_bytes(&self) -> bool {
+        self.first_bytes.is_none()
+    }
+
+    /// The first bytes of the answer's body pass to the client. Later ones change nothing.
+    pub fn first_bytes(&mut self, now: Duration) {
+        self.first_bytes.get_or_insert(now);
+    }
+
+    /// The request is over.
+    pub fn end(&mut self, now: Duration) {
+        self.ended.get_or_insert(now);
+    }
+
+    /// From the request's arrival to the first bytes of the answer, which is a stream's first token, in
+    /// milliseconds. `None` if there were none.
+    pub fn to_first_token(&self) -> Option<u64> {
+        self.first_bytes.map(|first| milliseconds(first.saturating_sub(self.arrived)))
+    }
+
+    /// From the request's arrival to its end, in milliseconds. `None` while it is under way.
+    pub fn whole(&self) -> Option<u64> {
+        self.ended.map(|ended| milliseconds(ended.saturating_sub(self.arrived)))
+    }
+
+    /// How fast tokens were written: a stream's after the first one; of an answer that came at once, all of them over
+    /// the whole time. `None` if there is nothing to measure.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sluice::timing::Timing;
+    ///
+    /// let mut timing = Timing::arrived(Duration::from_secs(100));
+    /// timing.first_bytes(Duration::from_secs(101));
+    /// timing.end(Duration::from_secs(105));
+    /// assert_eq!(timing.tokens_per_second(201, true), Some(50));
+    /// assert_eq!(timing.tokens_per_second(200, false), Some(40));
+    /// ```
+    pub fn tokens_per_second(&self, output: u64, stream: bool) -> Option<u64> {
+        let (tokens, from) = match stream {
+            true => (output.saturating_sub(1), self.first_bytes?),
+            false => (output, self.arrived),
+        };
+        let took = self.ended?.saturating_sub(from).as_micros();
+        if tokens == 0 || took == 0 {
+            return None;
+        }
+        let rate = u128::from(tokens).saturating_mul(1_000_000) / took;
+        Some(u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

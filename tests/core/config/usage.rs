@@ -1,0 +1,27 @@
+use sluice::config::{self, Reports};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::refusal;
+
+#[test]
+fn reports() {
+    let cases = [
+        ("", false, false),
+        ("{}", false, false),
+        (r#"{"access_log":true}"#, true, false),
+        (r#"{"access_log":false,"tracing":true}"#, false, true),
+        (r#"{"access_log":null,"tracing":null}"#, false, false),
+    ];
+    for (text, access_log, tracing) in cases {
+        assert_eq!(config::usage(text.as_bytes()), Ok(Reports { access_log, tracing }), "{text}");
+    }
+    let mistakes = [
+        (r#"{"acces_log":true}"#, r#"usage.acces_log: no such field; did you mean "access_log"?"#),
+        (r#"{"tracing":"yes"}"#, "usage.tracing: must be true or false, but is a string"),
+        ("[]", "usage: must be an object, but is a list"),
+    ];
+    for (text, want) in mistakes {
+        assert_eq!(refusal(text, config::usage(text.as_bytes())), want, "{text}");
+    }
+}

@@ -1,0 +1,2 @@
+mod stream;
+mod texts;

@@ -1,0 +1,136 @@
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{json, Value};
+use sluice::config;
+use sluice::contract::NONE;
+use sluice::endpoint::{Dialect, Endpoint};
+use sluice::exchange::Exchange;
+use sluice::facts::read;
+use sluice::outcome::Outcome;
+use sluice::record::Record;
+use sluice::routing::{Ending, Table};
+use sluice::timing::Timing;
+use sluice::usage::{Price, Source, TokenUsage};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::fleet::TestFleet;
+use crate::routing::{model, upstream};
+
+const FIELDS: [&str; 19] = [
+    "key",
+    "model",
+    "cluster",
+    "attempts",
+    "outcomes",
+    "requested_model",
+    "operation",
+    "provider",
+    "response_model",
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_input_tokens",
+    "reasoning_output_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "source",
+    "cost_microusd",
+    "time_to_first_token_ms",
+];
+
+/// The record as the access log shows it, read by the reader of configurations, which takes the same message.
+fn shown(record: &Record) -> Value {
+    let fields = [&FIELDS[..], &["error"]].concat();
+    let texts = config::split("record", record.as_struct(), &fields).unwrap();
+    let shown = fields.iter().zip(texts).filter(|(_, text)| !text.is_empty());
+    shown.map(|(name, text)| ((*name).to_owned(), serde_json::from_slice::<Value>(&text).unwrap())).collect()
+}
+
+fn table() -> Rc<Table> {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    let mut priced = model("gpt-*", &[], &[1, 1], &upstreams);
+    priced.price = Some(Price { input: 2_000_000, cached_input: 1_000_000, output: 10_000_000 });
+    table.add(priced).unwrap();
+    Rc::new(table)
+}
+
+fn chat(name: &str) -> Exchange {
+    let body = json!({ "model": name, "messages": [{ "role": "user", "content": "a secret" }] }).to_string();
+    let mut exchange = Exchange::default();
+    exchange.facts = Some(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+    exchange
+}
+
+#[test]
+fn a_request_that_was_answered() {
+    let fleet = TestFleet::default();
+    let mut exchange = chat("gpt-4o");
+    exchange.timing = Timing::arrived(Duration::from_secs(100));
+    exchange.route(&table(), &fleet).unwrap();
+    exchange.end_attempt(Ending::silent(Outcome::Timeout), &fleet);
+    exchange.advance(Ending::silent(Outcome::Timeout), &fleet);
+    exchange.answer(200, Some(Outcome::Success));
+    exchange.timing.first_bytes(Duration::from_millis(100_250));
+    let tokens = TokenUsage { input: 1000, cached_input: 400, output: 100, ..TokenUsage::default() };
+    exchange.usage = Some((tokens, Source::Reported));
+    let mut want = json!({
+        "key": "anonymous", "model": "gpt-4o", "cluster": "b", "attempts": 2.0, "outcomes": "a=timeout, b=success",
+        "requested_model": "gpt-4o", "operation": "chat", "provider": "openai", "response_model": "gpt-4o",
+        "input_tokens": 1000.0, "cached_input_tokens": 400.0, "output_tokens": 100.0, "source": "reported",
+        "cost_microusd": 2600.0, "time_to_first_token_ms": 250.0,
+    });
+    assert_eq!(shown(&Record::of(&exchange, 200)), want);
+    exchange.usage = Some((TokenUsage::default(), Source::Partial));
+    for (field, value) in [("input_tokens", 0.0), ("output_tokens", 0.0), ("cost_microusd", 0.0)] {
+        want[field] = json!(value);
+    }
+    want["source"] = json!("partial");
+    want["error"] = json!("interrupted");
+    want.as_object_mut().unwrap().remove("cached_input_tokens");
+    assert_eq!(shown(&Record::of(&exchange, 200)), want, "a stream that was cut");
+}
+
+#[test]
+fn errors() {
+    let cases = [(0, json!("client_disconnected")), (200, Value::Null), (304, Value::Null), (404, json!("404"))];
+    for (status, want) in cases {
+        assert_eq!(shown(&Record::of(&Exchange::default(), status))["error"], want, "{status}");
+        assert_eq!(shown(&Record::of_stranger(NONE, status))["error"], want, "{status}");
+    }
+    let stranger = json!({ "key": "none", "model": "none", "cluster": "none", "attempts": 0.0, "error": "401" });
+    assert_eq!(shown(&Record::of_stranger(NONE, 401)), stranger);
+}
+
+#[test]
+fn operations() {
+    let cases = [
+        (Endpoint::Responses, "chat", "openai"),
+        (Endpoint::Completions, "text_completion", "openai"),
+        (Endpoint::Embeddings, "embeddings", "openai"),
+        (Endpoint::Messages, "chat", "anthropic"),
+        (Endpoint::OllamaGenerate, "text_completion", "ollama"),
+        (Endpoint::StreamGenerateContent, "generate_content", "gcp.gemini"),
+    ];
+    for (endpoint, operation, provider) in cases {
+        let mut exchange = Exchange::default();
+        let model = matches!(endpoint, Endpoint::StreamGenerateContent).then(|| "m".to_owned());
+        exchange.facts = Some(read(endpoint, model, br#"{"model":"m"}"#).unwrap());
+        let shown = shown(&Record::of(&exchange, 200));
+        assert_eq!((&shown["operation"], &shown["provider"]), (&json!(operation), &json!(provider)), "{endpoint:?}");
+    }
+}
+
+proptest! {
+    /// Whatever a client calls a model: one field, cut between characters.
+    #[test]
+    fn any_name(name in prop::collection::vec(any::<char>(), 1..200)) {
+        let mut exchange = chat("m");
+        exchange.facts.as_mut().unwrap().model = name.iter().collect();
+        let want: String = name.iter().take(100).collect();
+        prop_assert_eq!(&shown(&Record::of(&exchange, 200))["requested_model"], &json!(want));
+    }
+}
