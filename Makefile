@@ -16,7 +16,7 @@ BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\
 # Adds a compilation target, where rustup rules and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
-.PHONY: help run test test-core test-core-wasm e2e check fmt wasm mock mock-static compose compose-standin \
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm cli mock mock-static compose compose-standin \
 	compose-down bench fuzz clean
 
 help: ## List the targets (this is the default)
@@ -29,8 +29,8 @@ run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (
 test: test-core test-core-wasm wasm mock ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	@$(MAKE) --no-print-directory e2e
 
-test-core: ## Run the core's tests natively
-	$(CARGO) test
+test-core: ## Run the tests of the core and of the command-line tool natively
+	$(CARGO) test -p sluice -p sluice-cli
 
 test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi
@@ -44,7 +44,7 @@ $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN); fi
 
 # The tests of compose need the static binary, and a Docker engine.
-e2e: wasm mock ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+e2e: wasm mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory mock-static; fi
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e $(PYTEST_ARGS)
 
@@ -53,7 +53,7 @@ check: ## Check format and lints (warnings denied), run the core's tests, build 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(CARGO) test
+	$(CARGO) test -p sluice -p sluice-cli
 	@$(MAKE) --no-print-directory wasm
 
 fmt: ## Format the Rust code
@@ -63,6 +63,10 @@ wasm: ## Build the filters: target/sluice.wasm
 	$(call rust_target,wasm32-wasip1)
 	$(CARGO) build -p sluice-filters --release --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm || cp target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm
+
+cli: ## Build the command-line tool: target/sluice (makes, signs and inspects keys)
+	$(CARGO) build -p sluice-cli --profile mock
+	@cmp -s target/mock/sluice target/sluice || cp target/mock/sluice target/sluice
 
 mock: ## Build the mock model server: target/mock/mock-models
 	$(CARGO) build -p sluice-integration --profile mock
@@ -81,7 +85,7 @@ compose-standin: wasm mock-static ## The same where no registry is in reach: on 
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down
 
-bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --json')
+bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json')
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
 
 # New inputs go to target/fuzz/corpus; what breaks a target, to target/fuzz/artifacts.

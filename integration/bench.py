@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -78,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=16, help="for requests/s; latency is always at one")
     parser.add_argument("--filters", type=_filters, default=set(FILTERS), metavar="auth,router,...", help="keep only these filters of envoy.yaml")
     parser.add_argument("--config", type=Path, default=demo.ENVOY_YAML, help="instead of envoy/envoy.yaml")
+    parser.add_argument("--keys", type=int, default=0, metavar="N", help="also measure Sluice with N client keys, against the demo's two")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -112,9 +114,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         config = _config(arguments.config, upstream)
         bare_gateway = Measured(running.enter_context(_gateway(bare(config), pinned_gateway)))
         sluice = Measured(running.enter_context(_gateway(with_filters(config, arguments.filters), pinned_gateway)))
-        _run_rounds([bare_gateway, sluice], arguments, pinned_load)
-    ratios = sorted(with_it / without for with_it, without in zip(sluice.rates, bare_gateway.rates))
+        contestants = [bare_gateway, sluice]
+        if arguments.keys:
+            crowded = with_keys(with_filters(config, arguments.filters), arguments.keys)
+            contestants.append(Measured(running.enter_context(_gateway(crowded, pinned_gateway))))
+        _run_rounds(contestants, arguments, pinned_load)
+    ratios = _ratios(sluice, bare_gateway)
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
+    many = {"many_keys": _many_keys(arguments.keys, contestants[2], sluice)} if arguments.keys else {}
     return {
         "bare": bare_gateway.medians(),
         "sluice": sluice.medians(),
@@ -125,6 +132,24 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
         "filters": [name for name in FILTERS if name in arguments.filters & _configured(config)],
+        **many,
+    }
+
+
+def _ratios(one: Measured, other: Measured) -> list[float]:
+    """Of their rates, round by round, the lowest first."""
+    return sorted(mine / theirs for mine, theirs in zip(one.rates, other.rates))
+
+
+def _many_keys(count: int, crowded: Measured, sluice: Measured) -> dict[str, object]:
+    """What the number of keys costs, and whether that is more than Sluice differs from itself between rounds."""
+    ratios = _ratios(crowded, sluice)
+    return {
+        "keys": count,
+        **crowded.medians(),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "noise": round((max(sluice.rates) - min(sluice.rates)) / statistics.median(sluice.rates), 3),
     }
 
 
@@ -166,6 +191,20 @@ def with_filters(config: dict, kept: set[str]) -> dict:
         router["upstream_http_filters"] = upstream_filters
     if "router" not in kept:
         _route_plainly(manager)
+    return config
+
+
+def with_keys(config: dict, count: int) -> dict:
+    """The configuration with so many client keys, those of the demo among them."""
+    config = json.loads(json.dumps(config))
+    for entry in _connection_manager(config)["http_filters"]:
+        plugin = entry["typed_config"].get("config", {})
+        names = plugin.get("root_id", "").split("+")
+        if "auth" in names:
+            value = plugin["configuration"]["value"]
+            keys = (value["auth"] if len(names) > 1 else value)["keys"]
+            hashes = (hashlib.sha256(f"sk-{number}".encode()).hexdigest() for number in range(count - len(keys)))
+            keys += [{"id": f"key-{number}", "hash": f"sha256:{each}"} for number, each in enumerate(hashes)]
     return config
 
 
@@ -266,6 +305,12 @@ def table(result: dict) -> str:
         "the gateway's core, busy".ljust(34) + f"{without['core_busy']:>12.0%}{with_sluice['core_busy']:>12.0%}",
         f"filters: {', '.join(result['filters']) or 'none'}",
     ]
+    if many := result.get("many_keys"):
+        low, high = many["ratio_range"]
+        lines.append(
+            f"{many['keys']:,} client keys: {many['requests_per_second']} requests/s, ratio to two keys {many['ratio']:.3f}"
+            f" ({low:.3f} to {high:.3f}); Sluice's own rounds differ by {many['noise']:.1%}"
+        )
     if idle := [name for name in ("bare", "sluice") if result[name]["core_busy"] < BUSY]:
         lines.append(f"not the gateway's limit ({', '.join(idle)}): wrk, the upstream or other programs took the time")
     return "\n".join(lines)

@@ -1,9 +1,12 @@
-//! Base64 (RFC 4648), strictly: each sequence of bytes has exactly one text.
+//! Base64 (RFC 4648), strictly: each sequence of bytes has exactly one text, but for the padding that the standard
+//! alphabet may leave out.
 //!
-//! A reader that overlooks padding, line breaks or spare bits would let one token be written in several ways, and
-//! whoever remembers or revokes tokens by their text would miss the others.
+//! A reader that overlooks line breaks or spare bits, or a token's padding, would let one token be written in several
+//! ways, and whoever remembers or revokes tokens by their text would miss the others.
 
-const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The digits in which the alphabets differ.
+const URL: [u8; 2] = [b'-', b'_'];
+const STANDARD: [u8; 2] = [b'+', b'/'];
 
 /// Writes the alphabet for URLs, without padding (section 5).
 ///
@@ -16,37 +19,68 @@ const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 /// assert_eq!(decode_url("-_8="), None, "padding");
 /// ```
 pub fn encode_url(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    encode(bytes, URL)
+}
+
+/// Reads the alphabet for URLs, without padding. `None` for whatever [`encode_url`] would not write.
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
+    decode(text.as_bytes(), URL)
+}
+
+/// Writes the standard alphabet, with padding (section 4).
+///
+/// ```
+/// assert_eq!(sluice::base64::encode_standard(b"salt"), "c2FsdA==");
+/// ```
+pub fn encode_standard(bytes: &[u8]) -> String {
+    let mut text = encode(bytes, STANDARD);
+    while text.len() % 4 != 0 {
+        text.push('=');
+    }
+    text
+}
+
+/// Reads the standard alphabet, with its padding, as HTTP's `Basic` has it, or without any. `None` for anything else.
+///
+/// ```
+/// use sluice::base64::decode_standard;
+///
+/// assert_eq!(decode_standard("c2FsdA==").as_deref(), Some(&b"salt"[..]));
+/// assert_eq!(decode_standard("c2FsdA").as_deref(), Some(&b"salt"[..]));
+/// assert_eq!(decode_standard("c2FsdB=="), None, "a spare bit");
+/// assert_eq!(decode_standard("c2FsdA="), None, "half of the padding");
+/// ```
+pub fn decode_standard(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    let is_padded = digits.len() < text.len();
+    if is_padded && text.len() % 4 != 0 {
+        return None;
+    }
+    decode(digits.as_bytes(), STANDARD)
+}
+
+/// Writes digits without padding; `last` are the two digits in which the alphabets differ.
+fn encode(bytes: &[u8], last: [u8; 2]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
         let [first, second, third] = std::array::from_fn(|place| chunk.get(place).copied().unwrap_or(0));
         let group = u32::from_be_bytes([0, first, second, third]);
         for place in 0..=chunk.len() {
-            let digit = URL.get((group >> (18 - 6 * place) & 63) as usize);
-            text.extend(digit.map(|digit| char::from(*digit)));
+            text.push(digit(group >> (18 - 6 * place) & 63, last));
         }
     }
     text
 }
 
-/// Reads the alphabet for URLs, without padding. `None` for whatever [`encode_url`] would not write.
-pub fn decode_url(text: &str) -> Option<Vec<u8>> {
-    decode(text.as_bytes(), [b'-', b'_'])
-}
-
-/// Reads the standard alphabet, with padding (section 4), as HTTP's `Basic` has it. `None` for anything else.
-///
-/// ```
-/// use sluice::base64::decode_standard;
-///
-/// assert_eq!(decode_standard("QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin:open sesame"[..]));
-/// assert_eq!(decode_standard("QWxhZGRpbjpvcGVuIHNlc2FtZQ"), None, "no padding");
-/// ```
-pub fn decode_standard(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 4 != 0 {
-        return None;
-    }
-    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-    decode(digits.as_bytes(), [b'+', b'/'])
+fn digit(value: u32, [plus, slash]: [u8; 2]) -> char {
+    let value = value as u8;
+    char::from(match value {
+        0..26 => b'A' + value,
+        26..52 => b'a' + (value - 26),
+        52..62 => b'0' + (value - 52),
+        62 => plus,
+        63.. => slash,
+    })
 }
 
 /// Reads digits without padding; `last` are the two digits in which the alphabets differ.

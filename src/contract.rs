@@ -15,6 +15,8 @@ pub const RECORD: &str = "sluice.record";
 pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
 /// Response header that tells what became of each attempt.
 pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
+/// Response header that names what checks have found in a request that passed all the same.
+pub const GUARD_HEADER: &str = "x-sluice-guard";
 /// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
 /// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.
@@ -131,6 +133,19 @@ pub mod stats {
     /// Counts changes of what the workers share (the clusters' health, revoked keys), so that each of them knows when
     /// what it remembers is out of date.
     pub const STATE_CHANGES: &str = "llm_state_changes_total";
+
+    /// What the checks have said, by phase.
+    pub fn guard(check: &str, phase: &str, verdict: &str) -> String {
+        format!("llm_guard_total;check={};phase={phase};verdict={verdict}", Label(check))
+    }
+
+    /// How long a check took, in milliseconds.
+    pub fn guard_duration(check: &str) -> String {
+        format!("llm_guard_duration_ms;check={}", Label(check))
+    }
+
+    /// Callouts of checks under way.
+    pub const GUARD_IN_FLIGHT: &str = "llm_guard_in_flight";
 
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {

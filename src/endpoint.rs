@@ -115,6 +115,16 @@ impl Endpoint {
         }
     }
 
+    /// The request's field that holds what is said to the model, for errors about it; `None` where there are several.
+    pub fn text_param(self) -> Option<&'static str> {
+        match self {
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::OllamaChat => Some("messages"),
+            Endpoint::Completions | Endpoint::OllamaGenerate => Some("prompt"),
+            Endpoint::Embeddings | Endpoint::Responses | Endpoint::OllamaEmbed => Some("input"),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Some("contents"),
+        }
+    }
+
     /// Whether a stream of this endpoint reports usage only when asked by `stream_options.include_usage`.
     pub fn has_stream_options(self) -> bool {
         matches!(self, Endpoint::ChatCompletions | Endpoint::Completions)

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::json::write_string;
 use crate::outcome::Outcome;
 
+/// SDKs do not wait for longer; they try again after a time of their own.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// A refusal, before it takes a dialect's shape. Messages name fields, models and ids; never keys or prompts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -281,6 +284,19 @@ impl ApiError {
         ApiError::unavailable(Outcome::Timeout)
     }
 
+    /// 503: an answer that nobody could check, where nothing passes unchecked.
+    pub fn unchecked() -> Self {
+        ApiError {
+            status: 503,
+            kind: Kind::Server,
+            message: "The answer could not be checked.".to_owned(),
+            param: None,
+            code: "guard_unavailable",
+            allow: None,
+            retry_after: None,
+        }
+    }
+
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {
@@ -291,6 +307,21 @@ impl ApiError {
             code: "gateway_error",
             allow: None,
             retry_after: None,
+        }
+    }
+
+    /// Whether the client had better not ask again by itself: it is refused for ever, or for longer than SDKs wait.
+    pub fn is_final(&self) -> bool {
+        match self.kind {
+            Kind::Tokens | Kind::Quota => self.retry_after.is_none_or(|wait| wait > LONGEST_RETRY_AFTER),
+            Kind::InvalidRequest
+            | Kind::Authentication
+            | Kind::Permission
+            | Kind::NotFound
+            | Kind::Server
+            | Kind::Timeout
+            | Kind::RateLimit
+            | Kind::Requests => false,
         }
     }
 

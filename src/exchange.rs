@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::contract::{ANONYMOUS, NONE};
 use crate::endpoint::Dialect;
 use crate::error::ApiError;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::gateway::Command;
+use crate::guard::checks::Flag;
 use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
-use crate::limits::{estimate, Quota, RateHeaders, Spent, Ticket};
+use crate::limits::{self, estimate, Limits, Quota, RateHeaders, Spent, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
@@ -39,8 +40,12 @@ pub struct Exchange {
     pub usage: Option<(TokenUsage, Source)>,
     /// When what happened.
     pub timing: Timing,
+    /// What checks have found in the request that passes all the same.
+    pub flags: Vec<Flag>,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
+    /// The limits that a report is to show besides the models'.
+    pub reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.
     pub rates: RateHeaders,
     /// Envoy has been asked to retry, and no new attempt has begun.
@@ -124,6 +129,26 @@ impl Exchange {
         self.facts = Some(facts);
     }
 
+    /// The whole body, if it has been kept.
+    pub fn whole_body(&self) -> Option<&[u8]> {
+        self.kept_body(self.facts.as_ref()?.layout.length)
+    }
+
+    /// Has another body go on in place of the client's.
+    ///
+    /// # Errors
+    /// It cannot be read: whoever wrote it has broken it.
+    pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
+        let Some(facts) = &self.facts else {
+            return Err(ApiError::internal("The request was rewritten unread."));
+        };
+        let path_model = facts.layout.models.is_empty().then(|| facts.model.clone());
+        let facts = facts::read(facts.endpoint, path_model, &body)?;
+        self.original.length = self.original.length.map(|_| body.len());
+        self.read(facts, body);
+        Ok(())
+    }
+
     /// The whole body, if it has been kept and is of this size.
     pub fn kept_body(&self, size: usize) -> Option<&[u8]> {
         let whole = self.facts.as_ref().is_some_and(|facts| facts.layout.length == size);
@@ -177,6 +202,14 @@ impl Exchange {
     pub fn usable_models<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a str> {
         let names = table.models().iter().flat_map(Model::names).filter(|name| !name.ends_with('*'));
         names.filter(|name| self.caller().may_use(name))
+    }
+
+    /// All limits the caller is under: its own, the gateway's, and those of the models it may use.
+    pub fn limits(&self, table: &Table) -> Vec<(limits::Subject, Limits)> {
+        let usable = |model: &&Model| model.names().any(|name| self.caller().may_use(name));
+        let models = table.models().iter().filter(usable);
+        let models = models.map(|model| (limits::Subject::Model(model.name.as_str().into()), model.limits));
+        self.reported.iter().cloned().chain(models).filter(|(_, limits)| !limits.is_unlimited()).collect()
     }
 
     /// 404: there is no such model, but others.
@@ -274,7 +307,7 @@ impl Exchange {
     /// The tokens the request may use, before anything is known of its answer.
     pub fn estimate(&self) -> u64 {
         let facts = self.facts.as_ref();
-        facts.map_or(0, |facts| estimate(facts.layout.length, facts.output_limit, 1))
+        facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
     }
 
     /// Takes in what one more filter has to say of the client's limits: the tightest are told.
@@ -288,22 +321,28 @@ impl Exchange {
         self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
     }
 
-    /// What the request has used in the end. A cut answer may have reported less than it used, or nothing yet: then
-    /// the estimate holds.
+    /// What the request has used in the end. Of an answer that was cut, or says nothing of its usage, what it told
+    /// stands, and the prompt in any case; a client cannot save tokens by leaving early.
     pub fn spent(&self) -> Spent {
         let under_way = self.prepared_for.is_some() && !self.retry_asked && self.exhausted.is_none();
         match (self.usage, self.answered) {
-            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => self.reported(tokens),
-            (Some((tokens, Source::Partial)), _) if tokens.output > 0 => self.reported(tokens),
-            (Some((_, Source::Partial | Source::Missing)), _) | (None, Some(200..=299)) => Spent::Unknown,
+            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => {
+                Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+            }
+            (Some((tokens, Source::Partial | Source::Missing)), _) => self.at_least(tokens),
+            (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
             (None, Some(_)) => Spent::Nothing,
-            (None, None) if under_way => Spent::Unknown, // the client has left, and the model server may go on
+            // the client has left, and the model server may go on
+            (None, None) if under_way => self.at_least(TokenUsage::default()),
             (None, None) => Spent::Nothing,
         }
     }
 
-    fn reported(&self, tokens: TokenUsage) -> Spent {
-        Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+    fn at_least(&self, known: TokenUsage) -> Spent {
+        let prompt = self.facts.as_ref().map_or(0, |facts| estimate(facts.text_length, None, 1));
+        let input = if known.input == 0 { prompt } else { known.input };
+        let tokens = TokenUsage { input, ..known };
+        Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
     /// What tokens cost at the model that served the request, in millionths of a dollar; 0 if it has no price.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::hash::stable;
@@ -15,6 +17,8 @@ pub const MAX_MODEL_NAME: usize = 256;
 const MAX_MODEL_FIELDS: usize = 8;
 /// Where the dialects have what stands before a prompt.
 const INSTRUCTIONS: [&str; 4] = ["system", "instructions", "systemInstruction", "system_instruction"];
+/// The length of the pieces, in bytes, that are looked at to tell data from text.
+const PIECE: usize = 1024;
 
 /// The facts of one request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Facts {
     pub stream: bool,
     /// The most output tokens the client asks for, over all choices; `None` if it does not say.
     pub output_limit: Option<u64>,
+    /// How many bytes of the body may be text; the rest are images and sounds.
+    pub text_length: usize,
     /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
     pub user: Option<u64>,
     /// Where things stand in the body, for rewriting it.
@@ -111,7 +117,9 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     fields.layout.length = body.len();
     let user = fields.cache_key.or(fields.user);
     let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(fields.choices.unwrap_or(1).max(1)));
-    Ok(Facts { endpoint, model, stream: endpoint.streams(stream_field), output_limit, user, layout: fields.layout })
+    let stream = endpoint.streams(stream_field);
+    let text_length = text_length(body);
+    Ok(Facts { endpoint, model, stream, output_limit, text_length, user, layout: fields.layout })
 }
 
 /// The fields as they stand, before they are judged.
@@ -150,7 +158,7 @@ impl<'a> Fields<'a> {
             } else if ["max_tokens", "max_completion_tokens", "max_output_tokens"].iter().any(|name| key.is(name)) {
                 self.max_tokens = self.max_tokens.max(scanner.value()?.as_count());
             } else if key.is("n") {
-                self.choices = scanner.value()?.as_count();
+                self.choices = self.choices.max(scanner.value()?.as_count());
             } else if key.is("options") || key.is("generationConfig") {
                 self.options(scanner)?;
             } else if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
@@ -178,9 +186,9 @@ impl<'a> Fields<'a> {
         scanner.object(|key, scanner| {
             let count = scanner.value()?.as_count();
             if key.is("num_predict") || key.is("maxOutputTokens") {
-                self.max_tokens = count;
+                self.max_tokens = self.max_tokens.max(count);
             } else if key.is("candidateCount") {
-                self.choices = count;
+                self.choices = self.choices.max(count);
             }
             Ok(())
         })?;
@@ -211,6 +219,13 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// Base64 has neither spaces nor commas for as long as no text does without, and its length says nothing of the tokens
+/// it takes. What of it shares a piece with text counts as text: some hundred tokens, about what an image takes.
+fn text_length(body: &[u8]) -> usize {
+    let is_data = |piece: &&[u8]| piece.len() == PIECE && memchr2(b' ', b',', piece).is_none() && piece.is_ascii();
+    body.len() - body.chunks(PIECE).filter(is_data).count() * PIECE
 }
 
 fn hashed(value: Value<'_>) -> Option<u64> {

@@ -27,17 +27,11 @@ impl Record {
         record.text("model", model);
         record.text("cluster", cluster);
         record.number("attempts", exchange.attempt_count() as u64);
-        let attempts = exchange.attempts();
-        if !attempts.is_empty() {
-            record.text("outcomes", &attempts);
+        if exchange.attempt_count() > 0 {
+            record.text("outcomes", &exchange.attempts());
         }
-        if let Some(facts) = &exchange.facts {
+        if let Some(facts) = exchange.facts.as_ref().filter(|facts| facts.model != model) {
             record.text("requested_model", &facts.model);
-            record.text("operation", operation(facts.endpoint));
-            record.text("provider", provider(facts.endpoint.dialect()));
-        }
-        if let Some(model) = exchange.target_model() {
-            record.text("response_model", model);
         }
         if let Some((tokens, source)) = exchange.usage {
             for (kind, count) in tokens.labelled() {
@@ -54,6 +48,20 @@ impl Record {
         let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
         record.error(status, exchange.interrupted || partial);
         record
+    }
+
+    /// With what only traces want to know: Envoy reads all of a record for each line of its access log.
+    #[must_use]
+    pub fn for_traces(mut self, exchange: &Exchange) -> Self {
+        if let Some(facts) = &exchange.facts {
+            self.text("request_model", &facts.model);
+            self.text("operation", operation(facts.endpoint));
+            self.text("provider", provider(facts.endpoint.dialect()));
+        }
+        if let Some(model) = exchange.target_model() {
+            self.text("response_model", model);
+        }
+        self
     }
 
     /// The record of a request that was refused before anything was known of it.

@@ -8,13 +8,10 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Command;
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role};
-use sluice::limits::{write_report, Line};
 use sluice::totals::{Form, Query};
 
-use crate::auth::subjects;
 use crate::changes;
 use crate::host;
-use crate::limits;
 use crate::reply::Answer;
 use crate::totals;
 
@@ -65,14 +62,13 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::Ping => Ok(Answer::text("pong")),
         Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
         Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
-        Command::Limits => known().map(|identity| Answer::json(report(identity, auth))),
         Command::Usage => known().and_then(|identity| usage(identity, exchange)),
         Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|id| {
             auth.is_revoked(id, host::recent()) || is_revoked(id)
         }))),
         Command::IssueKey => issue(auth, body),
-        Command::RevokeKey(id) => revoke(id),
-        Command::Models | Command::Model(_) | Command::Tags => return None,
+        Command::RevokeKey(id) => revoke(auth, id),
+        Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
 }
@@ -87,16 +83,6 @@ fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
         Form::Json => Answer::json(text),
         Form::Csv => Answer::csv(text),
     })
-}
-
-fn report(identity: &Identity, auth: &Auth) -> String {
-    let mut subjects = subjects(identity, auth).to_vec();
-    subjects.retain(|(_, limits)| !limits.is_unlimited());
-    let records = limits::records(&subjects);
-    let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
-    let mut out = String::new();
-    write_report(&mut out, lines, host::now());
-    out
 }
 
 fn issued() -> (Issued, u32) {
@@ -128,10 +114,11 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
-fn revoke(id: &str) -> Result<Answer, ApiError> {
+fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
-    // a key that was issued here ends by itself; of others nobody knows when
-    let until = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.expires()).max();
+    // a key that was issued ends by itself, also one of this id that another gateway has issued; of others nobody knows when
+    let issued_here = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.expires()).max();
+    let until = issued_here.map(|expires| expires.max(now.saturating_add(auth.max_expires_in)));
     for _ in 0..MAX_TRIES {
         let unreadable = || ApiError::internal("What is revoked cannot be read.");
         let (mut ids, version) = read_revoked().ok_or_else(unreadable)?;

@@ -8,8 +8,8 @@ use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
-use sluice::gateway::Access;
-use sluice::keys::{self, bearer, Identity, KeyError, Role};
+use sluice::gateway::{Access, Command};
+use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
 
@@ -190,17 +190,23 @@ impl Auth {
         let Some(oidc) = &self.config.auth.oidc else {
             return Ok(None);
         };
-        match host::verified_claims(&oidc.metadata) {
+        match oidc.verified_claims(&|path| host::jwt_metadata(&oidc.metadata, path)) {
             Some(claims) => match oidc.identity(&claims, &self.config.auth.roles) {
                 Ok(identity) => Ok(Some(identity)),
                 Err(problem) => Err(ApiError::not_permitted(problem.to_string())),
             },
+            None if oidc.failure_metadata.as_deref().is_some_and(has_expired) => {
+                Err(ApiError::expired("The token has expired."))
+            }
             None => Ok(None),
         }
     }
 
     /// Whether the caller may use the model, or ask this of the gateway; and counts the request, if it is limited.
     fn permit(&self, exchange: &mut Exchange) -> Result<(), ApiError> {
+        if let (Some((Command::Limits, _)), Some(identity)) = (&exchange.command, &exchange.identity) {
+            exchange.reported = subjects(identity, &self.config.auth).to_vec(); // the router adds the models
+        }
         if let Some((command, _)) = &exchange.command {
             return match (command.access(), exchange.identity.as_ref().map(|identity| identity.role)) {
                 (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => Ok(()),
@@ -226,8 +232,13 @@ impl Auth {
 }
 
 /// What a request of this caller is counted for.
-pub fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
+fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
     [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
+}
+
+/// Whether Envoy refused a token because it has ended.
+fn has_expired(failure: &str) -> bool {
+    Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
 fn revoked() -> ApiError {

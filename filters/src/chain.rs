@@ -12,6 +12,7 @@ use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 
 use crate::changes;
+use crate::guard;
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
@@ -29,21 +30,29 @@ pub fn filter(root_id: &str, member: fn(&str) -> Option<Box<dyn Filter>>) -> Opt
     Some(Box::new(Chain { root_id: root_id.to_owned(), members }))
 }
 
-/// Says, in a callback for request headers that pauses, that [`wake`] will call.
+/// Says, in a callback for the request that pauses, that [`wake`] will call.
 pub fn wait_for_wake() {
     WAITS.set(true);
 }
 
 /// Has a request that waits go on, if its member lets it: it is called as if the request's last part had come.
 pub fn wake(context: u32) {
-    let stream = WAITING.with_borrow_mut(|waiting| waiting.remove(&context)).and_then(|stream| stream.upgrade());
+    let stream = WAITING.with_borrow(|waiting| waiting.get(&context).and_then(Weak::upgrade));
     let Some(stream) = stream.filter(|_| host::act_on(context)) else {
         return;
     };
     // bound, so that nothing is borrowed while Envoy goes on
     let action = stream.try_borrow_mut().map(|mut stream| stream.on_http_request_trailers(0));
+    note_wait(context, &stream);
     if let Ok(Action::Continue) = action {
         host::continue_request();
+    }
+}
+
+/// Remembers a stream for [`wake`], if a member has asked for it.
+fn note_wait(context: u32, stream: &Rc<RefCell<Stream>>) {
+    if WAITS.take() {
+        WAITING.with_borrow_mut(|waiting| waiting.insert(context, Rc::downgrade(stream)));
     }
 }
 
@@ -83,11 +92,18 @@ impl Drop for Handle {
 
 impl Handle {
     fn call<T>(&mut self, otherwise: T, callback: impl FnOnce(&mut Stream) -> T) -> T {
-        self.stream.try_borrow_mut().map_or(otherwise, |mut stream| callback(&mut stream))
+        let result = self.stream.try_borrow_mut().map_or(otherwise, |mut stream| callback(&mut stream));
+        note_wait(self.context, &self.stream);
+        result
     }
 }
 
 impl Context for Handle {
+    /// What answers to callouts concern lies behind the members, which may not be in use then.
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
+        guard::answered(token, headers, size);
+    }
+
     fn on_done(&mut self) -> bool {
         self.call(true, |stream| stream.on_done())
     }
@@ -95,11 +111,7 @@ impl Context for Handle {
 
 impl HttpContext for Handle {
     fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
-        let action = self.call(Action::Pause, |stream| stream.on_http_request_headers(count, end));
-        if WAITS.take() {
-            WAITING.with_borrow_mut(|waiting| waiting.insert(self.context, Rc::downgrade(&self.stream)));
-        }
-        action
+        self.call(Action::Pause, |stream| stream.on_http_request_headers(count, end))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
@@ -171,12 +183,16 @@ impl Stream {
         })
     }
 
-    /// Passes a part of the answer through the members, inner to outer. None of them holds an answer.
+    /// Passes a part of the answer through the members, inner to outer. One that holds the answer has taken from Envoy
+    /// what it holds, so that no other member sees that twice.
     fn answer(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+        let mut action = Action::Continue;
         for member in self.members.iter_mut().rev() {
-            part(member.as_mut());
+            if part(member.as_mut()) == Action::Pause {
+                action = Action::Pause;
+            }
         }
-        Action::Continue
+        action
     }
 }
 

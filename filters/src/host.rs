@@ -10,8 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use serde_json::Value;
-use sluice::config;
+use sluice::keys::Property;
 
 /// A header map of the stream.
 #[derive(Clone, Copy)]
@@ -21,7 +20,7 @@ pub enum Headers {
     Request = 0,
     /// The response's.
     Response = 2,
-    /// The answer to a call of the filter's own.
+    /// Those of the answer to a callout.
     CallResponse = 6,
 }
 
@@ -33,7 +32,7 @@ pub enum Buffer {
     RequestBody = 0,
     /// The response body that is passing.
     ResponseBody = 1,
-    /// The answer to a call of the filter's own.
+    /// The body of the answer to a callout.
     CallResponseBody = 4,
     /// The filter's configuration.
     Configuration = 7,
@@ -44,10 +43,12 @@ thread_local! {
 }
 
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
 const HISTOGRAM: u32 = 2;
 const REQUEST_STREAM: u32 = 0;
+const RESPONSE_STREAM: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 extern "C" {
@@ -134,10 +135,25 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
         .filter(|value| !value.is_empty())
 }
 
-/// The claims of the token that Envoy's `jwt_authn` has verified and put into its metadata under `name`
-/// (`payload_in_metadata`); `None` if it has verified none.
-pub fn verified_claims(name: &str) -> Option<Value> {
-    config::decode_struct(&property(&format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}"))?)
+/// What Envoy's `jwt_authn` has put into its metadata under `name`, or into that at a path. No client can: it is no
+/// header.
+pub fn jwt_metadata(name: &str, path: &[&str]) -> Property {
+    let mut full = format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}");
+    for part in path {
+        full.push('\0');
+        full.push_str(part);
+    }
+    let mut status = OK;
+    let value = received(|data, size| {
+        // SAFETY: the pointers are valid for the duration of the call.
+        status = unsafe { proxy_get_property(full.as_ptr(), full.len(), data, size) };
+        status
+    });
+    match (value, status) {
+        (Some(bytes), _) => Property::Is(bytes),
+        (None, NOT_FOUND) => Property::Missing,
+        (None, _) => Property::Unreadable,
+    }
 }
 
 /// Sets filter state, `wasm.{name}` to Envoy.
@@ -307,6 +323,12 @@ pub fn act_on(context: u32) -> bool {
 pub fn continue_request() -> bool {
     // SAFETY: takes no pointer.
     unsafe { proxy_continue_stream(REQUEST_STREAM) == OK }
+}
+
+/// Lets an answer go on that was held.
+pub fn continue_response() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { proxy_continue_stream(RESPONSE_STREAM) == OK }
 }
 
 /// Has Envoy call the current filter's `on_tick` this often.

@@ -61,15 +61,15 @@ fn root() -> Root {
 fn filter(root_id: &str) -> Option<Box<dyn Filter>> {
     match root_id {
         "attempt" => Some(attempt::filter()),
-        "guard" => Some(guard::filter()),
         joined => chain::filter(joined, member),
     }
 }
 
-/// A filter that may stand in a chain. `attempt` stands elsewhere, and `guard` waits for others' answers.
+/// A filter that may stand in a chain; `attempt` stands elsewhere.
 fn member(name: &str) -> Option<Box<dyn Filter>> {
     match name {
         "auth" => Some(auth::filter()),
+        "guard" => Some(guard::filter()),
         "router" => Some(router::filter()),
         "usage" => Some(usage::filter()),
         _ => None,

@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::{
-    write_reset, Changed, Demand, Ledger, Limits, Quota, RateHeaders, Record, Reservation, Spent, Subject, Ticket,
-    LEASE,
+    write_report, write_reset, Changed, Demand, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent,
+    Subject, Ticket, LEASE,
 };
 
 use crate::host::{self, Headers};
@@ -120,6 +120,9 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)]) -> Result<
     let vm = BOOK.with_borrow_mut(Book::vm);
     let ledger = SharedData::default();
     let taken = Ticket::take(&ledger, subjects, Demand { tokens: exchange.estimate(), vm }, now);
+    if taken.is_err() {
+        withdraw(exchange, now);
+    }
     let seen = ledger.seen.borrow();
     let records = subjects.iter().filter_map(|(subject, limits)| {
         let (_, record) = seen.iter().find(|(known, _)| known == subject)?;
@@ -128,12 +131,27 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)]) -> Result<
     exchange.tell_rates(RateHeaders::tightest(records, now));
     match taken {
         Ok(ticket) => {
-            let limited = subjects.iter().filter(|(_, limits)| limits.concurrency.is_some());
-            BOOK.with_borrow_mut(|book| limited.for_each(|(subject, _)| book.hold(subject)));
+            let limited = |(subject, _): &&(Subject, Reservation)| {
+                subjects.iter().any(|(known, limits)| known == subject && limits.concurrency.is_some())
+            };
+            let taken = ticket.reservations().iter().filter(limited);
+            BOOK.with_borrow_mut(|book| taken.for_each(|(subject, _)| book.hold(subject)));
             exchange.tickets.push(ticket);
             Ok(())
         }
         Err((subject, excess)) => Err(excess.error(&subject)),
+    }
+}
+
+/// Undoes what other filters have admitted.
+fn withdraw(exchange: &mut Exchange, now: Duration) {
+    let ledger = SharedData::default();
+    if !exchange.tickets.is_empty() {
+        exchange.rates = exchange.rates.without(exchange.estimate());
+    }
+    for ticket in std::mem::take(&mut exchange.tickets) {
+        BOOK.with_borrow_mut(|book| ticket.reservations().iter().for_each(|(subject, _)| book.release(subject)));
+        ticket.withdraw(&ledger, now);
     }
 }
 
@@ -160,12 +178,9 @@ pub fn renew() {
     BOOK.with_borrow_mut(|book| {
         let (ledger, vm) = (SharedData::default(), book.vm);
         book.unsettled.retain(|(subject, reservation, spent)| {
-            !ledger.change(subject, &mut |record| {
-                record.settle(reservation, *spent, vm, now);
-                Changed::Write
-            })
+            !ledger.change(subject, &mut |record| record.settle(reservation, *spent, vm, now))
         });
-        if book.held.is_empty() || now < book.renewed + LEASE / 3 {
+        if book.held.is_empty() || now.abs_diff(book.renewed) < LEASE / 3 {
             return;
         }
         book.renewed = now;
@@ -175,10 +190,14 @@ pub fn renew() {
     });
 }
 
-/// What the caller and everybody else together have used, for a report.
-pub fn records(subjects: &[(Subject, Limits)]) -> Vec<Record> {
+/// What is left of these limits, for whoever asks.
+pub fn report(subjects: &[(Subject, Limits)]) -> String {
     let ledger = SharedData::default();
-    subjects.iter().map(|(subject, _)| ledger.read(subject)).collect()
+    let records: Vec<Record> = subjects.iter().map(|(subject, _)| ledger.read(subject)).collect();
+    let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
+    let mut out = String::new();
+    write_report(&mut out, lines, host::now());
+    out
 }
 
 /// Tells the client of its limits.
@@ -187,8 +206,15 @@ pub fn write_headers(exchange: &Exchange) {
     let requests =
         ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", requests);
     let tokens = ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", tokens);
+    let is_limited = exchange.rates.requests.is_some() || exchange.rates.tokens.is_some();
     for (limit, remaining, reset, quota) in [requests, tokens] {
         let Some(Quota { limit: most, remaining: left, reset: wait }) = quota else {
+            // a provider's own are about its account; where there is one of them, there are all
+            if is_limited && host::header(Headers::Response, remaining).is_some() {
+                for name in [limit, remaining, reset] {
+                    host::remove_header(Headers::Response, name);
+                }
+            }
             continue;
         };
         let mut time = String::new();

@@ -5,9 +5,11 @@
 //! histograms cannot be added up: each is a call.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, OTHER};
+use sluice::guard::checks::Phase;
 use sluice::outcome::Outcome;
 use sluice::timing::Timing;
 use sluice::usage::{Source, TokenUsage};
@@ -108,6 +110,14 @@ struct Metrics {
     by_place: HashMap<OwnedPlace, Histograms>,
     sources: Vec<(Source, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
+    checks: HashMap<String, CheckMetrics>,
+}
+
+/// What is counted of one check.
+#[derive(Default)]
+struct CheckMetrics {
+    verdicts: Vec<((Phase, &'static str), u32)>,
+    duration: Option<u32>,
 }
 
 /// The most counters that wait: they are searched one by one.
@@ -186,6 +196,22 @@ pub fn ended_attempts(cluster: &str) -> u64 {
     flush();
     let counters = Outcome::ALL.map(|outcome| host::define_counter(&stats::attempts(cluster, outcome.label())));
     counters.into_iter().flatten().map(host::metric).sum()
+}
+
+/// Counts what a check has said, and how long it took.
+pub fn count_check(check: &str, phase: Phase, verdict: &'static str, took: Duration) {
+    METRICS.with_borrow_mut(|metrics| {
+        let known = metrics.checks.entry_ref(check).or_default();
+        let define = || host::define_counter(&stats::guard(check, phase.name(), verdict));
+        if let Some(counter) = find_or_define(&mut known.verdicts, (phase, verdict), define) {
+            metrics.pending.add(counter, 1);
+        }
+        known.duration = known.duration.or_else(|| host::define_histogram(&stats::guard_duration(check)));
+        if let Some(histogram) = known.duration {
+            host::record(histogram, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        }
+        metrics.settle();
+    });
 }
 
 /// Hands over what has been counted.

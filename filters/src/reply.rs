@@ -17,9 +17,15 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
     if let Some(method) = error.allow {
         headers.push(("allow", method));
     }
-    let wait = error.retry_after.map(|wait| retry_after_seconds(wait).to_string());
-    if let Some(wait) = &wait {
-        headers.push(("retry-after", wait));
+    let wait = error.retry_after.map(|wait| {
+        let millis = wait.as_nanos().div_ceil(1_000_000).max(1);
+        (retry_after_seconds(wait).to_string(), millis.to_string())
+    });
+    if let Some((seconds, millis)) = &wait {
+        headers.extend([("retry-after", seconds.as_str()), ("retry-after-ms", millis)]);
+    }
+    if error.is_final() {
+        headers.push(("x-should-retry", "false"));
     }
     host::reply(error.status, &details(error.code), &headers, &error.body(shape));
     Action::Pause

@@ -11,6 +11,7 @@ use sluice::config::ConfigError;
 use crate::clusters;
 use crate::count;
 use crate::doors;
+use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
@@ -67,17 +68,27 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Root {
     root_id: String,
     filter: Option<Box<dyn Filter>>,
+    /// How often Envoy calls at present.
+    period: Duration,
 }
 
 impl Root {
     /// The root context of `filter`, which envoy.yaml calls `root_id`.
     pub fn new(root_id: String, filter: Option<Box<dyn Filter>>) -> Self {
-        Root { root_id, filter }
+        Root { root_id, filter, period: Duration::ZERO }
+    }
+
+    fn tick_every(&mut self, period: Duration) {
+        if period != self.period {
+            self.period = period;
+            host::tick_every(period);
+        }
     }
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, _: usize, size: usize, _: usize) {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, size: usize, _: usize) {
+        guard::answered(call, headers, size);
         count::answered(call, size);
     }
 }
@@ -95,7 +106,7 @@ impl RootContext for Root {
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
         match filter.configure(&bytes) {
             Ok(()) => {
-                host::tick_every(TICK);
+                self.tick_every(TICK);
                 true
             }
             Err(error) => {
@@ -112,8 +123,10 @@ impl RootContext for Root {
         waiting::poll();
         clusters::hand_in_successes();
         doors::work();
+        guard::tick();
         limits::renew();
         totals::flush_now_and_then();
+        self.tick_every(doors::next().unwrap_or(TICK));
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {

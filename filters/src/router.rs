@@ -134,6 +134,9 @@ impl Router {
                 gateway::model(&mut json, name);
                 return Ok(Answer::json(json));
             }
+            Command::Limits if exchange.identity.is_some() => {
+                return Ok(Answer::json(limits::report(&exchange.limits(&self.table))));
+            }
             Command::WhoAmI
             | Command::Limits
             | Command::Usage

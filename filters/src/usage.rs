@@ -107,7 +107,7 @@ impl Usage {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
                     exchange.usage = usage;
-                    report(&Record::of(&exchange, status));
+                    report(&Record::of(&exchange, status).for_traces(&exchange));
                 }
                 None => report(&Record::of_stranger(NONE, status)),
             }

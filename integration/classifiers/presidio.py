@@ -3,7 +3,8 @@
 It runs the engine without a language model that Presidio brings along: patterns and checksums find e-mail addresses,
 phone numbers, cards, bank accounts and the like, but no names of people or places.
 
-    target/python/presidio/bin/python integration/classifiers/presidio.py --port 9302
+    python=$(python3 integration/python_env.py integration/classifiers/requirements-presidio.txt presidio)
+    $python integration/classifiers/presidio.py --port 9302
     curl -s localhost:9302/analyze -d '{"text": ["write to ann@example.com"], "language": "en"}'
 """
 

@@ -1,7 +1,8 @@
 """Toxicity by a real classifier (`alt-profanity-check`: a linear SVM over words), in the shape of OpenAI's
 `POST /v1/moderations`. It knows one category, `toxicity`, and flags from a score of 0.5 on.
 
-    target/python/toxicity/bin/python integration/classifiers/toxicity.py --port 9301
+    python=$(python3 integration/python_env.py integration/classifiers/requirements-toxicity.txt toxicity)
+    $python integration/classifiers/toxicity.py --port 9301
     curl -s localhost:9301/v1/moderations -d '{"input": ["you are an idiot", "good morning"]}'
 """
 

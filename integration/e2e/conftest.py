@@ -9,9 +9,10 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import pytest
 
-pytest.register_assert_rewrite("answers", "world")
+pytest.register_assert_rewrite("answers", "callers", "limited", "world")
 
 import demo
+import limited
 from gateway import Gateway, MockModels
 from resilience import NEVER_EJECTED
 from settings import Settings, rendered
@@ -90,6 +91,20 @@ def wide_world(_wide_world: World) -> World:
     """The demo with more models: by which server is asked first, and how long it may take."""
     _wide_world.reset()
     return _wide_world
+
+
+@pytest.fixture(scope="session")
+def _limited_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    with open_world(limited.limited(settings()).text(), env=limited.ENV) as world:
+        limited.begin_to_wait(world)
+        yield world
+
+
+@pytest.fixture
+def limited_world(_limited_world: World) -> World:
+    """The demo with the limits of `limited`; each test has keys and models of its own."""
+    _limited_world.reset()
+    return _limited_world
 
 
 def _widened(settings: Settings) -> Settings:

@@ -32,7 +32,7 @@ class Settings:
 
     def text(self) -> str:
         """For Envoy: JSON is YAML too."""
-        return json.dumps(self.tree)
+        return json.dumps(self.tree, ensure_ascii=False)  # yaml-cpp knows no surrogates
 
     @property
     def manager(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Callable
@@ -134,7 +135,8 @@ def test_examples_start_and_route(path: Path, open_world: OpenWorld) -> None:
     example = Settings(render(path.read_text(), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
     for cluster in example.tree["static_resources"]["clusters"]:
         lead_to(cluster, CLOSED_PORT)
-    secrets = example.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"]
+    secrets = [*example.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"]]
+    secrets += re.findall(r"\{environment_variable: (\w+)\}", path.read_text())
     with open_world(example.text(), env=dict.fromkeys(secrets, "secret")) as world:
         for model in example.models:
             name = model["name"].replace("*", "x")
@@ -290,4 +292,4 @@ def test_server_that_may_not_be_asked_for_usage(settings: Callable[[], Settings]
             _, entry = world.entry()
             assert entry["body"].keys() == {"model", "messages", "stream"}
             assert "authorization" not in entry["headers"]
-            eventually(lambda: world.counted("llm_usage_source_total"), Counter({("missing",): 1}))
+            eventually(lambda: world.counted("llm_usage_source_total"), Counter({("estimated",): 1}))

@@ -94,10 +94,10 @@ class World:
         matches = map(_METRIC.match, self.gateway.prometheus().splitlines())
         return [(dict(_LABEL.findall(match[2])), int(match[3])) for match in matches if match and match[1] == metric]
 
-    def everything_shown(self) -> str:
-        """All that an operator can see of the gateway: its log, its stats, its configuration."""
+    def everything_shown(self, output: bool = True) -> str:
+        """All that an operator can see of the gateway: its log, its stats, its configuration, its output."""
         shown = (self.gateway.ask(path) for path in ("/stats", "/stats/prometheus", "/config_dump", "/clusters"))
-        return self.gateway.log() + self.gateway.output() + "".join(map(str, shown))
+        return self.gateway.log() + (self.gateway.output() if output else "") + "".join(map(str, shown))
 
 
 def chat_body(text: str = "Hello", **fields: Any) -> bytes:

@@ -19,7 +19,7 @@ pub(crate) fn read(node: Option<Node<'_>>) -> Result<Limits, ConfigError> {
         "cost_per_day",
         "concurrency",
     ])?;
-    let number = |name: &str| fields.get(name).map(|node| node.integer(1, u32::MAX).map(u64::from)).transpose();
+    let number = |name: &str| fields.get(name).map(|node| node.count()).transpose();
     Ok(Limits {
         requests_per_minute: number("requests_per_minute")?,
         tokens_per_minute: number("tokens_per_minute")?,

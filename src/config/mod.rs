@@ -4,6 +4,7 @@
 
 mod auth;
 mod ejection;
+mod guard;
 mod limits;
 mod metering;
 mod oidc;
@@ -15,6 +16,7 @@ mod usage;
 
 pub use auth::auth;
 pub(crate) use auth::read_labels;
+pub use guard::guard;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment};
@@ -27,11 +29,6 @@ pub use usage::{usage, Reports};
 pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     let value = reader::parse(root, bytes)?;
     Node::root(root, &value).object(&[]).map(|_| ())
-}
-
-/// Reads a `google.protobuf.Struct` that Envoy hands over, such as the claims of a token it has verified.
-pub fn decode_struct(bytes: &[u8]) -> Option<serde_json::Value> {
-    protobuf_struct::decode(bytes)
 }
 
 /// Takes the configuration of several filters in one apart: an object with a field for each.

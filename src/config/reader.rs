@@ -167,6 +167,26 @@ impl<'a> Node<'a> {
         Ok(number as u32)
     }
 
+    /// The value as a whole number from 1 to 10^15, such as a month's tokens. A large one may come as a string: Envoy
+    /// hands what does not fit 32 bits on so.
+    ///
+    /// # Errors
+    /// No number, a fraction, or out of range.
+    pub fn count(&self) -> Result<u64, ConfigError> {
+        let (number, written) = match self.value {
+            Value::Number(number) => {
+                let number = number.as_f64().unwrap_or(f64::NAN);
+                (number, number.to_string())
+            }
+            Value::String(text) => (text.parse::<u64>().map_or(f64::NAN, |number| number as f64), format!("{text:?}")),
+            _ => return Err(self.mismatch("a number", self.value)),
+        };
+        if number.fract() != 0.0 || !(1.0..=1e15).contains(&number) {
+            return Err(self.error(format!("{written} is not a whole number from 1 to 10^15")));
+        }
+        Ok(number as u64)
+    }
+
     /// The value as an amount of money in dollars, such as `2.5`, in millionths of a dollar. A fraction may come
     /// as a string: Envoy hands some of a Struct's numbers on so.
     ///
@@ -195,6 +215,26 @@ impl<'a> Node<'a> {
             return Err(self.error("must be an amount in dollars, such as 2.5"));
         }
         Ok(microusd as u64)
+    }
+
+    /// The value as a number from 0 to 1. It may come as a string: Envoy hands some of a Struct's numbers on so.
+    ///
+    /// # Errors
+    /// No number, or out of range.
+    pub fn share(&self) -> Result<f64, ConfigError> {
+        let share = match self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse::<f64>().ok(),
+            _ => None,
+        };
+        share
+            .filter(|share| (0.0..=1.0).contains(share))
+            .ok_or_else(|| self.error("must be a number from 0 to 1, such as 0.5"))
+    }
+
+    /// Whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.value.is_object()
     }
 
     /// The value as a duration such as `500ms`, `30s` or `2m`.

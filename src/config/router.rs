@@ -236,7 +236,7 @@ fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
     }
 }
 
-fn is_header_value(text: &str) -> bool {
+pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 

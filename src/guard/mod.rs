@@ -1,7 +1,14 @@
 //! Checks of what passes through the gateway: toxicity and personal data, in requests and in answers.
 
+pub mod api;
+mod blocked;
+pub mod checks;
+pub mod pii;
+pub mod rewriting;
 pub mod stream;
 pub mod texts;
+
+pub use blocked::blocked;
 
 use std::ops::Range;
 

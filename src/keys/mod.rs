@@ -19,6 +19,7 @@ mod oidc;
 mod revocations;
 mod ring;
 mod token;
+mod verified_claims;
 
 pub use authority::{Auth, UserEntry};
 pub use claims::{Claims, ClaimsError, MAX_LABELS, MAX_MODELS};
@@ -28,6 +29,7 @@ pub use oidc::{Oidc, OidcError, Roles};
 pub use revocations::{Revocations, RevokeError};
 pub use ring::{KeyError, KeyHash, KeyRing};
 pub use token::{SecretError, Signer, TokenError, TOKEN_PREFIX};
+pub use verified_claims::Property;
 
 pub(crate) use claims::check_label;
 

@@ -46,6 +46,9 @@ impl Roles {
 pub struct Oidc {
     /// Where Envoy puts the claims: `payload_in_metadata` of its `jwt_authn` filter.
     pub metadata: String,
+    /// Where it says why it refused a token: `failed_status_in_metadata`. Without it, one that has ended is like any
+    /// other that is wrong.
+    pub failure_metadata: Option<String>,
     /// The claim with the caller's id.
     pub id_claim: String,
     /// The claim with the roles.
@@ -120,6 +123,7 @@ impl Oidc {
     pub fn new(metadata: impl Into<String>) -> Self {
         Oidc {
             metadata: metadata.into(),
+            failure_metadata: None,
             id_claim: "sub".to_owned(),
             roles_claim: "roles".to_owned(),
             models_claim: "models".to_owned(),

@@ -33,8 +33,13 @@ pub enum Spent {
         /// What they cost, in millionths of a dollar.
         microusd: u64,
     },
-    /// A model server answered, and did not tell: the estimate stays.
-    Unknown,
+    /// A model server was asked, and did not tell all: this much it has used, and the estimate stays if it is more.
+    AtLeast {
+        /// Input and output together, as far as they are known.
+        tokens: u64,
+        /// What those cost, in millionths of a dollar.
+        microusd: u64,
+    },
     /// No model server answered: there was nothing to use, but the request stays counted.
     Nothing,
 }
@@ -95,19 +100,28 @@ impl Record {
 
     /// Takes in what an admitted request has used, and gives its place back. The tokens go where the estimate was, the
     /// cost to the time it is known.
-    pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) {
+    pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) -> Changed {
+        if !self.counts_ends() {
+            return Changed::Keep;
+        }
         self.slide(now);
-        match spent {
-            Spent::Reported { tokens, microusd } => {
-                self.correct_tokens(reservation, tokens);
-                if let Some(window) = &mut self.microusd_day {
-                    window.add(microusd);
-                }
-            }
-            Spent::Unknown => {}
-            Spent::Nothing => self.correct_tokens(reservation, 0),
+        let (tokens, microusd) = match spent {
+            Spent::Reported { tokens, microusd } => (tokens, microusd),
+            Spent::AtLeast { tokens, microusd } => (tokens.max(reservation.tokens), microusd),
+            Spent::Nothing => (0, 0),
+        };
+        self.correct_tokens(reservation, tokens);
+        if let Some(window) = &mut self.microusd_day {
+            window.add(microusd);
         }
         self.give_back(vm);
+        Changed::Write
+    }
+
+    /// Whether the end of a request says anything new: where only requests are limited, it does not.
+    fn counts_ends(&self) -> bool {
+        let tokens = self.tokens_minute.is_some() || self.tokens_day.is_some() || self.tokens_month.is_some();
+        tokens || self.microusd_day.is_some() || self.places.is_some()
     }
 
     /// A VM is alive, and this is how many of the subject's places it holds: also of those it has lost since, because

@@ -50,6 +50,18 @@ impl RateHeaders {
         }
         tightest
     }
+
+    /// As if a request that had reserved these `tokens` had not been admitted.
+    pub fn without(self, tokens: u64) -> Self {
+        let more = |quota: Quota, back: u64| Quota {
+            remaining: quota.remaining.saturating_add(back).min(quota.limit),
+            ..quota
+        };
+        RateHeaders {
+            requests: self.requests.map(|quota| more(quota, 1)),
+            tokens: self.tokens.map(|quota| more(quota, tokens)),
+        }
+    }
 }
 
 /// Appends a time in OpenAI's form, rounded up: `20ms`, `1s`, `6m0s`, `1h2m3s`.

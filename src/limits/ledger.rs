@@ -104,18 +104,15 @@ impl Ticket {
         mut failed: impl FnMut(Subject, Reservation),
     ) {
         for (subject, reservation) in self.reservations {
-            let written = ledger.change(&subject, &mut |record| {
-                record.settle(&reservation, spent, self.vm, now);
-                Changed::Write
-            });
+            let written = ledger.change(&subject, &mut |record| record.settle(&reservation, spent, self.vm, now));
             if !written {
                 failed(subject, reservation);
             }
         }
     }
 
-    /// Undoes the admission. What cannot be written stays counted until it slides out; a place, until its VM renews.
-    fn withdraw(self, ledger: &dyn Ledger, now: Duration) {
+    /// Undoes the admission: somebody else has refused the request. What cannot be written stays counted until it slides out; a place, until its VM renews.
+    pub fn withdraw(self, ledger: &dyn Ledger, now: Duration) {
         for (subject, reservation) in &self.reservations {
             ledger.change(subject, &mut |record| {
                 record.withdraw(reservation, self.vm, now);

@@ -6,7 +6,7 @@
 //! | moment | what happens |
 //! |---|---|
 //! | a request arrives | [`Record::admit`]: all of its subject's limits hold, or nothing is counted |
-//! | another subject refuses it | [`Record::withdraw`]: as if it had never been admitted |
+//! | another subject refuses it, in whichever filter | [`Record::withdraw`]: as if it had never been admitted |
 //! | its answer has ended | [`Record::settle`]: the estimated tokens give way to the reported ones, its cost is added |
 //! | its worker ticks | [`Record::renew`]: the worker is alive, and so are its requests |
 //!

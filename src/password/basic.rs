@@ -1,6 +1,6 @@
 //! What a client presents: `authorization: Basic ...` (RFC 7617).
 
-use super::base64::decode_standard;
+use crate::base64::decode_standard;
 use crate::routing::Secret;
 
 /// The longest name, in bytes.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::base64::{decode_standard, encode_standard};
 use super::derivation::Derivation;
+use crate::base64::{decode_standard, encode_standard};
 
 /// The fewest iterations.
 pub const MIN_ITERATIONS: u32 = 1_000;

@@ -30,7 +30,6 @@
 //! Each worker has a door of its own: nothing here is shared, and a guesser has as many attempts more as there are
 //! workers. A new configuration makes a new door, so a changed password is not remembered.
 
-mod base64;
 mod basic;
 mod derivation;
 mod door;
@@ -40,7 +39,6 @@ mod remembered;
 mod tag;
 mod throttle;
 
-pub use base64::{decode_standard, encode_standard};
 pub use basic::{credentials, is_name, MAX_NAME, MAX_PASSWORD};
 pub use derivation::{Derivation, Progress};
 pub use door::{Answer, Door, Knock, UserError};

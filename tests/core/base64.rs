@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use sluice::base64::{decode_standard, decode_url, encode_url};
+use sluice::base64::{decode_standard, decode_url, encode_standard, encode_url};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -19,10 +19,12 @@ const VECTORS: [(&str, &str); 7] = [
 #[test]
 fn vectors() {
     for (bytes, text) in VECTORS {
+        assert_eq!(encode_standard(bytes.as_bytes()), text);
         assert_eq!(decode_standard(text).as_deref(), Some(bytes.as_bytes()), "{text}");
         let plain = text.trim_end_matches('=');
         assert_eq!(encode_url(bytes.as_bytes()), plain);
         assert_eq!(decode_url(plain).as_deref(), Some(bytes.as_bytes()), "{plain}");
+        assert_eq!(decode_standard(plain).as_deref(), Some(bytes.as_bytes()), "{plain} without padding");
     }
     assert_eq!(decode_standard("+/+/").as_deref(), Some(&b"\xfb\xff\xbf"[..]));
     assert_eq!(decode_url("-_-_").as_deref(), Some(&b"\xfb\xff\xbf"[..]));
@@ -36,8 +38,8 @@ fn nothing_else_is_read() {
         assert_eq!(decode_url(text), None, "{text:?}");
     }
     let wrong = [
-        "Zg", "Zg=", "Zg===", "Z===", "====", "=", "==", "Zh==", "Zm9=", "Zm8", "Zm9v=", "Zm9vZg=a", "Zg==Zg==",
-        "Zm9-", "Zm9_", "Zm9v\n", "Zm\n9", "é==", "Zm9v====",
+        "Z", "Zm9vY", "Zh", "Zm9", "Zg=", "Zg===", "Z===", "====", "=", "==", "Zh==", "Zm9=", "Zm9v=", "Zm9vZg=a",
+        "Zg==Zg==", "Zm9-", "Zm9_", "Zm9v\n", "Zm\n9", "é==", "Zm9v====",
     ];
     for text in wrong {
         assert_eq!(decode_standard(text), None, "{text:?}");
@@ -49,9 +51,10 @@ proptest! {
     fn there_and_back(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         let text = encode_url(&bytes);
         prop_assert_eq!(decode_url(&text), Some(bytes.clone()));
-        let standard = text.replace('-', "+").replace('_', "/");
-        let padded = format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4));
-        prop_assert_eq!(decode_standard(&padded), Some(bytes));
+        let standard = encode_standard(&bytes);
+        prop_assert_eq!(standard.len() % 4, 0);
+        prop_assert_eq!(standard.trim_end_matches('=').replace('+', "-").replace('/', "_"), text);
+        prop_assert_eq!(decode_standard(&standard), Some(bytes));
     }
 
     /// What is read is what would be written: there is one text for each sequence of bytes.
@@ -59,6 +62,15 @@ proptest! {
     fn one_text_each(text in of_characters("AQgwZz019_-=+/", 0..12)) {
         if let Some(bytes) = decode_url(&text) {
             prop_assert_eq!(encode_url(&bytes), text);
+        }
+    }
+
+    /// But for the padding, so it is here.
+    #[test]
+    fn one_standard_text_each(text in of_characters("AQgwZz019+/=-_", 0..12)) {
+        if let Some(bytes) = decode_standard(&text) {
+            let written = encode_standard(&bytes);
+            prop_assert!(text == written || text == written.trim_end_matches('='));
         }
     }
 }

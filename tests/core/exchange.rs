@@ -1,14 +1,16 @@
 use std::rc::Rc;
+use std::time::Duration;
 
 use sluice::endpoint::{Dialect, Endpoint};
-use sluice::exchange::{Exchange, Routed, MAX_KEPT_BODY};
+use sluice::exchange::{Exchange, Routed};
 use sluice::facts::read;
-use sluice::gateway::Command;
+use sluice::header_plan::RequestHeaders;
 use sluice::keys::{Identity, Role};
+use sluice::limits::{Limits, Quota, RateHeaders, Spent, Subject};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
-use sluice::routing::{Credential, Ending, Table};
-use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
+use sluice::routing::{Ending, Table};
+use sluice::usage::{Price, Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -73,93 +75,128 @@ fn no_route() {
     assert_eq!(error.status, 500);
 }
 
-/// An exchange whose answer has passed; its server can count, and the answer was found to be this.
-fn silent(body: &str, usage: Option<(TokenUsage, Source)>) -> Exchange {
-    let mut server = upstream("a", &[Dialect::OpenAi]);
-    server.host = Some("there".to_owned());
-    server.credential = Some(Credential::new(None, "sk-theirs"));
-    server.headers = vec![("x-own".to_owned(), "1".to_owned())];
-    server.usage.count = Some(Counter { path: "/tokenize".to_owned(), timeout: COUNT_TIMEOUT });
-    let mut table = Table::new(vec![server.clone()]);
-    table.add(model("gpt-4o", &[], &[1], &[server])).unwrap();
+/// Headers that nobody reads.
+struct NoHeaders;
+
+impl RequestHeaders for NoHeaders {
+    fn get(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn set(&mut self, _: &str, _: &str) -> bool {
+        true
+    }
+
+    fn remove(&mut self, _: &str) -> bool {
+        true
+    }
+}
+
+/// At a dollar for a million of input and two for one of output; the prompt counts 10 tokens.
+fn priced() -> Exchange {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    let mut priced = model("gpt-4o", &[], &[1, 1], &upstreams);
+    priced.price = Some(Price { input: 1_000_000, cached_input: 1_000_000, output: 2_000_000 });
+    table.add(priced).unwrap();
     let mut exchange = Exchange::default();
-    exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
+    let body = br#"{"model":"gpt-4o","max_tokens":  100 }  "#;
+    exchange.facts = Some(read(Endpoint::ChatCompletions, None, body).unwrap());
+    assert_eq!(exchange.estimate(), 110);
     exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
-    exchange.answer(200, Some(Outcome::Success));
-    exchange.usage = usage;
     exchange
 }
 
-const CHAT: &str = r#"{"model":"gpt-4o","messages":[{"content":"Hi"}]}"#;
-const GUESS: TokenUsage = TokenUsage {
-    input: 1,
-    output: 9,
-    cached_input: 0,
-    cache_write_input: 0,
-    reasoning_output: 0,
-    audio_input: 0,
-    audio_output: 0,
-};
-
 #[test]
-fn the_server_is_asked_to_count() {
-    let exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
-    let call = exchange.count_call().unwrap();
-    assert_eq!((call.cluster, call.timeout), ("a", COUNT_TIMEOUT));
-    assert_eq!(
-        call.headers,
-        [
-            (":method", "POST"),
-            (":path", "/tokenize"),
-            (":authority", "there"),
-            ("content-type", "application/json"),
-            ("authorization", "Bearer sk-theirs"),
-            ("x-own", "1"),
-        ]
-    );
-    assert_eq!(call.body, CHAT.as_bytes());
-}
-
-#[test]
-fn nothing_else_is_counted() {
-    let long = format!(r#"{{"model":"gpt-4o","messages":[{{"content":"{}"}}]}}"#, "x".repeat(MAX_KEPT_BODY));
+fn what_was_spent() {
+    let known = |input, output| TokenUsage { input, output, ..TokenUsage::default() };
+    let reported = |tokens, microusd| Spent::Reported { tokens, microusd };
+    let at_least = |tokens, microusd| Spent::AtLeast { tokens, microusd };
     let cases = [
-        ("reported", CHAT, Some((GUESS, Source::Reported))),
-        ("partial", CHAT, Some((GUESS, Source::Partial))),
-        ("missing", CHAT, Some((GUESS, Source::Missing))),
-        ("no answer", CHAT, None),
-        ("too long", &long, Some((GUESS, Source::Estimated))),
-        ("no prompt", r#"{"model":"gpt-4o"}"#, Some((GUESS, Source::Estimated))),
+        ("whole", Some(200), Some((known(7, 3), Source::Reported)), reported(10, 13)),
+        ("counted afterwards", Some(200), Some((known(7, 3), Source::Counted)), reported(10, 13)),
+        ("estimated", Some(200), Some((known(7, 3), Source::Estimated)), reported(10, 13)),
+        ("reported as nothing", Some(200), Some((known(0, 0), Source::Reported)), reported(0, 0)),
+        ("cut, both told", Some(200), Some((known(7, 3), Source::Partial)), at_least(10, 13)),
+        ("cut, the input told", Some(200), Some((known(7, 0), Source::Partial)), at_least(7, 7)),
+        ("cut, the output told", Some(200), Some((known(0, 3), Source::Partial)), at_least(13, 16)),
+        ("cut, nothing told", Some(200), Some((known(0, 0), Source::Partial)), at_least(10, 10)),
+        ("whole, nothing told", Some(200), Some((known(0, 0), Source::Missing)), at_least(10, 10)),
+        ("not metered", Some(200), None, at_least(10, 10)),
+        ("a refusal", Some(400), None, Spent::Nothing),
+        ("a failure", Some(500), None, Spent::Nothing),
     ];
-    for (name, body, usage) in cases {
-        let mut exchange = silent(body, usage);
-        assert!(exchange.count_call().is_none(), "{name}");
-        if !exchange.counts_prompt() {
-            exchange.counted(Some(7));
-            assert_eq!(exchange.usage, usage, "{name}: nothing is ever put in the place of what was reported");
-        }
+    for (name, answered, usage, want) in cases {
+        let mut exchange = priced();
+        exchange.answered = answered;
+        exchange.usage = usage;
+        assert_eq!(exchange.spent(), want, "{name}");
     }
 }
 
 #[test]
-fn a_count_takes_the_place_of_the_guess() {
-    let cases = [(Some(7), (TokenUsage { input: 7, ..GUESS }, Source::Counted)), (None, (GUESS, Source::Estimated))];
-    for (count, want) in cases {
-        let mut exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
-        exchange.counted(count);
-        assert_eq!(exchange.usage, Some(want));
+fn what_was_spent_without_an_answer() {
+    let (fleet, refused) = (TestFleet::default(), Ending::silent(Outcome::ConnectFailure));
+    let mut exchange = priced();
+    assert_eq!(exchange.spent(), Spent::Nothing, "no attempt has begun");
+    exchange.prepare(b"a", &mut NoHeaders).unwrap();
+    assert_eq!(exchange.spent(), Spent::AtLeast { tokens: 10, microusd: 10 }, "the model server goes on");
+    assert_eq!(exchange.advance(refused, &fleet), Some("b"));
+    assert_eq!(exchange.spent(), Spent::Nothing, "between two attempts");
+    exchange.prepare(b"b", &mut NoHeaders).unwrap();
+    exchange.exhausted = Some(Outcome::ConnectFailure);
+    assert_eq!(exchange.spent(), Spent::Nothing, "all have failed");
+    assert_eq!(Exchange::default().spent(), Spent::Nothing);
+}
+
+#[test]
+fn the_estimate() {
+    assert_eq!(Exchange::default().estimate(), 0);
+    for (body, want) in [
+        (r#"{"model":"m"}"#, 4),
+        (r#"{"model":"m","max_tokens":1000}"#, 1008),
+        (r#"{"model":"m","max_tokens":1000,"n":2}"#, 2010),
+        (r#"{"model":"m","max_tokens":18446744073709551615,"n":9}"#, u64::MAX),
+    ] {
+        let mut exchange = Exchange::default();
+        exchange.facts = Some(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+        assert_eq!(exchange.estimate(), want, "{body}");
     }
 }
 
 #[test]
-fn what_a_silent_answer_has_used() {
-    let metered = (TokenUsage::default(), Source::Missing);
-    let mut exchange = silent(CHAT, None);
-    let estimate = TokenUsage { input: 1, output: 2, ..TokenUsage::default() };
-    assert_eq!(exchange.completed(metered, Some(5)), Some((estimate, Source::Estimated)));
-    assert_eq!(exchange.completed(metered, None), Some(metered), "an error has no text");
-    exchange.encoded = true;
-    assert_eq!(exchange.completed(metered, Some(5)), Some(metered), "nobody could read it");
-    exchange.command = Some((Command::Usage, Vec::new()));
-    assert_eq!(exchange.completed(metered, Some(5)), None, "the gateway itself has answered");
+fn the_tightest_rates_are_told() {
+    let quota = |limit, remaining| Some(Quota { limit, remaining, reset: Duration::from_secs(1) });
+    let mut exchange = Exchange::default();
+    // what one more filter says of requests and tokens, and what is told then
+    let steps = [
+        (None, None, None, None),
+        (quota(10, 5), None, quota(10, 5), None),
+        (quota(9, 5), quota(100, 50), quota(10, 5), quota(100, 50)),
+        (quota(8, 4), None, quota(8, 4), quota(100, 50)),
+        (None, quota(100, 0), quota(8, 4), quota(100, 0)),
+        (quota(99, 98), quota(99, 98), quota(8, 4), quota(100, 0)),
+    ];
+    for (requests, tokens, want_requests, want_tokens) in steps {
+        exchange.tell_rates(RateHeaders { requests, tokens });
+        assert_eq!(exchange.rates, RateHeaders { requests: want_requests, tokens: want_tokens });
+    }
+}
+
+#[test]
+fn limits_of_the_models_one_may_use() {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    let some = Limits { requests_per_minute: Some(1), ..Limits::default() };
+    for (name, limits) in [("one", some), ("two", some), ("free", Limits::default()), ("other", some)] {
+        let mut model = model(name, &[], &[1], &upstreams);
+        model.limits = limits;
+        table.add(model).unwrap();
+    }
+    let mut exchange = Exchange::default();
+    let patterns = Patterns::new(vec!["one".into(), "t*".into(), "free".into()]);
+    exchange.identity = Some(Rc::new(Identity::new("k", Role::User, patterns)));
+    exchange.reported = vec![(Subject::Key("k".into()), Limits::default()), (Subject::All, some)];
+    let found: Vec<Subject> = exchange.limits(&table).into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(found, [Subject::All, Subject::Model("one".into()), Subject::Model("two".into())]);
 }

@@ -209,3 +209,64 @@ fn usage_options() {
         assert_eq!(text(&body, &chat(body.as_bytes()).layout.usage_option), want, "{fields}");
     }
 }
+
+#[test]
+fn output_limits() {
+    let huge = format!(r#""max_tokens":{},"n":{}"#, u64::MAX, u64::MAX);
+    let cases: [(&str, Option<u64>); 26] = [
+        (r#""x":1"#, None),
+        (r#""max_tokens":100"#, Some(100)),
+        (r#""max_completion_tokens":100"#, Some(100)),
+        (r#""max_output_tokens":100"#, Some(100)),
+        (r#""max\u005ftokens":100"#, Some(100)),
+        (r#""max_tokens":100,"n":3"#, Some(300)),
+        (r#""n":3,"max_tokens":100"#, Some(300)),
+        (r#""n":3"#, None),
+        (r#""max_tokens":100,"n":0"#, Some(100)),
+        (r#""max_tokens":100,"n":-3"#, Some(100)),
+        (r#""max_tokens":1e3"#, Some(1000)),
+        (r#""max_tokens":100.0"#, Some(100)),
+        (r#""options":{"num_predict":100}"#, Some(100)),
+        (r#""options":{"num_predict":-1}"#, None),
+        (r#""generationConfig":{"maxOutputTokens":100,"candidateCount":2}"#, Some(200)),
+        (r#""x":{"max_tokens":100}"#, None),
+        // parsers disagree on which of several counts: the most is what it may come to
+        (r#""max_tokens":100,"max_tokens":5"#, Some(100)),
+        (r#""max_tokens":5,"max_completion_tokens":100"#, Some(100)),
+        (r#""max_tokens":100,"options":{"num_predict":5},"options":{"num_predict":null}"#, Some(100)),
+        (r#""generationConfig":{"maxOutputTokens":100},"generationConfig":{}"#, Some(100)),
+        (r#""max_tokens":100,"n":3,"n":1"#, Some(300)),
+        // what is no number of tokens
+        (r#""max_tokens":"100""#, None),
+        (r#""max_tokens":null"#, None),
+        (r#""max_tokens":-5"#, None),
+        (r#""max_tokens":[100],"options":[{"num_predict":7}],"generationConfig":7"#, None),
+        (&huge, Some(u64::MAX)),
+    ];
+    for (fields, want) in cases {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        assert_eq!(chat(body.as_bytes()).output_limit, want, "{fields}");
+    }
+}
+
+#[test]
+fn data_is_no_text() {
+    let base64 = "iVBORw0KGgo+/".repeat(100_000);
+    let (prose, tokens) = ("the quick brown fox ".repeat(1000), "1234,".repeat(10_000));
+    let chinese = "\u{4f60}\u{597d}".repeat(10_000);
+    // the value of `input`, and how much of it counts at least and at most
+    let cases = [
+        ("short", format!(r#""{}""#, "x".repeat(900)), 902, 902),
+        ("prose", format!(r#""{prose}""#), 20_002, 20_002),
+        ("tokens", format!("[{tokens}1]"), 50_003, 50_003),
+        ("no spaces", format!(r#""{chinese}""#), 60_002, 60_002),
+        ("an image", format!(r#"[{{"url":"data:image/png;base64,{base64}"}}]"#), 0, 2100),
+        ("prose and an image", format!(r#"["{prose}",{{"data":"{base64}"}}]"#), 20_002, 22_100),
+    ];
+    for (name, value, least, most) in cases {
+        let body = format!(r#"{{"model":"m","input":{value}}}"#);
+        let frame = body.len() - value.len();
+        let length = chat(body.as_bytes()).text_length;
+        assert!((least..=most + frame).contains(&length), "{name}: {length} of {}", body.len());
+    }
+}

@@ -19,13 +19,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "key",
     "model",
     "cluster",
     "attempts",
     "outcomes",
     "requested_model",
+    "request_model",
     "operation",
     "provider",
     "response_model",
@@ -79,7 +80,6 @@ fn a_request_that_was_answered() {
     exchange.usage = Some((tokens, Source::Reported));
     let mut want = json!({
         "key": "anonymous", "model": "gpt-4o", "cluster": "b", "attempts": 2.0, "outcomes": "a=timeout, b=success",
-        "requested_model": "gpt-4o", "operation": "chat", "provider": "openai", "response_model": "gpt-4o",
         "input_tokens": 1000.0, "cached_input_tokens": 400.0, "output_tokens": 100.0, "source": "reported",
         "cost_microusd": 2600.0, "time_to_first_token_ms": 250.0,
     });
@@ -92,6 +92,11 @@ fn a_request_that_was_answered() {
     want["error"] = json!("interrupted");
     want.as_object_mut().unwrap().remove("cached_input_tokens");
     assert_eq!(shown(&Record::of(&exchange, 200)), want, "a stream that was cut");
+    let traced = shown(&Record::of(&exchange, 200).for_traces(&exchange));
+    let more =
+        [("request_model", "gpt-4o"), ("operation", "chat"), ("provider", "openai"), ("response_model", "gpt-4o")];
+    more.into_iter().for_each(|(field, value)| want[field] = json!(value));
+    assert_eq!(traced, want, "the same for traces");
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn operations() {
         let mut exchange = Exchange::default();
         let model = matches!(endpoint, Endpoint::StreamGenerateContent).then(|| "m".to_owned());
         exchange.facts = Some(read(endpoint, model, br#"{"model":"m"}"#).unwrap());
-        let shown = shown(&Record::of(&exchange, 200));
+        let shown = shown(&Record::of(&exchange, 200).for_traces(&exchange));
         assert_eq!((&shown["operation"], &shown["provider"]), (&json!(operation), &json!(provider)), "{endpoint:?}");
     }
 }

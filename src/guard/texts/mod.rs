@@ -131,6 +131,11 @@ pub fn splice(body: &[u8], replacements: &[(Range<usize>, String)]) -> Vec<u8> {
 }
 
 /// The same with JSON values as they are to be written.
+pub fn splice_values(body: &[u8], splices: Vec<(Range<usize>, String)>) -> Vec<u8> {
+    splice_raw(body, splices)
+}
+
+/// The same.
 pub(super) fn splice_raw(body: &[u8], mut splices: Vec<(Range<usize>, String)>) -> Vec<u8> {
     splices.sort_by_key(|(range, _)| range.start);
     let added: usize = splices.iter().map(|(_, json)| json.len()).sum();

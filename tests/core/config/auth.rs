@@ -57,7 +57,7 @@ fn everything() {
         "revoked": ["x",{"id":"y"},{"id":"z","until":"2027-01-15T08:00:01Z"}],
         "limits": {"tokens_per_day":9},
         "gateway_prefix": "/llm/admin",
-        "oidc": {"metadata":"jwt","id_claim":"email","roles_claim":"r","models_claim":"m","default_role":"user"}
+        "oidc": {"metadata":"jwt","failure_metadata":"why","id_claim":"email","roles_claim":"r","models_claim":"m","default_role":"user"}
     }"#;
     let found = auth(text).unwrap();
     let one = found.identify("abc", NOW).unwrap();
@@ -85,6 +85,7 @@ fn everything() {
     }
     let oidc = Oidc {
         metadata: "jwt".into(),
+        failure_metadata: Some("why".into()),
         id_claim: "email".into(),
         roles_claim: "r".into(),
         models_claim: "m".into(),
@@ -197,7 +198,7 @@ fn mistakes_in_keys() {
         ),
         (
             r#""limits":{"requests_per_minute":0}"#,
-            "limits.requests_per_minute: 0 is not a whole number from 1 to 4294967295".into(),
+            "limits.requests_per_minute: 0 is not a whole number from 1 to 10^15".into(),
         ),
         (
             r#""limits":{"requests_per_hour":1}"#,
@@ -321,7 +322,7 @@ fn mistakes_elsewhere() {
         (r#""oidc":{"metadata":"jwt","id_claim":""}"#, "oidc.id_claim: must not be empty".into()),
         (
             r#""oidc":{"metadata":"jwt","claim":"sub"}"#,
-            "oidc.claim: no such field; there is metadata, id_claim, roles_claim, models_claim, default_role".into(),
+            "oidc.claim: no such field; there is metadata, failure_metadata, id_claim, roles_claim, models_claim, default_role".into(),
         ),
         (
             r#""oidc":{"metadata":"jwt","default_role":"admin"}"#,

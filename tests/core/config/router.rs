@@ -321,13 +321,13 @@ fn with_fields(fields: &str) -> Result<Table, ConfigError> {
 
 #[test]
 fn limits_and_prices_of_a_model() {
-    let all = r#""limits": {"requests_per_minute": 1, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": 4,
+    let all = r#""limits": {"requests_per_minute": 1, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": "5000000000",
         "cost_per_day": 0.5, "concurrency": 6}"#;
     let limits = Limits {
         requests_per_minute: Some(1),
         tokens_per_minute: Some(2000),
         tokens_per_day: Some(3),
-        tokens_per_month: Some(4),
+        tokens_per_month: Some(5_000_000_000),
         microusd_per_day: Some(500_000),
         concurrency: Some(6),
     };
@@ -356,7 +356,7 @@ fn limits_and_prices_of_a_model() {
 #[test]
 fn mistakes_in_limits_and_prices() {
     let dollars = "must be an amount in dollars, such as 2.5";
-    let whole = |number| format!("{number} is not a whole number from 1 to 4294967295");
+    let whole = |number| format!("{number} is not a whole number from 1 to 10^15");
     let cases = [
         (r#""limits": 3"#, "limits", "must be an object, but is a number".to_owned()),
         (
@@ -367,10 +367,13 @@ fn mistakes_in_limits_and_prices() {
         (r#""limits": {"tokens_per_day": 0}"#, "limits.tokens_per_day", whole("0")),
         (r#""limits": {"concurrency": 1.5}"#, "limits.concurrency", whole("1.5")),
         (
-            r#""limits": {"requests_per_minute": "9"}"#,
+            r#""limits": {"requests_per_minute": [9]}"#,
             "limits.requests_per_minute",
-            "must be a number, but is a string".to_owned(),
+            "must be a number, but is a list".to_owned(),
         ),
+        (r#""limits": {"tokens_per_day": "9x"}"#, "limits.tokens_per_day", whole("\"9x\"")),
+        (r#""limits": {"tokens_per_day": "-9"}"#, "limits.tokens_per_day", whole("\"-9\"")),
+        (r#""limits": {"tokens_per_day": 1e16}"#, "limits.tokens_per_day", whole("10000000000000000")),
         (r#""limits": {"cost_per_day": 0}"#, "limits.cost_per_day", dollars.to_owned()),
         (r#""limits": {"cost_per_day": "much"}"#, "limits.cost_per_day", dollars.to_owned()),
         (r#""price": 3"#, "price", "must be an object, but is a number".to_owned()),

@@ -1,2 +1,22 @@
+//! The guard.
+
+mod answers;
+mod config;
+mod known;
+mod pii;
+mod requests;
+mod rounds;
 mod stream;
 mod texts;
+
+use sluice::guard::checks::Guard;
+
+/// Reads the configuration; `KEY` is a key.
+fn guard(text: &str) -> Guard {
+    sluice::config::guard(text.as_bytes(), &|name| (name == "KEY").then(|| "sk-secret".to_owned())).expect(text)
+}
+
+/// The configuration of one check with these fields besides.
+fn one(fields: &str) -> Guard {
+    guard(&format!(r#"{{"checks":[{{"name":"x","phase":["request"],{fields}}}]}}"#))
+}

@@ -3,7 +3,9 @@ mod authority;
 mod issue;
 mod oidc;
 mod revocations;
+mod timing;
 mod token;
+mod verified_claims;
 
 use std::time::Duration;
 

@@ -58,10 +58,10 @@ fn cost_is_known_afterwards() {
     let mut record = Record::default();
     let first = admit(&mut record, &limits, ask(0), at(0)).unwrap();
     let second = admit(&mut record, &limits, ask(0), at(0)).unwrap();
-    record.settle(&first, Spent::Reported { tokens: 1, microusd: 999_999 }, 1, at(HOUR));
+    let _ = record.settle(&first, Spent::Reported { tokens: 1, microusd: 999_999 }, 1, at(HOUR));
     let third = admit(&mut record, &limits, ask(0), at(HOUR)).unwrap();
-    record.settle(&second, Spent::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
-    record.settle(&third, Spent::Unknown, 1, at(2 * HOUR));
+    let _ = record.settle(&second, Spent::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
+    let _ = record.settle(&third, Spent::AtLeast { tokens: 0, microusd: 0 }, 1, at(2 * HOUR));
     let excess = admit(&mut record, &limits, ask(0), at(2 * HOUR)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.limit), (Limited::Cost, 1_000_000, 1_000_000));
     assert_eq!(excess.retry_after, Some(Duration::from_secs(23 * HOUR)), "when the dear one has slid out");
@@ -91,15 +91,21 @@ fn the_limit_that_keeps_out_longest_is_named() {
 fn what_was_reserved_is_settled() {
     // spent, tokens and requests used then
     let reported = |tokens| Spent::Reported { tokens, microusd: 7 };
-    for (spent, tokens) in
-        [(reported(0), 5), (reported(3), 8), (reported(90), 95), (Spent::Unknown, 15), (Spent::Nothing, 5)]
-    {
+    let at_least = |tokens| Spent::AtLeast { tokens, microusd: 7 };
+    for (spent, tokens) in [
+        (reported(0), 5),
+        (reported(3), 8),
+        (reported(90), 95),
+        (at_least(3), 15),
+        (at_least(12), 17),
+        (Spent::Nothing, 5),
+    ] {
         let mut record = Record::default();
         admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
         let reservation = admit(&mut record, &WIDE, ask(10), at(2)).unwrap();
         let _ = record.renew(1, 2, at(10));
         let _ = record.renew(1, 2, at(20));
-        record.settle(&reservation, spent, 1, at(30));
+        let _ = record.settle(&reservation, spent, 1, at(30));
         for what in [Limited::TokensPerMinute, Limited::TokensPerDay, Limited::TokensPerMonth] {
             assert_eq!(record.used(what, at(30)), tokens, "{spent:?}");
         }
@@ -118,7 +124,7 @@ fn an_answer_longer_than_the_window() {
     let mut record = Record::default();
     let reservation = admit(&mut record, &WIDE, ask(10), at(0)).unwrap();
     admit(&mut record, &WIDE, ask(20), at(100)).unwrap();
-    record.settle(&reservation, Spent::Reported { tokens: 7, microusd: 0 }, 1, at(100));
+    let _ = record.settle(&reservation, Spent::Reported { tokens: 7, microusd: 0 }, 1, at(100));
     assert_eq!(record.used(Limited::TokensPerMinute, at(100)), 20);
     assert_eq!(record.used(Limited::TokensPerDay, at(100)), 27);
 }
@@ -148,7 +154,7 @@ fn clocks_that_go_back() {
         let opens = Duration::from_secs((START_I64 + opens) as u64);
         assert!(excess.what == Limited::Requests && record.used(Limited::TokensPerDay, now) == 80, "{back}: unlocked");
         assert_eq!(now + excess.retry_after.unwrap(), opens, "{back}");
-        record.settle(&reservation, Spent::Reported { tokens: 10, microusd: 0 }, 1, now);
+        let _ = record.settle(&reservation, Spent::Reported { tokens: 10, microusd: 0 }, 1, now);
         assert_eq!(record.used(Limited::TokensPerDay, now), 50, "{back}");
         assert!(admit(&mut record, &limits, ask(1), opens - Duration::from_millis(1)).is_err(), "{back}");
         assert!(admit(&mut record, &limits, ask(1), opens).is_ok(), "{back}");
@@ -228,7 +234,7 @@ fn refusals() {
     let filled = |limits: Limits| {
         let mut record = Record::default();
         let reservation = record.admit(&limits, ask(8), at(0)).unwrap();
-        record.settle(&reservation, Spent::Reported { tokens: 8, microusd: 2_512_500 }, 2, at(0));
+        let _ = record.settle(&reservation, Spent::Reported { tokens: 8, microusd: 2_512_500 }, 2, at(0));
         record
     };
     let (rate, quota) = ("rate_limit_exceeded", "insufficient_quota");

@@ -65,12 +65,26 @@ fn the_tightest_subject() {
 }
 
 #[test]
+fn a_request_that_another_filter_refused() {
+    let quota = |remaining| Some(Quota { limit: 10, remaining, reset: Duration::from_secs(9) });
+    let cases = [
+        ((None, None), (None, None)),
+        ((quota(3), quota(3)), (quota(4), quota(8))),
+        ((quota(10), quota(9)), (quota(10), quota(10))),
+    ];
+    for ((requests, tokens), (want_requests, want_tokens)) in cases {
+        let want = RateHeaders { requests: want_requests, tokens: want_tokens };
+        assert_eq!(RateHeaders { requests, tokens }.without(5), want);
+    }
+}
+
+#[test]
 fn the_report() {
     let limits = Limits { tokens_per_day: Some(10), microusd_per_day: Some(2_500_000), concurrency: Some(4), ..NONE };
     let mut record = Record::default();
     let reservation = admit(&mut record, &limits, ask(6), at(0)).unwrap();
     admit(&mut record, &limits, ask(1), at(0)).unwrap();
-    record.settle(&reservation, Spent::Reported { tokens: 11, microusd: 3_000_001 }, 1, at(0));
+    let _ = record.settle(&reservation, Spent::Reported { tokens: 11, microusd: 3_000_001 }, 1, at(0));
     let (key, model) = (Subject::Key("a\"b".into()), Subject::Model("m".into()));
     let lines = [
         Line { subject: &key, limits: &limits, record: &record },

@@ -103,7 +103,9 @@ fn what_cannot_be_written() {
     let ticket = Ticket::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
     assert_eq!(ticket.reservations(), [], "served, not counted");
     let ledger = Shared::new(1, 0);
-    let ticket = Ticket::take(&ledger, &[(key(), requests(1))], ask(1), at(0)).unwrap();
+    let limits = Limits { tokens_per_minute: Some(1), ..requests(1) };
+    let ticket = Ticket::take(&ledger, &[(key(), limits)], ask(1), at(0)).unwrap();
+    broken.bytes.borrow_mut().extend(ledger.bytes.borrow().clone());
     let mut lost = Vec::new();
     ticket.settle(&broken, Spent::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
     assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1 })]);
@@ -169,7 +171,7 @@ proptest! {
         prop_assert_eq!(ledger.read(&key()).used(Limited::Requests, at(0)), 100);
         let mut lost = 0;
         for ticket in tickets {
-            ticket.settle(&ledger, Spent::Unknown, at(1), |subject, _| lost += u64::from(subject == key()));
+            ticket.settle(&ledger, Spent::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));
         }
         prop_assert!(ledger.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
     }
@@ -189,7 +191,7 @@ proptest! {
             if ends {
                 if let Some((reservation, actual)) = under_way.pop() {
                     beyond += actual.saturating_sub(reservation.tokens);
-                    record.settle(&reservation, Spent::Reported { tokens: actual, microusd: 0 }, 1, at(0));
+                    let _ = record.settle(&reservation, Spent::Reported { tokens: actual, microusd: 0 }, 1, at(0));
                 }
             }
             prop_assert!(record.used(Limited::TokensPerMinute, at(0)) <= limit + beyond);

@@ -56,7 +56,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let spent = prop_oneof![
         4 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| Spent::Reported { tokens, microusd }),
-        1 => Just(Spent::Unknown),
+        1 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| Spent::AtLeast { tokens, microusd }),
         1 => Just(Spent::Nothing),
     ];
     prop_oneof![
@@ -123,13 +123,16 @@ proptest! {
                 }
                 Step::Settle { which, spent } if !under_way.is_empty() => {
                     let (reservation, index) = under_way.swap_remove(which % under_way.len());
-                    record.settle(&reservation, spent, 1, clock);
+                    let _ = record.settle(&reservation, spent, 1, clock);
                     match spent {
                         Spent::Reported { tokens, microusd } => {
                             model.tokens.set(index, tokens);
                             model.cost.0.push((clock.as_secs(), microusd));
                         }
-                        Spent::Unknown => {}
+                        Spent::AtLeast { tokens, microusd } => {
+                            model.tokens.set(index, tokens.max(reservation.tokens));
+                            model.cost.0.push((clock.as_secs(), microusd));
+                        }
                         Spent::Nothing => model.tokens.set(index, 0),
                     }
                 }

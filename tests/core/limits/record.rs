@@ -110,7 +110,7 @@ proptest! {
                 prop_assert_eq!(&shared(&record), &record);
                 let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens });
                 let spent = Spent::Reported { tokens: *reported, microusd: *reported };
-                record.settle(&reservation, spent, *vm, *at);
+                let _ = record.settle(&reservation, spent, *vm, *at);
                 let _ = record.renew(*vm, *tokens as u32, *now);
                 record.withdraw(&reservation, *vm, *now);
                 for what in Limited::ALL {

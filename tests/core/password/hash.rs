@@ -27,7 +27,7 @@ fn pythons_is_read() {
 #[test]
 fn mistakes() {
     const GOOD: &str = "xYQqtl0sQwL39FusKID7uC0RiR3pN2idgoSPtX/43pg";
-    let salt = |length: usize| sluice::password::encode_standard(&vec![1; length]);
+    let salt = |length: usize| sluice::base64::encode_standard(&vec![1; length]);
     let with = |iterations: &str, salt: &str, hash: &str| format!("pbkdf2-sha256${iterations}${salt}${hash}");
     let good = salt(8);
     let cases = [

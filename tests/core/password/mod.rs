@@ -1,6 +1,5 @@
 //! Basic users. Iterations are few here: a debug build does them slowly.
 
-mod base64;
 mod basic;
 mod derivation;
 mod door;

@@ -1,5 +1,6 @@
 mod answers;
 mod corpus;
+mod counting;
 mod estimate;
 mod events;
 mod interruption;

@@ -1,0 +1,184 @@
+//! Callouts to classifiers: sent all at once, bounded, and each answered or failed exactly once.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use proxy_wasm::hostcalls;
+use sluice::contract::stats;
+use sluice::guard::api::{Answer, Callout, Failure};
+use sluice::guard::checks::{Ask, Round};
+
+use super::{Config, Guard, Matter};
+use crate::chain;
+use crate::host::{self, Buffer, Headers};
+use crate::metrics;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+thread_local! {
+    static CALLS: RefCell<HashMap<u32, Call>> = RefCell::new(HashMap::new());
+}
+
+/// A callout under way.
+struct Call {
+    guard: Weak<RefCell<Guard>>,
+    context: u32,
+    matter: Matter,
+    question: usize,
+    began: Duration,
+    timeout: Duration,
+}
+
+/// What has come of a callout.
+pub(super) enum Heard {
+    /// The service has answered.
+    Answer(u16, Vec<u8>),
+    /// It has not.
+    Failure(Failure),
+}
+
+/// One round of checks, and how long it takes.
+pub(super) struct Case {
+    pub round: Round,
+    began: Duration,
+    counted: bool,
+}
+
+impl Case {
+    /// Asks everyone who has to be asked. What the gateway can tell by itself comes first: if that decides, nobody
+    /// else is asked.
+    pub fn open(config: &Config, mut round: Round, matter: Matter, guard: &Weak<RefCell<Guard>>, context: u32) -> Case {
+        let now = host::now();
+        let mut callouts = Vec::new();
+        for question in round.questions() {
+            match question.ask {
+                Ask::Service(callout) => callouts.push((question.id, callout)),
+                Ask::Patterns(check) => {
+                    let answer = match config.patterns.get(check) {
+                        Some(Some(patterns)) => {
+                            let texts = round.texts_of(question.id);
+                            Ok(Answer::of_findings(texts.into_iter().map(|text| patterns.find(text))))
+                        }
+                        Some(None) | None => Err(Failure::Shape),
+                    };
+                    round.answered(question.id, answer, &mut config.known.borrow_mut(), now);
+                }
+            }
+        }
+        for (question, callout) in callouts {
+            if round.is_complete() {
+                break;
+            }
+            let call = Call { guard: guard.clone(), context, matter, question, began: now, timeout: callout.timeout };
+            if let Err(failure) = send(config, &callout, call) {
+                round.answered(question, Err(failure), &mut config.known.borrow_mut(), now);
+            }
+        }
+        let mut case = Case { round, began: now, counted: false };
+        case.count();
+        case
+    }
+
+    /// Takes in what has come of a callout.
+    pub fn hear(&mut self, config: &Config, question: usize, heard: &Heard) {
+        let answer = match heard {
+            Heard::Answer(status, body) => self.round.read(question, *status, body),
+            Heard::Failure(failure) => Err(*failure),
+        };
+        self.round.answered(question, answer, &mut config.known.borrow_mut(), host::now());
+        self.count();
+    }
+
+    /// Counts what the checks have said, once.
+    fn count(&mut self) {
+        if self.counted || !self.round.is_complete() {
+            return;
+        }
+        self.counted = true;
+        let elapsed = host::recent().saturating_sub(self.began);
+        for (check, verdict) in self.round.verdicts() {
+            metrics::count_check(&check.name, self.round.phase(), verdict.label(check.dry_run), elapsed);
+        }
+    }
+}
+
+fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
+    let under_way = CALLS.with_borrow(HashMap::len);
+    if under_way >= config.checks.max_in_flight {
+        return Err(Failure::Busy);
+    }
+    let headers = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let sent =
+        hostcalls::dispatch_http_call(&callout.cluster, headers, Some(&callout.body), Vec::new(), callout.timeout);
+    match sent {
+        Ok(token) => {
+            CALLS.with_borrow_mut(|calls| calls.insert(token, call));
+            gauge(1);
+            Ok(())
+        }
+        Err(_) => {
+            log::error!("sluice: guard: Envoy cannot call the cluster {:?}; is it configured?", callout.cluster);
+            Err(Failure::Refused)
+        }
+    }
+}
+
+/// A callout has been answered, or has failed: then it has no headers. Called in the context that sent it.
+pub fn answered(token: u32, headers: usize, size: usize) {
+    let Some(call) = CALLS.with_borrow_mut(|calls| calls.remove(&token)) else {
+        return; // its client has left
+    };
+    gauge(-1);
+    let Some(guard) = call.guard.upgrade() else {
+        return;
+    };
+    let heard = hear(&call, headers, size);
+    let decided = match guard.try_borrow_mut() {
+        Ok(mut stream) => {
+            stream.hear(call.matter, call.question, &heard, &call.guard);
+            stream.is_decided()
+        }
+        Err(_) => false,
+    };
+    if decided {
+        chain::wake(call.context);
+    }
+}
+
+/// The client has left: whatever its callouts bring concerns nobody.
+pub(super) fn forget(guard: &Rc<RefCell<Guard>>) {
+    let own = Rc::downgrade(guard);
+    let left = CALLS.with_borrow_mut(|calls| {
+        let before = calls.len();
+        calls.retain(|_, call| !call.guard.ptr_eq(&own));
+        before - calls.len()
+    });
+    if left > 0 {
+        gauge(-i64::try_from(left).unwrap_or(0));
+    }
+}
+
+fn hear(call: &Call, headers: usize, size: usize) -> Heard {
+    let timed_out = host::now().saturating_sub(call.began) >= call.timeout;
+    if headers == 0 {
+        return Heard::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
+    }
+    let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+    // where there is no answer, Envoy makes one up
+    let made_up = status == 503 && host::header(Headers::CallResponse, "server").is_none();
+    match status {
+        504 if timed_out => Heard::Failure(Failure::Timeout),
+        _ if made_up => Heard::Failure(Failure::Refused),
+        _ if size > MAX_ANSWER => Heard::Failure(Failure::Shape),
+        status => Heard::Answer(status, host::bytes(Buffer::CallResponseBody, size).unwrap_or_default()),
+    }
+}
+
+fn gauge(by: i64) {
+    if let Some(gauge) = host::define_gauge(stats::GUARD_IN_FLIGHT) {
+        host::increment(gauge, by);
+    }
+}

@@ -1,0 +1,371 @@
+//! `guard`: checks requests and answers, by patterns of its own and by classifiers that Envoy's clusters reach.
+
+mod answer;
+mod calls;
+mod request;
+mod stream;
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use sluice::config::{self, ConfigError};
+use sluice::contract::{ANONYMOUS, GUARD_HEADER};
+use sluice::error::{ApiError, Shape};
+use sluice::gateway::DEFAULT_PREFIX;
+use sluice::guard::checks::{Flag, Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::pii::{Patterns, Vault};
+
+use crate::chain;
+use crate::host::{self, Headers};
+use crate::intake::Intake;
+use crate::registry::{self, Shared};
+use crate::reply;
+use crate::root::{self, Filter};
+use answer::WholeAnswer;
+pub use calls::answered;
+use request::Request;
+pub use stream::tick;
+use stream::StreamedAnswer;
+
+/// The filter.
+pub fn filter() -> Box<dyn Filter> {
+    root::filter(read, |config: &Rc<Config>, context| {
+        let stream = Guard {
+            config: config.clone(),
+            context,
+            opened: None,
+            exchange: None,
+            vault: Vault::default(),
+            state: State::Headers,
+        };
+        Box::new(Handle(Rc::new(RefCell::new(stream))))
+    })
+}
+
+/// What is checked, and what is known from earlier checks.
+struct Config {
+    checks: Rc<Checks>,
+    known: RefCell<Known>,
+    /// By check, for those that are made here.
+    patterns: Vec<Option<Patterns>>,
+}
+
+fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
+    let checks = config::guard(bytes, &|name| std::env::var(name).ok())?;
+    let patterns = checks.checks.iter().map(|check| match &check.means {
+        Means::Patterns(local) => local.compile().ok(), // the configuration has compiled them before
+        Means::Service(..) => None,
+    });
+    let patterns = patterns.collect();
+    Ok(Config { known: RefCell::new(Known::new(checks.memory)), checks: Rc::new(checks), patterns })
+}
+
+impl Config {
+    fn applies(&self, subject: &Subject<'_>) -> bool {
+        self.checks.checks.iter().any(|check| check.applies(subject))
+    }
+}
+
+/// Envoy's side of a stream. What answers to callouts change is behind it.
+struct Handle(Rc<RefCell<Guard>>);
+
+/// The guard's part in one stream.
+struct Guard {
+    config: Rc<Config>,
+    context: u32,
+    /// Ends the exchange with this filter, if it has taken the request in.
+    opened: Option<Intake>,
+    exchange: Option<Shared>,
+    /// What the model is not to see.
+    vault: Vault,
+    state: State,
+}
+
+// there is one for each stream, on the heap already
+#[allow(clippy::large_enum_variant)]
+enum State {
+    /// The request's headers are still to come.
+    Headers,
+    /// No filter has read the body before; it is awaited.
+    Body(Intake),
+    /// The request is being checked.
+    Asking(Request),
+    /// It has gone on.
+    Passed,
+    /// It has been answered here.
+    Refused,
+    /// An answer is being collected or checked.
+    Whole(WholeAnswer),
+    /// An answer is passing in pieces.
+    Streamed(StreamedAnswer),
+}
+
+/// What a callout is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    /// The request.
+    Request,
+    /// The whole answer.
+    Answer,
+    /// A window of a stream.
+    Window(u64),
+}
+
+impl Guard {
+    /// Checks a request whose body has been read. `me` is where answers find it.
+    fn check(&mut self, exchange: Shared, me: &Weak<RefCell<Guard>>) -> Action {
+        let asked = {
+            let exchange = exchange.borrow();
+            match &exchange.facts {
+                Some(facts) => {
+                    let subject = subject(Phase::Request, &exchange);
+                    match self.config.applies(&subject) {
+                        true => Request::ask(&self.config, &subject, facts.endpoint, &exchange, (me, self.context)),
+                        false => Ok(None),
+                    }
+                }
+                None => Ok(None), // something for the gateway itself
+            }
+        };
+        self.exchange = Some(exchange);
+        match asked {
+            Ok(Some(request)) if request.is_complete() => {
+                self.state = State::Asking(request);
+                self.decide()
+            }
+            Ok(Some(request)) => {
+                self.state = State::Asking(request);
+                chain::wait_for_wake();
+                Action::Pause
+            }
+            Ok(None) => {
+                self.state = State::Passed;
+                Action::Continue
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Does what the checks of the request say.
+    fn decide(&mut self) -> Action {
+        let State::Asking(request) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Action::Pause;
+        };
+        let Some(exchange) = self.exchange.clone() else {
+            return Action::Pause;
+        };
+        let concluded = request.conclude(&mut self.vault, &mut exchange.borrow_mut());
+        match concluded {
+            Ok(()) => {
+                self.state = State::Passed;
+                Action::Continue
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn refuse(&mut self, error: &ApiError) -> Action {
+        self.state = State::Refused;
+        let shape = match &self.exchange {
+            Some(exchange) => Shape::for_path(&exchange.borrow().original.path),
+            None => Shape::OpenAi,
+        };
+        reply::error(error, shape)
+    }
+
+    /// Prepares for an answer, if there is something to check or to restore in it.
+    fn begin_answer(&mut self, end: bool, me: &Weak<RefCell<Guard>>) -> Action {
+        let Some(exchange) = self.exchange.clone() else {
+            return Action::Continue;
+        };
+        let exchange = exchange.borrow();
+        if !exchange.flags.is_empty() {
+            let flags: Vec<String> = exchange.flags.iter().map(Flag::to_string).collect();
+            host::set_header(Headers::Response, GUARD_HEADER, &flags.join(", "));
+        }
+        let (Some(facts), Some(200..=299), false) = (&exchange.facts, exchange.answered, end) else {
+            return Action::Continue;
+        };
+        let subject = subject(Phase::Response, &exchange);
+        let checked = self.config.applies(&subject);
+        if !checked && self.vault.is_empty() {
+            return Action::Continue;
+        }
+        if exchange.encoded {
+            // its bytes say nothing; it was asked not to come so
+            let denies = self.config.checks.checks.iter().any(|check| check.applies(&subject) && check.denies());
+            return match denies {
+                true => {
+                    self.state = State::Refused;
+                    reply::error(&ApiError::unchecked(), Shape::for_path(&exchange.original.path))
+                }
+                false => Action::Continue,
+            };
+        }
+        host::remove_header(Headers::Response, "content-length");
+        match facts.stream {
+            true => {
+                self.state =
+                    State::Streamed(StreamedAnswer::new(&self.config, &exchange, facts, checked, &self.vault, me));
+                Action::Continue
+            }
+            false => {
+                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked));
+                Action::Pause
+            }
+        }
+    }
+
+    /// Something that was asked has been answered, or failed.
+    fn hear(&mut self, matter: Matter, question: usize, heard: &calls::Heard, me: &Weak<RefCell<Guard>>) {
+        match (matter, &mut self.state) {
+            (Matter::Request, State::Asking(request)) => {
+                request.hear(&self.config, question, heard);
+            }
+            (Matter::Answer, State::Whole(answer)) => {
+                answer.hear(&self.config, question, heard);
+                if answer.is_complete() && host::act_on(self.context) {
+                    self.end_whole(true);
+                }
+            }
+            (Matter::Window(id), State::Streamed(answer)) => {
+                answer.hear(&self.config, id, question, heard, me);
+                if host::act_on(self.context) {
+                    answer.flow();
+                }
+            }
+            _ => {} // too late
+        }
+    }
+
+    /// Whether the request waits for nothing but this filter.
+    fn is_decided(&self) -> bool {
+        matches!(&self.state, State::Asking(request) if request.is_complete())
+    }
+
+    /// Lets the checked answer go on. `held`: Envoy waits for it.
+    fn end_whole(&mut self, held: bool) -> Action {
+        let State::Whole(answer) = std::mem::replace(&mut self.state, State::Passed) else {
+            return Action::Continue;
+        };
+        match answer.conclude(&self.vault) {
+            Ok(body) => {
+                if !host::replace_bytes(host::Buffer::ResponseBody, &body) {
+                    log::error!("sluice: guard: Envoy refused the checked answer");
+                }
+                if held {
+                    host::continue_response();
+                }
+                Action::Continue
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+}
+
+/// Who and what is checked.
+fn subject(phase: Phase, exchange: &sluice::exchange::Exchange) -> Subject<'_> {
+    let key = exchange.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
+    Subject { phase, model: exchange.model_name(), key }
+}
+
+impl Context for Handle {
+    fn on_done(&mut self) -> bool {
+        calls::forget(&self.0);
+        true
+    }
+}
+
+impl HttpContext for Handle {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let mut guard = self.0.borrow_mut();
+        if let Some(exchange) = registry::current() {
+            return guard.check(exchange, &me);
+        }
+        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
+            Ok(intake) => {
+                guard.state = State::Body(intake);
+                match end {
+                    true => guard.take_in(0, &me),
+                    false => Action::Pause,
+                }
+            }
+            Err(refusal) => {
+                guard.state = State::Refused;
+                reply::error(&refusal.error, refusal.shape)
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let mut guard = self.0.borrow_mut();
+        match (&guard.state, end) {
+            (State::Body(_), true) => guard.take_in(size, &me),
+            (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
+            (State::Passed | State::Whole(_) | State::Streamed(_), _) => Action::Continue,
+        }
+    }
+
+    /// Also called when the checks have answered.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let mut guard = self.0.borrow_mut();
+        match &guard.state {
+            State::Asking(request) if request.is_complete() => guard.decide(),
+            State::Body(_) => guard.take_in(usize::MAX, &me),
+            State::Headers | State::Asking(_) | State::Refused => Action::Pause,
+            State::Passed | State::Whole(_) | State::Streamed(_) => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let mut guard = self.0.borrow_mut();
+        match guard.state {
+            State::Passed => guard.begin_answer(end, &me),
+            _ => Action::Continue, // an answer of the gateway's own
+        }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let mut guard = self.0.borrow_mut();
+        let guard = &mut *guard;
+        match &mut guard.state {
+            State::Whole(answer) => {
+                if let Some(exchange) = &guard.exchange {
+                    answer.chunk(size, end, &guard.config, &exchange.borrow(), &me);
+                }
+                match (end, answer.is_complete()) {
+                    (true, true) => guard.end_whole(false),
+                    (true, false) | (false, _) => Action::Pause,
+                }
+            }
+            State::Streamed(answer) => answer.chunk(size, end, &guard.config, &me),
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.on_http_response_body(0, true)
+    }
+}
+
+impl Guard {
+    fn take_in(&mut self, size: usize, me: &Weak<RefCell<Guard>>) -> Action {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Action::Pause;
+        };
+        let read = intake.body(size).cloned();
+        let shape = intake.shape();
+        self.opened = Some(intake);
+        match read {
+            Ok(exchange) => self.check(exchange, me),
+            Err(error) => reply::error(&error, shape),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A request under check.
+
+use std::cell::RefCell;
+use std::rc::Weak;
+
+use sluice::endpoint::Endpoint;
+use sluice::error::ApiError;
+use sluice::exchange::Exchange;
+use sluice::guard::checks::{Outcome, Phase, Round, Spoken, Subject};
+use sluice::guard::pii::Vault;
+use sluice::guard::rewriting::rewrite_request;
+use sluice::guard::texts;
+
+use super::calls::{Case, Heard};
+use super::{Config, Guard, Matter};
+use crate::host::{self, Buffer, Headers};
+
+/// Its texts, and what is being found out about them.
+pub(super) struct Request {
+    case: Case,
+    endpoint: Endpoint,
+    passages: Vec<texts::Passage>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// Puts the texts of a request to the checks; `None` if it has none.
+    ///
+    /// # Errors
+    /// They cannot be told.
+    pub fn ask(
+        config: &Config,
+        subject: &Subject<'_>,
+        endpoint: Endpoint,
+        exchange: &Exchange,
+        (guard, context): (&Weak<RefCell<Guard>>, u32),
+    ) -> Result<Option<Request>, ApiError> {
+        let body = match exchange.whole_body() {
+            Some(body) => body.to_vec(),
+            None => host::bytes(Buffer::RequestBody, usize::MAX).unwrap_or_default(),
+        };
+        let unreadable =
+            |problem| ApiError::bad_request("invalid_json", None, format!("The request cannot be checked: {problem}."));
+        let passages = texts::passages(&body).map_err(unreadable)?;
+        if passages.is_empty() {
+            return Ok(None);
+        }
+        let asked = passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
+        let asked = asked.collect();
+        let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
+        let case = Case::open(config, round, Matter::Request, guard, context);
+        Ok(Some(Request { case, endpoint, passages, body }))
+    }
+
+    /// Whether nothing is left to wait for.
+    pub fn is_complete(&self) -> bool {
+        self.case.round.is_complete()
+    }
+
+    /// Takes in an answer.
+    pub fn hear(&mut self, config: &Config, question: usize, heard: &Heard) {
+        self.case.hear(config, question, heard);
+    }
+
+    /// Does what the checks have said: marks the request, or rewrites it.
+    ///
+    /// # Errors
+    /// It must not go on.
+    pub fn conclude(self, vault: &mut Vault, exchange: &mut Exchange) -> Result<(), ApiError> {
+        match self.case.round.outcome() {
+            Some(Outcome::Pass) => Ok(()),
+            Some(Outcome::Flagged(flags)) => {
+                exchange.flags.extend(flags);
+                Ok(())
+            }
+            Some(Outcome::Rewrite { passages, flags }) => {
+                exchange.flags.extend(flags);
+                let too_much = |problem| {
+                    ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
+                };
+                let body = rewrite_request(&self.body, &self.passages, &passages, vault).map_err(too_much)?;
+                send_on(body, exchange)
+            }
+            Some(Outcome::Refuse(refusal)) => Err(refusal.error(Phase::Request, self.endpoint.text_param())),
+            None => Err(ApiError::internal("The request's checks ended without a result.")),
+        }
+    }
+}
+
+/// Has the rewritten body go on in place of the client's.
+fn send_on(body: Vec<u8>, exchange: &mut Exchange) -> Result<(), ApiError> {
+    let replaced = host::replace_bytes(Buffer::RequestBody, &body)
+        && (exchange.original.length.is_none()
+            || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
+    if !replaced {
+        return Err(ApiError::internal("The gateway could not rewrite the request."));
+    }
+    exchange.rewrite(body)
+}

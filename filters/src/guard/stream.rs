@@ -1,0 +1,233 @@
+//! A streamed answer under check: its text passes in windows.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use sluice::exchange::Exchange;
+use sluice::facts::Facts;
+use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
+use sluice::guard::pii::Vault;
+use sluice::guard::rewriting::{replacements, Restoring};
+use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
+use sluice::guard::Speaker;
+use sluice::usage::Framing;
+
+use proxy_wasm::types::Action;
+
+use super::calls::{Case, Heard};
+use super::{subject, Config, Guard, Matter, State};
+use crate::host::{self, Buffer};
+
+thread_local! {
+    /// The streams with text that waits for its window to fill.
+    static WAITING: RefCell<Vec<Weak<RefCell<Guard>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What has come of a stream, and what is being found out about it.
+pub(super) struct StreamedAnswer {
+    model: String,
+    key: String,
+    endpoint: sluice::endpoint::Endpoint,
+    limits: Limits,
+    mode: Mode,
+    /// What brings values back; it goes into the guard with the first bytes, which tell the framing.
+    vault: Option<Vault>,
+    guard: Option<StreamGuard>,
+    cases: Vec<(Window, Case)>,
+    /// May pass, and has not.
+    out: Vec<u8>,
+    ended: bool,
+    /// Envoy waits for what may pass.
+    held: bool,
+    listed: bool,
+}
+
+impl StreamedAnswer {
+    /// A stream that begins. `checked`: otherwise it is only restored.
+    pub fn new(
+        config: &Config,
+        exchange: &Exchange,
+        facts: &Facts,
+        checked: bool,
+        vault: &Vault,
+        _: &Weak<RefCell<Guard>>,
+    ) -> Self {
+        let policy = config.checks.stream;
+        let subject = subject(Phase::Response, exchange);
+        let denies = config.checks.checks.iter().any(|check| check.applies(&subject) && check.denies());
+        let mode = match (checked, policy.mode) {
+            (false, _) => Mode::Pass,
+            (true, StreamMode::Window) => Mode::Window,
+            (true, StreamMode::Final) => Mode::Final,
+        };
+        let unchecked = if denies { Unchecked::Block } else { Unchecked::Pass };
+        StreamedAnswer {
+            model: subject.model.to_owned(),
+            key: subject.key.to_owned(),
+            endpoint: facts.endpoint,
+            limits: Limits { window: policy.characters, delay: policy.time, unchecked, ..Limits::default() },
+            mode,
+            vault: (!vault.is_empty()).then(|| vault.clone()),
+            guard: None,
+            cases: Vec::new(),
+            out: Vec::new(),
+            ended: false,
+            held: false,
+            listed: false,
+        }
+    }
+
+    /// Takes a piece of the stream; what may pass takes its place.
+    pub fn chunk(&mut self, size: usize, end: bool, config: &Config, me: &Weak<RefCell<Guard>>) -> Action {
+        let bytes = match size {
+            0 => Vec::new(),
+            size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
+        };
+        self.begin(&bytes);
+        self.ended |= end;
+        if let Some(guard) = &mut self.guard {
+            let shown = guard.chunk(&bytes, end, host::now());
+            self.out.extend(shown);
+        }
+        self.ask(config, me);
+        self.list(me);
+        let waits = !self.cases.is_empty() && (end || self.out.is_empty());
+        let out = match waits {
+            true => Vec::new(),
+            false => std::mem::take(&mut self.out),
+        };
+        if size > 0 || !out.is_empty() {
+            host::replace_bytes(Buffer::ResponseBody, &out);
+        }
+        self.held = waits;
+        match waits {
+            true => Action::Pause,
+            false => Action::Continue,
+        }
+    }
+
+    /// Tells the framing by the first bytes.
+    fn begin(&mut self, bytes: &[u8]) {
+        if self.guard.is_some() || bytes.is_empty() {
+            return;
+        }
+        let framing = Framing::of_answer(self.endpoint.dialect(), true, bytes);
+        let guard = StreamGuard::new(self.endpoint, framing, self.mode, self.limits);
+        self.guard = Some(match self.vault.take() {
+            Some(vault) => guard.with_rewrite(Box::new(Restoring::new(vault))),
+            None => guard,
+        });
+    }
+
+    /// Puts every window that is ready to the checks.
+    fn ask(&mut self, config: &Config, me: &Weak<RefCell<Guard>>) {
+        while let Some(window) = self.guard.as_mut().and_then(StreamGuard::ready) {
+            let subject = Subject { phase: Phase::Response, model: &self.model, key: &self.key };
+            let passage = Spoken { speaker: Speaker::Assistant, text: window.text.clone() };
+            let round =
+                Round::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
+            let case = Case::open(config, round, Matter::Window(window.id), me, 0);
+            match case.round.is_complete() {
+                true => self.settle(&window, &case),
+                false => self.cases.push((window, case)),
+            }
+        }
+    }
+
+    /// Takes in what a check says of a window.
+    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: &Heard, me: &Weak<RefCell<Guard>>) {
+        let Some(place) = self.cases.iter().position(|(window, _)| window.id == id) else {
+            return;
+        };
+        if let Some((_, case)) = self.cases.get_mut(place) {
+            case.hear(config, question, heard);
+            if !case.round.is_complete() {
+                return;
+            }
+        }
+        let (window, case) = self.cases.swap_remove(place);
+        self.settle(&window, &case);
+        self.ask(config, me);
+    }
+
+    /// Does what the checks have said of a window.
+    fn settle(&mut self, window: &Window, case: &Case) {
+        let Some(guard) = &mut self.guard else {
+            return;
+        };
+        let shown = match case.round.outcome() {
+            Some(Outcome::Pass | Outcome::Flagged(_)) => guard.release(window.id, &[]),
+            Some(Outcome::Rewrite { passages, .. }) => {
+                let marked = passages.first().map(Vec::as_slice).unwrap_or_default();
+                // answers are masked only: nothing goes into a vault
+                let replaced = replacements(&window.text, marked, &mut Vault::default()).unwrap_or_default();
+                guard.release(window.id, &replaced)
+            }
+            Some(Outcome::Refuse(_)) | None => {
+                self.cases.clear();
+                guard.block()
+            }
+        };
+        self.out.extend(shown);
+    }
+
+    /// Has what may pass go on, if Envoy waits for it.
+    pub fn flow(&mut self) {
+        let over = self.cases.is_empty();
+        if !self.held || (self.out.is_empty() && !over) || (self.ended && !over) {
+            return;
+        }
+        self.held = false;
+        if !host::replace_bytes(Buffer::ResponseBody, &std::mem::take(&mut self.out)) {
+            log::error!("sluice: guard: Envoy refused the checked part of an answer");
+        }
+        host::continue_response();
+    }
+
+    /// Has [`tick`] look at it, if text waits for its window to fill.
+    fn list(&mut self, me: &Weak<RefCell<Guard>>) {
+        if !self.listed && self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some()) {
+            self.listed = true;
+            WAITING.with_borrow_mut(|waiting| waiting.push(me.clone()));
+        }
+    }
+
+    /// Time has passed. Whether text still waits.
+    fn wait(&mut self, now: Duration, config: &Config, me: &Weak<RefCell<Guard>>) -> bool {
+        if let Some(guard) = &mut self.guard {
+            guard.due(now);
+        }
+        self.ask(config, me);
+        self.listed = self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
+        self.listed
+    }
+}
+
+/// Looks at the streams with text that waits. For each tick.
+pub fn tick() {
+    let waiting = WAITING.take();
+    if waiting.is_empty() {
+        return;
+    }
+    let now = host::recent();
+    let still: Vec<_> =
+        waiting.into_iter().filter(|weak| weak.upgrade().is_some_and(|guard| wait(&guard, weak, now))).collect();
+    WAITING.with_borrow_mut(|list| list.extend(still));
+}
+
+fn wait(guard: &Rc<RefCell<Guard>>, me: &Weak<RefCell<Guard>>, now: Duration) -> bool {
+    let Ok(mut guard) = guard.try_borrow_mut() else {
+        return true;
+    };
+    let (config, context) = (guard.config.clone(), guard.context);
+    let State::Streamed(answer) = &mut guard.state else {
+        return false;
+    };
+    if !host::act_on(context) {
+        return false;
+    }
+    let waits = answer.wait(now, &config, me);
+    answer.flow();
+    waits
+}

@@ -1,0 +1,269 @@
+"""Virtual keys: issued by one gateway, known to every one with the secret, and revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+import os
+import random
+import secrets
+import subprocess
+import time
+from typing import Any, Callable, Iterator
+
+import openai
+import pytest
+import yaml
+
+import crowd
+import demo
+from answers import openai_error
+from callers import Watch, bearer, call, identify, see_variables, user_entry, watched
+from child import ROOT
+from conftest import OpenWorld
+from settings import Settings
+from world import ADMIN, BEARER, World, chat_body
+
+FIRST, SECOND = (secrets.token_hex(32) for _ in range(2))
+CAP = 30 * 24 * 3600
+MUTATIONS = 300
+TOOL = ROOT / "target" / "sluice"
+
+
+def _configured(settings: Settings, *variables: str, **fields: Any) -> Settings:
+    see_variables(settings, *variables)
+    own = {"secrets": [{"env": name} for name in variables], "max_expires_in": "30d"}
+    settings.values("auth").update(virtual_keys=own, **fields)
+    return settings
+
+
+def _environment(**variables: str) -> dict[str, str]:
+    return {**demo.PROVIDER_KEYS, **variables}
+
+
+@pytest.fixture(scope="module")
+def _issuing(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[tuple[World, Watch]]:
+    users = [user_entry("carol", "wonderland-4c1e", 1000)]
+    changed = _configured(settings(), "KEY_SECRET", users=users)
+    with watched(open_world, changed, [FIRST], env=_environment(KEY_SECRET=FIRST)) as both:
+        yield both
+
+
+@pytest.fixture
+def issuing(_issuing: tuple[World, Watch]) -> World:
+    _issuing[0].reset()
+    return _issuing[0]
+
+
+@pytest.fixture
+def issue(_issuing: tuple[World, Watch]) -> Callable[..., dict[str, Any]]:
+    def issued(**wanted: Any) -> dict[str, Any]:
+        answer = call(_issuing[0], "POST", "/gateway/keys", ADMIN, wanted)
+        assert answer.status_code == 200, answer.text
+        _issuing[1].add(answer.json()["key"])
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.json()
+
+    return issued
+
+
+def test_issued_and_used_at_once(issuing: World, issue: Callable[..., dict]) -> None:
+    issued = issue(id="team-a", models=["gpt-*"], expires_in=3600, labels={"team": "a"}, limits={"requests_per_minute": 1000})
+    assert issued["key"].startswith("sk-sluice-")
+    assert abs(issued["expires_at"] - time.time() - 3600) < 5
+    want = {name: value for name, value in issued.items() if name not in ("key", "kind", "revoked")}
+    assert want["limits"] == {"requests_per_minute": 1000} and want["labels"] == {"team": "a"}
+    for _ in range(20):  # either worker
+        assert identify(issuing, bearer(issued["key"])) == (200, want)
+    answer = issuing.send(chat_body(), headers=bearer(issued["key"]))
+    assert (answer.status_code, answer.headers["x-ratelimit-limit-requests"]) == (200, "1000")
+    refused = issuing.send(chat_body(model="text-embedding-3-small"), headers=bearer(issued["key"]))
+    assert (refused.status_code, openai_error(refused)["code"]) == (403, "model_not_allowed")
+    with openai.OpenAI(base_url=f"{issuing.url}/v1", api_key=issued["key"], max_retries=0) as client:
+        assert [model.id for model in client.models.list() if "embedding" in model.id] == []
+    assert call(issuing, "GET", "/gateway/keys", bearer(issued["key"])).status_code == 403
+
+
+@pytest.mark.parametrize(("wanted", "seconds"), [(60, 60), ("60s", 60), ("12h", 43200), ("30d", CAP), (None, CAP)])
+def test_expiry(issuing: World, issue: Callable[..., dict], wanted: Any, seconds: int) -> None:
+    issued = issue(**({} if wanted is None else {"expires_in": wanted}))
+    assert issued["id"].startswith("vk-") and abs(issued["expires_at"] - time.time() - seconds) < 5
+    assert identify(issuing, bearer(issued["key"]))[0] == 200
+
+
+def test_key_ends(issuing: World, issue: Callable[..., dict]) -> None:
+    issued = issue(expires_in=1)
+    time.sleep(1.3)
+    assert {identify(issuing, bearer(issued["key"])) for _ in range(10)} == {(401, "expired_api_key")}
+
+
+MISTAKES: list[tuple[Any, str | None, str]] = [
+    ({"expires_in": CAP + 1}, "expires_in", str(CAP)),
+    ({"expires_in": "31d"}, "expires_in", str(CAP)),
+    ({"expires_in": 0}, "expires_in", "expires_in"),
+    ({"expires_in": "soon"}, "expires_in", "expires_in"),
+    ({"id": "demo-user"}, "id", "configured"),
+    ({"id": "carol"}, "id", "configured"),
+    ({"id": "a\nb"}, "id", "id"),
+    ({"id": 7}, "id", "id"),
+    ({"role": "root"}, "role", "admin"),
+    ({"models": "gpt-4o"}, "models", "models"),
+    ({"labels": {"team": 1}}, "labels", "team"),
+    ({"limits": {"requests_per_hour": 1}}, "limits", "requests_per_hour"),
+    ({"limits": {"requests_per_minute": -1}}, "limits", "requests_per_minute"),
+    ({"expires": 60}, None, "expires"),
+    ([], None, ""),
+]
+
+
+@pytest.mark.parametrize(("wanted", "param", "words"), MISTAKES, ids=str)
+def test_mistakes_name_the_field(issuing: World, wanted: Any, param: str | None, words: str) -> None:
+    answer = call(issuing, "POST", "/gateway/keys", ADMIN, wanted)
+    assert answer.status_code == 400
+    error = openai_error(answer)
+    assert error["param"] == param and words in error["message"]
+
+
+def test_broken_requests(issuing: World) -> None:
+    for body in (b"{", b"null", b"\xff", b"[" * 5000):
+        answer = issuing.send(body, path="/gateway/keys", headers=ADMIN)
+        assert answer.status_code == 400 and openai_error(answer)
+
+
+def test_mutated_keys(issuing: World, issue: Callable[..., dict]) -> None:
+    """Whatever is changed about a key, it is none."""
+    issued = issue(id="mutated", role="user")
+    key, chance = issued["key"], random.Random(4)
+    mutants: set[str] = set()
+    while len(mutants) < MUTATIONS:
+        mutants |= {_mutated(key, chance)} - {key}
+    mutants |= {_forged(key, secret) for secret in (b"", SECOND.encode(), b"0" * 32)}
+    visits = [
+        lambda client, mutant=mutant: client.ask(chat_body(), headers={"authorization": f"Bearer {mutant}"})
+        for mutant in mutants
+    ]
+    answers = crowd.each(issuing.gateway.port, 8, visits)
+    assert {answer.status_code for answer in answers} == {401}
+    assert issuing.entries() == []
+    assert identify(issuing, bearer(key))[0] == 200
+
+
+def _mutated(key: str, chance: random.Random) -> str:
+    place = chance.randrange(len(key))
+    letter = chance.choice("ABCabc019-_.=+/ ")
+    other = chance.randrange(len(key))
+    changed = chance.choice(
+        [
+            key[:place] + letter + key[place + 1 :],
+            key[:place] + letter + key[place:],
+            key[:place] + key[place + 1 :],
+            key[:place],
+            key[: min(place, other)] + key[max(place, other) :],
+            key + letter,
+            key + "=" * chance.randrange(1, 3),
+            key.swapcase(),
+        ]
+    )
+    return changed.strip() or "x"
+
+
+def _forged(key: str, secret: bytes) -> str:
+    """The claims of an administrator, with the signature of another secret."""
+    payload = key.removeprefix("sk-sluice-").partition(".")[0]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    claims["role"] = "admin"
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    tag = hmac.digest(secret, f"sluice-key-v1.{payload}".encode(), "sha256")
+    return f"sk-sluice-{payload}.{base64.urlsafe_b64encode(tag).decode().rstrip('=')}"
+
+
+def test_list(issuing: World, issue: Callable[..., dict]) -> None:
+    issue(id="listed", models=["gpt-4o"], labels={"team": "b"})
+    answer = call(issuing, "GET", "/gateway/keys", ADMIN).json()
+    entries = {entry["id"]: entry for entry in answer["data"]}
+    assert (answer["object"], answer["has_more"]) == ("list", False)
+    assert (entries["listed"]["kind"], entries["listed"]["labels"]) == ("virtual", {"team": "b"})
+    assert {"demo-user", "demo-admin", "carol"} <= {name for name, entry in entries.items() if entry["kind"] == "configured"}
+    assert "sk-sluice-" not in json.dumps(answer)
+
+
+def test_fleet(
+    issuing: World, issue: Callable[..., dict], settings: Callable[[], Settings], open_world: OpenWorld
+) -> None:
+    """Another gateway knows the key without being told; it is revoked there, and after a restart, by the answer to the
+    revocation, pasted into the configuration."""
+    issued, other = issue(id="traveller"), issue(id="companion")
+    with open_world(_configured(settings(), "KEY_SECRET").text(), env=_environment(KEY_SECRET=FIRST)) as second:
+        assert identify(second, bearer(issued["key"]))[1]["id"] == "traveller"
+        assert second.send(chat_body(), headers=bearer(issued["key"])).status_code == 200
+    answer = call(issuing, "DELETE", "/gateway/keys/traveller", ADMIN).json()
+    # on every worker, at once
+    assert {identify(issuing, bearer(issued["key"])) for _ in range(60)} == {(401, "invalid_api_key")}
+    assert identify(issuing, bearer(other["key"]))[0] == 200
+    assert {entry["id"]: entry["revoked"] for entry in _list(issuing)}["traveller"] is True
+    again = call(issuing, "POST", "/gateway/keys", ADMIN, {"id": "traveller"})
+    assert (again.status_code, openai_error(again)["param"]) == (400, "id")
+    assert answer["until"] >= issued["expires_at"]
+    pasted = yaml.safe_load(answer["config"])
+    changed = _configured(settings(), "KEY_SECRET", **pasted)
+    with open_world(changed.text(), env=_environment(KEY_SECRET=FIRST)) as second:
+        assert identify(second, bearer(issued["key"])) == (401, "invalid_api_key")
+        assert identify(second, bearer(other["key"]))[0] == 200
+
+
+def _list(world: World) -> list[dict[str, Any]]:
+    return call(world, "GET", "/gateway/keys", ADMIN).json()["data"]
+
+
+def test_revoked_under_load(issuing: World, issue: Callable[..., dict]) -> None:
+    """No request that is sent after the answer to the revocation gets through, on any connection that is open."""
+    key = issue(id="busy")["key"]
+    headers = {"authorization": f"Bearer {key}"}
+    answered: list[float] = []
+
+    async def visit(client: crowd.Client, number: int) -> tuple[float, int]:
+        if number == 60:
+            await asyncio.to_thread(lambda: call(issuing, "DELETE", "/gateway/keys/busy", ADMIN).raise_for_status())
+            answered.append(time.monotonic())
+            return 0.0, 0
+        start = time.monotonic()
+        return start, (await client.ask(chat_body(), headers=headers)).status_code
+
+    visits = [lambda client, number=number: visit(client, number) for number in range(400)]
+    results = crowd.each(issuing.gateway.port, 16, visits)
+    before = {status for start, status in results if 0 < start < answered[0]}
+    after = {status for start, status in results if start >= answered[0]}
+    assert 200 in before and after == {401}
+
+
+def test_rotation(issuing: World, issue: Callable[..., dict], settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """The new secret signs, the one before still verifies; without it, its keys end."""
+    old = issue(id="before-rotation")["key"]
+    changed = _configured(settings(), "NEW_SECRET", "KEY_SECRET").text()
+    with open_world(changed, env=_environment(NEW_SECRET=SECOND, KEY_SECRET=FIRST)) as world:
+        new = call(world, "POST", "/gateway/keys", ADMIN, {"id": "after-rotation"}).json()["key"]
+        assert [identify(world, bearer(key))[0] for key in (old, new)] == [200, 200]
+    assert identify(issuing, bearer(new)) == (401, "invalid_api_key")
+    with open_world(changed, env=_environment(NEW_SECRET=SECOND)) as world:
+        assert [identify(world, bearer(key))[0] for key in (old, new)] == [401, 200]
+
+
+@pytest.mark.skipif(not TOOL.exists(), reason="`make cli` has not been run")
+def test_signed_offline(issuing: World) -> None:
+    """What the command-line tool signs is a key, and nothing else that it signs."""
+    command = [TOOL, "key", "sign", "--id", "offline", "--models", "gpt-4o", "--expires-in", "1h", "--label", "team=c"]
+    for secret, want in [(FIRST, 200), (SECOND, 401)]:
+        environment = {**os.environ, "SLUICE_KEY_SECRET": secret}
+        key = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+        status, caller = identify(issuing, bearer(key))
+        assert status == want
+        if want == 200:
+            assert (caller["id"], caller["models"], caller["labels"]) == ("offline", ["gpt-4o"], {"team": "c"})
+            assert call(issuing, "DELETE", "/gateway/keys/offline", ADMIN).json()["config"] == 'revoked: ["offline"]'
+            assert {identify(issuing, bearer(key)) for _ in range(20)} == {(401, "invalid_api_key")}
+
+
+def test_users_do_not_issue(issuing: World) -> None:
+    assert call(issuing, "POST", "/gateway/keys", BEARER, {}).status_code == 403

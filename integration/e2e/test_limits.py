@@ -1,0 +1,170 @@
+"""Limits: exactly so many requests, places and tokens pass, whichever worker counts, and however a request ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any, Awaitable, Callable, Iterator
+
+import pytest
+
+import crowd
+from conftest import OpenWorld
+from limited import WIDE, bearer, estimate, issue, report, settles_at, tokens_of
+from settings import Settings
+from table import Table
+from world import BEARER, World, chat_body
+
+CROWD, ADMITTED = 400, 100
+TOKENS, CLIENTS = 10_000, 40
+PLACES = 5
+EVENTS = 3
+
+
+@pytest.mark.parametrize("subject", ["key", "model", "gateway"])
+def test_exactly_so_many_requests(
+    limited_world: World, settings: Callable[[], Settings], open_world: OpenWorld, subject: str
+) -> None:
+    """400 at once over two workers: 100 pass, 300 are refused."""
+    headers = bearer("hundred") if subject == "key" else BEARER
+    body = chat_body(model="hundred" if subject == "model" else "gpt-4o")
+    if subject == "gateway":
+        changed = settings()
+        changed.values("auth")["limits"] = {"requests_per_minute": ADMITTED}
+        with open_world(changed.text()) as world:
+            _crowd_of(world, body, headers)
+    else:
+        _crowd_of(limited_world, body, headers)
+
+
+def _crowd_of(world: World, body: bytes, headers: dict[str, str]) -> None:
+    found = crowd.ask(world.gateway.port, [body] * CROWD, CROWD, headers=headers)
+    assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CROWD - ADMITTED}
+    assert len(world.entries()) == ADMITTED, "what is refused reaches no model server"
+    left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in found if answer.status_code == 200)
+    assert left == list(range(ADMITTED)), "each of them was another one"
+    workers = world.gateway.stats(r"^listener\..*worker_\d\.downstream_cx_total$")
+    assert len(workers) == 2 and all(workers.values()), "both workers have admitted some"
+
+
+# What the clients say of the answer's length; the text they get has 200 tokens.
+TOKEN_CASES: dict[str, dict[str, Any]] = {"unannounced": {}, "announced": {"max_tokens": 300}}
+_MEASURED = Table("10,000 tokens per minute, 40 clients at once", ["estimate", "used", "overshoot", "at most"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    _MEASURED.show(request.config)
+
+
+@pytest.mark.parametrize("name", TOKEN_CASES)
+def test_tokens_overshoot_by_what_was_not_estimated(limited_world: World, name: str) -> None:
+    """All ask until they are refused."""
+    world, body = limited_world, chat_body(**TOKEN_CASES[name])
+    world.fault({"text": "word " * 199 + "word", "delay_ms": 20})
+    port, headers = world.gateway.port, issue(world, {"tokens_per_minute": TOKENS})
+
+    async def until_refused(client: crowd.Client) -> int:
+        answer = await client.ask(body, headers=headers)
+        while answer.status_code == 200:
+            answer = await client.ask(body, headers=headers)
+        return answer.status_code
+
+    assert set(crowd.each(port, CLIENTS, [until_refused] * CLIENTS)) == {429}
+    usages = [sum(usage) for usage in tokens_of(world.entries())]
+    most = CLIENTS * max(0, max(usages) - estimate(body))
+    overshoot = sum(usages) - TOKENS
+    for column, value in zip(_MEASURED.columns, [estimate(body), sum(usages), overshoot, most]):
+        _MEASURED.put(name, column, value)
+    assert overshoot <= most
+    assert sum(usages) > TOKENS - max(usages) - estimate(body), "nobody was refused too early"
+    settles_at(world, headers, tokens_per_minute=sum(usages))
+
+
+def test_no_more_requests_at_a_time(limited_world: World) -> None:
+    world, headers, delay = limited_world, issue(limited_world, {"concurrency": PLACES}), 100
+    world.fault({"delay_ms": delay})
+    found = crowd.ask(world.gateway.port, [chat_body()] * 200, 40, headers=headers)
+    statuses = Counter(answer.status_code for answer in found)
+    assert statuses.keys() == {200, 429} and statuses[200] >= PLACES
+    refused = next(answer for answer in found if answer.status_code == 429)
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded" and "retry-after" not in refused.headers
+    begun = sorted(entry["at_ms"] for _, entry in world.entries())
+    assert len(begun) == statuses[200]
+    # each is under way for as long as the server waits, at least
+    assert all(later - earlier >= delay for earlier, later in zip(begun, begun[PLACES:]))
+    settles_at(world, headers, concurrency=0)
+    assert report(world, headers)["concurrency"] == {"limit": PLACES, "used": 0, "remaining": PLACES, "reset_seconds": None}
+
+
+async def _ask(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+    await client.ask(body, headers=headers)
+
+
+async def _leave_before(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+    await client.send(body, headers=headers, share=0.5)
+    await asyncio.sleep(0.02)
+    client.leave()
+
+
+async def _leave_during(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+    await client.send(body, headers=headers)
+    await asyncio.sleep(0.15)
+    client.leave()
+
+
+async def _leave_in_midstream(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+    await client.send(body, headers=headers)
+    pieces = client.receive(crowd.Answer())
+    for _ in range(EVENTS):
+        await pieces.__anext__()
+    client.leave()
+
+
+Visit = Callable[[crowd.Client, bytes, dict[str, str]], Awaitable[None]]
+_REFUSAL = {"fault": "status", "status": 400}
+_STREAM = {"stream": True, "max_tokens": 50}
+# What the clients do, what they ask for, what the servers do, and what stays counted: `e` is the estimate, `p` its
+# share of the prompt. A request counts wherever it got as far as being admitted.
+ENDINGS: dict[str, tuple[Visit, dict[str, Any], dict[str, Any], tuple[int, str]]] = {
+    "left before the body was there": (_leave_before, {}, {}, (0, "0")),
+    "left during the attempt": (_leave_during, {"max_tokens": 50}, {"delay_ms": 1000}, (1, "e")),
+    "left in midstream": (_leave_in_midstream, _STREAM, {"chunk_delay_ms": 50}, (1, "e")),
+    "a stream that was reset": (_ask, _STREAM, {"fault": "reset_body", "after_events": EVENTS}, (1, "e")),
+    "a stream without its end": (_ask, _STREAM, {"fault": "truncate_stream", "after_events": EVENTS}, (1, "e")),
+    "an error in the stream": (_ask, _STREAM, {"fault": "error_event", "after_events": EVENTS}, (1, "e")),
+    "no usage": (_ask, {"max_tokens": 50}, {"no_usage": True}, (1, "e")),
+    "refused by the server": (_ask, {"max_tokens": 50}, _REFUSAL, (1, "0")),
+    "all servers failed": (_ask, {"max_tokens": 50}, {"fault": "status", "status": 500}, (1, "0")),
+    "all servers refused": (_ask, {"max_tokens": 50}, {"fault": "refuse"}, (1, "0")),
+    "all servers hung up": (_ask, {"max_tokens": 50}, {"fault": "reset"}, (1, "0")),
+    "no such model": (_ask, {"model": "gpt-5", "max_tokens": 50}, {}, (1, "0")),
+    "no JSON": (_ask, {}, {}, (0, "0")),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_whatever_the_end_places_come_back(limited_world: World, ending: str) -> None:
+    """And what stays counted is what may have been used."""
+    visit, fields, orders, (requests, counted) = ENDINGS[ending]
+    body = b"no JSON" if ending == "no JSON" else chat_body("one two three", **fields)
+    world, headers, many = limited_world, issue(limited_world, WIDE), 20
+    world.fault(orders)
+    crowd.each(world.gateway.port, 10, [lambda client: visit(client, body, headers)] * many)
+    tokens = {"0": 0, "e": lambda: estimate(body)}[counted]
+    tokens = many * (tokens() if callable(tokens) else tokens)
+    want = {"concurrency": 0, "requests_per_minute": many * requests}
+    want |= dict.fromkeys(("tokens_per_minute", "tokens_per_day", "tokens_per_month"), tokens)
+    settles_at(world, headers, **want)
+
+
+def test_failed_attempts_count_once(limited_world: World) -> None:
+    """Two servers fail, the third serves: one request, and the tokens of one answer."""
+    world, headers = limited_world, issue(limited_world, WIDE)
+    world.fault({"fault": "status", "status": 500}, "mock-a", "mock-b")
+    found = crowd.ask(world.gateway.port, [chat_body()] * 10, 5, headers=headers)
+    assert {answer.status_code for answer in found} == {200}
+    served = [(name, entry) for name, entry in world.entries() if entry["status"] == 200]
+    tokens = sum(map(sum, tokens_of(served)))
+    settles_at(world, headers, requests_per_minute=10, tokens_per_minute=tokens, concurrency=0)

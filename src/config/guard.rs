@@ -1,0 +1,350 @@
+//! The configuration of `guard`: which checks are made, of what, and what follows.
+
+use std::time::Duration;
+
+use super::reader::{parse, suggestion, ConfigError, Node, Object};
+use super::router::{is_header_value, is_variable_name, unset, Environment};
+use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
+use crate::guard::checks::{
+    Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,
+};
+use crate::guard::pii::Entity;
+use crate::guard::Speaker;
+use crate::pattern::Patterns;
+use crate::routing::Secret;
+
+/// What speaks, by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Moderations,
+    Presidio,
+    ChatClassifier,
+    Patterns,
+}
+
+const KINDS: [(&str, Kind); 4] = [
+    ("openai_moderations", Kind::Moderations),
+    ("presidio", Kind::Presidio),
+    ("chat_classifier", Kind::ChatClassifier),
+    ("patterns", Kind::Patterns),
+];
+const PHASES: [(&str, Phase); 2] = [("request", Phase::Request), ("response", Phase::Response)];
+const SPEAKERS: [(&str, Speaker); 4] =
+    [("system", Speaker::System), ("user", Speaker::User), ("assistant", Speaker::Assistant), ("tool", Speaker::Tool)];
+const ACTIONS: [(&str, Action); 4] =
+    [("block", Action::Block), ("mask", Action::Mask), ("restore", Action::Restore), ("flag", Action::Flag)];
+const ON_FAILURE: [(&str, OnFailure); 2] = [("allow", OnFailure::Allow), ("deny", OnFailure::Deny)];
+
+/// The fields all checks have.
+const COMMON: [&str; 9] = ["name", "api", "phase", "roles", "models", "keys", "on_failure", "action", "dry_run"];
+/// The fields of checks that a service makes.
+const SERVICE: [&str; 5] = ["cluster", "path", "authority", "credential", "timeout"];
+
+/// The longest name of a check or an entity.
+const MAX_NAME: usize = 64;
+/// The longest regular expression.
+const MAX_REGEX: usize = 1000;
+const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Reads the checks.
+///
+/// # Errors
+/// The first mistake, with its path.
+pub fn guard(bytes: &[u8], environment: Environment<'_>) -> Result<Guard, ConfigError> {
+    let value = parse("guard", bytes)?;
+    let root = Node::root("guard", &value).object(&["checks", "stream", "cache", "max_in_flight", "max_text"])?;
+    let Guard { max_in_flight, max_text, .. } = Guard::default();
+    let mut checks: Vec<Check> = Vec::new();
+    let stream = root.get("stream").map_or(Ok(StreamPolicy::default()), |node| stream(&node))?;
+    for node in root.get("checks").map_or(Ok(Vec::new()), |node| node.list())? {
+        let check = check(&node, environment)?;
+        if checks.iter().any(|other| other.name == check.name) {
+            return Err(node.error(format!("a second check {:?}; names tell checks apart in stats", check.name)));
+        }
+        fits_streams(&node, &check, &stream)?;
+        checks.push(check);
+    }
+    Ok(Guard {
+        checks,
+        stream,
+        memory: root.get("cache").map_or(Ok(Memory::default()), |node| memory(&node))?,
+        max_in_flight: number(&root, "max_in_flight", max_in_flight, 1, 10_000)?,
+        max_text: root.get("max_text").map_or(Ok(max_text), |node| size(&node))?,
+    })
+}
+
+fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigError> {
+    let kind = node.any_object()?.require("api")?.choice(&KINDS)?;
+    let own: &[&str] = match kind {
+        Kind::Moderations => &["model", "thresholds"],
+        Kind::Presidio => &["language", "entities", "score_threshold"],
+        Kind::ChatClassifier => &["model"],
+        Kind::Patterns => &["entities", "custom"],
+    };
+    let service: &[&str] = if kind == Kind::Patterns { &[] } else { &SERVICE };
+    let fields = node.object(&[&COMMON, service, own].concat())?;
+    let name = check_name(&fields.require("name")?)?;
+    let means = match kind {
+        Kind::Moderations => {
+            let model = fields.get("model").map(|node| node.text().map(str::to_owned)).transpose()?;
+            let thresholds = fields.get("thresholds").map_or(Ok(Thresholds::Service), |node| thresholds(&node))?;
+            by_service(&fields, Api::Moderations(Moderations { model, thresholds }), environment)?
+        }
+        Kind::Presidio => by_service(&fields, Api::Presidio(presidio(&fields)?), environment)?,
+        Kind::ChatClassifier => {
+            let model = fields.require("model")?.text()?.to_owned();
+            by_service(&fields, Api::ChatClassifier(model), environment)?
+        }
+        Kind::Patterns => Means::Patterns(local(&fields)?),
+    };
+    let phases = phases(&fields)?;
+    Ok(Check {
+        name,
+        means,
+        speakers: speakers(&fields, &phases)?,
+        models: fields.get("models").map_or(Ok(Patterns::any()), |node| patterns(&node))?,
+        keys: fields.get("keys").map_or(Ok(Patterns::any()), |node| patterns(&node))?,
+        on_failure: on_failure(&fields, kind)?,
+        action: action(&fields, kind, &phases)?,
+        dry_run: fields.get("dry_run").map_or(Ok(false), |node| node.flag())?,
+        phases,
+    })
+}
+
+/// A name that can stand in stats, in a header and in a message.
+fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if text.len() > MAX_NAME || !text.bytes().all(plain) {
+        return Err(node.error(format!("must be 1 to {MAX_NAME} letters, digits, `_`, `-` and `.`")));
+    }
+    Ok(text.to_owned())
+}
+
+fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Result<Means, ConfigError> {
+    let cluster = fields.require("cluster")?.text()?.to_owned();
+    let text = |name: &str, default: &str| match fields.get(name) {
+        Some(node) if is_header_value(node.text()?) => node.text().map(str::to_owned),
+        Some(node) => Err(node.error("contains characters that cannot stand in a header")),
+        None => Ok(default.to_owned()),
+    };
+    let path = text("path", api.path())?;
+    if !path.starts_with('/') {
+        return Err(fields.require("path")?.error("must start with \"/\""));
+    }
+    let timeout = fields.get("timeout").map_or(Ok(Duration::from_secs(1)), |node| node.duration())?;
+    if timeout > MAX_TIMEOUT {
+        return Err(fields.require("timeout")?.error("must be 30s or less: a client waits for it"));
+    }
+    let key = fields.get("credential").map(|node| key(&node, environment)).transpose()?;
+    Ok(Means::Service(api, Service { path, authority: text("authority", &cluster)?, cluster, key, timeout }))
+}
+
+fn key(node: &Node<'_>, environment: Environment<'_>) -> Result<Secret, ConfigError> {
+    let env = node.object(&["env"])?.require("env")?;
+    let name = env.text()?;
+    if !is_variable_name(name) {
+        // not quoted: an operator may have pasted the key where its variable's name belongs
+        return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
+    }
+    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(&env))?;
+    if !is_header_value(&secret) {
+        return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
+    }
+    Ok(Secret::new(secret))
+}
+
+/// One number for every category, or a number for each.
+fn thresholds(node: &Node<'_>) -> Result<Thresholds, ConfigError> {
+    if !node.is_object() {
+        return node.share().map(Thresholds::All);
+    }
+    let each = node.entries()?.into_iter().map(|(name, node)| node.share().map(|share| (name.to_owned(), share)));
+    let each = each.collect::<Result<Vec<_>, _>>()?;
+    if each.is_empty() {
+        return Err(node.error("names no category, so that nothing is found; leave it out for the service's own"));
+    }
+    Ok(Thresholds::Each(each))
+}
+
+fn presidio(fields: &Object<'_>) -> Result<Presidio, ConfigError> {
+    let default = Presidio::default();
+    Ok(Presidio {
+        language: fields.get("language").map_or(Ok(default.language), |node| node.text().map(str::to_owned))?,
+        entities: entities(fields)?,
+        score_threshold: fields.get("score_threshold").map(|node| node.share()).transpose()?,
+    })
+}
+
+fn local(fields: &Object<'_>) -> Result<LocalPatterns, ConfigError> {
+    let mut custom: Vec<Custom> = Vec::new();
+    for node in fields.get("custom").map_or(Ok(Vec::new()), |node| node.list())? {
+        let fields = node.object(&["name", "regex"])?;
+        let name = entity(&fields.require("name")?)?;
+        if custom.iter().any(|other| other.name == name) {
+            return Err(node.error(format!("a second pattern {name:?}; join them with `|`")));
+        }
+        let regex = fields.require("regex")?;
+        if regex.text()?.len() > MAX_REGEX {
+            return Err(regex.error(format!("must be at most {MAX_REGEX} bytes")));
+        }
+        custom.push(Custom { name, regex: regex.text()?.to_owned() });
+    }
+    let local = LocalPatterns { entities: entities(fields)?, custom };
+    if let Some(unknown) = local.entities.iter().find(|name| Entity::from_name(name).is_none()) {
+        let known = Entity::ALL.iter().map(|entity| entity.name());
+        return Err(fields.error(format!("entities: no pattern finds {unknown:?}{}", suggestion(unknown, known))));
+    }
+    local.compile().map_err(|problem| fields.error(problem.to_string()))?;
+    Ok(local)
+}
+
+fn entities(fields: &Object<'_>) -> Result<Vec<String>, ConfigError> {
+    let Some(node) = fields.get("entities") else {
+        return Ok(Vec::new());
+    };
+    let entities = node.list()?.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
+    if entities.is_empty() {
+        return Err(node.error("names no entity; leave it out for all"));
+    }
+    Ok(entities)
+}
+
+fn entity(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.len() > MAX_NAME || !text.bytes().all(plain) || !text.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return Err(node.error(format!("{text:?} is not an entity's name; write it like EMAIL_ADDRESS")));
+    }
+    Ok(text.to_owned())
+}
+
+fn phases(fields: &Object<'_>) -> Result<Vec<Phase>, ConfigError> {
+    let Some(node) = fields.get("phase") else {
+        return Err(fields.error("`phase` is missing; write [request], [response], or [request, response]"));
+    };
+    let phases = node.list()?.iter().map(|node| node.choice(&PHASES)).collect::<Result<Vec<_>, _>>()?;
+    if phases.is_empty() {
+        return Err(node.error("names no phase, so that nothing is checked; write [request], [response] or both"));
+    }
+    Ok(phases)
+}
+
+fn speakers(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Vec<Speaker>>, ConfigError> {
+    let Some(node) = fields.get("roles") else {
+        return Ok(None);
+    };
+    let speakers = node.list()?.iter().map(|node| node.choice(&SPEAKERS)).collect::<Result<Vec<_>, _>>()?;
+    if speakers.is_empty() {
+        return Err(node.error("names no role, so that nothing is checked; leave it out for the usual ones"));
+    }
+    if phases.contains(&Phase::Response) && !speakers.contains(&Speaker::Assistant) {
+        return Err(node.error("a response is the assistant's; add \"assistant\", or take \"response\" out of `phase`"));
+    }
+    Ok(Some(speakers))
+}
+
+/// Names, and beginnings of names that end in `*`.
+fn patterns(node: &Node<'_>) -> Result<Patterns, ConfigError> {
+    let list = node.list()?;
+    for node in &list {
+        let text = node.text()?;
+        if text.find('*').is_some_and(|at| at + 1 < text.len()) {
+            return Err(node.error("a \"*\" can only stand at the end"));
+        }
+    }
+    if list.is_empty() {
+        return Err(node.error("names nothing, so that nothing is checked; leave it out for all"));
+    }
+    node.texts().map(Patterns::new)
+}
+
+/// Patterns cannot fail, but be given too much.
+fn on_failure(fields: &Object<'_>, kind: Kind) -> Result<OnFailure, ConfigError> {
+    match fields.get("on_failure") {
+        Some(node) => node.choice(&ON_FAILURE),
+        None if kind == Kind::Patterns => Ok(OnFailure::Deny),
+        None => Err(fields.error(
+            "`on_failure` is missing; write deny (nothing passes unchecked) or allow (everything passes when the \
+             service fails)",
+        )),
+    }
+}
+
+fn action(fields: &Object<'_>, kind: Kind, phases: &[Phase]) -> Result<Action, ConfigError> {
+    let Some(node) = fields.get("action") else {
+        return Err(fields.error("`action` is missing; write block, flag, or for personal data mask or restore"));
+    };
+    let action = node.choice(&ACTIONS)?;
+    let rewrites = matches!(action, Action::Mask | Action::Restore);
+    if rewrites && matches!(kind, Kind::Moderations | Kind::ChatClassifier) {
+        return Err(node.error("this api does not say where in a text it found something; use block or flag"));
+    }
+    if action == Action::Restore && !phases.contains(&Phase::Request) {
+        return Err(node.error("what is to be restored must be found in the request; add it to `phase`, or use mask"));
+    }
+    Ok(action)
+}
+
+fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
+    let fields = node.object(&["mode", "characters", "time"])?;
+    let default = StreamPolicy::default();
+    let modes = [("window", StreamMode::Window), ("final", StreamMode::Final)];
+    let mode = fields.get("mode").map_or(Ok(default.mode), |node| node.choice(&modes))?;
+    if mode == StreamMode::Final {
+        if let Some(node) = fields.get("characters").or(fields.get("time")) {
+            return Err(node.error("belongs to the mode \"window\"; \"final\" checks a stream at its end"));
+        }
+    }
+    let time = fields.get("time").map_or(Ok(default.time), |node| node.duration())?;
+    if time > MAX_TIMEOUT {
+        return Err(fields.require("time")?.error("must be 30s or less: a client waits for it"));
+    }
+    Ok(StreamPolicy { mode, characters: number(&fields, "characters", default.characters, 1, 100_000)?, time })
+}
+
+/// At the end of a stream that has passed there is nothing left to block or to rewrite.
+fn fits_streams(node: &Node<'_>, check: &Check, stream: &StreamPolicy) -> Result<(), ConfigError> {
+    let late = stream.mode == StreamMode::Final && check.phases.contains(&Phase::Response);
+    match check.action {
+        Action::Block | Action::Mask | Action::Restore if late => Err(node.any_object()?.require("action")?.error(
+            "cannot be done at the end of a stream (`guard.stream.mode` is \"final\"); use flag, or the mode window",
+        )),
+        Action::Block | Action::Mask | Action::Restore | Action::Flag => Ok(()),
+    }
+}
+
+fn memory(node: &Node<'_>) -> Result<Memory, ConfigError> {
+    let fields = node.object(&["time", "entries"])?;
+    let default = Memory::default();
+    Ok(Memory {
+        time: fields.get("time").map_or(Ok(default.time), |node| node.duration())?,
+        entries: number(&fields, "entries", default.entries, 0, 100_000)?,
+    })
+}
+
+fn number(fields: &Object<'_>, name: &str, default: usize, min: u32, max: u32) -> Result<usize, ConfigError> {
+    fields.get(name).map_or(Ok(default), |node| node.integer(min, max).map(|number| number as usize))
+}
+
+/// A number of bytes, or a text such as `256KiB`; a kibibyte to 16 MiB.
+fn size(node: &Node<'_>) -> Result<usize, ConfigError> {
+    const RANGE: std::ops::RangeInclusive<usize> = 1 << 10..=16 << 20;
+    let bytes = match node.is_text() {
+        true => parse_size(node.text()?),
+        false => Some(node.integer(0, u32::MAX)? as usize),
+    };
+    let wrong = || node.error("must be a size from 1KiB to 16MiB, such as 256KiB");
+    bytes.filter(|bytes| RANGE.contains(bytes)).ok_or_else(wrong)
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
+    let unit = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
+}

@@ -1,0 +1,222 @@
+//! What the services that check texts are asked, and how their answers are read.
+//!
+//! Whatever a service answers is taken for hostile: it may be of any size and shape. An answer that does not say of
+//! every text what it was asked for is none, so that the check counts as not made.
+
+mod chat;
+mod moderations;
+mod presidio;
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+pub use moderations::{Moderations, Thresholds};
+pub use presidio::Presidio;
+
+use super::checks::Service;
+use super::Finding;
+use crate::label::Label;
+
+/// The longest answer that is read, in bytes.
+pub const MAX_ANSWER: usize = 1 << 20;
+
+/// The longest name of a category or an entity, in characters.
+const MAX_NAME: usize = 64;
+
+/// What a service speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Api {
+    /// OpenAI's `/v1/moderations`.
+    Moderations(Moderations),
+    /// Presidio's `/analyze`.
+    Presidio(Presidio),
+    /// A chat model that answers like Llama Guard; its name.
+    ChatClassifier(String),
+}
+
+impl Api {
+    /// Where it is asked, if nothing else is said.
+    pub fn path(&self) -> &'static str {
+        match self {
+            Api::Moderations(_) => "/v1/moderations",
+            Api::Presidio(_) => "/analyze",
+            Api::ChatClassifier(_) => "/v1/chat/completions",
+        }
+    }
+}
+
+/// A request to a service.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Callout {
+    /// The headers, Envoy's pseudo-headers first.
+    pub headers: Vec<(&'static str, String)>,
+    /// The JSON.
+    pub body: Vec<u8>,
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// How long it may take.
+    pub timeout: std::time::Duration,
+}
+
+/// Neither the key among the headers nor the texts are printed.
+impl fmt::Debug for Callout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Callout({}, {} bytes)", self.cluster, self.body.len())
+    }
+}
+
+/// Why a check could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// No answer in time.
+    Timeout,
+    /// No connection, or one that broke.
+    Refused,
+    /// Another status than 200.
+    Status(u16),
+    /// An answer that does not say what it was asked for.
+    Shape,
+    /// More text than may be sent.
+    TooLarge,
+    /// Too many callouts under way.
+    Busy,
+}
+
+impl Failure {
+    /// The `verdict` label of `llm_guard_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Failure::Timeout => "error_timeout",
+            Failure::Refused => "error_refused",
+            Failure::Status(_) => "error_status",
+            Failure::Shape => "error_shape",
+            Failure::TooLarge => "error_too_large",
+            Failure::Busy => "error_busy",
+        }
+    }
+}
+
+/// What was said of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// There is nothing to object to.
+    Clean,
+    /// It is of this category.
+    Flagged(String),
+    /// It has this in it; never nothing. By where it begins.
+    Found(Vec<Finding>),
+}
+
+impl Reading {
+    /// The reading of a text in which `findings` were found.
+    pub fn of(mut findings: Vec<Finding>) -> Reading {
+        findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        if findings.is_empty() {
+            Reading::Clean
+        } else {
+            Reading::Found(findings)
+        }
+    }
+
+    /// What it is, in a word: of several findings, the surest.
+    pub fn category(&self) -> Option<&str> {
+        match self {
+            Reading::Clean => None,
+            Reading::Flagged(category) => Some(category),
+            Reading::Found(findings) => {
+                let surer = |best: &&Finding, next: &&Finding| next.score > best.score;
+                let mut findings = findings.iter();
+                let first = findings.next()?;
+                let best = findings.fold(first, |best, next| if surer(&best, &next) { next } else { best });
+                Some(&best.entity)
+            }
+        }
+    }
+
+    /// What was found in it.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Reading::Clean | Reading::Flagged(_) => &[],
+            Reading::Found(findings) => findings,
+        }
+    }
+}
+
+/// What was said of the texts of one question: a reading for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer(Vec<Reading>);
+
+impl Answer {
+    /// From what was found in each text.
+    pub fn of_findings(texts: impl IntoIterator<Item = Vec<Finding>>) -> Answer {
+        Answer(texts.into_iter().map(Reading::of).collect())
+    }
+
+    /// From a reading of each text.
+    pub fn new(readings: Vec<Reading>) -> Answer {
+        Answer(readings)
+    }
+
+    /// The readings.
+    pub fn readings(&self) -> &[Reading] {
+        &self.0
+    }
+
+    /// The readings.
+    pub fn into_readings(self) -> Vec<Reading> {
+        self.0
+    }
+}
+
+/// The request that puts `texts` to a service. A [`Api::ChatClassifier`] reads one text at a time.
+pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
+    let body = match api {
+        Api::Moderations(moderations) => moderations.body(texts),
+        Api::Presidio(presidio) => presidio.body(texts),
+        Api::ChatClassifier(model) => chat::body(model, texts),
+    };
+    let mut headers = vec![
+        (":method", "POST".to_owned()),
+        (":path", service.path.clone()),
+        (":authority", service.authority.clone()),
+        ("content-type", "application/json".to_owned()),
+        ("accept", "application/json".to_owned()),
+    ];
+    if let Some(key) = &service.key {
+        headers.push(("authorization", format!("Bearer {}", key.expose())));
+    }
+    Callout { headers, body: body.into_bytes(), cluster: service.cluster.clone(), timeout: service.timeout }
+}
+
+/// Reads what a service has answered to [`callout`] with the same texts.
+///
+/// # Errors
+/// What is wrong with the answer.
+pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Answer, Failure> {
+    if status != 200 {
+        return Err(Failure::Status(status));
+    }
+    if body.len() > MAX_ANSWER {
+        return Err(Failure::Shape);
+    }
+    let readings = match api {
+        Api::Moderations(moderations) => moderations.read(body),
+        Api::Presidio(presidio) => presidio.read(texts, body),
+        Api::ChatClassifier(_) => chat::read(body).map(|reading| vec![reading]),
+    }?;
+    if readings.len() != texts.len() {
+        return Err(Failure::Shape);
+    }
+    Ok(Answer(readings))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|_| Failure::Shape)
+}
+
+/// A category or an entity, fit for a header, a label and an error.
+fn name(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_NAME).map_or(text.len(), |(end, _)| end);
+    Label(text.get(..end).unwrap_or_default()).to_string()
+}

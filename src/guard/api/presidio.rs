@@ -1,0 +1,103 @@
+//! Presidio's analyzer: <https://microsoft.github.io/presidio/api-docs/api-docs.html>.
+
+use serde::Deserialize;
+
+use super::moderations::write_texts;
+use super::{name, parse, Failure, Reading};
+use crate::guard::Finding;
+use crate::json::write_string;
+
+/// How an analyzer is asked, and read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presidio {
+    /// The texts' language, as in `en`.
+    pub language: String,
+    /// What to look for; nothing: all it knows.
+    pub entities: Vec<String>,
+    /// How sure it must be.
+    pub score_threshold: Option<f64>,
+}
+
+impl Default for Presidio {
+    fn default() -> Self {
+        Presidio { language: "en".to_owned(), entities: Vec::new(), score_threshold: None }
+    }
+}
+
+/// `start` and `end` count Unicode code points.
+#[derive(Deserialize)]
+struct Recognized {
+    entity_type: String,
+    start: usize,
+    end: usize,
+    score: f64,
+}
+
+impl Presidio {
+    pub(super) fn body(&self, texts: &[&str]) -> String {
+        let mut out = String::from(r#"{"text":"#);
+        write_texts(&mut out, texts);
+        out.push_str(r#","language":"#);
+        write_string(&mut out, &self.language);
+        if !self.entities.is_empty() {
+            let entities: Vec<&str> = self.entities.iter().map(String::as_str).collect();
+            out.push_str(r#","entities":"#);
+            write_texts(&mut out, &entities);
+        }
+        if let Some(threshold) = self.score_threshold {
+            out.push_str(&format!(r#","score_threshold":{threshold}"#));
+        }
+        out.push('}');
+        out
+    }
+
+    pub(super) fn read(&self, texts: &[&str], body: &[u8]) -> Result<Vec<Reading>, Failure> {
+        let lists: Vec<Vec<Recognized>> = parse(body)?;
+        if lists.len() != texts.len() {
+            return Err(Failure::Shape);
+        }
+        lists.into_iter().zip(texts).map(|(found, text)| self.reading(found, text)).collect()
+    }
+
+    fn reading(&self, found: Vec<Recognized>, text: &str) -> Result<Reading, Failure> {
+        if found.iter().any(|each| each.start >= each.end || !each.score.is_finite()) {
+            return Err(Failure::Shape);
+        }
+        let offsets = ByteOffsets::new(text, found.iter().flat_map(|each| [each.start, each.end]).collect());
+        let mut findings = Vec::new();
+        for each in found {
+            let at = |code_point| offsets.get(code_point).ok_or(Failure::Shape);
+            let span = at(each.start)?..at(each.end)?;
+            if self.wants(&each) {
+                findings.push(Finding { entity: name(&each.entity_type), span, score: each.score as f32 });
+            }
+        }
+        Ok(Reading::of(findings))
+    }
+
+    /// What it was asked for; a service may know less of the request than it should.
+    fn wants(&self, found: &Recognized) -> bool {
+        let sure = self.score_threshold.is_none_or(|threshold| found.score >= threshold);
+        sure && (self.entities.is_empty() || self.entities.contains(&found.entity_type))
+    }
+}
+
+/// Where some code points of a text stand, in bytes. One walk over the text finds all of them.
+struct ByteOffsets(Vec<(usize, usize)>);
+
+impl ByteOffsets {
+    fn new(text: &str, mut code_points: Vec<usize>) -> Self {
+        code_points.sort_unstable();
+        code_points.dedup();
+        let mut wanted = code_points.into_iter().peekable();
+        let bytes = text.char_indices().map(|(byte, _)| byte).chain(std::iter::once(text.len()));
+        let places = bytes.enumerate().filter(|(code_point, _)| wanted.next_if_eq(code_point).is_some());
+        ByteOffsets(places.collect())
+    }
+
+    /// `None`: the text has fewer.
+    fn get(&self, code_point: usize) -> Option<usize> {
+        let index = self.0.binary_search_by_key(&code_point, |(code_point, _)| *code_point).ok()?;
+        self.0.get(index).map(|(_, byte)| *byte)
+    }
+}

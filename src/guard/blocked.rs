@@ -1,0 +1,72 @@
+//! A whole answer that may not be shown: the same answer without its texts, ended as its provider's own filter would
+//! have ended it. What was used stays in it.
+
+use serde_json::{json, Value};
+
+use crate::endpoint::Endpoint;
+
+/// The answer a client gets in place of `answer`.
+///
+/// ```
+/// use sluice::endpoint::Endpoint;
+/// use sluice::guard::blocked;
+///
+/// let answer = br#"{"choices":[{"message":{"content":"Bad."},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
+/// let blocked = String::from_utf8(blocked(Endpoint::ChatCompletions, answer)).unwrap();
+/// assert!(blocked.contains(r#""finish_reason":"content_filter""#) && !blocked.contains("Bad"));
+/// assert!(blocked.contains(r#""prompt_tokens":1"#));
+/// ```
+pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
+    let mut answer: Value = serde_json::from_slice(answer).unwrap_or_else(|_| json!({}));
+    match endpoint {
+        Endpoint::ChatCompletions => each(&mut answer, "choices", |choice| {
+            set(choice, "message", json!({"role": "assistant", "content": "", "refusal": null}));
+            end_choice(choice);
+        }),
+        Endpoint::Completions => each(&mut answer, "choices", |choice| {
+            set(choice, "text", json!(""));
+            end_choice(choice);
+        }),
+        Endpoint::Responses => {
+            set(&mut answer, "output", json!([]));
+            set(&mut answer, "status", json!("incomplete"));
+            set(&mut answer, "incomplete_details", json!({"reason": "content_filter"}));
+        }
+        Endpoint::Messages => {
+            set(&mut answer, "content", json!([]));
+            set(&mut answer, "stop_reason", json!("refusal"));
+        }
+        Endpoint::OllamaChat => {
+            set(&mut answer, "message", json!({"role": "assistant", "content": ""}));
+            set(&mut answer, "done_reason", json!("content_filter"));
+        }
+        Endpoint::OllamaGenerate => {
+            set(&mut answer, "response", json!(""));
+            set(&mut answer, "thinking", json!(""));
+            set(&mut answer, "done_reason", json!("content_filter"));
+        }
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => each(&mut answer, "candidates", |candidate| {
+            set(candidate, "content", json!({"role": "model", "parts": []}));
+            set(candidate, "finishReason", json!("SAFETY"));
+        }),
+        Endpoint::Embeddings | Endpoint::OllamaEmbed => {}
+    }
+    answer.to_string().into_bytes()
+}
+
+fn end_choice(choice: &mut Value) {
+    set(choice, "logprobs", Value::Null);
+    set(choice, "finish_reason", json!("content_filter"));
+}
+
+fn each(answer: &mut Value, list: &str, change: impl FnMut(&mut Value)) {
+    if let Some(Value::Array(values)) = answer.get_mut(list) {
+        values.iter_mut().for_each(change);
+    }
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(fields) = object {
+        fields.insert(name.to_owned(), value);
+    }
+}

@@ -1,0 +1,159 @@
+//! One check, as configured.
+
+use std::time::Duration;
+
+use super::round::Subject;
+use crate::guard::api::Api;
+use crate::guard::pii::{self, Entity, PatternError};
+use crate::guard::Speaker;
+use crate::pattern::Patterns;
+use crate::routing::Secret;
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// What a client sends.
+    Request,
+    /// What a model answers.
+    Response,
+}
+
+impl Phase {
+    /// The name in the configuration and in stats.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Request => "request",
+            Phase::Response => "response",
+        }
+    }
+
+    /// Whose texts are checked if nothing else is said. A model's own earlier answers were checked as such; but what
+    /// is to be hidden from it is in them as well, for it was brought back there.
+    fn speakers(self, action: Action) -> &'static [Speaker] {
+        match (self, action) {
+            (Phase::Request, Action::Block | Action::Flag) => &[Speaker::User, Speaker::Tool],
+            (Phase::Request, Action::Mask | Action::Restore) => {
+                &[Speaker::System, Speaker::User, Speaker::Assistant, Speaker::Tool]
+            }
+            (Phase::Response, _) => &[Speaker::Assistant],
+        }
+    }
+}
+
+/// What follows when something is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing passes.
+    Block,
+    /// What is found gives way to what it is (`<EMAIL_ADDRESS>`).
+    Mask,
+    /// The same, and it comes back in the answer. What is first found in an answer is masked.
+    Restore,
+    /// It passes, and is marked.
+    Flag,
+}
+
+/// What follows when a check cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Everything passes.
+    Allow,
+    /// Nothing passes.
+    Deny,
+}
+
+/// A service that answers checks, as Envoy's cluster of that name reaches it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// Where it is asked.
+    pub path: String,
+    /// Its `:authority`.
+    pub authority: String,
+    /// Its key, sent as `authorization: Bearer`.
+    pub key: Option<Secret>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// A pattern of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custom {
+    /// What it finds, as an entity's name.
+    pub name: String,
+    /// The regular expression.
+    pub regex: String,
+}
+
+/// What the patterns that are built in look for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalPatterns {
+    /// The entities; none: all there are.
+    pub entities: Vec<String>,
+    /// Further patterns.
+    pub custom: Vec<Custom>,
+}
+
+impl LocalPatterns {
+    /// What looks for them.
+    ///
+    /// # Errors
+    /// The pattern that cannot be used.
+    pub fn compile(&self) -> Result<pii::Patterns, PatternError> {
+        let named = self.entities.iter().filter_map(|name| Entity::from_name(name)).collect::<Vec<_>>();
+        let entities = if self.entities.is_empty() && self.custom.is_empty() { Entity::ALL.to_vec() } else { named };
+        let custom: Vec<_> = self.custom.iter().map(|custom| (custom.name.as_str(), custom.regex.as_str())).collect();
+        pii::Patterns::new(&entities, &custom)
+    }
+}
+
+/// Who makes the check.
+#[derive(Clone, Debug)]
+pub enum Means {
+    /// A service.
+    Service(Api, Service),
+    /// The gateway itself.
+    Patterns(LocalPatterns),
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its name in stats, errors and headers.
+    pub name: String,
+    /// Who makes it.
+    pub means: Means,
+    /// What is checked.
+    pub phases: Vec<Phase>,
+    /// Whose texts; `None`: those of the phase's usual speakers.
+    pub speakers: Option<Vec<Speaker>>,
+    /// The models it applies to.
+    pub models: Patterns,
+    /// The ids of the client keys it applies to.
+    pub keys: Patterns,
+    /// What follows when it cannot be made.
+    pub on_failure: OnFailure,
+    /// What follows when it finds something.
+    pub action: Action,
+    /// Only counted: whatever it finds passes untouched.
+    pub dry_run: bool,
+}
+
+impl Check {
+    /// Whether the check is made of such a subject at all.
+    pub fn applies(&self, subject: &Subject<'_>) -> bool {
+        let Subject { phase, model, key } = *subject;
+        self.phases.contains(&phase) && self.models.matches(model) && self.keys.matches(key)
+    }
+
+    /// Whether nothing passes that it has not checked.
+    pub fn denies(&self) -> bool {
+        self.on_failure == OnFailure::Deny && !self.dry_run
+    }
+
+    /// Whether texts of this speaker are checked in this phase.
+    pub fn hears(&self, phase: Phase, speaker: Speaker) -> bool {
+        self.speakers.as_deref().unwrap_or(phase.speakers(self.action)).contains(&speaker)
+    }
+}

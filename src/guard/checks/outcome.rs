@@ -1,0 +1,160 @@
+//! What checks say, and what becomes of the texts.
+
+use std::time::Duration;
+
+use super::check::Phase;
+use crate::error::{ApiError, Kind};
+use crate::guard::api::Failure;
+use crate::guard::Finding;
+
+/// How something that was found is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewriting {
+    /// Its name takes its place for good.
+    Mask,
+    /// Its name and a number take its place until the answer comes.
+    Restore,
+}
+
+/// What one check has said of all its texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It found nothing.
+    Pass,
+    /// It found something, to be marked.
+    Flag {
+        /// What.
+        category: String,
+    },
+    /// It found something that may not pass.
+    Block {
+        /// What.
+        category: String,
+    },
+    /// It found something to rewrite.
+    Rewrite(Rewriting),
+    /// It could not be made.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether everything passes all the same.
+        allowed: bool,
+    },
+}
+
+impl Verdict {
+    /// The `verdict` label of `llm_guard_total`.
+    pub fn label(&self, dry_run: bool) -> &'static str {
+        match (self, dry_run) {
+            (Verdict::Pass, _) => "pass",
+            (Verdict::Flag { .. }, false) => "flag",
+            (Verdict::Flag { .. }, true) => "would_flag",
+            (Verdict::Block { .. }, false) => "block",
+            (Verdict::Block { .. }, true) => "would_block",
+            (Verdict::Rewrite(Rewriting::Mask), false) => "mask",
+            (Verdict::Rewrite(Rewriting::Mask), true) => "would_mask",
+            (Verdict::Rewrite(Rewriting::Restore), false) => "restore",
+            (Verdict::Rewrite(Rewriting::Restore), true) => "would_restore",
+            (Verdict::Failed { failure, .. }, _) => failure.label(),
+        }
+    }
+}
+
+/// Something that passes, and is marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The check's name.
+    pub check: String,
+    /// What it found.
+    pub category: String,
+}
+
+/// Flags as the header `x-sluice-guard` has them, with commas between them.
+impl std::fmt::Display for Flag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.check, self.category)
+    }
+}
+
+/// Something to rewrite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marked {
+    /// What, and where.
+    pub finding: Finding,
+    /// How.
+    pub rewriting: Rewriting,
+}
+
+/// Why nothing passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A check found something.
+    Content {
+        /// The check's name.
+        check: String,
+        /// What it found.
+        category: String,
+    },
+    /// A check could not be made, and nothing may pass without it.
+    Unavailable {
+        /// The check's name.
+        check: String,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl Refusal {
+    /// The answer to the client. It never quotes a text.
+    ///
+    /// - `param`: the request's field that holds the texts.
+    ///
+    /// ```
+    /// use sluice::guard::checks::{Phase, Refusal};
+    ///
+    /// let refusal = Refusal::Content { check: "toxicity".into(), category: "harassment".into() };
+    /// let error = refusal.error(Phase::Request, Some("messages"));
+    /// assert_eq!((error.status, error.code), (400, "content_filter"));
+    /// assert_eq!(error.message, "The request was blocked by the check `toxicity`: harassment.");
+    /// ```
+    pub fn error(&self, phase: Phase, param: Option<&'static str>) -> ApiError {
+        match self {
+            Refusal::Content { check, category } => {
+                let what = phase.name();
+                let message = format!("The {what} was blocked by the check `{check}`: {category}.");
+                ApiError::bad_request("content_filter", param, message)
+            }
+            Refusal::Unavailable { check, failure: Failure::TooLarge } if phase == Phase::Request => {
+                let message = format!("The request has more text than the check `{check}` takes; shorten it.");
+                ApiError { status: 413, ..ApiError::bad_request("guard_text_too_large", param, message) }
+            }
+            Refusal::Unavailable { check, failure } => ApiError {
+                status: 503,
+                kind: Kind::Server,
+                message: format!("The check `{check}` could not be made; try again later."),
+                param: None,
+                code: "guard_unavailable",
+                allow: None,
+                retry_after: (*failure == Failure::Busy).then_some(Duration::from_secs(1)),
+            },
+        }
+    }
+}
+
+/// What becomes of the texts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// They pass.
+    Pass,
+    /// They pass, marked.
+    Flagged(Vec<Flag>),
+    /// They pass, rewritten.
+    Rewrite {
+        /// What is to be rewritten, for every passage of the round; findings of several checks may overlap.
+        passages: Vec<Vec<Marked>>,
+        /// Further marks.
+        flags: Vec<Flag>,
+    },
+    /// None of them passes.
+    Refuse(Refusal),
+}

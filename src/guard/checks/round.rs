@@ -1,0 +1,332 @@
+//! One round of questions: some texts, the checks that apply to them, and one outcome.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::check::{Action, Check, Means, OnFailure, Phase};
+use super::known::Known;
+use super::outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
+use super::Guard;
+use crate::guard::api::{self, Answer, Api, Callout, Failure, Reading};
+use crate::guard::Speaker;
+
+/// The most callouts of one check in one round: a service that reads one text at a time is not to be flooded.
+const MAX_CALLOUTS: usize = 64;
+
+/// Of what a round is made; it decides which checks apply.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What is checked.
+    pub phase: Phase,
+    /// The model, as the client names it.
+    pub model: &'a str,
+    /// The id of the client's key.
+    pub key: &'a str,
+}
+
+/// A text, and whose it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Spoken {
+    /// Whose.
+    pub speaker: Speaker,
+    /// The text.
+    pub text: String,
+}
+
+impl fmt::Debug for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spoken({:?}, {} bytes)", self.speaker, self.text.len())
+    }
+}
+
+/// Who is to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A service.
+    Service(Callout),
+    /// The patterns of the check with this index in [`Guard::checks`].
+    Patterns(usize),
+}
+
+/// Something to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Goes with the answer.
+    pub id: usize,
+    /// From whom.
+    pub ask: Ask,
+}
+
+/// A question that was put.
+struct Asked {
+    /// Index in [`Round::parts`].
+    part: usize,
+    /// Indices in [`Round::passages`].
+    passages: Vec<usize>,
+    open: bool,
+}
+
+/// What one check has to do with the round.
+struct Part {
+    /// Index in [`Guard::checks`].
+    check: usize,
+    /// What is known of which passage.
+    readings: Vec<(usize, Reading)>,
+    /// Questions without an answer yet.
+    open: usize,
+    /// The first.
+    failure: Option<Failure>,
+}
+
+/// Some texts on their way past the checks. It is a state machine: questions go out all at once, their answers come in
+/// any order, and all that comes after the end is ignored.
+///
+/// A check that blocks ends the round at once. One that cannot be made does not, even where nothing may pass without
+/// it: that a text is blocked tells its sender more than that it was not checked.
+pub struct Round {
+    guard: Rc<Guard>,
+    phase: Phase,
+    passages: Vec<Spoken>,
+    parts: Vec<Part>,
+    asked: Vec<Asked>,
+}
+
+impl Round {
+    /// Puts `passages` to the checks that apply to them. What is `known` is not asked again.
+    pub fn new(guard: Rc<Guard>, subject: &Subject<'_>, passages: Vec<Spoken>, known: &Known, now: Duration) -> Round {
+        let mut round = Round { guard, phase: subject.phase, passages, parts: Vec::new(), asked: Vec::new() };
+        let guard = Rc::clone(&round.guard);
+        for (index, check) in guard.checks.iter().enumerate() {
+            if check.applies(subject) {
+                round.add(index, check, known, now);
+            }
+        }
+        round
+    }
+
+    fn add(&mut self, index: usize, check: &Check, known: &Known, now: Duration) {
+        let mut part = Part { check: index, readings: Vec::new(), open: 0, failure: None };
+        let mut unknown = Vec::new();
+        for (at, passage) in self.passages.iter().enumerate() {
+            if !check.hears(self.phase, passage.speaker) || passage.text.trim().is_empty() {
+                continue;
+            }
+            match known.get(index, &passage.text, now) {
+                Some(reading) => part.readings.push((at, reading.clone())),
+                None => unknown.push(at),
+            }
+        }
+        if part.readings.is_empty() && unknown.is_empty() {
+            return; // it has nothing to say
+        }
+        let groups = match &check.means {
+            Means::Service(..) if self.length(&unknown) > self.guard.max_text => Err(Failure::TooLarge),
+            Means::Service(Api::ChatClassifier(_), _) if unknown.len() > MAX_CALLOUTS => Err(Failure::TooLarge),
+            Means::Service(Api::ChatClassifier(_), _) => Ok(unknown.iter().map(|at| vec![*at]).collect()),
+            Means::Service(Api::Moderations(_) | Api::Presidio(_), _) | Means::Patterns(_) if unknown.is_empty() => {
+                Ok(Vec::new())
+            }
+            Means::Service(Api::Moderations(_) | Api::Presidio(_), _) | Means::Patterns(_) => Ok(vec![unknown]),
+        };
+        match groups {
+            Ok(groups) => {
+                part.open = groups.len();
+                let place = self.parts.len();
+                self.asked.extend(groups.into_iter().map(|passages| Asked { part: place, passages, open: true }));
+            }
+            Err(failure) => part.failure = Some(failure),
+        }
+        self.parts.push(part);
+    }
+
+    fn length(&self, passages: &[usize]) -> usize {
+        let texts = passages.iter().filter_map(|at| self.passages.get(*at));
+        texts.fold(0, |sum: usize, passage| sum.saturating_add(passage.text.len()))
+    }
+
+    /// What has to be found out: for each an answer, or a failure, must come in. None when the round is complete.
+    pub fn questions(&self) -> Vec<Question> {
+        if self.is_complete() {
+            return Vec::new();
+        }
+        let open = self.asked.iter().enumerate().filter(|(_, asked)| asked.open);
+        open.filter_map(|(id, asked)| {
+            let index = self.parts.get(asked.part)?.check;
+            let ask = match &self.guard.checks.get(index)?.means {
+                Means::Service(api, service) => Ask::Service(api::callout(api, service, &self.texts(asked))),
+                Means::Patterns(_) => Ask::Patterns(index),
+            };
+            Some(Question { id, ask })
+        })
+        .collect()
+    }
+
+    /// The texts a question is about.
+    pub fn texts_of(&self, id: usize) -> Vec<&str> {
+        self.asked.get(id).map(|asked| self.texts(asked)).unwrap_or_default()
+    }
+
+    fn texts(&self, asked: &Asked) -> Vec<&str> {
+        asked.passages.iter().filter_map(|at| self.passages.get(*at)).map(|passage| passage.text.as_str()).collect()
+    }
+
+    /// Reads what a service has answered.
+    ///
+    /// # Errors
+    /// What is wrong with the answer.
+    pub fn read(&self, id: usize, status: u16, body: &[u8]) -> Result<Answer, Failure> {
+        let check = self.asked.get(id).and_then(|asked| self.parts.get(asked.part)).map(|part| part.check);
+        match check.and_then(|index| self.guard.checks.get(index)).map(|check| &check.means) {
+            Some(Means::Service(api, _)) => api::read(api, &self.texts_of(id), status, body),
+            Some(Means::Patterns(_)) | None => Err(Failure::Shape),
+        }
+    }
+
+    /// Takes in an answer, and remembers it. An answer that comes too late, or twice, changes nothing.
+    pub fn answered(&mut self, id: usize, answer: Result<Answer, Failure>, known: &mut Known, now: Duration) {
+        if self.is_complete() {
+            return;
+        }
+        let Some(asked) = self.asked.get_mut(id).filter(|asked| asked.open) else {
+            return;
+        };
+        let Some(part) = self.parts.get_mut(asked.part) else {
+            return;
+        };
+        asked.open = false;
+        part.open = part.open.saturating_sub(1);
+        let fits = |answer: &Answer| answer.readings().len() == asked.passages.len();
+        match answer.and_then(|answer| fits(&answer).then_some(answer).ok_or(Failure::Shape)) {
+            Ok(answer) => {
+                for (at, reading) in asked.passages.iter().zip(answer.into_readings()) {
+                    if let Some(passage) = self.passages.get(*at) {
+                        known.insert(part.check, &passage.text, &reading, now);
+                    }
+                    part.readings.push((*at, reading));
+                }
+                part.readings.sort_by_key(|(at, _)| *at); // by passage, whatever came first
+            }
+            // of several, the first by name, so that their order does not matter
+            Err(failure) => part.failure = Some(part.failure.map_or(failure, |other| other.min(failure))),
+        }
+    }
+
+    /// What is checked.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether nothing is left to wait for.
+    pub fn is_complete(&self) -> bool {
+        self.refused_content().is_some() || self.parts.iter().all(|part| part.open == 0)
+    }
+
+    /// The end. `None` before it.
+    pub fn outcome(&self) -> Option<Outcome> {
+        if !self.is_complete() {
+            return None;
+        }
+        let refusal = self.refused_content().or_else(|| self.refused_failure());
+        if let Some(refusal) = refusal {
+            return Some(Outcome::Refuse(refusal));
+        }
+        let flags = self.flags();
+        let passages = self.rewritings();
+        Some(match (passages.iter().all(Vec::is_empty), flags.is_empty()) {
+            (true, true) => Outcome::Pass,
+            (true, false) => Outcome::Flagged(flags),
+            (false, _) => Outcome::Rewrite { passages, flags },
+        })
+    }
+
+    /// What each check has said, for the stats: those that the end of the round came before are not among them.
+    pub fn verdicts(&self) -> Vec<(&Check, Verdict)> {
+        let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
+        parts.filter_map(|(part, check)| part.verdict(check, self.phase).map(|verdict| (check, verdict))).collect()
+    }
+
+    /// The verdicts that have an effect.
+    fn effective(&self) -> impl Iterator<Item = (&Part, &Check, Verdict)> {
+        let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
+        parts
+            .filter(|(_, check)| !check.dry_run)
+            .filter_map(|(part, check)| Some((part, check, part.verdict(check, self.phase)?)))
+    }
+
+    fn refused_content(&self) -> Option<Refusal> {
+        self.effective().find_map(|(_, check, verdict)| match verdict {
+            Verdict::Block { category } => Some(Refusal::Content { check: check.name.clone(), category }),
+            Verdict::Pass | Verdict::Flag { .. } | Verdict::Rewrite(_) | Verdict::Failed { .. } => None,
+        })
+    }
+
+    fn refused_failure(&self) -> Option<Refusal> {
+        self.effective().find_map(|(_, check, verdict)| match verdict {
+            Verdict::Failed { failure, allowed: false } => {
+                Some(Refusal::Unavailable { check: check.name.clone(), failure })
+            }
+            Verdict::Failed { allowed: true, .. }
+            | Verdict::Pass
+            | Verdict::Flag { .. }
+            | Verdict::Block { .. }
+            | Verdict::Rewrite(_) => None,
+        })
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let flags = self.effective().filter_map(|(_, check, verdict)| match verdict {
+            Verdict::Flag { category } => Some(Flag { check: check.name.clone(), category }),
+            Verdict::Pass | Verdict::Block { .. } | Verdict::Rewrite(_) | Verdict::Failed { .. } => None,
+        });
+        flags.collect()
+    }
+
+    fn rewritings(&self) -> Vec<Vec<Marked>> {
+        let mut passages = vec![Vec::new(); self.passages.len()];
+        for (part, _, verdict) in self.effective() {
+            let Verdict::Rewrite(rewriting) = verdict else {
+                continue;
+            };
+            for (at, reading) in &part.readings {
+                if let Some(passage) = passages.get_mut(*at) {
+                    let marked = reading.findings().iter().cloned().map(|finding| Marked { finding, rewriting });
+                    passage.extend(marked);
+                }
+            }
+        }
+        passages
+    }
+}
+
+impl Part {
+    /// `None` while it is open. Something that blocks is known before all answers are there.
+    fn verdict(&self, check: &Check, phase: Phase) -> Option<Verdict> {
+        let category = self.readings.iter().find_map(|(_, reading)| reading.category());
+        if let (Action::Block, Some(category)) = (check.action, category) {
+            return Some(Verdict::Block { category: category.to_owned() });
+        }
+        if self.open > 0 {
+            return None;
+        }
+        if let Some(failure) = self.failure {
+            return Some(Verdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
+        }
+        Some(match (category, check.action, phase) {
+            (None, ..) => Verdict::Pass,
+            (Some(_), Action::Restore, Phase::Request) => Verdict::Rewrite(Rewriting::Restore),
+            (Some(_), Action::Restore, Phase::Response) | (Some(_), Action::Mask, _) => {
+                Verdict::Rewrite(Rewriting::Mask)
+            }
+            (Some(category), Action::Flag, _) => Verdict::Flag { category: category.to_owned() },
+            (Some(category), Action::Block, _) => Verdict::Block { category: category.to_owned() },
+        })
+    }
+}
+
+impl fmt::Debug for Round {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.asked.iter().filter(|asked| asked.open).count();
+        write!(f, "Round({}, {} passages, {open} questions open)", self.phase.name(), self.passages.len())
+    }
+}

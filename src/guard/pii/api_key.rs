@@ -1,0 +1,154 @@
+//! Secrets of services, by the prefixes that these gave them so that they are found.
+
+use std::ops::Range;
+
+use memchr::{memchr2_iter, memmem};
+
+use super::surroundings::{byte, byte_before};
+
+/// What follows a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alphabet {
+    /// Capitals and digits.
+    Capitals,
+    /// Letters and digits.
+    Alphanumeric,
+    /// Letters, digits, `-` and `_`.
+    Base64Url,
+}
+
+impl Alphabet {
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Alphabet::Capitals => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Alphabet::Alphanumeric => byte.is_ascii_alphanumeric(),
+            Alphabet::Base64Url => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+        }
+    }
+}
+
+/// A kind of key: its prefix, and what follows that; from how many to how many characters, and how long a part
+/// without `-` and `_` it must have: words that are joined by these are none.
+struct Kind {
+    prefix: &'static str,
+    alphabet: Alphabet,
+    lengths: (usize, usize),
+    unbroken: usize,
+}
+
+const fn kind(prefix: &'static str, alphabet: Alphabet, least: usize, most: usize, unbroken: usize) -> Kind {
+    Kind { prefix, alphabet, lengths: (least, most), unbroken }
+}
+
+/// Keys whose prefix ends in `-` or `_`.
+const JOINED: &[Kind] = &[
+    kind("sk-", Alphabet::Base64Url, 20, 512, 16), // OpenAI; Anthropic's sk-ant-, OpenRouter's sk-or-, ...
+    kind("sk_live_", Alphabet::Alphanumeric, 16, 256, 16), // Stripe
+    kind("sk_test_", Alphabet::Alphanumeric, 16, 256, 16),
+    kind("rk_live_", Alphabet::Alphanumeric, 16, 256, 16),
+    kind("gsk_", Alphabet::Alphanumeric, 40, 256, 16), // Groq
+    kind("hf_", Alphabet::Alphanumeric, 30, 256, 16),  // Hugging Face
+    kind("ghp_", Alphabet::Alphanumeric, 36, 255, 36), // GitHub
+    kind("gho_", Alphabet::Alphanumeric, 36, 255, 36),
+    kind("ghu_", Alphabet::Alphanumeric, 36, 255, 36),
+    kind("ghs_", Alphabet::Alphanumeric, 36, 255, 36),
+    kind("ghr_", Alphabet::Alphanumeric, 36, 255, 36),
+    kind("github_pat_", Alphabet::Base64Url, 22, 255, 16),
+    kind("glpat-", Alphabet::Base64Url, 20, 255, 8), // GitLab
+    kind("xoxb-", Alphabet::Base64Url, 20, 255, 8),  // Slack
+    kind("xoxp-", Alphabet::Base64Url, 20, 255, 8),
+    kind("xoxa-", Alphabet::Base64Url, 20, 255, 8),
+    kind("xoxr-", Alphabet::Base64Url, 20, 255, 8),
+    kind("xoxs-", Alphabet::Base64Url, 20, 255, 8),
+];
+
+/// Keys whose prefix is looked for itself.
+const PLAIN: &[Kind] = &[
+    kind("AKIA", Alphabet::Capitals, 16, 16, 16), // Amazon
+    kind("ASIA", Alphabet::Capitals, 16, 16, 16),
+    kind("AIza", Alphabet::Base64Url, 35, 35, 1), // Google
+];
+
+/// Hands each key to `found`. After a prefix the characters of a key are looked at once.
+pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for mark in memchr2_iter(b'-', b'_', bytes) {
+        if mark < done {
+            continue;
+        }
+        let before = bytes.get(..=mark).unwrap_or_default();
+        let Some(kind) = JOINED.iter().find(|kind| before.ends_with(kind.prefix.as_bytes())) else {
+            continue;
+        };
+        let start = mark + 1 - kind.prefix.len();
+        let end = run(bytes, mark + 1, kind.alphabet);
+        if is_key(bytes, start, end, kind) {
+            found(start..end);
+            done = end;
+        } else if begins(bytes, start) {
+            done = end;
+        }
+    }
+    for kind in PLAIN {
+        let mut done = 0;
+        for start in memmem::find_iter(bytes, kind.prefix) {
+            let end = if start < done { start } else { run(bytes, start + kind.prefix.len(), kind.alphabet) };
+            if is_key(bytes, start, end, kind) {
+                found(start..end);
+            }
+            done = done.max(end);
+        }
+    }
+    web_tokens(bytes, found);
+}
+
+/// Whether a key stands in `start..end`.
+fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
+    let Some(secret) = bytes.get(start + kind.prefix.len()..end) else {
+        return false;
+    };
+    let (least, most) = kind.lengths;
+    let unbroken = secret.split(|byte| matches!(byte, b'-' | b'_')).map(<[u8]>::len).max().unwrap_or(0);
+    let mixed = secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic);
+    (least..=most).contains(&secret.len())
+        && unbroken >= kind.unbroken
+        && mixed
+        && begins(bytes, start)
+        && !byte(bytes, end).is_ascii_alphanumeric()
+}
+
+/// JSON web tokens: `eyJ...`, a dot, `eyJ...`, a dot, and the signature.
+fn web_tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut done = 0;
+    for start in memmem::find_iter(bytes, "eyJ") {
+        if start < done || !begins(bytes, start) {
+            continue;
+        }
+        let header = run(bytes, start, Alphabet::Base64Url);
+        done = header;
+        let claims = bytes.get(header..).is_some_and(|rest| rest.starts_with(b".eyJ"));
+        if !claims || header - start < 10 {
+            continue;
+        }
+        let claims = run(bytes, header + 1, Alphabet::Base64Url);
+        done = claims;
+        let signature = run(bytes, claims + 1, Alphabet::Base64Url);
+        if byte(bytes, claims) == b'.' && signature - claims > 10 {
+            found(start..signature);
+            done = signature;
+        }
+    }
+}
+
+/// Where the characters end that may belong to a key.
+fn run(bytes: &[u8], start: usize, alphabet: Alphabet) -> usize {
+    let rest = bytes.get(start..).unwrap_or_default();
+    start + rest.iter().position(|byte| !alphabet.has(*byte)).unwrap_or(rest.len())
+}
+
+/// Whether a word does not go on to the left.
+fn begins(bytes: &[u8], start: usize) -> bool {
+    let before = byte_before(bytes, start);
+    !before.is_ascii_alphanumeric() && !matches!(before, b'_' | b'-')
+}

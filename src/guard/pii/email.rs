@@ -1,0 +1,75 @@
+//! E-mail addresses: from each `@` to both sides.
+
+use std::ops::Range;
+
+use memchr::memchr_iter;
+
+use super::surroundings::is_foreign_letter;
+
+/// The longest name before the `@`, in bytes (RFC 5321).
+const MAX_LOCAL: usize = 64;
+/// The longest domain, in bytes.
+const MAX_DOMAIN: usize = 255;
+/// The longest part of a domain between two dots.
+const MAX_LABEL: usize = 63;
+
+/// Hands each address to `found`. Names and domains beyond ASCII count (`müller@exämple.de`). What stands between
+/// two `@` is looked at twice, once from each: the time is linear.
+pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
+    for at in memchr_iter(b'@', text.as_bytes()) {
+        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
+        let Some(local) = local_part(before) else {
+            continue;
+        };
+        if let Some(domain) = domain(after) {
+            found(at - local..at + 1 + domain);
+        }
+    }
+}
+
+/// How long the name is that ends `before`; `None` if there is none.
+fn local_part(before: &str) -> Option<usize> {
+    let is_local = |character: char| {
+        character.is_ascii_alphanumeric()
+            || matches!(character, '.' | '_' | '%' | '+' | '-' | '\'' | '&')
+            || is_foreign_letter(character)
+    };
+    if before.ends_with('.') {
+        return None;
+    }
+    let length: usize = before.chars().rev().take_while(|character| is_local(*character)).map(char::len_utf8).sum();
+    let name = before.get(before.len() - length..).unwrap_or_default();
+    let name = name.rfind("..").and_then(|dots| name.get(dots + 2..)).unwrap_or(name); // "see...me@here.org"
+    let name = name.trim_start_matches(['.', '\'', '-', '&']);
+    (!name.is_empty() && name.len() <= MAX_LOCAL).then_some(name.len())
+}
+
+/// How long the domain is that begins `after`; `None` if there is none.
+fn domain(after: &str) -> Option<usize> {
+    let mut end = None;
+    let mut length: usize = 0;
+    for (index, label) in after.split('.').enumerate() {
+        let is_domain =
+            |character: char| character.is_ascii_alphanumeric() || character == '-' || is_foreign_letter(character);
+        let taken: usize = label.chars().take_while(|character| is_domain(*character)).map(char::len_utf8).sum();
+        let whole = taken == label.len();
+        let label = label.get(..taken).unwrap_or_default().trim_end_matches('-');
+        length = length.saturating_add(label.len() + usize::from(index > 0));
+        if label.is_empty() || label.starts_with('-') || label.len() > MAX_LABEL || length > MAX_DOMAIN {
+            break;
+        }
+        if index > 0 && is_top_level(label) {
+            end = Some(length);
+        }
+        if !whole || label.len() < taken {
+            break;
+        }
+    }
+    end
+}
+
+/// Whether an address may end in this: so `package@1.2.3` is none.
+fn is_top_level(label: &str) -> bool {
+    let letters = label.chars().all(|character| character.is_ascii_alphabetic() || is_foreign_letter(character));
+    letters && label.chars().nth(1).is_some() || label.len() > 4 && label.starts_with("xn--")
+}

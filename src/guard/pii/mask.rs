@@ -1,0 +1,87 @@
+//! Names in the place of what was found.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+use super::custom::is_name;
+use crate::guard::Finding;
+
+/// The longest name of an entity.
+pub(super) const MAX_NAME: usize = 64;
+/// The name of what has none.
+const NAMELESS: &str = "PII";
+
+/// The text with what was found replaced by its name.
+///
+/// ```
+/// use sluice::guard::pii::{mask, Entity, Patterns};
+///
+/// let text = "Write to jo@example.com.";
+/// let findings = Patterns::new(Entity::ALL, &[]).unwrap().find(text);
+/// assert_eq!(mask(text, &findings), "Write to <EMAIL_ADDRESS>.");
+/// ```
+pub fn mask(text: &str, findings: &[Finding]) -> String {
+    let masked = replace(text, findings, |out, name, _| {
+        out.extend(["<", name, ">"]);
+        Ok::<(), Infallible>(())
+    });
+    match masked {
+        Ok(masked) => masked,
+        Err(never) => match never {},
+    }
+}
+
+/// The text with each finding replaced by what `write` writes for its name and value. Findings are put in order
+/// first; where two overlap, the rest of the second counts, and one that cuts through a character takes all of it:
+/// nothing of a finding is ever left.
+pub(super) fn replace<E>(
+    text: &str,
+    findings: &[Finding],
+    mut write: impl FnMut(&mut String, &str, &str) -> Result<(), E>,
+) -> Result<String, E> {
+    let mut ordered: Vec<&Finding> = findings.iter().collect();
+    ordered.sort_by_key(|finding| finding.span.start);
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for finding in ordered {
+        let start = floor(text, finding.span.start).max(done);
+        let end = ceiling(text, finding.span.end);
+        let (Some(before), Some(value)) = (text.get(done..start), text.get(start..end)) else {
+            continue;
+        };
+        if value.is_empty() {
+            continue;
+        }
+        out.push_str(before);
+        write(&mut out, &name(&finding.entity), value)?;
+        done = end;
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    Ok(out)
+}
+
+/// An entity's name as it stands in a placeholder: what a server calls it may be anything.
+fn name(entity: &str) -> Cow<'_, str> {
+    if is_name(entity) {
+        return Cow::Borrowed(entity);
+    }
+    let allowed = |character: char| match character.to_ascii_uppercase() {
+        upper if upper.is_ascii_uppercase() || upper.is_ascii_digit() => upper,
+        _ => '_',
+    };
+    let name: String = entity.chars().take(MAX_NAME).map(allowed).collect();
+    if is_name(&name) {
+        Cow::Owned(name)
+    } else {
+        Cow::Borrowed(NAMELESS)
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+fn ceiling(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+}

@@ -1,0 +1,99 @@
+//! One list of findings out of several.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::guard::Finding;
+
+/// Entities that say little of what they are, the least first: these yield to any other with the same span.
+const GENERAL: &[&str] = &[
+    "DATE_TIME",
+    "URL",
+    "NRP",
+    "ORGANIZATION",
+    "LOCATION",
+    "PERSON",
+    "US_BANK_NUMBER",
+    "US_DRIVER_LICENSE",
+    "US_PASSPORT",
+    "US_ITIN",
+    "PHONE_NUMBER",
+];
+
+/// One list of what was found here and what a server found: in order, and no two overlap. Of two that do, the longer
+/// one stays; of two with the same span the one with the higher score, then the more specific one (an e-mail
+/// address, rather than a URL). What covers nothing is dropped.
+///
+/// ```
+/// use sluice::guard::pii::merge;
+/// use sluice::guard::Finding;
+///
+/// let finding = |entity: &str, span, score| Finding { entity: entity.to_owned(), span, score };
+/// let local = vec![finding("EMAIL_ADDRESS", 3..17, 1.0)];
+/// let remote = vec![finding("URL", 6..17, 0.5), finding("PERSON", 20..25, 0.85)];
+/// assert_eq!(merge(local.clone(), remote.clone()), [local[0].clone(), remote[1].clone()]);
+/// ```
+pub fn merge(local: Vec<Finding>, remote: Vec<Finding>) -> Vec<Finding> {
+    let mut findings = local;
+    findings.extend(remote);
+    findings.retain(|finding| finding.span.start < finding.span.end);
+    findings.sort_by_key(|finding| finding.span.start);
+    let disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| one.span.end <= next.span.start);
+    if disjoint {
+        return findings;
+    }
+    findings.sort_by(precedence);
+    let mut kept: BTreeMap<usize, Finding> = BTreeMap::new();
+    for finding in findings {
+        let Range { start, end } = finding.span;
+        let before = kept.range(..end).next_back();
+        if before.is_none_or(|(_, before)| before.span.end <= start) {
+            kept.insert(start, finding);
+        }
+    }
+    kept.into_values().collect()
+}
+
+/// Which of two stays, should they overlap: the lesser.
+fn precedence(one: &Finding, other: &Finding) -> Ordering {
+    let length = |finding: &Finding| Reverse(finding.span.end - finding.span.start);
+    length(one)
+        .cmp(&length(other))
+        .then_with(|| other.score.total_cmp(&one.score))
+        .then_with(|| generality(&one.entity).cmp(&generality(&other.entity)))
+        .then_with(|| one.span.start.cmp(&other.span.start))
+        .then_with(|| one.entity.cmp(&other.entity))
+}
+
+/// How little an entity's name says.
+fn generality(entity: &str) -> Reverse<usize> {
+    Reverse(GENERAL.iter().position(|general| *general == entity).unwrap_or(GENERAL.len()))
+}
+
+/// Where spans that count characters stand in bytes: Presidio counts what Python counts, code points. In the order
+/// of `spans`; `None` for one that is reversed, empty or beyond the text. The text is walked through once.
+///
+/// ```
+/// use sluice::guard::pii::byte_spans;
+///
+/// assert_eq!(byte_spans("für jo@example.com", &[4..18, 4..19]), [Some(5..19), None]);
+/// ```
+pub fn byte_spans(text: &str, spans: &[Range<usize>]) -> Vec<Option<Range<usize>>> {
+    let mut offsets: Vec<usize> = spans.iter().flat_map(|span| [span.start, span.end]).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let mut asked = offsets.iter().copied().peekable();
+    let mut bytes = Vec::with_capacity(offsets.len());
+    for (count, at) in ends.enumerate() {
+        if asked.next_if_eq(&count).is_some() {
+            bytes.push(at);
+        }
+        if asked.peek().is_none() {
+            break;
+        }
+    }
+    let byte = |offset| offsets.binary_search(&offset).ok().and_then(|index| bytes.get(index).copied());
+    spans.iter().map(|span| Some(byte(span.start)?..byte(span.end)?).filter(|span| span.start < span.end)).collect()
+}

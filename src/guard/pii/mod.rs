@@ -1,0 +1,39 @@
+//! Personal data in texts: found, merged with what others found, masked, or hidden and brought back.
+//!
+//! | step | by |
+//! |---|---|
+//! | find by pattern | [`Patterns`] |
+//! | understand what a server found | [`byte_spans`] |
+//! | one list of both | [`merge`] |
+//! | take it out for good | [`mask`] |
+//! | take it out, to bring it back in the answer | [`Vault`], [`Restorer`] |
+//!
+//! All of it takes time linear in the text, whatever the text is.
+
+mod api_key;
+mod bank;
+mod card;
+mod context;
+mod custom;
+mod email;
+mod entity;
+mod groups;
+mod ip;
+mod mask;
+mod merge;
+mod numbers;
+mod patterns;
+mod phone;
+mod restore;
+mod surroundings;
+mod vault;
+
+pub use bank::is_iban;
+pub use card::is_card_number;
+pub use custom::{PatternError, MAX_MATCH, MAX_PATTERN, MAX_PATTERNS};
+pub use entity::Entity;
+pub use mask::mask;
+pub use merge::{byte_spans, merge};
+pub use patterns::Patterns;
+pub use restore::Restorer;
+pub use vault::{Vault, VaultError, MAX_BYTES, MAX_PLACEHOLDER, MAX_RESERVED, MAX_VALUES};

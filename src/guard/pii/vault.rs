@@ -1,0 +1,170 @@
+//! Keeps the values that the model is not to see, each under its placeholder.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::mask::{replace, MAX_NAME};
+use super::restore::{placeholders, Originals, Restorer};
+use crate::guard::Finding;
+
+/// The most values of one conversation.
+pub const MAX_VALUES: usize = 10_000;
+/// The most bytes that the values of one conversation have.
+pub const MAX_BYTES: usize = 1 << 20;
+/// The most texts in one conversation that look like placeholders and are none of ours.
+pub const MAX_RESERVED: usize = 10_000;
+/// The longest placeholder, in bytes, as it may be written: `&lt;NAME_12345&gt;`.
+pub const MAX_PLACEHOLDER: usize = "&lt;".len() + MAX_NAME + "_12345".len() + "&gt;".len();
+
+/// Beyond this no number is given out: by then there are too many values.
+const MAX_NUMBER: usize = MAX_VALUES + MAX_RESERVED;
+
+/// Why a conversation cannot be hidden. It must not be sent then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VaultError {
+    /// More than [`MAX_VALUES`].
+    TooManyValues,
+    /// More than [`MAX_BYTES`].
+    TooManyBytes,
+    /// More than [`MAX_RESERVED`].
+    TooManyReserved,
+}
+
+impl fmt::Display for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            VaultError::TooManyValues => write!(f, "more than {MAX_VALUES} values to hide"),
+            VaultError::TooManyBytes => write!(f, "more than {MAX_BYTES} bytes to hide"),
+            VaultError::TooManyReserved => write!(f, "more than {MAX_RESERVED} texts that look like placeholders"),
+        }
+    }
+}
+
+impl std::error::Error for VaultError {}
+
+/// The numbers of one entity.
+#[derive(Clone, Default)]
+struct Numbers {
+    last: usize,
+    by_value: BTreeMap<Arc<str>, usize>,
+}
+
+/// The values of one conversation. Its texts go through [`Vault::reserve`] all, and then through [`Vault::hide`], in
+/// order: a longer conversation that begins alike is numbered alike, which the model servers' caches reward.
+///
+/// ```
+/// use sluice::guard::pii::{Entity, Patterns, Vault};
+///
+/// let patterns = Patterns::new(Entity::ALL, &[]).unwrap();
+/// let text = "From jo@example.com to me@example.com and jo@example.com";
+/// let mut vault = Vault::default();
+/// vault.reserve(text).unwrap();
+/// let hidden = vault.hide(text, &patterns.find(text)).unwrap();
+/// assert_eq!(hidden, "From <EMAIL_ADDRESS_1> to <EMAIL_ADDRESS_2> and <EMAIL_ADDRESS_1>");
+/// assert_eq!(vault.restore(&hidden), text);
+/// ```
+#[derive(Clone, Default)]
+pub struct Vault {
+    originals: Arc<Originals>,
+    numbers: BTreeMap<String, Numbers>,
+    /// Placeholders that stand in the conversation itself, without their brackets.
+    reserved: BTreeSet<String>,
+    bytes: usize,
+}
+
+impl Vault {
+    /// Takes note of what looks like a placeholder in a text of the conversation, so that it never becomes one.
+    pub fn reserve(&mut self, text: &str) -> Result<(), VaultError> {
+        for name in placeholders(text) {
+            if self.reserved.contains(name) || !is_ours(name) {
+                continue;
+            }
+            if self.reserved.len() == MAX_RESERVED {
+                return Err(VaultError::TooManyReserved);
+            }
+            self.reserved.insert(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The text with numbered placeholders in the place of what was found: the same one wherever the same value of
+    /// the same entity stands.
+    pub fn hide(&mut self, text: &str, findings: &[Finding]) -> Result<String, VaultError> {
+        replace(text, findings, |out, name, value| {
+            let number = self.number(name, value)?;
+            out.extend(["<", name, "_", number.to_string().as_str(), ">"]);
+            Ok(())
+        })
+    }
+
+    /// The number of a value; a new one if it has none yet.
+    fn number(&mut self, name: &str, value: &str) -> Result<usize, VaultError> {
+        if let Some(number) = self.numbers.get(name).and_then(|numbers| numbers.by_value.get(value)) {
+            return Ok(*number);
+        }
+        if self.originals.len() == MAX_VALUES {
+            return Err(VaultError::TooManyValues);
+        }
+        if self.bytes.saturating_add(value.len()) > MAX_BYTES {
+            return Err(VaultError::TooManyBytes);
+        }
+        let numbers = self.numbers.entry(name.to_owned()).or_default();
+        let (number, placeholder) = (numbers.last + 1..)
+            .map(|number| (number, format!("{name}_{number}")))
+            .find(|(_, placeholder)| !self.reserved.contains(placeholder))
+            .ok_or(VaultError::TooManyReserved)?;
+        let value: Arc<str> = Arc::from(value);
+        numbers.last = number;
+        numbers.by_value.insert(Arc::clone(&value), number);
+        self.bytes += value.len();
+        Arc::make_mut(&mut self.originals).insert(placeholder, value);
+        Ok(number)
+    }
+
+    /// The text with the originals in the place of their placeholders, `<EMAIL_ADDRESS_1>` or, as a model that
+    /// writes HTML may put it, `&lt;EMAIL_ADDRESS_1&gt;`. Nothing else is taken for a placeholder: what a model
+    /// writes in small letters, or without brackets, may be its own.
+    pub fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.originals.restore(text)
+    }
+
+    /// The same for a text that is JSON: what stands in its strings is escaped for them.
+    pub fn restore_json(&self, text: &str) -> String {
+        self.originals.escaped().restore(text).into_owned()
+    }
+
+    /// Restores a text that is JSON and comes in pieces.
+    pub fn json_restorer(&self) -> Restorer {
+        Restorer::new(Arc::new(self.originals.escaped()))
+    }
+
+    /// Restores a text that comes in pieces.
+    pub fn restorer(&self) -> Restorer {
+        Restorer::new(Arc::clone(&self.originals))
+    }
+
+    /// How many values it keeps.
+    pub fn len(&self) -> usize {
+        self.originals.len()
+    }
+
+    /// Whether it keeps none: nothing has to be restored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("values", &self.len()).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Whether a placeholder could be one of ours: a number that is given out, written as it is given out.
+fn is_ours(name: &str) -> bool {
+    name.rsplit_once('_').is_some_and(|(_, number)| {
+        !number.starts_with('0') && number.parse().is_ok_and(|number: usize| number <= MAX_NUMBER)
+    })
+}

@@ -1,0 +1,138 @@
+//! Texts of requests and answers, rewritten as checks say.
+
+use std::collections::BTreeMap;
+
+use super::checks::{Marked, Rewriting};
+use super::pii::{mask, merge, Restorer, Vault, VaultError};
+use super::stream::{Flow, Replacement, Rewrite};
+use super::texts::{answer_echoes, splice_values, Kind, Passage};
+use super::Finding;
+use crate::json::write_string;
+
+/// What a text becomes: what is to come back in the answer goes into the vault, all else gives way to its name.
+///
+/// # Errors
+/// There is more to hide than the vault takes; the text must not go on.
+pub fn rewrite(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<String, VaultError> {
+    let mut out = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (span, written) in replacements(text, marked, vault)? {
+        out.push_str(text.get(copied..span.start).unwrap_or_default());
+        out.push_str(&written);
+        copied = span.end;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Ok(out)
+}
+
+/// The same as replacements, in their order, none of which overlap.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn replacements(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Vec<Replacement>, VaultError> {
+    let findings = marked.iter().map(|marked| marked.finding.clone()).collect();
+    let merged = merge(findings, Vec::new());
+    let mut replacements = Vec::with_capacity(merged.len());
+    for finding in merged {
+        let Some(value) = text.get(finding.span.clone()) else {
+            continue; // no check marks half a character
+        };
+        let whole = [Finding { span: 0..value.len(), ..finding.clone() }];
+        let written = match rewriting_of(&finding, marked) {
+            Rewriting::Mask => mask(value, &whole),
+            Rewriting::Restore => vault.hide(value, &whole)?,
+        };
+        replacements.push((finding.span, written));
+    }
+    Ok(replacements)
+}
+
+/// How a finding is rewritten that stands for one or several that overlap: for good, if one of them says so.
+fn rewriting_of(finding: &Finding, marked: &[Marked]) -> Rewriting {
+    let overlaps =
+        |other: &&Marked| other.finding.span.start < finding.span.end && finding.span.start < other.finding.span.end;
+    let masks = marked.iter().filter(overlaps).any(|marked| marked.rewriting == Rewriting::Mask);
+    if masks {
+        Rewriting::Mask
+    } else {
+        Rewriting::Restore
+    }
+}
+
+/// A request's body with the texts of these passages rewritten. `marks` has what was found in each of them.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn rewrite_request(
+    body: &[u8],
+    passages: &[Passage],
+    marks: &[Vec<Marked>],
+    vault: &mut Vault,
+) -> Result<Vec<u8>, VaultError> {
+    passages.iter().try_for_each(|passage| vault.reserve(&passage.text))?;
+    let mut splices = Vec::new();
+    for (passage, marked) in passages.iter().zip(marks).filter(|(_, marked)| !marked.is_empty()) {
+        splices.push((passage.span.clone(), quoted(&rewrite(&passage.text, marked, vault)?)));
+    }
+    Ok(splice_values(body, splices))
+}
+
+/// A whole answer with its texts masked as `marks` say, and with what the vault keeps brought back. What says the
+/// texts again, token by token, is taken out of an answer that is masked.
+pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], vault: &Vault) -> Vec<u8> {
+    let none = Vec::new();
+    let mut splices = Vec::new();
+    let mut masked = false;
+    for (index, passage) in passages.iter().enumerate() {
+        let marked = marks.get(index).unwrap_or(&none);
+        masked |= !marked.is_empty();
+        // answers are masked only: nothing goes into a vault
+        let text = rewrite(&passage.text, marked, &mut Vault::default()).unwrap_or_default();
+        let restored = match passage.kind {
+            Kind::Arguments => vault.restore_json(&text),
+            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument => vault.restore(&text).into_owned(),
+        };
+        if restored != passage.text {
+            splices.push((passage.span.clone(), quoted(&restored)));
+        }
+    }
+    if masked {
+        let echoes = answer_echoes(body).unwrap_or_default();
+        splices.extend(echoes.into_iter().map(|span| (span, "null".to_owned())));
+    }
+    splice_values(body, splices)
+}
+
+fn quoted(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 8);
+    write_string(&mut json, text);
+    json
+}
+
+/// Brings back what a vault keeps, in a stream.
+pub struct Restoring {
+    vault: Vault,
+    flows: BTreeMap<Flow, Restorer>,
+}
+
+impl Restoring {
+    /// For the answer to a request whose values the vault keeps.
+    pub fn new(vault: Vault) -> Self {
+        Restoring { vault, flows: BTreeMap::new() }
+    }
+}
+
+impl Rewrite for Restoring {
+    fn push(&mut self, flow: Flow, text: &str) -> String {
+        let vault = &self.vault;
+        let restorer = self.flows.entry(flow).or_insert_with(|| match flow.kind {
+            Kind::Arguments => vault.json_restorer(),
+            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument => vault.restorer(),
+        });
+        restorer.push(text)
+    }
+
+    fn finish(&mut self, flow: Flow) -> String {
+        self.flows.remove(&flow).map(|mut restorer| restorer.finish()).unwrap_or_default()
+    }
+}

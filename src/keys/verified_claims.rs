@@ -1,0 +1,119 @@
+//! Reads what a token claims, as Envoy hands it over.
+//!
+//! Envoy serialises a value for a filter without its type: a text as it is, a number as the eight bytes of a double, a
+//! list as the pairs that header maps are written in, each element with nothing beside it. So it is known what a claim
+//! is only by what it ought to be; and a value with a null anywhere in it is not handed over at all. That is why claims
+//! are asked for one by one: a null in one that nobody needs does no harm.
+
+use serde_json::{Map, Number, Value};
+
+use super::Oidc;
+
+/// What Envoy says to the question for a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Property {
+    /// There is none.
+    Missing,
+    /// There is one that it cannot hand over.
+    Unreadable,
+    /// Its bytes.
+    Is(Vec<u8>),
+}
+
+/// What Envoy says of a token that has ended.
+const EXPIRED: &[u8] = b"Jwt is expired";
+
+/// Reads one claim; `None` if it is of another type.
+type Reader = fn(&[u8]) -> Option<Value>;
+
+impl Oidc {
+    /// The claims that matter, by their configured names, for [`Oidc::identity`]. `read` asks Envoy for what stands at a
+    /// path within the claims. `None` if no token has been verified.
+    ///
+    /// ```
+    /// use sluice::keys::{Oidc, Property};
+    ///
+    /// let read = |path: &[&str]| match path {
+    ///     [] | ["roles"] => Property::Unreadable,
+    ///     ["sub"] => Property::Is(b"alice".to_vec()),
+    ///     _ => Property::Missing,
+    /// };
+    /// let claims = Oidc::new("jwt").verified_claims(&read).unwrap();
+    /// assert_eq!(claims, serde_json::json!({"sub": "alice", "roles": false}));
+    /// ```
+    pub fn verified_claims(&self, read: &dyn Fn(&[&str]) -> Property) -> Option<Value> {
+        if read(&[]) == Property::Missing {
+            return None;
+        }
+        let readers: [(&str, Reader); 4] = [
+            (&self.id_claim, |bytes| text(bytes).map(Value::from)),
+            (&self.roles_claim, words),
+            (&self.models_claim, words),
+            ("exp", number),
+        ];
+        let mut claims = Map::new();
+        for (name, reader) in readers {
+            let value = match find(name, read) {
+                Property::Missing => continue,
+                // neither text nor list: a claim that cannot be read must not count as one that is not there
+                Property::Unreadable => Value::Bool(false),
+                Property::Is(bytes) => reader(&bytes).unwrap_or(Value::Bool(false)),
+            };
+            claims.insert(name.to_owned(), value);
+        }
+        Some(Value::Object(claims))
+    }
+
+    /// Whether the token that Envoy refused has ended; `message` is its reason.
+    pub fn is_expired(message: &Property) -> bool {
+        matches!(message, Property::Is(bytes) if bytes == EXPIRED)
+    }
+}
+
+/// The claim of that very name, or the one inside others.
+fn find(name: &str, read: &dyn Fn(&[&str]) -> Property) -> Property {
+    match read(&[name]) {
+        Property::Missing if name.contains('.') => read(&name.split('.').collect::<Vec<_>>()),
+        found => found,
+    }
+}
+
+/// A text. Numbers, lists and objects have control characters in them, but for numbers that nobody uses.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+fn words(bytes: &[u8]) -> Option<Value> {
+    match text(bytes) {
+        Some(text) => Some(text.into()),
+        None => list(bytes)?.into_iter().map(|element| text(element).map(Value::from)).collect(),
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<Value> {
+    let double = f64::from_le_bytes(bytes.try_into().ok()?);
+    Number::from_f64(double).map(Value::Number)
+}
+
+/// The elements of a list: how many, the sizes of each and of the nothing beside it, then each with a NUL after it and
+/// after the nothing (little endian, 32 bits).
+fn list(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let (count, rest) = size(bytes)?;
+    let (sizes, mut rest) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut elements = Vec::with_capacity(count);
+    for pair in sizes.chunks_exact(8) {
+        let (length, beside) = size(pair)?;
+        let (element, after) = rest.split_at_checked(length)?;
+        rest = after.strip_prefix(&[0, 0])?;
+        if beside != [0; 4] {
+            return None;
+        }
+        elements.push(element);
+    }
+    rest.is_empty().then_some(elements)
+}
+
+fn size(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+}

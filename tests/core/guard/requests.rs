@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{json, Value};
+use sluice::guard::api::{callout, Callout};
+use sluice::guard::checks::{Guard, Means};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::one;
+use crate::generate;
+
+fn asked(guard: &Guard, texts: &[&str]) -> Callout {
+    let Means::Service(api, service) = &guard.checks[0].means else { panic!("{guard:?}") };
+    callout(api, service, texts)
+}
+
+const DENY: &str = r#""on_failure":"deny","action":"block","cluster":"c""#;
+
+#[test]
+fn bodies() {
+    let cases = [
+        (r#""api":"openai_moderations""#, r#"{"input":["a \"b\"\n","é😀"]}"#),
+        (
+            r#""api":"openai_moderations","model":"omni","thresholds":0.5"#,
+            r#"{"input":["a \"b\"\n","é😀"],"model":"omni"}"#,
+        ),
+        (r#""api":"presidio""#, r#"{"text":["a \"b\"\n","é😀"],"language":"en"}"#),
+        (
+            r#""api":"presidio","language":"de","entities":["EMAIL_ADDRESS","URL"],"score_threshold":"0.45""#,
+            concat!(
+                r#"{"text":["a \"b\"\n","é😀"],"language":"de","entities":["EMAIL_ADDRESS","URL"],"#,
+                r#""score_threshold":0.45}"#
+            ),
+        ),
+    ];
+    for (fields, want) in cases {
+        let callout = asked(&one(&format!("{fields},{DENY}")), &["a \"b\"\n", "é😀"]);
+        assert_eq!(String::from_utf8(callout.body).unwrap(), want, "{fields}");
+    }
+    let callout = asked(&one(&format!(r#""api":"chat_classifier","model":"guard-3",{DENY}"#)), &["a \"b\""]);
+    let want =
+        r#"{"model":"guard-3","messages":[{"role":"user","content":"a \"b\""}],"temperature":0,"max_tokens":20}"#;
+    assert_eq!(String::from_utf8(callout.body).unwrap(), want);
+}
+
+#[test]
+fn headers() {
+    let service = format!(r#"{DENY},"timeout":"250ms","credential":{{"env":"KEY"}}"#);
+    let callout = asked(&one(&format!(r#""api":"openai_moderations",{service}"#)), &["a"]);
+    let want = [
+        (":method", "POST"),
+        (":path", "/v1/moderations"),
+        (":authority", "c"),
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+        ("authorization", "Bearer sk-secret"),
+    ];
+    let got: Vec<(&str, &str)> = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(got, want);
+    assert_eq!((callout.cluster.as_str(), callout.timeout), ("c", Duration::from_millis(250)));
+    assert_eq!(format!("{callout:?}"), "Callout(c, 15 bytes)");
+    let callout = asked(&one(&format!(r#""api":"presidio",{DENY},"path":"/p","authority":"a""#)), &["a"]);
+    assert_eq!(callout.headers.len(), 5, "no key");
+    assert_eq!((callout.headers[1].1.as_str(), callout.headers[2].1.as_str()), ("/p", "a"));
+}
+
+proptest! {
+    /// Whatever the texts, the service reads them as they are.
+    #[test]
+    fn texts_arrive(texts in prop::collection::vec(generate::text(), 1..4)) {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let body = |api: &str| -> Value {
+            serde_json::from_slice(&asked(&one(&format!("{api},{DENY}")), &texts).body).unwrap()
+        };
+        prop_assert_eq!(&body(r#""api":"openai_moderations""#)["input"], &json!(texts));
+        prop_assert_eq!(&body(r#""api":"presidio""#)["text"], &json!(texts));
+        let content = &body(r#""api":"chat_classifier","model":"m""#)["messages"][0]["content"];
+        prop_assert_eq!(content, &json!(texts[0]));
+    }
+}

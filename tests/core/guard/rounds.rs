@@ -1,0 +1,365 @@
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use sluice::error::Shape;
+use sluice::guard::api::{Answer, Failure, Reading};
+use sluice::guard::checks::{
+    Ask, Flag, Guard, Known, Marked, Memory, Outcome, Phase, Question, Refusal, Rewriting, Round, Spoken, Subject,
+};
+use sluice::guard::{Finding, Speaker};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::guard;
+
+const NOW: Duration = Duration::from_secs(1_800_000_000);
+const REQUEST: Subject<'static> = Subject { phase: Phase::Request, model: "gpt-4o", key: "bob" };
+const RESPONSE: Subject<'static> = Subject { phase: Phase::Response, ..REQUEST };
+
+/// A check of its own name, with `fields` besides the usual ones.
+fn check(name: &str, api: &str, action: &str, fields: &str) -> String {
+    let service = if api == "patterns" { "" } else { r#""cluster":"c","on_failure":"deny","# };
+    let phase = if fields.contains("\"phase\"") { "" } else { r#""phase":["request"],"# };
+    let service = if fields.contains("on_failure") { r#""cluster":"c","# } else { service };
+    format!(r#"{{"name":"{name}","api":"{api}","action":"{action}",{service}{phase}{fields}"models":["*"]}}"#)
+}
+
+fn checks(checks: &[String]) -> Rc<Guard> {
+    Rc::new(guard(&format!(r#"{{"checks":[{}],"max_text":1024}}"#, checks.join(","))))
+}
+
+fn user(text: &str) -> Spoken {
+    Spoken { speaker: Speaker::User, text: text.into() }
+}
+
+fn known() -> Known {
+    Known::new(Memory::default())
+}
+
+/// A round of a request in which the user says this.
+fn round(guard: &Rc<Guard>, texts: &[&str]) -> Round {
+    Round::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &known(), NOW)
+}
+
+fn flagged(category: &str) -> Reading {
+    Reading::Flagged(category.into())
+}
+
+fn found(entity: &str, span: std::ops::Range<usize>) -> Reading {
+    Reading::Found(vec![Finding { entity: entity.into(), span, score: 1.0 }])
+}
+
+fn answer(readings: &[Reading]) -> Result<Answer, Failure> {
+    Ok(Answer::new(readings.to_vec()))
+}
+
+fn labels(round: &Round) -> Vec<String> {
+    let verdicts = round.verdicts();
+    verdicts.iter().map(|(check, verdict)| format!("{}:{}", check.name, verdict.label(check.dry_run))).collect()
+}
+
+fn sent(question: &Question) -> Value {
+    let Ask::Service(callout) = &question.ask else { panic!("{question:?}") };
+    serde_json::from_slice(&callout.body).unwrap()
+}
+
+#[test]
+fn nothing_to_check() {
+    let cases = [
+        ("no check", checks(&[]), vec![user("a")]),
+        ("no text", checks(&[check("a", "patterns", "block", "")]), vec![]),
+        ("empty texts", checks(&[check("a", "patterns", "block", "")]), vec![user(""), user(" \n")]),
+        (
+            "another speaker's",
+            checks(&[check("a", "patterns", "block", "")]),
+            vec![Spoken { speaker: Speaker::System, text: "a".into() }],
+        ),
+        ("another phase", checks(&[check("a", "patterns", "block", r#""phase":["response"],"#)]), vec![user("a")]),
+        ("another key's", checks(&[check("a", "patterns", "block", r#""keys":["alice"],"#)]), vec![user("a")]),
+    ];
+    for (name, guard, passages) in cases {
+        let round = Round::new(guard, &REQUEST, passages, &known(), NOW);
+        assert!(round.is_complete() && round.questions().is_empty() && round.verdicts().is_empty(), "{name}");
+        assert_eq!(round.outcome(), Some(Outcome::Pass), "{name}");
+    }
+}
+
+#[test]
+fn who_is_asked_what() {
+    let guard = checks(&[
+        check("tox", "openai_moderations", "block", ""),
+        check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
+        check("local", "patterns", "mask", ""),
+    ]);
+    let system = Spoken { speaker: Speaker::System, text: "be kind".into() };
+    let tool = Spoken { speaker: Speaker::Tool, text: "42".into() };
+    let round = Round::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &known(), NOW);
+    let questions = round.questions();
+    assert_eq!(questions.iter().map(|question| question.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(sent(&questions[0])["input"], serde_json::json!(["hi", "42"]));
+    assert_eq!(sent(&questions[1])["messages"][0]["content"], "be kind");
+    assert_eq!(sent(&questions[2])["messages"][0]["content"], "hi");
+    assert_eq!(questions[3].ask, Ask::Patterns(2));
+    assert_eq!(round.texts_of(3), ["hi", "42"]);
+    assert!(round.texts_of(4).is_empty());
+    assert_eq!((round.is_complete(), round.outcome()), (false, None));
+    let printed = format!("{round:?} {:?} {questions:?}", user("secret text"));
+    assert!(!printed.contains("be kind") && !printed.contains("secret"), "{printed}");
+}
+
+#[test]
+fn what_follows() {
+    let one = |action: &str, api: &str, fields: &str| checks(&[check("x", api, action, fields)]);
+    let refused = |category: &str| Outcome::Refuse(Refusal::Content { check: "x".into(), category: category.into() });
+    let failed = |failure| Outcome::Refuse(Refusal::Unavailable { check: "x".into(), failure });
+    let toxic = || answer(&[Reading::Clean, flagged("hate")]);
+    let email = || answer(&[Reading::Clean, found("EMAIL_ADDRESS", 0..1)]);
+    let marked = |rewriting| {
+        let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0 };
+        Outcome::Rewrite { passages: vec![vec![], vec![Marked { finding, rewriting }]], flags: vec![] }
+    };
+    let flag = |category: &str| Outcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
+    let (allow, dry) = (r#""on_failure":"allow","#, r#""dry_run":true,"#);
+    let moderations = "openai_moderations";
+    let cases = [
+        (one("block", moderations, ""), answer(&[Reading::Clean, Reading::Clean]), Outcome::Pass, "pass"),
+        (one("block", moderations, ""), toxic(), refused("hate"), "block"),
+        (one("block", moderations, dry), toxic(), Outcome::Pass, "would_block"),
+        (one("flag", moderations, ""), toxic(), flag("hate"), "flag"),
+        (one("flag", moderations, dry), toxic(), Outcome::Pass, "would_flag"),
+        (one("block", "presidio", ""), email(), refused("EMAIL_ADDRESS"), "block"),
+        (one("flag", "presidio", ""), email(), flag("EMAIL_ADDRESS"), "flag"),
+        (one("mask", "presidio", ""), email(), marked(Rewriting::Mask), "mask"),
+        (one("mask", "presidio", dry), email(), Outcome::Pass, "would_mask"),
+        (one("restore", "patterns", ""), email(), marked(Rewriting::Restore), "restore"),
+        (one("restore", "patterns", dry), email(), Outcome::Pass, "would_restore"),
+        (one("mask", "presidio", ""), Err(Failure::Timeout), failed(Failure::Timeout), "error_timeout"),
+        (one("mask", "presidio", allow), Err(Failure::Timeout), Outcome::Pass, "error_timeout"),
+        (one("block", moderations, ""), Err(Failure::Refused), failed(Failure::Refused), "error_refused"),
+        (one("block", moderations, ""), Err(Failure::Status(500)), failed(Failure::Status(500)), "error_status"),
+        (one("block", moderations, dry), Err(Failure::Status(500)), Outcome::Pass, "error_status"),
+        (one("flag", moderations, ""), Err(Failure::Busy), failed(Failure::Busy), "error_busy"),
+        (one("flag", moderations, ""), answer(&[Reading::Clean]), failed(Failure::Shape), "error_shape"),
+        (one("flag", moderations, ""), answer(&[]), failed(Failure::Shape), "error_shape"),
+    ];
+    for (guard, answer, want, label) in cases {
+        let mut round = round(&guard, &["a", "b"]);
+        let mut memory = known();
+        round.answered(0, answer, &mut memory, NOW);
+        assert_eq!(round.outcome(), Some(want), "{label}");
+        assert_eq!(labels(&round), [format!("x:{label}")]);
+        assert!(round.questions().is_empty());
+    }
+}
+
+#[test]
+fn in_answers_what_is_to_be_restored_is_masked() {
+    let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
+    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into() };
+    let mut round = Round::new(guard, &RESPONSE, vec![passage], &known(), NOW);
+    round.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
+    let Some(Outcome::Rewrite { passages, .. }) = round.outcome() else { panic!("{:?}", round.outcome()) };
+    assert_eq!(passages[0][0].rewriting, Rewriting::Mask);
+}
+
+#[test]
+fn the_end_comes_early() {
+    let guard = checks(&[
+        check("slow", "presidio", "mask", ""),
+        check("tox", "openai_moderations", "block", ""),
+        check("dry", "openai_moderations", "block", r#""dry_run":true,"#),
+    ]);
+    let mut round = round(&guard, &["a"]);
+    let mut memory = known();
+    round.answered(2, answer(&[flagged("a")]), &mut memory, NOW);
+    assert!(!round.is_complete(), "what is only counted ends nothing");
+    assert_eq!(labels(&round), ["dry:would_block"]);
+    round.answered(1, answer(&[flagged("hate")]), &mut memory, NOW);
+    let want = Some(Outcome::Refuse(Refusal::Content { check: "tox".into(), category: "hate".into() }));
+    assert_eq!((round.is_complete(), round.outcome()), (true, want.clone()));
+    assert!(round.questions().is_empty());
+    round.answered(0, Err(Failure::Timeout), &mut memory, NOW);
+    round.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
+    assert_eq!((round.outcome(), labels(&round)), (want, vec!["tox:block".into(), "dry:would_block".into()]));
+}
+
+/// A failure does not end a round, and a block outranks it, whichever came first.
+#[test]
+fn a_block_outranks_a_failure() {
+    let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
+    for order in [[0, 1], [1, 0]] {
+        let mut round = round(&guard, &["a"]);
+        for id in order {
+            let answer = if id == 0 { Err(Failure::Timeout) } else { answer(&[flagged("hate")]) };
+            round.answered(id, answer, &mut known(), NOW);
+        }
+        assert!(matches!(round.outcome(), Some(Outcome::Refuse(Refusal::Content { .. }))), "{order:?}");
+    }
+}
+
+#[test]
+fn what_comes_twice_or_from_nowhere() {
+    let guard = checks(&[check("a", "presidio", "flag", ""), check("b", "openai_moderations", "flag", "")]);
+    let mut round = round(&guard, &["a"]);
+    let mut memory = known();
+    round.answered(7, Err(Failure::Timeout), &mut memory, NOW);
+    round.answered(0, answer(&[found("A", 0..1)]), &mut memory, NOW);
+    round.answered(0, Err(Failure::Timeout), &mut memory, NOW);
+    assert!(!round.is_complete());
+    assert_eq!(round.questions().iter().map(|question| question.id).collect::<Vec<_>>(), [1]);
+    round.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
+    assert_eq!(labels(&round), ["a:flag", "b:pass"]);
+    assert_eq!(round.read(7, 200, b"[[]]"), Err(Failure::Shape));
+    assert_eq!(round.read(0, 200, b"[[]]").map(Answer::into_readings), Ok(vec![Reading::Clean]));
+}
+
+#[test]
+fn too_much() {
+    let guard = checks(&[
+        check("tox", "openai_moderations", "block", ""),
+        check("local", "patterns", "block", ""),
+        check("llama", "chat_classifier", "block", r#""model":"m","on_failure":"allow","#),
+    ]);
+    let texts = ["x".repeat(512), "y".repeat(512), "z".into()];
+    let mut large = round(&guard, &[&texts[0], &texts[1], &texts[2]]);
+    assert_eq!(large.questions().iter().map(|question| &question.ask).collect::<Vec<_>>(), [&Ask::Patterns(1)]);
+    large.answered(0, answer(&[Reading::Clean, Reading::Clean, Reading::Clean]), &mut known(), NOW);
+    let want = Refusal::Unavailable { check: "tox".into(), failure: Failure::TooLarge };
+    assert_eq!(large.outcome(), Some(Outcome::Refuse(want)));
+    assert_eq!(labels(&large), ["tox:error_too_large", "local:pass", "llama:error_too_large"]);
+    assert_eq!(round(&guard, &[&texts[0], &texts[1]]).questions().len(), 4, "as much as there may be");
+    for (count, want) in [(64, 66), (65, 2)] {
+        let texts: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(
+            round(&guard, &texts).questions().len(),
+            want,
+            "{count} texts for a service that reads one at a time"
+        );
+    }
+}
+
+#[test]
+fn what_is_known_is_not_asked_again() {
+    let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
+    let mut memory = known();
+    let mut first = round(&guard, &["one", "two"]);
+    first.answered(0, answer(&[found("A", 0..3), Reading::Clean]), &mut memory, NOW);
+    first.answered(1, answer(&[Reading::Clean, Reading::Clean]), &mut memory, NOW);
+    assert_eq!(memory.len(), 4);
+    let texts = || ["two", "three", "one"].map(user).to_vec();
+    let mut second = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
+    let questions = second.questions();
+    assert_eq!(sent(&questions[0])["text"], serde_json::json!(["three"]));
+    assert_eq!(sent(&questions[1])["input"], serde_json::json!(["three"]));
+    second.answered(0, answer(&[found("B", 1..2)]), &mut memory, NOW);
+    second.answered(1, Err(Failure::Timeout), &mut memory, NOW);
+    assert_eq!(memory.len(), 5, "a failure is not remembered");
+    let mut third = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
+    third.answered(0, answer(&[Reading::Clean]), &mut memory, NOW);
+    let Some(Outcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
+    let entities: Vec<Vec<&str>> =
+        passages.iter().map(|marked| marked.iter().map(|marked| marked.finding.entity.as_str()).collect()).collect();
+    assert_eq!(entities, [vec![], vec!["B"], vec!["A"]]);
+    let later = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
+    assert_eq!(sent(&later.questions()[0])["text"], serde_json::json!(["two", "three", "one"]));
+    let mut all = known();
+    for text in ["two", "three", "one"] {
+        all.insert(0, text, &Reading::Clean, NOW);
+        all.insert(1, text, &flagged("hate"), NOW);
+    }
+    let known = Round::new(guard, &REQUEST, texts(), &all, NOW);
+    assert!(known.questions().is_empty());
+    assert_eq!(labels(&known), ["a:pass", "b:block"]);
+}
+
+#[test]
+fn refusals() {
+    let content = Refusal::Content { check: "tox".into(), category: "hate".into() };
+    let failed = |failure| Refusal::Unavailable { check: "tox".into(), failure };
+    let unavailable = "The check `tox` could not be made; try again later.";
+    let large = "The request has more text than the check `tox` takes; shorten it.";
+    let (request, response) = (Phase::Request, Phase::Response);
+    let cases = [
+        (&content, request, 400, "content_filter", "The request was blocked by the check `tox`: hate."),
+        (&content, response, 400, "content_filter", "The response was blocked by the check `tox`: hate."),
+        (&failed(Failure::Timeout), request, 503, "guard_unavailable", unavailable),
+        (&failed(Failure::Status(500)), response, 503, "guard_unavailable", unavailable),
+        (&failed(Failure::TooLarge), request, 413, "guard_text_too_large", large),
+        (&failed(Failure::TooLarge), response, 503, "guard_unavailable", unavailable),
+    ];
+    for (refusal, phase, status, code, message) in cases {
+        let error = refusal.error(phase, Some("messages"));
+        assert_eq!((error.status, error.code, error.message.as_str()), (status, code, message));
+        assert_eq!(error.param, (status != 503).then_some("messages"), "{message}");
+        assert_eq!(error.retry_after, None);
+    }
+    let busy = failed(Failure::Busy).error(request, None);
+    assert_eq!(busy.retry_after, Some(Duration::from_secs(1)));
+    let body = content.error(request, Some("messages")).body(Shape::OpenAi);
+    let want = r#"{"error":{"message":"The request was blocked by the check `tox`: hate.","type":"invalid_request_error","param":"messages","code":"content_filter"}}"#;
+    assert_eq!(body, want);
+    assert_eq!(Flag { check: "tox".into(), category: "self-harm/intent".into() }.to_string(), "tox:self-harm/intent");
+}
+
+/// What a service says of two texts, if it says anything.
+fn answers() -> impl Strategy<Value = Result<Vec<Reading>, Failure>> {
+    let reading = || prop_oneof![3 => Just(Reading::Clean), 1 => Just(flagged("a")), 1 => Just(found("B", 0..1)),];
+    let failure = prop::sample::select(vec![Failure::Timeout, Failure::Refused, Failure::Status(500), Failure::Shape]);
+    prop_oneof![
+        4 => (reading(), reading()).prop_map(|(a, b)| Ok(vec![a, b])),
+        1 => failure.prop_map(Err),
+    ]
+}
+
+proptest! {
+    /// Answers come in any order. Only if several checks block does the order choose which is named.
+    #[test]
+    fn the_order_does_not_matter(
+        answers in prop::collection::vec(answers(), 7),
+        order in Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        // the chat classifier is asked twice: for it, only the first reading of an answer counts
+        let guard = checks(&[
+            check("mask", "presidio", "mask", r#""on_failure":"allow","#),
+            check("block", "openai_moderations", "block", ""),
+            check("flag", "openai_moderations", "flag", ""),
+            check("restore", "patterns", "restore", ""),
+            check("llama", "chat_classifier", "flag", r#""model":"m","#),
+            check("dry", "openai_moderations", "block", r#""dry_run":true,"#),
+        ]);
+        let run = |order: &[usize]| {
+            let mut round = round(&guard, &["one", "two"]);
+            for id in order {
+                let texts = round.texts_of(*id).len();
+                let answer = answers[*id].clone().map(|readings| Answer::new(readings[..texts].to_vec()));
+                prop_assert_eq!(round.outcome().is_some(), round.is_complete());
+                round.answered(*id, answer, &mut known(), NOW);
+            }
+            prop_assert!(round.is_complete());
+            Ok((round.outcome(), labels(&round)))
+        };
+        let (straight, straight_labels) = run(&[0, 1, 2, 3, 4, 5, 6])?;
+        let (shuffled, shuffled_labels) = run(&order)?;
+        let blocked = matches!(straight, Some(Outcome::Refuse(Refusal::Content { .. })));
+        prop_assert_eq!(straight, shuffled);
+        prop_assert!(blocked || straight_labels == shuffled_labels);
+        let blocks = answers[1].as_ref().is_ok_and(|readings| readings.iter().any(|reading| *reading != Reading::Clean));
+        prop_assert_eq!(blocked, blocks);
+    }
+
+    /// With every check on deny nothing passes unless every answer came.
+    #[test]
+    fn nothing_passes_unchecked(answers in prop::collection::vec(answers(), 2)) {
+        let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "flag", "")]);
+        let mut round = round(&guard, &["one", "two"]);
+        prop_assert_eq!(round.outcome(), None);
+        for (id, answer) in answers.iter().enumerate() {
+            round.answered(id, answer.clone().map(Answer::new), &mut known(), NOW);
+        }
+        let refused = matches!(round.outcome(), Some(Outcome::Refuse(Refusal::Unavailable { .. })));
+        prop_assert_eq!(refused, answers.iter().any(Result::is_err));
+    }
+}
