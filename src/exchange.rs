@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::contract::{ANONYMOUS, NONE};
+use crate::endpoint::Dialect;
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -16,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::rewrite::{injects_usage, BodyRewrite};
 use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
 use crate::timing::Timing;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{complete, Counter, Format, Known, Source, TokenUsage};
 
 /// All that is known of one request. Filters that are not configured leave their part unknown.
 #[derive(Debug, Default)]
@@ -28,7 +29,8 @@ pub struct Exchange {
     /// The body's facts; `None` until it has been read.
     pub facts: Option<Facts>,
     /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
-    /// not ask for it again. Of a large one only the part that strategies look at.
+    /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part
+    /// that strategies look at.
     body: Vec<u8>,
     /// What is asked of the gateway itself, and the body that came with it.
     pub command: Option<(Command, Vec<u8>)>,
@@ -158,7 +160,9 @@ impl Exchange {
     pub fn answer(&mut self, status: u16, passing: Option<Outcome>) {
         self.answered = Some(status);
         self.passing = passing;
-        self.body = Vec::new();
+        if self.counter().is_none() {
+            self.body = Vec::new();
+        }
     }
 
     /// Routes the request: picks the first target of the model it names.
@@ -347,6 +351,57 @@ impl Exchange {
         price.map_or(0, |price| price.cost(tokens))
     }
 
+    /// The fields in which the current target reports usage.
+    pub fn format(&self) -> Format {
+        self.route.as_ref().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
+    }
+
+    /// What the answer has used, given what its meter has found and how much text it saw generated: an estimate, if
+    /// the server said nothing. `None` if the gateway itself was asked.
+    pub fn completed(&self, metered: (TokenUsage, Source), generated: Option<u64>) -> Option<(TokenUsage, Source)> {
+        if self.command.is_some() {
+            return None;
+        }
+        let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
+        Some(complete(metered, Known { prompt, generated, encoded: self.encoded }))
+    }
+
+    fn counter(&self) -> Option<&Counter> {
+        self.route.as_ref()?.upstream()?.usage.count.as_ref()
+    }
+
+    /// Whether the prompt's tokens are to be counted by the server that answered: it can count them, and has not
+    /// reported them.
+    pub fn counts_prompt(&self) -> bool {
+        matches!(self.usage, Some((_, Source::Estimated))) && self.counter().is_some()
+    }
+
+    /// The call that has them counted; `None` if this prompt cannot be.
+    pub fn count_call(&self) -> Option<CountCall<'_>> {
+        let counter = self.counter().filter(|_| self.counts_prompt())?;
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
+        let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
+        let authority = upstream.host.as_deref().unwrap_or(&self.original.authority);
+        let mut headers = vec![
+            (":method", "POST"),
+            (":path", counter.path.as_str()),
+            (":authority", authority),
+            ("content-type", "application/json"),
+        ];
+        // whatever dialect the answer was in, the servers that count are those that copy OpenAI's API
+        headers.extend(upstream.credential(Dialect::OpenAi));
+        headers.extend(upstream.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        Some(CountCall { cluster: &upstream.cluster, headers, body, timeout: counter.timeout })
+    }
+
+    /// Takes in what the server has counted; without a count the estimate holds.
+    pub fn counted(&mut self, count: Option<u64>) {
+        if let (Some((tokens, Source::Estimated)), Some(input)) = (self.usage, count) {
+            self.usage = Some((TokenUsage { input, ..tokens }, Source::Counted));
+        }
+    }
+
     /// The cluster whose answer passes to the client; `None` while none does.
     pub fn answering_cluster(&self) -> Option<&str> {
         self.answered?;
@@ -410,6 +465,18 @@ impl Exchange {
         let wanted = self.facts.as_ref().is_some_and(injects_usage);
         wanted && upstream.is_some_and(|upstream| upstream.include_usage)
     }
+}
+
+/// A call of the endpoint that counts tokens: to the cluster that answered, with the credential it expects.
+pub struct CountCall<'a> {
+    /// Where it goes.
+    pub cluster: &'a str,
+    /// Its headers, the upstream's key among them.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
 /// What a route may know of a request and its caller.

@@ -8,12 +8,15 @@ use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
+use crate::usage::text_of_prompt;
 
 /// The longest model name accepted, in bytes; real ones stay under 100.
 pub const MAX_MODEL_NAME: usize = 256;
 /// How often `model` may stand in one body. Parsers disagree on duplicates, so each is rewritten; more than
 /// a few is no client's mistake.
 const MAX_MODEL_FIELDS: usize = 8;
+/// Where the dialects have what stands before a prompt.
+const INSTRUCTIONS: [&str; 4] = ["system", "instructions", "systemInstruction", "system_instruction"];
 /// The length of the pieces, in bytes, that are looked at to tell data from text.
 const PIECE: usize = 1024;
 
@@ -49,6 +52,8 @@ pub struct Layout {
     pub usage_option: UsageOption,
     /// Where the prompt starts: the value of `messages`, `prompt`, `input` or `contents`.
     pub prompt: usize,
+    /// How many bytes of text the prompt has, all that belongs to it together.
+    pub text: u64,
 }
 
 /// What a body says about `stream_options.include_usage`.
@@ -156,15 +161,24 @@ impl<'a> Fields<'a> {
                 self.choices = self.choices.max(scanner.value()?.as_count());
             } else if key.is("options") || key.is("generationConfig") {
                 self.options(scanner)?;
+            } else if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
+                scanner.peek();
+                self.layout.prompt = scanner.position();
+                self.add_text(text_of_prompt(scanner)?);
+            } else if INSTRUCTIONS.iter().any(|name| key.is(name)) {
+                self.add_text(text_of_prompt(scanner)?);
+            } else if key.is("tools") {
+                let (_, span) = scanner.spanned()?;
+                self.add_text(span.len() as u64); // their schemas are part of the prompt as they stand
             } else {
-                if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
-                    scanner.peek();
-                    self.layout.prompt = scanner.position();
-                }
                 scanner.value()?;
             }
             Ok(())
         })
+    }
+
+    fn add_text(&mut self, bytes: u64) {
+        self.layout.text = self.layout.text.saturating_add(bytes);
     }
 
     /// Ollama's and Gemini's place for what OpenAI has at the top.

@@ -20,6 +20,7 @@ mod auth;
 mod chain;
 mod changes;
 mod clusters;
+mod count;
 mod doors;
 mod guard;
 mod host;

@@ -9,6 +9,7 @@ use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
 use crate::clusters;
+use crate::count;
 use crate::doors;
 use crate::guard;
 use crate::host::{self, Buffer};
@@ -86,8 +87,9 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
-        guard::answered(token, headers, size);
+    fn on_http_call_response(&mut self, call: u32, headers: usize, size: usize, _: usize) {
+        guard::answered(call, headers, size);
+        count::answered(call, size);
     }
 }
 
@@ -116,6 +118,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         host::now(); // for those to whom a recent time is enough
+        count::work();
         metrics::flush();
         waiting::poll();
         clusters::hand_in_successes();

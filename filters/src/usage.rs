@@ -8,13 +8,13 @@ use std::rc::Rc;
 use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{NONE, RECORD};
 use sluice::record::Record;
-use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
+use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage};
 
+use crate::count;
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::registry::{self, Shared};
 use crate::root::{self, Filter};
-use crate::totals;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -59,7 +59,8 @@ impl Usage {
             (Some(facts), _) => Framing::of_answer(facts.endpoint.dialect(), facts.stream, chunk),
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
-        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage()))
+        let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
+        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage())).with_format(format)
     }
 
     /// Judges a stream that has ended: what the client is told if it was not complete.
@@ -113,18 +114,18 @@ impl Usage {
         }
     }
 
-    /// What the answer said of its usage; `None` if there was no answer to a request like this.
+    /// What the answer said of its usage, or what is to be thought of one that said nothing; `None` if there was no
+    /// answer to a request like this.
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
         let (State::Metering(meter), 200..=299) = (&self.state, status) else {
             return None;
         };
-        let (tokens, source) = meter.finish();
-        let encoded = || match &self.exchange {
-            Some(exchange) => exchange.borrow().encoded,
-            None => host::header(Headers::Response, "content-encoding").is_some(),
-        };
-        let unreadable = source != Source::Reported && encoded();
-        Some((tokens, if unreadable { Source::Missing } else { source }))
+        let metered = meter.finish();
+        if let Some(exchange) = &self.exchange {
+            return exchange.borrow().completed(metered, meter.generated());
+        }
+        let encoded = metered.1 != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
+        Some(complete(metered, Known { prompt: None, generated: None, encoded }))
     }
 }
 
@@ -167,6 +168,9 @@ impl HttpContext for Usage {
             Pass::Unchanged => None,
             Pass::Replace(bytes) if !end => {
                 host::replace_bytes(Buffer::ResponseBody, bytes);
+                if begins {
+                    self.trace();
+                }
                 return Action::Continue;
             }
             Pass::Replace(bytes) => Some(bytes.to_vec()),
@@ -201,19 +205,16 @@ impl HttpContext for Usage {
         self.exchange = self.exchange.take().or_else(registry::current);
         let status = self.status();
         let usage = self.usage(status);
-        let Some(exchange) = &self.exchange else {
+        let Some(shared) = self.exchange.take() else {
             count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
             if self.reports.access_log {
                 report(&Record::of_stranger(NONE, status));
             }
             return;
         };
-        let mut exchange = exchange.borrow_mut();
+        let mut exchange = shared.borrow_mut();
         exchange.usage = usage;
-        let cost = usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
-        let (key, model, cluster) = exchange.labels();
-        count_request(Labels { key, model, cluster }, Counted { status, usage, cost });
-        totals::count(&exchange);
+        let (_, model, cluster) = exchange.labels();
         if let Some((tokens, _)) = usage {
             let mut timing = exchange.timing;
             timing.end(host::now());
@@ -223,6 +224,8 @@ impl HttpContext for Usage {
         if self.reports.access_log {
             report(&Record::of(&exchange, status));
         }
+        drop(exchange);
+        count::end(shared, status);
     }
 }
 

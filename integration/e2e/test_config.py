@@ -292,4 +292,4 @@ def test_server_that_may_not_be_asked_for_usage(settings: Callable[[], Settings]
             _, entry = world.entry()
             assert entry["body"].keys() == {"model", "messages", "stream"}
             assert "authorization" not in entry["headers"]
-            eventually(lambda: world.counted("llm_usage_source_total"), Counter({("missing",): 1}))
+            eventually(lambda: world.counted("llm_usage_source_total"), Counter({("estimated",): 1}))

@@ -54,7 +54,7 @@ def test_values(world: World) -> None:
     eventually(lambda: {metric: world.counted(metric) - before[metric] for metric in LABELS}, want)
 
 
-@pytest.mark.parametrize(("fault", "source"), [({"no_usage": True}, "missing"), ({"fault": "truncate_stream"}, "partial")])
+@pytest.mark.parametrize(("fault", "source"), [({"no_usage": True}, "estimated"), ({"fault": "truncate_stream"}, "partial")])
 def test_sources(world: World, fault: dict, source: str) -> None:
     before = world.counted("llm_usage_source_total")
     world.fault(fault)

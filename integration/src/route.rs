@@ -28,6 +28,8 @@ pub enum Operation {
     OllamaGenerate,
     OllamaEmbed,
     OllamaTags,
+    Tokenize,
+    CountTokens,
     Generate { model: String, delivery: Delivery },
 }
 
@@ -71,6 +73,8 @@ impl Operation {
             | Operation::OllamaChat
             | Operation::OllamaGenerate
             | Operation::OllamaEmbed
+            | Operation::Tokenize
+            | Operation::CountTokens
             | Operation::Generate { .. } => Method::POST,
         }
     }
@@ -99,6 +103,8 @@ fn operation(path: &str, query: &str) -> Option<Operation> {
         "/api/generate" => Some(Operation::OllamaGenerate),
         "/api/embed" => Some(Operation::OllamaEmbed),
         "/api/tags" => Some(Operation::OllamaTags),
+        "/tokenize" => Some(Operation::Tokenize),
+        "/extras/tokenize/count" => Some(Operation::CountTokens),
         _ => azure_chat(path, query).or_else(|| generate(path, query)),
     }
 }

@@ -6,6 +6,7 @@ mod auth;
 mod ejection;
 mod guard;
 mod limits;
+mod metering;
 mod oidc;
 mod protobuf_struct;
 mod reader;

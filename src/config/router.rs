@@ -1,7 +1,7 @@
 //! The configuration of `router`: the upstreams and the models they serve.
 
 use super::reader::{parse, suggestion, ConfigError, Node, Object};
-use super::{ejection, limits, retry};
+use super::{ejection, limits, metering, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
@@ -108,6 +108,7 @@ fn upstream(
         "credential",
         "headers",
         "include_usage",
+        "usage",
         "ejection",
     ])?;
     let cluster = match fields.get("cluster") {
@@ -147,6 +148,7 @@ fn upstream(
         credential,
         headers,
         include_usage,
+        usage: metering::read(fields.get("usage"))?,
         ejection: ejection::read(fields.get("ejection"), ejection)?,
         counts_in_flight: false,
     })

@@ -10,7 +10,7 @@ use super::{Strategy, TargetSet};
 use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
 use crate::health::Policy;
 use crate::limits::Limits;
-use crate::usage::Price;
+use crate::usage::{Metering, Price};
 
 /// The most targets one model may have: a [`TargetSet`] is one bit each.
 pub const MAX_TARGETS: usize = 64;
@@ -73,6 +73,8 @@ pub struct Upstream {
     pub headers: Vec<(String, String)>,
     /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// How its answers are metered.
+    pub usage: Metering,
     /// When it leaves the pool.
     pub ejection: Policy,
     /// Whether a strategy goes by its attempts under way, so that their number must be exact at any time.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::estimate::Generated;
 use super::events::{Boundaries, Framing};
 use super::format::Format;
 use super::interruption::interruption;
@@ -78,6 +79,10 @@ pub struct Meter {
     /// The data lines of one event, where there are several.
     lines: Vec<u8>,
     skim: Skim,
+    /// What an estimate goes by, if nothing is reported.
+    generated: Generated,
+    /// A JSON answer that reports an error: nothing was generated.
+    refused: bool,
 }
 
 impl Meter {
@@ -109,6 +114,8 @@ impl Meter {
             passage: Passage::default(),
             lines: Vec::new(),
             skim: Skim::default(),
+            generated: Generated::default(),
+            refused: false,
         }
     }
 
@@ -146,6 +153,20 @@ impl Meter {
             reading.read(&self.held); // it was reset: of Gemini's array, the answers that came whole are known
         }
         (reading.tokens(), source)
+    }
+
+    /// How many bytes of text were generated, for an estimate where nothing was reported. `None` if the answer is an
+    /// error, and no answer.
+    ///
+    /// ```
+    /// use sluice::usage::{Framing, Meter, Source};
+    ///
+    /// let mut meter = Meter::new(Framing::Sse, false);
+    /// meter.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n", true);
+    /// assert_eq!((meter.finish().1, meter.generated()), (Source::Missing, Some(5)));
+    /// ```
+    pub fn generated(&self) -> Option<u64> {
+        (!self.refused).then_some(self.generated.bytes())
     }
 
     /// Whether the stream has ended without its terminal event, which a client may take for a short answer.
@@ -208,21 +229,24 @@ impl Meter {
         self.held.extend_from_slice(chunk);
         if end {
             let held = std::mem::take(&mut self.held);
-            if self.reading.read(&held) != EventKind::Garbage {
-                self.state = State::Complete;
-            }
+            self.is_document(&held);
         }
     }
 
     /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
     fn is_document(&mut self, text: &[u8]) -> bool {
         let mut reading = self.reading;
-        let whole = reading.read(text) != EventKind::Garbage;
-        if whole {
-            self.reading = reading;
-            self.state = State::Complete;
+        let kind = reading.read(text);
+        self.reading = reading; // of what is broken, what came whole is known
+        if kind == EventKind::Garbage {
+            return false;
         }
-        whole
+        self.state = State::Complete;
+        self.refused = kind == EventKind::Error;
+        if !reading.is_reported() {
+            self.generated.read(text);
+        }
+        true
     }
 
     fn stream(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
@@ -278,7 +302,9 @@ impl Meter {
 
     /// Reads one event; `true` if it carries nothing but usage and is to be stripped.
     fn is_usage_only(&mut self, event: &[u8]) -> bool {
-        let Some(kind) = self.reading.skim_event(self.framing, event, &mut self.skim, &mut self.lines) else {
+        let Some(kind) =
+            self.reading.skim_event(self.framing, event, &mut self.skim, &mut self.generated, &mut self.lines)
+        else {
             return false;
         };
         self.events += 1;

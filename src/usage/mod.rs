@@ -3,7 +3,9 @@
 //! The contract is inclusive, as in Envoy's `envoy.data.ai.v3.TokenUsage`: `input` is all input (cache
 //! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
 
+mod count;
 mod counts;
+mod estimate;
 mod events;
 mod format;
 mod interruption;
@@ -13,6 +15,9 @@ mod price;
 mod reading;
 mod skim;
 
+pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
+pub(crate) use estimate::text_of_prompt;
+pub use estimate::{complete, Known};
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;

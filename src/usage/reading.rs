@@ -5,6 +5,7 @@
 //! `*_eval_count`. Names are compared as they are written: no provider escapes a letter of them.
 
 use super::counts::Counts;
+use super::estimate::Generated;
 use super::events::{Fields, Framing};
 use super::format::Format;
 use super::skim::Skim;
@@ -103,15 +104,18 @@ impl Reading {
     }
 
     /// The same for one who only wants the usage and the end: an event that surely says nothing of either is
-    /// taken for [`EventKind::Content`] without being parsed. Several data lines are joined in `lines`.
+    /// taken for [`EventKind::Content`] without being parsed. Its text is added to `generated`. Several data lines are joined
+    /// in `lines`.
     pub(super) fn skim_event(
         &mut self,
         framing: Framing,
         event: &[u8],
         skim: &mut Skim,
+        generated: &mut Generated,
         lines: &mut Vec<u8>,
     ) -> Option<EventKind> {
         self.event(framing, event, lines, |reading, data| {
+            generated.read(data);
             match skim.says_nothing(data, reading.choices.first_begun()) {
                 true => EventKind::Content,
                 false => reading.read(data),

@@ -2,6 +2,7 @@ use sluice::config::Object;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::health::Policy;
 use sluice::routing::{by_name, Member, Model, Retry, Table, Target, Upstream};
+use sluice::usage::Metering;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -16,6 +17,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         credential: None,
         headers: Vec::new(),
         include_usage: true,
+        usage: Metering::default(),
         ejection: Policy::default(),
         counts_in_flight: false,
     }

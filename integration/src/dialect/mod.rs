@@ -4,6 +4,7 @@ mod anthropic;
 mod gemini;
 mod ollama;
 mod openai;
+mod tokenize;
 
 use hyper::header::{HeaderMap, AUTHORIZATION};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub fn answer(
         Operation::OllamaGenerate => ollama::generate(body, scene),
         Operation::OllamaEmbed => ollama::embed(body, scene),
         Operation::OllamaTags => Ok(ollama::tags(scene)),
+        Operation::Tokenize => tokenize::tokenize(body, scene),
+        Operation::CountTokens => tokenize::count(body, scene),
         Operation::Generate { model, delivery } => gemini::answer(body, model, delivery, scene),
     }
 }

@@ -6,7 +6,7 @@ use sluice::health::Policy;
 use sluice::limits::Limits;
 use sluice::outcome::Outcome;
 use sluice::routing::{AffinityBy, Budget, Table};
-use sluice::usage::Price;
+use sluice::usage::{Counter, Format, Metering, Price, COUNT_TIMEOUT};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -50,9 +50,10 @@ const GOOD: &str = r#"{
             "query": "api-version=2024-10-21",
             "credential": {"env": "OPENAI_API_KEY", "header": "api-key"},
             "include_usage": false,
+            "usage": {"format": "openai", "count": {"path": "/tokenize", "timeout": "500ms"}},
             "ejection": {"time": "1m"}
         },
-        "local": {"dialects": ["ollama", "openai"]}
+        "local": {"dialects": ["ollama", "openai"], "usage": {"count": {"path": "/extras/tokenize/count"}}}
     },
     "models": [
         {
@@ -80,6 +81,11 @@ fn good() {
     assert_eq!(azure.base_path.as_deref(), Some("/openai/deployments/{model}"), "without the last slash");
     assert_eq!(azure.query.as_deref(), Some("api-version=2024-10-21"));
     assert_eq!((azure.include_usage, openai.include_usage), (false, true));
+    let counter = |path: &str, timeout| Some(Counter { path: path.to_owned(), timeout });
+    let count = counter("/tokenize", Duration::from_millis(500));
+    assert_eq!(azure.usage, Metering { format: Format::OpenAi, count });
+    assert_eq!(openai.usage, Metering::default());
+    assert_eq!(local.usage, Metering { format: Format::Auto, count: counter("/extras/tokenize/count", COUNT_TIMEOUT) });
     assert_eq!(azure.credential(Dialect::OpenAi), Some(("api-key", SECRET)));
     assert_eq!(openai.credential(Dialect::OpenAi), Some(("authorization", format!("Bearer {SECRET}").as_str())));
     assert_eq!(openai.headers, [("openai-organization".to_owned(), "org".to_owned())]);
@@ -115,10 +121,12 @@ fn mistakes_in_upstreams() {
         )
     };
     let (missing, empty) = (unset("MISSING"), unset("EMPTY"));
+    let no_path = "must be a path from the server's root, such as \"/tokenize\"";
+    let no_duration = "must be a duration such as 500ms, 30s or 2m, but is a number";
     let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, ejection"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
@@ -136,6 +144,13 @@ fn mistakes_in_upstreams() {
         ),
         (r#""query":"?a=b""#, ".query", "write it without the leading \"?\""),
         (r#""include_usage":"no""#, ".include_usage", "must be true or false, but is a string"),
+        (r#""usage":"openai""#, ".usage", "must be an object, but is a string"),
+        (r#""usage":{"fromat":"auto"}"#, ".usage.fromat", "no such field; did you mean \"format\"?"),
+        (r#""usage":{"format":"openia"}"#, ".usage.format", "\"openia\" is none of its values; did you mean \"openai\"?"),
+        (r#""usage":{"count":{}}"#, ".usage.count.path", "missing"),
+        (r#""usage":{"count":{"path":"tokenize"}}"#, ".usage.count.path", no_path),
+        (r#""usage":{"count":{"path":"/to kenize"}}"#, ".usage.count.path", no_path),
+        (r#""usage":{"count":{"path":"/tokenize","timeout":1}}"#, ".usage.count.timeout", no_duration),
         (r#""credential":"sk-do-not-print""#, ".credential", "must be an object, but is a string"),
         (r#""credential":{}"#, ".credential.env", "missing"),
         (r#""credential":{"env":"sk-do-not-print"}"#, ".credential.env", no_name),
@@ -283,7 +298,7 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, include_usage, ejection",
+             credential, headers, include_usage, usage, ejection",
         ),
     ];
     for (text, want) in cases {

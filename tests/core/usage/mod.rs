@@ -1,5 +1,7 @@
 mod answers;
 mod corpus;
+mod counting;
+mod estimate;
 mod events;
 mod interruption;
 mod limits;

@@ -1,0 +1,111 @@
+//! Counts requests that have ended: those whose server said nothing of their tokens, but can count them, once it has
+//! counted the prompt.
+//!
+//! A stream is gone by the time of the answer, so the calls are made on a tick, by the filter whose tick it is, and the
+//! answers come to that filter. Whatever becomes of a call, its request is counted, by the estimate if need be.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use proxy_wasm::hostcalls;
+use sluice::usage::{read_count, MAX_COUNT_ANSWER};
+
+use crate::host::{self, Buffer, Headers};
+use crate::metrics::{count_request, Counted, Labels};
+use crate::registry::Shared;
+use crate::totals;
+
+/// The most requests of one worker whose prompts are being counted: their bodies are kept meanwhile.
+const MAX_COUNTS: usize = 100;
+/// An answer that is this late will not come: the filter that asked is gone.
+const GRACE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static COUNTS: RefCell<Counts> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Counts {
+    /// The next tick asks for these.
+    waiting: VecDeque<Ended>,
+    /// Asked for, by the call, with the time by which the answer must be here.
+    asked: HashMap<u32, (Ended, Duration)>,
+}
+
+/// A request that has ended.
+struct Ended {
+    exchange: Shared,
+    status: u16,
+}
+
+/// Counts a request that has ended with this status, now or when its prompt has been counted.
+pub fn end(exchange: Shared, status: u16) {
+    let ended = Ended { exchange, status };
+    let counts_prompt = ended.exchange.borrow().counts_prompt();
+    let refused = COUNTS.with_borrow_mut(|counts| {
+        if counts_prompt && counts.waiting.len() + counts.asked.len() < MAX_COUNTS {
+            counts.waiting.push_back(ended);
+            return None;
+        }
+        Some(ended)
+    });
+    if let Some(ended) = refused {
+        ended.count(None);
+    }
+}
+
+/// Asks for the counts that are wanted, and gives up those that are overdue. For each tick.
+pub fn work() {
+    let waiting = COUNTS.with_borrow_mut(|counts| std::mem::take(&mut counts.waiting));
+    let none_asked = COUNTS.with_borrow(|counts| counts.asked.is_empty());
+    if waiting.is_empty() && none_asked {
+        return;
+    }
+    let now = host::recent();
+    for ended in waiting {
+        match ended.ask() {
+            Some((call, timeout)) => COUNTS.with_borrow_mut(|counts| {
+                counts.asked.insert(call, (ended, now + timeout + GRACE));
+            }),
+            None => ended.count(None),
+        }
+    }
+    let overdue: Vec<_> = COUNTS.with_borrow_mut(|counts| counts.asked.extract_if(|_, (_, by)| *by < now).collect());
+    overdue.into_iter().for_each(|(_, (ended, _))| ended.count(None));
+}
+
+/// Takes an answer in, or the news that there is none.
+pub fn answered(call: u32, size: usize) {
+    let Some((ended, _)) = COUNTS.with_borrow_mut(|counts| counts.asked.remove(&call)) else {
+        return; // nobody waits for it any more
+    };
+    let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+    let body = match size {
+        1..=MAX_COUNT_ANSWER => host::bytes(Buffer::CallResponseBody, size).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    ended.count(read_count(status, &body));
+}
+
+impl Ended {
+    /// Asks for the count. `None` if Envoy would not ask.
+    fn ask(&self) -> Option<(u32, Duration)> {
+        let exchange = self.exchange.borrow();
+        let call = exchange.count_call()?;
+        let sent =
+            hostcalls::dispatch_http_call(call.cluster, call.headers, Some(&call.body), Vec::new(), call.timeout);
+        Some((sent.ok()?, call.timeout))
+    }
+
+    fn count(self, prompt: Option<u64>) {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.counted(prompt);
+        let (usage, status) = (exchange.usage, self.status);
+        let cost = usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
+        let (key, model, cluster) = exchange.labels();
+        count_request(Labels { key, model, cluster }, Counted { status, usage, cost });
+        totals::count(&exchange);
+    }
+}

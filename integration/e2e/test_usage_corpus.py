@@ -1,0 +1,204 @@
+"""The corpus of answers through Envoy: what is counted, and what the client gets, however the bytes are cut."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import child
+import crowd
+from conftest import OpenWorld
+from player import Played, Player
+from resilience import NEVER_EJECTED_ALONE
+from settings import Settings
+from table import Table
+from world import BEARER, World, eventually
+
+CORPUS = child.ROOT / "tests" / "corpus"
+# Bytes at a time; 0: all of them.
+PIECES = [1, 7, 0]
+AT_ONCE = 16
+INTERRUPTED = (b"upstream_stream_interrupted", b"ended before it was complete")
+# What the gateway has no path for.
+UNROUTED = ("/v1/images/", "/v1/audio/")
+# What is known of these depends on how they end. The first has no end of its last line; of the second only the end
+# tells that no further choice follows; the others are cut after the last word on usage, and a reset adds nothing to that.
+IF_RESET = {
+    "ollama-chat-stream-no-last-line-end.ndjson": {"source": "partial", "usage": {}},
+    "openai-chat-stream-two-choices.sse": {"source": "partial"},
+    "openai-chat-stream-cut-before-done-stripped.sse": {"source": "reported"},
+    "openai-chat-stream-cut-before-done.sse": {"source": "reported"},
+}
+SAID = "How do you do?"
+# The estimate.
+SAID_TOKENS = 4
+# Complete, and no answers.
+ERRORS = {"openai-error.json", "vllm-error-flat.json"}
+CHAT = {"messages": [{"role": "user", "content": SAID}]}
+# The text of a request, by its path.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/completions": {"prompt": SAID},
+    "/v1/embeddings": {"input": SAID},
+    "/v1/responses": {"input": SAID},
+    "/v1/messages": {**CHAT, "max_tokens": 100},
+    "/api/chat": CHAT,
+    "/api/generate": {"prompt": SAID},
+    "/api/embed": {"input": SAID},
+    "/v1beta/models/": {"contents": [{"parts": [{"text": SAID}]}]},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer of the corpus, and what must become of it."""
+
+    file: str
+    path: str
+    dialect: str
+    framing: str
+    content_type: str
+    stream: bool
+    strip: bool
+    source: str
+    interrupted: bool
+    usage: dict[str, int]
+    removed: list[tuple[int, int]]
+
+    @property
+    def bytes(self) -> bytes:
+        """All of it."""
+        return (CORPUS / self.file).read_bytes()
+
+    @property
+    def passes(self) -> bytes:
+        """What the client gets of it."""
+        kept, rest, at = b"", self.bytes, 0
+        for start, end in self.removed:
+            kept, at = kept + rest[at:start], end
+        return kept + rest[at:]
+
+    def request(self, model: str) -> tuple[str, bytes]:
+        """Path and body of a request for it. The model's name tells it from all others in the stats."""
+        path = self.path.replace("gemini-2.5-flash", model)
+        fields = next(fields for prefix, fields in REQUESTS.items() if path.startswith(prefix))
+        request: dict[str, Any] = {**fields}
+        if self.dialect != "gemini":
+            request |= {"model": model, "stream": self.stream}
+        if self.stream and not self.strip and path in ("/v1/chat/completions", "/v1/completions"):
+            request["stream_options"] = {"include_usage": True}
+        return path, json.dumps(request).encode()
+
+
+def entries() -> list[Entry]:
+    """Those that can be asked for."""
+    listed = [Entry(**entry) for entry in json.loads((CORPUS / "index.json").read_text())]
+    return [entry for entry in listed if not entry.path.startswith(UNROUTED)]
+
+
+@pytest.fixture(scope="module")
+def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """Every model is the player's. JSON answers are not held, so that they pass in pieces as well."""
+    played = {entry.file: Played(entry.content_type, entry.bytes) for entry in entries()}
+    played |= {f"{entry.file}+reset": Played(entry.content_type, entry.bytes, reset=True) for entry in entries()}
+    changed = settings()
+    changed.values("router")["hold_json"] = 0
+    dialects = ["openai", "anthropic", "ollama", "gemini"]
+    with Player(played) as player:
+        changed.add_cluster("player", player.address)
+        changed.upstreams["player"] = {"dialects": dialects, "ejection": NEVER_EJECTED_ALONE}
+        changed.models.append({"name": "*", "targets": [{"upstream": "player"}]})
+        with open_world(changed.text()) as world:
+            yield world
+
+
+def test_sample_is_large_enough() -> None:
+    """At least one of each shape, whole and cut."""
+    shapes = Counter((entry.dialect, entry.framing, entry.source == "partial") for entry in entries())
+    assert len(entries()) >= 60
+    framings = {("openai", "sse"), ("anthropic", "sse"), ("gemini", "sse"), ("ollama", "ndjson")}
+    framings |= {(dialect, "json") for dialect in ("openai", "anthropic", "ollama", "gemini")}
+    assert {shape for shape in shapes} == {(*framing, cut) for framing in framings for cut in (False, True)}
+
+
+def test_answers_in_pieces(corpus_world: World, request: pytest.FixtureRequest) -> None:
+    """Each in pieces of 1, 7 and all bytes: the counters and the bytes that reach the client."""
+    asked = [(entry, size, f"{index}-{size}") for index, entry in enumerate(entries()) for size in PIECES]
+    before = corpus_world.counted("llm_usage_source_total")
+    answers = _ask(corpus_world, [(entry, f"{entry.file}/{size}", model) for entry, size, model in asked])
+    wrong = [(entry.file, size, answer) for (entry, size, _), answer in zip(asked, answers) if not _is_as_due(entry, answer)]
+    assert not wrong, wrong[:3]
+    tokens, sources = _due((entry, model) for entry, _, model in asked)
+    eventually(lambda: _without_guesses(_tokens(corpus_world, [model for *_, model in asked]), tokens), tokens)
+    eventually(lambda: corpus_world.counted("llm_usage_source_total") - before, sources)
+    _show(asked, sources, request.config)
+
+
+def test_answers_that_are_reset(corpus_world: World) -> None:
+    """The same bytes, then a broken connection: what was complete is, whatever became of the connection."""
+    cut = [replace(entry, **IF_RESET.get(entry.file, {})) for entry in entries() if entry.framing != "json"]
+    asked = [(entry, f"{entry.file}+reset/7", f"reset-{index}") for index, entry in enumerate(cut)]
+    before = corpus_world.counted("llm_usage_source_total")
+    answers = _ask(corpus_world, asked)
+    assert not any(answer.complete for answer in answers)
+    tokens, sources = _due((entry, model) for entry, _, model in asked)
+    eventually(lambda: _without_guesses(_tokens(corpus_world, [model for *_, model in asked]), tokens), tokens)
+    eventually(lambda: corpus_world.counted("llm_usage_source_total") - before, sources)
+
+
+def _ask(world: World, asked: list[tuple[Entry, str, str]]) -> list[crowd.Answer]:
+    """One request for each: the entry, the answer's name at the player, the model."""
+
+    def visit(entry: Entry, name: str, model: str) -> Any:
+        path, body = entry.request(model)
+        return lambda client: client.ask(body, path=path, headers={**BEARER, "x-answer": name})
+
+    return crowd.each(world.gateway.port, AT_ONCE, (visit(*each) for each in asked))
+
+
+def _is_as_due(entry: Entry, answer: crowd.Answer) -> bool:
+    """Whether the client got what it should, byte for byte, and the event that says that the rest is missing."""
+    passes = entry.passes
+    if answer.status_code != 200 or not answer.complete or not answer.content.startswith(passes):
+        return False
+    rest = answer.content[len(passes) :]
+    return any(mark in rest for mark in INTERRUPTED) if entry.interrupted else not rest
+
+
+def _due(asked: Iterator[tuple[Entry, str]]) -> tuple[dict[str, dict[str, int]], Counter[tuple[str, ...]]]:
+    """What must be counted: tokens by model, and sources."""
+    tokens, sources = {}, Counter()
+    for entry, model in asked:
+        estimated = entry.source == "missing" and entry.file not in ERRORS
+        usage = {"input": SAID_TOKENS} if estimated else entry.usage
+        tokens[model] = {kind: count for kind, count in usage.items() if count}
+        sources[("estimated" if estimated else entry.source,)] += 1
+    return tokens, sources
+
+
+def _tokens(world: World, models: list[str]) -> dict[str, dict[str, int]]:
+    """What has been counted."""
+    tokens: dict[str, dict[str, int]] = {model: {} for model in models}
+    for labels, count in world.series("llm_tokens_total"):
+        if labels["model"] in tokens:
+            tokens[labels["model"]][labels["type"]] = count
+    return tokens
+
+
+def _without_guesses(tokens: dict[str, dict[str, int]], due: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What is counted, without the output where it is estimated: that is a matter of the core's tests."""
+    guessed = {model for model, usage in due.items() if usage == {"input": SAID_TOKENS}}
+    return {model: {"input": usage.get("input", 0)} if model in guessed else usage for model, usage in tokens.items()}
+
+
+def _show(asked: list[tuple[Entry, int, str]], sources: Counter[tuple[str, ...]], config: pytest.Config) -> None:
+    table = Table(f"corpus through Envoy: {len(asked)} answers", [source for (source,) in sorted(sources)])
+    for size in PIECES:
+        by_source = Counter(entry.source for entry, other, _ in asked if other == size)
+        for source, count in by_source.items():
+            table.put(f"pieces of {size or 'all'}", source, count)
+    table.show(config)

@@ -1,0 +1,248 @@
+"""Servers that say nothing of their tokens: they are asked to count the prompt, or all is estimated."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import crowd
+import demo
+from conftest import OpenWorld
+from player import Played, Player
+from resilience import NEVER_EJECTED_ALONE, add_upstream, target
+from settings import Settings
+from world import BEARER, CHAT, World, chat_body, eventually
+
+SILENT = {"no_usage": True}
+SAID = "One, two, three, four: how many bytes is that in all, grüße and all?"
+ANSWER = "A text of some length, so that there is something to be estimated."
+# The prompt by the mock's tokenizer.
+PROMPT_TOKENS = 20
+METRICS = ("llm_requests_total", "llm_attempts_total", "llm_usage_source_total", "llm_tokens_total")
+# Upstreams by name, all of them mock-a: what their `usage` says.
+COUNTS: dict[str, dict[str, Any]] = {
+    "silent": {},
+    "vllm": {"count": {"path": "/tokenize"}},
+    "extras": {"count": {"path": "/extras/tokenize/count", "timeout": "2s"}},
+    "absent": {"count": {"path": "/nowhere"}},
+    "wordless": {"count": {"path": "/healthz"}},
+    "late": {"count": {"path": "/tokenize", "timeout": "50ms"}},
+    "patient": {"count": {"path": "/tokenize", "timeout": "10s"}},
+    "narrow": {"count": {"path": "/tokenize"}},
+    "other": {"format": "gemini"},
+}
+
+
+def _shapes(model: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Requests in every dialect: path and body."""
+    chat = {"model": model, "messages": [{"role": "user", "content": SAID}]}
+    contents = {"contents": [{"role": "user", "parts": [{"text": SAID}]}]}
+    return {
+        "chat": (CHAT, chat),
+        "chat stream": (CHAT, {**chat, "stream": True}),
+        "completion": ("/v1/completions", {"model": model, "prompt": SAID}),
+        "completion stream": ("/v1/completions", {"model": model, "prompt": SAID, "stream": True}),
+        "responses": ("/v1/responses", {"model": model, "input": SAID}),
+        "responses stream": ("/v1/responses", {"model": model, "input": SAID, "stream": True}),
+        "embeddings": ("/v1/embeddings", {"model": model, "input": SAID}),
+        "messages": ("/v1/messages", {**chat, "max_tokens": 100}),
+        "messages stream": ("/v1/messages", {**chat, "max_tokens": 100, "stream": True}),
+        "ollama chat": ("/api/chat", {**chat, "stream": False}),
+        "ollama chat stream": ("/api/chat", chat),
+        "ollama generate stream": ("/api/generate", {"model": model, "prompt": SAID}),
+        "ollama embed": ("/api/embed", {"model": model, "input": SAID}),
+        "gemini": (f"/v1beta/models/{model}:generateContent", contents),
+        "gemini stream": (f"/v1beta/models/{model}:streamGenerateContent?alt=sse", contents),
+        "gemini array": (f"/v1beta/models/{model}:streamGenerateContent", contents),
+    }
+
+
+SHAPES = _shapes("")
+HEADERS = {**BEARER, "anthropic-version": "2023-06-01"}
+
+
+@pytest.fixture(scope="module")
+def _silent_world(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Iterator[World]:
+    changed = settings()
+    encoded = gzip.compress(b'{"choices":[{"message":{"content":"Hello"}}]}')
+    with Player({"encoded": Played("application/json", encoded, headers={"content-encoding": "gzip"})}) as player:
+        for name, usage in COUNTS.items():
+            add_upstream(changed, name, "mock-a", models["mock-a"].address, usage=usage, ejection=NEVER_EJECTED_ALONE)
+            changed.models.append({"name": name, "targets": [target(name, "mock-a")]})
+        changed.add_cluster("player", player.address)
+        changed.upstreams["player"] = {"usage": {"count": {"path": "/tokenize"}}}
+        changed.models.append({"name": "player", "targets": [{"upstream": "player"}]})
+        narrow = next(each for each in changed.tree["static_resources"]["clusters"] if each["name"] == "narrow")
+        narrow["circuit_breakers"] = {"thresholds": [{"max_requests": 1}]}
+        with open_world(changed.text()) as world:
+            yield world
+
+
+@pytest.fixture
+def silent_world(_silent_world: World) -> World:
+    """mock-a says nothing of tokens, under several names."""
+    _silent_world.reset()
+    _silent_world.fault({**SILENT, "text": ANSWER}, "mock-a")
+    return _silent_world
+
+
+class Since:
+    """What has been counted since."""
+
+    def __init__(self, world: World):
+        self._world = world
+        self._before = {metric: world.counted(metric) for metric in METRICS}
+
+    def __call__(self, metric: str) -> Counter[tuple[str, ...]]:
+        return self._world.counted(metric) - self._before[metric]
+
+    def tokens(self) -> dict[str, int]:
+        """By their type."""
+        return {labels[3]: count for labels, count in self("llm_tokens_total").items()}
+
+
+def _tokens(text: str) -> int:
+    """The estimate."""
+    return -(-len(text.encode()) // 4)
+
+
+def _ask(world: World, shape: str, model: str) -> None:
+    path, body = _shapes(model)[shape]
+    response = world.send(json.dumps(body, ensure_ascii=False).encode(), path=path, headers=HEADERS)
+    assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_an_endpoint_all_is_estimated(silent_world: World, shape: str) -> None:
+    since = Since(silent_world)
+    _ask(silent_world, shape, "silent")
+    want = {"input": _tokens(SAID), "output": 0 if "embed" in shape else _tokens(ANSWER)}
+    eventually(since.tokens, {kind: count for kind, count in want.items() if count})
+    assert since("llm_usage_source_total") == Counter({("estimated",): 1})
+    assert [entry["path"] for _, entry in silent_world.entries()] == [_shapes("gpt-4o-mock-a")[shape][0]]
+
+
+@pytest.mark.parametrize("model", ["vllm", "extras"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.startswith("gemini")])
+def test_the_prompt_is_counted(silent_world: World, shape: str, model: str) -> None:
+    """By the server that answered, with its key; the count is no request of a client's."""
+    since = Since(silent_world)
+    _ask(silent_world, shape, model)
+    eventually(lambda: since("llm_usage_source_total"), Counter({("counted",): 1}))
+    output = {} if "embed" in shape else {"output": _tokens(ANSWER)}
+    assert since.tokens() == {"input": PROMPT_TOKENS, **output}
+    assert since("llm_requests_total") == Counter({("demo-user", model, model, "200"): 1})
+    assert since("llm_attempts_total") == Counter({(model, "success"): 1})
+    (_, asked), (name, count) = silent_world.entries()
+    assert (name, count["path"], count["status"]) == ("mock-a", COUNTS[model]["count"]["path"], 200)
+    server = next(server for server in demo.SERVERS if server.name == name)
+    assert count["headers"]["authorization"] == f"Bearer {server.key}" and demo.USER_KEY not in json.dumps(count)
+    if "messages" in asked["body"]:
+        assert count["body"] == {"model": server.models[0], "messages": asked["body"]["messages"]}
+
+
+def test_what_no_endpoint_can_count_is_estimated(silent_world: World) -> None:
+    """Another dialect's prompt, and one too long to be kept."""
+    since = Since(silent_world)
+    _ask(silent_world, "gemini", "vllm")
+    eventually(since.tokens, {"input": _tokens(SAID), "output": _tokens(ANSWER)})
+    long = "x" * (100 << 10)
+    assert silent_world.send(chat_body(long, model="vllm")).status_code == 200
+    eventually(since.tokens, {"input": _tokens(SAID) + _tokens(long), "output": 2 * _tokens(ANSWER)})
+    assert since("llm_usage_source_total") == Counter({("estimated",): 2})
+    assert len(silent_world.entries()) == 2
+
+
+@pytest.mark.parametrize("model", ["absent", "wordless", "late"])
+def test_a_count_that_fails_leaves_the_estimate(silent_world: World, model: str) -> None:
+    if model == "late":
+        silent_world.fault({**SILENT, "text": ANSWER, "delay_ms": 300}, "mock-a")
+    since = Since(silent_world)
+    for _ in range(3):
+        _ask(silent_world, "chat stream", model)
+    eventually(lambda: since("llm_usage_source_total"), Counter({("estimated",): 3}))
+    assert since.tokens() == {"input": 3 * _tokens(SAID), "output": 3 * _tokens(ANSWER)}
+    assert since("llm_requests_total").total() == 3
+
+
+def test_a_count_that_envoy_refuses_leaves_the_estimate(silent_world: World) -> None:
+    """The cluster takes one request at a time, and a stream is under way when the count is to be sent."""
+    since = Since(silent_world)
+
+    async def visit(client: crowd.Client) -> None:
+        assert (await client.ask(chat_body(SAID, model="narrow"))).status_code == 200
+        silent_world.fault({**SILENT, "chunk_delay_ms": 50, "text": ANSWER}, "mock-a")
+        assert (await client.ask(chat_body(SAID, model="narrow", stream=True))).complete
+
+    crowd.each(silent_world.gateway.port, 1, [visit])
+    eventually(lambda: since("llm_requests_total").total(), 2)
+    # the stream's own prompt can be counted, for nothing is under way by then
+    assert since("llm_usage_source_total") == Counter({("estimated",): 1, ("counted",): 1})
+    silent_world.fault({}, "mock-a")
+    assert silent_world.chat(model="narrow").status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_reported_stands_alone(silent_world: World, stream: bool) -> None:
+    """No count, no estimate, whatever could be asked."""
+    silent_world.fault({"text": ANSWER}, "mock-a")
+    since = Since(silent_world)
+    assert silent_world.chat(SAID, model="vllm", stream=stream).status_code == 200
+    eventually(lambda: since("llm_usage_source_total"), Counter({("reported",): 1}))
+    (_, entry), = silent_world.entries()
+    usage = entry["usage"]
+    assert since.tokens() == {"input": usage["prompt_tokens"], "output": usage["completion_tokens"]}
+    assert usage["prompt_tokens"] == PROMPT_TOKENS
+
+
+def test_a_cut_stream_is_not_estimated(silent_world: World) -> None:
+    silent_world.fault({**SILENT, "text": ANSWER, "fault": "truncate_stream", "after_events": 4}, "mock-a")
+    since = Since(silent_world)
+    assert silent_world.chat(SAID, model="vllm", stream=True).status_code == 200
+    eventually(lambda: since("llm_usage_source_total"), Counter({("partial",): 1}))
+    assert since.tokens() == {} and len(silent_world.entries()) == 1
+
+
+def test_what_cannot_be_read_is_missing(silent_world: World) -> None:
+    since = Since(silent_world)
+    headers = {**BEARER, "x-answer": "encoded"}
+    assert silent_world.send(chat_body(SAID, model="player"), headers=headers).status_code == 200
+    eventually(lambda: since("llm_usage_source_total"), Counter({("missing",): 1}))
+    assert since.tokens() == {}
+
+
+def test_another_format_is_not_read(silent_world: World) -> None:
+    """An upstream may be told to write other fields than its dialect's: then those of the dialect are none."""
+    silent_world.fault({"text": ANSWER}, "mock-a")
+    since = Since(silent_world)
+    assert silent_world.chat(SAID, model="other").status_code == 200
+    eventually(lambda: since("llm_usage_source_total"), Counter({("estimated",): 1}))
+
+
+def test_the_gateways_own_answers_have_no_tokens(silent_world: World) -> None:
+    since = Since(silent_world)
+    for path in ("/gateway/usage", "/gateway/whoami", "/v1/models"):
+        assert silent_world.send(path=path, method="GET").status_code == 200
+    eventually(lambda: since("llm_requests_total").total(), 3)
+    assert since("llm_usage_source_total") == Counter()
+
+
+def test_counts_under_way_are_limited(silent_world: World) -> None:
+    """However many there are, each request is counted once: those beyond the limit by the estimate."""
+    silent_world.fault({**SILENT, "text": ANSWER, "delay_ms": 1000}, "mock-a")
+    since = Since(silent_world)
+    calls = 500
+    answers = crowd.ask(silent_world.gateway.port, [chat_body(SAID, model="patient")] * calls, calls)
+    assert {answer.status_code for answer in answers} == {200}
+    eventually(lambda: since("llm_requests_total").total(), calls)
+    sources = since("llm_usage_source_total")
+    assert sources.total() == calls and sources.keys() == {("counted",), ("estimated",)}
+    # a hundred of each worker
+    assert sources[("counted",)] <= 200
+    tokens = since.tokens()
+    input_tokens = sources[("counted",)] * PROMPT_TOKENS + sources[("estimated",)] * _tokens(SAID)
+    assert tokens == {"input": input_tokens, "output": calls * _tokens(ANSWER)}

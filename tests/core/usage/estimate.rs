@@ -1,0 +1,215 @@
+//! What is made of answers that say nothing of their tokens.
+
+use sluice::endpoint::Endpoint;
+use sluice::facts;
+use sluice::usage::{complete, read_count, Counter, Framing, Known, Meter, Source, TokenUsage, COUNT_TIMEOUT};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const NOTHING: TokenUsage = TokenUsage {
+    input: 0,
+    output: 0,
+    cached_input: 0,
+    cache_write_input: 0,
+    reasoning_output: 0,
+    audio_input: 0,
+    audio_output: 0,
+};
+
+#[test]
+fn only_what_is_complete_and_silent_is_estimated() {
+    let reported = TokenUsage { input: 3, output: 4, ..NOTHING };
+    let guess = TokenUsage { input: 11, output: 2, ..NOTHING };
+    let known = Known { prompt: Some(41), generated: Some(8), encoded: false };
+    let cases = [
+        ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
+        ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
+        ("partial", (reported, Source::Partial), known, (reported, Source::Partial)),
+        ("unread", (NOTHING, Source::Missing), Known { prompt: None, ..known }, (NOTHING, Source::Missing)),
+        ("an error", (NOTHING, Source::Missing), Known { generated: None, ..known }, (NOTHING, Source::Missing)),
+        ("encoded", (NOTHING, Source::Missing), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
+        ("cut", (NOTHING, Source::Partial), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
+        ("plain", (reported, Source::Reported), Known { encoded: true, ..known }, (reported, Source::Reported)),
+    ];
+    for (name, metered, known, want) in cases {
+        assert_eq!(complete(metered, known), want, "{name}");
+    }
+}
+
+#[test]
+fn texts_of_prompts() {
+    use Endpoint::{ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaChat, Responses};
+    let cases: &[(Endpoint, &str, u64)] = &[
+        (ChatCompletions, r#""messages":[{"role":"user","content":"12345"},{"role":"x","content":"678"}]"#, 8),
+        (
+            ChatCompletions,
+            r#""messages":[{"content":[{"type":"text","text":"12"},{"type":"image_url","image_url":{"url":"data:AAAA"}}]}]"#,
+            2,
+        ),
+        (ChatCompletions, r#""messages":[{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}]"#, 2),
+        (ChatCompletions, r#""messages":[{"content":"1"}],"tools":[{"a":1}]"#, 10),
+        (ChatCompletions, r#""messages":null"#, 0),
+        (ChatCompletions, r#""messages":[{"content":"\u00fc\n"}]"#, 3),
+        (ChatCompletions, r#""user":"someone","messages":[{"content":null}]"#, 0),
+        (Completions, r#""prompt":["12","345"]"#, 5),
+        (Embeddings, r#""input":[[1,2,3],[4]]"#, 16),
+        (Responses, r#""instructions":"12","input":[{"content":[{"type":"input_text","text":"345"}]}]"#, 5),
+        (Messages, r#""system":[{"type":"text","text":"12"}],"messages":[{"content":"3"}]"#, 3),
+        (Messages, r#""messages":[{"content":[{"type":"tool_result","content":[{"text":"12"}]}]}]"#, 2),
+        (OllamaChat, r#""messages":[{"content":"12","images":["AAAAAAAA"]}]"#, 2),
+        (
+            GenerateContent,
+            r#""systemInstruction":{"parts":[{"text":"12"}]},"contents":[{"parts":[{"text":"345"}]}]"#,
+            5,
+        ),
+    ];
+    for (endpoint, fields, want) in cases {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        let facts = facts::read(*endpoint, Some("m".into()), body.as_bytes()).unwrap();
+        assert_eq!(facts.layout.text, *want, "{body}");
+    }
+    let deep = format!(r#"{{"model":"m","messages":{}"1"{}}}"#, "[".repeat(100), "]".repeat(100));
+    let facts = facts::read(ChatCompletions, None, deep.as_bytes()).unwrap();
+    assert_eq!(facts.layout.text, 0, "too deep for a prompt");
+}
+
+fn generated(framing: Framing, chunks: &[&str]) -> Option<u64> {
+    let mut meter = Meter::new(framing, false);
+    for (index, chunk) in chunks.iter().enumerate() {
+        meter.chunk(chunk.as_bytes(), index + 1 == chunks.len());
+    }
+    meter.generated()
+}
+
+#[test]
+fn texts_of_streams() {
+    let chat = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{delta}}}}}]}}\n\n");
+    let cases = [
+        ("chat", vec![chat(r#""role":"assistant","content":"""#), chat(r#""content":"Hel""#), chat(r#""content":"lo, you""#)], 10),
+        ("spaces", vec![chat(r#""content": "Hel""#), chat(r#""content": "lo""#)], 5),
+        ("escapes", vec![chat(r#""content":"a\"b""#), chat(r#""content":"\\""#), chat(r#""content":"\n\"""#)], 6),
+        ("names within", vec![chat(r#""content":"\"content\":\"x\"""#)], 13),
+        ("codes", vec![chat(r#""content":"\u0041\u00fc\u4e16\ud83e\udd80""#), chat(r#""content":"Aü世🦀""#)], 20),
+        ("a broken code", vec![chat(r#""content":"\uzzzz""#)], 1),
+        ("reasoning", vec![chat(r#""content":"","reasoning_content":"abc""#), chat(r#""content":"d""#)], 4),
+        ("no text", vec![chat(r#""content":null"#), chat(r#""tool_calls":[{"function":{"arguments":"{}"}}]"#)], 2),
+        ("null, then text", vec![chat(r#""content":"abc""#), chat(r#""content":null"#), chat(r#""content":"d""#)], 4),
+        (
+            "responses repeat what they said",
+            vec![
+                "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hel\"}\n\n".to_owned(),
+                "data: {\"type\":\"response.output_text.delta\",\"delta\":\"lo\"}\n\n".to_owned(),
+                "data: {\"type\":\"response.output_text.done\",\"text\":\"Hello\"}\n\n".to_owned(),
+                "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"text\":\"Hello\"}]}}\n\n".to_owned(),
+            ],
+            5,
+        ),
+        (
+            "anthropic",
+            vec![
+                "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n".to_owned(),
+                "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}\n\n".to_owned(),
+                "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"mm\"}}\n\n".to_owned(),
+            ],
+            5,
+        ),
+    ];
+    for (name, events, want) in &cases {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        assert_eq!(generated(Framing::Sse, &events), Some(*want), "{name}");
+        let all = events.concat();
+        let (head, tail) = all.split_at(all.len() / 2);
+        assert_eq!(generated(Framing::Sse, &[head, tail]), Some(*want), "{name}, split");
+    }
+    let lines = ["{\"response\":\"Hel\",\"done\":false}\n", "{\"response\":\"lo\",\"done\":true}\n"];
+    assert_eq!(generated(Framing::Ndjson, &lines), Some(5));
+}
+
+#[test]
+fn texts_of_documents() {
+    let cases = [
+        (r#"{"choices":[{"message":{"role":"assistant","content":"Hello"}}]}"#, Some(5)),
+        (r#"{"content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}"#, Some(5)),
+        (r#"{"instructions":"Be brief","output":[{"content":[{"type":"output_text","text":"Hello"}]}]}"#, Some(5)),
+        (
+            r#"[{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]},{"candidates":[{"content":{"parts":[{"text":"lo"}]}}]}]"#,
+            Some(5),
+        ),
+        (r#"{"data":[{"object":"embedding","embedding":[0.1]}]}"#, Some(0)),
+        (r#"{"error":{"message":"no"}}"#, None),
+        (r#"{"choices":[{"message":{"content":"Hello"}}],"usage":{"prompt_tokens":1}}"#, Some(0)), // nobody will ask
+    ];
+    for (document, want) in cases {
+        assert_eq!(generated(Framing::Json, &[document]), want, "{document}");
+        let (head, tail) = document.split_at(document.len() / 2);
+        assert_eq!(generated(Framing::Json, &[head, tail]), want, "{document}, split");
+    }
+}
+
+#[test]
+fn what_counters_are_asked() {
+    use Endpoint::{ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaGenerate, Responses};
+    let chat = Some(r#"{"model":"there","messages":[{"content":"Hi"}]}"#);
+    let prompt = Some(r#"{"model":"there","prompt":"Hi"}"#);
+    // the endpoint, the request's fields, what /tokenize is asked, what /extras/tokenize/count is
+    let cases = [
+        (ChatCompletions, r#""messages":[{"content":"Hi"}],"stream":true"#, chat, chat),
+        (
+            ChatCompletions,
+            r#""messages":[{"content":"Hi"}],"tools":[{}]"#,
+            Some(r#"{"model":"there","messages":[{"content":"Hi"}],"tools":[{}]}"#),
+            Some(r#"{"model":"there","messages":[{"content":"Hi"}],"tools":[{}]}"#),
+        ),
+        (
+            Messages,
+            r#""system":"Be brief","messages":[{"content":"Hi"}]"#,
+            Some(r#"{"model":"there","messages":[{"role":"system","content":"Be brief"},{"content":"Hi"}]}"#),
+            Some(r#"{"model":"there","messages":[{"role":"system","content":"Be brief"},{"content":"Hi"}]}"#),
+        ),
+        (Completions, r#""prompt":"Hi""#, prompt, Some(r#""Hi""#)),
+        (Embeddings, r#""input":"Hi""#, prompt, Some(r#""Hi""#)),
+        (Responses, r#""input":"Hi","instructions":null"#, prompt, Some(r#""Hi""#)),
+        (OllamaGenerate, r#""prompt":"Hi""#, prompt, Some(r#""Hi""#)),
+        (OllamaGenerate, r#""prompt":"Hi","system":"Be brief""#, None, None),
+        (Completions, r#""prompt":["a","b"]"#, None, None),
+        (ChatCompletions, r#""messages":[]"#, None, None),
+        (ChatCompletions, r#""messages":"Hi""#, None, None),
+        (GenerateContent, r#""contents":[]"#, None, None),
+    ];
+    for (endpoint, fields, tokenize, extras) in cases {
+        let body = format!(r#"{{"model":"here",{fields}}}"#);
+        for (path, want) in [("/tokenize", tokenize), ("/v1/extras/tokenize/count", extras)] {
+            let counter = Counter { path: path.into(), timeout: COUNT_TIMEOUT };
+            let asked = counter.request(endpoint, "there", body.as_bytes());
+            assert_eq!(asked.as_deref().map(String::from_utf8_lossy).as_deref(), want, "{path}: {body}");
+        }
+    }
+}
+
+#[test]
+fn what_counters_answer() {
+    let cases: &[(u16, &str, Option<u64>)] = &[
+        (200, r#"{"count":7,"max_model_len":4096,"tokens":[1,2]}"#, Some(7)),
+        (200, r#"{"tokens":[1,2],"count":7}"#, Some(7)),
+        (200, "7", Some(7)),
+        (200, " 7\n", Some(7)),
+        (200, "7.0", Some(7)),
+        (200, r#"{"count":null}"#, None),
+        (200, r#"{"count":-1}"#, None),
+        (200, r#"{"count":"7"}"#, None),
+        (200, r#"{"count":7"#, None),
+        (200, r#"{"count":7}}"#, None),
+        (200, r#"{"tokens":[1,2]}"#, None),
+        (200, "[7]", None),
+        (200, "", None),
+        (200, "<html>", None),
+        (404, "7", None),
+        (503, r#"{"count":7}"#, None),
+        (0, "7", None),
+    ];
+    for (status, answer, want) in cases {
+        assert_eq!(read_count(*status, answer.as_bytes()), *want, "{status} {answer}");
+    }
+    let long = format!("{{\"count\":7,\"tokens\":[{}1]}}", "1,".repeat(1 << 20));
+    assert_eq!(read_count(200, long.as_bytes()), None);
+}
