@@ -9,7 +9,7 @@ use sluice::guard::pii::{Entity, Patterns, Vault};
 use super::all;
 
 /// Less where nothing is optimised.
-const SIZE: usize = if cfg!(debug_assertions) { 128 << 10 } else { 1 << 20 };
+const SIZE: usize = if cfg!(debug_assertions) { 8 << 10 } else { 1 << 20 };
 
 const PROSE: &str = "It was a bright cold day in the spring, and all the clocks were striking. People went about \
     their errands; some of them - not many - looked up. \"What is it?\" asked one (nobody answered): it was nothing. ";
@@ -27,7 +27,7 @@ fn best(mut run: impl FnMut()) -> Duration {
         run();
         begun.elapsed()
     };
-    (0..5).map(timed).min().unwrap()
+    (0..3).map(timed).min().unwrap()
 }
 
 #[test]
@@ -48,84 +48,78 @@ fn throughput() {
     }
 }
 
+/// Texts out of what almost is something.
+const HOSTILE: &[&str] = &[
+    "a@",
+    "a@a.",
+    "a.",
+    "a@b.co ",
+    "@",
+    "1111 ",
+    "1111 1111-",
+    "1",
+    "4111 1111 1111 1111 ",
+    "0",
+    "+1 ",
+    "(1",
+    "(212) 555-",
+    "1.1.1.1.",
+    "255.255.255.",
+    ":",
+    "::",
+    "1:",
+    "::1 ",
+    "f:f:",
+    "AKIA",
+    "AKIA1",
+    "AIza",
+    "sk-",
+    "sk-a1-",
+    "ghp_",
+    "github_pat_",
+    "xoxb-1",
+    "eyJ",
+    "eyJ.",
+    "eyJaaaaaaaaaa.eyJ",
+    "DE89",
+    "DE89 3704 ",
+    "call 12345678901234 ",
+    "\u{a0}1",
+    "é",
+];
+
 /// Twice the text, twice the time: whatever the text is made of.
 #[test]
 fn linear() {
-    let custom = &[("GREEDY", r".*[^A-Z]|[A-Z]"), ("LONG", r"[a-z]+@corp\.example")];
-    let patterns = Patterns::new(Entity::ALL, custom).unwrap();
-    for (name, patterns) in [("built-in", &all()), ("custom", &patterns)] {
-        for piece in [
-            "a@",
-            "a@a.",
-            "a.",
-            "a@b.co ",
-            "@",
-            "1111 ",
-            "1111 1111-",
-            "1",
-            "4111 1111 1111 1111 ",
-            "0",
-            "00",
-            "+1 ",
-            "+",
-            "(1",
-            "(212) 555-",
-            "1.",
-            "1.1.1.1.",
-            "255.255.255.",
-            ":",
-            "::",
-            "1:",
-            "::1 ",
-            "f:f:",
-            "AKIA",
-            "AKIA1",
-            "AIza",
-            "sk-",
-            "sk-a1-",
-            "sk_live_",
-            "ghp_",
-            "github_pat_",
-            "xoxb-1",
-            "eyJ",
-            "eyJ.",
-            "eyJaaaaaaaaaa.eyJ",
-            "DE89",
-            "DE89 3704 ",
-            "DE12",
-            "call 1",
-            "call 12345678901234 ",
-            "\u{a0}1",
-            "é",
-            "A",
-            "aA",
-            "<",
-            "&lt;",
-        ] {
-            let (text, twice) = (repeated(piece, SIZE), repeated(piece, 2 * SIZE));
-            let ratio = |tries: usize| {
-                let mut ratio = f64::MAX;
-                for _ in 0..tries {
-                    let one = best(|| drop(patterns.find(&text)));
-                    let two = best(|| drop(patterns.find(&twice)));
-                    ratio = ratio.min(two.as_secs_f64() / one.as_secs_f64());
-                    if ratio < 3.0 {
-                        break;
-                    }
-                }
-                ratio
-            };
-            if name == "custom" && cfg!(debug_assertions) && piece.contains(['A', 'E']) {
-                continue; // the greedy pattern at its worst takes seconds unless optimised
-            }
-            let ratio = ratio(5);
-            assert!(ratio < 3.0, "{name}, {piece:?}: {ratio:.1} times as long");
-            if !cfg!(debug_assertions) {
-                let time = best(|| drop(patterns.find(&text)));
-                println!("{name}, {piece:?}: {ratio:.1}, {:.0} MB/s", text.len() as f64 / time.as_secs_f64() / 1e6);
-            }
+    for piece in HOSTILE {
+        twice_the_time(&all(), piece, SIZE);
+    }
+}
+
+/// Here each match is one character, and the pattern looks for a longer one up to the end of what it is shown.
+#[test]
+fn linear_whatever_the_pattern() {
+    let greedy = Patterns::new(&[], &[("GREEDY", r".*[^A-Z]|[A-Z]"), ("LONG", r"[a-z]+@corp\.example")]).unwrap();
+    for piece in ["A", "a", "a@corp.", "é"] {
+        twice_the_time(&greedy, piece, SIZE / 8);
+    }
+}
+
+fn twice_the_time(patterns: &Patterns, piece: &str, size: usize) {
+    let (text, twice) = (repeated(piece, size), repeated(piece, 2 * size));
+    // two runs beside one of twice the text: each is interrupted as often by whoever else uses the machine
+    let mut least = f64::MAX;
+    let (mut one, mut other) = (Duration::MAX, Duration::MAX);
+    for _ in 0..8 {
+        one = one.min(best(|| (0..2).for_each(|_| drop(patterns.find(&text)))) / 2);
+        other = other.min(best(|| drop(patterns.find(&twice))));
+        least = other.as_secs_f64() / one.as_secs_f64();
+        if least < 3.0 {
+            break;
         }
     }
+    println!("{piece:?}: {least:.1}, {:.1} MB/s", twice.len() as f64 / other.as_secs_f64() / 1e6);
+    assert!(least < 3.0, "{piece:?}: {least:.1} times as long");
 }
 
 /// The same of restoring, in pieces as small as they come.
@@ -135,18 +129,17 @@ fn restoring_is_linear() {
     let text = "jo@example.com";
     vault.hide(text, &all().find(text)).unwrap();
     for piece in ["<", "<EMAIL_ADDRESS_", "&lt;EMAIL_ADDRESS_1&", "<EMAIL_ADDRESS_1>", "words "] {
-        let time = |size: usize| {
-            let text = repeated(piece, size);
-            best(|| {
-                let mut restorer = vault.restorer();
-                let mut length = 0;
-                for at in 0..text.len() {
-                    length += restorer.push(&text[at..=at]).len();
-                }
-                assert!(length + restorer.finish().len() > 0);
-            })
+        let stream = |text: &str| {
+            let mut restorer = vault.restorer();
+            let length: usize = (0..text.len()).map(|at| restorer.push(&text[at..=at]).len()).sum();
+            assert!(length + restorer.finish().len() > 0);
         };
-        let ratio = (0..5).map(|_| time(SIZE).as_secs_f64() / time(SIZE / 2).as_secs_f64()).fold(f64::MAX, f64::min);
+        let (text, twice) = (repeated(piece, SIZE / 2), repeated(piece, SIZE));
+        let ratio = |_| {
+            let one = best(|| (0..2).for_each(|_| stream(&text))) / 2;
+            best(|| stream(&twice)).as_secs_f64() / one.as_secs_f64()
+        };
+        let ratio = (0..3).map(ratio).fold(f64::MAX, f64::min);
         assert!(ratio < 3.0, "{piece:?}: {ratio:.1}");
     }
 }
