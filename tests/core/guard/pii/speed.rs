@@ -88,38 +88,34 @@ const HOSTILE: &[&str] = &[
     "é",
 ];
 
-/// Twice the text, twice the time: whatever the text is made of.
 #[test]
 fn linear() {
     for piece in HOSTILE {
-        twice_the_time(&all(), piece, SIZE);
+        linear_in(piece, SIZE * 2, |text| drop(all().find(text)));
     }
 }
 
 /// Here each match is one character, and the pattern looks for a longer one up to the end of what it is shown.
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes long unless optimised")]
 fn linear_whatever_the_pattern() {
     let greedy = Patterns::new(&[], &[("GREEDY", r".*[^A-Z]|[A-Z]"), ("LONG", r"[a-z]+@corp\.example")]).unwrap();
     for piece in ["A", "a", "a@corp.", "é"] {
-        twice_the_time(&greedy, piece, SIZE / 8);
+        linear_in(piece, SIZE / 4, |text| drop(greedy.find(text)));
     }
 }
 
-fn twice_the_time(patterns: &Patterns, piece: &str, size: usize) {
-    let (text, twice) = (repeated(piece, size), repeated(piece, 2 * size));
-    // two runs beside one of twice the text: each is interrupted as often by whoever else uses the machine
-    let mut least = f64::MAX;
-    let (mut one, mut other) = (Duration::MAX, Duration::MAX);
-    for _ in 0..8 {
-        one = one.min(best(|| (0..2).for_each(|_| drop(patterns.find(&text)))) / 2);
-        other = other.min(best(|| drop(patterns.find(&twice))));
-        least = other.as_secs_f64() / one.as_secs_f64();
-        if least < 3.0 {
-            break;
-        }
-    }
-    println!("{piece:?}: {least:.1}, {:.1} MB/s", twice.len() as f64 / other.as_secs_f64() / 1e6);
-    assert!(least < 3.0, "{piece:?}: {least:.1} times as long");
+/// A text takes as long as its eight parts: were the time to grow with the square, it would take eight times as long.
+/// Both are as much work, and so interrupted as often by whoever else uses the machine.
+fn linear_in(piece: &str, size: usize, run: impl Fn(&str)) {
+    let (part, whole) = (repeated(piece, size / 8), repeated(piece, size));
+    let ratio = |_| {
+        let parts = best(|| (0..8).for_each(|_| run(&part)));
+        let time = best(|| run(&whole));
+        println!("{piece:?}: {:.1} MB/s", whole.len() as f64 / time.as_secs_f64() / 1e6);
+        time.as_secs_f64() / parts.as_secs_f64()
+    };
+    assert!((0..8).map(ratio).any(|ratio| ratio < 1.5), "{piece:?}: more than linear, eight times");
 }
 
 /// The same of restoring, in pieces as small as they come.
@@ -129,17 +125,10 @@ fn restoring_is_linear() {
     let text = "jo@example.com";
     vault.hide(text, &all().find(text)).unwrap();
     for piece in ["<", "<EMAIL_ADDRESS_", "&lt;EMAIL_ADDRESS_1&", "<EMAIL_ADDRESS_1>", "words "] {
-        let stream = |text: &str| {
+        linear_in(piece, SIZE, |text| {
             let mut restorer = vault.restorer();
             let length: usize = (0..text.len()).map(|at| restorer.push(&text[at..=at]).len()).sum();
             assert!(length + restorer.finish().len() > 0);
-        };
-        let (text, twice) = (repeated(piece, SIZE / 2), repeated(piece, SIZE));
-        let ratio = |_| {
-            let one = best(|| (0..2).for_each(|_| stream(&text))) / 2;
-            best(|| stream(&twice)).as_secs_f64() / one.as_secs_f64()
-        };
-        let ratio = (0..3).map(ratio).fold(f64::MAX, f64::min);
-        assert!(ratio < 3.0, "{piece:?}: {ratio:.1}");
+        });
     }
 }
