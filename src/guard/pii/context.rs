@@ -27,7 +27,7 @@ const PHONE: &[&str] = &[
 ];
 
 /// Words that announce a version.
-const VERSION: &[&str] = &["version", "versions", "ver", "v", "release", "build", "firmware"];
+const VERSION: &[&str] = &["version", "versions", "ver", "release", "build", "firmware"];
 
 /// Whether a telephone number is announced before `at`.
 pub(super) fn is_phone(text: &str, at: usize) -> bool {

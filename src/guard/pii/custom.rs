@@ -18,7 +18,7 @@ pub const MAX_MATCH: usize = 512;
 /// How much is looked at in one search.
 const WINDOW: usize = 4 * MAX_MATCH;
 /// How much memory a compiled pattern may take, and as much again for what it remembers while it searches.
-const MAX_COMPILED: usize = 256 << 10;
+const MAX_COMPILED: usize = 1 << 20;
 /// How deep groups may nest.
 const MAX_NESTING: u32 = 32;
 

@@ -141,6 +141,9 @@ impl Candidate<'_> {
             return None;
         }
         let pairs = self.length(0) == 2 && self.length(1) == 2;
+        if pairs && joined_before(self.text.as_bytes(), self.start, b" ") {
+            return None; // a list of numbers of two digits
+        }
         let fits = |count: &usize| {
             let marks = (1..*count).all(|index| match self.mark(index) {
                 Some(Mark::Space | Mark::Dash | Mark::Dot) => true,
@@ -156,7 +159,7 @@ impl Candidate<'_> {
             marks && rest && if pairs { total == 10 } else { NATIONAL.contains(&total) }
         };
         (2..=6).rev().filter(fits).find_map(|count| match self.mark(count) {
-            Some(_) if pairs => None, // a list of numbers of two digits
+            Some(_) if pairs => None, // the same
             Some(_) | None => self.strict_end(count),
         })
     }

@@ -9,7 +9,7 @@ use sluice::guard::pii::{Entity, Patterns, Vault};
 use super::all;
 
 /// Less where nothing is optimised.
-const SIZE: usize = if cfg!(debug_assertions) { 128 << 10 } else { 1 << 20 };
+const SIZE: usize = if cfg!(debug_assertions) { 8 << 10 } else { 1 << 20 };
 
 const PROSE: &str = "It was a bright cold day in the spring, and all the clocks were striking. People went about \
     their errands; some of them - not many - looked up. \"What is it?\" asked one (nobody answered): it was nothing. ";
@@ -27,7 +27,7 @@ fn best(mut run: impl FnMut()) -> Duration {
         run();
         begun.elapsed()
     };
-    (0..5).map(timed).min().unwrap()
+    (0..3).map(timed).min().unwrap()
 }
 
 #[test]
@@ -48,84 +48,74 @@ fn throughput() {
     }
 }
 
-/// Twice the text, twice the time: whatever the text is made of.
+/// Texts out of what almost is something.
+const HOSTILE: &[&str] = &[
+    "a@",
+    "a@a.",
+    "a.",
+    "a@b.co ",
+    "@",
+    "1111 ",
+    "1111 1111-",
+    "1",
+    "4111 1111 1111 1111 ",
+    "0",
+    "+1 ",
+    "(1",
+    "(212) 555-",
+    "1.1.1.1.",
+    "255.255.255.",
+    ":",
+    "::",
+    "1:",
+    "::1 ",
+    "f:f:",
+    "AKIA",
+    "AKIA1",
+    "AIza",
+    "sk-",
+    "sk-a1-",
+    "ghp_",
+    "github_pat_",
+    "xoxb-1",
+    "eyJ",
+    "eyJ.",
+    "eyJaaaaaaaaaa.eyJ",
+    "DE89",
+    "DE89 3704 ",
+    "call 12345678901234 ",
+    "\u{a0}1",
+    "é",
+];
+
 #[test]
 fn linear() {
-    let custom = &[("GREEDY", r".*[^A-Z]|[A-Z]"), ("LONG", r"[a-z]+@corp\.example")];
-    let patterns = Patterns::new(Entity::ALL, custom).unwrap();
-    for (name, patterns) in [("built-in", &all()), ("custom", &patterns)] {
-        for piece in [
-            "a@",
-            "a@a.",
-            "a.",
-            "a@b.co ",
-            "@",
-            "1111 ",
-            "1111 1111-",
-            "1",
-            "4111 1111 1111 1111 ",
-            "0",
-            "00",
-            "+1 ",
-            "+",
-            "(1",
-            "(212) 555-",
-            "1.",
-            "1.1.1.1.",
-            "255.255.255.",
-            ":",
-            "::",
-            "1:",
-            "::1 ",
-            "f:f:",
-            "AKIA",
-            "AKIA1",
-            "AIza",
-            "sk-",
-            "sk-a1-",
-            "sk_live_",
-            "ghp_",
-            "github_pat_",
-            "xoxb-1",
-            "eyJ",
-            "eyJ.",
-            "eyJaaaaaaaaaa.eyJ",
-            "DE89",
-            "DE89 3704 ",
-            "DE12",
-            "call 1",
-            "call 12345678901234 ",
-            "\u{a0}1",
-            "é",
-            "A",
-            "aA",
-            "<",
-            "&lt;",
-        ] {
-            let (text, twice) = (repeated(piece, SIZE), repeated(piece, 2 * SIZE));
-            let ratio = |tries: usize| {
-                let mut ratio = f64::MAX;
-                for _ in 0..tries {
-                    let one = best(|| drop(patterns.find(&text)));
-                    let two = best(|| drop(patterns.find(&twice)));
-                    ratio = ratio.min(two.as_secs_f64() / one.as_secs_f64());
-                    if ratio < 3.0 {
-                        break;
-                    }
-                }
-                ratio
-            };
-            if name == "custom" && cfg!(debug_assertions) && piece.contains(['A', 'E']) {
-                continue; // the greedy pattern at its worst takes seconds unless optimised
-            }
-            let ratio = ratio(5);
-            assert!(ratio < 3.0, "{name}, {piece:?}: {ratio:.1} times as long");
-            if !cfg!(debug_assertions) {
-                let time = best(|| drop(patterns.find(&text)));
-                println!("{name}, {piece:?}: {ratio:.1}, {:.0} MB/s", text.len() as f64 / time.as_secs_f64() / 1e6);
-            }
-        }
+    for piece in HOSTILE {
+        linear_in(piece, SIZE * 2, |text| drop(all().find(text)));
     }
+}
+
+/// Here each match is one character, and the pattern looks for a longer one up to the end of what it is shown.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes long unless optimised")]
+fn linear_whatever_the_pattern() {
+    let greedy = Patterns::new(&[], &[("GREEDY", r".*[^A-Z]|[A-Z]"), ("LONG", r"[a-z]+@corp\.example")]).unwrap();
+    for piece in ["A", "a", "a@corp.", "é"] {
+        linear_in(piece, SIZE / 4, |text| drop(greedy.find(text)));
+    }
+}
+
+/// A text takes as long as its eight parts: were the time to grow with the square, it would take eight times as long.
+/// Both are as much work, and so interrupted as often by whoever else uses the machine.
+fn linear_in(piece: &str, size: usize, run: impl Fn(&str)) {
+    let (part, whole) = (repeated(piece, size / 8), repeated(piece, size));
+    let ratio = |_| {
+        let parts = best(|| (0..8).for_each(|_| run(&part)));
+        let time = best(|| run(&whole));
+        println!("{piece:?}: {:.1} MB/s", whole.len() as f64 / time.as_secs_f64() / 1e6);
+        time.as_secs_f64() / parts.as_secs_f64()
+    };
+    assert!((0..8).map(ratio).any(|ratio| ratio < 1.5), "{piece:?}: more than linear, eight times");
 }
 
 /// The same of restoring, in pieces as small as they come.
@@ -135,18 +125,10 @@ fn restoring_is_linear() {
     let text = "jo@example.com";
     vault.hide(text, &all().find(text)).unwrap();
     for piece in ["<", "<EMAIL_ADDRESS_", "&lt;EMAIL_ADDRESS_1&", "<EMAIL_ADDRESS_1>", "words "] {
-        let time = |size: usize| {
-            let text = repeated(piece, size);
-            best(|| {
-                let mut restorer = vault.restorer();
-                let mut length = 0;
-                for at in 0..text.len() {
-                    length += restorer.push(&text[at..=at]).len();
-                }
-                assert!(length + restorer.finish().len() > 0);
-            })
-        };
-        let ratio = (0..5).map(|_| time(SIZE).as_secs_f64() / time(SIZE / 2).as_secs_f64()).fold(f64::MAX, f64::min);
-        assert!(ratio < 3.0, "{piece:?}: {ratio:.1}");
+        linear_in(piece, SIZE, |text| {
+            let mut restorer = vault.restorer();
+            let length: usize = (0..text.len()).map(|at| restorer.push(&text[at..=at]).len()).sum();
+            assert!(length + restorer.finish().len() > 0);
+        });
     }
 }
