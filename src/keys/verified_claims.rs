@@ -26,9 +26,6 @@ type Reader = fn(&[u8]) -> Option<Value>;
 /// What Envoy says of a token that has ended.
 const EXPIRED: &[u8] = b"Jwt is expired";
 
-/// Reads one claim; `None` if it is of another type.
-type Reader = fn(&[u8]) -> Option<Value>;
-
 impl Oidc {
     /// The claims that matter, by their configured names, for [`Oidc::identity`]. `read` asks Envoy for what stands at a
     /// path within the claims. `None` if no token has been verified.
