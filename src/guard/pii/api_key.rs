@@ -82,12 +82,12 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
             continue;
         };
         let start = mark + 1 - kind.prefix.len();
-        let end = run(bytes, mark + 1, kind.alphabet);
-        if is_key(bytes, start, end, kind) {
-            found(start..end);
-            done = end;
-        } else if begins(bytes, start) {
-            done = end;
+        if !begins(bytes, start) {
+            continue; // before the rest is looked at: there may be another beginning, that is none, at every step
+        }
+        done = run(bytes, mark + 1, kind.alphabet);
+        if is_key(bytes, start, done, kind) {
+            found(start..done);
         }
     }
     for kind in PLAIN {

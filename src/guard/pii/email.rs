@@ -46,14 +46,16 @@ fn local_part(before: &str) -> Option<usize> {
 
 /// How long the domain is that begins `after`; `None` if there is none.
 fn domain(after: &str) -> Option<usize> {
+    let is_domain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '.' | '-') || is_foreign_letter(character)
+    };
+    // cut off before it is split: whoever looks for the next dot in the whole text does so at every `@`
+    let widths = after.chars().take(MAX_DOMAIN + 1).take_while(|character| is_domain(*character)).map(char::len_utf8);
+    let after = after.get(..widths.sum()).unwrap_or_default();
     let mut end = None;
     let mut length: usize = 0;
-    for (index, label) in after.split('.').enumerate() {
-        let is_domain =
-            |character: char| character.is_ascii_alphanumeric() || character == '-' || is_foreign_letter(character);
-        let taken: usize = label.chars().take_while(|character| is_domain(*character)).map(char::len_utf8).sum();
-        let whole = taken == label.len();
-        let label = label.get(..taken).unwrap_or_default().trim_end_matches('-');
+    for (index, part) in after.split('.').enumerate() {
+        let label = part.trim_end_matches('-');
         length = length.saturating_add(label.len() + usize::from(index > 0));
         if label.is_empty() || label.starts_with('-') || label.len() > MAX_LABEL || length > MAX_DOMAIN {
             break;
@@ -61,7 +63,7 @@ fn domain(after: &str) -> Option<usize> {
         if index > 0 && is_top_level(label) {
             end = Some(length);
         }
-        if !whole || label.len() < taken {
+        if label.len() < part.len() {
             break;
         }
     }

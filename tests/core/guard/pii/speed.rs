@@ -9,7 +9,7 @@ use sluice::guard::pii::{Entity, Patterns, Vault};
 use super::all;
 
 /// Less where nothing is optimised.
-const SIZE: usize = if cfg!(debug_assertions) { 8 << 10 } else { 1 << 20 };
+const SIZE: usize = if cfg!(debug_assertions) { 32 << 10 } else { 1 << 20 };
 
 const PROSE: &str = "It was a bright cold day in the spring, and all the clocks were striking. People went about \
     their errands; some of them - not many - looked up. \"What is it?\" asked one (nobody answered): it was nothing. ";
@@ -75,6 +75,12 @@ const HOSTILE: &[&str] = &[
     "AIza",
     "sk-",
     "sk-a1-",
+    "ask-",
+    "aeyJ",
+    "aAKIA",
+    "@a-",
+    "a@a",
+    "@.",
     "ghp_",
     "github_pat_",
     "xoxb-1",
