@@ -131,10 +131,12 @@ fn what_applies() {
     let hears = |check: &sluice::guard::checks::Check, phase| -> Vec<Speaker> {
         [System, User, Assistant, Tool].into_iter().filter(|speaker| check.hears(phase, *speaker)).collect()
     };
-    assert_eq!(hears(check, Phase::Request), [User, Tool]);
+    assert_eq!(hears(check, Phase::Request), [System, User, Assistant, Tool], "what is hidden is hidden everywhere");
     assert_eq!(hears(check, Phase::Response), [Assistant]);
     let all = one(r#""api":"patterns","action":"mask","roles":["system","assistant"]"#);
     assert_eq!(hears(&all.checks[0], Phase::Request), [System, Assistant]);
+    let blocks = one(r#""api":"patterns","action":"block""#);
+    assert_eq!(hears(&blocks.checks[0], Phase::Request), [User, Tool]);
 }
 
 /// Fields of a check that are right.

@@ -102,7 +102,7 @@ fn who_is_asked_what() {
     assert_eq!(sent(&questions[1])["messages"][0]["content"], "be kind");
     assert_eq!(sent(&questions[2])["messages"][0]["content"], "hi");
     assert_eq!(questions[3].ask, Ask::Patterns(2));
-    assert_eq!(round.texts_of(3), ["hi", "42"]);
+    assert_eq!(round.texts_of(3), ["be kind", "hi", "42"]);
     assert!(round.texts_of(4).is_empty());
     assert_eq!((round.is_complete(), round.outcome()), (false, None));
     let printed = format!("{round:?} {:?} {questions:?}", user("secret text"));
