@@ -198,7 +198,7 @@ def _without_guesses(tokens: dict[str, dict[str, int]], due: dict[str, dict[str,
 def _show(asked: list[tuple[Entry, int, str]], sources: Counter[tuple[str, ...]], config: pytest.Config) -> None:
     table = Table(f"corpus through Envoy: {len(asked)} answers", [source for (source,) in sorted(sources)])
     for size in PIECES:
-        by_source = Counter(entry.source for entry, other, _ in asked if other == size)
-        for source, count in by_source.items():
+        _, by_source = _due((entry, model) for entry, other, model in asked if other == size)
+        for (source,), count in by_source.items():
             table.put(f"pieces of {size or 'all'}", source, count)
     table.show(config)
