@@ -22,7 +22,7 @@ rust_target = @if command -v rustup >/dev/null && ! rustup target list --install
 help: ## List the targets (this is the default)
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '%-24s%s\n' "$$target" "$$what"; done
 
-run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (GATEWAY_PORT, ADMIN_PORT, ENVOY)
+run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (GATEWAY_PORT, ADMIN_PORT, ENVOY; GUARD=1)
 	@exec $(PYTHON) integration/run.py
 
 # With -j all is built side by side; the end-to-end tests come last, when nothing else takes their time.

@@ -11,6 +11,9 @@ import child
 
 ENVOY_YAML = child.ROOT / "envoy" / "envoy.yaml"
 
+# The same gateway with its guard: `make run GUARD=1`.
+GUARD_YAML = child.ROOT / "envoy" / "examples" / "guard.yaml"
+
 LISTENER = ("127.0.0.1", 10000)
 ADMIN = ("127.0.0.1", 9901)
 
@@ -48,21 +51,35 @@ SERVERS = tuple(
 # What Envoy's environment has to hold: the model servers' keys, by the names envoy.yaml gives them.
 PROVIDER_KEYS = {server.key_variable: server.key for server in SERVERS}
 
+# The classifiers that guard.yaml expects.
+TOXICITY = ("127.0.0.1", 9201)
+PRESIDIO = ("127.0.0.1", 9202)
+
 CHAT_PATH = "/v1/chat/completions"
 CHAT_HEADERS = {"Authorization": f"Bearer {USER_KEY}", "Content-Type": "application/json"}
-CHAT_BODY = json.dumps(
-    {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}, separators=(",", ":")
-)
+GREETING = "Hello"
+# What the guard blocks, and what it hides from the model: the address in it.
+TOXIC = "You are an idiot and everybody at work knows it."
+ADDRESS = "ann@example.com"
+PERSONAL = f"Write to {ADDRESS} about the visa."
 
 
-def chat(port: int, timeout: float = 10) -> tuple[int, bytes]:
+def chat_body(text: str = GREETING) -> str:
+    """The demo's request."""
+    messages = [{"role": "user", "content": text}]
+    return json.dumps({"model": "gpt-4o", "messages": messages}, separators=(",", ":"))
+
+
+CHAT_BODY = chat_body()
+
+
+def chat(port: int, timeout: float = 10, text: str = GREETING) -> tuple[int, bytes]:
     """Sends the demo's request to the gateway on `port`; returns the answer's status and body."""
-    return child.fetch(
-        f"http://127.0.0.1:{port}{CHAT_PATH}", "POST", CHAT_BODY.encode(), CHAT_HEADERS, timeout
-    )
+    url = f"http://127.0.0.1:{port}{CHAT_PATH}"
+    return child.fetch(url, "POST", chat_body(text).encode(), CHAT_HEADERS, timeout)
 
 
-def curl(port: int) -> str:
+def curl(port: int, text: str = GREETING) -> str:
     """The same request as a command to paste."""
     headers = "".join(f" -H {shlex.quote(f'{name}: {value}')}" for name, value in CHAT_HEADERS.items())
-    return f"curl -s http://127.0.0.1:{port}{CHAT_PATH}{headers} -d {shlex.quote(CHAT_BODY)}"
+    return f"curl -s http://127.0.0.1:{port}{CHAT_PATH}{headers} -d {shlex.quote(chat_body(text))}"
