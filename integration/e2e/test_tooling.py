@@ -21,6 +21,7 @@ import compose
 import demo
 import ports
 from child import ROOT, Child, fetch, free_port
+from classifier import Classifier, Unavailable
 
 RUN = ROOT / "integration" / "run.py"
 PROJECT = "sluice-e2e"
@@ -47,6 +48,54 @@ def test_run(tmp_path: Path) -> None:
         _wait_for(lambda: child.ended() is not None)
         assert "stopped" in output.read_text()
     _wait_for(lambda: not any(map(_is_alive, started)))
+
+
+@pytest.fixture
+def classifiers(model_ports: None) -> None:
+    """`make run GUARD=1` needs theirs as well, and their packages."""
+    for address in (demo.TOXICITY, demo.PRESIDIO):
+        try:
+            ports.require_free(address[1], "")
+        except ports.PortBusy:
+            pytest.skip(f"port {address[1]} is busy")
+    try:
+        for classifier in (Classifier.toxicity(), Classifier.presidio()):
+            classifier.install()
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+@pytest.mark.usefixtures("classifiers")
+def test_run_with_a_guard(tmp_path: Path) -> None:
+    """What it prints as blocked is blocked, what comes back did not reach a model; SIGTERM ends all it has started."""
+    with _running(tmp_path, GUARD="1") as (child, output):
+        printed = output.read_text()
+        assert _answer(_line(printed, "ready")) == 200
+        status, body = _paste(_line(printed, "blocked"))
+        assert (status, body["error"]["code"]) == (400, "content_filter")
+        assert "`toxicity`" in body["error"]["message"]
+        status, body = _paste(_line(printed, "restored"))
+        assert status == 200 and demo.PERSONAL in body["choices"][0]["message"]["content"]
+        journals = b"".join(fetch(f"http://127.0.0.1:{server.port}/_mock/requests")[1] for server in demo.SERVERS)
+        assert b"<EMAIL_ADDRESS_1>" in journals and demo.ADDRESS.encode() not in journals
+        started = _descendants(child.pid)
+        assert len(started) == 1 + len(demo.SERVERS) + 2
+        os.kill(child.pid, signal.SIGTERM)
+        _wait_for(lambda: child.ended() is not None)
+        assert "stopped" in output.read_text()
+    _wait_for(lambda: not any(map(_is_alive, started)))
+
+
+@pytest.mark.usefixtures("model_ports")
+def test_a_guard_without_packages(tmp_path: Path) -> None:
+    """In a new checkout that reaches no package index: it says what is missing, and starts nothing."""
+    for part in ("integration", "envoy"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "e2e"))
+    unreachable = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/simple", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
+    ended = _run({"GUARD": "1", **unreachable}, tmp_path / "integration" / "run.py")
+    assert ended.returncode != 0
+    assert "error: no packages for toxicity: " in ended.stderr and "GUARD=1 needs" in ended.stderr
+    assert "Traceback" not in ended.stderr and "ready: " not in ended.stdout
 
 
 @pytest.mark.usefixtures("model_ports")
@@ -84,6 +133,21 @@ def test_the_demo_is_written_down_once() -> None:
     found = {leaf for _, leaf in _leaves(tree)}
     assert {demo.LISTENER[1], demo.ADMIN[1], *(server.port for server in demo.SERVERS)} <= found
     assert {*demo.PROVIDER_KEYS, *(model for server in demo.SERVERS for model in server.models)} <= found
+
+
+def test_the_guard_is_the_only_difference() -> None:
+    """Without what examples/guard.yaml is about, it is envoy.yaml."""
+    guarded, plain = (yaml.safe_load(file.read_text()) for file in (demo.GUARD_YAML, demo.ENVOY_YAML))
+    resources = guarded["static_resources"]
+    clusters = {cluster["name"]: cluster for cluster in resources["clusters"]}
+    for name, address in (("toxicity", demo.TOXICITY), ("presidio", demo.PRESIDIO)):
+        resources["clusters"].remove(clusters[name])
+        assert {"address": address[0], "port_value": address[1]} in _values(clusters[name], "socket_address")
+    (config,) = [each for each in _values(guarded, "config") if each.get("root_id") == "auth+guard+router+usage"]
+    config["root_id"] = "auth+router+usage"
+    guard = config["configuration"]["value"].pop("guard")
+    assert [check["cluster"] for check in guard["checks"] if "cluster" in check] == ["toxicity", "presidio"]
+    assert guarded == plain
 
 
 def test_containers_differ_in_addresses_only() -> None:
@@ -140,10 +204,10 @@ def _has_image(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _running(directory: Path) -> Iterator[tuple[Child, Path]]:
+def _running(directory: Path, **environment: str) -> Iterator[tuple[Child, Path]]:
     """`make run` on free ports, from its `ready` line on."""
     output = directory / "output"
-    environment = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
+    environment = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port()), **environment}
     child = Child("run", [sys.executable, RUN], directory / "errors", env=environment, stdout=output)
     try:
         child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 60)
@@ -152,25 +216,35 @@ def _running(directory: Path) -> Iterator[tuple[Child, Path]]:
         child.stop()
 
 
-def _run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(environment: dict[str, str], program: Path = RUN) -> subprocess.CompletedProcess[str]:
     free = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
-    command = [sys.executable, str(RUN)]
-    return subprocess.run(command, env={**os.environ, **free, **environment}, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, str(program)]
+    return subprocess.run(command, env={**os.environ, **free, **environment}, capture_output=True, text=True, timeout=60)
 
 
 def _ready_line(output: str) -> str:
-    (line,) = [line for line in output.splitlines() if line.startswith("ready: ")]
-    return line.removeprefix("ready: ")
+    return _line(output, "ready")
+
+
+def _line(output: str, name: str) -> str:
+    (line,) = [line for line in output.splitlines() if line.startswith(f"{name}: ")]
+    return line.removeprefix(f"{name}: ")
 
 
 def _answer(command: str) -> int:
     """Pastes the command into a shell; returns the status it was answered with."""
+    status, body = _paste(command)
+    assert body["choices"][0]["message"]["content"].startswith("Hello from mock-")
+    return status
+
+
+def _paste(command: str) -> tuple[int, Any]:
+    """The status and the body of what a shell makes of the command."""
     if not shutil.which("curl"):
         pytest.skip("no curl")
     ended = subprocess.run(["sh", "-c", command + " -m 10 -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=20)
     body, _, status = ended.stdout.rpartition("\n")
-    assert json.loads(body)["choices"][0]["message"]["content"].startswith("Hello from mock-")
-    return int(status)
+    return int(status), json.loads(body)
 
 
 def _leaves(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
@@ -179,6 +253,15 @@ def _leaves(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
         items = tree.items() if isinstance(tree, dict) else enumerate(tree)
         return [leaf for name, value in items for leaf in _leaves(value, (*path, name))]
     return [(path, tree)]
+
+
+def _values(tree: Any, name: str) -> list[Any]:
+    """Everything in the tree that has this name."""
+    if isinstance(tree, list):
+        return [value for each in tree for value in _values(each, name)]
+    if not isinstance(tree, dict):
+        return []
+    return [tree[key] for key in tree if key == name] + [value for each in tree.values() for value in _values(each, name)]
 
 
 def _descendants(pid: int) -> set[int]:
