@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
 
 import demo
+from child import ROOT
 from world import BEARER, CHAT, MESSAGES, SECRETS, World, chat_body, eventually
 
 LABELS = {
@@ -28,6 +30,18 @@ REFUSED = [
     (BEARER, MESSAGES, b"[]", ("demo-user", "none", "none", "400")),
     (BEARER, CHAT, chat_body("x" * (9 << 20)), ("demo-user", "none", "none", "413")),
 ]
+
+
+def test_the_readme_lists_them() -> None:
+    """Every name that the wasm may define, with its labels, and no other."""
+    defined = dict(re.findall(r'"(llm_[a-z_]+)((?:;[a-z]+=[^;"]*)*)"', (ROOT / "src" / "contract.rs").read_text()))
+    listed = {}
+    for row in re.findall(r"^\| (`llm_.*)$", (ROOT / "README.md").read_text(), re.MULTILINE):
+        names, labels = row.split(" | ", 1)
+        listed.update({name: labels for name in re.findall(r"`(llm_[a-z_]+)`", names)})
+    assert sorted(listed) == sorted(defined)
+    labels = {name: re.findall(r";([a-z]+)=", labels) for name, labels in defined.items()}
+    assert {name: wanted for name, wanted in labels.items() if not all(f"`{label}`" in listed[name] for label in wanted)} == {}
 
 
 def test_names_and_labels(world: World) -> None:
