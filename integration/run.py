@@ -29,8 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the demo gateway and its model servers.")
     parser.add_argument("--port", type=int, default=os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
     parser.add_argument("--admin-port", type=int, default=os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
-    guarded = os.environ.get("GUARD", "0") not in ("", "0")
-    parser.add_argument("--guard", action="store_true", default=guarded, help="check what passes, by two classifiers")
+    parser.add_argument("--guard", action="store_true", default=demo.is_guarded(), help="check what passes, by two classifiers")
     arguments = parser.parse_args()
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)

@@ -180,6 +180,29 @@ def test_compose(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
         compose.down()
 
 
+def test_containers_of_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose takes the classifiers' file: they listen where guard.yaml looks for them. (Building needs a registry.)"""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    try:
+        command = [*compose.compose_command(guarded=True), "config"]
+    except compose.ComposeFailed as why:
+        pytest.skip(str(why))
+    (compose.STAGE / "mock").mkdir(parents=True, exist_ok=True)  # the mocks' build context must exist
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    services = yaml.safe_load(ended.stdout)["services"]
+    assert {"envoy", "toxicity", "presidio", *(server.name for server in demo.SERVERS)} == set(services)
+    assert {"toxicity", "presidio", "mock-a", "mock-b", "mock-c"} == set(services["envoy"]["depends_on"])
+    addresses = compose.container_addresses(guarded=True)
+    compose.render(demo.GUARD_YAML.read_text(), addresses)
+    for loopback in (demo.TOXICITY, demo.PRESIDIO):
+        name, port = addresses[loopback]
+        service = services[name]
+        assert service["command"][-1] == str(port) and service["build"]["args"] == {"CLASSIFIER": name}
+        context = Path(service["build"]["context"])
+        assert {"Dockerfile", "service.py", f"{name}.py", f"requirements-{name}.txt"} <= set(os.listdir(context))
+
+
 def _require_docker() -> None:
     """Skips where `make compose` could not work either."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode != 0:
