@@ -162,7 +162,8 @@ pub(super) fn forget(guard: &Rc<RefCell<Guard>>) {
 }
 
 fn hear(call: &Call, headers: usize, size: usize) -> Heard {
-    let timed_out = host::now().saturating_sub(call.began) >= call.timeout;
+    // Envoy's timers and the clock do not agree to the millisecond
+    let timed_out = host::now().saturating_sub(call.began) >= call.timeout.saturating_sub(call.timeout / 10);
     if headers == 0 {
         return Heard::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
     }

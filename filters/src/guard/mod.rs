@@ -205,7 +205,8 @@ impl Guard {
             };
         }
         host::remove_header(Headers::Response, "content-length");
-        match facts.stream {
+        let json = host::header(Headers::Response, "content-type").is_some_and(|kind| is_json(&kind));
+        match facts.stream && !json {
             true => {
                 self.state =
                     State::Streamed(StreamedAnswer::new(&self.config, &exchange, facts, checked, &self.vault, me));
@@ -263,6 +264,12 @@ impl Guard {
             Err(error) => self.refuse(&error),
         }
     }
+}
+
+/// Whether an answer comes as one text, even if a stream was asked for.
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// Who and what is checked.

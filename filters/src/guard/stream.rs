@@ -92,7 +92,9 @@ impl StreamedAnswer {
         }
         self.ask(config, me);
         self.list(me);
-        let waits = !self.cases.is_empty() && (end || self.out.is_empty());
+        // Envoy takes what is let go between two pieces only while it waits
+        let more = !self.cases.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
+        let waits = more && (end || self.out.is_empty());
         let out = match waits {
             true => Vec::new(),
             false => std::mem::take(&mut self.out),
@@ -174,8 +176,8 @@ impl StreamedAnswer {
 
     /// Has what may pass go on, if Envoy waits for it.
     pub fn flow(&mut self) {
-        let over = self.cases.is_empty();
-        if !self.held || (self.out.is_empty() && !over) || (self.ended && !over) {
+        let waits = if self.ended { !self.cases.is_empty() } else { self.out.is_empty() };
+        if !self.held || waits {
             return;
         }
         self.held = false;
