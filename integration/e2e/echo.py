@@ -94,7 +94,7 @@ def _whole(text: str) -> bytes:
 
 
 def _stream(text: str, seed: int) -> Iterator[bytes]:
-    size, bytewise = (1, False) if seed % 2 == 0 else (9, True)
+    size, bytewise = (1, False) if seed % 2 == 0 else (17, True)
     for event in _events(text, size):
         yield from (bytes([byte]) for byte in event) if bytewise else [event]
 

@@ -138,11 +138,12 @@ def test_placeholders_stay_the_same(_world: World, echo: Echo) -> None:
     """One number for one value, in the whole conversation; the rest of the request is the client's, byte by byte."""
     echo.bodies.clear()
     template = (
-        b'{ "model" :"echo","seed":0,"messages": [ {"role":"system","content":"%b"},{"role":"user",'
-        b'"content":"%b and %b, \\u00e9 \\"%b\\""} ],  "temperature": 0.10 }'
+        b'{ "model" :"echo","seed":0,"messages": [ {"role":"system","content":"\\u00e9 \\/"},'
+        b'{"role":"system","content":"%b"},{"role":"user",'
+        b'"content":"%b and %b, \\"%b\\""} ],  "temperature": 0.10 }'
     )
     ann, bob = b"ann@example.com", b"bob@example.com"
     answer = _world.send(template % (ann, bob, ann, bob), headers=BEARER)
     one, two = b"<EMAIL_ADDRESS_1>", b"<EMAIL_ADDRESS_2>"
     assert echo.bodies == [(template % (one, two, one, two)).replace(b'"echo"', b'"gpt-4o-echo"')]
-    assert answers.content(answer) == 'ann@example.com | bob@example.com and ann@example.com, é "bob@example.com"'
+    assert answers.content(answer) == 'é / | ann@example.com | bob@example.com and ann@example.com, "bob@example.com"'

@@ -135,6 +135,10 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     let Some(guard) = call.guard.upgrade() else {
         return;
     };
+    // a call that a tick has made is answered in the root's context, and what it brings belongs to the stream's
+    if !host::act_on(call.context) {
+        return;
+    }
     let heard = hear(&call, headers, size);
     let decided = match guard.try_borrow_mut() {
         Ok(mut stream) => {
