@@ -18,40 +18,48 @@ use crate::endpoint::Endpoint;
 /// ```
 pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
     let mut answer: Value = serde_json::from_slice(answer).unwrap_or_else(|_| json!({}));
+    match &mut answer {
+        // Gemini without `alt=sse` streams one array of answers
+        Value::Array(parts) => parts.iter_mut().for_each(|part| block(endpoint, part)),
+        whole => block(endpoint, whole),
+    }
+    answer.to_string().into_bytes()
+}
+
+fn block(endpoint: Endpoint, answer: &mut Value) {
     match endpoint {
-        Endpoint::ChatCompletions => each(&mut answer, "choices", |choice| {
+        Endpoint::ChatCompletions => each(answer, "choices", |choice| {
             set(choice, "message", json!({"role": "assistant", "content": "", "refusal": null}));
             end_choice(choice);
         }),
-        Endpoint::Completions => each(&mut answer, "choices", |choice| {
+        Endpoint::Completions => each(answer, "choices", |choice| {
             set(choice, "text", json!(""));
             end_choice(choice);
         }),
         Endpoint::Responses => {
-            set(&mut answer, "output", json!([]));
-            set(&mut answer, "status", json!("incomplete"));
-            set(&mut answer, "incomplete_details", json!({"reason": "content_filter"}));
+            set(answer, "output", json!([]));
+            set(answer, "status", json!("incomplete"));
+            set(answer, "incomplete_details", json!({"reason": "content_filter"}));
         }
         Endpoint::Messages => {
-            set(&mut answer, "content", json!([]));
-            set(&mut answer, "stop_reason", json!("refusal"));
+            set(answer, "content", json!([]));
+            set(answer, "stop_reason", json!("refusal"));
         }
         Endpoint::OllamaChat => {
-            set(&mut answer, "message", json!({"role": "assistant", "content": ""}));
-            set(&mut answer, "done_reason", json!("content_filter"));
+            set(answer, "message", json!({"role": "assistant", "content": ""}));
+            set(answer, "done_reason", json!("content_filter"));
         }
         Endpoint::OllamaGenerate => {
-            set(&mut answer, "response", json!(""));
-            set(&mut answer, "thinking", json!(""));
-            set(&mut answer, "done_reason", json!("content_filter"));
+            set(answer, "response", json!(""));
+            set(answer, "thinking", json!(""));
+            set(answer, "done_reason", json!("content_filter"));
         }
-        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => each(&mut answer, "candidates", |candidate| {
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => each(answer, "candidates", |candidate| {
             set(candidate, "content", json!({"role": "model", "parts": []}));
             set(candidate, "finishReason", json!("SAFETY"));
         }),
         Endpoint::Embeddings | Endpoint::OllamaEmbed => {}
     }
-    answer.to_string().into_bytes()
 }
 
 fn end_choice(choice: &mut Value) {

@@ -21,6 +21,8 @@ const MAX_ANSWER: usize = 8 << 20;
 
 /// What has come of it, and what is being found out about it.
 pub(super) struct WholeAnswer {
+    /// What Envoy calls its stream.
+    context: u32,
     endpoint: Endpoint,
     checked: bool,
     body: Vec<u8>,
@@ -37,8 +39,9 @@ pub(super) struct WholeAnswer {
 
 impl WholeAnswer {
     /// An answer that begins. `checked`: otherwise it is only restored.
-    pub fn new(endpoint: Endpoint, checked: bool) -> Self {
+    pub fn new(endpoint: Endpoint, checked: bool, context: u32) -> Self {
         WholeAnswer {
+            context,
             endpoint,
             checked,
             body: Vec::new(),
@@ -52,16 +55,10 @@ impl WholeAnswer {
     }
 
     /// Takes a piece of the answer, which Envoy is left without.
-    pub fn chunk(
-        &mut self,
-        size: usize,
-        end: bool,
-        config: &Config,
-        exchange: &Exchange,
-        guard: &Weak<RefCell<Guard>>,
-    ) {
-        if size > 0 {
-            let bytes = host::bytes(Buffer::ResponseBody, size).unwrap_or_default();
+    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) {
+        // all of it: the filter before this one may have let more go than has come
+        let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
+        if !bytes.is_empty() {
             host::replace_bytes(Buffer::ResponseBody, &[]);
             self.too_large |= self.body.len() + bytes.len() > MAX_ANSWER;
             match self.too_large {
@@ -89,7 +86,7 @@ impl WholeAnswer {
                 self.passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
             let asked = asked.collect();
             let round = Round::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
-            self.case = Some(Case::open(config, round, Matter::Answer, guard, 0));
+            self.case = Some(Case::open(config, round, Matter::Answer, guard, self.context));
         }
     }
 

@@ -135,6 +135,10 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     let Some(guard) = call.guard.upgrade() else {
         return;
     };
+    // a call that a tick has made is answered in the root's context, and what it brings belongs to the stream's
+    if !host::act_on(call.context) {
+        return;
+    }
     let heard = hear(&call, headers, size);
     let decided = match guard.try_borrow_mut() {
         Ok(mut stream) => {
@@ -162,7 +166,8 @@ pub(super) fn forget(guard: &Rc<RefCell<Guard>>) {
 }
 
 fn hear(call: &Call, headers: usize, size: usize) -> Heard {
-    let timed_out = host::now().saturating_sub(call.began) >= call.timeout;
+    // Envoy's timers and the clock do not agree to the millisecond
+    let timed_out = host::now().saturating_sub(call.began) >= call.timeout.saturating_sub(call.timeout / 10);
     if headers == 0 {
         return Heard::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
     }

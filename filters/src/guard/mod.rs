@@ -176,7 +176,7 @@ impl Guard {
     }
 
     /// Prepares for an answer, if there is something to check or to restore in it.
-    fn begin_answer(&mut self, end: bool, me: &Weak<RefCell<Guard>>) -> Action {
+    fn begin_answer(&mut self, end: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else {
             return Action::Continue;
         };
@@ -205,14 +205,21 @@ impl Guard {
             };
         }
         host::remove_header(Headers::Response, "content-length");
-        match facts.stream {
+        let json = host::header(Headers::Response, "content-type").is_some_and(|kind| is_json(&kind));
+        match facts.stream && !json {
             true => {
-                self.state =
-                    State::Streamed(StreamedAnswer::new(&self.config, &exchange, facts, checked, &self.vault, me));
+                self.state = State::Streamed(StreamedAnswer::new(
+                    &self.config,
+                    &exchange,
+                    facts,
+                    checked,
+                    &self.vault,
+                    self.context,
+                ));
                 Action::Continue
             }
             false => {
-                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked));
+                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, self.context));
                 Action::Pause
             }
         }
@@ -263,6 +270,12 @@ impl Guard {
             Err(error) => self.refuse(&error),
         }
     }
+}
+
+/// Whether an answer comes as one text, even if a stream was asked for.
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// Who and what is checked.
@@ -323,29 +336,28 @@ impl HttpContext for Handle {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
         let mut guard = self.0.borrow_mut();
         match guard.state {
-            State::Passed => guard.begin_answer(end, &me),
+            State::Passed => guard.begin_answer(end),
             _ => Action::Continue, // an answer of the gateway's own
         }
     }
 
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+    fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
         let mut guard = self.0.borrow_mut();
         let guard = &mut *guard;
         match &mut guard.state {
             State::Whole(answer) => {
                 if let Some(exchange) = &guard.exchange {
-                    answer.chunk(size, end, &guard.config, &exchange.borrow(), &me);
+                    answer.chunk(end, &guard.config, &exchange.borrow(), &me);
                 }
                 match (end, answer.is_complete()) {
                     (true, true) => guard.end_whole(false),
                     (true, false) | (false, _) => Action::Pause,
                 }
             }
-            State::Streamed(answer) => answer.chunk(size, end, &guard.config, &me),
+            State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
             _ => Action::Continue,
         }
     }

@@ -26,6 +26,8 @@ thread_local! {
 
 /// What has come of a stream, and what is being found out about it.
 pub(super) struct StreamedAnswer {
+    /// What Envoy calls its stream.
+    context: u32,
     model: String,
     key: String,
     endpoint: sluice::endpoint::Endpoint,
@@ -51,7 +53,7 @@ impl StreamedAnswer {
         facts: &Facts,
         checked: bool,
         vault: &Vault,
-        _: &Weak<RefCell<Guard>>,
+        context: u32,
     ) -> Self {
         let policy = config.checks.stream;
         let subject = subject(Phase::Response, exchange);
@@ -63,6 +65,7 @@ impl StreamedAnswer {
         };
         let unchecked = if denies { Unchecked::Block } else { Unchecked::Pass };
         StreamedAnswer {
+            context,
             model: subject.model.to_owned(),
             key: subject.key.to_owned(),
             endpoint: facts.endpoint,
@@ -79,11 +82,9 @@ impl StreamedAnswer {
     }
 
     /// Takes a piece of the stream; what may pass takes its place.
-    pub fn chunk(&mut self, size: usize, end: bool, config: &Config, me: &Weak<RefCell<Guard>>) -> Action {
-        let bytes = match size {
-            0 => Vec::new(),
-            size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
-        };
+    pub fn chunk(&mut self, end: bool, config: &Config, me: &Weak<RefCell<Guard>>) -> Action {
+        // all of it: the filter before this one may have let more go than has come
+        let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         self.begin(&bytes);
         self.ended |= end;
         if let Some(guard) = &mut self.guard {
@@ -92,12 +93,14 @@ impl StreamedAnswer {
         }
         self.ask(config, me);
         self.list(me);
-        let waits = !self.cases.is_empty() && (end || self.out.is_empty());
+        // Envoy takes what is let go between two pieces only while it waits
+        let more = !self.cases.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
+        let waits = more && (end || self.out.is_empty());
         let out = match waits {
             true => Vec::new(),
             false => std::mem::take(&mut self.out),
         };
-        if size > 0 || !out.is_empty() {
+        if !bytes.is_empty() || !out.is_empty() {
             host::replace_bytes(Buffer::ResponseBody, &out);
         }
         self.held = waits;
@@ -127,7 +130,7 @@ impl StreamedAnswer {
             let passage = Spoken { speaker: Speaker::Assistant, text: window.text.clone() };
             let round =
                 Round::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
-            let case = Case::open(config, round, Matter::Window(window.id), me, 0);
+            let case = Case::open(config, round, Matter::Window(window.id), me, self.context);
             match case.round.is_complete() {
                 true => self.settle(&window, &case),
                 false => self.cases.push((window, case)),
@@ -174,8 +177,8 @@ impl StreamedAnswer {
 
     /// Has what may pass go on, if Envoy waits for it.
     pub fn flow(&mut self) {
-        let over = self.cases.is_empty();
-        if !self.held || (self.out.is_empty() && !over) || (self.ended && !over) {
+        let waits = if self.ended { !self.cases.is_empty() } else { self.out.is_empty() };
+        if !self.held || waits {
             return;
         }
         self.held = false;
