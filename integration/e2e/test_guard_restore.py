@@ -1,4 +1,4 @@
-"""Personal data leaves for no model and comes back to the client: 500 made-up conversations, echoed whole and streamed."""
+"""Personal data reaches no model and comes back to the client: made-up conversations, echoed whole and streamed."""
 
 from __future__ import annotations
 
