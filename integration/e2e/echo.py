@@ -1,4 +1,4 @@
-"""A model server that says again all that it was told, as text and as a tool's arguments, in pieces as small as they get.
+"""A model server that says again all that it was told, as text and as a tool's arguments, in the smallest pieces.
 
 It keeps every byte it was sent.
 """
@@ -16,8 +16,8 @@ BETWEEN = " | "
 
 
 class Echo:
-    """`with Echo() as echo:`. A request's `seed` chooses the pieces: even ones get events of one character each, odd ones
-    larger events that come byte by byte."""
+    """A request's `seed` chooses the pieces: even ones get events of one character each, odd ones larger events
+    that come byte by byte."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []

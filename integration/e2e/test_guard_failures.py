@@ -1,4 +1,4 @@
-"""Classifiers that fail, in every way: what may not pass unchecked does not, what may does, and nobody waits for long."""
+"""Classifiers that fail, in every way: what may not pass unchecked does not, what may does, nobody waits for long."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from conftest import OpenWorld
 from guarded import Fake, Way, check, guarded, in_flight, verdicts
 from player import Played, Player
 from settings import Settings
-from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
+from world import BEARER, CHAT, World, chat_body, eventually
 
 WINDOW = 20
 PAUSE = 1.5
@@ -144,7 +144,7 @@ def test_nothing_bad_is_shown(watched: Watched, usage: bool, piece: int, delay: 
     assert [c["finish_reason"] for chunk in chunks for c in chunk["choices"]].count("content_filter") == 1
     assert [chunk["usage"] for chunk in chunks if chunk.get("usage")] == ([USAGE] if usage else [])
     # what was shown had been checked
-    assert shown in "".join(text for texts in watched.fake.asked for text in texts)[: len(TEXT) * 3]
+    assert any(shown[-WINDOW:] in text for texts in watched.fake.asked for text in texts)
     eventually(lambda: watched.output() - before, USAGE["completion_tokens"])
     assert response.status_code == 200 and in_flight(watched.world) == 0
 
@@ -232,7 +232,5 @@ def test_many_at_once(watched: Watched) -> None:
         assert ("content_filter" in response.text) == name.startswith("openai")
         assert answers.content(response) == GOOD if name.startswith("good") else "venom" not in response.text
     eventually(lambda: in_flight(watched.world), 0)
-    counted = verdicts(watched.world)
     block = ("watched-check", "response", "block")
     eventually(lambda: verdicts(watched.world)[block] - before.get(block, 0), 10)
-    assert counted

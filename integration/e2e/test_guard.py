@@ -1,0 +1,208 @@
+"""What a guard does with what it finds, of whom it asks, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import answers
+from conftest import OpenWorld
+from guarded import Fake, Way, check, guarded, in_flight, verdicts
+from settings import Settings
+from world import ADMIN, BEARER, World, chat_body, eventually, pieces
+
+BAD = "this is venom"
+MAIL = "ann@example.com"
+MAX_IN_FLIGHT = 4
+MIB = 1 << 20
+MASK = {"name": "mask-check", "api": "patterns", "phase": ["response"], "action": "mask", "models": ["mask"]}
+LOCAL = {"name": "local-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["local"]}
+# By model; each has its check.
+CHECKS: dict[str, dict[str, Any]] = {
+    "block": {},
+    "answer": {"phase": ["response"]},
+    "flag": {"action": "flag"},
+    "dry": {"dry_run": True},
+    "admins": {"keys": ["demo-admin"]},
+    "system": {"roles": ["system"]},
+    "slow-1": {"models": ["parallel"]},
+    "slow-2": {"models": ["parallel"]},
+    "slow-3": {"models": ["parallel"]},
+    "busy": {"timeout": "5s"},
+}
+MODELS = [*(name for name, fields in CHECKS.items() if "models" not in fields), "parallel", "mask", "local", "free"]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    world: World
+    fake: Fake
+
+
+@pytest.fixture(scope="module")
+def _guarded(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[Guarded]:
+    with Fake() as fake:
+        changed = settings()
+        changed.add_cluster("classifier", fake.address)
+        for model in MODELS:
+            changed.add_model(model, "mock-a")
+        checks = [check(f"{name}-check", **{"models": [name], **fields}) for name, fields in CHECKS.items()]
+        guarded(changed, [*checks, MASK, LOCAL], max_in_flight=MAX_IN_FLIGHT)
+        with open_world(changed.text()) as world:
+            yield Guarded(world, fake)
+
+
+@pytest.fixture
+def guard(_guarded: Guarded) -> Guarded:
+    _guarded.fake.reset()
+    _guarded.world.reset()
+    return _guarded
+
+
+@pytest.fixture
+def world(guard: Guarded) -> World:
+    return guard.world
+
+
+def _counted(world: World, *want: str) -> None:
+    eventually(lambda: verdicts(world).get(want, 0) > 0, True)
+
+
+def test_a_request_is_blocked(world: World) -> None:
+    response = world.chat(BAD, model="block")
+    assert response.status_code == 400
+    error = answers.openai_error(response)
+    assert (error["code"], error["param"]) == ("content_filter", "messages")
+    assert error["message"] == "The request was blocked by the check `block-check`: toxicity."
+    assert world.entries() == [] and world.chat("Hello", model="block").status_code == 200
+    _counted(world, "block-check", "request", "block")
+
+
+def test_an_answer_is_blocked(world: World) -> None:
+    """Without its text, but with what it has cost."""
+    answer = world.chat(BAD, model="answer").json()
+    assert "venom" not in json.dumps(answer) and answer["usage"]["completion_tokens"] > 0
+    assert [choice["finish_reason"] for choice in answer["choices"]] == ["content_filter"]
+    assert "Hello" in answers.content(world.chat("Hello", model="answer"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_is_masked(world: World, stream: bool) -> None:
+    text = answers.content(world.chat(f"write to {MAIL}, please", model="mask", stream=stream))
+    assert "write to <EMAIL_ADDRESS>, please" in text and MAIL not in text
+    (entry,) = world.journals()["mock-a"]
+    assert MAIL in json.dumps(entry)  # requests are not checked
+    _counted(world, "mask-check", "response", "mask")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_flags(world: World, stream: bool) -> None:
+    response = world.chat(BAD, model="flag", stream=stream)
+    assert BAD in answers.content(response)
+    assert response.headers["x-sluice-guard"] == "flag-check:toxicity"
+    assert "x-sluice-guard" not in world.chat("Hello", model="flag").headers
+    _counted(world, "flag-check", "request", "flag")
+
+
+def test_dry_run(world: World) -> None:
+    response = world.chat(BAD, model="dry")
+    assert BAD in answers.content(response) and "x-sluice-guard" not in response.headers
+    _counted(world, "dry-check", "request", "would_block")
+
+
+def test_who_is_checked(guard: Guarded) -> None:
+    """By model, by key, and by role."""
+    world, body = guard.world, chat_body(BAD, model="admins")
+    assert world.chat(BAD, model="free").status_code == 200
+    assert world.send(body, headers=BEARER).status_code == 200
+    assert guard.fake.asked == []
+    assert world.send(body, headers=ADMIN).status_code == 400
+    assert world.chat(BAD, model="system").status_code == 200
+    messages = [{"role": "system", "content": BAD}, {"role": "user", "content": "Hello"}]
+    assert world.chat(model="system", messages=messages).status_code == 400
+    assert guard.fake.asked[1:] == [[BAD]]
+
+
+def test_checks_are_made_at_once(guard: Guarded) -> None:
+    guard.fake.way = Way(delay=0.25)
+    start = time.monotonic()
+    assert guard.world.chat("Hello", model="parallel").status_code == 200
+    seconds = time.monotonic() - start
+    assert len(guard.fake.asked) == 3 and seconds < 0.6, seconds
+    print(f"three checks of 250 ms each: {seconds * 1000:.0f} ms")
+
+
+def test_too_many_callouts(guard: Guarded) -> None:
+    """In each worker so many wait; the others are refused at once, and none is left over."""
+    guard.fake.way = Way(delay=1.0)
+    with ThreadPoolExecutor(30) as threads:
+        responses = list(threads.map(lambda number: guard.world.chat(f"{number}", model="busy"), range(30)))
+    served = [response for response in responses if response.status_code == 200]
+    refused = [response for response in responses if response.status_code == 503]
+    assert MAX_IN_FLIGHT <= len(served) <= 2 * MAX_IN_FLIGHT and len(served) + len(refused) == 30
+    assert all(answers.openai_error(response)["code"] == "guard_unavailable" for response in refused)
+    assert all(response.headers["retry-after"] == "1" for response in refused)
+    _counted(guard.world, "busy-check", "request", "error_busy")
+    eventually(lambda: in_flight(guard.world), 0)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies(world: World, chunked: bool) -> None:
+    filler = "word " * 200_000
+    body = chat_body(f"{filler}{MAIL} {filler}", model="local", max_tokens=1)
+    response = world.send(pieces(body) if chunked else body)
+    assert response.status_code == 200
+    (entry,) = world.journals()["mock-a"]
+    sent = json.dumps(entry)
+    assert MAIL not in sent and f"{filler}<EMAIL_ADDRESS> {filler}" in sent
+
+
+HOSTILE = {
+    "digits": "4111 1111 1111 1112 ",
+    "mail": "a.b-c@d.e-f.",
+    "ats": "a@",
+    "dots": "1.2.3.",
+    "colons": "fe80:",
+    "dashes": "123-45-",
+    "keys": "sk-ghp_AKIA",
+    "accounts": "DE00 0000 0000 ",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_almost_matches_are_linear(world: World, name: str) -> None:
+    """A MiB of what looks like personal data at every byte takes about four times a quarter of it."""
+
+    def seconds(size: int) -> float:
+        text = (HOSTILE[name] * (size // len(HOSTILE[name]) + 1))[:size]
+        body = {model: chat_body(text, model=model, max_tokens=1) for model in ("local", "free")}
+        took = {"local": [], "free": []}
+        for _ in range(3):
+            for model in took:
+                start = time.monotonic()
+                assert world.send(body[model]).status_code in (200, 400)
+                took[model].append(time.monotonic() - start)
+        return max(min(took["local"]) - min(took["free"]), 0.001)
+
+    quarter, whole = seconds(MIB // 4), seconds(MIB)
+    print(f"{name}: {quarter * 1000:.0f} ms for 256 KiB, {whole * 1000:.0f} ms for 1 MiB")
+    assert whole < 8 * quarter + 0.1
+
+
+def test_off_costs_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A chain with a guard that checks nothing, and one without: interleaved, by the median of what requests take."""
+    with open_world(settings().text()) as without, open_world(guarded(settings(), []).text()) as idle:
+        took: dict[str, list[float]] = {"without": [], "idle": []}
+        for _ in range(400):
+            for name, world in (("without", without), ("idle", idle)):
+                start = time.perf_counter()
+                assert world.chat().status_code == 200
+                took[name].append(time.perf_counter() - start)
+    medians = {name: sorted(each)[len(each) // 2] * 1e6 for name, each in took.items()}
+    print(f"median microseconds: {medians}")
+    assert medians["idle"] < 1.1 * medians["without"] + 50
