@@ -8,7 +8,7 @@ use sluice::contract::stats;
 use crate::host;
 
 thread_local! {
-    static COUNTER: Cell<Option<u32>> = const { Cell::new(None) };
+    static COUNTER: u32 = host::define_counter(stats::STATE_CHANGES).unwrap_or(0);
     /// What was read in the callback under way, if it lets itself be remembered.
     static READ: Cell<Read> = const { Cell::new(Read::Always) };
 }
@@ -52,9 +52,5 @@ pub fn within_callback<T>(callback: impl FnOnce() -> T) -> T {
 }
 
 fn counter() -> u32 {
-    COUNTER.get().unwrap_or_else(|| {
-        let counter = host::define_counter(stats::STATE_CHANGES).unwrap_or(0);
-        COUNTER.set(Some(counter));
-        counter
-    })
+    COUNTER.with(|counter| *counter)
 }

@@ -79,7 +79,7 @@ impl WholeAnswer {
             Err(_) => self.unreadable = true,
         }
         if (self.unreadable || self.too_large) && self.checked {
-            self.denied = config.checks.checks.iter().any(|check| check.applies(&subject) && check.denies());
+            self.denied = config.denies(&subject);
         }
         if self.checked && !self.passages.is_empty() {
             let asked =

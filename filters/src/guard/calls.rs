@@ -20,6 +20,7 @@ const MAX_ANSWER: usize = 1 << 20;
 
 thread_local! {
     static CALLS: RefCell<HashMap<u32, Call>> = RefCell::new(HashMap::new());
+    static IN_FLIGHT: Option<u32> = host::define_gauge(stats::GUARD_IN_FLIGHT);
 }
 
 /// A callout under way.
@@ -183,7 +184,7 @@ fn hear(call: &Call, headers: usize, size: usize) -> Heard {
 }
 
 fn gauge(by: i64) {
-    if let Some(gauge) = host::define_gauge(stats::GUARD_IN_FLIGHT) {
+    if let Some(gauge) = IN_FLIGHT.with(|gauge| *gauge) {
         host::increment(gauge, by);
     }
 }

@@ -66,6 +66,11 @@ impl Config {
     fn applies(&self, subject: &Subject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject))
     }
+
+    /// Whether one of the checks lets nothing pass that it has not seen.
+    fn denies(&self, subject: &Subject<'_>) -> bool {
+        self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
+    }
 }
 
 /// Envoy's side of a stream. What answers to callouts change is behind it.
@@ -195,8 +200,7 @@ impl Guard {
         }
         if exchange.encoded {
             // its bytes say nothing; it was asked not to come so
-            let denies = self.config.checks.checks.iter().any(|check| check.applies(&subject) && check.denies());
-            return match denies {
+            return match self.config.denies(&subject) {
                 true => {
                     self.state = State::Refused;
                     reply::error(&ApiError::unchecked(), Shape::for_path(&exchange.original.path))

@@ -57,13 +57,12 @@ impl StreamedAnswer {
     ) -> Self {
         let policy = config.checks.stream;
         let subject = subject(Phase::Response, exchange);
-        let denies = config.checks.checks.iter().any(|check| check.applies(&subject) && check.denies());
         let mode = match (checked, policy.mode) {
             (false, _) => Mode::Pass,
             (true, StreamMode::Window) => Mode::Window,
             (true, StreamMode::Final) => Mode::Final,
         };
-        let unchecked = if denies { Unchecked::Block } else { Unchecked::Pass };
+        let unchecked = if config.denies(&subject) { Unchecked::Block } else { Unchecked::Pass };
         StreamedAnswer {
             context,
             model: subject.model.to_owned(),

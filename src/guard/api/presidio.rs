@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::moderations::write_texts;
 use super::{name, parse, Failure, Reading};
+use crate::guard::pii::byte_spans;
 use crate::guard::Finding;
 use crate::json::write_string;
 
@@ -63,11 +64,10 @@ impl Presidio {
         if found.iter().any(|each| each.start >= each.end || !each.score.is_finite()) {
             return Err(Failure::Shape);
         }
-        let offsets = ByteOffsets::new(text, found.iter().flat_map(|each| [each.start, each.end]).collect());
+        let spans: Vec<_> = found.iter().map(|each| each.start..each.end).collect();
         let mut findings = Vec::new();
-        for each in found {
-            let at = |code_point| offsets.get(code_point).ok_or(Failure::Shape);
-            let span = at(each.start)?..at(each.end)?;
+        for (each, span) in found.into_iter().zip(byte_spans(text, &spans)) {
+            let span = span.ok_or(Failure::Shape)?;
             if self.wants(&each) {
                 findings.push(Finding { entity: name(&each.entity_type), span, score: each.score as f32 });
             }
@@ -79,25 +79,5 @@ impl Presidio {
     fn wants(&self, found: &Recognized) -> bool {
         let sure = self.score_threshold.is_none_or(|threshold| found.score >= threshold);
         sure && (self.entities.is_empty() || self.entities.contains(&found.entity_type))
-    }
-}
-
-/// Where some code points of a text stand, in bytes. One walk over the text finds all of them.
-struct ByteOffsets(Vec<(usize, usize)>);
-
-impl ByteOffsets {
-    fn new(text: &str, mut code_points: Vec<usize>) -> Self {
-        code_points.sort_unstable();
-        code_points.dedup();
-        let mut wanted = code_points.into_iter().peekable();
-        let bytes = text.char_indices().map(|(byte, _)| byte).chain(std::iter::once(text.len()));
-        let places = bytes.enumerate().filter(|(code_point, _)| wanted.next_if_eq(code_point).is_some());
-        ByteOffsets(places.collect())
-    }
-
-    /// `None`: the text has fewer.
-    fn get(&self, code_point: usize) -> Option<usize> {
-        let index = self.0.binary_search_by_key(&code_point, |(code_point, _)| *code_point).ok()?;
-        self.0.get(index).map(|(_, byte)| *byte)
     }
 }
