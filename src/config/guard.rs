@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{parse, suggestion, ConfigError, Node, Object};
-use super::router::{is_header_value, is_variable_name, unset, Environment};
+use super::router::{is_header_value, key_of, Environment};
 use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{
     Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,
@@ -141,17 +141,7 @@ fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Re
 }
 
 fn key(node: &Node<'_>, environment: Environment<'_>) -> Result<Secret, ConfigError> {
-    let env = node.object(&["env"])?.require("env")?;
-    let name = env.text()?;
-    if !is_variable_name(name) {
-        // not quoted: an operator may have pasted the key where its variable's name belongs
-        return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
-    }
-    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(&env))?;
-    if !is_header_value(&secret) {
-        return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
-    }
-    Ok(Secret::new(secret))
+    key_of(&node.object(&["env"])?.require("env")?, environment).map(Secret::new)
 }
 
 /// One number for every category, or a number for each.

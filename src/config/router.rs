@@ -182,19 +182,24 @@ fn query(node: &Node<'_>) -> Result<String, ConfigError> {
 
 fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credential, ConfigError> {
     let fields = node.object(&["env", "header"])?;
-    let env = fields.require("env")?;
+    let secret = key_of(&fields.require("env")?, environment)?;
+    let choices = crate::contract::CREDENTIAL_HEADERS.map(|header| (header, header));
+    let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
+    Ok(Credential::new(header, &secret))
+}
+
+/// The key in the variable that `env` names, as it can stand in a header.
+pub(super) fn key_of(env: &Node<'_>, environment: Environment<'_>) -> Result<String, ConfigError> {
     let name = env.text()?;
     if !is_variable_name(name) {
         // not quoted: an operator may have pasted the key where its variable's name belongs
         return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
     }
-    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(&env))?;
+    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(env))?;
     if !is_header_value(&secret) {
         return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
     }
-    let choices = crate::contract::CREDENTIAL_HEADERS.map(|header| (header, header));
-    let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
-    Ok(Credential::new(header, &secret))
+    Ok(secret)
 }
 
 /// `env` names a variable that is not there.
