@@ -29,9 +29,13 @@ from envoy_binary import NoEnvoy
 from gateway import Gateway, MockModels, render
 from python_env import InstallFailed
 
+KIB = 1024
+# What the guard's own patterns cost is told by requests of this size.
+LONG_BODY = 32 * KIB
+PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
 FILTERS = ("auth", "guard", "router", "usage", "attempt")
 SCRIPT = Path(__file__).resolve().parent / "bench" / "chat.lua"
-BODY_BYTES = 1024
+BODY_BYTES = KIB
 # Below this share of its core the gateway waited for the others, and the figures are not about it.
 BUSY = 0.95
 WASM_TYPE = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
@@ -49,6 +53,9 @@ class Measured:
     rates: list[float] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
     p50s: list[float] = field(default_factory=list)
+    # CPU time a request takes, and one with a long body.
+    cpu: list[float] = field(default_factory=list)
+    long_cpu: list[float] = field(default_factory=list)
 
     def medians(self) -> dict[str, float]:
         """The figures that are reported."""
@@ -80,6 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--filters", type=_filters, default=set(FILTERS), metavar="auth,router,...", help="keep only these filters of envoy.yaml")
     parser.add_argument("--config", type=Path, default=demo.ENVOY_YAML, help="instead of envoy/envoy.yaml")
     parser.add_argument("--keys", type=int, default=0, metavar="N", help="also measure Sluice with N client keys, against the demo's two")
+    parser.add_argument("--guard", action="store_true", help="also measure Sluice with a guard: one without checks, one that looks for patterns")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -115,13 +123,20 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         bare_gateway = Measured(running.enter_context(_gateway(bare(config), pinned_gateway)))
         sluice = Measured(running.enter_context(_gateway(with_filters(config, arguments.filters), pinned_gateway)))
         contestants = [bare_gateway, sluice]
+        guards = []
+        if arguments.guard:
+            for checks in ([], [PATTERNS]):
+                checked = with_guard(with_filters(config, arguments.filters), checks)
+                guards.append(Measured(running.enter_context(_gateway(checked, pinned_gateway))))
+            contestants += guards
         if arguments.keys:
             crowded = with_keys(with_filters(config, arguments.filters), arguments.keys)
             contestants.append(Measured(running.enter_context(_gateway(crowded, pinned_gateway))))
         _run_rounds(contestants, arguments, pinned_load)
     ratios = _ratios(sluice, bare_gateway)
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
-    many = {"many_keys": _many_keys(arguments.keys, contestants[2], sluice)} if arguments.keys else {}
+    many = {"many_keys": _many_keys(arguments.keys, contestants[-1], sluice)} if arguments.keys else {}
+    guard = {"guard": _guard(bare_gateway, sluice, *guards)} if guards else {}
     return {
         "bare": bare_gateway.medians(),
         "sluice": sluice.medians(),
@@ -133,6 +148,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "seconds": arguments.seconds,
         "filters": [name for name in FILTERS if name in arguments.filters & _configured(config)],
         **many,
+        **guard,
     }
 
 
@@ -150,6 +166,18 @@ def _many_keys(count: int, crowded: Measured, sluice: Measured) -> dict[str, obj
         "ratio": round(statistics.median(ratios), 3),
         "ratio_range": [round(ratios[0], 3), round(ratios[-1], 3)],
         "noise": round((max(sluice.rates) - min(sluice.rates)) / statistics.median(sluice.rates), 3),
+    }
+
+
+def _guard(bare_gateway: Measured, sluice: Measured, idle: Measured, patterns: Measured) -> dict[str, object]:
+    """What a guard without checks costs, and what looking for patterns costs for each KiB, both by CPU time."""
+    cost = [with_it - without for with_it, without in zip(patterns.long_cpu, sluice.long_cpu)]
+    per_kib = statistics.median(cost) / (LONG_BODY / KIB)
+    return {
+        "idle_ratio": round(statistics.median(mine / theirs for mine, theirs in zip(idle.cpu, sluice.cpu)), 3),
+        "noise": round((max(sluice.cpu) - min(sluice.cpu)) / statistics.median(sluice.cpu), 3),
+        "patterns_us_per_kib": round(per_kib, 2),
+        "patterns_per_kib_of_bare": round(per_kib / statistics.median(bare_gateway.cpu), 4),
     }
 
 
@@ -208,6 +236,19 @@ def with_keys(config: dict, count: int) -> dict:
     return config
 
 
+def with_guard(config: dict, checks: list[dict]) -> dict:
+    """The configuration with a guard before `router`."""
+    config = json.loads(json.dumps(config))
+    for entry in _connection_manager(config)["http_filters"]:
+        plugin = entry["typed_config"].get("config", {})
+        names = plugin.get("root_id", "").split("+")
+        if "router" in names and len(names) > 1:
+            names.insert(names.index("router"), "guard")
+            plugin["root_id"] = "+".join(names)
+            plugin["configuration"]["value"]["guard"] = {"checks": checks}
+    return config
+
+
 def _connection_manager(config: dict) -> dict:
     return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 
@@ -258,17 +299,20 @@ def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, 
             result = _load(contestant.gateway, arguments.connections, arguments.seconds, prefix)
             contestant.rates.append(result["requests"] / result["microseconds"] * 1e6)
             contestant.busy.append(result["busy"])
+            contestant.cpu.append(result["cpu"])
+            if arguments.guard:
+                contestant.long_cpu.append(_load(contestant.gateway, arguments.connections, arguments.seconds, prefix, LONG_BODY)["cpu"])
         for contestant in order:
             contestant.p50s.append(_load(contestant.gateway, 1, arguments.seconds, prefix)["p50"])
         order.reverse()
 
 
-def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str]) -> dict[str, float]:
-    """One run of wrk, with the share of its core the gateway used meanwhile."""
+def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str], size: int = BODY_BYTES) -> dict[str, float]:
+    """One run of wrk, with the share of its core the gateway used meanwhile, and the microseconds for each request."""
     url = f"http://127.0.0.1:{gateway.port}{demo.CHAT_PATH}"
     command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
     before = _cpu_seconds(gateway.child.pid)
-    run = subprocess.run([*command, "--", demo.USER_KEY, body()], capture_output=True, text=True)
+    run = subprocess.run([*command, "--", demo.USER_KEY, body(size)], capture_output=True, text=True)
     used = _cpu_seconds(gateway.child.pid) - before
     if run.returncode != 0:
         raise BenchFailed(f"wrk failed: {run.stderr or run.stdout}")
@@ -276,7 +320,7 @@ def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str]) -
     if result["failed"] or not result["requests"]:
         status, answer = demo.chat(gateway.port)
         raise BenchFailed(f"{result['failed']} of {result['requests']} requests failed; the demo's gets {status}: {answer.decode()}")
-    return {**result, "busy": used / result["microseconds"] * 1e6}
+    return {**result, "busy": used / result["microseconds"] * 1e6, "cpu": used / result["requests"] * 1e6}
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -285,10 +329,11 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def body() -> str:
-    """A chat request of one kilobyte."""
+def body(size: int = BODY_BYTES) -> str:
+    """A chat request of so many bytes."""
     request = json.loads(demo.CHAT_BODY)
-    request["messages"][0]["content"] += "." * (BODY_BYTES - len(demo.CHAT_BODY))
+    words = "The quick brown fox jumps over the lazy dog. " * (size // 40)
+    request["messages"][0]["content"] += words[: size - len(demo.CHAT_BODY)]
     return json.dumps(request, separators=(",", ":"))
 
 
@@ -310,6 +355,11 @@ def table(result: dict) -> str:
         lines.append(
             f"{many['keys']:,} client keys: {many['requests_per_second']} requests/s, ratio to two keys {many['ratio']:.3f}"
             f" ({low:.3f} to {high:.3f}); Sluice's own rounds differ by {many['noise']:.1%}"
+        )
+    if guard := result.get("guard"):
+        lines.append(
+            f"guard without checks: {guard['idle_ratio']:.3f} of Sluice's CPU time (its own rounds differ by {guard['noise']:.1%});"
+            f" patterns: {guard['patterns_us_per_kib']:.2f} us for each KiB, {guard['patterns_per_kib_of_bare']:.2%} of a request to bare Envoy"
         )
     if idle := [name for name in ("bare", "sluice") if result[name]["core_busy"] < BUSY]:
         lines.append(f"not the gateway's limit ({', '.join(idle)}): wrk, the upstream or other programs took the time")

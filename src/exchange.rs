@@ -19,6 +19,9 @@ use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subjec
 use crate::timing::Timing;
 use crate::usage::{complete, Counter, Format, Known, Source, TokenUsage};
 
+/// The most flags that are kept: what services find is named by them.
+const MAX_FLAGS: usize = 16;
+
 /// All that is known of one request. Filters that are not configured leave their part unknown.
 #[derive(Debug, Default)]
 pub struct Exchange {
@@ -40,8 +43,10 @@ pub struct Exchange {
     pub usage: Option<(TokenUsage, Source)>,
     /// When what happened.
     pub timing: Timing,
-    /// What checks have found in the request that passes all the same.
-    pub flags: Vec<Flag>,
+    /// What checks have found that passes all the same, each once.
+    flags: Vec<Flag>,
+    /// The check that has stopped the request or its answer, and what it found.
+    pub blocked: Option<Flag>,
     /// What the request has been counted for; settled when it ends.
     pub tickets: Vec<Ticket>,
     /// The limits that a report is to show besides the models'.
@@ -127,6 +132,22 @@ impl Exchange {
             self.body.shrink_to_fit();
         }
         self.facts = Some(facts);
+    }
+
+    /// Marks the request: a check has found something that passes all the same, in it or in its answer. A stream's
+    /// windows may say the same many times.
+    pub fn flag(&mut self, flags: Vec<Flag>) {
+        for flag in flags {
+            if self.flags.len() < MAX_FLAGS && !self.flags.contains(&flag) {
+                self.flags.push(flag);
+            }
+        }
+    }
+
+    /// What has been marked, as the header `x-sluice-guard` has it; `None` if nothing has.
+    pub fn flags(&self) -> Option<String> {
+        let flags: Vec<String> = self.flags.iter().map(Flag::to_string).collect();
+        (!flags.is_empty()).then(|| flags.join(", "))
     }
 
     /// The whole body, if it has been kept.

@@ -45,6 +45,12 @@ impl Record {
         if let Some(milliseconds) = exchange.timing.to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);
         }
+        if let Some(flags) = exchange.flags() {
+            record.text("guard_flags", &flags);
+        }
+        if let Some(blocked) = &exchange.blocked {
+            record.text("guard_blocked", &blocked.to_string());
+        }
         let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
         record.error(status, exchange.interrupted || partial);
         record

@@ -26,7 +26,7 @@ use crate::waiting;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("attempt", bytes), |_, _| Box::new(Attempt { state: State::Headers }))
+    root::filter(|bytes| config::none("attempt", bytes), |_, _| Some(Box::new(Attempt { state: State::Headers })))
 }
 
 struct Attempt {

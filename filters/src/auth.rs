@@ -24,7 +24,9 @@ use crate::root::{self, Filter};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(read, |config, context| Box::new(Auth { config: config.clone(), context, state: State::Headers }))
+    root::filter(read, |config, context| {
+        Some(Box::new(Auth { config: config.clone(), context, state: State::Headers }))
+    })
 }
 
 /// Who may call.

@@ -71,10 +71,10 @@ impl Filter for Chain {
         self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))
     }
 
-    fn open(&self, context: u32) -> Box<dyn HttpContext> {
-        let members = self.members.iter().map(|(_, member)| member.open(context)).collect();
+    fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        let members = self.members.iter().filter_map(|(_, member)| member.open(context)).collect();
         let stream = Stream { members, passed: 0, exchange: None };
-        Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) })
+        Some(Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) }))
     }
 }
 

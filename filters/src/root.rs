@@ -27,21 +27,21 @@ pub trait Filter {
     /// The first mistake in it.
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError>;
 
-    /// The filter's part in one stream, which Envoy knows by the number `context`.
-    fn open(&self, context: u32) -> Box<dyn HttpContext>;
+    /// The filter's part in one stream, which Envoy knows by the number `context`. `None` if it has none.
+    fn open(&self, context: u32) -> Option<Box<dyn HttpContext>>;
 }
 
 /// A filter whose streams share the configuration `C`.
 struct Configured<C> {
     read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>, u32) -> Box<dyn HttpContext>,
+    open: fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>,
     config: Option<Rc<C>>,
 }
 
 /// A filter that reads its configuration by `read` and joins a stream by `open`.
 pub fn filter<C: 'static>(
     read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>, u32) -> Box<dyn HttpContext>,
+    open: fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>,
 ) -> Box<dyn Filter> {
     Box::new(Configured { read, open, config: None })
 }
@@ -52,10 +52,10 @@ impl<C> Filter for Configured<C> {
         Ok(())
     }
 
-    fn open(&self, context: u32) -> Box<dyn HttpContext> {
+    fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         match &self.config {
             Some(config) => (self.open)(config, context),
-            None => Box::new(Closed), // Envoy opens no stream on a filter whose configuration was refused
+            None => Some(Box::new(Closed)), // Envoy opens no stream on a filter whose configuration was refused
         }
     }
 }
@@ -130,10 +130,10 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.filter {
+        match &self.filter {
             Some(filter) => filter.open(context),
-            None => Box::new(Closed),
-        })
+            None => Some(Box::new(Closed)),
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -29,7 +29,7 @@ pub fn filter() -> Box<dyn Filter> {
         clusters::introduce(table.upstreams());
         Ok(table)
     };
-    root::filter(read, |table, context| Box::new(Router { table: table.clone(), context, state: State::Headers }))
+    root::filter(read, |table, context| Some(Box::new(Router { table: table.clone(), context, state: State::Headers })))
 }
 
 struct Router {

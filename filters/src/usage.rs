@@ -19,7 +19,7 @@ use crate::root::{self, Filter};
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     root::filter(configure, |reports: &Rc<Reports>, _| {
-        Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting })
+        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting }))
     })
 }
 

@@ -7,74 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
+
+from upstream import Upstream, send_chunk, send_end, send_head
 
 # The texts of an answer stand apart by it.
 BETWEEN = " | "
 
 
-class Echo:
+class Echo(Upstream):
     """A request's `seed` chooses the pieces: even ones get events of one character each, odd ones larger events
     that come byte by byte."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.bodies: list[bytes] = []
-        self._loop = asyncio.new_event_loop()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """For a cluster."""
-        return self._socket.getsockname()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            while True:
-                await self._answer(reader, writer)
-        except (OSError, EOFError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
-        body = await reader.readexactly(int(headers["content-length"]))
+    async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
+        """All that was said, again."""
         self.bodies.append(body)
         request = json.loads(body)
-        text = said(request["messages"])
-        kind = "text/event-stream" if request.get("stream") else "application/json"
-        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        for piece in _stream(text, request["seed"]) if request.get("stream") else [_whole(text)]:
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            await writer.drain()
-            await asyncio.sleep(0)
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
-
-    def __enter__(self) -> Echo:
-        ready = threading.Event()
-
-        async def run() -> None:
-            await asyncio.start_server(self._serve, sock=self._socket)
-            ready.set()
-
-        def work() -> None:
-            self._loop.run_until_complete(run())
-            self._loop.run_forever()
-
-        self._thread = threading.Thread(target=work, daemon=True)
-        self._thread.start()
-        ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._socket.close()
+        text, stream = said(request["messages"]), request.get("stream")
+        await send_head(writer, {"content-type": "text/event-stream" if stream else "application/json"})
+        for piece in _stream(text, request["seed"]) if stream else [_whole(text)]:
+            await send_chunk(writer, piece)
+        await send_end(writer)
+        return True
 
 
 def said(messages: list[dict[str, Any]]) -> str:

@@ -21,6 +21,7 @@ MAIL = "ann@example.com"
 MAX_IN_FLIGHT = 4
 MIB = 1 << 20
 MASK = {"name": "mask-check", "api": "patterns", "phase": ["response"], "action": "mask", "models": ["mask"]}
+EARLY = {"name": "early-check", "api": "patterns", "phase": ["request"], "action": "flag", "models": ["uneven"]}
 LOCAL = {"name": "local-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["local"]}
 # By model; each has its check.
 CHECKS: dict[str, dict[str, Any]] = {
@@ -33,9 +34,10 @@ CHECKS: dict[str, dict[str, Any]] = {
     "slow-1": {"models": ["parallel"]},
     "slow-2": {"models": ["parallel"]},
     "slow-3": {"models": ["parallel"]},
+    "late": {"models": ["uneven"]},
     "busy": {"timeout": "5s"},
 }
-MODELS = [*(name for name, fields in CHECKS.items() if "models" not in fields), "parallel", "mask", "local", "free"]
+MODELS = [*(name for name, fields in CHECKS.items() if "models" not in fields), "parallel", "uneven", "mask", "local", "free"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,24 @@ class Guarded:
     fake: Fake
 
 
+# In one Envoy filter with the others, and in one of its own.
+EITHER_WAY = pytest.mark.parametrize("_guarded", ["joined", "separate"], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def _guarded(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[Guarded]:
+def _guarded(
+    request: pytest.FixtureRequest, settings: Callable[[], Settings], open_world: OpenWorld
+) -> Iterator[Guarded]:
     with Fake() as fake:
         changed = settings()
         changed.add_cluster("classifier", fake.address)
         for model in MODELS:
             changed.add_model(model, "mock-a")
         checks = [check(f"{name}-check", **{"models": [name], **fields}) for name, fields in CHECKS.items()]
-        guarded(changed, [*checks, MASK, LOCAL], max_in_flight=MAX_IN_FLIGHT)
+        guarded(changed, [*checks, EARLY, MASK, LOCAL], max_in_flight=MAX_IN_FLIGHT)
+        changed.tree["stats_flush_interval"] = "0.1s"
+        if getattr(request, "param", "joined") == "separate":
+            changed.separate()
         with open_world(changed.text()) as world:
             yield Guarded(world, fake)
 
@@ -73,6 +84,7 @@ def _counted(world: World, *want: str) -> None:
     eventually(lambda: verdicts(world).get(want, 0) > 0, True)
 
 
+@EITHER_WAY
 def test_a_request_is_blocked(world: World) -> None:
     response = world.chat(BAD, model="block")
     assert response.status_code == 400
@@ -83,6 +95,7 @@ def test_a_request_is_blocked(world: World) -> None:
     _counted(world, "block-check", "request", "block")
 
 
+@EITHER_WAY
 def test_an_answer_is_blocked(world: World) -> None:
     """Without its text, but with what it has cost."""
     answer = world.chat(BAD, model="answer").json()
@@ -91,6 +104,7 @@ def test_an_answer_is_blocked(world: World) -> None:
     assert "Hello" in answers.content(world.chat("Hello", model="answer"))
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_is_masked(world: World, stream: bool) -> None:
     text = answers.content(world.chat(f"write to {MAIL}, please", model="mask", stream=stream))
@@ -100,6 +114,7 @@ def test_an_answer_is_masked(world: World, stream: bool) -> None:
     _counted(world, "mask-check", "response", "mask")
 
 
+@EITHER_WAY
 @pytest.mark.parametrize("stream", [False, True])
 def test_flags(world: World, stream: bool) -> None:
     response = world.chat(BAD, model="flag", stream=stream)
@@ -115,6 +130,7 @@ def test_dry_run(world: World) -> None:
     _counted(world, "dry-check", "request", "would_block")
 
 
+@EITHER_WAY
 def test_who_is_checked(guard: Guarded) -> None:
     """By model, by key, and by role."""
     world, body = guard.world, chat_body(BAD, model="admins")
@@ -128,6 +144,7 @@ def test_who_is_checked(guard: Guarded) -> None:
     assert guard.fake.asked[1:] == [[BAD]]
 
 
+@EITHER_WAY
 def test_checks_are_made_at_once(guard: Guarded) -> None:
     guard.fake.way = Way(delay=0.25)
     start = time.monotonic()
@@ -135,6 +152,19 @@ def test_checks_are_made_at_once(guard: Guarded) -> None:
     seconds = time.monotonic() - start
     assert len(guard.fake.asked) == 3 and seconds < 0.6, seconds
     print(f"three checks of 250 ms each: {seconds * 1000:.0f} ms")
+
+
+def test_each_check_has_a_time_of_its_own(guard: Guarded) -> None:
+    guard.fake.way = Way(delay=0.2)
+    assert guard.world.chat("Hello", model="uneven").status_code == 200
+
+    def are_slow() -> dict[str, bool]:
+        buckets = guard.world.series("llm_guard_duration_ms_bucket")
+        reached = {name: [float(labels["le"]) for labels, count in buckets if labels["check"] == name and count] for name in names}
+        return {name: min(bounds) > 100 for name, bounds in reached.items() if bounds}
+
+    names = ("late-check", "early-check")
+    eventually(are_slow, {"late-check": True, "early-check": False})
 
 
 def test_too_many_callouts(guard: Guarded) -> None:

@@ -3,6 +3,7 @@
 
 use serde_json::{json, Value};
 
+use super::texts::{answer_passages, Passage};
 use crate::endpoint::Endpoint;
 
 /// The answer a client gets in place of `answer`.
@@ -17,11 +18,31 @@ use crate::endpoint::Endpoint;
 /// assert!(blocked.contains(r#""prompt_tokens":1"#));
 /// ```
 pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
-    let mut answer: Value = serde_json::from_slice(answer).unwrap_or_else(|_| json!({}));
+    let mut answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     match &mut answer {
         // Gemini without `alt=sse` streams one array of answers
         Value::Array(parts) => parts.iter_mut().for_each(|part| block(endpoint, part)),
         whole => block(endpoint, whole),
+    }
+    let shown = answer.to_string().into_bytes();
+    // a server may have answered in the words of another dialect
+    let is_silent = |passages: Vec<Passage>| passages.iter().all(|passage| passage.text.is_empty());
+    match answer_passages(&shown).is_ok_and(is_silent) && !answer.is_string() && !answer.is_null() {
+        true => shown,
+        false => nothing(endpoint),
+    }
+}
+
+/// An answer that says nothing but that it was blocked.
+fn nothing(endpoint: Endpoint) -> Vec<u8> {
+    let mut answer = json!({ "choices": [{ "index": 0 }], "candidates": [{}] });
+    block(endpoint, &mut answer);
+    if let Value::Object(fields) = &mut answer {
+        fields.retain(|name, _| match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions => name != "candidates",
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => name != "choices",
+            _ => !matches!(name.as_str(), "choices" | "candidates"),
+        });
     }
     answer.to_string().into_bytes()
 }

@@ -8,6 +8,7 @@ use sluice::contract::NONE;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
 use sluice::facts::read;
+use sluice::guard::checks::Flag;
 use sluice::outcome::Outcome;
 use sluice::record::Record;
 use sluice::routing::{Ending, Table};
@@ -19,7 +20,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 22] = [
     "key",
     "model",
     "cluster",
@@ -40,6 +41,8 @@ const FIELDS: [&str; 20] = [
     "source",
     "cost_microusd",
     "time_to_first_token_ms",
+    "guard_flags",
+    "guard_blocked",
 ];
 
 /// The record as the access log shows it, read by the reader of configurations, which takes the same message.
@@ -97,6 +100,23 @@ fn a_request_that_was_answered() {
         [("request_model", "gpt-4o"), ("operation", "chat"), ("provider", "openai"), ("response_model", "gpt-4o")];
     more.into_iter().for_each(|(field, value)| want[field] = json!(value));
     assert_eq!(traced, want, "the same for traces");
+}
+
+#[test]
+fn what_checks_have_found() {
+    let flag = |check: &str, category: &str| Flag { check: check.into(), category: category.into() };
+    let mut exchange = Exchange::default();
+    assert_eq!(exchange.flags(), None);
+    for _ in 0..100 {
+        exchange.flag(vec![flag("tox", "hate"), flag("pii", "EMAIL_ADDRESS")]);
+    }
+    assert_eq!(exchange.flags().as_deref(), Some("tox:hate, pii:EMAIL_ADDRESS"), "each once");
+    exchange.blocked = Some(flag("tox", "violence"));
+    let record = shown(&Record::of(&exchange, 200));
+    assert_eq!(record["guard_flags"], "tox:hate, pii:EMAIL_ADDRESS");
+    assert_eq!(record["guard_blocked"], "tox:violence");
+    exchange.flag((0..100).map(|number| flag("tox", &number.to_string())).collect());
+    assert_eq!(exchange.flags().unwrap().split(", ").count(), 16, "whatever a service makes up");
 }
 
 #[test]

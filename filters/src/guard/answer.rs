@@ -6,6 +6,7 @@ use std::rc::Weak;
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
+use sluice::guard::api::Failure;
 use sluice::guard::blocked;
 use sluice::guard::checks::{Outcome, Phase, Refusal, Round, Spoken};
 use sluice::guard::pii::Vault;
@@ -25,11 +26,12 @@ pub(super) struct WholeAnswer {
     context: u32,
     endpoint: Endpoint,
     checked: bool,
+    /// Something is to be brought back in it.
+    restores: bool,
     body: Vec<u8>,
+    /// None of it is kept any more.
     too_large: bool,
     passages: Vec<texts::Passage>,
-    /// Its texts cannot be told.
-    unreadable: bool,
     case: Option<Case>,
     /// All of it has come.
     ended: bool,
@@ -37,17 +39,25 @@ pub(super) struct WholeAnswer {
     denied: bool,
 }
 
+/// What becomes of a piece.
+pub(super) enum Taken {
+    /// It is held.
+    Held,
+    /// All there is passes, and so does the rest.
+    Unchecked,
+}
+
 impl WholeAnswer {
-    /// An answer that begins. `checked`: otherwise it is only restored.
-    pub fn new(endpoint: Endpoint, checked: bool, context: u32) -> Self {
+    /// An answer that begins, to be checked, or to be restored, or both.
+    pub fn new(endpoint: Endpoint, checked: bool, restores: bool, context: u32) -> Self {
         WholeAnswer {
             context,
             endpoint,
             checked,
+            restores,
             body: Vec::new(),
             too_large: false,
             passages: Vec::new(),
-            unreadable: false,
             case: None,
             ended: false,
             denied: false,
@@ -55,31 +65,46 @@ impl WholeAnswer {
     }
 
     /// Takes a piece of the answer, which Envoy is left without.
-    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) {
+    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) -> Taken {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if !bytes.is_empty() {
-            host::replace_bytes(Buffer::ResponseBody, &[]);
-            self.too_large |= self.body.len() + bytes.len() > MAX_ANSWER;
-            match self.too_large {
-                true => self.body = Vec::new(),
-                false => self.body.extend_from_slice(&bytes),
+            if !self.too_large {
+                self.body.extend_from_slice(&bytes);
+                if self.body.len() > MAX_ANSWER && self.gives_up(config, exchange) {
+                    host::replace_bytes(Buffer::ResponseBody, &self.body);
+                    return Taken::Unchecked;
+                }
             }
+            host::replace_bytes(Buffer::ResponseBody, &[]);
         }
         if end && !self.ended {
             self.ended = true;
-            self.ask(config, exchange, guard);
+            if !self.too_large {
+                self.ask(config, exchange, guard);
+            }
         }
+        Taken::Held
+    }
+
+    /// There is more than can be held. Whether it may pass without the checks; otherwise the rest is thrown away.
+    fn gives_up(&mut self, config: &Config, exchange: &Exchange) -> bool {
+        let denies = self.checked && config.fail(&subject(Phase::Response, exchange), Failure::TooLarge);
+        if !denies && !self.restores {
+            return true;
+        }
+        self.too_large = true;
+        self.denied = true;
+        self.body = Vec::new();
+        false
     }
 
     fn ask(&mut self, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) {
         let subject = subject(Phase::Response, exchange);
         match texts::answer_passages(&self.body) {
             Ok(passages) => self.passages = passages,
-            Err(_) => self.unreadable = true,
-        }
-        if (self.unreadable || self.too_large) && self.checked {
-            self.denied = config.denies(&subject);
+            Err(_) if self.checked => self.denied = config.fail(&subject, Failure::Shape),
+            Err(_) => {}
         }
         if self.checked && !self.passages.is_empty() {
             let asked =
@@ -102,24 +127,35 @@ impl WholeAnswer {
         self.ended && self.case.as_ref().is_none_or(|case| case.round.is_complete())
     }
 
-    /// What the client gets.
+    /// What the client gets. What the checks have said goes on record.
     ///
     /// # Errors
     /// What it gets instead.
-    pub fn conclude(self, vault: &Vault) -> Result<Vec<u8>, ApiError> {
-        if self.too_large || self.denied {
+    pub fn conclude(self, vault: &Vault, exchange: &mut Exchange) -> Result<Vec<u8>, ApiError> {
+        if self.denied {
             return Err(ApiError::unchecked());
         }
-        let outcome = self.case.as_ref().and_then(|case| case.round.outcome());
-        let none = Vec::new();
-        match outcome {
-            Some(Outcome::Refuse(Refusal::Content { .. })) => Ok(blocked(self.endpoint, &self.body)),
-            Some(Outcome::Refuse(refusal @ Refusal::Unavailable { .. })) => Err(refusal.error(Phase::Response, None)),
-            Some(Outcome::Rewrite { passages, .. }) => Ok(rewrite_answer(&self.body, &self.passages, &passages, vault)),
-            Some(Outcome::Pass | Outcome::Flagged(_)) | None if vault.is_empty() => Ok(self.body),
-            Some(Outcome::Pass | Outcome::Flagged(_)) | None => {
-                Ok(rewrite_answer(&self.body, &self.passages, &none, vault))
+        let found = match self.case.as_ref().and_then(|case| case.round.outcome()) {
+            Some(Outcome::Refuse(refusal)) => {
+                exchange.blocked = refusal.found();
+                return match refusal {
+                    Refusal::Content { .. } => Ok(blocked(self.endpoint, &self.body)),
+                    Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),
+                };
             }
+            Some(Outcome::Rewrite { passages, flags }) => {
+                exchange.flag(flags);
+                passages
+            }
+            Some(Outcome::Flagged(flags)) => {
+                exchange.flag(flags);
+                Vec::new()
+            }
+            Some(Outcome::Pass) | None => Vec::new(),
+        };
+        match found.is_empty() && vault.is_empty() {
+            true => Ok(self.body),
+            false => Ok(rewrite_answer(&self.body, &self.passages, &found, vault)),
         }
     }
 }

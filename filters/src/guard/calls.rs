@@ -65,7 +65,7 @@ impl Case {
                         }
                         Some(None) | None => Err(Failure::Shape),
                     };
-                    round.answered(question.id, answer, &mut config.known.borrow_mut(), now);
+                    round.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
                 }
             }
         }
@@ -99,8 +99,8 @@ impl Case {
             return;
         }
         self.counted = true;
-        let elapsed = host::recent().saturating_sub(self.began);
-        for (check, verdict) in self.round.verdicts() {
+        for (check, verdict, ended) in self.round.verdicts() {
+            let elapsed = ended.unwrap_or(self.began).saturating_sub(self.began);
             metrics::count_check(&check.name, self.round.phase(), verdict.label(check.dry_run), elapsed);
         }
     }

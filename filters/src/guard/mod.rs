@@ -7,6 +7,7 @@ mod stream;
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -14,16 +15,18 @@ use sluice::config::{self, ConfigError};
 use sluice::contract::{ANONYMOUS, GUARD_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::gateway::DEFAULT_PREFIX;
-use sluice::guard::checks::{Flag, Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::api::Failure;
+use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
 use crate::chain;
 use crate::host::{self, Headers};
 use crate::intake::Intake;
+use crate::metrics;
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::root::{self, Filter};
-use answer::WholeAnswer;
+use answer::{Taken, WholeAnswer};
 pub use calls::answered;
 use request::Request;
 pub use stream::tick;
@@ -32,6 +35,9 @@ use stream::StreamedAnswer;
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     root::filter(read, |config: &Rc<Config>, context| {
+        if config.checks.checks.is_empty() {
+            return None;
+        }
         let stream = Guard {
             config: config.clone(),
             context,
@@ -40,7 +46,7 @@ pub fn filter() -> Box<dyn Filter> {
             vault: Vault::default(),
             state: State::Headers,
         };
-        Box::new(Handle(Rc::new(RefCell::new(stream))))
+        Some(Box::new(Handle(Rc::new(RefCell::new(stream)))))
     })
 }
 
@@ -70,6 +76,14 @@ impl Config {
     /// Whether one of the checks lets nothing pass that it has not seen.
     fn denies(&self, subject: &Subject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
+    }
+
+    /// Counts that none of the checks could be made. Whether one of them lets nothing pass then.
+    fn fail(&self, subject: &Subject<'_>, failure: Failure) -> bool {
+        for check in self.checks.checks.iter().filter(|check| check.applies(subject)) {
+            metrics::count_check(&check.name, subject.phase, failure.label(), Duration::ZERO);
+        }
+        self.denies(subject)
     }
 }
 
@@ -182,13 +196,12 @@ impl Guard {
 
     /// Prepares for an answer, if there is something to check or to restore in it.
     fn begin_answer(&mut self, end: bool) -> Action {
-        let Some(exchange) = self.exchange.clone() else {
+        let Some(shared) = &self.exchange else {
             return Action::Continue;
         };
-        let exchange = exchange.borrow();
-        if !exchange.flags.is_empty() {
-            let flags: Vec<String> = exchange.flags.iter().map(Flag::to_string).collect();
-            host::set_header(Headers::Response, GUARD_HEADER, &flags.join(", "));
+        let exchange = shared.borrow();
+        if let Some(flags) = exchange.flags() {
+            host::set_header(Headers::Response, GUARD_HEADER, &flags);
         }
         let (Some(facts), Some(200..=299), false) = (&exchange.facts, exchange.answered, end) else {
             return Action::Continue;
@@ -200,7 +213,7 @@ impl Guard {
         }
         if exchange.encoded {
             // its bytes say nothing; it was asked not to come so
-            return match self.config.denies(&subject) {
+            return match checked && self.config.fail(&subject, Failure::Shape) {
                 true => {
                     self.state = State::Refused;
                     reply::error(&ApiError::unchecked(), Shape::for_path(&exchange.original.path))
@@ -212,18 +225,13 @@ impl Guard {
         let json = host::header(Headers::Response, "content-type").is_some_and(|kind| is_json(&kind));
         match facts.stream && !json {
             true => {
-                self.state = State::Streamed(StreamedAnswer::new(
-                    &self.config,
-                    &exchange,
-                    facts,
-                    checked,
-                    &self.vault,
-                    self.context,
-                ));
+                let answer = StreamedAnswer::new(&self.config, shared, facts, checked, &self.vault, self.context);
+                self.state = State::Streamed(answer);
                 Action::Continue
             }
             false => {
-                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, self.context));
+                let restores = !self.vault.is_empty();
+                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, restores, self.context));
                 Action::Pause
             }
         }
@@ -258,11 +266,20 @@ impl Guard {
 
     /// Lets the checked answer go on. `held`: Envoy waits for it.
     fn end_whole(&mut self, held: bool) -> Action {
-        let State::Whole(answer) = std::mem::replace(&mut self.state, State::Passed) else {
+        let (State::Whole(answer), Some(shared)) = (std::mem::replace(&mut self.state, State::Passed), &self.exchange)
+        else {
             return Action::Continue;
         };
-        match answer.conclude(&self.vault) {
+        let mut exchange = shared.borrow_mut();
+        let concluded = answer.conclude(&self.vault, &mut exchange);
+        let flags = exchange.flags();
+        drop(exchange);
+        match concluded {
             Ok(body) => {
+                if let Some(flags) = flags {
+                    // the headers are held with the body
+                    host::set_header(Headers::Response, GUARD_HEADER, &flags);
+                }
                 if !host::replace_bytes(host::Buffer::ResponseBody, &body) {
                     log::error!("sluice: guard: Envoy refused the checked answer");
                 }
@@ -298,7 +315,9 @@ impl Context for Handle {
 impl HttpContext for Handle {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
-        let mut guard = self.0.borrow_mut();
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
         if let Some(exchange) = registry::current() {
             return guard.check(exchange, &me);
         }
@@ -319,7 +338,9 @@ impl HttpContext for Handle {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
-        let mut guard = self.0.borrow_mut();
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
         match (&guard.state, end) {
             (State::Body(_), true) => guard.take_in(size, &me),
             (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
@@ -330,7 +351,9 @@ impl HttpContext for Handle {
     /// Also called when the checks have answered.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let me = Rc::downgrade(&self.0);
-        let mut guard = self.0.borrow_mut();
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
         match &guard.state {
             State::Asking(request) if request.is_complete() => guard.decide(),
             State::Body(_) => guard.take_in(usize::MAX, &me),
@@ -340,7 +363,9 @@ impl HttpContext for Handle {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let mut guard = self.0.borrow_mut();
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
         match guard.state {
             State::Passed => guard.begin_answer(end),
             _ => Action::Continue, // an answer of the gateway's own
@@ -349,16 +374,21 @@ impl HttpContext for Handle {
 
     fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
-        let mut guard = self.0.borrow_mut();
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
         let guard = &mut *guard;
         match &mut guard.state {
             State::Whole(answer) => {
-                if let Some(exchange) = &guard.exchange {
-                    answer.chunk(end, &guard.config, &exchange.borrow(), &me);
-                }
-                match (end, answer.is_complete()) {
-                    (true, true) => guard.end_whole(false),
-                    (true, false) | (false, _) => Action::Pause,
+                let taken =
+                    guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, &exchange.borrow(), &me));
+                match (taken, end && answer.is_complete()) {
+                    (Some(Taken::Unchecked), _) => {
+                        guard.state = State::Passed;
+                        Action::Continue
+                    }
+                    (Some(Taken::Held) | None, true) => guard.end_whole(false),
+                    (Some(Taken::Held) | None, false) => Action::Pause,
                 }
             }
             State::Streamed(answer) => answer.chunk(end, &guard.config, &me),

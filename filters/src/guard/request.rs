@@ -70,18 +70,21 @@ impl Request {
         match self.case.round.outcome() {
             Some(Outcome::Pass) => Ok(()),
             Some(Outcome::Flagged(flags)) => {
-                exchange.flags.extend(flags);
+                exchange.flag(flags);
                 Ok(())
             }
             Some(Outcome::Rewrite { passages, flags }) => {
-                exchange.flags.extend(flags);
+                exchange.flag(flags);
                 let too_much = |problem| {
                     ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
                 };
                 let body = rewrite_request(&self.body, &self.passages, &passages, vault).map_err(too_much)?;
                 send_on(body, exchange)
             }
-            Some(Outcome::Refuse(refusal)) => Err(refusal.error(Phase::Request, self.endpoint.text_param())),
+            Some(Outcome::Refuse(refusal)) => {
+                exchange.blocked = refusal.found();
+                Err(refusal.error(Phase::Request, self.endpoint.text_param()))
+            }
             None => Err(ApiError::internal("The request's checks ended without a result.")),
         }
     }

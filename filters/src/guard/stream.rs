@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use sluice::exchange::Exchange;
 use sluice::facts::Facts;
 use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
 use sluice::guard::pii::Vault;
@@ -18,6 +17,7 @@ use proxy_wasm::types::Action;
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter, State};
 use crate::host::{self, Buffer};
+use crate::registry::Shared;
 
 thread_local! {
     /// The streams with text that waits for its window to fill.
@@ -28,6 +28,7 @@ thread_local! {
 pub(super) struct StreamedAnswer {
     /// What Envoy calls its stream.
     context: u32,
+    exchange: Shared,
     model: String,
     key: String,
     endpoint: sluice::endpoint::Endpoint,
@@ -47,16 +48,10 @@ pub(super) struct StreamedAnswer {
 
 impl StreamedAnswer {
     /// A stream that begins. `checked`: otherwise it is only restored.
-    pub fn new(
-        config: &Config,
-        exchange: &Exchange,
-        facts: &Facts,
-        checked: bool,
-        vault: &Vault,
-        context: u32,
-    ) -> Self {
+    pub fn new(config: &Config, shared: &Shared, facts: &Facts, checked: bool, vault: &Vault, context: u32) -> Self {
         let policy = config.checks.stream;
-        let subject = subject(Phase::Response, exchange);
+        let exchange = shared.borrow();
+        let subject = subject(Phase::Response, &exchange);
         let mode = match (checked, policy.mode) {
             (false, _) => Mode::Pass,
             (true, StreamMode::Window) => Mode::Window,
@@ -65,6 +60,7 @@ impl StreamedAnswer {
         let unchecked = if config.denies(&subject) { Unchecked::Block } else { Unchecked::Pass };
         StreamedAnswer {
             context,
+            exchange: shared.clone(),
             model: subject.model.to_owned(),
             key: subject.key.to_owned(),
             endpoint: facts.endpoint,
@@ -158,15 +154,26 @@ impl StreamedAnswer {
         let Some(guard) = &mut self.guard else {
             return;
         };
+        let mut exchange = self.exchange.borrow_mut();
         let shown = match case.round.outcome() {
-            Some(Outcome::Pass | Outcome::Flagged(_)) => guard.release(window.id, &[]),
-            Some(Outcome::Rewrite { passages, .. }) => {
+            Some(Outcome::Pass) => guard.release(window.id, &[]),
+            Some(Outcome::Flagged(flags)) => {
+                exchange.flag(flags);
+                guard.release(window.id, &[])
+            }
+            Some(Outcome::Rewrite { passages, flags }) => {
+                exchange.flag(flags);
                 let marked = passages.first().map(Vec::as_slice).unwrap_or_default();
                 // answers are masked only: nothing goes into a vault
                 let replaced = replacements(&window.text, marked, &mut Vault::default()).unwrap_or_default();
                 guard.release(window.id, &replaced)
             }
-            Some(Outcome::Refuse(_)) | None => {
+            Some(Outcome::Refuse(refusal)) => {
+                exchange.blocked = refusal.found();
+                self.cases.clear();
+                guard.block()
+            }
+            None => {
                 self.cases.clear();
                 guard.block()
             }

@@ -105,6 +105,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What a check found; `None` if it could not be made.
+    pub fn found(&self) -> Option<Flag> {
+        match self {
+            Refusal::Content { check, category } => Some(Flag { check: check.clone(), category: category.clone() }),
+            Refusal::Unavailable { .. } => None,
+        }
+    }
+
     /// The answer to the client. It never quotes a text.
     ///
     /// - `param`: the request's field that holds the texts.

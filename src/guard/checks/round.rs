@@ -75,6 +75,8 @@ struct Part {
     readings: Vec<(usize, Reading)>,
     /// Questions without an answer yet.
     open: usize,
+    /// When the last of them was answered; `None` before, and if there was none.
+    ended: Option<Duration>,
     /// The first.
     failure: Option<Failure>,
 }
@@ -106,7 +108,7 @@ impl Round {
     }
 
     fn add(&mut self, index: usize, check: &Check, known: &Known, now: Duration) {
-        let mut part = Part { check: index, readings: Vec::new(), open: 0, failure: None };
+        let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None };
         let mut unknown = Vec::new();
         for (at, passage) in self.passages.iter().enumerate() {
             if !check.hears(self.phase, passage.speaker) || passage.text.trim().is_empty() {
@@ -196,6 +198,7 @@ impl Round {
         };
         asked.open = false;
         part.open = part.open.saturating_sub(1);
+        part.ended = Some(now);
         let fits = |answer: &Answer| answer.readings().len() == asked.passages.len();
         match answer.and_then(|answer| fits(&answer).then_some(answer).ok_or(Failure::Shape)) {
             Ok(answer) => {
@@ -240,10 +243,12 @@ impl Round {
         })
     }
 
-    /// What each check has said, for the stats: those that the end of the round came before are not among them.
-    pub fn verdicts(&self) -> Vec<(&Check, Verdict)> {
+    /// What each check has said and when, for the stats: those that the end of the round came before are not among
+    /// them. One that had nothing to ask has no time.
+    pub fn verdicts(&self) -> Vec<(&Check, Verdict, Option<Duration>)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
-        parts.filter_map(|(part, check)| part.verdict(check, self.phase).map(|verdict| (check, verdict))).collect()
+        let verdict = |(part, check): (&Part, _)| Some((check, part.verdict(check, self.phase)?, part.ended));
+        parts.filter_map(verdict).collect()
     }
 
     /// The verdicts that have an effect.

@@ -110,7 +110,8 @@ fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
     };
     let (least, most) = kind.lengths;
     let unbroken = secret.split(|byte| matches!(byte, b'-' | b'_')).map(<[u8]>::len).max().unwrap_or(0);
-    let mixed = secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic);
+    // no word is so long
+    let mixed = unbroken >= 36 || (secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic));
     (least..=most).contains(&secret.len())
         && unbroken >= kind.unbroken
         && mixed

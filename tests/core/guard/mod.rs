@@ -1,6 +1,7 @@
 //! The guard.
 
 mod answers;
+mod blocked;
 mod config;
 mod known;
 mod pii;

@@ -57,7 +57,7 @@ fn answer(readings: &[Reading]) -> Result<Answer, Failure> {
 
 fn labels(round: &Round) -> Vec<String> {
     let verdicts = round.verdicts();
-    verdicts.iter().map(|(check, verdict)| format!("{}:{}", check.name, verdict.label(check.dry_run))).collect()
+    verdicts.iter().map(|(check, verdict, _)| format!("{}:{}", check.name, verdict.label(check.dry_run))).collect()
 }
 
 fn sent(question: &Question) -> Value {
@@ -273,6 +273,20 @@ fn what_is_known_is_not_asked_again() {
     let known = Round::new(guard, &REQUEST, texts(), &all, NOW);
     assert!(known.questions().is_empty());
     assert_eq!(labels(&known), ["a:pass", "b:block"]);
+}
+
+#[test]
+fn each_check_ends_at_its_own_time() {
+    let named = |name: &str| check(name, "openai_moderations", "flag", "");
+    let guard = checks(&[named("late"), named("early"), named("known")]);
+    let mut memory = known();
+    memory.insert(2, "hi", &Reading::Clean, NOW);
+    let mut round = Round::new(guard, &REQUEST, vec![user("hi")], &memory, NOW);
+    let later = |milliseconds| NOW + Duration::from_millis(milliseconds);
+    round.answered(1, answer(&[Reading::Clean]), &mut memory, later(10));
+    round.answered(0, Err(Failure::Timeout), &mut memory, later(200));
+    let ends: Vec<_> = round.verdicts().into_iter().map(|(check, _, ended)| (check.name.clone(), ended)).collect();
+    assert_eq!(ends, [("late".into(), Some(later(200))), ("early".into(), Some(later(10))), ("known".into(), None)]);
 }
 
 #[test]

@@ -1,0 +1,157 @@
+"""Answers that a guard checks, flags, cannot read, or cannot hold: what the client gets, and what stays on record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Iterator
+
+import httpx
+import pytest
+
+import answers
+from conftest import OpenWorld
+from guarded import Fake, check, guarded, since, verdicts
+from player import Played, Player
+from settings import Settings
+from world import BEARER, World, chat_body, eventually
+
+BAD = "this is venom"
+GOOD = "Good morning."
+MAIL = "ann@example.com"
+USAGE = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
+# A guard holds 8 MiB of an answer.
+LARGE = "Good morning. " * 700_000
+POLICIES = ("allow", "deny")
+
+
+def _whole(text: str) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+
+
+def _stream(text: str) -> bytes:
+    """Many windows of the same text, without an end that says so."""
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": f"{text}. "}}]}] * 60
+    chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, {"choices": [], "usage": USAGE}]
+    return b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+JSON, SSE = "application/json", "text/event-stream"
+TRAILERS = {"x-checksum": "1"}
+PLAYED = {
+    "good": Played(JSON, _whole(GOOD)),
+    "bad": Played(JSON, _whole(BAD)),
+    "bad-stream": Played(SSE, _stream(BAD)),
+    "large": Played(JSON, _whole(LARGE)),
+    "no-json": Played(JSON, b"Good morning."),
+    "encoded": Played(JSON, _whole(GOOD), headers={"content-encoding": "br"}),
+    "trailers": Played(JSON, _whole(GOOD), trailers=TRAILERS),
+    "trailers-stream": Played(SSE, _stream(GOOD), trailers=TRAILERS),
+}
+
+
+@pytest.fixture(scope="module")
+def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """A model for each policy, and one whose request hides something, all served by the player."""
+    with Fake() as fake, Player(PLAYED) as player:
+        changed = settings()
+        changed.add_cluster("classifier", fake.address)
+        cluster = changed.add_cluster("player", player.address)
+        options = {"enable_trailers": True}
+        http = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"}
+        http["explicit_http_config"] = {"http_protocol_options": options}  # type: ignore[assignment]
+        cluster["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http}
+        changed.manager["http_protocol_options"] = options
+        changed.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
+        for model in (*POLICIES, "flag", "block", "restore"):
+            changed.add_model(model, "player")
+        checks = [check(policy, phase=["response"], models=[policy], on_failure=policy) for policy in POLICIES]
+        checks.append(check("flag", phase=["request", "response"], models=["flag"], action="flag"))
+        checks.append(check("block", phase=["request", "response"], models=["block"]))
+        checks.append({"name": "restore", "api": "patterns", "phase": ["request"], "action": "restore", "models": ["restore"]})
+        with open_world(guarded(changed, checks).text()) as world:
+            yield world
+
+
+@pytest.fixture
+def world(_world: World) -> World:
+    _world.settle()
+    return _world
+
+
+def _ask(world: World, model: str, answer: str, text: str = "Hello", stream: bool = False) -> httpx.Response:
+    return world.send(chat_body(text, model=model, stream=stream), headers={**BEARER, "x-answer": answer})
+
+
+def _lines(world: World) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in world.gateway.output().splitlines() if line]
+
+
+def _recorded(world: World, since_line: int) -> dict[str, Any]:
+    """What the one request since then has left on record."""
+    eventually(lambda: len(_lines(world)), since_line + 1)
+    return _lines(world)[-1]["sluice"]
+
+
+def test_a_flagged_answer(world: World) -> None:
+    """It says so itself, and the log does, once for question and answer."""
+    before = len(_lines(world))
+    response = _ask(world, "flag", "bad")
+    assert response.content == _whole(BAD)
+    assert response.headers["x-sluice-guard"] == "flag:toxicity"
+    assert _recorded(world, before)["guard_flags"] == "flag:toxicity"
+    response = _ask(world, "flag", "bad", text=BAD)
+    assert response.headers["x-sluice-guard"] == "flag:toxicity"
+    assert "x-sluice-guard" not in _ask(world, "flag", "good").headers
+    eventually(lambda: len(_lines(world)), before + 3)
+    assert [line["sluice"].get("guard_flags") for line in _lines(world)[before:]] == ["flag:toxicity"] * 2 + [None]
+
+
+def test_a_flagged_stream(world: World) -> None:
+    """Its head is gone by then, so that only the log says so, however many windows were flagged."""
+    before, counted = len(_lines(world)), verdicts(world)
+    response = _ask(world, "flag", "bad-stream", stream=True)
+    assert answers.content(response) == f"{BAD}. " * 60
+    assert _recorded(world, before)["guard_flags"] == "flag:toxicity"
+    eventually(lambda: since(counted, verdicts(world)).get(("flag", "response", "flag"), 0) > 1, True)
+
+
+@pytest.mark.parametrize("answer, text", [("good", BAD), ("bad", "Hello"), ("bad-stream", "Hello")])
+def test_what_was_blocked_is_on_record(world: World, answer: str, text: str) -> None:
+    before = len(_lines(world))
+    response = _ask(world, "block", answer, text=text, stream="stream" in answer)
+    assert response.status_code == (400 if text == BAD else 200)
+    record = _recorded(world, before)
+    assert record["guard_blocked"] == "block:toxicity" and "guard_flags" not in record
+    assert "venom" not in json.dumps(record)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("answer, verdict", [("large", "too_large"), ("no-json", "shape"), ("encoded", "shape")])
+def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, verdict: str) -> None:
+    before = verdicts(world)
+    response = _ask(world, policy, answer)
+    if policy == "allow":
+        assert response.status_code == 200
+        if answer != "encoded":
+            assert response.content == PLAYED[answer].body
+    else:
+        assert response.status_code == 503
+        assert answers.openai_error(response)["code"] == "guard_unavailable"
+    eventually(lambda: since(before, verdicts(world)), {(policy, "response", f"error_{verdict}"): 1})
+
+
+def test_what_cannot_be_brought_back(world: World) -> None:
+    """The client's own words are missing in what is too large to look at."""
+    assert _ask(world, "restore", "large", text=f"I am {MAIL}").status_code == 503
+    assert _ask(world, "restore", "large").content == PLAYED["large"].body
+
+
+@pytest.mark.parametrize("model", ["flag", *POLICIES])
+@pytest.mark.parametrize("stream", [False, True])
+def test_trailers(world: World, model: str, stream: bool) -> None:
+    """Nothing says of the last piece of the body that it is the last."""
+    name = "trailers-stream" if stream else "trailers"
+    response = _ask(world, model, name, stream=stream)
+    assert response.status_code == 200
+    assert answers.content(response) == (f"{GOOD}. " * 60 if stream else GOOD)
