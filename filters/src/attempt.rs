@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate, MAX_HELD};
 use sluice::config;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
@@ -17,6 +15,7 @@ use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 
+use crate::abi::{Action, HttpContext};
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Shared};
@@ -115,20 +114,6 @@ enum Next {
     TooLong,
 }
 
-impl Context for Attempt {
-    /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
-    /// when the client's filters have seen its end.
-    fn on_done(&mut self) -> bool {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Headers | State::Ended => {}
-            State::Sent(sent, _) | State::Holding(sent, _) => sent.silence(),
-            State::Passing { sent, status, whole } => sent.passed(status, whole),
-        }
-        waiting::poll_queue();
-        true
-    }
-}
-
 impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         match prepare() {
@@ -207,6 +192,17 @@ impl HttpContext for Attempt {
             State::Headers | State::Sent(..) | State::Passing { .. } | State::Ended => 0,
         };
         self.on_http_response_body(seen, true)
+    }
+
+    /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
+    /// when the client's filters have seen its end.
+    fn on_done(&mut self) {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Headers | State::Ended => {}
+            State::Sent(sent, _) | State::Holding(sent, _) => sent.silence(),
+            State::Passing { sent, status, whole } => sent.passed(status, whole),
+        }
+        waiting::poll_queue();
     }
 }
 

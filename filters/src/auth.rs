@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -13,6 +11,7 @@ use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
 
+use crate::abi::{Action, HttpContext};
 use crate::admin;
 use crate::chain;
 use crate::doors;
@@ -251,15 +250,6 @@ fn without_caller() -> ApiError {
     ApiError::internal("The request passed without a caller.")
 }
 
-impl Context for Auth {
-    fn on_done(&mut self) -> bool {
-        if let (State::Checking { .. }, Some(door)) = (&self.state, &self.config.door) {
-            door.borrow_mut().cancel(self.context);
-        }
-        true
-    }
-}
-
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let mut checking = false;
@@ -329,5 +319,11 @@ impl HttpContext for Auth {
             State::Headers | State::Checking { .. } | State::Body(_) | State::Refused(None) => {}
         }
         Action::Continue
+    }
+
+    fn on_done(&mut self) {
+        if let (State::Checking { .. }, Some(door)) = (&self.state, &self.config.door) {
+            door.borrow_mut().cancel(self.context);
+        }
     }
 }

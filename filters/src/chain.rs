@@ -7,12 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 
+use crate::abi::{Action, HttpContext};
 use crate::changes;
-use crate::guard;
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
@@ -98,17 +96,6 @@ impl Handle {
     }
 }
 
-impl Context for Handle {
-    /// What answers to callouts concern lies behind the members, which may not be in use then.
-    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _: usize) {
-        guard::answered(token, headers, size);
-    }
-
-    fn on_done(&mut self) -> bool {
-        self.call(true, |stream| stream.on_done())
-    }
-}
-
 impl HttpContext for Handle {
     fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
         self.call(Action::Pause, |stream| stream.on_http_request_headers(count, end))
@@ -136,6 +123,10 @@ impl HttpContext for Handle {
 
     fn on_log(&mut self) {
         self.call((), |stream| stream.on_log());
+    }
+
+    fn on_done(&mut self) {
+        self.call((), |stream| stream.on_done());
     }
 }
 
@@ -196,18 +187,6 @@ impl Stream {
     }
 }
 
-impl Context for Stream {
-    fn on_done(&mut self) -> bool {
-        self.run(|stream| {
-            let mut done = true;
-            for member in &mut stream.members {
-                done &= member.on_done(); // each of them has to be told
-            }
-            done
-        })
-    }
-}
-
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
         self.run(|stream| stream.forward(|member| member.on_http_request_headers(count, end)))
@@ -235,5 +214,9 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.run(|stream| stream.members.iter_mut().for_each(|member| member.on_log()));
+    }
+
+    fn on_done(&mut self) {
+        self.run(|stream| stream.members.iter_mut().for_each(|member| member.on_done()));
     }
 }

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use proxy_wasm::hostcalls;
 use sluice::usage::{read_count, MAX_COUNT_ANSWER};
 
 use crate::host::{self, Buffer, Headers};
@@ -94,9 +93,7 @@ impl Ended {
     fn ask(&self) -> Option<(u32, Duration)> {
         let exchange = self.exchange.borrow();
         let call = exchange.count_call()?;
-        let sent =
-            hostcalls::dispatch_http_call(call.cluster, call.headers, Some(&call.body), Vec::new(), call.timeout);
-        Some((sent.ok()?, call.timeout))
+        Some((host::http_call(call.cluster, &call.headers, &call.body, call.timeout)?, call.timeout))
     }
 
     fn count(self, prompt: Option<u64>) {

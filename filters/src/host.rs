@@ -38,6 +38,18 @@ pub enum Buffer {
     Configuration = 7,
 }
 
+/// How much a line in the log matters.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum LogLevel {
+    Trace = 0,
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
+
 thread_local! {
     static RECENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -106,6 +118,19 @@ extern "C" {
         result_size: *mut usize,
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -113,7 +138,7 @@ extern "C" {
     fn random_get(bytes: *mut u8, size: usize) -> u32;
 }
 
-/// Bytes the host has handed over, if `call` succeeded. The host has them allocated by the SDK's
+/// Bytes the host has handed over, if `call` succeeded. The host has them allocated by
 /// `proxy_on_memory_allocate`, as a boxed slice of exactly `size` bytes, and gives up ownership.
 fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     let mut data = null_mut();
@@ -248,6 +273,35 @@ pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str) {
             -1,
         );
     }
+}
+
+/// Asks a cluster something. The number by which the answer comes; `None` if Envoy cannot ask.
+pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: Duration) -> Option<u32> {
+    let (headers, trailers) = (serialize(headers), serialize(&[]));
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: the pointers are valid for the duration of the call.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &mut token,
+        )
+    };
+    (status == OK).then_some(token)
+}
+
+/// Writes a line to Envoy's log.
+pub fn log(level: LogLevel, message: &str) {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
 /// A counter's handle.

@@ -14,6 +14,7 @@
     clippy::unimplemented
 )]
 
+mod abi;
 mod admin;
 mod attempt;
 mod auth;
@@ -35,20 +36,7 @@ mod totals;
 mod usage;
 mod waiting;
 
-use proxy_wasm::types::LogLevel;
-
 use root::{Filter, Root};
-
-// the SDK's macro defines the function Envoy calls first
-#[allow(missing_docs)]
-mod entry {
-    use super::{root, LogLevel};
-
-    proxy_wasm::main! {{
-        proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|_| Box::new(root()));
-    }}
-}
 
 /// The filter that envoy.yaml asks for.
 fn root() -> Root {

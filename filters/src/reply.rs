@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use proxy_wasm::types::Action;
 use sluice::error::{ApiError, Shape};
 use sluice::limits::retry_after_seconds;
 
+use crate::abi::Action;
 use crate::host;
 
 /// Answers with an error. The returned action stops the request that the answer replaces.

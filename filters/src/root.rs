@@ -4,10 +4,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use sluice::config::ConfigError;
 
+use crate::abi::{Action, HttpContext};
 use crate::clusters;
 use crate::count;
 use crate::doors;
@@ -55,7 +54,7 @@ impl<C> Filter for Configured<C> {
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         match &self.config {
             Some(config) => (self.open)(config, context),
-            None => Some(Box::new(Closed)), // Envoy opens no stream on a filter whose configuration was refused
+            None => Some(closed()), // Envoy opens no stream on a filter whose configuration was refused
         }
     }
 }
@@ -84,17 +83,9 @@ impl Root {
             host::tick_every(period);
         }
     }
-}
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, headers: usize, size: usize, _: usize) {
-        guard::answered(call, headers, size);
-        count::answered(call, size);
-    }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
+    /// Takes the configuration in, of so many bytes. Whether it is right; what is wrong with it is logged.
+    pub fn configure(&mut self, size: usize) -> bool {
         let Some(filter) = &mut self.filter else {
             let name = &self.root_id;
             log::error!(
@@ -116,7 +107,8 @@ impl RootContext for Root {
         }
     }
 
-    fn on_tick(&mut self) {
+    /// Does what has waited for its time.
+    pub fn on_tick(&mut self) {
         host::now(); // for those to whom a recent time is enough
         count::work();
         metrics::flush();
@@ -129,22 +121,19 @@ impl RootContext for Root {
         self.tick_every(doors::next().unwrap_or(TICK));
     }
 
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.filter {
-            Some(filter) => filter.open(context),
-            None => Some(Box::new(Closed)),
-        }
+    /// Joins a stream.
+    pub fn open(&self, context: u32) -> Box<dyn HttpContext> {
+        self.filter.as_ref().and_then(|filter| filter.open(context)).unwrap_or_else(closed)
     }
+}
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+/// A stream's part of a filter that is not configured.
+pub fn closed() -> Box<dyn HttpContext> {
+    Box::new(Closed)
 }
 
 /// Lets nothing through.
 struct Closed;
-
-impl Context for Closed {}
 
 impl HttpContext for Closed {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {

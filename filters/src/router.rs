@@ -3,8 +3,6 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use sluice::config;
 use sluice::contract::{ATTEMPTS_HEADER, CLUSTER, CLUSTER_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
@@ -13,6 +11,7 @@ use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
 use sluice::routing::Table;
 
+use crate::abi::{Action, HttpContext};
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, Headers};
 use crate::intake::Intake;
@@ -188,8 +187,6 @@ impl Router {
         }
     }
 }
-
-impl Context for Router {}
 
 impl HttpContext for Router {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {

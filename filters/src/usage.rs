@@ -1,8 +1,6 @@
 //! `usage`: reads the tokens the upstream reported as its answer passes, counts every request, and leaves a record of
 //! it to Envoy's access log and tracer.
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
@@ -10,6 +8,7 @@ use sluice::contract::{NONE, RECORD};
 use sluice::record::Record;
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage};
 
+use crate::abi::{Action, HttpContext};
 use crate::count;
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
@@ -128,8 +127,6 @@ impl Usage {
         Some(complete(metered, Known { prompt: None, generated: None, encoded }))
     }
 }
-
-impl Context for Usage {}
 
 impl HttpContext for Usage {
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {

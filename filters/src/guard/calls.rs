@@ -5,7 +5,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use proxy_wasm::hostcalls;
 use sluice::contract::stats;
 use sluice::guard::api::{Answer, Callout, Failure};
 use sluice::guard::checks::{Ask, Round};
@@ -111,16 +110,14 @@ fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
     if under_way >= config.checks.max_in_flight {
         return Err(Failure::Busy);
     }
-    let headers = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let sent =
-        hostcalls::dispatch_http_call(&callout.cluster, headers, Some(&callout.body), Vec::new(), callout.timeout);
-    match sent {
-        Ok(token) => {
+    let headers: Vec<_> = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    match host::http_call(&callout.cluster, &headers, &callout.body, callout.timeout) {
+        Some(token) => {
             CALLS.with_borrow_mut(|calls| calls.insert(token, call));
             gauge(1);
             Ok(())
         }
-        Err(_) => {
+        None => {
             log::error!("sluice: guard: Envoy cannot call the cluster {:?}; is it configured?", callout.cluster);
             Err(Failure::Refused)
         }

@@ -9,8 +9,6 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use sluice::config::{self, ConfigError};
 use sluice::contract::{ANONYMOUS, GUARD_HEADER};
 use sluice::error::{ApiError, Shape};
@@ -19,6 +17,7 @@ use sluice::guard::api::Failure;
 use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
+use crate::abi::{Action, HttpContext};
 use crate::chain;
 use crate::host::{self, Headers};
 use crate::intake::Intake;
@@ -305,13 +304,6 @@ fn subject(phase: Phase, exchange: &sluice::exchange::Exchange) -> Subject<'_> {
     Subject { phase, model: exchange.model_name(), key }
 }
 
-impl Context for Handle {
-    fn on_done(&mut self) -> bool {
-        calls::forget(&self.0);
-        true
-    }
-}
-
 impl HttpContext for Handle {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
@@ -398,6 +390,10 @@ impl HttpContext for Handle {
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         self.on_http_response_body(0, true)
+    }
+
+    fn on_done(&mut self) {
+        calls::forget(&self.0);
     }
 }
 

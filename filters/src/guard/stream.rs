@@ -12,10 +12,9 @@ use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
 use sluice::guard::Speaker;
 use sluice::usage::Framing;
 
-use proxy_wasm::types::Action;
-
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter, State};
+use crate::abi::Action;
 use crate::host::{self, Buffer};
 use crate::registry::Shared;
 

@@ -1,0 +1,235 @@
+//! What Envoy calls: the exports of the proxy-wasm ABI
+//! (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>), and what they find for the contexts that Envoy
+//! names by numbers.
+//!
+//! The ABI's Rust SDK has the same, but it panics when Envoy names what it does not know, which would take down every
+//! filter of the worker, and exports callbacks that nobody needs: Envoy makes each call that is exported, for each
+//! request.
+
+use std::cell::RefCell;
+
+use hashbrown::HashMap;
+use log::{Level, LevelFilter, Metadata, Record};
+
+use crate::count;
+use crate::guard;
+use crate::host;
+use crate::root::{self, Root};
+
+/// What becomes of the part of a message that a callback was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Action {
+    /// It goes on.
+    Continue = 0,
+    /// It is held.
+    Pause = 1,
+}
+
+/// One stream, as a filter sees it. `size` is how many bytes of a body there are, `end` whether they are the last.
+pub trait HttpContext {
+    /// The request's headers have come.
+    fn on_http_request_headers(&mut self, _: usize, _end: bool) -> Action {
+        Action::Continue
+    }
+
+    /// More of the request's body has come.
+    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
+        Action::Continue
+    }
+
+    /// The request has ended with trailers.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        Action::Continue
+    }
+
+    /// The answer's headers have come.
+    fn on_http_response_headers(&mut self, _: usize, _end: bool) -> Action {
+        Action::Continue
+    }
+
+    /// More of the answer's body has come.
+    fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
+        Action::Continue
+    }
+
+    /// The answer has ended with trailers.
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        Action::Continue
+    }
+
+    /// The access log is about to be written.
+    fn on_log(&mut self) {}
+
+    /// The stream has ended, in whatever way.
+    fn on_done(&mut self) {}
+}
+
+/// A stream; `None` while it is being called.
+type Slot = Option<Box<dyn HttpContext>>;
+
+thread_local! {
+    static ROOTS: RefCell<HashMap<u32, Root>> = RefCell::new(HashMap::new());
+    static STREAMS: RefCell<HashMap<u32, Slot>> = RefCell::new(HashMap::new());
+}
+
+/// Calls a stream, of which nothing is borrowed meanwhile: what it asks of Envoy may call other streams.
+fn call<T>(context: u32, otherwise: T, callback: impl FnOnce(&mut dyn HttpContext) -> T) -> T {
+    let Some(mut stream) = STREAMS.with_borrow_mut(|streams| streams.get_mut(&context)?.take()) else {
+        return otherwise;
+    };
+    let result = callback(stream.as_mut());
+    STREAMS.with_borrow_mut(|streams| {
+        if let Some(slot) = streams.get_mut(&context) {
+            *slot = Some(stream);
+        }
+    });
+    result
+}
+
+fn call_root<T>(context: u32, otherwise: T, callback: impl FnOnce(&mut Root) -> T) -> T {
+    let Some(mut root) = ROOTS.with_borrow_mut(|roots| roots.remove(&context)) else {
+        return otherwise;
+    };
+    let result = callback(&mut root);
+    ROOTS.with_borrow_mut(|roots| roots.insert(context, root));
+    result
+}
+
+extern "C" {
+    fn __wasm_call_ctors();
+}
+
+/// Called first.
+#[no_mangle]
+pub extern "C" fn _initialize() {
+    // SAFETY: a WASI reactor's host calls this once, before anything else.
+    unsafe { __wasm_call_ctors() };
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        host::log(host::LogLevel::Critical, &format!("sluice: panic at {place}"));
+    }));
+    if log::set_logger(&EnvoyLog).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Says which ABI this is.
+#[no_mangle]
+pub extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// Where Envoy puts what it hands over: a boxed slice, whose owner is whoever asked for it.
+#[no_mangle]
+pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+}
+
+/// A filter (whose own root is 0), or a stream of a filter.
+#[no_mangle]
+pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
+    if root == 0 {
+        let filter = crate::root();
+        ROOTS.with_borrow_mut(|roots| roots.insert(context, filter));
+        return;
+    }
+    let stream = ROOTS.with_borrow(|roots| roots.get(&root).map(|root| root.open(context)));
+    let stream = stream.unwrap_or_else(root::closed);
+    STREAMS.with_borrow_mut(|streams| streams.insert(context, Some(stream)));
+}
+
+/// Whether a filter takes its configuration.
+#[no_mangle]
+pub extern "C" fn proxy_on_configure(context: u32, size: usize) -> bool {
+    call_root(context, false, |root| root.configure(size))
+}
+
+/// Time has passed for a filter.
+#[no_mangle]
+pub extern "C" fn proxy_on_tick(context: u32) {
+    call_root(context, (), Root::on_tick);
+}
+
+/// See [`HttpContext::on_http_request_headers`].
+#[no_mangle]
+pub extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> Action {
+    call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0))
+}
+
+/// See [`HttpContext::on_http_request_body`].
+#[no_mangle]
+pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> Action {
+    call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0))
+}
+
+/// See [`HttpContext::on_http_request_trailers`].
+#[no_mangle]
+pub extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> Action {
+    call(context, Action::Pause, |stream| stream.on_http_request_trailers(count))
+}
+
+/// See [`HttpContext::on_http_response_headers`].
+#[no_mangle]
+pub extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> Action {
+    call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0))
+}
+
+/// See [`HttpContext::on_http_response_body`].
+#[no_mangle]
+pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> Action {
+    call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0))
+}
+
+/// See [`HttpContext::on_http_response_trailers`].
+#[no_mangle]
+pub extern "C" fn proxy_on_response_trailers(context: u32, count: usize) -> Action {
+    call(context, Action::Continue, |stream| stream.on_http_response_trailers(count))
+}
+
+/// A callout has been answered, or has failed: then there are no headers. Whoever has sent it knows its number.
+#[no_mangle]
+pub extern "C" fn proxy_on_http_call_response(_context: u32, token: u32, headers: usize, size: usize, _: usize) {
+    guard::answered(token, headers, size);
+    count::answered(token, size);
+}
+
+/// See [`HttpContext::on_log`].
+#[no_mangle]
+pub extern "C" fn proxy_on_log(context: u32) {
+    call(context, (), |stream| stream.on_log());
+}
+
+/// A stream has ended, or a filter. (That a stream is done needs no call of its own: it would come just before.)
+#[no_mangle]
+pub extern "C" fn proxy_on_delete(context: u32) {
+    let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&context));
+    match stream {
+        Some(stream) => {
+            if let Some(mut stream) = stream {
+                stream.on_done();
+            }
+        }
+        None => drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context))),
+    }
+}
+
+/// Envoy's log.
+struct EnvoyLog;
+
+impl log::Log for EnvoyLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let level = match record.level() {
+            Level::Trace => host::LogLevel::Trace,
+            Level::Debug => host::LogLevel::Debug,
+            Level::Info => host::LogLevel::Info,
+            Level::Warn => host::LogLevel::Warn,
+            Level::Error => host::LogLevel::Error,
+        };
+        host::log(level, &record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
