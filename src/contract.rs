@@ -28,9 +28,9 @@ pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-ke
 
 /// Headers that steer the gateway or Envoy; no client may set them. (Envoy itself writes over one of them,
 /// `x-envoy-external-address`, before any filter runs, and the route removes it: see envoy.yaml.)
-pub fn is_reserved_header(name: &str) -> bool {
-    let steers = name.starts_with("x-sluice-") || name.starts_with("x-envoy-");
-    steers && name != "x-envoy-external-address"
+pub fn is_reserved_header(name: &[u8]) -> bool {
+    let steers = name.starts_with(b"x-sluice-") || name.starts_with(b"x-envoy-");
+    steers && name != b"x-envoy-external-address"
 }
 
 /// Shared data with the health of a cluster.

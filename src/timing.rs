@@ -26,7 +26,12 @@ impl Timing {
         self.first_bytes.get_or_insert(now);
     }
 
-    /// The request is over.
+    /// Whether the request is not over yet.
+    pub fn is_under_way(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// The request is over. A later end changes nothing.
     pub fn end(&mut self, now: Duration) {
         self.ended.get_or_insert(now);
     }
@@ -42,8 +47,7 @@ impl Timing {
         self.ended.map(|ended| milliseconds(ended.saturating_sub(self.arrived)))
     }
 
-    /// How fast tokens were written: a stream's after the first one; of an answer that came at once, all of them over
-    /// the whole time. `None` if there is nothing to measure.
+    /// How fast a stream's tokens were written, after the first one. `None` if there is nothing to measure.
     ///
     /// ```
     /// use std::time::Duration;
@@ -52,15 +56,11 @@ impl Timing {
     /// let mut timing = Timing::arrived(Duration::from_secs(100));
     /// timing.first_bytes(Duration::from_secs(101));
     /// timing.end(Duration::from_secs(105));
-    /// assert_eq!(timing.tokens_per_second(201, true), Some(50));
-    /// assert_eq!(timing.tokens_per_second(200, false), Some(40));
+    /// assert_eq!(timing.tokens_per_second(201), Some(50));
     /// ```
-    pub fn tokens_per_second(&self, output: u64, stream: bool) -> Option<u64> {
-        let (tokens, from) = match stream {
-            true => (output.saturating_sub(1), self.first_bytes?),
-            false => (output, self.arrived),
-        };
-        let took = self.ended?.saturating_sub(from).as_micros();
+    pub fn tokens_per_second(&self, output: u64) -> Option<u64> {
+        let tokens = output.saturating_sub(1);
+        let took = self.ended?.saturating_sub(self.first_bytes?).as_micros();
         if tokens == 0 || took == 0 {
             return None;
         }

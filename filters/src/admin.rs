@@ -33,7 +33,7 @@ struct Revoked {
 
 /// Whether an id has been revoked since this Envoy started.
 pub fn is_revoked(id: &str) -> bool {
-    let changes = Some(changes::count());
+    let changes = Some(changes::latest());
     REVOKED.with_borrow_mut(|revoked| {
         if revoked.seen != changes {
             revoked.seen = changes;

@@ -216,7 +216,7 @@ impl Attempt {
                 Action::Pause
             }
             Ok(None) => {
-                self.pass(sent, status, end);
+                self.pass(sent, status, false, end);
                 Action::Continue
             }
             Err(outcome) => {
@@ -236,19 +236,26 @@ impl Attempt {
                 self.state = State::Holding(sent, held);
                 return Action::Pause;
             }
-            Next::Pass => self.pass(sent, held.status, end),
+            Next::Pass => self.pass(sent, held.status, true, end),
             Next::Fail(outcome) => sent.fail(Ending { outcome, status: held.status, retry_after: None }),
             Next::TooLong => sent.too_long(held.status),
         }
         Action::Continue
     }
 
-    /// Lets the answer pass to the client.
-    fn pass(&mut self, sent: Sent, status: u16, whole: bool) {
+    /// Lets the answer pass to the client. `held`: its first bytes are there; `whole`: and its last.
+    fn pass(&mut self, sent: Sent, status: u16, held: bool, whole: bool) {
+        let now = host::now();
         let mut exchange = sent.exchange.borrow_mut();
         exchange.answer(status, Some(Outcome::of_status(status)));
+        if held {
+            exchange.timing.first_bytes(now);
+            if whole {
+                exchange.timing.end(now);
+            }
+        }
         if let Some(route) = &exchange.route {
-            let elapsed = host::now().saturating_sub(sent.began);
+            let elapsed = now.saturating_sub(sent.began);
             route.learn(elapsed);
             route.upstream().into_iter().for_each(|upstream| clusters::learn(upstream, elapsed));
         }

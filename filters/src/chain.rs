@@ -10,7 +10,6 @@ use hashbrown::HashMap;
 use sluice::config::{self, ConfigError};
 
 use crate::abi::{Action, HttpContext};
-use crate::changes;
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
@@ -142,7 +141,7 @@ impl Stream {
     /// Runs a callback with the exchange at hand, so that no member has to ask Envoy for it.
     fn run<T>(&mut self, callback: impl FnOnce(&mut Self) -> T) -> T {
         let exchange = self.exchange.take();
-        let (result, exchange) = registry::within(exchange, || changes::within_callback(|| callback(self)));
+        let (result, exchange) = registry::within(exchange, || callback(self));
         self.exchange = exchange;
         result
     }

@@ -122,7 +122,7 @@ impl Clusters {
 
     /// Reads the clusters' health again if any has changed.
     fn refresh(&mut self) {
-        let now = Some(changes::count());
+        let now = Some(changes::latest());
         if self.seen == now {
             return;
         }

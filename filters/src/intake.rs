@@ -11,6 +11,7 @@ use sluice::facts;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 
+use crate::changes;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Opened, Shared};
 
@@ -49,6 +50,7 @@ impl Intake {
         prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Intake, Refusal> {
+        changes::read();
         let pairs = host::headers(Headers::Request);
         let headers = RequestHead::of(&pairs);
         let shape = Shape::for_path(headers.path);
@@ -131,14 +133,16 @@ impl<'a> RequestHead<'a> {
         let mut head = RequestHead::default();
         for (name, value) in pairs.iter() {
             let value = || text(value); // most are not asked for
-            match text(name) {
-                ":method" => head.method = value(),
-                ":path" => head.path = value(),
-                ":authority" => head.authority = value(),
-                "content-length" => head.length = value().parse().ok(),
-                "accept-encoding" => head.encodings = Some(value()),
-                name if CREDENTIAL_HEADERS.contains(&name) => head.credentials.push((name, value())),
-                name if is_reserved_header(name) => head.reserved.push(name),
+            match name {
+                b":method" => head.method = value(),
+                b":path" => head.path = value(),
+                b":authority" => head.authority = value(),
+                b"content-length" => head.length = value().parse().ok(),
+                b"accept-encoding" => head.encodings = Some(value()),
+                name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {
+                    head.credentials.push((text(name), value()));
+                }
+                name if is_reserved_header(name) => head.reserved.push(text(name)),
                 _ => {}
             }
         }

@@ -153,8 +153,8 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
     });
 }
 
-/// Adds a request that an upstream answered to the histograms.
-pub fn measure_request(model: &str, cluster: &str, timing: Timing, speed: Option<u64>) {
+/// Adds a request that an upstream answered to the histograms; `streamed`: the tokens of a stream's answer.
+pub fn measure_request(model: &str, cluster: &str, timing: Timing, streamed: Option<u64>) {
     METRICS.with_borrow_mut(|metrics| {
         let full = metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
         let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };
@@ -165,9 +165,17 @@ pub fn measure_request(model: &str, cluster: &str, timing: Timing, speed: Option
             return;
         };
         let measured = [
-            (&mut histograms.time_to_first_token, stats::TIME_TO_FIRST_TOKEN, timing.to_first_token()),
             (&mut histograms.duration, stats::REQUEST_DURATION, timing.whole()),
-            (&mut histograms.output_speed, stats::OUTPUT_SPEED, speed),
+            (
+                &mut histograms.time_to_first_token,
+                stats::TIME_TO_FIRST_TOKEN,
+                streamed.and_then(|_| timing.to_first_token()),
+            ),
+            (
+                &mut histograms.output_speed,
+                stats::OUTPUT_SPEED,
+                streamed.and_then(|tokens| timing.tokens_per_second(tokens)),
+            ),
         ];
         for (histogram, name, value) in measured {
             let Some(value) = value else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sluice::config::ConfigError;
 
 use crate::abi::{Action, HttpContext};
+use crate::changes;
 use crate::clusters;
 use crate::count;
 use crate::doors;
@@ -30,18 +31,18 @@ pub trait Filter {
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>>;
 }
 
+/// How a filter with the configuration `C` joins a stream that Envoy knows by a number.
+type Join<C> = fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>;
+
 /// A filter whose streams share the configuration `C`.
 struct Configured<C> {
     read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>,
+    open: Join<C>,
     config: Option<Rc<C>>,
 }
 
 /// A filter that reads its configuration by `read` and joins a stream by `open`.
-pub fn filter<C: 'static>(
-    read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>,
-) -> Box<dyn Filter> {
+pub fn filter<C: 'static>(read: fn(&[u8]) -> Result<C, ConfigError>, open: Join<C>) -> Box<dyn Filter> {
     Box::new(Configured { read, open, config: None })
 }
 
@@ -110,6 +111,7 @@ impl Root {
     /// Does what has waited for its time.
     pub fn on_tick(&mut self) {
         host::now(); // for those to whom a recent time is enough
+        changes::read();
         count::work();
         metrics::flush();
         waiting::poll();

@@ -242,12 +242,13 @@ impl HttpContext for Router {
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
         if self.table.answer_headers {
-            let attempts = exchange.attempts();
-            if let Some(cluster) = exchange.answering_cluster() {
+            let cluster = exchange.answering_cluster();
+            if let Some(cluster) = cluster {
                 host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
             }
-            if !attempts.is_empty() {
-                host::set_header(Headers::Response, ATTEMPTS_HEADER, &attempts);
+            // a first attempt that has answered is told already
+            if exchange.attempt_count() > usize::from(cluster.is_some()) {
+                host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
             }
         }
         Action::Continue

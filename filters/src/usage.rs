@@ -211,12 +211,13 @@ impl HttpContext for Usage {
         };
         let mut exchange = shared.borrow_mut();
         exchange.usage = usage;
-        let (_, model, cluster) = exchange.labels();
         if let Some((tokens, _)) = usage {
-            let mut timing = exchange.timing;
-            timing.end(host::now());
+            if exchange.timing.is_under_way() {
+                exchange.timing.end(host::now());
+            }
+            let (_, model, cluster) = exchange.labels();
             let stream = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
-            measure_request(model, cluster, timing, timing.tokens_per_second(tokens.output, stream));
+            measure_request(model, cluster, exchange.timing, stream.then_some(tokens.output));
         }
         if self.reports.access_log {
             report(&Record::of(&exchange, status));

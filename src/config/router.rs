@@ -223,7 +223,8 @@ fn headers(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
         if lower.is_empty() || !lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Err(node.error("is not a header's name"));
         }
-        if crate::contract::is_reserved_header(&lower) || crate::contract::CREDENTIAL_HEADERS.contains(&lower.as_str())
+        if crate::contract::is_reserved_header(lower.as_bytes())
+            || crate::contract::CREDENTIAL_HEADERS.contains(&lower.as_str())
         {
             return Err(node.error("is set by the gateway itself; a key belongs into `credential`"));
         }
