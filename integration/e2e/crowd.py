@@ -58,8 +58,10 @@ class Answer:
 
     def attempts(self) -> list[tuple[str, str]]:
         """Which clusters were asked, and how that ended."""
-        listed = self.headers["x-sluice-attempts"].split(", ")
-        return [(cluster, outcome) for cluster, _, outcome in (each.partition("=") for each in listed)]
+        listed = self.headers.get("x-sluice-attempts")
+        if listed is None:  # at most one, which has answered
+            return [(self.headers["x-sluice-cluster"], "success")] if "x-sluice-cluster" in self.headers else []
+        return [(cluster, outcome) for cluster, _, outcome in (each.partition("=") for each in listed.split(", "))]
 
 
 class Client:

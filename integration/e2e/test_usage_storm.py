@@ -346,7 +346,7 @@ def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.F
         table.put("MB", column, f"{size:.0f}")
     table.show(request.config)
     assert got >= 99e6 and len(rss) >= 15
-    assert most - early < 16 and most - idle < 80, rss
+    assert most - early < 32 and most - idle < 80, rss
 
 
 def _resident(status: Path) -> int:

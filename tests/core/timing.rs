@@ -25,7 +25,7 @@ fn spans() {
     for (name, first, end, want) in cases {
         let timing = timing(first, end);
         assert_eq!((timing.to_first_token(), timing.whole()), want, "{name}");
-        assert_eq!(timing.awaits_first_bytes(), first.is_none(), "{name}");
+        assert_eq!((timing.awaits_first_bytes(), timing.is_under_way()), (first.is_none(), end.is_none()), "{name}");
     }
 }
 
@@ -40,29 +40,28 @@ fn only_the_first_time_counts() {
 #[test]
 fn speeds() {
     let cases = [
-        ("a stream: after its first token", Some(100), Some(1100), 51, true, Some(50)),
-        ("an answer at once: over all of it", Some(990), Some(1000), 50, false, Some(50)),
-        ("one token", Some(100), Some(1100), 1, true, None),
-        ("no token", Some(100), Some(1100), 0, false, None),
-        ("in no time", Some(100), Some(100), 50, true, None),
-        ("under way", Some(100), None, 50, true, None),
-        ("a stream without a byte", None, Some(100), 50, true, None),
-        ("slow", Some(0), Some(60_000), 2, true, Some(0)),
-        ("more than can be", Some(0), Some(1), u64::MAX, true, Some(u64::MAX)),
+        ("a stream: after its first token", Some(100), Some(1100), 51, Some(50)),
+        ("one token", Some(100), Some(1100), 1, None),
+        ("no token", Some(100), Some(1100), 0, None),
+        ("in no time", Some(100), Some(100), 50, None),
+        ("under way", Some(100), None, 50, None),
+        ("a stream without a byte", None, Some(100), 50, None),
+        ("slow", Some(0), Some(60_000), 2, Some(0)),
+        ("more than can be", Some(0), Some(1), u64::MAX, Some(u64::MAX)),
     ];
-    for (name, first, end, tokens, stream, want) in cases {
-        assert_eq!(timing(first, end).tokens_per_second(tokens, stream), want, "{name}");
+    for (name, first, end, tokens, want) in cases {
+        assert_eq!(timing(first, end).tokens_per_second(tokens), want, "{name}");
     }
 }
 
 proptest! {
     #[test]
-    fn a_clock_that_is_set_back_does_no_harm(arrived: u64, first: u64, end: u64, tokens: u64, stream: bool) {
+    fn a_clock_that_is_set_back_does_no_harm(arrived: u64, first: u64, end: u64, tokens: u64) {
         let mut timing = Timing::arrived(Duration::from_nanos(arrived));
         timing.first_bytes(Duration::from_nanos(first));
         timing.end(Duration::from_nanos(end));
         prop_assert!(timing.to_first_token().unwrap() <= first / 1_000_000);
         prop_assert!(timing.whole().unwrap() <= end / 1_000_000);
-        timing.tokens_per_second(tokens, stream);
+        timing.tokens_per_second(tokens);
     }
 }
