@@ -8,8 +8,10 @@ pub const EXCHANGE_ID: &str = "sluice.id";
 /// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
 pub const CLUSTER: &str = "sluice.cluster";
 
-/// Filter state with what access logs and traces may say of the request (`wasm.sluice.record` in envoy.yaml).
+/// Filter state with what access logs say of the request, as JSON text (`wasm.sluice.record` in envoy.yaml).
 pub const RECORD: &str = "sluice.record";
+/// Filter state with the same and more in single fields, for traces (`wasm.sluice.fields` in envoy.yaml).
+pub const FIELDS: &str = "sluice.fields";
 
 /// Response header that names the cluster an answer comes from.
 pub const CLUSTER_HEADER: &str = "x-sluice-cluster";

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
-use sluice::contract::{NONE, RECORD};
-use sluice::record::Record;
+use sluice::contract::{FIELDS, NONE, RECORD};
+use sluice::record::{Json, Record, Struct};
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage};
 
 use crate::abi::{Action, HttpContext};
@@ -24,8 +24,8 @@ pub fn filter() -> Box<dyn Filter> {
 
 fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
     let reports = config::usage(bytes)?;
-    if reports.access_log || reports.tracing {
-        host::declare_struct(RECORD);
+    if reports.tracing {
+        host::declare_struct(FIELDS);
     }
     Ok(reports)
 }
@@ -106,9 +106,9 @@ impl Usage {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
                     exchange.usage = usage;
-                    report(&Record::of(&exchange, status).for_traces(&exchange));
+                    trace(Record::of(&exchange, status).for_traces(&exchange));
                 }
-                None => report(&Record::of_stranger(NONE, status)),
+                None => trace(Record::of_stranger(NONE, status)),
             }
         }
     }
@@ -205,7 +205,10 @@ impl HttpContext for Usage {
         let Some(shared) = self.exchange.take() else {
             count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
             if self.reports.access_log {
-                report(&Record::of_stranger(NONE, status));
+                log(Record::of_stranger(NONE, status));
+            }
+            if self.reports.tracing {
+                trace(Record::of_stranger(NONE, status));
             }
             return;
         };
@@ -220,16 +223,24 @@ impl HttpContext for Usage {
             measure_request(model, cluster, exchange.timing, stream.then_some(tokens.output));
         }
         if self.reports.access_log {
-            report(&Record::of(&exchange, status));
+            log(Record::of(&exchange, status));
+        }
+        if self.reports.tracing {
+            trace(Record::of(&exchange, status).for_traces(&exchange)); // a log may pick its fields
         }
         drop(exchange);
         count::end(shared, status);
     }
 }
 
-/// Leaves a record where Envoy's access log and tracer read it.
-fn report(record: &Record) {
-    host::set_filter_state(RECORD, record.as_struct());
+/// Leaves a record where Envoy's access log reads it.
+fn log(record: Record<Json>) {
+    host::set_filter_state(RECORD, &record.into_bytes());
+}
+
+/// Leaves a record where Envoy's tracer reads it, and whoever wants single fields.
+fn trace(record: Record<Struct>) {
+    host::set_filter_state(FIELDS, &record.into_bytes());
 }
 
 /// The status the client got from Envoy or a filter, in place of an upstream's answer.

@@ -29,6 +29,7 @@ def test_each_request_has_a_line(world: World) -> None:
     before = len(_lines(world))
     sent = [
         (chat_body(PROMPT), CHAT, BEARER, 200),
+        (chat_body(PROMPT), CHAT, {**BEARER, "x-request-id": '"},{"'}, 200),
         (chat_body(PROMPT, stream=True), CHAT, BEARER, 200),
         (chat_body(PROMPT), CHAT, {}, 401),
         (chat_body(PROMPT), CHAT, {"authorization": "Bearer sk-wrong"}, 401),
@@ -99,7 +100,17 @@ def test_off(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     with open_world(changed.text()) as world:
         assert world.chat().status_code == 200
         (line,) = _new_lines(world, 0, 1)
-        assert (line["status"], line["sluice"]) == (200, None)
+        assert line["status"] == 200 and "sluice" not in line
+
+
+def test_what_is_no_request(world: World) -> None:
+    """Envoy answers it before any filter."""
+    before = len(_lines(world))
+    with socket.create_connection(("127.0.0.1", world.gateway.port)) as client:
+        client.sendall(b'GET /"}," HTTP/1.1\r\nno header\r\n\r\n')
+        assert b" 400 " in client.recv(4096)
+    (line,) = _new_lines(world, before, 1)
+    assert line["status"] == 400 and "sluice" not in line
 
 
 def _says_nothing_secret(world: World) -> None:

@@ -401,9 +401,22 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// How many words of eight bytes are looked at one by one before a string is taken for a long one.
+const SHORT_WORDS: usize = 3;
+
 /// How many bytes go by before a quote, a backslash or a control character.
 fn plain_prefix(bytes: &[u8]) -> usize {
+    // most strings are names and words
     let mut rest = bytes;
+    for _ in 0..SHORT_WORDS {
+        let Some((word, tail)) = rest.split_first_chunk::<8>() else {
+            break;
+        };
+        if let Some(plain) = plain_in_word(*word) {
+            return bytes.len() - rest.len() + plain;
+        }
+        rest = tail;
+    }
     // long strings, of which prompts are made: without a branch in it, this compiles to vector instructions
     while let Some((block, tail)) = rest.split_first_chunk::<64>() {
         let ends = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
@@ -415,19 +428,24 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + short_plain_prefix(rest)
 }
 
-/// The same eight bytes at a time, by the word-at-a-time zero test
+/// Which byte of a word is the first that is none, if one is: by the word-at-a-time zero test
 /// (<https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>), whose lowest hit is always a true one.
-fn short_plain_prefix(bytes: &[u8]) -> usize {
+fn plain_in_word(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES * 0x80;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let word = u64::from_le_bytes(word);
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    let hits = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+    (hits != 0).then_some((hits.trailing_zeros() / 8) as usize)
+}
+
+/// The same eight bytes at a time.
+fn short_plain_prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let hits = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
-        if hits != 0 {
-            return bytes.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if let Some(plain) = plain_in_word(*word) {
+            return bytes.len() - rest.len() + plain;
         }
         rest = tail;
     }
