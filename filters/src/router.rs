@@ -246,8 +246,9 @@ impl HttpContext for Router {
             if let Some(cluster) = cluster {
                 host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
             }
-            // a first attempt that has answered is told already
-            if exchange.attempt_count() > usize::from(cluster.is_some()) {
+            // of a first attempt that succeeded, all is told already
+            let succeeded = usize::from(matches!(exchange.answered, Some(200..=299)));
+            if exchange.attempt_count() > succeeded {
                 host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
             }
         }

@@ -155,7 +155,7 @@ def test_whatever_names_people_use(open_world: OpenWorld, settings: Any) -> None
         changed.values("auth")["keys"].append({"id": name, "hash": f"sha256:{digest}"})
     with open_world(changed.text()) as world:
         for number, name in enumerate(NAMES):
-            answer = world.send(chat_body(model=name), headers={"x-api-key": f"sk-{number}"})
+            answer = world.send(chat_body(model=name, stream=True), headers={"x-api-key": f"sk-{number}"})
             assert answer.status_code == 200, (name, answer.text)
         eventually(lambda: len(_families(world)["llm_request_duration_ms"].samples) >= len(NAMES), True)
         ours = _families(world)
