@@ -115,6 +115,17 @@ impl Endpoint {
         }
     }
 
+    /// Whether there is text in its answers; others may be many times as long.
+    ///
+    /// ```
+    /// use sluice::endpoint::Endpoint;
+    ///
+    /// assert!(Endpoint::Messages.answers_in_words() && !Endpoint::Embeddings.answers_in_words());
+    /// ```
+    pub fn answers_in_words(self) -> bool {
+        !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed)
+    }
+
     /// The request's field that holds what is said to the model, for errors about it; `None` where there are several.
     pub fn text_param(self) -> Option<&'static str> {
         match self {

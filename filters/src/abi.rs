@@ -6,7 +6,7 @@
 //! filter of the worker, and exports callbacks that nobody needs: Envoy makes each call that is exported, for each
 //! request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use hashbrown::HashMap;
 use log::{Level, LevelFilter, Metadata, Record};
@@ -22,7 +22,7 @@ use crate::root::{self, Root};
 pub enum Action {
     /// It goes on.
     Continue = 0,
-    /// It is held.
+    /// It is held; of a body, as much as Envoy keeps: what is more ends the stream with an error.
     Pause = 1,
 }
 
@@ -71,6 +71,64 @@ type Slot = Option<Box<dyn HttpContext>>;
 thread_local! {
     static ROOTS: RefCell<HashMap<u32, Root>> = RefCell::new(HashMap::new());
     static STREAMS: RefCell<HashMap<u32, Slot>> = RefCell::new(HashMap::new());
+    /// How many calls of Envoy's are under way, one within the other.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };
+    static IS_LATE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The end of a stream that comes while something else is being called.
+enum Late {
+    Log(u32),
+    Delete(u32),
+}
+
+/// Whether the stream that is being told of its end had it within another call: then a filter, or Envoy's limits, have
+/// ended it, and no upstream.
+pub fn is_late() -> bool {
+    IS_LATE.get()
+}
+
+/// Runs a call of Envoy's. A filter may have Envoy do something that ends streams at once (too much in a buffer does);
+/// since whoever asked for that is in the middle of its work, such ends wait until it has returned.
+fn run<T>(callback: impl FnOnce() -> T) -> T {
+    DEPTH.set(DEPTH.get() + 1);
+    let result = callback();
+    let depth = DEPTH.get() - 1;
+    if depth == 0 {
+        IS_LATE.set(true);
+        // one by one: an end may cause others
+        while let Some(late) = LATE.with_borrow_mut(|late| (!late.is_empty()).then(|| late.remove(0))) {
+            match late {
+                Late::Log(context) => call(context, (), |stream| stream.on_log()),
+                Late::Delete(context) => delete(context),
+            }
+        }
+        IS_LATE.set(false);
+    }
+    DEPTH.set(depth);
+    result
+}
+
+/// Has a stream's end wait if need be. Whether it has to.
+fn is_postponed(late: Late) -> bool {
+    let postponed = DEPTH.get() > 0;
+    if postponed {
+        LATE.with_borrow_mut(|waiting| waiting.push(late));
+    }
+    postponed
+}
+
+fn delete(context: u32) {
+    let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&context));
+    match stream {
+        Some(stream) => {
+            if let Some(mut stream) = stream {
+                stream.on_done();
+            }
+        }
+        None => drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context))),
+    }
 }
 
 /// Calls a stream, of which nothing is borrowed meanwhile: what it asks of Envoy may call other streams.
@@ -140,75 +198,73 @@ pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 /// Whether a filter takes its configuration.
 #[no_mangle]
 pub extern "C" fn proxy_on_configure(context: u32, size: usize) -> bool {
-    call_root(context, false, |root| root.configure(size))
+    run(|| call_root(context, false, |root| root.configure(size)))
 }
 
 /// Time has passed for a filter.
 #[no_mangle]
 pub extern "C" fn proxy_on_tick(context: u32) {
-    call_root(context, (), Root::on_tick);
+    run(|| call_root(context, (), Root::on_tick));
 }
 
 /// See [`HttpContext::on_http_request_headers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> Action {
-    call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0))
+    run(|| call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0)))
 }
 
 /// See [`HttpContext::on_http_request_body`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> Action {
-    call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0))
+    run(|| call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0)))
 }
 
 /// See [`HttpContext::on_http_request_trailers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> Action {
-    call(context, Action::Pause, |stream| stream.on_http_request_trailers(count))
+    run(|| call(context, Action::Pause, |stream| stream.on_http_request_trailers(count)))
 }
 
 /// See [`HttpContext::on_http_response_headers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> Action {
-    call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0))
+    run(|| call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0)))
 }
 
 /// See [`HttpContext::on_http_response_body`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> Action {
-    call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0))
+    run(|| call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0)))
 }
 
 /// See [`HttpContext::on_http_response_trailers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_trailers(context: u32, count: usize) -> Action {
-    call(context, Action::Continue, |stream| stream.on_http_response_trailers(count))
+    run(|| call(context, Action::Continue, |stream| stream.on_http_response_trailers(count)))
 }
 
 /// A callout has been answered, or has failed: then there are no headers. Whoever has sent it knows its number.
 #[no_mangle]
 pub extern "C" fn proxy_on_http_call_response(_context: u32, token: u32, headers: usize, size: usize, _: usize) {
-    guard::answered(token, headers, size);
-    count::answered(token, size);
+    run(|| {
+        guard::answered(token, headers, size);
+        count::answered(token, size);
+    });
 }
 
 /// See [`HttpContext::on_log`].
 #[no_mangle]
 pub extern "C" fn proxy_on_log(context: u32) {
-    call(context, (), |stream| stream.on_log());
+    if !is_postponed(Late::Log(context)) {
+        run(|| call(context, (), |stream| stream.on_log()));
+    }
 }
 
 /// A stream has ended, or a filter. (That a stream is done needs no call of its own: it would come just before.)
 #[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
-    let stream = STREAMS.with_borrow_mut(|streams| streams.remove(&context));
-    match stream {
-        Some(stream) => {
-            if let Some(mut stream) = stream {
-                stream.on_done();
-            }
-        }
-        None => drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context))),
+    if !is_postponed(Late::Delete(context)) {
+        run(|| delete(context));
     }
 }
 

@@ -15,7 +15,7 @@ use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 
-use crate::abi::{Action, HttpContext};
+use crate::abi::{self, Action, HttpContext};
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Shared};
@@ -197,10 +197,12 @@ impl HttpContext for Attempt {
     /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
     /// when the client's filters have seen its end.
     fn on_done(&mut self) {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Headers | State::Ended => {}
-            State::Sent(sent, _) | State::Holding(sent, _) => sent.silence(),
-            State::Passing { sent, status, whole } => sent.passed(status, whole),
+        match (std::mem::replace(&mut self.state, State::Ended), abi::is_late()) {
+            (State::Headers | State::Ended, _) => {}
+            (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
+            (State::Sent(sent, _) | State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
+            (State::Sent(sent, _) | State::Holding(sent, _), false) => sent.silence(),
+            (State::Passing { sent, status, whole: false }, false) => sent.passed(status, false),
         }
         waiting::poll_queue();
     }
@@ -376,6 +378,11 @@ impl Sent {
         if !handed_on {
             exchange.exhausted = Some(ending.outcome);
         }
+    }
+
+    /// Ends an attempt that Envoy, or another filter, has ended: its upstream is not to blame.
+    fn cut(&self) {
+        self.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
     }
 
     /// The time for all attempts is up: the one that was under way is to blame if it took most of it.

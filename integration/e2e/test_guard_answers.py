@@ -19,8 +19,9 @@ BAD = "this is venom"
 GOOD = "Good morning."
 MAIL = "ann@example.com"
 USAGE = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
-# A guard holds 8 MiB of an answer.
+# A guard holds 4 MiB of an answer.
 LARGE = "Good morning. " * 700_000
+LARGE_IN_PIECES = "large/65536"
 POLICIES = ("allow", "deny")
 
 
@@ -130,7 +131,7 @@ def test_what_was_blocked_is_on_record(world: World, answer: str, text: str) -> 
 @pytest.mark.parametrize("answer, verdict", [("large", "too_large"), ("no-json", "shape"), ("encoded", "shape")])
 def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, verdict: str) -> None:
     before = verdicts(world)
-    response = _ask(world, policy, answer)
+    response = _ask(world, policy, LARGE_IN_PIECES if answer == "large" else answer)
     if policy == "allow":
         assert response.status_code == 200
         if answer != "encoded":
@@ -141,10 +142,27 @@ def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, 
     eventually(lambda: since(before, verdicts(world)), {(policy, "response", f"error_{verdict}"): 1})
 
 
+def test_large_answers_one_after_the_other(world: World) -> None:
+    """Envoy ends a stream at once where it would have to keep too much, while a filter is at work."""
+    for policy in POLICIES * 5:
+        assert _ask(world, policy, LARGE_IN_PIECES).status_code == (200 if policy == "allow" else 503)
+    assert _ask(world, "deny", "good").status_code == 200
+
+
+def test_a_request_that_grows_too_large(world: World) -> None:
+    """Its placeholders are longer than what they stand for."""
+    text = "a@b.cc " * ((8 << 20) // 7 - 100)
+    for _ in range(5):
+        response = _ask(world, "restore", "good", text=text)
+        assert response.status_code == 413
+        assert answers.openai_error(response)["code"] == "request_too_large"
+    assert _ask(world, "restore", "good", text="a@b.cc").content == PLAYED["good"].body
+
+
 def test_what_cannot_be_brought_back(world: World) -> None:
     """The client's own words are missing in what is too large to look at."""
-    assert _ask(world, "restore", "large", text=f"I am {MAIL}").status_code == 503
-    assert _ask(world, "restore", "large").content == PLAYED["large"].body
+    assert _ask(world, "restore", LARGE_IN_PIECES, text=f"I am {MAIL}").status_code == 503
+    assert _ask(world, "restore", LARGE_IN_PIECES).content == PLAYED["large"].body
 
 
 @pytest.mark.parametrize("model", ["flag", *POLICIES])

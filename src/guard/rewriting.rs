@@ -1,6 +1,7 @@
 //! Texts of requests and answers, rewritten as checks say.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::checks::{Marked, Rewriting};
 use super::pii::{mask, merge, Restorer, Vault, VaultError};
@@ -32,30 +33,49 @@ pub fn rewrite(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Strin
 pub fn replacements(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Vec<Replacement>, VaultError> {
     let findings = marked.iter().map(|marked| marked.finding.clone()).collect();
     let merged = merge(findings, Vec::new());
+    let masked = MaskedSpans::of(marked);
     let mut replacements = Vec::with_capacity(merged.len());
     for finding in merged {
         let Some(value) = text.get(finding.span.clone()) else {
             continue; // no check marks half a character
         };
         let whole = [Finding { span: 0..value.len(), ..finding.clone() }];
-        let written = match rewriting_of(&finding, marked) {
-            Rewriting::Mask => mask(value, &whole),
-            Rewriting::Restore => vault.hide(value, &whole)?,
+        // one that stands for several that overlap is gone for good if one of them says so
+        let written = match masked.overlap(&finding.span) {
+            true => mask(value, &whole),
+            false => vault.hide(value, &whole)?,
         };
         replacements.push((finding.span, written));
     }
     Ok(replacements)
 }
 
-/// How a finding is rewritten that stands for one or several that overlap: for good, if one of them says so.
-fn rewriting_of(finding: &Finding, marked: &[Marked]) -> Rewriting {
-    let overlaps =
-        |other: &&Marked| other.finding.span.start < finding.span.end && finding.span.start < other.finding.span.end;
-    let masks = marked.iter().filter(overlaps).any(|marked| marked.rewriting == Rewriting::Mask);
-    if masks {
-        Rewriting::Mask
-    } else {
-        Rewriting::Restore
+/// What is to be masked, for telling of many spans whether they overlap any of it.
+struct MaskedSpans {
+    starts: Vec<usize>,
+    /// How far the spans up to this one reach.
+    reached: Vec<usize>,
+}
+
+impl MaskedSpans {
+    fn of(marked: &[Marked]) -> Self {
+        let masks = marked.iter().filter(|marked| marked.rewriting == Rewriting::Mask);
+        let mut spans: Vec<Range<usize>> = masks.map(|marked| marked.finding.span.clone()).collect();
+        spans.sort_by_key(|span| span.start);
+        let reach = |reached: &mut usize, span: &Range<usize>| {
+            *reached = span.end.max(*reached);
+            Some(*reached)
+        };
+        MaskedSpans {
+            starts: spans.iter().map(|span| span.start).collect(),
+            reached: spans.iter().scan(0, reach).collect(),
+        }
+    }
+
+    fn overlap(&self, span: &Range<usize>) -> bool {
+        let before = self.starts.partition_point(|start| *start < span.end);
+        let reached = before.checked_sub(1).and_then(|last| self.reached.get(last));
+        reached.is_some_and(|reached| *reached > span.start)
     }
 }
 

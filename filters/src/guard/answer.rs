@@ -16,9 +16,13 @@ use sluice::guard::texts;
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter};
 use crate::host::{self, Buffer};
+use crate::registry::Shared;
 
 /// The largest answer that is checked, in bytes.
-const MAX_ANSWER: usize = 8 << 20;
+const MAX_ANSWER: usize = 4 << 20;
+/// The same where a larger one passes. Less, since what ends with the piece that is too much goes on at once, and Envoy
+/// must not be given more than envoy.yaml lets it keep.
+const MAX_IF_PASSING: usize = 1 << 20;
 
 /// What has come of it, and what is being found out about it.
 pub(super) struct WholeAnswer {
@@ -26,8 +30,9 @@ pub(super) struct WholeAnswer {
     context: u32,
     endpoint: Endpoint,
     checked: bool,
-    /// Something is to be brought back in it.
-    restores: bool,
+    /// It passes if it is larger than this; otherwise the rest is thrown away.
+    passes: bool,
+    most: usize,
     body: Vec<u8>,
     /// None of it is kept any more.
     too_large: bool,
@@ -43,18 +48,19 @@ pub(super) struct WholeAnswer {
 pub(super) enum Taken {
     /// It is held.
     Held,
-    /// All there is passes, and so does the rest.
-    Unchecked,
+    /// It passes, and so does the rest. Envoy must not be given so much before the headers have gone on.
+    Unchecked(Vec<u8>),
 }
 
 impl WholeAnswer {
-    /// An answer that begins, to be checked, or to be restored, or both.
-    pub fn new(endpoint: Endpoint, checked: bool, restores: bool, context: u32) -> Self {
+    /// An answer that begins, to be `checked`, or only to be restored; `passes`: also if it is too large for that.
+    pub fn new(endpoint: Endpoint, checked: bool, passes: bool, context: u32) -> Self {
         WholeAnswer {
             context,
             endpoint,
             checked,
-            restores,
+            passes,
+            most: if passes { MAX_IF_PASSING } else { MAX_ANSWER },
             body: Vec::new(),
             too_large: false,
             passages: Vec::new(),
@@ -65,15 +71,23 @@ impl WholeAnswer {
     }
 
     /// Takes a piece of the answer, which Envoy is left without.
-    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) -> Taken {
+    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Shared, guard: &Weak<RefCell<Guard>>) -> Taken {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if !bytes.is_empty() {
             if !self.too_large {
                 self.body.extend_from_slice(&bytes);
-                if self.body.len() > MAX_ANSWER && self.gives_up(config, exchange) {
-                    host::replace_bytes(Buffer::ResponseBody, &self.body);
-                    return Taken::Unchecked;
+                if self.body.len() > self.most && !end {
+                    if self.checked {
+                        config.fail(&subject(Phase::Response, &exchange.borrow()), Failure::TooLarge);
+                    }
+                    let body = std::mem::take(&mut self.body);
+                    if self.passes {
+                        host::replace_bytes(Buffer::ResponseBody, &[]);
+                        return Taken::Unchecked(body);
+                    }
+                    self.too_large = true;
+                    self.denied = true;
                 }
             }
             host::replace_bytes(Buffer::ResponseBody, &[]);
@@ -81,22 +95,10 @@ impl WholeAnswer {
         if end && !self.ended {
             self.ended = true;
             if !self.too_large {
-                self.ask(config, exchange, guard);
+                self.ask(config, &exchange.borrow(), guard);
             }
         }
         Taken::Held
-    }
-
-    /// There is more than can be held. Whether it may pass without the checks; otherwise the rest is thrown away.
-    fn gives_up(&mut self, config: &Config, exchange: &Exchange) -> bool {
-        let denies = self.checked && config.fail(&subject(Phase::Response, exchange), Failure::TooLarge);
-        if !denies && !self.restores {
-            return true;
-        }
-        self.too_large = true;
-        self.denied = true;
-        self.body = Vec::new();
-        false
     }
 
     fn ask(&mut self, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) {

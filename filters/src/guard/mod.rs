@@ -118,6 +118,8 @@ enum State {
     Whole(WholeAnswer),
     /// An answer is passing in pieces.
     Streamed(StreamedAnswer),
+    /// An answer is too large to be checked, and passes all the same: what was held goes with its next piece.
+    Unchecked(Vec<u8>),
 }
 
 /// What a callout is about.
@@ -174,7 +176,7 @@ impl Guard {
         let Some(exchange) = self.exchange.clone() else {
             return Action::Pause;
         };
-        let concluded = request.conclude(&mut self.vault, &mut exchange.borrow_mut());
+        let concluded = request.conclude(&mut self.vault, &exchange);
         match concluded {
             Ok(()) => {
                 self.state = State::Passed;
@@ -205,6 +207,9 @@ impl Guard {
         let (Some(facts), Some(200..=299), false) = (&exchange.facts, exchange.answered, end) else {
             return Action::Continue;
         };
+        if !facts.endpoint.answers_in_words() {
+            return Action::Continue;
+        }
         let subject = subject(Phase::Response, &exchange);
         let checked = self.config.applies(&subject);
         if !checked && self.vault.is_empty() {
@@ -229,8 +234,8 @@ impl Guard {
                 Action::Continue
             }
             false => {
-                let restores = !self.vault.is_empty();
-                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, restores, self.context));
+                let passes = self.vault.is_empty() && !self.config.denies(&subject);
+                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, passes, self.context));
                 Action::Pause
             }
         }
@@ -336,7 +341,7 @@ impl HttpContext for Handle {
         match (&guard.state, end) {
             (State::Body(_), true) => guard.take_in(size, &me),
             (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
-            (State::Passed | State::Whole(_) | State::Streamed(_), _) => Action::Continue,
+            (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
         }
     }
 
@@ -350,7 +355,7 @@ impl HttpContext for Handle {
             State::Asking(request) if request.is_complete() => guard.decide(),
             State::Body(_) => guard.take_in(usize::MAX, &me),
             State::Headers | State::Asking(_) | State::Refused => Action::Pause,
-            State::Passed | State::Whole(_) | State::Streamed(_) => Action::Continue,
+            State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
         }
     }
 
@@ -372,18 +377,27 @@ impl HttpContext for Handle {
         let guard = &mut *guard;
         match &mut guard.state {
             State::Whole(answer) => {
-                let taken =
-                    guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, &exchange.borrow(), &me));
-                match (taken, end && answer.is_complete()) {
-                    (Some(Taken::Unchecked), _) => {
-                        guard.state = State::Passed;
+                let taken = guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, exchange, &me));
+                match (taken, end) {
+                    (Some(Taken::Unchecked(body)), _) => {
+                        guard.state = State::Unchecked(body);
                         Action::Continue
                     }
-                    (Some(Taken::Held) | None, true) => guard.end_whole(false),
-                    (Some(Taken::Held) | None, false) => Action::Pause,
+                    (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false),
+                    (Some(Taken::Held) | None, _) => Action::Pause,
                 }
             }
             State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
+            State::Unchecked(held) => {
+                held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
+                let held = std::mem::take(held);
+                guard.state = State::Passed;
+                match host::replace_bytes(host::Buffer::ResponseBody, &held) {
+                    true => Action::Continue,
+                    // trailers have come, and no piece
+                    false => reply::internal("the guard could not let an answer pass"),
+                }
+            }
             _ => Action::Continue,
         }
     }

@@ -14,6 +14,7 @@ use sluice::guard::texts;
 use super::calls::{Case, Heard};
 use super::{Config, Guard, Matter};
 use crate::host::{self, Buffer, Headers};
+use crate::registry::Shared;
 
 /// Its texts, and what is being found out about them.
 pub(super) struct Request {
@@ -66,23 +67,23 @@ impl Request {
     ///
     /// # Errors
     /// It must not go on.
-    pub fn conclude(self, vault: &mut Vault, exchange: &mut Exchange) -> Result<(), ApiError> {
+    pub fn conclude(self, vault: &mut Vault, shared: &Shared) -> Result<(), ApiError> {
         match self.case.round.outcome() {
             Some(Outcome::Pass) => Ok(()),
             Some(Outcome::Flagged(flags)) => {
-                exchange.flag(flags);
+                shared.borrow_mut().flag(flags);
                 Ok(())
             }
             Some(Outcome::Rewrite { passages, flags }) => {
-                exchange.flag(flags);
+                shared.borrow_mut().flag(flags);
                 let too_much = |problem| {
                     ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
                 };
                 let body = rewrite_request(&self.body, &self.passages, &passages, vault).map_err(too_much)?;
-                send_on(body, exchange)
+                send_on(body, shared)
             }
             Some(Outcome::Refuse(refusal)) => {
-                exchange.blocked = refusal.found();
+                shared.borrow_mut().blocked = refusal.found();
                 Err(refusal.error(Phase::Request, self.endpoint.text_param()))
             }
             None => Err(ApiError::internal("The request's checks ended without a result.")),
@@ -90,13 +91,14 @@ impl Request {
     }
 }
 
-/// Has the rewritten body go on in place of the client's.
-fn send_on(body: Vec<u8>, exchange: &mut Exchange) -> Result<(), ApiError> {
+/// Has the rewritten body go on in place of the client's. (Nothing is borrowed while Envoy takes it: where it is too much,
+/// Envoy ends the stream at once.)
+fn send_on(body: Vec<u8>, shared: &Shared) -> Result<(), ApiError> {
+    let has_length = shared.borrow().original.length.is_some();
     let replaced = host::replace_bytes(Buffer::RequestBody, &body)
-        && (exchange.original.length.is_none()
-            || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
+        && (!has_length || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
     if !replaced {
         return Err(ApiError::internal("The gateway could not rewrite the request."));
     }
-    exchange.rewrite(body)
+    shared.borrow_mut().rewrite(body)
 }

@@ -6,6 +6,7 @@ mod config;
 mod known;
 mod pii;
 mod requests;
+mod rewriting;
 mod rounds;
 mod stream;
 mod texts;
