@@ -1,0 +1,129 @@
+//! What a request uses: for limits before it, for whoever pays after it.
+
+use std::time::Duration;
+
+use super::Exchange;
+use crate::endpoint::Dialect;
+use crate::limits::{estimate, Quota, RateHeaders, Spent};
+use crate::rewrite::injects_usage;
+use crate::routing::Route;
+use crate::usage::{complete, Counter, Format, Known, Source, TokenUsage};
+
+impl Exchange {
+    /// The tokens the request may use, before anything is known of its answer.
+    pub fn estimate(&self) -> u64 {
+        let facts = self.facts.as_ref();
+        facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
+    }
+
+    /// Takes in what one more filter has to say of the client's limits: the tightest are told.
+    pub fn tell_rates(&mut self, rates: RateHeaders) {
+        let tighter = |known: Option<Quota>, new: Option<Quota>| match (known, new) {
+            (Some(known), Some(new)) if new.remaining >= known.remaining => Some(known),
+            (known, None) => known,
+            (_, new) => new,
+        };
+        self.rates.requests = tighter(self.rates.requests, rates.requests);
+        self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
+    }
+
+    /// What the request has used in the end. Of an answer that was cut, or says nothing of its usage, what it told
+    /// stands, and the prompt in any case; a client cannot save tokens by leaving early.
+    pub fn spent(&self) -> Spent {
+        let under_way = self.prepared_for.is_some() && !self.retry_asked && self.exhausted.is_none();
+        match (self.usage, self.answered) {
+            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => {
+                Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+            }
+            (Some((tokens, Source::Partial | Source::Missing)), _) => self.at_least(tokens),
+            (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
+            (None, Some(_)) => Spent::Nothing,
+            // the client has left, and the model server may go on
+            (None, None) if under_way => self.at_least(TokenUsage::default()),
+            (None, None) => Spent::Nothing,
+        }
+    }
+
+    fn at_least(&self, known: TokenUsage) -> Spent {
+        let prompt = self.facts.as_ref().map_or(0, |facts| estimate(facts.text_length, None, 1));
+        let input = if known.input == 0 { prompt } else { known.input };
+        let tokens = TokenUsage { input, ..known };
+        Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
+    }
+
+    /// What tokens cost at the model that served the request, in millionths of a dollar; 0 if it has no price.
+    pub fn cost(&self, tokens: &TokenUsage) -> u64 {
+        let price = self.route.as_ref().and_then(Route::model).and_then(|model| model.price.as_ref());
+        price.map_or(0, |price| price.cost(tokens))
+    }
+
+    /// The fields in which the current target reports usage.
+    pub fn format(&self) -> Format {
+        self.route.as_ref().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
+    }
+
+    /// What the answer has used, given what its meter has found and how much text it saw generated: an estimate, if
+    /// the server said nothing. `None` if the gateway itself was asked.
+    pub fn completed(&self, metered: (TokenUsage, Source), generated: Option<u64>) -> Option<(TokenUsage, Source)> {
+        if self.command.is_some() {
+            return None;
+        }
+        let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
+        Some(complete(metered, Known { prompt, generated, encoded: self.encoded }))
+    }
+
+    pub(super) fn counter(&self) -> Option<&Counter> {
+        self.route.as_ref()?.upstream()?.usage.count.as_ref()
+    }
+
+    /// Whether the prompt's tokens are to be counted by the server that answered: it can count them, and has not
+    /// reported them.
+    pub fn counts_prompt(&self) -> bool {
+        matches!(self.usage, Some((_, Source::Estimated))) && self.counter().is_some()
+    }
+
+    /// The call that has them counted; `None` if this prompt cannot be.
+    pub fn count_call(&self) -> Option<CountCall<'_>> {
+        let counter = self.counter().filter(|_| self.counts_prompt())?;
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
+        let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
+        let authority = upstream.host.as_deref().unwrap_or(&self.original.authority);
+        let mut headers = vec![
+            (":method", "POST"),
+            (":path", counter.path.as_str()),
+            (":authority", authority),
+            ("content-type", "application/json"),
+        ];
+        // whatever dialect the answer was in, the servers that count are those that copy OpenAI's API
+        headers.extend(upstream.credential(Dialect::OpenAi));
+        headers.extend(upstream.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        Some(CountCall { cluster: &upstream.cluster, headers, body, timeout: counter.timeout })
+    }
+
+    /// Takes in what the server has counted; without a count the estimate holds.
+    pub fn counted(&mut self, count: Option<u64>) {
+        if let (Some((tokens, Source::Estimated)), Some(input)) = (self.usage, count) {
+            self.usage = Some((TokenUsage { input, ..tokens }, Source::Counted));
+        }
+    }
+
+    /// Whether the gateway asks the current target for usage on the client's behalf, and strips it again.
+    pub fn injects_usage(&self) -> bool {
+        let upstream = self.route.as_ref().and_then(Route::upstream);
+        let wanted = self.facts.as_ref().is_some_and(injects_usage);
+        wanted && upstream.is_some_and(|upstream| upstream.include_usage)
+    }
+}
+
+/// A call of the endpoint that counts tokens: to the cluster that answered, with the credential it expects.
+pub struct CountCall<'a> {
+    /// Where it goes.
+    pub cluster: &'a str,
+    /// Its headers, the upstream's key among them.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
