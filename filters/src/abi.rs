@@ -7,6 +7,7 @@
 //! request.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use hashbrown::HashMap;
 use log::{Level, LevelFilter, Metadata, Record};
@@ -65,12 +66,33 @@ pub trait HttpContext {
     fn on_done(&mut self) {}
 }
 
+/// Envoy's numbers count up: there is nothing to hide in them from a client, and all bits of a product with the golden
+/// ratio differ (Knuth, The Art of Computer Programming, 6.4).
+#[derive(Clone, Copy, Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type ByNumber<T> = HashMap<u32, T, BuildHasherDefault<Number>>;
+
 /// A stream; `None` while it is being called.
 type Slot = Option<Box<dyn HttpContext>>;
 
 thread_local! {
-    static ROOTS: RefCell<HashMap<u32, Root>> = RefCell::new(HashMap::new());
-    static STREAMS: RefCell<HashMap<u32, Slot>> = RefCell::new(HashMap::new());
+    static ROOTS: RefCell<ByNumber<Root>> = RefCell::default();
+    static STREAMS: RefCell<ByNumber<Slot>> = RefCell::default();
     /// How many calls of Envoy's are under way, one within the other.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };
