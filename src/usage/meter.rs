@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::digest::Digest;
 use super::estimate::Generated;
 use super::events::{Boundaries, Framing};
 use super::format::Format;
@@ -14,8 +15,10 @@ use crate::endpoint::Endpoint;
 
 /// The largest event that is read; Envoy's own extractor has the same limits.
 pub const MAX_EVENT: usize = 1 << 20;
-/// The largest JSON answer that is read.
+/// The most of a JSON answer that is kept to be read. Of a larger one that is all but long strings and rows of numbers.
 pub const MAX_JSON: usize = 4 << 20;
+/// From this size on.
+const LARGE_JSON: usize = 1 << 20;
 /// The most events that are read.
 pub const MAX_EVENTS: u32 = 65_536;
 
@@ -67,8 +70,8 @@ pub struct Meter {
     boundaries: Boundaries,
     reading: Reading,
     events: u32,
-    /// How many bytes of JSON have come.
-    length: usize,
+    /// What is kept of a large JSON answer, in place of all of it.
+    digest: Option<Box<Digest>>,
     /// The last event was taken out and ended in CR: so does the LF that may follow it.
     taken_to_cr: bool,
     /// The bytes so far end within an event.
@@ -107,7 +110,7 @@ impl Meter {
             boundaries: Boundaries::default(),
             reading: Reading::default(),
             events: 0,
-            length: 0,
+            digest: None,
             taken_to_cr: false,
             within_event: false,
             state: State::Open,
@@ -150,7 +153,7 @@ impl Meter {
         };
         let mut reading = self.reading;
         if self.framing == Framing::Json {
-            reading.read(&self.held); // it was reset: of Gemini's array, the answers that came whole are known
+            reading.read(self.kept()); // it was reset: of Gemini's array, the answers that came whole are known
         }
         (reading.tokens(), source)
     }
@@ -206,31 +209,51 @@ impl Meter {
 
     /// How many bytes of the answer are held back or kept for reading.
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.kept().len()
+    }
+
+    fn kept(&self) -> &[u8] {
+        self.digest.as_ref().map_or(&self.held, |digest| digest.bytes())
     }
 
     /// How much memory its buffers take, filled or not.
     pub fn reserved(&self) -> usize {
-        self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
+        let digest = self.digest.as_ref().map_or(0, |digest| digest.reserved());
+        digest + self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
     }
 
     fn json(&mut self, chunk: &[u8], end: bool) {
-        self.length = self.length.saturating_add(chunk.len());
-        let trailing = self.state == State::Complete && !is_blank(chunk);
-        if self.length > MAX_JSON || trailing {
-            // what stood before is no answer either
-            self.reading.forget();
-            self.give_up();
+        if self.state == State::Complete {
+            if !is_blank(chunk) {
+                self.forget(); // what stood before is no answer either
+            }
             return;
         }
-        if self.state == State::Complete || self.held.is_empty() && looks_whole(chunk) && self.is_document(chunk) {
+        let begins = self.held.is_empty() && self.digest.is_none();
+        if begins && chunk.len() <= MAX_JSON && looks_whole(chunk) && self.is_document(chunk) {
             return;
         }
-        self.held.extend_from_slice(chunk);
-        if end {
-            let held = std::mem::take(&mut self.held);
-            self.is_document(&held);
+        if self.digest.is_none() && self.held.len() + chunk.len() > LARGE_JSON {
+            let mut digest = Box::<Digest>::default();
+            digest.add(&std::mem::take(&mut self.held));
+            self.digest = Some(digest);
         }
+        match &mut self.digest {
+            Some(digest) => digest.add(chunk),
+            None => self.held.extend_from_slice(chunk),
+        }
+        if self.held() > MAX_JSON {
+            self.forget();
+        } else if end {
+            let (digest, held) = (self.digest.take(), std::mem::take(&mut self.held));
+            self.is_document(digest.as_ref().map_or(&held, |digest| digest.bytes()));
+        }
+    }
+
+    /// Nothing is known of a JSON answer, and nothing more is read.
+    fn forget(&mut self) {
+        self.reading.forget();
+        self.give_up();
     }
 
     /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
@@ -332,6 +355,7 @@ impl Meter {
     fn give_up(&mut self) {
         self.state = State::Beyond;
         self.held = Vec::new();
+        self.digest = None;
         self.lines = Vec::new();
         self.skim = Skim::default();
     }

@@ -5,6 +5,7 @@
 
 mod count;
 mod counts;
+mod digest;
 mod estimate;
 mod events;
 mod format;
