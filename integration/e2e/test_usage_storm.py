@@ -44,6 +44,9 @@ DIALECTS = ["openai", "anthropic", "ollama", "gemini"]
 USAGE = "/gateway/usage"
 # 100 MB in events of 64 KiB.
 LARGE = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 65_480)] * 1526
+# What a thousand texts of the largest batches take: the tokens stand behind 20 MB of numbers.
+EMBEDDING = b'{"object":"embedding","index":0,"embedding":[%b]}' % b",".join([b"-0.012345678"] * 1536)
+EMBEDDINGS = b'{"object":"list","data":[%b],"model":"m","usage":{"prompt_tokens":8191,"total_tokens":8191}}' % b",".join([EMBEDDING] * 1000)
 LARGE_END = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
 
 
@@ -116,7 +119,11 @@ def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
     changed.values("auth")["keys"].append({"id": "nobody", "role": "user", "hash": "sha256:" + "0" * 64})
     with ExitStack() as running:
         servers = {name: running.enter_context(MockModels(name)) for name in ("sea", "lake", "pond", *BREAKS, *SLOW)}
-        player = running.enter_context(Player({"large": Played("text/event-stream", lambda: [*LARGE, LARGE_END])}))
+        played = {
+            "large": Played("text/event-stream", lambda: [*LARGE, LARGE_END]),
+            "embeddings": Played("application/json", EMBEDDINGS),
+        }
+        player = running.enter_context(Player(played))
         for name, address in {**{name: each.address for name, each in servers.items()}, "large": player.address}.items():
             changed.add_cluster(name, address)
             changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE}
@@ -347,6 +354,17 @@ def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.F
     table.show(request.config)
     assert got >= 99e6 and len(rss) >= 15
     assert most - early < 32 and most - idle < 80, rss
+
+
+@pytest.mark.parametrize("piece", [16_384, 1 << 20])
+def test_many_embeddings(storm_world: World, piece: int) -> None:
+    world = storm_world
+    before = world.counted("llm_tokens_total")
+    body = json.dumps({"model": "large", "input": ["all of it"]}).encode()
+    response = world.send(body, path="/v1/embeddings", headers={**BEARER, "x-answer": f"embeddings/{piece}"})
+    assert response.status_code == 200 and response.content == EMBEDDINGS
+    usage = {("demo-user", "large", "large", "input"): 8191}
+    eventually(lambda: world.counted("llm_tokens_total") - before, Counter(usage))
 
 
 def _resident(status: Path) -> int:
