@@ -126,6 +126,7 @@ def _wait_for_answer(port: int, seconds: float = 60) -> None:
 
 def down() -> None:
     """Removes the containers, their network and the images built for them."""
+    (STAGE / "mock").mkdir(parents=True, exist_ok=True)  # compose looks for it, also where nothing was started
     _compose("down", "--remove-orphans", "--rmi", "local", guarded=True)
 
 

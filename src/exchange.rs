@@ -275,6 +275,7 @@ impl Exchange {
 
     /// The attempt under way has ended: it is judged, once, and gives up its place.
     pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
+        self.passing = None;
         if let Some(route) = &mut self.route {
             route.end(ending, fleet);
         }
@@ -345,7 +346,8 @@ impl Exchange {
         let Some(route) = &self.route else {
             return out;
         };
-        let under_way = self.passing.and_then(|outcome| Some((route.upstream()?, outcome)));
+        let passing = self.passing.map(|outcome| if self.interrupted { Outcome::Interrupted } else { outcome });
+        let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome)));
         for (upstream, outcome) in route.log().chain(under_way) {
             if !out.is_empty() {
                 out.push_str(", ");

@@ -7,7 +7,7 @@ use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Command;
-use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role};
+use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role, MAX_LIFETIME};
 use sluice::totals::{Form, Query};
 
 use crate::changes;
@@ -67,7 +67,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
             auth.is_revoked(id, host::recent()) || is_revoked(id)
         }))),
         Command::IssueKey => issue(auth, body),
-        Command::RevokeKey(id) => revoke(auth, id),
+        Command::RevokeKey(id) => revoke(id),
         Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
@@ -114,11 +114,11 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
-fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+fn revoke(id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
-    // a key that was issued ends by itself, also one of this id that another gateway has issued; of others nobody knows when
-    let issued_here = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.expires()).max();
-    let until = issued_here.map(|expires| expires.max(now.saturating_add(auth.max_expires_in)));
+    // a virtual key ends by itself, also one of this id that was signed elsewhere; of others nobody knows when
+    let issued_here = issued().0.iter().any(|claims| claims.id == id);
+    let until = issued_here.then(|| now.saturating_add(MAX_LIFETIME));
     for _ in 0..MAX_TRIES {
         let unreadable = || ApiError::internal("What is revoked cannot be read.");
         let (mut ids, version) = read_revoked().ok_or_else(unreadable)?;

@@ -20,10 +20,17 @@ thread_local! {
     static WAITING: RefCell<HashMap<u32, Weak<RefCell<Stream>>>> = RefCell::new(HashMap::new());
 }
 
-/// The filters whose names `root_id` joins by `+`; `None` if one of them cannot be in a chain.
+/// The order in which filters can be joined: who is calling is known before where the request goes.
+pub const ORDER: [&str; 4] = ["auth", "guard", "router", "usage"];
+
+/// The filters whose names `root_id` joins by `+`; `None` if one of them cannot be in a chain, or not in this order.
 pub fn filter(root_id: &str, member: fn(&str) -> Option<Box<dyn Filter>>) -> Option<Box<dyn Filter>> {
     let named = |name: &str| Some((name.to_owned(), member(name)?));
     let members = root_id.split('+').map(named).collect::<Option<Vec<_>>>()?;
+    let place = |(name, _): &(String, _)| ORDER.iter().position(|known| known == name);
+    if !members.iter().map(place).is_sorted_by(|one, next| one < next) {
+        return None;
+    }
     Some(Box::new(Chain { root_id: root_id.to_owned(), members }))
 }
 

@@ -90,8 +90,8 @@ impl Root {
         let Some(filter) = &mut self.filter else {
             let name = &self.root_id;
             log::error!(
-                "sluice: root_id: no filter {name:?}; there is auth, guard, router, usage, attempt, and auth, router \
-                 and usage joined by \"+\""
+                "sluice: the configuration is refused: root_id: no filter {name:?}; there is auth, guard, router, usage \
+                 and attempt, and of the first four any joined by \"+\", in this order"
             );
             return false;
         };

@@ -89,7 +89,8 @@ def test_what_went_wrong(world: World) -> None:
         eventually(lambda: len(world.entries()), 1)
     lines = _new_lines(world, before, 3)
     assert [(line["status"], line["sluice"]["error"]) for line in lines] == [(200, "interrupted"), (503, "503"), (0, "client_disconnected")]
-    assert lines[0]["sluice"]["source"] == "partial"
+    assert (lines[0]["sluice"]["source"], lines[0]["sluice"]["attempts"]) == ("partial", 1)
+    assert lines[0]["sluice"]["outcomes"].endswith("=interrupted")
     assert lines[1]["sluice"]["attempts"] == 3
 
 

@@ -93,7 +93,7 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
     ),
     "half a weight": (
         lambda s: s.models[0]["targets"][2].update(weight=0.5),
-        ("router.models[0].targets[2].weight", "must be a number"),
+        ("router.models[0].targets[2].weight", "0.5 is not a whole number"),
     ),
     "duration without unit": (
         lambda s: s.models[0].update(retry={"per_try_timeout": 30}),
@@ -105,7 +105,15 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "one cluster, two upstreams": (_two_upstreams_of_one_cluster, ("router.upstreams.mock-b", '"mock-a"')),
     "settings for usage": (_settings_for_usage, ("usage.colour", "no such field")),
     "settings for attempt": (_settings_for_attempt, ("attempt.keys", "no such field")),
-    "unknown root_id": (_unknown_root_id, ("root_id", '"useage"', "auth, guard, router, usage, attempt")),
+    "unknown root_id": (_unknown_root_id, ("root_id", '"useage"', "auth, guard, router, usage and attempt")),
+    "filters in another order": (
+        lambda s: s.plugin("usage").update(root_id="router+auth+usage"),
+        ("the configuration is refused: root_id", '"router+auth+usage"', "in this order"),
+    ),
+    "settings for a filter that is not there": (
+        lambda s: s.plugin("usage")["configuration"]["value"].update(guard={"checks": []}),
+        ("auth+router+usage.guard", "add it to root_id, as in auth+guard+router+usage"),
+    ),
     "neither Struct nor JSON": (_text_instead_of_settings, ("auth", "nor JSON")),
 }
 

@@ -1,5 +1,6 @@
 //! The configuration of `guard`: which checks are made, of what, and what follows.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::reader::{parse, suggestion, ConfigError, Node, Object};
@@ -44,6 +45,8 @@ const SERVICE: [&str; 5] = ["cluster", "path", "authority", "credential", "timeo
 const MAX_NAME: usize = 64;
 /// The longest regular expression.
 const MAX_REGEX: usize = 1000;
+/// What one check may send to its service, in bytes.
+const MAX_TEXT: RangeInclusive<usize> = 1 << 10..=16 << 20;
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads the checks.
@@ -69,7 +72,9 @@ pub fn guard(bytes: &[u8], environment: Environment<'_>) -> Result<Guard, Config
         stream,
         memory: root.get("cache").map_or(Ok(Memory::default()), |node| memory(&node))?,
         max_in_flight: number(&root, "max_in_flight", max_in_flight, 1, 10_000)?,
-        max_text: root.get("max_text").map_or(Ok(max_text), |node| size(&node))?,
+        max_text: root
+            .get("max_text")
+            .map_or(Ok(max_text), |node| node.size(MAX_TEXT, "must be a size from 1KiB to 16MiB, such as 256KiB"))?,
     })
 }
 
@@ -315,26 +320,4 @@ fn memory(node: &Node<'_>) -> Result<Memory, ConfigError> {
 
 fn number(fields: &Object<'_>, name: &str, default: usize, min: u32, max: u32) -> Result<usize, ConfigError> {
     fields.get(name).map_or(Ok(default), |node| node.integer(min, max).map(|number| number as usize))
-}
-
-/// A number of bytes, or a text such as `256KiB`; a kibibyte to 16 MiB.
-fn size(node: &Node<'_>) -> Result<usize, ConfigError> {
-    const RANGE: std::ops::RangeInclusive<usize> = 1 << 10..=16 << 20;
-    let bytes = match node.is_text() {
-        true => parse_size(node.text()?),
-        false => Some(node.integer(0, u32::MAX)? as usize),
-    };
-    let wrong = || node.error("must be a size from 1KiB to 16MiB, such as 256KiB");
-    bytes.filter(|bytes| RANGE.contains(bytes)).ok_or_else(wrong)
-}
-
-fn parse_size(text: &str) -> Option<usize> {
-    let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
-    let unit = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
 }

@@ -31,12 +31,22 @@ pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     Node::root(root, &value).object(&[]).map(|_| ())
 }
 
+/// The filters that may be in one entry, and how.
+const FILTERS: [&str; 4] = ["auth", "guard", "router", "usage"];
+const CHAIN: &str = "auth+guard+router+usage";
+
 /// Takes the configuration of several filters in one apart: an object with a field for each.
 ///
 /// # Errors
 /// A field that is none of `names`.
 pub fn split(root: &str, bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<u8>>, ConfigError> {
     let value = reader::parse(root, bytes)?;
-    let fields = Node::root(root, &value).object(names)?;
+    let root = Node::root(root, &value);
+    for (name, node) in root.entries()? {
+        if FILTERS.contains(&name) && !names.contains(&name) {
+            return Err(node.error(format!("there is no such filter here; add it to root_id, as in {CHAIN}")));
+        }
+    }
+    let fields = root.object(names)?;
     Ok(names.iter().map(|name| fields.get(name).map(|node| node.to_json()).unwrap_or_default()).collect())
 }

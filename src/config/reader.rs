@@ -2,6 +2,7 @@
 //! in the operator's own terms.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -157,10 +158,15 @@ impl<'a> Node<'a> {
     /// # Errors
     /// No number, a fraction, or out of range.
     pub fn integer(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
-        let Value::Number(number) = self.value else {
+        let number = match self.value {
+            Value::Number(number) => number.as_f64(),
+            // as Envoy hands a fraction on
+            Value::String(text) => text.parse().ok().filter(|number: &f64| number.fract() != 0.0),
+            _ => None,
+        };
+        let Some(number) = number else {
             return Err(self.mismatch("a number", self.value));
         };
-        let number = number.as_f64().unwrap_or(f64::NAN);
         if number.fract() != 0.0 || !(f64::from(min)..=f64::from(max)).contains(&number) {
             return Err(self.error(format!("{number} is not a whole number from {min} to {max}")));
         }
@@ -232,6 +238,21 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.error("must be a number from 0 to 1, such as 0.5"))
     }
 
+    /// The value as a number of bytes: a number, or a text such as `256KiB`. `wanted` is what it must be.
+    ///
+    /// # Errors
+    /// None, or out of `range`.
+    pub fn size(&self, range: RangeInclusive<usize>, wanted: &str) -> Result<usize, ConfigError> {
+        let bytes = match self.value {
+            Value::Number(number) => {
+                number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as usize)
+            }
+            Value::String(text) => parse_size(text),
+            _ => None,
+        };
+        bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| self.error(wanted))
+    }
+
     /// Whether the value is an object.
     pub fn is_object(&self) -> bool {
         self.value.is_object()
@@ -245,8 +266,8 @@ impl<'a> Node<'a> {
         let Value::String(text) = self.value else {
             return Err(self.mismatch("a duration such as 500ms, 30s or 2m", self.value));
         };
-        parse_duration(text)
-            .ok_or_else(|| self.error(format!("{text:?} is not a duration; write it like 500ms, 30s or 2m")))
+        let problem = "is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d";
+        parse_duration(text).ok_or_else(|| self.error(format!("{text:?} {problem}")))
     }
 
     /// The value as a point in time such as `2027-01-31T00:00:00Z`, or `2027-01-31` for its first second; since the
@@ -397,4 +418,15 @@ fn parse_duration(text: &str) -> Option<Duration> {
     let total = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
     // a millisecond to a year
     (0.001..=31_536_000.0).contains(&total).then(|| Duration::from_secs_f64(total))
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
+    let unit = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
 }

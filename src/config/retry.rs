@@ -41,13 +41,16 @@ fn per_try_timeout(node: &Node<'_>, defaults: &Retry) -> Result<(Option<Duration
         let timeout = Some(node.duration()?);
         return Ok((timeout, timeout));
     }
+    if !node.is_object() {
+        return Err(node.error("must be a duration such as 30s, or {stream: 30s, json: 5m}"));
+    }
     let fields = node.object(&["stream", "json"])?;
     let one = |name: &str, default| fields.get(name).map_or(Ok(default), |node| node.duration().map(Some));
     Ok((one("stream", defaults.stream_timeout)?, one("json", defaults.json_timeout)?))
 }
 
 fn budget(fields: &Object<'_>) -> Result<Budget, ConfigError> {
-    let percent = fields.require("percent")?.integer(0, 1000)?;
+    let percent = fields.require("percent")?.integer(0, 100)?;
     let min_per_second = match fields.get("min_per_second") {
         Some(node) => node.integer(0, 1_000_000)?,
         None => 1,

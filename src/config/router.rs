@@ -50,7 +50,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     let mut table = Table::new(upstreams);
     table.max_ejected_percent = max_ejected_percent;
     if let Some(node) = root.get("hold_json") {
-        table.hold_json = node.integer(0, MAX_HOLD_JSON)? as usize;
+        table.hold_json = node.size(0..=MAX_HOLD_JSON, "must be a size from 0 to 64MiB, such as 4MiB")?;
     }
     if let Some(node) = root.get("answer_headers") {
         table.answer_headers = node.flag()?;
@@ -69,7 +69,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
 }
 
 /// The longest JSON answer that can be held: what Envoy buffers is limited as well.
-const MAX_HOLD_JSON: u32 = 64 << 20;
+const MAX_HOLD_JSON: usize = 64 << 20;
 
 /// The models that stand in for the one at `index`, by index.
 fn fallbacks(node: &Node<'_>, names: &[String], index: usize) -> Result<(Vec<usize>, Option<usize>), ConfigError> {
@@ -119,7 +119,7 @@ fn upstream(
         Some(node) => dialects(&node)?,
         None => vec![Dialect::OpenAi],
     };
-    let host = fields.get("host").map(|node| header_value(&node)).transpose()?;
+    let host = fields.get("host").map(|node| host(&node)).transpose()?;
     let base_path = fields.get("base_path").map(|node| base_path(&node)).transpose()?;
     let query = fields.get("query").map(|node| query(&node)).transpose()?;
     if let (Some(_), [_, second, ..]) = (&base_path, dialects.as_slice()) {
@@ -231,6 +231,17 @@ fn headers(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
         headers.push((lower, header_value(&node)?));
     }
     Ok(headers)
+}
+
+fn host(node: &Node<'_>) -> Result<String, ConfigError> {
+    let host = header_value(node)?;
+    match host.contains('/') {
+        true => {
+            Err(node
+                .error("must be a host name such as api.openai.com; a path before /chat/completions is `base_path`"))
+        }
+        false => Ok(host),
+    }
 }
 
 fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {

@@ -8,6 +8,9 @@ use super::{Claims, Role};
 use crate::config::{read_labels, read_limits, ConfigError, Node, Object};
 use crate::error::ApiError;
 
+/// The longest that a virtual key may last, whoever signs it. (A gateway's `max_expires_in` is for the keys that it issues.)
+pub const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 const FIELDS: [&str; 6] = ["id", "role", "models", "expires_in", "limits", "labels"];
 
 /// A request for a virtual key: `{"id", "role", "models", "expires_in", "limits", "labels"}`, all of them optional.

@@ -23,7 +23,7 @@ mod verified_claims;
 
 pub use authority::{Auth, UserEntry};
 pub use claims::{Claims, ClaimsError, MAX_LABELS, MAX_MODELS};
-pub use issue::IssueRequest;
+pub use issue::{IssueRequest, MAX_LIFETIME};
 pub use issued::Issued;
 pub use oidc::{Oidc, OidcError, Roles};
 pub use revocations::{Revocations, RevokeError};

@@ -8,15 +8,12 @@ use serde_json::{Map, Number, Value};
 use sluice::base64::encode_url;
 use sluice::config::Node;
 use sluice::date::Timestamp;
-use sluice::keys::{Claims, IssueRequest, KeyHash, Role, Signer, TokenError};
+use sluice::keys::{Claims, IssueRequest, KeyHash, Role, Signer, TokenError, MAX_LIFETIME};
 
 use crate::Failure;
 
 /// The longest key that the gateway looks at.
 const MAX_KEY: usize = 4096;
-
-/// The longest that a key may last. The gateway's own `max_expires_in` is for the keys that it issues.
-const CAP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -113,7 +110,7 @@ fn make_virtual(sign: &Sign) -> Result<(), Failure> {
         Failure::Usage(format!("the environment variable {name} is not set; it has the secret that signs the key"))
     })?;
     let random_id = format!("key-{}", hexadecimal(&random::<8>()?));
-    let claims = IssueRequest::claims(&Node::root("key", &request(sign)), CAP, now(), &random_id)
+    let claims = IssueRequest::claims(&Node::root("key", &request(sign)), MAX_LIFETIME, now(), &random_id)
         .map_err(|(_, message)| Failure::Usage(message))?;
     eprintln!("{} for {:?}, until {}:", role(claims.role), claims.id, Timestamp(claims.expires()));
     print(&[&signer.sign(&claims)])

@@ -91,7 +91,7 @@ fn what_is_not_signed() {
         (&["--expires-in", "60"], None, "the environment variable SLUICE_KEY_SECRET is not set"),
         (&["--expires-in", "60", "--secret-env", "OTHER"], Some(SECRET), "the environment variable OTHER is not set"),
         (&["--expires-in", "60"], Some("short"), "the value of SLUICE_KEY_SECRET has 5 bytes"),
-        (&["--expires-in", "366d"], Some(SECRET), "key.expires_in: \"366d\" is not a duration"),
+        (&["--expires-in", "366d"], Some(SECRET), "key.expires_in: \"366d\" is not a duration from 1ms to 365d"),
         (&["--expires-in", "60", "--id", "a b"], Some(SECRET), "key.id: must be 1 to 128 ASCII characters"),
         (&["--expires-in", "60", "--limit", "requests=1"], Some(SECRET), "key.limits.requests: no such field"),
         (&["--expires-in", "60", "--limit", "concurrency=x"], Some(SECRET), "\"x\" is not a number"),

@@ -295,7 +295,7 @@ fn mistakes_elsewhere() {
         ),
         (
             r#""virtual_keys":{"secrets":[{"env":"GOOD"}],"max_expires_in":"1y"}"#,
-            "virtual_keys.max_expires_in: \"1y\" is not a duration; write it like 500ms, 30s or 2m".into(),
+            "virtual_keys.max_expires_in: \"1y\" is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d".into(),
         ),
         (
             r#""virtual_keys":{"secrets":[{"env":"GOOD"}],"max_expires_in":"1ms"}"#,

@@ -130,6 +130,11 @@ fn mistakes_in_upstreams() {
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
+        (
+            r#""host":"https://api.openai.com/v1""#,
+            ".host",
+            "must be a host name such as api.openai.com; a path before /chat/completions is `base_path`",
+        ),
         (r#""host":"modèle""#, ".host", "contains characters that cannot stand in a header"),
         (r#""dialects":"openai""#, ".dialects", "must be a list, but is a string"),
         (r#""dialects":[]"#, ".dialects", "names no dialect; leave it out for openai alone"),
@@ -216,9 +221,24 @@ fn mistakes_in_models() {
             "1.5 is not a whole number from 1 to 1000000",
         ),
         (
+            r#"{"name":"m","targets":[{"upstream":"openai","weight":"1.5"}]}"#, // as Envoy hands it on
+            ".targets[0].weight",
+            "1.5 is not a whole number from 1 to 1000000",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"per_try_timeout":20}}"#,
+            ".retry.per_try_timeout",
+            "must be a duration such as 30s, or {stream: 30s, json: 5m}",
+        ),
+        (
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"budget":{"percent":200}}}"#,
+            ".retry.budget.percent",
+            "200 is not a whole number from 0 to 100",
+        ),
+        (
             r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"per_try_timeout":"20"}}"#,
             ".retry.per_try_timeout",
-            "\"20\" is not a duration; write it like 500ms, 30s or 2m",
+            "\"20\" is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d",
         ),
         (
             r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"on":[404]}}"#,
@@ -285,6 +305,10 @@ fn mistakes_in_the_whole() {
         (r#"{"upstreams":{"a":null},"models":[]}"#, "router.upstreams.a: must be an object, but is nothing"),
         (r#"{"upstreams":{"a":{}},"models":{}}"#, "router.models: must be a list, but is an object"),
         (r#"{"upstreams":{"a":{}},"models":[]}"#, "router.models: no model at all; add one"),
+        (
+            r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":[{"upstream":"a"}]}],"hold_json":"65MiB"}"#,
+            "router.hold_json: must be a size from 0 to 64MiB, such as 4MiB",
+        ),
         (r#"{"upstream":{}}"#, "router.upstream: no such field; did you mean \"upstreams\"?"),
         (
             r#"{"upstreams":{},"models":[{"name":"m","targets":[{"upstream":"a"}]}]}"#,

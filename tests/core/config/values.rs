@@ -53,7 +53,7 @@ fn durations() {
         "1µs",
     ] {
         let value = json!(text);
-        let want = format!("d: {text:?} is not a duration; write it like 500ms, 30s or 2m");
+        let want = format!("d: {text:?} is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d");
         assert_eq!(refusal(text, Node::root("d", &value).duration()), want, "{text}");
     }
     let value = json!(30);

@@ -268,7 +268,7 @@ fn mistakes_in_checks() {
         (
             "openai_moderations",
             r#""timeout":"0s""#,
-            "timeout: \"0s\" is not a duration; write it like 500ms, 30s or 2m",
+            "timeout: \"0s\" is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d",
         ),
         ("openai_moderations", r#""path":"m""#, "path: must start with \"/\""),
         ("openai_moderations", r#""path":"/é""#, "path: contains characters that cannot stand in a header"),

@@ -92,7 +92,8 @@ fn mistakes() {
         (
             r#"{"expires_in":"soon"}"#,
             Some("expires_in"),
-            "body.expires_in: \"soon\" is not a duration; write it like 500ms, 30s or 2m".into(),
+            "body.expires_in: \"soon\" is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d"
+                .into(),
         ),
         (r#"{"expires_in":"999ms"}"#, Some("expires_in"), "body.expires_in: must be a second or more".into()),
         (
