@@ -297,6 +297,15 @@ impl ApiError {
         }
     }
 
+    /// 503: so much is being checked that no more can be held.
+    pub fn busy_checking() -> Self {
+        ApiError {
+            message: "Too many requests are being checked; try again later.".to_owned(),
+            retry_after: Some(Duration::from_secs(1)),
+            ..ApiError::unchecked()
+        }
+    }
+
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {

@@ -63,6 +63,8 @@ pub struct Exchange {
     pub exhausted: Option<Outcome>,
     /// The status of the answer that an attempt has let pass to the client.
     pub answered: Option<u16>,
+    /// The status of the answer that the client gets in place of it.
+    pub replaced: Option<u16>,
     /// How the attempt under way will have ended, if its answer passes to the client whole.
     pub passing: Option<Outcome>,
     /// The answer came compressed, although it was asked not to.

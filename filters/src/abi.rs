@@ -111,6 +111,13 @@ pub fn is_late() -> bool {
     IS_LATE.get()
 }
 
+/// Whether a stream has ended within the call under way. Nothing may be asked of Envoy for it any more.
+pub fn is_ending(context: u32) -> bool {
+    LATE.with_borrow(|late| {
+        late.iter().any(|end| matches!(end, Late::Log(other) | Late::Delete(other) if *other == context))
+    })
+}
+
 /// Runs a call of Envoy's. A filter may have Envoy do something that ends streams at once (too much in a buffer does);
 /// since whoever asked for that is in the middle of its work, such ends wait until it has returned.
 fn run<T>(callback: impl FnOnce() -> T) -> T {

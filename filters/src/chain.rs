@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use hashbrown::HashMap;
 use sluice::config::{self, ConfigError};
 
-use crate::abi::{Action, HttpContext};
+use crate::abi::{self, Action, HttpContext};
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
@@ -48,7 +48,7 @@ pub fn wake(context: u32) {
     // bound, so that nothing is borrowed while Envoy goes on
     let action = stream.try_borrow_mut().map(|mut stream| stream.on_http_request_trailers(0));
     note_wait(context, &stream);
-    if let Ok(Action::Continue) = action {
+    if let (Ok(Action::Continue), false) = (action, abi::is_ending(context)) {
         host::continue_request();
     }
 }

@@ -16,13 +16,14 @@ from upstream import Upstream, send_chunk, send_end, send_head
 @dataclass(frozen=True)
 class Played:
     """An answer: its type, its bytes (or what makes them), whether the connection breaks in place of its end, what
-    else its head says, and what follows its end."""
+    else its head says, what follows its end, and how many seconds that takes to come."""
 
     content_type: str
     body: bytes | Callable[[], Iterable[bytes]]
     reset: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     trailers: Mapping[str, str] = field(default_factory=dict)
+    pause: float = 0.0
 
 
 class Player(Upstream):
@@ -43,6 +44,7 @@ class Player(Upstream):
             await asyncio.sleep(0.05)  # what was written is to arrive
             writer.transport.abort()
             return False
+        await asyncio.sleep(played.pause)
         await send_end(writer, played.trailers)
         return True
 

@@ -46,6 +46,8 @@ PLAYED = {
     "large": Played(JSON, _whole(LARGE)),
     "no-json": Played(JSON, b"Good morning."),
     "encoded": Played(JSON, _whole(GOOD), headers={"content-encoding": "br"}),
+    "late-end": Played(SSE, _stream(GOOD), pause=0.05),
+    "secrets": Played(SSE, _stream(f"{GOOD} <EMAIL_ADDRESS_1>")),
     "trailers": Played(JSON, _whole(GOOD), trailers=TRAILERS),
     "trailers-stream": Played(SSE, _stream(GOOD), trailers=TRAILERS),
 }
@@ -140,6 +142,30 @@ def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, 
         assert response.status_code == 503
         assert answers.openai_error(response)["code"] == "guard_unavailable"
     eventually(lambda: since(before, verdicts(world)), {(policy, "response", f"error_{verdict}"): 1})
+
+
+def test_the_end_comes_late(world: World) -> None:
+    """Windows that are let go between the last piece and the end."""
+    for _ in range(12):
+        response = _ask(world, "deny", "late-end", stream=True)
+        assert answers.content(response) == f"{GOOD}. " * 60 and response.text.endswith("data: [DONE]\n\n")
+
+
+def test_more_than_envoy_keeps(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Such a stream breaks off; the next one is served."""
+    with Fake() as fake, Player(PLAYED) as player:
+        changed = settings()
+        changed.tree["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = 4096
+        changed.add_cluster("classifier", fake.address)
+        changed.add_cluster("player", player.address)
+        changed.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
+        changed.add_model("both", "player")
+        restore = {"name": "restore", "api": "patterns", "phase": ["request"], "action": "restore"}
+        with open_world(guarded(changed, [check("deny", phase=["response"]), restore]).text()) as world:
+            for _ in range(10):
+                with pytest.raises(httpx.RemoteProtocolError):
+                    _ask(world, "both", "secrets", text=f"I am {'a' * 60}@{'b' * 60}.example.com", stream=True)
+            assert _ask(world, "both", "good").content == PLAYED["good"].body
 
 
 def test_large_answers_one_after_the_other(world: World) -> None:

@@ -17,7 +17,7 @@ use sluice::guard::api::Failure;
 use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
-use crate::abi::{Action, HttpContext};
+use crate::abi::{self, Action, HttpContext};
 use crate::chain;
 use crate::host::{self, Headers};
 use crate::intake::Intake;
@@ -189,7 +189,10 @@ impl Guard {
     fn refuse(&mut self, error: &ApiError) -> Action {
         self.state = State::Refused;
         let shape = match &self.exchange {
-            Some(exchange) => Shape::for_path(&exchange.borrow().original.path),
+            Some(exchange) => {
+                exchange.borrow_mut().replaced = Some(error.status);
+                Shape::for_path(&exchange.borrow().original.path)
+            }
             None => Shape::OpenAi,
         };
         reply::error(error, shape)
@@ -219,8 +222,8 @@ impl Guard {
             // its bytes say nothing; it was asked not to come so
             return match checked && self.config.fail(&subject, Failure::Shape) {
                 true => {
-                    self.state = State::Refused;
-                    reply::error(&ApiError::unchecked(), Shape::for_path(&exchange.original.path))
+                    drop(exchange);
+                    self.refuse(&ApiError::unchecked())
                 }
                 false => Action::Continue,
             };
@@ -287,7 +290,7 @@ impl Guard {
                 if !host::replace_bytes(host::Buffer::ResponseBody, &body) {
                     log::error!("sluice: guard: Envoy refused the checked answer");
                 }
-                if held {
+                if held && !abi::is_ending(self.context) {
                     host::continue_response();
                 }
                 Action::Continue

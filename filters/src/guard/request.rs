@@ -1,11 +1,12 @@
 //! A request under check.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Weak;
 
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
+use sluice::guard::api::Failure;
 use sluice::guard::checks::{Outcome, Phase, Round, Spoken, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::rewrite_request;
@@ -22,6 +23,40 @@ pub(super) struct Request {
     endpoint: Endpoint,
     passages: Vec<texts::Passage>,
     body: Vec<u8>,
+    _weight: Weight,
+}
+
+/// The longest body that goes on rewritten, in bytes: what envoy.yaml has Envoy keep of a request. (Where that is less, Envoy
+/// refuses it.)
+const MAX_REWRITTEN: usize = 8 << 20;
+/// What the requests of one worker that wait for their checks may weigh together, in bytes: a VM has about a gigabyte.
+const MAX_WEIGHT: usize = 256 << 20;
+/// A body is there as it came, as texts, and as these are asked about.
+const COPIES: usize = 3;
+
+thread_local! {
+    static WEIGHT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The memory that a request takes while it waits.
+struct Weight(usize);
+
+impl Weight {
+    /// `None` if there is too much already.
+    fn of(body: usize) -> Option<Weight> {
+        let (all, own) = (WEIGHT.get(), body.saturating_mul(COPIES));
+        let fits = all == 0 || all.saturating_add(own) <= MAX_WEIGHT;
+        fits.then(|| {
+            WEIGHT.set(all.saturating_add(own));
+            Weight(own)
+        })
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        WEIGHT.set(WEIGHT.get().saturating_sub(self.0));
+    }
 }
 
 impl Request {
@@ -46,11 +81,17 @@ impl Request {
         if passages.is_empty() {
             return Ok(None);
         }
+        let Some(weight) = Weight::of(body.len()) else {
+            return match config.fail(subject, Failure::Busy) {
+                true => Err(ApiError::busy_checking()),
+                false => Ok(None),
+            };
+        };
         let asked = passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
         let asked = asked.collect();
         let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
         let case = Case::open(config, round, Matter::Request, guard, context);
-        Ok(Some(Request { case, endpoint, passages, body }))
+        Ok(Some(Request { case, endpoint, passages, body, _weight: weight }))
     }
 
     /// Whether nothing is left to wait for.
@@ -94,6 +135,10 @@ impl Request {
 /// Has the rewritten body go on in place of the client's. (Nothing is borrowed while Envoy takes it: where it is too much,
 /// Envoy ends the stream at once.)
 fn send_on(body: Vec<u8>, shared: &Shared) -> Result<(), ApiError> {
+    if body.len() > MAX_REWRITTEN {
+        let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
+        return Err(ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) });
+    }
     let has_length = shared.borrow().original.length.is_some();
     let replaced = host::replace_bytes(Buffer::RequestBody, &body)
         && (!has_length || host::set_header(Headers::Request, "content-length", &body.len().to_string()));

@@ -14,9 +14,13 @@ use sluice::usage::Framing;
 
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter, State};
-use crate::abi::Action;
+use crate::abi::{self, Action};
 use crate::host::{self, Buffer};
 use crate::registry::Shared;
+use crate::reply;
+
+/// The most that goes on at once while more is to come, in bytes: it has to fit into what Envoy keeps of a stream.
+const MAX_RELEASED: usize = 256 << 10;
 
 thread_local! {
     /// The streams with text that waits for its window to fill.
@@ -94,7 +98,13 @@ impl StreamedAnswer {
             true => Vec::new(),
             false => std::mem::take(&mut self.out),
         };
-        if !bytes.is_empty() || !out.is_empty() {
+        if bytes.is_empty() && !out.is_empty() {
+            // a bare end after a pause: in its place Envoy takes nothing, though it says so, but into what it keeps
+            self.out = out;
+            self.hold(me);
+            return Action::Pause;
+        }
+        if !bytes.is_empty() {
             host::replace_bytes(Buffer::ResponseBody, &out);
         }
         self.held = waits;
@@ -102,6 +112,12 @@ impl StreamedAnswer {
             true => Action::Pause,
             false => Action::Continue,
         }
+    }
+
+    /// Has the next tick let go what may pass.
+    fn hold(&mut self, me: &Weak<RefCell<Guard>>) {
+        self.held = true;
+        WAITING.with_borrow_mut(|waiting| waiting.push(me.clone()));
     }
 
     /// Tells the framing by the first bytes.
@@ -187,10 +203,24 @@ impl StreamedAnswer {
             return;
         }
         self.held = false;
-        if !host::replace_bytes(Buffer::ResponseBody, &std::mem::take(&mut self.out)) {
-            log::error!("sluice: guard: Envoy refused the checked part of an answer");
+        // what is more follows with the next piece, or with the end: then Envoy has to take all of it
+        let rest = match self.ended {
+            true => Vec::new(),
+            false => self.out.split_off(self.out.len().min(MAX_RELEASED)),
+        };
+        let taken = host::replace_bytes(Buffer::ResponseBody, &std::mem::replace(&mut self.out, rest));
+        if abi::is_ending(self.context) {
+            return; // it was more than Envoy keeps
         }
-        host::continue_response();
+        match taken {
+            true => {
+                host::continue_response();
+            }
+            // no text is left out in silence: the client sees that the stream breaks off
+            false => {
+                reply::internal("the guard could not let a part of a stream pass");
+            }
+        }
     }
 
     /// Has [`tick`] look at it, if text waits for its window to fill.

@@ -119,6 +119,9 @@ fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
         && !byte(bytes, end).is_ascii_alphanumeric()
 }
 
+/// The longest one, in bytes: no server takes as long a header.
+const MAX_WEB_TOKEN: usize = 64 << 10;
+
 /// JSON web tokens: `eyJ...`, a dot, `eyJ...`, a dot, and the signature.
 fn web_tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     let mut done = 0;
@@ -135,7 +138,7 @@ fn web_tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
         let claims = run(bytes, header + 1, Alphabet::Base64Url);
         done = claims;
         let signature = run(bytes, claims + 1, Alphabet::Base64Url);
-        if byte(bytes, claims) == b'.' && signature - claims > 10 {
+        if byte(bytes, claims) == b'.' && signature - claims > 10 && signature - start <= MAX_WEB_TOKEN {
             found(start..signature);
             done = signature;
         }

@@ -1,6 +1,7 @@
 //! Keeps the values that the model is not to see, each under its placeholder.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ struct Numbers {
 #[derive(Clone, Default)]
 pub struct Vault {
     originals: Arc<Originals>,
+    escaped: OnceCell<Arc<Originals>>,
     numbers: BTreeMap<String, Numbers>,
     /// Placeholders that stand in the conversation itself, without their brackets.
     reserved: BTreeSet<String>,
@@ -99,6 +101,11 @@ impl Vault {
         })
     }
 
+    /// The originals as they stand in strings of JSON: made when they are asked for first, and once for all.
+    fn escaped(&self) -> &Arc<Originals> {
+        self.escaped.get_or_init(|| Arc::new(self.originals.escaped()))
+    }
+
     /// The number of a value; a new one if it has none yet.
     fn number(&mut self, name: &str, value: &str) -> Result<usize, VaultError> {
         if let Some(number) = self.numbers.get(name).and_then(|numbers| numbers.by_value.get(value)) {
@@ -120,6 +127,7 @@ impl Vault {
         numbers.by_value.insert(Arc::clone(&value), number);
         self.bytes += value.len();
         Arc::make_mut(&mut self.originals).insert(placeholder, value);
+        self.escaped = OnceCell::new();
         Ok(number)
     }
 
@@ -132,12 +140,12 @@ impl Vault {
 
     /// The same for a text that is JSON: what stands in its strings is escaped for them.
     pub fn restore_json(&self, text: &str) -> String {
-        self.originals.escaped().restore(text).into_owned()
+        self.escaped().restore(text).into_owned()
     }
 
     /// Restores a text that is JSON and comes in pieces.
     pub fn json_restorer(&self) -> Restorer {
-        Restorer::new(Arc::new(self.originals.escaped()))
+        Restorer::new(Arc::clone(self.escaped()))
     }
 
     /// Restores a text that comes in pieces.

@@ -158,7 +158,8 @@ impl<'a> Data<'a> {
     /// Where a value stands in the event.
     fn place(&self, span: Range<usize>) -> Range<usize> {
         let at = |position: usize| {
-            let line = self.lines.iter().rev().find(|(start, _)| *start <= position);
+            let after = self.lines.partition_point(|(start, _)| *start <= position);
+            let line = after.checked_sub(1).and_then(|last| self.lines.get(last));
             line.map_or(position, |(start, place)| place + (position - start))
         };
         at(span.start)..at(span.end.saturating_sub(1)).saturating_add(1)
