@@ -50,7 +50,7 @@ fn per_try_timeout(node: &Node<'_>, defaults: &Retry) -> Result<(Option<Duration
 }
 
 fn budget(fields: &Object<'_>) -> Result<Budget, ConfigError> {
-    let percent = fields.require("percent")?.integer(0, 100)?;
+    let percent = fields.require("percent")?.integer(0, 1000)?; // a request may be retried more than once
     let min_per_second = match fields.get("min_per_second") {
         Some(node) => node.integer(0, 1_000_000)?,
         None => 1,

@@ -231,9 +231,9 @@ fn mistakes_in_models() {
             "must be a duration such as 30s, or {stream: 30s, json: 5m}",
         ),
         (
-            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"budget":{"percent":200}}}"#,
+            r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"budget":{"percent":1001}}}"#,
             ".retry.budget.percent",
-            "200 is not a whole number from 0 to 100",
+            "1001 is not a whole number from 0 to 1000",
         ),
         (
             r#"{"name":"m","targets":[{"upstream":"openai"}],"retry":{"per_try_timeout":"20"}}"#,
