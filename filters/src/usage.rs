@@ -202,8 +202,6 @@ impl HttpContext for Usage {
         self.exchange = self.exchange.take().or_else(registry::current);
         let status = self.status();
         let usage = self.usage(status);
-        let replaced = self.exchange.as_ref().and_then(|exchange| exchange.borrow().replaced);
-        let status = replaced.unwrap_or(status);
         let Some(shared) = self.exchange.take() else {
             count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
             if self.reports.access_log {
@@ -215,6 +213,7 @@ impl HttpContext for Usage {
             return;
         };
         let mut exchange = shared.borrow_mut();
+        let status = exchange.replaced.unwrap_or(status);
         exchange.usage = usage;
         if let Some((tokens, _)) = usage {
             if exchange.timing.is_under_way() {

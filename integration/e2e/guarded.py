@@ -155,6 +155,19 @@ class Fake:
         self._server.server_close()
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """A gateway with a guard, and the classifier it asks."""
+
+    world: World
+    fake: Fake
+
+    def reset(self) -> None:
+        """For the next test."""
+        self.fake.reset()
+        self.world.reset()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256

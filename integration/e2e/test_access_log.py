@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import Any, Callable
 
@@ -15,18 +14,14 @@ PROMPT = "the-prompt-that-nobody-may-read"
 WEIRD = 'we"ird\\;model=x|ü{}'
 
 
-def _lines(world: World, since: int = 0) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in world.gateway.output().splitlines() if line][since:]
-
-
 def _new_lines(world: World, since: int, count: int) -> list[dict[str, Any]]:
     """The lines of `count` requests, in their order."""
-    eventually(lambda: len(_lines(world, since)), count)
-    return _lines(world, since)
+    eventually(lambda: len(world.logged(since)), count)
+    return world.logged(since)
 
 
 def test_each_request_has_a_line(world: World) -> None:
-    before = len(_lines(world))
+    before = len(world.logged())
     sent = [
         (chat_body(PROMPT), CHAT, BEARER, 200),
         (chat_body(PROMPT), CHAT, {**BEARER, "x-request-id": '"},{"'}, 200),
@@ -52,7 +47,7 @@ def test_each_request_has_a_line(world: World) -> None:
 
 
 def test_a_stream(world: World) -> None:
-    before = len(_lines(world))
+    before = len(world.logged())
     world.fault({"fault": "status", "status": 503}, "mock-a", "mock-b")
     answers = [world.send(chat_body("one two three", stream=True), headers={"x-api-key": demo.ADMIN_KEY}) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {200}
@@ -75,7 +70,7 @@ def test_a_stream(world: World) -> None:
 
 def test_what_went_wrong(world: World) -> None:
     """A cut answer, no answer, a client that left."""
-    before = len(_lines(world))
+    before = len(world.logged())
     world.fault({"fault": "truncate_stream"})
     assert world.chat(stream=True).status_code == 200
     world.fault({"fault": "refuse"})
@@ -106,7 +101,7 @@ def test_off(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
 
 def test_what_is_no_request(world: World) -> None:
     """Envoy answers it before any filter."""
-    before = len(_lines(world))
+    before = len(world.logged())
     with socket.create_connection(("127.0.0.1", world.gateway.port)) as client:
         client.sendall(b'GET /"}," HTTP/1.1\r\nno header\r\n\r\n')
         assert b" 400 " in client.recv(4096)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 import pytest
 
 import answers
 from conftest import OpenWorld
-from guarded import Fake, Way, check, guarded, in_flight, verdicts
+from guarded import Fake, Guarded, Way, check, guarded, in_flight, verdicts
 from settings import Settings
 from world import ADMIN, BEARER, World, chat_body, eventually, pieces
 
@@ -40,12 +39,6 @@ CHECKS: dict[str, dict[str, Any]] = {
 MODELS = [*(name for name, fields in CHECKS.items() if "models" not in fields), "parallel", "uneven", "mask", "local", "free"]
 
 
-@dataclass(frozen=True)
-class Guarded:
-    world: World
-    fake: Fake
-
-
 # In one Envoy filter with the others, and in one of its own.
 EITHER_WAY = pytest.mark.parametrize("_guarded", ["joined", "separate"], indirect=True)
 
@@ -70,8 +63,7 @@ def _guarded(
 
 @pytest.fixture
 def guard(_guarded: Guarded) -> Guarded:
-    _guarded.fake.reset()
-    _guarded.world.reset()
+    _guarded.reset()
     return _guarded
 
 

@@ -23,6 +23,7 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
 LARGE = "Good morning. " * 700_000
 LARGE_IN_PIECES = "large/65536"
 POLICIES = ("allow", "deny")
+RESTORE = {"name": "restore", "api": "patterns", "phase": ["request"], "action": "restore"}
 
 
 def _whole(text: str) -> bytes:
@@ -53,25 +54,30 @@ PLAYED = {
 }
 
 
+def _add_player(settings: Settings, player: Player, *models: str) -> dict[str, Any]:
+    """These models are the player's; returns its cluster."""
+    settings.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
+    for model in models:
+        settings.add_model(model, "player")
+    return settings.add_cluster("player", player.address)
+
+
 @pytest.fixture(scope="module")
 def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
     """A model for each policy, and one whose request hides something, all served by the player."""
     with Fake() as fake, Player(PLAYED) as player:
         changed = settings()
         changed.add_cluster("classifier", fake.address)
-        cluster = changed.add_cluster("player", player.address)
+        cluster = _add_player(changed, player, *POLICIES, "flag", "block", "restore")
         options = {"enable_trailers": True}
         http = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"}
         http["explicit_http_config"] = {"http_protocol_options": options}  # type: ignore[assignment]
         cluster["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http}
         changed.manager["http_protocol_options"] = options
-        changed.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
-        for model in (*POLICIES, "flag", "block", "restore"):
-            changed.add_model(model, "player")
         checks = [check(policy, phase=["response"], models=[policy], on_failure=policy) for policy in POLICIES]
         checks.append(check("flag", phase=["request", "response"], models=["flag"], action="flag"))
         checks.append(check("block", phase=["request", "response"], models=["block"]))
-        checks.append({"name": "restore", "api": "patterns", "phase": ["request"], "action": "restore", "models": ["restore"]})
+        checks.append({**RESTORE, "models": ["restore"]})
         with open_world(guarded(changed, checks).text()) as world:
             yield world
 
@@ -86,19 +92,15 @@ def _ask(world: World, model: str, answer: str, text: str = "Hello", stream: boo
     return world.send(chat_body(text, model=model, stream=stream), headers={**BEARER, "x-answer": answer})
 
 
-def _lines(world: World) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in world.gateway.output().splitlines() if line]
-
-
 def _recorded(world: World, since_line: int) -> dict[str, Any]:
     """What the one request since then has left on record."""
-    eventually(lambda: len(_lines(world)), since_line + 1)
-    return _lines(world)[-1]["sluice"]
+    eventually(lambda: len(world.logged()), since_line + 1)
+    return world.logged()[-1]["sluice"]
 
 
 def test_a_flagged_answer(world: World) -> None:
     """It says so itself, and the log does, once for question and answer."""
-    before = len(_lines(world))
+    before = len(world.logged())
     response = _ask(world, "flag", "bad")
     assert response.content == _whole(BAD)
     assert response.headers["x-sluice-guard"] == "flag:toxicity"
@@ -106,13 +108,13 @@ def test_a_flagged_answer(world: World) -> None:
     response = _ask(world, "flag", "bad", text=BAD)
     assert response.headers["x-sluice-guard"] == "flag:toxicity"
     assert "x-sluice-guard" not in _ask(world, "flag", "good").headers
-    eventually(lambda: len(_lines(world)), before + 3)
-    assert [line["sluice"].get("guard_flags") for line in _lines(world)[before:]] == ["flag:toxicity"] * 2 + [None]
+    eventually(lambda: len(world.logged()), before + 3)
+    assert [line["sluice"].get("guard_flags") for line in world.logged(before)] == ["flag:toxicity"] * 2 + [None]
 
 
 def test_a_flagged_stream(world: World) -> None:
     """Its head is gone by then, so that only the log says so, however many windows were flagged."""
-    before, counted = len(_lines(world)), verdicts(world)
+    before, counted = len(world.logged()), verdicts(world)
     response = _ask(world, "flag", "bad-stream", stream=True)
     assert answers.content(response) == f"{BAD}. " * 60
     assert _recorded(world, before)["guard_flags"] == "flag:toxicity"
@@ -121,7 +123,7 @@ def test_a_flagged_stream(world: World) -> None:
 
 @pytest.mark.parametrize("answer, text", [("good", BAD), ("bad", "Hello"), ("bad-stream", "Hello")])
 def test_what_was_blocked_is_on_record(world: World, answer: str, text: str) -> None:
-    before = len(_lines(world))
+    before = len(world.logged())
     response = _ask(world, "block", answer, text=text, stream="stream" in answer)
     assert response.status_code == (400 if text == BAD else 200)
     record = _recorded(world, before)
@@ -157,11 +159,8 @@ def test_more_than_envoy_keeps(settings: Callable[[], Settings], open_world: Ope
         changed = settings()
         changed.tree["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = 4096
         changed.add_cluster("classifier", fake.address)
-        changed.add_cluster("player", player.address)
-        changed.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
-        changed.add_model("both", "player")
-        restore = {"name": "restore", "api": "patterns", "phase": ["request"], "action": "restore"}
-        with open_world(guarded(changed, [check("deny", phase=["response"]), restore]).text()) as world:
+        _add_player(changed, player, "both")
+        with open_world(guarded(changed, [check("deny", phase=["response"]), RESTORE]).text()) as world:
             for _ in range(10):
                 with pytest.raises(httpx.RemoteProtocolError):
                     _ask(world, "both", "secrets", text=f"I am {'a' * 60}@{'b' * 60}.example.com", stream=True)

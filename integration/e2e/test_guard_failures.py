@@ -13,9 +13,9 @@ import pytest
 import answers
 from conftest import CLOSED_PORT, OpenWorld
 from gateway import MockModels
-from guarded import TOO_LARGE, Fake, Way, check, guarded, in_flight, results, since, verdicts
+from guarded import TOO_LARGE, Fake, Guarded, Way, check, guarded, in_flight, results, since, verdicts
 from settings import Settings
-from world import BEARER, World, eventually
+from world import BEARER, eventually
 
 TIMEOUT = 0.4
 # What a busy machine may add.
@@ -63,10 +63,7 @@ WAYS: dict[str, tuple[Way, str]] = {
 
 
 @dataclass(frozen=True)
-class Guarded:
-    world: World
-    fake: Fake
-
+class Asked(Guarded):
     def ask(self, model: str, stream: bool = False, **fields: Any) -> tuple[httpx.Response, float]:
         """An answer, and how long it took."""
         start = time.monotonic()
@@ -77,7 +74,7 @@ class Guarded:
 @pytest.fixture(scope="module")
 def _guarded(
     settings: Callable[[], Settings], models: Mapping[str, MockModels], open_world: OpenWorld
-) -> Iterator[Guarded]:
+) -> Iterator[Asked]:
     """A model for each phase, policy and cluster, with a check of its name."""
     with Fake() as fake:
         changed = settings()
@@ -92,13 +89,12 @@ def _guarded(
                     checks.append(check(name, cluster, phase=[phase], on_failure=policy, models=[name]))
         guarded(changed, checks)
         with open_world(changed.text()) as world:
-            yield Guarded(world, fake)
+            yield Asked(world, fake)
 
 
 @pytest.fixture
-def guard(_guarded: Guarded) -> Guarded:
-    _guarded.fake.reset()
-    _guarded.world.reset()
+def guard(_guarded: Asked) -> Asked:
+    _guarded.reset()
     return _guarded
 
 
@@ -115,7 +111,7 @@ def _assert_filtered(response: httpx.Response) -> None:
     assert [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]][-1] == "content_filter"
 
 
-def _probe(guard: Guarded, cluster: str, verdict: str) -> None:
+def _probe(guard: Asked, cluster: str, verdict: str) -> None:
     """One exchange of each kind, of which each is counted once."""
     world = guard.world
     before = verdicts(world)
@@ -145,20 +141,20 @@ def _probe(guard: Guarded, cluster: str, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_failures(guard: Guarded, way: str) -> None:
+def test_failures(guard: Asked, way: str) -> None:
     guard.fake.way, verdict = WAYS[way]
     _probe(guard, "classifier", verdict)
 
 
 @pytest.mark.parametrize("cluster", ["closed", "nowhere"])
-def test_no_classifier(guard: Guarded, cluster: str) -> None:
+def test_no_classifier(guard: Asked, cluster: str) -> None:
     """Nobody listens there, or Envoy knows no such cluster."""
     _probe(guard, cluster, "error_refused")
 
 
 @pytest.mark.parametrize("phase", ["request", "response"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_client_leaves_before_the_classifier_answers(guard: Guarded, phase: str, stream: bool) -> None:
+def test_client_leaves_before_the_classifier_answers(guard: Asked, phase: str, stream: bool) -> None:
     """What comes for nobody is dropped, whether the answer or the timeout; the next client is served."""
     for delay in (0.2, 1.0):
         guard.fake.way = Way(delay=delay)

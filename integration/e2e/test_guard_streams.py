@@ -16,10 +16,10 @@ import pytest
 import answers
 import demo
 from conftest import OpenWorld
-from guarded import Fake, Way, check, guarded, in_flight, verdicts
+from guarded import Fake, Guarded, Way, check, guarded, in_flight, verdicts
 from player import Played, Player
 from settings import Settings
-from world import BEARER, CHAT, World, chat_body, eventually
+from world import BEARER, CHAT, chat_body, eventually
 
 WINDOW = 20
 PAUSE = 1.5
@@ -92,10 +92,7 @@ ANSWERS = {
 
 
 @dataclass(frozen=True)
-class Watched:
-    world: World
-    fake: Fake
-
+class Watched(Guarded):
     def ask(self, answer: str, model: str = "watched", path: str = CHAT, **fields: Any) -> httpx.Response:
         """The client's side of an answer, with a stream read to its end."""
         fields = {"stream": True, "max_tokens": 99, **fields}
@@ -125,8 +122,7 @@ def _watched(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
 
 @pytest.fixture
 def watched(_watched: Watched) -> Watched:
-    _watched.fake.reset()
-    _watched.world.reset()
+    _watched.reset()
     return _watched
 
 

@@ -94,6 +94,10 @@ class World:
         matches = map(_METRIC.match, self.gateway.prometheus().splitlines())
         return [(dict(_LABEL.findall(match[2])), int(match[3])) for match in matches if match and match[1] == metric]
 
+    def logged(self, since: int = 0) -> list[dict[str, Any]]:
+        """The lines of the access log, from one on."""
+        return [json.loads(line) for line in self.gateway.output().splitlines() if line][since:]
+
     def everything_shown(self, output: bool = True) -> str:
         """All that an operator can see of the gateway: its log, its stats, its configuration, its output."""
         shown = (self.gateway.ask(path) for path in ("/stats", "/stats/prometheus", "/config_dump", "/clusters"))

@@ -35,15 +35,12 @@ pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
 
 /// An answer that says nothing but that it was blocked.
 fn nothing(endpoint: Endpoint) -> Vec<u8> {
-    let mut answer = json!({ "choices": [{ "index": 0 }], "candidates": [{}] });
+    let mut answer = match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => json!({ "choices": [{ "index": 0 }] }),
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => json!({ "candidates": [{}] }),
+        _ => json!({}),
+    };
     block(endpoint, &mut answer);
-    if let Value::Object(fields) = &mut answer {
-        fields.retain(|name, _| match endpoint {
-            Endpoint::ChatCompletions | Endpoint::Completions => name != "candidates",
-            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => name != "choices",
-            _ => !matches!(name.as_str(), "choices" | "candidates"),
-        });
-    }
     answer.to_string().into_bytes()
 }
 

@@ -32,15 +32,12 @@ pub(super) struct WholeAnswer {
     checked: bool,
     /// It passes if it is larger than this; otherwise the rest is thrown away.
     passes: bool,
-    most: usize,
     body: Vec<u8>,
-    /// None of it is kept any more.
-    too_large: bool,
     passages: Vec<texts::Passage>,
     case: Option<Case>,
     /// All of it has come.
     ended: bool,
-    /// A check that has not been made refuses it.
+    /// It is too large, or a check that has not been made refuses it: none of it is kept.
     denied: bool,
 }
 
@@ -60,9 +57,7 @@ impl WholeAnswer {
             endpoint,
             checked,
             passes,
-            most: if passes { MAX_IF_PASSING } else { MAX_ANSWER },
             body: Vec::new(),
-            too_large: false,
             passages: Vec::new(),
             case: None,
             ended: false,
@@ -75,9 +70,10 @@ impl WholeAnswer {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if !bytes.is_empty() {
-            if !self.too_large {
+            if !self.denied {
+                let most = if self.passes { MAX_IF_PASSING } else { MAX_ANSWER };
                 self.body.extend_from_slice(&bytes);
-                if self.body.len() > self.most && !end {
+                if self.body.len() > most && !end {
                     if self.checked {
                         config.fail(&subject(Phase::Response, &exchange.borrow()), Failure::TooLarge);
                     }
@@ -86,7 +82,6 @@ impl WholeAnswer {
                         host::replace_bytes(Buffer::ResponseBody, &[]);
                         return Taken::Unchecked(body);
                     }
-                    self.too_large = true;
                     self.denied = true;
                 }
             }
@@ -94,7 +89,7 @@ impl WholeAnswer {
         }
         if end && !self.ended {
             self.ended = true;
-            if !self.too_large {
+            if !self.denied {
                 self.ask(config, &exchange.borrow(), guard);
             }
         }
