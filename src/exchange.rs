@@ -28,6 +28,8 @@ const MAX_FLAGS: usize = 16;
 /// All that is known of one request. Filters that are not configured leave their part unknown.
 #[derive(Debug, Default)]
 pub struct Exchange {
+    /// The number that filters find it by, if they do.
+    pub id: u64,
     /// Who is calling; `None` without `auth`.
     pub identity: Option<Rc<Identity>>,
     /// What the client's headers said, before any attempt wrote over them.

@@ -15,6 +15,7 @@ use log::{Level, LevelFilter, Metadata, Record};
 use crate::count;
 use crate::guard;
 use crate::host;
+use crate::registry;
 use crate::root::{self, Root};
 
 /// What becomes of the part of a message that a callback was for.
@@ -120,7 +121,8 @@ pub fn is_ending(context: u32) -> bool {
 
 /// Runs a call of Envoy's. A filter may have Envoy do something that ends streams at once (too much in a buffer does);
 /// since whoever asked for that is in the middle of its work, such ends wait until it has returned.
-fn run<T>(callback: impl FnOnce() -> T) -> T {
+fn run<T>(context: u32, callback: impl FnOnce() -> T) -> T {
+    registry::expect_no_more(context);
     DEPTH.set(DEPTH.get() + 1);
     let result = callback();
     let depth = DEPTH.get() - 1;
@@ -227,55 +229,55 @@ pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 /// Whether a filter takes its configuration.
 #[no_mangle]
 pub extern "C" fn proxy_on_configure(context: u32, size: usize) -> bool {
-    run(|| call_root(context, false, |root| root.configure(size)))
+    run(context, || call_root(context, false, |root| root.configure(size)))
 }
 
 /// Time has passed for a filter.
 #[no_mangle]
 pub extern "C" fn proxy_on_tick(context: u32) {
-    run(|| call_root(context, (), Root::on_tick));
+    run(context, || call_root(context, (), Root::on_tick));
 }
 
 /// See [`HttpContext::on_http_request_headers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> Action {
-    run(|| call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0)))
+    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0)))
 }
 
 /// See [`HttpContext::on_http_request_body`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> Action {
-    run(|| call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0)))
+    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0)))
 }
 
 /// See [`HttpContext::on_http_request_trailers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> Action {
-    run(|| call(context, Action::Pause, |stream| stream.on_http_request_trailers(count)))
+    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_trailers(count)))
 }
 
 /// See [`HttpContext::on_http_response_headers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> Action {
-    run(|| call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0)))
+    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0)))
 }
 
 /// See [`HttpContext::on_http_response_body`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> Action {
-    run(|| call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0)))
+    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0)))
 }
 
 /// See [`HttpContext::on_http_response_trailers`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_trailers(context: u32, count: usize) -> Action {
-    run(|| call(context, Action::Continue, |stream| stream.on_http_response_trailers(count)))
+    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_trailers(count)))
 }
 
 /// A callout has been answered, or has failed: then there are no headers. Whoever has sent it knows its number.
 #[no_mangle]
-pub extern "C" fn proxy_on_http_call_response(_context: u32, token: u32, headers: usize, size: usize, _: usize) {
-    run(|| {
+pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, size: usize, _: usize) {
+    run(context, || {
         guard::answered(token, headers, size);
         count::answered(token, size);
     });
@@ -285,7 +287,7 @@ pub extern "C" fn proxy_on_http_call_response(_context: u32, token: u32, headers
 #[no_mangle]
 pub extern "C" fn proxy_on_log(context: u32) {
     if !is_postponed(Late::Log(context)) {
-        run(|| call(context, (), |stream| stream.on_log()));
+        run(context, || call(context, (), |stream| stream.on_log()));
     }
 }
 
@@ -293,7 +295,7 @@ pub extern "C" fn proxy_on_log(context: u32) {
 #[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
     if !is_postponed(Late::Delete(context)) {
-        run(|| delete(context));
+        run(context, || delete(context));
     }
 }
 

@@ -25,7 +25,10 @@ use crate::waiting;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(|bytes| config::none("attempt", bytes), |_, _| Some(Box::new(Attempt { state: State::Headers })))
+    let open = |_: &_, context| -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Attempt { state: State::Headers(registry::expected(context)) }))
+    };
+    root::filter(|bytes| config::none("attempt", bytes), open)
 }
 
 struct Attempt {
@@ -33,8 +36,8 @@ struct Attempt {
 }
 
 enum State {
-    /// Nothing has happened yet.
-    Headers,
+    /// Nothing has happened yet; whose attempt it is, if that is known already.
+    Headers(Option<Shared>),
     /// The request is on its way.
     Sent(Sent, BodyRewrite),
     /// An answer has begun; nothing of it has reached the client.
@@ -116,7 +119,11 @@ enum Next {
 
 impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        match prepare() {
+        let exchange = match &mut self.state {
+            State::Headers(expected) => expected.take(),
+            State::Sent(..) | State::Holding(..) | State::Passing { .. } | State::Ended => None,
+        };
+        match prepare(exchange.or_else(registry::sought)) {
             Ok((sent, body)) => {
                 self.state = State::Sent(sent, body);
                 Action::Continue
@@ -182,14 +189,14 @@ impl HttpContext for Attempt {
                 *whole |= end;
                 Action::Continue
             }
-            State::Headers | State::Sent(..) | State::Ended => Action::Continue,
+            State::Headers(_) | State::Sent(..) | State::Ended => Action::Continue,
         }
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         let seen = match &self.state {
             State::Holding(_, held) => held.seen,
-            State::Headers | State::Sent(..) | State::Passing { .. } | State::Ended => 0,
+            State::Headers(_) | State::Sent(..) | State::Passing { .. } | State::Ended => 0,
         };
         self.on_http_response_body(seen, true)
     }
@@ -198,7 +205,7 @@ impl HttpContext for Attempt {
     /// when the client's filters have seen its end.
     fn on_done(&mut self) {
         match (std::mem::replace(&mut self.state, State::Ended), abi::is_late()) {
-            (State::Headers | State::Ended, _) => {}
+            (State::Headers(_) | State::Ended, _) => {}
             (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
             (State::Sent(sent, _) | State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
             (State::Sent(sent, _) | State::Holding(sent, _), false) => sent.silence(),
@@ -350,7 +357,8 @@ impl Sent {
     fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
-        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
+        let id = exchange.id;
+        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(id, cluster, ending.outcome)) {
             exchange.answer(ending.status, None);
         }
     }
@@ -368,6 +376,7 @@ impl Sent {
             exchange.end_attempt(Ending::silent(outcome), &AllClusters);
             return;
         }
+        registry::announce(exchange.id);
         let connected = host::property("upstream\0transport_failure_reason").is_none();
         let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
         let ending = Ending::silent(Outcome::of_silence(connected, late));
@@ -407,8 +416,9 @@ impl Sent {
 }
 
 /// Has Envoy ask the next cluster: it reads the mark on the answer, which goes no further.
-fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
-    host::set_filter_state(CLUSTER, cluster.as_bytes())
+fn ask_for_retry(id: u64, cluster: &str, outcome: Outcome) -> bool {
+    registry::announce(id)
+        && host::set_filter_state(CLUSTER, cluster.as_bytes())
         && host::set_header(Headers::Response, RETRY_HEADER, outcome.label())
 }
 
@@ -434,9 +444,8 @@ impl Refusal {
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-fn prepare() -> Result<(Sent, BodyRewrite), Refusal> {
-    let unknown = || Refusal::Internal("an attempt without an exchange: is `router` configured?");
-    let shared = registry::current_id().and_then(registry::find).ok_or_else(unknown)?;
+fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), Refusal> {
+    let shared = exchange.ok_or(Refusal::Internal("an attempt without an exchange: is `router` configured?"))?;
     let mut exchange = shared.borrow_mut();
     let cluster = host::property("xds\0cluster_name")
         .ok_or(Refusal::Internal("Envoy does not say which cluster this attempt is for"))?;

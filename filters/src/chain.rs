@@ -49,6 +49,7 @@ pub fn wake(context: u32) {
     let action = stream.try_borrow_mut().map(|mut stream| stream.on_http_request_trailers(0));
     note_wait(context, &stream);
     if let (Ok(Action::Continue), false) = (action, abi::is_ending(context)) {
+        registry::expect_no_more(context); // Envoy goes on with it after this callback, and may do something else before
         host::continue_request();
     }
 }
@@ -65,8 +66,19 @@ struct Chain {
     members: Vec<(String, Box<dyn Filter>)>,
 }
 
+impl Chain {
+    /// Whether no other filter follows that has to know of a request what these know.
+    fn is_complete(&self) -> bool {
+        let has = |wanted| self.members.iter().any(|(name, _)| name == wanted);
+        has("router") && has("usage")
+    }
+}
+
 impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
+        if !self.is_complete() {
+            registry::stand_apart();
+        }
         if let [(_, only)] = self.members.as_mut_slice() {
             return only.configure(bytes);
         }
@@ -77,7 +89,7 @@ impl Filter for Chain {
 
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         let members = self.members.iter().filter_map(|(_, member)| member.open(context)).collect();
-        let stream = Stream { members, passed: 0, exchange: None };
+        let stream = Stream { context, members, passed: 0, exchange: None };
         Some(Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) }))
     }
 }
@@ -138,6 +150,7 @@ impl HttpContext for Handle {
 
 /// One stream through the members.
 struct Stream {
+    context: u32,
     members: Vec<Box<dyn HttpContext>>,
     /// How many members have let the request's headers pass; the next one holds them.
     passed: usize,
@@ -161,6 +174,7 @@ impl Stream {
             }
             self.passed += 1;
         }
+        registry::let_go(self.context);
         Action::Continue
     }
 

@@ -3,11 +3,15 @@
 //! An exchange is found by an id in filter state. The id starts with a random epoch of this VM: after a
 //! crash the new VM counts from the start again, and an old request's retry must not find a stranger's
 //! exchange.
+//!
+//! To keep the id in Envoy and to ask for it is a twentieth of what a request costs, so it is left out where it is known
+//! what Envoy does next: it begins the first attempt of the request that the last filter has just let go, before it
+//! calls anything else in this VM. Whatever else it calls, it is told the id first.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use sluice::contract::EXCHANGE_ID;
 use sluice::exchange::Exchange;
 use sluice::timing::Timing;
@@ -22,12 +26,25 @@ use crate::waiting;
 pub type Shared = Rc<RefCell<Exchange>>;
 
 /// Names an exchange.
-pub type Id = u64;
+type Id = u64;
 
 thread_local! {
     static EXCHANGES: RefCell<HashMap<Id, Shared>> = RefCell::new(HashMap::new());
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
+    /// Filters of one request stand apart, so that all but the first have to ask for the exchange.
+    static APART: Cell<bool> = const { Cell::new(false) };
+    static EXPECTED: Cell<Option<Expected>> = const { Cell::new(None) };
+    /// The exchanges that Envoy knows the id of, and may begin an attempt of at any time.
+    static SOUGHT: RefCell<HashSet<Id>> = RefCell::new(HashSet::new());
+}
+
+/// A request that has just been let go: its first attempt comes next.
+#[derive(Clone, Copy)]
+struct Expected {
+    /// The client's stream.
+    context: u32,
+    id: Id,
 }
 
 /// What is known of the current request's exchange without asking Envoy.
@@ -51,6 +68,7 @@ pub struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
+        SOUGHT.with_borrow_mut(|sought| sought.remove(&self.id));
         if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
             limits::settle(&mut exchange);
             exchange.close(&AllClusters);
@@ -71,9 +89,10 @@ pub fn is_idle() -> bool {
 pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
     exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
-    if !host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes()) {
+    if APART.get() && !tell(id) {
         return None;
     }
+    exchange.id = id;
     let shared = Rc::new(RefCell::new(exchange));
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.insert(id, shared.clone()));
     AT_HAND.with_borrow_mut(|at_hand| {
@@ -84,13 +103,76 @@ pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
     Some((Opened { id }, shared))
 }
 
-/// The id of the current request's exchange. `None` if no filter has opened one.
-pub fn current_id() -> Option<Id> {
+/// Says that the filters of one request may stand apart.
+pub fn stand_apart() {
+    APART.set(true);
+}
+
+/// Has Envoy keep the id of the current stream's exchange.
+fn tell(id: Id) -> bool {
+    host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes())
+}
+
+/// Has Envoy keep the id of the current stream's exchange: an attempt may begin later. `false` if it would not.
+pub fn announce(id: Id) -> bool {
+    let told = tell(id);
+    if told {
+        SOUGHT.with_borrow_mut(|sought| sought.insert(id));
+    }
+    told
+}
+
+/// Says that the last filter has let the current request go: the next that Envoy does is to begin an attempt of it, unless
+/// a filter of its own holds the request.
+pub fn let_go(context: u32) {
+    let id = AT_HAND.with_borrow(|at_hand| match at_hand {
+        AtHand::Chain(Some(exchange)) => Some(exchange.borrow().id),
+        AtHand::Chain(None) | AtHand::Unknown => None,
+    });
+    if let (Some(id), false) = (id, APART.get()) {
+        EXPECTED.set(Some(Expected { context, id }));
+    }
+}
+
+/// Says that Envoy has called something else, for the stream `context`, than the attempt that was expected.
+pub fn expect_no_more(context: u32) {
+    if let Some(expected) = EXPECTED.take() {
+        announce_later(expected, context);
+    }
+}
+
+#[cold]
+fn announce_later(expected: Expected, context: u32) {
+    if find(expected.id).is_some() && host::act_on(expected.context) {
+        announce(expected.id);
+    }
+    host::act_on(context);
+}
+
+/// The exchange of the attempt that begins, if it is known. `context` is the attempt's stream.
+pub fn expected(context: u32) -> Option<Shared> {
+    let expected = EXPECTED.take()?;
+    if SOUGHT.with_borrow(HashSet::is_empty) {
+        return find(expected.id);
+    }
+    announce_later(expected, context);
+    None
+}
+
+/// The exchange of the attempt that begins, by Envoy's word.
+pub fn sought() -> Option<Shared> {
+    let id = current_id()?;
+    SOUGHT.with_borrow_mut(|sought| sought.remove(&id));
+    find(id)
+}
+
+/// The id of the current request's exchange, as far as Envoy knows it.
+fn current_id() -> Option<Id> {
     Some(Id::from_le_bytes(*host::property(EXCHANGE_ID)?.first_chunk()?))
 }
 
 /// An exchange by its id. `None` if it has ended.
-pub fn find(id: Id) -> Option<Shared> {
+fn find(id: Id) -> Option<Shared> {
     EXCHANGES.with_borrow(|exchanges| exchanges.get(&id).cloned())
 }
 

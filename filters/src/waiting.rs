@@ -13,7 +13,7 @@ use sluice::routing::Table;
 
 use crate::clusters::AllClusters;
 use crate::host;
-use crate::registry::Shared;
+use crate::registry::{self, Shared};
 use crate::reply;
 use crate::router::hand_over;
 
@@ -106,7 +106,7 @@ impl Waiting {
         let refused = match routed {
             Ok(Routed::Queue(_)) if now < self.until => return true,
             Ok(Routed::Queue(_)) => ApiError::no_free_slot(exchange.model_name()),
-            Ok(Routed::Ready) => match host::act_on(self.context) && hand_over(&exchange) && host::continue_request() {
+            Ok(Routed::Ready) => match self.hand_over(&exchange) {
                 true => {
                     limit(self.context, &self.exchange, &exchange);
                     return false;
@@ -119,6 +119,13 @@ impl Waiting {
             reply::error(&refused, Shape::for_path(&exchange.original.path));
         }
         false
+    }
+
+    fn hand_over(&self, exchange: &Exchange) -> bool {
+        host::act_on(self.context)
+            && registry::announce(exchange.id)
+            && hand_over(exchange)
+            && host::continue_request()
     }
 }
 
