@@ -5,11 +5,9 @@
 //! a request. Its tracer, and formats that pick single fields, get a `google.protobuf.Struct`. There is no prompt in a
 //! record and no secret.
 
-use std::fmt::Write;
-
 use crate::endpoint::{Dialect, Endpoint};
 use crate::exchange::Exchange;
-use crate::json::write_string;
+use crate::json::{write_number, write_string};
 use crate::usage::Source;
 
 /// The longest text, in characters: clients name models as they like.
@@ -105,7 +103,11 @@ impl<F: Fields + Default> Record<F> {
     }
 
     fn text(&mut self, name: &str, value: &str) {
-        let end = value.char_indices().nth(MAX_TEXT).map_or(value.len(), |(end, _)| end);
+        // nearly all are shorter, even in bytes
+        let end = match value.len() {
+            0..=MAX_TEXT => value.len(),
+            _ => value.char_indices().nth(MAX_TEXT).map_or(value.len(), |(end, _)| end),
+        };
         self.0.text(name, value.get(..end).unwrap_or_default());
     }
 
@@ -161,8 +163,7 @@ impl Fields for Json {
 
     fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        // writing to a String cannot fail
-        let _ = write!(self.0, "{value}");
+        write_number(&mut self.0, value);
     }
 }
 

@@ -462,7 +462,8 @@ fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), Refusal> {
     let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
-    Ok((Sent { exchange: shared, began: host::now(), limit }, body))
+    // the request has come a moment ago, or a tick has
+    Ok((Sent { exchange: shared, began: host::recent(), limit }, body))
 }
 
 /// The headers of the request that is being attempted.

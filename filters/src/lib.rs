@@ -27,6 +27,8 @@ mod guard;
 mod host;
 mod intake;
 mod limits;
+#[cfg(target_family = "wasm")]
+mod memory;
 mod metrics;
 mod registry;
 mod reply;
@@ -37,13 +39,10 @@ mod usage;
 mod waiting;
 
 use root::{Filter, Root};
-#[cfg(target_family = "wasm")]
-use talc::wasm::{new_wasm_dynamic_allocator, WasmDynamicTalc};
 
-/// Made for WebAssembly, where it takes less time than the libc's.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: WasmDynamicTalc = new_wasm_dynamic_allocator();
+static ALLOCATOR: memory::Allocator = memory::Allocator::new();
 
 /// The filter that envoy.yaml asks for.
 fn root() -> Root {

@@ -21,6 +21,7 @@ from settings import Settings
 from table import Table
 from world import SECRETS, World, chat_body, eventually
 
+FAULT_FILTER = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
 SECONDS = float(os.environ.get("SLUICE_STORM_SECONDS", "60"))
 CALLS_PER_SECOND = 10_000 / 60
 AT_ONCE = 50
@@ -51,27 +52,44 @@ WEATHER: list[Mapping[str, Any]] = [
 ]
 # Those who are out come back soon, to be struck again.
 EJECTION = {"consecutive_failures": 10, "time": "100ms", "max_time": "200ms", "max_retry_after": "100ms"}
+# So long, in milliseconds, and so many in a hundred requests does another filter hold between Sluice's and the servers.
+HOLDS = [(3, 50), (11, 50), (29, 30)]
 METRICS = ("llm_requests_total", "llm_tokens_total", "llm_attempts_total", "llm_usage_source_total")
 
 
 @pytest.fixture
-def stormy_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+def stormy_settings(settings: Callable[[], Settings]) -> Settings:
     changed = settings()
     changed.values("router").update(ejection=EJECTION, retry={**UNLIMITED_RETRIES, "per_try_timeout": "1s"})
     for target in changed.models[0]["targets"]:
         target["weight"] = 1
-    with open_world(changed.text()) as world:
-        yield world
+    return changed
 
 
-def test_storm(stormy_world: World, request: pytest.FixtureRequest) -> None:
-    world = stormy_world
+def test_storm(stormy_settings: Settings, open_world: OpenWorld, request: pytest.FixtureRequest) -> None:
+    with open_world(stormy_settings.text()) as world:
+        _endure(world, SECONDS, request.config)
+
+
+def test_storm_with_other_filters_between(
+    stormy_settings: Settings, open_world: OpenWorld, request: pytest.FixtureRequest
+) -> None:
+    """Requests pass them in another order than they came in; each attempt belongs to its own request all the same."""
+    for milliseconds, percent in HOLDS:
+        delay = {"fixed_delay": f"0.{milliseconds:03}s", "percentage": {"numerator": percent}}
+        held = {"name": f"held-{milliseconds}", "typed_config": {"@type": FAULT_FILTER, "delay": delay}}
+        stormy_settings.filters.insert(-1, held)
+    with open_world(stormy_settings.text()) as world:
+        _endure(world, SECONDS / 4, request.config)
+
+
+def _endure(world: World, seconds: float, config: pytest.Config) -> None:
     with _weather(world):
-        calls = _call(world)
-    _show(calls, world, request.config)
+        calls = _call(world, seconds)
+    _show(calls, world, seconds, config)
     failed = Counter((answer.status_code, answer.content[:200]) for answer, text in calls if answer.text() != text)
     assert not failed, failed
-    assert len(calls) >= CALLS_PER_SECOND * SECONDS
+    assert len(calls) >= CALLS_PER_SECOND * seconds
     assert _attempts(calls).total() > len(calls), "no fault has struck"
     want = [len(calls), _usage(calls), _attempts(calls), Counter({("reported",): len(calls)})]
     eventually(lambda: _counted(world), want)
@@ -99,9 +117,9 @@ def _weather(world: World) -> Iterator[None]:
         thread.join()
 
 
-def _call(world: World) -> list[tuple[crowd.Answer, str]]:
+def _call(world: World, seconds: float) -> list[tuple[crowd.Answer, str]]:
     """Calls until the time is over; each with the text that would be a whole answer."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     chance = random.Random(2)
 
     async def visit(client: crowd.Client, text: str, stream: bool) -> tuple[crowd.Answer, str]:
@@ -153,10 +171,10 @@ def _assert_own_only(name: str, entries: list[dict[str, Any]]) -> None:
         assert not any(secret in text for secret in foreign)
 
 
-def _show(calls: list[tuple[crowd.Answer, str]], world: World, config: pytest.Config) -> None:
+def _show(calls: list[tuple[crowd.Answer, str]], world: World, seconds: float, config: pytest.Config) -> None:
     """What the storm was like."""
     attempts = world.counted("llm_attempts_total")
-    table = Table(f"storm of {SECONDS:g} s: {len(calls)} calls, attempts by outcome", sorted({each[1] for each in attempts}))
+    table = Table(f"storm of {seconds:g} s: {len(calls)} calls, attempts by outcome", sorted({each[1] for each in attempts}))
     for (cluster, outcome), count in sorted(attempts.items()):
         table.put(cluster, outcome, count)
     table.show(config)

@@ -29,7 +29,7 @@ mod text;
 use std::fmt;
 use std::ops::Range;
 
-pub use text::{write_string, Text};
+pub use text::{write_number, write_string, Text};
 
 /// The deepest nesting accepted. Real requests (tool schemas are the deepest) stay under 30; parsers behind
 /// us give up somewhere above 100, so a deeper body is an attack or a mistake.
@@ -86,6 +86,16 @@ impl Value<'_> {
         let Value::Number(digits) = self else {
             return None;
         };
+        if let 1..=19 = digits.len() {
+            // nearly all are, and what has no more digits cannot overflow
+            let value = digits.iter().try_fold(0, |value, digit| match digit {
+                b'0'..=b'9' => Some(value * 10 + u64::from(digit - b'0')),
+                _ => None,
+            });
+            if value.is_some() {
+                return value;
+            }
+        }
         let text = std::str::from_utf8(digits).ok()?;
         text.parse().ok().or_else(|| {
             let number: f64 = text.parse().ok()?;
