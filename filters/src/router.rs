@@ -9,7 +9,7 @@ use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
-use sluice::routing::Table;
+use sluice::routing::{AnswerHeaders, Table};
 
 use crate::abi::{Action, HttpContext};
 use crate::clusters::{self, AllClusters};
@@ -241,16 +241,18 @@ impl HttpContext for Router {
             // Envoy did not follow the wish for a retry, so its mark is still there
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
-        if self.table.answer_headers {
-            let cluster = exchange.answering_cluster();
-            if let Some(cluster) = cluster {
-                host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
-            }
-            // of a first attempt that succeeded, all is told already
-            let succeeded = usize::from(matches!(exchange.answered, Some(200..=299)));
-            if exchange.attempt_count() > succeeded {
-                host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
-            }
+        let succeeded = usize::from(matches!(exchange.answered, Some(200..=299)));
+        let failed = exchange.attempt_count() > succeeded;
+        let tells = match self.table.answer_headers {
+            AnswerHeaders::Always => true,
+            AnswerHeaders::AfterFailure => failed,
+            AnswerHeaders::Never => false,
+        };
+        if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {
+            host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
+        }
+        if tells && failed {
+            host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
         }
         Action::Continue
     }

@@ -122,10 +122,7 @@ impl Waiting {
     }
 
     fn hand_over(&self, exchange: &Exchange) -> bool {
-        host::act_on(self.context)
-            && registry::announce(exchange.id)
-            && hand_over(exchange)
-            && host::continue_request()
+        host::act_on(self.context) && registry::announce(exchange.id) && hand_over(exchange) && host::continue_request()
     }
 }
 

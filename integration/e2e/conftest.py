@@ -67,7 +67,7 @@ def _demo_world(models: Mapping[str, MockModels], open_world: OpenWorld) -> Iter
 
 @pytest.fixture
 def world(_demo_world: World) -> World:
-    """The demo: envoy/envoy.yaml with nothing but other addresses."""
+    """The demo: envoy/envoy.yaml with other addresses, and answers that tell where they come from."""
     _demo_world.reset()
     return _demo_world
 

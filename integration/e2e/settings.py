@@ -18,10 +18,12 @@ STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 
 def rendered(models: Mapping[str, MockModels]) -> str:
-    """The file itself, with the addresses of this run: any free ports, and these model servers."""
+    """The file with the addresses of this run: any free ports, and these model servers. Answers tell where they come from."""
     addresses: dict[Address, Address] = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
     addresses.update({server.address: models[server.name].address for server in demo.SERVERS})
-    return render(demo.ENVOY_YAML.read_text(), addresses)
+    settings = Settings(render(demo.ENVOY_YAML.read_text(), addresses))
+    settings.values("router")["answer_headers"] = "always"
+    return settings.text()
 
 
 class Settings:

@@ -89,6 +89,24 @@ def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: st
     assert wide_world.counted("llm_attempts_total") - before in counts
 
 
+@pytest.mark.parametrize(("when", "told", "told_after_failure"), [
+    (None, {}, {"x-sluice-cluster": "mock-b", "x-sluice-attempts": "mock-a=server_error, mock-b=success"}),
+    ("always", {"x-sluice-cluster": "mock-a"}, {"x-sluice-cluster": "mock-b", "x-sluice-attempts": "mock-a=server_error, mock-b=success"}),
+    ("never", {}, {}),
+])
+def test_what_answers_tell(
+    settings: Callable[[], Settings], open_world: OpenWorld, when: str | None, told: dict[str, str], told_after_failure: dict[str, str]
+) -> None:
+    changed = settings()
+    changed.values("router").pop("answer_headers")
+    changed.values("router").update({"answer_headers": when} if when else {})
+    changed.add_model("a-first", "mock-a", "mock-b")
+    with open_world(changed.text()) as world:
+        assert _told(world.chat(model="a-first")) == told
+        world.fault({"fault": "status", "status": 503}, "mock-a")
+        assert _told(world.chat(model="a-first")) == told_after_failure
+
+
 @pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "reset"}])
 def test_largest_body(wide_world: World, fault: dict[str, Any]) -> None:
     """A request is kept for another attempt up to the size the gateway takes."""
@@ -281,6 +299,12 @@ def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: boo
         body = body.replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
     assert entry["body"] == json.loads(body)
     assert entry["headers"]["content-length"] == str(len(body))
+
+
+def _told(response: httpx.Response) -> dict[str, str]:
+    """What the answer says of where it comes from."""
+    assert response.status_code == 200
+    return {name: value for name, value in response.headers.items() if name.startswith("x-sluice-")}
 
 
 def _leave(world: World, after: float) -> None:

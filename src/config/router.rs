@@ -6,7 +6,8 @@ use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
-    Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS, STRATEGIES,
+    AnswerHeaders, Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS,
+    STRATEGIES,
 };
 use crate::usage::Price;
 
@@ -53,7 +54,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
         table.hold_json = node.size(0..=MAX_HOLD_JSON, "must be a size from 0 to 64MiB, such as 4MiB")?;
     }
     if let Some(node) = root.get("answer_headers") {
-        table.answer_headers = node.flag()?;
+        table.answer_headers = node.choice(&ANSWER_HEADERS)?;
     }
     for (index, (model, node)) in models.into_iter().enumerate() {
         table.add(model).map_err(|name| {
@@ -67,6 +68,12 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     }
     Ok(table)
 }
+
+const ANSWER_HEADERS: [(&str, AnswerHeaders); 3] = [
+    ("after_failure", AnswerHeaders::AfterFailure),
+    ("always", AnswerHeaders::Always),
+    ("never", AnswerHeaders::Never),
+];
 
 /// The longest JSON answer that can be held: what Envoy buffers is limited as well.
 const MAX_HOLD_JSON: usize = 64 << 20;

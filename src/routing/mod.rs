@@ -12,4 +12,4 @@ pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
 pub use route::{Ending, NotStarted, Route, Subject};
 pub use strategy::{by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, STRATEGIES};
-pub use table::{Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON, MAX_TARGETS};
+pub use table::{AnswerHeaders, Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON, MAX_TARGETS};

@@ -226,8 +226,20 @@ pub struct Table {
     pub max_ejected_percent: u32,
     /// The longest JSON answer that is held until it is whole, in bytes; 0: none is.
     pub hold_json: usize,
-    /// Whether answers say which cluster they come from, and what became of each attempt.
-    pub answer_headers: bool,
+    /// When answers say which cluster they come from, and what became of each attempt.
+    pub answer_headers: AnswerHeaders,
+}
+
+/// When answers say which cluster they come from, and what became of each attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerHeaders {
+    /// Always.
+    Always,
+    /// Unless the first attempt succeeded: so few need it then that it is not worth a fiftieth of what a request costs.
+    #[default]
+    AfterFailure,
+    /// Never: it is nobody's business.
+    Never,
 }
 
 /// The longest JSON answer that is held unless the configuration says otherwise.
@@ -243,7 +255,7 @@ impl Table {
             prefixes: Vec::new(),
             max_ejected_percent: 100,
             hold_json: HOLD_JSON,
-            answer_headers: true,
+            answer_headers: AnswerHeaders::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use sluice::endpoint::Dialect;
 use sluice::health::Policy;
 use sluice::limits::Limits;
 use sluice::outcome::Outcome;
-use sluice::routing::{AffinityBy, Budget, Table};
+use sluice::routing::{AffinityBy, AnswerHeaders, Budget, Table};
 use sluice::usage::{Counter, Format, Metering, Price, COUNT_TIMEOUT};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -70,7 +70,7 @@ const GOOD: &str = r#"{
     "retry": {"max_attempts": 2, "per_try_timeout": {"stream": "5s"}, "deadline": "1m"},
     "ejection": {"consecutive_failures": 1, "time": "10m", "max_ejected_percent": 50},
     "hold_json": 0,
-    "answer_headers": false
+    "answer_headers": "never"
 }"#;
 
 #[test]
@@ -106,7 +106,7 @@ fn good() {
     assert_eq!(model.targets[1].model.as_deref(), Some("east"));
     assert_eq!(model.strategy.affinity(), Some(AffinityBy::Key));
     assert!(rest.strategy.queue_timeout().is_some() && local.counts_in_flight && !openai.counts_in_flight);
-    assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, false, 50));
+    assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, AnswerHeaders::Never, 50));
     assert_eq!(openai.ejection.consecutive_failures, 1);
     assert_eq!(openai.ejection.max_time, Duration::from_secs(600), "grows with the time");
     assert_eq!(azure.ejection, Policy { time: Duration::from_secs(60), ..openai.ejection }, "its own over that");
