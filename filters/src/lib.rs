@@ -42,7 +42,8 @@ use root::{Filter, Root};
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: memory::Allocator = memory::Allocator::new();
+static ALLOCATOR: memory::BySize<talc::wasm::WasmDynamicTalc> =
+    memory::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
 
 /// The filter that envoy.yaml asks for.
 fn root() -> Root {

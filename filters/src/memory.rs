@@ -1,13 +1,11 @@
 //! The allocator. Most of what a request needs is small and soon given back, to be asked for again by the next request:
-//! such blocks are kept by their size, which takes a fifth of the time. All others are talc's.
+//! such blocks are kept by their size, which takes a fifth of the time. All others are another allocator's.
 //!
 //! What has once been a small block stays one, so that memory for them grows to the most that was ever in use.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::ptr::null_mut;
-
-use talc::wasm::{new_wasm_dynamic_allocator, WasmDynamicTalc};
 
 /// Sizes of small blocks are multiples of this, in bytes.
 const STEP: usize = 32;
@@ -16,20 +14,20 @@ const SIZES: usize = 64;
 /// What all small blocks are aligned to.
 const ALIGN: usize = 8;
 
-/// See the module.
-pub struct Allocator {
-    talc: WasmDynamicTalc,
+/// An allocator that takes from `A` what it does not have.
+pub struct BySize<A> {
+    others: A,
     /// For each size the first block that is free; each begins with the address of the next.
     free: [Cell<*mut u8>; SIZES],
 }
 
 // SAFETY: a VM of Envoy's has one thread.
-unsafe impl Sync for Allocator {}
+unsafe impl<A> Sync for BySize<A> {}
 
-impl Allocator {
-    /// An allocator without memory.
-    pub const fn new() -> Self {
-        Allocator { talc: new_wasm_dynamic_allocator(), free: [const { Cell::new(null_mut()) }; SIZES] }
+impl<A> BySize<A> {
+    /// With no block free.
+    pub const fn new(others: A) -> Self {
+        BySize { others, free: [const { Cell::new(null_mut()) }; SIZES] }
     }
 
     /// The list for a small block, and its layout; `None` if it is none.
@@ -41,8 +39,8 @@ impl Allocator {
     }
 }
 
-// SAFETY: a small block is on its list or in use, never both; all others are talc's.
-unsafe impl GlobalAlloc for Allocator {
+// SAFETY: a small block is on its list or in use, never both; all others are the other allocator's.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let small = self.small(layout);
         let first = small.map_or(null_mut(), |(list, _)| list.get());
@@ -53,21 +51,21 @@ unsafe impl GlobalAlloc for Allocator {
                     list.set(first.cast::<*mut u8>().read());
                     first
                 }
-                Some((_, layout)) => self.talc.alloc(layout),
-                None => self.talc.alloc(layout),
+                Some((_, layout)) => self.others.alloc(layout),
+                None => self.others.alloc(layout),
             }
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block has this layout, as the caller promises: it is talc's, or one that has room for an address.
+        // SAFETY: the block has this layout, as the caller promises: it is the other allocator's, or one that has room for an address.
         unsafe {
             match self.small(layout) {
                 Some((list, _)) => {
                     block.cast::<*mut u8>().write(list.get());
                     list.set(block);
                 }
-                None => self.talc.dealloc(block, layout),
+                None => self.others.dealloc(block, layout),
             }
         }
     }
@@ -77,7 +75,7 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
             match (self.small(layout), self.small(new)) {
-                (None, None) => return self.talc.realloc(block, layout, size),
+                (None, None) => return self.others.realloc(block, layout, size),
                 (Some((_, old)), Some((_, new))) if old == new => return block,
                 (Some(_) | None, _) => {}
             }

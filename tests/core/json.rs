@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
-use sluice::json::{write_string, JsonError, Scanner, Value, MAX_DEPTH};
+use sluice::json::{write_number, write_string, JsonError, Scanner, Value, MAX_DEPTH};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -166,6 +166,7 @@ fn counts() {
         ("12.0", Some(12)),
         ("12.9", Some(12)),
         ("1.2e3", Some(1200)),
+        ("9999999999999999999", Some(9_999_999_999_999_999_999)),
         ("18446744073709551615", Some(u64::MAX)),
         ("18446744073709551616", None),
         ("9007199254740992.0", Some(1 << 53)),
@@ -253,6 +254,15 @@ proptest! {
         let Ok(Value::String(read)) = scan(written.as_bytes()) else { panic!("no string: {written}") };
         prop_assert!(read.decode() == string.as_str());
         prop_assert!(read.is(&string));
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_formatted(number in any::<u64>(), digits in 0..64_u32) {
+        for number in [number >> digits, u64::MAX, 10, 9, 0] {
+            let mut written = String::from("x");
+            write_number(&mut written, number);
+            prop_assert_eq!(written, format!("x{number}"));
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod json;
 mod keys;
 mod label;
 mod limits;
+mod memory;
 mod outcome;
 mod password;
 mod record;

@@ -1,0 +1,92 @@
+//! The filters' allocator, over the system's: the core's tests are where it can be run without Envoy.
+
+#[path = "../../filters/src/memory.rs"]
+mod by_size;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use by_size::BySize;
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// A block in use, each of whose bytes is `mark`.
+struct Block {
+    start: *mut u8,
+    layout: Layout,
+    mark: u8,
+}
+
+impl Block {
+    fn of(allocator: &BySize<System>, layout: Layout, mark: u8) -> Self {
+        let start = unsafe { allocator.alloc(layout) };
+        assert!(!start.is_null() && start.align_offset(layout.align()) == 0);
+        unsafe { start.write_bytes(mark, layout.size()) };
+        Block { start, layout, mark }
+    }
+
+    fn assert_untouched(&self, size: usize) {
+        let bytes = unsafe { std::slice::from_raw_parts(self.start, size) };
+        assert!(bytes.iter().all(|byte| *byte == self.mark));
+    }
+
+    /// Gives it another size. What is in both stays.
+    fn resize(&mut self, allocator: &BySize<System>, size: usize) {
+        let kept = self.layout.size().min(size);
+        self.start = unsafe { allocator.realloc(self.start, self.layout, size) };
+        self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
+        assert!(!self.start.is_null() && self.start.align_offset(self.layout.align()) == 0);
+        self.assert_untouched(kept);
+        unsafe { self.start.write_bytes(self.mark, size) };
+    }
+
+    fn give_back(self, allocator: &BySize<System>) {
+        self.assert_untouched(self.layout.size());
+        unsafe { allocator.dealloc(self.start, self.layout) };
+    }
+}
+
+/// Sizes around those where blocks are kept no longer, and around their steps.
+fn sizes() -> impl Strategy<Value = usize> {
+    prop_oneof![1..100_usize, 2_000..2_100_usize, 1..8_000_usize]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// No two blocks share a byte, whatever is asked for and given back in whatever order.
+    #[test]
+    fn blocks_are_apart(steps in prop::collection::vec((0..4_u8, sizes(), 0..6_u32, any::<prop::sample::Index>()), 1..200)) {
+        let allocator = BySize::new(System);
+        let mut blocks: Vec<Block> = Vec::new();
+        for (number, (step, size, align, index)) in steps.into_iter().enumerate() {
+            match step {
+                0 if !blocks.is_empty() => blocks.swap_remove(index.index(blocks.len())).give_back(&allocator),
+                1 if !blocks.is_empty() => {
+                    let place = index.index(blocks.len());
+                    blocks[place].resize(&allocator, size);
+                }
+                _ => {
+                    let layout = Layout::from_size_align(size, 1 << align).unwrap();
+                    blocks.push(Block::of(&allocator, layout, number as u8));
+                }
+            }
+        }
+        blocks.into_iter().for_each(|block| block.give_back(&allocator));
+    }
+}
+
+#[test]
+fn a_block_that_was_given_back_is_used_again() {
+    let allocator = BySize::new(System);
+    let block = |size| Block::of(&allocator, Layout::from_size_align(size, 1).unwrap(), 7);
+    let first = block(33);
+    let start = first.start;
+    first.give_back(&allocator);
+    let again = block(64); // of the same step
+    assert_eq!(again.start, start);
+    let other = block(64);
+    assert_ne!(other.start, start);
+    again.give_back(&allocator);
+    other.give_back(&allocator);
+}
