@@ -1,0 +1,208 @@
+//! A request on its way to a target, and what becomes of it there.
+
+use std::time::Duration;
+
+use sluice::commit::FirstEvent;
+use sluice::contract::{CLUSTER, RETRY_HEADER};
+use sluice::error::{ApiError, Shape};
+use sluice::exchange::{Exchange, Unprepared};
+use sluice::header_plan::RequestHeaders;
+use sluice::outcome::Outcome;
+use sluice::rewrite::BodyRewrite;
+use sluice::routing::Ending;
+
+use super::held::{ResponseHead, Until};
+use crate::abi::Action;
+use crate::clusters::AllClusters;
+use crate::host::{self, Headers};
+use crate::registry::{self, Shared};
+use crate::reply;
+
+/// An attempt under way.
+pub(super) struct Sent {
+    /// Whose it is.
+    pub exchange: Shared,
+    /// When it began.
+    pub began: Duration,
+    /// How long it may take, if that is limited.
+    limit: Option<Duration>,
+}
+
+impl Sent {
+    /// What a 2xx answer is held for; `None`: for nothing.
+    ///
+    /// # Errors
+    /// It is no answer to such a request.
+    pub fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.encoded = head.encoded;
+        let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
+            return Ok(None);
+        };
+        if facts.stream && head.encoded {
+            return Ok(None);
+        }
+        if facts.stream {
+            let first = FirstEvent::new(facts.endpoint, head.content_type);
+            return match first {
+                Ok(first) if !end => Ok(Some(Until::Event(first))),
+                Ok(_) | Err(_) => Err(Outcome::BadStream),
+            };
+        }
+        let limit = route.table().hold_json;
+        if end || head.length.unwrap_or(1) > limit {
+            return Ok(None);
+        }
+        // without a length or chunks, a connection that closes early looks like the end
+        let verify = head.length.is_none() && !head.chunked && !head.encoded;
+        Ok(Some(Until::Whole { limit, verify }))
+    }
+
+    /// Whether a 400 may say that the request is too long for the model, which has another for such.
+    pub fn may_be_too_long(&self) -> bool {
+        self.exchange.borrow().route.as_ref().is_some_and(|route| route.has_context_fallback())
+    }
+
+    /// Ends the attempt with an answer that is none, or an error: another target may try. If there is none, what
+    /// has come passes to the client.
+    pub fn fail(&self, ending: Ending) {
+        self.hand_on(ending, |exchange| exchange.advance(ending, &AllClusters));
+    }
+
+    /// Ends the attempt with the answer that the request is too long: another model may take it.
+    pub fn too_long(&self, status: u16) {
+        let ending = Ending { outcome: Outcome::ClientError, status, retry_after: None };
+        self.hand_on(ending, |exchange| exchange.advance_for_context(&AllClusters));
+    }
+
+    /// Ends the attempt and asks for a retry at the cluster that `advance` goes on to; without one, what has come
+    /// passes to the client.
+    fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.end_attempt(ending, &AllClusters);
+        let id = exchange.id;
+        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(id, cluster, ending.outcome)) {
+            exchange.answer(ending.status, None);
+        }
+    }
+
+    /// Ends an attempt of which nothing has reached the client. Envoy retries by itself; where it does so when
+    /// there is no target left, the next attempt tells the client.
+    pub fn silence(&self) {
+        let mut exchange = self.exchange.borrow_mut();
+        let elapsed = host::now().saturating_sub(self.began);
+        if exchange.closed {
+            let outcome = match exchange.timed_out {
+                true => self.blame(exchange.route.as_ref().and_then(|route| route.asked()?.retry.deadline), elapsed),
+                false => Outcome::Abandoned,
+            };
+            exchange.end_attempt(Ending::silent(outcome), &AllClusters);
+            return;
+        }
+        registry::announce(exchange.id);
+        let connected = host::property("upstream\0transport_failure_reason").is_none();
+        let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
+        let ending = Ending::silent(Outcome::of_silence(connected, late));
+        exchange.end_attempt(ending, &AllClusters);
+        let handed_on = exchange
+            .advance(ending, &AllClusters)
+            .is_some_and(|cluster| host::set_filter_state(CLUSTER, cluster.as_bytes()));
+        if !handed_on {
+            exchange.exhausted = Some(ending.outcome);
+        }
+    }
+
+    /// Ends an attempt that Envoy, or another filter, has ended: its upstream is not to blame.
+    pub fn cut(&self) {
+        self.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
+    }
+
+    /// The time for all attempts is up: the one that was under way is to blame if it took most of it.
+    fn blame(&self, deadline: Option<Duration>, elapsed: Duration) -> Outcome {
+        match deadline {
+            Some(deadline) if elapsed * 2 >= deadline => Outcome::Timeout,
+            _ => Outcome::Abandoned,
+        }
+    }
+
+    /// Ends an attempt whose answer has passed to the client. When the client leaves, its exchange ends before
+    /// its attempt.
+    pub fn passed(&self, status: u16, whole: bool) {
+        let mut exchange = self.exchange.borrow_mut();
+        if whole {
+            exchange.end_whole(status, &AllClusters);
+            return;
+        }
+        let outcome = if exchange.closed { Outcome::Abandoned } else { Outcome::Interrupted };
+        exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
+    }
+}
+
+/// Has Envoy ask the next cluster: it reads the mark on the answer, which goes no further.
+fn ask_for_retry(id: u64, cluster: &str, outcome: Outcome) -> bool {
+    registry::announce(id)
+        && host::set_filter_state(CLUSTER, cluster.as_bytes())
+        && host::set_header(Headers::Response, RETRY_HEADER, outcome.label())
+}
+
+/// Why an attempt is not sent.
+pub(super) enum Refusal {
+    /// The gateway's parts do not fit together.
+    Internal(&'static str),
+    /// There is no target left.
+    Exhausted(ApiError, Shape),
+}
+
+impl Refusal {
+    /// Tells the client.
+    pub fn reply(self) -> Action {
+        match self {
+            Refusal::Internal(reason) => reply::internal(reason),
+            Refusal::Exhausted(error, shape) => reply::error(&error, shape),
+        }
+    }
+}
+
+/// Makes the request fit for its target, and says what is to be done to the body.
+///
+/// # Errors
+/// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
+/// credential an earlier attempt left in it.
+pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), Refusal> {
+    let shared = exchange.ok_or(Refusal::Internal("an attempt without an exchange: is `router` configured?"))?;
+    let mut exchange = shared.borrow_mut();
+    let cluster = host::property("xds\0cluster_name")
+        .ok_or(Refusal::Internal("Envoy does not say which cluster this attempt is for"))?;
+    let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
+        Unprepared::NotRouted => Refusal::Internal("an attempt that `router` has not routed"),
+        Unprepared::OtherCluster => Refusal::Internal(
+            "an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?",
+        ),
+        Unprepared::HeaderRefused => Refusal::Internal("Envoy refused a header of this attempt's target"),
+        Unprepared::Exhausted(last) => {
+            Refusal::Exhausted(ApiError::unavailable(last), Shape::for_path(&exchange.original.path))
+        }
+    })?;
+    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+    let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
+    drop(exchange);
+    // the request has come a moment ago, or a tick has
+    Ok((Sent { exchange: shared, began: host::recent(), limit }, body))
+}
+
+/// The headers of the request that is being attempted.
+struct Request;
+
+impl RequestHeaders for Request {
+    fn get(&self, name: &str) -> Option<String> {
+        host::header(Headers::Request, name)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> bool {
+        host::set_header(Headers::Request, name, value)
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        host::remove_header(Headers::Request, name)
+    }
+}
