@@ -67,10 +67,10 @@ pub trait HttpContext {
     fn on_done(&mut self) {}
 }
 
-/// Envoy's numbers count up: there is nothing to hide in them from a client, and all bits of a product with the golden
+/// Numbers that count up: there is nothing to hide in them from a client, and all bits of a product with the golden
 /// ratio differ (Knuth, The Art of Computer Programming, 6.4).
 #[derive(Clone, Copy, Default)]
-struct Number(u64);
+pub struct Number(u64);
 
 impl Hasher for Number {
     fn finish(&self) -> u64 {
@@ -82,18 +82,23 @@ impl Hasher for Number {
     }
 
     fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
-type ByNumber<T> = HashMap<u32, T, BuildHasherDefault<Number>>;
+/// What is found by a number.
+pub type ByNumber<N, T> = HashMap<N, T, BuildHasherDefault<Number>>;
 
 /// A stream; `None` while it is being called.
 type Slot = Option<Box<dyn HttpContext>>;
 
 thread_local! {
-    static ROOTS: RefCell<ByNumber<Root>> = RefCell::default();
-    static STREAMS: RefCell<ByNumber<Slot>> = RefCell::default();
+    static ROOTS: RefCell<ByNumber<u32, Root>> = RefCell::default();
+    static STREAMS: RefCell<ByNumber<u32, Slot>> = RefCell::default();
     /// How many calls of Envoy's are under way, one within the other.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
 use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, OTHER};
 use sluice::guard::checks::Phase;
@@ -33,6 +34,13 @@ struct OwnedLabels {
     key: String,
     model: String,
     cluster: String,
+}
+
+impl From<&Labels<'_>> for OwnedLabels {
+    fn from(labels: &Labels<'_>) -> Self {
+        let [key, model, cluster] = [labels.key, labels.model, labels.cluster].map(str::to_owned);
+        OwnedLabels { key, model, cluster }
+    }
 }
 
 impl hashbrown::Equivalent<OwnedLabels> for Labels<'_> {
@@ -132,17 +140,11 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
     METRICS.with_borrow_mut(|metrics| {
         let full = metrics.by_labels.len() >= MAX_LABEL_SETS && !metrics.by_labels.contains_key(&labels);
         let labels = if full { Labels { model: OTHER, key: OTHER, ..labels } } else { labels };
-        if !metrics.by_labels.contains_key(&labels) {
-            let owned = OwnedLabels {
-                key: labels.key.to_owned(),
-                model: labels.model.to_owned(),
-                cluster: labels.cluster.to_owned(),
-            };
-            metrics.by_labels.insert(owned, Counters::default());
-        }
-        if let Some(counters) = metrics.by_labels.get_mut(&labels) {
-            counters.count(&mut metrics.pending, labels, request);
-        }
+        let counters = match metrics.by_labels.entry_ref(&labels) {
+            EntryRef::Occupied(known) => known.into_mut(),
+            EntryRef::Vacant(new) => new.insert_with_key(OwnedLabels::from(&labels), Counters::default()),
+        };
+        counters.count(&mut metrics.pending, labels, request);
         if let Some((_, source)) = request.usage {
             let define = || host::define_counter(&stats::usage_source(source.label()));
             if let Some(counter) = find_or_define(&mut metrics.sources, source, define) {
@@ -158,11 +160,11 @@ pub fn measure_request(model: &str, cluster: &str, timing: Timing, streamed: Opt
     METRICS.with_borrow_mut(|metrics| {
         let full = metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
         let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };
-        if !metrics.by_place.contains_key(&Place(model, cluster)) {
-            metrics.by_place.insert(OwnedPlace(model.to_owned(), cluster.to_owned()), Histograms::default());
-        }
-        let Some(histograms) = metrics.by_place.get_mut(&Place(model, cluster)) else {
-            return;
+        let histograms = match metrics.by_place.entry_ref(&Place(model, cluster)) {
+            EntryRef::Occupied(known) => known.into_mut(),
+            EntryRef::Vacant(new) => {
+                new.insert_with_key(OwnedPlace(model.to_owned(), cluster.to_owned()), Histograms::default())
+            }
         };
         let measured = [
             (&mut histograms.duration, stats::REQUEST_DURATION, timing.whole()),
@@ -230,12 +232,9 @@ pub fn flush() {
 /// Counts an attempt.
 pub fn count_attempt(cluster: &str, outcome: Outcome) {
     METRICS.with_borrow_mut(|metrics| {
-        if !metrics.attempts.contains_key(cluster) {
-            metrics.attempts.insert(cluster.to_owned(), Vec::new());
-        }
         let define = || host::define_counter(&stats::attempts(cluster, outcome.label()));
-        let counter = metrics.attempts.get_mut(cluster).and_then(|known| find_or_define(known, outcome, define));
-        if let Some(counter) = counter {
+        let known = metrics.attempts.entry_ref(cluster).or_default();
+        if let Some(counter) = find_or_define(known, outcome, define) {
             metrics.pending.add(counter, 1);
         }
         metrics.settle();

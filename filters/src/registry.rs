@@ -11,11 +11,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use sluice::contract::EXCHANGE_ID;
 use sluice::exchange::Exchange;
 use sluice::timing::Timing;
 
+use crate::abi::ByNumber;
 use crate::clusters::AllClusters;
 use crate::host;
 use crate::limits;
@@ -29,7 +30,7 @@ pub type Shared = Rc<RefCell<Exchange>>;
 type Id = u64;
 
 thread_local! {
-    static EXCHANGES: RefCell<HashMap<Id, Shared>> = RefCell::new(HashMap::new());
+    static EXCHANGES: RefCell<ByNumber<Id, Shared>> = RefCell::default();
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
     /// Filters of one request stand apart, so that all but the first have to ask for the exchange.
