@@ -17,13 +17,16 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Sequence
 
 import yaml
 
 import demo
+import instructions
 from child import ChildFailed
 from envoy_binary import NoEnvoy
 from gateway import Gateway, MockModels, render
@@ -72,8 +75,10 @@ def main() -> None:
         print("skipped: the benchmark needs Linux and two cores")
         return
     try:
-        _require_wrk()
-        result = measure(arguments)
+        _require("wrk")
+        if arguments.instructions:
+            _require("valgrind")
+        result = count_instructions(arguments) if arguments.instructions else measure(arguments)
     except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed) as failure:
         sys.exit(f"error: {failure}")
     print(json.dumps(result, indent=2) if arguments.json else table(result))
@@ -88,6 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=demo.ENVOY_YAML, help="instead of envoy/envoy.yaml")
     parser.add_argument("--keys", type=int, default=0, metavar="N", help="also measure Sluice with N client keys, against the demo's two")
     parser.add_argument("--guard", action="store_true", help="also measure Sluice with a guard: one without checks, one that looks for patterns")
+    parser.add_argument("--instructions", action="store_true", help="count instructions instead, which no other program disturbs; with valgrind")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -99,18 +105,18 @@ def _filters(text: str) -> set[str]:
     return names
 
 
-def _require_wrk() -> None:
-    """Installs the Debian package where that is possible."""
-    if shutil.which("wrk"):
+def _require(program: str) -> None:
+    """Installs the Debian package of that name where that is possible."""
+    if shutil.which(program):
         return
     if not shutil.which("apt-get"):
-        raise BenchFailed("wrk is missing, and there is no apt-get to install it with: install wrk")
+        raise BenchFailed(f"{program} is missing, and there is no apt-get to install it with: install {program}")
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     try:
-        for action in (["update"], ["install", "-y", "wrk"]):
+        for action in (["update"], ["install", "-y", program]):
             subprocess.run([*as_root, "apt-get", *action], check=True, stdout=sys.stderr)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise BenchFailed("wrk is missing and cannot be installed here: apt-get install wrk") from error
+        raise BenchFailed(f"{program} is missing and cannot be installed here: apt-get install {program}") from error
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
@@ -150,6 +156,25 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         **many,
         **guard,
     }
+
+
+def count_instructions(arguments: argparse.Namespace) -> dict[str, object]:
+    """The instructions for each request, of bare Envoy and of Sluice."""
+    counts = {}
+    with contextlib.ExitStack() as running:
+        config = _config(arguments.config, running.enter_context(_upstream([])))
+        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        for name, contestant in {"bare": bare(config), "sluice": with_filters(config, arguments.filters)}.items():
+            out = directory / name
+            with _gateway(contestant, instructions.prefix(out)) as gateway:
+                load = partial(_requests, gateway, arguments)
+                counts[name] = round(instructions.per_request(gateway.child.pid, out, load))
+    return {"instructions": {**counts, "ratio": round(counts["bare"] / counts["sluice"], 3)}}
+
+
+def _requests(gateway: Gateway, arguments: argparse.Namespace) -> int:
+    """How many requests the gateway answers in one run."""
+    return int(_load(gateway, arguments.connections, arguments.seconds, [])["requests"])
 
 
 def _ratios(one: Measured, other: Measured) -> list[float]:
@@ -339,6 +364,8 @@ def body(size: int = BODY_BYTES) -> str:
 
 def table(result: dict) -> str:
     """The figures for people."""
+    if counts := result.get("instructions"):
+        return f"instructions for each request: bare Envoy {counts['bare']}, Sluice {counts['sluice']}, ratio {counts['ratio']:.3f}"
     without, with_sluice = result["bare"], result["sluice"]
     low, high = result["ratio_range"]
     lines = [

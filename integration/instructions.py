@@ -1,0 +1,36 @@
+"""How many instructions a program takes for each request, by valgrind's callgrind.
+
+Other programs on the machine make no difference to that, so small changes show where times differ from round to round.
+What the kernel does is not in it, nor how long an instruction takes.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+_TOTALS = re.compile(r"^totals: (\d+)", re.MULTILINE)
+
+
+def prefix(out: Path) -> list[str]:
+    """What the command of a program to be measured begins with. `out` is a file for it."""
+    # the code of WebAssembly is written while the program runs
+    return ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--smc-check=all-non-file", f"--callgrind-out-file={out}"]
+
+
+def per_request(pid: int, out: Path, load: Callable[[], int]) -> float:
+    """Measures the program while `load` runs, which returns how many requests it made."""
+    load()  # until all that is made once is made
+    _control(pid, "--instr=on")
+    requests = load()
+    _control(pid, "--dump")
+    totals = _TOTALS.search(Path(f"{out}.1").read_text(errors="replace"))
+    if totals is None:
+        raise ValueError(f"callgrind has left no totals in {out}.1")
+    return int(totals[1]) / requests
+
+
+def _control(pid: int, order: str) -> None:
+    subprocess.run(["callgrind_control", order, str(pid)], check=True, stdout=subprocess.DEVNULL)
