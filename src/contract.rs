@@ -5,6 +5,8 @@ use crate::label::Label;
 
 /// Filter state that names the exchange to the filters of one request (`wasm.sluice.id` for Envoy).
 pub const EXCHANGE_ID: &str = "sluice.id";
+/// What the names begin with of filter state that marks a stream as an exchange's.
+pub const MARK: &str = "sluice.id.";
 /// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
 pub const CLUSTER: &str = "sluice.cluster";
 

@@ -30,6 +30,8 @@ const MAX_FLAGS: usize = 16;
 pub struct Exchange {
     /// The number that filters find it by, if they do.
     pub id: u64,
+    /// Whether Envoy has been told that number.
+    pub told: bool,
     /// Who is calling; `None` without `auth`.
     pub identity: Option<Rc<Identity>>,
     /// What the client's headers said, before any attempt wrote over them.
@@ -361,6 +363,11 @@ impl Exchange {
             out.push_str(outcome.label());
         }
         out
+    }
+
+    /// Whether the answer finds fault with what the client has sent. (A 401 or 403 does not: the key is the gateway's.)
+    pub fn blames_client(&self) -> bool {
+        matches!(self.answered, Some(400 | 404 | 405 | 413 | 415 | 422))
     }
 
     /// How many attempts there were, the one whose answer passes included.

@@ -160,6 +160,12 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
         .filter(|value| !value.is_empty())
 }
 
+/// Whether there is such a property, even an empty one: those cost least to ask for, as nothing is handed over.
+pub fn has_property(path: &str) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }).is_some()
+}
+
 /// What Envoy's `jwt_authn` has put into its metadata under `name`, or into that at a path. No client can: it is no
 /// header.
 pub fn jwt_metadata(name: &str, path: &[&str]) -> Property {

@@ -1,7 +1,5 @@
 //! The allocator. Most of what a request needs is small and soon given back, to be asked for again by the next request:
-//! such blocks are kept by their size, which takes a fifth of the time. All others are another allocator's.
-//!
-//! What has once been a small block stays one, so that memory for them grows to the most that was ever in use.
+//! some such blocks are kept by their size, which takes a fifth of the time. All others are another allocator's.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -11,14 +9,22 @@ use std::ptr::null_mut;
 const STEP: usize = 32;
 /// How many sizes of small blocks there are: up to 2 KiB.
 const SIZES: usize = 64;
+/// How many bytes are kept of each size: what is given back beyond that may be used for other sizes.
+const KEPT: usize = 64 * 1024;
 /// What all small blocks are aligned to.
 const ALIGN: usize = 8;
 
 /// An allocator that takes from `A` what it does not have.
 pub struct BySize<A> {
     others: A,
-    /// For each size the first block that is free; each begins with the address of the next.
-    free: [Cell<*mut u8>; SIZES],
+    free: [Kept; SIZES],
+}
+
+/// The free blocks of one size.
+struct Kept {
+    /// The first; each begins with the address of the next.
+    first: Cell<*mut u8>,
+    bytes: Cell<usize>,
 }
 
 // SAFETY: a VM of Envoy's has one thread.
@@ -27,15 +33,15 @@ unsafe impl<A> Sync for BySize<A> {}
 impl<A> BySize<A> {
     /// With no block free.
     pub const fn new(others: A) -> Self {
-        BySize { others, free: [const { Cell::new(null_mut()) }; SIZES] }
+        BySize { others, free: [const { Kept { first: Cell::new(null_mut()), bytes: Cell::new(0) } }; SIZES] }
     }
 
-    /// The list for a small block, and its layout; `None` if it is none.
-    fn small(&self, layout: Layout) -> Option<(&Cell<*mut u8>, Layout)> {
+    /// What is kept of a small block's size, and its layout; `None` if it is none.
+    fn small(&self, layout: Layout) -> Option<(&Kept, Layout)> {
         let size = layout.size().wrapping_sub(1) / STEP;
-        let list = self.free.get(size).filter(|_| layout.align() <= ALIGN)?;
+        let kept = self.free.get(size).filter(|_| layout.align() <= ALIGN)?;
         // SAFETY: the alignment is a power of two, the size at most SIZES * STEP.
-        Some((list, unsafe { Layout::from_size_align_unchecked((size + 1) * STEP, ALIGN) }))
+        Some((kept, unsafe { Layout::from_size_align_unchecked((size + 1) * STEP, ALIGN) }))
     }
 }
 
@@ -43,12 +49,13 @@ impl<A> BySize<A> {
 unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let small = self.small(layout);
-        let first = small.map_or(null_mut(), |(list, _)| list.get());
+        let first = small.map_or(null_mut(), |(kept, _)| kept.first.get());
         // SAFETY: the layout is not empty, as the caller promises; a free block holds the address of the next.
         unsafe {
             match small {
-                Some((list, _)) if !first.is_null() => {
-                    list.set(first.cast::<*mut u8>().read());
+                Some((kept, layout)) if !first.is_null() => {
+                    kept.first.set(first.cast::<*mut u8>().read());
+                    kept.bytes.set(kept.bytes.get() - layout.size());
                     first
                 }
                 Some((_, layout)) => self.others.alloc(layout),
@@ -61,10 +68,12 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
         // SAFETY: the block has this layout, as the caller promises: it is the other allocator's, or one that has room for an address.
         unsafe {
             match self.small(layout) {
-                Some((list, _)) => {
-                    block.cast::<*mut u8>().write(list.get());
-                    list.set(block);
+                Some((kept, layout)) if kept.bytes.get() < KEPT => {
+                    block.cast::<*mut u8>().write(kept.first.get());
+                    kept.first.set(block);
+                    kept.bytes.set(kept.bytes.get() + layout.size());
                 }
+                Some((_, layout)) => self.others.dealloc(block, layout),
                 None => self.others.dealloc(block, layout),
             }
         }

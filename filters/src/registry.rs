@@ -1,18 +1,17 @@
 //! The exchanges under way in this VM.
 //!
-//! An exchange is found by an id in filter state. The id starts with a random epoch of this VM: after a
-//! crash the new VM counts from the start again, and an old request's retry must not find a stranger's
-//! exchange.
+//! An exchange has an id, and filter state tells which stream is whose. The id starts with a random epoch of this VM:
+//! after a crash the new VM counts from the start again, and an old request's retry must not find a stranger's exchange.
 //!
-//! To keep the id in Envoy and to ask for it is a twentieth of what a request costs, so it is left out where it is known
-//! what Envoy does next: it begins the first attempt of the request that the last filter has just let go, before it
-//! calls anything else in this VM. Whatever else it calls, it is told the id first.
+//! To ask Envoy for a value is dear, to ask whether there is one is cheap. So a stream bears a mark, an empty value whose
+//! name has the id, and nearly always it is known which one to look for: Envoy begins the first attempt of the request
+//! that the last filter has just let go before it calls anything else in this VM. If it does call something else, it is
+//! told the id first; and where nobody has told it, all marks are looked for.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use hashbrown::HashSet;
-use sluice::contract::EXCHANGE_ID;
+use sluice::contract::{EXCHANGE_ID, MARK};
 use sluice::exchange::Exchange;
 use sluice::timing::Timing;
 
@@ -36,13 +35,11 @@ thread_local! {
     /// Filters of one request stand apart, so that all but the first have to ask for the exchange.
     static APART: Cell<bool> = const { Cell::new(false) };
     static EXPECTED: Cell<Option<Expected>> = const { Cell::new(None) };
-    /// The exchanges that Envoy knows the id of, and may begin an attempt of at any time.
-    static SOUGHT: RefCell<HashSet<Id>> = RefCell::new(HashSet::new());
 }
 
-/// A request that has just been let go: its first attempt comes next.
+/// A request that has just been let go: its first attempt comes next, unless another filter holds it.
 #[derive(Clone, Copy)]
-struct Expected {
+pub struct Expected {
     /// The client's stream.
     context: u32,
     id: Id,
@@ -69,7 +66,6 @@ pub struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
-        SOUGHT.with_borrow_mut(|sought| sought.remove(&self.id));
         if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
             limits::settle(&mut exchange);
             exchange.close(&AllClusters);
@@ -90,10 +86,11 @@ pub fn is_idle() -> bool {
 pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
     exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
-    if APART.get() && !tell(id) {
+    let told = APART.get();
+    if !(if told { tell(id) } else { host::set_filter_state(&mark(id), b"") }) {
         return None;
     }
-    exchange.id = id;
+    (exchange.id, exchange.told) = (id, told);
     let shared = Rc::new(RefCell::new(exchange));
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.insert(id, shared.clone()));
     AT_HAND.with_borrow_mut(|at_hand| {
@@ -114,57 +111,73 @@ fn tell(id: Id) -> bool {
     host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes())
 }
 
-/// Has Envoy keep the id of the current stream's exchange: an attempt may begin later. `false` if it would not.
-pub fn announce(id: Id) -> bool {
-    let told = tell(id);
-    if told {
-        SOUGHT.with_borrow_mut(|sought| sought.insert(id));
-    }
-    told
+/// What the stream of an exchange is marked by.
+fn mark(id: Id) -> String {
+    let digits = id.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    MARK.chars().chain(digits.map(|digit| char::from(b'a' + digit))).collect()
 }
 
-/// Says that the last filter has let the current request go: the next that Envoy does is to begin an attempt of it, unless
-/// a filter of its own holds the request.
+/// Has Envoy keep the id of the current stream's exchange, so that a later attempt need not be looked for.
+pub fn announce(exchange: &mut Exchange) {
+    if !exchange.told {
+        exchange.told = tell(exchange.id);
+    }
+}
+
+/// Says that the last filter has let the current request go.
 pub fn let_go(context: u32) {
     let id = AT_HAND.with_borrow(|at_hand| match at_hand {
-        AtHand::Chain(Some(exchange)) => Some(exchange.borrow().id),
+        AtHand::Chain(Some(exchange)) => Some(exchange.borrow()).filter(|exchange| !exchange.told).map(|open| open.id),
         AtHand::Chain(None) | AtHand::Unknown => None,
     });
-    if let (Some(id), false) = (id, APART.get()) {
-        EXPECTED.set(Some(Expected { context, id }));
-    }
+    EXPECTED.set(id.map(|id| Expected { context, id }));
 }
 
 /// Says that Envoy has called something else, for the stream `context`, than the attempt that was expected.
 pub fn expect_no_more(context: u32) {
     if let Some(expected) = EXPECTED.take() {
-        announce_later(expected, context);
+        expected.announce(context);
     }
 }
 
+impl Expected {
+    /// Announces it, while the stream `context` is being called.
+    #[cold]
+    fn announce(self, context: u32) {
+        if let Some(exchange) = find(self.id).filter(|_| host::act_on(self.context)) {
+            exchange.try_borrow_mut().ok().as_deref_mut().map(announce);
+        }
+        host::act_on(context);
+    }
+}
+
+/// The request whose attempt is expected to begin now.
+pub fn expected() -> Option<Expected> {
+    EXPECTED.take()
+}
+
+/// The exchange of the attempt that begins, whose stream is `context`. `None` if there is none, or if it has ended.
+pub fn of_attempt(expected: Option<Expected>, context: u32) -> Option<Shared> {
+    match expected {
+        Some(expected) if is_marked(expected.id) => return find(expected.id),
+        Some(expected) => expected.announce(context),
+        None => {}
+    }
+    current_id().and_then(find).or_else(look_for_mark)
+}
+
+fn is_marked(id: Id) -> bool {
+    host::has_property(&mark(id))
+}
+
+/// The exchange whose mark the current stream bears.
 #[cold]
-fn announce_later(expected: Expected, context: u32) {
-    if find(expected.id).is_some() && host::act_on(expected.context) {
-        announce(expected.id);
-    }
-    host::act_on(context);
-}
-
-/// The exchange of the attempt that begins, if it is known. `context` is the attempt's stream.
-pub fn expected(context: u32) -> Option<Shared> {
-    let expected = EXPECTED.take()?;
-    if SOUGHT.with_borrow(HashSet::is_empty) {
-        return find(expected.id);
-    }
-    announce_later(expected, context);
-    None
-}
-
-/// The exchange of the attempt that begins, by Envoy's word.
-pub fn sought() -> Option<Shared> {
-    let id = current_id()?;
-    SOUGHT.with_borrow_mut(|sought| sought.remove(&id));
-    find(id)
+fn look_for_mark() -> Option<Shared> {
+    let untold = |(id, exchange): (&Id, &Shared)| exchange.try_borrow().is_ok_and(|open| !open.told).then_some(*id);
+    let ids: Vec<Id> = EXCHANGES.with_borrow(|exchanges| exchanges.iter().filter_map(untold).collect());
+    let exchange = find(ids.into_iter().find(|id| is_marked(*id))?)?;
+    exchange.try_borrow_mut().ok().as_deref_mut().map(announce);
+    Some(exchange)
 }
 
 /// The id of the current request's exchange, as far as Envoy knows it.

@@ -245,7 +245,7 @@ impl HttpContext for Router {
         let failed = exchange.attempt_count() > succeeded;
         let tells = match self.table.answer_headers {
             AnswerHeaders::Always => true,
-            AnswerHeaders::AfterFailure => failed,
+            AnswerHeaders::AfterFailure => exchange.attempt_count() > 1 || failed && !exchange.blames_client(),
             AnswerHeaders::Never => false,
         };
         if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {

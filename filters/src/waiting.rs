@@ -106,7 +106,7 @@ impl Waiting {
         let refused = match routed {
             Ok(Routed::Queue(_)) if now < self.until => return true,
             Ok(Routed::Queue(_)) => ApiError::no_free_slot(exchange.model_name()),
-            Ok(Routed::Ready) => match self.hand_over(&exchange) {
+            Ok(Routed::Ready) => match self.hand_over(&mut exchange) {
                 true => {
                     limit(self.context, &self.exchange, &exchange);
                     return false;
@@ -121,8 +121,12 @@ impl Waiting {
         false
     }
 
-    fn hand_over(&self, exchange: &Exchange) -> bool {
-        host::act_on(self.context) && registry::announce(exchange.id) && hand_over(exchange) && host::continue_request()
+    fn hand_over(&self, exchange: &mut Exchange) -> bool {
+        if !host::act_on(self.context) {
+            return false;
+        }
+        registry::announce(exchange);
+        hand_over(exchange) && host::continue_request()
     }
 }
 

@@ -290,7 +290,11 @@ impl<'a> Node<'a> {
         let number = self.value.as_f64().filter(|number| number.fract() == 0.0).map(|number| format!("{number:.0}"));
         let text = match &number {
             Some(digits) => digits,
-            None => self.text()?,
+            None if self.is_text() => self.text()?,
+            None => {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                return Err(self.mismatch(&format!("one of {}", names.join(", ")), self.value));
+            }
         };
         let names = || choices.iter().map(|(name, _)| *name);
         match choices.iter().find(|(name, _)| *name == text) {

@@ -235,7 +235,7 @@ pub struct Table {
 pub enum AnswerHeaders {
     /// Always.
     Always,
-    /// Unless the first attempt succeeded: so few need it then that it is not worth a fiftieth of what a request costs.
+    /// Unless the first attempt succeeded, or was refused for what the client had sent: few need it then.
     #[default]
     AfterFailure,
     /// Never: it is nobody's business.

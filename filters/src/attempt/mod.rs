@@ -15,7 +15,7 @@ use sluice::routing::Ending;
 use crate::abi::{self, Action, HttpContext};
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, Buffer, Headers};
-use crate::registry::{self, Shared};
+use crate::registry::{self, Expected};
 use crate::reply;
 use crate::root::{self, Filter};
 use crate::waiting;
@@ -25,18 +25,19 @@ use sent::{prepare, Sent};
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     let open = |_: &_, context| -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Attempt { state: State::Headers(registry::expected(context)) }))
+        Some(Box::new(Attempt { context, state: State::Headers(registry::expected()) }))
     };
     root::filter(|bytes| config::none("attempt", bytes), open)
 }
 
 struct Attempt {
+    context: u32,
     state: State,
 }
 
 enum State {
-    /// Nothing has happened yet; whose attempt it is, if that is known already.
-    Headers(Option<Shared>),
+    /// Nothing has happened yet; whose attempt it should be, if one was expected.
+    Headers(Option<Expected>),
     /// The request is on its way.
     Sent(Sent, BodyRewrite),
     /// An answer has begun; nothing of it has reached the client.
@@ -49,11 +50,11 @@ enum State {
 
 impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let exchange = match &mut self.state {
+        let expected = match &mut self.state {
             State::Headers(expected) => expected.take(),
             State::Sent(..) | State::Holding(..) | State::Passing { .. } | State::Ended => None,
         };
-        match prepare(exchange.or_else(registry::sought)) {
+        match prepare(registry::of_attempt(expected, self.context)) {
             Ok((sent, body)) => {
                 self.state = State::Sent(sent, body);
                 Action::Continue

@@ -80,8 +80,8 @@ impl Sent {
     fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
-        let id = exchange.id;
-        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(id, cluster, ending.outcome)) {
+        registry::announce(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
+        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
             exchange.answer(ending.status, None);
         }
     }
@@ -99,7 +99,7 @@ impl Sent {
             exchange.end_attempt(Ending::silent(outcome), &AllClusters);
             return;
         }
-        registry::announce(exchange.id);
+        registry::announce(&mut exchange);
         let connected = host::property("upstream\0transport_failure_reason").is_none();
         let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
         let ending = Ending::silent(Outcome::of_silence(connected, late));
@@ -139,9 +139,8 @@ impl Sent {
 }
 
 /// Has Envoy ask the next cluster: it reads the mark on the answer, which goes no further.
-fn ask_for_retry(id: u64, cluster: &str, outcome: Outcome) -> bool {
-    registry::announce(id)
-        && host::set_filter_state(CLUSTER, cluster.as_bytes())
+fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
+    host::set_filter_state(CLUSTER, cluster.as_bytes())
         && host::set_header(Headers::Response, RETRY_HEADER, outcome.label())
 }
 
@@ -186,8 +185,7 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), R
     let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
-    // the request has come a moment ago, or a tick has
-    Ok((Sent { exchange: shared, began: host::recent(), limit }, body))
+    Ok((Sent { exchange: shared, began: host::now(), limit }, body))
 }
 
 /// The headers of the request that is being attempted.
