@@ -103,6 +103,11 @@ class Client:
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + body[: int(share * len(body))])
         await self._writer.drain()
 
+    async def send_rest(self, body: bytes, *, share: float) -> None:
+        """Sends what the first `share` of the body left."""
+        self._writer.write(body[int(share * len(body)) :])
+        await self._writer.drain()
+
     async def receive(self, answer: Answer) -> AsyncIterator[bytes]:
         """Fills in the head, then gives the body as it comes; raises EOFError or OSError if it is cut."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -105,6 +105,8 @@ def test_what_answers_tell(
         assert _told(world.chat(model="a-first")) == told
         world.fault({"fault": "status", "status": 503}, "mock-a")
         assert _told(world.chat(model="a-first")) == told_after_failure
+        world.fault({"fault": "status", "status": 422}, "mock-a")
+        assert _told(world.chat(model="a-first"), 422).keys() == ({"x-sluice-cluster", "x-sluice-attempts"} if when == "always" else set())
 
 
 @pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "reset"}])
@@ -301,9 +303,9 @@ def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: boo
     assert entry["headers"]["content-length"] == str(len(body))
 
 
-def _told(response: httpx.Response) -> dict[str, str]:
+def _told(response: httpx.Response, status: int = 200) -> dict[str, str]:
     """What the answer says of where it comes from."""
-    assert response.status_code == 200
+    assert response.status_code == status
     return {name: value for name, value in response.headers.items() if name.startswith("x-sluice-")}
 
 

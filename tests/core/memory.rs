@@ -4,6 +4,7 @@
 mod by_size;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 
 use by_size::BySize;
 use proptest::prelude::*;
@@ -74,6 +75,38 @@ proptest! {
         }
         blocks.into_iter().for_each(|block| block.give_back(&allocator));
     }
+}
+
+thread_local! {
+    static IN_USE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts the bytes that are in use.
+struct Counting;
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.set(IN_USE.get() + layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        IN_USE.set(IN_USE.get() - layout.size());
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[test]
+fn most_of_what_is_given_back_may_be_used_for_other_sizes() {
+    let allocator = BySize::new(Counting);
+    for size in (32..=2048).step_by(32) {
+        let layout = Layout::from_size_align(size, 8).unwrap();
+        let blocks: Vec<_> = (0..10_000).map(|_| unsafe { allocator.alloc(layout) }).collect();
+        assert!(IN_USE.get() >= 10_000 * size);
+        blocks.into_iter().for_each(|block| unsafe { allocator.dealloc(block, layout) });
+    }
+    let kept = IN_USE.get();
+    assert!((1 << 20..5 << 20).contains(&kept), "{kept} bytes are kept");
 }
 
 #[test]

@@ -1,0 +1,146 @@
+"""Whose attempt it is: Envoy begins them by itself, and what stands between Sluice's filters and Envoy's router may hold
+requests, and let others by."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+import crowd
+from conftest import OpenWorld
+from resilience import NEVER_EJECTED
+from settings import Settings
+from world import World, chat_body
+
+FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+FAULT_FILTER = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+ROUNDS = 40
+UPLOADS = 8
+
+
+def test_who_goes_past_the_filters_gets_no_key(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A route without Sluice's filters has an attempt all the same, while another filter holds a request of somebody else."""
+    changed = settings()
+    delay = {"fixed_delay": "0.020s", "percentage": {"numerator": 100}}
+    changed.filters.insert(-1, {"name": "held", "typed_config": {"@type": FAULT_FILTER, "delay": delay}})
+    disabled = {"@type": FILTER_CONFIG, "disabled": True, "config": {}}
+    past = {"match": {"prefix": "/past/"}, "route": {"cluster": "mock-a"}}
+    _routes(changed).insert(0, {**past, "typed_per_filter_config": {"sluice": disabled, "held": disabled}})
+    with open_world(changed.text()) as world:
+        answers = asyncio.run(_pairs(world))
+        assert Counter(answer.status_code for answer, _ in answers) == {200: ROUNDS}
+        assert Counter(answer.status_code for _, answer in answers) == {500: ROUNDS}
+        assert not any("past" in entry["path"] for _, entry in world.entries())
+
+
+async def _pairs(world: World) -> list[tuple[crowd.Answer, crowd.Answer]]:
+    """The answers to a request that is held, and to one that goes past the filters meanwhile."""
+    client, stranger = crowd.Client(world.gateway.port), crowd.Client(world.gateway.port)
+    answers = []
+    for number in range(ROUNDS):
+        held = asyncio.create_task(client.ask(chat_body(f"held {number}")))
+        await asyncio.sleep(0.006)
+        past = await stranger.ask(chat_body(f"past {number}"), path="/past/v1/chat/completions", headers={})
+        answers.append((await held, past))
+    return answers
+
+
+def test_retries_that_envoy_was_told_to_make(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Those the filters do not ask for find their request as well; a model's only server is asked again."""
+    changed = settings()
+    changed.values("router")["ejection"] = NEVER_EJECTED
+    changed.add_model("only-a", "mock-a")
+    _routes(changed)[0]["route"]["retry_policy"]["retry_on"] += ",5xx"
+    _routes(changed)[0]["route"]["retry_policy"]["num_retries"] = 2
+    with open_world(changed.text()) as world:
+        world.fault({"fault": "status", "status": 503}, "mock-a")
+        assert world.chat(model="only-a").status_code == 503
+        bodies = [json.dumps(entry["body"]) for _, entry in world.entries()]
+        assert len(bodies) > 1 and len(set(bodies)) == 1
+
+
+@pytest.mark.parametrize("added", [True, False], ids=["another listener", "the same listener"])
+def test_filters_are_taken_apart_meanwhile(
+    settings: Callable[[], Settings], open_world: OpenWorld, tmp_path: Path, added: bool
+) -> None:
+    """While requests are under way, a configuration comes whose filters are an entry each."""
+    joined, apart = _listener(settings()), _listener(settings().separate())
+    listeners = tmp_path / "listeners.json"
+    _put(listeners, [joined])
+    changed = settings()
+    changed.tree["static_resources"]["listeners"] = []
+    changed.tree["node"] = {"id": "test", "cluster": "test"}
+    source = {"resource_api_version": "V3", "path_config_source": {"path": str(listeners)}}
+    changed.tree["dynamic_resources"] = {"lds_config": source}
+    with open_world(changed.text()) as world:
+        (listener,) = world.gateway.ask("/listeners?format=json")["listener_statuses"]
+        port = listener["local_address"]["socket_address"]["port_value"]
+        bring = lambda: _put(listeners, [joined, {**apart, "name": "other"}] if added else [apart])
+        answers = asyncio.run(_uploads(port, bring))
+    assert [answer.status_code for answer in answers] == [200] * UPLOADS
+
+
+async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[crowd.Answer]:
+    """The answers to requests in whose middle something happens."""
+    clients = [crowd.Client(port) for _ in range(UPLOADS)]
+    body = chat_body("x" * 2000)
+    for client in clients:
+        await client.send(body, share=0.5)
+    await asyncio.sleep(0.3)
+    meanwhile()
+    await asyncio.sleep(1.5)
+    answers = []
+    for client in clients:
+        await client.send_rest(body, share=0.5)
+        answer = crowd.Answer()
+        async for piece in client.receive(answer):
+            answer.content += piece
+        answers.append(answer)
+    return answers
+
+
+def test_an_attempt_begins_with_the_body(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """What its client took before counts for nothing: one that is reset in time has not timed out."""
+    changed = settings()
+    changed.values("router")["ejection"] = NEVER_EJECTED
+    changed.add_model("hasty", "mock-a", retry={"per_try_timeout": "1s"})
+    body = chat_body(model="hasty")
+
+    async def visit(client: crowd.Client) -> int:
+        await client.send(body, share=0)
+        await asyncio.sleep(0.3)
+        await client.send_rest(body, share=0)
+        answer = crowd.Answer()
+        async for piece in client.receive(answer):
+            answer.content += piece
+        client.leave()
+        return answer.status_code
+
+    with open_world(changed.text()) as world:
+        world.fault({"fault": "reset", "delay_ms": 800}, "mock-a")
+        assert crowd.each(world.gateway.port, 4, [visit] * 8) == [503] * 8
+        assert world.counted("llm_attempts_total") == {("mock-a", "reset"): 8}
+
+
+def _routes(settings: Settings) -> list[dict[str, Any]]:
+    return settings.manager["route_config"]["virtual_hosts"][0]["routes"]
+
+
+def _listener(settings: Settings) -> dict[str, Any]:
+    return copy.deepcopy(settings.tree["static_resources"]["listeners"][0])
+
+
+def _put(file: Path, listeners: list[dict[str, Any]]) -> None:
+    """Has Envoy load these listeners: it sees files that are moved to their place."""
+    resources = [{"@type": LISTENER, **listener} for listener in listeners]
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps({"version_info": str(time.time()), "resources": resources}))
+    new.rename(file)
