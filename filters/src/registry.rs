@@ -127,7 +127,7 @@ pub fn announce(exchange: &mut Exchange) {
 /// Says that the last filter has let the current request go.
 pub fn let_go(context: u32) {
     let id = AT_HAND.with_borrow(|at_hand| match at_hand {
-        AtHand::Chain(Some(exchange)) => Some(exchange.borrow()).filter(|exchange| !exchange.told).map(|open| open.id),
+        AtHand::Chain(Some(exchange)) => exchange.try_borrow().ok().filter(|open| !open.told).map(|open| open.id),
         AtHand::Chain(None) | AtHand::Unknown => None,
     });
     EXPECTED.set(id.map(|id| Expected { context, id }));

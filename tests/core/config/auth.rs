@@ -158,7 +158,10 @@ fn mistakes() {
             r#"{"keys":[{"id":"a","hash":"ABC","role":"amdin"}]}"#,
             "auth.keys[0].role: \"amdin\" is none of its values; did you mean \"admin\"?",
         ),
-        (r#"{"keys":[{"id":"a","hash":"ABC","role":true}]}"#, "auth.keys[0].role: must be a string, but is a boolean"),
+        (
+            r#"{"keys":[{"id":"a","hash":"ABC","role":true}]}"#,
+            "auth.keys[0].role: must be one of user, admin, LLM.Admin, LLM.User, but is a boolean",
+        ),
         (r#"{"keys":[{"id":"a","hash":"ABC","models":"m"}]}"#, "auth.keys[0].models: must be a list, but is a string"),
         (
             r#"{"keys":[{"id":"a","hash":"ABC","models":["m",1]}]}"#,
