@@ -155,15 +155,17 @@ fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8
 
 /// A property; the parts of its path are separated by NUL. Unknown and empty ones are `None`.
 pub fn property(path: &str) -> Option<Vec<u8>> {
-    // SAFETY: the pointers are valid for the duration of the call.
-    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
-        .filter(|value| !value.is_empty())
+    get_property(path).filter(|value| !value.is_empty())
 }
 
 /// Whether there is such a property, even an empty one: those cost least to ask for, as nothing is handed over.
 pub fn has_property(path: &str) -> bool {
+    get_property(path).is_some()
+}
+
+fn get_property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the pointers are valid for the duration of the call.
-    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }).is_some()
+    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// What Envoy's `jwt_authn` has put into its metadata under `name`, or into that at a path. No client can: it is no

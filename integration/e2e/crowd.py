@@ -85,6 +85,10 @@ class Client:
 
     async def _converse(self, answer: Answer, body: bytes, **how: Any) -> None:
         await self.send(body, **how)
+        await self._take(answer)
+
+    async def _take(self, answer: Answer) -> None:
+        """Takes the answer in, to its end."""
         async for piece in self.receive(answer):
             answer.content += piece
         answer.complete = True
@@ -103,10 +107,13 @@ class Client:
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + body[: int(share * len(body))])
         await self._writer.drain()
 
-    async def send_rest(self, body: bytes, *, share: float) -> None:
-        """Sends what the first `share` of the body left."""
+    async def ask_rest(self, body: bytes, *, share: float) -> Answer:
+        """Sends what the first `share` of the body left, and takes the answer."""
         self._writer.write(body[int(share * len(body)) :])
         await self._writer.drain()
+        answer = Answer()
+        await self._take(answer)
+        return answer
 
     async def receive(self, answer: Answer) -> AsyncIterator[bytes]:
         """Fills in the head, then gives the body as it comes; raises EOFError or OSError if it is cut."""

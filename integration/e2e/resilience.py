@@ -15,6 +15,14 @@ NEVER_EJECTED_ALONE: dict[str, Any] = {"consecutive_failures": 100_000}
 # However many calls fail at first, all of them are tried again.
 UNLIMITED_RETRIES: dict[str, Any] = {"budget": {"percent": 1000, "min_per_second": 100_000}}
 
+FAULT_FILTER = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
+
+
+def hold(settings: Settings, name: str, *, milliseconds: int, percent: int) -> None:
+    """One more filter, between Sluice's and Envoy's router, that holds so many requests for so long."""
+    delay = {"fixed_delay": f"{milliseconds / 1000:.3f}s", "percentage": {"numerator": percent}}
+    settings.filters.insert(-1, {"name": name, "typed_config": {"@type": FAULT_FILTER, "delay": delay}})
+
 
 def add_upstream(settings: Settings, name: str, server: str, address: Address, **fields: Any) -> None:
     """One more upstream with a cluster of its own, which takes the key of the demo's `server`.

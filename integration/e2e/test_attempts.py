@@ -15,12 +15,11 @@ import pytest
 
 import crowd
 from conftest import OpenWorld
-from resilience import NEVER_EJECTED
+from resilience import NEVER_EJECTED, hold
 from settings import Settings
 from world import World, chat_body
 
 FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
-FAULT_FILTER = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUNDS = 40
 UPLOADS = 8
@@ -29,8 +28,7 @@ UPLOADS = 8
 def test_who_goes_past_the_filters_gets_no_key(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """A route without Sluice's filters has an attempt all the same, while another filter holds a request of somebody else."""
     changed = settings()
-    delay = {"fixed_delay": "0.020s", "percentage": {"numerator": 100}}
-    changed.filters.insert(-1, {"name": "held", "typed_config": {"@type": FAULT_FILTER, "delay": delay}})
+    hold(changed, "held", milliseconds=20, percent=100)
     disabled = {"@type": FILTER_CONFIG, "disabled": True, "config": {}}
     past = {"match": {"prefix": "/past/"}, "route": {"cluster": "mock-a"}}
     _routes(changed).insert(0, {**past, "typed_per_filter_config": {"sluice": disabled, "held": disabled}})
@@ -97,14 +95,7 @@ async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[crowd.Answe
     await asyncio.sleep(0.3)
     meanwhile()
     await asyncio.sleep(1.5)
-    answers = []
-    for client in clients:
-        await client.send_rest(body, share=0.5)
-        answer = crowd.Answer()
-        async for piece in client.receive(answer):
-            answer.content += piece
-        answers.append(answer)
-    return answers
+    return [await client.ask_rest(body, share=0.5) for client in clients]
 
 
 def test_an_attempt_begins_with_the_body(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
@@ -117,12 +108,7 @@ def test_an_attempt_begins_with_the_body(settings: Callable[[], Settings], open_
     async def visit(client: crowd.Client) -> int:
         await client.send(body, share=0)
         await asyncio.sleep(0.3)
-        await client.send_rest(body, share=0)
-        answer = crowd.Answer()
-        async for piece in client.receive(answer):
-            answer.content += piece
-        client.leave()
-        return answer.status_code
+        return (await client.ask_rest(body, share=0)).status_code
 
     with open_world(changed.text()) as world:
         world.fault({"fault": "reset", "delay_ms": 800}, "mock-a")

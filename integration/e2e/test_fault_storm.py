@@ -16,12 +16,11 @@ import pytest
 import crowd
 import demo
 from conftest import OpenWorld
-from resilience import UNLIMITED_RETRIES
+from resilience import UNLIMITED_RETRIES, hold
 from settings import Settings
 from table import Table
 from world import SECRETS, World, chat_body, eventually
 
-FAULT_FILTER = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
 SECONDS = float(os.environ.get("SLUICE_STORM_SECONDS", "60"))
 CALLS_PER_SECOND = 10_000 / 60
 AT_ONCE = 50
@@ -76,9 +75,7 @@ def test_storm_with_other_filters_between(
 ) -> None:
     """Requests pass them in another order than they came in; each attempt belongs to its own request all the same."""
     for milliseconds, percent in HOLDS:
-        delay = {"fixed_delay": f"0.{milliseconds:03}s", "percentage": {"numerator": percent}}
-        held = {"name": f"held-{milliseconds}", "typed_config": {"@type": FAULT_FILTER, "delay": delay}}
-        stormy_settings.filters.insert(-1, held)
+        hold(stormy_settings, f"held-{milliseconds}", milliseconds=milliseconds, percent=percent)
     with open_world(stormy_settings.text()) as world:
         _endure(world, SECONDS / 4, request.config)
 
