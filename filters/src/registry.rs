@@ -87,7 +87,7 @@ pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
     exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
     let told = APART.get();
-    if !(if told { tell(id) } else { host::set_filter_state(&mark(id), b"") }) {
+    if !(if told { tell(id) } else { host::set_filter_state(Mark::of(id).name(), b"") }) {
         return None;
     }
     (exchange.id, exchange.told) = (id, told);
@@ -111,10 +111,23 @@ fn tell(id: Id) -> bool {
     host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes())
 }
 
-/// What the stream of an exchange is marked by.
-fn mark(id: Id) -> String {
-    let digits = id.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    MARK.chars().chain(digits.map(|digit| char::from(b'a' + digit))).collect()
+/// What the stream of an exchange is marked by: a name that has the id, in letters.
+struct Mark([u8; MARK.len() + 16]);
+
+impl Mark {
+    fn of(id: Id) -> Self {
+        let mut name = [b'a'; MARK.len() + 16];
+        let (prefix, letters) = name.split_at_mut(MARK.len());
+        prefix.copy_from_slice(MARK.as_bytes());
+        for (letter, place) in letters.iter_mut().rev().zip(0..) {
+            *letter += (id >> (4 * place)) as u8 & 15;
+        }
+        Mark(name)
+    }
+
+    fn name(&self) -> &str {
+        host::text(&self.0)
+    }
 }
 
 /// Has Envoy keep the id of the current stream's exchange, so that a later attempt need not be looked for.
@@ -167,7 +180,7 @@ pub fn of_attempt(expected: Option<Expected>, context: u32) -> Option<Shared> {
 }
 
 fn is_marked(id: Id) -> bool {
-    host::has_property(&mark(id))
+    host::has_property(Mark::of(id).name())
 }
 
 /// The exchange whose mark the current stream bears.

@@ -411,54 +411,59 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many words of eight bytes are looked at one by one before a string is taken for a long one.
-const SHORT_WORDS: usize = 3;
+/// How many blocks of sixteen bytes are looked at one by one before a string is taken for a long one.
+const SHORT_BLOCKS: usize = 2;
 
 /// How many bytes go by before a quote, a backslash or a control character.
 fn plain_prefix(bytes: &[u8]) -> usize {
     // most strings are names and words
     let mut rest = bytes;
-    for _ in 0..SHORT_WORDS {
-        let Some((word, tail)) = rest.split_first_chunk::<8>() else {
+    for _ in 0..SHORT_BLOCKS {
+        let Some((block, tail)) = rest.split_first_chunk::<16>() else {
             break;
         };
-        if let Some(plain) = plain_in_word(*word) {
+        if let Some(plain) = plain_in_block(block) {
             return bytes.len() - rest.len() + plain;
         }
         rest = tail;
     }
     // long strings, of which prompts are made: without a branch in it, this compiles to vector instructions
     while let Some((block, tail)) = rest.split_first_chunk::<64>() {
-        let ends = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
-        if block.iter().fold(0, |ended, byte| ended | ends(byte)) != 0 {
+        if block.iter().fold(false, |ended, byte| ended | is_special(*byte)) {
             break;
         }
         rest = tail;
     }
-    bytes.len() - rest.len() + short_plain_prefix(rest)
-}
-
-/// Which byte of a word is the first that is none, if one is: by the word-at-a-time zero test
-/// (<https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>), whose lowest hit is always a true one.
-fn plain_in_word(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES * 0x80;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let word = u64::from_le_bytes(word);
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    let hits = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
-    (hits != 0).then_some((hits.trailing_zeros() / 8) as usize)
-}
-
-/// The same eight bytes at a time.
-fn short_plain_prefix(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        if let Some(plain) = plain_in_word(*word) {
+    while let Some((block, tail)) = rest.split_first_chunk::<16>() {
+        if let Some(plain) = plain_in_block(block) {
             return bytes.len() - rest.len() + plain;
         }
         rest = tail;
     }
-    let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
+    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
     bytes.len() - rest.len() + plain
+}
+
+/// Whether a byte cannot stand for itself in a string.
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// Which byte of a block is the first special one, if one is.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn plain_in_block(block: &[u8; 16]) -> Option<usize> {
+    use std::arch::wasm32::{u64x2, u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_or};
+
+    let (low, high) = block.split_at(8);
+    let word = |half: &[u8]| half.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let bytes = u64x2(word(low), word(high)); // one load
+    let quoted = v128_or(u8x16_eq(bytes, u8x16_splat(b'"')), u8x16_eq(bytes, u8x16_splat(b'\\')));
+    let special = u8x16_bitmask(v128_or(quoted, u8x16_lt(bytes, u8x16_splat(0x20))));
+    (special != 0).then_some(special.trailing_zeros() as usize)
+}
+
+/// Which byte of a block is the first special one, if one is.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn plain_in_block(block: &[u8; 16]) -> Option<usize> {
+    block.iter().position(|byte| is_special(*byte))
 }

@@ -120,7 +120,7 @@ pub fn write_string(out: &mut String, text: &str) {
 
 /// What stands before the first character that needs an escape, all of which are ASCII, that one, and what follows it.
 fn split_at_special(text: &str) -> Option<(&str, u8, &str)> {
-    let at = text.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+    let at = super::plain_prefix(text.as_bytes());
     Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
 }
 

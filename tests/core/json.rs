@@ -183,6 +183,32 @@ fn counts() {
     }
 }
 
+/// Strings are looked at in blocks of several sizes.
+#[test]
+fn strings_end_anywhere() {
+    for length in 0..200 {
+        let plain = "é".repeat(length / 2) + &"a".repeat(length % 2);
+        for after in ["", ",\"b\":\"c\"", &" ".repeat(100)] {
+            let text = format!("\"{plain}\"{after}");
+            let mut scanner = Scanner::new(text.as_bytes());
+            let Ok(Value::String(string)) = scanner.value() else {
+                panic!("{text:?} begins with a string");
+            };
+            assert_eq!((string.decode().as_ref(), scanner.position()), (plain.as_str(), length + 2));
+            let escaped = format!("\"{plain}\\n{plain}\"{after}");
+            let Ok(Value::String(string)) = Scanner::new(escaped.as_bytes()).value() else {
+                panic!("{escaped:?} begins with a string");
+            };
+            assert_eq!(string.decode(), format!("{plain}\n{plain}"));
+            for control in ['\0', '\x1f'] {
+                let broken = format!("\"{plain}{control}{plain}\"{after}");
+                let error = JsonError::Unexpected { at: length + 1 };
+                assert_eq!(Scanner::new(broken.as_bytes()).value(), Err(error), "{broken:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn strings() {
     let cases: &[(&[u8], &str)] = &[
