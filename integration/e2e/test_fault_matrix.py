@@ -28,7 +28,7 @@ SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 # Answers to large requests are cut to so many tokens, but where the fault is in the answer's body.
 SHORT = 64
 # Of a hanging attempt, by the size of the request.
-LIMITS = {"1 KiB": "300ms", "1 MiB": "500ms"}
+LIMITS = {"1 KiB": "500ms", "1 MiB": "2s"}
 ECHO = "Hello from {}. You said: {}"
 ECHO_TOKENS = 9
 
