@@ -25,8 +25,14 @@ help: ## List the targets (this is the default)
 run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (GATEWAY_PORT, ADMIN_PORT, ENVOY; GUARD=1)
 	@exec $(PYTHON) integration/run.py
 
-# With -j all is built side by side; the end-to-end tests come last, when nothing else takes their time.
-test: test-core test-core-wasm wasm mock ## Run all tests: the core natively and as WebAssembly, then a real Envoy
+# What does not need the others' results is built and tested side by side, each with its output in one piece; the
+# end-to-end tests come last, when nothing else takes their time.
+SIDE_BY_SIDE = -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
+	$(call rust_target,wasm32-wasip1)
+	$(call rust_target,wasm32-unknown-unknown)
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core test-core-wasm wasm mock cli
 	@$(MAKE) --no-print-directory e2e
 
 test-core: ## Run the tests of the core and of the command-line tool natively
