@@ -279,6 +279,11 @@ impl Exchange {
         Ok(body)
     }
 
+    /// Whether Envoy has not begun the attempt that was decided on last.
+    pub fn is_to_begin(&self) -> bool {
+        self.route.is_some() && (self.prepared_for.is_none() || self.retry_asked)
+    }
+
     /// The attempt under way has ended: it is judged, once, and gives up its place.
     pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
         self.passing = None;
@@ -329,8 +334,8 @@ impl Exchange {
     pub fn close(&mut self, fleet: &dyn Fleet) {
         self.closed = true;
         self.judge_whole(fleet);
-        let under_way = self.prepared_for.is_some() && !self.retry_asked;
-        if let Some(route) = self.route.as_mut().filter(|_| !under_way) {
+        let to_begin = self.is_to_begin();
+        if let Some(route) = self.route.as_mut().filter(|_| to_begin) {
             route.abandon(fleet);
         }
     }

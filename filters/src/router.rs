@@ -1,15 +1,18 @@
 //! `router`: picks the first target and hands its cluster to Envoy; also answers what operators ask of the
 //! clusters.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use hashbrown::HashSet;
 use sluice::config;
 use sluice::contract::{ATTEMPTS_HEADER, CLUSTER, CLUSTER_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
-use sluice::routing::{AnswerHeaders, Table};
+use sluice::outcome::Outcome;
+use sluice::routing::{AnswerHeaders, Ending, Table};
 
 use crate::abi::{Action, HttpContext};
 use crate::clusters::{self, AllClusters};
@@ -29,6 +32,11 @@ pub fn filter() -> Box<dyn Filter> {
         Ok(table)
     };
     root::filter(read, |table, context| Some(Box::new(Router { table: table.clone(), context, state: State::Headers })))
+}
+
+thread_local! {
+    /// The clusters that Envoy did not have when they were asked for: each is told of once.
+    static UNKNOWN: RefCell<HashSet<String>> = RefCell::default();
 }
 
 struct Router {
@@ -233,6 +241,7 @@ impl HttpContext for Router {
             State::Answered { _opened: Some(intake) } => (intake.exchange(), true),
             State::Headers | State::Body(_) | State::Answered { _opened: None } => return Action::Continue,
         };
+        blame_cluster(exchange);
         let exchange = exchange.borrow();
         if own {
             limits::write_headers(&exchange);
@@ -256,6 +265,25 @@ impl HttpContext for Router {
         }
         Action::Continue
     }
+}
+
+/// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
+/// not go on to another one, but the cluster's next requests shall.
+fn blame_cluster(exchange: &Shared) {
+    if exchange.borrow().answered.is_some() || !exchange.borrow().is_to_begin() {
+        return;
+    }
+    let details = host::property("response\0code_details").unwrap_or_default();
+    let unknown = details == b"cluster_not_found";
+    if !unknown && details != b"no_healthy_upstream" {
+        return;
+    }
+    let mut exchange = exchange.borrow_mut();
+    let (_, _, cluster) = exchange.labels();
+    if unknown && UNKNOWN.with_borrow_mut(|known| known.insert(cluster.to_owned())) {
+        log::error!("Envoy has no cluster {cluster:?}: add it to `clusters`, or mend its name in router.upstreams");
+    }
+    exchange.end_attempt(Ending::silent(Outcome::ConnectFailure), &AllClusters);
 }
 
 /// Tells Envoy where the request goes and how long it may be tried there.

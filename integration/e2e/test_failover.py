@@ -16,7 +16,7 @@ import pytest
 import crowd
 import demo
 from answers import content, tokens
-from conftest import OpenWorld
+from conftest import CLOSED_PORT, OpenWorld
 from settings import Settings
 from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
@@ -37,6 +37,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "hang": ({"fault": "hang"}, "hasty", {"timeout"}),
     "closed port": ({}, "closed-first", {"connect_failure"}),
 }
+FAILURES = 5  # in a row, and a cluster leaves the pool: as envoy.yaml has it
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 PASSED_ON = [(400, CHAT), (401, CHAT), (403, CHAT), (404, CHAT), (413, CHAT), (422, CHAT), (400, MESSAGES), (404, MESSAGES)]
 SHARES = {"mock-a": 3, "mock-b": 2, "mock-c": 1}
@@ -194,6 +195,30 @@ def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Setting
         assert (response.status_code, response.json()["error"]["code"]) == (500, "gateway_error")
         assert not world.entries()
         assert "an attempt at a cluster that was not chosen" in world.gateway.log()
+
+
+def test_a_cluster_that_envoy_does_not_have(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Envoy answers in place of the attempt, and tries no other; but the cluster leaves the pool, and the log says why."""
+    changed = settings()
+    changed.add_cluster("missing", CLOSED_PORT)
+    changed.tree["static_resources"]["clusters"].pop()
+    changed.upstreams["missing"] = {}
+    changed.add_model("missing-first", "missing", "mock-b")
+    changed.add_model("retried", "mock-a", "missing")
+    with open_world(changed.text()) as world:
+        world.fault({"fault": "status", "status": 500}, "mock-a")
+        assert world.chat(model="retried").status_code == 503
+        statuses = [world.chat(model="missing-first").status_code for _ in range(20)]
+        assert statuses == [503] * (FAILURES - 1) + [200] * (21 - FAILURES)
+        world.settle()
+        assert world.counted("llm_attempts_total") == {
+            ("mock-a", "server_error"): 1,
+            ("missing", "connect_failure"): FAILURES,
+            ("mock-b", "success"): 21 - FAILURES,
+        }
+        assert world.counted("llm_ejected")["missing",] == 1
+        said = [line for line in world.gateway.log().splitlines() if 'Envoy has no cluster "missing"' in line]
+        assert 1 <= len(said) <= 2  # once by each worker
 
 
 def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:

@@ -92,6 +92,22 @@ impl RequestHeaders for NoHeaders {
     }
 }
 
+#[test]
+fn what_is_to_begin() {
+    let (mut exchange, fleet) = (exchange(Endpoint::ChatCompletions, "gpt-4o"), TestFleet::default());
+    assert!(!exchange.is_to_begin(), "no target");
+    exchange.route(&table(), &fleet).unwrap();
+    assert!(exchange.is_to_begin());
+    exchange.prepare(b"a", &mut NoHeaders).unwrap();
+    assert!(!exchange.is_to_begin());
+    let refused = Ending::silent(Outcome::ConnectFailure);
+    exchange.end_attempt(refused, &fleet);
+    exchange.advance(refused, &fleet).unwrap();
+    assert!(exchange.is_to_begin(), "another attempt");
+    exchange.prepare(b"b", &mut NoHeaders).unwrap();
+    assert!(!exchange.is_to_begin());
+}
+
 /// At a dollar for a million of input and two for one of output; the prompt counts 10 tokens.
 fn priced() -> Exchange {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
