@@ -41,3 +41,19 @@ pub fn matches(pattern: &str, name: &str) -> bool {
         None => pattern == name,
     }
 }
+
+/// Whether there may be a name that both patterns match.
+///
+/// ```
+/// use sluice::pattern::overlap;
+///
+/// assert!(overlap("gpt-4o", "gpt-*") && overlap("gpt-*", "gpt-4o") && overlap("*", "gpt-4o*"));
+/// assert!(!overlap("gpt-4o", "gpt-4") && !overlap("gpt-*", "claude-*"));
+/// ```
+pub fn overlap(one: &str, other: &str) -> bool {
+    match (one.strip_suffix('*'), other.strip_suffix('*')) {
+        (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+        (Some(_), None) => matches(one, other),
+        (None, _) => matches(other, one),
+    }
+}

@@ -67,10 +67,13 @@ struct Chain {
 }
 
 impl Chain {
+    fn has(&self, wanted: &str) -> bool {
+        self.members.iter().any(|(name, _)| name == wanted)
+    }
+
     /// Whether no other filter follows that has to know of a request what these know.
     fn is_complete(&self) -> bool {
-        let has = |wanted| self.members.iter().any(|(name, _)| name == wanted);
-        has("router") && has("usage")
+        self.has("router") && self.has("usage")
     }
 }
 
@@ -84,7 +87,11 @@ impl Filter for Chain {
         }
         let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
         let parts = config::split(&self.root_id, bytes, &names)?;
-        self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))
+        self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))?;
+        match self.has("guard") {
+            true => config::agree(&self.root_id, bytes),
+            false => Ok(()),
+        }
     }
 
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {

@@ -2,6 +2,7 @@
 //! `google.protobuf.StringValue`. A mistake refuses the start with the field's path and the fix; nothing is defaulted
 //! over silently.
 
+mod agreement;
 mod auth;
 mod ejection;
 mod guard;
@@ -14,6 +15,7 @@ mod retry;
 mod router;
 mod usage;
 
+pub use agreement::agree;
 pub use auth::auth;
 pub(crate) use auth::read_labels;
 pub use guard::guard;

@@ -367,6 +367,9 @@ impl<'a> Object<'a> {
     }
 }
 
+/// The most names that are listed for an operator to choose from.
+const MAX_NAMED: usize = 20;
+
 /// What to say after a name that is not known: `; did you mean "x"?` or the names there are.
 pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
@@ -375,7 +378,12 @@ pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
         Some((distance, nearest)) if distance <= 1 + name.chars().count() / 4 => {
             format!("; did you mean {nearest:?}?")
         }
-        Some(_) => format!("; there is {}", known.join(", ")),
+        Some(_) => match known.split_at_checked(MAX_NAMED) {
+            Some((first, rest)) if !rest.is_empty() => {
+                format!("; there is {} and {} more", first.join(", "), rest.len())
+            }
+            _ => format!("; there is {}", known.join(", ")),
+        },
         None => "; there is none".to_owned(),
     }
 }

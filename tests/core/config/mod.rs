@@ -1,3 +1,4 @@
+mod agreement;
 mod auth;
 mod router;
 mod usage;

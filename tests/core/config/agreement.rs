@@ -1,0 +1,70 @@
+use sluice::config::agree;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const AUTH: &str = r#""auth":{"keys":[{"id":"alice"},{"id":"team-a"}],"users":[{"name":"bob"}]}"#;
+const ROUTER: &str = r#""router":{"models":[{"name":"gpt-4o","aliases":["large"]},{"name":"llama-*"}]}"#;
+
+/// What is said of a check with these fields, besides the settings of other filters.
+fn said(others: &[&str], check: &str) -> Option<String> {
+    let guard = format!(r#""guard":{{"checks":[{{"name":"first"}},{{{check}}}]}}"#);
+    let settings = format!("{{{}}}", [others, &[guard.as_str()]].concat().join(","));
+    agree("auth+guard+router+usage", settings.as_bytes()).err().map(|error| error.to_string())
+}
+
+#[test]
+fn what_exists() {
+    for check in [
+        "",
+        r#""models":null"#,
+        r#""models":["gpt-4o"],"keys":["alice"]"#,
+        r#""models":["large","gpt-*","*","llama-3","llama-3*"],"keys":["bob","team-*","*"]"#,
+    ] {
+        assert_eq!(said(&[AUTH, ROUTER], check), None, "{check}");
+    }
+    assert_eq!(agree("auth+guard+router+usage", b""), Ok(()));
+}
+
+#[test]
+fn what_does_not() {
+    for (check, want) in [
+        (
+            r#""models":["gpt-4o","gpt-4"]"#,
+            r#"guard.checks[1].models[1]: no model "gpt-4", so that nothing would be checked; did you mean "gpt-4o"?"#,
+        ),
+        (
+            r#""models":["claude-*"]"#,
+            r#"guard.checks[1].models[0]: no model "claude-*", so that nothing would be checked; there is gpt-4o, large, llama-*"#,
+        ),
+        (
+            r#""keys":["alcie"]"#,
+            r#"guard.checks[1].keys[0]: no key "alcie", so that nothing would be checked; did you mean "alice"?"#,
+        ),
+        (
+            r#""keys":["squad-*"]"#,
+            r#"guard.checks[1].keys[0]: no key "squad-*", so that nothing would be checked; there is alice, team-a, bob"#,
+        ),
+    ] {
+        assert_eq!(said(&[AUTH, ROUTER], check).as_deref(), Some(want));
+    }
+}
+
+/// Names that other filters' settings do not tell cannot be judged.
+#[test]
+fn what_cannot_be_known() {
+    let check = r#""models":["gpt-5"],"keys":["zoe"]"#;
+    assert_eq!(said(&[], check), None);
+    assert!(said(&[ROUTER], check).is_some_and(|said| said.contains("gpt-5")));
+    for way in [r#""virtual_keys":{}"#, r#""oidc":{}"#] {
+        let auth = AUTH.replace("{\"keys\"", &format!("{{{way},\"keys\""));
+        assert_eq!(said(&[&auth], check), None, "{way}");
+    }
+}
+
+#[test]
+fn long_lists_are_cut() {
+    let keys: Vec<String> = (0..1000).map(|number| format!(r#"{{"id":"employee-{number}"}}"#)).collect();
+    let auth = format!(r#""auth":{{"keys":[{}]}}"#, keys.join(","));
+    let said = said(&[&auth], r#""keys":["bob"]"#).unwrap_or_default();
+    assert!(said.ends_with("employee-18, employee-19 and 980 more"), "{said}");
+}
