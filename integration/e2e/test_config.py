@@ -6,17 +6,19 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 
 import demo
+import updates
 from answers import content
 from child import ChildFailed
 from conftest import CLOSED_PORT, LIMITED_KEY, OpenWorld
 from gateway import Gateway, MockModels, render
+from guarded import guarded
 from settings import Settings, lead_to
-from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
+from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 Edit = Callable[[Settings], Any]
 
@@ -114,20 +116,79 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
         lambda s: s.plugin("usage")["configuration"]["value"].update(guard={"checks": []}),
         ("auth+router+usage.guard", "add it to root_id, as in auth+guard+router+usage"),
     ),
+    "check of a model that is not there": (
+        lambda s: guarded(s, [{"name": "pii", "api": "patterns", "phase": ["request"], "action": "flag", "models": ["gpt-4"]}]),
+        ("guard.checks[0].models[0]", 'no model "gpt-4"', 'did you mean "gpt-4o"?'),
+    ),
+    "check of a key that is not there": (
+        lambda s: guarded(s, [{"name": "pii", "api": "patterns", "phase": ["request"], "action": "flag", "keys": ["demo-usr"]}]),
+        ("guard.checks[0].keys[0]", 'no key "demo-usr"', 'did you mean "demo-user"?'),
+    ),
     "neither Struct nor JSON": (_text_instead_of_settings, ("auth", "nor JSON")),
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+# On a connection of its own.
+ALONE = {"connection": "close"}
+# Of these a start is tried as well, which takes seconds.
+AT_START = ("upstream misspelled", "settings for attempt", "neither Struct nor JSON")
+
+
+def _assert_says(said: str, changed: Settings, name: str) -> None:
+    assert all(words in said for words in MISTAKES[name][1]), said
+    assert "this-is-a-secret" not in said.replace(changed.text(), "")
+
+
+@pytest.mark.parametrize("name", AT_START)
 def test_mistake_refuses_to_start(settings: Callable[[], Settings], name: str) -> None:
-    edit, wanted = MISTAKES[name]
     changed = settings()
-    edit(changed)
+    MISTAKES[name][0](changed)
     with pytest.raises(ChildFailed) as caught:
         Gateway(changed.text()).start().stop()
-    said = str(caught.value)
-    assert all(words in said for words in wanted), said
-    assert "this-is-a-secret" not in said.replace(changed.text(), "")
+    _assert_says(str(caught.value), changed, name)
+
+
+@pytest.fixture(scope="module")
+def updated(settings: Callable[[], Settings], open_world: OpenWorld, tmp_path_factory: Any) -> Iterator[tuple[World, Path]]:
+    """A gateway that reads its listeners from the file."""
+    path = tmp_path_factory.mktemp("listeners") / "listeners.json"
+    with open_world(updates.to_file(settings(), path).text()) as world:
+        yield world, path
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_refuses_an_update(updated: tuple[World, Path], settings: Callable[[], Settings], name: str) -> None:
+    """What runs goes on as it was."""
+    world, path = updated
+    changed = settings()
+    MISTAKES[name][0](changed)
+    _assert_says(updates.update(world, path, changed), changed, name)
+    assert world.chat().status_code == 200
+
+
+def test_update(updated: tuple[World, Path], settings: Callable[[], Settings]) -> None:
+    """A change without a restart: for new connections, those there are end with what they began with. Nothing is forgotten."""
+    world, path = updated
+    world.send(path="/gateway/upstreams/mock-a/eject", headers=ADMIN).raise_for_status()
+    before = _used(world)
+    changed = settings()
+    changed.add_model("new", "mock-b")
+    for listened, want in [(changed, 200), (settings(), 404)]:
+        updates.update(world, path, listened)
+        eventually(lambda: world.send(chat_body(model="new"), headers={**BEARER, **ALONE}).status_code, want)
+    eventually(lambda: _used(world) > before, True)
+    upstreams = {each["cluster"]: each["state"] for each in _shown(world, "/gateway/upstreams")}
+    assert upstreams == {"mock-a": "ejected", "mock-b": "healthy", "mock-c": "healthy"}
+
+
+def _used(world: World) -> int:
+    """All requests so far."""
+    return sum(row["requests"] for row in _shown(world, "/gateway/usage?by=key"))
+
+
+def _shown(world: World, path: str) -> list[dict[str, Any]]:
+    """What the gateway lists for an operator."""
+    return world.send(method="GET", path=path, headers={**ADMIN, **ALONE}).json()["data"]
 
 
 def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) -> None:
