@@ -1,6 +1,7 @@
 //! One request and its answer: the record that all filters of a request share.
 
 mod accounts;
+mod caller;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,17 +11,17 @@ use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
-use crate::hash::stable;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
 use crate::keys::Identity;
 use crate::limits::{self, Limits, RateHeaders, Ticket};
 use crate::outcome::Outcome;
 use crate::rewrite::BodyRewrite;
-use crate::routing::{AffinityBy, Ending, Fleet, Model, NotStarted, Route, Subject, Table};
+use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
 
 pub use accounts::CountCall;
+use caller::Caller;
 
 /// The most flags that are kept: what services find is named by them.
 const MAX_FLAGS: usize = 16;
@@ -223,35 +224,6 @@ impl Exchange {
         }
     }
 
-    /// What the route must know of the request.
-    fn caller(&self) -> Caller<'_> {
-        Caller { identity: self.identity.as_deref(), facts: self.facts.as_ref(), body: &self.body }
-    }
-
-    /// The names of the models the caller may use, aliases among them. Patterns are no names.
-    pub fn usable_models<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a str> {
-        let names = table.models().iter().flat_map(Model::names).filter(|name| !name.ends_with('*'));
-        names.filter(|name| self.caller().may_use(name))
-    }
-
-    /// All limits the caller is under: its own, the gateway's, and those of the models it may use.
-    pub fn limits(&self, table: &Table) -> Vec<(limits::Subject, Limits)> {
-        let usable = |model: &&Model| model.names().any(|name| self.caller().may_use(name));
-        let models = table.models().iter().filter(usable);
-        let models = models.map(|model| (limits::Subject::Model(model.name.as_str().into()), model.limits));
-        self.reported.iter().cloned().chain(models).filter(|(_, limits)| !limits.is_unlimited()).collect()
-    }
-
-    /// 404: there is no such model, but others.
-    pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
-        let allowed = |model: &&str| self.caller().may_use(model);
-        let names: Vec<&str> = table.models().iter().map(|model| model.name.as_str()).filter(allowed).collect();
-        ApiError::model_not_found(format!(
-            "The model `{name}` does not exist or you do not have access to it. Models you can use: {}.",
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        ))
-    }
-
     /// Makes the request's headers fit for the current target, and says what is to be done to its body.
     /// `cluster` is the one Envoy says the attempt is for.
     ///
@@ -279,9 +251,9 @@ impl Exchange {
         Ok(body)
     }
 
-    /// Whether Envoy has not begun the attempt that was decided on last.
-    pub fn is_to_begin(&self) -> bool {
-        self.route.is_some() && (self.prepared_for.is_none() || self.retry_asked)
+    /// Whether Envoy has begun the attempt that was decided on last.
+    pub fn has_begun(&self) -> bool {
+        self.prepared_for.is_some() && !self.retry_asked
     }
 
     /// The attempt under way has ended: it is judged, once, and gives up its place.
@@ -334,8 +306,8 @@ impl Exchange {
     pub fn close(&mut self, fleet: &dyn Fleet) {
         self.closed = true;
         self.judge_whole(fleet);
-        let to_begin = self.is_to_begin();
-        if let Some(route) = self.route.as_mut().filter(|_| to_begin) {
+        let begun = self.has_begun();
+        if let Some(route) = self.route.as_mut().filter(|_| !begun) {
             route.abandon(fleet);
         }
     }
@@ -401,31 +373,6 @@ impl Exchange {
         };
         let cluster = self.route.as_ref().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
         (key, model, cluster)
-    }
-}
-
-/// What a route may know of a request and its caller.
-struct Caller<'a> {
-    identity: Option<&'a Identity>,
-    facts: Option<&'a Facts>,
-    body: &'a [u8],
-}
-
-impl Subject for Caller<'_> {
-    fn affinity(&self, by: AffinityBy) -> u64 {
-        let key = || stable(self.identity.map_or(ANONYMOUS, |identity| &identity.id).as_bytes());
-        match by {
-            AffinityBy::Key => key(),
-            AffinityBy::User => self.facts.and_then(|facts| facts.user).unwrap_or_else(key),
-            AffinityBy::Prompt { bytes } => {
-                let prompt = self.facts.and_then(|facts| self.body.get(facts.layout.prompt..)).unwrap_or_default();
-                stable(prompt.get(..bytes).unwrap_or(prompt))
-            }
-        }
-    }
-
-    fn may_use(&self, model: &str) -> bool {
-        self.identity.is_none_or(|identity| identity.models.matches(model))
     }
 }
 

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
-use sluice::config::{self, ConfigError};
+use sluice::config::{ConfigError, Joined};
 
 use crate::abi::{self, Action, HttpContext};
 use crate::host;
@@ -67,13 +67,10 @@ struct Chain {
 }
 
 impl Chain {
-    fn has(&self, wanted: &str) -> bool {
-        self.members.iter().any(|(name, _)| name == wanted)
-    }
-
     /// Whether no other filter follows that has to know of a request what these know.
     fn is_complete(&self) -> bool {
-        self.has("router") && self.has("usage")
+        let has = |wanted| self.members.iter().any(|(name, _)| name == wanted);
+        has("router") && has("usage")
     }
 }
 
@@ -86,12 +83,10 @@ impl Filter for Chain {
             return only.configure(bytes);
         }
         let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
-        let parts = config::split(&self.root_id, bytes, &names)?;
+        let settings = Joined::parse(&self.root_id, bytes)?;
+        let parts = settings.split(&names)?;
         self.members.iter_mut().zip(parts).try_for_each(|((_, member), part)| member.configure(&part))?;
-        match self.has("guard") {
-            true => config::agree(&self.root_id, bytes),
-            false => Ok(()),
-        }
+        settings.agree()
     }
 
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {

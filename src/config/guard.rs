@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::reader::{parse, suggestion, ConfigError, Node, Object};
+use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_header_value, key_of, Environment};
+use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{
     Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,

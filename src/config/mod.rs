@@ -2,10 +2,10 @@
 //! `google.protobuf.StringValue`. A mistake refuses the start with the field's path and the fix; nothing is defaulted
 //! over silently.
 
-mod agreement;
 mod auth;
 mod ejection;
 mod guard;
+mod joined;
 mod limits;
 mod metering;
 mod oidc;
@@ -13,12 +13,14 @@ mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
+mod suggestion;
+mod units;
 mod usage;
 
-pub use agreement::agree;
 pub use auth::auth;
 pub(crate) use auth::read_labels;
 pub use guard::guard;
+pub use joined::Joined;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment};
@@ -31,24 +33,4 @@ pub use usage::{usage, Reports};
 pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     let value = reader::parse(root, bytes)?;
     Node::root(root, &value).object(&[]).map(|_| ())
-}
-
-/// The filters that may be in one entry, and how.
-const FILTERS: [&str; 4] = ["auth", "guard", "router", "usage"];
-const CHAIN: &str = "auth+guard+router+usage";
-
-/// Takes the configuration of several filters in one apart: an object with a field for each.
-///
-/// # Errors
-/// A field that is none of `names`.
-pub fn split(root: &str, bytes: &[u8], names: &[&str]) -> Result<Vec<Vec<u8>>, ConfigError> {
-    let value = reader::parse(root, bytes)?;
-    let root = Node::root(root, &value);
-    for (name, node) in root.entries()? {
-        if FILTERS.contains(&name) && !names.contains(&name) {
-            return Err(node.error(format!("there is no such filter here; add it to root_id, as in {CHAIN}")));
-        }
-    }
-    let fields = root.object(names)?;
-    Ok(names.iter().map(|name| fields.get(name).map(|node| node.to_json()).unwrap_or_default()).collect())
 }

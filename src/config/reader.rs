@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::protobuf_struct;
+use super::suggestion::suggestion;
+use super::{protobuf_struct, units};
 use crate::date::timestamp;
 
 /// A mistake in the configuration: where, what, and how to mend it.
@@ -247,7 +248,7 @@ impl<'a> Node<'a> {
             Value::Number(number) => {
                 number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as usize)
             }
-            Value::String(text) => parse_size(text),
+            Value::String(text) => units::size(text),
             _ => None,
         };
         bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| self.error(wanted))
@@ -267,7 +268,7 @@ impl<'a> Node<'a> {
             return Err(self.mismatch("a duration such as 500ms, 30s or 2m", self.value));
         };
         let problem = "is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d";
-        parse_duration(text).ok_or_else(|| self.error(format!("{text:?} {problem}")))
+        units::duration(text).ok_or_else(|| self.error(format!("{text:?} {problem}")))
     }
 
     /// The value as a point in time such as `2027-01-31T00:00:00Z`, or `2027-01-31` for its first second; since the
@@ -365,80 +366,4 @@ impl<'a> Object<'a> {
     fn child_error(&self, name: &str, problem: String) -> ConfigError {
         ConfigError { path: self.child_path(name), problem }
     }
-}
-
-/// The most names that are listed for an operator to choose from.
-const MAX_NAMED: usize = 20;
-
-/// What to say after a name that is not known: `; did you mean "x"?` or the names there are.
-pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.collect();
-    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
-    match nearest {
-        Some((distance, nearest)) if distance <= 1 + name.chars().count() / 4 => {
-            format!("; did you mean {nearest:?}?")
-        }
-        Some(_) => match known.split_at_checked(MAX_NAMED) {
-            Some((first, rest)) if !rest.is_empty() => {
-                format!("; there is {} and {} more", first.join(", "), rest.len())
-            }
-            _ => format!("; there is {}", known.join(", ")),
-        },
-        None => "; there is none".to_owned(),
-    }
-}
-
-/// How many letters must be added, removed, changed or swapped with their neighbour to get from one word to
-/// the other (optimal string alignment distance).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut two_ago: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    let mut before = None;
-    for (row, letter) in a.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, other) in b.iter().enumerate() {
-            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
-            let change = at(&previous, column) + usize::from(letter != *other);
-            let mut cost = change.min(at(&previous, column + 1) + 1).min(at(&current, column) + 1);
-            let left = column.checked_sub(1).and_then(|left| b.get(left).map(|c| (left, *c)));
-            if let (Some(before), Some((left, left_letter))) = (before, left) {
-                if before == *other && left_letter == letter {
-                    cost = cost.min(at(&two_ago, left) + 1);
-                }
-            }
-            current.push(cost);
-        }
-        two_ago = std::mem::replace(&mut previous, current);
-        before = Some(letter);
-    }
-    previous.last().copied().unwrap_or(0)
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at_checked(split)?;
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let total = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
-    // a millisecond to a year
-    (0.001..=31_536_000.0).contains(&total).then(|| Duration::from_secs_f64(total))
-}
-
-fn parse_size(text: &str) -> Option<usize> {
-    let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
-    let unit = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
 }

@@ -1,6 +1,7 @@
 //! The configuration of `router`: the upstreams and the models they serve.
 
-use super::reader::{parse, suggestion, ConfigError, Node, Object};
+use super::reader::{parse, ConfigError, Node, Object};
+use super::suggestion::suggestion;
 use super::{ejection, limits, metering, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;

@@ -30,7 +30,7 @@ impl Exchange {
     /// What the request has used in the end. Of an answer that was cut, or says nothing of its usage, what it told
     /// stands, and the prompt in any case; a client cannot save tokens by leaving early.
     pub fn spent(&self) -> Spent {
-        let under_way = self.prepared_for.is_some() && !self.retry_asked && self.exhausted.is_none();
+        let under_way = self.has_begun() && self.exhausted.is_none();
         match (self.usage, self.answered) {
             (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => {
                 Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }

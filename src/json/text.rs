@@ -120,7 +120,7 @@ pub fn write_string(out: &mut String, text: &str) {
 
 /// What stands before the first character that needs an escape, all of which are ASCII, that one, and what follows it.
 fn split_at_special(text: &str) -> Option<(&str, u8, &str)> {
-    let at = super::plain_prefix(text.as_bytes());
+    let at = super::plain::plain_prefix(text.as_bytes());
     Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
 }
 

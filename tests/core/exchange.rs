@@ -93,19 +93,18 @@ impl RequestHeaders for NoHeaders {
 }
 
 #[test]
-fn what_is_to_begin() {
+fn attempts_begin() {
     let (mut exchange, fleet) = (exchange(Endpoint::ChatCompletions, "gpt-4o"), TestFleet::default());
-    assert!(!exchange.is_to_begin(), "no target");
     exchange.route(&table(), &fleet).unwrap();
-    assert!(exchange.is_to_begin());
+    assert!(!exchange.has_begun());
     exchange.prepare(b"a", &mut NoHeaders).unwrap();
-    assert!(!exchange.is_to_begin());
+    assert!(exchange.has_begun());
     let refused = Ending::silent(Outcome::ConnectFailure);
     exchange.end_attempt(refused, &fleet);
     exchange.advance(refused, &fleet).unwrap();
-    assert!(exchange.is_to_begin(), "another attempt");
+    assert!(!exchange.has_begun(), "another attempt");
     exchange.prepare(b"b", &mut NoHeaders).unwrap();
-    assert!(!exchange.is_to_begin());
+    assert!(exchange.has_begun());
 }
 
 /// At a dollar for a million of input and two for one of output; the prompt counts 10 tokens.

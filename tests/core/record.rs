@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
-use sluice::config;
+use sluice::config::Joined;
 use sluice::contract::NONE;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
@@ -48,7 +48,7 @@ const FIELDS: [&str; 22] = [
 /// A record's fields, read by the reader of configurations, which takes the same message.
 fn fields(record: Record<Struct>) -> Value {
     let names = [&FIELDS[..], &["error"]].concat();
-    let texts = config::split("record", &record.into_bytes(), &names).unwrap();
+    let texts = Joined::parse("record", &record.into_bytes()).unwrap().split(&names).unwrap();
     let shown = names.iter().zip(texts).filter(|(_, text)| !text.is_empty());
     shown.map(|(name, text)| ((*name).to_owned(), serde_json::from_slice::<Value>(&text).unwrap())).collect()
 }

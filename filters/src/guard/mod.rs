@@ -2,6 +2,7 @@
 
 mod answer;
 mod calls;
+mod handle;
 mod request;
 mod stream;
 
@@ -12,21 +13,21 @@ use std::time::Duration;
 use sluice::config::{self, ConfigError};
 use sluice::contract::{ANONYMOUS, GUARD_HEADER};
 use sluice::error::{ApiError, Shape};
-use sluice::gateway::DEFAULT_PREFIX;
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
-use crate::abi::{self, Action, HttpContext};
+use crate::abi::{self, Action};
 use crate::chain;
 use crate::host::{self, Headers};
 use crate::intake::Intake;
 use crate::metrics;
-use crate::registry::{self, Shared};
+use crate::registry::Shared;
 use crate::reply;
 use crate::root::{self, Filter};
-use answer::{Taken, WholeAnswer};
+use answer::WholeAnswer;
 pub use calls::answered;
+use handle::Handle;
 use request::Request;
 pub use stream::tick;
 use stream::StreamedAnswer;
@@ -85,9 +86,6 @@ impl Config {
         self.denies(subject)
     }
 }
-
-/// Envoy's side of a stream. What answers to callouts change is behind it.
-struct Handle(Rc<RefCell<Guard>>);
 
 /// The guard's part in one stream.
 struct Guard {
@@ -310,121 +308,4 @@ fn is_json(content_type: &str) -> bool {
 fn subject(phase: Phase, exchange: &sluice::exchange::Exchange) -> Subject<'_> {
     let key = exchange.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
     Subject { phase, model: exchange.model_name(), key }
-}
-
-impl HttpContext for Handle {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
-        let Ok(mut guard) = self.0.try_borrow_mut() else {
-            return Action::Pause;
-        };
-        if let Some(exchange) = registry::current() {
-            return guard.check(exchange, &me);
-        }
-        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
-            Ok(intake) => {
-                guard.state = State::Body(intake);
-                match end {
-                    true => guard.take_in(0, &me),
-                    false => Action::Pause,
-                }
-            }
-            Err(refusal) => {
-                guard.state = State::Refused;
-                reply::error(&refusal.error, refusal.shape)
-            }
-        }
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
-        let Ok(mut guard) = self.0.try_borrow_mut() else {
-            return Action::Pause;
-        };
-        match (&guard.state, end) {
-            (State::Body(_), true) => guard.take_in(size, &me),
-            (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
-            (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
-        }
-    }
-
-    /// Also called when the checks have answered.
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let me = Rc::downgrade(&self.0);
-        let Ok(mut guard) = self.0.try_borrow_mut() else {
-            return Action::Pause;
-        };
-        match &guard.state {
-            State::Asking(request) if request.is_complete() => guard.decide(),
-            State::Body(_) => guard.take_in(usize::MAX, &me),
-            State::Headers | State::Asking(_) | State::Refused => Action::Pause,
-            State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
-        }
-    }
-
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let Ok(mut guard) = self.0.try_borrow_mut() else {
-            return Action::Pause;
-        };
-        match guard.state {
-            State::Passed => guard.begin_answer(end),
-            _ => Action::Continue, // an answer of the gateway's own
-        }
-    }
-
-    fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
-        let Ok(mut guard) = self.0.try_borrow_mut() else {
-            return Action::Pause;
-        };
-        let guard = &mut *guard;
-        match &mut guard.state {
-            State::Whole(answer) => {
-                let taken = guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, exchange, &me));
-                match (taken, end) {
-                    (Some(Taken::Unchecked(body)), _) => {
-                        guard.state = State::Unchecked(body);
-                        Action::Continue
-                    }
-                    (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false),
-                    (Some(Taken::Held) | None, _) => Action::Pause,
-                }
-            }
-            State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
-            State::Unchecked(held) => {
-                held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
-                let held = std::mem::take(held);
-                guard.state = State::Passed;
-                match host::replace_bytes(host::Buffer::ResponseBody, &held) {
-                    true => Action::Continue,
-                    // trailers have come, and no piece
-                    false => reply::internal("the guard could not let an answer pass"),
-                }
-            }
-            _ => Action::Continue,
-        }
-    }
-
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.on_http_response_body(0, true)
-    }
-
-    fn on_done(&mut self) {
-        calls::forget(&self.0);
-    }
-}
-
-impl Guard {
-    fn take_in(&mut self, size: usize, me: &Weak<RefCell<Guard>>) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
-            return Action::Pause;
-        };
-        let read = intake.body(size).cloned();
-        let shape = intake.shape();
-        self.opened = Some(intake);
-        match read {
-            Ok(exchange) => self.check(exchange, me),
-            Err(error) => reply::error(&error, shape),
-        }
-    }
 }

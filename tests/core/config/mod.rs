@@ -1,5 +1,5 @@
-mod agreement;
 mod auth;
+mod joined;
 mod router;
 mod usage;
 mod values;

@@ -1,15 +1,19 @@
-use sluice::config::agree;
+use sluice::config::{ConfigError, Joined};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const AUTH: &str = r#""auth":{"keys":[{"id":"alice"},{"id":"team-a"}],"users":[{"name":"bob"}]}"#;
 const ROUTER: &str = r#""router":{"models":[{"name":"gpt-4o","aliases":["large"]},{"name":"llama-*"}]}"#;
 
+fn agree(settings: &str) -> Result<(), ConfigError> {
+    Joined::parse("auth+guard+router+usage", settings.as_bytes())?.agree()
+}
+
 /// What is said of a check with these fields, besides the settings of other filters.
 fn said(others: &[&str], check: &str) -> Option<String> {
     let guard = format!(r#""guard":{{"checks":[{{"name":"first"}},{{{check}}}]}}"#);
     let settings = format!("{{{}}}", [others, &[guard.as_str()]].concat().join(","));
-    agree("auth+guard+router+usage", settings.as_bytes()).err().map(|error| error.to_string())
+    agree(&settings).err().map(|error| error.to_string())
 }
 
 #[test]
@@ -22,7 +26,11 @@ fn what_exists() {
     ] {
         assert_eq!(said(&[AUTH, ROUTER], check), None, "{check}");
     }
-    assert_eq!(agree("auth+guard+router+usage", b""), Ok(()));
+    for settings in
+        ["", "{}", r#"{"guard":null}"#, r#"{"guard":{}}"#, r#"{"guard":{"checks":null},"auth":{},"router":{}}"#]
+    {
+        assert_eq!(agree(settings), Ok(()), "{settings}");
+    }
 }
 
 #[test]
@@ -30,19 +38,19 @@ fn what_does_not() {
     for (check, want) in [
         (
             r#""models":["gpt-4o","gpt-4"]"#,
-            r#"guard.checks[1].models[1]: no model "gpt-4", so that nothing would be checked; did you mean "gpt-4o"?"#,
+            r#"guard.checks[1].models[1]: no model "gpt-4", so that nothing is checked by it; did you mean "gpt-4o"?"#,
         ),
         (
             r#""models":["claude-*"]"#,
-            r#"guard.checks[1].models[0]: no model "claude-*", so that nothing would be checked; there is gpt-4o, large, llama-*"#,
+            r#"guard.checks[1].models[0]: no model "claude-*", so that nothing is checked by it; there is gpt-4o, large, llama-*"#,
         ),
         (
             r#""keys":["alcie"]"#,
-            r#"guard.checks[1].keys[0]: no key "alcie", so that nothing would be checked; did you mean "alice"?"#,
+            r#"guard.checks[1].keys[0]: no key "alcie", so that nothing is checked by it; did you mean "alice"?"#,
         ),
         (
             r#""keys":["squad-*"]"#,
-            r#"guard.checks[1].keys[0]: no key "squad-*", so that nothing would be checked; there is alice, team-a, bob"#,
+            r#"guard.checks[1].keys[0]: no key "squad-*", so that nothing is checked by it; there is alice, team-a, bob"#,
         ),
     ] {
         assert_eq!(said(&[AUTH, ROUTER], check).as_deref(), Some(want));

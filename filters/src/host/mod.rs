@@ -4,6 +4,9 @@
 //! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
 //! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
+mod headers;
+mod metrics;
+
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -12,17 +15,9 @@ use std::time::Duration;
 
 use sluice::keys::Property;
 
-/// A header map of the stream.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub enum Headers {
-    /// The request's.
-    Request = 0,
-    /// The response's.
-    Response = 2,
-    /// Those of the answer to a callout.
-    CallResponse = 6,
-}
+use headers::serialize;
+pub use headers::{header, headers, remove_header, set_header, text, HeaderPairs, Headers};
+pub use metrics::{define_counter, define_gauge, define_histogram, increment, metric, record};
 
 /// A buffer.
 #[derive(Clone, Copy)]
@@ -56,9 +51,6 @@ thread_local! {
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
-const COUNTER: u32 = 0;
-const GAUGE: u32 = 1;
-const HISTOGRAM: u32 = 2;
 const REQUEST_STREAM: u32 = 0;
 const RESPONSE_STREAM: u32 = 1;
 
@@ -66,22 +58,6 @@ const RESPONSE_STREAM: u32 = 1;
 extern "C" {
     fn proxy_get_property(path: *const u8, path_size: usize, value: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        size: usize,
-    ) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_buffer_bytes(buffer: u32, start: usize, length: usize, data: *const u8, size: usize) -> u32;
     fn proxy_send_local_response(
@@ -94,10 +70,6 @@ extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
@@ -220,34 +192,6 @@ fn call(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// All headers, in one call.
-pub fn headers(map: Headers) -> HeaderPairs {
-    // SAFETY: the pointers are valid for the duration of the call.
-    let data = received(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) });
-    HeaderPairs(data.unwrap_or_default())
-}
-
-/// One header's value, if it is there and is text.
-pub fn header(map: Headers, name: &str) -> Option<String> {
-    // SAFETY: the pointers are valid for the duration of the call.
-    let value = received(|data, size| unsafe {
-        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
-    })?;
-    String::from_utf8(value).ok()
-}
-
-/// Sets a header to one value. `false` when the host refused: then the message must not go on.
-pub fn set_header(map: Headers, name: &str, value: &str) -> bool {
-    // SAFETY: the pointers are valid for the duration of the call.
-    unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
-}
-
-/// Removes a header. `false` when the host refused: then the message must not go on.
-pub fn remove_header(map: Headers, name: &str) -> bool {
-    // SAFETY: the pointers are valid for the duration of the call.
-    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
-}
-
 /// A buffer's first `size` bytes.
 pub fn bytes(buffer: Buffer, size: usize) -> Option<Vec<u8>> {
     bytes_from(buffer, 0, size)
@@ -310,50 +254,6 @@ pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: 
 pub fn log(level: LogLevel, message: &str) {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
-}
-
-/// A counter's handle.
-pub fn define_counter(name: &str) -> Option<u32> {
-    define_metric(COUNTER, name)
-}
-
-/// A gauge's handle. All workers share a gauge.
-pub fn define_gauge(name: &str) -> Option<u32> {
-    define_metric(GAUGE, name)
-}
-
-/// A histogram's handle.
-pub fn define_histogram(name: &str) -> Option<u32> {
-    define_metric(HISTOGRAM, name)
-}
-
-fn define_metric(kind: u32, name: &str) -> Option<u32> {
-    let mut id = 0;
-    // SAFETY: the pointers are valid for the duration of the call.
-    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut id) };
-    (status == OK).then_some(id)
-}
-
-/// Counts; a gauge down as well. (Envoy refuses to count by zero.)
-pub fn increment(metric: u32, by: i64) {
-    if by != 0 {
-        // SAFETY: takes no pointer.
-        unsafe { proxy_increment_metric(metric, by) };
-    }
-}
-
-/// Sets a gauge; adds a value to a histogram.
-pub fn record(metric: u32, value: u64) {
-    // SAFETY: takes no pointer.
-    unsafe { proxy_record_metric(metric, value) };
-}
-
-/// A metric's value, all workers together; 0 if there is none.
-pub fn metric(metric: u32) -> u64 {
-    let mut value = 0;
-    // SAFETY: the pointer is valid for the duration of the call.
-    unsafe { proxy_get_metric(metric, &mut value) };
-    value
 }
 
 /// A value that all workers share, and the version it has. `None` if nobody has set it yet.
@@ -428,48 +328,4 @@ pub fn recent() -> Duration {
         Duration::ZERO => now(),
         recent => recent,
     }
-}
-
-/// Headers as the host serialises them: the count, the size of each name and value, then these themselves,
-/// each ended by NUL (little endian, 32 bits).
-pub struct HeaderPairs(Vec<u8>);
-
-impl HeaderPairs {
-    /// The names (in lower case) and values, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let sizes = self.0.get(4..).unwrap_or_default().chunks_exact(8);
-        let count = self.0.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-        let mut rest = self.0.get(4 + count * 8..).unwrap_or_default();
-        let mut take = move |size: &[u8; 4]| {
-            let (bytes, after) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
-            rest = after.get(1..)?;
-            Some(bytes)
-        };
-        sizes.take(count).map_while(move |sizes| {
-            let (name, value) = (sizes.first_chunk::<4>()?, sizes.last_chunk::<4>()?);
-            Some((take(name)?, take(value)?))
-        })
-    }
-}
-
-/// A header's value as text; empty if it is none.
-pub fn text(value: &[u8]) -> &str {
-    std::str::from_utf8(value).unwrap_or_default()
-}
-
-fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let word = |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
-    word(&mut out, headers.len());
-    for (name, value) in headers {
-        word(&mut out, name.len());
-        word(&mut out, value.len());
-    }
-    for (name, value) in headers {
-        for text in [name, value] {
-            out.extend_from_slice(text.as_bytes());
-            out.push(0);
-        }
-    }
-    out
 }

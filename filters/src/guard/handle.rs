@@ -1,0 +1,134 @@
+//! What Envoy calls.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use sluice::gateway::DEFAULT_PREFIX;
+
+use super::answer::Taken;
+use super::{calls, Guard, State};
+use crate::abi::{Action, HttpContext};
+use crate::host;
+use crate::intake::Intake;
+use crate::registry;
+use crate::reply;
+
+/// Envoy's side of a stream. What answers to callouts change is behind it.
+pub(super) struct Handle(pub(super) Rc<RefCell<Guard>>);
+
+impl HttpContext for Handle {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        if let Some(exchange) = registry::current() {
+            return guard.check(exchange, &me);
+        }
+        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
+            Ok(intake) => {
+                guard.state = State::Body(intake);
+                match end {
+                    true => guard.take_in(0, &me),
+                    false => Action::Pause,
+                }
+            }
+            Err(refusal) => {
+                guard.state = State::Refused;
+                reply::error(&refusal.error, refusal.shape)
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        match (&guard.state, end) {
+            (State::Body(_), true) => guard.take_in(size, &me),
+            (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
+            (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
+        }
+    }
+
+    /// Also called when the checks have answered.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        match &guard.state {
+            State::Asking(request) if request.is_complete() => guard.decide(),
+            State::Body(_) => guard.take_in(usize::MAX, &me),
+            State::Headers | State::Asking(_) | State::Refused => Action::Pause,
+            State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        match guard.state {
+            State::Passed => guard.begin_answer(end),
+            _ => Action::Continue, // an answer of the gateway's own
+        }
+    }
+
+    fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
+        let me = Rc::downgrade(&self.0);
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        let guard = &mut *guard;
+        match &mut guard.state {
+            State::Whole(answer) => {
+                let taken = guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, exchange, &me));
+                match (taken, end) {
+                    (Some(Taken::Unchecked(body)), _) => {
+                        guard.state = State::Unchecked(body);
+                        Action::Continue
+                    }
+                    (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false),
+                    (Some(Taken::Held) | None, _) => Action::Pause,
+                }
+            }
+            State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
+            State::Unchecked(held) => {
+                held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
+                let held = std::mem::take(held);
+                guard.state = State::Passed;
+                match host::replace_bytes(host::Buffer::ResponseBody, &held) {
+                    true => Action::Continue,
+                    // trailers have come, and no piece
+                    false => reply::internal("the guard could not let an answer pass"),
+                }
+            }
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.on_http_response_body(0, true)
+    }
+
+    fn on_done(&mut self) {
+        calls::forget(&self.0);
+    }
+}
+
+impl Guard {
+    fn take_in(&mut self, size: usize, me: &Weak<RefCell<Guard>>) -> Action {
+        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Action::Pause;
+        };
+        let read = intake.body(size).cloned();
+        let shape = intake.shape();
+        self.opened = Some(intake);
+        match read {
+            Ok(exchange) => self.check(exchange, me),
+            Err(error) => reply::error(&error, shape),
+        }
+    }
+}

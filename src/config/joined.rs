@@ -1,0 +1,112 @@
+//! The configuration of several filters in one entry.
+
+use serde_json::Value;
+
+use super::reader::{parse, ConfigError, Node};
+use super::suggestion::suggestion;
+use crate::pattern::overlap;
+
+/// The filters that may be in one entry, and how.
+const FILTERS: [&str; 4] = ["auth", "guard", "router", "usage"];
+const CHAIN: &str = "auth+guard+router+usage";
+
+/// The settings of filters in one entry: an object with a field for each.
+pub struct Joined {
+    root: String,
+    value: Value,
+}
+
+impl Joined {
+    /// Reads them; `root` is what they are called in messages.
+    ///
+    /// # Errors
+    /// No configuration.
+    pub fn parse(root: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Joined { root: root.to_owned(), value: parse(root, bytes)? })
+    }
+
+    /// The settings of each of the filters `names`.
+    ///
+    /// # Errors
+    /// A field that is none of them.
+    pub fn split(&self, names: &[&str]) -> Result<Vec<Vec<u8>>, ConfigError> {
+        let root = Node::root(&self.root, &self.value);
+        for (name, node) in root.entries()? {
+            if FILTERS.contains(&name) && !names.contains(&name) {
+                return Err(node.error(format!("there is no such filter here; add it to root_id, as in {CHAIN}")));
+            }
+        }
+        let fields = root.object(names)?;
+        Ok(names.iter().map(|name| fields.get(name).map(|node| node.to_json()).unwrap_or_default()).collect())
+    }
+
+    /// Compares the filters' settings, each of which has been read on its own, with each other: a check limited to a
+    /// model that nobody serves, or to a key that nobody has, would check nothing, and nobody would notice.
+    ///
+    /// # Errors
+    /// Such a model or key, with the one that was probably meant.
+    pub fn agree(&self) -> Result<(), ConfigError> {
+        let Some(guard) = self.part("guard") else {
+            return Ok(());
+        };
+        let models = self.part("router").map(|router| models(&router)).transpose()?;
+        let keys = self.part("auth").map(|auth| keys(&auth)).transpose()?.flatten();
+        for check in list(&guard, "checks")? {
+            if let Some(models) = &models {
+                exist(&check, "models", "model", models)?;
+            }
+            if let Some(keys) = &keys {
+                exist(&check, "keys", "key", keys)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is written for a filter.
+    fn part(&self, name: &str) -> Option<Node<'_>> {
+        self.value.get(name).filter(|part| !part.is_null()).map(|part| Node::root(name, part))
+    }
+}
+
+/// Whether everything that a field of a check names is known.
+fn exist(check: &Node<'_>, field: &str, what: &str, known: &[&str]) -> Result<(), ConfigError> {
+    for named in list(check, field)? {
+        let name = named.text()?;
+        if !known.iter().any(|known| overlap(name, known)) {
+            let fix = suggestion(name, known.iter().copied());
+            return Err(named.error(format!("no {what} {name:?}, so that nothing is checked by it{fix}")));
+        }
+    }
+    Ok(())
+}
+
+fn models<'a>(router: &Node<'a>) -> Result<Vec<&'a str>, ConfigError> {
+    let mut names = Vec::new();
+    for model in list(router, "models")? {
+        names.push(model.any_object()?.require("name")?.text()?);
+        for alias in list(&model, "aliases")? {
+            names.push(alias.text()?);
+        }
+    }
+    Ok(names)
+}
+
+/// `None` where callers come with names that are written nowhere here.
+fn keys<'a>(auth: &Node<'a>) -> Result<Option<Vec<&'a str>>, ConfigError> {
+    let fields = auth.any_object()?;
+    if ["virtual_keys", "oidc"].iter().any(|way| fields.get(way).is_some()) {
+        return Ok(None);
+    }
+    let mut names = Vec::new();
+    for (callers, name) in [("keys", "id"), ("users", "name")] {
+        for caller in list(auth, callers)? {
+            names.push(caller.any_object()?.require(name)?.text()?);
+        }
+    }
+    Ok(Some(names))
+}
+
+/// The list that is a field of an object; where it is not written, an empty one.
+fn list<'a>(object: &Node<'a>, field: &str) -> Result<Vec<Node<'a>>, ConfigError> {
+    object.any_object()?.get(field).map_or(Ok(Vec::new()), |node| node.list())
+}
