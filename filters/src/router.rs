@@ -35,8 +35,8 @@ pub fn filter() -> Box<dyn Filter> {
 }
 
 thread_local! {
-    /// The clusters that Envoy did not have when they were asked for: each is told of once.
-    static UNKNOWN: RefCell<HashSet<String>> = RefCell::default();
+    /// The clusters that Envoy did not have, or had no host in, when they were asked for: each is told of once.
+    static TOLD: RefCell<HashSet<String>> = RefCell::default();
 }
 
 struct Router {
@@ -270,18 +270,20 @@ impl HttpContext for Router {
 /// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
 /// not go on to another one, but the cluster's next requests shall.
 fn blame_cluster(exchange: &Shared) {
-    if exchange.borrow().answered.is_some() || !exchange.borrow().is_to_begin() {
+    if exchange.borrow().answered.is_some() || exchange.borrow().has_begun() {
         return;
     }
     let details = host::property("response\0code_details").unwrap_or_default();
-    let unknown = details == b"cluster_not_found";
-    if !unknown && details != b"no_healthy_upstream" {
-        return;
-    }
+    let problem = match details.as_slice() {
+        b"cluster_not_found" => "in `clusters`; or its line in `cluster_matcher` names another one",
+        // said of a retry's cluster in any case
+        b"no_healthy_upstream" => "in `clusters`, or no healthy host in it",
+        _ => return,
+    };
     let mut exchange = exchange.borrow_mut();
     let (_, _, cluster) = exchange.labels();
-    if unknown && UNKNOWN.with_borrow_mut(|known| known.insert(cluster.to_owned())) {
-        log::error!("Envoy has no cluster {cluster:?}: add it to `clusters`, or mend its name in router.upstreams");
+    if TOLD.with_borrow_mut(|told| told.insert(cluster.to_owned())) {
+        log::error!("sluice: Envoy has no cluster {cluster:?} {problem}");
     }
     exchange.end_attempt(Ending::silent(Outcome::ConnectFailure), &AllClusters);
 }

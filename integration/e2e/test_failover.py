@@ -197,28 +197,40 @@ def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Setting
         assert "an attempt at a cluster that was not chosen" in world.gateway.log()
 
 
-def test_a_cluster_that_envoy_does_not_have(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+@pytest.mark.parametrize("joined", [True, False], ids=["one entry", "separate"])
+def test_a_cluster_that_cannot_be_tried(settings: Callable[[], Settings], open_world: OpenWorld, joined: bool) -> None:
     """Envoy answers in place of the attempt, and tries no other; but the cluster leaves the pool, and the log says why."""
     changed = settings()
+    if not joined:
+        changed.separate()
+    changed.add_cluster("empty", CLOSED_PORT)["load_assignment"]["endpoints"] = []
     changed.add_cluster("missing", CLOSED_PORT)
     changed.tree["static_resources"]["clusters"].pop()
-    changed.upstreams["missing"] = {}
-    changed.add_model("missing-first", "missing", "mock-b")
-    changed.add_model("retried", "mock-a", "missing")
+    for name in ("missing", "empty"):
+        changed.upstreams[name] = {}
+        changed.add_model(f"{name}-first", name, "mock-b")
+        changed.add_model(f"{name}-second", "mock-a", name)
     with open_world(changed.text()) as world:
         world.fault({"fault": "status", "status": 500}, "mock-a")
-        assert world.chat(model="retried").status_code == 503
-        statuses = [world.chat(model="missing-first").status_code for _ in range(20)]
-        assert statuses == [503] * (FAILURES - 1) + [200] * (21 - FAILURES)
+        for name in ("missing", "empty"):
+            retried = world.chat(model=f"{name}-second")
+            assert retried.status_code == 503
+            assert retried.headers["x-sluice-attempts"] == f"mock-a=server_error, {name}=connect_failure"
+            answers = [world.chat(model=f"{name}-first") for _ in range(20)]
+            assert [answer.status_code for answer in answers] == [503] * (FAILURES - 1) + [200] * (21 - FAILURES)
+            assert answers[0].headers["x-sluice-attempts"] == f"{name}=connect_failure"
         world.settle()
         assert world.counted("llm_attempts_total") == {
-            ("mock-a", "server_error"): 1,
+            ("mock-a", "server_error"): 2,
             ("missing", "connect_failure"): FAILURES,
-            ("mock-b", "success"): 21 - FAILURES,
+            ("empty", "connect_failure"): FAILURES,
+            ("mock-b", "success"): 2 * (21 - FAILURES),
         }
-        assert world.counted("llm_ejected")["missing",] == 1
-        said = [line for line in world.gateway.log().splitlines() if 'Envoy has no cluster "missing"' in line]
-        assert 1 <= len(said) <= 2  # once by each worker
+        ejected = world.counted("llm_ejected")
+        assert (ejected["missing",], ejected["empty",]) == (1, 1)
+        for name in ("missing", "empty"):
+            said = [line for line in world.gateway.log().splitlines() if f'sluice: Envoy has no cluster "{name}"' in line]
+            assert 1 <= len(said) <= 2  # once by each worker
 
 
 def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
