@@ -54,7 +54,7 @@ def open_world(models: Mapping[str, MockModels]) -> OpenWorld:
             world.reset()
             with world.http:
                 yield world
-            assert "panicked" not in gateway.log(), "a filter has crashed"
+            assert "sluice: panic at" not in gateway.log(), "a filter has crashed"
 
     return opened
 
