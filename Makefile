@@ -27,16 +27,17 @@ run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (
 
 # What does not need the others' results is built and tested side by side, each with its output in one piece; the
 # end-to-end tests come last, when nothing else takes their time.
-SIDE_BY_SIDE = -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
-	$(call rust_target,wasm32-unknown-unknown)
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core test-core-wasm wasm mock cli
+	$(if $(shell command -v node),$(call rust_target,wasm32-unknown-unknown))
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm test-core-wasm mock cli
 	@$(MAKE) --no-print-directory e2e
 
 test-core: ## Run the tests of the core and of the command-line tool natively
-	$(CARGO) test -p sluice -p sluice-cli
+	@# without make's jobserver, of which rustdoc would say that it cannot use it
+	env -u MAKEFLAGS $(CARGO) test -p sluice -p sluice-cli
 
 test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi

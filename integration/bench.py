@@ -79,7 +79,7 @@ def main() -> None:
         if arguments.instructions:
             _require("valgrind")
         result = count_instructions(arguments) if arguments.instructions else measure(arguments)
-    except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed) as failure:
+    except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed, instructions.NotCounted) as failure:
         sys.exit(f"error: {failure}")
     print(json.dumps(result, indent=2) if arguments.json else table(result))
 
@@ -174,7 +174,7 @@ def count_instructions(arguments: argparse.Namespace) -> dict[str, object]:
 
 def _requests(gateway: Gateway, arguments: argparse.Namespace) -> int:
     """How many requests the gateway answers in one run."""
-    return int(_load(gateway, arguments.connections, arguments.seconds, [])["requests"])
+    return int(_load(gateway, arguments.connections, arguments.seconds, [], patience=30)["requests"])
 
 
 def _ratios(one: Measured, other: Measured) -> list[float]:
@@ -332,10 +332,12 @@ def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, 
         order.reverse()
 
 
-def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str], size: int = BODY_BYTES) -> dict[str, float]:
-    """One run of wrk, with the share of its core the gateway used meanwhile, and the microseconds for each request."""
+def _load(
+    gateway: Gateway, connections: int, seconds: int, prefix: list[str], size: int = BODY_BYTES, patience: int = 2
+) -> dict[str, float]:
+    """One run of wrk, which waits for an answer for so many seconds, with the share of its core the gateway used meanwhile, and the microseconds for each request."""
     url = f"http://127.0.0.1:{gateway.port}{demo.CHAT_PATH}"
-    command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
+    command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{patience}s", "-s", str(SCRIPT), url]
     before = _cpu_seconds(gateway.child.pid)
     run = subprocess.run([*command, "--", demo.USER_KEY, body(size)], capture_output=True, text=True)
     used = _cpu_seconds(gateway.child.pid) - before

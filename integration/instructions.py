@@ -14,6 +14,10 @@ from typing import Callable
 _TOTALS = re.compile(r"^totals: (\d+)", re.MULTILINE)
 
 
+class NotCounted(Exception):
+    """Valgrind has not counted; the text says why."""
+
+
 def prefix(out: Path) -> list[str]:
     """What the command of a program to be measured begins with. `out` is a file for it."""
     # the code of WebAssembly is written while the program runs
@@ -21,16 +25,19 @@ def prefix(out: Path) -> list[str]:
 
 
 def per_request(pid: int, out: Path, load: Callable[[], int]) -> float:
-    """Measures the program while `load` runs, which returns how many requests it made."""
+    """Measures the program while `load` runs, which returns how many requests it made. Raises NotCounted."""
     load()  # until all that is made once is made
     _control(pid, "--instr=on")
     requests = load()
     _control(pid, "--dump")
-    totals = _TOTALS.search(Path(f"{out}.1").read_text(errors="replace"))
+    dump = Path(f"{out}.1")
+    totals = _TOTALS.search(dump.read_text(errors="replace")) if dump.exists() else None
     if totals is None:
-        raise ValueError(f"callgrind has left no totals in {out}.1")
+        raise NotCounted(f"callgrind has left no totals in {dump}")
     return int(totals[1]) / requests
 
 
 def _control(pid: int, order: str) -> None:
-    subprocess.run(["callgrind_control", order, str(pid)], check=True, stdout=subprocess.DEVNULL)
+    run = subprocess.run(["callgrind_control", order, str(pid)], capture_output=True, text=True)
+    if run.returncode != 0:
+        raise NotCounted(f"callgrind_control {order} failed: {run.stderr or run.stdout}")

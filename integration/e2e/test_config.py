@@ -170,6 +170,8 @@ def test_update(updated: tuple[World, Path], settings: Callable[[], Settings]) -
     """A change without a restart: for new connections, those there are end with what they began with. Nothing is forgotten."""
     world, path = updated
     world.send(path="/gateway/upstreams/mock-a/eject", headers=ADMIN).raise_for_status()
+    assert {world.chat().status_code for _ in range(10)} == {200}
+    eventually(lambda: _used(world) >= 10, True)
     before = _used(world)
     changed = settings()
     changed.add_model("new", "mock-b")
