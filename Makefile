@@ -37,7 +37,7 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 
 test-core: ## Run the tests of the core and of the command-line tool natively
 	@# without make's jobserver, of which rustdoc would say that it cannot use it
-	env -u MAKEFLAGS $(CARGO) test -p sluice -p sluice-cli
+	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli
 
 test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi
