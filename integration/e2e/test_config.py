@@ -124,6 +124,10 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
         lambda s: guarded(s, [{"name": "pii", "api": "patterns", "phase": ["request"], "action": "flag", "keys": ["demo-usr"]}]),
         ("guard.checks[0].keys[0]", 'no key "demo-usr"', 'did you mean "demo-user"?'),
     ),
+    "field of Envoy's misspelled": (
+        lambda s: s.plugin("auth").update(allow_on_header_stop_iteration=True),
+        ("unknown fields", "allow_on_header_stop_iteration"),
+    ),
     "neither Struct nor JSON": (_text_instead_of_settings, ("auth", "nor JSON")),
 }
 
@@ -152,7 +156,7 @@ def test_mistake_refuses_to_start(settings: Callable[[], Settings], name: str) -
 def updated(settings: Callable[[], Settings], open_world: OpenWorld, tmp_path_factory: Any) -> Iterator[tuple[World, Path]]:
     """A gateway that reads its listeners from the file."""
     path = tmp_path_factory.mktemp("listeners") / "listeners.json"
-    with open_world(updates.to_file(settings(), path).text()) as world:
+    with open_world(updates.to_file(settings(), path).text(), arguments=["--reject-unknown-dynamic-fields"]) as world:
         yield world, path
 
 

@@ -194,7 +194,7 @@ def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Setting
         response = world.chat(model="only-a")
         assert (response.status_code, response.json()["error"]["code"]) == (500, "gateway_error")
         assert not world.entries()
-        assert "an attempt at a cluster that was not chosen" in world.gateway.log()
+        assert 'an attempt at a cluster that was not chosen: "elsewhere" was' in world.gateway.log()
 
 
 @pytest.mark.parametrize("joined", [True, False], ids=["one entry", "separate"])

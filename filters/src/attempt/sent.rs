@@ -147,7 +147,7 @@ fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
 /// Why an attempt is not sent.
 pub(super) enum Refusal {
     /// The gateway's parts do not fit together.
-    Internal(&'static str),
+    Internal(String),
     /// There is no target left.
     Exhausted(ApiError, Shape),
 }
@@ -156,7 +156,7 @@ impl Refusal {
     /// Tells the client.
     pub fn reply(self) -> Action {
         match self {
-            Refusal::Internal(reason) => reply::internal(reason),
+            Refusal::Internal(reason) => reply::internal(&reason),
             Refusal::Exhausted(error, shape) => reply::error(&error, shape),
         }
     }
@@ -168,16 +168,20 @@ impl Refusal {
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
 pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), Refusal> {
-    let shared = exchange.ok_or(Refusal::Internal("an attempt without an exchange: is `router` configured?"))?;
+    let internal = |reason: &str| Refusal::Internal(reason.to_owned());
+    let shared = exchange.ok_or_else(|| internal("an attempt without an exchange: is `router` configured?"))?;
     let mut exchange = shared.borrow_mut();
     let cluster = host::property("xds\0cluster_name")
-        .ok_or(Refusal::Internal("Envoy does not say which cluster this attempt is for"))?;
+        .ok_or_else(|| internal("Envoy does not say which cluster this attempt is for"))?;
     let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
-        Unprepared::NotRouted => Refusal::Internal("an attempt that `router` has not routed"),
-        Unprepared::OtherCluster => Refusal::Internal(
-            "an attempt at a cluster that was not chosen: do the names in envoy.yaml's cluster_matcher agree?",
-        ),
-        Unprepared::HeaderRefused => Refusal::Internal("Envoy refused a header of this attempt's target"),
+        Unprepared::NotRouted => internal("an attempt that `router` has not routed"),
+        Unprepared::OtherCluster => {
+            let (_, _, chosen) = exchange.labels();
+            Refusal::Internal(format!(
+                "an attempt at a cluster that was not chosen: {chosen:?} was; is its line in cluster_matcher right?"
+            ))
+        }
+        Unprepared::HeaderRefused => internal("Envoy refused a header of this attempt's target"),
         Unprepared::Exhausted(last) => {
             Refusal::Exhausted(ApiError::unavailable(last), Shape::for_path(&exchange.original.path))
         }
