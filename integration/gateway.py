@@ -206,7 +206,7 @@ class Gateway:
             self.child.wait_until(lambda: answers(f"{self.admin}/ready"), 60)
         except ChildFailed as failure:
             raise ChildFailed(self._complaints() or str(failure)) from None
-        listeners = self.ask("/listeners?format=json")["listener_statuses"]
+        listeners = self.ask("/listeners?format=json").get("listener_statuses")
         if listeners:
             self.port = listeners[0]["local_address"]["socket_address"]["port_value"]
 

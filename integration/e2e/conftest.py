@@ -14,8 +14,10 @@ pytest.register_assert_rewrite("answers", "callers", "limited", "world")
 import demo
 import limited
 from gateway import Gateway, MockModels
+from hosts import Hosts
 from resilience import NEVER_EJECTED
 from settings import Settings, rendered
+from table import SHOWN
 from world import World
 
 CLOSED_PORT = ("127.0.0.1", 1)
@@ -44,12 +46,21 @@ def settings(models: Mapping[str, MockModels]) -> Callable[[], Settings]:
 
 
 @pytest.fixture(scope="session")
-def open_world(models: Mapping[str, MockModels]) -> OpenWorld:
-    """Starts a gateway with a configuration of the test's own."""
+def _hosts(models: Mapping[str, MockModels]) -> Iterator[Hosts]:
+    with Hosts(rendered(models), limited.ENV) as hosts:
+        yield hosts
+
+
+@pytest.fixture(scope="session")
+def open_world(models: Mapping[str, MockModels], _hosts: Hosts) -> OpenWorld:
+    """Opens a gateway with a configuration of the test's own: in an Envoy that runs already, or in one of its own
+    where the test wants that (`own`), gives options for it, or changes more than listeners and clusters."""
 
     @contextlib.contextmanager
-    def opened(text: str, further: Mapping[str, MockModels] | None = None, **options: Any) -> Iterator[World]:
-        with Gateway(text, concurrency=2, **options) as gateway:
+    def opened(text: str, further: Mapping[str, MockModels] | None = None, own: bool = False, **options: Any) -> Iterator[World]:
+        with contextlib.ExitStack() as running:
+            gateway = None if own or options else running.enter_context(_hosts.gateway(text))
+            gateway = gateway or running.enter_context(Gateway(text, concurrency=2, **options))
             world = World(gateway, {**models, **(further or {})})
             world.reset()
             with world.http:
@@ -61,7 +72,7 @@ def open_world(models: Mapping[str, MockModels]) -> OpenWorld:
 
 @pytest.fixture(scope="session")
 def _demo_world(models: Mapping[str, MockModels], open_world: OpenWorld) -> Iterator[World]:
-    with open_world(rendered(models)) as world:
+    with open_world(rendered(models), own=True) as world:
         yield world
 
 
@@ -93,16 +104,16 @@ def wide_world(_wide_world: World) -> World:
     return _wide_world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _limited_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    with open_world(limited.limited(settings()).text(), env=limited.ENV) as world:
+    with open_world(limited.limited(settings()).text()) as world:
         limited.begin_to_wait(world)
         yield world
 
 
 @pytest.fixture
 def limited_world(_limited_world: World) -> World:
-    """The demo with the limits of `limited`; each test has keys and models of its own."""
+    """The demo with the limits of `limited`; each test of a file has keys and models of its own."""
     _limited_world.reset()
     return _limited_world
 
@@ -125,8 +136,32 @@ def _widened(settings: Settings) -> Settings:
     return settings
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says why, for everything that was not tested."""
+# These take longest. Where several processes share the tests they come first, so that none of them is left alone with
+# one in the end.
+LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_guard_restore")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay together and in the order of their names, but for those that take long."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of several processes, hands the tables on to the one that has the terminal."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tables"] = session.config.stash.get(SHOWN, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes the tables of such a process."""
+    node.config.stash.setdefault(SHOWN, []).extend(getattr(node, "workeroutput", {}).get("tables", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Shows what was measured; says why, for everything that was not tested."""
+    for table in config.stash.get(SHOWN, []):
+        terminalreporter.write_line(table)
     for report in terminalreporter.stats.get("skipped", []):
         if isinstance(report.longrepr, tuple):
             why = report.longrepr[2].removeprefix("Skipped: ")

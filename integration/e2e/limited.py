@@ -13,6 +13,7 @@ from settings import Settings
 from world import ADMIN, World, chat_body, eventually
 
 SIGNING = {"SIGNING_SECRET": "a secret of thirty-two characters"}
+# Gateways that share an Envoy have this environment.
 ENV = {**demo.PROVIDER_KEYS, **SIGNING}
 # Dollars per million tokens.
 PRICE = {"input": 2.5, "output": 10}

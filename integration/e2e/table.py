@@ -6,6 +6,9 @@ from typing import Any, Iterable
 
 import pytest
 
+# What is to be shown, by the process that has measured it.
+SHOWN = pytest.StashKey[list[str]]()
+
 
 class Table:
     """Rows with names, and cells with names in them."""
@@ -28,9 +31,5 @@ class Table:
         return [self.title, *("  ".join(row).rstrip() for row in padded)]
 
     def show(self, config: pytest.Config) -> None:
-        """Writes it to the terminal, past pytest's capturing."""
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            reporter.ensure_newline()
-            for line in self.lines():
-                reporter.write_line(line)
+        """Has it written to the terminal when all tests are over."""
+        config.stash.setdefault(SHOWN, []).append("\n".join(self.lines()))

@@ -219,7 +219,7 @@ def test_almost_matches_are_linear(world: World, name: str) -> None:
 
 def test_off_costs_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """A chain with a guard that checks nothing, and one without: interleaved, by the median of what requests take."""
-    with open_world(settings().text()) as without, open_world(guarded(settings(), []).text()) as idle:
+    with open_world(settings().text(), own=True) as without, open_world(guarded(settings(), []).text(), own=True) as idle:
         took: dict[str, list[float]] = {"without": [], "idle": []}
         for _ in range(400):
             for name, world in (("without", without), ("idle", idle)):

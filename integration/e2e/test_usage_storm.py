@@ -129,7 +129,7 @@ def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
             changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE}
             changed.models.append({"name": name, "targets": [{"upstream": name}]})
         changed.models.append({"name": "*", "targets": [{"upstream": "sea"}]})
-        with open_world(changed.text(), servers) as world:
+        with open_world(changed.text(), servers, own=True) as world:  # its memory is measured
             yield world
 
 
