@@ -8,6 +8,8 @@ MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
 TOOLS := target/tools
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
+# So many share the end-to-end tests: they wait half of their time, so that three keep two cores busy.
+E2E_PROCESSES ?= 3
 STANDIN := sluice/envoy-standin:1.40.0
 
 # The test runner must be of exactly the version the tests are compiled with.
@@ -53,7 +55,7 @@ $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 # The tests of compose need the static binary, and a Docker engine.
 e2e: wasm mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory mock-static; fi
-	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e $(PYTEST_ARGS)
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
 check: ## Check format and lints (warnings denied), run the core's tests, build the wasm
 	$(call rust_target,wasm32-wasip1)

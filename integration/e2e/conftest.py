@@ -72,7 +72,7 @@ def open_world(models: Mapping[str, MockModels], _hosts: Hosts) -> OpenWorld:
 
 @pytest.fixture(scope="session")
 def _demo_world(models: Mapping[str, MockModels], open_world: OpenWorld) -> Iterator[World]:
-    with open_world(rendered(models), own=True) as world:
+    with open_world(rendered(models)) as world:
         yield world
 
 
@@ -138,7 +138,7 @@ def _widened(settings: Settings) -> Settings:
 
 # These take longest. Where several processes share the tests they come first, so that none of them is left alone with
 # one in the end.
-LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_guard_restore")
+LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_restore")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
