@@ -87,6 +87,8 @@ def _guarded(
                     name = f"{cluster}-{phase}-{policy}"
                     changed.add_model(name, "mock-a")
                     checks.append(check(name, cluster, phase=[phase], on_failure=policy, models=[name]))
+        changed.add_model("told", "mock-a")
+        checks.append(check("told", "classifier", phase=["request"], on_failure="deny", models=["told"]))
         guarded(changed, checks)
         with open_world(changed.text()) as world:
             yield Asked(world, fake)
@@ -144,6 +146,17 @@ def _probe(guard: Asked, cluster: str, verdict: str) -> None:
 def test_failures(guard: Asked, way: str) -> None:
     guard.fake.way, verdict = WAYS[way]
     _probe(guard, "classifier", verdict)
+
+
+def test_the_log_says_why(guard: Asked) -> None:
+    """Once, in each worker, and not for each request."""
+    guard.fake.way = Way(status=401, body=f"{TEXT}?".encode())
+    for _ in range(20):
+        _assert_refused(guard.ask("told")[0])
+    log = guard.world.gateway.log()
+    told = [line for line in log.splitlines() if 'the check "told" could not be made' in line]
+    assert 1 <= len(told) <= 2 and all("its service answered with status 401" in line for line in told)
+    assert TEXT not in log
 
 
 @pytest.mark.parametrize("cluster", ["closed", "nowhere"])

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sluice::contract::stats;
 use sluice::guard::api::{Answer, Callout, Failure};
-use sluice::guard::checks::{Ask, Round};
+use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
 
 use super::{Config, Guard, Matter};
 use crate::chain;
@@ -19,6 +19,7 @@ const MAX_ANSWER: usize = 1 << 20;
 
 thread_local! {
     static CALLS: RefCell<HashMap<u32, Call>> = RefCell::new(HashMap::new());
+    static FAILURES: RefCell<Failures> = RefCell::default();
     static IN_FLIGHT: Option<u32> = host::define_gauge(stats::GUARD_IN_FLIGHT);
 }
 
@@ -99,9 +100,26 @@ impl Case {
         }
         self.counted = true;
         for (check, verdict, ended) in self.round.verdicts() {
+            if let Verdict::Failed { failure, .. } = verdict {
+                tell(check, failure);
+            }
             let elapsed = ended.unwrap_or(self.began).saturating_sub(self.began);
             metrics::count_check(&check.name, self.round.phase(), verdict.label(check.dry_run), elapsed);
         }
+    }
+}
+
+/// Logs that a check could not be made, now and then.
+fn tell(check: &Check, failure: Failure) {
+    let Some(untold) = FAILURES.with_borrow_mut(|failures| failures.note(&check.name, host::now())) else {
+        return;
+    };
+    match untold {
+        0 => log::error!("sluice: guard: the check {:?} could not be made: {failure}", check.name),
+        _ => log::error!(
+            "sluice: guard: the check {:?} could not be made: {failure}; nor {untold} times before",
+            check.name
+        ),
     }
 }
 

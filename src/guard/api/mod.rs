@@ -97,6 +97,26 @@ impl Failure {
     }
 }
 
+/// For the operator.
+///
+/// ```
+/// use sluice::guard::api::Failure;
+///
+/// assert_eq!(Failure::Status(401).to_string(), "its service answered with status 401");
+/// ```
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Timeout => f.write_str("its service did not answer in time"),
+            Failure::Refused => f.write_str("its service could not be reached"),
+            Failure::Status(status) => write!(f, "its service answered with status {status}"),
+            Failure::Shape => f.write_str("its service answered something else than what was asked"),
+            Failure::TooLarge => f.write_str("there was more text than it takes"),
+            Failure::Busy => f.write_str("too many callouts were under way"),
+        }
+    }
+}
+
 /// What was said of one text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {

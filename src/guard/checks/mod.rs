@@ -4,6 +4,7 @@
 //! them, all at once, and makes one [`Outcome`] of what they say, in whatever order their answers come.
 
 mod check;
+mod failures;
 mod known;
 mod outcome;
 mod round;
@@ -11,6 +12,7 @@ mod round;
 use std::time::Duration;
 
 pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Service};
+pub use failures::Failures;
 pub use known::Known;
 pub use outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
 pub use round::{Ask, Question, Round, Spoken, Subject};

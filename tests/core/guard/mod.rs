@@ -3,6 +3,7 @@
 mod answers;
 mod blocked;
 mod config;
+mod failures;
 mod known;
 mod pii;
 mod requests;

@@ -1,0 +1,35 @@
+//! When the log tells of checks that could not be made.
+
+use std::time::Duration;
+
+use sluice::guard::checks::Failures;
+
+const fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_first_failure_is_told_and_further_ones_once_a_minute() {
+    let mut failures = Failures::default();
+    assert_eq!(failures.note("toxicity", at(100)), Some(0));
+    assert_eq!(failures.note("toxicity", at(100)), None);
+    assert_eq!(failures.note("toxicity", at(159)), None);
+    assert_eq!(failures.note("toxicity", at(160)), Some(2));
+    assert_eq!(failures.note("toxicity", at(161)), None);
+    assert_eq!(failures.note("toxicity", at(1000)), Some(1));
+}
+
+#[test]
+fn each_check_is_told_of() {
+    let mut failures = Failures::default();
+    assert_eq!(failures.note("toxicity", at(1)), Some(0));
+    assert_eq!(failures.note("pii", at(1)), Some(0));
+    assert_eq!(failures.note("pii", at(2)), None);
+}
+
+#[test]
+fn a_clock_that_goes_back_does_no_harm() {
+    let mut failures = Failures::default();
+    assert_eq!(failures.note("pii", at(100)), Some(0));
+    assert_eq!(failures.note("pii", at(1)), None);
+}
