@@ -28,43 +28,91 @@ pub enum Action {
     Pause = 1,
 }
 
-/// One stream, as a filter sees it. `size` is how many bytes of a body there are, `end` whether they are the last.
-pub trait HttpContext {
+/// What happens to a stream. `size` is how many bytes of a body there are, `end` whether nothing follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
     /// The request's headers have come.
-    fn on_http_request_headers(&mut self, _: usize, _end: bool) -> Action {
+    RequestHeaders { end: bool },
+    /// More of the request's body has come.
+    RequestBody { size: usize, end: bool },
+    /// The request has ended with trailers.
+    RequestTrailers,
+    /// The answer's headers have come.
+    ResponseHeaders { end: bool },
+    /// More of the answer's body has come.
+    ResponseBody { size: usize, end: bool },
+    /// The answer has ended with trailers.
+    ResponseTrailers,
+    /// The access log is about to be written.
+    Log,
+    /// The stream has ended, in whatever way.
+    Done,
+}
+
+impl Event {
+    /// What becomes of the part if nobody is there to say: no request goes on that no filter has seen.
+    pub fn unseen(self) -> Action {
+        match self {
+            Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers => Action::Pause,
+            Event::ResponseHeaders { .. } | Event::ResponseBody { .. } | Event::ResponseTrailers => Action::Continue,
+            Event::Log | Event::Done => Action::Continue,
+        }
+    }
+}
+
+/// One stream, as a filter sees it. A filter says what it does on the events that it cares for; all are handed on as
+/// values, for much of what is between Envoy and a filter is then the same code, which the processor need not fetch anew.
+pub trait HttpContext {
+    /// See [`Event::RequestHeaders`].
+    fn on_http_request_headers(&mut self, _end: bool) -> Action {
         Action::Continue
     }
 
-    /// More of the request's body has come.
+    /// See [`Event::RequestBody`].
     fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
         Action::Continue
     }
 
-    /// The request has ended with trailers.
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+    /// See [`Event::RequestTrailers`].
+    fn on_http_request_trailers(&mut self) -> Action {
         Action::Continue
     }
 
-    /// The answer's headers have come.
-    fn on_http_response_headers(&mut self, _: usize, _end: bool) -> Action {
+    /// See [`Event::ResponseHeaders`].
+    fn on_http_response_headers(&mut self, _end: bool) -> Action {
         Action::Continue
     }
 
-    /// More of the answer's body has come.
+    /// See [`Event::ResponseBody`].
     fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
         Action::Continue
     }
 
-    /// The answer has ended with trailers.
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+    /// See [`Event::ResponseTrailers`].
+    fn on_http_response_trailers(&mut self) -> Action {
         Action::Continue
     }
 
-    /// The access log is about to be written.
+    /// See [`Event::Log`].
     fn on_log(&mut self) {}
 
-    /// The stream has ended, in whatever way.
+    /// See [`Event::Done`].
     fn on_done(&mut self) {}
+
+    /// Does what is to be done on an event.
+    fn on(&mut self, event: Event) -> Action {
+        match event {
+            Event::RequestHeaders { end } => return self.on_http_request_headers(end),
+            Event::RequestBody { size, end } => return self.on_http_request_body(size, end),
+            Event::RequestTrailers => return self.on_http_request_trailers(),
+            Event::ResponseHeaders { end } => return self.on_http_response_headers(end),
+            Event::ResponseBody { size, end } => return self.on_http_response_body(size, end),
+            Event::ResponseTrailers => return self.on_http_response_trailers(),
+            Event::Log => self.on_log(),
+            Event::Done => self.on_done(),
+        }
+        Action::Continue
+    }
 }
 
 /// Numbers that count up: there is nothing to hide in them from a client, and all bits of a product with the golden
@@ -136,7 +184,9 @@ fn run<T>(context: u32, callback: impl FnOnce() -> T) -> T {
         // one by one: an end may cause others
         while let Some(late) = LATE.with_borrow_mut(|late| (!late.is_empty()).then(|| late.remove(0))) {
             match late {
-                Late::Log(context) => call(context, (), |stream| stream.on_log()),
+                Late::Log(context) => {
+                    call(context, Event::Log);
+                }
                 Late::Delete(context) => delete(context),
             }
         }
@@ -160,25 +210,31 @@ fn delete(context: u32) {
     match stream {
         Some(stream) => {
             if let Some(mut stream) = stream {
-                stream.on_done();
+                stream.on(Event::Done);
             }
         }
         None => drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context))),
     }
 }
 
-/// Calls a stream, of which nothing is borrowed meanwhile: what it asks of Envoy may call other streams.
-fn call<T>(context: u32, otherwise: T, callback: impl FnOnce(&mut dyn HttpContext) -> T) -> T {
+/// Tells a stream of an event. Nothing of the stream is borrowed meanwhile: what it asks of Envoy may call other streams.
+fn call(context: u32, event: Event) -> Action {
     let Some(mut stream) = STREAMS.with_borrow_mut(|streams| streams.get_mut(&context)?.take()) else {
-        return otherwise;
+        return event.unseen();
     };
-    let result = callback(stream.as_mut());
+    let action = stream.on(event);
     STREAMS.with_borrow_mut(|streams| {
         if let Some(slot) = streams.get_mut(&context) {
             *slot = Some(stream);
         }
     });
-    result
+    action
+}
+
+/// A call of Envoy's that is for a stream.
+#[inline(never)]
+fn dispatch(context: u32, event: Event) -> Action {
+    run(context, || call(context, event))
 }
 
 fn call_root<T>(context: u32, otherwise: T, callback: impl FnOnce(&mut Root) -> T) -> T {
@@ -243,40 +299,40 @@ pub extern "C" fn proxy_on_tick(context: u32) {
     run(context, || call_root(context, (), Root::on_tick));
 }
 
-/// See [`HttpContext::on_http_request_headers`].
+/// See [`Event::RequestHeaders`].
 #[no_mangle]
-pub extern "C" fn proxy_on_request_headers(context: u32, count: usize, end: u32) -> Action {
-    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_headers(count, end != 0)))
+pub extern "C" fn proxy_on_request_headers(context: u32, _: usize, end: u32) -> Action {
+    dispatch(context, Event::RequestHeaders { end: end != 0 })
 }
 
-/// See [`HttpContext::on_http_request_body`].
+/// See [`Event::RequestBody`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> Action {
-    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_body(size, end != 0)))
+    dispatch(context, Event::RequestBody { size, end: end != 0 })
 }
 
-/// See [`HttpContext::on_http_request_trailers`].
+/// See [`Event::RequestTrailers`].
 #[no_mangle]
-pub extern "C" fn proxy_on_request_trailers(context: u32, count: usize) -> Action {
-    run(context, || call(context, Action::Pause, |stream| stream.on_http_request_trailers(count)))
+pub extern "C" fn proxy_on_request_trailers(context: u32, _: usize) -> Action {
+    dispatch(context, Event::RequestTrailers)
 }
 
-/// See [`HttpContext::on_http_response_headers`].
+/// See [`Event::ResponseHeaders`].
 #[no_mangle]
-pub extern "C" fn proxy_on_response_headers(context: u32, count: usize, end: u32) -> Action {
-    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_headers(count, end != 0)))
+pub extern "C" fn proxy_on_response_headers(context: u32, _: usize, end: u32) -> Action {
+    dispatch(context, Event::ResponseHeaders { end: end != 0 })
 }
 
-/// See [`HttpContext::on_http_response_body`].
+/// See [`Event::ResponseBody`].
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> Action {
-    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_body(size, end != 0)))
+    dispatch(context, Event::ResponseBody { size, end: end != 0 })
 }
 
-/// See [`HttpContext::on_http_response_trailers`].
+/// See [`Event::ResponseTrailers`].
 #[no_mangle]
-pub extern "C" fn proxy_on_response_trailers(context: u32, count: usize) -> Action {
-    run(context, || call(context, Action::Continue, |stream| stream.on_http_response_trailers(count)))
+pub extern "C" fn proxy_on_response_trailers(context: u32, _: usize) -> Action {
+    dispatch(context, Event::ResponseTrailers)
 }
 
 /// A callout has been answered, or has failed: then there are no headers. Whoever has sent it knows its number.
@@ -288,11 +344,11 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
     });
 }
 
-/// See [`HttpContext::on_log`].
+/// See [`Event::Log`].
 #[no_mangle]
 pub extern "C" fn proxy_on_log(context: u32) {
     if !is_postponed(Late::Log(context)) {
-        run(context, || call(context, (), |stream| stream.on_log()));
+        dispatch(context, Event::Log);
     }
 }
 

@@ -251,7 +251,7 @@ fn without_caller() -> ApiError {
 }
 
 impl HttpContext for Auth {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_request_headers(&mut self, end: bool) -> Action {
         let mut checking = false;
         let opened = Intake::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
             Caller::Known(identity) => Ok(Some(identity)),
@@ -295,7 +295,7 @@ impl HttpContext for Auth {
         }
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+    fn on_http_request_trailers(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
             State::Checking { intake, complete } => self.woken(intake, complete),
             State::Body(intake) => {
@@ -313,7 +313,7 @@ impl HttpContext for Auth {
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, _: bool) -> Action {
         match &self.state {
             State::Passed(intake) | State::Refused(Some(intake)) => limits::write_headers(&intake.exchange().borrow()),
             State::Headers | State::Checking { .. } | State::Body(_) | State::Refused(None) => {}

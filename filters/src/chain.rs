@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use hashbrown::HashMap;
 use sluice::config::{ConfigError, Joined};
 
-use crate::abi::{self, Action, HttpContext};
+use crate::abi::{self, Action, Event, HttpContext};
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::root::Filter;
@@ -46,7 +46,7 @@ pub fn wake(context: u32) {
         return;
     };
     // bound, so that nothing is borrowed while Envoy goes on
-    let action = stream.try_borrow_mut().map(|mut stream| stream.on_http_request_trailers(0));
+    let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::RequestTrailers));
     note_wait(context, &stream);
     if let (Ok(Action::Continue), false) = (action, abi::is_ending(context)) {
         registry::expect_no_more(context); // Envoy goes on with it after this callback, and may do something else before
@@ -108,45 +108,11 @@ impl Drop for Handle {
     }
 }
 
-impl Handle {
-    fn call<T>(&mut self, otherwise: T, callback: impl FnOnce(&mut Stream) -> T) -> T {
-        let result = self.stream.try_borrow_mut().map_or(otherwise, |mut stream| callback(&mut stream));
-        note_wait(self.context, &self.stream);
-        result
-    }
-}
-
 impl HttpContext for Handle {
-    fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
-        self.call(Action::Pause, |stream| stream.on_http_request_headers(count, end))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.call(Action::Pause, |stream| stream.on_http_request_body(size, end))
-    }
-
-    fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        self.call(Action::Pause, |stream| stream.on_http_request_trailers(count))
-    }
-
-    fn on_http_response_headers(&mut self, count: usize, end: bool) -> Action {
-        self.call(Action::Continue, |stream| stream.on_http_response_headers(count, end))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        self.call(Action::Continue, |stream| stream.on_http_response_body(size, end))
-    }
-
-    fn on_http_response_trailers(&mut self, count: usize) -> Action {
-        self.call(Action::Continue, |stream| stream.on_http_response_trailers(count))
-    }
-
-    fn on_log(&mut self) {
-        self.call((), |stream| stream.on_log());
-    }
-
-    fn on_done(&mut self) {
-        self.call((), |stream| stream.on_done());
+    fn on(&mut self, event: Event) -> Action {
+        let action = self.stream.try_borrow_mut().map_or(event.unseen(), |mut stream| stream.on(event));
+        note_wait(self.context, &self.stream);
+        action
     }
 }
 
@@ -160,18 +126,30 @@ struct Stream {
 }
 
 impl Stream {
-    /// Runs a callback with the exchange at hand, so that no member has to ask Envoy for it.
-    fn run<T>(&mut self, callback: impl FnOnce(&mut Self) -> T) -> T {
+    /// Hands an event to the members, with the exchange at hand, so that none of them has to ask Envoy for it.
+    fn on(&mut self, event: Event) -> Action {
         let exchange = self.exchange.take();
-        let (result, exchange) = registry::within(exchange, || callback(self));
+        let (action, exchange) = registry::within(exchange, || match event {
+            Event::RequestHeaders { .. } => self.forward(event, None),
+            Event::RequestBody { .. } | Event::RequestTrailers => self.resume(event),
+            Event::ResponseHeaders { .. } | Event::ResponseBody { .. } | Event::ResponseTrailers => self.answer(event),
+            Event::Log | Event::Done => {
+                for member in &mut self.members {
+                    member.on(event);
+                }
+                Action::Continue
+            }
+        });
         self.exchange = exchange;
-        result
+        action
     }
 
-    /// Has the members that have not seen the headers yet see them, until one of them holds the request.
-    fn forward(&mut self, mut headers: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+    /// Has the members that have not seen the headers yet see them, until one of them holds the request. Those that
+    /// hold on to them see the later `part` that has come already.
+    fn forward(&mut self, headers: Event, part: Option<Event>) -> Action {
         while let Some(member) = self.members.get_mut(self.passed) {
-            if headers(member.as_mut()) != Action::Continue {
+            let mut passes = |event| member.on(event) == Action::Continue;
+            if !passes(headers) && !part.is_some_and(passes) {
                 return Action::Pause;
             }
             self.passed += 1;
@@ -180,65 +158,28 @@ impl Stream {
         Action::Continue
     }
 
-    /// Hands a later part of the request to the member that holds it, if one does; once that one lets go,
-    /// the members after it see the headers, and those that hold on to them this part.
-    fn resume(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+    /// Hands a later part of the request to the member that holds it, if one does; once that one lets go, it goes on to
+    /// the members after it.
+    fn resume(&mut self, part: Event) -> Action {
         let Some(holder) = self.members.get_mut(self.passed) else {
             return Action::Continue;
         };
-        if part(holder.as_mut()) != Action::Continue {
+        if holder.on(part) != Action::Continue {
             return Action::Pause;
         }
         self.passed += 1;
-        self.forward(|member| match member.on_http_request_headers(0, false) {
-            Action::Continue => Action::Continue,
-            _ => part(member),
-        })
+        self.forward(Event::RequestHeaders { end: false }, Some(part))
     }
 
     /// Passes a part of the answer through the members, inner to outer. One that holds the answer has taken from Envoy
     /// what it holds, so that no other member sees that twice.
-    fn answer(&mut self, mut part: impl FnMut(&mut dyn HttpContext) -> Action) -> Action {
+    fn answer(&mut self, part: Event) -> Action {
         let mut action = Action::Continue;
         for member in self.members.iter_mut().rev() {
-            if part(member.as_mut()) == Action::Pause {
+            if member.on(part) == Action::Pause {
                 action = Action::Pause;
             }
         }
         action
-    }
-}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, count: usize, end: bool) -> Action {
-        self.run(|stream| stream.forward(|member| member.on_http_request_headers(count, end)))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.run(|stream| stream.resume(|member| member.on_http_request_body(size, end)))
-    }
-
-    fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        self.run(|stream| stream.resume(|member| member.on_http_request_trailers(count)))
-    }
-
-    fn on_http_response_headers(&mut self, count: usize, end: bool) -> Action {
-        self.run(|stream| stream.answer(|member| member.on_http_response_headers(count, end)))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        self.run(|stream| stream.answer(|member| member.on_http_response_body(size, end)))
-    }
-
-    fn on_http_response_trailers(&mut self, count: usize) -> Action {
-        self.run(|stream| stream.answer(|member| member.on_http_response_trailers(count)))
-    }
-
-    fn on_log(&mut self) {
-        self.run(|stream| stream.members.iter_mut().for_each(|member| member.on_log()));
-    }
-
-    fn on_done(&mut self) {
-        self.run(|stream| stream.members.iter_mut().for_each(|member| member.on_done()));
     }
 }

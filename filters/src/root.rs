@@ -138,7 +138,7 @@ pub fn closed() -> Box<dyn HttpContext> {
 struct Closed;
 
 impl HttpContext for Closed {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: bool) -> Action {
         reply::internal("a filter without configuration was asked for a request")
     }
 }

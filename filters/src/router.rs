@@ -197,7 +197,7 @@ impl Router {
 }
 
 impl HttpContext for Router {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_request_headers(&mut self, end: bool) -> Action {
         if let Some(exchange) = registry::current() {
             return self.go_on(exchange, None);
         }
@@ -225,7 +225,7 @@ impl HttpContext for Router {
         }
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+    fn on_http_request_trailers(&mut self) -> Action {
         match self.state {
             State::Body(_) => self.take_in(usize::MAX),
             State::Routed { .. } => Action::Continue,
@@ -233,7 +233,7 @@ impl HttpContext for Router {
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, _: bool) -> Action {
         let (exchange, own) = match &self.state {
             State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {
                 (exchange, opened.is_some())

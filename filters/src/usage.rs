@@ -129,7 +129,7 @@ impl Usage {
 }
 
 impl HttpContext for Usage {
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_response_headers(&mut self, end: bool) -> Action {
         self.exchange = registry::current();
         let content_type = match self.exchange {
             Some(_) => None,
@@ -192,7 +192,7 @@ impl HttpContext for Usage {
     }
 
     /// An answer may end so too; nothing says it is the last chunk then.
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+    fn on_http_response_trailers(&mut self) -> Action {
         self.trace();
         Action::Continue
     }

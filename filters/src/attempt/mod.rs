@@ -49,7 +49,7 @@ enum State {
 }
 
 impl HttpContext for Attempt {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: bool) -> Action {
         let expected = match &mut self.state {
             State::Headers(expected) => expected.take(),
             State::Sent(..) | State::Holding(..) | State::Passing { .. } | State::Ended => None,
@@ -88,7 +88,7 @@ impl HttpContext for Attempt {
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_response_headers(&mut self, end: bool) -> Action {
         let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
@@ -124,7 +124,7 @@ impl HttpContext for Attempt {
         }
     }
 
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+    fn on_http_response_trailers(&mut self) -> Action {
         let seen = match &self.state {
             State::Holding(_, held) => held.seen,
             State::Headers(_) | State::Sent(..) | State::Passing { .. } | State::Ended => 0,

@@ -17,7 +17,7 @@ use crate::reply;
 pub(super) struct Handle(pub(super) Rc<RefCell<Guard>>);
 
 impl HttpContext for Handle {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_request_headers(&mut self, end: bool) -> Action {
         let me = Rc::downgrade(&self.0);
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
@@ -53,7 +53,7 @@ impl HttpContext for Handle {
     }
 
     /// Also called when the checks have answered.
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+    fn on_http_request_trailers(&mut self) -> Action {
         let me = Rc::downgrade(&self.0);
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
@@ -66,7 +66,7 @@ impl HttpContext for Handle {
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_response_headers(&mut self, end: bool) -> Action {
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
@@ -109,7 +109,7 @@ impl HttpContext for Handle {
         }
     }
 
-    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+    fn on_http_response_trailers(&mut self) -> Action {
         self.on_http_response_body(0, true)
     }
 
