@@ -22,7 +22,9 @@ from settings import Settings
 from world import BEARER, CHAT, chat_body, eventually
 
 WINDOW = 20
-PAUSE = 1.5
+# So long a window waits for more text. A busy machine may well take a fifth of a second in the middle of a word.
+PATIENCE = "1s"
+PAUSE = 2.5
 GOOD = "All of this is fine. So is this sentence. "
 TEXT = GOOD + "But here comes venom for everybody. And more of it."
 USAGE = {"prompt_tokens": 7, "completion_tokens": 31, "total_tokens": 38}
@@ -115,7 +117,7 @@ def _watched(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
         for model, policy in MODELS.items():
             changed.add_model(model, "player")
             checks.append(check(f"{model}-check", phase=["response"], on_failure=policy, models=[model]))
-        guarded(changed, checks, stream={"characters": WINDOW, "time": "200ms"})
+        guarded(changed, checks, stream={"characters": WINDOW, "time": PATIENCE})
         with open_world(changed.text()) as world:
             yield Watched(world, fake)
 
