@@ -55,8 +55,7 @@ test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
 $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN) --bin wasm-bindgen-test-runner $(BINDGEN_BUILD); fi
 
-# What the end-to-end tests take from PyPI, which needs the network more than the processors. Without the classifiers'
-# packages their tests are skipped, and say why.
+# What the end-to-end tests take from PyPI. Without the classifiers' packages their tests are skipped, and say why.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
