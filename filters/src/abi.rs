@@ -50,12 +50,16 @@ pub enum Event {
 }
 
 impl Event {
-    /// What becomes of the part if nobody is there to say: no request goes on that no filter has seen.
+    /// What becomes of the part if nobody can say, as there is no such stream or it is being called: no request goes on
+    /// that no filter has seen.
     pub fn unseen(self) -> Action {
         match self {
             Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers => Action::Pause,
-            Event::ResponseHeaders { .. } | Event::ResponseBody { .. } | Event::ResponseTrailers => Action::Continue,
-            Event::Log | Event::Done => Action::Continue,
+            Event::ResponseHeaders { .. }
+            | Event::ResponseBody { .. }
+            | Event::ResponseTrailers
+            | Event::Log
+            | Event::Done => Action::Continue,
         }
     }
 }
@@ -99,7 +103,7 @@ pub trait HttpContext {
     /// See [`Event::Done`].
     fn on_done(&mut self) {}
 
-    /// Does what is to be done on an event.
+    /// Does what is to be done on an event: what is called, where all others say what that does.
     fn on(&mut self, event: Event) -> Action {
         match event {
             Event::RequestHeaders { end } => return self.on_http_request_headers(end),
@@ -217,7 +221,7 @@ fn delete(context: u32) {
     }
 }
 
-/// Tells a stream of an event. Nothing of the stream is borrowed meanwhile: what it asks of Envoy may call other streams.
+/// Tells a stream of an event. `STREAMS` is not borrowed meanwhile: what the stream asks of Envoy may call others.
 fn call(context: u32, event: Event) -> Action {
     let Some(mut stream) = STREAMS.with_borrow_mut(|streams| streams.get_mut(&context)?.take()) else {
         return event.unseen();
@@ -232,7 +236,7 @@ fn call(context: u32, event: Event) -> Action {
 }
 
 /// A call of Envoy's that is for a stream.
-#[inline(never)]
+#[inline(never)] // so that its code is there once, and not in each of the exports
 fn dispatch(context: u32, event: Event) -> Action {
     run(context, || call(context, event))
 }

@@ -109,17 +109,20 @@ impl Case {
     }
 }
 
-/// Logs that a check could not be made, now and then.
+/// Logs that a check could not be made, now and then. One that was sent too much is no fault of the operator's: the client
+/// is told.
 fn tell(check: &Check, failure: Failure) {
-    let Some(untold) = FAILURES.with_borrow_mut(|failures| failures.note(&check.name, host::now())) else {
-        return;
-    };
-    match untold {
-        0 => log::error!("sluice: guard: the check {:?} could not be made: {failure}", check.name),
-        _ => log::error!(
-            "sluice: guard: the check {:?} could not be made: {failure}; nor {untold} times before",
-            check.name
-        ),
+    if failure != Failure::TooLarge {
+        complain(&check.name, failure.label(), || format!("the check {:?} could not be made: {failure}", check.name));
+    }
+}
+
+/// Logs a failure of `who`, of a kind that has a name, if that is due.
+fn complain(who: &str, kind: &'static str, text: impl FnOnce() -> String) {
+    match FAILURES.with_borrow_mut(|failures| failures.note(who, kind, host::now())) {
+        None => {}
+        Some(0) => log::error!("sluice: guard: {}", text()),
+        Some(untold) => log::error!("sluice: guard: {}; and {untold} times since this was logged last", text()),
     }
 }
 
@@ -136,7 +139,8 @@ fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
             Ok(())
         }
         None => {
-            log::error!("sluice: guard: Envoy cannot call the cluster {:?}; is it configured?", callout.cluster);
+            let text = || format!("Envoy cannot call the cluster {:?}; is it configured?", callout.cluster);
+            complain(&callout.cluster, "no_cluster", text);
             Err(Failure::Refused)
         }
     }

@@ -2,39 +2,43 @@
 
 use std::time::Duration;
 
+use hashbrown::hash_map::Entry;
 use hashbrown::HashMap;
 
-/// So long a check's further failures are only counted.
+/// So long further failures of the same kind are only counted.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The checks that could not be made, by name. A broken service fails each request; the log shall say so, and not each
-/// time.
+/// What has failed, by whose failure it is and of which kind. A broken service fails each request; the log shall say so,
+/// and not each time; and one cause shall not hide another.
 #[derive(Debug, Default)]
 pub struct Failures {
-    checks: HashMap<String, Untold>,
+    told: HashMap<(String, &'static str), Told>,
 }
 
-/// What has not been told of a check.
+/// A failure that the log has told of.
 #[derive(Debug)]
-struct Untold {
-    since: Duration,
-    count: u64,
+struct Told {
+    at: Duration,
+    /// How many there have been since.
+    since: u64,
 }
 
 impl Failures {
-    /// Takes in a failure of `check` at `now`, by whatever clock. If it is to be told, returns how many have not been told
-    /// before this one.
-    pub fn note(&mut self, check: &str, now: Duration) -> Option<u64> {
-        let Some(untold) = self.checks.get_mut(check) else {
-            self.checks.insert(check.to_owned(), Untold { since: now, count: 0 });
-            return Some(0);
+    /// Takes in a failure of `who`, of a kind that has a name, at `now`, by whatever clock. If it is to be told, returns how
+    /// many have not been since the last one that was.
+    pub fn note(&mut self, who: &str, kind: &'static str, now: Duration) -> Option<u64> {
+        let told = match self.told.entry((who.to_owned(), kind)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(Told { at: now, since: 0 });
+                return Some(0);
+            }
         };
-        if now.saturating_sub(untold.since) < SILENCE {
-            untold.count += 1;
+        // a clock that has been set back keeps nothing silent
+        if now.checked_sub(told.at).is_some_and(|passed| passed < SILENCE) {
+            told.since += 1;
             return None;
         }
-        let count = untold.count;
-        *untold = Untold { since: now, count: 0 };
-        Some(count)
+        Some(std::mem::replace(told, Told { at: now, since: 0 }).since)
     }
 }

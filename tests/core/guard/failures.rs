@@ -11,25 +11,27 @@ const fn at(seconds: u64) -> Duration {
 #[test]
 fn the_first_failure_is_told_and_further_ones_once_a_minute() {
     let mut failures = Failures::default();
-    assert_eq!(failures.note("toxicity", at(100)), Some(0));
-    assert_eq!(failures.note("toxicity", at(100)), None);
-    assert_eq!(failures.note("toxicity", at(159)), None);
-    assert_eq!(failures.note("toxicity", at(160)), Some(2));
-    assert_eq!(failures.note("toxicity", at(161)), None);
-    assert_eq!(failures.note("toxicity", at(1000)), Some(1));
+    assert_eq!(failures.note("toxicity", "error_status", at(100)), Some(0));
+    assert_eq!(failures.note("toxicity", "error_status", at(100)), None);
+    assert_eq!(failures.note("toxicity", "error_status", at(159)), None);
+    assert_eq!(failures.note("toxicity", "error_status", at(160)), Some(2));
+    assert_eq!(failures.note("toxicity", "error_status", at(161)), None);
+    assert_eq!(failures.note("toxicity", "error_status", at(1000)), Some(1));
 }
 
 #[test]
-fn each_check_is_told_of() {
+fn each_check_and_each_kind_is_told_of() {
     let mut failures = Failures::default();
-    assert_eq!(failures.note("toxicity", at(1)), Some(0));
-    assert_eq!(failures.note("pii", at(1)), Some(0));
-    assert_eq!(failures.note("pii", at(2)), None);
+    assert_eq!(failures.note("toxicity", "error_status", at(1)), Some(0));
+    assert_eq!(failures.note("pii", "error_status", at(1)), Some(0));
+    assert_eq!(failures.note("pii", "error_timeout", at(1)), Some(0));
+    assert_eq!(failures.note("pii", "error_status", at(2)), None);
 }
 
 #[test]
-fn a_clock_that_goes_back_does_no_harm() {
+fn a_clock_that_is_set_back_keeps_nothing_silent() {
     let mut failures = Failures::default();
-    assert_eq!(failures.note("pii", at(100)), Some(0));
-    assert_eq!(failures.note("pii", at(1)), None);
+    assert_eq!(failures.note("pii", "error_status", at(10_000)), Some(0));
+    assert_eq!(failures.note("pii", "error_status", at(1)), Some(0));
+    assert_eq!(failures.note("pii", "error_status", at(2)), None);
 }
