@@ -54,11 +54,13 @@ impl Counts {
         let output = sum(&[self.completion.or(self.output), self.thoughts]);
         let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
         let part = |part: Option<u64>, whole: u64| part.unwrap_or(0).min(whole);
+        let cache_write_input = part(self.cache_write.or(cache_creation), input);
         TokenUsage {
             input,
             output,
             cached_input: part(self.cached.or(self.cache_read), input),
-            cache_write_input: part(self.cache_write.or(cache_creation), input),
+            cache_write_input,
+            cache_write_1h_input: part(self.cache_1h, cache_write_input),
             reasoning_output: part(self.reasoning.or(self.thoughts), output),
             audio_input: part(self.audio_input, input),
             audio_output: part(self.audio_output, output),

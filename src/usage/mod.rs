@@ -38,6 +38,9 @@ pub struct TokenUsage {
     pub cached_input: u64,
     /// Input written to the provider's cache; part of `input`.
     pub cache_write_input: u64,
+    /// Of the input written to the cache, what is kept for an hour, which costs more than the usual five minutes; part
+    /// of `cache_write_input`.
+    pub cache_write_1h_input: u64,
     /// Output spent on reasoning; part of `output`.
     pub reasoning_output: u64,
     /// Audio input; part of `input`.

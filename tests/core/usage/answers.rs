@@ -211,6 +211,7 @@ fn read(entry: &Value, name: &'static str, bytes: &'static [u8]) -> Entry {
             output: count("output"),
             cached_input: count("cached_input"),
             cache_write_input: count("cache_write_input"),
+            cache_write_1h_input: entry["usage"]["cache_write_1h_input"].as_u64().unwrap_or(0),
             reasoning_output: count("reasoning_output"),
             audio_input: count("audio_input"),
             audio_output: count("audio_output"),

@@ -38,6 +38,7 @@ const GUESS: TokenUsage = TokenUsage {
     output: 9,
     cached_input: 0,
     cache_write_input: 0,
+    cache_write_1h_input: 0,
     reasoning_output: 0,
     audio_input: 0,
     audio_output: 0,

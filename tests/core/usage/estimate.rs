@@ -11,6 +11,7 @@ const NOTHING: TokenUsage = TokenUsage {
     output: 0,
     cached_input: 0,
     cache_write_input: 0,
+    cache_write_1h_input: 0,
     reasoning_output: 0,
     audio_input: 0,
     audio_output: 0,

@@ -64,7 +64,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
     json(
         "Anthropic",
         &[r#"{"type":"message","content":[],"usage":{"input_tokens":20,"cache_creation_input_tokens":100,"cache_read_input_tokens":3000,"cache_creation":{"ephemeral_5m_input_tokens":60,"ephemeral_1h_input_tokens":40},"output_tokens":9}}"#],
-        tokens(3120, 9, [3000, 100, 0, 0, 0]),
+        TokenUsage { cache_write_1h_input: 40, ..tokens(3120, 9, [3000, 100, 0, 0, 0]) },
         Reported,
     ),
     json(
