@@ -13,7 +13,9 @@ use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Ro
 use crate::password::{is_name, PasswordHash, MAX_NAME};
 use crate::pattern::Patterns;
 
-const FIELDS: [&str; 8] = ["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
+/// The fields of `auth`.
+pub const AUTH_FIELDS: &[&str] =
+    &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
 
 /// The fields that keys and users have in common.
 const IDENTITY_FIELDS: [&str; 4] = ["role", "models", "labels", "limits"];
@@ -26,7 +28,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first mistake, with its path.
 pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigError> {
     let value = parse("auth", bytes)?;
-    let root = Node::root("auth", &value).object(&FIELDS)?;
+    let root = Node::root("auth", &value).object(AUTH_FIELDS)?;
     if !["keys", "users", "virtual_keys", "oidc"].iter().any(|way| root.get(way).is_some()) {
         return Err(root.error("nobody could call; add keys, users, virtual_keys or oidc"));
     }

@@ -50,13 +50,16 @@ const MAX_REGEX: usize = 1000;
 const MAX_TEXT: RangeInclusive<usize> = 1 << 10..=16 << 20;
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The fields of `guard`.
+pub const GUARD_FIELDS: &[&str] = &["checks", "stream", "cache", "max_in_flight", "max_text"];
+
 /// Reads the checks.
 ///
 /// # Errors
 /// The first mistake, with its path.
 pub fn guard(bytes: &[u8], environment: Environment<'_>) -> Result<Guard, ConfigError> {
     let value = parse("guard", bytes)?;
-    let root = Node::root("guard", &value).object(&["checks", "stream", "cache", "max_in_flight", "max_text"])?;
+    let root = Node::root("guard", &value).object(GUARD_FIELDS)?;
     let Guard { max_in_flight, max_text, .. } = Guard::default();
     let mut checks: Vec<Check> = Vec::new();
     let stream = root.get("stream").map_or(Ok(StreamPolicy::default()), |node| stream(&node))?;

@@ -17,13 +17,13 @@ mod suggestion;
 mod units;
 mod usage;
 
-pub use auth::auth;
 pub(crate) use auth::read_labels;
-pub use guard::guard;
+pub use auth::{auth, AUTH_FIELDS};
+pub use guard::{guard, GUARD_FIELDS};
 pub use joined::Joined;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
-pub use router::{router, Environment};
+pub use router::{router, Environment, ROUTER_FIELDS, UPSTREAM_FIELDS};
 pub use usage::{usage, Reports};
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.

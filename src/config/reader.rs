@@ -18,6 +18,18 @@ pub struct ConfigError {
     problem: String,
 }
 
+impl ConfigError {
+    /// Where it is, such as `router.models[0].name`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong there, and how to mend it.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.problem)

@@ -15,20 +15,30 @@ use crate::usage::Price;
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// The fields of `router`.
+pub const ROUTER_FIELDS: &[&str] = &["upstreams", "models", "retry", "ejection", "hold_json", "answer_headers"];
+
+/// The fields of an upstream.
+pub const UPSTREAM_FIELDS: &[&str] = &[
+    "cluster",
+    "dialects",
+    "host",
+    "base_path",
+    "query",
+    "credential",
+    "headers",
+    "include_usage",
+    "usage",
+    "ejection",
+];
+
 /// Reads upstreams and models into the routing table.
 ///
 /// # Errors
 /// The first mistake, with its path and the fix.
 pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, ConfigError> {
     let value = parse("router", bytes)?;
-    let root = Node::root("router", &value).object(&[
-        "upstreams",
-        "models",
-        "retry",
-        "ejection",
-        "hold_json",
-        "answer_headers",
-    ])?;
+    let root = Node::root("router", &value).object(ROUTER_FIELDS)?;
     let retry = retry::read(root.get("retry"), &Retry::default())?;
     let (ejection, max_ejected_percent) = ejection::read_defaults(root.get("ejection"))?;
     let mut upstreams: Vec<Upstream> = Vec::new();
@@ -107,18 +117,7 @@ fn upstream(
     ejection: &Policy,
     environment: Environment<'_>,
 ) -> Result<Upstream, ConfigError> {
-    let fields = node.object(&[
-        "cluster",
-        "dialects",
-        "host",
-        "base_path",
-        "query",
-        "credential",
-        "headers",
-        "include_usage",
-        "usage",
-        "ejection",
-    ])?;
+    let fields = node.object(UPSTREAM_FIELDS)?;
     let cluster = match fields.get("cluster") {
         Some(node) => node.text()?,
         None => name,
@@ -340,8 +339,15 @@ fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
 
 fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<(Target, Member), ConfigError> {
     let known: Vec<&str> = ["upstream", "model"].iter().chain(factory.target_fields).copied().collect();
-    let fields = node.object(&known)?;
-    let reference = fields.require("upstream")?;
+    // a name alone is an upstream's
+    let (fields, reference) = match node.is_text() {
+        true => (Object::empty("target"), node.clone()),
+        false => {
+            let fields = node.object(&known)?;
+            let reference = fields.require("upstream")?;
+            (fields, reference)
+        }
+    };
     let name = reference.text()?;
     let upstream = upstreams.iter().position(|upstream| upstream.name == name).ok_or_else(|| {
         let names = upstreams.iter().map(|upstream| upstream.name.as_str());

@@ -113,6 +113,20 @@ fn good() {
 }
 
 #[test]
+fn a_target_may_be_a_name_alone() {
+    let models = |targets: &str| {
+        format!(r#"{{"upstreams": {{"a": {{}}, "b": {{}}}}, "models": [{{"name": "m", "targets": {targets}}}]}}"#)
+    };
+    let table = read(&models(r#"["b", {"upstream": "a", "model": "x"}]"#)).unwrap();
+    let targets: Vec<_> = table.models()[0].targets.iter().map(|target| (target.upstream, &target.model)).collect();
+    assert_eq!(targets, [(1, &None), (0, &Some("x".to_owned()))]);
+    assert_eq!(
+        refusal("a target", read(&models(r#"["c"]"#))),
+        "router.models[0].targets[0]: no upstream \"c\"; did you mean \"a\"?"
+    );
+}
+
+#[test]
 fn mistakes_in_upstreams() {
     let unset = |name| {
         format!(
