@@ -41,4 +41,5 @@ pub mod rewrite;
 pub mod routing;
 pub mod timing;
 pub mod totals;
+pub mod translate;
 pub mod usage;

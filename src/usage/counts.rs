@@ -138,7 +138,8 @@ impl Counts {
 
     fn output_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match key.raw() {
-            b"reasoning_tokens" => set(&mut self.reasoning, scanner),
+            // the latter is Anthropic's
+            b"reasoning_tokens" | b"thinking_tokens" => set(&mut self.reasoning, scanner),
             b"audio_tokens" => set(&mut self.audio_output, scanner),
             _ => skip(scanner),
         })?;

@@ -37,4 +37,5 @@ mod routing;
 mod strategy;
 mod timing;
 mod totals;
+mod translate;
 mod usage;

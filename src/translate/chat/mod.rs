@@ -1,0 +1,122 @@
+//! What OpenAI's chat clients read: completions, and the chunks of a stream.
+//!
+//! Sources: OpenAI's API reference (chat/object, chat/streaming); for what a model thought, the fields that servers and
+//! clients agree on: `reasoning_content` (DeepSeek, vLLM), `thinking_blocks` with signatures (LiteLLM).
+
+mod chunks;
+
+pub(super) use chunks::{Call, Chunks};
+
+use crate::translate::writer::Writer;
+use crate::usage::TokenUsage;
+
+/// A whole completion, as it is read.
+#[derive(Default)]
+pub(super) struct Completion {
+    pub text: String,
+    pub reasoning: String,
+    /// Objects of LiteLLM's `thinking_blocks`, with commas between them.
+    pub thoughts: Writer,
+    /// Objects of `tool_calls`, with commas between them.
+    pub calls: Writer,
+    pub refusal: Option<String>,
+}
+
+/// What a completion says of itself.
+pub(super) struct Head<'a> {
+    pub id: &'a str,
+    pub model: &'a str,
+    pub created: u64,
+}
+
+impl Completion {
+    /// Writes the choice of this number.
+    pub fn write_choice(&self, out: &mut Writer, index: u64, finish_reason: &str) {
+        out.object(|out| {
+            out.put_number("index", index);
+            out.put_object("message", |out| {
+                out.put_string("role", "assistant");
+                match self.text.is_empty() && !self.calls.is_empty() {
+                    true => out.put("content", "null"),
+                    false => out.put_string("content", &self.text),
+                }
+                match &self.refusal {
+                    Some(refusal) => out.put_string("refusal", refusal),
+                    None => out.put("refusal", "null"),
+                }
+                if !self.reasoning.is_empty() {
+                    out.put_string("reasoning_content", &self.reasoning);
+                }
+                if !self.thoughts.is_empty() {
+                    out.put_array("thinking_blocks", |out| out.raw(self.thoughts.as_str()));
+                }
+                if !self.calls.is_empty() {
+                    out.put_array("tool_calls", |out| out.raw(self.calls.as_str()));
+                }
+            });
+            out.put("logprobs", "null");
+            out.put_string("finish_reason", finish_reason);
+        });
+    }
+
+    /// Adds a call of a tool; `arguments` is the JSON that its string holds.
+    pub fn call(&mut self, id: &str, name: &str, arguments: &str, signature: Option<&str>) {
+        self.calls.object(|out| {
+            out.put_string("id", id);
+            out.put_string("type", "function");
+            out.put_object("function", |out| {
+                out.put_string("name", name);
+                out.put_string("arguments", arguments);
+            });
+            write_signature(out, signature);
+        });
+    }
+}
+
+/// Gemini's signature of a thought travels with a call, where Google's own endpoint for OpenAI's clients has it.
+pub(super) fn write_signature(out: &mut Writer, signature: Option<&str>) {
+    if let Some(signature) = signature {
+        out.put_object("extra_content", |out| {
+            out.put_object("google", |out| out.put_string("thought_signature", signature));
+        });
+    }
+}
+
+/// Writes a completion around its choices.
+pub(super) fn completion(head: &Head<'_>, choices: &str, usage: Option<&TokenUsage>, tier: Option<&str>) -> Vec<u8> {
+    let mut out = Writer::with_capacity(choices.len() + 512);
+    out.object(|out| {
+        out.put_string("id", head.id);
+        out.put_string("object", "chat.completion");
+        out.put_number("created", head.created);
+        out.put_string("model", head.model);
+        out.put_array("choices", |out| out.raw(choices));
+        if let Some(usage) = usage {
+            out.key("usage");
+            write_usage(out, usage);
+        }
+        if let Some(tier) = tier {
+            out.put_string("service_tier", tier);
+        }
+    });
+    out.into_bytes()
+}
+
+/// Usage in OpenAI's words: what was cached is part of the prompt, what was thought of the completion.
+pub(super) fn write_usage(out: &mut Writer, usage: &TokenUsage) {
+    out.object(|out| {
+        out.put_number("prompt_tokens", usage.input);
+        out.put_number("completion_tokens", usage.output);
+        out.put_number("total_tokens", usage.total());
+        out.put_object("prompt_tokens_details", |out| {
+            out.put_number("cached_tokens", usage.cached_input);
+            if usage.cache_write_input > 0 {
+                out.put_number("cache_write_tokens", usage.cache_write_input);
+            }
+            if usage.audio_input > 0 {
+                out.put_number("audio_tokens", usage.audio_input);
+            }
+        });
+        out.put_object("completion_tokens_details", |out| out.put_number("reasoning_tokens", usage.reasoning_output));
+    });
+}

@@ -1,0 +1,29 @@
+//! OpenAI chat completions in front of a server that speaks Anthropic's Messages.
+
+mod answer;
+mod content;
+mod messages;
+mod model;
+mod request;
+mod stream;
+mod thinking;
+mod tools;
+
+pub(super) use answer::answer;
+pub(super) use request::request;
+pub(super) use stream::Events;
+
+/// The tool whose arguments are the answer, for models that take no schema for it.
+const JSON_TOOL: &str = "json_answer";
+
+/// Why an answer ended, in OpenAI's words; `None` for a reason that is not known.
+fn finish_reason(stop_reason: &str, json_tool: bool) -> Option<&'static str> {
+    Some(match stop_reason {
+        "end_turn" | "stop_sequence" | "pause_turn" => "stop",
+        "max_tokens" | "model_context_window_exceeded" => "length",
+        "tool_use" if json_tool => "stop",
+        "tool_use" => "tool_calls",
+        "refusal" => "content_filter",
+        _ => return None,
+    })
+}

@@ -1,0 +1,171 @@
+//! How long the model is to think before it answers.
+//!
+//! Models from 4.6 on are told an effort and decide by themselves; older ones are given a budget of tokens, which
+//! is part of the answer's limit.
+
+use super::model::Version;
+use crate::error::ApiError;
+use crate::translate::dropped::Dropped;
+use crate::translate::invalid;
+use crate::translate::raw::Raw;
+use crate::translate::writer::Writer;
+
+/// The smallest budget that is accepted.
+const LEAST_BUDGET: u64 = 1024;
+
+/// What the client says of it.
+pub struct Wish<'a> {
+    /// `reasoning_effort`
+    pub effort: Option<Raw<'a>>,
+    /// Anthropic's own field, which some clients send.
+    pub thinking: Option<Raw<'a>>,
+    /// The most tokens the client wants.
+    pub limit: Option<u64>,
+    /// The same if it does not say.
+    pub default_limit: u64,
+}
+
+/// What is sent.
+pub struct Thinking<'a> {
+    limit: u64,
+    kind: Kind<'a>,
+    effort: Option<&'static str>,
+}
+
+enum Kind<'a> {
+    Off,
+    Adaptive,
+    Budget(u64),
+    /// As the client wrote it.
+    Own(Raw<'a>),
+}
+
+impl<'a> Thinking<'a> {
+    /// Decides. `forced`: the model has to call a tool, which it cannot do after thinking. `lacks_thinking`: the
+    /// model's last turn called tools, and what it had thought was not sent along, which a budget asks for.
+    pub fn decide(
+        wish: &Wish<'a>,
+        version: Version,
+        forced: bool,
+        lacks_thinking: bool,
+        dropped: &mut Dropped,
+    ) -> Result<Self, ApiError> {
+        let limit = wish.limit.unwrap_or(wish.default_limit);
+        let off = Thinking { limit, kind: Kind::Off, effort: None };
+        if let Some(own) = wish.thinking {
+            return Ok(Thinking { kind: Kind::Own(own), ..off });
+        }
+        let Some(effort) = wish.effort else {
+            return Ok(off);
+        };
+        let Some(level) = effort.string().as_deref().and_then(Level::of) else {
+            let message = "`reasoning_effort` must be one of: none, minimal, low, medium, high, xhigh, max.";
+            return Err(invalid("reasoning_effort", message));
+        };
+        let Some(budget) = level.budget() else {
+            return Ok(off);
+        };
+        if version.thinks_adaptively() {
+            let kind = if forced { Kind::Off } else { Kind::Adaptive };
+            return Ok(Thinking { kind, effort: level.effort(version), ..off });
+        }
+        if forced || lacks_thinking {
+            dropped.add("reasoning_effort");
+            return Ok(off);
+        }
+        match wish.limit {
+            // what the client wants is what it wants without the thoughts
+            None => Ok(Thinking { limit: limit.saturating_add(budget), kind: Kind::Budget(budget), effort: None }),
+            Some(limit) if limit > LEAST_BUDGET => Ok(Thinking { kind: Kind::Budget(budget.min(limit - 1)), ..off }),
+            Some(_) => {
+                dropped.add("reasoning_effort");
+                Ok(off)
+            }
+        }
+    }
+
+    /// The most tokens of the answer, thoughts included.
+    pub fn output_limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Whether the model thinks, and so takes no temperature.
+    pub fn thinks(&self) -> bool {
+        match self.kind {
+            Kind::Off => false,
+            Kind::Adaptive | Kind::Budget(_) => true,
+            Kind::Own(thinking) => thinking.text("type").as_deref() != Some("disabled"),
+        }
+    }
+
+    /// Writes `thinking`, and `output_config` with what else `format` writes into it.
+    pub fn write(&self, out: &mut Writer, format: impl FnOnce(&mut Writer)) {
+        match self.kind {
+            Kind::Off => {}
+            Kind::Adaptive => out.put_object("thinking", |out| out.put_string("type", "adaptive")),
+            Kind::Budget(budget) => out.put_object("thinking", |out| {
+                out.put_string("type", "enabled");
+                out.put_number("budget_tokens", budget);
+            }),
+            Kind::Own(thinking) => out.put("thinking", thinking.json()),
+        }
+        let mut config = Writer::default();
+        if let Some(effort) = self.effort {
+            config.put_string("effort", effort);
+        }
+        format(&mut config);
+        if !config.is_empty() {
+            out.put_object("output_config", |out| out.raw(config.as_str()));
+        }
+    }
+}
+
+/// OpenAI's levels, and one more that Anthropic has.
+enum Level {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    ExtraHigh,
+    Max,
+}
+
+impl Level {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Level::None,
+            "minimal" => Level::Minimal,
+            "low" => Level::Low,
+            "medium" => Level::Medium,
+            "high" => Level::High,
+            "xhigh" => Level::ExtraHigh,
+            "max" => Level::Max,
+            _ => return None,
+        })
+    }
+
+    /// Tokens, as LiteLLM and agentgateway count them.
+    fn budget(&self) -> Option<u64> {
+        match self {
+            Level::None => None,
+            Level::Minimal | Level::Low => Some(LEAST_BUDGET),
+            Level::Medium => Some(2048),
+            Level::High => Some(4096),
+            Level::ExtraHigh => Some(8192),
+            Level::Max => Some(16384),
+        }
+    }
+
+    fn effort(&self, version: Version) -> Option<&'static str> {
+        Some(match self {
+            Level::None => return None,
+            Level::Minimal | Level::Low => "low",
+            Level::Medium => "medium",
+            Level::High => "high",
+            Level::ExtraHigh if version.knows_extra_high() => "xhigh",
+            Level::ExtraHigh => "high",
+            Level::Max => "max",
+        })
+    }
+}

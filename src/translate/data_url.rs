@@ -1,0 +1,20 @@
+//! `data:` URLs (RFC 2397), in which OpenAI's clients send images and files.
+
+/// The parts of one with base64 data, which is carried over as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataUrl<'a> {
+    /// Without its parameters.
+    pub media_type: &'a str,
+    /// Base64.
+    pub data: &'a str,
+}
+
+impl<'a> DataUrl<'a> {
+    /// Reads one; `None` if it is none, or not in base64.
+    pub fn parse(url: &'a str) -> Option<Self> {
+        let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
+        let parameters = head.strip_suffix(";base64")?;
+        let media_type = parameters.split(';').next().unwrap_or_default();
+        Some(DataUrl { media_type: if media_type == "image/jpg" { "image/jpeg" } else { media_type }, data })
+    }
+}

@@ -1,0 +1,230 @@
+//! Errors: whatever shape a provider's has, in the shape of the client's dialect.
+//!
+//! Sources: the providers' lists of errors (OpenAI "Error codes", Anthropic "Errors", Google's `google.rpc.Code`); in
+//! streams, what their SDKs raise.
+
+use std::borrow::Cow;
+
+use super::raw::Raw;
+use super::writer::Writer;
+use crate::commit::is_context_length_exceeded;
+
+/// The longest message that is passed on, in characters.
+const MAX_MESSAGE: usize = 4096;
+
+/// What kind of error it is, by the status that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Invalid,
+    Authentication,
+    Billing,
+    Permission,
+    NotFound,
+    TooLarge,
+    RateLimit,
+    Server,
+    Overloaded,
+    Timeout,
+}
+
+/// One error of a provider.
+#[derive(Debug)]
+pub(super) struct Failure<'a> {
+    kind: Kind,
+    message: Cow<'a, str>,
+    /// The provider's own code, if it has one for programs to read.
+    code: Option<Cow<'a, str>>,
+    /// The request is too long for the model.
+    too_long: bool,
+}
+
+impl<'a> Failure<'a> {
+    /// A stream that just stopped.
+    pub fn interrupted() -> Self {
+        Failure::own("The model server's stream ended before it was complete.", "upstream_stream_interrupted")
+    }
+
+    /// A stream, or an answer, that is not what it should be.
+    pub fn unreadable() -> Self {
+        Failure::own("The model server's answer could not be read.", "upstream_answer_unreadable")
+    }
+
+    fn own(message: &'static str, code: &'static str) -> Self {
+        Failure { kind: Kind::Server, message: message.into(), code: Some(code.into()), too_long: false }
+    }
+
+    /// An error that a stream reports.
+    pub fn of_event(event: Raw<'a>) -> Self {
+        let mut failure = Failure::read(event, Kind::Server);
+        failure.too_long = is_context_length_exceeded(event.json().as_bytes());
+        failure
+    }
+
+    /// An answer with a status that is one of an error.
+    pub fn of_answer(status: u16, body: &'a [u8]) -> Self {
+        let kind = Kind::of_status(status);
+        let mut failure = match Raw::parse(body) {
+            // Google answers with a list of one
+            Some(raw) => Failure { kind, ..Failure::read(raw.first().unwrap_or(raw), kind) },
+            None => Failure { kind, message: Cow::Borrowed(""), code: None, too_long: false },
+        };
+        if failure.message.is_empty() {
+            failure.message = format!("The model server answered with status {status}.").into();
+        }
+        failure.too_long = matches!(status, 400 | 413) && is_context_length_exceeded(body);
+        failure
+    }
+
+    /// Reads what says what went wrong, wherever it stands.
+    fn read(event: Raw<'a>, otherwise: Kind) -> Self {
+        let inner = event.field("response").unwrap_or(event);
+        let error = inner.field("error").unwrap_or(inner);
+        let [message, kind, code, status, detail] = error.fields(["message", "type", "code", "status", "detail"]);
+        let text = |field: Option<Raw<'a>>| field.and_then(Raw::string);
+        let (kind, code, status) = (text(kind), text(code), text(status));
+        let message = text(message).or_else(|| text(detail)).or_else(|| error.string());
+        let words = [code.as_deref(), status.as_deref(), kind.as_deref()];
+        let told = words.into_iter().flatten().find_map(Kind::of_word);
+        let message = message.unwrap_or("The model server reported an error.".into());
+        Failure { kind: told.unwrap_or(otherwise), message: shortened(message), code, too_long: false }
+    }
+
+    /// The body of an answer to OpenAI's clients.
+    pub fn chat_body(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.object(|out| self.write_chat(out));
+        out.into_bytes()
+    }
+
+    /// The event of a chat's stream. No `[DONE]` follows.
+    pub fn write_chat_event(&self, out: &mut Writer) {
+        out.event(None, |out| self.write_chat(out));
+    }
+
+    fn write_chat(&self, out: &mut Writer) {
+        out.put_object("error", |out| {
+            out.put_string("message", &self.message);
+            out.put_string("type", self.kind.openai());
+            out.put("param", "null");
+            match self.openai_code() {
+                Some(code) => out.put_string("code", code),
+                None => out.put("code", "null"),
+            }
+        });
+    }
+
+    /// The body of an answer to Anthropic's clients.
+    pub fn messages_body(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.object(|out| self.write_messages(out));
+        out.into_bytes()
+    }
+
+    /// The event of a message's stream.
+    pub fn write_messages_event(&self, out: &mut Writer) {
+        out.event(Some("error"), |out| self.write_messages(out));
+    }
+
+    fn write_messages(&self, out: &mut Writer) {
+        out.put_string("type", "error");
+        out.put_object("error", |out| {
+            out.put_string("type", self.kind.anthropic());
+            // the words by which clients know that they must send less
+            const TOO_LONG: &str = "prompt is too long";
+            match self.too_long && !self.message.contains(TOO_LONG) {
+                true => out.put_string("message", &format!("{TOO_LONG}: {}", self.message)),
+                false => out.put_string("message", &self.message),
+            }
+        });
+    }
+
+    fn openai_code(&self) -> Option<&str> {
+        match self.too_long {
+            true => Some("context_length_exceeded"),
+            false => self.code.as_deref().or(self.kind.openai_code()),
+        }
+    }
+}
+
+impl Kind {
+    fn of_status(status: u16) -> Self {
+        match status {
+            401 => Kind::Authentication,
+            402 => Kind::Billing,
+            403 => Kind::Permission,
+            404 => Kind::NotFound,
+            413 => Kind::TooLarge,
+            429 => Kind::RateLimit,
+            503 | 529 => Kind::Overloaded,
+            408 | 504 => Kind::Timeout,
+            400..=499 => Kind::Invalid,
+            _ => Kind::Server,
+        }
+    }
+
+    /// By a provider's own word for it: OpenAI's codes and types, Anthropic's types, Google's statuses.
+    fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Kind::Authentication,
+            "insufficient_quota" | "billing_error" => Kind::Billing,
+            "permission_error" | "PERMISSION_DENIED" => Kind::Permission,
+            "not_found_error" | "model_not_found" | "NOT_FOUND" => Kind::NotFound,
+            "request_too_large" => Kind::TooLarge,
+            "rate_limit_error" | "rate_limit_exceeded" | "tokens" | "requests" | "RESOURCE_EXHAUSTED" => {
+                Kind::RateLimit
+            }
+            "overloaded_error" | "overloaded" | "UNAVAILABLE" => Kind::Overloaded,
+            "timeout_error" | "DEADLINE_EXCEEDED" => Kind::Timeout,
+            "invalid_request_error" | "context_length_exceeded" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" => {
+                Kind::Invalid
+            }
+            "api_error" | "server_error" | "INTERNAL" => Kind::Server,
+            _ => return None,
+        })
+    }
+
+    fn openai(self) -> &'static str {
+        match self {
+            Kind::Invalid | Kind::Authentication | Kind::NotFound | Kind::TooLarge => "invalid_request_error",
+            Kind::Permission => "permission_error",
+            Kind::Billing => "insufficient_quota",
+            Kind::RateLimit => "rate_limit_error",
+            Kind::Server | Kind::Overloaded | Kind::Timeout => "server_error",
+        }
+    }
+
+    fn openai_code(self) -> Option<&'static str> {
+        match self {
+            Kind::Authentication => Some("invalid_api_key"),
+            Kind::Billing => Some("insufficient_quota"),
+            Kind::NotFound => Some("model_not_found"),
+            Kind::TooLarge => Some("request_too_large"),
+            Kind::RateLimit => Some("rate_limit_exceeded"),
+            Kind::Overloaded => Some("overloaded"),
+            Kind::Timeout => Some("upstream_timeout"),
+            Kind::Invalid | Kind::Permission | Kind::Server => None,
+        }
+    }
+
+    fn anthropic(self) -> &'static str {
+        match self {
+            Kind::Invalid => "invalid_request_error",
+            Kind::Authentication => "authentication_error",
+            Kind::Billing => "billing_error",
+            Kind::Permission => "permission_error",
+            Kind::NotFound => "not_found_error",
+            Kind::TooLarge => "request_too_large",
+            Kind::RateLimit => "rate_limit_error",
+            Kind::Server => "api_error",
+            Kind::Overloaded => "overloaded_error",
+            Kind::Timeout => "timeout_error",
+        }
+    }
+}
+
+fn shortened(message: Cow<'_, str>) -> Cow<'_, str> {
+    match message.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => Cow::Owned(message.get(..end).unwrap_or_default().to_owned()),
+        None => message,
+    }
+}

@@ -1,0 +1,175 @@
+//! JSON values as they stand in a text: read where they stand, carried over as they were written.
+//!
+//! A tree would cost an allocation per value, and would write numbers and the order of fields anew. Each look at an
+//! object walks over it once; nothing recurses.
+
+use std::borrow::Cow;
+
+use crate::json::{Scanner, Value};
+
+/// One JSON value, white space around it left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// A whole JSON text; `None` if it is none, or no UTF-8.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut scanner = Scanner::new(text.as_bytes());
+        let (_, span) = scanner.spanned().ok()?;
+        scanner.end().ok()?;
+        text.get(span).map(Raw)
+    }
+
+    /// The value as it was written.
+    pub fn json(self) -> &'a str {
+        self.0
+    }
+
+    pub fn is_null(self) -> bool {
+        self.0 == "null"
+    }
+
+    pub fn is_true(self) -> bool {
+        self.0 == "true"
+    }
+
+    /// Whether it says that something is not wanted: `false`, or an empty list or object.
+    pub fn is_nothing(self) -> bool {
+        self.0 == "false" || self.0.len() > 1 && self.0.bytes().all(|byte| b"[]{} \t\r\n".contains(&byte))
+    }
+
+    pub fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    pub fn is_array(self) -> bool {
+        self.0.starts_with('[')
+    }
+
+    pub fn is_string(self) -> bool {
+        self.0.starts_with('"')
+    }
+
+    pub fn is_number(self) -> bool {
+        self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+    }
+
+    /// The string it is, with its escapes decoded.
+    pub fn string(self) -> Option<Cow<'a, str>> {
+        match Scanner::new(self.0.as_bytes()).value() {
+            Ok(Value::String(text)) => Some(text.decode()),
+            _ => None,
+        }
+    }
+
+    /// The count it is.
+    pub fn count(self) -> Option<u64> {
+        Scanner::new(self.0.as_bytes()).value().ok()?.as_count()
+    }
+
+    /// The number it is, as near as a double comes to it.
+    pub fn number(self) -> Option<f64> {
+        self.0.parse().ok().filter(|_| self.is_number())
+    }
+
+    /// The values of these fields, if it is an object that has them; `null` is as good as none. Of a field that is
+    /// there twice the last value counts, as in the parsers behind us.
+    pub fn fields<const N: usize>(self, names: [&str; N]) -> [Option<Raw<'a>>; N] {
+        let mut found = [None; N];
+        self.pick(&names, &mut found, &mut |_, _| {});
+        found
+    }
+
+    /// The same, and each other field that is not `null` is handed to `rest`.
+    pub fn fields_and_rest<const N: usize>(
+        self,
+        names: [&str; N],
+        mut rest: impl FnMut(&str, Raw<'a>),
+    ) -> [Option<Raw<'a>>; N] {
+        let mut found = [None; N];
+        self.pick(&names, &mut found, &mut rest);
+        found
+    }
+
+    /// One field.
+    pub fn field(self, name: &str) -> Option<Raw<'a>> {
+        let [value] = self.fields([name]);
+        value
+    }
+
+    /// The string in a field.
+    pub fn text(self, name: &str) -> Option<Cow<'a, str>> {
+        self.field(name)?.string()
+    }
+
+    /// Walks over the elements, if it is an array, until `each` fails.
+    pub fn each<E>(self, mut each: impl FnMut(usize, Raw<'a>) -> Result<(), E>) -> Result<(), E> {
+        let mut scanner = Scanner::new(self.0.as_bytes());
+        let mut result = Ok(());
+        let mut index = 0;
+        if self.is_array() {
+            // the text has been read before, and is JSON
+            let _ = scanner.array(|scanner| {
+                let (_, span) = scanner.spanned()?;
+                if let (Ok(()), Some(json)) = (&result, self.0.get(span)) {
+                    result = each(index, Raw(json));
+                }
+                index += 1;
+                Ok(())
+            });
+        }
+        result
+    }
+
+    /// The elements, if it is an array.
+    pub fn items(self, mut each: impl FnMut(Raw<'a>)) {
+        let _: Result<(), ()> = self.each(|_, item| {
+            each(item);
+            Ok(())
+        });
+    }
+
+    /// The first element.
+    pub fn first(self) -> Option<Raw<'a>> {
+        let mut first = None;
+        self.items(|item| first = first.or(Some(item)));
+        first
+    }
+
+    fn pick(self, names: &[&str], found: &mut [Option<Raw<'a>>], rest: &mut dyn FnMut(&str, Raw<'a>)) {
+        let mut scanner = Scanner::new(self.0.as_bytes());
+        if !self.is_object() {
+            return;
+        }
+        let _ = scanner.object(|key, scanner| {
+            let (_, span) = scanner.spanned()?;
+            let Some(value) = self.0.get(span).map(Raw) else {
+                return Ok(());
+            };
+            let place = names.iter().position(|name| key.is(name));
+            match place.and_then(|place| found.get_mut(place)) {
+                Some(place) => *place = Some(value).filter(|value| !value.is_null()),
+                None if !value.is_null() => rest(&key.decode(), value),
+                None => {}
+            }
+            Ok(())
+        });
+    }
+}
+
+/// The JSON object that a string of arguments holds; `{}` where it holds none, as a tool without arguments is
+/// called by an empty string, and what was cut short is no object. Some servers write the object itself.
+pub(crate) fn arguments(value: Option<Raw<'_>>) -> Cow<'_, str> {
+    const NONE: Cow<'static, str> = Cow::Borrowed("{}");
+    let Some(value) = value else {
+        return NONE;
+    };
+    if value.is_object() {
+        return Cow::Borrowed(value.json());
+    }
+    match value.string() {
+        Some(text) if Raw::parse(text.as_bytes()).is_some_and(Raw::is_object) => text,
+        Some(_) | None => NONE,
+    }
+}

@@ -1,0 +1,182 @@
+//! Streams: a provider's events come in, cut anywhere, and the client's events go out.
+
+use super::failure::Failure;
+use super::raw::Raw;
+use super::writer::Writer;
+use crate::commit::{Fault, Gate};
+use crate::usage::{event_data, Boundaries, Framing};
+
+/// The largest event that is read: a whole image may be in one.
+pub const MAX_EVENT: usize = 8 << 20;
+
+/// What one pair of dialects makes of events.
+pub(super) trait Machine: std::fmt::Debug {
+    /// Translates one event's data.
+    fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
+    /// Whether the provider has said why the answer ended, so that nothing is missing if nothing more comes.
+    fn is_finished(&self) -> bool;
+    /// Writes what ends a stream that is complete.
+    fn end(&mut self, out: &mut Writer);
+    /// Writes what tells the client of an error. Nothing follows.
+    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer);
+    /// Whether the answer ended for a reason that nobody knows.
+    fn unknown_reason(&self) -> bool;
+    /// How much memory it takes besides itself.
+    fn reserved(&self) -> usize;
+}
+
+/// What an event was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing that shows that something comes of the stream.
+    Nothing,
+    /// A part of the answer, or why it ended.
+    Content,
+    /// The stream is complete.
+    End,
+    /// The provider reports an error.
+    Error,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing worth committing to has come.
+    Waiting,
+    /// It is an answer.
+    Answering,
+    /// Its proper end has been written.
+    Ended,
+    /// An error has been written; nothing may follow. The fault, if it was the first that came.
+    Failed(Option<Fault>),
+}
+
+/// The translation of one stream.
+#[derive(Debug)]
+pub struct Stream {
+    machine: Box<dyn Machine>,
+    /// The event under way.
+    held: Vec<u8>,
+    boundaries: Boundaries,
+    out: Writer,
+    phase: Phase,
+}
+
+impl Stream {
+    pub(super) fn new(machine: Box<dyn Machine>) -> Self {
+        Stream {
+            machine,
+            held: Vec::new(),
+            boundaries: Boundaries::default(),
+            out: Writer::default(),
+            phase: Phase::Waiting,
+        }
+    }
+
+    /// Translates the bytes that come next; `end` with the last ones. Says whether the stream is worth committing to by
+    /// now: an error that comes before that can still be followed by another attempt. What has been
+    /// [written](Stream::written) by then must be thrown away in that case; otherwise it is what the client gets.
+    pub fn chunk(&mut self, bytes: &[u8], end: bool) -> Gate {
+        if self.is_open() {
+            self.held.extend_from_slice(bytes);
+            self.events(end);
+        }
+        if end && self.is_open() {
+            match self.machine.is_finished() {
+                true => self.finish(),
+                false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
+            }
+        }
+        match self.phase {
+            Phase::Waiting => Gate::Hold,
+            Phase::Failed(Some(fault)) => Gate::Reject(fault),
+            Phase::Answering | Phase::Ended | Phase::Failed(None) => Gate::Commit,
+        }
+    }
+
+    /// What the client gets next. [Clear](Stream::clear) it once it is on its way.
+    pub fn written(&self) -> &[u8] {
+        self.out.as_str().as_bytes()
+    }
+
+    /// What has been written is on its way.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// Whether the stream has ended without being complete: the client has been told.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.phase, Phase::Failed(_))
+    }
+
+    /// Whether the answer ended for a reason that nobody knows.
+    pub fn unknown_reason(&self) -> bool {
+        self.machine.unknown_reason()
+    }
+
+    /// How much memory its buffers take.
+    pub fn reserved(&self) -> usize {
+        self.held.capacity() + self.out.reserved() + self.machine.reserved()
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Answering)
+    }
+
+    fn events(&mut self, end: bool) {
+        let held = std::mem::take(&mut self.held);
+        let mut start = 0;
+        while start < held.len() && self.is_open() {
+            let next = self.boundaries.next(Framing::Sse, &held);
+            let Some(stop) = next.or(end.then_some(held.len())) else {
+                break; // the last event may lack its blank line, but only it
+            };
+            self.event(held.get(start..stop).unwrap_or_default());
+            start = stop;
+        }
+        self.held = held;
+        self.held.drain(..start.min(self.held.len()));
+        self.boundaries.consume(start);
+        if self.held.len() > MAX_EVENT {
+            self.fail(&Failure::unreadable(), Fault::Garbage);
+        }
+        if !self.is_open() {
+            self.held = Vec::new();
+        }
+    }
+
+    fn event(&mut self, event: &[u8]) {
+        let Some(data) = event_data(event) else {
+            return;
+        };
+        let data = data.trim_ascii();
+        if data.is_empty() {
+            return;
+        }
+        if data == b"[DONE]" {
+            return match self.phase == Phase::Answering || self.machine.is_finished() {
+                true => self.finish(),
+                false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
+            };
+        }
+        let Some(raw) = Raw::parse(data).filter(|raw| raw.is_object()) else {
+            return self.fail(&Failure::unreadable(), Fault::Garbage);
+        };
+        match self.machine.event(raw, &mut self.out) {
+            Said::Nothing => {}
+            Said::Content => self.phase = Phase::Answering,
+            Said::End => self.finish(),
+            Said::Error => self.fail(&Failure::of_event(raw), Fault::ErrorEvent),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.machine.end(&mut self.out);
+        self.phase = Phase::Ended;
+    }
+
+    fn fail(&mut self, failure: &Failure<'_>, fault: Fault) {
+        self.machine.fail(failure, &mut self.out);
+        self.phase = Phase::Failed((self.phase == Phase::Waiting).then_some(fault));
+    }
+}
