@@ -42,6 +42,9 @@ pub fn health_key(cluster: &str) -> String {
     format!("sluice.health.{cluster}")
 }
 
+/// Shared data with the memory of the fullest VM.
+pub const MEMORY_PEAK: &str = "sluice.memory";
+
 /// Shared data with the ids that were revoked at run time.
 pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.
@@ -150,6 +153,16 @@ pub mod stats {
 
     /// Callouts of checks under way.
     pub const GUARD_IN_FLIGHT: &str = "llm_guard_in_flight";
+
+    /// The memory of the fullest worker's VM, and how much of it is in use.
+    pub const MEMORY: &str = "llm_memory_bytes";
+    /// See [`MEMORY`].
+    pub const MEMORY_USED: &str = "llm_memory_used_bytes";
+
+    /// What has gone without memory, by what it was for.
+    pub fn memory_refused(reason: &str) -> String {
+        format!("llm_memory_refused_total;reason={reason}")
+    }
 
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {

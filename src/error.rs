@@ -306,6 +306,17 @@ impl ApiError {
         }
     }
 
+    /// 503: the gateway is at its memory limit.
+    pub fn out_of_memory() -> Self {
+        ApiError { message: "The gateway is at its memory limit; try again later.".to_owned(), ..ApiError::busy() }
+    }
+
+    /// 413: what is asked of the gateway itself takes no such body.
+    pub fn body_too_large() -> Self {
+        let message = "The request body is larger than this path takes.";
+        ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) }
+    }
+
     /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {

@@ -137,11 +137,20 @@ impl Exchange {
     /// Takes in what the body says, and the body.
     pub fn read(&mut self, facts: Facts, body: Vec<u8>) {
         self.body = body;
-        if self.body.len() > MAX_KEPT_BODY {
-            self.body.truncate((facts.layout.prompt + MAX_PREFIX).min(MAX_KEPT_BODY));
-            self.body.shrink_to_fit();
-        }
         self.facts = Some(facts);
+        if self.body.len() > MAX_KEPT_BODY {
+            self.spare_body();
+        }
+    }
+
+    /// Keeps no more of the body than the part that strategies look at.
+    pub fn spare_body(&mut self) {
+        let prompt = self.facts.as_ref().map_or(0, |facts| facts.layout.prompt);
+        let kept = prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
+        if let Some(beginning) = self.body.get(..kept) {
+            // a copy: whatever stays of a large block of memory keeps the next body from using it
+            self.body = beginning.to_vec();
+        }
     }
 
     /// Marks the request: a check has found something that passes all the same, in it or in its answer. A stream's

@@ -126,6 +126,16 @@ impl Command {
         }
     }
 
+    /// Whether it reads a body; others are answered without waiting for it.
+    pub fn takes_body(&self) -> bool {
+        match self {
+            Command::IssueKey | Command::Eject(_) => true,
+            Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => false,
+            Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => false,
+            Command::RevokeKey(_) | Command::Restore(_) => false,
+        }
+    }
+
     /// Who may ask for it.
     pub fn access(&self) -> Access {
         match self {

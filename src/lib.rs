@@ -33,6 +33,7 @@ pub mod json;
 pub mod keys;
 pub mod label;
 pub mod limits;
+pub mod memory_budget;
 pub mod outcome;
 pub mod password;
 pub mod pattern;

@@ -6,12 +6,15 @@
 //! filter of the worker, and exports callbacks that nobody needs: Envoy makes each call that is exported, for each
 //! request.
 
+use std::alloc::{alloc, Layout};
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ptr::{null_mut, NonNull};
 
 use hashbrown::HashMap;
 use log::{Level, LevelFilter, Metadata, Record};
 
+use crate::budget;
 use crate::count;
 use crate::guard;
 use crate::host;
@@ -272,10 +275,19 @@ pub extern "C" fn _initialize() {
 #[no_mangle]
 pub extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// Where Envoy puts what it hands over: a boxed slice, whose owner is whoever asked for it.
+/// Where Envoy puts what it hands over: a boxed slice, whose owner is whoever asked for it. Null if there is no memory
+/// left for it: then the call that asked for it fails, and nothing else.
 #[no_mangle]
 pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+    let Ok(layout) = Layout::array::<u8>(size) else {
+        return null_mut();
+    };
+    match size {
+        0 => NonNull::dangling().as_ptr(),
+        _ if !budget::may_receive(size) => null_mut(),
+        // SAFETY: the layout is not empty.
+        _ => unsafe { alloc(layout) },
+    }
 }
 
 /// A filter (whose own root is 0), or a stream of a filter.

@@ -126,6 +126,18 @@ impl Auth {
         }
     }
 
+    /// Refuses a request whose body is still coming.
+    fn give_up(&mut self, error: &ApiError) -> Action {
+        match std::mem::replace(&mut self.state, State::Refused(None)) {
+            State::Checking { intake, .. } => {
+                self.config.door.iter().for_each(|door| door.borrow_mut().cancel(self.context));
+                self.refuse(intake, error)
+            }
+            State::Body(intake) | State::Passed(intake) => self.refuse(intake, error),
+            State::Headers | State::Refused(_) => Action::Pause,
+        }
+    }
+
     fn is_revoked(&self, identity: &Identity) -> bool {
         self.config.auth.is_revoked(&identity.id, host::recent()) || admin::is_revoked(&identity.id)
     }
@@ -262,13 +274,15 @@ impl HttpContext for Auth {
         });
         match (opened, checking) {
             (Ok(intake), true) => {
-                self.state = State::Checking { intake, complete: end };
+                let complete = intake.is_complete(end);
+                self.state = State::Checking { intake, complete };
                 chain::wait_for_wake();
                 Action::Pause
             }
             (Ok(intake), false) => {
+                let complete = intake.is_complete(end);
                 self.state = State::Body(intake);
-                match end {
+                match complete {
                     true => self.take_in(0),
                     false => Action::Pause,
                 }
@@ -284,14 +298,19 @@ impl HttpContext for Auth {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        match &mut self.state {
-            State::Passed(_) => Action::Continue,
-            State::Body(_) if end => self.take_in(size),
-            State::Checking { complete, .. } => {
+        let grown = match &mut self.state {
+            State::Passed(_) => return Action::Continue,
+            State::Body(intake) | State::Checking { intake, .. } => intake.grow(size),
+            State::Headers | State::Refused(_) => return Action::Pause,
+        };
+        match (&mut self.state, grown) {
+            (State::Body(_), Ok(())) if end => self.take_in(size),
+            (State::Checking { complete, .. }, Ok(())) => {
                 *complete |= end;
                 Action::Pause
             }
-            State::Headers | State::Body(_) | State::Refused(_) => Action::Pause,
+            (_, Ok(())) => Action::Pause,
+            (_, Err(error)) => self.give_up(&error),
         }
     }
 
@@ -314,8 +333,11 @@ impl HttpContext for Auth {
     }
 
     fn on_http_response_headers(&mut self, _: bool) -> Action {
-        match &self.state {
-            State::Passed(intake) | State::Refused(Some(intake)) => limits::write_headers(&intake.exchange().borrow()),
+        match &mut self.state {
+            State::Passed(intake) | State::Refused(Some(intake)) => {
+                intake.let_go();
+                limits::write_headers(&intake.exchange().borrow());
+            }
             State::Headers | State::Checking { .. } | State::Body(_) | State::Refused(None) => {}
         }
         Action::Continue

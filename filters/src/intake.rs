@@ -6,11 +6,13 @@ use std::rc::Rc;
 use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use sluice::endpoint::{classify, without_parameter, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Exchange, Original};
+use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::facts;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
+use sluice::memory_budget::Purpose;
 
+use crate::budget::{self, BodyWeight};
 use crate::changes;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::registry::{self, Opened, Shared};
@@ -19,6 +21,8 @@ use crate::registry::{self, Opened, Shared};
 pub struct Intake {
     exchange: Shared,
     call: Wanted,
+    /// The body, as far as it is known, on the account of all that are under way.
+    weight: BodyWeight,
     /// Ends the exchange with the filter that took the request in.
     _opened: Opened,
 }
@@ -30,6 +34,9 @@ enum Wanted {
     /// The gateway itself.
     Command(Command),
 }
+
+/// The longest body that is taken for the gateway itself.
+const MAX_COMMAND: usize = 64 * 1024;
 
 /// Why a request was not taken in, and the shape its client expects that in.
 pub struct Refusal {
@@ -45,7 +52,7 @@ impl Intake {
     /// gateway's own paths begin with.
     ///
     /// # Errors
-    /// The caller is not known, or the path or method is not.
+    /// The caller is not known, or the path or method is not; or there is no memory left.
     pub fn open(
         prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
@@ -71,11 +78,48 @@ impl Intake {
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
             Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
         };
+        let mut weight = BodyWeight::default();
+        match &call {
+            Wanted::Model(..) => {
+                let length = headers.length.unwrap_or(0);
+                if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
+                    return Err(refuse(ApiError::out_of_memory()));
+                }
+            }
+            // what load balancers and operators ask is answered to the last; most of it takes no body
+            Wanted::Command(command) if command.takes_body() && headers.length > Some(MAX_COMMAND) => {
+                return Err(refuse(ApiError::body_too_large()));
+            }
+            Wanted::Command(_) => {}
+        }
         let original =
             Original { authority: headers.authority.to_owned(), path: path.into_owned(), length: headers.length };
         let (opened, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Intake { exchange, call, _opened: opened })
+        Ok(Intake { exchange, call, weight, _opened: opened })
+    }
+
+    /// Whether all that will be read is there: the headers end the request, or its body is of no use.
+    pub fn is_complete(&self, end: bool) -> bool {
+        end || matches!(&self.call, Wanted::Command(command) if !command.takes_body())
+    }
+
+    /// Takes note of how much of the body is there.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub fn grow(&mut self, size: usize) -> Result<(), ApiError> {
+        match &self.call {
+            Wanted::Model(..) if self.weight.grow(size) => Ok(()),
+            Wanted::Model(..) => Err(ApiError::out_of_memory()),
+            Wanted::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
+            Wanted::Command(_) => Ok(()),
+        }
+    }
+
+    /// An answer has begun: Envoy keeps the body no longer.
+    pub fn let_go(&mut self) {
+        self.weight = BodyWeight::default();
     }
 
     /// Says who is calling, where that took longer than the headers.
@@ -95,18 +139,38 @@ impl Intake {
     pub fn body(&mut self, size: usize) -> Result<&Shared, ApiError> {
         let body = match size {
             0 => Vec::new(),
-            size => host::bytes(Buffer::RequestBody, size).unwrap_or_default(),
+            _ => self.read(size).ok_or_else(ApiError::out_of_memory)?,
         };
         let mut exchange = self.exchange.borrow_mut();
         match &mut self.call {
             Wanted::Model(endpoint, path_model) => {
                 let facts = facts::read(*endpoint, path_model.take(), &body)?;
+                let spare = body.len() <= MAX_KEPT_BODY && budget::room(Purpose::Kept) == 0;
                 exchange.read(facts, body);
+                if spare {
+                    exchange.spare_body();
+                }
             }
             Wanted::Command(command) => exchange.command = Some((command.clone(), body)),
         }
         drop(exchange);
         Ok(&self.exchange)
+    }
+
+    /// The bytes of the body; `None` if there is no memory for it. One large body is read at a time, and none of it stays.
+    fn read(&self, size: usize) -> Option<Vec<u8>> {
+        let large = size > MAX_KEPT_BODY && self.weight.size() > MAX_KEPT_BODY;
+        if large && !budget::admits(Purpose::Body, 0) {
+            return None;
+        }
+        let body = host::bytes(Buffer::RequestBody, size);
+        if body.is_none() && self.weight.size() == 0 {
+            return Some(Vec::new()); // it has ended with trailers, and there is none
+        }
+        if body.is_none() {
+            budget::refuse(Purpose::Body);
+        }
+        body
     }
 
     /// The shape this request's client expects errors in.

@@ -18,12 +18,15 @@ mod abi;
 mod admin;
 mod attempt;
 mod auth;
+mod budget;
 mod chain;
 mod changes;
 mod clusters;
 mod count;
 mod doors;
 mod guard;
+#[cfg(target_family = "wasm")]
+mod heap;
 mod host;
 mod intake;
 mod limits;
@@ -42,8 +45,29 @@ use root::{Filter, Root};
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: memory::BySize<talc::wasm::WasmDynamicTalc> =
-    memory::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
+static ALLOCATOR: memory::BySize<heap::Heap<16>, heap::Heap<1>> = memory::BySize::new(heap::heap(), heap::heap());
+
+/// How much of the VM's memory is in use, in bytes.
+#[cfg(target_family = "wasm")]
+fn used_memory() -> usize {
+    ALLOCATOR.used()
+}
+
+/// How large the VM's memory is, in bytes.
+#[cfg(target_family = "wasm")]
+fn memory_size() -> usize {
+    heap::size()
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn used_memory() -> usize {
+    0
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn memory_size() -> usize {
+    0
+}
 
 /// The filter that envoy.yaml asks for.
 fn root() -> Root {

@@ -1,5 +1,9 @@
 //! The allocator. Most of what a request needs is small and soon given back, to be asked for again by the next request:
 //! some such blocks are kept by their size, which takes a fifth of the time. All others are another allocator's.
+//!
+//! Large blocks have a heap of their own. They are bodies and answers, most of them gone before the next one comes; a small
+//! block that stays, put into the hole that one has left, would keep the next from using it, and the memory would grow by
+//! each.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -13,11 +17,16 @@ const SIZES: usize = 64;
 const KEPT: usize = 64 * 1024;
 /// What all small blocks are aligned to.
 const ALIGN: usize = 8;
+/// From this size on a block is a large one, in bytes.
+pub const LARGE: usize = 64 * 1024;
 
-/// An allocator that takes from `A` what it does not have.
-pub struct BySize<A> {
+/// An allocator that takes from `A` what it does not have, and large blocks from `L`.
+pub struct BySize<A, L> {
     others: A,
+    large: L,
     free: [Kept; SIZES],
+    /// How many bytes are in use.
+    used: Cell<usize>,
 }
 
 /// The free blocks of one size.
@@ -28,12 +37,33 @@ struct Kept {
 }
 
 // SAFETY: a VM of Envoy's has one thread.
-unsafe impl<A> Sync for BySize<A> {}
+unsafe impl<A, L> Sync for BySize<A, L> {}
 
-impl<A> BySize<A> {
+impl<A: GlobalAlloc, L: GlobalAlloc> BySize<A, L> {
     /// With no block free.
-    pub const fn new(others: A) -> Self {
-        BySize { others, free: [const { Kept { first: Cell::new(null_mut()), bytes: Cell::new(0) } }; SIZES] }
+    pub const fn new(others: A, large: L) -> Self {
+        let free = [const { Kept { first: Cell::new(null_mut()), bytes: Cell::new(0) } }; SIZES];
+        BySize { others, large, free, used: Cell::new(0) }
+    }
+
+    /// How many bytes are in use.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Whose a block is that is not kept.
+    fn heap(&self, layout: Layout) -> &dyn GlobalAlloc {
+        if layout.size() >= LARGE {
+            &self.large
+        } else {
+            &self.others
+        }
+    }
+
+    fn count(&self, block: *mut u8, size: usize) {
+        if !block.is_null() {
+            self.used.set(self.used.get() + size);
+        }
     }
 
     /// What is kept of a small block's size, and its layout; `None` if it is none.
@@ -46,35 +76,40 @@ impl<A> BySize<A> {
 }
 
 // SAFETY: a small block is on its list or in use, never both; all others are the other allocator's.
-unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
+unsafe impl<A: GlobalAlloc, L: GlobalAlloc> GlobalAlloc for BySize<A, L> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let small = self.small(layout);
         let first = small.map_or(null_mut(), |(kept, _)| kept.first.get());
         // SAFETY: the layout is not empty, as the caller promises; a free block holds the address of the next.
-        unsafe {
+        let (block, size) = unsafe {
             match small {
                 Some((kept, layout)) if !first.is_null() => {
                     kept.first.set(first.cast::<*mut u8>().read());
                     kept.bytes.set(kept.bytes.get() - layout.size());
-                    first
+                    (first, layout.size())
                 }
-                Some((_, layout)) => self.others.alloc(layout),
-                None => self.others.alloc(layout),
+                Some((_, layout)) => (self.others.alloc(layout), layout.size()),
+                None => (self.heap(layout).alloc(layout), layout.size()),
             }
-        }
+        };
+        self.count(block, size);
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block has this layout, as the caller promises: it is the other allocator's, or one that has room for an address.
+        let small = self.small(layout);
+        let size = small.map_or(layout.size(), |(_, layout)| layout.size());
+        self.used.set(self.used.get() - size);
+        // SAFETY: the block has this layout, as the caller promises: it is another allocator's, or one that has room for an address.
         unsafe {
-            match self.small(layout) {
+            match small {
                 Some((kept, layout)) if kept.bytes.get() < KEPT => {
                     block.cast::<*mut u8>().write(kept.first.get());
                     kept.first.set(block);
                     kept.bytes.set(kept.bytes.get() + layout.size());
                 }
                 Some((_, layout)) => self.others.dealloc(block, layout),
-                None => self.others.dealloc(block, layout),
+                None => self.heap(layout).dealloc(block, layout),
             }
         }
     }
@@ -84,7 +119,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
             match (self.small(layout), self.small(new)) {
-                (None, None) => return self.others.realloc(block, layout, size),
+                (None, None) if (layout.size() >= LARGE) == (size >= LARGE) => {
+                    let moved = self.heap(layout).realloc(block, layout, size);
+                    if !moved.is_null() {
+                        self.used.set(self.used.get() - layout.size() + size);
+                    }
+                    return moved;
+                }
                 (Some((_, old)), Some((_, new))) if old == new => return block,
                 (Some(_) | None, _) => {}
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sluice::config::ConfigError;
 
 use crate::abi::{Action, HttpContext};
+use crate::budget;
 use crate::changes;
 use crate::clusters;
 use crate::count;
@@ -96,7 +97,7 @@ impl Root {
             return false;
         };
         let bytes = host::bytes(Buffer::Configuration, size).unwrap_or_default();
-        match filter.configure(&bytes) {
+        match budget::configure().and_then(|()| filter.configure(&bytes)) {
             Ok(()) => {
                 self.tick_every(TICK);
                 true
@@ -120,6 +121,7 @@ impl Root {
         guard::tick();
         limits::renew();
         totals::flush_now_and_then();
+        budget::report();
         self.tick_every(doors::next().unwrap_or(TICK));
     }
 

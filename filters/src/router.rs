@@ -194,6 +194,16 @@ impl Router {
             }
         }
     }
+
+    /// Refuses a request whose body is still coming.
+    fn give_up(&mut self, error: &ApiError) -> Action {
+        let State::Body(intake) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
+            return Action::Pause;
+        };
+        let action = reply::error(error, intake.shape());
+        self.state = State::Answered { _opened: Some(intake) };
+        action
+    }
 }
 
 impl HttpContext for Router {
@@ -201,16 +211,16 @@ impl HttpContext for Router {
         if let Some(exchange) = registry::current() {
             return self.go_on(exchange, None);
         }
-        match (Intake::open(DEFAULT_PREFIX, |_| Ok(None)), end) {
-            (Ok(intake), true) => {
+        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
+            Ok(intake) => {
+                let complete = intake.is_complete(end);
                 self.state = State::Body(intake);
-                self.take_in(0)
+                match complete {
+                    true => self.take_in(0),
+                    false => Action::Pause,
+                }
             }
-            (Ok(intake), false) => {
-                self.state = State::Body(intake);
-                Action::Pause
-            }
-            (Err(refusal), _) => {
+            Err(refusal) => {
                 self.state = State::Answered { _opened: None };
                 reply::error(&refusal.error, refusal.shape)
             }
@@ -218,10 +228,15 @@ impl HttpContext for Router {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        match (&self.state, end) {
-            (State::Routed { .. }, _) => Action::Continue,
-            (State::Body(_), true) => self.take_in(size),
-            (State::Headers | State::Body(_) | State::Waiting { .. } | State::Answered { .. }, _) => Action::Pause,
+        let grown = match &mut self.state {
+            State::Routed { .. } => return Action::Continue,
+            State::Body(intake) => intake.grow(size),
+            State::Headers | State::Waiting { .. } | State::Answered { .. } => return Action::Pause,
+        };
+        match grown {
+            Ok(()) if end => self.take_in(size),
+            Ok(()) => Action::Pause,
+            Err(error) => self.give_up(&error),
         }
     }
 
@@ -234,9 +249,10 @@ impl HttpContext for Router {
     }
 
     fn on_http_response_headers(&mut self, _: bool) -> Action {
-        let (exchange, own) = match &self.state {
+        let (exchange, own) = match &mut self.state {
             State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {
-                (exchange, opened.is_some())
+                opened.iter_mut().for_each(Intake::let_go);
+                (&*exchange, opened.is_some())
             }
             State::Answered { _opened: Some(intake) } => (intake.exchange(), true),
             State::Headers | State::Body(_) | State::Answered { _opened: None } => return Action::Continue,

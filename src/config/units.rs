@@ -26,6 +26,7 @@ pub(super) fn size(text: &str) -> Option<usize> {
         "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
         _ => return None,
     };
     digits.parse::<usize>().ok()?.checked_mul(unit)

@@ -27,6 +27,7 @@ mod keys;
 mod label;
 mod limits;
 mod memory;
+mod memory_budget;
 mod outcome;
 mod password;
 mod record;

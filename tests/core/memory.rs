@@ -19,7 +19,7 @@ struct Block {
 }
 
 impl Block {
-    fn of(allocator: &BySize<System>, layout: Layout, mark: u8) -> Self {
+    fn of(allocator: &impl GlobalAlloc, layout: Layout, mark: u8) -> Self {
         let start = unsafe { allocator.alloc(layout) };
         assert!(!start.is_null() && start.align_offset(layout.align()) == 0);
         unsafe { start.write_bytes(mark, layout.size()) };
@@ -32,7 +32,7 @@ impl Block {
     }
 
     /// Gives it another size. What is in both stays.
-    fn resize(&mut self, allocator: &BySize<System>, size: usize) {
+    fn resize(&mut self, allocator: &impl GlobalAlloc, size: usize) {
         let kept = self.layout.size().min(size);
         self.start = unsafe { allocator.realloc(self.start, self.layout, size) };
         self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
@@ -41,7 +41,7 @@ impl Block {
         unsafe { self.start.write_bytes(self.mark, size) };
     }
 
-    fn give_back(self, allocator: &BySize<System>) {
+    fn give_back(self, allocator: &impl GlobalAlloc) {
         self.assert_untouched(self.layout.size());
         unsafe { allocator.dealloc(self.start, self.layout) };
     }
@@ -49,7 +49,7 @@ impl Block {
 
 /// Sizes around those where blocks are kept no longer, and around their steps.
 fn sizes() -> impl Strategy<Value = usize> {
-    prop_oneof![1..100_usize, 2_000..2_100_usize, 1..8_000_usize]
+    prop_oneof![1..100_usize, 2_000..2_100_usize, 1..8_000_usize, 65_000..66_000_usize]
 }
 
 proptest! {
@@ -58,7 +58,7 @@ proptest! {
     /// No two blocks share a byte, whatever is asked for and given back in whatever order.
     #[test]
     fn blocks_are_apart(steps in prop::collection::vec((0..4_u8, sizes(), 0..6_u32, any::<prop::sample::Index>()), 1..200)) {
-        let allocator = BySize::new(System);
+        let allocator = BySize::new(System, System);
         let mut blocks: Vec<Block> = Vec::new();
         for (number, (step, size, align, index)) in steps.into_iter().enumerate() {
             match step {
@@ -74,6 +74,7 @@ proptest! {
             }
         }
         blocks.into_iter().for_each(|block| block.give_back(&allocator));
+        assert_eq!(allocator.used(), 0);
     }
 }
 
@@ -98,7 +99,7 @@ unsafe impl GlobalAlloc for Counting {
 
 #[test]
 fn most_of_what_is_given_back_may_be_used_for_other_sizes() {
-    let allocator = BySize::new(Counting);
+    let allocator = BySize::new(Counting, Counting);
     for size in (32..=2048).step_by(32) {
         let layout = Layout::from_size_align(size, 8).unwrap();
         let blocks: Vec<_> = (0..10_000).map(|_| unsafe { allocator.alloc(layout) }).collect();
@@ -111,7 +112,7 @@ fn most_of_what_is_given_back_may_be_used_for_other_sizes() {
 
 #[test]
 fn a_block_that_was_given_back_is_used_again() {
-    let allocator = BySize::new(System);
+    let allocator = BySize::new(System, System);
     let block = |size| Block::of(&allocator, Layout::from_size_align(size, 1).unwrap(), 7);
     let first = block(33);
     let start = first.start;
@@ -122,4 +123,31 @@ fn a_block_that_was_given_back_is_used_again() {
     assert_ne!(other.start, start);
     again.give_back(&allocator);
     other.give_back(&allocator);
+}
+
+#[test]
+fn what_is_in_use_is_counted() {
+    let allocator = BySize::new(System, System);
+    let mut block = Block::of(&allocator, Layout::from_size_align(33, 1).unwrap(), 7);
+    assert_eq!(allocator.used(), 64); // of the small ones all of the step
+    for size in [100_000, 3_000, 200_000, 64 << 10, 10] {
+        block.resize(&allocator, size);
+        assert_eq!(allocator.used(), if size == 10 { 32 } else { size });
+    }
+    block.give_back(&allocator);
+    assert_eq!(allocator.used(), 0);
+}
+
+#[test]
+fn large_blocks_are_apart() {
+    let allocator = BySize::new(System, Counting);
+    let before = IN_USE.get();
+    let small = Block::of(&allocator, Layout::from_size_align((64 << 10) - 1, 1).unwrap(), 7);
+    assert_eq!(IN_USE.get(), before);
+    let mut large = Block::of(&allocator, Layout::from_size_align(64 << 10, 1).unwrap(), 7);
+    assert_eq!(IN_USE.get(), before + (64 << 10));
+    large.resize(&allocator, 1000); // what is left of it does not stay among them
+    assert_eq!(IN_USE.get(), before);
+    large.give_back(&allocator);
+    small.give_back(&allocator);
 }

@@ -27,8 +27,9 @@ impl HttpContext for Handle {
         }
         match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
             Ok(intake) => {
+                let complete = intake.is_complete(end);
                 guard.state = State::Body(intake);
-                match end {
+                match complete {
                     true => guard.take_in(0, &me),
                     false => Action::Pause,
                 }
@@ -45,6 +46,13 @@ impl HttpContext for Handle {
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
+        if let State::Body(intake) = &mut guard.state {
+            if let Err(error) = intake.grow(size) {
+                let shape = intake.shape();
+                guard.state = State::Refused;
+                return reply::error(&error, shape);
+            }
+        }
         match (&guard.state, end) {
             (State::Body(_), true) => guard.take_in(size, &me),
             (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,

@@ -1,0 +1,136 @@
+//! The account of this VM's memory: what is in use, what is refused for want of it, and what the stats show of it.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use sluice::config::ConfigError;
+use sluice::contract::{stats, MEMORY_PEAK};
+use sluice::guard::checks::Failures;
+use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
+
+use crate::host;
+use crate::metrics::find_or_define;
+
+/// How often a VM reports its memory.
+const REPORTED_EVERY: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static BUDGET: Cell<MemoryBudget> = Cell::default();
+    static BODIES: Cell<usize> = const { Cell::new(0) };
+    static REFUSED: RefCell<Vec<(Purpose, u32)>> = const { RefCell::new(Vec::new()) };
+    static TOLD: RefCell<Failures> = RefCell::default();
+    static REPORTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static GAUGES: [Option<u32>; 2] = [stats::MEMORY, stats::MEMORY_USED].map(host::define_gauge);
+}
+
+/// Reads the budget from Envoy's environment.
+///
+/// # Errors
+/// The variable that is no size.
+pub fn configure() -> Result<(), ConfigError> {
+    BUDGET.set(MemoryBudget::read(&|name| std::env::var(name).ok())?);
+    Ok(())
+}
+
+/// How many bytes are left for a purpose.
+pub fn room(purpose: Purpose) -> usize {
+    BUDGET.get().room(purpose, crate::used_memory())
+}
+
+/// Whether so many bytes are left for a purpose; what is refused is counted.
+pub fn admits(purpose: Purpose, size: usize) -> bool {
+    let admitted = room(purpose) > size;
+    if !admitted {
+        refuse(purpose);
+    }
+    admitted
+}
+
+/// Counts, and logs once a minute, that something goes without memory.
+#[cold]
+pub fn refuse(purpose: Purpose) {
+    let define = || host::define_counter(&stats::memory_refused(purpose.label()));
+    if let Some(counter) = REFUSED.with_borrow_mut(|known| find_or_define(known, purpose, define)) {
+        host::increment(counter, 1);
+    }
+    let untold = TOLD.with_borrow_mut(|told| told.note("", purpose.label(), host::recent()));
+    if let Some(untold) = untold {
+        let MemoryBudget { memory, bodies } = BUDGET.get();
+        let (mib, used, kept) = (1 << 20, crate::used_memory(), BODIES.get());
+        log::warn!(
+            "sluice: memory: no room ({}): {} MiB of {} MiB are in use, bodies of {} MiB of {} MiB under way; and {untold} \
+             times since this was logged last",
+            purpose.label(),
+            used / mib,
+            memory / mib,
+            kept / mib,
+            bodies / mib,
+        );
+    }
+}
+
+/// Whether Envoy may hand over so many bytes.
+pub fn may_receive(size: usize) -> bool {
+    crate::used_memory().saturating_add(size) <= BUDGET.get().most()
+}
+
+/// The bytes of one request's body that Envoy keeps, on the account of all.
+#[derive(Default)]
+pub struct BodyWeight(usize);
+
+impl BodyWeight {
+    /// How many bytes are counted.
+    pub fn size(&self) -> usize {
+        self.0
+    }
+
+    /// Counts the body as one of so many bytes. `false` if that is too much beside the others.
+    pub fn grow(&mut self, size: usize) -> bool {
+        let more = size.saturating_sub(self.0);
+        if more == 0 {
+            return true;
+        }
+        let others = BODIES.get().saturating_sub(self.0);
+        let fits = BUDGET.get().fits_body(others, size);
+        match fits {
+            true => {
+                BODIES.set(BODIES.get().saturating_add(more));
+                self.0 = size;
+            }
+            false => refuse(Purpose::Body),
+        }
+        fits
+    }
+}
+
+impl Drop for BodyWeight {
+    fn drop(&mut self) {
+        BODIES.set(BODIES.get().saturating_sub(self.0));
+    }
+}
+
+/// Reports this VM's memory, now and then. For each tick.
+pub fn report() {
+    let now = host::recent();
+    if now.checked_sub(REPORTED.get()).is_some_and(|passed| passed < REPORTED_EVERY) {
+        return;
+    }
+    REPORTED.set(now);
+    let (size, used) = (crate::memory_size() as u64, crate::used_memory() as u64);
+    let (bytes, version) = host::shared(MEMORY_PEAK).unwrap_or((Vec::new(), host::ABSENT));
+    let known = Peak::decode(&bytes);
+    let mut peak = known;
+    let ended = peak.report(size, used, now);
+    // where another worker was faster, the next report will do
+    if peak != known && host::set_shared(MEMORY_PEAK, &peak.encode(), version) {
+        let shown = ended.unwrap_or(peak);
+        for (gauge, value) in GAUGES.with(|gauges| *gauges).into_iter().zip([shown.size, shown.used]) {
+            let Some(gauge) = gauge else {
+                continue;
+            };
+            if ended.is_some() || value > host::metric(gauge) {
+                host::record(gauge, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+"""Attacks on the gateway's memory, each beside innocent callers who must notice nothing.
+
+The short forms are tests (`test_memory.py`), the long ones are `make soak`. The attackers are a program of their own, so
+that the innocent callers of the test do not wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import crowd
+from child import TARGET, Child
+from hoarder import Hoarder
+from settings import Settings
+from world import BEARER, CHAT, World, chat_body
+
+_LARGE = (8 << 20) - 1024
+_SLICE = 256 << 10
+_PAUSE = 0.5
+
+
+@dataclass
+class Outcome:
+    """What became of an attack: the statuses its requests got (0: none), and the innocent callers' calls."""
+
+    attackers: Counter[int] = field(default_factory=Counter)
+    # Refusals that do not say when to come back, or in no shape that an SDK reads.
+    unclear: int = 0
+    innocent: int = 0
+    slowest: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What each attacker asks, again and again."""
+
+    method: str = "POST"
+    path: str = CHAT
+    headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
+    body: bytes = b""
+    # The answer is read for as long as it goes on.
+    waits: bool = False
+
+
+def attacks() -> dict[str, Attack]:
+    """All of them, by name."""
+    return {
+        "chats": Attack(body=chat_body("word " * (_LARGE // 5 - 20), model="slow")),
+        "events": Attack(body=chat_body(model="event", stream=True), waits=True),
+        "answers": Attack(body=chat_body(model="json"), waits=True),
+        "keyless": Attack(method="GET", path="/ping", headers={}, body=b"x" * _LARGE),
+        "wrong-key": Attack(headers={"x-api-key": "sk-wrong"}, body=b"x" * _LARGE),
+    }
+
+
+def with_servers(settings: Settings, servers: list[Hoarder]) -> Settings:
+    """Adds the attackers' servers, each with a model of its name, and lets each attacker have a try of its own."""
+    for server in servers:
+        settings.add_cluster(server.name, server.address)
+        settings.upstreams[server.name] = {"cluster": server.name}
+        settings.models.append({"name": server.name, "targets": [{"upstream": server.name}]})
+    return settings
+
+
+def run(world: World, name: str, attackers: int, seconds: float, innocents: int = 20) -> Outcome:
+    """Runs an attack for some seconds."""
+    output = TARGET / "work" / f"attack-{os.getpid()}.json"
+    output.unlink(missing_ok=True)
+    command = [sys.executable, __file__, name, str(world.gateway.port), str(attackers), str(seconds)]
+    child = Child(f"attack-{name}", command, output.with_suffix(".log"), stdout=output)
+    try:
+        outcome = asyncio.run(_innocents(world.gateway.port, seconds, innocents))
+        child.wait_until(lambda: output.exists() and output.read_text().endswith("\n"), 60)
+    finally:
+        child.stop()
+    told = json.loads(output.read_text())
+    outcome.attackers = Counter({int(status): count for status, count in told["statuses"].items()})
+    outcome.unclear = told["unclear"]
+    return outcome
+
+
+async def _innocents(port: int, seconds: float, count: int) -> Outcome:
+    outcome = Outcome()
+    end = time.monotonic() + seconds
+
+    async def innocent() -> None:
+        client = crowd.Client(port)
+        stream = False
+        while time.monotonic() < end:
+            stream = not stream
+            answer = await client.ask(chat_body(stream=stream))
+            outcome.innocent += 1
+            outcome.slowest = max(outcome.slowest, answer.seconds)
+            if answer.text() is None:
+                outcome.failures.append(f"{answer.status_code} after {answer.seconds:.1f} s: {answer.content[:200]!r}")
+            await asyncio.sleep(0.2)
+        client.leave()
+
+    await asyncio.gather(*(innocent() for _ in range(count)))
+    return outcome
+
+
+class _Attackers:
+    """All attackers of one kind."""
+
+    def __init__(self, attack: Attack, port: int, seconds: float):
+        self._attack = attack
+        self._port = port
+        self._end = time.monotonic() + seconds
+        self.statuses: Counter[int] = Counter()
+        self.unclear = 0
+
+    async def attack(self) -> None:
+        while (left := self._end - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._ask()
+            except TimeoutError:
+                self.statuses[-1] += 1  # under way until the end
+            await asyncio.sleep(_PAUSE)
+
+    async def _ask(self) -> None:
+        writer = sending = None
+        status = 0
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            sending = asyncio.create_task(self._send(writer))
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            status = int(head.split(" ", 2)[1])
+            if self._attack.waits and status == 200:
+                while await reader.read(1 << 20):
+                    pass
+            elif status in (413, 503):
+                body = await reader.read(4096)
+                clear = b'"message"' in body and (status == 413 or "\r\nretry-after: " in head)
+                self.unclear += not clear
+        except (OSError, EOFError):
+            pass
+        finally:
+            if sending:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+            if writer:
+                writer.transport.abort()
+        self.statuses[status] += 1
+
+    async def _send(self, writer: asyncio.StreamWriter) -> None:
+        how = self._attack
+        lines = [f"{how.method} {how.path} HTTP/1.1", "host: gateway", f"content-length: {len(how.body)}"]
+        lines += [f"{name}: {value}" for name, value in {"content-type": "application/json", **how.headers}.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        for start in range(0, len(how.body), _SLICE):
+            writer.write(how.body[start : start + _SLICE])
+            await writer.drain()
+
+
+async def _main(name: str, port: int, count: int, seconds: float) -> None:
+    attackers = _Attackers(attacks()[name], port, seconds)
+    await asyncio.gather(*(attackers.attack() for _ in range(count)))
+    print(json.dumps({"statuses": attackers.statuses, "unclear": attackers.unclear}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
