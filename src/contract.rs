@@ -21,6 +21,8 @@ pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
 pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
 /// Response header that names what checks have found in a request that passed all the same.
 pub const GUARD_HEADER: &str = "x-sluice-guard";
+/// Response header that names what of the request the provider's dialect has no word for.
+pub const DROPPED_HEADER: &str = "x-sluice-dropped";
 /// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
 /// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.

@@ -284,6 +284,19 @@ impl ApiError {
         ApiError::unavailable(Outcome::Timeout)
     }
 
+    /// 502: an answer that cannot be read, and so cannot be translated.
+    pub fn unreadable() -> Self {
+        ApiError {
+            status: 502,
+            kind: Kind::Server,
+            message: "The model server's answer could not be read.".to_owned(),
+            param: None,
+            code: "upstream_answer_unreadable",
+            allow: None,
+            retry_after: None,
+        }
+    }
+
     /// 503: an answer that nobody could check, where nothing passes unchecked.
     pub fn unchecked() -> Self {
         ApiError {

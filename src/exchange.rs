@@ -2,6 +2,7 @@
 
 mod accounts;
 mod caller;
+mod translation;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,17 +12,18 @@ use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
-use crate::header_plan::{Overwritten, RequestHeaders, Turn, Wish};
+use crate::header_plan::{Overwritten, RequestHeaders, Turn};
 use crate::keys::Identity;
 use crate::limits::{self, Limits, RateHeaders, Ticket};
 use crate::outcome::Outcome;
-use crate::rewrite::BodyRewrite;
 use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
-use crate::usage::{Source, TokenUsage};
+use crate::usage::{Meter, Source, TokenUsage};
 
 pub use accounts::CountCall;
 use caller::Caller;
+use translation::wish;
+pub use translation::Prepared;
 
 /// The most flags that are kept: what services find is named by them.
 const MAX_FLAGS: usize = 16;
@@ -74,6 +76,9 @@ pub struct Exchange {
     pub passing: Option<Outcome>,
     /// The answer came compressed, although it was asked not to.
     pub encoded: bool,
+    /// Reads the usage of an answer that is translated, in the provider's own words: what the client gets has been
+    /// written here.
+    pub provider_meter: Option<Box<Meter>>,
     /// The answer passed to the client ended without being complete.
     pub interrupted: bool,
     /// The status of the answer that has come from the target whole.
@@ -238,7 +243,7 @@ impl Exchange {
     ///
     /// # Errors
     /// Why nothing may be sent: it would carry a credential to a stranger.
-    pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<BodyRewrite, Unprepared> {
+    pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<Prepared, Unprepared> {
         if let Some(outcome) = self.exhausted {
             return Err(Unprepared::Exhausted(outcome));
         }
@@ -383,13 +388,4 @@ impl Exchange {
         let cluster = self.route.as_ref().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
         (key, model, cluster)
     }
-}
-
-/// What a target's request must look like, and the way to its body.
-fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts) -> Option<(BodyRewrite, Wish<'a>)> {
-    let upstream = route.upstream_at(place)?;
-    let model = route.model_name(place, &facts.model)?;
-    let body = BodyRewrite::plan(facts, model, upstream.include_usage);
-    let length = body.length();
-    Some((body, Wish { upstream, endpoint: route.endpoint(), model, length }))
 }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::endpoint::Endpoint;
 use crate::exchange::Original;
 use crate::routing::Upstream;
+use crate::translate::Pair;
 
 /// The request's headers, as they stand at the host.
 pub trait RequestHeaders {
@@ -25,12 +26,30 @@ pub trait RequestHeaders {
 pub struct Wish<'a> {
     /// Where it goes.
     pub upstream: &'a Upstream,
-    /// What is asked for.
+    /// What is asked for, at the upstream.
     pub endpoint: Endpoint,
+    /// How the request is translated, if it is.
+    pub pair: Option<Pair>,
+    /// Whether the answer is to be a stream.
+    pub stream: bool,
     /// The model, as the target calls it.
     pub model: &'a str,
-    /// The body's length.
-    pub length: usize,
+    /// The body's length; `None` if that is known only once the body is there.
+    pub length: Option<usize>,
+}
+
+impl Wish<'_> {
+    /// The path the upstream expects.
+    fn path<'p>(&self, original: &'p str) -> Cow<'p, str> {
+        let asked = self.pair.map_or(original, |pair| pair.path(self.stream));
+        self.upstream.path(self.endpoint, asked, self.model)
+    }
+
+    /// The headers that it writes over, and those that it removes: the dialect's, then the upstream's own.
+    fn headers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let dialect = self.pair.map(Pair::headers).unwrap_or_default().iter().copied();
+        dialect.chain(self.upstream.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))))
+    }
 }
 
 /// What headers of the client's an upstream's own `headers` have written over.
@@ -61,13 +80,11 @@ impl Turn<'_> {
 
     /// Restores what the attempt before has written over by its upstream's own headers.
     fn take_back(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
-        let written = self.before.map(|before| before.upstream.headers.as_slice()).unwrap_or_default();
-        let kept = |name: &str| self.wish.upstream.headers.iter().any(|(kept, _)| kept == name);
-        written.iter().filter(|(name, _)| !kept(name)).all(|(name, _)| {
-            match overwritten.0.iter().find(|(known, _)| known == name) {
-                Some((_, Some(value))) => headers.set(name, value),
-                Some((_, None)) | None => headers.remove(name),
-            }
+        let kept = |name: &str| self.wish.headers().any(|(kept, _)| kept == name);
+        let mut written = self.before.into_iter().flat_map(Wish::headers).filter(|(name, _)| !kept(name));
+        written.all(|(name, _)| match overwritten.0.iter().find(|(known, _)| known == name) {
+            Some((_, Some(value))) => headers.set(name, value),
+            Some((_, None)) | None => headers.remove(name),
         })
     }
 
@@ -80,15 +97,14 @@ impl Turn<'_> {
 
     fn path(&self, headers: &mut dyn RequestHeaders) -> bool {
         let original = self.original.path.as_str();
-        let path = |wish: &Wish<'_>| wish.upstream.path(wish.endpoint, original, wish.model);
-        let now = self.before.map_or(Cow::Borrowed(original), path);
-        let wanted = path(self.wish);
+        let now = self.before.map_or(Cow::Borrowed(original), |before| before.path(original));
+        let wanted = self.wish.path(original);
         now == wanted || headers.set(":path", &wanted)
     }
 
     fn length(&self, headers: &mut dyn RequestHeaders) -> bool {
-        let now = self.before.map(|before| before.length).or(self.original.length);
-        now == Some(self.wish.length) || headers.set("content-length", &self.wish.length.to_string())
+        let now = self.before.map_or(self.original.length, |before| before.length);
+        self.wish.length.is_none_or(|wanted| now == Some(wanted) || headers.set("content-length", &wanted.to_string()))
     }
 
     /// The client's own credentials are gone by now; only an attempt can have put one there.
@@ -105,11 +121,14 @@ impl Turn<'_> {
 
     /// Sets the upstream's own headers, and remembers what stood there.
     fn own(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
-        self.wish.upstream.headers.iter().all(|(name, value)| {
+        self.wish.headers().all(|(name, value)| {
             if !overwritten.0.iter().any(|(known, _)| known == name) {
-                overwritten.0.push((name.clone(), headers.get(name)));
+                overwritten.0.push((name.to_owned(), headers.get(name)));
             }
-            headers.set(name, value)
+            match value {
+                Some(value) => headers.set(name, value),
+                None => headers.remove(name),
+            }
         })
     }
 }

@@ -20,8 +20,8 @@ struct Splice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyChanged;
 
-/// What is to be changed in one body, and how far it has come.
-#[derive(Clone, Debug)]
+/// What is to be changed in one body, and how far it has come. By default nothing is.
+#[derive(Clone, Debug, Default)]
 pub struct BodyRewrite {
     splices: Vec<Splice>,
     length: usize,

@@ -96,6 +96,11 @@ impl Usage {
         }
     }
 
+    /// Whether the answer has been translated: what it has used has been read from the provider's own words.
+    fn is_translated(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter.is_some())
+    }
+
     /// Has Envoy's tracer know what is known by now: when an answer begins, since nothing more may come of it, and when
     /// it has ended.
     fn trace(&self) {
@@ -116,6 +121,12 @@ impl Usage {
     /// What the answer said of its usage, or what is to be thought of one that said nothing; `None` if there was no
     /// answer to a request like this.
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
+        if let (Some(exchange), 200..=299) = (&self.exchange, status) {
+            let exchange = exchange.borrow();
+            if let Some(meter) = &exchange.provider_meter {
+                return exchange.completed(meter.finish(), meter.generated());
+            }
+        }
         let (State::Metering(meter), 200..=299) = (&self.state, status) else {
             return None;
         };
@@ -146,6 +157,17 @@ impl HttpContext for Usage {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        if self.is_translated() {
+            let begins = matches!(self.state, State::Begun { .. }) && size > 0;
+            if begins {
+                self.state = State::Waiting;
+                self.first_bytes();
+            }
+            if begins || end {
+                self.trace();
+            }
+            return Action::Continue;
+        }
         let chunk = match (size, end) {
             (0, false) => return Action::Continue,
             (0, true) => Vec::new(),

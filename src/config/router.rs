@@ -28,6 +28,7 @@ pub const UPSTREAM_FIELDS: &[&str] = &[
     "credential",
     "headers",
     "include_usage",
+    "translate",
     "usage",
     "ejection",
 ];
@@ -145,6 +146,10 @@ fn upstream(
         Some(node) => node.flag()?,
         None => true,
     };
+    let translate = match fields.get("translate") {
+        Some(node) => node.flag()?,
+        None => true,
+    };
     Ok(Upstream {
         name: name.to_owned(),
         cluster: cluster.to_owned(),
@@ -155,6 +160,7 @@ fn upstream(
         credential,
         headers,
         include_usage,
+        translate,
         usage: metering::read(fields.get("usage"))?,
         ejection: ejection::read(fields.get("ejection"), ejection)?,
         counts_in_flight: false,

@@ -22,7 +22,9 @@ pub struct Pool<'a> {
     pub table: &'a Table,
     /// The model.
     pub model: &'a Model,
-    /// The targets that speak the request's dialect.
+    /// The targets that can serve the request: they speak its dialect, or it can be translated for them.
+    pub serving: TargetSet,
+    /// Those that speak its dialect, which come first.
     pub speaking: TargetSet,
     /// Those that have been tried.
     pub tried: TargetSet,
@@ -37,7 +39,7 @@ impl Pool<'_> {
     /// nothing healthy is left, the one that comes back soonest is tried: an ejected cluster may still answer,
     /// a request without a target cannot.
     pub fn pick(&self, fleet: &dyn Fleet) -> Picked {
-        let untried = self.speaking.without(self.tried);
+        let untried = self.serving.without(self.tried);
         if untried.is_empty() {
             return Picked::None;
         }
@@ -70,6 +72,10 @@ impl Pool<'_> {
     fn by_strategy(&self, allowed: TargetSet, fleet: &dyn Fleet) -> Picked {
         let in_flight = |target| self.upstream(target).map_or(0, |upstream| fleet.in_flight(upstream));
         let first = self.tried.is_empty();
+        let allowed = match self.serving == self.speaking {
+            true => allowed,
+            false => self.model.strategy.prefer(allowed, self.speaking),
+        };
         let choice = Choice { allowed, first, in_flight: &in_flight, random: fleet.random(), affinity: self.affinity };
         match self.model.strategy.pick(&choice) {
             Pick::Target(target) => Picked::Target(target, None),
@@ -87,7 +93,7 @@ impl Pool<'_> {
     fn out(&self, fleet: &dyn Fleet) -> Vec<(usize, Standing)> {
         let standing = |target| Some((target, fleet.standing(self.upstream(target)?)));
         let mut out: Vec<(usize, Standing)> =
-            self.speaking.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
+            self.serving.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
         out.sort_by_key(|(_, standing)| match standing {
             Standing::Healthy | Standing::HalfOpen { .. } => Duration::ZERO,
             Standing::Ejected { until, .. } => until.unwrap_or(Duration::MAX),
@@ -98,7 +104,7 @@ impl Pool<'_> {
     /// Of those that are out, the ones that stay out: no more than the configured share of the pool. Those that
     /// come back soonest are let in before their time; what was ejected by hand stays out.
     fn most_that_may_be_out(&self, mut out: Vec<(usize, Standing)>) -> Vec<(usize, Standing)> {
-        let most = self.speaking.len() * self.table.max_ejected_percent as usize / 100;
+        let most = self.serving.len() * self.table.max_ejected_percent as usize / 100;
         while out.len() > most {
             let Some(soonest) = out.iter().position(|(_, standing)| !is_by_hand(standing)) else {
                 break;

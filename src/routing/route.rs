@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::pick::{Picked, Pool};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
-use crate::endpoint::{Dialect, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::health::Lease;
 use crate::outcome::Outcome;
+use crate::translate::Pair;
 
 /// What a route must know of its request.
 pub trait Subject {
@@ -153,6 +154,11 @@ impl Route {
         self.table.upstream_of(self.table.models().get(model)?.targets.get(target)?)
     }
 
+    /// How the request is translated for the target at `place`; `None` if that speaks its dialect.
+    pub fn pair_at(&self, place: (usize, usize)) -> Option<Pair> {
+        self.upstream_at(place)?.pair(self.endpoint)
+    }
+
     /// The endpoint that was called.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
@@ -296,12 +302,9 @@ impl Route {
             return Picked::None;
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
-        let speaking = model.speaking(self.dialect());
-        Pool { table: &self.table, model, speaking, tried: self.tried, affinity }.pick(fleet)
-    }
-
-    fn dialect(&self) -> Dialect {
-        self.endpoint.dialect()
+        let speaking = model.speaking(self.endpoint.dialect());
+        let serving = speaking.union(model.translating(self.endpoint));
+        Pool { table: &self.table, model, serving, speaking, tried: self.tried, affinity }.pick(fleet)
     }
 
     fn enter(&mut self, target: usize, lease: Option<Lease>, fleet: &dyn Fleet) {

@@ -10,6 +10,7 @@ use super::{Strategy, TargetSet};
 use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
 use crate::health::Policy;
 use crate::limits::Limits;
+use crate::translate::Pair;
 use crate::usage::{Metering, Price};
 
 /// The most targets one model may have: a [`TargetSet`] is one bit each.
@@ -73,6 +74,8 @@ pub struct Upstream {
     pub headers: Vec<(String, String)>,
     /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// Whether it may get requests of other dialects, translated.
+    pub translate: bool,
     /// How its answers are metered.
     pub usage: Metering,
     /// When it leaves the pool.
@@ -119,6 +122,14 @@ impl Upstream {
         Cow::Owned(out)
     }
 
+    /// How a request is translated for it; `None` if it speaks the request's dialect, or there is no way.
+    pub fn pair(&self, endpoint: Endpoint) -> Option<Pair> {
+        if !self.translate || self.dialects.contains(&endpoint.dialect()) {
+            return None;
+        }
+        self.dialects.iter().find_map(|dialect| Pair::of(endpoint, *dialect))
+    }
+
     /// The header and value that carry this upstream's key in a dialect.
     pub fn credential(&self, dialect: Dialect) -> Option<(&'static str, &str)> {
         let credential = self.credential.as_ref()?;
@@ -161,6 +172,8 @@ pub struct Model {
     /// What its tokens cost, if that is known.
     pub price: Option<Price>,
     speaking: [TargetSet; 4],
+    /// The targets that each pair is used for.
+    translating: [TargetSet; Pair::ALL.len()],
 }
 
 impl Model {
@@ -187,6 +200,12 @@ impl Model {
             }
             speaking
         });
+        let translating = Pair::ALL.map(|pair| {
+            let is_used = |target: &Target| {
+                upstreams.get(target.upstream).is_some_and(|upstream| upstream.pair(pair.source()) == Some(pair))
+            };
+            targets.iter().enumerate().filter(|(_, target)| is_used(target)).map(|(index, _)| index).collect()
+        });
         let balance = retry.budget.map(BudgetBalance::new);
         Model {
             name,
@@ -200,12 +219,21 @@ impl Model {
             limits: Limits::default(),
             price: None,
             speaking,
+            translating,
         }
     }
 
     /// The targets that speak a dialect.
     pub fn speaking(&self, dialect: Dialect) -> TargetSet {
         self.speaking.get(dialect.index()).copied().unwrap_or_default()
+    }
+
+    /// The targets that a request to an endpoint can be translated for.
+    pub fn translating(&self, endpoint: Endpoint) -> TargetSet {
+        let pairs = Pair::ALL.iter().zip(&self.translating);
+        pairs
+            .filter(|(pair, _)| pair.source() == endpoint)
+            .fold(TargetSet::default(), |all, (_, some)| all.union(*some))
     }
 
     /// The dialects the model can be called in.

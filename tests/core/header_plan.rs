@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use sluice::config;
-use sluice::exchange::{Exchange, Original, Unprepared};
+use sluice::exchange::{Exchange, Original, Prepared, Unprepared};
 use sluice::facts;
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
@@ -106,7 +106,7 @@ fn turns_leave_nothing_behind() {
         if index > 0 {
             assert_eq!(advance(&mut exchange), Some(cluster.to_owned()));
         }
-        let body = exchange.prepare(cluster.as_bytes(), &mut map).unwrap();
+        let Prepared::Rewrite(body) = exchange.prepare(cluster.as_bytes(), &mut map).unwrap() else { panic!() };
         assert_eq!(map.headers["content-length"], body.length().to_string(), "{cluster}");
         let found: Vec<(&str, &str)> =
             map.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

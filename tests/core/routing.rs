@@ -17,6 +17,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         credential: None,
         headers: Vec::new(),
         include_usage: true,
+        translate: true,
         usage: Metering::default(),
         ejection: Policy::default(),
         counts_in_flight: false,

@@ -1,5 +1,7 @@
 //! An answer of which nothing has reached the client yet.
 
+use std::time::Duration;
+
 use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate, MAX_HELD};
 use sluice::contract::RETRY_HEADER;
 use sluice::outcome::Outcome;
@@ -57,6 +59,12 @@ pub(super) enum Until {
     Event(FirstEvent),
     /// All of a JSON answer, if it is no longer than `limit`. Its end alone may not show that it is whole.
     Whole { limit: usize, verify: bool },
+    /// The first event of a stream that is translated.
+    Translated,
+    /// All of a JSON answer that is translated, if it is no longer than `limit`.
+    Document { limit: usize },
+    /// All of an error that is translated.
+    Foreign { retry_after: Option<Duration> },
     /// All of an error that may say that the request is too long for the model.
     Error,
 }
@@ -96,6 +104,8 @@ impl Held {
                 (true, true) if *verify && !is_whole(&body(size)) => Next::Fail(Outcome::Reset),
                 (true, true) => Next::Pass,
             },
+            // these are looked at where they are translated
+            Until::Translated | Until::Document { .. } | Until::Foreign { .. } => Next::Hold,
             Until::Error if !end && size <= MAX_HELD => Next::Hold,
             Until::Error if is_context_length_exceeded(&body(size)) => Next::TooLong,
             Until::Error => Next::Fail(outcome_of_error),

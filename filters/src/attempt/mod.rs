@@ -4,13 +4,16 @@
 
 mod held;
 mod sent;
+mod translated;
 
 use sluice::config;
 use sluice::contract::RETRY_HEADER;
+use sluice::exchange::Prepared;
 use sluice::health::wanted_pause;
 use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
+use sluice::translate::Pair;
 
 use crate::abi::{self, Action, HttpContext};
 use crate::clusters::{self, AllClusters};
@@ -38,12 +41,16 @@ struct Attempt {
 enum State {
     /// Nothing has happened yet; whose attempt it should be, if one was expected.
     Headers(Option<Expected>),
+    /// The request's body is awaited, to be translated.
+    Translating(Sent, Pair),
     /// The request is on its way.
     Sent(Sent, BodyRewrite),
     /// An answer has begun; nothing of it has reached the client.
     Holding(Sent, Held),
     /// The answer is passing to the client.
     Passing { sent: Sent, status: u16, whole: bool },
+    /// An error is passing to the client that has been written here; what the upstream says besides is left out.
+    Replaced,
     /// The attempt has ended.
     Ended,
 }
@@ -52,12 +59,21 @@ impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: bool) -> Action {
         let expected = match &mut self.state {
             State::Headers(expected) => expected.take(),
-            State::Sent(..) | State::Holding(..) | State::Passing { .. } | State::Ended => None,
+            State::Translating(..)
+            | State::Sent(..)
+            | State::Holding(..)
+            | State::Passing { .. }
+            | State::Replaced
+            | State::Ended => None,
         };
         match prepare(registry::of_attempt(expected, self.context)) {
-            Ok((sent, body)) => {
+            Ok((sent, Prepared::Rewrite(body))) => {
                 self.state = State::Sent(sent, body);
                 Action::Continue
+            }
+            Ok((sent, Prepared::Translate(pair))) => {
+                self.state = State::Translating(sent, pair);
+                Action::Pause // its length is not known yet
             }
             Err(refusal) => {
                 self.state = State::Ended;
@@ -67,8 +83,13 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let State::Sent(sent, body) = &mut self.state else {
-            return Action::Continue;
+        let (sent, body) = match &mut self.state {
+            State::Sent(sent, body) => (sent, body),
+            State::Translating(..) if end => return self.translate(size),
+            State::Translating(..) => return Action::Pause,
+            State::Headers(_) | State::Holding(..) | State::Passing { .. } | State::Replaced | State::Ended => {
+                return Action::Continue
+            }
         };
         if size == 0 || body.is_identity() {
             return Action::Continue;
@@ -88,6 +109,18 @@ impl HttpContext for Attempt {
         }
     }
 
+    fn on_http_request_trailers(&mut self) -> Action {
+        match self.state {
+            State::Translating(..) => self.translate(usize::MAX),
+            State::Headers(_)
+            | State::Sent(..)
+            | State::Holding(..)
+            | State::Passing { .. }
+            | State::Replaced
+            | State::Ended => Action::Continue,
+        }
+    }
+
     fn on_http_response_headers(&mut self, end: bool) -> Action {
         let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
@@ -100,15 +133,20 @@ impl HttpContext for Attempt {
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
         let outcome = Outcome::of_status(status);
+        let may_ask = matches!(status, 429 | 503 | 529);
+        let retry_after = || may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
         if outcome == Outcome::Success {
             self.hold(sent, &head, end)
+        } else if sent.translation.is_some() && !end {
+            // what it says must be translated, if no other target is tried
+            let until = Until::Foreign { retry_after: retry_after() };
+            self.state = State::Holding(sent, Held { status, until, seen: 0 });
+            Action::Pause
         } else if matches!(status, 400 | 413) && !end && sent.may_be_too_long() {
             self.state = State::Holding(sent, Held { status, until: Until::Error, seen: 0 });
             Action::Pause
         } else {
-            let may_ask = matches!(status, 429 | 503 | 529);
-            let retry_after = may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
-            sent.fail(Ending { outcome, status, retry_after });
+            sent.fail(Ending { outcome, status, retry_after: retry_after() });
             Action::Continue
         }
     }
@@ -116,18 +154,30 @@ impl HttpContext for Attempt {
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
         match &mut self.state {
             State::Holding(..) => self.held(size, end),
-            State::Passing { whole, .. } => {
+            State::Passing { sent, whole, .. } => {
                 *whole |= end;
+                if let Some(translation) = &mut sent.translation {
+                    translation.pass(&sent.exchange, size, end);
+                }
                 Action::Continue
             }
-            State::Headers(_) | State::Sent(..) | State::Ended => Action::Continue,
+            State::Replaced => {
+                host::replace_bytes(Buffer::ResponseBody, b"");
+                Action::Continue
+            }
+            State::Headers(_) | State::Translating(..) | State::Sent(..) | State::Ended => Action::Continue,
         }
     }
 
     fn on_http_response_trailers(&mut self) -> Action {
         let seen = match &self.state {
             State::Holding(_, held) => held.seen,
-            State::Headers(_) | State::Sent(..) | State::Passing { .. } | State::Ended => 0,
+            State::Headers(_)
+            | State::Translating(..)
+            | State::Sent(..)
+            | State::Passing { .. }
+            | State::Replaced
+            | State::Ended => 0,
         };
         self.on_http_response_body(seen, true)
     }
@@ -136,10 +186,11 @@ impl HttpContext for Attempt {
     /// when the client's filters have seen its end.
     fn on_done(&mut self) {
         match (std::mem::replace(&mut self.state, State::Ended), abi::is_late()) {
-            (State::Headers(_) | State::Ended, _) => {}
+            (State::Headers(_) | State::Replaced | State::Ended, _) => {}
             (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
-            (State::Sent(sent, _) | State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
-            (State::Sent(sent, _) | State::Holding(sent, _), false) => sent.silence(),
+            (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.cut(),
+            (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
+            (State::Translating(sent, _) | State::Sent(sent, _) | State::Holding(sent, _), false) => sent.silence(),
             (State::Passing { sent, status, whole: false }, false) => sent.passed(status, false),
         }
         waiting::poll_queue();
@@ -171,14 +222,21 @@ impl Attempt {
         let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
+        if sent.translation.is_some() {
+            return self.held_translated(sent, held, size, end);
+        }
         match held.look(size, end) {
             Next::Hold => {
                 self.state = State::Holding(sent, held);
                 return Action::Pause;
             }
             Next::Pass => self.pass(sent, held.status, true, end),
-            Next::Fail(outcome) => sent.fail(Ending { outcome, status: held.status, retry_after: None }),
-            Next::TooLong => sent.too_long(held.status),
+            Next::Fail(outcome) => {
+                sent.fail(Ending { outcome, status: held.status, retry_after: None });
+            }
+            Next::TooLong => {
+                sent.too_long(held.status);
+            }
         }
         Action::Continue
     }

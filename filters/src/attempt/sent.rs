@@ -5,18 +5,27 @@ use std::time::Duration;
 use sluice::commit::FirstEvent;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Exchange, Unprepared};
+use sluice::exchange::{Exchange, Prepared, Unprepared};
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
-use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 
 use super::held::{ResponseHead, Until};
+use super::translated::Translation;
 use crate::abi::Action;
 use crate::clusters::AllClusters;
 use crate::host::{self, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
+
+/// Who gets a failed attempt's request, or its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// Another target will be tried.
+    ToNextTarget,
+    /// There is none: what has come passes to the client.
+    ToClient,
+}
 
 /// An attempt under way.
 pub(super) struct Sent {
@@ -26,6 +35,8 @@ pub(super) struct Sent {
     pub began: Duration,
     /// How long it may take, if that is limited.
     limit: Option<Duration>,
+    /// How its answer is translated, if it is.
+    pub translation: Option<Translation>,
 }
 
 impl Sent {
@@ -39,6 +50,9 @@ impl Sent {
         let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
             return Ok(None);
         };
+        if let Some(translation) = &self.translation {
+            return translation.until(head, end, facts.stream, route.table().hold_json).map(Some);
+        }
         if facts.stream && head.encoded {
             return Ok(None);
         }
@@ -65,25 +79,27 @@ impl Sent {
 
     /// Ends the attempt with an answer that is none, or an error: another target may try. If there is none, what
     /// has come passes to the client.
-    pub fn fail(&self, ending: Ending) {
-        self.hand_on(ending, |exchange| exchange.advance(ending, &AllClusters));
+    pub fn fail(&self, ending: Ending) -> Handed {
+        self.hand_on(ending, |exchange| exchange.advance(ending, &AllClusters))
     }
 
     /// Ends the attempt with the answer that the request is too long: another model may take it.
-    pub fn too_long(&self, status: u16) {
+    pub fn too_long(&self, status: u16) -> Handed {
         let ending = Ending { outcome: Outcome::ClientError, status, retry_after: None };
-        self.hand_on(ending, |exchange| exchange.advance_for_context(&AllClusters));
+        self.hand_on(ending, |exchange| exchange.advance_for_context(&AllClusters))
     }
 
     /// Ends the attempt and asks for a retry at the cluster that `advance` goes on to; without one, what has come
     /// passes to the client.
-    fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) {
+    fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) -> Handed {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
         registry::announce(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
         if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
             exchange.answer(ending.status, None);
+            return Handed::ToClient;
         }
+        Handed::ToNextTarget
     }
 
     /// Ends an attempt of which nothing has reached the client. Envoy retries by itself; where it does so when
@@ -167,7 +183,7 @@ impl Refusal {
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), Refusal> {
+pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refusal> {
     let internal = |reason: &str| Refusal::Internal(reason.to_owned());
     let shared = exchange.ok_or_else(|| internal("an attempt without an exchange: is `router` configured?"))?;
     let mut exchange = shared.borrow_mut();
@@ -189,7 +205,7 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, BodyRewrite), R
     let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
-    Ok((Sent { exchange: shared, began: host::now(), limit }, body))
+    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None }, body))
 }
 
 /// The headers of the request that is being attempted.

@@ -166,6 +166,12 @@ pub trait Strategy: fmt::Debug {
         false
     }
 
+    /// What of `allowed` may be picked if targets of `preferred` come first where the strategy leaves a choice: those
+    /// that speak the request's own dialect.
+    fn prefer(&self, allowed: TargetSet, preferred: TargetSet) -> TargetSet {
+        allowed.preferring(preferred)
+    }
+
     /// How long a request may wait for [`Pick::Full`] to pass; `None` if it never says so.
     fn queue_timeout(&self) -> Option<Duration> {
         None

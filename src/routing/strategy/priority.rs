@@ -47,4 +47,8 @@ impl Strategy for Priority {
             Turn { sharing: tier, eligible: tier, weight: |target| weight(&self.members, target), taken: choice.first };
         self.turns.next(turn).into()
     }
+
+    fn prefer(&self, allowed: TargetSet, preferred: TargetSet) -> TargetSet {
+        self.first_tier(allowed).preferring(preferred)
+    }
 }

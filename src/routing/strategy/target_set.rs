@@ -64,6 +64,19 @@ impl TargetSet {
         TargetSet(self.0 & !other.0)
     }
 
+    /// What of it is also in `other`, or all of it if nothing is.
+    pub fn preferring(self, other: Self) -> Self {
+        match self.intersection(other) {
+            none if none.is_empty() => self,
+            some => some,
+        }
+    }
+
+    /// What is in it or in `other`.
+    pub fn union(self, other: Self) -> Self {
+        TargetSet(self.0 | other.0)
+    }
+
     /// What is both in it and in `other`.
     pub fn intersection(self, other: Self) -> Self {
         TargetSet(self.0 & other.0)

@@ -140,7 +140,7 @@ fn mistakes_in_upstreams() {
     let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, usage, ejection"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, translate, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
@@ -336,7 +336,7 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, include_usage, usage, ejection",
+             credential, headers, include_usage, translate, usage, ejection",
         ),
     ];
     for (text, want) in cases {

@@ -1,0 +1,231 @@
+//! Attempts at a target of another dialect: the request is translated once all of it is there, and its answer as it comes.
+
+use std::time::Duration;
+
+use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, MAX_HELD};
+use sluice::contract::DROPPED_HEADER;
+use sluice::error::{ApiError, Shape};
+use sluice::outcome::Outcome;
+use sluice::routing::{Ending, HOLD_JSON};
+use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
+
+use super::held::{Held, ResponseHead, Until};
+use super::sent::{Handed, Sent};
+use super::{Attempt, State};
+use crate::abi::Action;
+use crate::clusters::AllClusters;
+use crate::host::{self, Buffer, Headers};
+use crate::registry::Shared;
+use crate::reply;
+
+/// How an answer is translated.
+pub(super) struct Translation {
+    pair: Pair,
+    dropped: Dropped,
+    reply: Reply,
+    /// The stream under way, if the answer is one.
+    stream: Option<Stream>,
+}
+
+impl Translation {
+    /// What an answer with a status of success is held for.
+    ///
+    /// # Errors
+    /// It is no answer to such a request.
+    pub fn until(&self, head: &ResponseHead<'_>, end: bool, stream: bool, hold: usize) -> Result<Until, Outcome> {
+        let is_stream = || FirstEvent::new(self.pair.target(true), head.content_type).is_ok();
+        let limit = hold.max(HOLD_JSON);
+        if end || head.encoded || head.length.is_some_and(|length| !stream && length > limit) || stream && !is_stream()
+        {
+            return Err(Outcome::BadStream);
+        }
+        Ok(if stream { Until::Translated } else { Until::Document { limit } })
+    }
+
+    /// More of a stream passes.
+    pub fn pass(&mut self, exchange: &Shared, size: usize, end: bool) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        let bytes = bytes(size);
+        stream.chunk(&bytes, end);
+        meter(exchange, &bytes, end, stream.has_failed());
+        if size > 0 || !stream.written().is_empty() {
+            host::replace_bytes(Buffer::ResponseBody, stream.written());
+        }
+        stream.clear();
+    }
+
+    /// The stream's translation.
+    fn stream(&mut self) -> &mut Stream {
+        let (pair, reply) = (self.pair, &self.reply);
+        self.stream.get_or_insert_with(|| pair.stream(reply))
+    }
+
+    fn write_head(&self, content_type: &str, length: Option<usize>) {
+        host::set_header(Headers::Response, "content-type", content_type);
+        match length {
+            Some(length) => host::set_header(Headers::Response, "content-length", &length.to_string()),
+            None => host::remove_header(Headers::Response, "content-length"),
+        };
+        if let Some(dropped) = self.dropped.header() {
+            host::set_header(Headers::Response, DROPPED_HEADER, dropped);
+        }
+    }
+}
+
+/// What of the provider's answer is metered.
+fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
+    let mut exchange = exchange.borrow_mut();
+    if let Some(meter) = &mut exchange.provider_meter {
+        meter.chunk(bytes, end);
+    }
+    exchange.interrupted |= failed;
+}
+
+fn bytes(size: usize) -> Vec<u8> {
+    match size {
+        0 => Vec::new(),
+        size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
+    }
+}
+
+impl Attempt {
+    /// Translates the request, whose body is there.
+    pub(super) fn translate(&mut self, size: usize) -> Action {
+        let State::Translating(mut sent, pair) = std::mem::replace(&mut self.state, State::Ended) else {
+            return Action::Continue;
+        };
+        let exchange = sent.exchange.borrow();
+        let translated = match exchange.kept_body(size) {
+            Some(kept) => exchange.translate(pair, kept),
+            None => exchange.translate(pair, &host::bytes(Buffer::RequestBody, size).unwrap_or_default()),
+        };
+        let shape = Shape::for_path(&exchange.original.path);
+        let abandon = |sent: &Sent| {
+            sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
+        };
+        let translated = match translated {
+            Ok(translated) => translated,
+            Err(error) => {
+                drop(exchange);
+                abandon(&sent);
+                return reply::error(&error, shape);
+            }
+        };
+        let reply = exchange.reply(Notes::default(), host::now().as_secs());
+        drop(exchange);
+        let length = translated.body.len().to_string();
+        let written = host::set_header(Headers::Request, "content-length", &length)
+            && host::replace_bytes(Buffer::RequestBody, &translated.body);
+        if !written {
+            abandon(&sent);
+            return reply::internal("Envoy refused a translated request");
+        }
+        let reply = Reply { notes: translated.notes, ..reply };
+        sent.translation = Some(Translation { pair, dropped: translated.dropped, reply, stream: None });
+        self.state = State::Sent(sent, Default::default());
+        Action::Continue
+    }
+
+    /// Looks at what has come of an answer that is held and translated; `size` is all of it so far.
+    pub(super) fn held_translated(&mut self, sent: Sent, mut held: Held, size: usize, end: bool) -> Action {
+        let before = std::mem::replace(&mut held.seen, size);
+        match held.until {
+            Until::Translated => self.held_stream(sent, held, before, end),
+            Until::Document { limit } if size > limit => {
+                self.fail_translated(&sent, &held, Outcome::BadStream, None, &[])
+            }
+            Until::Document { .. } if end => self.document(sent, &held),
+            Until::Foreign { retry_after } if end || size > MAX_HELD => {
+                let body = bytes(size.min(MAX_HELD));
+                self.fail_translated(&sent, &held, Outcome::of_status(held.status), retry_after, &body)
+            }
+            Until::Document { .. } | Until::Foreign { .. } | Until::Event(_) | Until::Whole { .. } | Until::Error => {
+                self.state = State::Holding(sent, held);
+                Action::Pause
+            }
+        }
+    }
+
+    fn held_stream(&mut self, mut sent: Sent, held: Held, before: usize, end: bool) -> Action {
+        let new = match held.seen.saturating_sub(before) {
+            0 => Vec::new(),
+            new => host::bytes_from(Buffer::ResponseBody, before, new).unwrap_or_default(),
+        };
+        let Some(gate) = sent.translation.as_mut().map(|translation| translation.stream().chunk(&new, end)) else {
+            return Action::Continue;
+        };
+        if gate == Gate::Hold {
+            self.state = State::Holding(sent, held);
+            return Action::Pause;
+        }
+        let is_answer = gate == Gate::Commit;
+        let ending = Ending { outcome: Outcome::BadStream, status: held.status, retry_after: None };
+        if !is_answer && sent.fail(ending) == Handed::ToNextTarget {
+            return Action::Continue;
+        }
+        sent.exchange.borrow_mut().meter_provider();
+        if let Some(translation) = &mut sent.translation {
+            translation.write_head("text/event-stream", None);
+            let stream = translation.stream();
+            meter(&sent.exchange, &bytes(held.seen), end || !is_answer, stream.has_failed());
+            host::replace_bytes(Buffer::ResponseBody, stream.written());
+            stream.clear();
+        }
+        match is_answer {
+            true => self.pass(sent, held.status, true, end),
+            false => self.state = State::Replaced,
+        }
+        Action::Continue
+    }
+
+    /// A JSON answer has come whole.
+    fn document(&mut self, sent: Sent, held: &Held) -> Action {
+        let Some(translation) = &sent.translation else {
+            return Action::Continue;
+        };
+        let body = bytes(held.seen);
+        let Ok(answer) = translation.pair.answer(&body, &translation.reply) else {
+            return self.fail_translated(&sent, held, Outcome::BadStream, None, &body);
+        };
+        translation.write_head("application/json", Some(answer.body.len()));
+        sent.exchange.borrow_mut().meter_provider();
+        meter(&sent.exchange, &body, true, false);
+        host::replace_bytes(Buffer::ResponseBody, &answer.body);
+        self.pass(sent, held.status, true, true);
+        Action::Continue
+    }
+
+    /// Ends the attempt; if no other target may try, the client gets the error in its own words. What is no answer at all
+    /// is a fault of the gateway's side then.
+    fn fail_translated(
+        &mut self,
+        sent: &Sent,
+        held: &Held,
+        outcome: Outcome,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Action {
+        let ending = Ending { outcome, status: held.status, retry_after };
+        let too_long = matches!(held.status, 400 | 413) && sent.may_be_too_long() && is_context_length_exceeded(body);
+        let handed = if too_long { sent.too_long(held.status) } else { sent.fail(ending) };
+        let (Handed::ToClient, Some(translation)) = (handed, &sent.translation) else {
+            return Action::Continue;
+        };
+        let (status, error) = match held.status {
+            200..=299 => {
+                let unreadable = ApiError::unreadable();
+                let shape = Shape::for_path(&sent.exchange.borrow().original.path);
+                (unreadable.status, unreadable.body(shape).into_bytes())
+            }
+            status => (translation.pair.status(status), translation.pair.error(status, body)),
+        };
+        sent.exchange.borrow_mut().answer(status, None);
+        host::set_header(Headers::Response, ":status", &status.to_string());
+        translation.write_head("application/json", Some(error.len()));
+        host::replace_bytes(Buffer::ResponseBody, &error);
+        self.state = State::Replaced;
+        Action::Continue
+    }
+}

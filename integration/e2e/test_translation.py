@@ -1,0 +1,210 @@
+"""Clients of one dialect at servers that speak another, with the providers' own SDKs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any, Callable, Iterator
+
+import anthropic
+import openai
+import pytest
+
+import demo
+from conftest import OpenWorld
+from settings import Settings
+from world import BEARER, MESSAGES, World, eventually
+
+HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
+FROM_A, FROM_B = ("Hello from mock-a. You said: Hello", "Hello from mock-b. You said: Hello")
+# What only the server it is meant for may see.
+FOREIGN = {
+    "mock-a": {"x-api-key", "anthropic-version", "anthropic-beta", "x-goog-api-key"},
+    "mock-b": {"authorization", "openai-organization", "x-goog-api-key"},
+}
+FAULTS: dict[str, dict[str, Any]] = {
+    "500": {"fault": "status", "status": 500},
+    "429": {"fault": "status", "status": 429, "headers": {"retry-after": "1"}},
+    "refused": {"fault": "refuse"},
+    "reset": {"fault": "reset"},
+    "error event": {"fault": "error_event"},
+    "empty": {"fault": "empty_stream"},
+    "garbage": {"fault": "garbage"},
+    "cut": {"fault": "truncate_body"},
+}
+# Others pass where nothing is translated: a JSON answer is not read, and a stream has begun.
+RETRIED = [(name, False) for name in ("500", "429", "refused", "reset", "cut")] + [(name, True) for name in FAULTS if name != "cut"]
+
+
+@pytest.fixture(scope="module")
+def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    changed = settings()
+    changed.upstreams["mock-a"]["dialects"] = ["openai"]
+    changed.upstreams["mock-b"]["dialects"] = ["anthropic"]
+    changed.upstreams["mock-c"].update(dialects=["anthropic"], translate=False)
+    target = {name: {"upstream": name, "model": f"gpt-4o-{name}"} for name in ("mock-a", "mock-b", "mock-c")}
+    tiers = [{**target["mock-a"], "tier": 0}, {**target["mock-b"], "tier": 1}]
+    changed.models.extend(
+        [
+            {"name": "gpt", "targets": [target["mock-a"]]},
+            {"name": "claude", "targets": [target["mock-b"]]},
+            {"name": "claude-only", "targets": [target["mock-c"]]},
+            {"name": "either", "targets": [target["mock-a"], target["mock-b"]]},
+            {"name": "gpt-first", "strategy": "priority", "targets": tiers},
+        ]
+    )
+    with open_world(changed.text()) as world:
+        yield world
+
+
+@pytest.fixture
+def translating(_translating: World) -> World:
+    _translating.reset()
+    return _translating
+
+
+@pytest.fixture
+def client(translating: World) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        base_url=f"{translating.url}/v1", api_key=demo.USER_KEY, organization="org", max_retries=0, timeout=10
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def claude(translating: World) -> Iterator[anthropic.Anthropic]:
+    headers = {"anthropic-beta": "some-beta"}
+    with anthropic.Anthropic(
+        base_url=translating.url, api_key=demo.USER_KEY, default_headers=headers, max_retries=0, timeout=10
+    ) as client:
+        yield client
+
+
+def test_chat_on_anthropic(client: openai.OpenAI, translating: World) -> None:
+    before = translating.counted("llm_tokens_total")
+    raw = client.chat.completions.with_raw_response.create(model="claude", messages=HELLO, seed=7)
+    answer = raw.parse()
+    assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == (FROM_B, "stop")
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (1, 10)
+    assert raw.headers["x-sluice-dropped"] == "seed"
+    assert raw.headers["content-length"] == str(len(raw.content))
+    server, entry = translating.entry()
+    assert (server, entry["path"]) == ("mock-b", MESSAGES)
+    assert entry["headers"]["x-api-key"] == "mock-b-secret"
+    assert not FOREIGN[server] & entry["headers"].keys()
+    want = Counter({("demo-user", "claude", "mock-b", "input"): 1, ("demo-user", "claude", "mock-b", "output"): 10})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_chat_stream_on_anthropic(client: openai.OpenAI, translating: World, asked: bool) -> None:
+    before = translating.counted("llm_tokens_total")
+    options = {"stream_options": {"include_usage": True}} if asked else {}
+    chunks = list(client.chat.completions.create(model="claude", messages=HELLO, stream=True, **options))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == FROM_B
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [11] * asked
+    want = Counter({("demo-user", "claude", "mock-b", "input"): 1, ("demo-user", "claude", "mock-b", "output"): 10})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+def test_message_on_openai(claude: anthropic.Anthropic, translating: World) -> None:
+    answer = claude.messages.create(model="gpt", messages=HELLO, max_tokens=64, system="Be kind.")
+    assert (answer.content[0].text, answer.stop_reason) == (FROM_A, "end_turn")
+    server, entry = translating.entry()
+    assert (server, entry["path"]) == ("mock-a", demo.CHAT_PATH)
+    assert entry["headers"]["authorization"] == "Bearer mock-a-secret"
+    assert not FOREIGN[server] & entry["headers"].keys()
+
+
+def test_message_stream_on_openai(claude: anthropic.Anthropic, translating: World) -> None:
+    before = translating.counted("llm_tokens_total")
+    with claude.beta.messages.stream(model="gpt", messages=HELLO, max_tokens=64) as stream:
+        assert "".join(stream.text_stream) == FROM_A
+        final = stream.get_final_message()
+    assert (final.usage.input_tokens, final.usage.output_tokens, final.stop_reason) == (1, 10, "end_turn")
+    want = Counter({("demo-user", "gpt", "mock-a", "input"): 1, ("demo-user", "gpt", "mock-a", "output"): 10})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 600_000])
+def test_bodies_of_any_size(client: openai.OpenAI, translating: World, size: int) -> None:
+    answer = client.chat.completions.create(model="claude", messages=[{"role": "user", "content": "x" * size}], max_tokens=5)
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_the_same_dialect_comes_first(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
+    for _ in range(6):
+        assert client.chat.completions.create(model="either", messages=HELLO).choices[0].message.content == FROM_A
+        assert claude.messages.create(model="either", messages=HELLO, max_tokens=64).content[0].text == FROM_B
+        # but not before a lower tier
+        assert claude.messages.create(model="gpt-first", messages=HELLO, max_tokens=64).content[0].text == FROM_A
+
+
+def test_an_upstream_may_forbid_it(client: openai.OpenAI, translating: World) -> None:
+    with pytest.raises(openai.NotFoundError, match="only in: anthropic"):
+        client.chat.completions.create(model="claude-only", messages=HELLO)
+
+
+@pytest.mark.parametrize(("name", "stream"), RETRIED)
+def test_retries_cross_dialects(
+    client: openai.OpenAI, claude: anthropic.Anthropic, translating: World, name: str, stream: bool
+) -> None:
+    translating.fault(FAULTS[name], "mock-a")
+    chat: Any = client.chat.completions.create(model="either", messages=HELLO, stream=stream)
+    texts = [chunk.choices[0].delta.content or "" for chunk in chat if chunk.choices] if stream else [chat.choices[0].message.content]
+    assert "".join(texts) == FROM_B
+    translating.reset()
+    translating.fault(FAULTS[name], "mock-b")
+    if stream:
+        with claude.messages.stream(model="either", messages=HELLO, max_tokens=64) as events:
+            assert "".join(events.text_stream) == FROM_A
+    else:
+        assert claude.messages.create(model="either", messages=HELLO, max_tokens=64).content[0].text == FROM_A
+    for server, entry in translating.entries():
+        assert not FOREIGN[server] & entry["headers"].keys(), server
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "kind"),
+    [
+        ({"fault": "status", "status": 500}, 500, openai.InternalServerError),
+        ({"fault": "status", "status": 529}, 503, openai.InternalServerError),
+        ({"fault": "status", "status": 429, "headers": {"retry-after": "7"}}, 429, openai.RateLimitError),
+        ({"fault": "status", "status": 400}, 400, openai.BadRequestError),
+        ({"fault": "garbage"}, 502, openai.InternalServerError),
+    ],
+)
+def test_errors_come_in_the_clients_words(
+    client: openai.OpenAI, translating: World, fault: dict[str, Any], status: int, kind: type
+) -> None:
+    translating.fault(fault, "mock-b")
+    with pytest.raises(kind) as caught:
+        client.chat.completions.create(model="claude", messages=HELLO)
+    assert caught.value.status_code == status
+    assert caught.value.body["message"] and caught.value.body["type"]
+
+
+def test_errors_for_anthropics_clients(claude: anthropic.Anthropic, translating: World) -> None:
+    translating.fault({"fault": "status", "status": 429}, "mock-a")
+    with pytest.raises(anthropic.RateLimitError) as caught:
+        claude.messages.create(model="gpt", messages=HELLO, max_tokens=64)
+    assert caught.value.body["error"]["type"] == "rate_limit_error"
+
+
+def test_what_cannot_be_translated_is_refused(client: openai.OpenAI, translating: World) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="claude", messages=HELLO, n=2)
+    assert caught.value.param == "n"
+    assert translating.entries() == []
+
+
+@pytest.mark.parametrize(("path", "model", "server"), [(demo.CHAT_PATH, "claude", "mock-b"), (MESSAGES, "gpt", "mock-a")])
+def test_streams_that_break(translating: World, path: str, model: str, server: str) -> None:
+    """They end in the client's dialect, and count as interrupted."""
+    for fault in ("truncate_stream", "error_event"):
+        translating.fault({"fault": fault, "after_events": 5}, server)
+        body = {"model": model, "messages": HELLO, "max_tokens": 64, "stream": True}
+        text = translating.send(json.dumps(body).encode(), path=path, headers=BEARER).text
+        *_, last = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        assert last["error"]["message"], last
+        assert (last.get("type") == "error") == (path == MESSAGES)

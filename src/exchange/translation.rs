@@ -1,0 +1,74 @@
+//! Translating a request, and its answer, for the current target.
+
+use super::Exchange;
+use crate::error::ApiError;
+use crate::facts::{Facts, UsageOption};
+use crate::header_plan::Wish;
+use crate::rewrite::BodyRewrite;
+use crate::routing::Route;
+use crate::translate::{Notes, Pair, Platform, Reply, Target, Translated, MAX_OUTPUT_TOKENS};
+use crate::usage::{Framing, Meter};
+
+/// What is to be done to a request's body.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// It goes on with another model's name in it, or as it is.
+    Rewrite(BodyRewrite),
+    /// It is translated once all of it is there; its length is told then.
+    Translate(Pair),
+}
+
+impl Exchange {
+    /// Translates the request's body for the current target.
+    ///
+    /// # Errors
+    /// 400 that names the field which that target could not answer.
+    pub fn translate(&self, pair: Pair, body: &[u8]) -> Result<Translated, ApiError> {
+        let (Some(facts), Some(route)) = (&self.facts, &self.route) else {
+            return Err(ApiError::internal("The request was translated unread."));
+        };
+        let target = Target {
+            model: route.model_name(route.place(), &facts.model).unwrap_or(&facts.model),
+            stream: facts.stream,
+            include_usage: route.upstream().is_some_and(|upstream| upstream.include_usage),
+            max_output_tokens: MAX_OUTPUT_TOKENS,
+            platform: Platform::Own,
+        };
+        pair.request(body, &target)
+    }
+
+    /// What the answer is translated with. `now`: in seconds since the epoch.
+    pub fn reply(&self, notes: Notes, now: u64) -> Reply {
+        let facts = self.facts.as_ref();
+        Reply {
+            created: now,
+            id: self.id,
+            include_usage: facts.is_some_and(|facts| facts.layout.usage_option == UsageOption::Asked),
+            prompt_tokens: facts.map_or(0, |facts| facts.layout.text.div_ceil(4)),
+            notes,
+        }
+    }
+
+    /// An answer that is translated is on its way to the client: its usage is read in the provider's words.
+    pub fn meter_provider(&mut self) {
+        let stream = self.facts.as_ref().is_some_and(|facts| facts.stream);
+        let framing = if stream { Framing::Sse } else { Framing::Json };
+        let format = self.route.as_ref().and_then(Route::upstream).map(|upstream| upstream.usage.format);
+        let meter = Meter::new(framing, false).with_format(format.unwrap_or_default());
+        self.provider_meter = Some(Box::new(meter));
+    }
+}
+
+/// What a target's request must look like, and the way to its body.
+pub(super) fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts) -> Option<(Prepared, Wish<'a>)> {
+    let upstream = route.upstream_at(place)?;
+    let model = route.model_name(place, &facts.model)?;
+    let stream = facts.stream;
+    if let Some(pair) = route.pair_at(place) {
+        let wish = Wish { upstream, endpoint: pair.target(stream), pair: Some(pair), stream, model, length: None };
+        return Some((Prepared::Translate(pair), wish));
+    }
+    let body = BodyRewrite::plan(facts, model, upstream.include_usage);
+    let length = Some(body.length());
+    Some((Prepared::Rewrite(body), Wish { upstream, endpoint: route.endpoint(), pair: None, stream, model, length }))
+}
