@@ -16,11 +16,12 @@ from settings import Settings
 from world import BEARER, MESSAGES, World, eventually
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
-FROM_A, FROM_B = ("Hello from mock-a. You said: Hello", "Hello from mock-b. You said: Hello")
+FROM_A, FROM_B, FROM_C = (f"Hello from mock-{letter}. You said: Hello" for letter in "abc")
 # What only the server it is meant for may see.
 FOREIGN = {
     "mock-a": {"x-api-key", "anthropic-version", "anthropic-beta", "x-goog-api-key"},
     "mock-b": {"authorization", "openai-organization", "x-goog-api-key"},
+    "mock-c": {"authorization", "openai-organization", "x-api-key", "anthropic-version"},
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "500": {"fault": "status", "status": 500},
@@ -41,14 +42,17 @@ def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
     changed = settings()
     changed.upstreams["mock-a"]["dialects"] = ["openai"]
     changed.upstreams["mock-b"]["dialects"] = ["anthropic"]
-    changed.upstreams["mock-c"].update(dialects=["anthropic"], translate=False)
+    changed.upstreams["mock-c"]["dialects"] = ["gemini"]
+    changed.upstreams["strict"] = {"dialects": ["anthropic"], "translate": False}
     target = {name: {"upstream": name, "model": f"gpt-4o-{name}"} for name in ("mock-a", "mock-b", "mock-c")}
     tiers = [{**target["mock-a"], "tier": 0}, {**target["mock-b"], "tier": 1}]
     changed.models.extend(
         [
             {"name": "gpt", "targets": [target["mock-a"]]},
             {"name": "claude", "targets": [target["mock-b"]]},
-            {"name": "claude-only", "targets": [target["mock-c"]]},
+            {"name": "claude-only", "targets": [{"upstream": "strict"}]},
+            {"name": "gemini", "targets": [target["mock-c"]]},
+            {"name": "any", "strategy": "priority", "targets": [{**each, "tier": tier} for tier, each in enumerate(target.values())]},
             {"name": "either", "targets": [target["mock-a"], target["mock-b"]]},
             {"name": "gpt-first", "strategy": "priority", "targets": tiers},
         ]
@@ -105,6 +109,33 @@ def test_chat_stream_on_anthropic(client: openai.OpenAI, translating: World, ask
     assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [11] * asked
     want = Counter({("demo-user", "claude", "mock-b", "input"): 1, ("demo-user", "claude", "mock-b", "output"): 10})
     eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+def test_chat_on_gemini(client: openai.OpenAI, translating: World) -> None:
+    before = translating.counted("llm_tokens_total")
+    answer = client.chat.completions.create(model="gemini", messages=HELLO)
+    assert (answer.choices[0].message.content, answer.usage.total_tokens) == (FROM_C, 11)
+    chunks = list(client.chat.completions.create(model="gemini", messages=HELLO, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == FROM_C
+    paths = [entry["path"] for entry in translating.journals()["mock-c"]]
+    path = "/v1beta/models/gpt-4o-mock-c"
+    assert paths == [f"{path}:generateContent", f"{path}:streamGenerateContent?alt=sse"]
+    want = Counter({("demo-user", "gemini", "mock-c", "input"): 2, ("demo-user", "gemini", "mock-c", "output"): 20})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_three_dialects_in_turn(client: openai.OpenAI, translating: World, stream: bool) -> None:
+    """The first two fail; the journals show that no server sees what another's request bore."""
+    translating.fault(FAULTS["500"], "mock-a")
+    translating.fault(FAULTS["empty"], "mock-b")
+    answer: Any = client.chat.completions.create(model="any", messages=HELLO, stream=stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in answer) if stream else answer.choices[0].message.content
+    assert text == FROM_C
+    servers = [server for server, _ in translating.entries()]
+    assert servers == ["mock-a", "mock-b", "mock-c"]
+    for server, entry in translating.entries():
+        assert not FOREIGN[server] & entry["headers"].keys(), server
 
 
 def test_message_on_openai(claude: anthropic.Anthropic, translating: World) -> None:

@@ -7,6 +7,7 @@
 
 mod calls;
 mod chat;
+mod chat_to_gemini;
 mod chat_to_messages;
 mod data_url;
 mod dropped;
@@ -35,6 +36,8 @@ pub enum Pair {
     ChatToMessages,
     /// Anthropic's Messages, for a server that speaks OpenAI's chat completions.
     MessagesToChat,
+    /// OpenAI's chat completions, for a server that speaks Google's Gemini API.
+    ChatToGemini,
 }
 
 /// Where a dialect is served, if not at its own provider.
@@ -112,7 +115,7 @@ pub struct Unreadable;
 
 impl Pair {
     /// Every pair.
-    pub const ALL: [Pair; 2] = [Pair::ChatToMessages, Pair::MessagesToChat];
+    pub const ALL: [Pair; 3] = [Pair::ChatToMessages, Pair::MessagesToChat, Pair::ChatToGemini];
 
     /// How a request to `endpoint` reaches a target that speaks `dialect`; `None` if it cannot, or need not be translated.
     ///
@@ -131,24 +134,29 @@ impl Pair {
     /// The endpoint that the client calls.
     pub fn source(self) -> Endpoint {
         match self {
-            Pair::ChatToMessages => Endpoint::ChatCompletions,
+            Pair::ChatToMessages | Pair::ChatToGemini => Endpoint::ChatCompletions,
             Pair::MessagesToChat => Endpoint::Messages,
         }
     }
 
     /// The endpoint that the target is asked at.
-    pub fn target(self, _stream: bool) -> Endpoint {
+    pub fn target(self, stream: bool) -> Endpoint {
         match self {
             Pair::ChatToMessages => Endpoint::Messages,
             Pair::MessagesToChat => Endpoint::ChatCompletions,
+            Pair::ChatToGemini if stream => Endpoint::StreamGenerateContent,
+            Pair::ChatToGemini => Endpoint::GenerateContent,
         }
     }
 
     /// The path of that endpoint, as a client of the target's dialect would call it.
-    pub fn path(self, _stream: bool) -> &'static str {
+    pub fn path(self, stream: bool) -> &'static str {
         match self {
             Pair::ChatToMessages => "/v1/messages",
             Pair::MessagesToChat => "/v1/chat/completions",
+            // the model's name is put in where the path is written for an upstream
+            Pair::ChatToGemini if stream => "/v1beta/models/model:streamGenerateContent?alt=sse",
+            Pair::ChatToGemini => "/v1beta/models/model:generateContent",
         }
     }
 
@@ -161,6 +169,7 @@ impl Pair {
                 ("openai-organization", None),
                 ("openai-project", None),
             ],
+            Pair::ChatToGemini => &[("openai-beta", None), ("openai-organization", None), ("openai-project", None)],
             Pair::MessagesToChat => &[
                 ("anthropic-version", None),
                 ("anthropic-beta", None),
@@ -177,6 +186,7 @@ impl Pair {
         match self {
             Pair::ChatToMessages => chat_to_messages::request(body, target),
             Pair::MessagesToChat => messages_to_chat::request(body, target),
+            Pair::ChatToGemini => chat_to_gemini::request(body, target),
         }
     }
 
@@ -188,6 +198,7 @@ impl Pair {
         match self {
             Pair::ChatToMessages => chat_to_messages::answer(body, reply),
             Pair::MessagesToChat => messages_to_chat::answer(body, reply),
+            Pair::ChatToGemini => chat_to_gemini::answer(body, reply),
         }
     }
 
@@ -196,6 +207,7 @@ impl Pair {
         Stream::new(match self {
             Pair::ChatToMessages => Box::new(chat_to_messages::Events::new(reply)),
             Pair::MessagesToChat => Box::new(messages_to_chat::Events::new(reply)),
+            Pair::ChatToGemini => Box::new(chat_to_gemini::Events::new(reply)),
         })
     }
 
@@ -203,7 +215,7 @@ impl Pair {
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
         let failure = Failure::of_answer(status, body);
         match self {
-            Pair::ChatToMessages => failure.chat_body(),
+            Pair::ChatToMessages | Pair::ChatToGemini => failure.chat_body(),
             Pair::MessagesToChat => failure.messages_body(),
         }
     }
@@ -212,7 +224,7 @@ impl Pair {
     pub fn status(self, status: u16) -> u16 {
         match (self, status) {
             (Pair::ChatToMessages, 529) => 503,
-            (Pair::ChatToMessages | Pair::MessagesToChat, status) => status,
+            (Pair::ChatToMessages | Pair::MessagesToChat | Pair::ChatToGemini, status) => status,
         }
     }
 }

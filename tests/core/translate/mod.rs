@@ -1,5 +1,6 @@
 //! Translation between dialects: tables of requests, answers and errors, and streams at every cut.
 
+mod chat_to_gemini;
 mod chat_to_messages;
 mod errors;
 mod messages_to_chat;

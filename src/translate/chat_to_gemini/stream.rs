@@ -1,0 +1,110 @@
+//! The stream: Gemini's answers in part as OpenAI's chunks. Calls come whole, usage is a running total, and nothing but
+//! the end of the bytes says that it is over.
+
+use super::{finish_reason, is_blocked};
+use crate::translate::chat::{Call, Chunks};
+use crate::translate::failure::Failure;
+use crate::translate::ids::made;
+use crate::translate::raw::Raw;
+use crate::translate::stream::{Machine, Said};
+use crate::translate::writer::Writer;
+use crate::translate::Reply;
+use crate::usage::{EventKind, Reading};
+
+/// What has come so far.
+#[derive(Debug)]
+pub struct Events {
+    chunks: Chunks,
+    id: u64,
+    reading: Reading,
+    include_usage: bool,
+    calls: usize,
+    unknown_reason: bool,
+}
+
+impl Events {
+    pub fn new(reply: &Reply) -> Self {
+        Events {
+            chunks: Chunks::new(made("chatcmpl-", reply.id, 0), reply.created),
+            id: reply.id,
+            reading: Reading::default(),
+            include_usage: reply.include_usage,
+            calls: 0,
+            unknown_reason: false,
+        }
+    }
+
+    fn part(&mut self, part: Raw<'_>, out: &mut Writer) {
+        let [text, thought, call, signature] = part.fields(["text", "thought", "functionCall", "thoughtSignature"]);
+        if let Some(call) = call {
+            let [id, name, args] = call.fields(["id", "name", "args"]);
+            let number = self.calls;
+            self.calls += 1;
+            let id = id.and_then(Raw::string).unwrap_or_else(|| made("call_", self.id, self.calls).into());
+            let name = name.and_then(Raw::string).unwrap_or_default();
+            let arguments = args.filter(|args| args.is_object()).map_or("{}", Raw::json);
+            let signature = signature.and_then(Raw::string);
+            let call = Call { id: &id, name: &name, arguments, signature: signature.as_deref() };
+            self.chunks.call(out, 0, number, call);
+        } else if let Some(text) = text.and_then(Raw::string) {
+            let field = if thought.is_some_and(Raw::is_true) { "reasoning_content" } else { "content" };
+            self.chunks.string(out, 0, field, &text);
+        }
+    }
+}
+
+impl Machine for Events {
+    fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
+        if matches!(self.reading.read(event.json().as_bytes()), EventKind::Error) {
+            return Said::Error;
+        }
+        let [id, model, candidates] = event.fields(["responseId", "modelVersion", "candidates"]);
+        self.chunks.set_id(&id.and_then(Raw::string).unwrap_or_default());
+        self.chunks.set_model(&model.and_then(Raw::string).unwrap_or_default());
+        let Some(candidate) = candidates.and_then(Raw::first) else {
+            if is_blocked(event) && !self.chunks.is_finished() {
+                self.chunks.finish(out, 0, "content_filter");
+                return Said::Content;
+            }
+            return Said::Nothing;
+        };
+        if self.chunks.is_finished() {
+            return Said::Content;
+        }
+        let [content, reason] = candidate.fields(["content", "finishReason"]);
+        if let Some(parts) = content.and_then(|content| content.field("parts")) {
+            parts.items(|part| self.part(part, out));
+        }
+        if let Some(reason) = reason.and_then(Raw::string) {
+            let known = finish_reason(&reason, self.calls > 0);
+            self.unknown_reason |= known.is_none();
+            let usual = if self.calls > 0 { "tool_calls" } else { "stop" };
+            self.chunks.finish(out, 0, known.unwrap_or(usual));
+        }
+        Said::Content
+    }
+
+    fn is_finished(&self) -> bool {
+        self.chunks.is_finished()
+    }
+
+    fn end(&mut self, out: &mut Writer) {
+        if !self.chunks.is_finished() {
+            self.chunks.finish(out, 0, "stop");
+        }
+        let usage = self.include_usage.then(|| self.reading.tokens());
+        self.chunks.done(out, usage.as_ref());
+    }
+
+    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+        failure.write_chat_event(out);
+    }
+
+    fn unknown_reason(&self) -> bool {
+        self.unknown_reason
+    }
+
+    fn reserved(&self) -> usize {
+        0
+    }
+}
