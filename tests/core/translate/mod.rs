@@ -4,6 +4,7 @@ mod chat_to_gemini;
 mod chat_to_messages;
 mod errors;
 mod messages_to_chat;
+mod properties;
 mod requests_of_messages;
 mod streams;
 

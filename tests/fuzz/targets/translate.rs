@@ -1,0 +1,53 @@
+//! Whatever stands in a request, an answer or a stream, translating it ends well: what comes out is JSON, and a stream
+//! comes to the same however it is cut.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sluice::commit::Gate;
+use sluice::translate::{Pair, Platform, Reply, Target, MAX_OUTPUT_TOKENS};
+
+const MODELS: [&str; 4] = ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro", "gpt-5"];
+
+fuzz_target!(|input: (u8, u8, &[u8])| {
+    // the first byte says which pair and model, the second how a stream is cut
+    let (kind, size, bytes) = input;
+    let (kind, size) = (usize::from(kind), usize::from(size) + 1);
+    let pair = Pair::ALL[kind % Pair::ALL.len()];
+    let target = Target {
+        model: MODELS[kind / Pair::ALL.len() % 4],
+        stream: kind & 64 != 0,
+        include_usage: kind & 128 != 0,
+        max_output_tokens: MAX_OUTPUT_TOKENS,
+        platform: Platform::Own,
+    };
+    let mut reply = Reply { include_usage: true, ..Reply::default() };
+    if let Ok(translated) = pair.request(bytes, &target) {
+        assert_json(&translated.body);
+        reply.notes = translated.notes;
+    }
+    if let Ok(answer) = pair.answer(bytes, &reply) {
+        assert_json(&answer.body);
+    }
+    assert_json(&pair.error(400, bytes));
+    assert_eq!(run(pair, &reply, bytes, size), run(pair, &reply, bytes, bytes.len().max(1)));
+});
+
+fn assert_json(bytes: &[u8]) {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).expect("JSON");
+}
+
+/// What a stream comes to, and what its gate says first.
+fn run(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) -> (Vec<u8>, Gate) {
+    let mut stream = pair.stream(reply);
+    let (mut out, mut first) = (Vec::new(), Gate::Hold);
+    for chunk in bytes.chunks(size) {
+        let gate = stream.chunk(chunk, false);
+        first = if first == Gate::Hold { gate } else { first };
+        out.extend_from_slice(stream.written());
+        stream.clear();
+    }
+    let gate = stream.chunk(b"", true);
+    out.extend_from_slice(stream.written());
+    (out, if first == Gate::Hold { gate } else { first })
+}
