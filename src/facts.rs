@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
-
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
-use crate::usage::text_of_prompt;
+use crate::usage::{length_of_images, length_of_prompt, PromptLength};
 
 /// The longest model name accepted, in bytes; real ones stay under 100.
 pub const MAX_MODEL_NAME: usize = 256;
@@ -17,8 +15,8 @@ pub const MAX_MODEL_NAME: usize = 256;
 const MAX_MODEL_FIELDS: usize = 8;
 /// Where the dialects have what stands before a prompt.
 const INSTRUCTIONS: [&str; 4] = ["system", "instructions", "systemInstruction", "system_instruction"];
-/// The length of the pieces, in bytes, that are looked at to tell data from text.
-const PIECE: usize = 1024;
+/// A field that says nothing to the gateway counts as text from this length on, in bytes: schemas, documents.
+const LONG: usize = 256;
 
 /// The facts of one request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct Facts {
     pub stream: bool,
     /// The most output tokens the client asks for, over all choices; `None` if it does not say.
     pub output_limit: Option<u64>,
-    /// How many bytes of the body may be text; the rest are images and sounds.
+    /// How many bytes of the body may be text; the rest are images, sounds and files.
     pub text_length: usize,
     /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
     pub user: Option<u64>,
@@ -120,7 +118,7 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     let user = fields.cache_key.or(fields.user);
     let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(fields.choices.unwrap_or(1).max(1)));
     let stream = endpoint.streams(stream_field);
-    let text_length = text_length(body);
+    let text_length = body.len().saturating_sub(usize::try_from(fields.data).unwrap_or(usize::MAX));
     Ok(Facts { endpoint, model, stream, output_limit, text_length, user, layout: fields.layout })
 }
 
@@ -134,6 +132,8 @@ struct Fields<'a> {
     max_tokens: Option<u64>,
     choices: Option<u64>,
     layout: Layout,
+    /// How many bytes do not count as text.
+    data: u64,
     model_fields: usize,
 }
 
@@ -166,21 +166,27 @@ impl<'a> Fields<'a> {
             } else if ["messages", "prompt", "input", "contents"].iter().any(|name| key.is(name)) {
                 scanner.peek();
                 self.layout.prompt = scanner.position();
-                self.add_text(text_of_prompt(scanner)?);
+                self.add(length_of_prompt(scanner)?);
             } else if INSTRUCTIONS.iter().any(|name| key.is(name)) {
-                self.add_text(text_of_prompt(scanner)?);
+                self.add(length_of_prompt(scanner)?);
             } else if key.is("tools") {
                 let (_, span) = scanner.spanned()?;
-                self.add_text(span.len() as u64); // their schemas are part of the prompt as they stand
+                self.add(PromptLength::of_text(span.len() as u64)); // their schemas are part of the prompt as they stand
+            } else if key.is("images") {
+                self.add(length_of_images(scanner)?);
             } else {
-                scanner.value()?;
+                let (_, span) = scanner.spanned()?;
+                if span.len() >= LONG {
+                    self.add(PromptLength::of_text(span.len() as u64));
+                }
             }
             Ok(())
         })
     }
 
-    fn add_text(&mut self, bytes: u64) {
-        self.layout.text = self.layout.text.saturating_add(bytes);
+    fn add(&mut self, length: PromptLength) {
+        self.layout.text = self.layout.text.saturating_add(length.text);
+        self.data = self.data.saturating_add(length.data);
     }
 
     /// Ollama's and Gemini's place for what OpenAI has at the top.
@@ -221,13 +227,6 @@ impl<'a> Fields<'a> {
             }
         }
     }
-}
-
-/// Base64 has neither spaces nor commas for as long as no text does without, and its length says nothing of the tokens
-/// it takes. What of it shares a piece with text counts as text: some hundred tokens, about what an image takes.
-fn text_length(body: &[u8]) -> usize {
-    let is_data = |piece: &&[u8]| piece.len() == PIECE && memchr2(b' ', b',', piece).is_none() && piece.is_ascii();
-    body.len() - body.chunks(PIECE).filter(is_data).count() * PIECE
 }
 
 fn hashed(value: Value<'_>) -> Option<u64> {

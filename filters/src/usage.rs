@@ -132,10 +132,10 @@ impl Usage {
         };
         let metered = meter.finish();
         if let Some(exchange) = &self.exchange {
-            return exchange.borrow().completed(metered, meter.generated());
+            return exchange.borrow().completed(metered, meter.unreported());
         }
         let encoded = metered.1 != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
-        Some(complete(metered, Known { prompt: None, generated: None, encoded }))
+        Some(complete(metered, Known { prompt: None, unreported: None, encoded }))
     }
 }
 

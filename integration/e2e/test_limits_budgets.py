@@ -71,10 +71,11 @@ def test_a_budget_that_is_used_up(limited_world: World) -> None:
 
 
 def test_leaving_early_saves_no_money(limited_world: World) -> None:
-    """A stream that is cut tells of no usage: the prompt is paid for, and the tokens stay as estimated."""
+    """A stream that is cut tells of no usage: the prompt is paid for, and what was generated; not what was not."""
     headers = issue(limited_world, WIDE)
     body = chat_body(TEXT, model="counted", stream=True, max_tokens=40)
-    limited_world.fault({"fault": "reset_body", "after_events": 3})
+    limited_world.fault({"fault": "reset_body", "after_events": 3, "text": "one two three four five"})
     crowd.ask(limited_world.gateway.port, [body] * 4, 2, headers=headers)
-    prompt = -(-len(body) // 4)
-    settles_at(limited_world, headers, tokens_per_day=4 * (prompt + 40), cost_per_day=4 * microusd([(prompt, 0)]) / 1e6)
+    prompt, output = -(-len(TEXT) // 4), -(-len("one two") // 4)  # the first event has no text
+    want = 4 * microusd([(prompt, output)]) / 1e6
+    settles_at(limited_world, headers, tokens_per_day=4 * (prompt + output), cost_per_day=want)

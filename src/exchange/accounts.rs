@@ -27,15 +27,15 @@ impl Exchange {
         self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
     }
 
-    /// What the request has used in the end. Of an answer that was cut, or says nothing of its usage, what it told
-    /// stands, and the prompt in any case; a client cannot save tokens by leaving early.
+    /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
+    /// cannot save tokens by leaving early.
     pub fn spent(&self) -> Spent {
         let under_way = self.has_begun() && self.exhausted.is_none();
         match (self.usage, self.answered) {
-            (Some((tokens, Source::Reported | Source::Counted | Source::Estimated)), _) => {
+            (Some((tokens, Source::Reported | Source::Partial | Source::Counted | Source::Estimated)), _) => {
                 Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
             }
-            (Some((tokens, Source::Partial | Source::Missing)), _) => self.at_least(tokens),
+            (Some((tokens, Source::Missing)), _) => self.at_least(tokens),
             (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
             (None, Some(_)) => Spent::Nothing,
             // the client has left, and the model server may go on
@@ -62,14 +62,14 @@ impl Exchange {
         self.route.as_ref().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
     }
 
-    /// What the answer has used, given what its meter has found and how much text it saw generated: an estimate, if
-    /// the server said nothing. `None` if the gateway itself was asked.
-    pub fn completed(&self, metered: (TokenUsage, Source), generated: Option<u64>) -> Option<(TokenUsage, Source)> {
+    /// What the answer has used, given what its meter has found and how many tokens it saw that no report counts: an
+    /// estimate, where the server did not say all. `None` if the gateway itself was asked.
+    pub fn completed(&self, metered: (TokenUsage, Source), unreported: Option<u64>) -> Option<(TokenUsage, Source)> {
         if self.command.is_some() {
             return None;
         }
         let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
-        Some(complete(metered, Known { prompt, generated, encoded: self.encoded }))
+        Some(complete(metered, Known { prompt, unreported, encoded: self.encoded }))
     }
 
     pub(super) fn counter(&self) -> Option<&Counter> {

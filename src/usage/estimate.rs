@@ -1,19 +1,12 @@
-//! What an answer has taken whose server says nothing of it: a guess, by the length of the texts.
-//!
-//! A guess stands alone: nothing a server has reported is ever mixed with it.
+//! What an answer has taken whose server does not say it all: a guess, by the texts that passed.
 
 use memchr::{memchr2, memchr_iter};
 
-use super::{Source, TokenUsage};
-use crate::json::{JsonError, Scanner, Value};
+use super::{Source, TokenUsage, MAX_TOKENS};
+use crate::json::Scanner;
 
 /// What English prose comes to with the tokenizers in use, in bytes.
-const BYTES_PER_TOKEN: u64 = 4;
-/// How deeply the parts of a prompt are looked into; real ones stay under 8.
-const MAX_DEPTH: u32 = 12;
-/// The fields of a prompt that hold text, or what holds text. All others are ids, roles, images.
-const PROMPT_FIELDS: [&[u8]; 8] =
-    [b"content", b"text", b"parts", b"tool_calls", b"function", b"arguments", b"output", b"thinking"];
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 /// The fields in which the dialects write the text they generate, as strings.
 const GENERATED_FIELDS: [&str; 10] = [
     "content",
@@ -33,106 +26,129 @@ const GENERATED_FIELDS: [&str; 10] = [
 pub struct Known {
     /// How many bytes of text the prompt has; `None` if it has not been read.
     pub prompt: Option<u64>,
-    /// How many bytes of text were generated; `None` if the answer says that there is none.
-    pub generated: Option<u64>,
+    /// About how many tokens were generated that no report counts; `None` if the answer says that there is none.
+    pub unreported: Option<u64>,
     /// The answer came compressed, so that nothing could be read of it.
     pub encoded: bool,
 }
 
-/// Completes what a [`Meter`](super::Meter) has found by what else is known: where an answer is complete and its server
-/// has said nothing, the tokens are estimated.
+/// Completes what a [`Meter`](super::Meter) has found by what else is known. Where an answer is complete and its server
+/// has said nothing, the tokens are estimated. Where it was cut, the server has not said all: what it has said counts,
+/// and an estimate of the rest.
 ///
 /// ```
 /// use sluice::usage::{complete, Known, Source, TokenUsage};
 ///
-/// let known = Known { prompt: Some(40), generated: Some(9), encoded: false };
+/// let known = Known { prompt: Some(40), unreported: Some(3), encoded: false };
 /// let (tokens, source) = complete((TokenUsage::default(), Source::Missing), known);
 /// assert_eq!((tokens.input, tokens.output, source), (10, 3, Source::Estimated));
+/// let reported = TokenUsage { input: 9, output: 1, ..TokenUsage::default() };
+/// let (tokens, source) = complete((reported, Source::Partial), known);
+/// assert_eq!((tokens.input, tokens.output, source), (9, 4, Source::Partial));
 /// ```
 pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Source) {
-    let (tokens, source) = metered;
+    let (tokens, source) = believed(metered);
+    let prompt = known.prompt.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
     match (source, known) {
         (Source::Reported | Source::Counted | Source::Estimated, _) => (tokens, source),
         (Source::Partial | Source::Missing, Known { encoded: true, .. }) => (tokens, Source::Missing),
-        (Source::Missing, Known { prompt: Some(prompt), generated: Some(generated), .. }) => {
-            let [input, output] = [prompt, generated].map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
-            (TokenUsage { input, output, ..TokenUsage::default() }, Source::Estimated)
+        (Source::Missing, Known { unreported: Some(output), .. }) => match prompt {
+            Some(input) => (TokenUsage { input, output, ..TokenUsage::default() }, Source::Estimated),
+            None => (tokens, source),
+        },
+        (Source::Partial, Known { unreported: Some(more), .. }) => {
+            let input = if tokens.input == 0 { prompt.unwrap_or(0) } else { tokens.input };
+            (TokenUsage { input, output: tokens.output.saturating_add(more), ..tokens }, source)
         }
-        (Source::Partial | Source::Missing, _) => (tokens, source),
+        (Source::Partial | Source::Missing, Known { unreported: None, .. }) => (tokens, source),
     }
 }
 
-/// How many bytes of text stand in the next value, which is a prompt or a part of one; it is scanned over. A number
-/// among them is a token by itself: some clients send what they have tokenized.
-///
-/// # Errors
-/// Whatever makes it no JSON.
-pub(crate) fn text_of_prompt(scanner: &mut Scanner<'_>) -> Result<u64, JsonError> {
-    text_within(scanner, MAX_DEPTH)
-}
-
-fn text_within(scanner: &mut Scanner<'_>, depth: u32) -> Result<u64, JsonError> {
-    let mut sum: u64 = 0;
-    match (scanner.peek(), depth.checked_sub(1)) {
-        (Some(b'['), Some(depth)) => {
-            scanner.array(|scanner| {
-                sum = sum.saturating_add(text_within(scanner, depth)?);
-                Ok(())
-            })?;
-        }
-        (Some(b'{'), Some(depth)) => {
-            scanner.object(|key, scanner| {
-                if PROMPT_FIELDS.contains(&key.raw()) {
-                    sum = sum.saturating_add(text_within(scanner, depth)?);
-                } else {
-                    scanner.value()?;
-                }
-                Ok(())
-            })?;
-        }
-        _ => {
-            sum = match scanner.value()? {
-                Value::String(text) => length(text.raw()),
-                Value::Number(_) => BYTES_PER_TOKEN,
-                Value::Null | Value::Bool(_) | Value::Array { .. } | Value::Object => 0,
-            };
-        }
+/// Without what no request takes; then it is not all that was used.
+fn believed((mut tokens, source): (TokenUsage, Source)) -> (TokenUsage, Source) {
+    if tokens.is_plausible() {
+        return (tokens, source);
     }
-    Ok(sum)
+    for count in tokens.counts_mut() {
+        *count = if *count <= MAX_TOKENS { *count } else { 0 };
+    }
+    (tokens, Source::Partial)
 }
 
 /// How much text has been generated, told without parsing: nearly all events of a stream have their text where the last
 /// one had it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Generated {
-    bytes: u64,
+    all: Amount,
+    /// What the server's last report on its output covers.
+    reported: Amount,
     /// There are strings called `delta`; whatever has another name repeats them (OpenAI Responses).
     deltas: bool,
     /// The field the last event had its text in, and where that began.
     last: Option<(usize, &'static str)>,
 }
 
+/// An amount of text.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    bytes: u64,
+    /// The strings it came in. In each there is a token at least.
+    pieces: u64,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.pieces = self.pieces.saturating_add(u64::from(bytes > 0));
+    }
+
+    fn since(self, earlier: Amount) -> Amount {
+        let bytes = self.bytes.saturating_sub(earlier.bytes);
+        Amount { bytes, pieces: self.pieces.saturating_sub(earlier.pieces) }
+    }
+
+    fn tokens(self) -> u64 {
+        self.bytes.div_ceil(BYTES_PER_TOKEN).max(self.pieces)
+    }
+}
+
 impl Generated {
     /// How many bytes there have been.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.all.bytes
+    }
+
+    /// About how many tokens have been generated since the server's last report.
+    pub(super) fn unreported(&self) -> u64 {
+        self.all.since(self.reported).tokens()
+    }
+
+    /// The server has reported all output so far.
+    pub(super) fn report(&mut self) {
+        self.reported = self.all;
     }
 
     /// Adds the text of an event, or of a whole answer.
     pub(super) fn read(&mut self, data: &[u8]) {
         let same_place = self.last.and_then(|(at, name)| text_of(data.get(at..)?, name));
         match same_place {
-            Some(text) => self.bytes = self.bytes.saturating_add(length(text)),
+            Some(text) => self.all.add(length(text)),
             None => self.search(data),
         }
     }
 
     fn search(&mut self, data: &[u8]) {
         let mut found = 0;
+        let mut before: &[u8] = b"";
         for quote in memchr_iter(b'"', data) {
             let at = quote + 1;
             let rest = data.get(at..).unwrap_or_default();
             if !matches!(rest.first(), Some(b'a' | b'c' | b'd' | b'p' | b'r' | b't')) {
+                continue;
+            }
+            if let Some(json) = arguments(rest) {
+                self.all.add(json);
+                found += 2; // not where the next event has its text
                 continue;
             }
             let text = GENERATED_FIELDS.into_iter().find_map(|name| Some((name, text_of(rest, name)?)));
@@ -143,14 +159,32 @@ impl Generated {
             if self.deltas && name != "delta" {
                 continue;
             }
-            self.bytes = self.bytes.saturating_add(length(text));
-            self.last = Some((at, name));
+            let length = length(text);
+            let own = text.get(..raw_length(text)).unwrap_or_default();
             found += 1;
+            if length > 0 && own == before {
+                continue; // the same under another name: `reasoning` and `reasoning_details`
+            }
+            before = own;
+            self.all.add(length);
+            self.last = Some((at, name));
         }
         if found != 1 {
             self.last = None;
         }
     }
+}
+
+/// How long a call's arguments are that stand there as an object (Gemini, Ollama, Anthropic), if it is that.
+fn arguments(field: &[u8]) -> Option<u64> {
+    let names: [&[u8]; 2] = [b"args\":", b"arguments\":"];
+    let value = names.into_iter().find_map(|name| field.strip_prefix(name))?.trim_ascii_start();
+    if value.first() != Some(&b'{') {
+        return None;
+    }
+    let mut scanner = Scanner::new(value);
+    let whole = scanner.value().is_ok();
+    Some(if whole { scanner.position() } else { value.len() } as u64)
 }
 
 /// What follows `name":"`, which a text begins with; at most one space stands before the value.
@@ -159,8 +193,21 @@ fn text_of<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     value.strip_prefix(b" ").unwrap_or(value).strip_prefix(b"\"")
 }
 
+/// How many bytes there are up to the quote that ends a text.
+fn raw_length(text: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(offset) = memchr2(b'"', b'\\', text.get(end..).unwrap_or_default()) {
+        end += offset;
+        if text.get(end) == Some(&b'"') {
+            return end;
+        }
+        end += 2;
+    }
+    text.len()
+}
+
 /// How many bytes of UTF-8 a text has that begins here and goes on to the next quote, or to the end. Nothing is decoded.
-fn length(text: &[u8]) -> u64 {
+pub(super) fn length(text: &[u8]) -> u64 {
     let mut length = 0;
     let mut rest = text;
     while let Some(offset) = memchr2(b'"', b'\\', rest) {

@@ -172,6 +172,18 @@ impl Meter {
         (!self.refused).then_some(self.generated.bytes())
     }
 
+    /// About how many tokens of text the answer has that its server has not reported. `None` if it is an error, and no
+    /// answer.
+    pub fn unreported(&self) -> Option<u64> {
+        let mut generated = self.generated;
+        if self.framing == Framing::Json && self.state != State::Complete {
+            generated.read(self.kept());
+            return Some(generated.unreported().saturating_sub(self.finish().0.output));
+        }
+        let nothing = self.refused || self.state == State::Failed && generated.bytes() == 0;
+        (!nothing).then(|| generated.unreported())
+    }
+
     /// Whether the stream has ended without its terminal event, which a client may take for a short answer.
     /// Known after the last chunk; a stream that was reset never has one. Not so if it reported an error, went
     /// beyond the limits, or every choice had said why it ended: some servers never send `[DONE]`. Means
@@ -266,7 +278,7 @@ impl Meter {
         }
         self.state = State::Complete;
         self.refused = kind == EventKind::Error;
-        if !reading.is_reported() {
+        if !(reading.is_reported() && reading.tokens().is_plausible()) {
             self.generated.read(text);
         }
         true

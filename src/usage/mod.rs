@@ -13,11 +13,11 @@ mod interruption;
 mod meter;
 mod passage;
 mod price;
+mod prompt;
 mod reading;
 mod skim;
 
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
-pub(crate) use estimate::text_of_prompt;
 pub use estimate::{complete, Known};
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
@@ -25,7 +25,11 @@ pub use interruption::interruption;
 pub use meter::{Meter, MAX_EVENT, MAX_EVENTS, MAX_JSON};
 pub use passage::Pass;
 pub use price::Price;
+pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};
 pub use reading::{EventKind, Reading};
+
+/// More tokens than any request takes. A server that reports them is not believed: the sums would not stand it.
+pub const MAX_TOKENS: u64 = 1 << 40;
 
 /// The tokens of one exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +57,26 @@ impl TokenUsage {
     /// Input and output together. Recomputed, since not every provider's own total is inclusive.
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
+    }
+
+    /// Whether a request can take that many.
+    pub fn is_plausible(&self) -> bool {
+        let mut tokens = *self;
+        tokens.counts_mut().iter().all(|count| **count <= MAX_TOKENS)
+    }
+
+    /// Each count.
+    pub(crate) fn counts_mut(&mut self) -> [&mut u64; 8] {
+        [
+            &mut self.input,
+            &mut self.output,
+            &mut self.cached_input,
+            &mut self.cache_write_input,
+            &mut self.cache_write_1h_input,
+            &mut self.reasoning_output,
+            &mut self.audio_input,
+            &mut self.audio_output,
+        ]
     }
 
     /// Each count with its `type` label.

@@ -116,10 +116,16 @@ impl Reading {
     ) -> Option<EventKind> {
         self.event(framing, event, lines, |reading, data| {
             generated.read(data);
-            match skim.says_nothing(data, reading.choices.first_begun()) {
-                true => EventKind::Content,
-                false => reading.read(data),
+            if skim.says_nothing(data, reading.choices.first_begun()) {
+                return EventKind::Content;
             }
+            let before = reading.tokens().output;
+            let kind = reading.read(data);
+            let tokens = reading.tokens();
+            if tokens.output > before && tokens.is_plausible() {
+                generated.report();
+            }
+            kind
         })
     }
 

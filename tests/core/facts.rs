@@ -260,8 +260,8 @@ fn data_is_no_text() {
         ("prose", format!(r#""{prose}""#), 20_002, 20_002),
         ("tokens", format!("[{tokens}1]"), 50_003, 50_003),
         ("no spaces", format!(r#""{chinese}""#), 60_002, 60_002),
-        ("an image", format!(r#"[{{"url":"data:image/png;base64,{base64}"}}]"#), 0, 2100),
-        ("prose and an image", format!(r#"["{prose}",{{"data":"{base64}"}}]"#), 20_002, 22_100),
+        ("an image", format!(r#"[{{"image_url":"data:image/png;base64,{base64}"}}]"#), 0, 2100),
+        ("prose and an image", format!(r#"["{prose}",{{"source":{{"data":"{base64}"}}}}]"#), 20_002, 22_100),
     ];
     for (name, value, least, most) in cases {
         let body = format!(r#"{{"model":"m","input":{value}}}"#);

@@ -99,10 +99,10 @@ fn what_a_silent_answer_has_used() {
     let metered = (TokenUsage::default(), Source::Missing);
     let mut exchange = silent(CHAT, None);
     let estimate = TokenUsage { input: 1, output: 2, ..TokenUsage::default() };
-    assert_eq!(exchange.completed(metered, Some(5)), Some((estimate, Source::Estimated)));
+    assert_eq!(exchange.completed(metered, Some(2)), Some((estimate, Source::Estimated)));
     assert_eq!(exchange.completed(metered, None), Some(metered), "an error has no text");
     exchange.encoded = true;
-    assert_eq!(exchange.completed(metered, Some(5)), Some(metered), "nobody could read it");
+    assert_eq!(exchange.completed(metered, Some(2)), Some(metered), "nobody could read it");
     exchange.command = Some((Command::Usage, Vec::new()));
-    assert_eq!(exchange.completed(metered, Some(5)), None, "the gateway itself has answered");
+    assert_eq!(exchange.completed(metered, Some(2)), None, "the gateway itself has answered");
 }

@@ -18,19 +18,45 @@ const NOTHING: TokenUsage = TokenUsage {
 };
 
 #[test]
-fn only_what_is_complete_and_silent_is_estimated() {
+fn what_is_known_in_the_end() {
     let reported = TokenUsage { input: 3, output: 4, ..NOTHING };
     let guess = TokenUsage { input: 11, output: 2, ..NOTHING };
-    let known = Known { prompt: Some(41), generated: Some(8), encoded: false };
+    let huge = |input, output| TokenUsage { input, output, ..NOTHING };
+    let known = Known { prompt: Some(41), unreported: Some(2), encoded: false };
+    let nothing_more = Known { unreported: Some(0), ..known };
     let cases = [
         ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
         ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
-        ("partial", (reported, Source::Partial), known, (reported, Source::Partial)),
+        ("cut, nothing told", (NOTHING, Source::Partial), known, (guess, Source::Partial)),
+        ("cut, both told", (reported, Source::Partial), known, (huge(3, 6), Source::Partial)),
+        ("cut, told up to the end", (reported, Source::Partial), nothing_more, (reported, Source::Partial)),
+        ("cut, the output told", (huge(0, 4), Source::Partial), known, (huge(11, 6), Source::Partial)),
+        (
+            "cut, not read",
+            (huge(0, 4), Source::Partial),
+            Known { prompt: None, ..known },
+            (huge(0, 6), Source::Partial),
+        ),
+        (
+            "an error in a stream",
+            (NOTHING, Source::Partial),
+            Known { unreported: None, ..known },
+            (NOTHING, Source::Partial),
+        ),
         ("unread", (NOTHING, Source::Missing), Known { prompt: None, ..known }, (NOTHING, Source::Missing)),
-        ("an error", (NOTHING, Source::Missing), Known { generated: None, ..known }, (NOTHING, Source::Missing)),
+        ("an error", (NOTHING, Source::Missing), Known { unreported: None, ..known }, (NOTHING, Source::Missing)),
         ("encoded", (NOTHING, Source::Missing), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
-        ("cut", (NOTHING, Source::Partial), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
+        ("cut, encoded", (NOTHING, Source::Partial), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
         ("plain", (reported, Source::Reported), Known { encoded: true, ..known }, (reported, Source::Reported)),
+        ("just plausible", (huge(1 << 40, 4), Source::Reported), known, (huge(1 << 40, 4), Source::Reported)),
+        ("too much input", (huge(u64::MAX, 4), Source::Reported), nothing_more, (huge(11, 4), Source::Partial)),
+        ("too much output", (huge(3, (1 << 40) + 1), Source::Reported), known, (huge(3, 2), Source::Partial)),
+        (
+            "too much of a detail",
+            (TokenUsage { reasoning_output: u64::MAX, ..reported }, Source::Reported),
+            nothing_more,
+            (reported, Source::Partial),
+        ),
     ];
     for (name, metered, known, want) in cases {
         assert_eq!(complete(metered, known), want, "{name}");
@@ -44,8 +70,8 @@ fn texts_of_prompts() {
         (ChatCompletions, r#""messages":[{"role":"user","content":"12345"},{"role":"x","content":"678"}]"#, 8),
         (
             ChatCompletions,
-            r#""messages":[{"content":[{"type":"text","text":"12"},{"type":"image_url","image_url":{"url":"data:AAAA"}}]}]"#,
-            2,
+            r#""messages":[{"content":[{"type":"text","text":"12"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]"#,
+            6,
         ),
         (ChatCompletions, r#""messages":[{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}]"#, 2),
         (ChatCompletions, r#""messages":[{"content":"1"}],"tools":[{"a":1}]"#, 10),
@@ -57,7 +83,7 @@ fn texts_of_prompts() {
         (Responses, r#""instructions":"12","input":[{"content":[{"type":"input_text","text":"345"}]}]"#, 5),
         (Messages, r#""system":[{"type":"text","text":"12"}],"messages":[{"content":"3"}]"#, 3),
         (Messages, r#""messages":[{"content":[{"type":"tool_result","content":[{"text":"12"}]}]}]"#, 2),
-        (OllamaChat, r#""messages":[{"content":"12","images":["AAAAAAAA"]}]"#, 2),
+        (OllamaChat, r#""messages":[{"content":"12","images":["AAAAAAAA"]}]"#, 10),
         (
             GenerateContent,
             r#""systemInstruction":{"parts":[{"text":"12"}]},"contents":[{"parts":[{"text":"345"}]}]"#,
@@ -71,15 +97,19 @@ fn texts_of_prompts() {
     }
     let deep = format!(r#"{{"model":"m","messages":{}"1"{}}}"#, "[".repeat(100), "]".repeat(100));
     let facts = facts::read(ChatCompletions, None, deep.as_bytes()).unwrap();
-    assert_eq!(facts.layout.text, 0, "too deep for a prompt");
+    assert!(facts.layout.text > 100, "too deep for a prompt: it counts as it stands");
+}
+
+fn metered(framing: Framing, chunks: &[&str], end: bool) -> Meter {
+    let mut meter = Meter::new(framing, false);
+    for (index, chunk) in chunks.iter().enumerate() {
+        meter.chunk(chunk.as_bytes(), end && index + 1 == chunks.len());
+    }
+    meter
 }
 
 fn generated(framing: Framing, chunks: &[&str]) -> Option<u64> {
-    let mut meter = Meter::new(framing, false);
-    for (index, chunk) in chunks.iter().enumerate() {
-        meter.chunk(chunk.as_bytes(), index + 1 == chunks.len());
-    }
-    meter.generated()
+    metered(framing, chunks, true).generated()
 }
 
 #[test]
@@ -124,6 +154,98 @@ fn texts_of_streams() {
     }
     let lines = ["{\"response\":\"Hel\",\"done\":false}\n", "{\"response\":\"lo\",\"done\":true}\n"];
     assert_eq!(generated(Framing::Ndjson, &lines), Some(5));
+}
+
+#[test]
+fn what_no_field_can_hide() {
+    let words = "word".repeat(1000);
+    let base64 = "iVBORw0KGgo+/".repeat(1000);
+    let image = |mime: &str| format!(r#""inlineData":{{"mimeType":"{mime}","data":"{base64}"}}"#);
+    // what stands in a message, and how much of it counts
+    let cases = [
+        ("no spaces", format!(r#""content":"{words}""#), 4000..=4000),
+        ("base64 as text", format!(r#""content":"{base64}""#), 13_000..=13_000),
+        ("a long name", format!(r#""name":"{words}""#), 4000..=4000),
+        ("a long key", format!(r#""{words}":1"#), 4000..=4004),
+        ("a field of one's own", format!(r#""anything":{{"at":["{words}"]}}"#), 4000..=4000),
+        (
+            "what a tool said",
+            format!(r#""functionResponse":{{"response":{{"image_url":{{"url":"{base64}"}}}}}}"#),
+            13_000..=13_000,
+        ),
+        ("what a tool was given", format!(r#""input":{{"source":{{"data":"{base64}"}}}}"#), 13_000..=13_000),
+        ("text for a document", format!(r#""source":{{"data":"{base64}","type":"text"}}"#), 13_000..=13_000),
+        ("an image", image("image/png"), 2048..=2048),
+        ("a sound", format!(r#""input_audio":{{"data":"{base64}","format":"wav"}}"#), 2048..=2048),
+        ("a PDF", image("application/pdf"), 2048..=2048),
+        ("a text file", image("text/plain"), 9_750..=9_750),
+        ("a text file by URL", format!(r#""file":{{"file_data":"data:text/plain;base64,{base64}"}}"#), 9_750..=9_750),
+        ("text in place of an image", format!(r#""image_url":{{"url":"{}"}}"#, "some words ".repeat(100)), 1100..=1100),
+        ("an image by URL", format!(r#""image_url":"data:image/png;base64,{base64}""#), 2048..=2048),
+        ("an address", r#""image_url":{"url":"https://example.com/a.png"}"#.to_owned(), 25..=25),
+    ];
+    for (name, part, want) in cases {
+        for body in [
+            format!(r#"{{"model":"m","messages":[{{{part}}}]}}"#),
+            format!(r#"{{"model":"m","input":[{{"content":[{{{part}}}]}}]}}"#),
+        ] {
+            let facts = facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();
+            assert!(want.contains(&facts.layout.text), "{name}: {}", facts.layout.text);
+            let rest = body.len() - part.len();
+            let length = facts.text_length as u64;
+            assert!((*want.start()..=want.end() + rest as u64 + 120).contains(&length), "{name}: {length}");
+        }
+    }
+    let body = format!(r#"{{"model":"m","prompt":"{}"}}"#, "x".repeat(4 << 20));
+    let facts = facts::read(Endpoint::Completions, None, body.as_bytes()).unwrap();
+    assert_eq!((facts.layout.text, facts.text_length), (4 << 20, body.len()));
+}
+
+/// Cut anywhere, a stream has taken what it has shown: by the server's last report, and an estimate of the rest.
+#[test]
+fn what_no_report_counts() {
+    let chat = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{delta}}}}}]}}\n\n");
+    let running = |text: &str, tokens: u64| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{tokens}}}}}\n\n")
+    };
+    let anthropic = |text: &str| {
+        format!(
+            "data: {{\"type\":\"content_block_delta\",\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"
+        )
+    };
+    let start =
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n";
+    let gemini = |part: &str, tokens: u64| {
+        format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{part}]}}}}],\"usageMetadata\":{{\"promptTokenCount\":5,\"candidatesTokenCount\":{tokens}}}}}\n\n")
+    };
+    let cases = [
+        ("nothing", vec![chat(r#""role":"assistant","content":"""#)], 0, Some(0)),
+        ("a token in each", (0..9).map(|_| chat(r#""content":"a""#)).collect(), 0, Some(9)),
+        ("four bytes for each", vec![chat(r#""content":"one two three fo""#)], 0, Some(4)),
+        ("nulls", vec![chat(r#""content":"a""#), chat(r#""content":null"#), chat(r#""content":"""#)], 0, Some(1)),
+        ("running totals", vec![running("Hello", 1), running(" there", 2)], 2, Some(0)),
+        ("totals that stay 0", vec![running("a", 0), running("b", 0)], 0, Some(2)),
+        ("totals that stop", vec![running("a", 1), chat(r#""content":"b""#), chat(r#""content":"c""#)], 1, Some(2)),
+        ("totals nobody takes", vec![running("a", u64::MAX), chat(r#""content":"b""#)], u64::MAX, Some(2)),
+        ("anthropic", vec![start.to_owned(), anthropic("Hello"), anthropic(" you")], 1, Some(3)),
+        ("gemini", vec![gemini(r#"{"text":"Hello"}"#, 3), gemini(r#"{"text":" you"}"#, 5)], 5, Some(0)),
+        ("a call", vec![chat(r#""tool_calls":[{"function":{"name":"f","arguments":"{\"a\":"}}]"#)], 0, Some(2)),
+        ("a call as an object", vec!["data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":\"bcd\"}}}]}}]}\n\n".to_owned()], 0, Some(3)),
+        ("said twice", vec![chat(r#""content":"","reasoning":"abcdefgh","reasoning_details":[{"type":"reasoning.text","text":"abcdefgh"}]"#)], 0, Some(2)),
+        ("an error alone", vec!["data: {\"error\":{\"message\":\"content\"}}\n\n".to_owned()], 0, None),
+        ("an error after text", vec![chat(r#""content":"a""#), "data: {\"error\":{}}\n\n".to_owned()], 0, Some(1)),
+    ];
+    for (name, events, output, unreported) in cases {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        for end in [false, true] {
+            let meter = metered(Framing::Sse, &events, end);
+            assert_eq!((meter.finish().0.output, meter.unreported()), (output, unreported), "{name}, {end}");
+        }
+    }
+    let cut = metered(Framing::Json, &["{\"choices\":[{\"message\":{\"content\":\"Hello, y"], false);
+    assert_eq!((cut.finish(), cut.unreported()), ((NOTHING, Source::Partial), Some(2)), "half a document");
+    let whole = r#"{"choices":[{"message":{"content":"Hello, you"}}],"usage":{"prompt_tokens":1,"completion_tokens":18446744073709551615}}"#;
+    assert_eq!(metered(Framing::Json, &[whole], true).unreported(), Some(3), "a report that nobody believes");
 }
 
 #[test]
