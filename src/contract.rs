@@ -166,6 +166,11 @@ pub mod stats {
         format!("llm_memory_refused_total;reason={reason}")
     }
 
+    /// Answers that ended for a reason nobody knows, and were translated as if they had ended as usual.
+    pub fn unknown_finish_reasons(cluster: &str) -> String {
+        format!("llm_unknown_finish_reasons_total;cluster={}", Label(cluster))
+    }
+
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {
         format!("llm_attempts_total;cluster={};outcome={outcome}", Label(cluster))

@@ -51,6 +51,7 @@ def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
             {"name": "gpt", "targets": [target["mock-a"]]},
             {"name": "claude", "targets": [target["mock-b"]]},
             {"name": "claude-only", "targets": [{"upstream": "strict"}]},
+            {"name": "short", "max_output_tokens": 3, "targets": [target["mock-b"]]},
             {"name": "gemini", "targets": [target["mock-c"]]},
             {"name": "any", "strategy": "priority", "targets": [{**each, "tier": tier} for tier, each in enumerate(target.values())]},
             {"name": "either", "targets": [target["mock-a"], target["mock-b"]]},
@@ -220,6 +221,21 @@ def test_errors_for_anthropics_clients(claude: anthropic.Anthropic, translating:
     with pytest.raises(anthropic.RateLimitError) as caught:
         claude.messages.create(model="gpt", messages=HELLO, max_tokens=64)
     assert caught.value.body["error"]["type"] == "rate_limit_error"
+
+
+def test_a_limit_that_only_the_provider_insists_on(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="short", messages=HELLO)
+    assert (answer.choices[0].finish_reason, answer.usage.completion_tokens) == ("length", 3)
+
+
+def test_a_reason_nobody_knows(client: openai.OpenAI, translating: World) -> None:
+    before = translating.counted("llm_unknown_finish_reasons_total")
+    body = {"content": [{"type": "text", "text": "a"}], "stop_reason": "moon_phase", "usage": {"output_tokens": 1}}
+    headers = {"content-type": "application/json"}
+    translating.fault({"fault": "status", "status": 200, "headers": headers, "body": json.dumps(body)}, "mock-b")
+    answer = client.chat.completions.create(model="claude", messages=HELLO)
+    assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == ("a", "stop")
+    eventually(lambda: translating.counted("llm_unknown_finish_reasons_total") - before, Counter({("mock-b",): 1}))
 
 
 def test_what_cannot_be_translated_is_refused(client: openai.OpenAI, translating: World) -> None:

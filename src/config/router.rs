@@ -270,8 +270,18 @@ pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-const MODEL_FIELDS: &[&str] =
-    &["name", "aliases", "targets", "strategy", "retry", "fallbacks", "context_length_fallback", "limits", "price"];
+const MODEL_FIELDS: &[&str] = &[
+    "name",
+    "aliases",
+    "targets",
+    "strategy",
+    "retry",
+    "fallbacks",
+    "context_length_fallback",
+    "max_output_tokens",
+    "limits",
+    "price",
+];
 
 fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {
     let fields = node.object(MODEL_FIELDS)?;
@@ -296,6 +306,9 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
     let retry = retry::read(fields.get("retry"), retry)?;
     let mut model = Model::new(name, aliases, targets, strategy, retry, upstreams);
     model.limits = limits::read(fields.get("limits"))?;
+    if let Some(node) = fields.get("max_output_tokens") {
+        model.max_output_tokens = node.integer(1, 1_000_000)?.into();
+    }
     model.price = fields.get("price").map(|node| price(&node)).transpose()?;
     Ok(model)
 }

@@ -31,7 +31,7 @@ impl Exchange {
             model: route.model_name(route.place(), &facts.model).unwrap_or(&facts.model),
             stream: facts.stream,
             include_usage: route.upstream().is_some_and(|upstream| upstream.include_usage),
-            max_output_tokens: MAX_OUTPUT_TOKENS,
+            max_output_tokens: route.model().map_or(MAX_OUTPUT_TOKENS, |model| model.max_output_tokens),
             platform: Platform::Own,
         };
         pair.request(body, &target)

@@ -10,7 +10,7 @@ use super::{Strategy, TargetSet};
 use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
 use crate::health::Policy;
 use crate::limits::Limits;
-use crate::translate::Pair;
+use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::{Metering, Price};
 
 /// The most targets one model may have: a [`TargetSet`] is one bit each.
@@ -167,6 +167,8 @@ pub struct Model {
     pub fallbacks: Vec<usize>,
     /// The model, by index, for requests that are too long for this one.
     pub context_length_fallback: Option<usize>,
+    /// The most tokens of an answer, where a provider insists on a number and the client gives none.
+    pub max_output_tokens: u64,
     /// How much it may be used, by all callers together.
     pub limits: Limits,
     /// What its tokens cost, if that is known.
@@ -216,6 +218,7 @@ impl Model {
             balance,
             fallbacks: Vec::new(),
             context_length_fallback: None,
+            max_output_tokens: MAX_OUTPUT_TOKENS,
             limits: Limits::default(),
             price: None,
             speaking,

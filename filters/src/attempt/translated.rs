@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, MAX_HELD};
-use sluice::contract::DROPPED_HEADER;
+use sluice::contract::{stats, DROPPED_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, HOLD_JSON};
@@ -50,6 +50,9 @@ impl Translation {
         let bytes = bytes(size);
         stream.chunk(&bytes, end);
         meter(exchange, &bytes, end, stream.has_failed());
+        if end && stream.unknown_reason() {
+            count_unknown_reason(exchange);
+        }
         if size > 0 || !stream.written().is_empty() {
             host::replace_bytes(Buffer::ResponseBody, stream.written());
         }
@@ -81,6 +84,16 @@ fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
         meter.chunk(bytes, end);
     }
     exchange.interrupted |= failed;
+}
+
+/// Seldom: the counter need not be kept.
+#[cold]
+fn count_unknown_reason(exchange: &Shared) {
+    let exchange = exchange.borrow();
+    let (_, _, cluster) = exchange.labels();
+    if let Some(counter) = host::define_counter(&stats::unknown_finish_reasons(cluster)) {
+        host::increment(counter, 1);
+    }
 }
 
 fn bytes(size: usize) -> Vec<u8> {
@@ -170,6 +183,9 @@ impl Attempt {
             translation.write_head("text/event-stream", None);
             let stream = translation.stream();
             meter(&sent.exchange, &bytes(held.seen), end || !is_answer, stream.has_failed());
+            if end && stream.unknown_reason() {
+                count_unknown_reason(&sent.exchange);
+            }
             host::replace_bytes(Buffer::ResponseBody, stream.written());
             stream.clear();
         }
@@ -192,6 +208,9 @@ impl Attempt {
         translation.write_head("application/json", Some(answer.body.len()));
         sent.exchange.borrow_mut().meter_provider();
         meter(&sent.exchange, &body, true, false);
+        if answer.unknown_reason {
+            count_unknown_reason(&sent.exchange);
+        }
         host::replace_bytes(Buffer::ResponseBody, &answer.body);
         self.pass(sent, held.status, true, true);
         Action::Continue
