@@ -3,6 +3,7 @@
 pub mod api;
 mod blocked;
 pub mod checks;
+pub mod nested;
 pub mod pii;
 pub mod rewriting;
 pub mod stream;

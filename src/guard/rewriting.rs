@@ -1,53 +1,80 @@
 //! Texts of requests and answers, rewritten as checks say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::checks::{Marked, Rewriting};
+use super::nested::{escaped, locate, Nesting, Spot};
 use super::pii::{mask, merge, Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
-use super::texts::{answer_echoes, splice_values, Kind, Passage};
+use super::texts::{answer_echoes, splice_values, Passage};
 use super::Finding;
 use crate::json::write_string;
 
-/// What a text becomes: what is to come back in the answer goes into the vault, all else gives way to its name.
+/// What a passage becomes: what is to come back in the answer goes into the vault, all else gives way to its name. What
+/// was JSON stays JSON.
 ///
 /// # Errors
 /// There is more to hide than the vault takes; the text must not go on.
-pub fn rewrite(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<String, VaultError> {
-    let mut out = String::with_capacity(text.len());
+fn rewrite(passage: &Passage, marked: &[Marked], vault: &mut Vault) -> Result<String, VaultError> {
+    let (text, source) = (&passage.text, passage.source());
+    let found = spans(text, marked);
+    let ranges: Vec<_> = found.iter().map(|(finding, _)| finding.span.clone()).collect();
+    let mut out = String::with_capacity(source.len());
     let mut copied = 0;
-    for (span, written) in replacements(text, marked, vault)? {
-        out.push_str(text.get(copied..span.start).unwrap_or_default());
-        out.push_str(&written);
-        copied = span.end;
+    for spot in locate(Nesting::default(), source, &ranges) {
+        let (Some((finding, masked)), Some(value)) = (found.get(spot.index), text.get(spot.view.clone())) else {
+            continue;
+        };
+        let written = written(finding, *masked, value, vault)?;
+        out.push_str(source.get(copied..spot.source.start).unwrap_or_default());
+        out.push_str(&in_place(&written, &spot));
+        copied = spot.source.end;
     }
-    out.push_str(text.get(copied..).unwrap_or_default());
+    out.push_str(source.get(copied..).unwrap_or_default());
     Ok(out)
 }
 
-/// The same as replacements, in their order, none of which overlap.
+/// What is written at a spot: in the place of a number a string.
+pub(super) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, str> {
+    match spot.number {
+        false => Cow::Borrowed(written),
+        true => {
+            let quote = escaped("\"", spot.depth);
+            Cow::Owned([&quote, written, &quote].concat())
+        }
+    }
+}
+
+/// What is found, in order; none overlap. Whether it is masked: one that stands for several is gone for good if one of
+/// them says so.
+fn spans(text: &str, marked: &[Marked]) -> Vec<(Finding, bool)> {
+    let findings = marked.iter().map(|marked| marked.finding.clone()).collect();
+    let masked = MaskedSpans::of(marked);
+    let whole = |finding: &Finding| text.get(finding.span.clone()).is_some(); // no check marks half a character
+    let merged = merge(findings, Vec::new()).into_iter().filter(whole);
+    merged.map(|finding| (finding.clone(), masked.overlap(&finding.span))).collect()
+}
+
+fn written(finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> Result<String, VaultError> {
+    let whole = [Finding { span: 0..value.len(), ..finding.clone() }];
+    match masked {
+        true => Ok(mask(value, &whole)),
+        false => vault.hide(value, &whole),
+    }
+}
+
+/// What takes the place of which part of a text, in order; none overlap.
 ///
 /// # Errors
-/// As [`rewrite`].
+/// There is more to hide than the vault takes; the text must not go on.
 pub fn replacements(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Vec<Replacement>, VaultError> {
-    let findings = marked.iter().map(|marked| marked.finding.clone()).collect();
-    let merged = merge(findings, Vec::new());
-    let masked = MaskedSpans::of(marked);
-    let mut replacements = Vec::with_capacity(merged.len());
-    for finding in merged {
-        let Some(value) = text.get(finding.span.clone()) else {
-            continue; // no check marks half a character
-        };
-        let whole = [Finding { span: 0..value.len(), ..finding.clone() }];
-        // one that stands for several that overlap is gone for good if one of them says so
-        let written = match masked.overlap(&finding.span) {
-            true => mask(value, &whole),
-            false => vault.hide(value, &whole)?,
-        };
-        replacements.push((finding.span, written));
-    }
-    Ok(replacements)
+    let replacement = |(finding, masked): (Finding, bool)| {
+        let value = text.get(finding.span.clone()).unwrap_or_default();
+        Ok((finding.span.clone(), written(&finding, masked, value, vault)?))
+    };
+    spans(text, marked).into_iter().map(replacement).collect()
 }
 
 /// What is to be masked, for telling of many spans whether they overlap any of it.
@@ -89,10 +116,11 @@ pub fn rewrite_request(
     marks: &[Vec<Marked>],
     vault: &mut Vault,
 ) -> Result<Vec<u8>, VaultError> {
+    vault.only(marks.iter().flatten().map(|marked| marked.finding.entity.as_str()));
     passages.iter().try_for_each(|passage| vault.reserve(&passage.text))?;
     let mut splices = Vec::new();
     for (passage, marked) in passages.iter().zip(marks).filter(|(_, marked)| !marked.is_empty()) {
-        splices.push((passage.span.clone(), quoted(&rewrite(&passage.text, marked, vault)?)));
+        splices.push((passage.span.clone(), quoted(&rewrite(passage, marked, vault)?)));
     }
     Ok(splice_values(body, splices))
 }
@@ -107,12 +135,9 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
         let marked = marks.get(index).unwrap_or(&none);
         masked |= !marked.is_empty();
         // answers are masked only: nothing goes into a vault
-        let text = rewrite(&passage.text, marked, &mut Vault::default()).unwrap_or_default();
-        let restored = match passage.kind {
-            Kind::Arguments => vault.restore_json(&text),
-            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument => vault.restore(&text).into_owned(),
-        };
-        if restored != passage.text {
+        let text = rewrite(passage, marked, &mut Vault::default()).unwrap_or_default();
+        let restored = vault.restore(&text);
+        if restored != passage.source() {
             splices.push((passage.span.clone(), quoted(&restored)));
         }
     }
@@ -145,11 +170,7 @@ impl Restoring {
 impl Rewrite for Restoring {
     fn push(&mut self, flow: Flow, text: &str) -> String {
         let vault = &self.vault;
-        let restorer = self.flows.entry(flow).or_insert_with(|| match flow.kind {
-            Kind::Arguments => vault.json_restorer(),
-            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument => vault.restorer(),
-        });
-        restorer.push(text)
+        self.flows.entry(flow).or_insert_with(|| vault.restorer()).push(text)
     }
 
     fn finish(&mut self, flow: Flow) -> String {

@@ -61,7 +61,7 @@ pub(super) fn replace<E>(
 }
 
 /// An entity's name as it stands in a placeholder: what a server calls it may be anything.
-fn name(entity: &str) -> Cow<'_, str> {
+pub(super) fn name(entity: &str) -> Cow<'_, str> {
     if is_name(entity) {
         return Cow::Borrowed(entity);
     }

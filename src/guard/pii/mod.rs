@@ -24,6 +24,7 @@ mod merge;
 mod numbers;
 mod patterns;
 mod phone;
+mod placeholder;
 mod restore;
 mod surroundings;
 mod vault;

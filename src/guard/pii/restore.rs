@@ -3,30 +3,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
-use memchr::{memchr2, memchr2_iter};
+use super::placeholder::{may_begin, sight, Form, Names, Sight};
+use crate::guard::nested::{escaped, Nesting, Unit};
 
-use crate::json::write_string;
-
-use super::vault::MAX_PLACEHOLDER;
-
-/// How the brackets may be written.
-const BRACKETS: [(&str, &str); 2] = [("<", ">"), ("&lt;", "&gt;")];
+/// A whole text is restored in pieces of so many bytes, so that what is known of a piece stays small.
+const PIECE: usize = 16 << 10;
 
 /// The values, by their placeholders without the brackets.
 #[derive(Clone, Default)]
 pub(super) struct Originals(BTreeMap<String, Arc<str>>);
-
-/// What stands where a placeholder may begin.
-enum Sight<'a> {
-    /// One that is this long, and the value that it stands for.
-    Placeholder(usize, &'a str),
-    /// The beginning of one; the text ends within it.
-    Beginning,
-    Nothing,
-}
 
 impl Originals {
     pub(super) fn len(&self) -> usize {
@@ -36,107 +24,43 @@ impl Originals {
     pub(super) fn insert(&mut self, name: String, value: Arc<str>) {
         self.0.insert(name, value);
     }
+}
 
-    /// The same values as they are written within JSON strings.
-    pub(super) fn escaped(&self) -> Originals {
-        let escaped = |value: &str| {
-            let mut json = String::with_capacity(value.len() + 2);
-            write_string(&mut json, value);
-            Arc::from(json.get(1..json.len() - 1).unwrap_or_default())
-        };
-        Originals(self.0.iter().map(|(name, value)| (name.clone(), escaped(value))).collect())
+impl Names for Originals {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
-    pub(super) fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut out = String::new();
-        let done = self.copy(text, &mut out);
-        let rest = text.get(done..).unwrap_or_default();
-        if out.len() == done && text.starts_with(&out) {
-            return Cow::Borrowed(text);
-        }
-        out.push_str(rest);
-        Cow::Owned(out)
-    }
-
-    /// Writes the text restored to `out`, up to where it ends with the beginning of a placeholder; says where that is.
-    fn copy(&self, text: &str, out: &mut String) -> usize {
-        if self.0.is_empty() {
-            out.push_str(text);
-            return text.len();
-        }
-        let (mut copied, mut from) = (0, 0);
-        while let Some(distance) = text.as_bytes().get(from..).and_then(|rest| memchr2(b'<', b'&', rest)) {
-            let at = from + distance;
-            match self.sight(text.get(at..).unwrap_or_default()) {
-                Sight::Placeholder(length, value) => {
-                    out.push_str(text.get(copied..at).unwrap_or_default());
-                    out.push_str(value);
-                    from = at + length;
-                    copied = from;
-                }
-                Sight::Beginning => {
-                    out.push_str(text.get(copied..at).unwrap_or_default());
-                    return at;
-                }
-                Sight::Nothing => from = at + 1,
-            }
-        }
-        out.push_str(text.get(copied..).unwrap_or_default());
-        text.len()
-    }
-
-    /// What begins with the `<` or `&` in front.
-    fn sight(&self, text: &str) -> Sight<'_> {
-        for (open, close) in BRACKETS {
-            let Some(inner) = text.strip_prefix(open) else {
-                if open.starts_with(text) {
-                    return Sight::Beginning;
-                }
-                continue;
-            };
-            let name = leading_name(inner);
-            let after = inner.get(name.len()..).unwrap_or_default();
-            if after.is_empty() && self.has_beginning(name) {
-                return Sight::Beginning;
-            }
-            let Some(value) = self.0.get(name) else {
-                return Sight::Nothing;
-            };
-            if after.starts_with(close) {
-                return Sight::Placeholder(open.len() + name.len() + close.len(), value);
-            }
-            return if close.starts_with(after) { Sight::Beginning } else { Sight::Nothing };
-        }
-        Sight::Nothing
-    }
-
-    /// Whether a name begins so, or is this.
     fn has_beginning(&self, beginning: &str) -> bool {
         let from = (Bound::Included(beginning), Bound::Unbounded);
         self.0.range::<str, _>(from).next().is_some_and(|(name, _)| name.starts_with(beginning))
     }
 }
 
-/// What may be a name at the beginning of a text; no longer than a placeholder.
-fn leading_name(text: &str) -> &str {
-    let is_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
-    let length = text.bytes().take(MAX_PLACEHOLDER).take_while(is_name).count();
-    text.get(..length).unwrap_or_default()
+/// Restores a whole text.
+pub(super) fn restore<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow<'a, str> {
+    if originals.len() == 0 || !text.bytes().any(may_begin) {
+        return Cow::Borrowed(text);
+    }
+    let mut restorer = Restorer::new(Arc::clone(originals));
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = (PIECE.min(rest.len())..=rest.len()).find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
+        let (piece, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        out.push_str(&restorer.push(piece));
+        rest = tail;
+    }
+    out.push_str(&restorer.finish());
+    if out == text {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(out)
+    }
 }
 
-/// The names of all that looks like a placeholder, whoever wrote it.
-pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    memchr2_iter(b'<', b'&', text.as_bytes()).filter_map(|at| {
-        let text = text.get(at..)?;
-        BRACKETS.iter().find_map(|(open, close)| {
-            let inner = text.strip_prefix(open)?;
-            let name = leading_name(inner);
-            inner.get(name.len()..)?.starts_with(close).then_some(name)
-        })
-    })
-}
-
-/// Restores a text that comes in pieces: what it holds back is the beginning of a placeholder, and nothing else.
+/// Restores a text that comes in pieces: what it holds back is the beginning of a placeholder or of an escape, and
+/// nothing else. Where the text is JSON, values are escaped for it.
 ///
 /// ```
 /// use sluice::guard::pii::{Entity, Patterns, Vault};
@@ -153,36 +77,149 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
 #[derive(Clone)]
 pub struct Restorer {
     originals: Arc<Originals>,
+    /// Before what is held.
+    nesting: Nesting,
+    before: Option<char>,
     held: String,
 }
 
 impl Restorer {
     pub(super) fn new(originals: Arc<Originals>) -> Self {
-        Restorer { originals, held: String::new() }
+        Restorer { originals, nesting: Nesting::default(), before: None, held: String::new() }
     }
 
     /// The next piece of the text; what can be let go, restored.
     pub fn push(&mut self, piece: &str) -> String {
-        let mut out = String::with_capacity(self.held.len() + piece.len());
-        if self.held.is_empty() {
-            let done = self.originals.copy(piece, &mut out);
-            self.held.push_str(piece.get(done..).unwrap_or_default());
-            return out;
+        if self.originals.len() == 0 {
+            return piece.to_owned();
         }
         self.held.push_str(piece);
-        let done = self.originals.copy(&self.held, &mut out);
-        self.held.drain(..done);
-        out
+        self.go_on(false)
     }
 
     /// What is left once the text has ended.
     pub fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        let rest = self.go_on(true);
+        *self = Restorer::new(Arc::clone(&self.originals));
+        rest
     }
 
-    /// How many bytes are held back: always fewer than [`MAX_PLACEHOLDER`].
+    /// How many bytes are held back: no more than a placeholder may have, each character of it as an escape.
     pub fn held(&self) -> usize {
         self.held.len()
+    }
+
+    fn go_on(&mut self, last: bool) -> String {
+        let text = std::mem::take(&mut self.held);
+        let mut seen = Seen::default();
+        let mut state = self.nesting;
+        let complete = state.walk(&text, last, |unit| seen.add(&unit));
+        let mut out = String::with_capacity(text.len());
+        let (mut copied, mut at) = (0, 0);
+        let mut kept = complete;
+        while let Some(rest) = seen.view.get(at..).filter(|rest| !rest.is_empty()) {
+            let Some(distance) = rest.bytes().position(may_begin) else {
+                break;
+            };
+            at += distance;
+            let Some(rest) = seen.view.get(at..) else {
+                // within a character, whose first byte is none of these
+                at = (at..seen.view.len()).find(|at| seen.view.is_char_boundary(*at)).unwrap_or(seen.view.len());
+                continue;
+            };
+            let before = seen.view.get(..at).and_then(|before| before.chars().next_back()).or(self.before);
+            match sight(rest, before, last, self.originals.as_ref()) {
+                Sight::Placeholder { length, name, form } => {
+                    let (source, depth) = seen.source(at..at + length);
+                    out.push_str(text.get(copied..source.start).unwrap_or_default());
+                    let value = self.originals.0.get(&name).map(AsRef::as_ref).unwrap_or_default();
+                    out.push_str(&escaped(&encoded(value, form), depth));
+                    copied = source.end;
+                    at += length;
+                }
+                Sight::Beginning => {
+                    kept = seen.source(at..at + 1).0.start;
+                    seen.view.truncate(at);
+                    break;
+                }
+                Sight::Nothing => at += rest.chars().next().map_or(1, char::len_utf8),
+            }
+        }
+        out.push_str(text.get(copied..kept).unwrap_or_default());
+        if let Some(before) = seen.view.chars().next_back() {
+            self.before = Some(before);
+        }
+        match kept < complete {
+            true => drop(self.nesting.walk(text.get(..kept).unwrap_or_default(), false, |_| ())),
+            false => self.nesting = state,
+        }
+        self.held.push_str(text.get(kept..).unwrap_or_default());
+        out
+    }
+}
+
+/// A value in the form that its placeholder has.
+fn encoded(value: &str, form: Form) -> Cow<'_, str> {
+    match form {
+        Form::Plain => Cow::Borrowed(value),
+        Form::Escaped(times) => Cow::Owned(escaped(value, times)),
+        Form::Percent(times) => (0..times).fold(Cow::Borrowed(value), |text, _| Cow::Owned(percent_encoded(&text))),
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// What a piece says, and where that is written.
+#[derive(Default)]
+struct Seen {
+    view: String,
+    parts: Vec<Part>,
+}
+
+struct Part {
+    view: usize,
+    source: Range<usize>,
+    depth: u8,
+    /// It is written as it is.
+    plain: bool,
+}
+
+impl Seen {
+    fn add(&mut self, unit: &Unit<'_>) {
+        let (view, plain) = (self.view.len(), unit.source.len() == unit.text.len());
+        self.view.push_str(unit.text);
+        match self.parts.last_mut() {
+            Some(part) if part.plain && plain && part.depth == unit.depth && part.source.end == unit.source.start => {
+                part.source.end = unit.source.end;
+            }
+            _ => self.parts.push(Part { view, source: unit.source.clone(), depth: unit.depth, plain }),
+        }
+    }
+
+    /// Where a part of the view is written, and how deep it stands.
+    fn source(&self, view: Range<usize>) -> (Range<usize>, u8) {
+        let part = |at: usize| {
+            let after = self.parts.partition_point(|part| part.view <= at);
+            after.checked_sub(1).and_then(|last| self.parts.get(last))
+        };
+        let start = part(view.start).map_or((0, 0), |part| match part.plain {
+            true => (part.source.start + (view.start - part.view), part.depth),
+            false => (part.source.start, part.depth),
+        });
+        let end = part(view.end.saturating_sub(1)).map_or(0, |part| match part.plain {
+            true => part.source.start + (view.end - part.view),
+            false => part.source.end,
+        });
+        (start.0..end, start.1)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Keeps the values that the model is not to see, each under its placeholder.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::mask::{replace, MAX_NAME};
-use super::restore::{placeholders, Originals, Restorer};
+use super::mask::{name, replace, MAX_NAME};
+use super::placeholder::reservable;
+use super::restore::{restore, Originals, Restorer};
 use crate::guard::Finding;
 
 /// The most values of one conversation.
@@ -16,8 +16,10 @@ pub const MAX_VALUES: usize = 10_000;
 pub const MAX_BYTES: usize = 1 << 20;
 /// The most texts in one conversation that look like placeholders and are none of ours.
 pub const MAX_RESERVED: usize = 10_000;
-/// The longest placeholder, in bytes, as it may be written: `&lt;NAME_12345&gt;`.
-pub const MAX_PLACEHOLDER: usize = "&lt;".len() + MAX_NAME + "_12345".len() + "&gt;".len();
+/// The longest placeholder, in bytes, without its brackets.
+pub(super) const MAX_KEY: usize = MAX_NAME + "_12345".len();
+/// The longest placeholder, in bytes, as it may be written: `&#x3c; NAME_12345 &#x3e;`, each underscore as Markdown has it.
+pub const MAX_PLACEHOLDER: usize = 2 * ("&#x3c;  ".len() + MAX_KEY);
 
 /// Beyond this no number is given out: by then there are too many values.
 const MAX_NUMBER: usize = MAX_VALUES + MAX_RESERVED;
@@ -69,26 +71,48 @@ struct Numbers {
 #[derive(Clone, Default)]
 pub struct Vault {
     originals: Arc<Originals>,
-    escaped: OnceCell<Arc<Originals>>,
     numbers: BTreeMap<String, Numbers>,
     /// Placeholders that stand in the conversation itself, without their brackets.
     reserved: BTreeSet<String>,
+    /// Those whose values may be hidden; `None`: any.
+    entities: Option<BTreeSet<String>>,
     bytes: usize,
 }
 
 impl Vault {
+    /// Only values of these entities are to be hidden: what looks like a placeholder of another is none. To be said
+    /// before the first text.
+    pub fn only<'a>(&mut self, entities: impl Iterator<Item = &'a str>) {
+        self.entities = Some(entities.map(|entity| name(entity).into_owned()).collect());
+    }
+
     /// Takes note of what looks like a placeholder in a text of the conversation, so that it never becomes one.
     pub fn reserve(&mut self, text: &str) -> Result<(), VaultError> {
-        for name in placeholders(text) {
-            if self.reserved.contains(name) || !is_ours(name) {
-                continue;
+        let mut full = false;
+        reservable(text, |name| {
+            if self.reserved.contains(name) || !self.is_ours(name) {
+                return;
             }
-            if self.reserved.len() == MAX_RESERVED {
-                return Err(VaultError::TooManyReserved);
+            match self.reserved.len() {
+                MAX_RESERVED => full = true,
+                _ => drop(self.reserved.insert(name.to_owned())),
             }
-            self.reserved.insert(name.to_owned());
+        });
+        if full {
+            Err(VaultError::TooManyReserved)
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// Whether a placeholder could be one of ours: of an entity that is hidden, with a number that is given out,
+    /// written as it is given out.
+    fn is_ours(&self, name: &str) -> bool {
+        name.rsplit_once('_').is_some_and(|(entity, number)| {
+            self.entities.as_ref().is_none_or(|entities| entities.contains(entity))
+                && !number.starts_with('0')
+                && number.parse().is_ok_and(|number: usize| number <= MAX_NUMBER)
+        })
     }
 
     /// The text with numbered placeholders in the place of what was found: the same one wherever the same value of
@@ -99,11 +123,6 @@ impl Vault {
             out.extend(["<", name, "_", number.to_string().as_str(), ">"]);
             Ok(())
         })
-    }
-
-    /// The originals as they stand in strings of JSON: made when they are asked for first, and once for all.
-    fn escaped(&self) -> &Arc<Originals> {
-        self.escaped.get_or_init(|| Arc::new(self.originals.escaped()))
     }
 
     /// The number of a value; a new one if it has none yet.
@@ -127,25 +146,13 @@ impl Vault {
         numbers.by_value.insert(Arc::clone(&value), number);
         self.bytes += value.len();
         Arc::make_mut(&mut self.originals).insert(placeholder, value);
-        self.escaped = OnceCell::new();
         Ok(number)
     }
 
-    /// The text with the originals in the place of their placeholders, `<EMAIL_ADDRESS_1>` or, as a model that
-    /// writes HTML may put it, `&lt;EMAIL_ADDRESS_1&gt;`. Nothing else is taken for a placeholder: what a model
-    /// writes in small letters, or without brackets, may be its own.
+    /// The text with the originals in the place of their placeholders, `<EMAIL_ADDRESS_1>` or one of the other forms in
+    /// which a model may write it. Where the text is JSON, values are escaped for it.
     pub fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.originals.restore(text)
-    }
-
-    /// The same for a text that is JSON: what stands in its strings is escaped for them.
-    pub fn restore_json(&self, text: &str) -> String {
-        self.escaped().restore(text).into_owned()
-    }
-
-    /// Restores a text that is JSON and comes in pieces.
-    pub fn json_restorer(&self) -> Restorer {
-        Restorer::new(Arc::clone(self.escaped()))
+        restore(&self.originals, text)
     }
 
     /// Restores a text that comes in pieces.
@@ -168,11 +175,4 @@ impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vault").field("values", &self.len()).field("bytes", &self.bytes).finish_non_exhaustive()
     }
-}
-
-/// Whether a placeholder could be one of ours: a number that is given out, written as it is given out.
-fn is_ours(name: &str) -> bool {
-    name.rsplit_once('_').is_some_and(|(_, number)| {
-        !number.starts_with('0') && number.parse().is_ok_and(|number: usize| number <= MAX_NUMBER)
-    })
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{fold, look_ahead, Kind, Passage, Unreadable, MAX_PASSAGES};
+use crate::guard::nested::{view, Nesting};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Value};
 
@@ -84,11 +85,13 @@ impl Texts {
     }
 
     pub(super) fn passages(self) -> Result<Vec<Passage>, Unreadable> {
-        let passage = |found: Found| Passage {
-            speaker: found.place.speaker,
-            kind: found.place.kind,
-            span: found.span,
-            text: found.text,
+        let passage = |found: Found| {
+            let view = view(Nesting::default(), &found.text);
+            let (text, source) = match view {
+                Some(view) => (view, Some(found.text)),
+                None => (found.text, None),
+            };
+            Passage { speaker: found.place.speaker, kind: found.place.kind, span: found.span, text, source }
         };
         Ok(self.found.into_iter().map(passage).collect())
     }

@@ -47,8 +47,17 @@ pub struct Passage {
     pub kind: Kind,
     /// Where the JSON string stands in the body, quotes and all.
     pub span: Range<usize>,
-    /// The string with its escapes decoded.
+    /// What it says: the string with its escapes decoded, and with those of JSON that stands in it.
     pub text: String,
+    /// The string with its own escapes decoded only, where that is something else.
+    pub source: Option<String>,
+}
+
+impl Passage {
+    /// The string as its reader takes it out of the body.
+    pub fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// Why the texts of a body cannot be told. Nothing of such a body has been checked.

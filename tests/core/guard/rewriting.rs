@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use sluice::guard::checks::{Marked, Rewriting};
 use sluice::guard::pii::{merge, Vault};
-use sluice::guard::rewriting::{replacements, rewrite};
+use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
+use sluice::guard::texts::{answer_passages, passages};
 use sluice::guard::Finding;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -16,7 +17,100 @@ fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
 fn what_one_check_masks_does_not_come_back() {
     let text = "abcdefghij";
     let marks = [marked(0..2, Rewriting::Restore), marked(4..8, Rewriting::Restore), marked(6..9, Rewriting::Mask)];
-    assert_eq!(rewrite(text, &marks, &mut Vault::default()).unwrap(), "<X_1>cd<X>ij");
+    let body = format!(r#"{{"input":"{text}"}}"#);
+    let rewritten =
+        rewrite_request(body.as_bytes(), &passages(body.as_bytes()).unwrap(), &[marks.into()], &mut Vault::default());
+    assert_eq!(String::from_utf8(rewritten.unwrap()).unwrap(), r#"{"input":"<X_1>cd<X>ij"}"#);
+}
+
+/// What a request becomes, and its vault.
+fn hidden(body: &str, rewriting: Rewriting) -> (String, Vault) {
+    let found = passages(body.as_bytes()).unwrap();
+    let marks: Vec<Vec<Marked>> = found.iter().map(|passage| marks(&passage.text, rewriting)).collect();
+    let mut vault = Vault::default();
+    let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut vault).unwrap();
+    (String::from_utf8(rewritten).unwrap(), vault)
+}
+
+fn marks(text: &str, rewriting: Rewriting) -> Vec<Marked> {
+    let all = sluice::guard::pii::Patterns::new(sluice::guard::pii::Entity::ALL, &[]).unwrap();
+    all.find(text).into_iter().map(|finding| Marked { finding, rewriting }).collect()
+}
+
+/// As texts of requests: what a reader of the JSON in them would read must be hidden, and JSON stay JSON.
+const WITHIN: &[(&str, &str)] = &[
+    (
+        r#"{"body":"Hello,\nmario@example.com\n123-45-6789\n4111 1111 1111 1111"}"#,
+        r#"{"body":"Hello,\n<EMAIL_ADDRESS_1>\n<US_SSN_1>\n<CREDIT_CARD_1>"}"#,
+    ),
+    (r#"{"note":"Data:\n123-45-6789"}"#, r#"{"note":"Data:\n<US_SSN_1>"}"#),
+    (r#"{"a":"{\"b\":\"x\\nmario@example.com\"}"}"#, r#"{"a":"{\"b\":\"x\\n<EMAIL_ADDRESS_1>\"}"}"#),
+    (r#"{"a":"mario\u0040example.com"}"#, r#"{"a":"<EMAIL_ADDRESS_1>"}"#),
+    (r#"{"a":"{\"b\":\"mario\\u0040example.com\"}"}"#, r#"{"a":"{\"b\":\"<EMAIL_ADDRESS_1>\"}"}"#),
+    (r#"{"card":4111111111111111,"n":1}"#, r#"{"card":"<CREDIT_CARD_1>","n":1}"#),
+    (r#"{"a":"{\"card\":4111111111111111}"}"#, r#"{"a":"{\"card\":\"<CREDIT_CARD_1>\"}"}"#),
+    (r#"{"mario@example.com":"x"}"#, r#"{"<EMAIL_ADDRESS_1>":"x"}"#),
+    (r#""Hello,\nmario@example.com""#, r#""Hello,\n<EMAIL_ADDRESS_1>""#),
+    ("See:\n```json\n{\"a\":\"x\\nmario@example.com\"}\n```", "See:\n```json\n{\"a\":\"x\\n<EMAIL_ADDRESS_1>\"}\n```"),
+    ("[Note] mario@example.com", "[Note] <EMAIL_ADDRESS_1>"),
+];
+
+#[test]
+fn texts_within_texts() {
+    for (text, want) in WITHIN {
+        let quoted = serde_json::to_string(text).unwrap();
+        for body in [
+            format!(r#"{{"messages":[{{"role":"user","content":{quoted}}}]}}"#),
+            format!(
+                r#"{{"messages":[{{"role":"assistant","tool_calls":[{{"function":{{"name":"f","arguments":{quoted}}}}}]}}]}}"#
+            ),
+            format!(r#"{{"input":[{{"type":"function_call_output","output":{quoted}}}]}}"#),
+            format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"tool_result","content":{quoted}}}]}}]}}"#),
+        ] {
+            let (hidden, vault) = hidden(&body, Rewriting::Restore);
+            assert_eq!(passages(hidden.as_bytes()).unwrap()[0].source(), *want, "{body}");
+            assert!(!hidden.contains("mario") && !hidden.contains("4111"), "{hidden}");
+            let answer = format!(
+                r#"{{"choices":[{{"message":{{"content":{0},"tool_calls":[{{"function":{{"arguments":{0}}}}}]}}}}]}}"#,
+                serde_json::to_string(want).unwrap()
+            );
+            let found = answer_passages(answer.as_bytes()).unwrap();
+            let restored = rewrite_answer(answer.as_bytes(), &found, &[], &vault);
+            for passage in answer_passages(&restored).unwrap() {
+                if serde_json::from_str::<serde_json::Value>(text).is_ok() {
+                    serde_json::from_str::<serde_json::Value>(passage.source()).unwrap();
+                }
+                assert_eq!(vault.restore(want), passage.source());
+            }
+        }
+    }
+}
+
+/// Values that need escapes themselves get as many as the strings around them ask for.
+#[test]
+fn restored_within_texts() {
+    let value = "say \"é\"\\\n";
+    let mut vault = Vault::default();
+    let finding = Finding { entity: "A".into(), span: 0..value.len(), score: 1.0 };
+    vault.hide(value, &[finding]).unwrap();
+    let json = |value: &str| serde_json::json!({"a": value}).to_string();
+    for (wrote, want) in [
+        ("x <A_1>".to_owned(), format!("x {value}")),
+        (json("<A_1>"), json(value)),
+        (json(&json("<A_1>")), json(&json(value))),
+        (json(&json(&json("<A_1>"))), json(&json(&json(value)))),
+        (r#"{"a":"\u003cA_1\u003E"}"#.into(), json(value)),
+        (json(r#"{"a":"\u003cA_1\u003e"}"#), json(&json(value))),
+    ] {
+        assert_eq!(vault.restore(&wrote), want, "{wrote}");
+        for size in 1..wrote.len() {
+            let mut restorer = vault.restorer();
+            let characters: Vec<char> = wrote.chars().collect();
+            let pieces = characters.chunks(size).map(|piece| restorer.push(&piece.iter().collect::<String>()));
+            let out = pieces.collect::<String>();
+            assert_eq!(out + &restorer.finish(), want, "{wrote} in pieces of {size}");
+        }
+    }
 }
 
 /// A client chooses how much there is.

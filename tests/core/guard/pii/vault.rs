@@ -66,10 +66,10 @@ fn what_the_user_wrote_is_no_placeholder() {
     let texts = [
         "jo@example.com",
         "Literally <EMAIL_ADDRESS_1>, &lt;EMAIL_ADDRESS_2&gt;, <EMAIL_ADDRESS_04>, <EMAIL_ADDRESS_99999999999999999999>",
-        "<EMAIL_ADDRESS_3 > me@example.com",
+        "<email address 3> me@example.com, EMAIL_ADDRESS_4",
     ];
     let (hidden, vault) = hide(&texts);
-    assert_eq!(hidden, ["<EMAIL_ADDRESS_3>", texts[1], "<EMAIL_ADDRESS_3 > <EMAIL_ADDRESS_4>"]);
+    assert_eq!(hidden, ["<EMAIL_ADDRESS_5>", texts[1], "<email address 3> <EMAIL_ADDRESS_6>, EMAIL_ADDRESS_4"]);
     for (hidden, text) in hidden.iter().zip(texts) {
         assert_eq!(vault.restore(hidden), text);
     }
@@ -89,19 +89,42 @@ fn restored() {
         ("<EMAIL_ADDRESS_13>", "<EMAIL_ADDRESS_13>"),
         ("<EMAIL_ADDRESS_123>", "<EMAIL_ADDRESS_123>"),
         ("<EMAIL_ADDRESS_01>", "<EMAIL_ADDRESS_01>"),
-        ("<EMAIL_ADDRESS_1", "<EMAIL_ADDRESS_1"),
-        ("<EMAIL_ADDRESS_1 >", "<EMAIL_ADDRESS_1 >"),
-        ("EMAIL_ADDRESS_1", "EMAIL_ADDRESS_1"),
-        ("<email_address_1>", "<email_address_1>"),
+        ("<EMAIL_ADDRESS_1", "user1@example.com"),
+        ("<EMAIL_ADDRESS_1 is", "user1@example.com is"),
+        ("<EMAIL_ADDRESS_1_copy>", "<EMAIL_ADDRESS_1_copy>"),
+        ("<EMAIL_ADDRESS_1 >", "user1@example.com"),
+        ("< EMAIL_ADDRESS_1>", "user1@example.com"),
+        ("<EMAIL ADDRESS 1>", "user1@example.com"),
+        ("<EMAIL-ADDRESS-1>", "user1@example.com"),
+        ("<EMAIL ADDRESS 1 or", "<EMAIL ADDRESS 1 or"),
+        ("EMAIL_ADDRESS_1", "user1@example.com"),
+        ("EMAIL_ADDRESS_1>.", "user1@example.com."),
+        ("[EMAIL_ADDRESS_12], `EMAIL_ADDRESS_1`", "[user12@example.com], `user1@example.com`"),
+        (
+            "MY_EMAIL_ADDRESS_1 xEMAIL_ADDRESS_1 EMAIL_ADDRESS_1x",
+            "MY_EMAIL_ADDRESS_1 xEMAIL_ADDRESS_1 EMAIL_ADDRESS_1x",
+        ),
+        ("email_address_1 A_1 <A_1 B_1>", "email_address_1 A_1 one B_1>"),
+        ("<email_address_1>", "user1@example.com"),
+        ("<Email_Address_1>", "user1@example.com"),
+        (r"\u003cEMAIL_ADDRESS_1\u003e", "user1@example.com"),
+        (r"\\u003cEMAIL_ADDRESS_1\\u003E", "user1@example.com"),
+        (r"\x3cEMAIL_ADDRESS_1\x3e", "user1@example.com"),
+        (r"\<EMAIL\_ADDRESS\_1\>", "user1@example.com"),
+        ("&#60;EMAIL_ADDRESS_1&#62;&#x3C;EMAIL_ADDRESS_1&#x3E;", "user1@example.comuser1@example.com"),
+        ("?to=%3CEMAIL_ADDRESS_1%3E&x", "?to=user1%40example.com&x"),
+        ("%253cEMAIL_ADDRESS_1%253e", "user1%2540example.com"),
+        ("＜EMAIL_ADDRESS_1＞", "user1@example.com"),
+        ("<EMAIL_ADDRESS_1/></EMAIL_ADDRESS_1>", "user1@example.com</EMAIL_ADDRESS_1>"),
         ("<EMAIL_ADDRESS_>", "<EMAIL_ADDRESS_>"),
         ("<EMAIL_ADDRESS>", "<EMAIL_ADDRESS>"),
         ("&lt;EMAIL_ADDRESS_1&gt;", "user1@example.com"),
-        ("&lt;EMAIL_ADDRESS_1>", "&lt;EMAIL_ADDRESS_1>"),
-        ("<EMAIL_ADDRESS_1&gt;", "<EMAIL_ADDRESS_1&gt;"),
+        ("&lt;EMAIL_ADDRESS_1>", "user1@example.com"),
+        ("<EMAIL_ADDRESS_1&gt;", "user1@example.com"),
         ("&lt;&lt;EMAIL_ADDRESS_1&gt;&gt;", "&lt;user1@example.com&gt;"),
         ("&amp;lt;", "&amp;lt;"),
         ("<<EMAIL_ADDRESS_1>>", "<user1@example.com>"),
-        ("<EMAIL_ADDRESS_1<EMAIL_ADDRESS_2>", "<EMAIL_ADDRESS_1user2@example.com"),
+        ("<EMAIL_ADDRESS_1<EMAIL_ADDRESS_2>", "user1@example.comuser2@example.com"),
         ("<EMAIL_ADDRESS_1><EMAIL_ADDRESS_2>", "user1@example.comuser2@example.com"),
         ("<A_1><A_1_1><B_1>", "onetwo<A_1>"),
         ("é<C_1>😀", "éé谢😀"),
@@ -124,22 +147,28 @@ fn held_back() {
         ("a <", "<"),
         ("a <E", "<E"),
         ("a <F", ""),
-        ("<EMAIL_ADDRESS_1", "<EMAIL_ADDRESS_1"),
         ("<EMAIL_ADDRESS_2", ""),
-        ("<EMAIL_ADDRESS_1 ", ""),
-        ("<e", ""),
+        ("<EMAIL_ADDRESS_1 ", "<EMAIL_ADDRESS_1 "),
+        ("<e", "<e"),
+        ("x EMAIL_", "EMAIL_"),
+        ("x EMAIL ", ""),
+        ("\\", "\\"),
         ("&", "&"),
         ("&l", "&l"),
         ("&a", ""),
         ("&lt;IP_", "&lt;IP_"),
         ("&lt;IP_ADDRESS_1&g", "&lt;IP_ADDRESS_1&g"),
-        ("&lt;IP_ADDRESS_1&l", "&l"),
         ("<<<", "<"),
     ] {
         let mut restorer = vault.restorer();
         let released = restorer.push(piece);
         assert_eq!((format!("{released}{held}").as_str(), restorer.held()), (piece, held.len()), "{piece}");
-        assert_eq!(restorer.finish(), held);
+        let restored = if held.contains("_1") && held.starts_with(['<', '&']) {
+            vault.restore(held).into_owned()
+        } else {
+            held.to_owned()
+        };
+        assert_eq!(restorer.finish(), restored);
         assert_eq!(restorer.held(), 0);
     }
     let mut empty = Vault::default().restorer();
@@ -262,7 +291,7 @@ proptest! {
         prop_assert_eq!(stream(&vault, &sent, &[1]), plain.concat());
         prop_assert_eq!(stream(&vault, &sent, &sizes), plain.concat());
         let (shorter, _) = hide(&plain[..plain.len() - 1]);
-        if plain[plain.len() - 1].contains(['<', '&']) {
+        if plain[plain.len() - 1].contains(['<', '&', '\\', '%', '＜']) {
             return Ok(()); // it may reserve a number
         }
         prop_assert_eq!(&shorter[..], &hidden[..hidden.len() - 1]);

@@ -1,0 +1,303 @@
+//! One step after the other through a text and the strings in it.
+
+use std::ops::Range;
+
+use super::{Escape, Layer, Place, Source, FRESH, LAYERS};
+
+/// What a part of a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Words: prose, or the inside of a string.
+    Text,
+    /// A part of a number of a document.
+    Number,
+    /// What holds a document together; it must stay.
+    Structure,
+}
+
+/// A part of a text, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit<'a> {
+    /// What it says.
+    pub text: &'a str,
+    /// Where it stands in the text, as it is written.
+    pub source: Range<usize>,
+    /// In how many strings, one in another.
+    pub depth: u8,
+    /// What it is.
+    pub role: Role,
+}
+
+pub(super) struct Walk<'w, F: FnMut(Unit<'_>)> {
+    pub layers: [Layer; LAYERS],
+    /// Before the outermost escape under way: where it begins, and the state there.
+    pub safe: Option<(usize, [Layer; LAYERS])>,
+    pub each: &'w mut F,
+}
+
+impl<F: FnMut(Unit<'_>)> Walk<'_, F> {
+    pub(super) fn is_within_escape(&self) -> bool {
+        self.layers.iter().any(|layer| layer.escape != Escape::None)
+    }
+
+    pub(super) fn forget_escapes(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.escape = Escape::None);
+    }
+
+    fn layer(&self, depth: usize) -> Layer {
+        self.layers.get(depth).copied().unwrap_or(FRESH)
+    }
+
+    fn place(&mut self, depth: usize, place: Place) {
+        if let Some(layer) = self.layers.get_mut(depth) {
+            layer.place = place;
+        }
+    }
+
+    fn escape(&mut self, depth: usize, escape: Escape) {
+        if let Some(layer) = self.layers.get_mut(depth) {
+            layer.escape = escape;
+        }
+    }
+
+    fn emit(&mut self, depth: usize, text: &str, source: Range<usize>, role: Role) {
+        (self.each)(Unit { text, source, depth: u8::try_from(depth).unwrap_or(u8::MAX), role });
+    }
+
+    /// The next of what stands so deep.
+    pub(super) fn feed(&mut self, depth: usize, text: &str, source: Source) {
+        if depth + 1 == LAYERS {
+            return self.emit(depth, text, source.of(0..text.len()), Role::Text);
+        }
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let layer = self.layer(depth);
+            let part = source.part(at);
+            at += match (layer.place, layer.escape) {
+                (Place::String(brackets), Escape::None) => self.in_string(depth, brackets, rest, &part),
+                (Place::String(_), _) => self.in_escape(depth, &layer, rest, &part),
+                (Place::Prose, _) => self.in_prose(depth, rest, &part),
+                (Place::Start | Place::Margin | Place::Opened(_) | Place::Structure(_) | Place::After, _) => {
+                    self.outside(depth, layer.place, rest, &part)
+                }
+            };
+        }
+    }
+
+    /// A line that is no JSON, up to its end.
+    fn in_prose(&mut self, depth: usize, rest: &str, source: &Source) -> usize {
+        let end = match memchr::memchr(b'\n', rest.as_bytes()) {
+            Some(line_feed) => {
+                self.place(depth, Place::Margin);
+                line_feed + 1
+            }
+            None => rest.len(),
+        };
+        self.emit(depth, rest.get(..end).unwrap_or_default(), source.of(0..end), Role::Text);
+        end
+    }
+
+    /// The inside of a string up to what is special there, or that.
+    fn in_string(&mut self, depth: usize, brackets: u32, rest: &str, source: &Source) -> usize {
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
+        let plain = rest.bytes().position(|byte| special(&byte)).unwrap_or(rest.len());
+        if plain > 0 {
+            self.feed(depth + 1, rest.get(..plain).unwrap_or_default(), source.part(0));
+            return plain;
+        }
+        let here = source.of(0..1);
+        match rest.as_bytes().first() {
+            Some(b'"') => {
+                self.leave_string(depth);
+                self.place(depth, if brackets == 0 { Place::After } else { Place::Structure(brackets) });
+                self.emit(depth, "\"", here, Role::Structure);
+            }
+            Some(b'\\') => {
+                if depth == 0 && !self.is_within_escape() {
+                    self.safe = Some((here.start, self.layers));
+                }
+                if let Some(layer) = self.layers.get_mut(depth) {
+                    layer.escape = Escape::Backslash;
+                    layer.began = here.start;
+                }
+            }
+            // no JSON after all
+            _ => {
+                self.leave_string(depth);
+                self.place(depth, Place::Prose);
+                return 0;
+            }
+        }
+        1
+    }
+
+    /// Escapes that a string leaves open are none.
+    fn leave_string(&mut self, depth: usize) {
+        self.layers.iter_mut().skip(depth).for_each(|layer| layer.escape = Escape::None);
+    }
+
+    fn enter_string(&mut self, depth: usize, brackets: u32) {
+        self.place(depth, Place::String(brackets));
+        if let Some(inner) = self.layers.get_mut(depth + 1) {
+            *inner = FRESH;
+        }
+    }
+
+    /// The next character of an escape; none is read if it is no part of it.
+    fn in_escape(&mut self, depth: usize, layer: &Layer, rest: &str, source: &Source) -> usize {
+        let Some(next) = rest.chars().next() else {
+            return 0;
+        };
+        let until = layer.began..source.of(0..next.len_utf8()).end;
+        let before = layer.began..source.of(0..0).start.max(layer.began);
+        match (layer.escape, next) {
+            (Escape::None, _) => {}
+            (Escape::Backslash, 'u') => self.escape(depth, Escape::Hex { digits: 0, value: 0 }),
+            (Escape::Backslash, _) => match simple(next) {
+                Some(character) => self.decoded(depth, character, until),
+                None => {
+                    self.decoded(depth, '\\', before);
+                    return 0;
+                }
+            },
+            (Escape::Hex { digits, value }, _) => match next.to_digit(16) {
+                Some(digit) => self.hex(depth, digits + 1, push(value, digit), until),
+                None => {
+                    self.spelled(depth, digits, value, before);
+                    return 0;
+                }
+            },
+            (Escape::High(high), '\\') => self.escape(depth, Escape::HighBackslash(high)),
+            (Escape::HighBackslash(high), 'u') => {
+                self.escape(depth, Escape::HighHex { high, digits: 0, value: 0 });
+            }
+            (Escape::HighHex { high, digits, value }, _) if next.is_ascii_hexdigit() => {
+                let value = push(value, next.to_digit(16).unwrap_or(0));
+                if digits < 3 {
+                    self.escape(depth, Escape::HighHex { high, digits: digits + 1, value });
+                } else {
+                    self.decoded(depth, pair(high, value), until);
+                }
+            }
+            // half a character, and something else
+            (Escape::High(_), _) => {
+                self.decoded(depth, char::REPLACEMENT_CHARACTER, before);
+                return 0;
+            }
+            (Escape::HighBackslash(_), _) => {
+                self.decoded(depth, char::REPLACEMENT_CHARACTER, before.clone());
+                if let Some(layer) = self.layers.get_mut(depth) {
+                    layer.escape = Escape::Backslash;
+                    layer.began = before.end;
+                }
+                return 0;
+            }
+            (Escape::HighHex { digits, value, .. }, _) => {
+                self.decoded(depth, char::REPLACEMENT_CHARACTER, before.clone());
+                self.spelled(depth, digits, value, before.end..before.end);
+                return 0;
+            }
+        }
+        next.len_utf8()
+    }
+
+    fn hex(&mut self, depth: usize, digits: u8, value: u16, source: Range<usize>) {
+        match (digits, value) {
+            (0..=3, _) => self.escape(depth, Escape::Hex { digits, value }),
+            (_, 0xd800..=0xdbff) => self.escape(depth, Escape::High(value)),
+            (_, _) => {
+                let character = char::from_u32(u32::from(value)).unwrap_or(char::REPLACEMENT_CHARACTER);
+                self.decoded(depth, character, source);
+            }
+        }
+    }
+
+    /// An escape that has ended: one character, one layer further in.
+    fn decoded(&mut self, depth: usize, character: char, source: Range<usize>) {
+        self.escape(depth, Escape::None);
+        let mut utf8 = [0; 4];
+        let text = character.encode_utf8(&mut utf8);
+        self.feed(depth + 1, text, Source::Escaped(source));
+    }
+
+    /// `\u` that no four digits follow says itself.
+    fn spelled(&mut self, depth: usize, digits: u8, value: u16, source: Range<usize>) {
+        self.escape(depth, Escape::None);
+        let width = usize::from(digits);
+        let text = if width == 0 { "\\u".to_owned() } else { format!("\\u{value:0width$x}") };
+        self.feed(depth + 1, &text, Source::Escaped(source));
+    }
+
+    /// One character that stands outside strings and prose.
+    fn outside(&mut self, depth: usize, place: Place, rest: &str, source: &Source) -> usize {
+        let Some(next) = rest.chars().next() else {
+            return 0;
+        };
+        let (place, role) = after(place, next);
+        match place {
+            Place::String(brackets) => self.enter_string(depth, brackets),
+            Place::Prose => {
+                self.place(depth, place);
+                if next != '\n' {
+                    return 0;
+                }
+                self.place(depth, Place::Margin);
+            }
+            Place::Start | Place::Margin | Place::Opened(_) | Place::Structure(_) | Place::After => {
+                self.place(depth, place);
+            }
+        }
+        let length = next.len_utf8();
+        self.emit(depth, rest.get(..length).unwrap_or_default(), source.of(0..length), role);
+        length
+    }
+}
+
+/// Where a character leads, and what it is.
+fn after(place: Place, next: char) -> (Place, Role) {
+    let blank = matches!(next, ' ' | '\t' | '\r' | '\n');
+    match (place, next) {
+        (Place::Structure(_) | Place::Opened(_), _) if blank => (place, Role::Structure),
+        (_, '\n') => (if place == Place::Start { Place::Start } else { Place::Margin }, Role::Text),
+        (_, _) if blank => (place, Role::Text),
+        (Place::Start, '"') => (Place::String(0), Role::Structure),
+        (Place::Start | Place::Margin | Place::After, '{' | '[') => (Place::Opened(next == '{'), Role::Structure),
+        (Place::Start | Place::Margin | Place::After, _) => (Place::Prose, Role::Text),
+        (Place::Opened(_), '"') => (Place::String(1), Role::Structure),
+        (Place::Opened(true), '}') | (Place::Opened(false), ']') => (Place::After, Role::Structure),
+        (Place::Opened(false), '{' | '[') => (Place::Structure(2), Role::Structure),
+        (Place::Opened(false), '-' | '0'..='9') => (Place::Structure(1), Role::Number),
+        (Place::Opened(false), 't' | 'f' | 'n') => (Place::Structure(1), Role::Structure),
+        (Place::Structure(brackets), '"') => (Place::String(brackets), Role::Structure),
+        (Place::Structure(brackets), '{' | '[') => (Place::Structure(brackets.saturating_add(1)), Role::Structure),
+        (Place::Structure(0 | 1), '}' | ']') => (Place::After, Role::Structure),
+        (Place::Structure(brackets), '}' | ']') => (Place::Structure(brackets - 1), Role::Structure),
+        (Place::Structure(_), '-' | '+' | '.' | '0'..='9') => (place, Role::Number),
+        (Place::Structure(_), ',' | ':') => (place, Role::Structure),
+        // of `true`, `false`, `null`, and of a number's exponent
+        (Place::Structure(_), 't' | 'r' | 'u' | 'e' | 'f' | 'a' | 'l' | 's' | 'n' | 'E') => (place, Role::Structure),
+        (Place::Opened(_) | Place::Structure(_) | Place::String(_) | Place::Prose, _) => (Place::Prose, Role::Text),
+    }
+}
+
+fn simple(escape: char) -> Option<char> {
+    Some(match escape {
+        '"' | '\\' | '/' => escape,
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        _ => return None,
+    })
+}
+
+fn push(value: u16, digit: u32) -> u16 {
+    value << 4 | u16::try_from(digit & 15).unwrap_or(0)
+}
+
+fn pair(high: u16, low: u16) -> char {
+    let low_half = u32::from(low).checked_sub(0xdc00).filter(|half| *half < 0x400);
+    let code = low_half.map(|half| 0x10000 + ((u32::from(high) - 0xd800) << 10) + half);
+    code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+}

@@ -1,0 +1,310 @@
+//! How models, and what stands between a model and its client, write placeholders. A vault gives out
+//! `<EMAIL_ADDRESS_1>`.
+//!
+//! | written | by | taken for it |
+//! |---|---|---|
+//! | `<EMAIL_ADDRESS_1>` | | yes |
+//! | `\u003cEMAIL_ADDRESS_1\u003e`, in JSON of any depth | Go's, Gson's and PHP's encoders | yes, see [`nested`](crate::guard::nested) |
+//! | the same, `\\u003c`, `\x3c` in prose | code that is quoted | yes, and the value is escaped as well |
+//! | `&lt;`, `&#60;`, `&#x3c;` | HTML, XML | yes |
+//! | `%3C`, `%253C` | addresses | yes, and the value is percent-encoded as well, as often |
+//! | `\<`, `EMAIL\_ADDRESS\_1` | Markdown | yes |
+//! | `＜EMAIL_ADDRESS_1＞` | models that write Chinese, Japanese | yes |
+//! | `<email_address_1>`, `<Email_Address_1>` | translations, headings | yes |
+//! | `< EMAIL_ADDRESS_1 >`, `<EMAIL ADDRESS 1>`, `<EMAIL-ADDRESS-1>` | small models | yes, with both brackets |
+//! | `<EMAIL_ADDRESS_1`, `<EMAIL_ADDRESS_1/>`, `&lt;EMAIL_ADDRESS_1>` | small models, XML | yes |
+//! | `EMAIL_ADDRESS_1`, `EMAIL_ADDRESS_1>`, `[EMAIL_ADDRESS_1]` | models that take the brackets for markup | yes, in capitals, if the entity is one of [`BARE`]: names of an operator's patterns may be words of their own |
+//! | `</EMAIL_ADDRESS_1>` | XML | no: there is nothing that ends |
+//! | `<EMAIL_ADDRESS_01>`, `<EMAIL_ADDRESS>`, `<EMAILADDRESS1>` | | no: which one is meant is not known |
+//!
+//! A conversation that has one of these forms itself keeps it: its number is not given out ([`reservable`]).
+
+/// How what stands for a placeholder is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    /// As in a JSON string, so many times.
+    Escaped(u8),
+    /// As in an address, so many times.
+    Percent(u8),
+}
+
+/// In small letters; the longer of two that begin alike first.
+const OPEN: &[(&str, Form)] = &[
+    ("<", Form::Plain),
+    ("&lt;", Form::Plain),
+    ("&#60;", Form::Plain),
+    ("&#x3c;", Form::Plain),
+    ("\\<", Form::Plain),
+    ("\\u003c", Form::Escaped(1)),
+    ("\\x3c", Form::Escaped(1)),
+    ("\\\\u003c", Form::Escaped(2)),
+    ("%3c", Form::Percent(1)),
+    ("%253c", Form::Percent(2)),
+    ("＜", Form::Plain),
+];
+const CLOSE: &[&str] =
+    &[">", "/>", "&gt;", "&#62;", "&#x3e;", "\\>", "\\u003e", "\\x3e", "\\\\u003e", "%3e", "%253e", "＞"];
+
+/// The most spaces within a bracket.
+const MAX_SPACES: usize = 2;
+
+/// Entities whose placeholders are known without their brackets.
+const BARE: &[&str] = &[
+    "EMAIL_ADDRESS",
+    "PHONE_NUMBER",
+    "CREDIT_CARD",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "US_SSN",
+    "API_KEY",
+    "PERSON",
+    "LOCATION",
+    "ORGANIZATION",
+    "DATE_TIME",
+    "MEDICAL_LICENSE",
+    "US_BANK_NUMBER",
+    "US_DRIVER_LICENSE",
+    "US_PASSPORT",
+    "US_ITIN",
+];
+
+/// The placeholders there are, without their brackets.
+pub(super) trait Names {
+    fn has(&self, name: &str) -> bool;
+    /// Whether one begins so, or is this.
+    fn has_beginning(&self, beginning: &str) -> bool;
+}
+
+/// What stands where a placeholder may begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// One that is so long.
+    Placeholder {
+        length: usize,
+        name: String,
+        form: Form,
+    },
+    /// The beginning of one; the text ends within it.
+    Beginning,
+    Nothing,
+}
+
+/// Whether a placeholder may begin with this byte.
+pub(super) fn may_begin(byte: u8) -> bool {
+    matches!(byte, b'<' | b'&' | b'\\' | b'%' | 0xef) || byte.is_ascii_uppercase()
+}
+
+/// What `text` begins with, behind the character `before`. `last`: nothing follows the text.
+pub(super) fn sight(text: &str, before: Option<char>, last: bool, names: &impl Names) -> Sight {
+    if text.starts_with(|first: char| first.is_ascii_uppercase()) {
+        return match before.is_none_or(|before| !is_word(before) && before != '/') {
+            true => bare(text, last, names),
+            false => Sight::Nothing,
+        };
+    }
+    let mut may_begin = false;
+    for (open, form) in OPEN {
+        match starts(text, open) {
+            Starts::No => {}
+            Starts::Perhaps => may_begin = true,
+            Starts::Yes => return named(text, open.len(), *form, last, names),
+        }
+    }
+    if may_begin && !last {
+        Sight::Beginning
+    } else {
+        Sight::Nothing
+    }
+}
+
+/// A name behind an opening bracket.
+fn named(text: &str, open: usize, form: Form, last: bool, names: &impl Names) -> Sight {
+    let at = open + spaces(text.get(open..).unwrap_or_default());
+    let Read { name, end, loose, ended } = read(text, at, true, names);
+    if ended && !last {
+        return Sight::Beginning;
+    }
+    if name.is_empty() {
+        return Sight::Nothing;
+    }
+    let found = |length| Sight::Placeholder { length, name: name.clone(), form };
+    let rest = text.get(end..).unwrap_or_default();
+    let blank = spaces(rest);
+    match close(rest.get(blank..).unwrap_or_default(), last) {
+        Closes::Yes(length) => found(end + blank + length),
+        Closes::Perhaps => Sight::Beginning,
+        Closes::No if loose || rest.starts_with(|next: char| is_word(next)) || rest.starts_with("\\_") => {
+            Sight::Nothing
+        }
+        Closes::No => found(end),
+    }
+}
+
+/// A name without an opening bracket.
+fn bare(text: &str, last: bool, names: &impl Names) -> Sight {
+    let Read { name, end, ended, .. } = read(text, 0, false, names);
+    if ended && !last {
+        return Sight::Beginning;
+    }
+    let rest = text.get(end..).unwrap_or_default();
+    if name.is_empty() || rest.starts_with(is_word) || rest.starts_with("\\_") {
+        return Sight::Nothing;
+    }
+    let found = |length| Sight::Placeholder { length, name: name.clone(), form: Form::Plain };
+    match close(rest, last) {
+        Closes::Yes(length) => found(end + length),
+        Closes::Perhaps => Sight::Beginning,
+        Closes::No => found(end),
+    }
+}
+
+/// The longest name that stands at a place.
+struct Read {
+    /// As the vault has it; empty if there is none.
+    name: String,
+    end: usize,
+    /// Something else stands in it where an underscore should.
+    loose: bool,
+    /// The text ends within it, or with it.
+    ended: bool,
+}
+
+/// `lenient`: as it may be written between brackets.
+fn read(text: &str, start: usize, lenient: bool, names: &impl Names) -> Read {
+    let mut read = Read { name: String::new(), end: start, loose: false, ended: false };
+    let (mut name, mut at, mut loose) = (String::new(), start, false);
+    loop {
+        let mut rest = text.get(at..).unwrap_or_default().chars();
+        let (character, length) = match (rest.next(), rest.next()) {
+            (None, _) | (Some('\\'), None) => {
+                read.ended = true;
+                return read;
+            }
+            (Some('\\'), Some('_')) => ('_', 2),
+            (Some('_'), _) => ('_', 1),
+            (Some(' ' | '-'), _) if lenient => {
+                loose = true;
+                ('_', 1)
+            }
+            (Some(letter), _) if letter.is_ascii_uppercase() || letter.is_ascii_digit() => (letter, 1),
+            (Some(letter), _) if letter.is_ascii_lowercase() && lenient => (letter.to_ascii_uppercase(), 1),
+            (Some(_), _) => return read,
+        };
+        name.push(character);
+        let known = match lenient {
+            true => names.has_beginning(&name),
+            false => may_be_bare(&name) && names.has_beginning(&name),
+        };
+        if !known {
+            return read;
+        }
+        at += length;
+        if names.has(&name) {
+            read = Read { name: name.clone(), end: at, loose, ended: false };
+        }
+    }
+}
+
+/// Whether the name of a placeholder without brackets may begin so.
+fn may_be_bare(name: &str) -> bool {
+    BARE.iter().any(|entity| match name.strip_prefix(entity) {
+        Some(number) => number.strip_prefix('_').is_some_and(is_digits) || number.is_empty(),
+        None => entity.starts_with(name),
+    })
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn spaces(text: &str) -> usize {
+    text.bytes().take(MAX_SPACES).take_while(|byte| *byte == b' ').count()
+}
+
+enum Starts {
+    Yes,
+    /// It ends too early to say.
+    Perhaps,
+    No,
+}
+
+fn starts(text: &str, beginning: &str) -> Starts {
+    let (text, beginning) = (text.as_bytes(), beginning.as_bytes());
+    let alike = text.iter().zip(beginning).all(|(one, other)| one.to_ascii_lowercase() == *other);
+    match (alike, text.len() >= beginning.len()) {
+        (true, true) => Starts::Yes,
+        (true, false) => Starts::Perhaps,
+        (false, _) => Starts::No,
+    }
+}
+
+enum Closes {
+    Yes(usize),
+    Perhaps,
+    No,
+}
+
+fn close(text: &str, last: bool) -> Closes {
+    let mut perhaps = false;
+    for close in CLOSE {
+        match starts(text, close) {
+            Starts::Yes => return Closes::Yes(close.len()),
+            Starts::Perhaps => perhaps = true,
+            Starts::No => {}
+        }
+    }
+    if perhaps && !last {
+        Closes::Perhaps
+    } else {
+        Closes::No
+    }
+}
+
+/// Hands the names to `each` of all that could be taken for a placeholder in a text, were there one of that name.
+pub(super) fn reservable(text: &str, mut each: impl FnMut(&str)) {
+    let mut before = None;
+    for (at, first) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
+        if first.is_ascii_uppercase() {
+            if before.is_none_or(|before| !is_word(before)) {
+                numbered(rest, false, &mut each);
+            }
+        } else if u8::try_from(first).is_ok_and(may_begin) || first == '＜' {
+            let opens = |(open, _): &&(&str, Form)| matches!(starts(rest, open), Starts::Yes);
+            if let Some((open, _)) = OPEN.iter().find(opens) {
+                let inside = rest.get(open.len()..).unwrap_or_default();
+                numbered(inside.get(spaces(inside)..).unwrap_or_default(), true, &mut each);
+            }
+        }
+        before = Some(first);
+    }
+}
+
+/// Whatever is a name and a number at the beginning of a text.
+fn numbered(text: &str, lenient: bool, each: &mut impl FnMut(&str)) {
+    let mut name = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(next) = rest.next() {
+        let character = match next {
+            '\\' if rest.peek() == Some(&'_') => continue,
+            '_' => '_',
+            ' ' | '-' if lenient => '_',
+            letter if letter.is_ascii_uppercase() || letter.is_ascii_digit() => letter,
+            letter if letter.is_ascii_lowercase() && lenient => letter.to_ascii_uppercase(),
+            _ => return,
+        };
+        name.push(character);
+        if name.len() > super::vault::MAX_KEY || !lenient && !may_be_bare(&name) {
+            return;
+        }
+        let goes_on = rest.peek().is_some_and(char::is_ascii_digit);
+        if character.is_ascii_digit() && !goes_on {
+            each(&name);
+        }
+    }
+}
