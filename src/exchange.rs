@@ -187,7 +187,7 @@ impl Exchange {
         let Some(facts) = &self.facts else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
-        let path_model = facts.layout.models.is_empty().then(|| facts.model.clone());
+        let path_model = facts.named_in_path.then(|| facts.model.clone());
         let facts = facts::read(facts.endpoint, path_model, &body)?;
         self.original.length = self.original.length.map(|_| body.len());
         self.read(facts, body);

@@ -46,11 +46,15 @@ impl BodyRewrite {
     pub fn plan(facts: &Facts, target_model: &str, inject_usage: bool) -> Self {
         let layout = &facts.layout;
         let mut splices = Vec::new();
-        if target_model != facts.model || layout.models.len() > 1 {
-            let mut text = String::with_capacity(target_model.len() + 2);
-            write_string(&mut text, target_model);
-            splices.extend(layout.models.iter().map(|range| Splice { range: range.clone(), text: text.clone() }));
+        if let Some(range) = layout.model.clone().filter(|_| target_model != facts.model) {
+            let mut text = String::with_capacity(layout.model_prefix.len() + target_model.len() + 2);
+            match layout.model_prefix {
+                "" => write_string(&mut text, target_model),
+                prefix => write_string(&mut text, &format!("{prefix}{target_model}")),
+            }
+            splices.push(Splice { range, text });
         }
+        splices.extend(layout.repetitions.iter().map(|range| Splice { range: range.clone(), text: String::new() }));
         if inject_usage && injects_usage(facts) {
             splices.push(usage_splice(layout));
         }

@@ -67,7 +67,7 @@ BODIES = {
     "model last": (b'{"a":[1,{"model":"gpt-4o"}],"model":"gpt-4o"}', b'{"a":[1,{"model":"gpt-4o"}],"model":"target/name"}'),
     "escaped field": (rb'{"mod\u0065l":"gpt-4o"}', rb'{"mod\u0065l":"target/name"}'),
     "escaped name": (rb'{"model":"gpt\u002d4o"}', b'{"model":"target/name"}'),
-    "model twice": (b'{"model":"x","b":1,"model":"gpt-4o"}', b'{"model":"target/name","b":1,"model":"target/name"}'),
+    "model twice": (b'{"model":"gpt-4o","b":1 , "model":"gpt-4o"}', b'{"model":"target/name","b":1}'),
     "numbers": (b'{"a":1.0e+2,"b":-0,"c":1E400,"model":"gpt-4o"}', b'{"a":1.0e+2,"b":-0,"c":1E400,"model":"target/name"}'),
     "text": (
         '{"model":"gpt-4o","s":"ü\\u00fc\\/\\"model\\":🦀","\\"model\\"":"gpt-4o"}'.encode(),
@@ -151,12 +151,12 @@ def test_only_the_model_changes(recorded: tuple[World, Recorder], name: str, pat
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_gemini_body_does_not_change(recorded: tuple[World, Recorder], name: str) -> None:
-    """There the path names the model."""
+def test_a_gemini_body_says_what_its_path_says(recorded: tuple[World, Recorder], name: str) -> None:
+    """There the path names the model, but a server may read either."""
     world, recorder = recorded
-    sent, _ = BODIES[name]
+    sent, want = BODIES[name]
     assert world.send(sent, path=f"{GEMINI}:generateContent").status_code == 200
-    assert recorder.requests[-1].body == sent
+    assert recorder.requests[-1].body == want
 
 
 @pytest.mark.parametrize("name", STREAM_BODIES)

@@ -30,6 +30,7 @@ mod memory;
 mod memory_budget;
 mod outcome;
 mod password;
+mod readers;
 mod record;
 mod retry_after;
 mod rewrite;

@@ -32,7 +32,12 @@ fn splices() {
         ("another name", r#"{ "model" : "m" , "x":1}"#, r#"{ "model" : "t" , "x":1}"#),
         ("the same name", r#"{"model":"t"}"#, r#"{"model":"t"}"#),
         ("the same name, escaped", r#"{"model":"\u0074"}"#, r#"{"model":"\u0074"}"#),
-        ("each of several", r#"{"model":"a","model":null,"model":"t"}"#, r#"{"model":"t","model":"t","model":"t"}"#),
+        ("once of several", r#"{"model":"a" , "model" : "a","model":"\u0061" }"#, r#"{"model":"t" }"#),
+        (
+            "what is repeated",
+            r#"{"model":"t","n":1, "n" : 1 ,"x":2,"n":1,"tools":[{}],"tools":[{}],"y":[{"n":1,"n":2}]}"#,
+            r#"{"model":"t","n":1 ,"x":2,"tools":[{}],"y":[{"n":1,"n":2}]}"#,
+        ),
         ("no stream, no usage", r#"{"model":"t","stream":false}"#, r#"{"model":"t","stream":false}"#),
         (
             "no options",
@@ -70,9 +75,9 @@ fn splices() {
             r#"{"model":"t","stream":true,"stream_options":{"include_usage":true}}"#,
         ),
         (
-            "declined after all",
-            r#"{"model":"t","stream":true,"stream_options":{"include_usage":true},"stream_options":{}}"#,
-            r#"{"model":"t","stream":true,"stream_options":{"include_usage":true},"stream_options":{"include_usage":true}}"#,
+            "declined twice",
+            r#"{"model":"t","stream":true,"stream_options":{"include_usage":0,"include_usage":0},"stream_options":{"include_usage":0,"include_usage":0}}"#,
+            r#"{"model":"t","stream":true,"stream_options":{"include_usage":true}}"#,
         ),
     ];
     for (name, body, want) in cases {
@@ -94,6 +99,17 @@ fn the_model_is_written_as_json() {
     let body = r#"{"model":"m"}"#;
     let rewrite = BodyRewrite::plan(&chat(body), "a\"\\é", false);
     assert_eq!(pass(rewrite, &[body.as_bytes()]).as_deref(), Ok(r#"{"model":"a\"\\é"}"#));
+}
+
+#[test]
+fn a_model_beside_the_path_is_renamed() {
+    for (body, want) in
+        [(r#"{"model":"m"}"#, r#"{"model":"t"}"#), (r#"{"model":"models/m"}"#, r#"{"model":"models/t"}"#), ("{}", "{}")]
+    {
+        let facts = read(Endpoint::GenerateContent, Some("m".into()), body.as_bytes()).unwrap();
+        let rewrite = BodyRewrite::plan(&facts, "t", false);
+        assert_eq!(pass(rewrite, &[body.as_bytes()]).as_deref(), Ok(want), "{body}");
+    }
 }
 
 #[test]

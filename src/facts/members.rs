@@ -1,0 +1,134 @@
+//! The members of a request's body that decide something, and how other readers spell them.
+//!
+//! Go's reader of JSON ignores the case of a name, by Unicode's simple folding. To it `MODEL` and `ſtream` are members
+//! that decide; to others they are nothing. So a name that equals one of ours only after folding is refused.
+
+use crate::json::Text;
+
+/// Which object a member stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// The body itself.
+    Top,
+    /// `stream_options`
+    StreamOptions,
+    /// Ollama's `options`
+    Options,
+    /// Gemini's `generationConfig`
+    GenerationConfig,
+}
+
+/// A member that decides something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    Model,
+    Stream,
+    StreamOptions,
+    IncludeUsage,
+    User,
+    PromptCacheKey,
+    MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
+    NPredict,
+    NumPredict,
+    GeminiMaxOutputTokens,
+    N,
+    BestOf,
+    CandidateCount,
+    Options,
+    GenerationConfig,
+    Messages,
+    Prompt,
+    Input,
+    Contents,
+    System,
+    Instructions,
+    SystemInstruction,
+    Tools,
+    Functions,
+    Images,
+}
+
+/// How many members there are.
+pub(super) const MEMBERS: usize = Member::Images as usize + 1;
+
+/// A name, its level and what it stands for. Two names of one member are Gemini's two spellings: of its JSON, and of
+/// its protocol buffers, which its servers read as well.
+type Named = (&'static str, Level, Member);
+
+const NAMES: [Named; 31] = [
+    ("model", Level::Top, Member::Model),
+    ("messages", Level::Top, Member::Messages),
+    ("stream", Level::Top, Member::Stream),
+    ("stream_options", Level::Top, Member::StreamOptions),
+    ("max_tokens", Level::Top, Member::MaxTokens),
+    ("max_completion_tokens", Level::Top, Member::MaxCompletionTokens),
+    ("max_output_tokens", Level::Top, Member::MaxOutputTokens),
+    ("n_predict", Level::Top, Member::NPredict),
+    ("n", Level::Top, Member::N),
+    ("best_of", Level::Top, Member::BestOf),
+    ("tools", Level::Top, Member::Tools),
+    ("functions", Level::Top, Member::Functions),
+    ("images", Level::Top, Member::Images),
+    ("prompt", Level::Top, Member::Prompt),
+    ("input", Level::Top, Member::Input),
+    ("contents", Level::Top, Member::Contents),
+    ("system", Level::Top, Member::System),
+    ("instructions", Level::Top, Member::Instructions),
+    ("systemInstruction", Level::Top, Member::SystemInstruction),
+    ("system_instruction", Level::Top, Member::SystemInstruction),
+    ("options", Level::Top, Member::Options),
+    ("generationConfig", Level::Top, Member::GenerationConfig),
+    ("generation_config", Level::Top, Member::GenerationConfig),
+    ("user", Level::Top, Member::User),
+    ("prompt_cache_key", Level::Top, Member::PromptCacheKey),
+    ("include_usage", Level::StreamOptions, Member::IncludeUsage),
+    ("num_predict", Level::Options, Member::NumPredict),
+    ("maxOutputTokens", Level::GenerationConfig, Member::GeminiMaxOutputTokens),
+    ("max_output_tokens", Level::GenerationConfig, Member::GeminiMaxOutputTokens),
+    ("candidateCount", Level::GenerationConfig, Member::CandidateCount),
+    ("candidate_count", Level::GenerationConfig, Member::CandidateCount),
+];
+
+/// What a name stands for.
+pub(super) enum Meaning {
+    /// This member, by this name.
+    Is(Member, &'static str),
+    /// No member, but some readers take it for the one of this name.
+    LooksLike(&'static str),
+    /// Nothing that decides.
+    Other,
+}
+
+/// What a name stands for at a level.
+pub(super) fn meaning(name: &Text<'_>, level: Level) -> Meaning {
+    let name = name.decode();
+    let mut looks_like = None;
+    for (known, at, member) in NAMES {
+        // a character that folds to an ASCII letter has up to three bytes
+        if at != level || name.len() < known.len() || name.len() > 3 * known.len() {
+            continue;
+        }
+        if name == known {
+            return Meaning::Is(member, known);
+        }
+        if looks_like.is_none() && folds_to(&name, known) {
+            looks_like = Some(known);
+        }
+    }
+    looks_like.map_or(Meaning::Other, Meaning::LooksLike)
+}
+
+fn folds_to(name: &str, known: &str) -> bool {
+    name.chars().map(fold).eq(known.chars().map(fold))
+}
+
+/// Unicode's simple case folding, as far as it leads to ASCII.
+fn fold(character: char) -> char {
+    match character {
+        '\u{17f}' => 's',  // the long s
+        '\u{212a}' => 'k', // the Kelvin sign
+        other => other.to_ascii_lowercase(),
+    }
+}
