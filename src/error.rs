@@ -267,14 +267,35 @@ impl ApiError {
         }
     }
 
-    /// 503 or 504: every target failed, the last one so.
+    /// 429, 502, 503 or 504: every target failed, the last one so.
     pub fn unavailable(last: Outcome) -> Self {
         let (status, kind, code, message) = match last {
             Outcome::Timeout => {
-                let message = "The model servers took too long to answer; try again later.";
-                (504, Kind::Timeout, "upstream_timeout", message)
+                (504, Kind::Timeout, "upstream_timeout", "The model servers took too long to answer; try again later.")
             }
-            _ => (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later."),
+            Outcome::Credential => {
+                let message =
+                    "The model server refused the gateway's own account. The gateway's operator has to see to it; \
+                               your key is not to blame.";
+                (502, Kind::Server, "upstream_credential", message)
+            }
+            Outcome::RateLimited => {
+                let message = "The model server has too much to do; try again later.";
+                (429, Kind::RateLimit, "rate_limit_exceeded", message)
+            }
+            Outcome::BadResponse | Outcome::BadStream | Outcome::ServerError => {
+                let message = "The model server sent something that is no answer; try again later.";
+                (502, Kind::Server, "upstream_bad_response", message)
+            }
+            Outcome::Success
+            | Outcome::ClientError
+            | Outcome::TryAgain
+            | Outcome::ConnectFailure
+            | Outcome::Reset
+            | Outcome::Interrupted
+            | Outcome::Abandoned => {
+                (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later.")
+            }
         };
         ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None, retry_after: None }
     }

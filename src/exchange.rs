@@ -2,6 +2,7 @@
 
 mod accounts;
 mod caller;
+mod original;
 mod translation;
 
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use crate::facts::{self, Facts};
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn};
+use crate::health::Blame;
 use crate::keys::Identity;
 use crate::limits::{self, Limits, RateHeaders, Ticket};
 use crate::outcome::Outcome;
@@ -22,6 +24,7 @@ use crate::usage::{Meter, Source, TokenUsage};
 
 pub use accounts::CountCall;
 use caller::Caller;
+pub use original::{Accounts, Original};
 use translation::wish;
 pub use translation::Prepared;
 
@@ -90,17 +93,6 @@ pub struct Exchange {
     /// The target the request's headers are fit for.
     prepared_for: Option<(usize, usize)>,
     overwritten: Overwritten,
-}
-
-/// The request headers that attempts write over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Original {
-    /// `:authority`
-    pub authority: String,
-    /// `:path`, without any key in its query.
-    pub path: String,
-    /// `content-length`, if the client sent one.
-    pub length: Option<usize>,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; what documents and images take
@@ -270,9 +262,17 @@ impl Exchange {
         self.prepared_for.is_some() && !self.retry_asked
     }
 
-    /// The attempt under way has ended: it is judged, once, and gives up its place.
+    /// The attempt under way has ended: it is judged, once, and gives up its place. A credential that a provider refuses
+    /// is not to blame where the client has named an account of its own.
     pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
         self.passing = None;
+        let upstream = self.route.as_ref().and_then(Route::upstream);
+        let ending = match ending.outcome {
+            Outcome::Credential if upstream.is_some_and(|upstream| self.original.accounts.reach(upstream)) => {
+                Ending { blame: Blame::Nobody, ..ending }
+            }
+            _ => ending,
+        };
         if let Some(route) = &mut self.route {
             route.end(ending, fleet);
         }
@@ -312,7 +312,7 @@ impl Exchange {
     fn judge_whole(&mut self, fleet: &dyn Fleet) {
         if let Some(status) = self.whole {
             let outcome = if self.interrupted { Outcome::Interrupted } else { Outcome::of_status(status) };
-            self.end_attempt(Ending { outcome, status, retry_after: None }, fleet);
+            self.end_attempt(Ending::answered(outcome, status), fleet);
         }
     }
 

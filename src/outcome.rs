@@ -5,10 +5,12 @@ use std::time::Duration;
 /// The end of one attempt at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It answered, and the answer is the client's (2xx, 3xx).
+    /// It answered, and the answer is the client's.
     Success,
     /// It answered that the request is wrong; another target would say the same.
     ClientError,
+    /// It refuses the gateway's own account: its key, its permissions, or its money.
+    Credential,
     /// 429: it has too much to do.
     RateLimited,
     /// 408, 409 or 425: it asks for another try.
@@ -23,6 +25,9 @@ pub enum Outcome {
     Timeout,
     /// 200, but not the answer that was asked for: a stream that began with an error, or had no event at all.
     BadStream,
+    /// It answered, but with no answer to what was asked: a status that means nothing here, an empty body, a web page,
+    /// half a document, an error as 200.
+    BadResponse,
     /// The connection broke in the middle of an answer that had already reached the client.
     Interrupted,
     /// The client left first; nothing is known of the target.
@@ -31,9 +36,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 11] = [
+    pub const ALL: [Outcome; 13] = [
         Outcome::Success,
         Outcome::ClientError,
+        Outcome::Credential,
         Outcome::RateLimited,
         Outcome::TryAgain,
         Outcome::ServerError,
@@ -41,18 +47,23 @@ impl Outcome {
         Outcome::Reset,
         Outcome::Timeout,
         Outcome::BadStream,
+        Outcome::BadResponse,
         Outcome::Interrupted,
         Outcome::Abandoned,
     ];
 
-    /// Judges an answer by its status.
+    /// Judges an answer by its status alone. What an error's body says may change it.
+    ///
+    /// A model server has no reason to redirect, to switch protocols, or to send a status that does not exist.
     pub fn of_status(status: u16) -> Self {
         match status {
+            200..=299 => Outcome::Success,
+            401 | 402 => Outcome::Credential,
             408 | 409 | 425 => Outcome::TryAgain,
             429 => Outcome::RateLimited,
             400..=499 => Outcome::ClientError,
-            500.. => Outcome::ServerError,
-            _ => Outcome::Success,
+            500..=599 => Outcome::ServerError,
+            _ => Outcome::BadResponse,
         }
     }
 
@@ -77,6 +88,7 @@ impl Outcome {
         match self {
             Outcome::Success => "success",
             Outcome::ClientError => "client_error",
+            Outcome::Credential => "credential",
             Outcome::RateLimited => "rate_limited",
             Outcome::TryAgain => "try_again",
             Outcome::ServerError => "server_error",
@@ -84,6 +96,7 @@ impl Outcome {
             Outcome::Reset => "reset",
             Outcome::Timeout => "timeout",
             Outcome::BadStream => "bad_stream",
+            Outcome::BadResponse => "bad_response",
             Outcome::Interrupted => "interrupted",
             Outcome::Abandoned => "abandoned",
         }

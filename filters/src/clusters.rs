@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sluice::contract::{health_key, stats};
 use sluice::gateway::State;
-use sluice::health::{Change, Health, Lease, Policy, Reason, Standing, Verdict};
+use sluice::health::{Blame, Change, Health, Lease, Policy, Reason, Standing, Verdict};
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Fleet, Upstream};
 
@@ -258,7 +258,10 @@ impl Fleet for AllClusters {
         CLUSTERS.with_borrow_mut(|clusters| {
             let cluster = clusters.get(&upstream.cluster);
             cluster.count_in_flight(upstream, -1);
-            let verdict = Verdict::of(ending.outcome, (ending.status != 0).then_some(ending.status));
+            let verdict = match ending.blame {
+                Blame::Cluster => Verdict::of(ending.outcome),
+                Blame::Model | Blame::Nobody => Verdict::Neutral,
+            };
             let matters = cluster.health.would_change(verdict, lease);
             if ending.outcome == Outcome::Success && !matters {
                 cluster.successes = cluster.successes.saturating_add(1);

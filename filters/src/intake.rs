@@ -6,7 +6,7 @@ use std::rc::Rc;
 use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use sluice::endpoint::{classify, without_parameter, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
+use sluice::exchange::{Accounts, Exchange, Original, MAX_KEPT_BODY};
 use sluice::facts;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
@@ -92,8 +92,12 @@ impl Intake {
             }
             Wanted::Command(_) => {}
         }
-        let original =
-            Original { authority: headers.authority.to_owned(), path: path.into_owned(), length: headers.length };
+        let original = Original {
+            authority: headers.authority.to_owned(),
+            path: path.into_owned(),
+            length: headers.length,
+            accounts: headers.accounts,
+        };
         let (opened, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
         Ok(Intake { exchange, call, weight, _opened: opened })
@@ -186,6 +190,8 @@ struct RequestHead<'a> {
     path: &'a str,
     authority: &'a str,
     length: Option<usize>,
+    /// Accounts at a provider that the client names.
+    accounts: Accounts,
     encodings: Option<&'a str>,
     credentials: Vec<(&'a str, &'a str)>,
     /// Headers that no client may set.
@@ -206,6 +212,7 @@ impl<'a> RequestHead<'a> {
                 name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {
                     head.credentials.push((text(name), value()));
                 }
+                name if head.accounts.take_in(name) => {}
                 name if is_reserved_header(name) => head.reserved.push(text(name)),
                 _ => {}
             }

@@ -266,7 +266,7 @@ impl HttpContext for Router {
             // Envoy did not follow the wish for a retry, so its mark is still there
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
-        let succeeded = usize::from(matches!(exchange.answered, Some(200..=299)));
+        let succeeded = usize::from(exchange.passing == Some(Outcome::Success));
         let failed = exchange.attempt_count() > succeeded;
         let tells = match self.table.answer_headers {
             AnswerHeaders::Always => true,

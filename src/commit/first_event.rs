@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::Refusal;
 use crate::endpoint::{Dialect, Endpoint};
-use crate::usage::{Boundaries, EventKind, Framing, Reading};
+use crate::usage::{event_data, Boundaries, EventKind, Framing, Reading};
 
 /// The most of a stream that is held, in bytes. Errors are short, and come early; a first event longer than
 /// this is an answer (an image, or a response that repeats its instructions).
@@ -64,6 +65,8 @@ pub struct FirstEvent {
     held: Vec<u8>,
     /// How many bytes have come, held or judged.
     seen: usize,
+    /// The error that it was rejected for.
+    error: Vec<u8>,
     state: State,
 }
 
@@ -107,7 +110,7 @@ impl FirstEvent {
             return Err(Fault::NotAStream);
         }
         let declared = content_type.map(Framing::of_content_type);
-        Ok(FirstEvent { dialect, declared, held: Vec::new(), seen: 0, state: State::Beginning })
+        Ok(FirstEvent { dialect, declared, held: Vec::new(), seen: 0, error: Vec::new(), state: State::Beginning })
     }
 
     /// Judges the stream by the bytes that came since the last call; `end` if they are its last. Once it has
@@ -137,9 +140,17 @@ impl FirstEvent {
         }
         match &mut self.state {
             State::Beginning => Gate::Hold,
-            State::Events(framing, boundaries) => judge_events(*framing, boundaries, &mut self.held, end),
-            State::Elements(object) => judge_element(object, &self.held, end),
+            State::Events(framing, boundaries) => {
+                judge_events(*framing, boundaries, &mut self.held, &mut self.error, end)
+            }
+            State::Elements(object) => judge_element(object, &self.held, &mut self.error, end),
         }
+    }
+
+    /// What the error says that the stream was rejected for; `None` if there is none, or none that says anything.
+    /// `model` is the name that the target knows the model by.
+    pub fn refusal(&self, model: &str) -> Option<Refusal> {
+        Refusal::judge_reported(&self.error, model)
     }
 
     /// The first byte that is neither white space nor part of a byte order mark; those are dropped.
@@ -184,14 +195,25 @@ fn streams_as(dialect: Dialect, content_type: &str) -> bool {
 }
 
 /// Judges the events that are complete, and drops those that tell nothing.
-fn judge_events(framing: Framing, boundaries: &mut Boundaries, held: &mut Vec<u8>, end: bool) -> Gate {
+fn judge_events(
+    framing: Framing,
+    boundaries: &mut Boundaries,
+    held: &mut Vec<u8>,
+    error: &mut Vec<u8>,
+    end: bool,
+) -> Gate {
     let mut start = 0;
     while start < held.len() {
         let next = boundaries.next(framing, held);
         let Some(stop) = next.or(end.then_some(held.len())) else {
             break; // the last event may lack its blank line, but only it
         };
-        let gate = judge_event(framing, held.get(start..stop).unwrap_or_default());
+        let event = held.get(start..stop).unwrap_or_default();
+        let gate = judge_event(framing, event);
+        if gate == Gate::Reject(Fault::ErrorEvent) {
+            let data = if framing == Framing::Sse { event_data(event) } else { Some(event.into()) };
+            error.extend_from_slice(&data.unwrap_or_default());
+        }
         if gate != Gate::Hold {
             return gate;
         }
@@ -217,10 +239,13 @@ fn judge_event(framing: Framing, event: &[u8]) -> Gate {
 }
 
 /// Judges the first answer of Gemini's array once it is complete. There are no preliminaries among them.
-fn judge_element(object: &mut FirstObject, held: &[u8], end: bool) -> Gate {
+fn judge_element(object: &mut FirstObject, held: &[u8], error: &mut Vec<u8>, end: bool) -> Gate {
     match object.search(held) {
-        Some(Ok(span)) => match Reading::default().read(held.get(span).unwrap_or_default()) {
-            EventKind::Error | EventKind::Failure => Gate::Reject(Fault::ErrorEvent),
+        Some(Ok(span)) => match Reading::default().read(held.get(span.clone()).unwrap_or_default()) {
+            EventKind::Error | EventKind::Failure => {
+                error.extend_from_slice(held.get(span).unwrap_or_default());
+                Gate::Reject(Fault::ErrorEvent)
+            }
             EventKind::Garbage => Gate::Reject(Fault::Garbage),
             EventKind::Content
             | EventKind::Preliminary

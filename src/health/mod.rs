@@ -35,7 +35,7 @@ mod standing;
 
 pub use lease::Lease;
 pub use machine::Health;
-pub use policy::{Policy, Reason, Verdict};
+pub use policy::{Blame, Policy, Reason, Verdict};
 pub use retry_after::wanted_pause;
 pub use standing::{Change, Standing};
 

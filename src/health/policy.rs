@@ -65,7 +65,7 @@ pub enum Reason {
     FailureRatio,
     /// It asked for a pause.
     RetryAfter,
-    /// 401 or 403: it refuses the gateway's key, and will refuse it to everyone.
+    /// It refuses the gateway's account, and will refuse it to everyone.
     Credential,
     /// The operator took it out.
     Manual,
@@ -88,6 +88,18 @@ impl Reason {
     }
 }
 
+/// What an attempt's end is held against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blame {
+    /// The cluster, and so all that is served there.
+    #[default]
+    Cluster,
+    /// The one model at that cluster, for the answer says so.
+    Model,
+    /// Nobody: it followed from what the client had sent.
+    Nobody,
+}
+
 /// What the end of an attempt says of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -102,27 +114,28 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Judges an attempt by how it ended and, where an answer began, by its status.
+    /// Judges an attempt by how it ended.
     ///
     /// ```
     /// use sluice::health::Verdict;
     /// use sluice::outcome::Outcome;
     ///
-    /// assert_eq!(Verdict::of(Outcome::ClientError, Some(404)), Verdict::Success);
-    /// assert_eq!(Verdict::of(Outcome::ClientError, Some(401)), Verdict::Credential);
-    /// assert_eq!(Verdict::of(Outcome::ConnectFailure, None), Verdict::Failure);
-    /// assert_eq!(Verdict::of(Outcome::Abandoned, None), Verdict::Neutral);
+    /// assert_eq!(Verdict::of(Outcome::ClientError), Verdict::Success);
+    /// assert_eq!(Verdict::of(Outcome::Credential), Verdict::Credential);
+    /// assert_eq!(Verdict::of(Outcome::ConnectFailure), Verdict::Failure);
+    /// assert_eq!(Verdict::of(Outcome::Abandoned), Verdict::Neutral);
     /// ```
-    pub fn of(outcome: Outcome, status: Option<u16>) -> Self {
+    pub fn of(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::ClientError if matches!(status, Some(401 | 403)) => Verdict::Credential,
             Outcome::Success | Outcome::ClientError => Verdict::Success,
+            Outcome::Credential => Verdict::Credential,
             Outcome::RateLimited
             | Outcome::ServerError
             | Outcome::ConnectFailure
             | Outcome::Reset
             | Outcome::Timeout
             | Outcome::BadStream
+            | Outcome::BadResponse
             | Outcome::Interrupted => Verdict::Failure,
             Outcome::TryAgain | Outcome::Abandoned => Verdict::Neutral,
         }

@@ -11,7 +11,7 @@ pub struct RetryOn(u16);
 
 impl RetryOn {
     /// Every kind, by its name in the configuration. 4xx other than these are the request's own fault.
-    pub const KINDS: [(&'static str, RetryOn); 9] = [
+    pub const KINDS: [(&'static str, RetryOn); 11] = [
         ("408", RetryOn(1)),
         ("409", RetryOn(1 << 1)),
         ("425", RetryOn(1 << 2)),
@@ -21,9 +21,11 @@ impl RetryOn {
         ("reset", RetryOn(1 << 6)),
         ("timeout", RetryOn(1 << 7)),
         ("bad_stream", RetryOn(1 << 8)),
+        ("bad_response", RetryOn(1 << 9)),
+        ("credential", RetryOn(1 << 10)),
     ];
     /// All of them.
-    pub const ALL: RetryOn = RetryOn((1 << 9) - 1);
+    pub const ALL: RetryOn = RetryOn((1 << 11) - 1);
     /// None of them.
     pub const NONE: RetryOn = RetryOn(0);
 
@@ -44,6 +46,8 @@ impl RetryOn {
             (Outcome::Reset, _) => 6,
             (Outcome::Timeout, _) => 7,
             (Outcome::BadStream, _) => 8,
+            (Outcome::BadResponse, _) => 9,
+            (Outcome::Credential, _) => 10,
             (Outcome::Success | Outcome::ClientError | Outcome::Interrupted | Outcome::Abandoned, _) => return false,
         };
         self.0 >> kind & 1 == 1

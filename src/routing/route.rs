@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pick::{Picked, Pool};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
 use crate::endpoint::Endpoint;
-use crate::health::Lease;
+use crate::health::{Blame, Lease};
 use crate::outcome::Outcome;
 use crate::translate::Pair;
 
@@ -27,12 +27,19 @@ pub struct Ending {
     pub status: u16,
     /// When the provider wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// What it is held against.
+    pub blame: Blame,
 }
 
 impl Ending {
     /// An attempt that ended without an answer.
-    pub fn silent(outcome: Outcome) -> Self {
-        Ending { outcome, status: 0, retry_after: None }
+    pub const fn silent(outcome: Outcome) -> Self {
+        Ending::answered(outcome, 0)
+    }
+
+    /// An attempt that ended with an answer of this status.
+    pub const fn answered(outcome: Outcome, status: u16) -> Self {
+        Ending { outcome, status, retry_after: None, blame: Blame::Cluster }
     }
 }
 

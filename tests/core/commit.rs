@@ -1,11 +1,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::commit::{is_context_length_exceeded, is_whole, Fault, FirstEvent, Gate, MAX_HELD};
+use sluice::commit::{is_context_length_exceeded, Fault, FirstEvent, Gate, MAX_HELD};
 use sluice::endpoint::Endpoint;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::generate::{chunks, json_text};
+use crate::generate::chunks;
 
 use Endpoint::{ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent};
 use Fault::{EmptyStream, ErrorEvent, Garbage, NotAStream};
@@ -280,29 +280,6 @@ fn context_length() {
     assert!(!is_context_length_exceeded(far.as_bytes()), "beyond what is read");
 }
 
-#[test]
-fn whole() {
-    let deep = "[".repeat(500);
-    let cases = [
-        ("", false),
-        (" ", false),
-        ("{", false),
-        ("{}", true),
-        (" {\"a\":[1]}\r\n", true),
-        ("{\"a\":[1]", false),
-        ("{\"a\":\"", false),
-        ("{}{}", false),
-        ("tru", false),
-        ("null", true),
-        ("<html></html>", false),
-        ("{\"a\":1,}", false),
-        (&deep, true),
-    ];
-    for (text, want) in cases {
-        assert_eq!(is_whole(text.as_bytes()), want, "{text:.20}");
-    }
-}
-
 fn stream_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         &b"data: "[..],
@@ -344,14 +321,6 @@ proptest! {
         let (gate, seen) = watch(endpoint, content_type, &chunks(&bytes, &lengths), end);
         prop_assert_eq!(gate, want);
         prop_assert!(seen >= position);
-    }
-
-    #[test]
-    fn no_prefix_of_an_object_is_whole(text in json_text(), at in any::<prop::sample::Index>()) {
-        prop_assert!(is_whole(text.as_bytes()));
-        if text.starts_with(['{', '[']) {
-            prop_assert!(!is_whole(&text.as_bytes()[..at.index(text.len())]));
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice::health::{Health, Lease, Policy, Standing, Verdict};
+use sluice::health::{Blame, Health, Lease, Policy, Standing, Verdict};
 use sluice::routing::{Ending, Fleet, Upstream};
 
 #[derive(Default)]
@@ -71,7 +71,10 @@ impl Fleet for TestFleet {
     fn end(&self, upstream: &Upstream, ending: Ending, lease: Option<Lease>) {
         self.count(upstream, -1);
         self.ended.borrow_mut().push((upstream.cluster.clone(), ending.outcome.label()));
-        let verdict = Verdict::of(ending.outcome, Some(ending.status));
+        let verdict = match ending.blame {
+            Blame::Cluster => Verdict::of(ending.outcome),
+            Blame::Model | Blame::Nobody => Verdict::Neutral,
+        };
         let mut health = self.health.borrow_mut();
         let health = health.entry(upstream.cluster.clone()).or_default();
         let _ = health.judge(verdict, ending.retry_after, lease, self.now.get(), &upstream.ejection);

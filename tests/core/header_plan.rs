@@ -57,7 +57,8 @@ fn exchange() -> (Exchange, Map) {
     let secret = |name: &str| Some(format!("{}-secret", name.to_lowercase()));
     let table: Rc<Table> = Rc::new(config::router(CONFIG.as_bytes(), &secret).unwrap());
     let path = "/v1/chat/completions?a=b";
-    let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()) };
+    let original =
+        Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), ..Original::default() };
     let mut exchange = Exchange::new(None, original);
     exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap());
     exchange.route(&table, &TestFleet::default()).unwrap();

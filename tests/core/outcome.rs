@@ -4,10 +4,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn statuses() {
-    use Outcome::{ClientError, RateLimited, ServerError, Success, TryAgain};
+    use Outcome::{BadResponse, ClientError, Credential, RateLimited, ServerError, Success, TryAgain};
     let cases = [
-        (Success, vec![200, 201, 204, 302, 304]),
-        (ClientError, vec![400, 401, 403, 404, 413, 422, 424, 499]),
+        (Success, vec![200, 201, 204, 299]),
+        (BadResponse, vec![0, 1, 100, 101, 199, 300, 301, 302, 304, 307, 399, 600, 999]),
+        (ClientError, vec![400, 403, 404, 413, 422, 424, 499]),
+        (Credential, vec![401, 402]),
         (TryAgain, vec![408, 409, 425]),
         (RateLimited, vec![429]),
         (ServerError, vec![500, 502, 503, 504, 529, 599]),

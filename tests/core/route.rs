@@ -19,8 +19,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 
-const REFUSED: Ending = Ending { outcome: Outcome::ConnectFailure, status: 0, retry_after: None };
-const SERVED: Ending = Ending { outcome: Outcome::Success, status: 200, retry_after: None };
+const REFUSED: Ending = Ending::silent(Outcome::ConnectFailure);
+const SERVED: Ending = Ending::answered(Outcome::Success, 200);
 
 /// A table over the upstreams a to f with these models, and with these fields beside them.
 fn table(models: &str, fields: &str) -> Rc<Table> {
@@ -159,7 +159,7 @@ fn no_more_than_a_share_is_out() {
 #[test]
 fn what_may_be_retried() {
     let table = table(ABC, r#","retry":{"on":[429,"connect"],"max_attempts":2}"#);
-    let ending = |outcome, status| Ending { outcome, status, retry_after: None };
+    let ending = Ending::answered;
     let cases = [
         (ending(Outcome::RateLimited, 429), 2),
         (REFUSED, 2),
@@ -201,7 +201,7 @@ fn fallbacks() {
 
     let mut long = exchange();
     long.route(&table, &fleet).unwrap();
-    let too_long = Ending { outcome: Outcome::ClientError, status: 400, retry_after: None };
+    let too_long = Ending::answered(Outcome::ClientError, 400);
     long.end_attempt(too_long, &fleet);
     assert_eq!(long.advance(too_long, &fleet), None, "its own fault");
     assert_eq!(long.advance_for_context(&fleet), Some("e"));

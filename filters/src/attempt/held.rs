@@ -2,11 +2,24 @@
 
 use std::time::Duration;
 
-use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate, MAX_HELD};
+use sluice::commit::{is_context_length_exceeded, Document, Fault, FirstEvent, Gate, Refusal, MAX_HELD};
 use sluice::contract::RETRY_HEADER;
+use sluice::endpoint::Endpoint;
+use sluice::health::Blame;
 use sluice::outcome::Outcome;
+use sluice::routing::Ending;
 
-use crate::host::{self, text, Buffer, HeaderPairs};
+use crate::host::{self, text, Buffer, HeaderPairs, Headers};
+
+/// Headers of an answer that speak of the gateway's own account, or lead the client to the provider: they stay here.
+const PRIVATE: [&str; 6] = [
+    "location",
+    "www-authenticate",
+    "proxy-authenticate",
+    "authentication-info",
+    "proxy-authentication-info",
+    RETRY_HEADER,
+];
 
 /// What an answer's headers say, told in one pass.
 #[derive(Default)]
@@ -17,12 +30,10 @@ pub(super) struct ResponseHead<'a> {
     pub content_type: Option<&'a str>,
     /// How long it says it is, in bytes.
     pub length: Option<usize>,
-    /// It comes in chunks.
-    pub chunked: bool,
     /// Compressed, although the upstream was asked not to: nothing can be told from the bytes.
     pub encoded: bool,
-    /// The upstream has set the mark that is this filter's own.
-    pub asks_for_retry: bool,
+    /// The headers it has of those that must not reach the client: one bit each.
+    private: u8,
 }
 
 impl<'a> ResponseHead<'a> {
@@ -34,12 +45,24 @@ impl<'a> ResponseHead<'a> {
                 b":status" => head.status = text(value).parse().unwrap_or(0),
                 b"content-type" => head.content_type = Some(text(value)),
                 b"content-length" => head.length = text(value).parse().ok(),
-                b"transfer-encoding" => head.chunked = true,
                 b"content-encoding" => head.encoded = value != b"identity",
-                name => head.asks_for_retry |= name == RETRY_HEADER.as_bytes(),
+                name => {
+                    if let Some(bit) = PRIVATE.iter().position(|private| private.as_bytes() == name) {
+                        head.private |= 1 << bit;
+                    }
+                }
             }
         }
         head
+    }
+
+    /// Removes what must not reach the client.
+    pub fn remove_private(&self) {
+        for (bit, name) in PRIVATE.iter().enumerate() {
+            if self.private >> bit & 1 == 1 {
+                host::remove_header(Headers::Response, name);
+            }
+        }
     }
 }
 
@@ -47,6 +70,8 @@ impl<'a> ResponseHead<'a> {
 pub(super) struct Held {
     /// Its status.
     pub status: u16,
+    /// When the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
     /// What for.
     pub until: Until,
     /// How many bytes of it have been looked at.
@@ -57,16 +82,18 @@ pub(super) struct Held {
 pub(super) enum Until {
     /// A stream's first event.
     Event(FirstEvent),
-    /// All of a JSON answer, if it is no longer than `limit`. Its end alone may not show that it is whole.
-    Whole { limit: usize, verify: bool },
+    /// All of a JSON answer, if it is no longer than `limit`.
+    Whole { limit: usize, endpoint: Endpoint, encoded: bool },
     /// The first event of a stream that is translated.
     Translated,
     /// All of a JSON answer that is translated, if it is no longer than `limit`.
     Document { limit: usize },
     /// All of an error that is translated.
-    Foreign { retry_after: Option<Duration> },
-    /// All of an error that may say that the request is too long for the model.
+    Foreign,
+    /// All of an error: it may say who is to blame, or that the request is too long for the model.
     Error,
+    /// All of what is no stream, though one was asked for: it may be an error, and say the same.
+    Unstreamed,
 }
 
 /// What becomes of an answer that is held.
@@ -75,16 +102,17 @@ pub(super) enum Next {
     Hold,
     /// It passes to the client.
     Pass,
-    /// It is no answer; another target may try.
-    Fail(Outcome),
+    /// It is an error; another target may try. If there is none, it passes to the client.
+    Fail(Ending),
+    /// It is nothing that a client could read; another target may try.
+    Discard(Ending),
     /// The request is too long for the model.
     TooLong,
 }
 
 impl Held {
-    /// Looks at all of it so far, `size` bytes; `end`: that is all.
-    pub fn look(&mut self, size: usize, end: bool) -> Next {
-        let outcome_of_error = Outcome::of_status(self.status);
+    /// Looks at all of it so far, `size` bytes; `end`: that is all. `model`: as the target knows it.
+    pub fn look(&mut self, size: usize, end: bool, model: &str) -> Next {
         let before = std::mem::replace(&mut self.seen, size);
         match &mut self.until {
             Until::Event(first) => {
@@ -95,21 +123,69 @@ impl Held {
                 match first.chunk(&bytes, end) {
                     Gate::Hold => Next::Hold,
                     Gate::Commit => Next::Pass,
-                    Gate::Reject(_) => Next::Fail(Outcome::BadStream),
+                    Gate::Reject(Fault::NotAStream) => {
+                        self.until = Until::Unstreamed;
+                        self.look(size, end, model)
+                    }
+                    Gate::Reject(Fault::ErrorEvent) => {
+                        let refusal = first.refusal(model);
+                        Next::Fail(self.ending(refusal, Outcome::BadStream))
+                    }
+                    Gate::Reject(Fault::EmptyStream | Fault::Garbage) => {
+                        Next::Discard(self.ending(None, Outcome::BadStream))
+                    }
                 }
             }
-            Until::Whole { limit, verify } => match (end, size <= *limit) {
-                (_, false) => Next::Pass,
-                (false, true) => Next::Hold,
-                (true, true) if *verify && !is_whole(&body(size)) => Next::Fail(Outcome::Reset),
-                (true, true) => Next::Pass,
+            Until::Whole { limit, endpoint, encoded } => match (end, size <= *limit, *encoded) {
+                (_, false, _) | (true, true, true) => Next::Pass,
+                (false, true, _) => Next::Hold,
+                (true, true, false) => {
+                    let body = body(size);
+                    match Document::judge(*endpoint, &body) {
+                        Document::Answer => Next::Pass,
+                        Document::Error | Document::Broken => self.reported(&body, model, Outcome::BadResponse),
+                    }
+                }
             },
             // these are looked at where they are translated
-            Until::Translated | Until::Document { .. } | Until::Foreign { .. } => Next::Hold,
+            Until::Translated | Until::Document { .. } | Until::Foreign => Next::Hold,
+            Until::Unstreamed if !end && size <= MAX_HELD => Next::Hold,
+            Until::Unstreamed => self.reported(&body(size.min(MAX_HELD)), model, Outcome::BadStream),
             Until::Error if !end && size <= MAX_HELD => Next::Hold,
-            Until::Error if is_context_length_exceeded(&body(size)) => Next::TooLong,
-            Until::Error => Next::Fail(outcome_of_error),
+            Until::Error => {
+                let body = body(size.min(MAX_HELD));
+                if matches!(self.status, 400 | 413) && is_context_length_exceeded(&body) {
+                    return Next::TooLong;
+                }
+                let refusal = Refusal::judge(self.status, &body, model);
+                Next::Fail(self.ending(Some(refusal), refusal.outcome))
+            }
         }
+    }
+
+    /// Judges an answer of status 200 that is none by the error it reports.
+    fn reported(&self, body: &[u8], model: &str, otherwise: Outcome) -> Next {
+        if is_context_length_exceeded(body) {
+            return Next::TooLong;
+        }
+        let ending = self.ending(Refusal::judge_reported(body, model), otherwise);
+        match ending.outcome {
+            Outcome::ClientError => Next::Fail(ending),
+            _ => Next::Discard(ending),
+        }
+    }
+
+    /// How the attempt ends; `otherwise`: where the answer does not say. A stream that fails for its server's own
+    /// reasons is a bad stream, whatever it says of them.
+    pub fn ending(&self, refusal: Option<Refusal>, otherwise: Outcome) -> Ending {
+        let (outcome, blame) = match refusal {
+            Some(refusal) => match (refusal.outcome, otherwise) {
+                (Outcome::ServerError, Outcome::BadStream) => (Outcome::BadStream, refusal.blame),
+                (outcome, _) => (outcome, refusal.blame),
+            },
+            None => (otherwise, Blame::Cluster),
+        };
+        Ending { outcome, status: self.status, retry_after: self.retry_after, blame }
     }
 }
 

@@ -7,7 +7,6 @@ mod sent;
 mod translated;
 
 use sluice::config;
-use sluice::contract::RETRY_HEADER;
 use sluice::exchange::Prepared;
 use sluice::health::wanted_pause;
 use sluice::outcome::Outcome;
@@ -127,27 +126,24 @@ impl HttpContext for Attempt {
         };
         let headers = host::headers(Headers::Response);
         let head = ResponseHead::of(&headers);
+        head.remove_private();
         let status = head.status;
-        if head.asks_for_retry {
-            // only this filter asks for a retry
-            host::remove_header(Headers::Response, RETRY_HEADER);
-        }
         let outcome = Outcome::of_status(status);
-        let may_ask = matches!(status, 429 | 503 | 529);
-        let retry_after = || may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
-        if outcome == Outcome::Success {
-            self.hold(sent, &head, end)
-        } else if sent.translation.is_some() && !end {
-            // what it says must be translated, if no other target is tried
-            let until = Until::Foreign { retry_after: retry_after() };
-            self.state = State::Holding(sent, Held { status, until, seen: 0 });
-            Action::Pause
-        } else if matches!(status, 400 | 413) && !end && sent.may_be_too_long() {
-            self.state = State::Holding(sent, Held { status, until: Until::Error, seen: 0 });
-            Action::Pause
-        } else {
-            sent.fail(Ending { outcome, status, retry_after: retry_after() });
-            Action::Continue
+        match outcome {
+            Outcome::Success => self.hold(sent, &head, end),
+            Outcome::BadResponse => sent.discard(Ending::answered(outcome, status)),
+            _ => {
+                let may_ask = matches!(status, 429 | 503 | 529);
+                let retry_after = may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
+                // what it says must be translated, if no other target is tried
+                let foreign = sent.translation.is_some() && !end;
+                let until = if foreign { Until::Foreign } else { Until::Error };
+                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0 });
+                match !foreign && (end || head.encoded || !says_more(status)) {
+                    true => self.held(0, true),
+                    false => Action::Pause,
+                }
+            }
         }
     }
 
@@ -197,23 +193,24 @@ impl HttpContext for Attempt {
     }
 }
 
+/// Whether an error's body may say more of who is to blame than its status.
+fn says_more(status: u16) -> bool {
+    matches!(status, 400..=407 | 410..=424 | 426..=499 | 503 | 529)
+}
+
 impl Attempt {
     /// Decides what the answer is held for, if for anything.
     fn hold(&mut self, sent: Sent, head: &ResponseHead<'_>, end: bool) -> Action {
-        let status = head.status;
         match sent.until(head, end) {
             Ok(Some(until)) => {
-                self.state = State::Holding(sent, Held { status, until, seen: 0 });
+                self.state = State::Holding(sent, Held { status: head.status, retry_after: None, until, seen: 0 });
                 Action::Pause
             }
             Ok(None) => {
-                self.pass(sent, status, false, end);
+                self.pass(sent, head.status, false, end);
                 Action::Continue
             }
-            Err(outcome) => {
-                sent.fail(Ending { outcome, status, retry_after: None });
-                Action::Continue
-            }
+            Err(outcome) => sent.discard(Ending::answered(outcome, head.status)),
         }
     }
 
@@ -222,23 +219,24 @@ impl Attempt {
         let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
-        if sent.translation.is_some() {
+        let foreign = matches!(held.until, Until::Translated | Until::Document { .. } | Until::Foreign);
+        if sent.translation.is_some() && foreign {
             return self.held_translated(sent, held, size, end);
         }
-        match held.look(size, end) {
+        let model = sent.model();
+        match held.look(size, end, &model) {
             Next::Hold => {
                 self.state = State::Holding(sent, held);
-                return Action::Pause;
+                Action::Pause
             }
-            Next::Pass => self.pass(sent, held.status, true, end),
-            Next::Fail(outcome) => {
-                sent.fail(Ending { outcome, status: held.status, retry_after: None });
+            Next::Pass => {
+                self.pass(sent, held.status, true, end);
+                Action::Continue
             }
-            Next::TooLong => {
-                sent.too_long(held.status);
-            }
+            Next::Fail(ending) => sent.fail(ending),
+            Next::Discard(ending) => sent.discard(ending),
+            Next::TooLong => sent.too_long(held.status),
         }
-        Action::Continue
     }
 
     /// Lets the answer pass to the client. `held`: its first bytes are there; `whole`: and its last.

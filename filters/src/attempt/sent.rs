@@ -53,53 +53,87 @@ impl Sent {
         if let Some(translation) = &self.translation {
             return translation.until(head, end, facts.stream, route.table().hold_json).map(Some);
         }
-        if facts.stream && head.encoded {
-            return Ok(None);
+        let empty = end || head.length == Some(0);
+        match (facts.stream, empty) {
+            (true, true) => Err(Outcome::BadStream),
+            (false, true) => Err(Outcome::BadResponse),
+            (true, false) if head.encoded => Ok(None),
+            (true, false) => {
+                let first = FirstEvent::new(facts.endpoint, head.content_type);
+                Ok(Some(first.map_or(Until::Unstreamed, Until::Event)))
+            }
+            (false, false) => {
+                let limit = route.table().hold_json;
+                let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded };
+                Ok((head.length.unwrap_or(1) <= limit).then_some(whole))
+            }
         }
-        if facts.stream {
-            let first = FirstEvent::new(facts.endpoint, head.content_type);
-            return match first {
-                Ok(first) if !end => Ok(Some(Until::Event(first))),
-                Ok(_) | Err(_) => Err(Outcome::BadStream),
-            };
-        }
-        let limit = route.table().hold_json;
-        if end || head.length.unwrap_or(1) > limit {
-            return Ok(None);
-        }
-        // without a length or chunks, a connection that closes early looks like the end
-        let verify = head.length.is_none() && !head.chunked && !head.encoded;
-        Ok(Some(Until::Whole { limit, verify }))
     }
 
-    /// Whether a 400 may say that the request is too long for the model, which has another for such.
-    pub fn may_be_too_long(&self) -> bool {
-        self.exchange.borrow().route.as_ref().is_some_and(|route| route.has_context_fallback())
+    /// The model by the name that the target knows it by.
+    pub fn model(&self) -> String {
+        self.exchange.borrow().target_model().unwrap_or_default().to_owned()
     }
 
-    /// Ends the attempt with an answer that is none, or an error: another target may try. If there is none, what
-    /// has come passes to the client.
-    pub fn fail(&self, ending: Ending) -> Handed {
-        self.hand_on(ending, |exchange| exchange.advance(ending, &AllClusters))
+    /// Ends the attempt with an error: another target may try. If there is none, what has come passes to the client,
+    /// unless it speaks of the gateway's own account.
+    pub fn fail(&self, ending: Ending) -> Action {
+        match (self.hand_on(ending), ending.outcome) {
+            (Handed::ToClient, Outcome::Credential) => self.replace(ending),
+            (handed, _) => self.pass_on(ending, handed),
+        }
+    }
+
+    /// Ends the attempt with an answer that is none: another target may try. If there is none, the client is told so.
+    pub fn discard(&self, ending: Ending) -> Action {
+        match self.hand_on(ending) {
+            Handed::ToNextTarget => Action::Continue,
+            Handed::ToClient => self.replace(ending),
+        }
     }
 
     /// Ends the attempt with the answer that the request is too long: another model may take it.
-    pub fn too_long(&self, status: u16) -> Handed {
-        let ending = Ending { outcome: Outcome::ClientError, status, retry_after: None };
-        self.hand_on(ending, |exchange| exchange.advance_for_context(&AllClusters))
+    pub fn too_long(&self, status: u16) -> Action {
+        let handed = self.hand_on_for_context(status);
+        self.pass_on(Ending::answered(Outcome::ClientError, status), handed)
     }
 
-    /// Ends the attempt and asks for a retry at the cluster that `advance` goes on to; without one, what has come
-    /// passes to the client.
-    fn hand_on(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) -> Handed {
+    /// Ends the attempt and asks for a retry at another target, if there is one.
+    pub fn hand_on(&self, ending: Ending) -> Handed {
+        self.end_and(ending, |exchange| exchange.advance(ending, &AllClusters))
+    }
+
+    /// The same at the model for requests that are too long for this one.
+    pub fn hand_on_for_context(&self, status: u16) -> Handed {
+        let ending = Ending::answered(Outcome::ClientError, status);
+        self.end_and(ending, |exchange| exchange.advance_for_context(&AllClusters))
+    }
+
+    fn end_and(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) -> Handed {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
         registry::announce(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
-        if !advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
-            exchange.answer(ending.status, None);
-            return Handed::ToClient;
+        match advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
+            true => Handed::ToNextTarget,
+            false => Handed::ToClient,
         }
-        Handed::ToNextTarget
+    }
+
+    /// Lets go what has come: to Envoy, which retries, or else to the client.
+    fn pass_on(&self, ending: Ending, handed: Handed) -> Action {
+        if handed == Handed::ToClient {
+            self.exchange.borrow_mut().answer(ending.status, None);
+        }
+        Action::Continue
+    }
+
+    /// Answers in place of the last target.
+    pub fn replace(&self, ending: Ending) -> Action {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.exhausted = Some(ending.outcome);
+        let shape = Shape::for_path(&exchange.original.path);
+        drop(exchange);
+        reply::error(&ApiError::unavailable(ending.outcome), shape)
     }
 
     /// Ends an attempt of which nothing has reached the client. Envoy retries by itself; where it does so when
@@ -150,7 +184,7 @@ impl Sent {
             return;
         }
         let outcome = if exchange.closed { Outcome::Abandoned } else { Outcome::Interrupted };
-        exchange.end_attempt(Ending { outcome, status, retry_after: None }, &AllClusters);
+        exchange.end_attempt(Ending::answered(outcome, status), &AllClusters);
     }
 }
 

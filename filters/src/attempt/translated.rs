@@ -1,8 +1,6 @@
 //! Attempts at a target of another dialect: the request is translated once all of it is there, and its answer as it comes.
 
-use std::time::Duration;
-
-use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, MAX_HELD};
+use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, Refusal, MAX_HELD};
 use sluice::contract::{stats, DROPPED_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::outcome::Outcome;
@@ -146,15 +144,18 @@ impl Attempt {
         let before = std::mem::replace(&mut held.seen, size);
         match held.until {
             Until::Translated => self.held_stream(sent, held, before, end),
-            Until::Document { limit } if size > limit => {
-                self.fail_translated(&sent, &held, Outcome::BadStream, None, &[])
-            }
+            Until::Document { limit } if size > limit => self.fail_translated(&sent, &held, Outcome::BadResponse, &[]),
             Until::Document { .. } if end => self.document(sent, &held),
-            Until::Foreign { retry_after } if end || size > MAX_HELD => {
+            Until::Foreign if end || size > MAX_HELD => {
                 let body = bytes(size.min(MAX_HELD));
-                self.fail_translated(&sent, &held, Outcome::of_status(held.status), retry_after, &body)
+                self.fail_translated(&sent, &held, Outcome::of_status(held.status), &body)
             }
-            Until::Document { .. } | Until::Foreign { .. } | Until::Event(_) | Until::Whole { .. } | Until::Error => {
+            Until::Document { .. }
+            | Until::Foreign
+            | Until::Event(_)
+            | Until::Whole { .. }
+            | Until::Error
+            | Until::Unstreamed => {
                 self.state = State::Holding(sent, held);
                 Action::Pause
             }
@@ -174,9 +175,12 @@ impl Attempt {
             return Action::Pause;
         }
         let is_answer = gate == Gate::Commit;
-        let ending = Ending { outcome: Outcome::BadStream, status: held.status, retry_after: None };
-        if !is_answer && sent.fail(ending) == Handed::ToNextTarget {
-            return Action::Continue;
+        if !is_answer {
+            let ending = Ending::answered(Outcome::BadStream, held.status);
+            if sent.hand_on(ending) == Handed::ToNextTarget {
+                return Action::Continue;
+            }
+            sent.exchange.borrow_mut().answer(held.status, None);
         }
         sent.exchange.borrow_mut().meter_provider();
         if let Some(translation) = &mut sent.translation {
@@ -203,7 +207,7 @@ impl Attempt {
         };
         let body = bytes(held.seen);
         let Ok(answer) = translation.pair.answer(&body, &translation.reply) else {
-            return self.fail_translated(&sent, held, Outcome::BadStream, None, &body);
+            return self.fail_translated(&sent, held, Outcome::BadResponse, &body);
         };
         translation.write_head("application/json", Some(answer.body.len()));
         sent.exchange.borrow_mut().meter_provider();
@@ -218,20 +222,20 @@ impl Attempt {
 
     /// Ends the attempt; if no other target may try, the client gets the error in its own words. What is no answer at all
     /// is a fault of the gateway's side then.
-    fn fail_translated(
-        &mut self,
-        sent: &Sent,
-        held: &Held,
-        outcome: Outcome,
-        retry_after: Option<Duration>,
-        body: &[u8],
-    ) -> Action {
-        let ending = Ending { outcome, status: held.status, retry_after };
-        let too_long = matches!(held.status, 400 | 413) && sent.may_be_too_long() && is_context_length_exceeded(body);
-        let handed = if too_long { sent.too_long(held.status) } else { sent.fail(ending) };
+    fn fail_translated(&mut self, sent: &Sent, held: &Held, otherwise: Outcome, body: &[u8]) -> Action {
+        let too_long = matches!(held.status, 400 | 413) && is_context_length_exceeded(body);
+        let refusal = match held.status {
+            200..=299 => Refusal::judge_reported(body, &sent.model()),
+            status => Some(Refusal::judge(status, body, &sent.model())),
+        };
+        let ending = held.ending(refusal, otherwise);
+        let handed = if too_long { sent.hand_on_for_context(held.status) } else { sent.hand_on(ending) };
         let (Handed::ToClient, Some(translation)) = (handed, &sent.translation) else {
             return Action::Continue;
         };
+        if ending.outcome == Outcome::Credential {
+            return sent.replace(ending);
+        }
         let (status, error) = match held.status {
             200..=299 => {
                 let unreadable = ApiError::unreadable();

@@ -55,22 +55,23 @@ fn the_listing() {
 
 #[test]
 fn verdicts() {
-    let of_status = |status| Verdict::of(Outcome::of_status(status), Some(status));
+    let of_status = |status| Verdict::of(Outcome::of_status(status));
     for (want, statuses) in [
-        (Verdict::Success, vec![200, 204, 304, 400, 404, 413, 422]),
-        (Verdict::Credential, vec![401, 403]),
+        (Verdict::Success, vec![200, 204, 400, 403, 404, 413, 422]),
+        (Verdict::Credential, vec![401, 402]),
         (Verdict::Neutral, vec![408, 409, 425]),
-        (Verdict::Failure, vec![429, 500, 502, 503, 529]),
+        (Verdict::Failure, vec![0, 101, 302, 304, 429, 500, 502, 503, 529, 999]),
     ] {
         for status in statuses {
             assert_eq!(of_status(status), want, "{status}");
         }
     }
-    for outcome in [Outcome::ConnectFailure, Outcome::Reset, Outcome::Timeout] {
-        assert_eq!(Verdict::of(outcome, None), Verdict::Failure, "{outcome:?}");
+    for outcome in [Outcome::ConnectFailure, Outcome::Reset, Outcome::Timeout, Outcome::BadStream, Outcome::BadResponse]
+    {
+        assert_eq!(Verdict::of(outcome), Verdict::Failure, "{outcome:?}");
     }
-    assert_eq!(Verdict::of(Outcome::Interrupted, Some(200)), Verdict::Failure);
-    assert_eq!(Verdict::of(Outcome::Abandoned, Some(401)), Verdict::Neutral);
+    assert_eq!(Verdict::of(Outcome::Interrupted), Verdict::Failure);
+    assert_eq!(Verdict::of(Outcome::Abandoned), Verdict::Neutral);
 }
 
 #[test]

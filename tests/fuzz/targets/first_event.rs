@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sluice::commit::{is_context_length_exceeded, is_whole, FirstEvent, Gate};
+use sluice::commit::{is_context_length_exceeded, Document, FirstEvent, Gate, Refusal};
 use sluice::endpoint::Endpoint;
 
 const ENDPOINTS: [Endpoint; 4] =
@@ -22,7 +22,9 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     assert_eq!(gate, want);
     assert_eq!(seen, if want == Gate::Hold { position } else { position.next_multiple_of(size).min(bytes.len()) });
     is_context_length_exceeded(bytes);
-    is_whole(bytes);
+    Document::judge(endpoint, bytes);
+    Refusal::judge(403, bytes, "m");
+    Refusal::judge_reported(bytes, "m");
 });
 
 /// What a stream comes to, and after how many bytes.

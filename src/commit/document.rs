@@ -1,0 +1,184 @@
+//! Answers to requests for JSON, judged once they are there.
+
+use std::ops::ControlFlow;
+
+use crate::endpoint::Endpoint;
+use crate::json::{JsonError, Scanner, Value};
+use crate::usage::{Boundaries, EventKind, Framing, Reading};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What a whole body of status 200 is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// An answer to what was asked: one JSON text, or a complete stream of events, which some servers send all the same.
+    Answer,
+    /// It reports an error.
+    Error,
+    /// Neither: nothing, a web page, half a text, another endpoint's answer.
+    Broken,
+}
+
+impl Document {
+    /// Judges a body. What is nested too deep to tell is taken for an answer: another target would answer no better.
+    ///
+    /// ```
+    /// use sluice::commit::Document;
+    /// use sluice::endpoint::Endpoint::ChatCompletions;
+    ///
+    /// assert_eq!(Document::judge(ChatCompletions, b"{\"choices\":[{}]}\ndata: [DONE]\n"), Document::Answer);
+    /// assert_eq!(Document::judge(ChatCompletions, b"{\"error\":{\"code\":500}}"), Document::Error);
+    /// assert_eq!(Document::judge(ChatCompletions, b"{\"choices\":[{"), Document::Broken);
+    /// assert_eq!(Document::judge(ChatCompletions, b""), Document::Broken);
+    /// ```
+    pub fn judge(endpoint: Endpoint, body: &[u8]) -> Self {
+        let body = body.strip_prefix(BOM).unwrap_or(body).trim_ascii_start();
+        match body.first() {
+            Some(b'{' | b'[') => match Self::judge_json(endpoint, body) {
+                Document::Broken if matches!(endpoint, Endpoint::OllamaChat | Endpoint::OllamaGenerate) => {
+                    Self::judge_events(Framing::Ndjson, body)
+                }
+                judged => judged,
+            },
+            Some(b'<') | None => Document::Broken,
+            Some(_) => Self::judge_events(Framing::Sse, body),
+        }
+    }
+
+    fn judge_json(endpoint: Endpoint, body: &[u8]) -> Self {
+        let mut scanner = Scanner::new(body);
+        let mut marks = Marks::default();
+        let scanned = match scanner.peek() {
+            // Gemini's array of answers; others send errors so
+            Some(b'[') => scanner.array(|scanner| marks.read(endpoint, scanner)).map(|_| ()),
+            _ => marks.read(endpoint, &mut scanner),
+        };
+        let rest = body.get(scanner.position()..).unwrap_or_default();
+        match scanned {
+            Ok(()) if !is_end(rest) => Document::Broken,
+            Ok(()) if marks.error => Document::Error,
+            Ok(()) if marks.answer => Document::Answer,
+            Ok(()) => Document::Broken,
+            Err(JsonError::TooDeep) => Document::Answer,
+            Err(JsonError::UnexpectedEnd | JsonError::Unexpected { .. }) => Document::Broken,
+        }
+    }
+
+    /// Judges a stream of events where none was asked for: whole, it has an end and something before it.
+    fn judge_events(framing: Framing, body: &[u8]) -> Self {
+        let (mut boundaries, mut reading) = (Boundaries::default(), Reading::default());
+        let (mut begun, mut complete) = (false, false);
+        let mut start = 0;
+        while start < body.len() {
+            let stop = boundaries.next(framing, body).unwrap_or(body.len());
+            let event = reading.read_event(framing, body.get(start..stop).unwrap_or_default());
+            match judge_event(event) {
+                ControlFlow::Break(document) => return document,
+                ControlFlow::Continue(Part::Nothing) => {}
+                ControlFlow::Continue(Part::Content) => begun = true,
+                ControlFlow::Continue(Part::End) => (begun, complete) = (true, true),
+                ControlFlow::Continue(Part::Done) => complete = true,
+            }
+            start = stop;
+        }
+        let finished = framing == Framing::Sse && reading.is_finished();
+        match begun && (complete || finished) {
+            true => Document::Answer,
+            false => Document::Broken,
+        }
+    }
+}
+
+/// What an event is of a whole stream.
+enum Part {
+    Nothing,
+    Content,
+    End,
+    Done,
+}
+
+fn judge_event(event: Option<EventKind>) -> ControlFlow<Document, Part> {
+    ControlFlow::Continue(match event {
+        None | Some(EventKind::Preliminary | EventKind::UsageOnly) => Part::Nothing,
+        Some(EventKind::Content) => Part::Content,
+        Some(EventKind::Terminal) => Part::End,
+        Some(EventKind::Done) => Part::Done,
+        Some(EventKind::Error | EventKind::Failure) => return ControlFlow::Break(Document::Error),
+        Some(EventKind::Garbage) => return ControlFlow::Break(Document::Broken),
+    })
+}
+
+/// What the members of an answer show.
+#[derive(Default)]
+struct Marks {
+    answer: bool,
+    error: bool,
+}
+
+impl Marks {
+    fn read(&mut self, endpoint: Endpoint, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let members = members(endpoint);
+        scanner.object(|key, scanner| {
+            match key.raw() {
+                b"error" => self.error |= is_something(scanner.value()?),
+                b"object" | b"type" => {
+                    self.error |= matches!(scanner.value()?, Value::String(kind) if kind.raw() == b"error");
+                }
+                // OpenRouter tells of a failure within the choice
+                b"choices" => {
+                    let mut failed = false;
+                    self.answer |= scanner.array(|scanner| {
+                        failed |= is_failed(scanner)?;
+                        Ok(())
+                    })? && members.contains(&"choices");
+                    self.error |= failed;
+                }
+                key => {
+                    let value = scanner.value()?;
+                    self.answer |= value != Value::Null && members.iter().any(|member| member.as_bytes() == key);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+/// The members that each endpoint's answer has at least one of.
+fn members(endpoint: Endpoint) -> &'static [&'static str] {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => &["choices"],
+        Endpoint::Embeddings => &["data"],
+        Endpoint::Responses => &["output"],
+        Endpoint::Messages => &["content"],
+        Endpoint::OllamaChat => &["message", "done"],
+        Endpoint::OllamaGenerate => &["response", "done"],
+        Endpoint::OllamaEmbed => &["embeddings", "embedding"],
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => {
+            &["candidates", "promptFeedback", "usageMetadata"]
+        }
+    }
+}
+
+/// Whether a choice is an error in place of a text.
+fn is_failed(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
+    let mut failed = false;
+    scanner.object(|key, scanner| {
+        let value = scanner.value()?;
+        failed |= key.raw() == b"error" && is_something(value);
+        Ok(())
+    })?;
+    Ok(failed)
+}
+
+/// Some servers write `error` into every answer, and mean none.
+fn is_something(value: Value<'_>) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
+}
+
+/// Whether nothing follows a document, or what some servers end their streams with.
+fn is_end(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii();
+    let data = rest.strip_prefix(b"data:").map(<[u8]>::trim_ascii_start);
+    rest.is_empty() || data == Some(b"[DONE]")
+}

@@ -1,0 +1,134 @@
+//! The words of an error's body that say what went wrong: its codes and its message.
+
+use crate::json::{JsonError, Scanner, Text, Value};
+
+/// How much of a body is read; no error is longer.
+const MAX_BODY: usize = 64 * 1024;
+/// How much of a message is read: the reason stands at its beginning, what it quotes may follow.
+const MAX_MESSAGE: usize = 1024;
+/// The most codes of one error: those of its own, and the reasons in its details.
+const MAX_CODES: usize = 12;
+/// The deepest code: in a list (Gemini's), in `error`, in `details`, in one of them, in its `violations`.
+const LEVELS: u8 = 6;
+
+/// What an error says, in whichever dialect.
+#[derive(Debug, Default)]
+pub(super) struct Words<'a> {
+    codes: [Option<Text<'a>>; MAX_CODES],
+    message: Option<Text<'a>>,
+    /// A status of HTTP among the codes, written as a number or as text.
+    pub(super) status: Option<u16>,
+    /// It says what in the request was found (OpenRouter's `flagged_input`).
+    pub(super) moderated: bool,
+    /// A quota that it names is one model's (Gemini's `quotaDimensions`).
+    pub(super) model_quota: bool,
+}
+
+impl<'a> Words<'a> {
+    /// Reads a body, and of one that is cut or broken what comes before.
+    pub(super) fn of(body: &'a [u8]) -> Self {
+        let mut words = Words::default();
+        // what is broken says nothing more
+        let _ = words.read(&mut Scanner::new(body.get(..MAX_BODY).unwrap_or(body)), LEVELS, false);
+        words
+    }
+
+    /// Whether it has one of these codes, which are in lower case.
+    pub(super) fn has_code(&self, codes: &[&str]) -> bool {
+        self.codes.iter().flatten().any(|found| {
+            codes
+                .iter()
+                .any(|code| found.raw().len() == code.len() && found.raw().eq_ignore_ascii_case(code.as_bytes()))
+        })
+    }
+
+    /// Whether its message begins with one of these phrases, which are in lower case.
+    pub(super) fn message_begins(&self, phrases: &[&str]) -> bool {
+        let message = self.message().trim_ascii_start();
+        phrases.iter().any(|phrase| {
+            message.get(..phrase.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(phrase.as_bytes()))
+        })
+    }
+
+    /// Whether its message has one of these phrases, which are in lower case.
+    pub(super) fn message_has(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| contains(self.message(), phrase.as_bytes()))
+    }
+
+    /// Whether its message names the model.
+    pub(super) fn message_names(&self, model: &str) -> bool {
+        !model.is_empty() && contains(self.message(), model.as_bytes())
+    }
+
+    fn message(&self) -> &[u8] {
+        let raw = self.message.as_ref().map_or(&b""[..], |text| text.raw());
+        raw.get(..MAX_MESSAGE).unwrap_or(raw)
+    }
+
+    /// Reads one value. `is_error`: it is what stands as `error`, so that a text is the message.
+    fn read(&mut self, scanner: &mut Scanner<'a>, levels: u8, is_error: bool) -> Result<(), JsonError> {
+        match (scanner.peek(), levels.checked_sub(1)) {
+            (Some(b'['), Some(levels)) => {
+                scanner.array(|scanner| self.read(scanner, levels, is_error))?;
+            }
+            (Some(b'{'), Some(levels)) => {
+                scanner.object(|key, scanner| self.field(key, scanner, levels))?;
+            }
+            _ => {
+                if let (Value::String(text), true) = (scanner.value()?, is_error) {
+                    self.message = self.message.or(Some(text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, key: Text<'a>, scanner: &mut Scanner<'a>, levels: u8) -> Result<(), JsonError> {
+        match key.raw() {
+            b"code" | b"type" | b"status" | b"reason" | b"error_code" | b"status_code" | b"statusCode" | b"__type"
+            | b"quotaId" => {
+                let value = scanner.value()?;
+                self.code(value);
+            }
+            b"error" | b"errors" | b"detail" | b"message" | b"msg" | b"error_message" | b"error_msg" => {
+                self.read(scanner, levels, true)?;
+            }
+            b"response" | b"details" | b"innererror" | b"violations" | b"metadata" | b"choices" => {
+                self.read(scanner, levels, false)?;
+            }
+            b"flagged_input" => {
+                self.moderated = true;
+                scanner.value()?;
+            }
+            b"quotaDimensions" => {
+                scanner.object(|key, scanner| {
+                    self.model_quota |= key.is("model");
+                    scanner.value().map(|_| ())
+                })?;
+            }
+            _ => {
+                scanner.value()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, value: Value<'a>) {
+        let digits = match value {
+            Value::String(text) => {
+                if let Some(place) = self.codes.iter_mut().find(|place| place.is_none()) {
+                    *place = Some(text);
+                }
+                text.raw()
+            }
+            Value::Number(digits) => digits,
+            Value::Null | Value::Bool(_) | Value::Array { .. } | Value::Object => return,
+        };
+        let status = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        self.status = self.status.or(status.filter(|status| (400..600).contains(status)));
+    }
+}
+
+fn contains(text: &[u8], phrase: &[u8]) -> bool {
+    text.windows(phrase.len().max(1)).any(|words| words.eq_ignore_ascii_case(phrase))
+}
