@@ -1,99 +1,164 @@
-//! The counts an answer reports, field by field, and what they come to.
+//! The counts an answer reports, under all the names that providers give them. What they come to: `fit`.
 
 use super::format::Format;
-use super::TokenUsage;
 use crate::json::{JsonError, Scanner, Value};
 
-/// What has been reported so far. Counts are cumulative wherever they repeat, so each is *set*, never added.
+/// What has been reported so far; 0 is not reported, or none. Counts are cumulative wherever they repeat, so each is
+/// *set*, never added. A later 0 of input erases nothing: servers write it where they do not count (`message_delta`).
 ///
 /// A count is a JSON number from 0 to 2^64-1; a fraction is cut off, since some providers count in doubles
 /// (and write `12.0`). Whatever else stands in its place, a negative number, a string, null, a larger number,
 /// changes nothing. Neither does an array or a word where an object of details should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
+    /// There is a count of input or output, be it 0; details alone are no report.
+    pub(super) named: bool,
+    /// The answer is a list (of embeddings, of ranks): nothing is generated, so that a total is all input.
+    pub(super) listed: bool,
     /// All input: OpenAI's `prompt_tokens`, Gemini's and Ollama's. Servers that write both this and
     /// `input_tokens` mean this one, and may have left the other at 0.
-    prompt: Option<u64>,
+    pub(super) prompt: u64,
     /// All output, under the names that go with it.
-    completion: Option<u64>,
+    pub(super) completion: u64,
     /// `input_tokens`: OpenAI's includes what was cached, Anthropic's does not.
-    input: Option<u64>,
-    output: Option<u64>,
+    pub(super) input: u64,
+    pub(super) output: u64,
+    /// `output_tokens` was written, be it 0: that of a refusal replaces the estimate in `message_start`.
+    output_named: bool,
+    /// Input and output as the server adds them up.
+    pub(super) total: u64,
     /// Anthropic's, beside `input`. Where they stand beside `prompt` (LiteLLM), it includes them.
-    cache_creation: Option<u64>,
-    /// The same by how long it is kept: five minutes, an hour.
-    cache_5m: Option<u64>,
-    cache_1h: Option<u64>,
-    cache_read: Option<u64>,
-    cached: Option<u64>,
-    cache_write: Option<u64>,
-    reasoning: Option<u64>,
-    audio_input: Option<u64>,
-    audio_output: Option<u64>,
-    /// Gemini counts these beside the candidates' and the prompt's tokens.
-    thoughts: Option<u64>,
-    tool_prompt: Option<u64>,
+    pub(super) cache_creation: u64,
+    pub(super) cache_read: u64,
+    /// Cache writes by how long they are kept: five minutes, an hour.
+    pub(super) cache_5m: u64,
+    pub(super) cache_1h: u64,
+    /// Parts of the input.
+    pub(super) cached: u64,
+    pub(super) cache_write: u64,
+    /// What of the prompt was not in the cache (DeepSeek).
+    pub(super) cache_miss: u64,
+    pub(super) audio_input: u64,
+    /// Perplexity's sources, read beside the prompt.
+    pub(super) citations: u64,
+    /// A part of the output; some servers leave it out of theirs.
+    pub(super) reasoning: u64,
+    pub(super) audio_output: u64,
+    /// Gemini counts these beside the candidates' and the prompt's tokens, but not always.
+    pub(super) thoughts: u64,
+    pub(super) tool_prompt: u64,
+    /// llama.cpp's `timings`: the prompt that was read, that of the cache, the output.
+    pub(super) timed: [u64; 3],
 }
 
 impl Counts {
-    /// Whether any input or output was reported; details alone are no report.
-    pub(super) fn is_reported(&self) -> bool {
-        [self.prompt, self.completion, self.input, self.output].iter().any(Option::is_some)
-    }
-
-    /// The tokens, by the inclusive contract. A detail is a part of its whole: one that is larger is cut to it.
-    pub(super) fn tokens(&self, format: Format) -> TokenUsage {
-        let cache_creation = self.cache_creation.or_else(|| sum(&[self.cache_5m, self.cache_1h]));
-        let input = match (self.prompt, format) {
-            (Some(_), _) => sum(&[self.prompt, self.tool_prompt]),
-            (None, Format::OpenAi) => self.input,
-            (None, Format::Auto | Format::Anthropic | Format::Ollama | Format::Gemini) => {
-                sum(&[self.input, cache_creation, self.cache_read, self.tool_prompt])
+    /// Takes in what one answer, or one event, reports.
+    pub(super) fn merge(&mut self, report: &Counts) {
+        if report.named || report.total > 0 {
+            self.total = report.total; // an earlier total says nothing of these counts
+        }
+        self.named |= report.named;
+        self.listed |= report.listed;
+        if report.output_named {
+            (self.output, self.output_named) = (report.output, true);
+        }
+        for (count, reported) in self.all().into_iter().zip({ *report }.all()) {
+            if *reported > 0 {
+                *count = *reported;
             }
-        };
-        let output = sum(&[self.completion.or(self.output), self.thoughts]);
-        let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
-        let part = |part: Option<u64>, whole: u64| part.unwrap_or(0).min(whole);
-        let cache_write_input = part(self.cache_write.or(cache_creation), input);
-        TokenUsage {
-            input,
-            output,
-            cached_input: part(self.cached.or(self.cache_read), input),
-            cache_write_input,
-            cache_write_1h_input: part(self.cache_1h, cache_write_input),
-            reasoning_output: part(self.reasoning.or(self.thoughts), output),
-            audio_input: part(self.audio_input, input),
-            audio_output: part(self.audio_output, output),
         }
     }
 
-    /// Reads OpenAI's or Anthropic's `usage`; `false` if it is no object.
+    /// Adds what is reported of another prompt.
+    pub(super) fn add(&mut self, report: &Counts) {
+        self.named |= report.named;
+        for (count, reported) in self.all().into_iter().zip({ *report }.all()) {
+            *count = count.saturating_add(*reported);
+        }
+    }
+
+    fn all(&mut self) -> [&mut u64; 21] {
+        let [timed_prompt, timed_cached, timed_output] = &mut self.timed;
+        [
+            &mut self.prompt,
+            &mut self.completion,
+            &mut self.input,
+            &mut self.output,
+            &mut self.total,
+            &mut self.cache_creation,
+            &mut self.cache_read,
+            &mut self.cache_5m,
+            &mut self.cache_1h,
+            &mut self.cached,
+            &mut self.cache_write,
+            &mut self.cache_miss,
+            &mut self.audio_input,
+            &mut self.citations,
+            &mut self.reasoning,
+            &mut self.audio_output,
+            &mut self.thoughts,
+            &mut self.tool_prompt,
+            timed_prompt,
+            timed_cached,
+            timed_output,
+        ]
+    }
+
+    /// Reads the `usage` of OpenAI, of Anthropic, and of those who write either with fields of their own; `false` if it
+    /// is no object.
     pub(super) fn usage(&mut self, format: Format, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
         let openai = format.reads(&[Format::OpenAi]);
-        scanner.object(|key, scanner| match key.raw() {
-            b"input_tokens" => set(&mut self.input, scanner),
-            b"output_tokens" => set(&mut self.output, scanner),
-            b"cache_creation_input_tokens" => set(&mut self.cache_creation, scanner),
-            b"cache_read_input_tokens" => set(&mut self.cache_read, scanner),
+        let mut billed = Counts::default();
+        let mut iterations = Iterations::default();
+        let is_object = scanner.object(|key, scanner| match key.raw() {
+            b"input_tokens" | b"inputTokens" => main(&mut self.input, &mut self.named, scanner),
+            b"output_tokens" | b"outputTokens" => main(&mut self.output, &mut self.output_named, scanner),
+            b"cache_creation_input_tokens" | b"cacheWriteInputTokens" => set(&mut self.cache_creation, scanner),
+            b"cache_read_input_tokens" | b"cacheReadInputTokens" => set(&mut self.cache_read, scanner),
+            b"total_tokens" | b"totalTokens" => set(&mut self.total, scanner),
             b"cache_creation" => self.cache_creation(scanner),
-            b"prompt_tokens" if openai => set(&mut self.prompt, scanner),
-            b"completion_tokens" if openai => set(&mut self.completion, scanner),
-            // the Audio API writes `token`
-            b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" if openai => {
+            b"iterations" => iterations.read(scanner),
+            // the Audio API writes `token`, and so do Mistral and Writer
+            b"completion_tokens_details"
+            | b"completion_token_details"
+            | b"output_tokens_details"
+            | b"output_token_details" => self.output_details(scanner),
+            _ if !openai => skip(scanner),
+            b"prompt_tokens" => main(&mut self.prompt, &mut self.named, scanner),
+            b"completion_tokens" => main(&mut self.completion, &mut self.named, scanner),
+            b"prompt_tokens_details" | b"prompt_token_details" | b"input_tokens_details" | b"input_token_details" => {
                 self.input_details(scanner)
             }
-            b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" if openai => {
-                self.output_details(scanner)
-            }
+            b"cached_tokens" | b"num_cached_tokens" | b"prompt_cache_hit_tokens" => set(&mut self.cached, scanner),
+            b"prompt_cache_miss_tokens" => set(&mut self.cache_miss, scanner),
+            b"reasoning_tokens" | b"reasoning_output_tokens" => set(&mut self.reasoning, scanner),
+            b"citation_tokens" => set(&mut self.citations, scanner),
+            // Cohere: what the model read, and what it bills of that
+            b"tokens" => self.tokens_of(scanner),
+            b"billed_units" => billed.tokens_of(scanner),
+            // LM Studio's own API, and Gemini's Interactions
+            b"total_input_tokens" => main(&mut self.prompt, &mut self.named, scanner),
+            b"total_output_tokens" => main(&mut self.completion, &mut self.named, scanner),
+            b"total_cached_tokens" => set(&mut self.cached, scanner),
+            b"total_thought_tokens" => set(&mut self.thoughts, scanner),
+            b"total_tool_use_tokens" => set(&mut self.tool_prompt, scanner),
             _ => skip(scanner),
-        })
+        })?;
+        self.named |= self.output_named;
+        if !self.named && billed.named {
+            self.merge(&billed);
+        }
+        iterations.replace(self);
+        self.named |= self.cache_creation > 0 || self.cache_read > 0; // all input came from a cache, or went there
+        Ok(is_object)
     }
 
     /// Reads Gemini's `usageMetadata`; `false` if it is no object.
     pub(super) fn usage_metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
         scanner.object(|key, scanner| match key.raw() {
-            b"promptTokenCount" => set(&mut self.prompt, scanner),
-            b"candidatesTokenCount" => set(&mut self.completion, scanner),
+            b"promptTokenCount" => main(&mut self.prompt, &mut self.named, scanner),
+            b"candidatesTokenCount" => main(&mut self.completion, &mut self.named, scanner),
+            b"totalTokenCount" => set(&mut self.total, scanner),
             b"thoughtsTokenCount" => set(&mut self.thoughts, scanner),
             b"toolUsePromptTokenCount" => set(&mut self.tool_prompt, scanner),
             b"cachedContentTokenCount" => set(&mut self.cached, scanner),
@@ -103,14 +168,62 @@ impl Counts {
         })
     }
 
-    /// Reads Ollama's `prompt_eval_count`, which is absent when the prompt was cached.
-    pub(super) fn prompt_eval(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        set(&mut self.prompt, scanner)
+    /// Reads llama.cpp's `timings`, which it sends whether usage was asked for or not. They are used where there is no
+    /// usage, and tell what was cached where it does not.
+    pub(super) fn timings(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let [prompt, cached, output] = &mut self.timed;
+        scanner.object(|key, scanner| match key.raw() {
+            b"prompt_n" => set(prompt, scanner),
+            b"cache_n" => set(cached, scanner),
+            b"predicted_n" => set(output, scanner),
+            _ => skip(scanner),
+        })?;
+        Ok(())
     }
 
-    /// Reads Ollama's `eval_count`.
+    /// Reads the Llama API's `metrics`: `[{"metric":"num_prompt_tokens","value":11}, ...]`.
+    pub(super) fn metrics(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        scanner.array(|scanner| {
+            let (mut name, mut count, mut is_count) = (&b""[..], 0, false);
+            scanner.object(|key, scanner| {
+                match (key.raw(), scanner.value()?) {
+                    (b"metric", Value::String(text)) => name = text.raw(),
+                    (b"value", value) => {
+                        (count, is_count) = (value.as_count().unwrap_or(0), value.as_count().is_some())
+                    }
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            match name {
+                b"num_prompt_tokens" => (self.prompt, self.named) = (count, self.named | is_count),
+                b"num_completion_tokens" => (self.completion, self.named) = (count, self.named | is_count),
+                b"num_total_tokens" => self.total = count,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Reads Ollama's `prompt_eval_count`, which is absent when the prompt was cached; llama.cpp's `tokens_evaluated`.
+    pub(super) fn prompt_eval(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        main(&mut self.prompt, &mut self.named, scanner)
+    }
+
+    /// Reads Ollama's `eval_count`; llama.cpp's `tokens_predicted`.
     pub(super) fn eval(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        set(&mut self.completion, scanner)
+        main(&mut self.completion, &mut self.named, scanner)
+    }
+
+    /// Reads `input_tokens` and `output_tokens`, and nothing else.
+    fn tokens_of(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        scanner.object(|key, scanner| match key.raw() {
+            b"input_tokens" => main(&mut self.input, &mut self.named, scanner),
+            b"output_tokens" => main(&mut self.output, &mut self.named, scanner),
+            _ => skip(scanner),
+        })?;
+        Ok(())
     }
 
     /// A number, or an object of them.
@@ -127,18 +240,26 @@ impl Counts {
     }
 
     fn input_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let mut written = Counts::default();
         scanner.object(|key, scanner| match key.raw() {
             b"cached_tokens" => set(&mut self.cached, scanner),
-            b"cache_write_tokens" => set(&mut self.cache_write, scanner),
+            b"cache_write_tokens" | b"cache_creation_tokens" | b"cache_creation_input_tokens" => {
+                set(&mut self.cache_write, scanner)
+            }
+            b"cache_creation" | b"cache_creation_token_details" => written.cache_creation(scanner),
             b"audio_tokens" => set(&mut self.audio_input, scanner),
             _ => skip(scanner),
         })?;
+        if written != Counts::default() {
+            let sum = written.cache_creation.max(written.cache_5m.saturating_add(written.cache_1h));
+            self.cache_write = self.cache_write.max(sum);
+            self.cache_1h = written.cache_1h;
+        }
         Ok(())
     }
 
     fn output_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match key.raw() {
-            // the latter is Anthropic's
             b"reasoning_tokens" | b"thinking_tokens" => set(&mut self.reasoning, scanner),
             b"audio_tokens" => set(&mut self.audio_output, scanner),
             _ => skip(scanner),
@@ -147,19 +268,72 @@ impl Counts {
     }
 }
 
-/// Sets a count, unless what stands there is none.
-fn set(count: &mut Option<u64>, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+/// Anthropic's `iterations`: what each turn took that made up the answer. The counts beside them leave out those that
+/// compacted the conversation, which are billed as well; an advisor is another model, with a bill of its own.
+#[derive(Default)]
+struct Iterations {
+    compacted: bool,
+    sum: Counts,
+}
+
+impl Iterations {
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        scanner.array(|scanner| {
+            let (mut one, mut kind) = (Counts::default(), &b""[..]);
+            scanner.object(|key, scanner| match key.raw() {
+                b"input_tokens" => set(&mut one.input, scanner),
+                b"output_tokens" => set(&mut one.output, scanner),
+                b"cache_creation_input_tokens" => set(&mut one.cache_creation, scanner),
+                b"cache_read_input_tokens" => set(&mut one.cache_read, scanner),
+                b"cache_creation" => one.cache_creation(scanner),
+                b"type" => {
+                    if let Value::String(text) = scanner.value()? {
+                        kind = text.raw();
+                    }
+                    Ok(())
+                }
+                _ => skip(scanner),
+            })?;
+            match kind {
+                b"compaction" => self.compacted = true,
+                b"message" => {}
+                _ => return Ok(()),
+            }
+            self.sum.add(&one);
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// The sum in the place of the counts; of the cache, where the iterations count it.
+    fn replace(&self, counts: &mut Counts) {
+        if self.compacted {
+            counts.merge(&Counts { named: true, total: counts.total, ..self.sum });
+        }
+    }
+}
+
+/// Sets a count, unless what stands there is none, or 0.
+fn set(count: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    main(count, &mut false, scanner)
+}
+
+/// Sets a count of input or output, and says that there is one.
+fn main(count: &mut u64, named: &mut bool, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     if let Some(value) = scanner.value()?.as_count() {
-        *count = Some(value);
+        *named = true;
+        if value > 0 {
+            *count = value;
+        }
     }
     Ok(())
 }
 
 /// Sets a count to Gemini's audio tokens, if there are any in `[{"modality":"AUDIO","tokenCount":5}, ...]`.
-fn audio(count: &mut Option<u64>, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-    let mut all = None;
+fn audio(count: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    let mut all: u64 = 0;
     scanner.array(|scanner| {
-        let (mut is_audio, mut tokens) = (false, None);
+        let (mut is_audio, mut tokens) = (false, 0);
         scanner.object(|key, scanner| {
             match key.raw() {
                 b"modality" => is_audio = matches!(scanner.value()?, Value::String(name) if name.raw() == b"AUDIO"),
@@ -168,18 +342,15 @@ fn audio(count: &mut Option<u64>, scanner: &mut Scanner<'_>) -> Result<(), JsonE
             }
             Ok(())
         })?;
-        all = sum(&[all, tokens.filter(|_| is_audio)]);
+        all = all.saturating_add(if is_audio { tokens } else { 0 });
         Ok(())
     })?;
-    *count = all.or(*count);
+    if all > 0 {
+        *count = all;
+    }
     Ok(())
 }
 
 fn skip(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     scanner.value().map(|_| ())
-}
-
-/// `None` if none of them was reported.
-fn sum(counts: &[Option<u64>]) -> Option<u64> {
-    counts.iter().flatten().copied().reduce(u64::saturating_add)
 }

@@ -137,6 +137,12 @@ impl Generated {
         }
     }
 
+    /// Adds the texts of what was read by its digest.
+    pub(super) fn add(&mut self, texts: Texts) {
+        self.deltas |= texts.deltas > 0;
+        self.all.add(if self.deltas { texts.deltas } else { texts.others });
+    }
+
     fn search(&mut self, data: &[u8]) {
         let mut found = 0;
         let mut before: &[u8] = b"";
@@ -185,6 +191,26 @@ fn arguments(field: &[u8]) -> Option<u64> {
     let mut scanner = Scanner::new(value);
     let whole = scanner.value().is_ok();
     Some(if whole { scanner.position() } else { value.len() } as u64)
+}
+
+/// The bytes of generated text in what is read by its digest, by the field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Texts {
+    deltas: u64,
+    others: u64,
+}
+
+impl Texts {
+    /// Adds a string of this length; `before` it stands its name, and a colon.
+    pub(super) fn add(&mut self, before: &[u8], length: u64) {
+        let name = before.strip_suffix(b"\":").unwrap_or_default();
+        let is = |field: &str| name.strip_suffix(field.as_bytes()).is_some_and(|rest| rest.ends_with(b"\""));
+        if is("delta") {
+            self.deltas = self.deltas.saturating_add(length);
+        } else if GENERATED_FIELDS.into_iter().any(is) {
+            self.others = self.others.saturating_add(length);
+        }
+    }
 }
 
 /// What follows `name":"`, which a text begins with; at most one space stands before the value.

@@ -216,7 +216,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+/// The value of a line, if it is of the field of this name.
+pub(super) fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(name)?;
     match value.split_first() {
         None => Some(value),

@@ -2,63 +2,28 @@
 
 use std::ops::Range;
 
+use super::closing::Closing;
 use super::digest::Digest;
 use super::estimate::Generated;
 use super::events::{Boundaries, Framing};
 use super::format::Format;
 use super::interruption::interruption;
+use super::large::LargeEvent;
 use super::passage::{emptied, Pass, Passage};
 use super::reading::{EventKind, Reading};
 use super::skim::Skim;
+use super::state::State;
 use super::{Source, TokenUsage};
 use crate::endpoint::Endpoint;
 
-/// The largest event that is read; Envoy's own extractor has the same limits.
+/// The largest event that is held whole by those who read its texts.
 pub const MAX_EVENT: usize = 1 << 20;
+/// An event beyond this passes as it comes, and is read by its digest. The chunk that is to be stripped is never so large.
+pub const LARGE_EVENT: usize = 64 << 10;
 /// The most of a JSON answer that is kept to be read. Of a larger one that is all but long strings and rows of numbers.
 pub const MAX_JSON: usize = 4 << 20;
 /// From this size on.
 const LARGE_JSON: usize = 1 << 20;
-/// The most events that are read.
-pub const MAX_EVENTS: u32 = 65_536;
-
-/// How much of the answer the meter has understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing says yet that it is complete.
-    Open,
-    /// The provider's last word on usage is there; the terminal event is still to come.
-    Settled,
-    /// The provider said that it is complete, or it ended after every choice had said why.
-    Complete,
-    /// It ended, and the provider had not said that it is complete.
-    Interrupted,
-    /// An event reported an error; whatever follows makes the answer no better.
-    Failed,
-    /// It went beyond the limits; nothing more is read.
-    Beyond,
-}
-
-impl State {
-    fn after(self, kind: EventKind) -> Self {
-        match (self, kind) {
-            (State::Failed | State::Beyond, _) => self,
-            (_, EventKind::Error) => State::Failed,
-            (_, EventKind::Terminal | EventKind::Failure | EventKind::Done) => State::Complete,
-            (State::Open, EventKind::UsageOnly) => State::Settled,
-            (_, EventKind::UsageOnly | EventKind::Content | EventKind::Preliminary | EventKind::Garbage) => self,
-        }
-    }
-
-    /// After the last byte. `finished`: every choice has said why it ended.
-    fn at_end(self, finished: bool) -> Self {
-        match self {
-            State::Open | State::Settled if finished => State::Complete,
-            State::Open | State::Settled => State::Interrupted,
-            State::Complete | State::Interrupted | State::Failed | State::Beyond => self,
-        }
-    }
-}
 
 /// The meter of one answer.
 #[derive(Debug)]
@@ -69,9 +34,14 @@ pub struct Meter {
     held: Vec<u8>,
     boundaries: Boundaries,
     reading: Reading,
-    events: u32,
     /// What is kept of a large JSON answer, in place of all of it.
     digest: Option<Box<Digest>>,
+    /// The event under way, where it is a large one.
+    large: Option<Box<LargeEvent>>,
+    /// Not even the digest of an event could be kept: it may have been the last word.
+    unread: bool,
+    /// What follows a JSON answer.
+    closing: Closing,
     /// The last event was taken out and ended in CR: so does the LF that may follow it.
     taken_to_cr: bool,
     /// The bytes so far end within an event.
@@ -109,8 +79,10 @@ impl Meter {
             held: Vec::new(),
             boundaries: Boundaries::default(),
             reading: Reading::default(),
-            events: 0,
             digest: None,
+            large: None,
+            unread: false,
+            closing: Closing::default(),
             taken_to_cr: false,
             within_event: false,
             state: State::Open,
@@ -177,8 +149,14 @@ impl Meter {
     pub fn unreported(&self) -> Option<u64> {
         let mut generated = self.generated;
         if self.framing == Framing::Json && self.state != State::Complete {
-            generated.read(self.kept());
+            match &self.digest {
+                Some(digest) => generated.add(digest.texts()),
+                None => generated.read(&self.held),
+            }
             return Some(generated.unreported().saturating_sub(self.finish().0.output));
+        }
+        if let Some(digest) = self.large.as_ref().and_then(|large| large.data()) {
+            generated.add(digest.texts());
         }
         let nothing = self.refused || self.state == State::Failed && generated.bytes() == 0;
         (!nothing).then(|| generated.unreported())
@@ -231,13 +209,15 @@ impl Meter {
     /// How much memory its buffers take, filled or not.
     pub fn reserved(&self) -> usize {
         let digest = self.digest.as_ref().map_or(0, |digest| digest.reserved());
-        digest + self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
+        let large = self.large.as_ref().map_or(0, |large| large.reserved());
+        digest + large + self.held.capacity() + self.passage.reserved() + self.lines.capacity() + self.skim.reserved()
     }
 
     fn json(&mut self, chunk: &[u8], end: bool) {
         if self.state == State::Complete {
-            if !is_blank(chunk) {
-                self.forget(); // what stood before is no answer either
+            match self.closing.takes(chunk) {
+                Some(closing) if closing.is_whole() || !end => self.closing = closing,
+                Some(_) | None => self.forget(), // what stood before is no answer either
             }
             return;
         }
@@ -254,11 +234,18 @@ impl Meter {
             Some(digest) => digest.add(chunk),
             None => self.held.extend_from_slice(chunk),
         }
-        if self.held() > MAX_JSON {
+        if self.digest.as_ref().is_some_and(|digest| digest.is_beyond()) {
             self.forget();
         } else if end {
             let (digest, held) = (self.digest.take(), std::mem::take(&mut self.held));
-            self.is_document(digest.as_ref().map_or(&held, |digest| digest.bytes()));
+            let generated = self.generated;
+            let is_document = self.is_document(digest.as_ref().map_or(&held, |digest| digest.bytes()));
+            if let (Some(digest), true) = (digest, is_document) {
+                self.generated = generated;
+                if !self.reading.says_all() {
+                    self.generated.add(digest.texts());
+                }
+            }
         }
     }
 
@@ -271,14 +258,14 @@ impl Meter {
     /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
     fn is_document(&mut self, text: &[u8]) -> bool {
         let mut reading = self.reading;
-        let kind = reading.read(text);
+        let kind = reading.read_document(text);
         self.reading = reading; // of what is broken, what came whole is known
         if kind == EventKind::Garbage {
             return false;
         }
         self.state = State::Complete;
         self.refused = kind == EventKind::Error;
-        if !(reading.is_reported() && reading.tokens().is_plausible()) {
+        if !reading.says_all() {
             self.generated.read(text);
         }
         true
@@ -287,25 +274,29 @@ impl Meter {
     fn stream(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
         self.passage.begin(!self.held.is_empty());
         let mut start = 0;
-        while start < chunk.len() || end && !self.held.is_empty() {
+        while start < chunk.len() || end && (!self.held.is_empty() || self.large.is_some()) {
             let next = self.boundaries.next(self.framing, chunk);
             self.within_event = next.is_none();
             let next = next.or(end.then_some(chunk.len())); // the last event may lack its blank line
             let event = start..next.unwrap_or(chunk.len());
-            if self.held.len() + event.len() > MAX_EVENT || self.events == MAX_EVENTS {
-                return self.pass_all(chunk);
-            }
-            if next.is_none() {
+            start = event.end;
+            if self.large.is_some() || self.is_large(chunk.get(event.clone()).unwrap_or_default()) {
+                self.large_event(chunk.get(event).unwrap_or_default(), next.is_some());
+            } else if next.is_some() {
+                self.event(chunk, event);
+            } else {
+                start = event.start;
                 break;
             }
-            self.event(chunk, event.clone());
-            start = event.end;
         }
         let rest = chunk.get(start..).unwrap_or_default();
         self.held.extend_from_slice(rest);
         self.boundaries.consume(chunk.len());
         if end {
             self.state = self.state.at_end(self.reading.is_finished());
+            if self.unread && self.state == State::Interrupted {
+                self.state = State::Beyond;
+            }
         }
         self.pass(chunk, start)
     }
@@ -342,18 +333,44 @@ impl Meter {
         else {
             return false;
         };
-        self.events += 1;
         self.state = self.state.after(kind);
         self.strip && kind == EventKind::UsageOnly
     }
 
-    /// Beyond the limits, what was held back goes on as well.
-    fn pass_all(&mut self, chunk: &[u8]) -> Pass<'_> {
-        if self.strip && !self.held.is_empty() {
-            self.passage.held_event(false, &self.held, 0);
+    /// Whether an event is a large one, with these bytes. It is so however it is cut: a LF may come by itself.
+    fn is_large(&self, part: &[u8]) -> bool {
+        let lone = usize::from(self.framing == Framing::Sse && part.ends_with(b"\r\n"));
+        self.held.len() + part.len() - lone > LARGE_EVENT
+    }
+
+    /// Takes in a part of a large event, which passes; reads it at its end. What was held back goes on first.
+    fn large_event(&mut self, part: &[u8], ends: bool) {
+        let mut large = self.large.take().unwrap_or_else(|| Box::new(LargeEvent::new(self.framing)));
+        if !self.held.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            large.add(&held);
+            if self.strip {
+                self.passage.held_event(false, &held, 0);
+            }
         }
-        self.give_up();
-        self.pass(chunk, chunk.len())
+        large.add(part);
+        if !ends {
+            self.large = Some(large);
+            return;
+        }
+        self.taken_to_cr = false;
+        let Some(digest) = large.data() else {
+            return;
+        };
+        self.unread |= digest.is_beyond();
+        self.generated.add(digest.texts());
+        let before = self.reading.tokens().output;
+        if let Some(kind) = self.reading.read_digest(large.name(), digest.bytes()) {
+            self.state = self.state.after(kind);
+        }
+        if self.reading.tokens().output > before && self.reading.says_all() {
+            self.generated.report();
+        }
     }
 
     /// `released`: up to where the chunk goes on; the rest is held back.
@@ -368,14 +385,10 @@ impl Meter {
         self.state = State::Beyond;
         self.held = Vec::new();
         self.digest = None;
+        self.large = None;
         self.lines = Vec::new();
         self.skim = Skim::default();
     }
-}
-
-/// Whether a chunk is nothing but JSON's white space.
-fn is_blank(chunk: &[u8]) -> bool {
-    chunk.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
 }
 
 /// Whether a chunk may be a JSON answer in one piece, as most are.

@@ -3,26 +3,32 @@
 //! The contract is inclusive, as in Envoy's `envoy.data.ai.v3.TokenUsage`: `input` is all input (cache
 //! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
 
+mod choices;
+mod closing;
 mod count;
 mod counts;
 mod digest;
 mod estimate;
 mod events;
+mod fit;
 mod format;
 mod interruption;
+mod large;
+mod marks;
 mod meter;
 mod passage;
 mod price;
 mod prompt;
 mod reading;
 mod skim;
+mod state;
 
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
 pub use estimate::{complete, Known};
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;
-pub use meter::{Meter, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+pub use meter::{Meter, LARGE_EVENT, MAX_EVENT, MAX_JSON};
 pub use passage::Pass;
 pub use price::Price;
 pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};

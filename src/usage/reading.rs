@@ -2,12 +2,16 @@
 //!
 //! The shapes do not collide, so one reader serves all dialects: OpenAI's and Anthropic's `usage`,
 //! OpenAI Responses' `response.usage`, Anthropic's `message.usage`, Gemini's `usageMetadata`, Ollama's
-//! `*_eval_count`. Names are compared as they are written: no provider escapes a letter of them.
+//! `*_eval_count`, and where those who copy them put theirs (`choices[].usage`, `x_groq.usage`, `timings`, `metrics`).
+//! Names are compared as they are written: no provider escapes a letter of them.
 
+use super::choices::{Choices, Seen};
+use super::closing::Closing;
 use super::counts::Counts;
 use super::estimate::Generated;
 use super::events::{Fields, Framing};
 use super::format::Format;
+use super::marks::Marks;
 use super::skim::Skim;
 use super::TokenUsage;
 use crate::json::{JsonError, Scanner, Value};
@@ -18,14 +22,8 @@ pub struct Reading {
     format: Format,
     counts: Counts,
     choices: Choices,
-}
-
-/// OpenAI's choices, one bit each by their index; those beyond share the last bit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Choices {
-    begun: u32,
-    /// Said why they ended.
-    ended: u32,
+    /// The prompts whose usage has been added, one bit each by their index: TGI tells each prompt's with its last chunk.
+    prompts: u32,
 }
 
 /// What an event is, besides the usage it carries.
@@ -36,7 +34,7 @@ pub enum EventKind {
     /// It says that an answer has begun or is still wanted, and carries nothing of it: Anthropic's
     /// `message_start` and `ping`, OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
     Preliminary,
-    /// It carries nothing but usage: OpenAI's extra chunk, `"choices":[]` with `usage`.
+    /// It carries nothing but usage: OpenAI's extra chunk, `usage` with `"choices":[]`, with `null`, or without.
     UsageOnly,
     /// The answer is complete with it.
     Terminal,
@@ -48,17 +46,6 @@ pub enum EventKind {
     Error,
     /// It is not JSON.
     Garbage,
-}
-
-/// Marks seen on the way through an event.
-#[derive(Default)]
-struct Marks {
-    usage: bool,
-    no_choices: bool,
-    preliminary: bool,
-    terminal: bool,
-    failure: bool,
-    error: bool,
 }
 
 impl Reading {
@@ -75,6 +62,11 @@ impl Reading {
     /// Whether anything was reported.
     pub fn is_reported(&self) -> bool {
         self.counts.is_reported()
+    }
+
+    /// Whether the server has counted its tokens, as far as one can tell.
+    pub(super) fn says_all(&self) -> bool {
+        self.is_reported() && self.tokens().is_plausible()
     }
 
     /// Whether every choice so far has said why it ended. Some servers that copy OpenAI's API send nothing
@@ -129,6 +121,11 @@ impl Reading {
         })
     }
 
+    /// Reads an event by the digest of its data.
+    pub(super) fn read_digest(&mut self, name: Option<&[u8]>, data: &[u8]) -> Option<EventKind> {
+        self.data(name, data, Self::read)
+    }
+
     fn event(
         &mut self,
         framing: Framing,
@@ -136,13 +133,21 @@ impl Reading {
         lines: &mut Vec<u8>,
         read: impl FnOnce(&mut Self, &[u8]) -> EventKind,
     ) -> Option<EventKind> {
-        let (name, data) = match framing {
+        match framing {
             Framing::Sse => {
                 let fields = Fields::of(event, lines);
-                (fields.name, fields.data(lines)?)
+                self.data(fields.name, fields.data(lines)?, read)
             }
-            Framing::Ndjson | Framing::Json => (None, event),
-        };
+            Framing::Ndjson | Framing::Json => self.data(None, event, read),
+        }
+    }
+
+    fn data(
+        &mut self,
+        name: Option<&[u8]>,
+        data: &[u8],
+        read: impl FnOnce(&mut Self, &[u8]) -> EventKind,
+    ) -> Option<EventKind> {
         match data.trim_ascii() {
             b"" => return None,
             b"[DONE]" => return Some(EventKind::Done),
@@ -159,6 +164,15 @@ impl Reading {
     /// Reads the data of one event, or a whole answer. What is broken changes nothing; of an array of answers
     /// that is cut short, those that are complete count.
     pub fn read(&mut self, data: &[u8]) -> EventKind {
+        self.read_with(data, is_blank)
+    }
+
+    /// The same for a whole answer, which some servers close as if it had been a stream.
+    pub(super) fn read_document(&mut self, text: &[u8]) -> EventKind {
+        self.read_with(text, |rest| Closing::default().takes(rest).is_some_and(Closing::is_whole))
+    }
+
+    fn read_with(&mut self, data: &[u8], may_follow: impl Fn(&[u8]) -> bool) -> EventKind {
         let mut next = *self;
         let mut complete = *self;
         let mut marks = Marks::default();
@@ -167,6 +181,9 @@ impl Reading {
         let scanned = if is_array {
             // Gemini without `alt=sse` streams one array of answers
             scanner.array(|scanner| {
+                if marks.ended {
+                    return scanner.value().map(|_| ());
+                }
                 next.answer(scanner, &mut marks)?;
                 complete = next;
                 Ok(())
@@ -174,8 +191,9 @@ impl Reading {
         } else {
             next.answer(&mut scanner, &mut marks)
         };
-        match scanned.and_then(|shape| scanner.end().map(|()| shape)) {
-            Ok(true) => {
+        let rest = data.get(scanner.position()..).unwrap_or_default();
+        match scanned {
+            Ok(true) if may_follow(rest) => {
                 *self = next;
                 marks.kind()
             }
@@ -183,51 +201,134 @@ impl Reading {
                 *self = complete;
                 EventKind::Garbage
             }
-            Ok(false) | Err(_) => EventKind::Garbage,
+            Ok(_) | Err(_) => EventKind::Garbage,
         }
     }
 
     fn answer(&mut self, scanner: &mut Scanner<'_>, marks: &mut Marks) -> Result<bool, JsonError> {
         use Format::{Anthropic, Gemini, Ollama, OpenAi};
         let format = self.format;
-        scanner.object(|key, scanner| {
+        let mut report = Counts::default();
+        let is_object = scanner.object(|key, scanner| {
+            marks.bare &= is_envelope(key.raw());
             match key.raw() {
-                b"usage" if format.reads(&[OpenAi, Anthropic]) => marks.usage |= self.counts.usage(format, scanner)?,
-                b"usageMetadata" if format.reads(&[Gemini]) => marks.usage |= self.counts.usage_metadata(scanner)?,
-                b"prompt_eval_count" if format.reads(&[Ollama]) => self.counts.prompt_eval(scanner)?,
-                b"eval_count" if format.reads(&[Ollama]) => self.counts.eval(scanner)?,
-                b"response" if format.reads(&[OpenAi]) => self.embedded(scanner)?,
-                b"message" if format.reads(&[Anthropic]) => self.embedded(scanner)?,
-                b"choices" if format.reads(&[OpenAi]) => marks.no_choices = self.choices.read(scanner)?,
+                b"usage" if format.reads(&[OpenAi, Anthropic]) => marks.usage |= report.usage(format, scanner)?,
+                b"usageMetadata" if format.reads(&[Gemini]) => marks.usage |= report.usage_metadata(scanner)?,
+                b"prompt_eval_count" if format.reads(&[Ollama]) => report.prompt_eval(scanner)?,
+                b"eval_count" if format.reads(&[Ollama]) => report.eval(scanner)?,
+                b"message" if format.reads(&[Anthropic]) => embedded(&mut report, format, scanner)?,
+                b"interaction" if format.reads(&[Gemini]) => embedded(&mut report, OpenAi, scanner)?,
                 b"candidates" if format.reads(&[Gemini]) => marks.terminal |= finished(scanner)?,
                 b"promptFeedback" if format.reads(&[Gemini]) => {
                     marks.terminal |= gives_reason(scanner, b"blockReason")?;
                 }
                 b"done" if format.reads(&[Ollama]) => marks.terminal |= scanner.value()? == Value::Bool(true),
-                b"type" => marks.event_type(scanner.value()?),
+                b"type" | b"event_type" => marks.event_type(scanner.value()?),
                 b"error" => marks.error |= is_error(scanner.value()?),
                 // an error without the `error` around it, as vLLM may send it
                 b"object" => marks.error |= matches!(scanner.value()?, Value::String(name) if name.raw() == b"error"),
+                b"choices" if format.reads(&[OpenAi]) => marks.choices = self.choices.read(&mut report, scanner)?,
+                name if format.reads(&[OpenAi]) => like_openai(&mut report, name, scanner, marks)?,
                 _ => {
                     scanner.value()?;
                 }
             }
             Ok(())
-        })
+        })?;
+        self.take_in(report, marks);
+        Ok(is_object)
     }
 
-    /// The answer inside an event: OpenAI Responses' `response`, Anthropic's `message`.
-    fn embedded(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        scanner.object(|key, scanner| {
-            if key.raw() == b"usage" {
-                self.counts.usage(self.format, scanner)?;
-            } else {
+    /// Takes in what one event reports. Counts replace those before, except where they are of another prompt.
+    fn take_in(&mut self, report: Counts, marks: &Marks) {
+        let prompt = match marks.choices {
+            Seen::Ended(prompt) if marks.usage => prompt,
+            Seen::Ended(_) | Seen::Some | Seen::Nothing | Seen::None => 0,
+        };
+        let others = self.prompts & !prompt != 0;
+        match (marks.choices, marks.usage && others) {
+            (_, false) => self.counts.merge(&report),
+            (Seen::Ended(prompt), true) if self.prompts & prompt == 0 => self.counts.add(&report),
+            (Seen::Ended(_) | Seen::Some, true) => {}
+            (Seen::Nothing | Seen::None, true) => {
+                self.counts = Counts::default(); // the sum of all prompts, by the server itself
+                self.counts.merge(&report);
+            }
+        }
+        self.prompts |= prompt;
+    }
+}
+
+/// Reads what stands at the top of answers that copy OpenAI's, and at that of those which nobody else reads.
+fn like_openai(
+    report: &mut Counts,
+    name: &[u8],
+    scanner: &mut Scanner<'_>,
+    marks: &mut Marks,
+) -> Result<(), JsonError> {
+    match name {
+        b"response" | b"x_groq" | b"result" | b"delta" => embedded(report, Format::OpenAi, scanner),
+        // Cohere's embeddings and ranks; LM Studio's own API
+        b"meta" | b"stats" => report.usage(Format::OpenAi, scanner).map(|_| ()),
+        b"timings" => report.timings(scanner),
+        b"metrics" => report.metrics(scanner),
+        b"tokens_evaluated" => report.prompt_eval(scanner),
+        b"tokens_predicted" => report.eval(scanner),
+        b"event" => llama_event(report, scanner, marks),
+        b"data" | b"results" => {
+            report.listed |= matches!(scanner.value()?, Value::Array { .. });
+            Ok(())
+        }
+        _ => scanner.value().map(|_| ()),
+    }
+}
+
+/// The answer inside an event: OpenAI Responses' `response`, Anthropic's `message`.
+fn embedded(report: &mut Counts, format: Format, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    scanner.object(|key, scanner| {
+        if key.raw() == b"usage" {
+            report.usage(format, scanner)?;
+        } else {
+            scanner.value()?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// The Llama API's `event`: `{"event_type":"complete",...}`, and then its metrics.
+fn llama_event(report: &mut Counts, scanner: &mut Scanner<'_>, marks: &mut Marks) -> Result<(), JsonError> {
+    scanner.object(|key, scanner| {
+        match key.raw() {
+            b"metrics" => report.metrics(scanner)?,
+            b"event_type" => {
+                marks.terminal |= matches!(scanner.value()?, Value::String(name) if name.raw() == b"complete");
+            }
+            _ => {
                 scanner.value()?;
             }
-            Ok(())
-        })?;
+        }
         Ok(())
-    }
+    })?;
+    Ok(())
+}
+
+/// Whether a member of this name stands in each chunk, and says nothing of its own.
+pub(super) fn is_envelope(name: &[u8]) -> bool {
+    const ENVELOPE: [&[u8]; 11] = [
+        b"id",
+        b"object",
+        b"created",
+        b"model",
+        b"choices",
+        b"usage",
+        b"system_fingerprint",
+        b"service_tier",
+        b"provider",
+        b"x_groq",
+        b"obfuscation",
+    ];
+    ENVELOPE.contains(&name)
 }
 
 /// Whether one of Gemini's candidates says why it ended.
@@ -256,77 +357,11 @@ fn is_error(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
 }
 
-fn is_reason(value: Value<'_>) -> bool {
+pub(super) fn is_reason(value: Value<'_>) -> bool {
     matches!(value, Value::String(reason) if !reason.raw().is_empty())
 }
 
-impl Marks {
-    fn kind(&self) -> EventKind {
-        if self.error {
-            EventKind::Error
-        } else if self.failure {
-            EventKind::Failure
-        } else if self.terminal {
-            EventKind::Terminal
-        } else if self.usage && self.no_choices {
-            EventKind::UsageOnly
-        } else if self.preliminary || self.no_choices {
-            EventKind::Preliminary
-        } else {
-            EventKind::Content
-        }
-    }
-
-    /// What the `type` of Anthropic's and OpenAI Responses' events says.
-    fn event_type(&mut self, value: Value<'_>) {
-        let Value::String(name) = value else {
-            return;
-        };
-        match name.raw() {
-            b"message_stop" | b"response.completed" | b"response.incomplete" => self.terminal = true,
-            b"transcript.text.done" | b"speech.audio.done" => self.terminal = true,
-            b"image_generation.completed" | b"image_edit.completed" => self.terminal = true,
-            b"response.failed" => self.failure = true,
-            b"error" => self.error = true,
-            b"ping" | b"keepalive" | b"message_start" => self.preliminary = true,
-            b"response.created" | b"response.in_progress" | b"response.queued" => self.preliminary = true,
-            _ => {}
-        }
-    }
-}
-
-impl Choices {
-    /// Whether the choice that most answers have alone has begun.
-    fn first_begun(self) -> bool {
-        self.begun & 1 == 1
-    }
-
-    /// Reads the choices of one chunk; `true` if it is an array without any.
-    fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
-        let mut empty = true;
-        let is_array = scanner.array(|scanner| {
-            empty = false;
-            self.read_one(scanner)
-        })?;
-        Ok(is_array && empty)
-    }
-
-    fn read_one(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-        let mut index = 0;
-        let mut ended = false;
-        scanner.object(|key, scanner| {
-            match key.raw() {
-                b"index" => index = scanner.value()?.as_count().unwrap_or(0),
-                b"finish_reason" => ended = is_reason(scanner.value()?),
-                _ => {
-                    scanner.value()?;
-                }
-            }
-            Ok(())
-        })?;
-        let bit = 1 << index.min(31);
-        self.begun |= bit;
-        self.ended |= if ended { bit } else { 0 };
-        Ok(())
-    }
+/// Whether nothing but JSON's white space is left.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
 }

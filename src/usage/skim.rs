@@ -62,7 +62,7 @@ fn common<'a>(one: impl Iterator<Item = &'a [u8]>, other: impl Iterator<Item = &
 }
 
 /// Whether a name or a value that begins so tells nothing.
-fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
+pub(super) fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
     let is = |name: &str| text.starts_with(name.as_bytes());
     match text.first() {
         Some(b'u') => !is("usage") || is_followed_by(text, "usage\"", b"null"),
@@ -75,14 +75,15 @@ fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
             (!is("index\"") || is_followed_by(text, "index\"", b"0,") || is_followed_by(text, "index\"", b"0}"))
                 && !is("image_generation.completed\"")
                 && !is("image_edit.completed\"")
+                && !is("interaction.complete")
         }
-        Some(b'c') => first_begun || !is("choices\""),
+        Some(b'c') => (first_begun || !is("choices\"")) && !is("complete\""),
         Some(b'd') => !is("done\"") || is_followed_by(text, "done\"", b"false"),
         Some(b'p') => !is("prompt_eval_count\"") && !is("promptFeedback\""),
-        Some(b'm') => !is("message_stop\""),
+        Some(b'm') => !is("message_stop\"") && !is("message-end\"") && !is("metrics\"") && !is("meta\""),
         Some(b'r') => !is("response.completed\"") && !is("response.incomplete\"") && !is("response.failed\""),
-        Some(b't') => !is("transcript.text.done\""),
-        Some(b's') => !is("speech.audio.done\""),
+        Some(b't') => !is("transcript.text.done\"") && !is("timings\"") && !is("tokens_"),
+        Some(b's') => !is("speech.audio.done\"") && !is("stats\""),
         Some(_) | None => true,
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde_json::json;
-use sluice::usage::{Framing, Meter, Pass, Source, MAX_EVENT, MAX_EVENTS, MAX_JSON};
+use sluice::usage::{Framing, Meter, Pass, Source, LARGE_EVENT, MAX_JSON};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -36,24 +36,17 @@ fn event(length: usize) -> Vec<u8> {
 
 #[test]
 fn large_events() {
-    let cases = [
-        ("at the limit", MAX_EVENT, Source::Reported, 7),
-        ("beyond it", MAX_EVENT + 1, Source::Partial, 0),
-        ("far beyond it", 3 * MAX_EVENT, Source::Partial, 0),
-    ];
-    for (name, length, source, input) in cases {
-        let large = event(length);
-        let bytes = [DONE, &large, USAGE, DONE].concat();
-        let stripped = [DONE, &large, DONE].concat();
+    for length in [LARGE_EVENT, LARGE_EVENT + 1, 3 * LARGE_EVENT, 5 << 20] {
+        let bytes = [DONE, &event(length), USAGE, DONE].concat();
+        let stripped = [DONE, &event(length), DONE].concat();
         for strip in [false, true] {
             for size in [16_384, 1 << 20, usize::MAX] {
-                let what = format!("{name}, strip {strip}, chunks of {size}");
+                let what = format!("{length} bytes, strip {strip}, chunks of {size}");
                 let (out, held, meter) = meter(Framing::Sse, strip, &bytes, size);
-                let want = if strip && source == Source::Reported { &stripped } else { &bytes };
-                assert!(out == *want, "{what}: bytes");
+                assert!(out == *if strip { &stripped } else { &bytes }, "{what}: bytes");
                 let (usage, found) = meter.finish();
-                assert_eq!((usage.input, found), (input, source), "{what}");
-                assert!(held <= MAX_EVENT, "{what}: held {held}");
+                assert_eq!((usage.input, found), (7, Source::Reported), "{what}");
+                assert!(held <= LARGE_EVENT, "{what}: held {held}");
                 assert_eq!(meter.held(), 0, "{what}: released");
             }
         }
@@ -62,26 +55,61 @@ fn large_events() {
 
 #[test]
 fn many_events() {
+    let bytes = [&b"data: {\"choices\":[{\"index\":0}]}\n\n".repeat(200_000)[..], USAGE, DONE].concat();
+    for strip in [false, true] {
+        let mut meter = Meter::new(Framing::Sse, strip);
+        let (mut passed, mut reserved) = (0, 0);
+        for chunk in bytes.chunks(16_384) {
+            passed += match meter.chunk(chunk, false) {
+                Pass::Unchanged => chunk.len(),
+                Pass::Replace(bytes) => bytes.len(),
+            };
+            reserved = reserved.max(meter.reserved());
+        }
+        meter.chunk(b"", true);
+        assert_eq!(passed, bytes.len() - if strip { USAGE.len() } else { 0 });
+        assert_eq!((meter.finish().0.input, meter.finish().1), (7, Source::Reported));
+        println!("200,000 events, strip {strip}: at most {reserved} bytes reserved");
+        assert!(reserved < 64 << 10);
+    }
+}
+
+/// A large event is read by its digest: what it says is found wherever the text around it stands.
+#[test]
+fn what_large_events_say() {
+    let pad = "x".repeat(5 << 20);
+    let image = format!(r#"{{"type":"image","result":"{pad}"}}"#);
     let cases = [
-        ("at the limit", MAX_EVENTS - 2, Source::Reported, 7),
-        ("beyond it", MAX_EVENTS - 1, Source::Partial, 7),
-        ("usage beyond it", MAX_EVENTS, Source::Partial, 0),
+        ("a last word", format!(r#"event: response.completed\ndata: {{"type":"response.completed","response":{{"output":[{image},{image}],"usage":{{"input_tokens":7,"output_tokens":3,"total_tokens":10}}}}}}\n\n"#), (7, 3), Source::Reported),
+        ("several lines", format!("data: {{\"pad\":\"{pad}\",\r\ndata: \"usageMetadata\":{{\"promptTokenCount\":7}},\r\ndata:\"candidates\":[{{\"finishReason\":\"STOP\"}}]}}\r\n\r\n"), (7, 0), Source::Reported),
+        ("a choice that ends", format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{pad}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":7}}}}\n\n"#), (7, 0), Source::Reported),
+        ("an error by its name", format!("event: error\ndata: {{\"x\":\"{pad}\"}}\n\n"), (0, 0), Source::Partial),
+        ("a comment", format!(": {pad}\n\ndata: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":7}}}}\n\ndata: [DONE]\n\n"), (7, 0), Source::Reported),
     ];
-    for (name, count, source, input) in cases {
-        // comments are no events
-        let bytes = [&b"data: 1\n\n: c\n\n".repeat(count as usize)[..], USAGE, DONE].concat();
-        for strip in [false, true] {
-            for size in [9_999, usize::MAX] {
-                let what = format!("{name}, strip {strip}, chunks of {size}");
-                let (out, _, meter) = meter(Framing::Sse, strip, &bytes, size);
-                let (usage, found) = meter.finish();
-                assert_eq!((usage.input, found), (input, source), "{what}");
-                let missing = if strip && input > 0 { USAGE.len() } else { 0 };
-                assert_eq!(out.len(), bytes.len() - missing, "{what}");
-                assert_eq!(meter.held(), 0, "{what}: released");
+    for (name, text, want, source) in cases {
+        let bytes = text.replace("\\n", "\n");
+        for size in [1000, 16_384, usize::MAX] {
+            let mut meter = Meter::new(Framing::Sse, true);
+            let mut reserved = 0;
+            for chunk in bytes.as_bytes().chunks(size) {
+                meter.chunk(chunk, false);
+                reserved = reserved.max(meter.reserved());
             }
+            meter.chunk(b"", true);
+            let (usage, found) = meter.finish();
+            assert_eq!(((usage.input, usage.output), found), (want, source), "{name}, chunks of {size}");
+            assert!(size > 16_384 || reserved < 256 << 10, "{name}, chunks of {size}: {reserved} bytes");
         }
     }
+}
+
+#[test]
+fn an_event_beyond_even_its_digest_is_no_interruption() {
+    let members: String = (0..200_000).map(|n| format!(r#""{n}":0,"#)).collect();
+    let bytes = format!("data: {{{members}\"x\":0}}\n\n");
+    let (out, _, meter) = meter(Framing::Sse, true, bytes.as_bytes(), 16_384);
+    assert!(out == bytes.as_bytes() && !meter.is_interrupted());
+    assert_eq!(meter.finish().1, Source::Partial);
 }
 
 #[test]
@@ -93,7 +121,7 @@ fn large_documents() {
     let cases = [
         ("at once", row(1000), Source::Reported, 7),
         ("large", row(3 << 20), Source::Reported, 7),
-        ("what is left is too large", row(8 << 20), Source::Partial, 0),
+        ("8 MB of rows", row(8 << 20), Source::Reported, 7),
         ("27 MB of numbers", word, Source::Reported, 7),
         ("10 MB of text", text, Source::Reported, 7),
         ("no JSON", [row(3 << 20), b"]".to_vec()].concat(), Source::Partial, 0),

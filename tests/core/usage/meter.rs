@@ -150,6 +150,8 @@ fn what_follows_a_document() {
         ("nothing", &[document, b""], 5, Source::Reported),
         ("white space", &[document, b"\r\n ", b"\n"], 5, Source::Reported),
         ("white space that is not JSON's", &[document, b"\x0c"], 0, Source::Partial),
+        ("the mark of a stream's end", &[document, b"\n\ndata: [DO", b"NE]\n\n"], 5, Source::Reported),
+        ("half of it", &[document, b"\n\ndata: [DO", b""], 0, Source::Partial),
         ("another one", &[document, document], 0, Source::Partial),
         ("in the same piece", &[document, b" x", document], 0, Source::Partial),
     ];

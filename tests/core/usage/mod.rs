@@ -8,6 +8,7 @@ mod limits;
 pub mod meter;
 mod price;
 mod reading;
+mod shapes;
 pub mod transcripts;
 
 use sluice::usage::TokenUsage;

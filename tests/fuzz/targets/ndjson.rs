@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::endpoint::Endpoint;
-use sluice::usage::{Boundaries, Framing, Meter, Pass, Reading, Source, TokenUsage, MAX_EVENT};
+use sluice::usage::{Boundaries, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT};
 
 /// The tokens and their source, and what is to be appended.
 type Record = (TokenUsage, Source, Option<Vec<u8>>);
@@ -21,7 +21,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert_eq!(record, plain_record, "stripping changes the record");
     assert_eq!(whole, bytes, "lines are never stripped");
     assert_eq!(meter(framing, true, size, bytes), (whole, record), "cut");
-    if bytes.len() <= MAX_EVENT {
+    if bytes.len() <= LARGE_EVENT {
         assert_eq!(parsed(framing, bytes), plain_record.0, "skipping");
     }
     if let (_, source, Some(appended)) = plain_record {

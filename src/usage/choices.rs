@@ -1,0 +1,71 @@
+//! OpenAI's choices: which have begun, and which have said why they ended.
+
+use super::counts::Counts;
+use super::format::Format;
+use super::reading::is_reason;
+use crate::json::{JsonError, Scanner};
+
+/// One bit each by their index; those beyond share the last bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choices {
+    pub(super) begun: u32,
+    /// Said why they ended.
+    pub(super) ended: u32,
+}
+
+/// The choices of one chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It has no such member.
+    None,
+    /// An array without any, or null.
+    Nothing,
+    /// Some of an answer.
+    Some,
+    /// The last of a completion's text, and its bit. A completion may have several prompts.
+    Ended(u32),
+}
+
+impl Choices {
+    /// Whether the choice that most answers have alone has begun.
+    pub(super) fn first_begun(self) -> bool {
+        self.begun & 1 == 1
+    }
+
+    /// Reads the choices of one chunk, and the usage that some servers put into them.
+    pub(super) fn read(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<Seen, JsonError> {
+        if scanner.peek() == Some(b'n') {
+            scanner.value()?;
+            return Ok(Seen::Nothing);
+        }
+        let mut seen = Seen::Nothing;
+        let is_array = scanner.array(|scanner| {
+            let one = self.read_one(report, scanner)?;
+            seen = if seen == Seen::Nothing { one } else { Seen::Some };
+            Ok(())
+        })?;
+        Ok(if is_array { seen } else { Seen::Some })
+    }
+
+    fn read_one(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<Seen, JsonError> {
+        let (mut index, mut ended, mut is_text) = (0, false, false);
+        scanner.object(|key, scanner| {
+            match key.raw() {
+                b"index" => index = scanner.value()?.as_count().unwrap_or(0),
+                b"finish_reason" => ended = is_reason(scanner.value()?),
+                b"usage" => {
+                    report.usage(Format::OpenAi, scanner)?;
+                }
+                name => {
+                    is_text |= name == b"text";
+                    scanner.value()?;
+                }
+            }
+            Ok(())
+        })?;
+        let bit = 1 << index.min(31);
+        self.begun |= bit;
+        self.ended |= if ended { bit } else { 0 };
+        Ok(if ended && is_text { Seen::Ended(bit) } else { Seen::Some })
+    }
+}
