@@ -19,6 +19,8 @@ thread_local! {
     static BODIES: Cell<usize> = const { Cell::new(0) };
     static REFUSED: RefCell<Vec<(Purpose, u32)>> = const { RefCell::new(Vec::new()) };
     static TOLD: RefCell<Failures> = RefCell::default();
+    /// Envoy has handed over less than it was asked for.
+    static STARVED: Cell<bool> = const { Cell::new(false) };
     static REPORTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static GAUGES: [Option<u32>; 2] = [stats::MEMORY, stats::MEMORY_USED].map(host::define_gauge);
 }
@@ -71,7 +73,16 @@ pub fn refuse(purpose: Purpose) {
 
 /// Whether Envoy may hand over so many bytes.
 pub fn may_receive(size: usize) -> bool {
-    crate::used_memory().saturating_add(size) <= BUDGET.get().most()
+    let fits = crate::used_memory().saturating_add(size) <= BUDGET.get().most();
+    if !fits {
+        STARVED.set(true);
+    }
+    fits
+}
+
+/// Whether something has not been handed over since this was asked last.
+pub fn was_starved() -> bool {
+    STARVED.take()
 }
 
 /// The bytes of one request's body that Envoy keeps, on the account of all.

@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{FIELDS, NONE, RECORD};
+use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
-use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage};
+use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 
 use crate::abi::{Action, HttpContext};
+use crate::budget;
 use crate::count;
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
@@ -60,6 +62,10 @@ impl Usage {
         };
         let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
         Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage())).with_format(format)
+    }
+
+    fn has_given_up(&self) -> bool {
+        matches!(&self.state, State::Metering(meter) if meter.has_given_up())
     }
 
     /// Judges a stream that has ended: what the client is told if it was not complete.
@@ -183,6 +189,9 @@ impl HttpContext for Usage {
         let State::Metering(meter) = &mut self.state else {
             return Action::Continue;
         };
+        let reads = !meter.has_given_up();
+        let room = budget::room(Purpose::Answer);
+        meter.leave_room(room);
         let replaced = match meter.chunk(&chunk, end) {
             Pass::Unchanged => None,
             Pass::Replace(bytes) if !end => {
@@ -194,6 +203,9 @@ impl HttpContext for Usage {
             }
             Pass::Replace(bytes) => Some(bytes.to_vec()),
         };
+        if room < MAX_EVENT && reads && self.has_given_up() {
+            budget::refuse(Purpose::Answer);
+        }
         let error = match end {
             true => self.interruption(),
             false => None,

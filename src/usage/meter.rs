@@ -24,6 +24,8 @@ pub const LARGE_EVENT: usize = 64 << 10;
 pub const MAX_JSON: usize = 4 << 20;
 /// From this size on.
 const LARGE_JSON: usize = 1 << 20;
+/// What is kept of a JSON answer to be read even where memory is short, in bytes.
+const ALWAYS_KEPT: usize = 16 << 10;
 
 /// The meter of one answer.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub struct Meter {
     generated: Generated,
     /// A JSON answer that reports an error: nothing was generated.
     refused: bool,
+    /// The most that may be kept to be read.
+    most: usize,
 }
 
 impl Meter {
@@ -91,7 +95,28 @@ impl Meter {
             skim: Skim::default(),
             generated: Generated::default(),
             refused: false,
+            most: usize::MAX,
         }
+    }
+
+    /// Says how much memory is left for what is kept of the answer besides what is kept already. Where it does not suffice,
+    /// nothing more is read.
+    ///
+    /// ```
+    /// use sluice::usage::{Framing, Meter, Source};
+    ///
+    /// let mut meter = Meter::new(Framing::Json, false);
+    /// meter.leave_room(0);
+    /// meter.chunk(&[b'['; 20_000], false);
+    /// assert_eq!((meter.held(), meter.finish().1), (0, Source::Partial));
+    /// ```
+    pub fn leave_room(&mut self, room: usize) {
+        self.most = self.held().saturating_add(room).max(ALWAYS_KEPT);
+    }
+
+    /// Whether it has given up reading: the answer went beyond the limits, or there was no memory for it.
+    pub fn has_given_up(&self) -> bool {
+        self.state == State::Beyond
     }
 
     /// Reads the fields of this format only. To be said before the first chunk.
@@ -234,7 +259,7 @@ impl Meter {
             Some(digest) => digest.add(chunk),
             None => self.held.extend_from_slice(chunk),
         }
-        if self.digest.as_ref().is_some_and(|digest| digest.is_beyond()) {
+        if self.held() > self.most || self.digest.as_ref().is_some_and(|digest| digest.is_beyond()) {
             self.forget();
         } else if end {
             let (digest, held) = (self.digest.take(), std::mem::take(&mut self.held));

@@ -12,9 +12,11 @@ use sluice::guard::checks::{Outcome, Phase, Refusal, Round, Spoken};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::rewrite_answer;
 use sluice::guard::texts;
+use sluice::memory_budget::Purpose;
 
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter};
+use crate::budget;
 use crate::host::{self, Buffer};
 use crate::registry::Shared;
 
@@ -69,13 +71,20 @@ impl WholeAnswer {
     pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Shared, guard: &Weak<RefCell<Guard>>) -> Taken {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
+        if budget::was_starved() {
+            self.denied = true; // a piece that nobody has seen
+            self.body = Vec::new();
+            host::replace_bytes(Buffer::ResponseBody, &[]);
+        }
         if !bytes.is_empty() {
             if !self.denied {
                 let most = if self.passes { MAX_IF_PASSING } else { MAX_ANSWER };
                 self.body.extend_from_slice(&bytes);
-                if self.body.len() > most && !end {
+                let short = !budget::admits(Purpose::Check, 0);
+                if (self.body.len() > most || short) && !end {
                     if self.checked {
-                        config.fail(&subject(Phase::Response, &exchange.borrow()), Failure::TooLarge);
+                        let failure = if short { Failure::Busy } else { Failure::TooLarge };
+                        config.fail(&subject(Phase::Response, &exchange.borrow()), failure);
                     }
                     let body = std::mem::take(&mut self.body);
                     if self.passes {

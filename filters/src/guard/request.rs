@@ -1,6 +1,6 @@
 //! A request under check.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Weak;
 
 use sluice::endpoint::Endpoint;
@@ -11,9 +11,11 @@ use sluice::guard::checks::{Outcome, Phase, Round, Spoken, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::rewrite_request;
 use sluice::guard::texts;
+use sluice::memory_budget::Purpose;
 
 use super::calls::{Case, Heard};
 use super::{Config, Guard, Matter};
+use crate::budget;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::Shared;
 
@@ -23,41 +25,13 @@ pub(super) struct Request {
     endpoint: Endpoint,
     passages: Vec<texts::Passage>,
     body: Vec<u8>,
-    _weight: Weight,
 }
 
 /// The longest body that goes on rewritten, in bytes: what envoy.yaml has Envoy keep of a request. (Where that is less, Envoy
 /// refuses it.)
 const MAX_REWRITTEN: usize = 8 << 20;
-/// What the requests of one worker that wait for their checks may weigh together, in bytes: a VM has about a gigabyte.
-const MAX_WEIGHT: usize = 256 << 20;
 /// A body is there as it came, as texts, and as these are asked about.
 const COPIES: usize = 3;
-
-thread_local! {
-    static WEIGHT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The memory that a request takes while it waits.
-struct Weight(usize);
-
-impl Weight {
-    /// `None` if there is too much already.
-    fn of(body: usize) -> Option<Weight> {
-        let (all, own) = (WEIGHT.get(), body.saturating_mul(COPIES));
-        let fits = all == 0 || all.saturating_add(own) <= MAX_WEIGHT;
-        fits.then(|| {
-            WEIGHT.set(all.saturating_add(own));
-            Weight(own)
-        })
-    }
-}
-
-impl Drop for Weight {
-    fn drop(&mut self) {
-        WEIGHT.set(WEIGHT.get().saturating_sub(self.0));
-    }
-}
 
 impl Request {
     /// Puts the texts of a request to the checks; `None` if it has none.
@@ -71,9 +45,17 @@ impl Request {
         exchange: &Exchange,
         (guard, context): (&Weak<RefCell<Guard>>, u32),
     ) -> Result<Option<Request>, ApiError> {
+        let size = exchange.facts.as_ref().map_or(0, |facts| facts.layout.length);
         let body = match exchange.whole_body() {
-            Some(body) => body.to_vec(),
-            None => host::bytes(Buffer::RequestBody, usize::MAX).unwrap_or_default(),
+            _ if !budget::admits(Purpose::Check, size.saturating_mul(COPIES)) => None,
+            Some(body) => Some(body.to_vec()),
+            None => host::bytes(Buffer::RequestBody, usize::MAX),
+        };
+        let Some(body) = body else {
+            return match config.fail(subject, Failure::Busy) {
+                true => Err(ApiError::busy_checking()),
+                false => Ok(None),
+            };
         };
         let unreadable =
             |problem| ApiError::bad_request("invalid_json", None, format!("The request cannot be checked: {problem}."));
@@ -81,17 +63,11 @@ impl Request {
         if passages.is_empty() {
             return Ok(None);
         }
-        let Some(weight) = Weight::of(body.len()) else {
-            return match config.fail(subject, Failure::Busy) {
-                true => Err(ApiError::busy_checking()),
-                false => Ok(None),
-            };
-        };
         let asked = passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
         let asked = asked.collect();
         let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
         let case = Case::open(config, round, Matter::Request, guard, context);
-        Ok(Some(Request { case, endpoint, passages, body, _weight: weight }))
+        Ok(Some(Request { case, endpoint, passages, body }))
     }
 
     /// Whether nothing is left to wait for.

@@ -15,6 +15,7 @@ use sluice::usage::Framing;
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter, State};
 use crate::abi::{self, Action};
+use crate::budget;
 use crate::host::{self, Buffer};
 use crate::registry::Shared;
 use crate::reply;
@@ -83,6 +84,11 @@ impl StreamedAnswer {
     pub fn chunk(&mut self, end: bool, config: &Config, me: &Weak<RefCell<Guard>>) -> Action {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
+        if budget::was_starved() {
+            // nobody has seen this piece: the client sees that the stream breaks off
+            host::replace_bytes(Buffer::ResponseBody, &[]);
+            return reply::internal("the guard had no memory for a part of a stream");
+        }
         self.begin(&bytes);
         self.ended |= end;
         if let Some(guard) = &mut self.guard {
