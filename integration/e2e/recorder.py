@@ -7,7 +7,23 @@ import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-ANSWER = json.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}).encode()
+# An answer in every dialect at once.
+_MESSAGE = {"role": "assistant", "content": "ok"}
+ANSWER = json.dumps(
+    {
+        "choices": [{"index": 0, "message": _MESSAGE, "text": "ok", "finish_reason": "stop"}],
+        "output": [],
+        "content": [{"type": "text", "text": "ok"}],
+        "message": _MESSAGE,
+        "response": "ok",
+        "done": True,
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}],
+        "data": [],
+        "embeddings": [],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    }
+).encode()
+STREAM = b'data: {"choices":[{"index":0,"delta":{"content":"ok"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class Recorded:
 
 
 class Recorder:
-    """Takes requests in and answers them all alike."""
+    """Takes requests in and answers all JSON requests alike, and all streams."""
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
@@ -40,12 +56,15 @@ class Recorder:
 
             def do_POST(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                requests.append(Recorded(self.path, headers, self._body()))
+                body = self._body()
+                requests.append(Recorded(self.path, headers, body))
+                streams = json.loads(body).get("stream") is True and self.path.startswith("/v1/")
+                answer, kind = (STREAM, "text/event-stream") if streams else (ANSWER, "application/json")
                 self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(ANSWER)))
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(ANSWER)
+                self.wfile.write(answer)
 
             def _body(self) -> bytes:
                 if "chunked" not in self.headers.get("transfer-encoding", ""):
