@@ -55,9 +55,16 @@ impl<'a> Words<'a> {
         phrases.iter().any(|phrase| contains(self.message(), phrase.as_bytes()))
     }
 
-    /// Whether its message names the model.
+    /// Whether its message names the model: as a word of its own, since a short name is part of many words.
     pub(super) fn message_names(&self, model: &str) -> bool {
-        !model.is_empty() && contains(self.message(), model.as_bytes())
+        let (message, model) = (self.message(), model.as_bytes());
+        let stands_alone = |at: usize| {
+            let before = at.checked_sub(1).and_then(|at| message.get(at));
+            let after = message.get(at + model.len());
+            !before.into_iter().chain(after).any(u8::is_ascii_alphanumeric)
+        };
+        let mut places = message.windows(model.len().max(1)).enumerate();
+        !model.is_empty() && places.any(|(at, text)| text.eq_ignore_ascii_case(model) && stands_alone(at))
     }
 
     fn message(&self) -> &[u8] {
