@@ -1,0 +1,102 @@
+"""Attacks on the gateway's memory."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator
+
+import httpx
+import openai
+import pytest
+
+import attacks
+from answers import openai_error
+from conftest import OpenWorld
+from hoarder import KINDS, Hoarder
+from settings import Settings
+from world import BEARER, CHAT, World
+
+MIB = 1 << 20
+# Small budgets, so that few attackers reach them.
+MEMORY, BODIES = 64 * MIB, 128 * MIB
+LARGE = b"x" * (8 * MIB - 1024)
+# Attack, attackers, what they may get (-1: under way when time was up, 0: cut off).
+ATTACKS = {
+    "chats": (60, {200, 503, -1, 0}),
+    "events": (250, {503, -1}),
+    "answers": (60, {503, -1}),
+    "keyless": (40, {200, -1, 0}),
+}
+
+
+@pytest.fixture(scope="module")
+def attacked(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """A gateway of one worker with small budgets, and the attackers' servers."""
+    with contextlib.ExitStack() as running:
+        servers = [running.enter_context(Hoarder(kind, 2)) for kind in KINDS]
+        changed = attacks.with_servers(settings(), servers)
+        variables = {"SLUICE_MEMORY": "64MiB", "SLUICE_BODIES": "128MiB"}
+        for plugin in ("auth", "attempt"):
+            changed.plugin(plugin)["vm_config"]["environment_variables"]["key_values"] = variables
+        with open_world(changed.text()) as world:
+            yield world
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_innocent_callers_notice_nothing(attacked: World, name: str) -> None:
+    attackers, statuses = ATTACKS[name]
+    sizes = []
+    for _ in range(2):
+        outcome = attacks.run(attacked, name, attackers, 5, innocents=5)
+        assert outcome.failures == [] and outcome.innocent > 0
+        assert set(outcome.attackers) <= statuses, outcome.attackers
+        sizes.append(attacked.gateway.stats("llm_memory_bytes")["wasmcustom.llm_memory_bytes"])
+    assert "unreachable" not in attacked.gateway.log()
+    assert sizes[1] <= MEMORY + len(LARGE)
+    assert sizes[1] <= 1.05 * sizes[0] + MIB
+
+
+def test_refusals_are_clear(attacked: World) -> None:
+    """More bodies than the budget has room for: the first one that is too much is told when to come back."""
+    outcome = attacks.run(attacked, "chats", 40, 4, innocents=1)
+    assert outcome.attackers[503] > outcome.unclear
+    assert attacked.counted("llm_memory_refused_total")[("body",)] > 0
+    assert "sluice: memory: no room (body)" in attacked.gateway.log()
+
+
+@pytest.mark.parametrize("path", ["/ping", "/healthz", "/v1/models", "/gateway/whoami"])
+def test_what_takes_no_body_waits_for_none(world: World, path: str) -> None:
+    def never_ends() -> Iterator[bytes]:
+        yield b"x"
+        while True:
+            yield b""
+
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        head = {**BEARER, "content-length": "1000000"}
+        answer = client.request("GET", world.url + path, content=b"x" * 1_000_000, headers=head)
+        assert answer.status_code == 200
+
+
+def test_bodies_of_commands_are_short(world: World) -> None:
+    answer = world.send(b"x" * 100_000, path="/gateway/upstreams/mock-a/eject", headers=BEARER)
+    assert (answer.status_code, openai_error(answer)["code"]) == (413, "request_too_large")
+
+
+def test_sdks_see_the_401_of_a_large_request(world: World) -> None:
+    message = [{"role": "user", "content": LARGE.decode()}]
+    for _ in range(20):
+        with httpx.Client(trust_env=False, timeout=20) as http:
+            client = openai.OpenAI(base_url=f"{world.url}/v1", api_key="sk-wrong", http_client=http, max_retries=0)
+            with pytest.raises(openai.AuthenticationError):
+                client.chat.completions.create(model="gpt-4o", messages=message)
+
+
+def test_curl_sees_the_401_of_a_large_request(world: World, tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    body.write_bytes(LARGE)
+    command = ["curl", "-s", "-m", "20", "--http1.1", "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
+    command += ["--data-binary", f"@{body}", f"{world.url}{CHAT}"]
+    found = [subprocess.run(command, capture_output=True, text=True, timeout=30).stdout for _ in range(20)]
+    assert found == ["401"] * 20
