@@ -55,7 +55,8 @@ def test_innocent_callers_notice_nothing(attacked: World, name: str) -> None:
         sizes.append(attacked.gateway.stats("llm_memory_bytes")["wasmcustom.llm_memory_bytes"])
     assert "unreachable" not in attacked.gateway.log()
     assert sizes[1] <= MEMORY + len(LARGE)
-    assert sizes[1] <= 1.05 * sizes[0] + MIB
+    # how many large bodies are read at the same moment differs from run to run, by one more at times
+    assert sizes[1] <= 1.05 * sizes[0] + len(LARGE) + MIB
 
 
 def test_refusals_are_clear(attacked: World) -> None:
