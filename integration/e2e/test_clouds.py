@@ -1,0 +1,83 @@
+"""The examples for clouds: a cluster's own filters add what the provider wants, after `attempt` has written the request."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any, Iterator
+
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+import demo
+from child import ROOT
+from gateway import Gateway
+from recorder import Recorded, Recorder
+from settings import Settings, lead_to
+from world import BEARER, CHAT, chat_body
+
+EXAMPLES = ROOT / "envoy" / "examples"
+ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+AWS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_BEARER_TOKEN_BEDROCK": "bedrock-secret"}
+SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+), Signature=(\w+)")
+TOKEN = 'resources: [{"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret, name: vertex, generic_secret: {secret: {inline_string: "Bearer vertex-secret"}}}]'
+
+
+@contextlib.contextmanager
+def _example(name: str, env: dict[str, str], directory: Path, closed: tuple[str, ...] = ()) -> Iterator[tuple[Gateway, list[Recorded]]]:
+    """The example with all of its clusters at one server without TLS; those in `closed` answer nobody."""
+    with Recorder() as server:
+        settings = Settings((EXAMPLES / f"{name}.yaml").read_text())
+        settings.tree["admin"]["address"]["socket_address"]["port_value"] = 0
+        settings.tree["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = 0
+        for cluster in settings.tree["static_resources"]["clusters"]:
+            lead_to(cluster, ("127.0.0.1", 1) if cluster["name"] in closed else server.address)
+            cluster.pop("transport_socket", None)
+        with Gateway(settings.text(), env=env, directory=directory) as gateway:
+            yield gateway, server.requests
+
+
+def _ask(gateway: Gateway, path: str = CHAT, **fields: Any) -> httpx.Response:
+    headers = {**BEARER, "user-agent": "test", "x-request-id": "1", "content-type": "application/json"}
+    return httpx.post(f"http://127.0.0.1:{gateway.port}{path}", content=chat_body(**fields), headers=headers, trust_env=False)
+
+
+def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
+    """The signature is the one that Amazon's own code computes of the request as it arrives."""
+    with _example("bedrock", AWS, tmp_path, closed=("bedrock-key",)) as (gateway, requests):
+        assert _ask(gateway, model="gpt-oss-120b").status_code == 200
+        assert _ask(gateway, path="/v1/messages", model="claude-sonnet", max_tokens=9).status_code == 200
+        assert _ask(gateway, model="claude-sonnet").status_code == 200  # translated
+    assert [each.path for each in requests] == ["/openai/v1/chat/completions"] + ["/anthropic/v1/messages"] * 2
+    for each in requests:
+        assert demo.USER_KEY not in str(each)
+        assert each.headers["host"] == "bedrock-runtime.eu-central-1.amazonaws.com"
+        assert b"anthropic.claude-sonnet-4-5" in each.body or b"openai.gpt-oss-120b-1:0" in each.body
+        _check_signature(each)
+
+
+def _check_signature(request: Recorded) -> None:
+    credential, signed, signature = SIGNATURE.fullmatch(request.headers["authorization"]).groups()
+    names = signed.split(";")
+    assert {"host", "x-amz-date", "content-type"} <= set(names)
+    _, _, region, service, _ = credential.split("/")
+    assert (region, service) == ("eu-central-1", "bedrock")
+    own = AWSRequest("POST", f"https://{request.headers['host']}{request.path}", data=request.body)
+    for name in names:
+        own.headers[name] = request.headers[name]
+    own.context["timestamp"] = request.headers["x-amz-date"]
+    signer = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), service, region)
+    assert signer.signature(signer.string_to_sign(own, signer.canonical_request(own)), own) == signature
+
+
+def test_vertex_sends_the_token_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "vertex-token.yaml").write_text(TOKEN)
+    with _example("vertex", {"GEMINI_API_KEY": "gemini-secret"}, tmp_path) as (gateway, requests):
+        assert _ask(gateway, model="gemini-2.5-flash").status_code == 200
+    (request,) = requests
+    assert request.path == "/v1/projects/my-project/locations/europe-west4/endpoints/openapi/chat/completions"
+    assert request.headers["authorization"] == "Bearer vertex-secret"
+    assert demo.USER_KEY not in str(request)
