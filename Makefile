@@ -84,7 +84,7 @@ wasm: ## Build the filters: target/sluice.wasm
 	$(CARGO) build -p sluice-filters --release --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm || cp target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm
 
-cli: ## Build the command-line tool: target/sluice (makes, signs and inspects keys)
+cli: ## Build the command-line tool: target/sluice (short files, keys)
 	$(CARGO) build -p sluice-cli --profile mock
 	@cmp -s target/mock/sluice target/sluice || cp target/mock/sluice target/sluice
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+from pathlib import Path
 from typing import Any, Mapping
 
 import yaml
 
 import demo
+from child import ROOT
 from gateway import Address, MockModels, render
 
 # Of two targets with these weights the first is asked first, always as far as a test can see.
 FIRST, SECOND = 1_000_000, 1
 CLUSTER_ACTION = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction"
+TOOL = ROOT / "target" / "sluice"
 STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 
@@ -25,6 +29,14 @@ def rendered(models: Mapping[str, MockModels]) -> str:
     text = render(demo.ENVOY_YAML.read_text(), addresses)
     # as text, which keeps the file's aliases: whoever changes the VM's settings changes them for all filters
     return re.sub(r"^( +)router:\n", r"\g<0>\1  answer_headers: always\n", text, count=1, flags=re.MULTILINE)
+
+
+def long_form(path: Path) -> str:
+    """A configuration as Envoy takes it: a short file is rendered first."""
+    text = path.read_text()
+    if "static_resources:" in text:
+        return text
+    return subprocess.run([TOOL, "render", path], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 class Settings:

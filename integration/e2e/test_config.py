@@ -17,7 +17,7 @@ from child import ChildFailed
 from conftest import CLOSED_PORT, LIMITED_KEY, OpenWorld
 from gateway import Gateway, MockModels, render
 from guarded import guarded
-from settings import Settings, lead_to
+from settings import Settings, lead_to, long_form
 from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 Edit = Callable[[Settings], Any]
@@ -207,7 +207,7 @@ def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) ->
 @pytest.mark.parametrize("path", sorted((demo.ENVOY_YAML.parent / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_examples_start_and_route(path: Path, open_world: OpenWorld) -> None:
     """Every model of an example finds its clusters, which are led to a closed port here."""
-    example = Settings(render(path.read_text(), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
+    example = Settings(render(long_form(path), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
     for cluster in example.tree["static_resources"]["clusters"]:
         lead_to(cluster, CLOSED_PORT)
     if "guard" in example.plugin("router")["root_id"]:

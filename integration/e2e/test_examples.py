@@ -12,6 +12,7 @@ import pytest
 from child import ROOT
 from envoy_binary import find_envoy
 from gateway import WASM
+from settings import long_form
 
 FILES = [ROOT / "envoy" / "envoy.yaml", *sorted((ROOT / "envoy" / "examples").glob("*.yaml"))]
 
@@ -19,7 +20,7 @@ FILES = [ROOT / "envoy" / "envoy.yaml", *sorted((ROOT / "envoy" / "examples").gl
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_envoy_takes_it(file: Path, tmp_path: Path) -> None:
     """With whatever secrets it names in the environment; the filters read their part too."""
-    run = _validated(file.read_text(), tmp_path)
+    run = _validated(long_form(file), tmp_path)
     assert run.returncode == 0, run.stderr[-2000:]
     assert "configuration is refused" not in run.stderr
 

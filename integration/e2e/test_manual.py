@@ -18,7 +18,7 @@ FIELDS = re.compile(r"(?:object\(&|FIELDS: [^=]*= |COMMON: [^=]*= )\[([^;]*?)\]"
 
 
 def _sources(*patterns: str) -> str:
-    return "\n".join(path.read_text() for pattern in patterns for path in sorted(ROOT.glob(pattern)) if "cli" not in path.parts)
+    return "\n".join(path.read_text() for pattern in patterns for path in sorted(ROOT.glob(pattern)) if "cli" not in path.relative_to(ROOT).parts)
 
 
 def _manual() -> str:

@@ -1,8 +1,14 @@
-//! `sluice`: the operator's tool. It talks to no gateway; what it prints goes into configurations and to clients.
+//! `sluice`: the operator's tool.
 //!
 //! Exit codes: 0, it is done; 1, what was read is not right; 2, the command line or the environment is not.
 
+mod file;
 mod key;
+mod render;
+#[allow(dead_code)]
+mod short;
+#[allow(dead_code)]
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -21,6 +27,8 @@ enum Command {
     /// Make, sign and inspect client keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Write Envoy's configuration from a short file.
+    Render(file::Render),
 }
 
 /// Why nothing came of it.
@@ -32,8 +40,11 @@ pub(crate) enum Failure {
 }
 
 fn main() -> ExitCode {
-    let Command::Key(command) = Cli::parse().command;
-    let (code, message) = match key::run(command) {
+    let done = match Cli::parse().command {
+        Command::Key(command) => key::run(command),
+        Command::Render(command) => file::render(&command),
+    };
+    let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Input(message)) => (1, message),
         Err(Failure::Usage(message)) => (2, message),

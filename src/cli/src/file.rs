@@ -1,0 +1,95 @@
+//! What the commands do with files.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::short::{Mistake, Short};
+use crate::yaml::Tree;
+use crate::Failure;
+
+/// The largest file that is read.
+const MAX_FILE: u64 = 16 << 20;
+
+#[derive(Args)]
+pub(crate) struct Render {
+    /// The short file; - for standard input.
+    file: PathBuf,
+}
+
+/// Prints Envoy's configuration.
+///
+/// # Errors
+/// What is wrong in the short file, with lines.
+pub(crate) fn render(command: &Render) -> Result<(), Failure> {
+    let text = read(&command.file)?;
+    let name = name(&command.file);
+    let short = short(&text, &name)?;
+    print(&rendered(&short, &text, &name)?)
+}
+
+/// The short file's text as Envoy's.
+///
+/// # Errors
+/// This program was built with a template that it does not know.
+pub(crate) fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
+    crate::render::render(short, text, name).map_err(|lost| {
+        let place = lost.place();
+        Failure::Usage(format!(
+            "the envoy.yaml that this program was built with has no `{place}`; build it with another"
+        ))
+    })
+}
+
+/// Reads a short file's text.
+///
+/// # Errors
+/// Each mistake, a line for each.
+pub(crate) fn short(text: &str, name: &str) -> Result<Short, Failure> {
+    let tree = Tree::parse(text).map_err(|error| {
+        Failure::Input(format!("the file cannot be read\n{name}:{}: {}", error.line, error.problem))
+    })?;
+    Short::read(tree).map_err(|mistakes| refused(name, &mistakes))
+}
+
+fn refused(name: &str, mistakes: &[Mistake]) -> Failure {
+    let lines =
+        mistakes.iter().map(|mistake| format!("\n{name}:{}: {}: {}", mistake.line, mistake.path, mistake.problem));
+    Failure::Input(format!("the file is not right{}", lines.collect::<String>()))
+}
+
+/// What messages call a file.
+pub(crate) fn name(file: &Path) -> String {
+    match file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned(),
+    }
+}
+
+/// A file's text.
+///
+/// # Errors
+/// It cannot be read, is too large, or is no text.
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes),
+        false => std::fs::File::open(file).and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Failure::Input(format!("{} is larger than 16 MiB", file.display())));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::Input(format!("{} is not UTF-8", file.display())))
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// It cannot be written to.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::Input(format!("standard output cannot be written: {error}")))
+}

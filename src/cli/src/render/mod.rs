@@ -1,0 +1,150 @@
+//! `sluice render`: a short file becomes Envoy's. The shipped envoy.yaml is the template, so that what is rendered reads
+//! like it; what the short file says is copied as it stands, with its comments.
+
+mod blocks;
+mod clusters;
+mod template;
+mod traces;
+
+use serde_json::Value;
+use sluice::config::{AUTH_FIELDS, ROUTER_FIELDS};
+
+use self::blocks::Source;
+use self::clusters::addressed;
+pub(crate) use self::template::Lost;
+use self::template::{between, indentation, Template, DEMO};
+use crate::short::Short;
+use crate::yaml::{quoted, Tree};
+
+/// What the template's clusters are called where they stand for others.
+const STANDS_FOR: &str = "mock-a";
+
+/// Renders a short file whose text is `text`; `name` is what its head calls the file.
+///
+/// # Errors
+/// The template that this program was built with is not the one it knows.
+pub(crate) fn render(short: &Short, text: &str, name: &str) -> Result<String, Lost> {
+    let copied = written(short, &Source::new(text, &short.tree, true), name)?;
+    // what was moved is still the same, unless its author used YAML that cannot be moved
+    match Tree::parse(&copied).is_ok_and(|tree| says_the_same(&tree, short)) {
+        true => Ok(copied),
+        false => written(short, &Source::new(text, &short.tree, false), name),
+    }
+}
+
+fn written(short: &Short, source: &Source<'_>, name: &str) -> Result<String, Lost> {
+    let mut template = Template::new(DEMO);
+    clusters(&mut template, short)?;
+    matcher(&mut template, short)?;
+    filters(&mut template, short, source)?;
+    listener(&mut template, short)?;
+    if let Some(tracing) = &short.tracing {
+        traces::add(&mut template, tracing)?;
+    }
+    head(&mut template, source, name)?;
+    Ok(template.into_text())
+}
+
+fn head(template: &mut Template, source: &Source<'_>, name: &str) -> Result<(), Lost> {
+    let at = template.find(0, "# `sluice render` made")?;
+    template.change(at, |line| between(line, " from ", ". ", name))?;
+    let head = source.head();
+    let head = if head.is_empty() { vec!["# An LLM gateway: Sluice in Envoy.".to_owned()] } else { head };
+    template.replace(0..at, head);
+    Ok(())
+}
+
+fn listener(template: &mut Template, short: &Short) -> Result<(), Lost> {
+    let admin = template.find(template.find(0, "admin:")?, "address:")?;
+    template.change(admin, |line| addressed(line, &short.admin))?;
+    let listener = template.find(template.find(0, "listeners:")?, "address:")?;
+    template.change(listener, |line| addressed(line, &short.listen))?;
+    if let Some(bytes) = short.max_request_body {
+        let limit = template.find(listener, "per_connection_buffer_limit_bytes:")?;
+        template.change(limit, |line| line.split_once(": ").map(|(field, _)| format!("{field}: {bytes}")))?;
+    }
+    Ok(())
+}
+
+fn filters(template: &mut Template, short: &Short, source: &Source<'_>) -> Result<(), Lost> {
+    let vm = template.find(0, "vm_config: &")?;
+    let variables: Vec<String> = short.variables().iter().map(|name| quoted(name)).collect();
+    let environment = template.find(vm, "environment_variables:")?;
+    template.change(environment, |line| between(line, "host_env_keys: [", "]", &variables.join(", ")))?;
+    if let Some(wasm) = &short.wasm {
+        let code = template.find(vm, "code:")?;
+        template.change(code, |line| between(line, "filename: ", "}", &quoted(wasm)))?;
+    }
+    let auth = template.find(vm, "auth:")?;
+    let by = indentation(template.line(auth)) + 2;
+    let router = template.block(auth).end;
+    let usage = template.find(router, "usage:")?;
+    if short.tree.get("usage").is_some() || short.tracing.is_some() {
+        let written = source.field("usage", by - 2);
+        let default = format!("{:1$}usage: {{access_log: true, tracing: true}}", "", by - 2);
+        template.replace(usage..usage + 1, if written.is_empty() { vec![default] } else { written });
+    }
+    let mut lines = source.fields(&without(ROUTER_FIELDS, &["upstreams", "models"]), by);
+    lines.splice(0..0, source.upstreams(&short.upstreams, by));
+    lines.extend(source.fields(&["models"], by));
+    keep_comments(template, router, lines)?;
+    if short.is_guarded() {
+        let mut guard = vec![format!("{:1$}# What is checked, by whom, and what follows.", "", by - 2)];
+        guard.push(format!("{:1$}guard:", "", by - 2));
+        guard.extend(source.inner("guard", by));
+        guard.extend(source.field("checks", by));
+        template.replace(router..router, guard);
+        let root = template.find(0, "root_id: auth+router")?;
+        template.change(root, |line| Some(line.replace("auth+router", "auth+guard+router")))?;
+    }
+    keep_comments(template, auth, source.fields(AUTH_FIELDS, by))
+}
+
+/// Puts `lines` in place of what belongs to line `at`, but for the numbered comment that it begins with.
+fn keep_comments(template: &mut Template, at: usize, lines: Vec<String>) -> Result<(), Lost> {
+    let block = template.block(at);
+    let own = template.lines(block.clone());
+    let is_numbered = |line: &String| line.trim_start().starts_with("# 1.") || line.trim_start().starts_with("# 2.");
+    let goes_on = |line: &String| line.trim_start().starts_with("#    ");
+    let numbered = own.iter().take(1).filter(|line| is_numbered(line)).count();
+    let kept = numbered + own.iter().skip(numbered).take_while(|line| goes_on(line)).count();
+    template.replace(block.start + kept..block.end, lines);
+    Ok(())
+}
+
+fn without<'a>(fields: &[&'a str], others: &[&str]) -> Vec<&'a str> {
+    fields.iter().copied().filter(|field| !others.contains(field)).collect()
+}
+
+/// One line for each upstream, and one for what has none.
+fn matcher(template: &mut Template, short: &Short) -> Result<(), Lost> {
+    let matcher = template.find(0, "cluster_matcher:")?;
+    let names: Vec<String> = short.upstreams.iter().map(|upstream| quoted(&upstream.name)).collect();
+    let map = template.find(template.find(matcher, "exact_match_map:")?, "map:")?;
+    let block = template.block(map);
+    let like = template.line(block.start).to_owned();
+    template.replace(block, names.iter().map(|name| like.replace(STANDS_FOR, name)).collect());
+    let rest = template.find(matcher, "on_no_match:")?;
+    let first = names.first().map_or(STANDS_FOR, String::as_str);
+    template.change(rest, |line| Some(line.replace(STANDS_FOR, first)))
+}
+
+fn clusters(template: &mut Template, short: &Short) -> Result<(), Lost> {
+    let lines = clusters::lines(template, short.clusters())?;
+    let at = template.find(template.find(0, "static_resources:")?, "clusters:")?;
+    let block = template.block(at);
+    template.replace(block, lines);
+    Ok(())
+}
+
+/// Whether the filters' configuration in `tree` is what the short file says.
+fn says_the_same(tree: &Tree, short: &Short) -> bool {
+    let mut found = None;
+    tree.walk(&mut |tree| {
+        if let Some(value) = tree.at(&["configuration", "value"]).filter(|value| value.get("router").is_some()) {
+            found = Some(value.json());
+        }
+    });
+    let wanted = short.sections().into_iter().map(|(name, value)| (name.to_owned(), value));
+    found == Some(Value::Object(wanted.collect()))
+}

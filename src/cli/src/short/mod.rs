@@ -1,0 +1,283 @@
+//! The short file: what an operator decides, and nothing that follows from it. Its fields are those of the filters'
+//! configuration, `auth` and `router` side by side, and what says where things are.
+
+mod address;
+pub(crate) mod providers;
+mod upstream;
+
+use serde_json::{Map, Value};
+use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
+
+pub(crate) use address::{Address, Url};
+pub(crate) use upstream::{Cluster, Upstream};
+
+use crate::yaml::{Data, Tree};
+
+/// The fields that are no filter's.
+pub(crate) const OWN_FIELDS: &[&str] =
+    &["listen", "admin", "services", "checks", "guard", "usage", "tracing", "trusted_ca", "max_request_body", "wasm"];
+
+/// Something that is wrong in a file.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub(crate) line: usize,
+    /// In the file's own terms, such as `models[0].name`.
+    pub(crate) path: String,
+    pub(crate) problem: String,
+}
+
+/// A short file that has been read.
+pub(crate) struct Short {
+    pub(crate) tree: Tree,
+    pub(crate) listen: Address,
+    pub(crate) admin: Address,
+    /// The file with the filters.
+    pub(crate) wasm: Option<String>,
+    /// In bytes.
+    pub(crate) max_request_body: Option<usize>,
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Those that only checks ask.
+    pub(crate) services: Vec<Cluster>,
+    pub(crate) tracing: Option<Tracing>,
+}
+
+/// Where spans go.
+pub(crate) struct Tracing {
+    pub(crate) url: Url,
+    pub(crate) cluster: Cluster,
+    /// The environment variable with the value of the `authorization` header.
+    pub(crate) variable: Option<String>,
+}
+
+/// Whether a tree looks like a short file, rather than like Envoy's own.
+pub(crate) fn is_short(tree: &Tree) -> bool {
+    let of_envoy = ["static_resources", "dynamic_resources", "resources", "node", "overload_manager", "stats_config"];
+    !of_envoy.iter().any(|field| tree.get(field).is_some())
+}
+
+impl Short {
+    /// Reads what is not the filters' own; `sections` has the rest, which the core reads.
+    ///
+    /// # Errors
+    /// Every mistake that can be told.
+    pub(crate) fn read(tree: Tree) -> Result<Short, Vec<Mistake>> {
+        let mut reader = Reader { tree: &tree, mistakes: Vec::new() };
+        reader.fields();
+        let trusted_ca = reader.text("trusted_ca").unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".to_owned());
+        let listen = reader.address("listen", "127.0.0.1", 10000);
+        let admin = reader.address("admin", "127.0.0.1", 9901);
+        let wasm = reader.text("wasm");
+        let max_request_body = reader.size("max_request_body");
+        let upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
+        let services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
+        let tracing = reader.tracing(&trusted_ca);
+        reader.names(&upstreams, &services);
+        match reader.mistakes.is_empty() {
+            false => Err(reader.mistakes),
+            true => Ok(Short { listen, admin, wasm, max_request_body, upstreams, services, tracing, tree }),
+        }
+    }
+
+    /// The configuration of each filter, by its name, as it stands in Envoy's file; in that order.
+    pub(crate) fn sections(&self) -> Vec<(&'static str, Value)> {
+        let mut router = picked(&self.tree, ROUTER_FIELDS);
+        if router.contains_key("upstreams") {
+            let upstreams = self.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.router().json()));
+            router.insert("upstreams".to_owned(), Value::Object(upstreams.collect()));
+        }
+        let usage = match self.tree.get("usage") {
+            Some(usage) => usage.json(),
+            None if self.tracing.is_some() => serde_json::json!({"access_log": true, "tracing": true}),
+            None => serde_json::json!({"access_log": true}),
+        };
+        let auth = Value::Object(picked(&self.tree, AUTH_FIELDS));
+        let mut sections = vec![("auth", auth), ("router", Value::Object(router)), ("usage", usage)];
+        if self.is_guarded() {
+            let mut guard = self.tree.get("guard").map_or(Value::Null, Tree::json);
+            if let Some(checks) = self.tree.get("checks") {
+                if guard.is_null() {
+                    guard = Value::Object(Map::new());
+                }
+                if let Some(guard) = guard.as_object_mut() {
+                    guard.insert("checks".to_owned(), checks.json());
+                }
+            }
+            sections.insert(1, ("guard", guard));
+        }
+        sections
+    }
+
+    /// Whether anything is checked.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.tree.get("guard").is_some() || self.tree.get("checks").is_some()
+    }
+
+    /// A mistake that the core found, in this file's terms.
+    pub(crate) fn mistake(&self, error: &ConfigError) -> Mistake {
+        let path = self.own_path(error.path());
+        Mistake { line: self.tree.line_of(&path), path, problem: error.problem().to_owned() }
+    }
+
+    /// `router.models[0]` is `models[0]` here, `guard.checks[0]` is `checks[0]` if that is where they stand.
+    pub(crate) fn own_path(&self, path: &str) -> String {
+        let own = ["auth", "router"].iter().find_map(|filter| path.strip_prefix(&format!("{filter}.")));
+        let checks =
+            path.strip_prefix("guard.").filter(|rest| rest.starts_with("checks") && self.tree.get("checks").is_some());
+        own.or(checks).unwrap_or(path).to_owned()
+    }
+
+    /// Every cluster that Envoy needs: the upstreams' first.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        let own = self.upstreams.iter().map(|upstream| &upstream.cluster).chain(&self.services);
+        own.chain(self.tracing.iter().map(|tracing| &tracing.cluster))
+    }
+
+    /// The environment variables that the filters read, in the order of the file.
+    pub(crate) fn variables(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for field in ["keys", "users", "virtual_keys", "oidc", "guard", "checks"] {
+            if let Some(tree) = self.tree.get(field) {
+                variables(tree, &mut names);
+            }
+        }
+        self.upstreams.iter().for_each(|upstream| variables(&upstream.router(), &mut names));
+        names
+    }
+}
+
+/// The names in `{env: NAME}`, each once.
+pub(crate) fn variables(tree: &Tree, names: &mut Vec<String>) {
+    tree.walk(&mut |tree| {
+        if let Some(name) = tree.text_of("env").filter(|name| !names.iter().any(|known| known == name)) {
+            names.push(name.to_owned());
+        }
+    });
+}
+
+fn picked(tree: &Tree, fields: &[&str]) -> Map<String, Value> {
+    let own = tree.entries().iter().filter(|(name, _)| fields.contains(&name.as_str()));
+    own.map(|(name, value)| (name.clone(), value.json())).collect()
+}
+
+/// Reads the file's own fields, and keeps every mistake.
+struct Reader<'a> {
+    tree: &'a Tree,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
+        let path = path.into();
+        self.mistakes.push(Mistake { line: self.tree.line_of(&path), path, problem: problem.into() });
+    }
+
+    /// A mistake whose path starts with the name of a field of this file.
+    fn take(&mut self, error: &ConfigError) {
+        self.add(error.path(), error.problem());
+    }
+
+    fn fields(&mut self) {
+        if !matches!(self.tree.data, Data::Map(_)) {
+            return self.add("", "must be an object with fields such as keys, upstreams and models");
+        }
+        let known = [AUTH_FIELDS, ROUTER_FIELDS, OWN_FIELDS].concat();
+        for (name, value) in self.tree.entries() {
+            if !known.contains(&name.as_str()) {
+                // the core knows what may have been meant
+                let json = Value::Object(Map::from_iter([(name.clone(), Value::Null)]));
+                let fix = Node::root("", &json).object(&known).err().map(|error| error.problem().to_owned());
+                self.mistakes.push(Mistake { line: value.line, path: name.clone(), problem: fix.unwrap_or_default() });
+            }
+        }
+        if self.tree.at(&["guard", "checks"]).is_some() && self.tree.get("checks").is_some() {
+            self.add("checks", "stands in `guard`, too; keep one of them");
+        }
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let json = self.tree.get(name)?.json();
+        let node = Node::root(name, &json);
+        match node.text() {
+            Ok(text) => Some(text.to_owned()),
+            Err(error) => {
+                self.take(&error);
+                None
+            }
+        }
+    }
+
+    fn size(&mut self, name: &str) -> Option<usize> {
+        let json = self.tree.get(name)?.json();
+        let size = Node::root(name, &json).size(1024..=1 << 30, "must be a size from 1KiB to 1GiB, such as 8MiB");
+        size.map_err(|error| self.take(&error)).ok()
+    }
+
+    fn address(&mut self, name: &str, host: &str, port: u16) -> Address {
+        let default = Address { host: host.to_owned(), port };
+        let Some(text) = self.text(name) else {
+            return default;
+        };
+        Address::parse(&text).unwrap_or_else(|| {
+            self.add(name, format!("{text:?} is not an address; write it like 127.0.0.1:{port} or \"[::1]:{port}\""));
+            default
+        })
+    }
+
+    /// What is defined by names of the operator's choosing.
+    fn named<T>(&mut self, field: &str, read: impl Fn(&str, &Node<'_>, &Tree) -> Result<T, ConfigError>) -> Vec<T> {
+        let mut all = Vec::new();
+        let Some(tree) = self.tree.get(field) else {
+            return all;
+        };
+        let json = tree.json();
+        let entries = match Node::root(field, &json).entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.take(&error);
+                return all;
+            }
+        };
+        // in the file's order, which is not the core's
+        for (name, value) in tree.entries() {
+            match entries.iter().find(|(other, _)| other == name).map(|(_, node)| read(name, node, value)) {
+                Some(Ok(value)) => all.push(value),
+                Some(Err(error)) => self.take(&error),
+                None => {}
+            }
+        }
+        all
+    }
+
+    fn tracing(&mut self, trusted_ca: &str) -> Option<Tracing> {
+        let json = self.tree.get("tracing")?.json();
+        let read = || -> Result<Tracing, ConfigError> {
+            let fields = Node::root("tracing", &json).object(&["url", "authorization"])?;
+            let url = upstream::url(&fields.require("url")?)?;
+            let env = fields.get("authorization").map(|node| node.object(&["env"])?.require("env")).transpose()?;
+            let variable = env.map(|node| node.text().map(str::to_owned)).transpose()?;
+            Ok(Tracing { cluster: Cluster::new("traces", &url, trusted_ca), url, variable })
+        };
+        read().map_err(|error| self.take(&error)).ok()
+    }
+
+    /// Clusters have names of their own.
+    fn names(&mut self, upstreams: &[Upstream], services: &[Cluster]) {
+        for service in services {
+            if upstreams.iter().any(|upstream| upstream.name == service.name) {
+                self.add(
+                    format!("services.{}", service.name),
+                    "is the name of an upstream, too; Envoy knows both by their names, so give it another one",
+                );
+            }
+        }
+        let taken = self.tree.get("tracing").is_some()
+            && (upstreams.iter().any(|upstream| upstream.name == "traces")
+                || services.iter().any(|one| one.name == "traces"));
+        if taken {
+            self.add(
+                "tracing",
+                "has a cluster of the name `traces`; give the upstream or service of that name another one",
+            );
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! An upstream of a short file: what it is to the router, and what Envoy has to know to reach it.
+
+use sluice::config::{ConfigError, Node, Object, UPSTREAM_FIELDS};
+
+use super::providers::{Provider, PROVIDERS};
+use super::{Address, Url};
+use crate::yaml::{Data, Tree};
+
+/// The fields of an upstream that the router does not know; it has the others of the router, but for `cluster`.
+pub(crate) const OWN_FIELDS: &[&str] =
+    &["provider", "url", "resource", "region", "project", "trusted_ca", "connect_timeout"];
+
+/// The fields of an upstream.
+pub(crate) fn fields() -> Vec<&'static str> {
+    let router = UPSTREAM_FIELDS.iter().copied().filter(|field| *field != "cluster");
+    OWN_FIELDS.iter().copied().chain(router).collect()
+}
+
+/// What the placeholders of a provider's address are, for whoever left one out.
+const PLACEHOLDERS: [(&str, &str); 3] = [
+    ("resource", "the name of the Azure OpenAI resource"),
+    ("region", "where the models run, such as us-east-1 or us-central1"),
+    ("project", "the project's id"),
+];
+
+/// An upstream.
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) cluster: Cluster,
+    /// For the router, in its order.
+    fields: Vec<(String, Tree)>,
+}
+
+/// What Envoy has to know of a server.
+pub(crate) struct Cluster {
+    pub(crate) name: String,
+    pub(crate) address: Address,
+    pub(crate) connect_timeout: String,
+    /// The file with the authorities that may have signed the server's certificate; `None`: no TLS.
+    pub(crate) trusted_ca: Option<String>,
+}
+
+impl Cluster {
+    pub(super) fn new(name: &str, url: &Url, trusted_ca: &str) -> Cluster {
+        Cluster {
+            name: name.to_owned(),
+            address: url.address.clone(),
+            connect_timeout: if url.is_local() { "2s" } else { "5s" }.to_owned(),
+            trusted_ca: url.tls.then(|| trusted_ca.to_owned()),
+        }
+    }
+
+    /// A service that checks ask.
+    pub(super) fn of_service(name: &str, node: &Node<'_>, trusted_ca: &str) -> Result<Cluster, ConfigError> {
+        let fields = node.object(&["url", "trusted_ca", "connect_timeout"])?;
+        let at = fields.require("url")?;
+        let url = url(&at)?;
+        if !url.path.is_empty() {
+            return Err(at.error("must have no path; the path belongs into the check, as its `path`"));
+        }
+        Cluster::new(name, &url, trusted_ca).with(&fields)
+    }
+
+    fn with(mut self, fields: &Object<'_>) -> Result<Cluster, ConfigError> {
+        if let Some(node) = fields.get("trusted_ca") {
+            let file = node.text()?;
+            if self.trusted_ca.is_none() {
+                return Err(node.error("is for servers with TLS; the url begins with http://"));
+            }
+            self.trusted_ca = Some(file.to_owned());
+        }
+        if let Some(node) = fields.get("connect_timeout") {
+            let milliseconds = node.duration()?.as_millis();
+            self.connect_timeout = match milliseconds % 1000 {
+                0 => format!("{}s", milliseconds / 1000),
+                _ => format!("{}.{:03}s", milliseconds / 1000, milliseconds % 1000),
+            };
+        }
+        Ok(self)
+    }
+}
+
+impl Upstream {
+    pub(super) fn read(name: &str, node: &Node<'_>, tree: &Tree, trusted_ca: &str) -> Result<Upstream, ConfigError> {
+        let fields = node.object(&fields())?;
+        let provider = fields.get("provider").map(|node| provider(&node)).transpose()?;
+        let url = match (fields.get("url"), provider) {
+            (Some(node), _) => url(&node)?,
+            (None, Some(provider)) => Url::parse(&filled(provider, provider.url, &fields)?)
+                .ok_or_else(|| node.error("has no address; add `url`"))?,
+            (None, None) => return Err(node.error("needs `provider` (such as openai), or `url`: where the server is")),
+        };
+        let base_path = match (fields.get("url"), provider) {
+            (Some(_), _) if !url.path.is_empty() => Some(url.path.clone()).filter(|path| path != "/v1"),
+            (_, Some(provider)) if !provider.base_path.is_empty() => {
+                Some(filled(provider, provider.base_path, &fields)?)
+            }
+            _ => None,
+        };
+        let defaults = Defaults { url: &url, base_path, provider };
+        let mut router = vec![("cluster".to_owned(), text(name))];
+        for field in UPSTREAM_FIELDS.iter().filter(|field| **field != "cluster") {
+            let written = tree.get(field).filter(|value| !matches!(value.data, Data::Null)).cloned();
+            if let Some(value) = written.or_else(|| defaults.of(field)) {
+                router.push(((*field).to_owned(), value));
+            }
+        }
+        let cluster = Cluster::new(name, &url, trusted_ca).with(&fields)?;
+        Ok(Upstream { name: name.to_owned(), cluster, fields: router })
+    }
+
+    /// Its entry in `router.upstreams`.
+    pub(crate) fn router(&self) -> Tree {
+        Tree { line: 0, data: Data::Map(self.fields.clone()) }
+    }
+}
+
+/// What holds where nothing is written.
+struct Defaults<'a> {
+    url: &'a Url,
+    base_path: Option<String>,
+    provider: Option<&'a Provider>,
+}
+
+impl Defaults<'_> {
+    fn of(&self, field: &str) -> Option<Tree> {
+        let provider = self.provider;
+        match field {
+            "dialects" => provider.filter(|provider| provider.dialects != ["openai"]).map(|provider| Tree {
+                line: 0,
+                data: Data::List(provider.dialects.iter().map(|dialect| text(dialect)).collect()),
+            }),
+            "host" => self.url.host_header().map(|host| text(&host)),
+            "base_path" => self.base_path.as_deref().map(text),
+            "credential" => provider.filter(|provider| !provider.variable.is_empty()).map(|provider| {
+                let header = (!provider.header.is_empty()).then_some(("header", provider.header));
+                object([("env", provider.variable)].into_iter().chain(header))
+            }),
+            "headers" => provider
+                .filter(|provider| !provider.headers.is_empty())
+                .map(|provider| object(provider.headers.iter().copied())),
+            "include_usage" => {
+                provider.filter(|provider| !provider.include_usage).map(|_| Tree { line: 0, data: Data::Bool(false) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A URL, which must be one.
+pub(super) fn url(node: &Node<'_>) -> Result<Url, ConfigError> {
+    let text = node.text()?;
+    Url::parse(text).ok_or_else(|| {
+        node.error(format!(
+            "{text:?} is not a URL; write it like http://127.0.0.1:8000 or https://models.example.com/v1"
+        ))
+    })
+}
+
+fn provider(node: &Node<'_>) -> Result<&'static Provider, ConfigError> {
+    let choices: Vec<(&str, &Provider)> = PROVIDERS.iter().map(|provider| (provider.name, provider)).collect();
+    node.choice(&choices)
+}
+
+/// `template` with the upstream's fields in place of its placeholders.
+fn filled(provider: &Provider, template: &str, fields: &Object<'_>) -> Result<String, ConfigError> {
+    let mut filled = template.to_owned();
+    for (name, meaning) in PLACEHOLDERS {
+        let placeholder = format!("{{{name}}}");
+        if !filled.contains(&placeholder) {
+            continue;
+        }
+        let node = fields
+            .get(name)
+            .ok_or_else(|| fields.error(format!("{} needs `{name}`: {meaning}; or write `url`", provider.name)))?;
+        let value = node.text()?;
+        if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(node.error("must be letters, digits and hyphens"));
+        }
+        // Vertex AI calls the place that is none `global`, and its host has no name before it
+        if provider.name == "vertex" && value == "global" {
+            filled = filled.replace("{region}-aiplatform", "aiplatform");
+        }
+        filled = filled.replace(&placeholder, value);
+    }
+    Ok(filled)
+}
+
+fn text(text: &str) -> Tree {
+    Tree { line: 0, data: Data::Text(text.to_owned()) }
+}
+
+fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Tree {
+    Tree { line: 0, data: Data::Map(fields.map(|(name, value)| (name.to_owned(), text(value))).collect()) }
+}
