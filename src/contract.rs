@@ -52,9 +52,9 @@ pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.
 pub const ISSUED_KEYS: &str = "sluice.keys.issued";
 
-/// Shared data with a part of the sums of what has been used.
-pub fn totals(shard: u64) -> String {
-    format!("sluice.totals.{shard}")
+/// Shared data with a part of the sums of what has been used on a day, by the place that day takes.
+pub fn totals(part: u64, place: u32) -> String {
+    format!("sluice.totals.{part}.{place}")
 }
 
 /// Shared data with what a client key has used of its limits.
@@ -73,9 +73,12 @@ pub const ALL_LIMITS: &str = "sluice.limits.all";
 /// The most label sets of one counter before further ones collapse: clients choose model names, and each
 /// set of labels is memory in Envoy for good.
 pub const MAX_LABEL_SETS: usize = 2000;
-/// The most models and clusters that have histograms of their own: each is some twenty lines of Prometheus.
+/// The most label sets of one key, so that none takes those of others.
+pub const MAX_LABEL_SETS_OF_KEY: usize = 400;
+/// The most models and clusters that have histograms of their own, where clients choose the names: each is some twenty
+/// lines of Prometheus.
 pub const MAX_HISTOGRAM_SETS: usize = 300;
-/// The label value that stands for all that came after [`MAX_LABEL_SETS`].
+/// The label value that stands for all that came after [`MAX_LABEL_SETS`], and for names that no target has answered.
 pub const OTHER: &str = "other";
 /// The key label of a request that no key was asked of.
 pub const ANONYMOUS: &str = "anonymous";

@@ -2,13 +2,13 @@
 
 mod accounts;
 mod caller;
+mod labels;
 mod original;
 mod translation;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::contract::{ANONYMOUS, NONE};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -93,6 +93,8 @@ pub struct Exchange {
     /// The target the request's headers are fit for.
     prepared_for: Option<(usize, usize)>,
     overwritten: Overwritten,
+    /// The model's name, which the client has chosen, is told apart from others.
+    pub told_apart: bool,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; what documents and images take
@@ -373,19 +375,5 @@ impl Exchange {
     pub fn target_model(&self) -> Option<&str> {
         let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
         route.model_name(route.place(), &facts.model)
-    }
-
-    /// The key, the model and the cluster as labels: names from the configuration wherever there is one, for
-    /// clients may send any.
-    pub fn labels(&self) -> (&str, &str, &str) {
-        let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
-        let model = self.route.as_ref().and_then(Route::model).map(|model| model.name.as_str());
-        let model = match (model, &self.facts) {
-            (Some(name), Some(facts)) if name.ends_with('*') => facts.model.as_str(),
-            (Some(name), _) => name,
-            (None, _) => NONE,
-        };
-        let cluster = self.route.as_ref().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
-        (key, model, cluster)
     }
 }

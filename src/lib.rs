@@ -34,6 +34,7 @@ pub mod keys;
 pub mod label;
 pub mod limits;
 pub mod memory_budget;
+pub mod names;
 pub mod outcome;
 pub mod password;
 pub mod pattern;

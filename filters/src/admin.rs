@@ -75,11 +75,12 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
 
 fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
     let query = Query::read(&exchange.original.path)?;
+    let form = query.form;
     let text = match identity.role {
-        Role::Admin => query.write(&totals::all(), None),
-        Role::User => query.write(&totals::of_key(&identity.id), Some(&identity.id)),
+        Role::Admin => totals::report(query, None),
+        Role::User => totals::report(query, Some(&identity.id)),
     };
-    Ok(match query.form {
+    Ok(match form {
         Form::Json => Answer::json(text),
         Form::Csv => Answer::csv(text),
     })

@@ -102,7 +102,8 @@ impl Ended {
         let (usage, status) = (exchange.usage, self.status);
         let cost = usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
         let (key, model, cluster) = exchange.labels();
-        count_request(Labels { key, model, cluster }, Counted { status, usage, cost });
+        let issued = exchange.identity.as_ref().is_some_and(|identity| identity.issued);
+        count_request(Labels { key, model, cluster }, Counted { status, usage, cost, issued });
         totals::count(&exchange);
     }
 }

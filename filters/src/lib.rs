@@ -33,6 +33,7 @@ mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;
 mod metrics;
+mod names;
 mod registry;
 mod reply;
 mod root;

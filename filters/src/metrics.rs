@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
-use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, OTHER};
+use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
+use sluice::exchange::Exchange;
 use sluice::guard::checks::Phase;
 use sluice::outcome::Outcome;
-use sluice::timing::Timing;
 use sluice::usage::{Source, TokenUsage};
 
 use crate::host;
@@ -87,6 +87,8 @@ pub struct Counted {
     pub usage: Option<(TokenUsage, Source)>,
     /// What they cost, in millionths of a dollar.
     pub cost: u64,
+    /// A token names the key, of which there may be any number.
+    pub issued: bool,
 }
 
 /// What has been counted and not handed over yet, by handle.
@@ -115,6 +117,8 @@ impl Pending {
 struct Metrics {
     pending: Pending,
     by_labels: HashMap<OwnedLabels, Counters>,
+    /// How many sets of labels each key has.
+    sets: HashMap<String, usize>,
     by_place: HashMap<OwnedPlace, Histograms>,
     sources: Vec<(Source, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
@@ -138,11 +142,13 @@ thread_local! {
 /// Counts a request, its tokens and their cost.
 pub fn count_request(labels: Labels<'_>, request: Counted) {
     METRICS.with_borrow_mut(|metrics| {
-        let full = metrics.by_labels.len() >= MAX_LABEL_SETS && !metrics.by_labels.contains_key(&labels);
-        let labels = if full { Labels { model: OTHER, key: OTHER, ..labels } } else { labels };
+        let labels = metrics.bounded(labels, request.issued);
         let counters = match metrics.by_labels.entry_ref(&labels) {
             EntryRef::Occupied(known) => known.into_mut(),
-            EntryRef::Vacant(new) => new.insert_with_key(OwnedLabels::from(&labels), Counters::default()),
+            EntryRef::Vacant(new) => {
+                *metrics.sets.entry_ref(labels.key).or_default() += 1;
+                new.insert_with_key(OwnedLabels::from(&labels), Counters::default())
+            }
         };
         counters.count(&mut metrics.pending, labels, request);
         if let Some((_, source)) = request.usage {
@@ -156,9 +162,10 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
 }
 
 /// Adds a request that an upstream answered to the histograms; `streamed`: the tokens of a stream's answer.
-pub fn measure_request(model: &str, cluster: &str, timing: Timing, streamed: Option<u64>) {
+pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
+    let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing);
     METRICS.with_borrow_mut(|metrics| {
-        let full = metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
+        let full = exchange.chosen_name().is_some() && metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
         let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };
         let histograms = match metrics.by_place.entry_ref(&Place(model, cluster)) {
             EntryRef::Occupied(known) => known.into_mut(),
@@ -242,6 +249,20 @@ pub fn count_attempt(cluster: &str, outcome: Outcome) {
 }
 
 impl Metrics {
+    /// The labels themselves, or those of what is summed up: of a key that has too many sets, or of all together. A
+    /// configured key keeps its name.
+    fn bounded<'a>(&self, labels: Labels<'a>, issued: bool) -> Labels<'a> {
+        if self.by_labels.contains_key(&labels) {
+            return labels;
+        }
+        let sets = self.sets.get(labels.key).copied().unwrap_or(0);
+        match (self.by_labels.len() >= MAX_LABEL_SETS, sets >= MAX_LABEL_SETS_OF_KEY) {
+            (false, false) => labels,
+            (true, _) if issued => Labels { key: OTHER, model: OTHER, ..labels },
+            (true, _) | (false, true) => Labels { model: OTHER, ..labels },
+        }
+    }
+
     /// Hands over at once when nothing else is under way.
     fn settle(&mut self) {
         if registry::is_idle() {
@@ -253,7 +274,7 @@ impl Metrics {
 impl Counters {
     fn count(&mut self, pending: &mut Pending, labels: Labels<'_>, request: Counted) {
         let Labels { key, model, cluster } = labels;
-        let Counted { status, usage, cost } = request;
+        let Counted { status, usage, cost, issued: _ } = request;
         let define = || host::define_counter(&stats::requests(key, model, cluster, status));
         if let Some(counter) = find_or_define(&mut self.requests, status, define) {
             pending.add(counter, 1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice::contract;
 use sluice::exchange::Exchange;
-use sluice::totals::{Row, Sums, Totals, SHARDS};
+use sluice::totals::{day_of, part_of, place_of, Query, Report, Totals, MAX_DAYS, PARTS};
 
 use crate::host;
 
@@ -19,25 +19,21 @@ thread_local! {
     static PENDING: RefCell<Pending> = RefCell::default();
 }
 
-/// What has not been added yet, by part.
+/// What has not been added yet, by part and day.
 #[derive(Default)]
 struct Pending {
-    shards: Vec<(u64, Totals)>,
+    parts: Vec<(u64, Totals)>,
     flushed: Duration,
 }
 
 /// Counts a request that has ended.
 pub fn count(exchange: &Exchange) {
-    let (key, model, cluster) = exchange.labels();
-    let microusd = exchange.usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
-    let row = Row::new(host::recent(), key, model, cluster);
-    let (shard, sums) = (Row::shard(key), Sums::of(exchange.usage, microusd));
-    PENDING.with_borrow_mut(|pending| match pending.shards.iter_mut().find(|(known, _)| *known == shard) {
-        Some((_, totals)) => totals.add(row, &sums),
-        None => {
-            let mut totals = Totals::default();
-            totals.add(row, &sums);
-            pending.shards.push((shard, totals));
+    let (part, new) = Totals::of(exchange, host::recent());
+    PENDING.with_borrow_mut(|pending| {
+        let known = |(known, totals): &&mut (u64, Totals)| *known == part && totals.day() == new.day();
+        match pending.parts.iter_mut().find(known) {
+            Some((_, totals)) => totals.merge(&new),
+            None => pending.parts.push((part, new)),
         }
     });
 }
@@ -45,44 +41,47 @@ pub fn count(exchange: &Exchange) {
 /// Adds what is pending, if it is time. For each tick.
 pub fn flush_now_and_then() {
     let now = host::recent();
-    let due = PENDING.with_borrow(|pending| !pending.shards.is_empty() && now >= pending.flushed + PAUSE);
+    let due = PENDING.with_borrow(|pending| !pending.parts.is_empty() && now >= pending.flushed + PAUSE);
     if due {
         flush();
     }
 }
 
-/// All there is. Other workers may have more for half a second.
-pub fn all() -> Totals {
+/// A report on all keys, or on one alone. Other workers may have more for half a second.
+pub fn report(query: Query, only: Option<&str>) -> String {
     flush();
-    let mut all = Totals::default();
-    for shard in 0..SHARDS {
-        all.append(read(&contract::totals(shard)).0);
+    let mut report = Report::new(query, only, day_of(host::now()));
+    let own = only.map(part_of);
+    for part in (0..PARTS).filter(|part| own.is_none_or(|own| own == *part)) {
+        for place in 0..MAX_DAYS {
+            if let Some(totals) = read(&contract::totals(part, place)).0 {
+                report.add(&totals);
+            }
+        }
     }
-    all
-}
-
-/// What one key has used.
-pub fn of_key(key: &str) -> Totals {
-    flush();
-    read(&contract::totals(Row::shard(key))).0
+    report.write()
 }
 
 fn flush() {
     PENDING.with_borrow_mut(|pending| {
         pending.flushed = host::recent();
-        pending.shards.retain(|(shard, new)| !add(&contract::totals(*shard), new));
+        pending.parts.retain(|(part, new)| !add(&contract::totals(*part, place_of(new.day())), new));
     });
 }
 
 fn add(key: &str, new: &Totals) -> bool {
     (0..MAX_TRIES).any(|_| {
-        let (mut totals, version) = read(key);
+        let (known, version) = read(key);
+        // what is of another day, is of one that is too long ago
+        let mut totals = known.filter(|known| known.day() == new.day()).unwrap_or_else(|| Totals::new(new.day()));
         totals.merge(new);
         host::set_shared(key, &totals.encode(), version)
     })
 }
 
-fn read(key: &str) -> (Totals, u32) {
-    let (value, version) = host::shared(key).unwrap_or((Vec::new(), host::ABSENT));
-    (Totals::decode(&value), version)
+fn read(key: &str) -> (Option<Totals>, u32) {
+    match host::shared(key) {
+        Some((bytes, version)) => (Totals::decode(&bytes), version),
+        None => (None, host::ABSENT),
+    }
 }

@@ -14,6 +14,7 @@ use crate::budget;
 use crate::count;
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
+use crate::names;
 use crate::registry::{self, Shared};
 use crate::root::{self, Filter};
 
@@ -117,6 +118,7 @@ impl Usage {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
                     exchange.usage = usage;
+                    names::decide(&mut exchange);
                     trace(Record::of(&exchange, status).for_traces(&exchange));
                 }
                 None => trace(Record::of_stranger(NONE, status)),
@@ -237,7 +239,10 @@ impl HttpContext for Usage {
         let status = self.status();
         let usage = self.usage(status);
         let Some(shared) = self.exchange.take() else {
-            count_request(Labels { key: NONE, model: NONE, cluster: NONE }, Counted { status, usage, cost: 0 });
+            count_request(
+                Labels { key: NONE, model: NONE, cluster: NONE },
+                Counted { status, usage, cost: 0, issued: false },
+            );
             if self.reports.access_log {
                 log(Record::of_stranger(NONE, status));
             }
@@ -249,13 +254,13 @@ impl HttpContext for Usage {
         let mut exchange = shared.borrow_mut();
         let status = exchange.replaced.unwrap_or(status);
         exchange.usage = usage;
+        names::decide(&mut exchange);
         if let Some((tokens, _)) = usage {
             if exchange.timing.is_under_way() {
                 exchange.timing.end(host::now());
             }
-            let (_, model, cluster) = exchange.labels();
             let stream = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
-            measure_request(model, cluster, exchange.timing, stream.then_some(tokens.output));
+            measure_request(&exchange, stream.then_some(tokens.output));
         }
         if self.reports.access_log {
             log(Record::of(&exchange, status));

@@ -124,6 +124,7 @@ fn identity(id: &str, fields: &Object<'_>, roles: &Roles) -> Result<Identity, Co
         labels: read_labels(fields.get("labels"))?,
         limits: limits::read(fields.get("limits"))?,
         expires: None,
+        issued: false,
     })
 }
 

@@ -114,6 +114,7 @@ impl Claims {
             labels: self.labels.clone().into_iter().collect(),
             limits: self.limits,
             expires: Some(self.expires()),
+            issued: true,
         }
     }
 

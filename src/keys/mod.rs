@@ -79,12 +79,23 @@ pub struct Identity {
     pub limits: Limits,
     /// When the key ends, since the epoch; `None` if it does not.
     pub expires: Option<Duration>,
+    /// Whether a token names it, which the gateway or an identity provider has issued, and not the configuration: there
+    /// may be any number of those.
+    pub issued: bool,
 }
 
 impl Identity {
-    /// A caller without labels, limits or an end.
+    /// A caller of the configuration, without labels, limits or an end.
     pub fn new(id: impl Into<String>, role: Role, models: Patterns) -> Self {
-        Identity { id: id.into(), role, models, labels: Vec::new(), limits: Limits::default(), expires: None }
+        Identity {
+            id: id.into(),
+            role,
+            models,
+            labels: Vec::new(),
+            limits: Limits::default(),
+            expires: None,
+            issued: false,
+        }
     }
 
     /// Whether the key has ended at `now`.

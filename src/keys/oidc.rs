@@ -116,6 +116,7 @@ impl Oidc {
             labels: Vec::new(),
             limits: Limits::default(),
             expires: claim(claims, "exp").and_then(Value::as_f64).and_then(|exp| Duration::try_from_secs_f64(exp).ok()),
+            issued: true,
         })
     }
 

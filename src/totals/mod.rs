@@ -1,59 +1,103 @@
 //! What has been used, by whom, of what, where and on which day: for those who pay.
 //!
 //! All workers of an Envoy share the sums. Each worker collects what its requests have used and adds it now and then
-//! to the shared sums, which the host swaps only if nobody else did meanwhile. They are kept in [`SHARDS`] parts, so
-//! that a part stays small; whatever belongs to one key is in one part.
+//! to the shared sums, which the host swaps only if nobody else did meanwhile. Each day is kept in [`PARTS`] parts, so
+//! that a part stays small; whatever belongs to one key is in one part. A day's parts take the places of those
+//! [`MAX_DAYS`] before, so that no day takes room from another.
+//!
+//! **Bounds.** No key takes another's rows: one that uses more models and clusters than [`MAX_PLACES`] a day has the
+//! rest in a row of its own, and so has every key once its part is full. A configured key always has its row; of the
+//! keys that tokens name, [`MAX_CALLERS`] of a part have theirs, and further ones share one that is `other`.
 //!
 //! They last as long as the Envoy process. What must last longer is to be scraped from Envoy's stats.
 
 mod report;
+mod sums;
 
-pub use report::{By, Form, Query};
+pub use report::{By, Form, Query, Report, MAX_LINES};
+pub use sums::Sums;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::contract::OTHER;
+use crate::exchange::Exchange;
 use crate::hash::stable;
 use crate::keys::bytes::{read_text, write_text};
 use crate::limits::varint;
-use crate::usage::{Source, TokenUsage};
 
-/// How many parts there are.
-pub const SHARDS: u64 = 16;
-/// The most rows of one part. What comes after is summed up as `other`, day by day.
-pub const MAX_ROWS: usize = 2_000;
+/// How many parts a day has.
+pub const PARTS: u64 = 16;
+/// The most callers of one part and day whom a token names.
+pub const MAX_CALLERS: usize = 1_000;
+/// The most models and clusters of one caller and day.
+pub const MAX_PLACES: usize = 256;
+/// The most rows of one part and day, besides one more for each caller.
+pub const MAX_ROWS: usize = 4_000;
+/// The most sets of labels of one key and day.
+pub const MAX_LABELLINGS: usize = 8;
 /// How many days are kept.
 pub const MAX_DAYS: u32 = 62;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const DAY: u64 = 24 * 60 * 60;
 /// The longest name that is kept, in bytes; longer ones are cut.
 const MAX_NAME: usize = 256;
 
-/// What one sum is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
-    /// Days since the epoch, in UTC.
-    pub day: u32,
+/// The day of a time since the epoch, in UTC.
+pub fn day_of(now: Duration) -> u32 {
+    u32::try_from(now.as_secs() / DAY).unwrap_or(u32::MAX)
+}
+
+/// The place that a day's parts take.
+pub fn place_of(day: u32) -> u32 {
+    day % MAX_DAYS
+}
+
+/// The part a key's rows are in.
+pub fn part_of(key: &str) -> u64 {
+    stable(cut(key).as_bytes()) % PARTS
+}
+
+/// Who has called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
     /// The key's id.
     pub key: String,
+    /// Its labels, by name.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Caller {
+    /// A key and its labels.
+    pub fn new(key: &str, labels: &[(String, String)]) -> Self {
+        Caller { key: cut(key).to_owned(), labels: labels.to_vec() }
+    }
+
+    /// Its label of this name.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What was called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
     /// The model.
     pub model: String,
     /// The cluster.
     pub cluster: String,
 }
 
-impl Row {
-    /// The row of a request that ended at `now`, since the epoch.
-    pub fn new(now: Duration, key: &str, model: &str, cluster: &str) -> Self {
-        let [key, model, cluster] = [key, model, cluster].map(|name| cut(name).to_owned());
-        Row { day: u32::try_from(now.as_secs() / DAY).unwrap_or(u32::MAX), key, model, cluster }
+impl Place {
+    /// A model at a cluster.
+    pub fn new(model: &str, cluster: &str) -> Self {
+        let [model, cluster] = [model, cluster].map(|name| cut(name).to_owned());
+        Place { model, cluster }
     }
 
-    /// The part a key's rows are in.
-    pub fn shard(key: &str) -> u64 {
-        stable(cut(key).as_bytes()) % SHARDS
+    fn other() -> Self {
+        Place::new(OTHER, OTHER)
     }
 }
 
@@ -66,153 +110,160 @@ fn cut(name: &str) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
-/// What was used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
-    /// Requests, refused and failed ones among them.
-    pub requests: u64,
-    /// Input tokens.
-    pub input: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// Input tokens read from providers' caches; part of `input`.
-    pub cached_input: u64,
-    /// Output tokens spent on reasoning; part of `output`.
-    pub reasoning_output: u64,
-    /// Millionths of a dollar.
-    pub microusd: u64,
-    /// Requests whose tokens are not all of them, or not known: the answer was cut, or said nothing.
-    pub incomplete: u64,
-}
-
-impl Sums {
-    /// One request. `usage` is `None` if no model server answered it.
-    pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64) -> Self {
-        let Some((tokens, source)) = usage else {
-            return Sums { requests: 1, ..Sums::default() };
-        };
-        let complete = match source {
-            Source::Reported | Source::Counted => true,
-            Source::Partial | Source::Estimated | Source::Missing => false,
-        };
-        Sums {
-            requests: 1,
-            input: tokens.input,
-            output: tokens.output,
-            cached_input: tokens.cached_input,
-            reasoning_output: tokens.reasoning_output,
-            microusd,
-            incomplete: u64::from(!complete),
-        }
-    }
-
-    /// Adds others.
-    pub fn add(&mut self, other: &Sums) {
-        for (sum, more) in self.fields_mut().into_iter().zip(other.fields()) {
-            *sum = sum.saturating_add(more);
-        }
-    }
-
-    fn fields(&self) -> [u64; 7] {
-        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = *self;
-        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
-    }
-
-    fn fields_mut(&mut self) -> [&mut u64; 7] {
-        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = self;
-        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
-    }
-}
-
-/// Sums by row.
+/// The sums of one day, or of a part of it.
 ///
 /// ```
-/// use std::time::Duration;
-/// use sluice::totals::{Row, Sums, Totals};
+/// use sluice::totals::{Caller, Place, Sums, Totals};
 ///
-/// let mut totals = Totals::default();
-/// let row = Row::new(Duration::from_secs(86_400), "alice", "gpt-4o", "openai");
-/// totals.add(row.clone(), &Sums { requests: 1, input: 7, ..Sums::default() });
-/// totals.add(row, &Sums { requests: 1, input: 2, ..Sums::default() });
-/// assert_eq!(Totals::decode(&totals.encode()), totals);
-/// assert_eq!(totals.iter().map(|(row, sums)| (row.day, sums.input)).collect::<Vec<_>>(), [(1, 9)]);
+/// let mut totals = Totals::new(20_000);
+/// let (caller, place) = (Caller::new("alice", &[]), Place::new("gpt-4o", "openai"));
+/// totals.add(&caller, true, &place, &Sums { requests: 1, input: 7, ..Sums::default() });
+/// totals.add(&caller, true, &place, &Sums { requests: 1, input: 2, ..Sums::default() });
+/// assert_eq!(Totals::decode(&totals.encode()), Some(totals.clone()));
+/// assert_eq!(totals.iter().map(|(_, _, sums)| (sums.requests, sums.input)).collect::<Vec<_>>(), [(2, 9)]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    rows: BTreeMap<Row, Sums>,
+    day: u32,
+    rows: usize,
+    callers: BTreeMap<Caller, Used>,
 }
 
+/// What one caller has used.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    /// The configuration names it, as far as this worker knows.
+    configured: bool,
+    places: BTreeMap<Place, Sums>,
+}
+
+impl PartialEq for Used {
+    /// Who is configured is not shared: the worker that adds knows.
+    fn eq(&self, other: &Self) -> bool {
+        self.places == other.places
+    }
+}
+
+impl Eq for Used {}
+
 impl Totals {
-    /// Adds to a row; where there are too many, to the row for all others of that day.
-    pub fn add(&mut self, row: Row, sums: &Sums) {
-        if let Some(known) = self.rows.get_mut(&row) {
-            known.add(sums);
+    /// Nothing yet, of a day since the epoch.
+    pub fn new(day: u32) -> Self {
+        Totals { day, ..Totals::default() }
+    }
+
+    /// The day.
+    pub fn day(&self) -> u32 {
+        self.day
+    }
+
+    /// What a request has used that ended at `now`: the part it belongs to, and its sums.
+    pub fn of(exchange: &Exchange, now: Duration) -> (u64, Self) {
+        let (key, model, cluster) = exchange.labels();
+        let cost = exchange.usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
+        let identity = exchange.identity.as_deref();
+        let caller = Caller::new(key, identity.map_or(&[], |identity| identity.labels.as_slice()));
+        let configured = identity.is_none_or(|identity| !identity.issued);
+        let mut totals = Totals::new(day_of(now));
+        totals.add(&caller, configured, &Place::new(model, cluster), &Sums::of(exchange.usage, cost));
+        (part_of(key), totals)
+    }
+
+    /// Adds to what a caller has used at a place. What exceeds the bounds goes into the caller's row for all others, or
+    /// else into that of all other callers.
+    pub fn add(&mut self, caller: &Caller, configured: bool, place: &Place, sums: &Sums) {
+        let full = self.rows >= MAX_ROWS;
+        if let Some(used) = self.callers.get_mut(caller) {
+            used.configured |= configured;
+            self.rows += used.add(place, sums, full);
             return;
         }
-        let row = if self.rows.len() < MAX_ROWS { row } else { others(row.day) };
-        self.rows.entry(row).or_default().add(sums);
+        let bare = Caller { key: caller.key.clone(), labels: Vec::new() };
+        let many = self.callers.range(&bare..).take(MAX_LABELLINGS);
+        let labellings = many.filter(|(known, _)| known.key == caller.key).count();
+        let caller = match labellings {
+            MAX_LABELLINGS => bare,
+            0 if !configured && self.callers.len() >= MAX_CALLERS => Caller::new(OTHER, &[]),
+            _ => caller.clone(),
+        };
+        let used = self.callers.entry(caller).or_default();
+        used.configured |= configured;
+        self.rows += used.add(place, sums, full);
     }
 
-    /// Adds all rows of others, and forgets what is older than [`MAX_DAYS`].
+    /// Adds those of the same day.
     pub fn merge(&mut self, others: &Totals) {
-        for (row, sums) in &others.rows {
-            self.add(row.clone(), sums);
+        for (caller, used) in &others.callers {
+            for (place, sums) in &used.places {
+                self.add(caller, used.configured, place, sums);
+            }
         }
-        let newest = self.rows.keys().map(|row| row.day).max().unwrap_or(0);
-        self.rows.retain(|row, _| row.day + MAX_DAYS > newest);
     }
 
-    /// Takes in the rows of another part.
-    pub fn append(&mut self, mut others: Totals) {
-        self.rows.append(&mut others.rows);
+    /// The rows: by key, then by label and name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Caller, &Place, &Sums)> {
+        self.callers
+            .iter()
+            .flat_map(|(caller, used)| used.places.iter().map(move |(place, sums)| (caller, place, sums)))
     }
 
-    /// The rows: by day, then by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&Row, &Sums)> {
-        self.rows.iter()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The bytes to share: the version, and row by row the day, the names and the sums.
+    /// The bytes to share: the version, the day, and caller by caller the names, the labels, and row by row the names
+    /// and the sums.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for (row, sums) in &self.rows {
-            varint::write(&mut out, row.day.into());
-            for name in [&row.key, &row.model, &row.cluster] {
+        varint::write(&mut out, self.day.into());
+        for (caller, used) in &self.callers {
+            write_text(&mut out, &caller.key);
+            varint::write(&mut out, caller.labels.len() as u64);
+            for (name, value) in &caller.labels {
                 write_text(&mut out, name);
+                write_text(&mut out, value);
             }
-            for sum in sums.fields() {
-                varint::write(&mut out, sum);
+            varint::write(&mut out, used.places.len() as u64);
+            for (place, sums) in &used.places {
+                write_text(&mut out, &place.model);
+                write_text(&mut out, &place.cluster);
+                sums.encode_into(&mut out);
             }
         }
         out
     }
 
-    /// Reads shared bytes. Another version's, or what is broken, are no rows.
-    pub fn decode(bytes: &[u8]) -> Self {
-        Self::read(bytes).unwrap_or_default()
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
+    /// Reads shared bytes; `None`: another version wrote them, or they are broken.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (version, mut rest) = bytes.split_first()?;
-        let mut totals = Totals::default();
-        while !rest.is_empty() {
-            let day = u32::try_from(varint::read(&mut rest)?).ok()?;
-            let [key, model, cluster] = [(); 3].map(|()| read_text(&mut rest).map(str::to_owned));
-            let mut sums = Sums::default();
-            for sum in sums.fields_mut() {
-                *sum = varint::read(&mut rest)?;
-            }
-            totals.add(Row { day, key: key?, model: model?, cluster: cluster? }, &sums);
+        if *version != VERSION {
+            return None;
         }
-        (*version == VERSION).then_some(totals)
+        let rest = &mut rest;
+        let mut totals = Totals::new(u32::try_from(varint::read(rest)?).ok()?);
+        while !rest.is_empty() {
+            let mut caller = Caller { key: read_text(rest)?.to_owned(), labels: Vec::new() };
+            for _ in 0..varint::read(rest)? {
+                caller.labels.push((read_text(rest)?.to_owned(), read_text(rest)?.to_owned()));
+            }
+            let mut used = Used::default();
+            for _ in 0..varint::read(rest)? {
+                let [model, cluster] = [(); 2].map(|()| read_text(rest).map(str::to_owned));
+                used.places.insert(Place { model: model?, cluster: cluster? }, Sums::decode(rest)?);
+            }
+            totals.rows += used.places.len();
+            totals.callers.insert(caller, used);
+        }
+        Some(totals)
     }
 }
 
-fn others(day: u32) -> Row {
-    Row { day, key: OTHER.to_owned(), model: OTHER.to_owned(), cluster: OTHER.to_owned() }
+impl Used {
+    /// Adds to a place; how many rows there are more now.
+    fn add(&mut self, place: &Place, sums: &Sums, full: bool) -> usize {
+        if let Some(known) = self.places.get_mut(place) {
+            known.add(sums);
+            return 0;
+        }
+        let before = self.places.len();
+        let place = if full || before >= MAX_PLACES { Place::other() } else { place.clone() };
+        self.places.entry(place).or_default().add(sums);
+        self.places.len() - before
+    }
 }

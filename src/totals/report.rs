@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Row, Sums, Totals, DAY};
+use super::{Caller, Place, Sums, Totals, DAY, MAX_DAYS};
+use crate::contract::{NONE, OTHER};
 use crate::date::Timestamp;
 use crate::endpoint::percent_decode;
 use crate::error::ApiError;
 use crate::json::write_string;
 
+/// The most lines of a report; what comes after is summed up as `other`.
+pub const MAX_LINES: usize = 50_000;
+
 /// What the sums are told by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum By {
     /// By key.
     #[default]
@@ -21,6 +25,8 @@ pub enum By {
     Cluster,
     /// By day, in UTC.
     Day,
+    /// By a label of the keys, such as `team`.
+    Label(String),
 }
 
 /// How they are written.
@@ -33,8 +39,8 @@ pub enum Form {
     Csv,
 }
 
-/// What is asked for: `by=key|model|cluster|day` and `format=json|csv`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is asked for: `by=key|model|cluster|day|label:NAME` and `format=json|csv`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// What the sums are told by.
     pub by: By,
@@ -42,36 +48,36 @@ pub struct Query {
     pub form: Form,
 }
 
-/// The sums' names, in the order of their fields.
-const NAMES: [&str; 7] = [
-    "requests",
-    "input_tokens",
-    "output_tokens",
-    "cached_input_tokens",
-    "reasoning_output_tokens",
-    "cost_microusd",
-    "incomplete_requests",
-];
-
 impl By {
-    fn name(self) -> &'static str {
+    /// Its name in the query and in the report.
+    fn name(&self) -> String {
         match self {
-            By::Key => "key",
-            By::Model => "model",
-            By::Cluster => "cluster",
-            By::Day => "day",
+            By::Key => "key".to_owned(),
+            By::Model => "model".to_owned(),
+            By::Cluster => "cluster".to_owned(),
+            By::Day => "day".to_owned(),
+            By::Label(name) => format!("label:{name}"),
         }
     }
 
-    fn of(self, row: &Row) -> String {
+    fn read(text: &str) -> Option<Self> {
+        Some(match text {
+            "key" => By::Key,
+            "model" => By::Model,
+            "cluster" => By::Cluster,
+            "day" => By::Day,
+            _ => By::Label(text.strip_prefix("label:").filter(|name| !name.is_empty())?.to_owned()),
+        })
+    }
+
+    /// A row's line.
+    fn of<'a>(&self, day: &'a str, caller: &'a Caller, place: &'a Place) -> &'a str {
         match self {
-            By::Key => row.key.clone(),
-            By::Model => row.model.clone(),
-            By::Cluster => row.cluster.clone(),
-            By::Day => {
-                let time = Timestamp(Duration::from_secs(u64::from(row.day) * DAY)).to_string();
-                time.split('T').next().unwrap_or_default().to_owned()
-            }
+            By::Key => &caller.key,
+            By::Model => &place.model,
+            By::Cluster => &place.cluster,
+            By::Day => day,
+            By::Label(name) => caller.label(name).unwrap_or(NONE),
         }
     }
 }
@@ -94,41 +100,73 @@ impl Query {
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (name, percent_decode(value).as_ref()) {
-                ("by", "key") => query.by = By::Key,
-                ("by", "model") => query.by = By::Model,
-                ("by", "cluster") => query.by = By::Cluster,
-                ("by", "day") => query.by = By::Day,
+                ("by", by) => {
+                    let wrong = "`by` must be key, model, cluster, day, or label: and a label's name.";
+                    query.by = By::read(by).ok_or_else(|| invalid("by", wrong))?;
+                }
                 ("format", "json") => query.form = Form::Json,
                 ("format", "csv") => query.form = Form::Csv,
-                ("by", _) => return Err(invalid("by", "`by` must be key, model, cluster or day.")),
                 ("format", _) => return Err(invalid("format", "`format` must be json or csv.")),
                 _ => {} // caches are kept off by parameters of any name
             }
         }
         Ok(query)
     }
+}
 
-    /// Writes the sums; of one key alone, if `only` names it.
-    pub fn write(&self, totals: &Totals, only: Option<&str>) -> String {
-        let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
-        for (row, more) in totals.iter().filter(|(row, _)| only.is_none_or(|key| row.key == key)) {
-            sums.entry(self.by.of(row)).or_default().add(more);
+/// A report that is being made, part by part.
+#[derive(Debug)]
+pub struct Report {
+    query: Query,
+    /// Whose sums alone are told.
+    only: Option<String>,
+    today: u32,
+    lines: BTreeMap<String, Sums>,
+}
+
+impl Report {
+    /// A report on a day; of one key alone, if `only` names it.
+    pub fn new(query: Query, only: Option<&str>, today: u32) -> Self {
+        Report { query, only: only.map(str::to_owned), today, lines: BTreeMap::new() }
+    }
+
+    /// Adds a part, unless its day is too long ago: nothing has taken its place since.
+    pub fn add(&mut self, totals: &Totals) {
+        if totals.day().saturating_add(MAX_DAYS) <= self.today {
+            return;
         }
-        match self.form {
-            Form::Json => self.json(&sums),
-            Form::Csv => self.csv(&sums),
+        let time = Timestamp(Duration::from_secs(u64::from(totals.day()) * DAY)).to_string();
+        let day = time.split('T').next().unwrap_or_default();
+        let only = self.only.as_deref();
+        for (caller, place, more) in totals.iter().filter(|(caller, ..)| only.is_none_or(|key| caller.key == key)) {
+            let name = self.query.by.of(day, caller, place);
+            if let Some(sums) = self.lines.get_mut(name) {
+                sums.add(more);
+                continue;
+            }
+            let name = if self.lines.len() < MAX_LINES { name } else { OTHER };
+            self.lines.entry(name.to_owned()).or_default().add(more);
         }
     }
 
-    fn json(&self, sums: &BTreeMap<String, Sums>) -> String {
-        let by = self.by.name();
-        let mut out = format!(r#"{{"object":"list","scope":"envoy","by":"{by}","data":["#);
-        for (index, (name, sums)) in sums.iter().enumerate() {
-            out.push_str(if index > 0 { ",{\"" } else { "{\"" });
-            out.push_str(by);
-            out.push_str("\":");
+    /// The report's text.
+    pub fn write(&self) -> String {
+        match self.query.form {
+            Form::Json => self.json(),
+            Form::Csv => self.csv(),
+        }
+    }
+
+    fn json(&self) -> String {
+        let mut by = String::new();
+        write_string(&mut by, &self.query.by.name());
+        let mut out = format!(r#"{{"object":"list","scope":"envoy","by":{by},"data":["#);
+        for (index, (name, sums)) in self.lines.iter().enumerate() {
+            out.push_str(if index > 0 { ",{" } else { "{" });
+            out.push_str(&by);
+            out.push(':');
             write_string(&mut out, name);
-            for (name, sum) in NAMES.iter().zip(sums.fields()) {
+            for (name, sum) in Sums::NAMES.iter().zip(sums.fields()) {
                 out.push_str(&format!(",\"{name}\":{sum}"));
             }
             out.push('}');
@@ -137,9 +175,14 @@ impl Query {
         out
     }
 
-    fn csv(&self, sums: &BTreeMap<String, Sums>) -> String {
-        let mut out = format!("{},{}\r\n", self.by.name(), NAMES.join(","));
-        for (name, sums) in sums {
+    fn csv(&self) -> String {
+        let mut out = String::new();
+        match &self.query.by {
+            By::Label(_) => write_cell(&mut out, &self.query.by.name()),
+            by => out.push_str(&by.name()),
+        }
+        out.push_str(&format!(",{}\r\n", Sums::NAMES.join(",")));
+        for (name, sums) in &self.lines {
             write_cell(&mut out, name);
             for sum in sums.fields() {
                 out.push_str(&format!(",{sum}"));

@@ -29,6 +29,7 @@ mod label;
 mod limits;
 mod memory;
 mod memory_budget;
+mod names;
 mod outcome;
 mod password;
 mod readers;

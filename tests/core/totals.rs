@@ -1,28 +1,49 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
-use sluice::totals::{By, Form, Query, Row, Sums, Totals, MAX_DAYS, MAX_ROWS};
+use sluice::totals::{
+    day_of, part_of, place_of, By, Caller, Form, Place, Query, Report, Sums, Totals, MAX_CALLERS, MAX_DAYS,
+    MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
+};
 use sluice::usage::{Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const DAY: u64 = 86_400;
-
-fn row(day: u64, key: &str, model: &str, cluster: &str) -> Row {
-    Row::new(Duration::from_secs(day * DAY + 5), key, model, cluster)
-}
+const TODAY: u32 = 20_001;
 
 fn sums(requests: u64, input: u64) -> Sums {
     Sums { requests, input, ..Sums::default() }
 }
 
-fn some() -> Totals {
-    let mut totals = Totals::default();
-    totals.add(row(20_000, "alice", "gpt-4o", "a"), &sums(1, 10));
-    totals.add(row(20_001, "alice", "gpt-4o", "b"), &sums(2, 20));
-    totals.add(row(20_001, "=bob\"", "llama", "b"), &sums(4, 40));
-    totals
+fn caller(key: &str, team: &str) -> Caller {
+    Caller::new(key, &[("team".to_owned(), team.to_owned())])
+}
+
+fn bare(key: &str) -> Caller {
+    Caller::new(key, &[])
+}
+
+/// The numbers of a report's lines: the name, the requests, the input.
+fn lines(report: &Report) -> Value {
+    let report: Value = serde_json::from_str(&report.write()).unwrap();
+    let name = report["by"].as_str().unwrap();
+    let data = report["data"].as_array().unwrap().iter();
+    data.map(|line| json!([line[name], line["requests"], line["input_tokens"]])).collect()
+}
+
+fn some() -> [Totals; 2] {
+    let [mut old, mut new] = [Totals::new(20_000), Totals::new(TODAY)];
+    old.add(&caller("alice", "x"), true, &Place::new("gpt-4o", "a"), &sums(1, 10));
+    new.add(&caller("alice", "y"), true, &Place::new("gpt-4o", "b"), &sums(2, 20));
+    new.add(&bare("=bob\""), true, &Place::new("llama", "b"), &sums(4, 40));
+    [old, new]
+}
+
+fn report(by: By, form: Form, only: Option<&str>, parts: &[Totals]) -> Report {
+    let mut report = Report::new(Query { by, form }, only, TODAY);
+    parts.iter().for_each(|totals| report.add(totals));
+    report
 }
 
 #[test]
@@ -48,25 +69,26 @@ fn one_request() {
 
 #[test]
 fn reports() {
+    let label = |name: &str| By::Label(name.to_owned());
     let cases = [
         (By::Key, None, json!([["=bob\"", 4, 40], ["alice", 3, 30]])),
         (By::Model, None, json!([["gpt-4o", 3, 30], ["llama", 4, 40]])),
         (By::Cluster, None, json!([["a", 1, 10], ["b", 6, 60]])),
         (By::Day, None, json!([["2024-10-04", 1, 10], ["2024-10-05", 6, 60]])),
+        (label("team"), None, json!([["none", 4, 40], ["x", 1, 10], ["y", 2, 20]])),
+        (label("env"), None, json!([["none", 7, 70]])),
         (By::Cluster, Some("alice"), json!([["a", 1, 10], ["b", 2, 20]])),
+        (label("team"), Some("alice"), json!([["x", 1, 10], ["y", 2, 20]])),
         (By::Key, Some("nobody"), json!([])),
     ];
     for (by, only, want) in cases {
-        let text = Query { by, form: Form::Json }.write(&some(), only);
-        let report: Value = serde_json::from_str(&text).unwrap();
-        let name = report["by"].as_str().unwrap();
-        let data = report["data"].as_array().unwrap().iter();
-        let found: Vec<Value> = data.map(|e| json!([e[name], e["requests"], e["input_tokens"]])).collect();
-        assert_eq!(Value::Array(found), want, "{by:?} {only:?}");
+        assert_eq!(lines(&report(by.clone(), Form::Json, only, &some())), want, "{by:?} {only:?}");
     }
-    let csv = Query { by: By::Key, form: Form::Csv }.write(&some(), None);
-    let lines: Vec<&str> = csv.split("\r\n").collect();
-    assert_eq!(lines[1..], ["\"'=bob\"\"\",4,40,0,0,0,0,0", "\"alice\",3,30,0,0,0,0,0", ""]);
+    let csv = |by| report(by, Form::Csv, None, &some()).write();
+    let by_key = csv(By::Key);
+    let found: Vec<&str> = by_key.split("\r\n").collect();
+    assert_eq!(found[1..], ["\"'=bob\"\"\",4,40,0,0,0,0,0", "\"alice\",3,30,0,0,0,0,0", ""]);
+    assert!(csv(label("te\"am")).starts_with("\"label:te\"\"am\",requests,"), "it is the client's");
 }
 
 #[test]
@@ -75,6 +97,10 @@ fn queries() {
         ("/gateway/usage", Ok((By::Key, Form::Json))),
         ("/gateway/usage?", Ok((By::Key, Form::Json))),
         ("/gateway/usage?format=csv&by=model&_=1", Ok((By::Model, Form::Csv))),
+        ("/gateway/usage?by=label:team", Ok((By::Label("team".to_owned()), Form::Json))),
+        ("/gateway/usage?by=label%3Ateam", Ok((By::Label("team".to_owned()), Form::Json))),
+        ("/gateway/usage?by=label:", Err(Some("by"))),
+        ("/gateway/usage?by=label", Err(Some("by"))),
         ("/gateway/usage?by=", Err(Some("by"))),
         ("/gateway/usage?by", Err(Some("by"))),
         ("/gateway/usage?format=xml", Err(Some("format"))),
@@ -86,43 +112,120 @@ fn queries() {
 }
 
 #[test]
-fn what_is_too_much_is_summed_up() {
-    let mut totals = Totals::default();
-    for number in 0..MAX_ROWS + 10 {
-        totals.add(row(1, &format!("key-{number}"), "m", "c"), &sums(1, 1));
+fn nobody_takes_the_rows_of_others() {
+    let mut totals = Totals::new(TODAY);
+    for number in 0..10 * MAX_ROWS {
+        // one after the other, each with more names than it may have
+        let key = format!("greedy-{}", number / 2000);
+        totals.add(&bare(&key), false, &Place::new(&format!("m-{number}"), "c"), &sums(1, 1));
     }
-    totals.add(row(1, "key-0", "m", "c"), &sums(1, 1));
-    let requests: u64 = totals.iter().map(|(_, sums)| sums.requests).sum();
-    assert_eq!((totals.iter().count(), requests), (MAX_ROWS + 1, MAX_ROWS as u64 + 11), "nothing is lost");
-    assert!(totals.iter().any(|(row, sums)| row.key == "other" && sums.requests == 10));
-    let long = row(1, &"é".repeat(300), "m", "c");
-    assert_eq!(long.key.len(), 256);
-    assert_eq!(Row::shard(&"é".repeat(300)), Row::shard(&long.key));
+    for number in 0..2 * MAX_CALLERS {
+        totals.add(&bare(&format!("issued-{number}")), false, &Place::new("m", "c"), &sums(1, 1));
+        totals.add(&caller(&format!("configured-{number}"), "t"), true, &Place::new("m", "c"), &sums(1, 1));
+    }
+    let total = |wanted: &dyn Fn(&Caller, &Place) -> bool| {
+        let rows = totals.iter().filter(|(caller, place, _)| wanted(caller, place));
+        rows.fold((0, 0), |(rows, requests), (.., sums)| (rows + 1, requests + sums.requests))
+    };
+    assert_eq!(total(&|_, _| true).1, 10 * MAX_ROWS as u64 + 4 * MAX_CALLERS as u64, "nothing is lost");
+    let greedy = |caller: &Caller| caller.key.starts_with("greedy-0");
+    assert_eq!(total(&|caller, _| greedy(caller)), (1 + MAX_PLACES, 2000));
+    assert_eq!(total(&|caller, place| greedy(caller) && place.model == "other"), (1, 2000 - MAX_PLACES as u64));
+    let configured = 2 * MAX_CALLERS;
+    assert_eq!(total(&|caller, _| caller.key.starts_with("configured-")), (configured, configured as u64));
+    let (others, beyond) = total(&|caller, _| caller.key == "other");
+    assert!(others == 1 && beyond > 0 && beyond <= configured as u64, "issued keys share what is left");
+    assert!(total(&|_, _| true).0 <= MAX_ROWS + 3 * configured + 100);
 }
 
 #[test]
-fn old_days_go() {
-    let mut totals = Totals::default();
-    totals.add(row(100, "a", "m", "c"), &sums(1, 1));
-    totals.add(row(101, "a", "m", "c"), &sums(1, 1));
-    let mut new = Totals::default();
-    new.add(row(100 + u64::from(MAX_DAYS), "a", "m", "c"), &sums(1, 1));
-    totals.merge(&new);
-    assert_eq!(totals.iter().map(|(row, _)| row.day).collect::<Vec<_>>(), [101, 100 + MAX_DAYS]);
+fn one_key_has_so_many_labels() {
+    let mut totals = Totals::new(TODAY);
+    for number in 0..3 * MAX_LABELLINGS {
+        totals.add(&caller("k", &format!("team-{number}")), false, &Place::new("m", "c"), &sums(1, 1));
+    }
+    let of_none: u64 = totals.iter().filter(|(caller, ..)| caller.labels.is_empty()).map(|(.., s)| s.requests).sum();
+    assert_eq!((totals.iter().count(), of_none), (MAX_LABELLINGS + 1, 2 * MAX_LABELLINGS as u64));
+}
+
+#[test]
+fn names_are_cut() {
+    let long = "é".repeat(300);
+    assert_eq!((bare(&long).key.len(), Place::new(&long, &long).model.len()), (256, 256));
+    assert_eq!(part_of(&long), part_of(&bare(&long).key));
+}
+
+/// Every day has its own places: no number of days or keys pushes another day out, or into `other`.
+#[test]
+fn all_days_are_kept_at_the_promised_size() {
+    let begun = Instant::now();
+    let (keys, models) = (MAX_CALLERS, MAX_ROWS / MAX_CALLERS);
+    let mut shared: Vec<Option<Vec<u8>>> = vec![None; MAX_DAYS as usize];
+    // two more than are kept: the first two give way
+    for day in TODAY - MAX_DAYS - 1..=TODAY {
+        let mut totals = Totals::new(day);
+        for (key, model) in (0..keys).flat_map(|key| (0..models).map(move |model| (key, model))) {
+            let place = Place::new(&format!("model-{model}"), "cluster");
+            totals.add(&caller(&format!("key-{key}"), &format!("team-{}", key % 10)), false, &place, &sums(1, 100));
+        }
+        shared[place_of(day) as usize] = Some(totals.encode());
+    }
+    let largest = shared.iter().flatten().map(Vec::len).max().unwrap();
+    let read = || shared.iter().flatten().map(|bytes| Totals::decode(bytes).unwrap());
+    for (by, names) in [(By::Key, keys), (By::Day, MAX_DAYS as usize), (By::Label("team".to_owned()), 10)] {
+        let report = report(by.clone(), Form::Json, None, &read().collect::<Vec<_>>());
+        let lines = lines(&report);
+        let lines = lines.as_array().unwrap();
+        let each = (MAX_DAYS as usize * keys * models / names) as u64;
+        assert_eq!(lines.len(), names, "{by:?}");
+        assert!(lines.iter().all(|line| line[0] != "other" && line[1] == each && line[2] == 100 * each), "{by:?}");
+    }
+    println!("{} rows a day and part: {largest} bytes at most; {:?}", keys * models, begun.elapsed());
+    assert!(largest < 256 * 1024, "{largest}");
+}
+
+#[test]
+fn what_is_too_old_is_not_told() {
+    let of = |day| {
+        let mut totals = Totals::new(day);
+        totals.add(&bare("a"), true, &Place::new("m", "c"), &sums(1, 1));
+        totals
+    };
+    // the first has a place that nothing has taken since
+    let parts = [of(TODAY - MAX_DAYS), of(TODAY - MAX_DAYS + 1), of(TODAY)];
+    assert_eq!(lines(&report(By::Key, Form::Json, None, &parts)), json!([["a", 2, 2]]));
+    assert_eq!(day_of(Duration::from_secs(86_400 * 5 + 7)), 5);
+    assert_eq!(place_of(TODAY), place_of(TODAY - MAX_DAYS));
+}
+
+#[test]
+fn a_report_has_so_many_lines() {
+    let parts: Vec<Totals> = (0..12)
+        .map(|part| {
+            let mut totals = Totals::new(TODAY);
+            for number in 0..5000 {
+                totals.add(&bare(&format!("{part}-{number}")), true, &Place::new("m", "c"), &sums(1, 1));
+            }
+            totals
+        })
+        .collect();
+    let lines = lines(&report(By::Key, Form::Json, None, &parts));
+    let other = lines.as_array().unwrap().iter().find(|line| line[0] == "other").unwrap();
+    assert_eq!((lines.as_array().unwrap().len(), &other[1]), (MAX_LINES + 1, &json!(12 * 5000 - MAX_LINES)));
 }
 
 proptest! {
     #[test]
-    fn round_trip(rows in prop::collection::vec((0_u64..9, prop::sample::select(vec!["", "a", "b", "ab"]), any::<[u64; 2]>()), 0..40)) {
-        let mut totals = Totals::default();
-        for (day, name, [requests, input]) in rows {
-            totals.add(row(day, name, "m", "c"), &sums(requests, input));
+    fn round_trip(rows in prop::collection::vec((prop::sample::select(vec!["", "a", "b", "ab"]), prop::sample::select(vec!["", "x", "y"]), any::<[u64; 2]>()), 0..40)) {
+        let mut totals = Totals::new(7);
+        for (name, team, [requests, input]) in rows {
+            totals.add(&caller(name, team), true, &Place::new(name, "c"), &sums(requests, input));
         }
         let bytes = totals.encode();
-        prop_assert_eq!(Totals::decode(&bytes), totals);
         for cut in 0..bytes.len() {
             let _ = Totals::decode(&bytes[..cut]);
         }
+        prop_assert_eq!(Totals::decode(&bytes), Some(totals));
     }
 
     #[test]

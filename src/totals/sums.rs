@@ -1,0 +1,87 @@
+//! The sums of a row.
+
+use crate::limits::varint;
+use crate::usage::{Source, TokenUsage};
+
+/// What was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Requests, refused and failed ones among them.
+    pub requests: u64,
+    /// Input tokens.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Input tokens read from providers' caches; part of `input`.
+    pub cached_input: u64,
+    /// Output tokens spent on reasoning; part of `output`.
+    pub reasoning_output: u64,
+    /// Millionths of a dollar.
+    pub microusd: u64,
+    /// Requests whose tokens are not all of them, or not known: the answer was cut, or said nothing.
+    pub incomplete: u64,
+}
+
+impl Sums {
+    /// The sums' names, in the order of their fields.
+    pub(super) const NAMES: [&str; 7] = [
+        "requests",
+        "input_tokens",
+        "output_tokens",
+        "cached_input_tokens",
+        "reasoning_output_tokens",
+        "cost_microusd",
+        "incomplete_requests",
+    ];
+
+    /// One request. `usage` is `None` if no model server answered it.
+    pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64) -> Self {
+        let Some((tokens, source)) = usage else {
+            return Sums { requests: 1, ..Sums::default() };
+        };
+        let complete = match source {
+            Source::Reported | Source::Counted => true,
+            Source::Partial | Source::Estimated | Source::Missing => false,
+        };
+        Sums {
+            requests: 1,
+            input: tokens.input,
+            output: tokens.output,
+            cached_input: tokens.cached_input,
+            reasoning_output: tokens.reasoning_output,
+            microusd,
+            incomplete: u64::from(!complete),
+        }
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Sums) {
+        for (sum, more) in self.fields_mut().into_iter().zip(other.fields()) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+        for sum in self.fields() {
+            varint::write(out, sum);
+        }
+    }
+
+    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
+        let mut sums = Sums::default();
+        for sum in sums.fields_mut() {
+            *sum = varint::read(rest)?;
+        }
+        Some(sums)
+    }
+
+    pub(super) fn fields(&self) -> [u64; 7] {
+        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = *self;
+        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
+    }
+
+    fn fields_mut(&mut self) -> [&mut u64; 7] {
+        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = self;
+        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
+    }
+}

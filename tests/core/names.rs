@@ -1,0 +1,38 @@
+use sluice::names::{Names, MAX_NAMES, MAX_NAMES_OF_KEY};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn a_name_that_only_failed_is_none() {
+    let mut names = Names::default();
+    for (key, name, answered, want) in [
+        ("alice", "invented", false, false),
+        ("alice", "real", true, true),
+        ("alice", "real", false, true),
+        ("bob", "real", false, true),
+        ("bob", "invented", false, false),
+    ] {
+        assert_eq!(names.tells(key, name, answered), want, "{key} {name}");
+    }
+}
+
+/// Also where a server takes any name.
+#[test]
+fn a_key_has_so_many_names() {
+    let mut names = Names::default();
+    let told = (0..10_000).filter(|number| names.tells("greedy", &format!("invented-{number}"), true)).count();
+    assert_eq!(told, MAX_NAMES_OF_KEY);
+    for neighbour in 0..100 {
+        assert!(names.tells(&format!("neighbour-{neighbour}"), "real", true));
+    }
+    assert!(names.tells("greedy", "invented-0", false), "those it has stay");
+}
+
+#[test]
+fn all_keys_together_have_so_many() {
+    let mut names = Names::default();
+    let keys = 2 * MAX_NAMES / MAX_NAMES_OF_KEY;
+    let all = (0..keys).flat_map(|key| (0..MAX_NAMES_OF_KEY).map(move |name| (key, name)));
+    let told = all.filter(|(key, name)| names.tells(&format!("key-{key}"), &format!("name-{name}"), true)).count();
+    assert_eq!(told, MAX_NAMES);
+}
