@@ -11,19 +11,19 @@ use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
 
-use crate::abi::{Action, HttpContext};
 use crate::admin;
 use crate::chain;
 use crate::doors;
+use crate::filter::{self, Filter};
 use crate::host;
 use crate::intake::Intake;
 use crate::limits;
 use crate::reply;
-use crate::root::{self, Filter};
+use crate::types::{Action, HttpContext};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(read, |config, context| {
+    filter::filter(read, |config, context| {
         Some(Box::new(Auth { config: config.clone(), context, state: State::Headers }))
     })
 }

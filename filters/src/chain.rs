@@ -9,10 +9,11 @@ use std::rc::{Rc, Weak};
 use hashbrown::HashMap;
 use sluice::config::{ConfigError, Joined};
 
-use crate::abi::{self, Action, Event, HttpContext};
+use crate::filter::Filter;
 use crate::host;
+use crate::nested;
 use crate::registry::{self, Shared};
-use crate::root::Filter;
+use crate::types::{Action, Event, HttpContext};
 
 thread_local! {
     /// The member that has just been called waits for something else than its stream.
@@ -48,7 +49,7 @@ pub fn wake(context: u32) {
     // bound, so that nothing is borrowed while Envoy goes on
     let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::RequestTrailers));
     note_wait(context, &stream);
-    if let (Ok(Action::Continue), false) = (action, abi::is_ending(context)) {
+    if let (Ok(Action::Continue), false) = (action, nested::is_ending(context)) {
         registry::expect_no_more(context); // Envoy goes on with it after this callback, and may do something else before
         host::continue_request();
     }

@@ -14,8 +14,12 @@ use sluice::memory_budget::Purpose;
 
 use crate::budget::{self, BodyWeight};
 use crate::changes;
+use crate::clusters::AllClusters;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
-use crate::registry::{self, Opened, Shared};
+use crate::limits;
+use crate::metrics;
+use crate::registry::{self, Shared};
+use crate::waiting;
 
 /// A request whose headers have been taken in, and whose body is awaited.
 pub struct Intake {
@@ -25,6 +29,25 @@ pub struct Intake {
     weight: BodyWeight,
     /// Ends the exchange with the filter that took the request in.
     _opened: Opened,
+}
+
+/// Ends an exchange when the filter that opened it ends.
+struct Opened {
+    id: registry::Id,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let ended = registry::close(self.id);
+        if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
+            limits::settle(&mut exchange);
+            exchange.close(&AllClusters);
+        }
+        if registry::is_idle() {
+            metrics::flush();
+        }
+        waiting::poll_queue(); // a slot may have become free
+    }
 }
 
 /// What a request is for.
@@ -98,9 +121,9 @@ impl Intake {
             length: headers.length,
             accounts: headers.accounts,
         };
-        let (opened, exchange) = registry::open(Exchange::new(identity, original))
+        let (id, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Intake { exchange, call, weight, _opened: opened })
+        Ok(Intake { exchange, call, weight, _opened: Opened { id } })
     }
 
     /// Whether all that will be read is there: the headers end the request, or its body is of no use.

@@ -14,7 +14,6 @@
     clippy::unimplemented
 )]
 
-mod abi;
 mod admin;
 mod attempt;
 mod auth;
@@ -24,7 +23,10 @@ mod changes;
 mod clusters;
 mod count;
 mod doors;
+mod exports;
+mod filter;
 mod guard;
+mod hand_over;
 #[cfg(target_family = "wasm")]
 mod heap;
 mod host;
@@ -34,15 +36,18 @@ mod limits;
 mod memory;
 mod metrics;
 mod names;
+mod nested;
 mod registry;
 mod reply;
 mod root;
 mod router;
 mod totals;
+mod types;
 mod usage;
 mod waiting;
 
-use root::{Filter, Root};
+use filter::Filter;
+use root::Root;
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]

@@ -15,18 +15,14 @@ use sluice::contract::{EXCHANGE_ID, MARK};
 use sluice::exchange::Exchange;
 use sluice::timing::Timing;
 
-use crate::abi::ByNumber;
-use crate::clusters::AllClusters;
 use crate::host;
-use crate::limits;
-use crate::metrics;
-use crate::waiting;
+use crate::types::ByNumber;
 
 /// An exchange that several filters share.
 pub type Shared = Rc<RefCell<Exchange>>;
 
 /// Names an exchange.
-type Id = u64;
+pub type Id = u64;
 
 thread_local! {
     static EXCHANGES: RefCell<ByNumber<Id, Shared>> = RefCell::default();
@@ -58,32 +54,13 @@ fn epoch() -> Id {
     host::seed() << 32
 }
 
-/// Ends an exchange when the filter that opened it ends.
-pub struct Opened {
-    id: Id,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let ended = EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&self.id));
-        if let Some(Ok(mut exchange)) = ended.as_ref().map(|exchange| exchange.try_borrow_mut()) {
-            limits::settle(&mut exchange);
-            exchange.close(&AllClusters);
-        }
-        if is_idle() {
-            metrics::flush();
-        }
-        waiting::poll_queue(); // a slot may have become free
-    }
-}
-
 /// Whether no exchange is under way.
 pub fn is_idle() -> bool {
     EXCHANGES.with_borrow(|exchanges| exchanges.is_empty())
 }
 
-/// Opens an exchange for the current request. `None` if Envoy would not keep its id.
-pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
+/// Opens an exchange for the current request; whoever opens it closes it. `None` if Envoy would not keep its id.
+pub fn open(mut exchange: Exchange) -> Option<(Id, Shared)> {
     exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
     let told = APART.get();
@@ -98,7 +75,12 @@ pub fn open(mut exchange: Exchange) -> Option<(Opened, Shared)> {
             *exchange = Some(shared.clone());
         }
     });
-    Some((Opened { id }, shared))
+    Some((id, shared))
+}
+
+/// Forgets an exchange that has ended, and returns it.
+pub fn close(id: Id) -> Option<Shared> {
+    EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&id))
 }
 
 /// Says that the filters of one request may stand apart.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use sluice::error::{ApiError, Shape};
 use sluice::limits::retry_after_seconds;
 
-use crate::abi::Action;
 use crate::host;
+use crate::types::Action;
 
 /// Answers with an error. The returned action stops the request that the answer replaces.
 pub fn error(error: &ApiError, shape: Shape) -> Action {

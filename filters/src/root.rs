@@ -1,65 +1,20 @@
-//! What all filters have in common: they read their configuration once, refuse to start on a mistake, and
-//! make one context per stream.
+//! A filter's root context: takes the configuration in, opens streams, and does on ticks what has waited for its time.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use sluice::config::ConfigError;
-
-use crate::abi::{Action, HttpContext};
 use crate::budget;
 use crate::changes;
 use crate::clusters;
 use crate::count;
 use crate::doors;
+use crate::filter::{closed, Filter};
 use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
-use crate::reply;
 use crate::totals;
+use crate::types::HttpContext;
 use crate::waiting;
-
-/// A filter, as envoy.yaml configures it.
-pub trait Filter {
-    /// Takes the configuration in.
-    ///
-    /// # Errors
-    /// The first mistake in it.
-    fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError>;
-
-    /// The filter's part in one stream, which Envoy knows by the number `context`. `None` if it has none.
-    fn open(&self, context: u32) -> Option<Box<dyn HttpContext>>;
-}
-
-/// How a filter with the configuration `C` joins a stream that Envoy knows by a number.
-type Join<C> = fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>;
-
-/// A filter whose streams share the configuration `C`.
-struct Configured<C> {
-    read: fn(&[u8]) -> Result<C, ConfigError>,
-    open: Join<C>,
-    config: Option<Rc<C>>,
-}
-
-/// A filter that reads its configuration by `read` and joins a stream by `open`.
-pub fn filter<C: 'static>(read: fn(&[u8]) -> Result<C, ConfigError>, open: Join<C>) -> Box<dyn Filter> {
-    Box::new(Configured { read, open, config: None })
-}
-
-impl<C> Filter for Configured<C> {
-    fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
-        self.config = Some(Rc::new((self.read)(bytes)?));
-        Ok(())
-    }
-
-    fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.config {
-            Some(config) => (self.open)(config, context),
-            None => Some(closed()), // Envoy opens no stream on a filter whose configuration was refused
-        }
-    }
-}
 
 /// How long a count may wait until it shows in Envoy's stats while requests are under way, and a request for a
 /// free target or its deadline.
@@ -128,19 +83,5 @@ impl Root {
     /// Joins a stream.
     pub fn open(&self, context: u32) -> Box<dyn HttpContext> {
         self.filter.as_ref().and_then(|filter| filter.open(context)).unwrap_or_else(closed)
-    }
-}
-
-/// A stream's part of a filter that is not configured.
-pub fn closed() -> Box<dyn HttpContext> {
-    Box::new(Closed)
-}
-
-/// Lets nothing through.
-struct Closed;
-
-impl HttpContext for Closed {
-    fn on_http_request_headers(&mut self, _: bool) -> Action {
-        reply::internal("a filter without configuration was asked for a request")
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use hashbrown::HashSet;
 use sluice::config;
-use sluice::contract::{ATTEMPTS_HEADER, CLUSTER, CLUSTER_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_HEADER};
+use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
@@ -14,14 +14,15 @@ use sluice::limits::Subject;
 use sluice::outcome::Outcome;
 use sluice::routing::{AnswerHeaders, Ending, Table};
 
-use crate::abi::{Action, HttpContext};
 use crate::clusters::{self, AllClusters};
+use crate::filter::{self, Filter};
+use crate::hand_over::hand_over;
 use crate::host::{self, Headers};
 use crate::intake::Intake;
 use crate::limits;
 use crate::registry::{self, Shared};
 use crate::reply::{self, Answer};
-use crate::root::{self, Filter};
+use crate::types::{Action, HttpContext};
 use crate::waiting::{self, Ticket};
 
 /// The filter.
@@ -31,7 +32,9 @@ pub fn filter() -> Box<dyn Filter> {
         clusters::introduce(table.upstreams());
         Ok(table)
     };
-    root::filter(read, |table, context| Some(Box::new(Router { table: table.clone(), context, state: State::Headers })))
+    filter::filter(read, |table, context| {
+        Some(Box::new(Router { table: table.clone(), context, state: State::Headers }))
+    })
 }
 
 thread_local! {
@@ -302,23 +305,4 @@ fn blame_cluster(exchange: &Shared) {
         log::error!("sluice: Envoy has no cluster {cluster:?} {problem}");
     }
     exchange.end_attempt(Ending::silent(Outcome::ConnectFailure), &AllClusters);
-}
-
-/// Tells Envoy where the request goes and how long it may be tried there.
-pub fn hand_over(exchange: &Exchange) -> bool {
-    let Some(route) = &exchange.route else {
-        return false;
-    };
-    let Some(upstream) = route.upstream() else {
-        return false;
-    };
-    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
-    host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
-        && match route.per_try_timeout(streamed) {
-            // a header that is written has Envoy choose the route anew
-            Some(timeout) => {
-                host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string())
-            }
-            None => host::clear_route_cache(),
-        }
 }

@@ -9,18 +9,18 @@ use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 
-use crate::abi::{Action, HttpContext};
 use crate::budget;
 use crate::count;
+use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::names;
 use crate::registry::{self, Shared};
-use crate::root::{self, Filter};
+use crate::types::{Action, HttpContext};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(configure, |reports: &Rc<Reports>, _| {
+    filter::filter(configure, |reports: &Rc<Reports>, _| {
         Some(Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting }))
     })
 }

@@ -12,10 +12,10 @@ use sluice::exchange::{Exchange, Routed};
 use sluice::routing::Table;
 
 use crate::clusters::AllClusters;
+use crate::hand_over::hand_over;
 use crate::host;
 use crate::registry::{self, Shared};
 use crate::reply;
-use crate::router::hand_over;
 
 thread_local! {
     static QUEUE: RefCell<Vec<Rc<Waiting>>> = const { RefCell::new(Vec::new()) };

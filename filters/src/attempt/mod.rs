@@ -14,12 +14,13 @@ use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 use sluice::translate::Pair;
 
-use crate::abi::{self, Action, HttpContext};
 use crate::clusters::{self, AllClusters};
+use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
+use crate::nested;
 use crate::registry::{self, Expected};
 use crate::reply;
-use crate::root::{self, Filter};
+use crate::types::{Action, HttpContext};
 use crate::waiting;
 use held::{Held, Next, ResponseHead, Until};
 use sent::{prepare, Sent};
@@ -29,7 +30,7 @@ pub fn filter() -> Box<dyn Filter> {
     let open = |_: &_, context| -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Attempt { context, state: State::Headers(registry::expected()) }))
     };
-    root::filter(|bytes| config::none("attempt", bytes), open)
+    filter::filter(|bytes| config::none("attempt", bytes), open)
 }
 
 struct Attempt {
@@ -181,7 +182,7 @@ impl HttpContext for Attempt {
     /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
     /// when the client's filters have seen its end.
     fn on_done(&mut self) {
-        match (std::mem::replace(&mut self.state, State::Ended), abi::is_late()) {
+        match (std::mem::replace(&mut self.state, State::Ended), nested::is_late()) {
             (State::Headers(_) | State::Replaced | State::Ended, _) => {}
             (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
             (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.cut(),

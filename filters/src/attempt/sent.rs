@@ -12,11 +12,11 @@ use sluice::routing::Ending;
 
 use super::held::{ResponseHead, Until};
 use super::translated::Translation;
-use crate::abi::Action;
 use crate::clusters::AllClusters;
 use crate::host::{self, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
+use crate::types::Action;
 
 /// Who gets a failed attempt's request, or its answer.
 #[derive(Clone, Copy, PartialEq, Eq)]

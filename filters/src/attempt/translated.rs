@@ -10,11 +10,11 @@ use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
 use super::held::{Held, ResponseHead, Until};
 use super::sent::{Handed, Sent};
 use super::{Attempt, State};
-use crate::abi::Action;
 use crate::clusters::AllClusters;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::Shared;
 use crate::reply;
+use crate::types::Action;
 
 /// How an answer is translated.
 pub(super) struct Translation {

@@ -7,11 +7,11 @@ use sluice::gateway::DEFAULT_PREFIX;
 
 use super::answer::Taken;
 use super::{calls, Guard, State};
-use crate::abi::{Action, HttpContext};
 use crate::host;
 use crate::intake::Intake;
 use crate::registry;
 use crate::reply;
+use crate::types::{Action, HttpContext};
 
 /// Envoy's side of a stream. What answers to callouts change is behind it.
 pub(super) struct Handle(pub(super) Rc<RefCell<Guard>>);

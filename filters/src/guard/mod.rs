@@ -17,14 +17,15 @@ use sluice::guard::api::Failure;
 use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
-use crate::abi::{self, Action};
 use crate::chain;
+use crate::filter::{self, Filter};
 use crate::host::{self, Headers};
 use crate::intake::Intake;
 use crate::metrics;
+use crate::nested;
 use crate::registry::Shared;
 use crate::reply;
-use crate::root::{self, Filter};
+use crate::types::Action;
 use answer::WholeAnswer;
 pub use calls::answered;
 use handle::Handle;
@@ -34,7 +35,7 @@ use stream::StreamedAnswer;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
-    root::filter(read, |config: &Rc<Config>, context| {
+    filter::filter(read, |config: &Rc<Config>, context| {
         if config.checks.checks.is_empty() {
             return None;
         }
@@ -288,7 +289,7 @@ impl Guard {
                 if !host::replace_bytes(host::Buffer::ResponseBody, &body) {
                     log::error!("sluice: guard: Envoy refused the checked answer");
                 }
-                if held && !abi::is_ending(self.context) {
+                if held && !nested::is_ending(self.context) {
                     host::continue_response();
                 }
                 Action::Continue

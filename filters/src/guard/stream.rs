@@ -14,11 +14,12 @@ use sluice::usage::Framing;
 
 use super::calls::{Case, Heard};
 use super::{subject, Config, Guard, Matter, State};
-use crate::abi::{self, Action};
 use crate::budget;
 use crate::host::{self, Buffer};
+use crate::nested;
 use crate::registry::Shared;
 use crate::reply;
+use crate::types::Action;
 
 /// The most that goes on at once while more is to come, in bytes: it has to fit into what Envoy keeps of a stream.
 const MAX_RELEASED: usize = 256 << 10;
@@ -215,7 +216,7 @@ impl StreamedAnswer {
             false => self.out.split_off(self.out.len().min(MAX_RELEASED)),
         };
         let taken = host::replace_bytes(Buffer::ResponseBody, &std::mem::replace(&mut self.out, rest));
-        if abi::is_ending(self.context) {
+        if nested::is_ending(self.context) {
             return; // it was more than Envoy keeps
         }
         match taken {

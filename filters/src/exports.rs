@@ -7,146 +7,20 @@
 //! request.
 
 use std::alloc::{alloc, Layout};
-use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::cell::RefCell;
 use std::ptr::{null_mut, NonNull};
 
-use hashbrown::HashMap;
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::budget;
 use crate::count;
+use crate::filter;
 use crate::guard;
 use crate::host;
+use crate::nested::{self, is_postponed, Late};
 use crate::registry;
-use crate::root::{self, Root};
-
-/// What becomes of the part of a message that a callback was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Action {
-    /// It goes on.
-    Continue = 0,
-    /// It is held; of a body, as much as Envoy keeps: what is more ends the stream with an error.
-    Pause = 1,
-}
-
-/// What happens to a stream. `size` is how many bytes of a body there are, `end` whether nothing follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The request's headers have come.
-    RequestHeaders { end: bool },
-    /// More of the request's body has come.
-    RequestBody { size: usize, end: bool },
-    /// The request has ended with trailers.
-    RequestTrailers,
-    /// The answer's headers have come.
-    ResponseHeaders { end: bool },
-    /// More of the answer's body has come.
-    ResponseBody { size: usize, end: bool },
-    /// The answer has ended with trailers.
-    ResponseTrailers,
-    /// The access log is about to be written.
-    Log,
-    /// The stream has ended, in whatever way.
-    Done,
-}
-
-impl Event {
-    /// What becomes of the part if nobody can say, as there is no such stream or it is being called: no request goes on
-    /// that no filter has seen.
-    pub fn unseen(self) -> Action {
-        match self {
-            Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers => Action::Pause,
-            Event::ResponseHeaders { .. }
-            | Event::ResponseBody { .. }
-            | Event::ResponseTrailers
-            | Event::Log
-            | Event::Done => Action::Continue,
-        }
-    }
-}
-
-/// One stream, as a filter sees it. A filter says what it does on the events that it cares for; all are handed on as
-/// values, for much of what is between Envoy and a filter is then the same code, which the processor need not fetch anew.
-pub trait HttpContext {
-    /// See [`Event::RequestHeaders`].
-    fn on_http_request_headers(&mut self, _end: bool) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::RequestBody`].
-    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::RequestTrailers`].
-    fn on_http_request_trailers(&mut self) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::ResponseHeaders`].
-    fn on_http_response_headers(&mut self, _end: bool) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::ResponseBody`].
-    fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::ResponseTrailers`].
-    fn on_http_response_trailers(&mut self) -> Action {
-        Action::Continue
-    }
-
-    /// See [`Event::Log`].
-    fn on_log(&mut self) {}
-
-    /// See [`Event::Done`].
-    fn on_done(&mut self) {}
-
-    /// Does what is to be done on an event: what is called, where all others say what that does.
-    fn on(&mut self, event: Event) -> Action {
-        match event {
-            Event::RequestHeaders { end } => return self.on_http_request_headers(end),
-            Event::RequestBody { size, end } => return self.on_http_request_body(size, end),
-            Event::RequestTrailers => return self.on_http_request_trailers(),
-            Event::ResponseHeaders { end } => return self.on_http_response_headers(end),
-            Event::ResponseBody { size, end } => return self.on_http_response_body(size, end),
-            Event::ResponseTrailers => return self.on_http_response_trailers(),
-            Event::Log => self.on_log(),
-            Event::Done => self.on_done(),
-        }
-        Action::Continue
-    }
-}
-
-/// Numbers that count up: there is nothing to hide in them from a client, and all bits of a product with the golden
-/// ratio differ (Knuth, The Art of Computer Programming, 6.4).
-#[derive(Clone, Copy, Default)]
-pub struct Number(u64);
-
-impl Hasher for Number {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// What is found by a number.
-pub type ByNumber<N, T> = HashMap<N, T, BuildHasherDefault<Number>>;
+use crate::root::Root;
+use crate::types::{Action, ByNumber, Event, HttpContext};
 
 /// A stream; `None` while it is being called.
 type Slot = Option<Box<dyn HttpContext>>;
@@ -154,62 +28,17 @@ type Slot = Option<Box<dyn HttpContext>>;
 thread_local! {
     static ROOTS: RefCell<ByNumber<u32, Root>> = RefCell::default();
     static STREAMS: RefCell<ByNumber<u32, Slot>> = RefCell::default();
-    /// How many calls of Envoy's are under way, one within the other.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };
-    static IS_LATE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The end of a stream that comes while something else is being called.
-enum Late {
-    Log(u32),
-    Delete(u32),
-}
-
-/// Whether the stream that is being told of its end had it within another call: then a filter, or Envoy's limits, have
-/// ended it, and no upstream.
-pub fn is_late() -> bool {
-    IS_LATE.get()
-}
-
-/// Whether a stream has ended within the call under way. Nothing may be asked of Envoy for it any more.
-pub fn is_ending(context: u32) -> bool {
-    LATE.with_borrow(|late| {
-        late.iter().any(|end| matches!(end, Late::Log(other) | Late::Delete(other) if *other == context))
-    })
-}
-
-/// Runs a call of Envoy's. A filter may have Envoy do something that ends streams at once (too much in a buffer does);
-/// since whoever asked for that is in the middle of its work, such ends wait until it has returned.
+/// Runs a call of Envoy's.
 fn run<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     registry::expect_no_more(context);
-    DEPTH.set(DEPTH.get() + 1);
-    let result = callback();
-    let depth = DEPTH.get() - 1;
-    if depth == 0 {
-        IS_LATE.set(true);
-        // one by one: an end may cause others
-        while let Some(late) = LATE.with_borrow_mut(|late| (!late.is_empty()).then(|| late.remove(0))) {
-            match late {
-                Late::Log(context) => {
-                    call(context, Event::Log);
-                }
-                Late::Delete(context) => delete(context),
-            }
+    nested::run(callback, |late| match late {
+        Late::Log(context) => {
+            call(context, Event::Log);
         }
-        IS_LATE.set(false);
-    }
-    DEPTH.set(depth);
-    result
-}
-
-/// Has a stream's end wait if need be. Whether it has to.
-fn is_postponed(late: Late) -> bool {
-    let postponed = DEPTH.get() > 0;
-    if postponed {
-        LATE.with_borrow_mut(|waiting| waiting.push(late));
-    }
-    postponed
+        Late::Delete(context) => delete(context),
+    })
 }
 
 fn delete(context: u32) {
@@ -299,7 +128,7 @@ pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
         return;
     }
     let stream = ROOTS.with_borrow(|roots| roots.get(&root).map(|root| root.open(context)));
-    let stream = stream.unwrap_or_else(root::closed);
+    let stream = stream.unwrap_or_else(filter::closed);
     STREAMS.with_borrow_mut(|streams| streams.insert(context, Some(stream)));
 }
 

@@ -1,0 +1,25 @@
+//! Hands a routed request to Envoy: the cluster in filter state, and the time that an attempt may take.
+
+use sluice::contract::{CLUSTER, PER_TRY_TIMEOUT_HEADER};
+use sluice::exchange::Exchange;
+
+use crate::host::{self, Headers};
+
+/// Tells Envoy where the request goes and how long it may be tried there.
+pub fn hand_over(exchange: &Exchange) -> bool {
+    let Some(route) = &exchange.route else {
+        return false;
+    };
+    let Some(upstream) = route.upstream() else {
+        return false;
+    };
+    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+    host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
+        && match route.per_try_timeout(streamed) {
+            // a header that is written has Envoy choose the route anew
+            Some(timeout) => {
+                host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string())
+            }
+            None => host::clear_route_cache(),
+        }
+}
