@@ -137,6 +137,12 @@ def lead_to(cluster: dict[str, Any], address: Address) -> None:
     endpoint["address"]["socket_address"].update(address=address[0], port_value=address[1])
 
 
+def secret(name: str, value: str) -> dict[str, Any]:
+    """A secret as Envoy reads it from a file."""
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return {"@type": kind, "name": name, "generic_secret": {"secret": {"inline_string": value}}}
+
+
 def _target(upstream: str, weight: int) -> dict[str, Any]:
     """A target with the model name the demo's server of that name serves."""
     return {"upstream": upstream, "model": f"gpt-4o-{upstream}", "weight": weight}

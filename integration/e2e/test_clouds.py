@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from pathlib import Path
 from typing import Any, Iterator
 
 import httpx
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -16,14 +18,13 @@ import demo
 from child import ROOT
 from gateway import Gateway
 from recorder import Recorded, Recorder
-from settings import Settings, lead_to
+from settings import Settings, lead_to, secret
 from world import BEARER, CHAT, chat_body
 
 EXAMPLES = ROOT / "envoy" / "examples"
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 AWS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_BEARER_TOKEN_BEDROCK": "bedrock-secret"}
 SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+), Signature=(\w+)")
-TOKEN = 'resources: [{"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret, name: vertex, generic_secret: {secret: {inline_string: "Bearer vertex-secret"}}}]'
 
 
 @contextlib.contextmanager
@@ -73,11 +74,17 @@ def _check_signature(request: Recorded) -> None:
     assert signer.signature(signer.string_to_sign(own, signer.canonical_request(own)), own) == signature
 
 
-def test_vertex_sends_the_token_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "vertex-token.yaml").write_text(TOKEN)
-    with _example("vertex", {"GEMINI_API_KEY": "gemini-secret"}, tmp_path) as (gateway, requests):
-        assert _ask(gateway, model="gemini-2.5-flash").status_code == 200
+@pytest.mark.parametrize(
+    ("name", "model", "path"),
+    [
+        ("azure", "gpt-4o", "/openai/v1/chat/completions"),
+        ("vertex", "gemini-2.5-flash", "/v1/projects/my-project/locations/europe-west4/endpoints/openapi/chat/completions"),
+    ],
+)
+def test_the_token_of_a_file_is_sent(name: str, model: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}-token.yaml").write_text(json.dumps({"resources": [secret(name, "Bearer a-token")]}))
+    with _example(name, {"GEMINI_API_KEY": "gemini-secret", "AZURE_OPENAI_API_KEY": "azure-secret"}, tmp_path) as (gateway, requests):
+        assert _ask(gateway, model=model).status_code == 200
     (request,) = requests
-    assert request.path == "/v1/projects/my-project/locations/europe-west4/endpoints/openapi/chat/completions"
-    assert request.headers["authorization"] == "Bearer vertex-secret"
-    assert demo.USER_KEY not in str(request)
+    assert (request.path, request.headers["authorization"]) == (path, "Bearer a-token")
+    assert not {demo.USER_KEY, "gemini-secret", "azure-secret"} & set(request.headers.values())

@@ -17,7 +17,7 @@ from child import ChildFailed
 from conftest import CLOSED_PORT, LIMITED_KEY, OpenWorld
 from gateway import Gateway, MockModels, render
 from guarded import guarded
-from settings import Settings, lead_to, long_form
+from settings import Settings, lead_to, long_form, secret
 from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 Edit = Callable[[Settings], Any]
@@ -205,7 +205,7 @@ def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) ->
 
 
 @pytest.mark.parametrize("path", sorted((demo.ENVOY_YAML.parent / "examples").glob("*.yaml")), ids=lambda path: path.name)
-def test_examples_start_and_route(path: Path, open_world: OpenWorld) -> None:
+def test_examples_start_and_route(path: Path, open_world: OpenWorld, tmp_path: Path) -> None:
     """Every model of an example finds its clusters, which are led to a closed port here."""
     example = Settings(render(long_form(path), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
     for cluster in example.tree["static_resources"]["clusters"]:
@@ -216,6 +216,10 @@ def test_examples_start_and_route(path: Path, open_world: OpenWorld) -> None:
     secrets = {*example.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"]}
     secrets.update(re.findall(r"\{environment_variable: (\w+)\}", path.read_text()))
     unusual = {} if secrets <= demo.PROVIDER_KEYS.keys() else {"env": dict.fromkeys(secrets, "secret")}
+    files = re.findall(r"path_config_source: \{path: \./([\w-]+)-token\.yaml\}", path.read_text())
+    for name in files:
+        (tmp_path / f"{name}-token.yaml").write_text(json.dumps({"resources": [secret(name, "Bearer secret")]}))
+        unusual["directory"] = tmp_path
     with open_world(example.text(), **unusual) as world:
         for model in example.models:
             name = model["name"].replace("*", "x")
