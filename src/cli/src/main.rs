@@ -2,12 +2,11 @@
 //!
 //! Exit codes: 0, it is done; 1, what was read is not right; 2, the command line or the environment is not.
 
+mod check;
 mod file;
 mod key;
 mod render;
-#[allow(dead_code)]
 mod short;
-#[allow(dead_code)]
 mod yaml;
 
 use std::process::ExitCode;
@@ -27,6 +26,8 @@ enum Command {
     /// Make, sign and inspect client keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Find what is wrong in a short file, or in Envoy's configuration, before Envoy is there.
+    Check(check::Check),
     /// Write Envoy's configuration from a short file.
     Render(file::Render),
 }
@@ -42,6 +43,7 @@ pub(crate) enum Failure {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Key(command) => key::run(command),
+        Command::Check(command) => check::run(&command),
         Command::Render(command) => file::render(&command),
     };
     let (code, message) = match done {

@@ -27,6 +27,8 @@ const PLACEHOLDERS: [(&str, &str); 3] = [
 pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) cluster: Cluster,
+    /// Whether it is on this machine, or has an IP address.
+    is_local: bool,
     /// For the router, in its order.
     fields: Vec<(String, Tree)>,
 }
@@ -106,12 +108,18 @@ impl Upstream {
             }
         }
         let cluster = Cluster::new(name, &url, trusted_ca).with(&fields)?;
-        Ok(Upstream { name: name.to_owned(), cluster, fields: router })
+        Ok(Upstream { name: name.to_owned(), cluster, is_local: url.is_local(), fields: router })
     }
 
     /// Its entry in `router.upstreams`.
     pub(crate) fn router(&self) -> Tree {
         Tree { line: 0, data: Data::Map(self.fields.clone()) }
+    }
+
+    /// Whether it is sent a key over a network without TLS.
+    pub(crate) fn sends_key_in_plain(&self) -> bool {
+        let has_key = self.fields.iter().any(|(name, _)| name == "credential");
+        has_key && self.cluster.trusted_ca.is_none() && !self.is_local
     }
 }
 

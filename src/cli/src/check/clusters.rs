@@ -1,0 +1,273 @@
+//! The clusters: each as one of the filters needs it.
+
+use super::envoy::{is_type, name_of, number, seconds, Envoy, Manager};
+use super::filters::{plugin, Plugin, Read};
+use super::{manager, meaning, Report};
+use crate::yaml::Tree;
+
+/// The options for HTTP of a cluster.
+fn options(cluster: &Tree) -> Option<&Tree> {
+    let options = cluster.get("typed_extension_protocol_options")?.entries();
+    options.iter().map(|(_, tree)| tree).find(|tree| is_type(tree, "HttpProtocolOptions"))
+}
+
+/// Sluice's filters in a cluster's own `http_filters`.
+pub(super) fn plugins(cluster: &Tree) -> Vec<Plugin<'_>> {
+    let filters = options(cluster).and_then(|tree| tree.get("http_filters")).map(Tree::items).unwrap_or_default();
+    filters.iter().filter_map(plugin).collect()
+}
+
+pub(super) fn check(
+    envoy: &Envoy<'_>,
+    manager: &Manager<'_>,
+    read: &Read<'_>,
+    upstreams: &[(String, usize)],
+    report: &mut Report,
+) {
+    let Some(clusters) = &envoy.clusters else { return };
+    let find = |name: &str| clusters.iter().find(|cluster| cluster.text_of("name") == Some(name));
+    for (name, line) in upstreams {
+        match find(name) {
+            Some(cluster) => upstream(cluster, manager, read, report),
+            None => {
+                let problem =
+                    format!("Envoy has no cluster {name:?}, so that every request that picks it is answered 503");
+                report.error(
+                    "upstream_without_cluster",
+                    *line,
+                    &format!("upstreams: {name}"),
+                    problem,
+                    "add it under `clusters`, or correct the name",
+                );
+            }
+        }
+    }
+    for (path, name) in meaning::services(&read.values()) {
+        let (line, _) = read.locate(&path);
+        match find(&name) {
+            Some(cluster) => tls(cluster, report),
+            None => {
+                let problem = format!("Envoy has no cluster {name:?}, so that this check always fails");
+                report.error(
+                    "service_without_cluster",
+                    line,
+                    &path,
+                    problem,
+                    "add it under `clusters`, or correct the name",
+                );
+            }
+        }
+    }
+}
+
+fn upstream(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Report) {
+    let name = name_of(cluster);
+    let path = |field: &str| format!("clusters[{name}].{field}");
+    breakers(cluster, report);
+    if let Some(options) = options(cluster) {
+        if let Some(filters) = options.get("http_filters") {
+            manager::attempt(filters.items(), filters.line, &path("http_filters"), report);
+        }
+        let auto = options.at(&["upstream_http_protocol_options", "auto_sni"]).filter(|flag| flag.is_true());
+        if let Some(auto) = auto {
+            report.error(
+                "auto_sni",
+                auto.line,
+                &path("auto_sni"),
+                "a retry sends the name of the server before, whose certificate this one does not have",
+                "take it out, and write `sni` in transport_socket",
+            );
+        }
+        if let Some(time) = options
+            .at(&["common_http_protocol_options", "max_stream_duration"])
+            .filter(|time| seconds(time).is_some_and(|seconds| seconds > 0.0))
+        {
+            report.error(
+                "cuts_streams",
+                time.line,
+                &path("max_stream_duration"),
+                "ends requests after this time, long streams among them",
+                "take it out",
+            );
+        }
+    }
+    if let Some(flag) = cluster.at(&["upstream_http_protocol_options", "auto_sni"]).filter(|flag| flag.is_true()) {
+        report.error(
+            "auto_sni",
+            flag.line,
+            &path("auto_sni"),
+            "a retry sends the name of the server before, whose certificate this one does not have",
+            "take it out, and write `sni` in transport_socket",
+        );
+    }
+    tls(cluster, report);
+    limit(cluster, manager, read, report);
+    closed_port(cluster, report);
+    if let Some(time) =
+        cluster.get("connect_timeout").filter(|time| seconds(time).is_some_and(|seconds| seconds > 15.0))
+    {
+        report.warning(
+            "connect_timeout",
+            time.line,
+            &path("connect_timeout"),
+            "a server that is gone holds each request for so long before another is asked",
+            "connect_timeout: 5s",
+        );
+    }
+}
+
+/// Envoy's defaults are for services with short answers: 1024 requests, and three retries at a time.
+fn breakers(cluster: &Tree, report: &mut Report) {
+    let path = format!("clusters[{}].circuit_breakers", name_of(cluster));
+    let thresholds = cluster.at(&["circuit_breakers", "thresholds"]);
+    let first = thresholds
+        .map(Tree::items)
+        .unwrap_or_default()
+        .iter()
+        .find(|one| one.text_of("priority").is_none_or(|priority| priority == "DEFAULT"));
+    let Some(first) = first else {
+        let line = cluster.get("circuit_breakers").map_or(cluster.line, |tree| tree.line);
+        report.error(
+            "circuit_breakers",
+            line,
+            &path,
+            "at Envoy's defaults (3 retries at a time, 1024 requests) requests fail under load",
+            "circuit_breakers: *no_limits, as the others have it",
+        );
+        return;
+    };
+    for (field, least) in [
+        ("max_retries", 100.0),
+        ("max_requests", 1025.0),
+        ("max_pending_requests", 1025.0),
+        ("max_connections", 1025.0),
+    ] {
+        let value = first.get(field);
+        if !value.and_then(number).is_some_and(|number| number >= least) {
+            let problem = format!("{field} is low, so that requests fail under load: Envoy answers 503 without trying");
+            report.error(
+                "circuit_breakers",
+                value.map_or(first.line, |tree| tree.line),
+                &format!("{path}.{field}"),
+                problem,
+                format!("{field}: 100000"),
+            );
+        }
+    }
+}
+
+fn tls(cluster: &Tree, report: &mut Report) {
+    let name = name_of(cluster);
+    let path = |field: &str| format!("clusters[{name}].transport_socket.{field}");
+    let Some(context) =
+        cluster.at(&["transport_socket", "typed_config"]).filter(|tree| is_type(tree, "UpstreamTlsContext"))
+    else {
+        let ports = addresses(cluster);
+        if let Some((_, line)) = ports.iter().find(|(port, _)| *port == 443.0) {
+            report.error(
+                "no_tls",
+                *line,
+                &format!("clusters[{name}]"),
+                "port 443 speaks TLS, but the cluster does not, so that every request fails",
+                "add transport_socket as in examples/providers.yaml",
+            );
+        }
+        return;
+    };
+    if context.text_of("sni").is_none_or(str::is_empty) {
+        report.error(
+            "no_sni",
+            context.line,
+            &path("sni"),
+            "providers choose their certificate by the name that is asked for; without it the connection fails",
+            "sni: the server's name",
+        );
+    }
+    let validation = context
+        .at(&["common_tls_context", "validation_context"])
+        .or_else(|| context.at(&["common_tls_context", "combined_validation_context", "default_validation_context"]));
+    let elsewhere = context.at(&["common_tls_context", "validation_context_sds_secret_config"]).is_some()
+        || context.at(&["common_tls_context", "combined_validation_context"]).is_some();
+    match validation {
+        None if elsewhere => {}
+        None => report.error(
+            "no_trusted_ca",
+            context.line,
+            &path("validation_context"),
+            "without it Envoy takes any certificate: whoever is in between gets the key and the prompts",
+            "validation_context with trusted_ca and match_typed_subject_alt_names",
+        ),
+        Some(validation) => {
+            if validation.get("trusted_ca").is_none() && validation.get("system_root_certs").is_none() && !elsewhere {
+                report.error(
+                    "no_trusted_ca",
+                    validation.line,
+                    &path("trusted_ca"),
+                    "without it Envoy takes any certificate: whoever is in between gets the key and the prompts",
+                    "trusted_ca: {filename: /etc/ssl/certs/ca-certificates.crt}",
+                );
+            }
+            if validation.get("match_typed_subject_alt_names").is_none() {
+                report.error(
+                    "no_san",
+                    validation.line,
+                    &path("match_typed_subject_alt_names"),
+                    "the certificate of any server will do, not only this one's",
+                    "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: the server's name}}]",
+                );
+            }
+        }
+    }
+}
+
+/// The ports that a cluster leads to, and their lines.
+fn addresses(cluster: &Tree) -> Vec<(f64, usize)> {
+    let mut found = Vec::new();
+    if let Some(assignment) = cluster.get("load_assignment") {
+        assignment.walk(&mut |tree| {
+            found.extend(tree.at(&["socket_address", "port_value"]).and_then(|port| Some((number(port)?, port.line))));
+        });
+    }
+    found
+}
+
+/// What is read at once must fit into what is held.
+fn limit(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Report) {
+    const DEFAULT: f64 = 1_048_576.0;
+    let field = "per_connection_buffer_limit_bytes";
+    let bytes = |tree: &Tree| tree.get(field).and_then(number).unwrap_or(DEFAULT);
+    let holds =
+        read.part("router").and_then(|router| router.get("hold_json")).is_none_or(|size| size.number() != Some(0.0));
+    if holds && bytes(cluster) > bytes(manager.listener) {
+        let line = cluster.get(field).map_or(cluster.line, |tree| tree.line);
+        let path = format!("clusters[{}].{field}", name_of(cluster));
+        report.error(
+            "buffer_limit",
+            line,
+            &path,
+            "is more than the listener's; a JSON answer that is held would be answered 500",
+            "make it at most the listener's: 1048576",
+        );
+    }
+}
+
+/// A name that resolves to nothing is not retried, unless a closed port stands behind it.
+fn closed_port(cluster: &Tree, report: &mut Report) {
+    let endpoints = cluster.at(&["load_assignment", "endpoints"]).map(Tree::items).unwrap_or_default();
+    let by_name = cluster.text_of("type").is_some_and(|kind| kind.ends_with("_DNS"));
+    if by_name
+        && !endpoints
+            .iter()
+            .any(|endpoint| endpoint.get("priority").and_then(number).is_some_and(|priority| priority > 0.0))
+    {
+        let line = cluster.get("load_assignment").map_or(cluster.line, |tree| tree.line);
+        let path = format!("clusters[{}].load_assignment", name_of(cluster));
+        report.warning(
+            "closed_port",
+            line,
+            &path,
+            "if its name resolves to nothing, requests fail at once, and no other provider is tried",
+            "add {priority: 1, lb_endpoints: [*closed_port]}, as in envoy.yaml",
+        );
+    }
+}

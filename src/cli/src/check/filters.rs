@@ -1,0 +1,227 @@
+//! The filters' own entries: what they are called, what VM they run in, and their configuration.
+
+use serde_json::Value;
+
+use super::envoy::{is_type, Manager};
+use super::sections;
+use super::{meaning, Report};
+use crate::yaml::Tree;
+
+/// In this order, joined by `+`, or `attempt` alone.
+const CHAIN: [&str; 4] = ["auth", "guard", "router", "usage"];
+
+/// An entry of one of Sluice's filters.
+pub(super) struct Plugin<'a> {
+    /// Its `config`.
+    pub(super) config: &'a Tree,
+    pub(super) root_id: &'a str,
+}
+
+/// The entry in a filter's `typed_config`, if it is Sluice's.
+pub(super) fn plugin(filter: &Tree) -> Option<Plugin<'_>> {
+    let config = filter.get("typed_config").filter(|tree| is_type(tree, "Wasm"))?.get("config")?;
+    let root_id = config.text_of("root_id").unwrap_or_default();
+    let file = config.at(&["vm_config", "code", "local", "filename"]).and_then(Tree::text).unwrap_or_default();
+    let known = root_id == "attempt" || root_id.split('+').any(|name| CHAIN.contains(&name));
+    (known || file.ends_with("sluice.wasm")).then_some(Plugin { config, root_id })
+}
+
+impl Plugin<'_> {
+    fn names(&self) -> Vec<&str> {
+        self.root_id.split('+').collect()
+    }
+
+    fn line_of(&self, field: &str) -> usize {
+        self.config.get(field).map_or(self.config.line, |tree| tree.line)
+    }
+}
+
+/// What is the same for every entry, wherever it stands.
+pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
+    let first = plugins.first().and_then(|plugin| plugin.config.get("vm_config"));
+    for plugin in plugins {
+        let names = plugin.names();
+        let places: Option<Vec<usize>> =
+            names.iter().map(|name| CHAIN.iter().position(|known| known == name)).collect();
+        let in_order = places.is_some_and(|places| places.is_sorted_by(|one, next| one < next));
+        if plugin.root_id != "attempt" && !in_order {
+            let problem =
+                format!("{:?} is not what a filter is called, so Envoy refuses the configuration", plugin.root_id);
+            let fix = "auth, guard, router and usage, joined by + in this order; or attempt alone";
+            report.error("root_id", plugin.line_of("root_id"), "config.root_id", problem, fix);
+        }
+        if !plugin
+            .config
+            .get("allow_on_headers_stop_iteration")
+            .is_some_and(|flag| flag.is_true() || flag.get("value").is_some_and(Tree::is_true))
+        {
+            report.error(
+                "allow_on_headers_stop_iteration",
+                plugin.line_of("allow_on_headers_stop_iteration"),
+                "config.allow_on_headers_stop_iteration",
+                "the filter waits for the body before the headers go on; without this Envoy never sends it, and requests hang",
+                "allow_on_headers_stop_iteration: true",
+            );
+        }
+        if plugin.config.text_of("failure_policy") != Some("FAIL_RELOAD") {
+            let problem = "after a crash of the filters this worker answers 503 until Envoy is restarted";
+            report.error(
+                "failure_policy",
+                plugin.line_of("failure_policy"),
+                "config.failure_policy",
+                problem,
+                "failure_policy: FAIL_RELOAD",
+            );
+        }
+        let Some(vm) = plugin.config.get("vm_config") else {
+            report.error(
+                "vm_config",
+                plugin.config.line,
+                "config.vm_config",
+                "is missing",
+                "vm_config: *sluice_vm, as the others have it",
+            );
+            continue;
+        };
+        if let Some(first) = first {
+            same_vm(first, vm, report);
+        }
+    }
+}
+
+/// The filters of a request share what they know of it in the memory of one VM.
+fn same_vm(first: &Tree, vm: &Tree, report: &mut Report) {
+    let id = |vm: &Tree| vm.text_of("vm_id").unwrap_or_default().to_owned();
+    let line = |field: &str| vm.get(field).map_or(vm.line, |tree| tree.line);
+    if id(first) != id(vm) {
+        let problem = format!("differs from the first filter's {:?}; in different VMs the filters know nothing of each other, and requests fail", id(first));
+        report.error(
+            "vm_id",
+            line("vm_id"),
+            "vm_config.vm_id",
+            problem,
+            "use one vm_config for all: define it with &sluice_vm, and refer to it by *sluice_vm",
+        );
+        return;
+    }
+    for field in ["code", "environment_variables", "configuration", "runtime"] {
+        let json = |vm: &Tree| vm.get(field).map(Tree::json);
+        if json(first) != json(vm) {
+            let problem = format!("`{field}` differs from the first filter's; which one holds is chance");
+            report.error(
+                "vm_config",
+                line(field),
+                &format!("vm_config.{field}"),
+                problem,
+                "use one vm_config for all: define it with &sluice_vm, and refer to it by *sluice_vm",
+            );
+        }
+    }
+}
+
+/// The configuration of the filters of one connection manager.
+pub(super) struct Read<'a> {
+    parts: Vec<(&'static str, &'a Tree, Value)>,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn values(&self) -> Vec<(&'static str, Value)> {
+        self.parts.iter().map(|(name, _, value)| (*name, value.clone())).collect()
+    }
+
+    /// The line that a path of the core's leads to.
+    pub(super) fn locate(&self, path: &str) -> (usize, String) {
+        let end = path.find(['.', '[']).unwrap_or(path.len());
+        let (name, rest) = path.split_at(end);
+        let part = self.parts.iter().find(|(other, _, _)| *other == name);
+        (part.map_or(1, |(_, tree, _)| tree.line_of(rest)), path.to_owned())
+    }
+
+    pub(super) fn part(&self, name: &str) -> Option<&'a Tree> {
+        self.parts.iter().find(|(other, _, _)| *other == name).map(|(_, tree, _)| *tree)
+    }
+}
+
+/// Reads the configuration of all filters, and checks it.
+pub(super) fn sections<'a>(manager: &Manager<'a>, report: &mut Report) -> Read<'a> {
+    let mut read = Read { parts: Vec::new() };
+    for plugin in &manager.plugins {
+        let Some(value) = plugin.config.get("configuration").map(|tree| tree.get("value").unwrap_or(tree)) else {
+            continue;
+        };
+        let names = plugin.names();
+        let known: Vec<&'static str> = CHAIN.iter().copied().filter(|name| names.contains(name)).collect();
+        variables(plugin, value, report);
+        match known.as_slice() {
+            [name] if names.len() == 1 => read.parts.push((*name, value, value.json())),
+            _ => {
+                for (field, part) in value.entries() {
+                    match known.iter().find(|name| *name == field) {
+                        Some(name) => read.parts.push((*name, part, part.json())),
+                        None if plugin.root_id == "attempt" => {}
+                        None => {
+                            let problem = "no filter of this name is in root_id, so Envoy refuses the configuration";
+                            report.error(
+                                "configuration",
+                                part.line,
+                                field,
+                                problem,
+                                "join it to root_id, or take it out: auth+guard+router+usage",
+                            );
+                        }
+                    }
+                }
+                for name in known.iter().filter(|name| **name == "auth" || **name == "router") {
+                    if value.get(name).is_none() {
+                        report.error(
+                            "configuration",
+                            value.line,
+                            name,
+                            "is missing",
+                            "add its configuration, as in envoy.yaml",
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let values: Vec<(&'static str, Value)> = read.values();
+    for error in sections::read(values.as_slice()) {
+        let (line, path) = read.locate(error.path());
+        report.error("configuration", line, &path, error.problem(), "");
+    }
+    meaning::check(values.as_slice(), &|path| read.locate(path), report);
+    read
+}
+
+/// Every variable that is named must reach the VM.
+fn variables(plugin: &Plugin<'_>, value: &Tree, report: &mut Report) {
+    let environment = plugin.config.at(&["vm_config", "environment_variables"]);
+    let keys = environment.and_then(|tree| tree.get("host_env_keys")).map(Tree::items).unwrap_or_default();
+    let values = environment.and_then(|tree| tree.get("key_values")).map(Tree::entries).unwrap_or_default();
+    for (name, line) in sections::variables(value) {
+        let seen = keys.iter().any(|key| key.text() == Some(&name)) || values.iter().any(|(key, _)| *key == name);
+        if !seen {
+            let problem = format!("the filters cannot see the environment variable {name}, so Envoy does not start");
+            report.error(
+                "host_env_keys",
+                line,
+                &name,
+                problem,
+                format!("add {name} to host_env_keys under vm_config.environment_variables"),
+            );
+        }
+        sections::unset(&name, line, report);
+    }
+}
+
+/// The clusters of the upstreams, and where they are named.
+pub(super) fn upstreams(read: &Read<'_>) -> Vec<(String, usize)> {
+    let upstreams =
+        read.part("router").and_then(|router| router.get("upstreams")).map(Tree::entries).unwrap_or_default();
+    let named = upstreams.iter().map(|(name, tree)| match tree.get("cluster") {
+        Some(cluster) => (cluster.text().unwrap_or(name).to_owned(), cluster.line),
+        None => (name.clone(), tree.line),
+    });
+    named.collect()
+}

@@ -1,0 +1,190 @@
+//! What the core takes, but nobody can have meant.
+
+use serde_json::Value;
+use sluice::date::timestamp;
+use sluice::pattern::overlap;
+
+use super::sections::Sections;
+use super::Report;
+
+/// Leads from the core's path to a line, and to the path that the file has for it.
+pub(super) type Locate<'a> = &'a dyn Fn(&str) -> (usize, String);
+
+/// The keys that everybody knows: sk-demo-user and sk-demo-admin.
+const DEMO_KEYS: [&str; 2] = [
+    "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c",
+    "sha256:a1304128f87ba7aa357d7fe938db628cccb9ad9465ba832773a604aed2cfd54e",
+];
+
+pub(super) const PLAIN: &str = "clients outside this machine send their keys and prompts unencrypted";
+pub(super) const PLAIN_FIX: &str =
+    "give the listener a certificate (`transport_socket`), or let something in front of it end TLS";
+pub(super) const ADMIN: &str = "whoever reaches Envoy's admin interface can stop it and read its configuration";
+pub(super) const ADMIN_FIX: &str = "listen on 127.0.0.1";
+
+/// Whether others than this machine reach an address.
+pub(super) fn is_open(host: &str) -> bool {
+    let ip = host.parse::<std::net::IpAddr>();
+    host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+fn section<'a>(sections: &'a Sections, name: &str) -> Option<&'a Value> {
+    sections.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
+fn list<'a>(value: Option<&'a Value>, field: &str) -> &'a [Value] {
+    value.and_then(|value| value.get(field)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str)
+}
+
+pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report) {
+    let router = section(sections, "router");
+    let auth = section(sections, "auth");
+    if router.is_some() {
+        upstreams(router, locate, report);
+        callers(auth, router, locate, report);
+        prices(auth, router, locate, report);
+    }
+    expired(auth, locate, report);
+    for (index, model) in list(router, "models").iter().enumerate() {
+        let targets = list(Some(model), "targets");
+        let strategy = model.get("strategy").and_then(|one| one.as_str().or_else(|| text(one, "name")));
+        let tiered = targets.iter().any(|target| target.get("tier").is_some());
+        if strategy == Some("priority") && targets.len() > 1 && !tiered {
+            let (line, path) = locate(&format!("router.models[{index}].strategy"));
+            let problem = "no target has a `tier`, so all are asked in turn, and none is kept for when the first fails";
+            report.warning(
+                "no_tiers",
+                line,
+                &path,
+                problem,
+                "give the targets `tier: 1` and so on; the lowest is asked first",
+            );
+        }
+    }
+}
+
+/// The names that targets have.
+fn targets(router: Option<&Value>) -> Vec<&str> {
+    let all = list(router, "models").iter().flat_map(|model| list(Some(model), "targets"));
+    all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).collect()
+}
+
+fn upstreams(router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
+    let used = targets(router);
+    let upstreams = router.and_then(|router| router.get("upstreams")).and_then(Value::as_object);
+    for name in upstreams.into_iter().flat_map(|upstreams| upstreams.keys()) {
+        if !used.contains(&name.as_str()) {
+            let (line, path) = locate(&format!("router.upstreams[{}]", Value::from(name.as_str())));
+            report.warning("unused", line, &path, "no model has it as a target", "add a model for it, or take it out");
+        }
+    }
+}
+
+/// Callers may use models that there are.
+fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
+    let mut served: Vec<&str> = Vec::new();
+    for model in list(router, "models") {
+        served.extend(text(model, "name"));
+        served.extend(list(Some(model), "aliases").iter().filter_map(Value::as_str));
+    }
+    for field in ["keys", "users"] {
+        for (index, caller) in list(auth, field).iter().enumerate() {
+            let Some(models) = caller.get("models").and_then(Value::as_array) else { continue };
+            let (line, path) = locate(&format!("auth.{field}[{index}].models"));
+            let names: Vec<&str> = models.iter().filter_map(Value::as_str).collect();
+            let unknown: Vec<&str> =
+                names.iter().copied().filter(|name| !served.iter().any(|served| overlap(name, served))).collect();
+            if unknown.len() == names.len() {
+                let problem = "none of its models is served here, so that every call with it is refused";
+                report.error(
+                    "key_without_models",
+                    line,
+                    &path,
+                    problem,
+                    format!("name some of these: {}", served.join(", ")),
+                );
+            } else if let Some(name) = unknown.first() {
+                let problem = format!("no model {name:?} is served here");
+                report.warning(
+                    "unknown_model",
+                    line,
+                    &path,
+                    problem,
+                    format!("name one of these: {}", served.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+/// A limit on money needs prices.
+fn prices(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
+    if list(router, "models").iter().any(|model| model.get("price").is_some()) {
+        return;
+    }
+    let costs = |value: &Value| {
+        let limits = value.get("limits").and_then(Value::as_object);
+        limits.is_some_and(|limits| limits.keys().any(|name| name.starts_with("cost_")))
+    };
+    let named = [("keys", "auth"), ("users", "auth"), ("models", "router")];
+    let lists = named.into_iter().flat_map(|(field, filter)| {
+        let value = if filter == "auth" { auth } else { router };
+        list(value, field)
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| costs(one))
+            .map(move |(index, _)| format!("{filter}.{field}[{index}].limits"))
+    });
+    let all = auth.filter(|auth| costs(auth)).map(|_| "auth.limits".to_owned());
+    for path in lists.chain(all) {
+        let (line, path) = locate(&path);
+        let problem = "limits what may be spent, but no model has a `price`, so that nothing ever counts";
+        report.error(
+            "no_price",
+            line,
+            &path,
+            problem,
+            "give the models `price: {input: 2.5, output: 10}`, in dollars per million tokens",
+        );
+    }
+}
+
+fn expired(auth: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    for (index, key) in list(auth, "keys").iter().enumerate() {
+        if text(key, "expires").and_then(timestamp).is_some_and(|expires| expires <= now) {
+            let (line, path) = locate(&format!("auth.keys[{index}].expires"));
+            report.warning(
+                "expired_key",
+                line,
+                &path,
+                "the key has expired, so that every call with it is refused",
+                "take it out, or set a later date",
+            );
+        }
+    }
+}
+
+/// The demo's keys, where others than this machine may call.
+pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, report: &mut Report) {
+    for (index, key) in list(section(sections, "auth"), "keys").iter().enumerate() {
+        if text(key, "hash").is_some_and(|hash| DEMO_KEYS.contains(&hash)) {
+            let path = format!("auth.keys[{index}]");
+            let problem = "everybody knows this key: it is the demo's, and others than this machine can call";
+            report.error("demo_key", line(&path), &path, problem, "make one: sluice key new --id NAME");
+        }
+    }
+}
+
+/// The clusters that checks ask, and where they are named.
+pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
+    let checks = list(section(sections, "guard"), "checks").iter().enumerate();
+    let named = checks.filter_map(|(index, check)| {
+        text(check, "cluster").map(|cluster| (format!("guard.checks[{index}].cluster"), cluster.to_owned()))
+    });
+    named.collect()
+}

@@ -1,0 +1,158 @@
+//! `sluice check`: what is wrong in a short file, or in an Envoy configuration with Sluice in it, before Envoy is there.
+//! The filters' part is read by the core, as it is at the start; the rest is what only Envoy's side shows.
+
+mod clusters;
+mod envoy;
+mod filters;
+mod manager;
+mod meaning;
+mod report;
+mod routes;
+mod secrets;
+mod sections;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::envoy::Envoy;
+pub(crate) use self::report::{Level, Report};
+use crate::short::{is_short, Short};
+use crate::yaml::Tree;
+use crate::{file, Failure};
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The short file, or Envoy's; - for standard input.
+    file: PathBuf,
+    /// Print a list of objects with `level`, `rule`, `file`, `line`, `path`, `problem` and `fix`.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what is wrong.
+///
+/// # Errors
+/// There are errors, and not only warnings.
+pub(crate) fn run(command: &Check) -> Result<(), Failure> {
+    let text = file::read(&command.file)?;
+    let name = file::name(&command.file);
+    let report = check(&text);
+    file::print(&if command.json { report.json(&name) } else { report.text(&name) })?;
+    match report.errors() {
+        0 => Ok(()),
+        1 => Err(Failure::Input(format!("{name} has an error"))),
+        errors => Err(Failure::Input(format!("{name} has {errors} errors"))),
+    }
+}
+
+/// Everything that can be said of a file.
+pub(crate) fn check(text: &str) -> Report {
+    let mut report = Report::default();
+    let tree = match Tree::parse(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            report.error("yaml", error.line, "", error.problem, "mend the YAML; nothing else has been checked");
+            return report;
+        }
+    };
+    secrets::check(&tree, &mut report);
+    match is_short(&tree) {
+        true => short(tree, text, &mut report),
+        false => Envoy::new(&tree).check(&mut report),
+    }
+    report.sort();
+    report
+}
+
+fn short(tree: Tree, text: &str, report: &mut Report) {
+    let short = match Short::read(tree) {
+        Ok(short) => short,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                report.error("short_file", mistake.line, &mistake.path, mistake.problem, "");
+            }
+            return;
+        }
+    };
+    let sections = short.sections();
+    for error in sections::read(&sections) {
+        let mistake = short.mistake(&error);
+        report.error("configuration", mistake.line, &mistake.path, mistake.problem, "");
+    }
+    meaning::check(
+        &sections,
+        &|path| {
+            let own = short.own_path(path);
+            (short.tree.line_of(&own), own)
+        },
+        report,
+    );
+    let written = sections::variables(&short.tree);
+    for (name, line) in &written {
+        sections::unset(name, *line, report);
+    }
+    for upstream in &short.upstreams {
+        let path = format!("upstreams.{}", upstream.name);
+        let line = short.tree.line_of(&path);
+        // those that a provider's name stands for
+        for (name, _) in sections::variables(&upstream.router()) {
+            if !written.iter().any(|(other, _)| *other == name) {
+                sections::unset(&name, line, report);
+            }
+        }
+        if upstream.sends_key_in_plain() {
+            let problem = "the url begins with http://, so the key and every prompt cross the network unencrypted";
+            report.warning("plain_http", line, &path, problem, "write https://, or keep the server on this machine");
+        }
+    }
+    services(&short, &sections, report);
+    if meaning::is_open(&short.listen.host) {
+        meaning::demo_keys(&sections, &|path| short.tree.line_of(&short.own_path(path)), report);
+        let line = short.tree.line_of("listen");
+        report.warning("plain_listener", line, "listen", meaning::PLAIN, meaning::PLAIN_FIX);
+    }
+    if meaning::is_open(&short.admin.host) {
+        report.warning("open_admin", short.tree.line_of("admin"), "admin", meaning::ADMIN, meaning::ADMIN_FIX);
+    }
+    // what is rendered is checked as well, so that it is never worse than what an operator writes
+    if let Ok(rendered) = crate::render::render(&short, text, "") {
+        if let (Ok(tree), true) = (Tree::parse(&rendered), report.errors() == 0) {
+            let mut own = Report::default();
+            Envoy::new(&tree).check(&mut own);
+            for finding in own.findings.iter().filter(|finding| finding.level == Level::Error) {
+                report.error(finding.rule, 1, &finding.path, finding.problem.clone(), &finding.fix);
+            }
+        }
+    }
+}
+
+/// Checks ask services, and services are there to be asked.
+fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
+    let known: Vec<&str> = short.clusters().map(|cluster| cluster.name.as_str()).collect();
+    let asked = meaning::services(sections);
+    for (path, cluster) in &asked {
+        if !known.contains(&cluster.as_str()) {
+            let path = short.own_path(path);
+            let problem = format!("there is no service {cluster:?}, so that this check would always fail");
+            report.error(
+                "service_without_cluster",
+                short.tree.line_of(&path),
+                &path,
+                problem,
+                "add it to `services`, with its `url`",
+            );
+        }
+    }
+    for service in short.services.iter().filter(|service| !asked.iter().any(|(_, cluster)| *cluster == service.name)) {
+        let path = format!("services.{}", service.name);
+        let line = short.tree.line_of(&path);
+        report.warning(
+            "unused",
+            line,
+            &path,
+            "no check asks this service",
+            "name it as a check's `cluster`, or take it out",
+        );
+    }
+}
