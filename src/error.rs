@@ -202,6 +202,11 @@ impl ApiError {
         }
     }
 
+    /// 409: the gateway's state, or its configuration, is against it.
+    pub fn conflict(code: &'static str, param: &'static str, message: impl Into<String>) -> Self {
+        ApiError { status: 409, ..ApiError::bad_request(code, Some(param), message) }
+    }
+
     /// 404: no cluster of that name.
     pub fn unknown_cluster(name: &str, known: &str) -> Self {
         ApiError {

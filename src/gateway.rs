@@ -34,6 +34,8 @@ pub enum Command {
     IssueKey,
     /// `DELETE /gateway/keys/{id}`: revokes a key.
     RevokeKey(String),
+    /// `POST /gateway/keys/{id}/restore`: takes a revocation back.
+    RestoreKey(String),
     /// `GET /gateway/upstreams`: the state of every upstream.
     Upstreams,
     /// `POST /gateway/upstreams/{cluster}/eject`: takes a cluster out of the pool.
@@ -105,7 +107,12 @@ impl Command {
             _ => {}
         }
         if let Some(id) = own.strip_prefix("/keys/") {
-            return Some(Command::RevokeKey(percent_decode(id).into_owned()));
+            let decoded = |id| percent_decode(id).into_owned();
+            // an id may have a slash in it
+            return Some(match id.strip_suffix("/restore").filter(|_| method != "DELETE") {
+                Some(id) => Command::RestoreKey(decoded(id)),
+                None => Command::RevokeKey(decoded(id)),
+            });
         }
         let (cluster, verb) = own.strip_prefix("/upstreams/")?.rsplit_once('/')?;
         let cluster = percent_decode(cluster).into_owned();
@@ -121,7 +128,7 @@ impl Command {
         match self {
             Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => "GET",
             Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => "GET",
-            Command::IssueKey | Command::Eject(_) | Command::Restore(_) => "POST",
+            Command::IssueKey | Command::RestoreKey(_) | Command::Eject(_) | Command::Restore(_) => "POST",
             Command::RevokeKey(_) => "DELETE",
         }
     }
@@ -132,7 +139,7 @@ impl Command {
             Command::IssueKey | Command::Eject(_) => true,
             Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => false,
             Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => false,
-            Command::RevokeKey(_) | Command::Restore(_) => false,
+            Command::RevokeKey(_) | Command::RestoreKey(_) | Command::Restore(_) => false,
         }
     }
 
@@ -142,7 +149,7 @@ impl Command {
             Command::Ping | Command::Health => Access::Anyone,
             Command::Models | Command::Model(_) | Command::Tags => Access::Caller,
             Command::WhoAmI | Command::Limits | Command::Usage => Access::Caller,
-            Command::Keys | Command::IssueKey | Command::RevokeKey(_) => Access::Admin,
+            Command::Keys | Command::IssueKey | Command::RevokeKey(_) | Command::RestoreKey(_) => Access::Admin,
             Command::Upstreams | Command::Eject(_) | Command::Restore(_) => Access::Admin,
         }
     }

@@ -2,12 +2,13 @@
 //! keys.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::Command;
-use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocations, Role, MAX_LIFETIME};
+use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revocations, Role, MAX_LIFETIME};
 use sluice::totals::{Form, Query};
 
 use crate::changes;
@@ -31,8 +32,8 @@ struct Revoked {
     ids: Option<Revocations>,
 }
 
-/// Whether an id has been revoked since this Envoy started.
-pub fn is_revoked(id: &str) -> bool {
+/// Whether a caller's key has been revoked since this Envoy started.
+pub fn is_revoked(identity: &Identity) -> bool {
     let changes = Some(changes::latest());
     REVOKED.with_borrow_mut(|revoked| {
         if revoked.seen != changes {
@@ -40,7 +41,7 @@ pub fn is_revoked(id: &str) -> bool {
             revoked.ids = read_revoked().map(|(ids, _)| ids);
         }
         match &revoked.ids {
-            Some(ids) => !ids.is_empty() && ids.is_revoked(id, host::recent()),
+            Some(ids) => !ids.is_empty() && ids.is_revoked(&identity.id, identity.issued_at, host::recent()),
             None => true,
         }
     })
@@ -63,11 +64,17 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
         Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
         Command::Usage => known().and_then(|identity| usage(identity, exchange)),
-        Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|id| {
-            auth.is_revoked(id, host::recent()) || is_revoked(id)
+        Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|identity| {
+            auth.is_revoked(identity, host::recent()) || is_revoked(identity)
         }))),
         Command::IssueKey => issue(auth, body),
-        Command::RevokeKey(id) => revoke(id),
+        Command::RevokeKey(id) => {
+            known().and_then(|caller| match *id == caller.id && !admin::is_forced(&exchange.original.path)? {
+                true => Err(own_key()),
+                false => revoke(auth, id),
+            })
+        }
+        Command::RestoreKey(id) => restore(auth, id),
         Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
@@ -95,15 +102,22 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     let signer = auth.signer.as_ref().ok_or_else(ApiError::virtual_keys_off)?;
     let random = host::random_bytes().ok_or_else(|| ApiError::internal("The host has no randomness."))?;
     let now = host::now();
-    let claims = IssueRequest::read(body, auth.max_expires_in, now, &admin::random_id(&random))?;
+    let mut claims = IssueRequest::read(body, auth.max_expires_in, now, &admin::random_id(&random))?;
     if auth.configured().any(|identity| identity.id == claims.id) {
         let message = "A configured key or user has this id; choose another.";
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
-    if auth.is_revoked(&claims.id, now) || is_revoked(&claims.id) {
-        let message = "Keys of this id are revoked; choose another.";
+    let at_run_time = read_revoked().and_then(|(ids, _)| ids.get(&claims.id));
+    for revocation in [auth.revoked.get(&claims.id), at_run_time].into_iter().flatten() {
+        claims.iat = revocation.next_issue(claims.iat);
+    }
+    let identity = claims.identity();
+    if auth.is_revoked(&identity, now) || is_revoked(&identity) {
+        let message =
+            "Keys of this id are revoked, whenever they are issued; choose another, or change `auth.revoked`.";
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
+    claims.exp = claims.exp.max(claims.iat.saturating_add(1));
     for _ in 0..MAX_TRIES {
         let (mut issued, version) = issued();
         issued.prune(now);
@@ -115,20 +129,47 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
-fn revoke(id: &str) -> Result<Answer, ApiError> {
+fn own_key() -> ApiError {
+    let message =
+        "This is the id of the key that you call with; repeat it with `?force=true` if that is what you want.";
+    ApiError::conflict("own_key", "id", message)
+}
+
+fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
-    // a virtual key ends by itself, also one of this id that was signed elsewhere; of others nobody knows when
-    let issued_here = issued().0.iter().any(|claims| claims.id == id);
-    let until = issued_here.then(|| now.saturating_add(MAX_LIFETIME));
+    let is_configured = auth.configured().any(|identity| identity.id == id);
+    let last_issue = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
+    let is_issued = last_issue.is_some();
+    let revocation = Revocation::of_issued_by(now.max(Duration::from_secs(last_issue.unwrap_or(0))));
+    // virtual keys end by themselves, also those of this id that were signed elsewhere; of others nobody knows when
+    let until = (is_issued && !is_configured).then(|| now.saturating_add(MAX_LIFETIME));
+    let revocation = Revocation { until, ..revocation };
+    change_revoked(|ids| {
+        ids.prune(now);
+        ids.revoke(id, revocation).map_err(|full| ApiError::bad_request("invalid_value", Some("id"), full.to_string()))
+    })?;
+    Ok(Answer::json(admin::revoked(id, revocation, is_configured || is_issued)))
+}
+
+fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+    if auth.revoked.get(id).is_some_and(|revocation| revocation.before.is_none()) {
+        let message = "The configuration revokes this id; take it out of `auth.revoked`.";
+        return Err(ApiError::conflict("revoked_by_configuration", "id", message));
+    }
+    let changed = change_revoked(|ids| Ok(ids.restore(id)))?;
+    Ok(Answer::json(admin::restored(id, changed)))
+}
+
+/// Changes what is revoked at run time, for all workers.
+fn change_revoked<T>(change: impl Fn(&mut Revocations) -> Result<T, ApiError>) -> Result<T, ApiError> {
     for _ in 0..MAX_TRIES {
         let unreadable = || ApiError::internal("What is revoked cannot be read.");
         let (mut ids, version) = read_revoked().ok_or_else(unreadable)?;
-        ids.prune(now);
-        ids.revoke(id, until).map_err(|full| ApiError::bad_request("invalid_value", Some("id"), full.to_string()))?;
+        let changed = change(&mut ids)?;
         if host::set_shared(REVOKED_KEYS, &ids.encode(), version) {
             changes::note();
-            return Ok(Answer::json(admin::revoked(id, until)));
+            return Ok(changed);
         }
     }
-    Err(ApiError::internal("The key could not be revoked; try again."))
+    Err(ApiError::internal("The key could not be changed; try again."))
 }

@@ -139,7 +139,7 @@ impl Auth {
     }
 
     fn is_revoked(&self, identity: &Identity) -> bool {
-        self.config.auth.is_revoked(&identity.id, host::recent()) || admin::is_revoked(&identity.id)
+        self.config.auth.is_revoked(identity, host::recent()) || admin::is_revoked(identity)
     }
 
     /// Who the client is, by whichever header its SDK uses.

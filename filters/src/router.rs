@@ -152,7 +152,8 @@ impl Router {
             | Command::Usage
             | Command::Keys
             | Command::IssueKey
-            | Command::RevokeKey(_) => {
+            | Command::RevokeKey(_)
+            | Command::RestoreKey(_) => {
                 return Err(ApiError::unknown_path(command.method(), &exchange.original.path));
             }
             Command::Upstreams => {

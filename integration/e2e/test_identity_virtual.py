@@ -203,14 +203,45 @@ def test_fleet(
     assert {identify(issuing, bearer(issued["key"])) for _ in range(60)} == {(401, "invalid_api_key")}
     assert identify(issuing, bearer(other["key"]))[0] == 200
     assert {entry["id"]: entry["revoked"] for entry in _list(issuing)}["traveller"] is True
-    again = call(issuing, "POST", "/gateway/keys", ADMIN, {"id": "traveller"})
-    assert (again.status_code, openai_error(again)["param"]) == (400, "id")
-    assert answer["until"] >= issued["expires_at"]
+    again = issue(id="traveller")
+    assert [identify(issuing, bearer(key))[0] for key in (issued["key"], again["key"])] == [401, 200]
+    assert answer["known"] is True and answer["until"] >= issued["expires_at"]
     pasted = yaml.safe_load(answer["config"])
     changed = _configured(settings(), "KEY_SECRET", **pasted)
     with open_world(changed.text(), env=_environment(KEY_SECRET=FIRST)) as second:
         assert identify(second, bearer(issued["key"])) == (401, "invalid_api_key")
-        assert identify(second, bearer(other["key"]))[0] == 200
+        assert [identify(second, bearer(key))[0] for key in (other["key"], again["key"])] == [200, 200]
+        # this one has issued none of them
+        unknown = call(second, "DELETE", "/gateway/keys/companion", ADMIN)
+        assert (unknown.status_code, unknown.json()["known"]) == (200, False) and "warning" in unknown.json()
+        assert {identify(second, bearer(other["key"]))[0] for _ in range(20)} == {401}
+
+
+def test_an_administrator_keeps_its_own_key(issuing: World, issue: Callable[..., dict]) -> None:
+    """Only `force=true` locks it out; and a revocation can be taken back."""
+    own = issue(id="root", role="admin")["key"]
+    path = "/gateway/keys/root"
+    answer = call(issuing, "DELETE", path, bearer(own))
+    assert (answer.status_code, openai_error(answer)["code"]) == (409, "own_key")
+    assert identify(issuing, bearer(own))[0] == 200
+    assert call(issuing, "DELETE", f"{path}?force=maybe", bearer(own)).status_code == 400
+    assert call(issuing, "DELETE", f"{path}?force=true", bearer(own)).status_code == 200
+    assert {identify(issuing, bearer(own))[0] for _ in range(20)} == {401}
+    for changed in (True, False):
+        answer = call(issuing, "POST", f"{path}/restore", ADMIN)
+        assert (answer.status_code, answer.json()["changed"]) == (200, changed)
+    assert {identify(issuing, bearer(own))[0] for _ in range(20)} == {200}
+    assert call(issuing, "POST", f"{path}/restore", BEARER).status_code == 403
+
+
+def test_rotation_keeps_the_name(issuing: World, issue: Callable[..., dict]) -> None:
+    """At once, and again and again: each key lives until its own revocation."""
+    keys = []
+    for _ in range(4):
+        keys.append(issue(id="leaky")["key"])
+        assert [identify(issuing, bearer(key))[0] for key in keys] == [401] * (len(keys) - 1) + [200]
+        assert call(issuing, "DELETE", "/gateway/keys/leaky", ADMIN).status_code == 200
+    assert [identify(issuing, bearer(key))[0] for key in keys] == [401] * 4
 
 
 def _list(world: World) -> list[dict[str, Any]]:
@@ -261,7 +292,7 @@ def test_signed_offline(issuing: World) -> None:
         assert status == want
         if want == 200:
             assert (caller["id"], caller["models"], caller["labels"]) == ("offline", ["gpt-4o"], {"team": "c"})
-            assert call(issuing, "DELETE", "/gateway/keys/offline", ADMIN).json()["config"] == 'revoked: ["offline"]'
+            assert call(issuing, "DELETE", "/gateway/keys/offline", ADMIN).json()["known"] is False
             assert {identify(issuing, bearer(key)) for _ in range(20)} == {(401, "invalid_api_key")}
 
 

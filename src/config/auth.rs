@@ -9,7 +9,9 @@ use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_variable_name, unset, Environment};
 use super::{limits, oidc};
 use crate::keys::MAX_LABELS;
-use crate::keys::{check_label, Auth, Identity, KeyHash, KeyRing, Revocations, Role, Roles, Signer, UserEntry};
+use crate::keys::{
+    check_label, Auth, Identity, KeyHash, KeyRing, Revocation, Revocations, Role, Roles, Signer, UserEntry,
+};
 use crate::password::{is_name, PasswordHash, MAX_NAME};
 use crate::pattern::Patterns;
 
@@ -18,7 +20,7 @@ pub const AUTH_FIELDS: &[&str] =
     &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
 
 /// The fields that keys and users have in common.
-const IDENTITY_FIELDS: [&str; 4] = ["role", "models", "labels", "limits"];
+const IDENTITY_FIELDS: [&str; 5] = ["role", "models", "labels", "limits", "issued"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -125,6 +127,7 @@ fn identity(id: &str, fields: &Object<'_>, roles: &Roles) -> Result<Identity, Co
         limits: limits::read(fields.get("limits"))?,
         expires: None,
         issued: false,
+        issued_at: fields.get("issued").map(|node| node.timestamp()).transpose()?,
     })
 }
 
@@ -216,15 +219,15 @@ fn secret<'a>(node: &Node<'a>, environment: Environment<'_>) -> Result<(Node<'a>
 fn revoked(node: Option<Node<'_>>) -> Result<Revocations, ConfigError> {
     let mut revoked = Revocations::default();
     for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
-        let (id, until) = match node.is_text() {
-            true => (node.text()?, None),
+        let (id, revocation) = match node.is_text() {
+            true => (node.text()?, Revocation::default()),
             false => {
-                let fields = node.object(&["id", "until"])?;
-                let until = fields.get("until").map(|node| node.timestamp()).transpose()?;
-                (fields.require("id")?.text()?, until)
+                let fields = node.object(&["id", "before", "until"])?;
+                let time = |name| fields.get(name).map(|node| node.timestamp()).transpose();
+                (fields.require("id")?.text()?, Revocation { before: time("before")?, until: time("until")? })
             }
         };
-        revoked.revoke(id, until).map_err(|error| node.error(format!("cannot be kept: {error}")))?;
+        revoked.revoke(id, revocation).map_err(|error| node.error(format!("cannot be kept: {error}")))?;
     }
     Ok(revoked)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{json, Map, Value};
 
-use super::{Claims, Identity, Issued};
+use super::{Claims, Identity, Issued, Revocation};
 use crate::date::Timestamp;
+use crate::error::ApiError;
 use crate::limits::Limits;
 
 /// The most keys that are listed; beyond them, `has_more` is true.
@@ -15,7 +16,7 @@ pub const MAX_LISTED: usize = 10_000;
 pub fn list<'a>(
     configured: impl Iterator<Item = &'a Identity>,
     issued: &Issued,
-    is_revoked: &dyn Fn(&str) -> bool,
+    is_revoked: &dyn Fn(&Identity) -> bool,
 ) -> String {
     let mut configured: Vec<&Identity> = configured.collect();
     configured.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -24,7 +25,7 @@ pub fn list<'a>(
     let virtual_keys = issued.iter().map(|identity| ("virtual", identity));
     let all = virtual_keys.chain(configured.into_iter().map(|identity| ("configured", identity)));
     let data: Vec<Value> =
-        all.take(MAX_LISTED).map(|(kind, identity)| entry(kind, identity, is_revoked(&identity.id))).collect();
+        all.take(MAX_LISTED).map(|(kind, identity)| entry(kind, identity, is_revoked(identity))).collect();
     json!({"object": "list", "has_more": total > data.len(), "data": data}).to_string()
 }
 
@@ -37,15 +38,60 @@ pub fn issued(token: &str, claims: &Claims) -> String {
     entry.to_string()
 }
 
-/// The answer to the revocation of a key. `config` is what holds it after a restart, and in other gateways.
-pub fn revoked(id: &str, until: Option<Duration>) -> String {
+/// The answer to the revocation of a key. `config` is what holds it after a restart, and in other gateways; `known`:
+/// this gateway has configured or issued such a key.
+pub fn revoked(id: &str, revocation: Revocation, known: bool) -> String {
     // texts of JSON are texts of YAML
-    let quoted = Value::from(id);
-    let entry = match until {
-        Some(until) => format!("{{id: {quoted}, until: \"{}\"}}", Timestamp(until)),
-        None => quoted.to_string(),
-    };
-    json!({"id": id, "revoked": true, "until": until.map(seconds), "config": format!("revoked: [{entry}]")}).to_string()
+    let mut entry = format!("{{id: {}", Value::from(id));
+    for (name, time) in [("before", revocation.before), ("until", revocation.until)] {
+        if let Some(time) = time {
+            entry.push_str(&format!(", {name}: \"{}\"", Timestamp(time)));
+        }
+    }
+    let mut answer = json!({
+        "id": id,
+        "revoked": true,
+        "known": known,
+        "before": revocation.before.map(seconds),
+        "until": revocation.until.map(seconds),
+        "config": format!("revoked: [{entry}}}]"),
+    });
+    if let (false, Value::Object(fields)) = (known, &mut answer) {
+        fields.insert("warning".to_owned(), UNKNOWN_ID.into());
+    }
+    answer.to_string()
+}
+
+const UNKNOWN_ID: &str = "This gateway has neither configured nor issued a key of this id since it started. It is \
+                          revoked all the same; check the spelling.";
+
+/// The answer to the restoration of a key; `changed`: it had been revoked.
+pub fn restored(id: &str, changed: bool) -> String {
+    json!({"id": id, "revoked": false, "changed": changed}).to_string()
+}
+
+/// Whether a revocation is to be made though it locks out the administrator who asks for it: `force=true` in the query
+/// of the request's path.
+///
+/// # Errors
+/// 400 that names the parameter.
+pub fn is_forced(path: &str) -> Result<bool, ApiError> {
+    let (_, query) = path.split_once('?').unwrap_or_default();
+    let mut forced = false;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        forced = match pair.split_once('=').unwrap_or((pair, "")) {
+            ("force", "true") => true,
+            ("force", "false") => false,
+            ("force", _) => {
+                return Err(ApiError::bad_request("invalid_value", Some("force"), "`force` must be true or false."))
+            }
+            (_, _) => {
+                let message = "This path takes the parameter `force` alone.";
+                return Err(ApiError::bad_request("invalid_value", None, message));
+            }
+        };
+    }
+    Ok(forced)
 }
 
 /// The answer to a caller who asks who they are.
@@ -73,6 +119,7 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
         "models": identity.models.iter().collect::<Vec<_>>(),
         "labels": labels,
         "limits": limits(&identity.limits),
+        "issued_at": identity.issued_at.map(|time| time.as_secs()),
         "expires_at": identity.expires.map(seconds),
         "revoked": revoked,
     })

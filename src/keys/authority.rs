@@ -67,9 +67,9 @@ impl Auth {
         Ok(identity)
     }
 
-    /// Whether the configuration revokes an id at `now`.
-    pub fn is_revoked(&self, id: &str, now: Duration) -> bool {
-        self.revoked.is_revoked(id, now)
+    /// Whether the configuration revokes a caller's key at `now`.
+    pub fn is_revoked(&self, identity: &Identity, now: Duration) -> bool {
+        self.revoked.is_revoked(&identity.id, identity.issued_at, now)
     }
 
     /// Everyone who is configured: the keys' owners in no order, then the users.

@@ -115,6 +115,7 @@ impl Claims {
             limits: self.limits,
             expires: Some(self.expires()),
             issued: true,
+            issued_at: Some(Duration::from_secs(self.iat)),
         }
     }
 

@@ -26,7 +26,7 @@ pub use claims::{Claims, ClaimsError, MAX_LABELS, MAX_MODELS};
 pub use issue::{IssueRequest, MAX_LIFETIME};
 pub use issued::Issued;
 pub use oidc::{Oidc, OidcError, Roles};
-pub use revocations::{Revocations, RevokeError};
+pub use revocations::{Revocation, Revocations, RevokeError};
 pub use ring::{KeyError, KeyHash, KeyRing};
 pub use token::{SecretError, Signer, TokenError, TOKEN_PREFIX};
 pub use verified_claims::Property;
@@ -82,6 +82,8 @@ pub struct Identity {
     /// Whether a token names it, which the gateway or an identity provider has issued, and not the configuration: there
     /// may be any number of those.
     pub issued: bool,
+    /// When the key was issued, since the epoch; `None` if nobody says. A revocation asks for it.
+    pub issued_at: Option<Duration>,
 }
 
 impl Identity {
@@ -95,6 +97,7 @@ impl Identity {
             limits: Limits::default(),
             expires: None,
             issued: false,
+            issued_at: None,
         }
     }
 

@@ -115,8 +115,9 @@ impl Oidc {
             models,
             labels: Vec::new(),
             limits: Limits::default(),
-            expires: claim(claims, "exp").and_then(Value::as_f64).and_then(|exp| Duration::try_from_secs_f64(exp).ok()),
             issued: true,
+            expires: time(claims, "exp"),
+            issued_at: time(claims, "iat"),
         })
     }
 
@@ -131,6 +132,11 @@ impl Oidc {
             default_role: None,
         }
     }
+}
+
+/// A time in seconds since the epoch (RFC 7519, 2: NumericDate).
+fn time(claims: &Value, name: &str) -> Option<Duration> {
+    claim(claims, name)?.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 /// A claim that is called `path`, or stands there: names may have points in them (`https://example.com/roles`), and

@@ -6,28 +6,79 @@ use std::time::Duration;
 
 use super::bytes::{read_text, take, write_text};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// What was written before revocations had a `before`.
+const WITHOUT_BEFORE: u8 = 1;
 const FOR_EVER: u64 = u64::MAX;
+
+/// By how many seconds a new key may be said to be issued later than it is.
+const LONGEST_POSTDATING: u64 = 60;
 
 /// The longest id that is kept.
 const MAX_ID: usize = 1024;
 
-/// The ids of revoked keys, each until a time or for ever.
+/// Which keys of an id are revoked, and for how long: all of them and for ever, where nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// Only keys that were issued before this time, since the epoch. A key that does not say when it was issued counts
+    /// as one of them.
+    pub before: Option<Duration>,
+    /// Only until this time, since the epoch.
+    pub until: Option<Duration>,
+}
+
+impl Revocation {
+    /// Of all keys that have been issued by `now` (since the epoch). Virtual keys say their time in whole seconds, so
+    /// it reaches to the next one.
+    pub fn of_issued_by(now: Duration) -> Self {
+        Revocation { before: Some(Duration::from_secs(now.as_secs().saturating_add(1))), until: None }
+    }
+
+    /// The issue time for a new key, in seconds since the epoch, which this does not revoke: `now`, or a little later
+    /// where keys of this very second are revoked. Where that would be too late, `now`.
+    pub fn next_issue(self, now: u64) -> u64 {
+        let before =
+            self.before.map_or(0, |before| before.as_secs().saturating_add(u64::from(before.subsec_nanos() > 0)));
+        match before <= now.saturating_add(LONGEST_POSTDATING) {
+            true => before.max(now),
+            false => now,
+        }
+    }
+}
+
+/// The ids of revoked keys.
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::keys::Revocations;
+/// use sluice::keys::{Revocation, Revocations};
 ///
 /// let at = Duration::from_secs;
 /// let mut revoked = Revocations::default();
-/// assert_eq!(revoked.revoke("alice", Some(at(60))), Ok(()));
-/// assert!(revoked.is_revoked("alice", at(59)) && !revoked.is_revoked("alice", at(60)));
+/// assert_eq!(revoked.revoke("alice", Revocation { before: Some(at(9)), until: Some(at(60)) }), Ok(()));
+/// assert!(revoked.is_revoked("alice", Some(at(8)), at(59)) && !revoked.is_revoked("alice", Some(at(8)), at(60)));
+/// assert!(!revoked.is_revoked("alice", Some(at(9)), at(59)));
 /// assert_eq!(Revocations::decode(&revoked.encode()), Some(revoked));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// In milliseconds since the epoch.
-    until: BTreeMap<String, u64>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// In milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    until: u64,
+    before: u64,
+}
+
+impl Entry {
+    fn is_over(self, now: Duration) -> bool {
+        !is_ahead(self.until, now)
+    }
+
+    fn covers(self, issued: Option<Duration>) -> bool {
+        issued.is_none_or(|issued| is_ahead(self.before, issued))
+    }
 }
 
 /// Why an id cannot be revoked here; the configuration can still do it.
@@ -52,82 +103,96 @@ impl Revocations {
     /// The most ids that are kept.
     pub const MAX: usize = 10_000;
 
-    /// Revokes an id until a time since the epoch, or for ever. One that is revoked for longer stays so.
+    /// Revokes keys of an id. What is revoked already stays so: of two revocations, the later times hold.
     ///
     /// # Errors
     /// It could not be kept.
-    pub fn revoke(&mut self, id: &str, until: Option<Duration>) -> Result<(), RevokeError> {
-        let until = until.map_or(FOR_EVER, millis);
-        if let Some(known) = self.until.get_mut(id) {
-            *known = until.max(*known);
+    pub fn revoke(&mut self, id: &str, revocation: Revocation) -> Result<(), RevokeError> {
+        let until = revocation.until.map_or(FOR_EVER, millis);
+        let before = revocation.before.map_or(FOR_EVER, millis);
+        if let Some(known) = self.entries.get_mut(id) {
+            *known = Entry { until: until.max(known.until), before: before.max(known.before) };
             return Ok(());
         }
         if id.len() > MAX_ID {
             return Err(RevokeError::IdTooLong);
         }
-        if self.until.len() >= Self::MAX {
+        if self.entries.len() >= Self::MAX {
             return Err(RevokeError::TooMany);
         }
-        self.until.insert(id.to_owned(), until);
+        self.entries.insert(id.to_owned(), Entry { until, before });
         Ok(())
     }
 
-    /// Whether an id is revoked at `now`.
-    pub fn is_revoked(&self, id: &str, now: Duration) -> bool {
-        self.until.get(id).is_some_and(|until| is_ahead(*until, now))
+    /// Takes back what was revoked of an id; whether there was anything.
+    pub fn restore(&mut self, id: &str) -> bool {
+        self.entries.remove(id).is_some()
+    }
+
+    /// Whether a key of this id is revoked at `now`; `issued` is when it was issued.
+    pub fn is_revoked(&self, id: &str, issued: Option<Duration>, now: Duration) -> bool {
+        self.entries.get(id).is_some_and(|entry| !entry.is_over(now) && entry.covers(issued))
     }
 
     /// Forgets what is over at `now`.
     pub fn prune(&mut self, now: Duration) {
-        self.until.retain(|_, until| is_ahead(*until, now));
+        self.entries.retain(|_, entry| !entry.is_over(now));
     }
 
-    /// The ids, and until when they are revoked.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
-        let time = |until| (until != FOR_EVER).then_some(Duration::from_millis(until));
-        self.until.iter().map(move |(id, until)| (id.as_str(), time(*until)))
+    /// What is revoked of an id.
+    pub fn get(&self, id: &str) -> Option<Revocation> {
+        let time = |time| (time != FOR_EVER).then_some(Duration::from_millis(time));
+        self.entries.get(id).map(|entry| Revocation { before: time(entry.before), until: time(entry.until) })
     }
 
     /// How many ids there are.
     pub fn len(&self) -> usize {
-        self.until.len()
+        self.entries.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.until.is_empty()
+        self.entries.is_empty()
     }
 
-    /// The bytes to share: the version, and for each id, in order, its length (2 bytes) and itself, and the time in
-    /// milliseconds (8 bytes, all ones: for ever), little-endian.
+    /// The bytes to share: the version, and for each id, in order, its length (2 bytes) and itself, and the times
+    /// `until` and `before` in milliseconds (8 bytes each, all ones: none), little-endian.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for (id, until) in &self.until {
+        for (id, entry) in &self.entries {
             write_text(&mut out, id);
-            out.extend(until.to_le_bytes());
+            out.extend(entry.until.to_le_bytes());
+            out.extend(entry.before.to_le_bytes());
         }
         out
     }
 
-    /// Reads shared bytes; none at all are an empty set. `None` for what cannot be read, such as another version's:
+    /// Reads shared bytes; none at all are an empty set. `None` for what cannot be read, such as a later version's:
     /// whoever takes that for an empty set lets revoked keys in again.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut revocations = Revocations::default();
         let Some((version, mut rest)) = bytes.split_first() else {
             return Some(revocations);
         };
+        if ![VERSION, WITHOUT_BEFORE].contains(version) {
+            return None;
+        }
         let mut last = None;
         while !rest.is_empty() {
             let id = read_text(&mut rest)?;
             let until = u64::from_le_bytes(take(&mut rest)?);
+            let before = match *version {
+                WITHOUT_BEFORE => FOR_EVER,
+                _ => u64::from_le_bytes(take(&mut rest)?),
+            };
             // as it was written: in order, and so each of them once
             if last.is_some_and(|last| last >= id) || id.len() > MAX_ID || revocations.len() >= Self::MAX {
                 return None;
             }
-            revocations.until.insert(id.to_owned(), until);
+            revocations.entries.insert(id.to_owned(), Entry { until, before });
             last = Some(id);
         }
-        (*version == VERSION).then_some(revocations)
+        Some(revocations)
     }
 }
 

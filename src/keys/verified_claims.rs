@@ -45,11 +45,12 @@ impl Oidc {
         if read(&[]) == Property::Missing {
             return None;
         }
-        let readers: [(&str, Reader); 4] = [
+        let readers: [(&str, Reader); 5] = [
             (&self.id_claim, |bytes| text(bytes).map(Value::from)),
             (&self.roles_claim, words),
             (&self.models_claim, words),
             ("exp", number),
+            ("iat", number),
         ];
         let mut claims = Map::new();
         for (name, reader) in readers {

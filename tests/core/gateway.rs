@@ -42,6 +42,10 @@ fn commands() {
         ("PATCH", "/gateway/keys", Call::WrongMethod("GET, POST")),
         ("DELETE", "/gateway/keys/a%20b", Call::Gateway(Command::RevokeKey("a b".into()))),
         ("GET", "/gateway/keys/a", Call::WrongMethod("DELETE")),
+        ("DELETE", "/gateway/keys/a/restore", Call::Gateway(Command::RevokeKey("a/restore".into()))),
+        ("POST", "/gateway/keys/a%20b/restore", Call::Gateway(Command::RestoreKey("a b".into()))),
+        ("POST", "/gateway/keys/a/restore/restore", Call::Gateway(Command::RestoreKey("a/restore".into()))),
+        ("GET", "/gateway/keys/a/restore", Call::WrongMethod("POST")),
     ];
     for (method, path, want) in cases {
         assert_eq!(classify(method, path, "/gateway"), want, "{method} {path}");

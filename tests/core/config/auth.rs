@@ -46,15 +46,19 @@ fn good() {
     assert_eq!(*one, Identity::new("one", Role::User, Patterns::any()), "by default");
 }
 
+fn user(id: &str) -> Identity {
+    Identity::new(id, Role::User, Patterns::any())
+}
+
 #[test]
 fn everything() {
     let text = r#"{
-        "keys": [{"id":"one","hash":"ABC","role":"LLM.Admin","expires":"2027-01-31","labels":{"team":"x","a":"b"},
+        "keys": [{"id":"one","hash":"ABC","role":"LLM.Admin","issued":"2027-01-01","expires":"2027-01-31","labels":{"team":"x","a":"b"},
                   "limits":{"requests_per_minute":5}}],
         "users": [{"name":"alice","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","role":"LLM.User","models":["m"],
                    "labels":{"team":"y"},"limits":{"concurrency":2}}],
         "virtual_keys": {"secrets":[{"env":"GOOD"},{"env":"OLD"}],"max_expires_in":"30d"},
-        "revoked": ["x",{"id":"y"},{"id":"z","until":"2027-01-15T08:00:01Z"}],
+        "revoked": ["x",{"id":"y"},{"id":"z","until":"2027-01-15T08:00:01Z"},{"id":"w","before":"2027-01-15T08:00:00Z"}],
         "limits": {"tokens_per_day":9},
         "gateway_prefix": "/llm/admin",
         "oidc": {"metadata":"jwt","failure_metadata":"why","id_claim":"email","roles_claim":"r","models_claim":"m","default_role":"user"}
@@ -66,6 +70,7 @@ fn everything() {
         labels: labels(&[("a", "b"), ("team", "x")]),
         limits: Limits { requests_per_minute: Some(5), ..Limits::default() },
         expires: Some(Duration::from_secs(1_801_353_600)),
+        issued_at: Some(Duration::from_secs(1_798_761_600)),
         ..Identity::new("one", Role::Admin, Patterns::any())
     };
     assert_eq!(*one, want);
@@ -80,8 +85,11 @@ fn everything() {
     assert_eq!((found.max_expires_in, found.prefix.as_str()), (Duration::from_secs(30 * 86_400), "/llm/admin"));
     assert_eq!(found.limits, Limits { tokens_per_day: Some(9), ..Limits::default() });
     for (id, now, later) in [("x", true, true), ("y", true, true), ("z", true, false), ("one", false, false)] {
-        let found = [NOW, NOW + Duration::from_secs(1)].map(|now| found.is_revoked(id, now));
+        let found = [NOW, NOW + Duration::from_secs(1)].map(|now| found.is_revoked(&user(id), now));
         assert_eq!(found, [now, later], "{id}");
+    }
+    for (issued, want) in [(None, true), (Some(NOW - Duration::from_secs(1)), true), (Some(NOW), false)] {
+        assert_eq!(found.is_revoked(&Identity { issued_at: issued, ..user("w") }, NOW), want, "{issued:?}");
     }
     let oidc = Oidc {
         metadata: "jwt".into(),
@@ -152,7 +160,7 @@ fn mistakes() {
         (r#"{"keys":[{"id":"a","hash":"sk-secret"}]}"#, hash),
         (
             r#"{"keys":[{"id":"a","hash":"ABC","token":1}]}"#,
-            "auth.keys[0].token: no such field; there is id, hash, expires, role, models, labels, limits",
+            "auth.keys[0].token: no such field; there is id, hash, expires, role, models, labels, limits, issued",
         ),
         (
             r#"{"keys":[{"id":"a","hash":"ABC","role":"amdin"}]}"#,
@@ -248,7 +256,7 @@ fn mistakes_elsewhere() {
         (r#""users":{}"#, "users: must be a list, but is an object".into()),
         (r#""users":[{"hash":"x"}]"#, "users[0].name: missing".into()),
         (r#""users":[{"name":"a"}]"#, "users[0].hash: missing".into()),
-        (r#""users":[{"id":"a"}]"#, "users[0].id: no such field; there is name, hash, role, models, labels, limits".into()),
+        (r#""users":[{"id":"a"}]"#, "users[0].id: no such field; there is name, hash, role, models, labels, limits, issued".into()),
         (
             r#""users":[{"name":"a:b","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]"#,
             "users[0].name: must not have a colon in it: HTTP's Basic ends the name with the first one".into(),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use sluice::keys::{admin, Claims, Identity, Issued, Role};
+use sluice::keys::{admin, Claims, Identity, Issued, Revocation, Role};
 use sluice::limits::Limits;
 use sluice::pattern::Patterns;
 #[cfg(target_arch = "wasm32")]
@@ -31,12 +31,13 @@ fn the_list() {
         Identity { expires: Some(Duration::from_millis(1500)), ..identity("z\"") },
         Identity::new("b", Role::Admin, Patterns::any()),
     ];
-    let found = admin::list(configured.iter(), &issued, &|id| id == "b");
+    let found = admin::list(configured.iter(), &issued, &|identity| identity.id == "b");
     let entry = |kind: &str, id: &str, role: &str, expires_at: Value, revoked: bool| {
         json!({"id": id, "kind": kind, "role": role, "models": ["*"], "labels": {}, "limits": {},
-               "expires_at": expires_at, "revoked": revoked})
+               "issued_at": null, "expires_at": expires_at, "revoked": revoked})
     };
     let mut alice = entry("virtual", "alice", "user", json!(1_800_000_060), false);
+    alice["issued_at"] = json!(1_800_000_000);
     alice["models"] = json!(["m"]);
     alice["limits"] = json!({"cost_per_day": 2.5, "concurrency": 3});
     alice["labels"] = json!({"team": "x"});
@@ -64,14 +65,34 @@ fn issued_keys() {
 
 #[test]
 fn revocations() {
-    let until = Duration::from_secs(1_801_353_600);
+    let all = Revocation::default();
+    let before = Revocation { before: Some(Duration::from_secs(1_801_353_600)), ..all };
+    let both = Revocation { until: Some(Duration::from_secs(1_832_889_600)), ..before };
     let cases = [
-        ("alice", None, Value::Null, r#"revoked: ["alice"]"#),
-        ("alice", Some(until), json!(1_801_353_600), r#"revoked: [{id: "alice", until: "2027-01-31T00:00:00Z"}]"#),
-        ("a\"b", Some(until), json!(1_801_353_600), r#"revoked: [{id: "a\"b", until: "2027-01-31T00:00:00Z"}]"#),
+        ("alice", all, r#"revoked: [{id: "alice"}]"#),
+        ("alice", before, r#"revoked: [{id: "alice", before: "2027-01-31T00:00:00Z"}]"#),
+        ("a\"b", both, r#"revoked: [{id: "a\"b", before: "2027-01-31T00:00:00Z", until: "2028-01-31T00:00:00Z"}]"#),
     ];
-    for (id, until, time, config) in cases {
-        let want = json!({"id": id, "revoked": true, "until": time, "config": config});
-        assert_eq!(parsed(&admin::revoked(id, until)), want);
+    for (id, revocation, config) in cases {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        let (before, until) = (seconds(revocation.before), seconds(revocation.until));
+        let want =
+            json!({"id": id, "revoked": true, "known": true, "before": before, "until": until, "config": config});
+        assert_eq!(parsed(&admin::revoked(id, revocation, true)), want);
+        let unknown = parsed(&admin::revoked(id, revocation, false));
+        assert_eq!(unknown["known"], json!(false));
+        assert!(unknown["warning"].as_str().unwrap().contains("revoked all the same"));
+    }
+    assert_eq!(parsed(&admin::restored("a", true)), json!({"id": "a", "revoked": false, "changed": true}));
+}
+
+#[test]
+fn whether_it_is_forced() {
+    for (query, want) in [("", false), ("?", false), ("?force=true", true), ("?force=false", false)] {
+        assert_eq!(admin::is_forced(&format!("/gateway/keys/a{query}")), Ok(want), "{query}");
+    }
+    for (query, param) in [("?force", Some("force")), ("?force=1", Some("force")), ("?forced=true", None)] {
+        let error = admin::is_forced(&format!("/gateway/keys/a{query}")).unwrap_err();
+        assert_eq!((error.status, error.param), (400, param), "{query}");
     }
 }

@@ -6,6 +6,7 @@ use sluice::keys::{Auth, KeyError, KeyHash};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::identity;
 use super::token::{claims, signer, SECRET};
 use super::NOW;
 
@@ -43,7 +44,7 @@ fn every_kind_of_key_is_known() {
             "{name}"
         );
     }
-    assert!(auth.is_revoked("own", NOW) && !auth.is_revoked("alice", NOW));
+    assert!(auth.is_revoked(&identity("own"), NOW) && !auth.is_revoked(&identity("alice"), NOW));
     let late = signer().sign(&claims("late"));
     assert_eq!(auth.identify(&late, NOW + Duration::from_secs(60)), Err(KeyError::Expired), "never seen before");
     let printed = format!("{auth:?}");

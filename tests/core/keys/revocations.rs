@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sluice::keys::{Claims, Issued, Revocations, RevokeError};
+use sluice::keys::{Claims, Issued, Revocation, Revocations, RevokeError};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -10,6 +10,11 @@ use super::NOW;
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// Of all keys of an id.
+fn until(until: Option<Duration>) -> Revocation {
+    Revocation { until, ..Revocation::default() }
 }
 
 #[test]
@@ -25,54 +30,108 @@ fn revoked_for_the_longest_time_asked_for() {
     ];
     for (name, times, want) in cases {
         let mut revoked = Revocations::default();
-        times.into_iter().for_each(|until| revoked.revoke("a", until).unwrap());
-        assert_eq!(revoked.iter().collect::<Vec<_>>(), [("a", want)], "{name}");
-        assert!(revoked.is_revoked("a", at(0)) && !revoked.is_revoked("b", at(0)), "{name}");
-        assert_eq!(revoked.is_revoked("a", Duration::MAX), want.is_none(), "{name}");
+        times.into_iter().for_each(|time| revoked.revoke("a", until(time)).unwrap());
+        assert_eq!(revoked.get("a"), Some(until(want)), "{name}");
+        assert!(revoked.is_revoked("a", Some(NOW), at(0)) && !revoked.is_revoked("b", None, at(0)), "{name}");
+        assert_eq!(revoked.is_revoked("a", None, Duration::MAX), want.is_none(), "{name}");
         revoked.prune(want.unwrap_or(Duration::MAX));
         assert_eq!(revoked.is_empty(), want.is_some(), "{name}: pruned");
     }
 }
 
 #[test]
+fn revoked_before_a_time() {
+    let before = |seconds| Revocation { before: Some(at(seconds)), until: None };
+    let cases = [
+        ("once", vec![before(5)], Some(at(5))),
+        ("again", vec![before(5), before(9)], Some(at(9))),
+        ("an earlier time", vec![before(9), before(5)], Some(at(9))),
+        ("then all", vec![before(9), Revocation::default()], None),
+        ("all, then before", vec![Revocation::default(), before(9)], None),
+    ];
+    for (name, revocations, want) in cases {
+        let mut revoked = Revocations::default();
+        revocations.into_iter().for_each(|revocation| revoked.revoke("a", revocation).unwrap());
+        assert_eq!(revoked.get("a"), Some(Revocation { before: want, until: None }), "{name}");
+        let revoked = Revocations::decode(&revoked.encode()).unwrap();
+        let found =
+            [None, Some(at(4)), Some(at(9)), Some(Duration::MAX)].map(|issued| revoked.is_revoked("a", issued, NOW));
+        let later = want.is_none();
+        assert_eq!(found, [true, true, later, later], "{name}");
+    }
+    assert_eq!(Revocation::of_issued_by(Duration::from_millis(1500)), before(2));
+    assert_eq!(Revocation::of_issued_by(at(2)), before(3), "a key of this second too");
+}
+
+#[test]
+fn a_new_key_outlives_the_revocation() {
+    let now = NOW.as_secs();
+    let before = |time| Revocation { before: Some(time), until: None };
+    let cases = [
+        ("long ago", before(at(5)), now),
+        ("in this second", Revocation::of_issued_by(NOW), now + 1),
+        ("after part of a second", before(NOW + Duration::from_millis(1)), now + 1),
+        ("as late as may be", before(NOW + at(60)), now + 60),
+        ("too late", before(NOW + at(61)), now),
+        ("for ever", Revocation::default(), now),
+    ];
+    for (name, revocation, want) in cases {
+        assert_eq!(revocation.next_issue(now), want, "{name}");
+    }
+}
+
+#[test]
+fn restored() {
+    let mut revoked = Revocations::default();
+    revoked.revoke("a", Revocation::of_issued_by(NOW)).unwrap();
+    assert_eq!([revoked.restore("b"), revoked.restore("a"), revoked.restore("a")], [false, true, false]);
+    assert!(revoked.is_empty() && !revoked.is_revoked("a", None, NOW));
+}
+
+#[test]
 fn there_is_room_for_so_many() {
     let mut revoked = Revocations::default();
     for index in 0..Revocations::MAX {
-        assert_eq!(revoked.revoke(&format!("k{index}"), Some(at(index as u64))), Ok(()));
+        assert_eq!(revoked.revoke(&format!("k{index}"), until(Some(at(index as u64)))), Ok(()));
     }
-    assert_eq!(revoked.revoke("one more", None), Err(RevokeError::TooMany));
-    assert_eq!(revoked.revoke("k7", None), Ok(()), "one that is there");
+    assert_eq!(revoked.revoke("one more", until(None)), Err(RevokeError::TooMany));
+    assert_eq!(revoked.revoke("k7", until(None)), Ok(()), "one that is there");
     let again = Revocations::decode(&revoked.encode());
     assert_eq!(again.as_ref(), Some(&revoked));
-    let one_more = [revoked.encode(), b"\x01\0z\0\0\0\0\0\0\0\0".to_vec()].concat();
+    let one_more = [revoked.encode(), [b"\x01\0z".as_slice(), &[0; 16]].concat()].concat();
     assert_eq!(Revocations::decode(&one_more), None);
     revoked.prune(at(9_000));
     assert_eq!(revoked.len(), 1_000);
-    assert_eq!(revoked.revoke("one more", None), Ok(()));
-    assert_eq!(revoked.revoke(&"x".repeat(1024), None), Ok(()));
-    assert_eq!(revoked.revoke(&"x".repeat(1025), None), Err(RevokeError::IdTooLong));
+    assert_eq!(revoked.revoke("one more", until(None)), Ok(()));
+    assert_eq!(revoked.revoke(&"x".repeat(1024), until(None)), Ok(()));
+    assert_eq!(revoked.revoke(&"x".repeat(1025), until(None)), Err(RevokeError::IdTooLong));
     assert!(Revocations::decode(&revoked.encode()) == Some(revoked));
 }
 
 #[test]
 fn other_bytes() {
     let mut two = Revocations::default();
-    two.revoke("a", None).unwrap();
-    two.revoke("b", Some(at(1))).unwrap();
+    two.revoke("a", until(None)).unwrap();
+    two.revoke("b", Revocation { before: Some(at(2)), until: Some(at(1)) }).unwrap();
     let bytes = two.encode();
-    assert_eq!(bytes, b"\x01\x01\0a\xff\xff\xff\xff\xff\xff\xff\xff\x01\0b\xe8\x03\0\0\0\0\0\0");
-    let entry = &bytes[1..12];
-    let cases: [(&str, Vec<u8>, Option<usize>); 10] = [
+    let (never, second) = ([0xff; 8].as_slice(), b"\xe8\x03\0\0\0\0\0\0".as_slice());
+    let want = [b"\x02\x01\0a".as_slice(), never, never, b"\x01\0b", second, b"\xd0\x07\0\0\0\0\0\0"].concat();
+    assert_eq!(bytes, want);
+    let entry = &bytes[1..20];
+    let cases: [(&str, Vec<u8>, Option<usize>); 13] = [
         ("nothing", vec![], Some(0)),
-        ("the version alone", vec![1], Some(0)),
+        ("the version alone", vec![2], Some(0)),
         ("as written", bytes.clone(), Some(2)),
-        ("another version", [&[2], &bytes[1..]].concat(), None),
-        ("another version alone", vec![2], None),
+        ("the version before", [b"\x01\x01\0a".as_slice(), second, b"\x01\0b", never].concat(), Some(2)),
+        ("the version before, cut", [b"\x01\x01\0a", &second[1..]].concat(), None),
+        ("another version", [&[3], &bytes[1..]].concat(), None),
+        ("another version alone", vec![3], None),
+        ("version zero", vec![0], None),
         ("cut", bytes[..bytes.len() - 1].to_vec(), None),
-        ("cut in a length", [&[1], &entry[..1]].concat(), None),
-        ("a length beyond the end", b"\x01\xff\xffa".to_vec(), None),
-        ("twice the same", [&[1], entry, entry].concat(), None),
-        ("no UTF-8", b"\x01\x01\0\xff\0\0\0\0\0\0\0\0".to_vec(), None),
+        ("cut in a length", [&[2], &entry[..1]].concat(), None),
+        ("a length beyond the end", b"\x02\xff\xffa".to_vec(), None),
+        ("twice the same", [&[2], entry, entry].concat(), None),
+        ("no UTF-8", [b"\x02\x01\0\xff".as_slice(), &[0; 16]].concat(), None),
     ];
     for (name, bytes, want) in cases {
         assert_eq!(Revocations::decode(&bytes).map(|revoked| revoked.len()), want, "{name}");
@@ -101,9 +160,9 @@ fn the_keys_issued_last() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_not(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let versioned = [&[1], bytes.as_slice()].concat();
-        for bytes in [bytes, versioned] {
-            if let Some(revoked) = Revocations::decode(&bytes).filter(|_| !bytes.is_empty()) {
+        let versioned = [1, 2].map(|version| [&[version], bytes.as_slice()].concat());
+        for bytes in [bytes].into_iter().chain(versioned) {
+            if let Some(revoked) = Revocations::decode(&bytes).filter(|_| bytes.first() == Some(&2)) {
                 prop_assert_eq!(revoked.encode(), bytes.clone());
             }
             let _ = Issued::decode(&bytes);
@@ -113,12 +172,12 @@ proptest! {
     #[test]
     fn there_and_back(entries in prop::collection::vec((crate::generate::text(), prop::option::of(0..1_u64 << 40)), 0..20)) {
         let mut revoked = Revocations::default();
-        for (id, until) in &entries {
-            revoked.revoke(id, until.map(Duration::from_millis)).unwrap();
+        for (id, time) in &entries {
+            revoked.revoke(id, until(time.map(Duration::from_millis))).unwrap();
         }
         prop_assert_eq!(Revocations::decode(&revoked.encode()), Some(revoked.clone()));
         for (id, until) in &entries {
-            prop_assert!(revoked.is_revoked(id, until.map_or(Duration::MAX, |until| Duration::from_millis(until.saturating_sub(1)))) || *until == Some(0));
+            prop_assert!(revoked.is_revoked(id, None, until.map_or(Duration::MAX, |until| Duration::from_millis(until.saturating_sub(1)))) || *until == Some(0));
         }
     }
 }
