@@ -77,7 +77,7 @@ impl Root {
         limits::renew();
         totals::flush_now_and_then();
         budget::report();
-        self.tick_every(doors::next().unwrap_or(TICK));
+        self.tick_every([doors::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));
     }
 
     /// Joins a stream.

@@ -54,7 +54,11 @@ fn spans(text: &str, marked: &[Marked]) -> Vec<(Finding, bool)> {
     let masked = MaskedSpans::of(marked);
     let whole = |finding: &Finding| text.get(finding.span.clone()).is_some(); // no check marks half a character
     let merged = merge(findings, Vec::new()).into_iter().filter(whole);
-    merged.map(|finding| (finding.clone(), masked.overlap(&finding.span))).collect()
+    let with_fate = |finding: Finding| {
+        let masked = masked.overlap(&finding.span);
+        (finding, masked)
+    };
+    merged.map(with_fate).collect()
 }
 
 fn written(finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> Result<String, VaultError> {
@@ -116,8 +120,11 @@ pub fn rewrite_request(
     marks: &[Vec<Marked>],
     vault: &mut Vault,
 ) -> Result<Vec<u8>, VaultError> {
-    vault.only(marks.iter().flatten().map(|marked| marked.finding.entity.as_str()));
-    passages.iter().try_for_each(|passage| vault.reserve(&passage.text))?;
+    let hidden = || marks.iter().flatten().filter(|marked| marked.rewriting == Rewriting::Restore);
+    if hidden().next().is_some() {
+        vault.only(hidden().map(|marked| marked.finding.entity.as_str()));
+        passages.iter().try_for_each(|passage| vault.reserve(&passage.text))?;
+    }
     let mut splices = Vec::new();
     for (passage, marked) in passages.iter().zip(marks).filter(|(_, marked)| !marked.is_empty()) {
         splices.push((passage.span.clone(), quoted(&rewrite(passage, marked, vault)?)));

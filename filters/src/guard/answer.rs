@@ -122,10 +122,15 @@ impl WholeAnswer {
     }
 
     /// Takes in what a check says.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: &Heard) {
+    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         if let Some(case) = &mut self.case {
             case.hear(config, question, heard);
         }
+    }
+
+    /// What is being found out.
+    pub fn round(&self) -> Option<&Round> {
+        self.case.as_ref().map(|case| &case.round)
     }
 
     /// Whether nothing is left to wait for.

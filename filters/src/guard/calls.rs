@@ -9,6 +9,7 @@ use sluice::contract::stats;
 use sluice::guard::api::{Answer, Callout, Failure};
 use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
 
+use super::searches::Searching;
 use super::{Config, Guard, Matter};
 use crate::chain;
 use crate::host::{self, Buffer, Headers};
@@ -33,10 +34,12 @@ struct Call {
     timeout: Duration,
 }
 
-/// What has come of a callout.
+/// What has come of a question.
 pub(super) enum Heard {
     /// The service has answered.
     Answer(u16, Vec<u8>),
+    /// A search that took more than one slice has ended.
+    Found(Result<Answer, Failure>),
     /// It has not.
     Failure(Failure),
 }
@@ -53,21 +56,23 @@ impl Case {
     /// else is asked.
     pub fn open(config: &Config, mut round: Round, matter: Matter, guard: &Weak<RefCell<Guard>>, context: u32) -> Case {
         let now = host::now();
-        let mut callouts = Vec::new();
+        let (mut callouts, mut searches) = (Vec::new(), Vec::new());
         for question in round.questions() {
             match question.ask {
                 Ask::Service(callout) => callouts.push((question.id, callout)),
                 Ask::Patterns(check) => {
-                    let answer = match config.patterns.get(check) {
-                        Some(Some(patterns)) => {
-                            let texts = round.texts_of(question.id);
-                            Ok(Answer::of_findings(texts.into_iter().map(|text| patterns.find(text))))
+                    let mut searching = Searching::new(check, question.id);
+                    match searching.go_on(config, &round) {
+                        Some(answer) => {
+                            round.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
                         }
-                        Some(None) | None => Err(Failure::Shape),
-                    };
-                    round.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
+                        None => searches.push(searching),
+                    }
                 }
             }
+        }
+        if !round.is_complete() {
+            searches.into_iter().for_each(|searching| searching.wait(guard, context, matter));
         }
         for (question, callout) in callouts {
             if round.is_complete() {
@@ -84,10 +89,11 @@ impl Case {
     }
 
     /// Takes in what has come of a callout.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: &Heard) {
+    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         let answer = match heard {
-            Heard::Answer(status, body) => self.round.read(question, *status, body),
-            Heard::Failure(failure) => Err(*failure),
+            Heard::Answer(status, body) => self.round.read(question, status, &body),
+            Heard::Found(answer) => answer,
+            Heard::Failure(failure) => Err(failure),
         };
         self.round.answered(question, answer, &mut config.known.borrow_mut(), host::now());
         self.count();
@@ -159,16 +165,25 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     if !host::act_on(call.context) {
         return;
     }
+    drop(guard);
     let heard = hear(&call, headers, size);
-    let decided = match guard.try_borrow_mut() {
+    deliver(&call.guard, call.context, call.matter, call.question, heard);
+}
+
+/// Hands on what has been found out, and has a request go on that has waited for nothing else.
+pub(super) fn deliver(guard: &Weak<RefCell<Guard>>, context: u32, matter: Matter, question: usize, heard: Heard) {
+    let Some(stream) = guard.upgrade().filter(|_| host::act_on(context)) else {
+        return;
+    };
+    let decided = match stream.try_borrow_mut() {
         Ok(mut stream) => {
-            stream.hear(call.matter, call.question, &heard, &call.guard);
+            stream.hear(matter, question, heard, guard);
             stream.is_decided()
         }
         Err(_) => false,
     };
     if decided {
-        chain::wake(call.context);
+        chain::wake(context);
     }
 }
 

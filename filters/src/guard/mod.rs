@@ -4,6 +4,7 @@ mod answer;
 mod calls;
 mod handle;
 mod request;
+mod searches;
 mod stream;
 
 use std::cell::RefCell;
@@ -14,7 +15,7 @@ use sluice::config::{self, ConfigError};
 use sluice::contract::{ANONYMOUS, GUARD_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Round, Subject};
 use sluice::guard::pii::{Patterns, Vault};
 
 use crate::chain;
@@ -30,7 +31,6 @@ use answer::WholeAnswer;
 pub use calls::answered;
 use handle::Handle;
 use request::Request;
-pub use stream::tick;
 use stream::StreamedAnswer;
 
 /// The filter.
@@ -49,6 +49,17 @@ pub fn filter() -> Box<dyn Filter> {
         };
         Some(Box::new(Handle(Rc::new(RefCell::new(stream)))))
     })
+}
+
+/// Does what has waited for its time. For each tick.
+pub fn tick() {
+    searches::work();
+    stream::tick();
+}
+
+/// How soon there is more to do than at the usual time; `None` if there is nothing.
+pub fn next() -> Option<Duration> {
+    searches::next()
 }
 
 /// What is checked, and what is known from earlier checks.
@@ -244,7 +255,7 @@ impl Guard {
     }
 
     /// Something that was asked has been answered, or failed.
-    fn hear(&mut self, matter: Matter, question: usize, heard: &calls::Heard, me: &Weak<RefCell<Guard>>) {
+    fn hear(&mut self, matter: Matter, question: usize, heard: calls::Heard, me: &Weak<RefCell<Guard>>) {
         match (matter, &mut self.state) {
             (Matter::Request, State::Asking(request)) => {
                 request.hear(&self.config, question, heard);
@@ -263,6 +274,17 @@ impl Guard {
             }
             _ => {} // too late
         }
+    }
+
+    /// What is being found out about something; `None` once that is known.
+    fn round(&self, matter: Matter) -> Option<&Round> {
+        let round = match (matter, &self.state) {
+            (Matter::Request, State::Asking(request)) => Some(request.round()),
+            (Matter::Answer, State::Whole(answer)) => answer.round(),
+            (Matter::Window(id), State::Streamed(answer)) => answer.round(id),
+            _ => None,
+        };
+        round.filter(|round| !round.is_complete())
     }
 
     /// Whether the request waits for nothing but this filter.

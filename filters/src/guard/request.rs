@@ -70,13 +70,18 @@ impl Request {
         Ok(Some(Request { case, endpoint, passages, body }))
     }
 
+    /// What is being found out.
+    pub fn round(&self) -> &Round {
+        &self.case.round
+    }
+
     /// Whether nothing is left to wait for.
     pub fn is_complete(&self) -> bool {
         self.case.round.is_complete()
     }
 
     /// Takes in an answer.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: &Heard) {
+    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         self.case.hear(config, question, heard);
     }
 

@@ -155,8 +155,13 @@ impl StreamedAnswer {
         }
     }
 
+    /// What is being found out about a window.
+    pub fn round(&self, id: u64) -> Option<&Round> {
+        self.cases.iter().find(|(window, _)| window.id == id).map(|(_, case)| &case.round)
+    }
+
     /// Takes in what a check says of a window.
-    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: &Heard, me: &Weak<RefCell<Guard>>) {
+    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: Heard, me: &Weak<RefCell<Guard>>) {
         let Some(place) = self.cases.iter().position(|(window, _)| window.id == id) else {
             return;
         };

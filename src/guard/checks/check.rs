@@ -117,6 +117,16 @@ pub enum Means {
     Patterns(LocalPatterns),
 }
 
+impl Means {
+    /// Whether what it says of a text is worth remembering: to look for patterns takes less time than to hash a text.
+    pub fn is_remembered(&self) -> bool {
+        match self {
+            Means::Service(..) => true,
+            Means::Patterns(_) => false,
+        }
+    }
+}
+
 /// One check.
 #[derive(Clone, Debug)]
 pub struct Check {

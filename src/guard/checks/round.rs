@@ -114,7 +114,8 @@ impl Round {
             if !check.hears(self.phase, passage.speaker) || passage.text.trim().is_empty() {
                 continue;
             }
-            match known.get(index, &passage.text, now) {
+            let remembered = check.means.is_remembered().then(|| known.get(index, &passage.text, now)).flatten();
+            match remembered {
                 Some(reading) => part.readings.push((at, reading.clone())),
                 None => unknown.push(at),
             }
@@ -196,6 +197,7 @@ impl Round {
         let Some(part) = self.parts.get_mut(asked.part) else {
             return;
         };
+        let is_remembered = self.guard.checks.get(part.check).is_some_and(|check| check.means.is_remembered());
         asked.open = false;
         part.open = part.open.saturating_sub(1);
         part.ended = Some(now);
@@ -203,7 +205,7 @@ impl Round {
         match answer.and_then(|answer| fits(&answer).then_some(answer).ok_or(Failure::Shape)) {
             Ok(answer) => {
                 for (at, reading) in asked.passages.iter().zip(answer.into_readings()) {
-                    if let Some(passage) = self.passages.get(*at) {
+                    if let Some(passage) = self.passages.get(*at).filter(|_| is_remembered) {
                         known.insert(part.check, &passage.text, &reading, now);
                     }
                     part.readings.push((*at, reading));

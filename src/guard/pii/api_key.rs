@@ -119,8 +119,8 @@ fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
         && !byte(bytes, end).is_ascii_alphanumeric()
 }
 
-/// The longest one, in bytes: no server takes as long a header.
-const MAX_WEB_TOKEN: usize = 64 << 10;
+/// The longest one, in bytes: few servers take as long a header.
+pub(super) const MAX_WEB_TOKEN: usize = 16 << 10;
 
 /// JSON web tokens: `eyJ...`, a dot, `eyJ...`, a dot, and the signature.
 fn web_tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {

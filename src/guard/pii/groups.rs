@@ -53,25 +53,48 @@ impl Group {
 
 const NO_GAP: Gap = Gap { mark: Mark::None, closes: false, opens: false };
 
-/// Reads the groups from the digit at `start` on, as many as one number can have. A group with more digits than a
-/// number has is none; so is the one that would make them too many.
-pub(super) fn read(bytes: &[u8], start: usize, groups: &mut Vec<Group>) {
-    groups.clear();
-    let (mut at, mut gap, mut total) = (start, NO_GAP, 0);
-    while groups.len() < MAX_GROUPS {
-        let digits = (at..at + MAX_DIGITS + 1).take_while(|at| byte(bytes, *at).is_ascii_digit()).count();
-        total += digits;
-        if digits == 0 || total > MAX_DIGITS {
-            return;
+/// The groups that one number can have, from some group on. The groups of the next one are most of them known.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    groups: Vec<Group>,
+    /// The first of them that counts.
+    first: usize,
+    /// Where reading goes on, and the gap before that; `None` if no group follows.
+    next: Option<(usize, Gap)>,
+}
+
+/// So many groups that no longer count are kept, rather than moved away one by one.
+const MAX_PASSED: usize = 64;
+
+impl Groups {
+    /// The groups from the digit at `start` on, as many as one number can have. A group with more digits than a number
+    /// has is none; so is the one that would make them too many. To be asked for one group after the other.
+    pub(super) fn read(&mut self, bytes: &[u8], start: usize) -> &[Group] {
+        let known = self.groups.get(self.first..).unwrap_or_default().iter().position(|group| group.start == start);
+        match known {
+            Some(place) if self.first + place < MAX_PASSED => self.first += place,
+            Some(_) | None => {
+                self.groups.clear();
+                self.first = 0;
+                self.next = Some((start, NO_GAP));
+            }
         }
-        groups.push(Group { start: at, end: at + digits, gap });
-        at += digits;
-        let (length, next) = read_gap(bytes, at);
-        if length == 0 {
-            return;
+        if let Some(first) = self.groups.get_mut(self.first) {
+            first.gap = NO_GAP;
         }
-        at += length;
-        gap = next;
+        let mut total: usize = self.groups.get(self.first..).unwrap_or_default().iter().map(Group::len).sum();
+        while let Some((at, gap)) = self.next.filter(|_| self.groups.len() < self.first + MAX_GROUPS) {
+            let digits = (at..at + MAX_DIGITS + 1).take_while(|at| byte(bytes, *at).is_ascii_digit()).count();
+            total += digits;
+            if digits == 0 || total > MAX_DIGITS {
+                break;
+            }
+            let end = at + digits;
+            self.groups.push(Group { start: at, end, gap });
+            let (length, gap) = read_gap(bytes, end);
+            self.next = (length > 0).then_some((end + length, gap));
+        }
+        self.groups.get(self.first..).unwrap_or_default()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | step | by |
 //! |---|---|
-//! | find by pattern | [`Patterns`] |
+//! | find by pattern | [`Patterns`], in parts [`Search`] |
 //! | understand what a server found | [`byte_spans`] |
 //! | one list of both | [`merge`] |
 //! | take it out for good | [`mask`] |
@@ -26,6 +26,7 @@ mod patterns;
 mod phone;
 mod placeholder;
 mod restore;
+mod search;
 mod surroundings;
 mod vault;
 
@@ -37,4 +38,5 @@ pub use mask::mask;
 pub use merge::{byte_spans, merge};
 pub use patterns::Patterns;
 pub use restore::Restorer;
+pub use search::{Search, MAX_FINDINGS};
 pub use vault::{Vault, VaultError, MAX_BYTES, MAX_PLACEHOLDER, MAX_RESERVED, MAX_VALUES};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::entity::{Entities, Entity};
-use super::groups::{self, Group, Mark};
+use super::groups::{Group, Groups, Mark};
 use super::phone::Phone;
 use super::surroundings::{byte, byte_before, joined_after, joined_before, word_after, word_before};
 use super::{bank, card, ip, phone};
@@ -29,7 +29,7 @@ impl Number {
 /// number, whether cards are wanted or not. At each group no more than the longest number is looked at.
 pub(super) fn scan(text: &str, wanted: Entities, mut found: impl FnMut(Entity, Range<usize>, f32)) {
     let bytes = text.as_bytes();
-    let mut groups = Vec::new();
+    let mut groups = Groups::default();
     let mut at = 0;
     while let Some(distance) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
         let start = at + distance;
@@ -49,7 +49,7 @@ pub(super) fn scan(text: &str, wanted: Entities, mut found: impl FnMut(Entity, R
 }
 
 /// The number that begins with the group at `start`.
-fn number(text: &str, start: usize, groups: &mut Vec<Group>) -> Option<Number> {
+fn number(text: &str, start: usize, groups: &mut Groups) -> Option<Number> {
     let bytes = text.as_bytes();
     if word_before(text, start) {
         let letters = start.checked_sub(2)?;
@@ -58,12 +58,14 @@ fn number(text: &str, start: usize, groups: &mut Vec<Group>) -> Option<Number> {
     if let Some(end) = ip::v4(text, start) {
         return Number::new(Entity::IpAddress, start..end, 0.9);
     }
-    groups::read(bytes, start, groups);
-    let clean = !joined_before(bytes, start, b".,-");
-    if let Some(end) = clean.then(|| card_end(text, groups)).flatten() {
+    if joined_before(bytes, start, b".,-") {
+        return None; // the rest of a longer number; a telephone number does not begin here either
+    }
+    let groups = groups.read(bytes, start);
+    if let Some(end) = card_end(text, groups) {
         return Number::new(Entity::CreditCard, start..end, 1.0);
     }
-    if let Some((end, score)) = clean.then(|| social_security(text, start, groups)).flatten() {
+    if let Some((end, score)) = social_security(text, start, groups) {
         return Number::new(Entity::UsSsn, start..end, score);
     }
     let Phone { start, end, score } = phone::find(text, groups)?;

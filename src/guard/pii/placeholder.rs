@@ -267,21 +267,33 @@ fn close(text: &str, last: bool) -> Closes {
 
 /// Hands the names to `each` of all that could be taken for a placeholder in a text, were there one of that name.
 pub(super) fn reservable(text: &str, mut each: impl FnMut(&str)) {
-    let mut before = None;
-    for (at, first) in text.char_indices() {
-        let rest = text.get(at..).unwrap_or_default();
-        if first.is_ascii_uppercase() {
-            if before.is_none_or(|before| !is_word(before)) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(distance) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| may_begin(*byte))) {
+        at += distance;
+        let rest = text.get(at..).unwrap_or_default(); // none of these bytes stands within a character
+        if rest.starts_with(|first: char| first.is_ascii_uppercase()) {
+            if !goes_on(text, at) {
                 numbered(rest, false, &mut each);
             }
-        } else if u8::try_from(first).is_ok_and(may_begin) || first == '＜' {
+        } else {
             let opens = |(open, _): &&(&str, Form)| matches!(starts(rest, open), Starts::Yes);
             if let Some((open, _)) = OPEN.iter().find(opens) {
                 let inside = rest.get(open.len()..).unwrap_or_default();
                 numbered(inside.get(spaces(inside)..).unwrap_or_default(), true, &mut each);
             }
         }
-        before = Some(first);
+        at += 1;
+    }
+}
+
+/// Whether a word goes on at `at`.
+fn goes_on(text: &str, at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before)).copied();
+    match before {
+        Some(ascii) if ascii.is_ascii() => is_word(char::from(ascii)),
+        Some(_) => text.get(..at).and_then(|before| before.chars().next_back()).is_some_and(is_word),
+        None => false,
     }
 }
 

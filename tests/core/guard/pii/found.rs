@@ -394,3 +394,33 @@ fn hostile() -> impl Strategy<Value = String> {
     ]);
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
+
+/// A search in parts finds what a search of the whole does, wherever the parts meet.
+#[test]
+fn in_parts() {
+    let patterns = super::all();
+    let whole = |text: &str| {
+        let mut search = sluice::guard::pii::Search::default();
+        while !search.step(&patterns, &["a jo@example.com", text, ""]) {}
+        search.into_findings()
+    };
+    let token = format!("eyJ{}.eyJ{}.{}", "a".repeat(9000), "b".repeat(4000), "c".repeat(3000));
+    for value in [
+        "4111 1111 1111 1111",
+        "jo@example.com",
+        "+49 30 1234567",
+        "DE89 3704 0044 0532 0130 00",
+        "::ffff:10.0.0.1",
+        &token,
+    ] {
+        for shift in (0..value.len() + 2).step_by(1 + value.len() / 40) {
+            let text = format!("{}é {value} {}", "x ".repeat(32 * 1024 - shift / 2), "y ".repeat(45_000));
+            let shifted = format!("{}{text}", " ".repeat(shift % 2));
+            let found = whole(&shifted);
+            assert_eq!(found[1], patterns.find(&shifted), "{shift}: {}", &value[..15]);
+            assert_eq!((found.len(), found[0].len(), found[1].len(), found[2].len()), (3, 1, 1, 0));
+        }
+    }
+    let many = "jo@example.com, 4111 1111 1111 1111; +49 30 1234567 ".repeat(10_000);
+    assert_eq!(whole(&many)[1], patterns.find(&many));
+}

@@ -1,0 +1,53 @@
+"""A large text under a guard's patterns holds up nobody else: it is searched a slice at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Callable
+
+import httpx
+
+import crowd
+from conftest import OpenWorld
+from guarded import guarded, since, verdicts
+from settings import Settings
+from world import chat_body
+
+MASK = {"name": "request-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["up"]}
+ANSWERS = {**MASK, "name": "response-check", "phase": ["response"], "models": ["down"]}
+MIB = 1 << 20
+# What takes longest to search, and what is found in most.
+SLOW = "1-1-"
+CARD, ANOTHER = "4111 1111 1111 1111", "5555 5555 5555 4444"
+
+
+def _longest(admin: str) -> float:
+    """How long a worker's loop took at most, in milliseconds."""
+    stats = httpx.get(f"{admin}/stats", params={"filter": "worker_.*loop_duration_us"}, trust_env=False).text
+    return max(float(most) for most in re.findall(r"P100\([^,]+,([0-9.]+)\)", stats)) / 1e3
+
+
+def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Megabytes of what almost is a number, in requests and in answers, beside small requests."""
+    changed = guarded(settings(), [MASK, ANSWERS])
+    changed.add_model("up", "mock-a")
+    changed.add_model("down", "mock-a")
+    changed.tree["enable_dispatcher_stats"] = True
+    with open_world(changed.text(), own=True) as world:
+        before = verdicts(world)
+        sizes = [("up", 7, CARD), ("down", 3, ANOTHER)]
+        large = [chat_body(f"{SLOW * (size * MIB // 4)} {card}", model=model) for model, size, card in sizes * 2]
+        small = [chat_body(f"small {CARD}", model="up") for _ in range(200)]
+        begun = time.monotonic()
+        answers = crowd.ask(world.gateway.port, large + small, 10)
+        print(f"{time.monotonic() - begun:.1f} s in all; large ones took {[round(answer.seconds, 2) for answer in answers[:4]]}")
+        print(f"small ones took {max(answer.seconds for answer in answers[4:]):.3f} s at most")
+        print(f"a worker was held for {_longest(world.gateway.admin):.0f} ms at most")
+        assert {answer.status_code for answer in answers} == {200}
+        counted = since(before, verdicts(world))
+        assert counted[("request-check", "request", "mask")] == 202
+        assert sum(counted.values()) == 204 and ("response-check", "response", "error_too_large") not in counted
+        assert not any(CARD in json.dumps(entry) for _, entry in world.entries())
+        assert not any(ANOTHER in answer.content.decode() for answer in answers)
