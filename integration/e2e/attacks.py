@@ -30,11 +30,20 @@ class Outcome:
     """What became of an attack: the statuses its requests got (0: none), and the innocent callers' calls."""
 
     attackers: Counter[int] = field(default_factory=Counter)
-    # Refusals that do not say when to come back, or in no shape that an SDK reads.
-    unclear: int = 0
+    # Refusals that do not say when to come back, or in no shape that an SDK reads: how they begin.
+    unclear: list[str] = field(default_factory=list)
     innocent: int = 0
     slowest: float = 0.0
     failures: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.attackers + other.attackers,
+            self.unclear + other.unclear,
+            self.innocent + other.innocent,
+            max(self.slowest, other.slowest),
+            self.failures + other.failures,
+        )
 
 
 @dataclass(frozen=True)
@@ -69,21 +78,39 @@ def with_servers(settings: Settings, servers: list[Hoarder]) -> Settings:
     return settings
 
 
+class Raid:
+    """An attack under way, in a program of its own."""
+
+    def __init__(self, world: World, name: str, attackers: int, seconds: float):
+        self._output = TARGET / "work" / f"attack-{name}-{os.getpid()}.json"
+        self._output.unlink(missing_ok=True)
+        command = [sys.executable, __file__, name, str(world.gateway.port), str(attackers), str(seconds)]
+        self._child = Child(f"attack-{name}", command, self._output.with_suffix(".log"), stdout=self._output)
+
+    def end(self) -> Outcome:
+        """What has become of it, once its time is up."""
+        output = self._output
+        try:
+            self._child.wait_until(lambda: output.exists() and output.read_text().endswith("\n"), 60)
+        finally:
+            self._child.stop()
+        told = json.loads(output.read_text())
+        return Outcome(Counter({int(status): count for status, count in told["statuses"].items()}), told["unclear"])
+
+
 def run(world: World, name: str, attackers: int, seconds: float, innocents: int = 20) -> Outcome:
-    """Runs an attack for some seconds."""
-    output = TARGET / "work" / f"attack-{os.getpid()}.json"
-    output.unlink(missing_ok=True)
-    command = [sys.executable, __file__, name, str(world.gateway.port), str(attackers), str(seconds)]
-    child = Child(f"attack-{name}", command, output.with_suffix(".log"), stdout=output)
+    """Runs an attack for some seconds, beside innocent callers."""
+    raid = Raid(world, name, attackers, seconds)
     try:
-        outcome = asyncio.run(_innocents(world.gateway.port, seconds, innocents))
-        child.wait_until(lambda: output.exists() and output.read_text().endswith("\n"), 60)
+        outcome = innocents_of(world, seconds, innocents)
     finally:
-        child.stop()
-    told = json.loads(output.read_text())
-    outcome.attackers = Counter({int(status): count for status, count in told["statuses"].items()})
-    outcome.unclear = told["unclear"]
-    return outcome
+        ended = raid.end()
+    return outcome + ended
+
+
+def innocents_of(world: World, seconds: float, count: int = 20) -> Outcome:
+    """Has innocent callers call for some seconds, streams and JSON in turns."""
+    return asyncio.run(_innocents(world.gateway.port, seconds, count))
 
 
 async def _innocents(port: int, seconds: float, count: int) -> Outcome:
@@ -115,7 +142,7 @@ class _Attackers:
         self._port = port
         self._end = time.monotonic() + seconds
         self.statuses: Counter[int] = Counter()
-        self.unclear = 0
+        self.unclear: list[str] = []
 
     async def attack(self) -> None:
         while (left := self._end - time.monotonic()) > 0:
@@ -140,7 +167,8 @@ class _Attackers:
             elif status in (413, 503):
                 body = await reader.read(4096)
                 clear = b'"message"' in body and (status == 413 or "\r\nretry-after: " in head)
-                self.unclear += not clear
+                if not clear:
+                    self.unclear.append(head + repr(body[:200]))
         except (OSError, EOFError):
             pass
         finally:

@@ -156,6 +156,7 @@ def test_more_than_envoy_keeps(settings: Callable[[], Settings], open_world: Ope
     """Such a stream breaks off; the next one is served."""
     with Fake() as fake, Player(PLAYED) as player:
         changed = settings()
+        changed.manager["route_config"]["virtual_hosts"][0]["request_body_buffer_limit"] = 4096
         changed.tree["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = 4096
         changed.add_cluster("classifier", fake.address)
         _add_player(changed, player, "both")

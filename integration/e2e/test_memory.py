@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
@@ -12,11 +13,11 @@ import openai
 import pytest
 
 import attacks
-from answers import openai_error
+from answers import anthropic_error, openai_error
 from conftest import OpenWorld
 from hoarder import KINDS, Hoarder
 from settings import Settings
-from world import BEARER, CHAT, World
+from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 MIB = 1 << 20
 # Small budgets, so that few attackers reach them.
@@ -62,7 +63,7 @@ def test_innocent_callers_notice_nothing(attacked: World, name: str) -> None:
 def test_refusals_are_clear(attacked: World) -> None:
     """More bodies than the budget has room for: the first one that is too much is told when to come back."""
     outcome = attacks.run(attacked, "chats", 40, 4, innocents=1)
-    assert outcome.attackers[503] > outcome.unclear
+    assert outcome.attackers[503] > 0 and outcome.unclear == []
     assert attacked.counted("llm_memory_refused_total")[("body",)] > 0
     assert "sluice: memory: no room (body)" in attacked.gateway.log()
 
@@ -101,3 +102,23 @@ def test_curl_sees_the_401_of_a_large_request(world: World, tmp_path: Path) -> N
     command += ["--data-binary", f"@{body}", f"{world.url}{CHAT}"]
     found = [subprocess.run(command, capture_output=True, text=True, timeout=30).stdout for _ in range(20)]
     assert found == ["401"] * 20
+
+
+@pytest.fixture(scope="module")
+def full(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """A gateway that is to do with less memory than any Envoy has."""
+    changed = settings()
+    (monitor,) = changed.tree["overload_manager"]["resource_monitors"]
+    monitor["typed_config"]["max_heap_size_bytes"] = 16 * MIB
+    with open_world(changed.text()) as world:
+        active = "overload.envoy.overload_actions.stop_accepting_requests.active"
+        eventually(lambda: world.gateway.stats(re.escape(active))[active], 1)
+        yield world
+
+
+@pytest.mark.parametrize(("path", "error"), [(CHAT, openai_error), (MESSAGES, anthropic_error)])
+def test_envoy_at_its_own_limit(full: World, path: str, error: Callable[[httpx.Response], dict]) -> None:
+    """Its overload manager refuses a request before any filter sees it."""
+    answer = full.send(chat_body(), path=path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "memory limit" in error(answer)["message"]

@@ -171,7 +171,7 @@ fn everything_else() {
         "# Mine.\n# `sluice render` made this file from standard input. Edit",
         "address: 127.0.0.1, port_value: 9000}",
         "address: 0.0.0.0, port_value: 8080}",
-        "per_connection_buffer_limit_bytes: 1048576\n      filter_chains",
+        "request_body_buffer_limit: 1048576\n",
         "root_id: auth+guard+router+usage\n",
         "host_env_keys: [J_KEY, B_KEY]",
         "filename: /opt/sluice.wasm",

@@ -1,6 +1,6 @@
 //! The clusters: each as one of the filters needs it.
 
-use super::envoy::{is_type, name_of, number, seconds, Envoy, Manager};
+use super::envoy::{is_type, name_of, number, seconds, Envoy, Manager, DEFAULT_LIMIT};
 use super::filters::{plugin, Plugin, Read};
 use super::{manager, meaning, Report};
 use crate::yaml::Tree;
@@ -233,20 +233,20 @@ fn addresses(cluster: &Tree) -> Vec<(f64, usize)> {
 
 /// What is read at once must fit into what is held.
 fn limit(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Report) {
-    const DEFAULT: f64 = 1_048_576.0;
     let field = "per_connection_buffer_limit_bytes";
-    let bytes = |tree: &Tree| tree.get(field).and_then(number).unwrap_or(DEFAULT);
+    let at_once = cluster.get(field).and_then(number).unwrap_or(DEFAULT_LIMIT);
+    let kept = manager.buffer_limit().1.unwrap_or(DEFAULT_LIMIT);
     let holds =
         read.part("router").and_then(|router| router.get("hold_json")).is_none_or(|size| size.number() != Some(0.0));
-    if holds && bytes(cluster) > bytes(manager.listener) {
+    if holds && at_once > kept {
         let line = cluster.get(field).map_or(cluster.line, |tree| tree.line);
         let path = format!("clusters[{}].{field}", name_of(cluster));
         report.error(
             "buffer_limit",
             line,
             &path,
-            "is more than the listener's; a JSON answer that is held would be answered 500",
-            "make it at most the listener's: 1048576",
+            "is more than request_body_buffer_limit; a JSON answer that is held would be answered 500",
+            "make it at most that: 1048576",
         );
     }
 }

@@ -19,6 +19,20 @@ pub(super) struct Manager<'a> {
     pub(super) plugins: Vec<Plugin<'a>>,
 }
 
+/// What Envoy buffers where nothing is said of it, in bytes.
+pub(super) const DEFAULT_LIMIT: f64 = 1_048_576.0;
+
+impl Manager<'_> {
+    /// How much of a request's body, or of an answer, is kept for the filters, and where that is said.
+    pub(super) fn buffer_limit(&self) -> (&Tree, Option<f64>) {
+        let hosts = self.tree.at(&["route_config", "virtual_hosts"]).map(Tree::items).unwrap_or_default();
+        let limits =
+            [("request_body_buffer_limit", hosts.first()), ("per_connection_buffer_limit_bytes", Some(self.listener))];
+        let said = limits.into_iter().find_map(|(field, tree)| tree?.get(field));
+        (said.unwrap_or(self.listener), said.and_then(number))
+    }
+}
+
 /// Whether a value is of a type of Envoy's, by the end of the type's name.
 pub(super) fn is_type(tree: &Tree, name: &str) -> bool {
     tree.text_of("@type").is_some_and(|text| text.rsplit('.').next() == Some(name))

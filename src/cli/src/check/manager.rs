@@ -1,6 +1,6 @@
 //! The HTTP connection manager: its filters, times, log and errors.
 
-use super::envoy::{is_type, name_of, number, seconds, Manager};
+use super::envoy::{is_type, name_of, seconds, Manager, DEFAULT_LIMIT};
 use super::filters::{plugin, Plugin};
 use super::Report;
 use crate::yaml::Tree;
@@ -212,27 +212,26 @@ fn times(tree: &Tree, report: &mut Report) {
     }
 }
 
+/// How large a request, or an answer that is held, may be: what is kept of it, where the route says so, and what is read at
+/// once.
 fn limit(manager: &Manager<'_>, report: &mut Report) {
-    let listener = manager.listener;
-    let limit = listener.get("per_connection_buffer_limit_bytes");
-    let path = format!("listeners[{}].per_connection_buffer_limit_bytes", name_of(listener));
+    let (place, limit) = manager.buffer_limit();
+    let fix = "request_body_buffer_limit: 8388608, in the virtual host";
     match limit {
         None => report.warning(
             "buffer_limit",
-            listener.line,
-            &path,
+            place.line,
+            "request_body_buffer_limit",
             "at Envoy's default of 1 MiB, larger requests (images, long chats) are answered 413",
-            "per_connection_buffer_limit_bytes: 8388608",
+            fix,
         ),
-        Some(bytes) if number(bytes).is_some_and(|bytes| bytes < 1_048_576.0) => {
-            report.warning(
-                "buffer_limit",
-                bytes.line,
-                &path,
-                "requests that are larger (images, long chats) are answered 413",
-                "per_connection_buffer_limit_bytes: 8388608",
-            );
-        }
+        Some(bytes) if bytes < DEFAULT_LIMIT => report.warning(
+            "buffer_limit",
+            place.line,
+            "request_body_buffer_limit",
+            "requests that are larger (images, long chats) are answered 413",
+            fix,
+        ),
         Some(_) => {}
     }
 }

@@ -60,7 +60,7 @@ fn listener(template: &mut Template, short: &Short) -> Result<(), Lost> {
     let listener = template.find(template.find(0, "listeners:")?, "address:")?;
     template.change(listener, |line| addressed(line, &short.listen))?;
     if let Some(bytes) = short.max_request_body {
-        let limit = template.find(listener, "per_connection_buffer_limit_bytes:")?;
+        let limit = template.find(listener, "request_body_buffer_limit:")?;
         template.change(limit, |line| line.split_once(": ").map(|(field, _)| format!("{field}: {bytes}")))?;
     }
     Ok(())
