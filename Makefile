@@ -7,6 +7,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
 TOOLS := target/tools
 FUZZ_SECONDS ?= 600
+SOAK_MINUTES ?= 30
 FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
 # So many share the end-to-end tests: they wait half of their time, so that three keep two cores busy.
 E2E_PROCESSES ?= 3
@@ -22,7 +23,7 @@ BINDGEN_BUILD = --config profile.release.opt-level=0 $(foreach crate,walrus wasm
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
 .PHONY: help run test test-core test-core-wasm e2e check fmt wasm cli mock mock-static compose compose-standin \
-	compose-down bench fuzz clean
+	compose-down bench soak fuzz clean
 
 help: ## List the targets (this is the default)
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '%-24s%s\n' "$$target" "$$what"; done
@@ -107,6 +108,10 @@ compose-down: ## Remove those containers and their network
 
 bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json')
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
+
+# Both say at the end what they have measured. PYTEST_ARGS='-k all_at_once' leaves out the first, which takes 13 minutes.
+soak: wasm mock ## Attack the gateway's memory at full size, then in every way at once for SOAK_MINUTES
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) PYTHONPATH=integration exec $$test_python -m pytest integration/e2e/soak_attacks.py integration/e2e/test_soak.py $(PYTEST_ARGS)
 
 # New inputs go to target/fuzz/corpus; what breaks a target, to target/fuzz/artifacts.
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)
