@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::retry_after::decimal;
+use super::decimal::decimal;
 use crate::date::{midnight, DAY, DAYS_OF_400_YEARS};
 
 /// Reads a date of RFC 9110, 5.6.7, in any of its three forms. `now` tells the century of the oldest one.

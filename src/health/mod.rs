@@ -25,6 +25,7 @@
 //! The workers' clocks may differ a little: a time before the last one seen counts as no time passed.
 
 mod date;
+mod decimal;
 mod failure_window;
 mod lease;
 mod machine;

@@ -121,7 +121,8 @@ impl PasswordHash {
         &self.salt
     }
 
-    pub(super) fn hash(&self) -> &[u8; 32] {
+    /// What a right password comes to.
+    pub fn hash(&self) -> &[u8; 32] {
         &self.hash
     }
 }

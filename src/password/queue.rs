@@ -36,7 +36,7 @@ impl Job {
     }
 
     fn verified(self, waiting: Vec<u32>) -> Verified {
-        let is_right = self.derivation.matches(&self.hash);
+        let is_right = self.derivation.matches(self.hash.hash());
         Verified { name: self.name, login: self.login, user: self.user.filter(|_| is_right), waiting }
     }
 }

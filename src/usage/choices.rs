@@ -2,8 +2,7 @@
 
 use super::counts::Counts;
 use super::format::Format;
-use super::reading::is_reason;
-use crate::json::{JsonError, Scanner};
+use crate::json::{JsonError, Scanner, Value};
 
 /// One bit each by their index; those beyond share the last bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,4 +67,9 @@ impl Choices {
         self.ended |= if ended { bit } else { 0 };
         Ok(if ended && is_text { Seen::Ended(bit) } else { Seen::Some })
     }
+}
+
+/// Whether a finish reason is given.
+pub(super) fn is_reason(value: Value<'_>) -> bool {
+    matches!(value, Value::String(reason) if !reason.raw().is_empty())
 }

@@ -1,8 +1,29 @@
 //! What an event is, by the marks that a reading meets in it.
 
 use super::choices::Seen;
-use super::reading::EventKind;
 use crate::json::Value;
+
+/// What an event is, besides the usage it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It carries a part of the answer.
+    Content,
+    /// It says that an answer has begun or is still wanted, and carries nothing of it: Anthropic's
+    /// `message_start` and `ping`, OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
+    Preliminary,
+    /// It carries nothing but usage: OpenAI's extra chunk, `usage` with `"choices":[]`, with `null`, or without.
+    UsageOnly,
+    /// The answer is complete with it.
+    Terminal,
+    /// The answer is complete with it, and has failed: OpenAI Responses' `response.failed`.
+    Failure,
+    /// OpenAI's `[DONE]`.
+    Done,
+    /// It reports an error.
+    Error,
+    /// It is not JSON.
+    Garbage,
+}
 
 /// Marks seen on the way through an event.
 pub(super) struct Marks {

@@ -28,11 +28,12 @@ pub use estimate::{complete, Known};
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;
+pub use marks::EventKind;
 pub use meter::{Meter, LARGE_EVENT, MAX_EVENT, MAX_JSON};
 pub use passage::Pass;
 pub use price::Price;
 pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};
-pub use reading::{EventKind, Reading};
+pub use reading::Reading;
 
 /// More tokens than any request takes. A server that reports them is not believed: the sums would not stand it.
 pub const MAX_TOKENS: u64 = 1 << 40;

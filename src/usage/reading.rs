@@ -5,13 +5,13 @@
 //! `*_eval_count`, and where those who copy them put theirs (`choices[].usage`, `x_groq.usage`, `timings`, `metrics`).
 //! Names are compared as they are written: no provider escapes a letter of them.
 
-use super::choices::{Choices, Seen};
+use super::choices::{is_reason, Choices, Seen};
 use super::closing::Closing;
 use super::counts::Counts;
 use super::estimate::Generated;
 use super::events::{Fields, Framing};
 use super::format::Format;
-use super::marks::Marks;
+use super::marks::{EventKind, Marks};
 use super::skim::Skim;
 use super::TokenUsage;
 use crate::json::{JsonError, Scanner, Value};
@@ -24,28 +24,6 @@ pub struct Reading {
     choices: Choices,
     /// The prompts whose usage has been added, one bit each by their index: TGI tells each prompt's with its last chunk.
     prompts: u32,
-}
-
-/// What an event is, besides the usage it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// It carries a part of the answer.
-    Content,
-    /// It says that an answer has begun or is still wanted, and carries nothing of it: Anthropic's
-    /// `message_start` and `ping`, OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
-    Preliminary,
-    /// It carries nothing but usage: OpenAI's extra chunk, `usage` with `"choices":[]`, with `null`, or without.
-    UsageOnly,
-    /// The answer is complete with it.
-    Terminal,
-    /// The answer is complete with it, and has failed: OpenAI Responses' `response.failed`.
-    Failure,
-    /// OpenAI's `[DONE]`.
-    Done,
-    /// It reports an error.
-    Error,
-    /// It is not JSON.
-    Garbage,
 }
 
 impl Reading {
@@ -355,10 +333,6 @@ fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonErro
 /// Some servers write `error` into every event, and mean none.
 fn is_error(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
-}
-
-pub(super) fn is_reason(value: Value<'_>) -> bool {
-    matches!(value, Value::String(reason) if !reason.raw().is_empty())
 }
 
 /// Whether nothing but JSON's white space is left.

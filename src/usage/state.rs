@@ -1,6 +1,6 @@
 //! How much of an answer a meter has understood.
 
-use super::reading::EventKind;
+use super::marks::EventKind;
 
 /// How much of the answer the meter has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
