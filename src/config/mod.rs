@@ -23,7 +23,7 @@ pub use guard::{guard, GUARD_FIELDS};
 pub use joined::Joined;
 pub(crate) use limits::read as read_limits;
 pub use reader::{ConfigError, Node, Object};
-pub use router::{router, Environment, ROUTER_FIELDS, UPSTREAM_FIELDS};
+pub use router::{router, Environment, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
 pub use usage::{usage, Reports};
 
 /// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.

@@ -270,7 +270,8 @@ pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-const MODEL_FIELDS: &[&str] = &[
+/// The fields of a model.
+pub const MODEL_FIELDS: &[&str] = &[
     "name",
     "aliases",
     "targets",

@@ -94,12 +94,22 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn make(new: &New) -> Result<(), Failure> {
+/// A random key, and the hash by which the gateway knows it.
+///
+/// # Errors
+/// The system has no random numbers.
+pub(crate) fn random_key() -> Result<(String, String), Failure> {
     let key = format!("sk-{}", encode_url(&random::<32>()?));
+    let hash = KeyHash::of(&key).to_text();
+    Ok((key, hash))
+}
+
+fn make(new: &New) -> Result<(), Failure> {
+    let (key, hash) = random_key()?;
     // text of JSON is text of YAML
     let id = Value::from(new.id.as_str());
     let role = if new.admin { ", role: admin" } else { "" };
-    let entry = format!("- {{id: {id}, hash: \"{}\"{role}}}", KeyHash::of(&key).to_text());
+    let entry = format!("- {{id: {id}, hash: \"{hash}\"{role}}}");
     eprintln!("The key, which is shown only now, and its entry for auth.keys:");
     print(&[&key, &entry])
 }

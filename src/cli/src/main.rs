@@ -4,8 +4,10 @@
 
 mod check;
 mod file;
+mod init;
 mod key;
 mod render;
+mod schema;
 mod short;
 mod yaml;
 
@@ -23,6 +25,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a short file from the API keys in the environment.
+    Init(init::Init),
     /// Make, sign and inspect client keys.
     #[command(subcommand)]
     Key(key::Command),
@@ -30,6 +34,8 @@ enum Command {
     Check(check::Check),
     /// Write Envoy's configuration from a short file.
     Render(file::Render),
+    /// Print the JSON schema of short files, for editors.
+    Schema,
 }
 
 /// Why nothing came of it.
@@ -42,9 +48,11 @@ pub(crate) enum Failure {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Init(command) => init::run(&command),
         Command::Key(command) => key::run(command),
         Command::Check(command) => check::run(&command),
         Command::Render(command) => file::render(&command),
+        Command::Schema => schema::run(),
     };
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
 
 pub(crate) use address::{Address, Url};
-pub(crate) use upstream::{Cluster, Upstream};
+pub(crate) use upstream::{fields as upstream_fields, Cluster, Upstream};
 
 use crate::yaml::{Data, Tree};
 

@@ -1,0 +1,362 @@
+//! `sluice schema`: the short file as a JSON schema, with which editors complete and underline. The names of fields come
+//! from the reader of the configuration, so that the two cannot drift apart; what is known of each field stands here.
+
+use serde_json::{json, Map, Value};
+use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, MODEL_FIELDS, ROUTER_FIELDS};
+use sluice::contract::CREDENTIAL_HEADERS;
+use sluice::endpoint::Dialect;
+use sluice::routing::{RetryOn, STRATEGIES};
+use sluice::usage::Format;
+
+use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
+use crate::{file, Failure};
+
+/// Where drafts are defined.
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// Prints the schema.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn run() -> Result<(), Failure> {
+    file::print(&format!("{:#}\n", schema()))
+}
+
+fn schema() -> Value {
+    let mut root = object(&[AUTH_FIELDS, ROUTER_FIELDS, OWN_FIELDS].concat(), top, &["upstreams", "models"]);
+    if let Some(root) = root.as_object_mut() {
+        root.insert("$schema".to_owned(), json!(DRAFT));
+        root.insert("title".to_owned(), json!("Sluice's short file"));
+        root.insert("$defs".to_owned(), definitions());
+    }
+    root
+}
+
+/// An object with no other fields than `names`, each as `of` knows it.
+fn object(names: &[&str], of: fn(&str) -> Value, required: &[&str]) -> Value {
+    let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), of(name))).collect();
+    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if let (Some(fields), false) = (object.as_object_mut(), required.is_empty()) {
+        fields.insert("required".to_owned(), json!(required));
+    }
+    object
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "description": description})
+}
+
+fn texts(description: &str) -> Value {
+    json!({"type": "array", "items": {"type": "string", "minLength": 1}, "description": description})
+}
+
+fn whole(least: u32, most: u32) -> Value {
+    json!({"type": "integer", "minimum": least, "maximum": most})
+}
+
+fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
+    json!({"enum": names.into_iter().collect::<Vec<_>>()})
+}
+
+/// Fields by name, with `names` in their order.
+fn fields(names: &[&str], of: fn(&str) -> Value) -> Value {
+    object(names, of, &[])
+}
+
+fn definitions() -> Value {
+    let limits = [
+        "requests_per_minute",
+        "tokens_per_minute",
+        "tokens_per_day",
+        "tokens_per_month",
+        "cost_per_day",
+        "concurrency",
+    ];
+    let retry = ["on", "max_attempts", "per_try_timeout", "deadline", "budget"];
+    let check = [
+        "name",
+        "api",
+        "phase",
+        "roles",
+        "models",
+        "keys",
+        "on_failure",
+        "action",
+        "dry_run",
+        "cluster",
+        "path",
+        "authority",
+        "credential",
+        "timeout",
+        "model",
+        "thresholds",
+        "language",
+        "entities",
+        "score_threshold",
+        "custom",
+    ];
+    json!({
+        "duration": {"type": "string", "pattern": "^[0-9.]+(ms|s|m|h|d)$", "description": "such as 500ms, 30s, 2m, 12h or 90d"},
+        "size": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"}], "description": "in bytes, such as 256KiB"},
+        "date": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}", "description": "2030-01-01 or 2030-01-01T12:00:00Z"},
+        "env": object(&["env"], |_| text("the name of an environment variable of Envoy's"), &["env"]),
+        "credential": object(&["env", "header"], credential, &["env"]),
+        "limits": fields(&limits, limit),
+        "key": object(&["id", "hash", "role", "models", "labels", "limits", "expires"], caller, &["id", "hash"]),
+        "user": object(&["name", "hash", "role", "models", "labels", "limits"], caller, &["name", "hash"]),
+        "upstream": fields(&upstream_fields(), upstream),
+        "model": object(MODEL_FIELDS, model, &["name", "targets"]),
+        "target": {"anyOf": [text("an upstream"), object(&target_fields(), target, &["upstream"])]},
+        "strategy": strategy(),
+        "retry": fields(&retry, self::retry),
+        "ejection": fields(&EJECTION, ejection),
+        "check": object(&check, self::check, &["name", "api", "phase", "action"]),
+        "service": object(&["url", "trusted_ca", "connect_timeout"], upstream, &["url"]),
+    })
+}
+
+fn top(name: &str) -> Value {
+    let list =
+        |of: &str, description: &str| json!({"type": "array", "items": reference(of), "description": description});
+    let named = |of: &str, description: &str| json!({"type": "object", "additionalProperties": reference(of), "description": description});
+    match name {
+        "keys" => list("key", "who may call: the SHA-256 of each key"),
+        "users" => list("user", "who may call with a password"),
+        "roles" => fields(&["user", "admin"], |_| texts("what the identity provider calls the role")),
+        "virtual_keys" => object(&["secrets", "max_expires_in"], virtual_keys, &["secrets"]),
+        "revoked" => {
+            json!({"type": "array", "items": {"anyOf": [text("an id"), object(&["id", "until"], |name| match name {
+            "until" => reference("date"),
+            _ => text("an id"),
+        }, &["id"])]}})
+        }
+        "limits" => reference("limits"),
+        "gateway_prefix" => json!({"type": "string", "pattern": "^/", "default": "/gateway"}),
+        "oidc" => object(
+            &["metadata", "failure_metadata", "id_claim", "roles_claim", "models_claim", "default_role"],
+            |name| match name {
+                "default_role" => one_of(["none", "user"]),
+                _ => text("of the token"),
+            },
+            &["metadata"],
+        ),
+        "upstreams" => named("upstream", "the model servers, by names of your choosing"),
+        "models" => list("model", "what clients may ask for, and who serves it"),
+        "retry" => reference("retry"),
+        "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
+        "hold_json" => reference("size"),
+        "answer_headers" => one_of(["after_failure", "always", "never"]),
+        "listen" | "admin" => {
+            json!({"type": "string", "pattern": ":[0-9]+$", "description": "an address, such as 127.0.0.1:10000"})
+        }
+        "services" => named("service", "what checks ask, by the names of their clusters"),
+        "checks" => list("check", "what the guard checks"),
+        "guard" => fields(GUARD_FIELDS, guard),
+        "usage" => fields(&["access_log", "tracing"], |_| json!({"type": "boolean"})),
+        "tracing" => object(
+            &["url", "authorization"],
+            |name| match name {
+                "url" => text("OTLP over HTTP, such as http://127.0.0.1:6006/v1/traces"),
+                _ => reference("env"),
+            },
+            &["url"],
+        ),
+        "trusted_ca" => text("the file with the authorities that sign the servers' certificates"),
+        "max_request_body" => reference("size"),
+        "wasm" => text("the file with the filters"),
+        _ => json!({}),
+    }
+}
+
+fn credential(name: &str) -> Value {
+    match name {
+        "header" => one_of(CREDENTIAL_HEADERS),
+        _ => text("the name of the environment variable with the key"),
+    }
+}
+
+fn limit(name: &str) -> Value {
+    match name {
+        "cost_per_day" => json!({"type": "number", "exclusiveMinimum": 0, "description": "dollars"}),
+        _ => json!({"type": "integer", "minimum": 1}),
+    }
+}
+
+fn caller(name: &str) -> Value {
+    match name {
+        "id" | "name" => text("the caller's name in stats and logs"),
+        "hash" => text("of the key, `sluice key new` prints it; never the key itself"),
+        "role" => text("user (the default), admin, or one of `roles`"),
+        "models" => texts("as clients write them, prefixes like gpt-* too; all if left out"),
+        "labels" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        "limits" => reference("limits"),
+        "expires" => reference("date"),
+        _ => json!({}),
+    }
+}
+
+fn virtual_keys(name: &str) -> Value {
+    match name {
+        "secrets" => json!({"type": "array", "items": reference("env"), "minItems": 1, "maxItems": 2}),
+        _ => reference("duration"),
+    }
+}
+
+fn upstream(name: &str) -> Value {
+    match name {
+        "provider" => one_of(PROVIDERS.iter().map(|provider| provider.name)),
+        "url" => {
+            json!({"type": "string", "pattern": "^https?://", "description": "where the server is, if it is no provider's usual place"})
+        }
+        "resource" => text("of azure"),
+        "region" => text("of bedrock and vertex"),
+        "project" => text("of vertex"),
+        "trusted_ca" => text("the file with the authorities that sign the server's certificate"),
+        "connect_timeout" => reference("duration"),
+        "dialects" => json!({"type": "array", "minItems": 1, "items": one_of(Dialect::ALL.map(Dialect::name))}),
+        "host" => text("the host name that the server is sent"),
+        "base_path" => json!({"type": "string", "description": "in place of /v1, /api or /v1beta"}),
+        "query" => text("put before the client's query"),
+        "credential" => reference("credential"),
+        "headers" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        "include_usage" | "translate" => json!({"type": "boolean", "default": true}),
+        "usage" => fields(&["format", "count"], |name| match name {
+            "format" => one_of(Format::ALL.map(Format::name)),
+            _ => object(
+                &["path", "timeout"],
+                |name| match name {
+                    "path" => json!({"type": "string", "pattern": "^/"}),
+                    _ => reference("duration"),
+                },
+                &["path"],
+            ),
+        }),
+        "ejection" => reference("ejection"),
+        _ => json!({}),
+    }
+}
+
+fn model(name: &str) -> Value {
+    match name {
+        "name" => text("as clients write it; a trailing * makes it a prefix, * alone matches all"),
+        "aliases" => texts("further names"),
+        "targets" => json!({"type": "array", "minItems": 1, "items": reference("target")}),
+        "strategy" => reference("strategy"),
+        "retry" => reference("retry"),
+        "fallbacks" => texts("models that serve when none of the targets does"),
+        "context_length_fallback" => text("the model for requests that are too long for this one"),
+        "max_output_tokens" => whole(1, 1_000_000),
+        "limits" => reference("limits"),
+        "price" => object(
+            &["input", "cached_input", "output"],
+            |_| json!({"type": "number", "minimum": 0, "description": "dollars per million tokens"}),
+            &["input", "output"],
+        ),
+        _ => json!({}),
+    }
+}
+
+fn target_fields() -> Vec<&'static str> {
+    let mut names = vec!["upstream", "model"];
+    for name in STRATEGIES.iter().flat_map(|strategy| strategy.target_fields) {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn target(name: &str) -> Value {
+    match name {
+        "upstream" => text("an upstream"),
+        "model" => text("the model's name there, if it is another one"),
+        "weight" | "slots" => whole(1, 1_000_000),
+        "tier" => whole(0, 1_000_000),
+        _ => json!({}),
+    }
+}
+
+fn strategy() -> Value {
+    let with_options = STRATEGIES.iter().map(|strategy| {
+        let mut object = fields(&[&["name"], strategy.options].concat(), |_| json!({}));
+        if let Some(name) = object.pointer_mut("/properties/name") {
+            *name = json!({"const": strategy.name});
+        }
+        object
+    });
+    let names = one_of(STRATEGIES.iter().map(|strategy| strategy.name));
+    json!({"anyOf": std::iter::once(names).chain(with_options).collect::<Vec<_>>()})
+}
+
+fn retry(name: &str) -> Value {
+    match name {
+        "on" => {
+            json!({"type": "array", "items": {"anyOf": [one_of(RetryOn::KINDS.map(|(name, _)| name)), {"type": "integer"}]}})
+        }
+        "max_attempts" => whole(1, 1000),
+        "per_try_timeout" => {
+            json!({"anyOf": [reference("duration"), fields(&["stream", "json"], |_| reference("duration"))]})
+        }
+        "deadline" => reference("duration"),
+        "budget" => object(&["percent", "min_per_second"], |_| json!({"type": "integer", "minimum": 0}), &["percent"]),
+        _ => json!({}),
+    }
+}
+
+const EJECTION: [&str; 7] =
+    ["consecutive_failures", "time", "max_time", "failure_percent", "min_requests", "window", "max_retry_after"];
+
+fn ejection(name: &str) -> Value {
+    match name {
+        "consecutive_failures" | "min_requests" => whole(1, 1_000_000),
+        "failure_percent" => whole(1, 100),
+        "max_ejected_percent" => whole(0, 100),
+        _ => reference("duration"),
+    }
+}
+
+fn guard(name: &str) -> Value {
+    match name {
+        "checks" => json!({"type": "array", "items": reference("check")}),
+        "stream" => fields(&["mode", "characters", "time"], |name| match name {
+            "mode" => one_of(["window", "final"]),
+            "characters" => whole(1, 100_000),
+            _ => reference("duration"),
+        }),
+        "cache" => fields(&["time", "entries"], |name| match name {
+            "entries" => whole(0, 100_000),
+            _ => reference("duration"),
+        }),
+        "max_in_flight" => whole(1, 10_000),
+        "max_text" => reference("size"),
+        _ => json!({}),
+    }
+}
+
+fn check(name: &str) -> Value {
+    let list = |names: &[&str]| json!({"type": "array", "minItems": 1, "items": one_of(names.iter().copied())});
+    let share = || json!({"type": "number", "minimum": 0, "maximum": 1});
+    match name {
+        "name" => text("in stats, errors and headers"),
+        "api" => one_of(["openai_moderations", "presidio", "chat_classifier", "patterns"]),
+        "phase" => list(&["request", "response"]),
+        "roles" => list(&["system", "user", "assistant", "tool"]),
+        "action" => one_of(["block", "mask", "restore", "flag"]),
+        "on_failure" => one_of(["allow", "deny"]),
+        "models" | "keys" | "entities" => texts("all if left out"),
+        "dry_run" => json!({"type": "boolean"}),
+        "cluster" => text("one of `services`"),
+        "credential" => reference("env"),
+        "timeout" => reference("duration"),
+        "thresholds" => json!({"anyOf": [share(), {"type": "object", "additionalProperties": share()}]}),
+        "score_threshold" => share(),
+        "custom" => {
+            json!({"type": "array", "items": object(&["name", "regex"], |_| text("of a pattern"), &["name", "regex"])})
+        }
+        _ => text(""),
+    }
+}
