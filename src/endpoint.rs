@@ -216,22 +216,67 @@ pub fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
-/// The path without the query parameter `name`: Gemini's clients may carry their key in `?key=`, and what
-/// stands in a path reaches access logs and providers.
-pub fn without_parameter<'a>(path: &'a str, name: &str) -> Cow<'a, str> {
+/// The path without the query parameters that may carry a key (Gemini's clients may send theirs as `?key=`), however
+/// they are spelt: what stands in a path reaches access logs and providers.
+///
+/// ```
+/// use sluice::endpoint::without_keys;
+///
+/// assert_eq!(without_keys("/p?alt=sse&%6BEY=secret&api_key=secret"), "/p?alt=sse");
+/// ```
+pub fn without_keys(path: &str) -> Cow<'_, str> {
     let Some((bare, query)) = path.split_once('?') else {
         return Cow::Borrowed(path);
     };
-    let named = |pair: &&str| pair.split_once('=').map_or(*pair, |(key, _)| key) == name;
-    if !query.split('&').any(|pair| named(&pair)) {
-        return Cow::Borrowed(path);
+    let carries_key = |parameter: &str| KEYS.iter().any(|key| is_named(parameter, key));
+    match without(query, carries_key) {
+        None => Cow::Borrowed(path),
+        Some(kept) if kept.is_empty() => Cow::Owned(bare.to_owned()),
+        Some(kept) => Cow::Owned(format!("{bare}?{kept}")),
     }
-    let kept: Vec<&str> = query.split('&').filter(|pair| !named(pair)).collect();
-    if kept.is_empty() {
-        Cow::Owned(bare.to_owned())
-    } else {
-        Cow::Owned(format!("{bare}?{}", kept.join("&")))
-    }
+}
+
+/// Names of query parameters that carry a key or token, without `-` and `_`.
+const KEYS: [&str; 8] =
+    ["key", "apikey", "xapikey", "xgoogapikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey"];
+
+/// Whether a query parameter has this name, `-` and `_` aside: escaped or not, in capitals or not.
+fn is_named(parameter: &str, name: &str) -> bool {
+    let found = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+    let found = percent_decode(found);
+    let letters = found.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'+' | b' '));
+    letters.map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
+}
+
+/// A query without the parameters that `is_out` finds; `None` if there are none.
+fn without(query: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
+    query.split('&').any(&is_out).then(|| query.split('&').filter(|part| !is_out(part)).collect::<Vec<_>>().join("&"))
+}
+
+/// A query that has the operator's parameters first, and of the client's only those of other names.
+///
+/// ```
+/// use sluice::endpoint::join_queries;
+///
+/// assert_eq!(join_queries("api-version=1", "a=b&API-Version=9"), "api-version=1&a=b");
+/// ```
+pub fn join_queries(operators: &str, clients: &str) -> String {
+    let name = |part: &str| percent_decode(part.split_once('=').map_or(part, |(name, _)| name)).to_ascii_lowercase();
+    let own: Vec<String> = operators.split('&').map(name).collect();
+    let kept = clients.split('&').filter(|part| !part.is_empty() && !own.contains(&name(part)));
+    Some(operators).into_iter().filter(|own| !own.is_empty()).chain(kept).collect::<Vec<_>>().join("&")
+}
+
+/// Whether a model's name would lead out of the path that it is put into, by servers that decode what is escaped in it.
+///
+/// ```
+/// use sluice::endpoint::climbs;
+///
+/// assert!(climbs("..") && climbs("m/../../admin") && climbs(r"m\..\x") && climbs("."));
+/// assert!(!climbs("./llama.gguf") && !climbs("org/model..v2"));
+/// ```
+pub fn climbs(model: &str) -> bool {
+    model == "." || model.split(['/', '\\']).any(|segment| segment == "..")
 }
 
 /// Decodes `%XX`; what is no valid escape stays as it is.

@@ -9,6 +9,7 @@ mod translation;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::endpoint::climbs;
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -24,7 +25,7 @@ use crate::usage::{Meter, Source, TokenUsage};
 
 pub use accounts::CountCall;
 use caller::Caller;
-pub use original::{Accounts, Original};
+pub use original::Original;
 use translation::wish;
 pub use translation::Prepared;
 
@@ -210,7 +211,8 @@ impl Exchange {
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
     pub fn route(&mut self, table: &Rc<Table>, fleet: &dyn Fleet) -> Result<Routed, ApiError> {
         let facts = self.facts.as_ref().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
-        let Some(index) = table.find(&facts.model) else {
+        // a model's name may stand in an upstream's path
+        let Some(index) = table.find(&facts.model).filter(|_| !climbs(&facts.model)) else {
             return Err(self.unknown_model(table, &facts.model));
         };
         match Route::start(table, index, facts.endpoint, &self.caller(), fleet) {
@@ -264,16 +266,14 @@ impl Exchange {
         self.prepared_for.is_some() && !self.retry_asked
     }
 
-    /// The attempt under way has ended: it is judged, once, and gives up its place. A credential that a provider refuses
-    /// is not to blame where the client has named an account of its own.
+    /// The attempt under way has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
+    /// from a header of the client's.
     pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
         self.passing = None;
         let upstream = self.route.as_ref().and_then(Route::upstream);
-        let ending = match ending.outcome {
-            Outcome::Credential if upstream.is_some_and(|upstream| self.original.accounts.reach(upstream)) => {
-                Ending { blame: Blame::Nobody, ..ending }
-            }
-            _ => ending,
+        let ending = match upstream.is_some_and(|upstream| self.original.may_cause(ending.outcome, upstream)) {
+            true => Ending { blame: Blame::Nobody, retry_after: None, ..ending },
+            false => ending,
         };
         if let Some(route) = &mut self.route {
             route.end(ending, fleet);

@@ -13,10 +13,10 @@ use crate::translate::Pair;
 
 /// The request's headers, as they stand at the host.
 pub trait RequestHeaders {
-    /// A header's value.
-    fn get(&self, name: &str) -> Option<String>;
+    /// Shows all of them, name (in lower case) and value; dear, so that an attempt asks for it once at most.
+    fn read(&self, see: &mut dyn FnMut(&str, &[u8]));
     /// Sets a header to one value; `false` if the host refused.
-    fn set(&mut self, name: &str, value: &str) -> bool;
+    fn set(&mut self, name: &str, value: &[u8]) -> bool;
     /// Removes a header; `false` if the host refused.
     fn remove(&mut self, name: &str) -> bool;
 }
@@ -45,6 +45,11 @@ impl Wish<'_> {
         self.upstream.path(self.endpoint, asked, self.model)
     }
 
+    /// Whether it writes over a header, or removes it.
+    fn writes(&self, name: &str) -> bool {
+        self.headers().any(|(own, _)| own == name)
+    }
+
     /// The headers that it writes over, and those that it removes: the dialect's, then the upstream's own.
     fn headers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let dialect = self.pair.map(Pair::headers).unwrap_or_default().iter().copied();
@@ -54,7 +59,7 @@ impl Wish<'_> {
 
 /// What headers of the client's an upstream's own `headers` have written over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overwritten(Vec<(String, Option<String>)>);
+pub struct Overwritten(Vec<(String, Option<Vec<u8>>)>);
 
 /// A turn from one target to another.
 #[derive(Clone, Copy)]
@@ -70,7 +75,9 @@ pub struct Turn<'a> {
 impl Turn<'_> {
     /// Edits the headers. `false` if the host refused an edit: then the request must not go on.
     pub fn apply(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
+        let there = self.read(overwritten, headers);
         self.take_back(overwritten, headers)
+            && self.keep_back(&there, headers)
             && self.authority(headers)
             && self.path(headers)
             && self.length(headers)
@@ -78,33 +85,88 @@ impl Turn<'_> {
             && self.own(overwritten, headers)
     }
 
+    /// Reads what must be known of the headers as they stand, if anything must: what will be written over, which is
+    /// remembered, and what is to go nowhere, which is returned with what Envoy has added to it of its own.
+    fn read(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> Vec<(String, Option<Vec<u8>>)> {
+        let kept = &self.original.kept_back;
+        let known = overwritten.0.len();
+        for (name, _) in self.wish.headers() {
+            if !kept.has(name) && !overwritten.0.iter().any(|(known, _)| known == name) {
+                overwritten.0.push((name.to_owned(), None));
+            }
+        }
+        let new = overwritten.0.get_mut(known..).unwrap_or_default();
+        let stands = |name: &&str| self.stands(name) && !self.wish.upstream.forwarded.has(name);
+        let mut away: Vec<(&str, bool, Option<Vec<u8>>)> =
+            kept.names().filter(stands).map(|name| (name, false, None)).collect();
+        if !new.is_empty() || !away.is_empty() {
+            headers.read(&mut |name, value| {
+                if let Some((_, found)) = new.iter_mut().find(|(new, _)| new == name) {
+                    *found = Some(value.to_vec());
+                } else if let Some((_, there, others)) = away.iter_mut().find(|(away, ..)| *away == name) {
+                    *there = true;
+                    if !kept.has_value(name, value) {
+                        *others = Some(value.to_vec());
+                    }
+                }
+            });
+        }
+        let there = away.into_iter().filter(|(_, there, _)| *there);
+        there.map(|(name, _, others)| (name.to_owned(), others)).collect()
+    }
+
+    /// Whether a header that is kept back stands among the headers by now, as the client sent it.
+    fn stands(&self, name: &str) -> bool {
+        !self.wish.writes(name)
+            && self.before.is_none_or(|before| before.upstream.forwarded.has(name) && !before.writes(name))
+    }
+
     /// Restores what the attempt before has written over by its upstream's own headers.
     fn take_back(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
-        let kept = |name: &str| self.wish.headers().any(|(kept, _)| kept == name);
-        let mut written = self.before.into_iter().flat_map(Wish::headers).filter(|(name, _)| !kept(name));
+        let kept = &self.original.kept_back;
+        let mut written = self.before.into_iter().flat_map(Wish::headers).filter(|(name, _)| !self.wish.writes(name));
         written.all(|(name, _)| match overwritten.0.iter().find(|(known, _)| known == name) {
             Some((_, Some(value))) => headers.set(name, value),
+            None if kept.has(name) && self.wish.upstream.forwarded.has(name) => headers.set(name, &kept.line(name)),
             Some((_, None)) | None => headers.remove(name),
         })
     }
 
+    /// Removes those of the client's headers that this upstream must not see, and puts in those that it must.
+    fn keep_back(&self, there: &[(String, Option<Vec<u8>>)], headers: &mut dyn RequestHeaders) -> bool {
+        let kept = &self.original.kept_back;
+        let gone = there.iter().all(|(name, others)| match others {
+            Some(others) => headers.set(name, others),
+            None => headers.remove(name),
+        });
+        let Some(before) = self.before.filter(|_| gone) else {
+            return gone;
+        };
+        let is_new = |name: &&str| {
+            let forwarded = [before, self.wish].map(|wish| wish.upstream.forwarded.has(name));
+            forwarded == [false, true] && ![before, self.wish].iter().any(|wish| wish.writes(name))
+        };
+        kept.names().filter(is_new).all(|name| headers.set(name, &kept.line(name)))
+    }
+
+    /// An upstream without a `host` gets its cluster's name: what the client calls the gateway is not its business.
     fn authority(&self, headers: &mut dyn RequestHeaders) -> bool {
-        let hosts =
-            [self.before.and_then(|before| before.upstream.host.as_deref()), self.wish.upstream.host.as_deref()];
-        let [now, wanted] = hosts.map(|host| host.unwrap_or(&self.original.authority));
-        now == wanted || headers.set(":authority", wanted)
+        let now = self.before.map_or(self.original.authority.as_str(), |before| before.upstream.authority());
+        let wanted = self.wish.upstream.authority();
+        now == wanted || headers.set(":authority", wanted.as_bytes())
     }
 
     fn path(&self, headers: &mut dyn RequestHeaders) -> bool {
         let original = self.original.path.as_str();
         let now = self.before.map_or(Cow::Borrowed(original), |before| before.path(original));
         let wanted = self.wish.path(original);
-        now == wanted || headers.set(":path", &wanted)
+        now == wanted || headers.set(":path", wanted.as_bytes())
     }
 
     fn length(&self, headers: &mut dyn RequestHeaders) -> bool {
         let now = self.before.map_or(self.original.length, |before| before.length);
-        self.wish.length.is_none_or(|wanted| now == Some(wanted) || headers.set("content-length", &wanted.to_string()))
+        let set = |wanted: usize| headers.set("content-length", wanted.to_string().as_bytes());
+        self.wish.length.filter(|wanted| now != Some(*wanted)).is_none_or(set)
     }
 
     /// The client's own credentials are gone by now; only an attempt can have put one there.
@@ -116,19 +178,16 @@ impl Turn<'_> {
             (Some((there, _)), _) => headers.remove(there),
             (None, _) => true,
         };
-        removed && wanted.is_none_or(|(header, value)| headers.set(header, value))
+        removed && wanted.is_none_or(|(header, value)| headers.set(header, value.as_bytes()))
     }
 
-    /// Sets the upstream's own headers, and remembers what stood there.
-    fn own(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
-        self.wish.headers().all(|(name, value)| {
-            if !overwritten.0.iter().any(|(known, _)| known == name) {
-                overwritten.0.push((name.to_owned(), headers.get(name)));
-            }
-            match value {
-                Some(value) => headers.set(name, value),
-                None => headers.remove(name),
-            }
+    /// Sets the upstream's own headers, and removes what its dialect has no use for, where that is there.
+    fn own(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
+        let stood = |name: &str| overwritten.0.iter().any(|(known, value)| known == name && value.is_some());
+        self.wish.headers().all(|(name, value)| match value {
+            Some(value) => headers.set(name, value.as_bytes()),
+            None if stood(name) || self.original.kept_back.has(name) => headers.remove(name),
+            None => true,
         })
     }
 }

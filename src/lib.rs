@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod facts;
+pub mod forwarding;
 pub mod gateway;
 pub mod guard;
 pub mod hash;

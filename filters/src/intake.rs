@@ -4,10 +4,11 @@
 use std::rc::Rc;
 
 use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
-use sluice::endpoint::{classify, without_parameter, Call, Endpoint};
+use sluice::endpoint::{classify, without_keys, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Accounts, Exchange, Original, MAX_KEPT_BODY};
+use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::facts;
+use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
@@ -85,7 +86,7 @@ impl Intake {
         let headers = RequestHead::of(&pairs);
         let shape = Shape::for_path(headers.path);
         let refuse = |error| Refusal { error, shape };
-        let path = without_parameter(headers.path, "key");
+        let path = without_keys(headers.path);
         if !headers.clean(&path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
@@ -119,7 +120,7 @@ impl Intake {
             authority: headers.authority.to_owned(),
             path: path.into_owned(),
             length: headers.length,
-            accounts: headers.accounts,
+            kept_back: headers.kept_back,
         };
         let (id, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
@@ -213,8 +214,8 @@ struct RequestHead<'a> {
     path: &'a str,
     authority: &'a str,
     length: Option<usize>,
-    /// Accounts at a provider that the client names.
-    accounts: Accounts,
+    /// Headers that no attempt sends on, unless its upstream is to have them.
+    kept_back: KeptBack,
     encodings: Option<&'a str>,
     credentials: Vec<(&'a str, &'a str)>,
     /// Headers that no client may set.
@@ -224,8 +225,8 @@ struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     fn of(pairs: &'a HeaderPairs) -> Self {
         let mut head = RequestHead::default();
-        for (name, value) in pairs.iter() {
-            let value = || text(value); // most are not asked for
+        for (name, value_bytes) in pairs.iter() {
+            let value = || text(value_bytes); // most are not asked for
             match name {
                 b":method" => head.method = value(),
                 b":path" => head.path = value(),
@@ -235,9 +236,8 @@ impl<'a> RequestHead<'a> {
                 name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {
                     head.credentials.push((text(name), value()));
                 }
-                name if head.accounts.take_in(name) => {}
                 name if is_reserved_header(name) => head.reserved.push(text(name)),
-                _ => {}
+                name => head.kept_back.take_in(name, value_bytes),
             }
         }
         head

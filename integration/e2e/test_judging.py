@@ -103,10 +103,12 @@ def judged_world(settings: Callable[[], Settings], open_world: OpenWorld, script
     changed = settings()
     add_upstream(changed, "scripted", "mock-a", scripted.address, ejection=NEVER_EJECTED_ALONE, dialects=["openai", "anthropic"])
     add_upstream(changed, "ejecting", "mock-a", scripted.address)
+    add_upstream(changed, "accounts", "mock-a", scripted.address, forward_headers=["OpenAI-Organization"])
     first = target("scripted", "mock-a", weight=FIRST)
     changed.models.append({"name": "both", "targets": [first, target("mock-b")]})
     changed.models.append({"name": "alone", "targets": [first]})
     changed.models.append({"name": "spared", "targets": [target("ejecting", "mock-a")]})
+    changed.models.append({"name": "accounts", "targets": [target("accounts", "mock-a")]})
     with open_world(changed.text()) as world:
         yield world
 
@@ -167,9 +169,15 @@ def test_no_client_ejects_anybody(judged_world: World) -> None:
         for _ in range(6):
             _ask(judged_world, name, "spared")
     headers = {**BEARER, "OpenAI-Organization": "org-bogus"}
-    answers = Counter(_ask(judged_world, "401", "spared", headers=headers).status_code for _ in range(6))
+    answers = Counter(_ask(judged_world, name, "accounts", headers=headers).status_code for name in ("401", "402") * 3)
     assert set(answers) == {502}
-    assert _state(judged_world, "ejecting") == ("healthy", None)
+    assert (_state(judged_world, "ejecting"), _state(judged_world, "accounts")) == (("healthy", None), ("healthy", None))
+
+
+def test_an_account_that_is_kept_back_is_no_excuse(judged_world: World) -> None:
+    _ask(judged_world, "401", "spared", headers={**BEARER, "OpenAI-Organization": "org-bogus"})
+    assert _state(judged_world, "ejecting") == ("ejected", "credential")
+    _restore(judged_world, "ejecting")
 
 
 def test_credentials_eject(judged_world: World) -> None:

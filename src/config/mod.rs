@@ -5,6 +5,7 @@
 mod auth;
 mod ejection;
 mod guard;
+mod headers;
 mod joined;
 mod limits;
 mod metering;

@@ -2,8 +2,8 @@
 
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{ejection, limits, metering, retry};
-use crate::endpoint::Dialect;
+use super::{ejection, headers, limits, metering, retry};
+use crate::endpoint::{climbs, Dialect};
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
@@ -27,6 +27,7 @@ pub const UPSTREAM_FIELDS: &[&str] = &[
     "query",
     "credential",
     "headers",
+    "forward_headers",
     "include_usage",
     "translate",
     "usage",
@@ -139,9 +140,10 @@ fn upstream(
     }
     let credential = fields.get("credential").map(|node| credential(&node, environment)).transpose()?;
     let headers = match fields.get("headers") {
-        Some(node) => headers(&node)?,
+        Some(node) => headers::own(&node)?,
         None => Vec::new(),
     };
+    let forwarded = headers::forwarded(fields.get("forward_headers"))?;
     let include_usage = match fields.get("include_usage") {
         Some(node) => node.flag()?,
         None => true,
@@ -159,6 +161,7 @@ fn upstream(
         query,
         credential,
         headers,
+        forwarded,
         include_usage,
         translate,
         usage: metering::read(fields.get("usage"))?,
@@ -229,23 +232,6 @@ pub(super) fn is_variable_name(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-fn headers(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
-    let mut headers = Vec::new();
-    for (name, node) in node.entries()? {
-        let lower = name.to_ascii_lowercase();
-        if lower.is_empty() || !lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return Err(node.error("is not a header's name"));
-        }
-        if crate::contract::is_reserved_header(lower.as_bytes())
-            || crate::contract::CREDENTIAL_HEADERS.contains(&lower.as_str())
-        {
-            return Err(node.error("is set by the gateway itself; a key belongs into `credential`"));
-        }
-        headers.push((lower, header_value(&node)?));
-    }
-    Ok(headers)
-}
-
 fn host(node: &Node<'_>) -> Result<String, ConfigError> {
     let host = header_value(node)?;
     match host.contains('/') {
@@ -257,7 +243,7 @@ fn host(node: &Node<'_>) -> Result<String, ConfigError> {
     }
 }
 
-fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
+pub(super) fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
     if is_header_value(text) {
         Ok(text.to_owned())
@@ -350,6 +336,9 @@ fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
     let name = node.text()?;
     if name.len() > crate::facts::MAX_MODEL_NAME || name.chars().any(char::is_control) {
         return Err(node.error("is too long for a model's name, or has control characters"));
+    }
+    if climbs(name) {
+        return Err(node.error("must not have \"..\" in it: it may stand in a path"));
     }
     match name.find('*') {
         Some(at) if at + 1 < name.len() => Err(node.error("a \"*\" can only stand at the end")),

@@ -88,11 +88,10 @@ impl Exchange {
         let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
         let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
         let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
-        let authority = upstream.host.as_deref().unwrap_or(&self.original.authority);
         let mut headers = vec![
             (":method", "POST"),
             (":path", counter.path.as_str()),
-            (":authority", authority),
+            (":authority", upstream.authority()),
             ("content-type", "application/json"),
         ];
         // whatever dialect the answer was in, the servers that count are those that copy OpenAI's API

@@ -1,5 +1,7 @@
 //! What the client's headers said.
 
+use crate::forwarding::{names_account, KeptBack};
+use crate::outcome::Outcome;
 use crate::routing::Upstream;
 
 /// The request headers that attempts write over.
@@ -11,28 +13,22 @@ pub struct Original {
     pub path: String,
     /// `content-length`, if the client sent one.
     pub length: Option<usize>,
-    /// Accounts at a provider that the client names.
-    pub accounts: Accounts,
+    /// Headers that go upstream only where `forward_headers` names them.
+    pub kept_back: KeptBack,
 }
 
-/// The headers by which a client names an account at a provider: where that does not fit the gateway's key, the provider
-/// refuses the request, and the key is not to blame. One bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accounts(u8);
-
-impl Accounts {
-    const HEADERS: [&str; 3] = ["openai-organization", "openai-project", "x-goog-user-project"];
-
-    /// Notes a header; `false` if it is none of these.
-    pub fn take_in(&mut self, header: &[u8]) -> bool {
-        let index = Self::HEADERS.iter().position(|name| name.as_bytes() == header);
-        self.0 |= index.map_or(0, |index| 1 << index);
-        index.is_some()
-    }
-
-    /// Whether one is the client's own at this upstream, and not written over by its `headers`.
-    pub(super) fn reach(self, upstream: &Upstream) -> bool {
-        let operators = |name: &str| upstream.headers.iter().any(|(own, _)| own == name);
-        Self::HEADERS.iter().enumerate().any(|(index, name)| self.0 >> index & 1 == 1 && !operators(name))
+impl Original {
+    /// Whether an upstream may have answered so for what a header says that the client alone has chosen: one that is
+    /// forwarded to it, and not written over by its `headers`. A credential may be refused for any of them; a limit
+    /// belongs to an account.
+    pub(super) fn may_cause(&self, outcome: Outcome, upstream: &Upstream) -> bool {
+        let reaches = |name: &&str| {
+            upstream.forwarded.has(name) && !upstream.headers.iter().any(|(own, _)| own.as_str() == *name)
+        };
+        match outcome {
+            Outcome::Credential => self.kept_back.names().any(|name| reaches(&name)),
+            Outcome::RateLimited => self.kept_back.names().filter(reaches).any(names_account),
+            _ => false,
+        }
     }
 }

@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 
 use super::retry::{BudgetBalance, Retry};
 use super::{Strategy, TargetSet};
-use crate::endpoint::{percent_encode, without_query, Dialect, Endpoint};
+use crate::endpoint::{join_queries, percent_encode, without_query, Dialect, Endpoint};
+use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::limits::Limits;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
@@ -62,16 +63,18 @@ pub struct Upstream {
     pub cluster: String,
     /// The dialects it speaks.
     pub dialects: Vec<Dialect>,
-    /// The `:authority` it expects; the client's own if absent.
+    /// The `:authority` it expects; its cluster's name if absent.
     pub host: Option<String>,
     /// What stands in place of the dialect's base path; `{model}` in it gives way to the target's model.
     pub base_path: Option<String>,
-    /// Query parameters to add.
+    /// Query parameters to add, in place of the client's of the same names.
     pub query: Option<String>,
     /// Its key.
     pub credential: Option<Credential>,
     /// Further headers to set.
     pub headers: Vec<(String, String)>,
+    /// Headers of clients that it gets besides those that every upstream gets.
+    pub forwarded: Forwarded,
     /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
     /// Whether it may get requests of other dialects, translated.
@@ -85,10 +88,15 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// The `:authority` it is asked by.
+    pub fn authority(&self) -> &str {
+        self.host.as_deref().unwrap_or(&self.cluster)
+    }
+
     /// The `:path` this upstream expects for a request that came in with `path`.
     ///
-    /// The rest of the path and the client's query stay as they are; a Gemini path gets `model` in place of
-    /// the client's.
+    /// The rest of the path stays as it is, and so does the client's query, after the operator's; a Gemini path gets
+    /// `model` in place of the client's.
     pub fn path<'a>(&self, endpoint: Endpoint, path: &'a str, model: &str) -> Cow<'a, str> {
         let names_model = matches!(endpoint, Endpoint::GenerateContent | Endpoint::StreamGenerateContent);
         if self.base_path.is_none() && self.query.is_none() && !names_model {
@@ -111,13 +119,10 @@ impl Upstream {
         } else {
             out.push_str(rest);
         }
-        let mut separator = '?';
-        for part in [query, self.query.as_deref().unwrap_or_default()] {
-            if !part.is_empty() {
-                out.push(separator);
-                out.push_str(part);
-                separator = '&';
-            }
+        let query = join_queries(self.query.as_deref().unwrap_or_default(), query);
+        if !query.is_empty() {
+            out.push('?');
+            out.push_str(&query);
         }
         Cow::Owned(out)
     }

@@ -163,13 +163,8 @@ impl Pair {
     /// Headers that the target's dialect needs, and those of the client's that it must not see.
     pub fn headers(self) -> &'static [(&'static str, Option<&'static str>)] {
         match self {
-            Pair::ChatToMessages => &[
-                ("anthropic-version", Some("2023-06-01")),
-                ("openai-beta", None),
-                ("openai-organization", None),
-                ("openai-project", None),
-            ],
-            Pair::ChatToGemini => &[("openai-beta", None), ("openai-organization", None), ("openai-project", None)],
+            Pair::ChatToMessages => &[("anthropic-version", Some("2023-06-01")), ("openai-beta", None)],
+            Pair::ChatToGemini => &[("openai-beta", None)],
             Pair::MessagesToChat => &[
                 ("anthropic-version", None),
                 ("anthropic-beta", None),

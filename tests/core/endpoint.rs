@@ -1,6 +1,6 @@
 use sluice::endpoint::{
-    classify, is_anthropic_path, percent_decode, percent_encode, without_parameter, without_query, Call, Dialect,
-    Endpoint,
+    classify, is_anthropic_path, join_queries, percent_decode, percent_encode, without_keys, without_query, Call,
+    Dialect, Endpoint,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -64,14 +64,18 @@ fn the_key_parameter_is_taken_out() {
         ("/p?key", "/p"),
         ("/p?key=", "/p"),
         ("/p?key=a=b", "/p"),
-        ("/p?keys=1&monkey=2&KEY=3", "/p?keys=1&monkey=2&KEY=3"),
+        ("/p?keys=1&monkey=2", "/p?keys=1&monkey=2"),
+        ("/p?KEY=s&Key=s&%6bey=s&%4B%65%79=s&k%65y=s&a=1", "/p?a=1"),
+        ("/p?api_key=s&api-key=s&apikey=s&ApiKey=s&api%5Fkey=s&x-api-key=s&x-goog-api-key=s&a=1", "/p?a=1"),
+        ("/p?access_token=s&access-token=s&ACCESS%5fTOKEN=s&oauth_token=s&subscription-key=s&a=1", "/p?a=1"),
+        ("/p?%256bey=1&page_token=2", "/p?%256bey=1&page_token=2"),
         ("/p?x=key=1", "/p?x=key=1"),
         ("/p?a+b=%20&key=s", "/p?a+b=%20"),
         ("/p?&&key=s", "/p?&"),
         ("/key=1", "/key=1"),
     ];
     for (path, want) in cases {
-        assert_eq!(without_parameter(path, "key"), want, "{path}");
+        assert_eq!(without_keys(path), want, "{path}");
     }
 }
 
@@ -131,5 +135,22 @@ fn dialects() {
     ];
     for (endpoint, want) in cases {
         assert_eq!(endpoint.dialect(), want, "{endpoint:?}");
+    }
+}
+
+/// The operator's query comes first, and what the client says of the same is left out.
+#[test]
+fn queries_of_two() {
+    let cases = [
+        ("", "", ""),
+        ("v=1", "", "v=1"),
+        ("", "a=b", "a=b"),
+        ("v=1", "a=b&c", "v=1&a=b&c"),
+        ("v=1&w", "w=2&V=3&%76=4&vv=5", "v=1&w&vv=5"),
+        ("v=1", "&&a", "v=1&a"),
+        ("v=1&v=2", "v=3", "v=1&v=2"),
+    ];
+    for (operators, clients, want) in cases {
+        assert_eq!(join_queries(operators, clients), want, "{operators} and {clients}");
     }
 }

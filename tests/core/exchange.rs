@@ -79,11 +79,9 @@ fn no_route() {
 struct NoHeaders;
 
 impl RequestHeaders for NoHeaders {
-    fn get(&self, _: &str) -> Option<String> {
-        None
-    }
+    fn read(&self, _: &mut dyn FnMut(&str, &[u8])) {}
 
-    fn set(&mut self, _: &str, _: &str) -> bool {
+    fn set(&mut self, _: &str, _: &[u8]) -> bool {
         true
     }
 

@@ -1,5 +1,6 @@
 //! All attempts share one header map: what one of them wrote must not reach the next one's upstream.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 #[cfg(target_arch = "wasm32")]
@@ -8,6 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use sluice::config;
 use sluice::exchange::{Exchange, Original, Prepared, Unprepared};
 use sluice::facts;
+use sluice::forwarding::KeptBack;
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
@@ -16,20 +18,22 @@ use std::rc::Rc;
 
 use crate::fleet::TestFleet;
 
-/// The host's header map; refuses what is named in `refused`.
+/// The host's header map, several lines of one name divided by `|`; refuses what is named in `refused`.
 #[derive(Clone, Default)]
 struct Map {
     headers: BTreeMap<String, String>,
+    reads: Cell<usize>,
     refused: Option<&'static str>,
 }
 
 impl RequestHeaders for Map {
-    fn get(&self, name: &str) -> Option<String> {
-        self.headers.get(name).cloned()
+    fn read(&self, see: &mut dyn FnMut(&str, &[u8])) {
+        self.reads.set(self.reads.get() + 1);
+        self.headers.iter().for_each(|(name, value)| value.split('|').for_each(|value| see(name, value.as_bytes())));
     }
 
-    fn set(&mut self, name: &str, value: &str) -> bool {
-        self.headers.insert(name.to_owned(), value.to_owned());
+    fn set(&mut self, name: &str, value: &[u8]) -> bool {
+        self.headers.insert(name.to_owned(), String::from_utf8(value.to_vec()).unwrap());
         self.refused != Some(name)
     }
 
@@ -41,7 +45,7 @@ impl RequestHeaders for Map {
 
 const CONFIG: &str = r#"{
     "upstreams": {
-        "plain": {},
+        "plain": {"forward_headers": ["X-Te*", "cookie"]},
         "azure": {"host": "azure.test", "base_path": "/openai/deployments/{model}", "query": "api-version=1",
                   "credential": {"env": "AZURE", "header": "api-key"}, "headers": {"x-team": "azure", "x-own": "1"}},
         "openai": {"host": "openai.test", "credential": {"env": "OPENAI"}, "headers": {"x-team": "openai"}}
@@ -51,20 +55,36 @@ const CONFIG: &str = r#"{
         {"upstream": "plain", "weight": 1}
     ]}]
 }"#;
+/// What the client has sent; Envoy's route has added a line to one of them, and removed another.
+const CLIENTS: [(&str, &str); 6] = [
+    ("accept", "text/event-stream"),
+    ("cookie", "a=1|b=2"),
+    ("openai-organization", "org"),
+    ("x-gone", "client"),
+    ("x-team", "client"),
+    ("x-test", "1|2"),
+];
 const BODY: &[u8] = br#"{"model":"m"}"#;
 
 fn exchange() -> (Exchange, Map) {
     let secret = |name: &str| Some(format!("{}-secret", name.to_lowercase()));
     let table: Rc<Table> = Rc::new(config::router(CONFIG.as_bytes(), &secret).unwrap());
     let path = "/v1/chat/completions?a=b";
-    let original =
-        Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), ..Original::default() };
+    let mut kept_back = KeptBack::default();
+    for (name, value) in CLIENTS {
+        value.split('|').for_each(|value| kept_back.take_in(name.as_bytes(), value.as_bytes()));
+    }
+    let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), kept_back };
     let mut exchange = Exchange::new(None, original);
     exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap());
     exchange.route(&table, &TestFleet::default()).unwrap();
-    let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-team", "client")];
-    let headers = sent.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    (exchange, Map { headers, refused: None })
+    let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-gone", "client|route")];
+    let headers = sent
+        .into_iter()
+        .chain(CLIENTS.into_iter().filter(|(name, _)| *name != "x-gone"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    (exchange, Map { headers, ..Map::default() })
 }
 
 /// After each turn the headers are the client's, and this target's: nothing of the targets before.
@@ -75,9 +95,11 @@ fn turns_leave_nothing_behind() {
             "azure",
             &[
                 (":authority", "azure.test"),
-                (":path", "/openai/deployments/east/chat/completions?a=b&api-version=1"),
+                (":path", "/openai/deployments/east/chat/completions?api-version=1&a=b"),
+                ("accept", "text/event-stream"),
                 ("api-key", "azure-secret"),
                 ("content-length", "16"),
+                ("x-gone", "route"),
                 ("x-own", "1"),
                 ("x-team", "azure"),
             ],
@@ -87,18 +109,24 @@ fn turns_leave_nothing_behind() {
             &[
                 (":authority", "openai.test"),
                 (":path", "/v1/chat/completions?a=b"),
+                ("accept", "text/event-stream"),
                 ("authorization", "Bearer openai-secret"),
                 ("content-length", "15"),
+                ("x-gone", "route"),
                 ("x-team", "openai"),
             ],
         ),
         (
             "plain",
             &[
-                (":authority", "gateway"),
+                (":authority", "plain"), // the cluster's name
                 (":path", "/v1/chat/completions?a=b"),
+                ("accept", "text/event-stream"),
                 ("content-length", "13"),
+                ("cookie", "a=1; b=2"),
+                ("x-gone", "route"),
                 ("x-team", "client"),
+                ("x-test", "1, 2"),
             ],
         ),
     ];
@@ -107,6 +135,8 @@ fn turns_leave_nothing_behind() {
         if index > 0 {
             assert_eq!(advance(&mut exchange), Some(cluster.to_owned()));
         }
+        let reads = map.reads.take();
+        assert!(reads <= 1, "{reads} reads");
         let Prepared::Rewrite(body) = exchange.prepare(cluster.as_bytes(), &mut map).unwrap() else { panic!() };
         assert_eq!(map.headers["content-length"], body.length().to_string(), "{cluster}");
         let found: Vec<(&str, &str)> =
@@ -137,5 +167,47 @@ fn a_refused_header_stops_the_attempt() {
         let (mut exchange, mut map) = exchange();
         map.refused = Some(refused);
         assert_eq!(exchange.prepare(b"azure", &mut map).unwrap_err(), Unprepared::HeaderRefused, "{refused}");
+    }
+}
+
+/// A request of an SDK has nothing that stays here, so that nothing need be read.
+#[test]
+fn what_goes_everywhere_costs_nothing() {
+    let (mut exchange, mut map) = exchange();
+    exchange.original.kept_back = KeptBack::default();
+    exchange.prepare(b"azure", &mut map).unwrap();
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
+    map.reads.set(0);
+    exchange.prepare(b"openai", &mut map).unwrap();
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
+    exchange.prepare(b"plain", &mut map).unwrap();
+    assert_eq!(map.reads.get(), 0);
+}
+
+/// A model's name that leads out of a path is not known, whatever pattern it fits.
+#[test]
+fn no_model_leads_out_of_its_path() {
+    let table = r#"{"upstreams": {"a": {"base_path": "/models/{model}"}},
+        "models": [{"name": "*", "targets": ["a"]}, {"name": "org/*", "targets": ["a"]}]}"#;
+    let table: Rc<Table> = Rc::new(config::router(table.as_bytes(), &|_| None).unwrap());
+    for (name, want) in [
+        ("..", None),
+        (".", None),
+        ("org/../../admin", None),
+        (r"org\\..\\admin", None),
+        ("a/b?c#d;e", Some("/models/a%2Fb%3Fc%23d%3Be/chat/completions")),
+        ("%2e%2e/x", Some("/models/%252e%252e%2Fx/chat/completions")),
+    ] {
+        let original = Original { path: "/v1/chat/completions".into(), ..Original::default() };
+        let mut exchange = Exchange::new(None, original);
+        let body = format!(r#"{{"model":"{name}"}}"#);
+        exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+        let routed = exchange.route(&table, &TestFleet::default());
+        assert_eq!(routed.is_ok(), want.is_some(), "{name}");
+        if let Some(want) = want {
+            let mut map = Map::default();
+            exchange.prepare(b"a", &mut map).unwrap();
+            assert_eq!(map.headers[":path"], want, "{name}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod error;
 mod exchange;
 mod facts;
 mod fleet;
+mod forwarding;
 mod gateway;
 mod generate;
 mod guard;

@@ -1,5 +1,6 @@
 use sluice::config::Object;
 use sluice::endpoint::{Dialect, Endpoint};
+use sluice::forwarding::Forwarded;
 use sluice::health::Policy;
 use sluice::routing::{by_name, Member, Model, Retry, Table, Target, Upstream};
 use sluice::usage::Metering;
@@ -16,6 +17,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         query: None,
         credential: None,
         headers: Vec::new(),
+        forwarded: Forwarded::default(),
         include_usage: true,
         translate: true,
         usage: Metering::default(),

@@ -21,6 +21,16 @@ const PRIVATE: [&str; 6] = [
     RETRY_HEADER,
 ];
 
+/// What the names begin with of headers that only the gateway writes.
+const OWN_HEADERS: &[u8] = b"x-sluice-";
+
+/// Removes from an answer's trailers what only the gateway writes. They are rare.
+pub(super) fn clean_trailers() {
+    for (name, _) in host::headers(Headers::ResponseTrailers).iter().filter(|(name, _)| name.starts_with(OWN_HEADERS)) {
+        host::remove_header(Headers::ResponseTrailers, text(name));
+    }
+}
+
 /// What an answer's headers say, told in one pass.
 #[derive(Default)]
 pub(super) struct ResponseHead<'a> {
@@ -34,6 +44,8 @@ pub(super) struct ResponseHead<'a> {
     pub encoded: bool,
     /// The headers it has of those that must not reach the client: one bit each.
     private: u8,
+    /// Further ones: those that are the gateway's to write.
+    reserved: Vec<&'a str>,
 }
 
 impl<'a> ResponseHead<'a> {
@@ -49,6 +61,8 @@ impl<'a> ResponseHead<'a> {
                 name => {
                     if let Some(bit) = PRIVATE.iter().position(|private| private.as_bytes() == name) {
                         head.private |= 1 << bit;
+                    } else if name.starts_with(OWN_HEADERS) {
+                        head.reserved.push(text(name));
                     }
                 }
             }
@@ -58,6 +72,9 @@ impl<'a> ResponseHead<'a> {
 
     /// Removes what must not reach the client.
     pub fn remove_private(&self) {
+        for name in &self.reserved {
+            host::remove_header(Headers::Response, name);
+        }
         for (bit, name) in PRIVATE.iter().enumerate() {
             if self.private >> bit & 1 == 1 {
                 host::remove_header(Headers::Response, name);

@@ -167,6 +167,7 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_trailers(&mut self) -> Action {
+        held::clean_trailers();
         let seen = match &self.state {
             State::Holding(_, held) => held.seen,
             State::Headers(_)

@@ -13,7 +13,7 @@ use sluice::routing::Ending;
 use super::held::{ResponseHead, Until};
 use super::translated::Translation;
 use crate::clusters::AllClusters;
-use crate::host::{self, Headers};
+use crate::host::{self, text, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::types::Action;
@@ -246,12 +246,12 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refu
 struct Request;
 
 impl RequestHeaders for Request {
-    fn get(&self, name: &str) -> Option<String> {
-        host::header(Headers::Request, name)
+    fn read(&self, see: &mut dyn FnMut(&str, &[u8])) {
+        host::headers(Headers::Request).iter().for_each(|(name, value)| see(text(name), value));
     }
 
-    fn set(&mut self, name: &str, value: &str) -> bool {
-        host::set_header(Headers::Request, name, value)
+    fn set(&mut self, name: &str, value: &[u8]) -> bool {
+        host::set_header_bytes(Headers::Request, name, value)
     }
 
     fn remove(&mut self, name: &str) -> bool {

@@ -30,6 +30,8 @@ pub enum Headers {
     Request = 0,
     /// The response's.
     Response = 2,
+    /// The response's trailers.
+    ResponseTrailers = 3,
     /// Those of the answer to a callout.
     CallResponse = 6,
 }
@@ -52,6 +54,11 @@ pub fn header(map: Headers, name: &str) -> Option<String> {
 
 /// Sets a header to one value. `false` when the host refused: then the message must not go on.
 pub fn set_header(map: Headers, name: &str, value: &str) -> bool {
+    set_header_bytes(map, name, value.as_bytes())
+}
+
+/// The same with a value that need not be text.
+pub fn set_header_bytes(map: Headers, name: &str, value: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }

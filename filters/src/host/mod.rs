@@ -16,7 +16,7 @@ use std::time::Duration;
 use sluice::keys::Property;
 
 use headers::serialize;
-pub use headers::{header, headers, remove_header, set_header, text, HeaderPairs, Headers};
+pub use headers::{header, headers, remove_header, set_header, set_header_bytes, text, HeaderPairs, Headers};
 pub use metrics::{define_counter, define_gauge, define_histogram, increment, metric, record};
 
 /// A buffer.

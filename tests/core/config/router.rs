@@ -140,7 +140,7 @@ fn mistakes_in_upstreams() {
     let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, include_usage, translate, usage, ejection"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
@@ -186,6 +186,23 @@ fn mistakes_in_upstreams() {
         (r#""headers":{"X-Api-Key":"x"}"#, ".headers.X-Api-Key", "is set by the gateway itself; a key belongs into `credential`"),
         (r#""headers":{"x-envoy-x":"x"}"#, ".headers.x-envoy-x", "is set by the gateway itself; a key belongs into `credential`"),
         (r#""headers":{"x-a":"\u0000"}"#, ".headers.x-a", "contains characters that cannot stand in a header"),
+        (r#""forward_headers":"cookie""#, ".forward_headers", "must be a list, but is a string"),
+        (
+            r#""forward_headers":["x-a","x b"]"#,
+            ".forward_headers[1]",
+            "is not a header's name, nor the beginning of one and a \"*\"",
+        ),
+        (r#""forward_headers":["*"]"#, ".forward_headers[0]", "is not a header's name, nor the beginning of one and a \"*\""),
+        (
+            r#""forward_headers":["cookie","Authorization"]"#,
+            ".forward_headers[1]",
+            "carries the client's key, which never goes upstream; the provider's own is `credential`",
+        ),
+        (
+            r#""forward_headers":["x-forwarded-for"]"#,
+            ".forward_headers[0]",
+            "belongs to the gateway or to Envoy, and never goes upstream",
+        ),
         (r#""headers":{"x-a":1}"#, ".headers.x-a", "must be a string, but is a number"),
     ];
     for (fields, path, want) in cases {
@@ -204,6 +221,7 @@ fn mistakes_in_models() {
         (r#"{"name":"a*b"}"#, ".name", "a \"*\" can only stand at the end"),
         (r#"{"name":"**"}"#, ".name", "a \"*\" can only stand at the end"),
         (r#"{"name":"a\nb"}"#, ".name", "is too long for a model's name, or has control characters"),
+        (r#"{"name":"a/../*"}"#, ".name", "must not have \"..\" in it: it may stand in a path"),
         (r#"{"name":"m","aliases":["*x"]}"#, ".aliases[0]", "a \"*\" can only stand at the end"),
         (r#"{"name":"m"}"#, ".targets", "missing"),
         (r#"{"name":"m","targets":[]}"#, ".targets", "a model has 1 to 64 targets, this one 0"),
@@ -336,7 +354,7 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, include_usage, translate, usage, ejection",
+             credential, headers, forward_headers, include_usage, translate, usage, ejection",
         ),
     ];
     for (text, want) in cases {

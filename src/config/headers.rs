@@ -1,0 +1,32 @@
+//! The headers of an upstream: those that the operator sets, and those of clients that it gets.
+
+use super::reader::{ConfigError, Node};
+use super::router::header_value;
+use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
+use crate::forwarding::{is_name_byte, Forwarded};
+
+/// Headers to set, their names in lower case.
+pub(super) fn own(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut headers = Vec::new();
+    for (name, node) in node.entries()? {
+        let lower = name.to_ascii_lowercase();
+        if lower.is_empty() || !lower.bytes().all(is_name_byte) {
+            return Err(node.error("is not a header's name"));
+        }
+        if is_reserved_header(lower.as_bytes()) || CREDENTIAL_HEADERS.contains(&lower.as_str()) {
+            return Err(node.error("is set by the gateway itself; a key belongs into `credential`"));
+        }
+        headers.push((lower, header_value(&node)?));
+    }
+    Ok(headers)
+}
+
+/// Headers of clients that go to this upstream besides those that go to every one.
+pub(super) fn forwarded(node: Option<Node<'_>>) -> Result<Forwarded, ConfigError> {
+    let Some(node) = node else {
+        return Ok(Forwarded::default());
+    };
+    let list = node.list()?;
+    let names = list.iter().map(|node| node.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    Forwarded::new(names).map_err(|(index, problem)| list.get(index).unwrap_or(&node).error(problem))
+}
