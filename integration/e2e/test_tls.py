@@ -25,7 +25,7 @@ SEEN = {
     "mock-a": {
         "sni": None,
         "path": "/v1/chat/completions",
-        "host": "127.0.0.1:{port}",
+        "host": "mock-a",
         "authorization": "Bearer mock-a-secret",
         "api-key": None,
         "model": "gpt-4o-mock-a",
@@ -96,9 +96,7 @@ def test_failover_to_tls_and_back(tls_world: World) -> None:
     for name, want in SEEN.items():
         entries = tls_world.journals()[name]
         assert Counter(entry["status"] for entry in entries) == {200: ROUNDS, 503: ROUNDS}
-        port = tls_world.gateway.port
-        for entry in entries:
-            assert _seen(entry) == {field: value and value.format(port=port) for field, value in want.items()}
+        assert all(_seen(entry) == want for entry in entries)
 
 
 def test_broken_connections(tls_world: World) -> None:

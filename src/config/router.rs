@@ -129,6 +129,10 @@ fn upstream(
         None => vec![Dialect::OpenAi],
     };
     let host = fields.get("host").map(|node| host(&node)).transpose()?;
+    let stands_in_authority = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
+    if host.is_none() && !cluster.bytes().all(stands_in_authority) {
+        return Err(node.error(format!("the server would be asked by its cluster's name, {cluster:?}; name a `host`")));
+    }
     let base_path = fields.get("base_path").map(|node| base_path(&node)).transpose()?;
     let query = fields.get("query").map(|node| query(&node)).transpose()?;
     if let (Some(_), [_, second, ..]) = (&base_path, dialects.as_slice()) {

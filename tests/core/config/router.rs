@@ -142,6 +142,7 @@ fn mistakes_in_upstreams() {
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
         (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
+        (r#""cluster":"out|443||x""#, "", "the server would be asked by its cluster's name, \"out|443||x\"; name a `host`"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
         (r#""host":"a\r\nb""#, ".host", "contains characters that cannot stand in a header"),
         (
