@@ -104,7 +104,7 @@ fn upstream_paths() {
             azure,
             version,
             "/v1/embeddings?x=1",
-            "/openai/deployments/a%2Fb/embeddings?x=1&api-version=2024-10-21",
+            "/openai/deployments/a%2Fb/embeddings?api-version=2024-10-21&x=1",
         ),
         (Messages, None, Some("beta=true"), "/v1/messages", "/v1/messages?beta=true"),
         (OllamaChat, None, None, "/api/chat", "/api/chat"),
