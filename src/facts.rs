@@ -27,6 +27,8 @@ pub struct Facts {
     pub stream: bool,
     /// The most output tokens the client asks for, over all choices; `None` if it does not say.
     pub output_limit: Option<u64>,
+    /// How many answers the client asks for, at least 1.
+    pub choices: u64,
     /// How many bytes of the body may be text; the rest are images, sounds and files.
     pub text_length: usize,
     /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
@@ -119,10 +121,12 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         None => model(fields.model)?,
     };
     let user = fields.cache_key.or(fields.user);
-    let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(fields.choices.unwrap_or(1).max(1)));
+    let choices = fields.choices.unwrap_or(1).max(1);
+    let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(choices));
     let stream = endpoint.streams(stream_field);
     let text_length = body.len().saturating_sub(usize::try_from(fields.data).unwrap_or(usize::MAX));
-    Ok(Facts { endpoint, model, named_in_path, stream, output_limit, text_length, user, layout: fields.layout })
+    let layout = fields.layout;
+    Ok(Facts { endpoint, model, named_in_path, stream, output_limit, choices, text_length, user, layout })
 }
 
 fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {

@@ -240,7 +240,7 @@ impl Auth {
         if identity.limits.is_unlimited() && self.config.auth.limits.is_unlimited() {
             return Ok(());
         }
-        limits::admit(exchange, &subjects(&identity, &self.config.auth))
+        limits::admit(exchange, &subjects(&identity, &self.config.auth), 0)
     }
 }
 

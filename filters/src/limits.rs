@@ -107,19 +107,19 @@ impl Ledger for SharedData {
     }
 }
 
-/// Admits a request to all of these subjects, or to none. What its client is told of the limits goes into the
+/// Admits a request to all of these subjects, or to none; `microusd`: what it may cost, as far as that is known. What its client is told of the limits goes into the
 /// exchange either way, and so does what has to be settled when it ends.
 ///
 /// # Errors
 /// 429: one of the limits is reached.
-pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)]) -> Result<(), ApiError> {
+pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: u64) -> Result<(), ApiError> {
     if subjects.iter().all(|(_, limits)| limits.is_unlimited()) {
         return Ok(());
     }
     let now = host::now();
     let vm = BOOK.with_borrow_mut(Book::vm);
     let ledger = SharedData::default();
-    let taken = Ticket::take(&ledger, subjects, Demand { tokens: exchange.estimate(), vm }, now);
+    let taken = Ticket::take(&ledger, subjects, Demand { tokens: exchange.estimate(), microusd, vm }, now);
     if taken.is_err() {
         withdraw(exchange, now);
     }
@@ -141,6 +141,22 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)]) -> Result<
         }
         Err((subject, excess)) => Err(excess.error(&subject)),
     }
+}
+
+/// Reserves what a request may cost where it has been admitted by a subject with a budget.
+///
+/// # Errors
+/// 429: there is not so much left of a budget.
+pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
+    if microusd == 0 || exchange.tickets.iter().all(|ticket| !ticket.has_budget()) {
+        return Ok(());
+    }
+    let (ledger, now) = (SharedData::default(), host::now());
+    let reserved = exchange.tickets.iter_mut().try_for_each(|ticket| ticket.reserve(&ledger, microusd, now));
+    reserved.map_err(|(subject, excess)| {
+        withdraw(exchange, now);
+        excess.error(&subject)
+    })
 }
 
 /// Undoes what other filters have admitted.

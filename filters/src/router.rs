@@ -92,9 +92,13 @@ impl Router {
 
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
-        if let Some(model) = self.table.find(exchange.model_name()).and_then(|index| self.table.models().get(index)) {
+        let asked = self.table.find(exchange.model_name());
+        if let Some((index, model)) = asked.and_then(|index| Some((index, self.table.models().get(index)?))) {
+            let microusd = exchange.cost_estimate(&self.table, index);
+            limits::reserve(&mut exchange, microusd)?;
             if !model.limits.is_unlimited() {
-                limits::admit(&mut exchange, &[(Subject::Model(model.name.as_str().into()), model.limits)])?;
+                let subject = (Subject::Model(model.name.as_str().into()), model.limits);
+                limits::admit(&mut exchange, &[subject], microusd)?;
             }
         }
         let routed = exchange.route(&self.table, &AllClusters)?;

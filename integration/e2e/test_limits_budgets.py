@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Awaitable, Callable
 
+import pytest
+
 import crowd
+from answers import anthropic_error, openai_error
 from limited import WIDE, issue, microusd, report, settles_at, tokens_of
+from table import Table
 from world import CHAT, MESSAGES, World, chat_body
 
 CALLS = 60
@@ -58,16 +63,56 @@ def test_an_image_is_no_text(limited_world: World) -> None:
 
 
 def test_a_budget_that_is_used_up(limited_world: World) -> None:
-    """Money is counted when it is known: what begins while some is left, is served."""
-    headers, body = issue(limited_world, {"cost_per_day": 0.0003}), chat_body(TEXT, model="counted")
+    """What fits what is left is served; what it has cost in the end counts, not what it might have."""
+    headers, body = issue(limited_world, {"cost_per_day": 0.0006}), chat_body(TEXT, model="counted", max_tokens=40)
     statuses = []
-    while 429 not in statuses and len(statuses) < 10:
-        statuses.append(limited_world.send(body, headers=headers).status_code)
+    while 429 not in statuses and len(statuses) < 20:
+        statuses.append((answer := limited_world.send(body, headers=headers)).status_code)
         limited_world.settle()
     usages = tokens_of(limited_world.entries())
-    assert statuses == [200] * len(usages) + [429]
-    assert microusd(usages[:-1]) < 300 <= microusd(usages)
-    settles_at(limited_world, headers, cost_per_day=microusd(usages) / 1e6)
+    assert statuses == [200] * len(usages) + [429] and len(usages) > 1
+    spent, might_cost = microusd(usages), microusd([(-(-len(body) // 4), 40)])
+    assert spent <= 600 < spent + might_cost
+    settles_at(limited_world, headers, cost_per_day=spent / 1e6)
+    error = openai_error(answer)
+    assert error["code"] == "insufficient_quota"
+    assert f"cost per day: Limit $0.0006, Used ${spent / 1e6:f}".rstrip("0") in error["message"]
+    assert f"Requested ${might_cost / 1e6:f}".rstrip("0") in error["message"], error
+
+
+def test_a_request_that_alone_exceeds_the_budget(limited_world: World) -> None:
+    """In the client's shape; who says nothing of the output is thought to want as much as the model is to answer."""
+    headers = {"anthropic-version": "2023-06-01", **issue(limited_world, {"cost_per_day": 0.01})}
+    response = limited_world.send(MESSAGE.replace(b"64", b"2000"), path=MESSAGES, headers=headers)
+    assert response.status_code == 429
+    assert "Request too large for this key on cost per day: Limit $0.01" in anthropic_error(response)["message"]
+    response = limited_world.send(chat_body(TEXT, model="counted"), headers=headers)
+    assert response.status_code == 429 and "Requested $0.04" in openai_error(response)["message"]  # 4096 tokens
+    assert limited_world.send(MESSAGE, path=MESSAGES, headers=headers).status_code == 200
+    assert len(limited_world.entries()) == 1
+
+
+def test_a_crowd_does_not_overdraw(limited_world: World, request: pytest.FixtureRequest) -> None:
+    """200 calls at once, over both workers: what is spent passes the budget by nothing, since no call costs more than
+    it might."""
+    budget, most = 0.02, 40
+    headers = issue(limited_world, {"cost_per_day": budget})
+    limited_world.fault({"delay_ms": 300, "text": "word " * (most - 1)})
+    body = chat_body(TEXT, model="counted", max_tokens=most)
+    found = crowd.ask(limited_world.gateway.port, [body] * 200, 200, headers=headers)
+    statuses = Counter(answer.status_code for answer in found)
+    usages = tokens_of(limited_world.entries())
+    spent, might_cost = microusd(usages), microusd([(-(-len(body) // 4), most)])
+    assert statuses == {200: len(usages), 429: 200 - len(usages)}
+    assert len(usages) == 20_000 // might_cost, "as many as might be paid"
+    assert spent <= 20_000 + max(0, max(microusd([usage]) for usage in usages) - might_cost)
+    settles_at(limited_world, headers, cost_per_day=spent / 1e6)
+    table = Table("200 calls at once against a budget", ["served", "refused", "budget", "spent"])
+    table.put("calls", "served", len(usages))
+    table.put("calls", "refused", 200 - len(usages))
+    table.put("dollars", "budget", budget)
+    table.put("dollars", "spent", spent / 1e6)
+    table.show(request.config)
 
 
 def test_leaving_early_saves_no_money(limited_world: World) -> None:

@@ -304,7 +304,7 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
     Ok(model)
 }
 
-/// A model's prices, in dollars per million tokens.
+/// The prices of a model or a target, in dollars per million tokens.
 fn price(node: &Node<'_>) -> Result<Price, ConfigError> {
     let fields = node.object(&["input", "cached_input", "output"])?;
     let input = fields.require("input")?.price()?;
@@ -351,7 +351,7 @@ fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
 }
 
 fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<(Target, Member), ConfigError> {
-    let known: Vec<&str> = ["upstream", "model"].iter().chain(factory.target_fields).copied().collect();
+    let known: Vec<&str> = ["upstream", "model", "price"].iter().chain(factory.target_fields).copied().collect();
     // a name alone is an upstream's
     let (fields, reference) = match node.is_text() {
         true => (Object::empty("target"), node.clone()),
@@ -378,7 +378,8 @@ fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<
         slots: number("slots", 1, 1, 1_000_000)?,
         identity,
     };
-    Ok((Target { upstream, model }, member))
+    let price = fields.get("price").map(|node| price(&node)).transpose()?;
+    Ok((Target { upstream, model, price }, member))
 }
 
 fn target_model(node: &Node<'_>) -> Result<String, ConfigError> {

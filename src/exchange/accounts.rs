@@ -3,17 +3,32 @@
 use std::time::Duration;
 
 use super::Exchange;
-use crate::endpoint::Dialect;
+use crate::endpoint::{Dialect, Endpoint};
 use crate::limits::{estimate, Quota, RateHeaders, Spent};
 use crate::rewrite::injects_usage;
-use crate::routing::Route;
-use crate::usage::{complete, Counter, Format, Known, Source, TokenUsage};
+use crate::routing::{Model, Route, Subject, Table};
+use crate::usage::{complete, Counter, Format, Known, Price, Source, TokenUsage};
 
 impl Exchange {
     /// The tokens the request may use, before anything is known of its answer.
     pub fn estimate(&self) -> u64 {
         let facts = self.facts.as_ref();
         facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
+    }
+
+    /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
+    /// model is to answer where it does not say, at the dearest place where it may be served.
+    pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
+        let Some(facts) = &self.facts else {
+            return 0;
+        };
+        let generates = !matches!(facts.endpoint, Endpoint::Embeddings | Endpoint::OllamaEmbed);
+        let input = estimate(facts.text_length, None, 1);
+        let cost = |model: &Model, price: Price| {
+            let output = facts.output_limit.unwrap_or(model.max_output_tokens.saturating_mul(facts.choices));
+            price.cost(&TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() })
+        };
+        table.dearest(model, |name| self.caller().may_use(name), cost)
     }
 
     /// Takes in what one more filter has to say of the client's limits: the tightest are told.
@@ -51,9 +66,9 @@ impl Exchange {
         Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
-    /// What tokens cost at the model that served the request, in millionths of a dollar; 0 if it has no price.
+    /// What tokens cost where the request was served, in millionths of a dollar; 0 if that has no price.
     pub fn cost(&self, tokens: &TokenUsage) -> u64 {
-        let price = self.route.as_ref().and_then(Route::model).and_then(|model| model.price.as_ref());
+        let price = self.route.as_ref().and_then(Route::price);
         price.map_or(0, |price| price.cost(tokens))
     }
 

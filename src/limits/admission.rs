@@ -10,6 +10,8 @@ use super::{Excess, Limited, Limits, Record};
 pub struct Demand {
     /// The tokens it may use, as [`estimate`] has it.
     pub tokens: u64,
+    /// What it may cost, in millionths of a dollar; 0 while that is not known.
+    pub microusd: u64,
     /// The VM that carries it: a number no other VM has.
     pub vm: u64,
 }
@@ -21,6 +23,10 @@ pub struct Reservation {
     pub at: Duration,
     /// The tokens that were reserved.
     pub tokens: u64,
+    /// The money that was reserved, in millionths of a dollar.
+    pub microusd: u64,
+    /// How much money may be spent, if that is limited: more may be reserved once it is known what the request may cost.
+    pub budget: Option<u64>,
 }
 
 /// What a request has used in the end.
@@ -82,10 +88,31 @@ impl Record {
         if let Some(window) = &mut self.tokens_month {
             window.add(demand.tokens);
         }
+        if let Some(window) = &mut self.microusd_day {
+            window.add(demand.microusd);
+        }
         if let Some(places) = &mut self.places {
             places.take(demand.vm);
         }
-        Ok(Reservation { at: Duration::from_secs(self.seen), tokens: demand.tokens })
+        let Demand { tokens, microusd, vm: _ } = demand;
+        Ok(Reservation { at: Duration::from_secs(self.seen), tokens, microusd, budget: limits.microusd_per_day })
+    }
+
+    /// Reserves money for a request that has been admitted, once it is known what it may cost.
+    ///
+    /// # Errors
+    /// There is not so much left of the budget.
+    pub fn reserve(&mut self, reservation: &Reservation, microusd: u64, now: Duration) -> Result<(), Excess> {
+        self.slide(now);
+        let limits = Limits { microusd_per_day: reservation.budget, ..Limits::default() };
+        let demand = Demand { tokens: 0, microusd, vm: 0 };
+        match self.excess(Limited::Cost, &limits, demand, now) {
+            Some(excess) => Err(excess),
+            None => {
+                self.correct_money(reservation.at, 0, microusd);
+                Ok(())
+            }
+        }
     }
 
     /// Undoes an admission wholly: another subject has refused the request.
@@ -95,11 +122,12 @@ impl Record {
             window.correct(self.seen, reservation.at.as_secs(), 1, 0);
         }
         self.correct_tokens(reservation, 0);
+        self.correct_money(reservation.at, reservation.microusd, 0);
         self.give_back(vm);
     }
 
-    /// Takes in what an admitted request has used, and gives its place back. The tokens go where the estimate was, the
-    /// cost to the time it is known.
+    /// Takes in what an admitted request has used, and gives its place back. Tokens and cost go where the estimates
+    /// were.
     pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) -> Changed {
         if !self.counts_ends() {
             return Changed::Keep;
@@ -111,9 +139,7 @@ impl Record {
             Spent::Nothing => (0, 0),
         };
         self.correct_tokens(reservation, tokens);
-        if let Some(window) = &mut self.microusd_day {
-            window.add(microusd);
-        }
+        self.correct_money(reservation.at, reservation.microusd, microusd);
         self.give_back(vm);
         Changed::Write
     }
@@ -147,8 +173,9 @@ impl Record {
         let used = self.used(what, now);
         let wanted = match what {
             Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens,
-            // of the cost nothing is known yet, but there must be something left
-            Limited::Requests | Limited::Cost | Limited::Concurrency => 1,
+            // of the cost nothing may be known yet, but there must be something left
+            Limited::Cost => demand.microusd.max(1),
+            Limited::Requests | Limited::Concurrency => 1,
         };
         let has_room = match what {
             Limited::Concurrency => self.places.as_ref().is_none_or(|places| places.has_room_for(demand.vm)),
@@ -175,6 +202,12 @@ impl Record {
         }
         if let Some(window) = &mut self.tokens_month {
             window.correct(seen, at, wrong, tokens);
+        }
+    }
+
+    fn correct_money(&mut self, at: Duration, wrong: u64, right: u64) {
+        if let Some(window) = &mut self.microusd_day {
+            window.correct(self.seen, at.as_secs(), wrong, right);
         }
     }
 

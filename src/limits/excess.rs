@@ -87,20 +87,27 @@ impl Excess {
     /// Whether the request alone is more than the limit, however little is used.
     pub fn is_too_large(&self) -> bool {
         match self.what {
-            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => self.wanted > self.limit,
-            Limited::Requests | Limited::Cost | Limited::Concurrency => false,
+            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth | Limited::Cost => {
+                self.wanted > self.limit
+            }
+            Limited::Requests | Limited::Concurrency => false,
         }
     }
 
     fn write_numbers(&self, out: &mut String) {
         let Excess { limit, used, wanted, .. } = self;
-        // writing to a String cannot fail
+        let is_known = *wanted > 1; // else there only had to be something left
+                                    // writing to a String cannot fail
         let _ = match self.what {
             Limited::Cost => {
                 out.push_str("Limit $");
                 write_dollars(out, *limit);
                 out.push_str(", Used $");
                 write_dollars(out, *used);
+                if is_known {
+                    out.push_str(", Requested $");
+                    write_dollars(out, *wanted);
+                }
                 write!(out, ".")
             }
             Limited::Requests

@@ -90,6 +90,34 @@ impl Ticket {
         Ok(ticket)
     }
 
+    /// Whether a subject has a budget of money.
+    pub fn has_budget(&self) -> bool {
+        self.reservations.iter().any(|(_, reserved)| reserved.budget.is_some())
+    }
+
+    /// Reserves money in all subjects that have a budget, now that it is known what the request may cost. Where one
+    /// refuses, the ticket is to be withdrawn.
+    ///
+    /// # Errors
+    /// The first subject that refuses, and its budget.
+    pub fn reserve(&mut self, ledger: &dyn Ledger, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
+        for (subject, reservation) in self.reservations.iter_mut().filter(|(_, reserved)| reserved.budget.is_some()) {
+            let mut reserved = None;
+            let written = ledger.change(subject, &mut |record| {
+                let result = record.reserve(reservation, microusd, now);
+                let changed = if result.is_ok() { Changed::Write } else { Changed::Keep };
+                reserved = Some(result);
+                changed
+            });
+            match reserved {
+                Some(Ok(())) if written => reservation.microusd = reservation.microusd.saturating_add(microusd),
+                Some(Ok(())) | None => {}
+                Some(Err(excess)) => return Err((subject.clone(), excess)),
+            }
+        }
+        Ok(())
+    }
+
     /// What was counted for the request, by subject.
     pub fn reservations(&self) -> &[(Subject, Reservation)] {
         &self.reservations

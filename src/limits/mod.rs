@@ -6,12 +6,13 @@
 //! | moment | what happens |
 //! |---|---|
 //! | a request arrives | [`Record::admit`]: all of its subject's limits hold, or nothing is counted |
+//! | its model is known | [`Record::reserve`]: its subject's budget holds what it may cost |
 //! | another subject refuses it, in whichever filter | [`Record::withdraw`]: as if it had never been admitted |
-//! | its answer has ended | [`Record::settle`]: the estimated tokens give way to the reported ones, its cost is added |
+//! | its answer has ended | [`Record::settle`]: the estimated tokens and cost give way to the reported ones |
 //! | its worker ticks | [`Record::renew`]: the worker is alive, and so are its requests |
 //!
-//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`estimate`], so a limit
-//! is overshot by what the requests under way use beyond their estimates; cost is not reserved at all.
+//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`estimate`], and money by
+//! the prices of its model, so a limit is overshot by what the requests under way use beyond their estimates.
 //!
 //! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit.
 //!

@@ -9,6 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::health::{Blame, Lease};
 use crate::outcome::Outcome;
 use crate::translate::Pair;
+use crate::usage::Price;
 
 /// What a route must know of its request.
 pub trait Subject {
@@ -143,6 +144,11 @@ impl Route {
     /// The target of the attempt under way.
     pub fn target(&self) -> Option<&Target> {
         self.model()?.targets.get(self.current)
+    }
+
+    /// What tokens cost at the target of the attempt under way, if that is known.
+    pub fn price(&self) -> Option<Price> {
+        self.model()?.price_at(self.target()?)
     }
 
     /// The upstream of the attempt under way.

@@ -151,6 +151,8 @@ pub struct Target {
     pub upstream: usize,
     /// The model's name there; the one the client asked for if absent.
     pub model: Option<String>,
+    /// What its tokens cost there, if not the model's price.
+    pub price: Option<Price>,
 }
 
 /// A model clients can name, and its targets.
@@ -242,6 +244,16 @@ impl Model {
         pairs
             .filter(|(pair, _)| pair.source() == endpoint)
             .fold(TargetSet::default(), |all, (_, some)| all.union(*some))
+    }
+
+    /// What its tokens cost at a target.
+    pub fn price_at(&self, target: &Target) -> Option<Price> {
+        target.price.or(self.price)
+    }
+
+    /// What they cost at each of its targets.
+    fn prices(&self) -> impl Iterator<Item = Price> + '_ {
+        self.targets.iter().filter_map(|target| self.price_at(target))
     }
 
     /// The dialects the model can be called in.
@@ -348,6 +360,19 @@ impl Table {
     /// The upstreams, by name.
     pub fn upstreams(&self) -> &[Upstream] {
         &self.upstreams
+    }
+
+    /// What a model may cost, by what `cost` makes of each of its prices: the most at any of its targets, or at those of the models
+    /// that stand in for it and that `may_use` permits.
+    pub fn dearest(&self, model: usize, may_use: impl Fn(&str) -> bool, cost: impl Fn(&Model, Price) -> u64) -> u64 {
+        let Some(asked) = self.models.get(model) else {
+            return 0;
+        };
+        let others = asked.fallbacks.iter().chain(&asked.context_length_fallback);
+        let others = others.filter_map(|index| self.models.get(*index)).filter(|model| may_use(&model.name));
+        let costs =
+            std::iter::once(asked).chain(others).flat_map(|model| model.prices().map(move |price| (model, price)));
+        costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
     }
 
     /// The upstream a target refers to.

@@ -211,3 +211,102 @@ fn limits_of_the_models_one_may_use() {
     let found: Vec<Subject> = exchange.limits(&table).into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(found, [Subject::All, Subject::Model("one".into()), Subject::Model("two".into())]);
 }
+
+/// Prices per million tokens, so that a token costs so many dollars.
+fn price(input: u64, output: u64) -> Option<Price> {
+    let dollars = 1_000_000_000_000;
+    Some(Price { input: input * dollars, cached_input: input * dollars, output: output * dollars })
+}
+
+/// A model of two targets, one with a price of its own, and its two fallbacks.
+fn price_list() -> Rc<Table> {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    for (name, of_model, of_second) in [
+        ("m", price(2, 10), price(3, 4)),
+        ("free", price(5, 50), price(0, 0)),
+        ("dear", price(7, 70), None),
+        ("unpriced", None, None),
+    ] {
+        let mut model = model(name, &[], &[1, 1], &upstreams);
+        model.price = of_model;
+        model.targets[1].price = of_second;
+        model.max_output_tokens = 100;
+        table.add(model).unwrap();
+    }
+    table.set_fallbacks(0, vec![1], Some(2));
+    Rc::new(table)
+}
+
+#[test]
+fn what_a_request_may_cost() {
+    let prompt = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let all = ["m", "free", "dear"];
+    // what is asked, what the key may use; input and output by the prices that hold
+    let cases: [(Endpoint, String, &[&str], fn(u64) -> u64); 7] = [
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all, |p| p * 7 + 10 * 70),
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all[..2], |p| {
+            p * 5 + 10 * 50
+        }),
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &["m"], |p| {
+            p * 2 + 10 * 10
+        }),
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":1,{prompt}}}"#), &["m"], |p| {
+            (p * 2 + 10).max(p * 3 + 4)
+        }),
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","n":3,{prompt}}}"#), &["m"], |p| p * 2 + 3 * 100 * 10),
+        (Endpoint::Embeddings, r#"{"model":"dear","input":"a b c d"}"#.to_owned(), &all, |p| p * 7),
+        (Endpoint::ChatCompletions, format!(r#"{{"model":"unpriced",{prompt}}}"#), &all, |_| 0),
+    ];
+    let table = price_list();
+    for (endpoint, body, models, want) in cases {
+        let facts = read(endpoint, None, body.as_bytes()).unwrap();
+        let (index, prompt) = (table.find(&facts.model).unwrap(), (facts.text_length as u64).div_ceil(4));
+        let patterns = Patterns::new(models.iter().map(|name| (*name).to_owned()).collect());
+        let identity = Some(Rc::new(Identity::new("k", Role::User, patterns)));
+        let mut exchange = Exchange::default();
+        (exchange.facts, exchange.identity) = (Some(facts), identity);
+        assert_eq!(exchange.cost_estimate(&table, index), want(prompt) * 1_000_000, "{body} {models:?}");
+    }
+}
+
+#[test]
+fn what_it_costs_depends_on_where_it_was_served() {
+    let mut exchange = exchange(Endpoint::ChatCompletions, "m");
+    let fleet = TestFleet::default();
+    exchange.route(&price_list(), &fleet).unwrap();
+    let refused = Ending::silent(Outcome::ConnectFailure);
+    let tokens = TokenUsage { input: 1, output: 1, ..TokenUsage::default() };
+    let mut costs = vec![exchange.cost(&tokens) / 1_000_000];
+    while exchange.advance(refused, &fleet).is_some() {
+        costs.push(exchange.cost(&tokens) / 1_000_000);
+    }
+    assert_eq!(costs, [12, 7, 55, 0], "its targets, then the fallback's");
+}
+
+#[test]
+fn names_that_clients_choose() {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    table.add(model("gpt-*", &[], &[1], &upstreams)).unwrap();
+    table.add(model("own", &["alias"], &[1], &upstreams)).unwrap();
+    let table = Rc::new(table);
+    let routed = |name| {
+        let mut exchange = exchange(Endpoint::ChatCompletions, name);
+        exchange.route(&table, &TestFleet::default()).unwrap();
+        exchange
+    };
+    let own = routed("alias");
+    assert_eq!((own.labels().1, own.chosen_name()), ("own", None));
+    let mut chosen = routed("gpt-9");
+    assert_eq!((chosen.labels().1, chosen.chosen_name()), ("other", Some("gpt-9")));
+    chosen.told_apart = true;
+    assert_eq!(chosen.labels().1, "gpt-9");
+    let answers = [(None, false), (Some(404), false), (Some(200), true)];
+    for (answered, want) in answers {
+        chosen.answered = answered;
+        assert_eq!(chosen.has_succeeded(), want, "{answered:?}");
+    }
+    chosen.replaced = Some(403);
+    assert!(!chosen.has_succeeded());
+}

@@ -29,7 +29,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
 /// A model with one target for each weight, each at the upstream of its index.
 pub fn model(name: &str, aliases: &[&str], weights: &[u32], upstreams: &[Upstream]) -> Model {
     let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
-    let targets = (0..weights.len()).map(|upstream| Target { upstream, model: None }).collect();
+    let targets = (0..weights.len()).map(|upstream| Target { upstream, model: None, price: None }).collect();
     let members: Vec<Member> = weights.iter().map(|weight| Member { weight: *weight, ..Member::default() }).collect();
     let strategy = (by_name("weighted").unwrap().build)(&Object::empty("strategy"), &members).unwrap();
     Model::new(name.into(), aliases, targets, strategy, Retry::default(), upstreams)

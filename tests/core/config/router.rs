@@ -291,7 +291,7 @@ fn mistakes_in_models() {
         (
             r#"{"name":"m","targets":[{"upstream":"openai","tier":1}]}"#,
             ".targets[0].tier",
-            "no such field; there is upstream, model, weight",
+            "no such field; there is upstream, model, price, weight",
         ),
         (
             r#"{"name":"m","targets":[{"upstream":"openai"}],"fallbacks":["on"]}"#,

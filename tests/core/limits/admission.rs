@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sluice::error::{ApiError, Kind, Shape};
-use sluice::limits::{estimate, Changed, Demand, Limited, Limits, Record, Spent, Subject, LEASE, MAX_VMS};
+use sluice::limits::{estimate, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -53,7 +53,7 @@ fn a_wait_is_no_longer_than_it_must_be() {
 }
 
 #[test]
-fn cost_is_known_afterwards() {
+fn a_cost_beyond_its_estimate_is_known_afterwards() {
     let limits = Limits { microusd_per_day: Some(1_000_000), ..NONE };
     let mut record = Record::default();
     let first = admit(&mut record, &limits, ask(0), at(0)).unwrap();
@@ -64,7 +64,48 @@ fn cost_is_known_afterwards() {
     let _ = record.settle(&third, Spent::AtLeast { tokens: 0, microusd: 0 }, 1, at(2 * HOUR));
     let excess = admit(&mut record, &limits, ask(0), at(2 * HOUR)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.limit), (Limited::Cost, 1_000_000, 1_000_000));
-    assert_eq!(excess.retry_after, Some(Duration::from_secs(23 * HOUR)), "when the dear one has slid out");
+    assert_eq!(excess.retry_after, Some(Duration::from_secs(22 * HOUR)), "when those of the first hour have slid out");
+}
+
+#[test]
+fn money_is_reserved() {
+    let limits = Limits { microusd_per_day: Some(100), ..NONE };
+    let mut record = Record::default();
+    let costs = |microusd| Demand { microusd, ..ask(0) };
+    let first = admit(&mut record, &limits, costs(60), at(0)).unwrap();
+    let excess = admit(&mut record, &limits, costs(50), at(0)).unwrap_err();
+    assert_eq!((excess.what, excess.used, excess.wanted), (Limited::Cost, 60, 50));
+    // the model of one that has been admitted is known later
+    let second = admit(&mut record, &limits, costs(0), at(0)).unwrap();
+    let excess = record.reserve(&second, 41, at(HOUR)).unwrap_err();
+    assert_eq!((excess.what, excess.used, excess.wanted, excess.limit), (Limited::Cost, 60, 41, 100));
+    record.reserve(&second, 40, at(HOUR)).unwrap();
+    assert!(admit(&mut record, &limits, costs(0), at(HOUR)).is_err(), "nothing is left");
+    let _ = record.settle(&first, Spent::Reported { tokens: 1, microusd: 10 }, 1, at(2 * HOUR));
+    assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 50);
+    record.withdraw(&Reservation { microusd: 40, ..second }, 1, at(2 * HOUR));
+    assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 10);
+    let third = admit(&mut record, &limits, costs(90), at(2 * HOUR)).unwrap();
+    let _ = record.settle(&third, Spent::Nothing, 1, at(3 * HOUR));
+    assert_eq!(record.used(Limited::Cost, at(3 * HOUR)), 10);
+}
+
+#[test]
+fn a_refusal_for_money_names_the_budget() {
+    let limits = Limits { microusd_per_day: Some(500_000), ..NONE };
+    let mut record = Record::default();
+    let costs = |microusd| Demand { microusd, ..ask(0) };
+    admit(&mut record, &limits, costs(400_000), at(0)).unwrap();
+    let mut says = |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All);
+    let busy = says(100_001);
+    assert_eq!((busy.status, busy.code), (429, "insufficient_quota"));
+    let want =
+        "Quota reached for the gateway on cost per day: Limit $0.50, Used $0.40, Requested $0.100001. Please try";
+    assert!(busy.message.starts_with(want), "{}", busy.message);
+    let large = says(500_001).message;
+    let want =
+        "Request too large for the gateway on cost per day: Limit $0.50, Used $0.40, Requested $0.500001. Waiting";
+    assert!(large.starts_with(want), "{large}");
 }
 
 #[test]
@@ -167,7 +208,7 @@ const START_I64: i64 = super::START as i64;
 fn a_crashed_vm_gives_its_places_back() {
     let limits = Limits { concurrency: Some(3), ..NONE };
     let mut record = Record::default();
-    let on = |vm| Demand { tokens: 0, vm };
+    let on = |vm| Demand { tokens: 0, microusd: 0, vm };
     for vm in [1, 2, 2] {
         admit(&mut record, &limits, on(vm), at(0)).unwrap();
     }
@@ -191,11 +232,11 @@ fn only_so_many_vms() {
     let limits = Limits { concurrency: Some(1 << 40), ..NONE };
     let mut record = Record::default();
     for vm in 0..MAX_VMS as u64 {
-        admit(&mut record, &limits, Demand { tokens: 0, vm }, at(0)).unwrap();
+        admit(&mut record, &limits, Demand { tokens: 0, microusd: 0, vm }, at(0)).unwrap();
     }
-    let further = Demand { tokens: 0, vm: u64::MAX };
+    let further = Demand { tokens: 0, microusd: 0, vm: u64::MAX };
     assert_eq!(admit(&mut record, &limits, further, at(1)).unwrap_err().what, Limited::Concurrency);
-    assert!(admit(&mut record, &limits, Demand { tokens: 0, vm: 7 }, at(1)).is_ok());
+    assert!(admit(&mut record, &limits, Demand { tokens: 0, microusd: 0, vm: 7 }, at(1)).is_ok());
     let _ = record.renew(u64::MAX, 3, at(1));
     assert_eq!(record.used(Limited::Concurrency, at(1)), MAX_VMS as u64 + 1);
     assert!(admit(&mut record, &limits, further, at(12)).is_ok(), "the others are gone");

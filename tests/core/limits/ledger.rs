@@ -108,7 +108,28 @@ fn what_cannot_be_written() {
     broken.bytes.borrow_mut().extend(ledger.bytes.borrow().clone());
     let mut lost = Vec::new();
     ticket.settle(&broken, Spent::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
-    assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1 })]);
+    assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1, microusd: 0, budget: None })]);
+}
+
+#[test]
+fn money_is_reserved_where_there_is_a_budget() {
+    let ledger = Shared::new(1, 0);
+    let budget = |microusd| Limits { microusd_per_day: Some(microusd), ..requests(9) };
+    let model = Subject::Model("m".into());
+    let subjects = [(key(), budget(100)), (model.clone(), requests(9)), (Subject::All, budget(70))];
+    let mut ticket = Ticket::take(&ledger, &subjects, ask(0), at(0)).unwrap();
+    assert!(ticket.has_budget());
+    ticket.reserve(&ledger, 60, at(0)).unwrap();
+    let used = |subject: &Subject| ledger.read(subject).used(Limited::Cost, at(0));
+    assert_eq!([key(), model.clone(), Subject::All].map(|subject| used(&subject)), [60, 0, 60]);
+    let mut further = Ticket::take(&ledger, &subjects, ask(0), at(0)).unwrap();
+    let (subject, excess) = further.reserve(&ledger, 20, at(0)).unwrap_err();
+    assert_eq!((subject, excess.used), (Subject::All, 60));
+    further.withdraw(&ledger, at(0));
+    assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [60, 60], "of the key as well");
+    ticket.settle(&ledger, Spent::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
+    assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [5, 5]);
+    assert!(!Ticket::take(&ledger, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
 }
 
 /// A worker that has read the record and not yet swapped it.
@@ -140,7 +161,7 @@ proptest! {
                 continue;
             };
             let now = at(0) + Duration::from_millis(times[index * 100 + worker.calls]);
-            match record.admit(&limits, Demand { tokens: 0, vm: index as u64 }, now) {
+            match record.admit(&limits, Demand { tokens: 0, microusd: 0, vm: index as u64 }, now) {
                 Ok(_) if read != version => {}
                 Ok(_) => {
                     bytes.clear();

@@ -40,7 +40,7 @@ fn requests(limit: u64) -> Limits {
 }
 
 fn ask(tokens: u64) -> Demand {
-    Demand { tokens, vm: 1 }
+    Demand { tokens, microusd: 0, vm: 1 }
 }
 
 fn shared(record: &Record) -> Record {

@@ -48,7 +48,7 @@ impl Model {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Admit { tokens: u64 },
+    Admit { tokens: u64, microusd: u64, more: u64 },
     Settle { which: usize, spent: Spent },
     Withdraw { which: usize },
 }
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Spent::Nothing),
     ];
     prop_oneof![
-        5 => (0..40u64).prop_map(|tokens| Step::Admit { tokens }),
+        5 => (0..40u64, 0..60u64, 0..60u64).prop_map(|(tokens, microusd, more)| Step::Admit { tokens, microusd, more }),
         3 => (any::<usize>(), spent).prop_map(|(which, spent)| Step::Settle { which, spent }),
         1 => any::<usize>().prop_map(|which| Step::Withdraw { which }),
     ]
@@ -100,17 +100,26 @@ proptest! {
                 (None, _) => true,
             };
             match step {
-                Step::Admit { tokens } => {
+                Step::Admit { tokens, microusd, more } => {
                     let wanted = |what| match what {
                         Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => tokens,
-                        Limited::Requests | Limited::Cost | Limited::Concurrency => 1,
+                        Limited::Cost => microusd.max(1),
+                        Limited::Requests | Limited::Concurrency => 1,
                     };
                     let broken: Vec<_> =
                         Limited::ALL.into_iter().filter(|what| !holds(&model, *what, wanted(*what))).collect();
-                    match admit(&mut record, &limits, Demand { tokens, vm: 1 }, clock) {
-                        Ok(reservation) => {
+                    match admit(&mut record, &limits, Demand { tokens, microusd, vm: 1 }, clock) {
+                        Ok(mut reservation) => {
                             prop_assert!(broken.is_empty(), "{:?} did not refuse", broken);
-                            under_way.push((reservation, model.requests.0.len()));
+                            model.cost.0.push((clock.as_secs(), microusd));
+                            if limits.microusd_per_day.is_some() {
+                                let fits = holds(&model, Limited::Cost, more.max(1));
+                                prop_assert_eq!(record.reserve(&reservation, more, clock).is_ok(), fits);
+                                reservation.microusd += if fits { more } else { 0 };
+                            }
+                            let index = model.requests.0.len();
+                            model.cost.set(index, reservation.microusd);
+                            under_way.push((reservation, index));
                             model.requests.0.push((clock.as_secs(), 1));
                             model.tokens.0.push((clock.as_secs(), tokens));
                         }
@@ -127,19 +136,23 @@ proptest! {
                     match spent {
                         Spent::Reported { tokens, microusd } => {
                             model.tokens.set(index, tokens);
-                            model.cost.0.push((clock.as_secs(), microusd));
+                            model.cost.set(index, microusd);
                         }
                         Spent::AtLeast { tokens, microusd } => {
                             model.tokens.set(index, tokens.max(reservation.tokens));
-                            model.cost.0.push((clock.as_secs(), microusd));
+                            model.cost.set(index, microusd);
                         }
-                        Spent::Nothing => model.tokens.set(index, 0),
+                        Spent::Nothing => {
+                            model.tokens.set(index, 0);
+                            model.cost.set(index, 0);
+                        }
                     }
                 }
                 Step::Withdraw { which } if !under_way.is_empty() => {
                     let (reservation, index) = under_way.swap_remove(which % under_way.len());
                     record.withdraw(&reservation, 1, clock);
                     model.tokens.set(index, 0);
+                    model.cost.set(index, 0);
                     model.requests.set(index, 0);
                 }
                 Step::Settle { .. } | Step::Withdraw { .. } => {}

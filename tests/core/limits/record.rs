@@ -106,9 +106,9 @@ proptest! {
             let mut record = Record::decode(&[head, &bytes].concat());
             prop_assert_eq!(&shared(&record), &record);
             for (now, tokens, vm, at, reported) in &steps {
-                let reservation = record.admit(&limits, Demand { tokens: *tokens, vm: *vm }, *now);
+                let reservation = record.admit(&limits, Demand { tokens: *tokens, microusd: 0, vm: *vm }, *now);
                 prop_assert_eq!(&shared(&record), &record);
-                let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens });
+                let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens, microusd: 0, budget: None });
                 let spent = Spent::Reported { tokens: *reported, microusd: *reported };
                 let _ = record.settle(&reservation, spent, *vm, *at);
                 let _ = record.renew(*vm, *tokens as u32, *now);
