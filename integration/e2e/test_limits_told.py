@@ -115,7 +115,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], int, tuple[str, str], 
     "tokens per minute": ({"tokens_per_minute": 130}, {"max_tokens": 80}, 3, ("tokens", "rate_limit_exceeded"), False),
     "tokens per day": ({"tokens_per_day": 30}, {}, 2, ("insufficient_quota", "insufficient_quota"), True),
     "tokens per month": ({"tokens_per_month": 30}, {}, 2, ("insufficient_quota", "insufficient_quota"), True),
-    "cost per day": ({"cost_per_day": 0.0001}, {"model": "counted"}, 1, ("insufficient_quota", "insufficient_quota"), True),
+    "cost per day": ({"cost_per_day": 0.00014}, {"model": "counted", "max_tokens": 5}, 1, ("insufficient_quota", "insufficient_quota"), True),
 }
 
 
