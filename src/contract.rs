@@ -47,6 +47,9 @@ pub fn health_key(cluster: &str) -> String {
 /// Shared data with the memory of the fullest VM.
 pub const MEMORY_PEAK: &str = "sluice.memory";
 
+/// Shared data with the living VMs, and how far they are with counting attempts under way anew.
+pub const IN_FLIGHT_ROSTER: &str = "sluice.in_flight";
+
 /// Shared data with the ids that were revoked at run time.
 pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.
@@ -142,6 +145,11 @@ pub mod stats {
         format!("llm_in_flight;cluster={}", Label(cluster))
     }
 
+    /// The part of them that counts there while they are counted anew, after a worker's filters have ended.
+    pub fn recounted(cluster: &str) -> String {
+        format!("llm_in_flight_recounted;cluster={}", Label(cluster))
+    }
+
     /// Counts changes of what the workers share (the clusters' health, revoked keys), so that each of them knows when
     /// what it remembers is out of date.
     pub const STATE_CHANGES: &str = "llm_state_changes_total";
@@ -158,6 +166,8 @@ pub mod stats {
 
     /// Callouts of checks under way.
     pub const GUARD_IN_FLIGHT: &str = "llm_guard_in_flight";
+    /// See [`recounted`].
+    pub const GUARD_RECOUNTED: &str = "llm_guard_in_flight_recounted";
 
     /// The memory of the fullest worker's VM, and how much of it is in use.
     pub const MEMORY: &str = "llm_memory_bytes";

@@ -30,6 +30,7 @@ pub mod guard;
 pub mod hash;
 pub mod header_plan;
 pub mod health;
+pub mod in_flight;
 pub mod json;
 pub mod keys;
 pub mod label;

@@ -1,6 +1,6 @@
 //! The clusters as all workers of this Envoy see them: attempts under way, and who is out of the pool.
 //!
-//! Attempts under way are a gauge, which Envoy shares among its workers. A cluster's health is one value in
+//! Attempts under way are a gauge, which Envoy shares among its workers (see `in_flight`). A cluster's health is one value in
 //! shared data, changed by compare-and-swap; each worker remembers it, and a counter of changes, which costs
 //! less to read, tells when to look again.
 
@@ -16,6 +16,7 @@ use sluice::routing::{Ending, Fleet, Upstream};
 
 use crate::changes;
 use crate::host;
+use crate::in_flight::{self, InFlight};
 use crate::metrics;
 
 /// How often a change that another worker was faster than is tried again at once.
@@ -40,7 +41,7 @@ struct Clusters {
 struct Cluster {
     key: String,
     health: Health,
-    in_flight: Option<u32>,
+    in_flight: InFlight,
     ejected: Option<u32>,
     ejections: Vec<(Reason, u32)>,
     /// Time to first byte in seconds, as an exponentially weighted average.
@@ -88,6 +89,37 @@ pub fn hand_in_successes() {
     });
 }
 
+/// Tells all workers of the attempts that have begun and ended here.
+pub fn tell_in_flight() {
+    if in_flight::is_untold() {
+        CLUSTERS.with_borrow_mut(|clusters| {
+            in_flight::tell(clusters.by_name.values_mut().map(|cluster| &mut cluster.in_flight));
+        });
+    }
+}
+
+/// Says that this VM lives, and does what is to be done about those that do not. For each tick.
+pub fn renew_in_flight() {
+    CLUSTERS.with_borrow_mut(|clusters| {
+        in_flight::renew(&mut |change| {
+            clusters.by_name.values_mut().for_each(|cluster| change(&mut cluster.in_flight))
+        });
+    });
+}
+
+/// A new VM begins to count only when others know of it, and it knows how they count.
+fn join() {
+    if in_flight::is_new() {
+        renew_in_flight();
+    }
+}
+
+/// Counts down what never was, and logs what the gauge shows then.
+#[cfg(feature = "trap")]
+pub fn count_below_zero(cluster: &str) {
+    CLUSTERS.with_borrow_mut(|clusters| clusters.get(cluster).in_flight.count_below_zero());
+}
+
 /// Ejects a cluster by hand, for a time or until it is restored.
 pub fn eject(upstream: &Upstream, time: Option<Duration>) {
     let now = host::now();
@@ -102,10 +134,11 @@ pub fn restore(upstream: &Upstream) {
 /// What operators are told of a cluster.
 pub fn state(upstream: &Upstream) -> State {
     let uses = metrics::ended_attempts(&upstream.cluster);
+    tell_in_flight();
     CLUSTERS.with_borrow_mut(|clusters| {
         clusters.refresh();
         let cluster = clusters.get(&upstream.cluster);
-        let in_flight = cluster.in_flight.map_or(0, host::metric);
+        let in_flight = cluster.in_flight.read();
         State { health: cluster.health.clone(), in_flight, uses: uses + in_flight, latency: cluster.latency }
     })
 }
@@ -164,7 +197,7 @@ impl Cluster {
         Cluster {
             key,
             health: Health::default(),
-            in_flight: gauge(stats::in_flight(name)),
+            in_flight: InFlight::new(&stats::in_flight(name), stats::recounted(name)),
             ejected,
             ejections: Vec::new(),
             latency: None,
@@ -191,12 +224,8 @@ impl Cluster {
         }
     }
 
-    fn count_in_flight(&self, upstream: &Upstream, by: i64) {
-        match self.in_flight {
-            Some(gauge) if upstream.counts_in_flight => host::increment(gauge, by),
-            Some(gauge) => metrics::count_gauge(gauge, by),
-            None => {}
-        }
+    fn count_in_flight(&mut self, upstream: &Upstream, by: i32) {
+        self.in_flight.count(by, upstream.counts_in_flight);
     }
 }
 
@@ -230,8 +259,8 @@ impl Fleet for AllClusters {
     }
 
     fn in_flight(&self, upstream: &Upstream) -> u64 {
-        let gauge = CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).in_flight);
-        gauge.map_or(0, host::metric)
+        join();
+        CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).in_flight.read())
     }
 
     fn probe(&self, upstream: &Upstream) -> Option<Lease> {
@@ -251,6 +280,7 @@ impl Fleet for AllClusters {
     }
 
     fn enter(&self, upstream: &Upstream) {
+        join();
         CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).count_in_flight(upstream, 1));
     }
 

@@ -15,7 +15,7 @@ use sluice::memory_budget::Purpose;
 
 use crate::budget::{self, BodyWeight};
 use crate::changes;
-use crate::clusters::AllClusters;
+use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::limits;
 use crate::metrics;
@@ -46,6 +46,7 @@ impl Drop for Opened {
         }
         if registry::is_idle() {
             metrics::flush();
+            clusters::tell_in_flight();
         }
         waiting::poll_queue(); // a slot may have become free
     }

@@ -30,6 +30,7 @@ mod hand_over;
 #[cfg(target_family = "wasm")]
 mod heap;
 mod host;
+mod in_flight;
 mod intake;
 mod limits;
 #[cfg(target_family = "wasm")]
@@ -42,6 +43,8 @@ mod reply;
 mod root;
 mod router;
 mod totals;
+#[cfg(feature = "trap")]
+mod trap;
 mod types;
 mod usage;
 mod waiting;

@@ -200,14 +200,6 @@ pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
     });
 }
 
-/// Counts a gauge up or down, whenever what has been counted is handed over next.
-pub fn count_gauge(gauge: u32, by: i64) {
-    METRICS.with_borrow_mut(|metrics| {
-        metrics.pending.add(gauge, by);
-        metrics.settle();
-    });
-}
-
 /// How many attempts at a cluster have ended so far, in all workers.
 pub fn ended_attempts(cluster: &str) -> u64 {
     flush();

@@ -72,6 +72,8 @@ impl Root {
         metrics::flush();
         waiting::poll();
         clusters::hand_in_successes();
+        clusters::renew_in_flight();
+        clusters::tell_in_flight();
         doors::work();
         guard::tick();
         limits::renew();

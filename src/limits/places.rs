@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::varint;
 
 /// How long a VM keeps its places without renewing them. Times are whole seconds, so it may be one more.
-pub const LEASE: Duration = Duration::from_secs(10);
+pub const LEASE: Duration = Duration::from_secs(6);
 
 /// The most VMs that can hold places of one subject: one for each of Envoy's workers, and some that are about to
 /// end. A further one is refused while none of them leaves.

@@ -24,6 +24,7 @@ mod generate;
 mod guard;
 mod header_plan;
 mod health;
+mod in_flight;
 mod json;
 mod keys;
 mod label;

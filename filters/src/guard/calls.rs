@@ -5,7 +5,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::contract::stats;
 use sluice::guard::api::{Answer, Callout, Failure};
 use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
 
@@ -13,6 +12,7 @@ use super::searches::Searching;
 use super::{Config, Guard, Matter};
 use crate::chain;
 use crate::host::{self, Buffer, Headers};
+use crate::in_flight;
 use crate::metrics;
 
 /// The longest answer that is read, in bytes.
@@ -21,7 +21,6 @@ const MAX_ANSWER: usize = 1 << 20;
 thread_local! {
     static CALLS: RefCell<HashMap<u32, Call>> = RefCell::new(HashMap::new());
     static FAILURES: RefCell<Failures> = RefCell::default();
-    static IN_FLIGHT: Option<u32> = host::define_gauge(stats::GUARD_IN_FLIGHT);
 }
 
 /// A callout under way.
@@ -141,7 +140,7 @@ fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
     match host::http_call(&callout.cluster, &headers, &callout.body, callout.timeout) {
         Some(token) => {
             CALLS.with_borrow_mut(|calls| calls.insert(token, call));
-            gauge(1);
+            in_flight::count_calls(1);
             Ok(())
         }
         None => {
@@ -157,7 +156,7 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     let Some(call) = CALLS.with_borrow_mut(|calls| calls.remove(&token)) else {
         return; // its client has left
     };
-    gauge(-1);
+    in_flight::count_calls(-1);
     let Some(guard) = call.guard.upgrade() else {
         return;
     };
@@ -196,7 +195,7 @@ pub(super) fn forget(guard: &Rc<RefCell<Guard>>) {
         before - calls.len()
     });
     if left > 0 {
-        gauge(-i64::try_from(left).unwrap_or(0));
+        in_flight::count_calls(i32::try_from(left).map_or(0, |left| -left));
     }
 }
 
@@ -214,11 +213,5 @@ fn hear(call: &Call, headers: usize, size: usize) -> Heard {
         _ if made_up => Heard::Failure(Failure::Refused),
         _ if size > MAX_ANSWER => Heard::Failure(Failure::Shape),
         status => Heard::Answer(status, host::bytes(Buffer::CallResponseBody, size).unwrap_or_default()),
-    }
-}
-
-fn gauge(by: i64) {
-    if let Some(gauge) = IN_FLIGHT.with(|gauge| *gauge) {
-        host::increment(gauge, by);
     }
 }

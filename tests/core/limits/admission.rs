@@ -144,8 +144,9 @@ fn what_was_reserved_is_settled() {
         let mut record = Record::default();
         admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
         let reservation = admit(&mut record, &WIDE, ask(10), at(2)).unwrap();
-        let _ = record.renew(1, 2, at(10));
-        let _ = record.renew(1, 2, at(20));
+        for second in (2..30).step_by(5) {
+            let _ = record.renew(1, 2, at(second));
+        }
         let _ = record.settle(&reservation, spent, 1, at(30));
         for what in [Limited::TokensPerMinute, Limited::TokensPerDay, Limited::TokensPerMonth] {
             assert_eq!(record.used(what, at(30)), tokens, "{spent:?}");
@@ -214,8 +215,8 @@ fn a_crashed_vm_gives_its_places_back() {
     }
     let excess = admit(&mut record, &limits, on(1), at(0)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.retry_after), (Limited::Concurrency, 3, None));
-    assert_eq!(record.renew(1, 1, at(9)), Changed::Write);
     let over = LEASE.as_secs() + 1;
+    assert_eq!(record.renew(1, 1, at(over - 2)), Changed::Write);
     assert!(admit(&mut record, &limits, on(1), at(over - 1)).is_err());
     assert_eq!(record.used(Limited::Concurrency, at(over)), 1, "vm 2 is gone");
     assert!(admit(&mut record, &limits, on(3), at(over)).is_ok());

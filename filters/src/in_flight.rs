@@ -1,0 +1,226 @@
+//! Attempts under way, on gauges that all workers share; and this VM's place on the roster that heals them after a crash
+//! (see [`sluice::in_flight`]).
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use sluice::contract::{stats, IN_FLIGHT_ROSTER};
+use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, RENEWED_EVERY};
+
+use crate::changes;
+use crate::host;
+
+/// How often a visit that another worker was faster than is tried again at once.
+const MAX_TRIES: usize = 50;
+/// The most visits in a row: each step of a recount is one.
+const MAX_VISITS: usize = 8;
+
+/// This VM, as the roster knows it.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Its name; 0 until it has one.
+    vm: u64,
+    /// The last step it has done; `None` before it is on the roster.
+    done: Option<Step>,
+    visited: Duration,
+    /// How many changes there had been at the last visit.
+    seen: u64,
+    /// A recount is under way.
+    busy: bool,
+    /// A gauge was below zero.
+    doubts: bool,
+}
+
+thread_local! {
+    static MEMBER: Cell<Member> = const {
+        Cell::new(Member { vm: 0, done: None, visited: Duration::ZERO, seen: 0, busy: false, doubts: false })
+    };
+    /// How many clusters have counts that the gauge does not know of.
+    static UNTOLD: Cell<usize> = const { Cell::new(0) };
+    static CALLS: RefCell<InFlight> =
+        RefCell::new(InFlight::new(stats::GUARD_IN_FLIGHT, stats::GUARD_RECOUNTED.to_owned()));
+}
+
+/// What is under way of one kind: attempts at a cluster, or calls to services.
+pub struct InFlight {
+    /// The name of the gauge that is used during a recount.
+    name: Box<str>,
+    main: Option<u32>,
+    aside: Option<u32>,
+    /// Those of this VM.
+    own: u32,
+    /// How many of these the gauge knows of.
+    told: u32,
+}
+
+impl InFlight {
+    /// Nothing yet, on gauges of these names.
+    pub fn new(main: &str, aside: String) -> Self {
+        InFlight { name: aside.into(), main: host::define_gauge(main), aside: None, own: 0, told: 0 }
+    }
+
+    /// So many have begun, or ended if it is negative. The gauge knows at once, or at the next tick.
+    pub fn count(&mut self, by: i32, at_once: bool) {
+        let before = self.is_untold();
+        self.own = self.own.saturating_add_signed(by);
+        if at_once {
+            self.tell();
+        }
+        let untold = UNTOLD.get();
+        match (before, self.is_untold()) {
+            (false, true) => UNTOLD.set(untold.saturating_add(1)),
+            (true, false) => UNTOLD.set(untold.saturating_sub(1)),
+            _ => {}
+        }
+    }
+
+    /// Those of all workers.
+    pub fn read(&mut self) -> u64 {
+        let member = MEMBER.get();
+        let mut sum = 0;
+        for gauge in member.done.unwrap_or_default().reads() {
+            let value = self.gauge(*gauge).map_or(0, host::metric);
+            // a gauge below zero wraps
+            match i64::try_from(value) {
+                Ok(_) => sum += value,
+                Err(_) => MEMBER.set(Member { doubts: true, ..member }),
+            }
+        }
+        sum
+    }
+
+    /// Counts down what never was.
+    #[cfg(feature = "trap")]
+    pub fn count_below_zero(&mut self) {
+        self.add(MEMBER.get().done.unwrap_or_default().gauge(), -1);
+        let shown = self.main.map_or(0, host::metric);
+        log::info!("sluice: trap: one below zero is {shown}");
+    }
+
+    fn is_untold(&self) -> bool {
+        self.own != self.told
+    }
+
+    fn tell(&mut self) {
+        self.add(MEMBER.get().done.unwrap_or_default().gauge(), i64::from(self.own) - i64::from(self.told));
+        self.told = self.own;
+    }
+
+    fn obey(&mut self, duty: Duty) {
+        let told = i64::from(self.told);
+        match duty {
+            Duty::Rest => {}
+            Duty::Move(_, _) if told == 0 => {}
+            Duty::Move(from, to) => {
+                self.add(to, told);
+                self.add(from, -told);
+            }
+            // one that was never used needs no clearing
+            Duty::Clear(Gauge::Aside) if self.aside.is_none() => {}
+            Duty::Clear(gauge) => {
+                if let Some(gauge) = self.gauge(gauge) {
+                    host::record(gauge, 0);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, gauge: Gauge, by: i64) {
+        if let Some(gauge) = self.gauge(gauge) {
+            host::increment(gauge, by);
+        }
+    }
+
+    fn gauge(&mut self, gauge: Gauge) -> Option<u32> {
+        if gauge == Gauge::Main {
+            return self.main;
+        }
+        self.aside = self.aside.or_else(|| host::define_gauge(&self.name));
+        self.aside
+    }
+}
+
+/// So many calls to services have begun, or ended if it is negative.
+pub fn count_calls(by: i32) {
+    CALLS.with_borrow_mut(|calls| calls.count(by, true));
+}
+
+/// What is done with what is under way of one kind.
+type Change<'a> = &'a mut dyn FnMut(&mut InFlight);
+
+/// Whether this VM is not on the roster yet: it joins before it counts anything.
+pub fn is_new() -> bool {
+    MEMBER.get().done.is_none()
+}
+
+/// Whether there are counts that the gauges do not know of.
+pub fn is_untold() -> bool {
+    UNTOLD.get() > 0
+}
+
+/// Tells the gauges of all that was counted.
+pub fn tell<'a>(all: impl Iterator<Item = &'a mut InFlight>) {
+    all.filter(|each| each.is_untold()).for_each(InFlight::tell);
+    UNTOLD.set(0);
+}
+
+/// Shows that this VM lives, now and then, and does its part of a recount. `clusters` does something with each of them.
+pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
+    let mut each = |change: Change<'_>| {
+        clusters(change);
+        CALLS.with_borrow_mut(|calls| change(calls));
+    };
+    let mut member = MEMBER.get();
+    let (now, changes) = (host::recent(), changes::latest());
+    let due = member.busy || member.doubts || member.seen != changes || now.abs_diff(member.visited) >= RENEWED_EVERY;
+    if member.done.is_some() && !due {
+        return;
+    }
+    if member.vm == 0 {
+        member.vm = host::seed() | 1;
+    }
+    (member.visited, member.seen) = (now, changes);
+    for _ in 0..MAX_VISITS {
+        let Some(visit) = visit(&mut member, now) else {
+            break; // the next tick will do
+        };
+        match visit {
+            Visit::Joined(step) => {
+                member.done = Some(step);
+                MEMBER.set(member);
+                each(&mut |in_flight| {
+                    in_flight.told = 0;
+                    in_flight.tell();
+                });
+                UNTOLD.set(0);
+            }
+            Visit::Do(step) => {
+                each(&mut |in_flight| in_flight.obey(step.duty()));
+                member.done = Some(step);
+                MEMBER.set(member);
+            }
+            Visit::Rest | Visit::Full => break,
+        }
+    }
+    MEMBER.set(member);
+}
+
+/// One visit. `None` if other workers were faster each time.
+fn visit(member: &mut Member, now: Duration) -> Option<Visit> {
+    for _ in 0..MAX_TRIES {
+        let (bytes, version) = host::shared(IN_FLIGHT_ROSTER).unwrap_or((Vec::new(), host::ABSENT));
+        let mut roster = Roster::decode(&bytes);
+        let was_busy = roster.is_busy();
+        let visit = roster.visit(member.vm, member.done, member.doubts, now);
+        if host::set_shared(IN_FLIGHT_ROSTER, &roster.encode(), version) {
+            member.busy = roster.is_busy();
+            member.doubts = false;
+            if member.busy && !was_busy {
+                log::warn!("sluice: a worker's filters have ended; attempts under way are counted anew");
+                changes::note();
+            }
+            return Some(visit);
+        }
+    }
+    None
+}

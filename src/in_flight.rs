@@ -1,0 +1,203 @@
+//! Attempts under way at a cluster, counted so that a VM (a worker's wasm) that crashes leaves nothing behind.
+//!
+//! All VMs count on one gauge, which costs a request one call and is exact at any time. What a crashed VM had counted
+//! stays there, and nobody knows how much that was. So the VMs keep a [`Roster`] with a lease for each. When a lease has
+//! run out, the living recount: each moves what it has under way to a second gauge, what then remains on the first is
+//! cleared, and each moves back. Each [`Step`] begins when all have done the one before. Meanwhile both gauges are read,
+//! in the order that never misses what is being moved: no count is too low while attempts begin and end as usual.
+
+use std::time::Duration;
+
+/// How long a VM is taken for alive after it was seen last.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// How often a VM shows itself.
+pub const RENEWED_EVERY: Duration = Duration::from_secs(1);
+/// The most VMs on the roster; what a further one counts is not protected.
+pub const MAX_VMS: usize = 1024;
+
+/// One of a cluster's two gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gauge {
+    /// The one that is used.
+    #[default]
+    Main,
+    /// The one that is used during a recount.
+    Aside,
+}
+
+/// The steps of a recount. A VM has done one when it has done its [`Duty`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Step {
+    /// There is none, and nothing is left aside.
+    #[default]
+    Settled,
+    /// One has begun: both gauges are read.
+    Announced,
+    /// What the VM has under way is counted aside.
+    MovedAside,
+    /// What crashed VMs have left is gone.
+    Cleared,
+    /// What the VM has under way is counted as usual.
+    MovedBack,
+}
+
+/// What a VM does with its counts at each cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Nothing.
+    Rest,
+    /// Adds them to the second gauge, then takes them off the first.
+    Move(Gauge, Gauge),
+    /// Sets the gauge to zero.
+    Clear(Gauge),
+}
+
+impl Step {
+    const ALL: [Step; 5] = [Step::Settled, Step::Announced, Step::MovedAside, Step::Cleared, Step::MovedBack];
+
+    fn next(self) -> Step {
+        match self {
+            Step::Settled => Step::Announced,
+            Step::Announced => Step::MovedAside,
+            Step::MovedAside => Step::Cleared,
+            Step::Cleared => Step::MovedBack,
+            Step::MovedBack => Step::Settled,
+        }
+    }
+
+    /// What is to be done for it.
+    pub fn duty(self) -> Duty {
+        match self {
+            Step::Settled => Duty::Clear(Gauge::Aside),
+            Step::Announced => Duty::Rest,
+            Step::MovedAside => Duty::Move(Gauge::Main, Gauge::Aside),
+            Step::Cleared => Duty::Clear(Gauge::Main),
+            Step::MovedBack => Duty::Move(Gauge::Aside, Gauge::Main),
+        }
+    }
+
+    /// Where a VM that has done it counts.
+    pub fn gauge(self) -> Gauge {
+        match self {
+            Step::Settled | Step::Announced | Step::MovedBack => Gauge::Main,
+            Step::MovedAside | Step::Cleared => Gauge::Aside,
+        }
+    }
+
+    /// The gauges whose sum a VM that has done it reads, in this order: others may be one step ahead.
+    pub fn reads(self) -> &'static [Gauge] {
+        match self {
+            Step::Settled => &[Gauge::Main],
+            Step::Announced | Step::MovedAside => &[Gauge::Main, Gauge::Aside],
+            Step::Cleared | Step::MovedBack => &[Gauge::Aside, Gauge::Main],
+        }
+    }
+}
+
+/// A VM on the roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seat {
+    vm: u64,
+    /// When it was seen last, in milliseconds since the epoch.
+    seen: u64,
+    /// It has done the roster's step.
+    done: bool,
+}
+
+/// The living VMs, and how far a recount is: shared by all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    step: Step,
+    /// Somebody has left counts behind.
+    stale: bool,
+    seats: Vec<Seat>,
+}
+
+/// What a visit to the roster comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// The VM is on it from now on, as if it had done this step: it counts all it has under way anew, on that step's
+    /// gauge.
+    Joined(Step),
+    /// The VM is to do this step, and to visit again.
+    Do(Step),
+    /// There is nothing to do.
+    Rest,
+    /// The roster is full.
+    Full,
+}
+
+impl Roster {
+    /// A VM shows itself at `now` (since the epoch). `done`: the last step it has done; `None` if it has not joined yet.
+    /// `doubts`: it has read what cannot be.
+    pub fn visit(&mut self, vm: u64, done: Option<Step>, doubts: bool, now: Duration) -> Visit {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let before = self.seats.len();
+        let lease = LEASE.as_millis();
+        self.seats.retain(|seat| seat.vm == vm || u128::from(now.abs_diff(seat.seen)) <= lease);
+        self.stale |= doubts || self.seats.len() < before;
+        let step = self.step;
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.vm == vm) else {
+            // one that was taken for dead has lost its counts, and may have gone on counting
+            self.stale |= done.is_some();
+            if self.seats.len() >= MAX_VMS {
+                return Visit::Full;
+            }
+            self.seats.push(Seat { vm, seen: now, done: true });
+            return Visit::Joined(step);
+        };
+        seat.seen = now;
+        seat.done = done == Some(step);
+        let begins = step != Step::Settled || self.stale;
+        if begins && self.seats.iter().all(|seat| seat.done) {
+            if step == Step::Settled {
+                self.stale = false;
+            }
+            self.step = step.next();
+            self.seats.iter_mut().for_each(|seat| seat.done = false);
+        }
+        match done == Some(self.step) {
+            true => Visit::Rest,
+            false => Visit::Do(self.step),
+        }
+    }
+
+    /// Whether a recount is under way, or about to be.
+    pub fn is_busy(&self) -> bool {
+        self.step != Step::Settled || self.stale || self.seats.iter().any(|seat| !seat.done)
+    }
+
+    /// The bytes to share: the step, whether it is stale, and for each VM its name, when it was seen (8 bytes each,
+    /// little-endian) and whether it has done the step.
+    pub fn encode(&self) -> Vec<u8> {
+        let step = Step::ALL.iter().position(|step| *step == self.step).unwrap_or_default();
+        let mut out = Vec::with_capacity(2 + SEAT * self.seats.len());
+        out.extend_from_slice(&[step as u8, u8::from(self.stale)]);
+        for seat in &self.seats {
+            out.extend_from_slice(&seat.vm.to_le_bytes());
+            out.extend_from_slice(&seat.seen.to_le_bytes());
+            out.push(u8::from(seat.done));
+        }
+        out
+    }
+
+    /// Reads shared bytes. What it cannot read is an empty roster, which all join anew.
+    pub fn decode(bytes: &[u8]) -> Self {
+        Self::read(bytes).unwrap_or_default()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let ([step, stale], rest) = bytes.split_first_chunk()?;
+        let step = *Step::ALL.get(usize::from(*step))?;
+        let seats = rest.chunks(SEAT).take(MAX_VMS).map(|seat| {
+            let (vm, seat) = seat.split_first_chunk()?;
+            let (seen, done) = seat.split_first_chunk()?;
+            let [done] = <[u8; 1]>::try_from(done).ok()?;
+            Some(Seat { vm: u64::from_le_bytes(*vm), seen: u64::from_le_bytes(*seen), done: done != 0 })
+        });
+        Some(Roster { step, stale: *stale != 0, seats: seats.collect::<Option<Vec<Seat>>>()? })
+    }
+}
+
+/// The length of an encoded seat.
+const SEAT: usize = 17;
