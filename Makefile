@@ -38,7 +38,7 @@ SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter out
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
 	$(if $(shell command -v node),$(call rust_target,wasm32-unknown-unknown))
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm packages test-core-wasm mock cli $(STATIC)
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
 test-core: ## Run the tests of the core and of the command-line tool natively
@@ -65,7 +65,7 @@ packages:
 
 # The tests of compose need the static binary, and a Docker engine.
 STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
-e2e: wasm mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+e2e: wasm trap mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
@@ -84,6 +84,13 @@ wasm: ## Build the filters: target/sluice.wasm
 	$(call rust_target,wasm32-wasip1)
 	$(CARGO) build -p sluice-filters --release --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm || cp target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm
+
+# A release must not have what ends it.
+.PHONY: trap
+trap: wasm ## Build the filters so that a request can crash them, for tests: target/sluice-trap.wasm
+	@if grep -q x-sluice-trap target/sluice.wasm; then echo 'target/sluice.wasm has the feature "trap", which no release may have'; exit 1; fi
+	$(CARGO) build -p sluice-filters --profile trap --features trap --target wasm32-wasip1
+	@cmp -s target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm || cp target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm
 
 cli: ## Build the command-line tool: target/sluice (short files, keys)
 	$(CARGO) build -p sluice-cli --profile mock

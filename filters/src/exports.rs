@@ -147,6 +147,8 @@ pub extern "C" fn proxy_on_tick(context: u32) {
 /// See [`Event::RequestHeaders`].
 #[no_mangle]
 pub extern "C" fn proxy_on_request_headers(context: u32, _: usize, end: u32) -> Action {
+    #[cfg(feature = "trap")]
+    crate::trap::on_demand();
     dispatch(context, Event::RequestHeaders { end: end != 0 })
 }
 
