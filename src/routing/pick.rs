@@ -12,8 +12,22 @@ pub enum Picked {
     Target(usize, Option<Lease>),
     /// All that may be used have no free slot.
     Full,
+    /// All that are left are out of the pool: this one comes back soonest.
+    Out(Soonest),
     /// There is none left.
     None,
+}
+
+/// A target that is out of the pool, and when it comes back: the smallest is to be tried first, if nothing better is
+/// there. An ejected cluster may still answer, a request without a target cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Soonest {
+    /// An operator has taken it out: it is asked only if nothing else was ever there to ask.
+    pub by_hand: bool,
+    /// Since the epoch.
+    pub at: Duration,
+    /// The target.
+    pub target: usize,
 }
 
 /// What may be picked from, and by what.
@@ -35,9 +49,7 @@ pub struct Pool<'a> {
 impl Pool<'_> {
     /// Picks a target among those that have not been tried.
     ///
-    /// One request probes a half-open cluster, whatever the strategy would say; the others stay away. When
-    /// nothing healthy is left, the one that comes back soonest is tried: an ejected cluster may still answer,
-    /// a request without a target cannot.
+    /// One request probes a half-open cluster, whatever the strategy would say; the others stay away.
     pub fn pick(&self, fleet: &dyn Fleet) -> Picked {
         let untried = self.serving.without(self.tried);
         if untried.is_empty() {
@@ -60,13 +72,13 @@ impl Pool<'_> {
         if !allowed.is_empty() {
             return self.by_strategy(allowed, fleet);
         }
-        // what an operator has taken out is asked only if nothing else was ever there to ask
-        let may_ask = |standing: &Standing| self.tried.is_empty() || !is_by_hand(standing);
-        let first = |by_hand: bool| {
-            kept_out.iter().find(|(target, standing)| untried.contains(*target) && is_by_hand(standing) == by_hand)
-        };
-        let soonest = first(false).or_else(|| first(true)).filter(|(_, standing)| may_ask(standing));
-        soonest.map_or(Picked::None, |(target, _)| Picked::Target(*target, None))
+        let left = kept_out.iter().filter(|(target, _)| untried.contains(*target));
+        let soonest = left.map(|(target, standing)| Soonest {
+            by_hand: is_by_hand(standing),
+            at: back_at(standing),
+            target: *target,
+        });
+        soonest.min().map_or(Picked::None, Picked::Out)
     }
 
     fn by_strategy(&self, allowed: TargetSet, fleet: &dyn Fleet) -> Picked {
@@ -94,10 +106,7 @@ impl Pool<'_> {
         let standing = |target| Some((target, fleet.standing(self.upstream(target)?)));
         let mut out: Vec<(usize, Standing)> =
             self.serving.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
-        out.sort_by_key(|(_, standing)| match standing {
-            Standing::Healthy | Standing::HalfOpen { .. } => Duration::ZERO,
-            Standing::Ejected { until, .. } => until.unwrap_or(Duration::MAX),
-        });
+        out.sort_by_key(|(_, standing)| back_at(standing));
         out
     }
 
@@ -116,6 +125,14 @@ impl Pool<'_> {
 
     fn upstream(&self, target: usize) -> Option<&Upstream> {
         self.table.upstream_of(self.model.targets.get(target)?)
+    }
+}
+
+/// When a cluster comes back, since the epoch.
+fn back_at(standing: &Standing) -> Duration {
+    match standing {
+        Standing::Healthy | Standing::HalfOpen { .. } => Duration::ZERO,
+        Standing::Ejected { until, .. } => until.unwrap_or(Duration::MAX),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::pick::{Picked, Pool};
+use super::pick::{Picked, Pool, Soonest};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
 use crate::endpoint::Endpoint;
 use crate::health::{Blame, Lease};
@@ -62,11 +62,11 @@ pub struct Route {
     /// The model that was asked for, and the one whose targets are tried now.
     asked: usize,
     model: usize,
-    /// How many of the fallbacks have been gone through.
-    fallbacks: usize,
     context_fallback_taken: bool,
     current: usize,
     tried: TargetSet,
+    /// The models that were tried before, and which of their targets.
+    left: Vec<(usize, TargetSet)>,
     lease: Option<Lease>,
     /// The attempt under way has been chosen and has not ended.
     open: bool,
@@ -93,10 +93,10 @@ impl Route {
             endpoint,
             asked: model,
             model,
-            fallbacks: 0,
             context_fallback_taken: false,
             current: 0,
             tried: TargetSet::default(),
+            left: Vec::new(),
             lease: None,
             open: false,
             began: deadline.then(|| fleet.now()),
@@ -104,7 +104,7 @@ impl Route {
         };
         let patience = asked.strategy.queue_timeout();
         let full = Err(NotStarted::Full(patience.unwrap_or_default()));
-        match route.pick(subject, fleet) {
+        match route.pick(model, subject, fleet) {
             Picked::Target(target, lease) => {
                 route.enter(target, lease, fleet);
                 let in_flight = || route.upstream().map_or(0, |upstream| fleet.in_flight(upstream));
@@ -112,14 +112,16 @@ impl Route {
                     route.abandon(fleet);
                     return full;
                 }
-                if let Some(balance) = &asked.balance {
-                    balance.deposit();
-                }
-                Ok(route)
             }
-            Picked::Full => full,
-            Picked::None => Err(NotStarted::Silent),
+            // a healthy fallback comes before targets that are out
+            Picked::Out(_) if route.go_on(subject, fleet) => {}
+            Picked::Full => return full,
+            Picked::Out(_) | Picked::None => return Err(NotStarted::Silent),
         }
+        if let Some(balance) = &asked.balance {
+            balance.deposit();
+        }
+        Ok(route)
     }
 
     /// The model whose target serves it now.
@@ -226,7 +228,8 @@ impl Route {
     }
 
     /// Goes on to another target, if the failed attempt may be retried and there is one: of the same model
-    /// first, then of its fallbacks. The attempt must have [ended](Route::end).
+    /// first, then of its fallbacks; and only then one that is out of the pool. The attempt must have
+    /// [ended](Route::end).
     pub fn advance(&mut self, ending: Ending, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let Some(retry) = self.asked().map(|model| &model.retry) else {
             return false;
@@ -241,30 +244,60 @@ impl Route {
         if !balance(self, BudgetBalance::affords) {
             return false;
         }
-        let advanced = self.advance_in_model(subject, fleet) || self.advance_to_fallback(subject, fleet);
-        advanced && balance(self, BudgetBalance::withdraw)
+        self.go_on(subject, fleet) && balance(self, BudgetBalance::withdraw)
     }
 
-    fn advance_in_model(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
-        if self.tried.len() >= self.model().map_or(0, |model| model.retry.max_attempts) {
-            return false;
-        }
-        let Picked::Target(target, lease) = self.pick(subject, fleet) else {
+    /// Goes on to the next target: of the model that was tried last, then of the fallbacks in their order. When nothing
+    /// healthy is left, the one that comes back soonest is tried, whichever model it serves.
+    fn go_on(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+        let Some(asked) = self.table.models().get(self.asked) else {
             return false;
         };
-        self.enter(target, lease, fleet);
+        let mut models = vec![self.model];
+        models.extend(asked.fallbacks.iter().filter(|fallback| **fallback != self.model));
+        if self.model != self.asked && !self.context_fallback_taken {
+            models.push(self.asked);
+        }
+        let mut soonest: Option<(Soonest, usize)> = None;
+        for model in models {
+            if !self.may_try(model, subject) {
+                continue;
+            }
+            match self.pick(model, subject, fleet) {
+                Picked::Target(target, lease) => {
+                    self.turn_to(model);
+                    self.enter(target, lease, fleet);
+                    return true;
+                }
+                Picked::Out(out) if soonest.is_none_or(|(soonest, _)| before(&out, &soonest)) => {
+                    soonest = Some((out, model));
+                }
+                Picked::Out(_) | Picked::Full | Picked::None => {}
+            }
+        }
+        let nothing_tried = self.log.is_empty();
+        let Some((out, model)) = soonest.filter(|(out, _)| nothing_tried || !out.by_hand) else {
+            return false;
+        };
+        self.turn_to(model);
+        self.enter(out.target, None, fleet);
         true
     }
 
-    fn advance_to_fallback(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
-        let fallbacks = self.asked().map(|model| model.fallbacks.clone()).unwrap_or_default();
-        for fallback in fallbacks.into_iter().skip(self.fallbacks) {
-            self.fallbacks += 1;
-            if self.turn_to(fallback, subject, fleet) {
-                return true;
-            }
+    /// Whether a model may be tried: it is the one that was asked for or the caller may use it, and it has attempts left.
+    fn may_try(&self, model: usize, subject: &dyn Subject) -> bool {
+        self.table.models().get(model).is_some_and(|found| {
+            let permitted = model == self.model || model == self.asked || subject.may_use(&found.name);
+            permitted && self.tried_of(model).len() < found.retry.max_attempts
+        })
+    }
+
+    /// Which targets of a model have been tried.
+    fn tried_of(&self, model: usize) -> TargetSet {
+        if model == self.model {
+            return self.tried;
         }
-        false
+        self.left.iter().find(|(left, _)| *left == model).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
     /// Goes on to the model for requests that are too long for this one, if there is one.
@@ -274,7 +307,18 @@ impl Route {
             return false;
         };
         self.context_fallback_taken = true;
-        self.turn_to(fallback, subject, fleet)
+        let permitted = self.table.models().get(fallback).is_some_and(|model| subject.may_use(&model.name));
+        if !permitted {
+            return false;
+        }
+        let (target, lease) = match self.pick(fallback, subject, fleet) {
+            Picked::Target(target, lease) => (target, lease),
+            Picked::Out(out) if !out.by_hand => (out.target, None),
+            Picked::Out(_) | Picked::Full | Picked::None => return false,
+        };
+        self.turn_to(fallback);
+        self.enter(target, lease, fleet);
+        true
     }
 
     /// Whether an answer of the request's own fault might be sent to another model.
@@ -291,33 +335,25 @@ impl Route {
         self.deadline().is_some_and(|deadline| fleet.now() >= deadline)
     }
 
-    fn turn_to(&mut self, model: usize, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
-        let permitted = self.table.models().get(model).is_some_and(|model| subject.may_use(&model.name));
-        if !permitted {
-            return false;
-        }
-        let before = (self.model, self.tried);
-        (self.model, self.tried) = (model, TargetSet::default());
-        match self.pick(subject, fleet) {
-            Picked::Target(target, lease) => {
-                self.enter(target, lease, fleet);
-                true
-            }
-            Picked::Full | Picked::None => {
-                (self.model, self.tried) = before;
-                false
-            }
+    /// What is tried from now on are the targets of this model.
+    fn turn_to(&mut self, model: usize) {
+        if model != self.model {
+            let tried = self.tried_of(model);
+            self.left.retain(|(left, _)| *left != model);
+            self.left.push((self.model, self.tried));
+            (self.model, self.tried) = (model, tried);
         }
     }
 
-    fn pick(&self, subject: &dyn Subject, fleet: &dyn Fleet) -> Picked {
-        let Some(model) = self.model() else {
+    fn pick(&self, model: usize, subject: &dyn Subject, fleet: &dyn Fleet) -> Picked {
+        let tried = self.tried_of(model);
+        let Some(model) = self.table.models().get(model) else {
             return Picked::None;
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
         let speaking = model.speaking(self.endpoint.dialect());
         let serving = speaking.union(model.translating(self.endpoint));
-        Pool { table: &self.table, model, serving, speaking, tried: self.tried, affinity }.pick(fleet)
+        Pool { table: &self.table, model, serving, speaking, tried, affinity }.pick(fleet)
     }
 
     fn enter(&mut self, target: usize, lease: Option<Lease>, fleet: &dyn Fleet) {
@@ -329,4 +365,10 @@ impl Route {
             fleet.enter(upstream);
         }
     }
+}
+
+/// Whether one target is to be tried before another; of those that come back at the same time, that of the model that
+/// comes first.
+fn before(one: &Soonest, other: &Soonest) -> bool {
+    (one.by_hand, one.at) < (other.by_hand, other.at)
 }

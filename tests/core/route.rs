@@ -88,6 +88,60 @@ fn who_is_out_stays_out() {
     }
 }
 
+/// Healthy fallbacks come before targets that are out, and of these the one that comes back soonest, whichever model it
+/// serves.
+#[test]
+fn fallbacks_come_before_who_is_out() {
+    let models = r#"
+        {"name":"m","fallbacks":["second","third"],"targets":[{"upstream":"a"},{"upstream":"b"}]},
+        {"name":"second","targets":[{"upstream":"c"},{"upstream":"d"}]},
+        {"name":"third","targets":[{"upstream":"e"}]}"#;
+    let all: &[(&str, u64)] = &[("a", 9), ("b", 8), ("c", 5), ("d", 7), ("e", 2)];
+    let cases: [(&str, &[(&str, u64)], u64, &str, &[&str]); 10] = [
+        ("all healthy", &[], 0, "", &["a", "b", "c", "d", "e"]),
+        ("one out", &[("a", 9)], 0, "", &["b", "c", "d", "e", "a"]),
+        ("all of the model out", &[("a", 9), ("b", 3)], 0, "", &["c", "d", "e", "b", "a"]),
+        ("and a fallback", &[("a", 9), ("b", 3), ("c", 5), ("d", 7)], 0, "", &["e", "b", "c", "d", "a"]),
+        ("everything", all, 0, "", &["e", "c", "d", "b", "a"]),
+        ("at the same time", &[("a", 5), ("b", 5), ("c", 5), ("d", 5), ("e", 5)], 0, "", &["a", "b", "c", "d", "e"]),
+        ("this request probes its own", &[("a", 3), ("b", 9)], 4, "", &["a", "c", "d", "e", "b"]),
+        ("it probes a fallback", &[("a", 9), ("b", 8), ("c", 3)], 4, "", &["c", "d", "e", "b", "a"]),
+        (
+            "half may be out",
+            &[("a", 9), ("b", 3)],
+            0,
+            r#","ejection":{"max_ejected_percent":50}"#,
+            &["b", "c", "d", "e", "a"],
+        ),
+        ("one attempt each", all, 0, r#","retry":{"max_attempts":1}"#, &["e", "c", "b"]),
+    ];
+    for (name, ejected, later, fields, want) in cases {
+        let fleet = TestFleet::default();
+        ejected.iter().for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
+        fleet.now.set(Duration::from_secs(later));
+        let mut exchange = exchange();
+        assert_eq!(exchange.route(&table(models, fields), &fleet).unwrap(), Routed::Ready);
+        assert_eq!(exhaust(&mut exchange, REFUSED, &fleet), want, "{name}");
+        assert_eq!(fleet.under_way(), 0, "{name}");
+    }
+    let fleet = TestFleet::default();
+    all.iter()
+        .filter(|(cluster, _)| ["a", "b"].contains(cluster))
+        .for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
+    let mut limited = exchange();
+    limited.identity = Some(Rc::new(Identity::new("k", Role::User, Patterns::new(vec!["m".into(), "third".into()]))));
+    limited.route(&table(models, ""), &fleet).unwrap();
+    assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["e", "b", "a"], "none that the key may not use");
+    let fleet = TestFleet::default();
+    for cluster in ["a", "b"] {
+        let _ = fleet.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
+    }
+    fleet.eject("e", 9);
+    let mut by_hand = exchange();
+    by_hand.route(&table(models, ""), &fleet).unwrap();
+    assert_eq!(exhaust(&mut by_hand, REFUSED, &fleet), ["c", "d", "e"], "never what an operator has taken out");
+}
+
 #[test]
 fn one_request_probes_and_the_others_stay_away() {
     let table = table(ABC, "");
