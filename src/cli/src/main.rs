@@ -4,6 +4,7 @@
 
 mod check;
 mod file;
+mod import;
 mod init;
 mod key;
 mod render;
@@ -25,6 +26,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a short file from another gateway's configuration.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Write a short file from the API keys in the environment.
     Init(init::Init),
     /// Make, sign and inspect client keys.
@@ -48,6 +52,7 @@ pub(crate) enum Failure {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Import(command) => import::run(command),
         Command::Init(command) => init::run(&command),
         Command::Key(command) => key::run(command),
         Command::Check(command) => check::run(&command),

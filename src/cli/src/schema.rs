@@ -106,8 +106,8 @@ fn definitions() -> Value {
         "env": object(&["env"], |_| text("the name of an environment variable of Envoy's"), &["env"]),
         "credential": object(&["env", "header"], credential, &["env"]),
         "limits": fields(&limits, limit),
-        "key": object(&["id", "hash", "role", "models", "labels", "limits", "expires"], caller, &["id", "hash"]),
-        "user": object(&["name", "hash", "role", "models", "labels", "limits"], caller, &["name", "hash"]),
+        "key": object(&["id", "hash", "role", "models", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
+        "user": object(&["name", "hash", "role", "models", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),
         "model": object(MODEL_FIELDS, model, &["name", "targets"]),
         "target": {"anyOf": [text("an upstream"), object(&target_fields(), target, &["upstream"])]},
@@ -129,8 +129,8 @@ fn top(name: &str) -> Value {
         "roles" => fields(&["user", "admin"], |_| texts("what the identity provider calls the role")),
         "virtual_keys" => object(&["secrets", "max_expires_in"], virtual_keys, &["secrets"]),
         "revoked" => {
-            json!({"type": "array", "items": {"anyOf": [text("an id"), object(&["id", "until"], |name| match name {
-            "until" => reference("date"),
+            json!({"type": "array", "items": {"anyOf": [text("an id"), object(&["id", "before", "until"], |name| match name {
+            "before" | "until" => reference("date"),
             _ => text("an id"),
         }, &["id"])]}})
         }
@@ -194,7 +194,7 @@ fn caller(name: &str) -> Value {
         "models" => texts("as clients write them, prefixes like gpt-* too; all if left out"),
         "labels" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         "limits" => reference("limits"),
-        "expires" => reference("date"),
+        "issued" | "expires" => reference("date"),
         _ => json!({}),
     }
 }

@@ -1,0 +1,262 @@
+//! One entry of `model_list`: a model at a provider.
+
+use super::{resolved, variable, Notes};
+use crate::short::providers::PROVIDERS;
+use crate::short::Url;
+use crate::yaml::{quoted, Data, Tree};
+
+/// What LiteLLM calls providers where it has another name for them.
+const NAMES: [(&str, &str); 10] = [
+    ("vertex_ai", "vertex"),
+    ("together_ai", "together"),
+    ("fireworks_ai", "fireworks"),
+    ("cohere_chat", "cohere"),
+    ("ollama_chat", "ollama"),
+    ("hosted_vllm", "vllm"),
+    ("lm_studio", "lmstudio"),
+    ("llamafile", "llamacpp"),
+    ("text-completion-openai", "openai"),
+    ("custom_openai", "openai"),
+];
+
+/// Fields of `litellm_params` that are read.
+const READ: [&str; 17] = [
+    "model",
+    "api_base",
+    "base_url",
+    "api_key",
+    "api_version",
+    "rpm",
+    "tpm",
+    "weight",
+    "order",
+    "timeout",
+    "stream_timeout",
+    "aws_region_name",
+    "vertex_project",
+    "vertex_location",
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "custom_llm_provider",
+];
+
+/// A model at a provider.
+pub(super) struct Deployment {
+    pub(super) line: usize,
+    /// What clients ask for.
+    pub(super) name: String,
+    pub(super) upstream: String,
+    /// What it is called there.
+    pub(super) model: String,
+    pub(super) numbers: Numbers,
+}
+
+/// What is said of it in numbers.
+#[derive(Default)]
+pub(super) struct Numbers {
+    pub(super) weight: Option<f64>,
+    pub(super) order: Option<f64>,
+    pub(super) requests_per_minute: Option<f64>,
+    pub(super) tokens_per_minute: Option<f64>,
+    /// In seconds.
+    pub(super) timeout: Option<f64>,
+    pub(super) stream_timeout: Option<f64>,
+    /// Dollars for a token, in and out.
+    pub(super) price: Option<(f64, f64)>,
+}
+
+/// The upstreams that deployments need, each once.
+#[derive(Default)]
+pub(super) struct Upstreams(Vec<(String, String)>);
+
+impl Upstreams {
+    /// The name of the upstream with these fields; a new one gets `name`, or that with a number.
+    fn named(&mut self, name: &str, fields: String) -> String {
+        if let Some((known, _)) = self.0.iter().find(|(_, other)| *other == fields) {
+            return known.clone();
+        }
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|name| !self.0.iter().any(|(other, _)| other == name));
+        let free = free.unwrap_or_default();
+        self.0.push((free.clone(), fields));
+        free
+    }
+
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(|(name, fields)| format!("{}: {{{fields}}}", quoted(name)))
+    }
+}
+
+impl Deployment {
+    pub(super) fn read(entry: &Tree, upstreams: &mut Upstreams, notes: &mut Notes) -> Option<Deployment> {
+        notes.rest(entry, "model_list[].", &["model_name", "litellm_params", "model_info"]);
+        let (Some(name), Some(params)) = (entry.text_of("model_name"), entry.get("litellm_params")) else {
+            notes.add(entry.line, "an entry without model_name or litellm_params; it is left out");
+            return None;
+        };
+        notes.rest(params, "litellm_params.", &READ);
+        let full = params.text_of("model").unwrap_or(name);
+        let (provider, model) = provider_of(full, params.text_of("custom_llm_provider"));
+        let Some(provider) = provider else {
+            notes.add(
+                entry.line,
+                format!("{name}: no provider of {full:?} is known here; add its upstream with a `url`"),
+            );
+            return None;
+        };
+        if name.find('*').is_some_and(|at| at > 0) && name.contains('/') {
+            let problem =
+                "the name that clients send is passed on as it is; name the models without the provider's prefix";
+            notes.add(entry.line, format!("{name}: {problem}"));
+            return None;
+        }
+        let model = if provider == "vertex" && model.starts_with("gemini") {
+            format!("google/{model}")
+        } else {
+            model.to_owned()
+        };
+        let fields = fields(provider, params, notes)?;
+        Some(Deployment {
+            line: entry.line,
+            name: name.to_owned(),
+            upstream: upstreams.named(provider, fields),
+            model,
+            numbers: Numbers::read(params, entry.get("model_info")),
+        })
+    }
+}
+
+impl Numbers {
+    fn read(params: &Tree, info: Option<&Tree>) -> Numbers {
+        let number = |name: &str| params.get(name).and_then(number);
+        let cost = |name: &str| number(name).or_else(|| info?.get(name).and_then(self::number));
+        Numbers {
+            weight: number("weight"),
+            order: number("order"),
+            requests_per_minute: number("rpm"),
+            tokens_per_minute: number("tpm"),
+            timeout: number("timeout"),
+            stream_timeout: number("stream_timeout"),
+            price: cost("input_cost_per_token").zip(cost("output_cost_per_token")),
+        }
+    }
+}
+
+/// A number, also one such as `3e-06`, which is text in some readings of YAML.
+pub(super) fn number(tree: &Tree) -> Option<f64> {
+    match &tree.data {
+        Data::Text(text) => text.parse().ok(),
+        _ => tree.number(),
+    }
+}
+
+/// The provider in `groq/llama3`, by its name here, and the model there.
+fn provider_of<'a>(full: &'a str, custom: Option<&str>) -> (Option<&'static str>, &'a str) {
+    let known = |name: &str| {
+        let name = NAMES.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, own)| own);
+        PROVIDERS.iter().map(|provider| provider.name).find(|own| *own == name)
+    };
+    if let Some(name) = custom {
+        return (known(name), full);
+    }
+    match full.split_once('/') {
+        Some((prefix, model)) if known(prefix).is_some() => (known(prefix), model),
+        Some(_) => (None, full),
+        None if full.starts_with("claude-") => (Some("anthropic"), full),
+        None if full.starts_with("command-") => (Some("cohere"), full),
+        None if full.starts_with("gemini-") => (Some("vertex"), full),
+        None => (Some("openai"), full),
+    }
+}
+
+/// The fields of its upstream; `None` if something has to be known that is not.
+fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<String> {
+    let own = PROVIDERS.iter().find(|own| own.name == provider)?;
+    let mut fields = vec![format!("provider: {provider}")];
+    let base = params.get("api_base").or_else(|| params.get("base_url"));
+    let url = match base.and_then(|base| base.text().map(|text| (base.line, text))) {
+        None => None,
+        Some((line, text)) => {
+            match resolved(text) {
+                Ok(text) => Some((line, text)),
+                Err(name) => {
+                    notes.add(line, format!("api_base is in {name}, which is not set here; export it and import again, or write the `url`"));
+                    return None;
+                }
+            }
+        }
+    };
+    let mut is_elsewhere = false;
+    match (provider, url) {
+        ("azure", Some((line, text))) => {
+            let host = Url::parse(text.trim_end_matches('/')).map(|url| url.address.host);
+            match host.as_deref().and_then(|host| host.strip_suffix(".openai.azure.com")) {
+                Some(resource) => fields.push(format!("resource: {}", quoted(resource))),
+                None => fields.push(format!("url: {}", quoted(text.trim_end_matches('/')))),
+            }
+            if params.get("api_version").is_some() {
+                notes.add(line, "api_version is left out: Azure's v1 API, which is used here, needs none");
+            }
+        }
+        (_, Some((_, text))) => {
+            let text = text.trim_end_matches('/');
+            is_elsewhere = provider == "openai" && !text.contains("api.openai.com");
+            fields.push(format!("url: {}", quoted(text)));
+        }
+        ("azure", None) => {
+            notes.add(params.line, "azure needs api_base; write the `resource`");
+            return None;
+        }
+        _ => {}
+    }
+    let region = |name: &str| params.text_of(name).and_then(|text| resolved(text).ok());
+    match provider {
+        "bedrock" => {
+            fields.push(format!("region: {}", region("aws_region_name").unwrap_or_else(|| "us-east-1".to_owned())));
+            notes.add(params.line, "bedrock: with a Bedrock API key, for the models of its OpenAI-compatible API; for signed requests and Claude see envoy/examples/bedrock.yaml");
+        }
+        "vertex" => {
+            let project = region("vertex_project").unwrap_or_else(|| "my-project".to_owned());
+            let place = region("vertex_location").unwrap_or_else(|| "us-central1".to_owned());
+            fields.push(format!("project: {project}, region: {place}"));
+            notes.add(params.line, "vertex: VERTEX_ACCESS_TOKEN has an access token, which lasts an hour; to renew it see envoy/examples/vertex.yaml");
+        }
+        _ => {}
+    }
+    credential(own.variable, own.header, is_elsewhere, params, &mut fields, notes);
+    Some(fields.join(", "))
+}
+
+/// The key's variable, where it is not the one that the provider's name stands for.
+fn credential(
+    usual: &str,
+    header: &str,
+    is_elsewhere: bool,
+    params: &Tree,
+    fields: &mut Vec<String>,
+    notes: &mut Notes,
+) {
+    let header = if header.is_empty() { String::new() } else { format!(", header: {header}") };
+    let Some(key) = params.get("api_key") else {
+        if is_elsewhere {
+            notes.add(params.line, format!("no api_key: the server is sent the key in {usual}, if that is not meant, write another `credential`"));
+        }
+        return;
+    };
+    match key.text().map(|text| (variable(text), text)) {
+        Some((Some(name), _)) if name != usual => fields.push(format!("credential: {{env: {name}{header}}}")),
+        Some((None, _)) => {
+            let name = if is_elsewhere || usual.is_empty() { "UPSTREAM_API_KEY" } else { usual };
+            if name != usual {
+                fields.push(format!("credential: {{env: {name}{header}}}"));
+            }
+            notes.add(
+                key.line,
+                format!("a key stood in the file, and is not copied; put it into the environment variable {name}"),
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,143 @@
+//! `sluice import`: a short file from another gateway's configuration, and what of it has no counterpart here.
+
+mod deployment;
+mod group;
+mod settings;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use sluice::keys::KeyHash;
+
+use self::deployment::{Deployment, Upstreams};
+use self::group::Groups;
+use self::settings::Settings;
+use crate::yaml::{quoted, Tree};
+use crate::{file, key, Failure};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// From LiteLLM's proxy: model_list, fallbacks, aliases, limits, router settings.
+    Litellm(Litellm),
+}
+
+#[derive(Args)]
+pub(crate) struct Litellm {
+    /// Its config.yaml; - for standard input.
+    file: PathBuf,
+}
+
+/// What is told of the conversion: what has no counterpart, and what is left to do.
+#[derive(Default)]
+pub(super) struct Notes(Vec<String>);
+
+impl Notes {
+    pub(super) fn add(&mut self, line: usize, text: impl AsRef<str>) {
+        let note = format!("line {line}: {}", text.as_ref());
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+
+    /// The fields of an object that nobody has read.
+    pub(super) fn rest(&mut self, tree: &Tree, path: &str, known: &[&str]) {
+        for (name, value) in tree.entries().iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            self.add(value.line, format!("{path}{name} has no counterpart; it is left out"));
+        }
+    }
+}
+
+/// Prints the short file, and on standard error what has no counterpart.
+///
+/// # Errors
+/// The file cannot be read, or there is no model in it that can be served.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    let Command::Litellm(litellm) = command;
+    let text = file::read(&litellm.file)?;
+    let name = file::name(&litellm.file);
+    let tree =
+        Tree::parse(&text).map_err(|error| Failure::Input(format!("{name}:{}: {}", error.line, error.problem)))?;
+    let mut notes = Notes::default();
+    let short = converted(&tree, &name, &mut notes)?;
+    file::print(&short)?;
+    for note in &notes.0 {
+        eprintln!("{name}: {note}");
+    }
+    if !notes.0.is_empty() {
+        eprintln!("{} notes; see what is left to do, then: sluice check", notes.0.len());
+    }
+    Ok(())
+}
+
+fn converted(tree: &Tree, name: &str, notes: &mut Notes) -> Result<String, Failure> {
+    notes.rest(tree, "", &["model_list", "router_settings", "litellm_settings", "general_settings"]);
+    let mut upstreams = Upstreams::default();
+    let mut groups = Groups::default();
+    for entry in tree.get("model_list").map(Tree::items).unwrap_or_default() {
+        if let Some(deployment) = Deployment::read(entry, &mut upstreams, notes) {
+            groups.add(deployment);
+        }
+    }
+    if groups.is_empty() {
+        return Err(Failure::Input(format!("{name} has no model_list with a model that can be served")));
+    }
+    let settings = Settings::read(tree, notes);
+    let models = groups.lines(&settings, notes);
+    let mut text = format!("# From {name}, by `sluice import litellm`.\n\n{}\nupstreams:\n", keys(tree, notes)?);
+    upstreams.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+    text.push_str(&settings.lines());
+    text.push_str("\nmodels:\n");
+    models.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    Ok(text)
+}
+
+/// The master key becomes an administrator's. It is not written, as nothing secret is.
+fn keys(tree: &Tree, notes: &mut Notes) -> Result<String, Failure> {
+    let general = tree.get("general_settings");
+    if let Some(general) = general {
+        notes.rest(general, "general_settings.", &["master_key"]);
+    }
+    let master = general.and_then(|general| general.get("master_key"));
+    let known = master.and_then(|master| resolved(master.text()?).ok());
+    let hash = match (&known, master) {
+        (Some(key), _) => KeyHash::of(key).to_text(),
+        (None, Some(master)) => {
+            let variable = master.text().and_then(variable).unwrap_or_default();
+            let (key, hash) = key::random_key()?;
+            notes.add(
+                master.line,
+                format!(
+                    "{variable} is not set here, so a new administrator's key was made, which is shown only now: {key}"
+                ),
+            );
+            hash
+        }
+        (None, None) => {
+            let (key, hash) = key::random_key()?;
+            notes.add(
+                1,
+                format!(
+                    "there is no master_key; a key is needed here, so one was made, which is shown only now: {key}"
+                ),
+            );
+            hash
+        }
+    };
+    Ok(format!(
+        "keys: # `sluice key new --id NAME` makes one for each client\n  - {{id: master, role: admin, hash: {}}}\n",
+        quoted(&hash)
+    ))
+}
+
+/// The variable in `os.environ/NAME`.
+pub(super) fn variable(text: &str) -> Option<&str> {
+    text.strip_prefix("os.environ/")
+}
+
+/// A text, or what the variable has that it names; else the variable's name.
+pub(super) fn resolved(text: &str) -> Result<String, &str> {
+    match variable(text) {
+        Some(name) => std::env::var(name).map_err(|_| name),
+        None => Ok(text.to_owned()),
+    }
+}
