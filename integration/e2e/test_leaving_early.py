@@ -1,0 +1,172 @@
+"""Leaving early is not free: whenever a client leaves a stream, it pays for the text that was sent until then.
+
+`SLUICE_EARLY_CALLS=1000` is the full form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Mapping
+
+import pytest
+
+import crowd
+from conftest import OpenWorld
+from limited import PRICE, WIDE, microusd, report
+from settings import Settings
+from table import Table
+from upstream import Upstream, send_chunk, send_head
+from world import World, eventually
+
+CALLS = int(os.environ.get("SLUICE_EARLY_CALLS", "90"))
+SIZES = (1, 4, 20)
+KEY = {"authorization": "Bearer sk-early"}
+TEXT = """It was quite late when both of them came back to their house beside the lake. The rain had not stopped since morning, so the
+path was deep in mud, and the tall grass along it was bent right to the ground. She placed the lamp upon the table, shook out her
+coat, and said that she would make some tea before they spoke of it again. He did not answer her at once. There was a letter on
+the floor by the door, and he had seen at first glance from whom it came. For years there had been no word from the
+north, not a single line, and now here it was, in the same thin blue hand that he would have known among a thousand others.""".replace("\n", " ")
+# As the mock counts: a word with the space before it is a token, and so is each mark.
+TOKENS = re.findall(r"\s?[^\W_]+|[^\w\s]|\s", TEXT)
+MARK = b": sent\n\n"
+
+
+def _chat(text: str) -> dict[str, Any]:
+    return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+
+
+def _message(text: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+def _response(text: str) -> dict[str, Any]:
+    return {"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0, "delta": text}
+
+
+def _content(text: str) -> dict[str, Any]:
+    return {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}]}
+
+
+# The path, what is asked besides the model, what an event with text looks like.
+DIALECTS: dict[str, tuple[str, dict[str, Any], Callable[[str], dict[str, Any]]]] = {
+    "chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Tell me."}], "stream": True}, _chat),
+    "messages": ("/v1/messages", {"messages": [{"role": "user", "content": "Tell me."}], "stream": True, "max_tokens": 999}, _message),
+    "responses": ("/v1/responses", {"input": "Tell me.", "stream": True}, _response),
+    "gemini": ("/v1beta/models/{}:streamGenerateContent?alt=sse", {"contents": [{"role": "user", "parts": [{"text": "Tell me."}]}]}, _content),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a client leaves: how many tokens a chunk has, and how many chunks it has seen."""
+
+    dialect: str
+    size: int
+    chunks: int
+
+    @property
+    def model(self) -> str:
+        """What it asks for, which tells the server how far to go."""
+        return f"early-{self.dialect}-{self.size}-{self.chunks}"
+
+    @property
+    def sent(self) -> int:
+        """The tokens that it has been sent."""
+        return self.size * self.chunks
+
+
+def _points() -> list[Point]:
+    """All points of a stream are as likely, for each size."""
+    points = []
+    for number in range(CALLS):
+        dialect, size = list(DIALECTS)[number % 4], SIZES[number % 3]
+        most = len(TOKENS) // size
+        points.append(Point(dialect, size, 1 + number * 7919 % most))
+    return points
+
+
+class Talker(Upstream):
+    """Sends so many chunks of so many tokens, and then nothing more."""
+
+    async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
+        """The model's name says which."""
+        name = headers["x-model"]
+        _, dialect, size, chunks = name.split("-")
+        await send_head(writer, {"content-type": "text/event-stream"})
+        for number in range(int(chunks)):
+            text = "".join(TOKENS[number * int(size) : (number + 1) * int(size)])
+            await send_chunk(writer, b"data: %b\n\n" % json.dumps(DIALECTS[dialect][2](text)).encode())
+        await send_chunk(writer, MARK)
+        while True:  # until it cannot be sent
+            await asyncio.sleep(0.1)
+            await send_chunk(writer, b": and no more\n\n")
+
+
+@pytest.fixture(scope="module")
+def early_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    """A server that talks in all dialects, and a key whose use is counted."""
+    changed = settings()
+    digest = hashlib.sha256(b"sk-early").hexdigest()
+    changed.values("auth")["keys"].append({"id": "early", "hash": f"sha256:{digest}", "limits": WIDE})
+    with Talker() as talker:
+        changed.add_cluster("talker", talker.address)
+        changed.upstreams["talker"] = {"dialects": ["openai", "anthropic", "gemini"], "forward_headers": ["x-model"]}
+        changed.models.append({"name": "early-*", "price": PRICE, "targets": [{"upstream": "talker"}]})
+        with open_world(changed.text(), own=True) as world:  # its access log is read
+            yield world
+
+
+async def _visit(client: crowd.Client, point: Point) -> None:
+    path, fields, _ = DIALECTS[point.dialect]
+    body = json.dumps({"model": point.model, **fields} if point.dialect != "gemini" else fields).encode()
+    await client.send(body, path=path.format(point.model), headers={**KEY, "x-model": point.model, "anthropic-version": "2023-06-01"})
+    seen = b""
+    async for piece in client.receive(crowd.Answer()):
+        seen += piece
+        if MARK in seen:
+            break
+    assert MARK in seen, (point, seen)
+    client.leave()
+
+
+def test_who_leaves_pays_for_what_was_sent(early_world: World, request: pytest.FixtureRequest) -> None:
+    """Between all of it and half as much again, at each point; in the record, the limits, the sums and the stats alike."""
+    world, points = early_world, _points()
+    crowd.each(world.gateway.port, 20, (lambda client, point=point: _visit(client, point) for point in points))
+    world.settle()
+
+    def records() -> list[dict[str, Any]]:
+        return [record for line in world.logged() if (record := line.get("sluice", {})).get("key") == "early" and "source" in record]
+
+    eventually(lambda: len(records()), len(points), seconds=10)
+    found = records()
+    by_model: dict[str, list[int]] = {}
+    for record in found:
+        assert record["source"] == "partial", record
+        by_model.setdefault(record.get("requested_model", record["model"]), []).append(record["output_tokens"])
+    table = Table(f"{len(points)} clients that leave a stream, {len(TOKENS)} tokens long", ["calls", "sent", "billed", "least", "most"])
+    off = []
+    for size in SIZES:
+        own = {point.model: point for point in points if point.size == size}
+        shares = [(billed / own[name].sent, own[name], billed) for name, bills in by_model.items() if name in own for billed in bills]
+        table.put(f"{size} tokens a chunk", "calls", len(shares))
+        table.put(f"{size} tokens a chunk", "sent", sum(point.sent for _, point, _ in shares))
+        table.put(f"{size} tokens a chunk", "billed", sum(billed for *_, billed in shares))
+        table.put(f"{size} tokens a chunk", "least", f"{min(share for share, *_ in shares):.0%}")
+        table.put(f"{size} tokens a chunk", "most", f"{max(share for share, *_ in shares):.0%}")
+        off += [(point, billed) for share, point, billed in shares if not 1 <= share <= 1.5]
+    table.show(request.config)
+    assert not off
+
+    tokens = [(record["input_tokens"], record["output_tokens"]) for record in found]
+    assert sum(record["cost_microusd"] for record in found) == microusd(tokens)
+    mine = report(world, KEY)
+    assert mine["tokens_per_day"]["used"] == sum(map(sum, tokens))
+    assert round(mine["cost_per_day"]["used"] * 1e6) == microusd(tokens)
+    counted = sum(value for labels, value in world.series("llm_tokens_total") if (labels["key"], labels["type"]) == ("early", "output"))
+    assert counted == sum(output for _, output in tokens)
