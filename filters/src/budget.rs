@@ -8,6 +8,7 @@ use sluice::contract::{stats, MEMORY_PEAK};
 use sluice::guard::checks::Failures;
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
 
+use crate::allocator;
 use crate::host;
 use crate::metrics::find_or_define;
 
@@ -36,7 +37,7 @@ pub fn configure() -> Result<(), ConfigError> {
 
 /// How many bytes are left for a purpose.
 pub fn room(purpose: Purpose) -> usize {
-    BUDGET.get().room(purpose, crate::used_memory())
+    BUDGET.get().room(purpose, allocator::used())
 }
 
 /// Whether so many bytes are left for a purpose; what is refused is counted.
@@ -58,7 +59,7 @@ pub fn refuse(purpose: Purpose) {
     let untold = TOLD.with_borrow_mut(|told| told.note("", purpose.label(), host::recent()));
     if let Some(untold) = untold {
         let MemoryBudget { memory, bodies } = BUDGET.get();
-        let (mib, used, kept) = (1 << 20, crate::used_memory(), BODIES.get());
+        let (mib, used, kept) = (1 << 20, allocator::used(), BODIES.get());
         log::warn!(
             "sluice: memory: no room ({}): {} MiB of {} MiB are in use, bodies of {} MiB of {} MiB under way; and {untold} \
              times since this was logged last",
@@ -73,7 +74,7 @@ pub fn refuse(purpose: Purpose) {
 
 /// Whether Envoy may hand over so many bytes.
 pub fn may_receive(size: usize) -> bool {
-    let fits = crate::used_memory().saturating_add(size) <= BUDGET.get().most();
+    let fits = allocator::used().saturating_add(size) <= BUDGET.get().most();
     if !fits {
         STARVED.set(true);
     }
@@ -127,7 +128,7 @@ pub fn report() {
         return;
     }
     REPORTED.set(now);
-    let (size, used) = (crate::memory_size() as u64, crate::used_memory() as u64);
+    let (size, used) = (allocator::size() as u64, allocator::used() as u64);
     let (bytes, version) = host::shared(MEMORY_PEAK).unwrap_or((Vec::new(), host::ABSENT));
     let known = Peak::decode(&bytes);
     let mut peak = known;

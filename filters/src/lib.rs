@@ -15,6 +15,7 @@
 )]
 
 mod admin;
+mod allocator;
 mod attempt;
 mod auth;
 mod budget;
@@ -51,32 +52,6 @@ mod waiting;
 
 use filter::Filter;
 use root::Root;
-
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: memory::BySize<heap::Heap<16>, heap::Heap<1>> = memory::BySize::new(heap::heap(), heap::heap());
-
-/// How much of the VM's memory is in use, in bytes.
-#[cfg(target_family = "wasm")]
-fn used_memory() -> usize {
-    ALLOCATOR.used()
-}
-
-/// How large the VM's memory is, in bytes.
-#[cfg(target_family = "wasm")]
-fn memory_size() -> usize {
-    heap::size()
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn used_memory() -> usize {
-    0
-}
-
-#[cfg(not(target_family = "wasm"))]
-fn memory_size() -> usize {
-    0
-}
 
 /// The filter that envoy.yaml asks for.
 fn root() -> Root {

@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::headers::is_header_value;
 use super::reader::{parse, ConfigError, Node, Object};
-use super::router::{is_header_value, key_of, Environment};
+use super::router::{key_of, Environment};
 use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{

@@ -1,7 +1,6 @@
 //! The headers of an upstream: those that the operator sets, and those of clients that it gets.
 
 use super::reader::{ConfigError, Node};
-use super::router::header_value;
 use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use crate::forwarding::{is_name_byte, Forwarded};
 
@@ -29,4 +28,19 @@ pub(super) fn forwarded(node: Option<Node<'_>>) -> Result<Forwarded, ConfigError
     let list = node.list()?;
     let names = list.iter().map(|node| node.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
     Forwarded::new(names).map_err(|(index, problem)| list.get(index).unwrap_or(&node).error(problem))
+}
+
+/// A value that can stand in a header.
+pub(super) fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
+    let text = node.text()?;
+    if is_header_value(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(node.error("contains characters that cannot stand in a header"))
+    }
+}
+
+/// Whether a text can stand in a header.
+pub(super) fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }

@@ -184,7 +184,7 @@ fn dialects(node: &Node<'_>) -> Result<Vec<Dialect>, ConfigError> {
 }
 
 fn base_path(node: &Node<'_>) -> Result<String, ConfigError> {
-    let text = header_value(node)?;
+    let text = headers::header_value(node)?;
     let path = text.strip_suffix('/').unwrap_or(&text);
     if !path.is_empty() && !path.starts_with('/') || path.contains('?') {
         return Err(node.error("must start with \"/\" and have no query (there is `query` for that)"));
@@ -193,7 +193,7 @@ fn base_path(node: &Node<'_>) -> Result<String, ConfigError> {
 }
 
 fn query(node: &Node<'_>) -> Result<String, ConfigError> {
-    let text = header_value(node)?;
+    let text = headers::header_value(node)?;
     if text.starts_with(['?', '&']) {
         return Err(node.error("write it without the leading \"?\""));
     }
@@ -216,7 +216,7 @@ pub(super) fn key_of(env: &Node<'_>, environment: Environment<'_>) -> Result<Str
         return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
     }
     let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(env))?;
-    if !is_header_value(&secret) {
+    if !headers::is_header_value(&secret) {
         return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
     }
     Ok(secret)
@@ -237,7 +237,7 @@ pub(super) fn is_variable_name(text: &str) -> bool {
 }
 
 fn host(node: &Node<'_>) -> Result<String, ConfigError> {
-    let host = header_value(node)?;
+    let host = headers::header_value(node)?;
     match host.contains('/') {
         true => {
             Err(node
@@ -245,19 +245,6 @@ fn host(node: &Node<'_>) -> Result<String, ConfigError> {
         }
         false => Ok(host),
     }
-}
-
-pub(super) fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
-    let text = node.text()?;
-    if is_header_value(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(node.error("contains characters that cannot stand in a header"))
-    }
-}
-
-pub(super) fn is_header_value(text: &str) -> bool {
-    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 /// The fields of a model.

@@ -5,9 +5,10 @@
 
 use std::ops::Range;
 
+use super::layout::{Layout, UsageOption};
 use super::members::{meaning, Level, Meaning, Member, MEMBERS};
-use super::{hashed, Layout, UsageOption};
 use crate::error::ApiError;
+use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
 use crate::usage::{length_of_images, length_of_prompt, PromptLength};
 
@@ -207,5 +208,12 @@ impl<'a> Fields<'a> {
         if self.problem.is_none() {
             self.problem = Some(ApiError::bad_request("ambiguous_parameter", Some(name), message));
         }
+    }
+}
+
+fn hashed(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::String(text) => Some(stable(text.decode().as_bytes())),
+        _ => None,
     }
 }

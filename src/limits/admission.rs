@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::ledger::Changed;
-use super::{Excess, Limited, Limits, Record};
+use super::{Changed, Excess, Limited, Limits, Record};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

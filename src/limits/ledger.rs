@@ -1,41 +1,8 @@
 //! Where records are kept, and how one request is counted in several of them.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Demand, Excess, Limits, Record, Reservation, Spent};
-use crate::contract;
-
-/// Who or what is limited.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// A client key, by its id.
-    Key(Rc<str>),
-    /// A model, by its configured name.
-    Model(Rc<str>),
-    /// Everything together.
-    All,
-}
-
-impl Subject {
-    /// The name of its record in the data that the workers share.
-    pub fn data_key(&self) -> String {
-        match self {
-            Subject::Key(id) => contract::key_limits(id),
-            Subject::Model(name) => contract::model_limits(name),
-            Subject::All => contract::ALL_LIMITS.to_owned(),
-        }
-    }
-}
-
-/// Whether a record has changed, so that it has to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// It is as it was.
-    Keep,
-    /// It must be written.
-    Write,
-}
+use super::{Changed, Demand, Excess, Limits, Record, Reservation, Spent, Subject};
 
 /// Where the records are kept.
 pub trait Ledger {

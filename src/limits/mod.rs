@@ -27,16 +27,18 @@ mod ledger;
 mod places;
 mod record;
 mod report;
+mod subject;
 pub(crate) mod varint;
 mod window;
 
 pub use admission::{estimate, Demand, Reservation, Spent};
 pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
-pub use ledger::{Changed, Ledger, Subject, Ticket};
+pub use ledger::{Ledger, Ticket};
 pub use places::{LEASE, MAX_VMS};
-pub use record::Record;
+pub use record::{Changed, Record};
 pub use report::{write_report, Line};
+pub use subject::Subject;
 
 use serde::{Deserialize, Serialize};
 

@@ -16,6 +16,15 @@ const VERSION: u8 = 1;
 /// How far the workers' clocks may be apart, in seconds; what is further back was set back.
 const CLOCKS_APART: u64 = 60;
 
+/// Whether a record has changed, so that it has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is as it was.
+    Keep,
+    /// It must be written.
+    Write,
+}
+
 /// What one subject has used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {

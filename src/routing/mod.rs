@@ -1,5 +1,6 @@
 //! Where a request can go: the configured upstreams and models, and the choice among a model's targets.
 
+mod ending;
 mod fleet;
 mod pick;
 mod retry;
@@ -7,9 +8,12 @@ mod route;
 mod strategy;
 mod table;
 
+pub use ending::Ending;
 pub use fleet::Fleet;
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
-pub use route::{Ending, NotStarted, Route, Subject};
-pub use strategy::{by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, STRATEGIES};
-pub use table::{AnswerHeaders, Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON, MAX_TARGETS};
+pub use route::{NotStarted, Route, Subject};
+pub use strategy::{
+    by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
+};
+pub use table::{AnswerHeaders, Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON};

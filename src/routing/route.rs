@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::ending::Ending;
 use super::pick::{Picked, Pool, Soonest};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
 use crate::endpoint::Endpoint;
-use crate::health::{Blame, Lease};
+use crate::health::Lease;
 use crate::outcome::Outcome;
 use crate::translate::Pair;
 use crate::usage::Price;
@@ -17,31 +18,6 @@ pub trait Subject {
     fn affinity(&self, by: AffinityBy) -> u64;
     /// Whether the caller may use a model.
     fn may_use(&self, model: &str) -> bool;
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// How.
-    pub outcome: Outcome,
-    /// The answer's status; 0 if there was none.
-    pub status: u16,
-    /// When the provider wants to be asked again.
-    pub retry_after: Option<Duration>,
-    /// What it is held against.
-    pub blame: Blame,
-}
-
-impl Ending {
-    /// An attempt that ended without an answer.
-    pub const fn silent(outcome: Outcome) -> Self {
-        Ending::answered(outcome, 0)
-    }
-
-    /// An attempt that ended with an answer of this status.
-    pub const fn answered(outcome: Outcome, status: u16) -> Self {
-        Ending { outcome, status, retry_after: None, blame: Blame::Cluster }
-    }
 }
 
 /// Why a request has no target.

@@ -14,9 +14,6 @@ use crate::limits::Limits;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::{Metering, Price};
 
-/// The most targets one model may have: a [`TargetSet`] is one bit each.
-pub const MAX_TARGETS: usize = 64;
-
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

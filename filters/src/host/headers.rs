@@ -1,6 +1,6 @@
 //! Header maps.
 
-use super::{received, OK};
+use super::handed::{received, OK};
 
 #[link(wasm_import_module = "env")]
 extern "C" {

@@ -1,6 +1,6 @@
 //! Envoy's stats.
 
-use super::OK;
+use super::handed::OK;
 
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;

@@ -4,17 +4,18 @@
 //! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
 //! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
+mod handed;
 mod headers;
 mod metrics;
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::ptr::null_mut;
 use std::time::Duration;
 
 use sluice::keys::Property;
 
+use handed::{received, OK};
 use headers::serialize;
 pub use headers::{header, headers, remove_header, set_header, set_header_bytes, text, HeaderPairs, Headers};
 pub use metrics::{define_counter, define_gauge, define_histogram, increment, metric, record};
@@ -49,7 +50,6 @@ thread_local! {
     static RECENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const REQUEST_STREAM: u32 = 0;
 const RESPONSE_STREAM: u32 = 1;
@@ -108,21 +108,6 @@ extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 extern "C" {
     fn random_get(bytes: *mut u8, size: usize) -> u32;
-}
-
-/// Bytes the host has handed over, if `call` succeeded. The host has them allocated by
-/// `proxy_on_memory_allocate`, as a boxed slice of exactly `size` bytes, and gives up ownership.
-fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
-    let mut data = null_mut();
-    let mut size = 0;
-    if call(&mut data, &mut size) != OK {
-        return None;
-    }
-    if data.is_null() {
-        return Some(Vec::new());
-    }
-    // SAFETY: see above; `data` and `size` come from one successful hostcall.
-    Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
 /// A property; the parts of its path are separated by NUL. Unknown and empty ones are `None`.

@@ -35,7 +35,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use affinity::AffinityBy;
-pub use target_set::TargetSet;
+pub use target_set::{TargetSet, MAX_TARGETS};
 
 use crate::config::{ConfigError, Object};
 

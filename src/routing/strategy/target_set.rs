@@ -1,5 +1,8 @@
 //! A set of targets, small enough to be copied.
 
+/// The most targets one model may have: a [`TargetSet`] is one bit each.
+pub const MAX_TARGETS: usize = 64;
+
 /// A set of a model's targets by index, one bit each, so that a pick allocates nothing.
 ///
 /// A model has at most [`MAX_TARGETS`](crate::routing::MAX_TARGETS); a higher index is in no set.

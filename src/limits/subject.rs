@@ -1,0 +1,27 @@
+//! Who or what is limited.
+
+use std::rc::Rc;
+
+use crate::contract;
+
+/// Who or what is limited.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A client key, by its id.
+    Key(Rc<str>),
+    /// A model, by its configured name.
+    Model(Rc<str>),
+    /// Everything together.
+    All,
+}
+
+impl Subject {
+    /// The name of its record in the data that the workers share.
+    pub fn data_key(&self) -> String {
+        match self {
+            Subject::Key(id) => contract::key_limits(id),
+            Subject::Model(name) => contract::model_limits(name),
+            Subject::All => contract::ALL_LIMITS.to_owned(),
+        }
+    }
+}

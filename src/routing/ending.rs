@@ -1,0 +1,31 @@
+//! How an attempt ended.
+
+use std::time::Duration;
+
+use crate::health::Blame;
+use crate::outcome::Outcome;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub outcome: Outcome,
+    /// The answer's status; 0 if there was none.
+    pub status: u16,
+    /// When the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// What it is held against.
+    pub blame: Blame,
+}
+
+impl Ending {
+    /// An attempt that ended without an answer.
+    pub const fn silent(outcome: Outcome) -> Self {
+        Ending::answered(outcome, 0)
+    }
+
+    /// An attempt that ended with an answer of this status.
+    pub const fn answered(outcome: Outcome, status: u16) -> Self {
+        Ending { outcome, status, retry_after: None, blame: Blame::Cluster }
+    }
+}
