@@ -82,8 +82,8 @@ enum State {
 }
 
 impl FirstEvent {
-    /// Begins to watch an answer that should be a stream. `content_type` is its header; without one the first
-    /// bytes tell. An answer with a `content-encoding` must not be watched: its bytes say nothing.
+    /// Begins to watch an answer that should be a stream. `content_type` is its header; the first bytes tell what it
+    /// is. An answer with a `content-encoding` must not be watched: its bytes say nothing.
     ///
     /// ```
     /// use sluice::commit::{Fault, FirstEvent, Gate};
@@ -102,11 +102,11 @@ impl FirstEvent {
     /// ```
     ///
     /// # Errors
-    /// [`Fault::NotAStream`] if the header says that it is none of this dialect's.
+    /// [`Fault::NotAStream`] if the header says that it is a web page.
     pub fn new(endpoint: Endpoint, content_type: Option<&str>) -> Result<Self, Fault> {
         let dialect = endpoint.dialect();
         let content_type = content_type.filter(|content_type| !content_type.trim().is_empty());
-        if content_type.is_some_and(|content_type| !streams_as(dialect, content_type)) {
+        if content_type.is_some_and(is_web_page) {
             return Err(Fault::NotAStream);
         }
         let declared = content_type.map(Framing::of_content_type);
@@ -172,26 +172,24 @@ impl FirstEvent {
     fn framing(&self, first: u8) -> Option<Framing> {
         match (self.dialect, first) {
             (Dialect::Ollama, b'{') => Some(Framing::Ndjson),
-            (Dialect::Gemini, b'{' | b'[') if self.declared != Some(Framing::Sse) => Some(Framing::Json),
+            (Dialect::Gemini, b'[') if self.declared != Some(Framing::Sse) => Some(Framing::Json),
+            (Dialect::Gemini, b'{') if !matches!(self.declared, Some(Framing::Sse | Framing::Ndjson)) => {
+                Some(Framing::Json)
+            }
             // no field of an event begins so: it is JSON, or a web page
             (Dialect::Ollama, _) | (_, b'{' | b'[' | b'<') => None,
+            // the names of an event's fields, and a comment
+            (_, b'd' | b'e' | b'i' | b'r' | b':') => Some(Framing::Sse),
             (Dialect::Gemini, _) if self.declared == Some(Framing::Json) => None,
             (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, _) => Some(Framing::Sse),
         }
     }
 }
 
-/// Whether a stream of this dialect may come with this `content-type`.
-fn streams_as(dialect: Dialect, content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let is_json = essence.eq_ignore_ascii_case("application/json");
-    match (dialect, Framing::of_content_type(content_type)) {
-        (Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini, Framing::Sse) => true,
-        (Dialect::Ollama, Framing::Ndjson) => true,
-        (Dialect::Ollama | Dialect::Gemini, Framing::Json) => is_json,
-        (Dialect::OpenAi | Dialect::Anthropic, Framing::Ndjson | Framing::Json) => false,
-        (Dialect::Ollama, Framing::Sse) | (Dialect::Gemini, Framing::Ndjson) => false,
-    }
+/// Whether an answer of this `content-type` can be no stream, however it begins. Any other name proves nothing: proxies
+/// and servers call their events `text/plain`, `application/json`, or what else they like.
+fn is_web_page(content_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")
 }
 
 /// Judges the events that are complete, and drops those that tell nothing.

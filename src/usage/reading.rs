@@ -24,6 +24,8 @@ pub struct Reading {
     choices: Choices,
     /// The prompts whose usage has been added, one bit each by their index: TGI tells each prompt's with its last chunk.
     prompts: u32,
+    /// Anthropic's message has said why it stopped.
+    stopped: bool,
 }
 
 impl Reading {
@@ -47,10 +49,10 @@ impl Reading {
         self.is_reported() && self.tokens().is_plausible()
     }
 
-    /// Whether every choice so far has said why it ended. Some servers that copy OpenAI's API send nothing
-    /// after that, not even `[DONE]`.
+    /// Whether every choice so far, or Anthropic's message, has said why it ended. Some servers that copy these APIs send
+    /// nothing after that, no `[DONE]` and no `message_stop`.
     pub fn is_finished(&self) -> bool {
-        self.choices.begun != 0 && self.choices.begun == self.choices.ended
+        self.stopped || self.choices.begun != 0 && self.choices.begun == self.choices.ended
     }
 
     /// The tokens, by the inclusive contract.
@@ -134,6 +136,7 @@ impl Reading {
         let kind = read(self, data);
         Some(match (name, kind) {
             (Some(b"error"), _) => EventKind::Error,
+            (_, EventKind::Content | EventKind::Garbage) if says_nothing(data.trim_ascii()) => EventKind::Preliminary,
             (Some(b"ping"), EventKind::Content | EventKind::Garbage) => EventKind::Preliminary,
             (_, kind) => kind,
         })
@@ -195,6 +198,7 @@ impl Reading {
                 b"prompt_eval_count" if format.reads(&[Ollama]) => report.prompt_eval(scanner)?,
                 b"eval_count" if format.reads(&[Ollama]) => report.eval(scanner)?,
                 b"message" if format.reads(&[Anthropic]) => embedded(&mut report, format, scanner)?,
+                b"delta" if format.reads(&[OpenAi, Anthropic]) => self.stopped |= delta(&mut report, format, scanner)?,
                 b"interaction" if format.reads(&[Gemini]) => embedded(&mut report, OpenAi, scanner)?,
                 b"candidates" if format.reads(&[Gemini]) => marks.terminal |= finished(scanner)?,
                 b"promptFeedback" if format.reads(&[Gemini]) => {
@@ -245,7 +249,7 @@ fn like_openai(
     marks: &mut Marks,
 ) -> Result<(), JsonError> {
     match name {
-        b"response" | b"x_groq" | b"result" | b"delta" => embedded(report, Format::OpenAi, scanner),
+        b"response" | b"x_groq" | b"result" => embedded(report, Format::OpenAi, scanner),
         // Cohere's embeddings and ranks; LM Studio's own API
         b"meta" | b"stats" => report.usage(Format::OpenAi, scanner).map(|_| ()),
         b"timings" => report.timings(scanner),
@@ -272,6 +276,17 @@ fn embedded(report: &mut Counts, format: Format, scanner: &mut Scanner<'_>) -> R
         Ok(())
     })?;
     Ok(())
+}
+
+/// What an event adds to the answer; whether it says why that stopped (Anthropic's `message_delta`).
+fn delta(report: &mut Counts, format: Format, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
+    let mut stopped = false;
+    scanner.object(|key, scanner| match key.raw() {
+        b"usage" if format.reads(&[Format::OpenAi]) => report.usage(Format::OpenAi, scanner).map(|_| ()),
+        b"stop_reason" => scanner.value().map(|value| stopped |= is_reason(value)),
+        _ => scanner.value().map(|_| ()),
+    })?;
+    Ok(stopped)
 }
 
 /// The Llama API's `event`: `{"event_type":"complete",...}`, and then its metrics.
@@ -333,6 +348,12 @@ fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonErro
 /// Some servers write `error` into every event, and mean none.
 fn is_error(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
+}
+
+/// Whether an event's data is `null` or an empty object, by which some servers keep a stream open.
+fn says_nothing(data: &[u8]) -> bool {
+    let within = data.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
+    data == b"null" || within.is_some_and(is_blank)
 }
 
 /// Whether nothing but JSON's white space is left.

@@ -126,7 +126,10 @@ fn streams_that_go_on() {
         ("a blocked prompt", StreamGenerateContent, SSE, r#"data: {"promptFeedback":{"blockReason":"SAFETY"}}"#, Commit),
         ("Gemini's error event", StreamGenerateContent, SSE, r#"data: {"error":{"code":503}}"#, Reject(ErrorEvent)),
         ("an array where events are due", StreamGenerateContent, SSE, "[{}]", Reject(NotAStream)),
-        ("events where an array is due", StreamGenerateContent, JSON, "data: {}", Reject(NotAStream)),
+        ("events where an array is due", StreamGenerateContent, JSON, r#"data: {"candidates":[{}]}"#, Commit),
+        ("events of another type", ChatCompletions, NDJSON, r#"data: {"choices":[{}]}"#, Commit),
+        ("events of plain text", Messages, Some("text/plain"), r#"data: {"type":"content_block_start"}"#, Commit),
+        ("null first", ChatCompletions, SSE, "data: null\n\ndata: {}", Hold),
         ("Gemini's lines", StreamGenerateContent, NDJSON, "{}", Reject(NotAStream)),
     ];
     for (name, endpoint, content_type, text, want) in cases {
@@ -159,7 +162,7 @@ fn lines_and_arrays_that_go_on() {
         ("half JSON in a line", OllamaChat, NDJSON, "{\"message\":\n", Reject(Garbage)),
         ("Ollama's events", OllamaChat, SSE, "data: {}\n\n", Reject(NotAStream)),
         ("no line", OllamaChat, JSON, "[{}]\n", Reject(NotAStream)),
-        ("text", OllamaChat, Some("text/plain"), "", Reject(NotAStream)),
+        ("text", OllamaChat, Some("text/plain"), "", Hold),
         ("an array", StreamGenerateContent, JSON, "[{\"candidates\":[{\"text\":\"]}\\\"\\\\\"}]}", Commit),
         ("an array of no type", StreamGenerateContent, None, "[ {}", Commit),
         ("white space", StreamGenerateContent, JSON, " \r\n [\n\t{\"candidates\": [{}]}\n", Commit),

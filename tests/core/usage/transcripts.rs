@@ -166,7 +166,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
     ),
     sse("Anthropic, cut", &["data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}"], tokens(25, 1, [0; 5]), Partial),
     sse("Anthropic, overloaded", &["event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}"], NOTHING, Partial),
-    sse("Anthropic, without its stop", &["data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}"], tokens(0, 9, [0; 5]), Partial),
+    sse("Anthropic, without its stop", &["data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}"], tokens(0, 9, [0; 5]), Reported),
     sse("OpenAI responses, an error", &["event: response.created\ndata: {\"type\":\"response.created\"}", "data: {\"type\":\"error\",\"code\":\"server_error\"}"], NOTHING, Partial),
     sse("Gemini, cut", &[r#"data: {"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":10}}"#], tokens(10, 0, [0; 5]), Partial),
     sse("Gemini, a blocked prompt", &[r#"data: {"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":10}}"#], tokens(10, 0, [0; 5]), Reported),
