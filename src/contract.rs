@@ -44,6 +44,11 @@ pub fn health_key(cluster: &str) -> String {
     format!("sluice.health.{cluster}")
 }
 
+/// Shared data with the last failure to connect to a cluster.
+pub fn connect_failure_key(cluster: &str) -> String {
+    format!("sluice.connect.{cluster}")
+}
+
 /// Shared data with the memory of the fullest VM.
 pub const MEMORY_PEAK: &str = "sluice.memory";
 

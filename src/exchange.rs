@@ -91,6 +91,8 @@ pub struct Exchange {
     pub closed: bool,
     /// The gateway has answered in place of the model servers, which took too long altogether.
     pub timed_out: bool,
+    /// Why no connection stood, of the last attempt for which none did.
+    pub connect_failure: Option<String>,
     /// The target the request's headers are fit for.
     prepared_for: Option<(usize, usize)>,
     overwritten: Overwritten,
@@ -339,21 +341,25 @@ impl Exchange {
         self.facts.as_ref().map_or("", |facts| facts.model.as_str())
     }
 
-    /// What became of each attempt, as the answer's headers tell it: `a=server_error, b=success`.
+    /// What became of each attempt, as the answer's headers tell it: `a=connect_failure:dns, b=success`.
     pub fn attempts(&self) -> String {
         let mut out = String::new();
         let Some(route) = &self.route else {
             return out;
         };
         let passing = self.passing.map(|outcome| if self.interrupted { Outcome::Interrupted } else { outcome });
-        let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome)));
-        for (upstream, outcome) in route.log().chain(under_way) {
+        let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome, None)));
+        for (upstream, outcome, connect) in route.log().chain(under_way) {
             if !out.is_empty() {
                 out.push_str(", ");
             }
             out.push_str(&upstream.name);
             out.push('=');
             out.push_str(outcome.label());
+            if let Some(cause) = connect {
+                out.push(':');
+                out.push_str(cause.label());
+            }
         }
         out
     }

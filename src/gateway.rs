@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{ConfigError, Node};
+use crate::connect_failure::LastFailure;
+use crate::date::Timestamp;
 use crate::endpoint::{percent_decode, Call};
 use crate::error::ApiError;
 use crate::health::{Health, Standing};
@@ -210,6 +212,8 @@ pub struct State {
     pub uses: u64,
     /// The average time to first byte in this worker, in seconds.
     pub latency: Option<f64>,
+    /// The last failure to connect.
+    pub connect_failure: Option<LastFailure>,
 }
 
 /// The answer to [`Command::Upstreams`]. `now` is the time since the epoch.
@@ -252,13 +256,34 @@ pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration
         None => "null".to_owned(),
     };
     out.push_str(&format!(
-        r#""until":{},"in_flight":{},"uses":{},"consecutive_failures":{},"latency_ms":{}}}"#,
+        r#""until":{},"in_flight":{},"uses":{},"consecutive_failures":{},"latency_ms":{},"until_rfc3339":"#,
         seconds(until.map(|until| until.as_secs_f64()), 1.0),
         state.in_flight,
         state.uses,
         state.health.consecutive_failures(),
         seconds(state.latency, 1e3)
     ));
+    write_time(out, until);
+    out.push_str(r#","last_connect_failure":"#);
+    match &state.connect_failure {
+        Some(LastFailure { cause, at, reason }) => {
+            out.extend([r#"{"cause":""#, cause.label(), r#"","reason":"#]);
+            write_string(out, reason);
+            out.push_str(&format!(r#","at":{at},"at_rfc3339":"#));
+            write_time(out, Some(Duration::from_secs(*at)));
+            out.push('}');
+        }
+        None => out.push_str("null"),
+    }
+    out.push('}');
+}
+
+/// As an RFC 3339 timestamp.
+fn write_time(out: &mut String, time: Option<Duration>) {
+    match time {
+        Some(time) => out.push_str(&format!("\"{}\"", Timestamp(time))),
+        None => out.push_str("null"),
+    }
 }
 
 /// How long [`Command::Eject`] is to last: `{"time": "10m"}`, or nothing for until it is restored.

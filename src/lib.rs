@@ -18,6 +18,7 @@
 pub mod base64;
 pub mod commit;
 pub mod config;
+pub mod connect_failure;
 pub mod contract;
 pub mod date;
 pub mod endpoint;

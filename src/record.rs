@@ -41,6 +41,9 @@ impl<F: Fields + Default> Record<F> {
         if exchange.attempt_count() > 0 {
             record.text("outcomes", &exchange.attempts());
         }
+        if let Some(reason) = &exchange.connect_failure {
+            record.text("connect_failure", reason);
+        }
         if let Some(facts) = exchange.facts.as_ref().filter(|facts| facts.model != model) {
             record.text("requested_model", &facts.model);
         }

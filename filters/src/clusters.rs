@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::contract::{health_key, stats};
+use sluice::connect_failure::{ConnectFailure, LastFailure};
+use sluice::contract::{connect_failure_key, health_key, stats};
+use sluice::exchange::Exchange;
 use sluice::gateway::State;
 use sluice::health::{Blame, Change, Health, Lease, Policy, Reason, Standing, Verdict};
 use sluice::outcome::Outcome;
@@ -25,6 +27,8 @@ const MAX_TRIES: usize = 50;
 const PROBE_LEASE: Duration = Duration::from_secs(60);
 /// The share of the newest time to first byte in the average: about the last ten answers count.
 const LATENCY_SHARE: f64 = 0.2;
+/// How often the log tells of the same failure to connect, in seconds.
+const LOGGED_EVERY: u64 = 60;
 
 thread_local! {
     static CLUSTERS: RefCell<Clusters> = RefCell::new(Clusters::new());
@@ -50,6 +54,8 @@ struct Cluster {
     successes: u32,
     /// What they are handed in by, where there is such a ratio.
     policy: Option<Policy>,
+    /// The last failure to connect that this worker told.
+    told: Option<LastFailure>,
 }
 
 /// The clusters of this Envoy.
@@ -72,6 +78,30 @@ pub fn learn(upstream: &Upstream, time_to_first_byte: Duration) {
         let cluster = clusters.get(&upstream.cluster);
         let newest = time_to_first_byte.as_secs_f64();
         cluster.latency = Some(cluster.latency.map_or(newest, |old| old + LATENCY_SHARE * (newest - old)));
+    });
+}
+
+/// The end of an attempt for which no connection stood; `reason` is what Envoy says of it. The log tells it once a
+/// minute for each cause, and operators can ask for the last one.
+pub fn unconnected(exchange: &mut Exchange, cause: ConnectFailure, reason: &str) -> Ending {
+    let reason = cause.explain(reason);
+    let (_, _, cluster) = exchange.labels();
+    note_connect_failure(cluster, LastFailure { cause, at: host::now().as_secs(), reason: reason.clone() });
+    exchange.connect_failure = Some(reason);
+    Ending::unconnected(cause)
+}
+
+fn note_connect_failure(cluster: &str, failure: LastFailure) {
+    CLUSTERS.with_borrow_mut(|clusters| {
+        let told = &mut clusters.get(cluster).told;
+        let age =
+            told.as_ref().filter(|told| told.cause == failure.cause).map(|told| failure.at.saturating_sub(told.at));
+        if age.is_none_or(|age| age >= LOGGED_EVERY) {
+            let LastFailure { cause, reason, .. } = &failure;
+            log::warn!("sluice: no connection to cluster {cluster:?} ({}): {reason}", cause.label());
+            host::set_shared(&connect_failure_key(cluster), &failure.encode(), host::WHATEVER);
+            *told = Some(failure);
+        }
     });
 }
 
@@ -139,7 +169,15 @@ pub fn state(upstream: &Upstream) -> State {
         clusters.refresh();
         let cluster = clusters.get(&upstream.cluster);
         let in_flight = cluster.in_flight.read();
-        State { health: cluster.health.clone(), in_flight, uses: uses + in_flight, latency: cluster.latency }
+        let connect_failure =
+            host::shared(&connect_failure_key(&upstream.cluster)).and_then(|(value, _)| LastFailure::decode(&value));
+        State {
+            health: cluster.health.clone(),
+            in_flight,
+            uses: uses + in_flight,
+            latency: cluster.latency,
+            connect_failure,
+        }
     })
 }
 
@@ -203,6 +241,7 @@ impl Cluster {
             latency: None,
             successes: 0,
             policy: None,
+            told: None,
         }
     }
 
@@ -288,9 +327,10 @@ impl Fleet for AllClusters {
         CLUSTERS.with_borrow_mut(|clusters| {
             let cluster = clusters.get(&upstream.cluster);
             cluster.count_in_flight(upstream, -1);
-            let verdict = match ending.blame {
-                Blame::Cluster => Verdict::of(ending.outcome),
-                Blame::Model | Blame::Nobody => Verdict::Neutral,
+            let verdict = match (ending.blame, ending.connect) {
+                (Blame::Cluster, Some(ConnectFailure::NoCluster)) => Verdict::NoCluster,
+                (Blame::Cluster, _) => Verdict::of(ending.outcome),
+                (Blame::Model | Blame::Nobody, _) => Verdict::Neutral,
             };
             let matters = cluster.health.would_change(verdict, lease);
             if ending.outcome == Outcome::Success && !matters {

@@ -1,18 +1,17 @@
 //! `router`: picks the first target and hands its cluster to Envoy; also answers what operators ask of the
 //! clusters.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use hashbrown::HashSet;
 use sluice::config;
+use sluice::connect_failure::ConnectFailure;
 use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
 use sluice::outcome::Outcome;
-use sluice::routing::{AnswerHeaders, Ending, Table};
+use sluice::routing::{AnswerHeaders, Table};
 
 use crate::clusters::{self, AllClusters};
 use crate::filter::{self, Filter};
@@ -35,11 +34,6 @@ pub fn filter() -> Box<dyn Filter> {
     filter::filter(read, |table, context| {
         Some(Box::new(Router { table: table.clone(), context, state: State::Headers }))
     })
-}
-
-thread_local! {
-    /// The clusters that Envoy did not have, or had no host in, when they were asked for: each is told of once.
-    static TOLD: RefCell<HashSet<String>> = RefCell::default();
 }
 
 struct Router {
@@ -298,16 +292,11 @@ fn blame_cluster(exchange: &Shared) {
         return;
     }
     let details = host::property("response\0code_details").unwrap_or_default();
-    let problem = match details.as_slice() {
-        b"cluster_not_found" => "in `clusters`; or its line in `cluster_matcher` names another one",
-        // said of a retry's cluster in any case
-        b"no_healthy_upstream" => "in `clusters`, or no healthy host in it",
-        _ => return,
-    };
-    let mut exchange = exchange.borrow_mut();
-    let (_, _, cluster) = exchange.labels();
-    if TOLD.with_borrow_mut(|told| told.insert(cluster.to_owned())) {
-        log::error!("sluice: Envoy has no cluster {cluster:?} {problem}");
+    // of a retry's cluster, Envoy says the second in any case
+    if !matches!(details.as_slice(), b"cluster_not_found" | b"no_healthy_upstream") {
+        return;
     }
-    exchange.end_attempt(Ending::silent(Outcome::ConnectFailure), &AllClusters);
+    let mut exchange = exchange.borrow_mut();
+    let ending = clusters::unconnected(&mut exchange, ConnectFailure::NoCluster, "");
+    exchange.end_attempt(ending, &AllClusters);
 }

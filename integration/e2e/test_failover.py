@@ -16,9 +16,10 @@ import pytest
 import crowd
 import demo
 from answers import content, tokens
+from callers import call
 from conftest import CLOSED_PORT, OpenWorld
 from settings import Settings
-from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
+from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 # The fault of the first server, the model that asks it first, and how its attempt may be counted.
 FAULTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
@@ -195,6 +196,7 @@ def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Setting
         assert (response.status_code, response.json()["error"]["code"]) == (500, "gateway_error")
         assert not world.entries()
         assert 'an attempt at a cluster that was not chosen: "elsewhere" was' in world.gateway.log()
+        assert 'no connection to cluster "elsewhere" (no_cluster)' in world.gateway.log()
 
 
 @pytest.mark.parametrize("joined", [True, False], ids=["one entry", "separate"])
@@ -203,34 +205,39 @@ def test_a_cluster_that_cannot_be_tried(settings: Callable[[], Settings], open_w
     changed = settings()
     if not joined:
         changed.separate()
-    changed.add_cluster("empty", CLOSED_PORT)["load_assignment"]["endpoints"] = []
-    changed.add_cluster("missing", CLOSED_PORT)
-    changed.tree["static_resources"]["clusters"].pop()
-    for name in ("missing", "empty"):
+    names = ("missing", "empty", "gone", "bare")
+    for name in ("empty", "bare"):
+        changed.add_cluster(name, CLOSED_PORT)["load_assignment"]["endpoints"] = []
+    for name in ("missing", "gone"):
+        changed.add_cluster(name, CLOSED_PORT)
+        changed.tree["static_resources"]["clusters"].pop()
+    for name in names:
         changed.upstreams[name] = {}
         changed.add_model(f"{name}-first", name, "mock-b")
         changed.add_model(f"{name}-second", "mock-a", name)
     with open_world(changed.text()) as world:
         world.fault({"fault": "status", "status": 500}, "mock-a")
-        for name in ("missing", "empty"):
-            retried = world.chat(model=f"{name}-second")
-            assert retried.status_code == 503
-            assert retried.headers["x-sluice-attempts"] == f"mock-a=server_error, {name}=connect_failure"
-            answers = [world.chat(model=f"{name}-first") for _ in range(20)]
-            assert [answer.status_code for answer in answers] == [503] * (FAILURES - 1) + [200] * (21 - FAILURES)
-            assert answers[0].headers["x-sluice-attempts"] == f"{name}=connect_failure"
+        for name in names:
+            if name in ("missing", "empty"):
+                failed, first = world.chat(model=f"{name}-second"), "mock-a=server_error, "
+            else:
+                failed, first = world.chat(model=f"{name}-first"), ""
+            assert failed.status_code == 503
+            assert failed.headers["x-sluice-attempts"] == f"{first}{name}=connect_failure:no_cluster"
+            assert {world.chat(model=f"{name}-first").status_code for _ in range(20)} == {200}
         world.settle()
-        assert world.counted("llm_attempts_total") == {
+        counted = world.counted("llm_attempts_total")
+        assert counted == {
             ("mock-a", "server_error"): 2,
-            ("missing", "connect_failure"): FAILURES,
-            ("empty", "connect_failure"): FAILURES,
-            ("mock-b", "success"): 2 * (21 - FAILURES),
+            ("mock-b", "success"): 20 * len(names),
+            **{(name, "connect_failure"): 1 for name in names},
         }
-        ejected = world.counted("llm_ejected")
-        assert (ejected["missing",], ejected["empty",]) == (1, 1)
-        for name in ("missing", "empty"):
-            said = [line for line in world.gateway.log().splitlines() if f'sluice: Envoy has no cluster "{name}"' in line]
-            assert 1 <= len(said) <= 2  # once by each worker
+        states = {entry["cluster"]: entry for entry in call(world, "GET", "/gateway/upstreams", ADMIN).json()["data"]}
+        for name in names:
+            assert (states[name]["state"], states[name]["reason"]) == ("ejected", "no_cluster")
+            assert states[name]["last_connect_failure"]["cause"] == "no_cluster"
+            told = f'sluice: no connection to cluster "{name}" (no_cluster): it is not in `clusters`'
+            assert 1 <= world.gateway.log().count(told) <= 2  # once by each worker
 
 
 def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
@@ -256,7 +263,24 @@ def test_a_name_that_does_not_resolve(settings: Callable[[], Settings], open_wor
         for stream in (False, True):
             response = world.chat(model="nowhere-first", stream=stream)
             assert (response.status_code, content(response)) == (200, "Hello from mock-b. You said: Hello")
+            assert response.headers["x-sluice-attempts"] == "nowhere=connect_failure:dns, mock-b=success"
         eventually(lambda: world.counted("llm_attempts_total")["nowhere", "connect_failure"], 2)
+        states = {entry["cluster"]: entry for entry in call(world, "GET", "/gateway/upstreams", ADMIN).json()["data"]}
+        assert states["nowhere"]["last_connect_failure"]["cause"] == "dns" and not states["mock-b"]["last_connect_failure"]
+        said = 'no connection to cluster "nowhere" (dns): it has no host: its name does not resolve'
+        assert said in world.gateway.log()
+        told = '"connect_failure":"it has no host: its name does not resolve"'
+        eventually(lambda: world.gateway.output().count(told), 2)
+
+
+def test_a_refused_connection_says_so(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    changed = settings()
+    changed.add_cluster("closed", ("127.0.0.1", 2))
+    changed.upstreams["closed"] = {}
+    changed.add_model("closed-first", "closed", "mock-b")
+    with open_world(changed.text()) as world:
+        response = world.chat(model="closed-first")
+        assert response.headers["x-sluice-attempts"] == "closed=connect_failure:refused, mock-b=success"
 
 
 def test_a_client_that_leaves(wide_world: World) -> None:

@@ -114,6 +114,8 @@ def test_wrong_name_in_the_certificate(tls_world: World) -> None:
     response = tls_world.chat(model="stranger-first")
     assert (response.status_code, content(response)) == (200, "Hello from mock-a. You said: Hello")
     assert tls_world.journals()["secure"] == []
+    assert response.headers["x-sluice-attempts"] == "stranger=connect_failure:tls, mock-a=success"
+    assert 'no connection to cluster "stranger" (tls): TLS_error' in tls_world.gateway.log()
     want = Counter({("stranger", "connect_failure"): 1, ("mock-a", "success"): 1})
     eventually(lambda: tls_world.counted("llm_attempts_total") - before, want)
     assert tls_world.chat(model="stranger").status_code == 503

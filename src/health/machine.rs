@@ -80,7 +80,7 @@ impl Health {
     /// [`Health::add_successes`] later.
     pub fn would_change(&self, verdict: Verdict, held: Option<Lease>) -> bool {
         match (verdict, self.place) {
-            (Verdict::Failure | Verdict::Credential, _) => true,
+            (Verdict::Failure | Verdict::Credential | Verdict::NoCluster, _) => true,
             (Verdict::Success, Place::Pool { .. }) => self.failures > 0,
             (Verdict::Neutral, Place::Pool { .. }) => false,
             (Verdict::Success | Verdict::Neutral, Place::Out { lease, .. }) => lease.is_some() && lease == held,
@@ -103,7 +103,7 @@ impl Health {
     ) -> Change {
         let now = millis(now);
         let pause = retry_after.map(|pause| millis(pause.min(policy.max_retry_after))).filter(|pause| *pause > 0);
-        if matches!(verdict, Verdict::Failure | Verdict::Credential) {
+        if matches!(verdict, Verdict::Failure | Verdict::Credential | Verdict::NoCluster) {
             self.failures = self.failures.saturating_add(1);
         }
         match self.place {
@@ -114,7 +114,7 @@ impl Health {
             Place::Out { reason, until, .. } => match (verdict, pause) {
                 (Verdict::Success | Verdict::Neutral, _) => Change::None,
                 (Verdict::Failure, Some(pause)) => self.extend(pause, reason, until, now),
-                (Verdict::Failure, None) | (Verdict::Credential, _) => Change::Noted,
+                (Verdict::Failure, None) | (Verdict::Credential | Verdict::NoCluster, _) => Change::Noted,
             },
         }
     }
@@ -217,6 +217,7 @@ impl Health {
                 Change::noted_if(streak > 0 || counted)
             }
             Verdict::Credential => self.back_off(Reason::Credential, now, policy),
+            Verdict::NoCluster => self.back_off(Reason::NoCluster, now, policy),
             Verdict::Failure => {
                 self.count(Counts { successes: 0, failures: 1 }, now, policy);
                 match (pause, self.too_much(now, policy)) {
@@ -249,13 +250,16 @@ impl Health {
                 Change::Noted
             }
             (Verdict::Credential, _) => self.back_off(Reason::Credential, now, policy),
+            (Verdict::NoCluster, _) => self.back_off(Reason::NoCluster, now, policy),
             (Verdict::Failure, Some(pause)) => self.pause(pause, now, policy),
             (Verdict::Failure, None) => {
                 let reason = match reason {
                     Reason::FailureRatio => Reason::FailureRatio,
-                    Reason::ConsecutiveFailures | Reason::RetryAfter | Reason::Credential | Reason::Manual => {
-                        Reason::ConsecutiveFailures
-                    }
+                    Reason::ConsecutiveFailures
+                    | Reason::RetryAfter
+                    | Reason::Credential
+                    | Reason::Manual
+                    | Reason::NoCluster => Reason::ConsecutiveFailures,
                 };
                 self.back_off(reason, now, policy)
             }

@@ -69,12 +69,20 @@ pub enum Reason {
     Credential,
     /// The operator took it out.
     Manual,
+    /// Envoy has no such cluster, or none with a host, and tries no other one.
+    NoCluster,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 5] =
-        [Reason::ConsecutiveFailures, Reason::FailureRatio, Reason::RetryAfter, Reason::Credential, Reason::Manual];
+    pub const ALL: [Reason; 6] = [
+        Reason::ConsecutiveFailures,
+        Reason::FailureRatio,
+        Reason::RetryAfter,
+        Reason::Credential,
+        Reason::Manual,
+        Reason::NoCluster,
+    ];
 
     /// The label in stats.
     pub fn label(self) -> &'static str {
@@ -84,6 +92,7 @@ impl Reason {
             Reason::RetryAfter => "retry_after",
             Reason::Credential => "credential",
             Reason::Manual => "manual",
+            Reason::NoCluster => "no_cluster",
         }
     }
 }
@@ -109,6 +118,8 @@ pub enum Verdict {
     Failure,
     /// It refuses the gateway's key.
     Credential,
+    /// Envoy cannot send anything there.
+    NoCluster,
     /// Nothing.
     Neutral,
 }

@@ -92,6 +92,7 @@ fn code(reason: Reason) -> u8 {
         Reason::RetryAfter => 3,
         Reason::Credential => 4,
         Reason::Manual => 5,
+        Reason::NoCluster => 6,
     }
 }
 

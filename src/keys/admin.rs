@@ -53,7 +53,9 @@ pub fn revoked(id: &str, revocation: Revocation, known: bool) -> String {
         "revoked": true,
         "known": known,
         "before": revocation.before.map(seconds),
+        "before_rfc3339": revocation.before.map(timestamp),
         "until": revocation.until.map(seconds),
+        "until_rfc3339": revocation.until.map(timestamp),
         "config": format!("revoked: [{entry}}}]"),
     });
     if let (false, Value::Object(fields)) = (known, &mut answer) {
@@ -120,7 +122,9 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
         "labels": labels,
         "limits": limits(&identity.limits),
         "issued_at": identity.issued_at.map(|time| time.as_secs()),
+        "issued_at_rfc3339": identity.issued_at.map(timestamp),
         "expires_at": identity.expires.map(seconds),
+        "expires_at_rfc3339": identity.expires.map(timestamp),
         "revoked": revoked,
     })
 }
@@ -133,6 +137,10 @@ fn limits(limits: &Limits) -> Value {
         fields.insert("cost_per_day".to_owned(), (microusd as f64 / 1e6).into());
     }
     value
+}
+
+fn timestamp(time: Duration) -> String {
+    Timestamp(time).to_string()
 }
 
 /// As `expires_at` is told: seconds since the epoch, rounded up.

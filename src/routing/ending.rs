@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::connect_failure::ConnectFailure;
 use crate::health::Blame;
 use crate::outcome::Outcome;
 
@@ -16,6 +17,8 @@ pub struct Ending {
     pub retry_after: Option<Duration>,
     /// What it is held against.
     pub blame: Blame,
+    /// Why no connection stood, where none did.
+    pub connect: Option<ConnectFailure>,
 }
 
 impl Ending {
@@ -26,6 +29,11 @@ impl Ending {
 
     /// An attempt that ended with an answer of this status.
     pub const fn answered(outcome: Outcome, status: u16) -> Self {
-        Ending { outcome, status, retry_after: None, blame: Blame::Cluster }
+        Ending { outcome, status, retry_after: None, blame: Blame::Cluster, connect: None }
+    }
+
+    /// An attempt for which no connection stood.
+    pub const fn unconnected(cause: ConnectFailure) -> Self {
+        Ending { connect: Some(cause), ..Ending::silent(Outcome::ConnectFailure) }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::ending::Ending;
 use super::pick::{Picked, Pool, Soonest};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
+use crate::connect_failure::ConnectFailure;
 use crate::endpoint::Endpoint;
 use crate::health::Lease;
 use crate::outcome::Outcome;
@@ -47,7 +48,7 @@ pub struct Route {
     /// The attempt under way has been chosen and has not ended.
     open: bool,
     began: Option<Duration>,
-    log: Vec<(usize, Outcome)>,
+    log: Vec<(usize, Outcome, Option<ConnectFailure>)>,
 }
 
 impl Route {
@@ -191,7 +192,7 @@ impl Route {
         if let Some(upstream) = self.table.upstream_of(target) {
             fleet.end(upstream, ending, lease);
         }
-        self.log.push((index, ending.outcome));
+        self.log.push((index, ending.outcome, ending.connect));
     }
 
     /// The attempt that was decided on will not be made.
@@ -302,9 +303,11 @@ impl Route {
         !self.context_fallback_taken && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
     }
 
-    /// The attempts so far: upstream and outcome, in order.
-    pub fn log(&self) -> impl Iterator<Item = (&Upstream, Outcome)> {
-        self.log.iter().filter_map(|(index, outcome)| Some((self.table.upstreams().get(*index)?, *outcome)))
+    /// The attempts so far, in order: the upstream, the outcome, and why no connection stood where none did.
+    pub fn log(&self) -> impl Iterator<Item = (&Upstream, Outcome, Option<ConnectFailure>)> {
+        let attempt =
+            |(index, outcome, connect): &(usize, _, _)| Some((self.table.upstreams().get(*index)?, *outcome, *connect));
+        self.log.iter().filter_map(attempt)
     }
 
     fn is_late(&self, fleet: &dyn Fleet) -> bool {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{json, Value};
+use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::{classify, Call, Dialect};
 use sluice::gateway::{ejection_time, list, models, tags, Command, State};
 use sluice::health::Health;
@@ -85,19 +86,26 @@ fn the_list() {
     let _ = ejected.eject(Some(Duration::from_millis(1500)), now);
     let mut half_open = Health::default();
     let _ = half_open.eject(Some(Duration::from_secs(1)), now - Duration::from_secs(1));
-    let state = |health, latency| State { health, in_flight: 2, uses: 7, latency };
+    let state = |health, latency| State { health, in_flight: 2, uses: 7, latency, connect_failure: None };
     let upstreams = ["a", "b\"", "c"].map(|name| upstream(name, &[Dialect::OpenAi]));
     let states = [state(Health::default(), Some(0.0125)), state(ejected, None), state(half_open, None)];
-    let found: Value = serde_json::from_str(&list(upstreams.iter().zip(states), now)).unwrap();
     let entry = |name: &str, state: &str, reason: Value, until: Value, latency: Value| {
         json!({"cluster": name, "upstream": name, "state": state, "reason": reason, "until": until, "in_flight": 2,
-               "uses": 7, "consecutive_failures": 0, "latency_ms": latency})
+               "uses": 7, "consecutive_failures": 0, "latency_ms": latency, "until_rfc3339": null,
+               "last_connect_failure": null})
     };
-    let want = [
+    let mut states = states;
+    let reason = "a \"certificate\"".to_owned();
+    states[0].connect_failure = Some(LastFailure { cause: ConnectFailure::Tls, at: 60, reason });
+    let mut want = [
         entry("a", "healthy", Value::Null, Value::Null, json!(12.5)),
         entry("b\"", "ejected", json!("manual"), json!(1001.5), Value::Null),
         entry("c", "half_open", json!("manual"), Value::Null, Value::Null),
     ];
+    want[0]["last_connect_failure"] =
+        json!({"cause": "tls", "reason": "a \"certificate\"", "at": 60, "at_rfc3339": "1970-01-01T00:01:00Z"});
+    want[1]["until_rfc3339"] = json!("1970-01-01T00:16:42Z");
+    let found: Value = serde_json::from_str(&list(upstreams.iter().zip(states), now)).unwrap();
     assert_eq!(found, json!({"object": "list", "data": want}));
 }
 

@@ -202,7 +202,7 @@ impl Held {
             },
             None => (otherwise, Blame::Cluster),
         };
-        Ending { outcome, status: self.status, retry_after: self.retry_after, blame }
+        Ending { outcome, status: self.status, retry_after: self.retry_after, blame, connect: None }
     }
 }
 

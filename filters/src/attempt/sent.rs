@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sluice::commit::FirstEvent;
+use sluice::connect_failure::ConnectFailure;
 use sluice::contract::{CLUSTER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Prepared, Unprepared};
@@ -12,7 +13,7 @@ use sluice::routing::Ending;
 
 use super::held::{ResponseHead, Until};
 use super::translated::Translation;
-use crate::clusters::AllClusters;
+use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};
 use crate::registry::{self, Shared};
 use crate::reply;
@@ -150,9 +151,16 @@ impl Sent {
             return;
         }
         registry::announce(&mut exchange);
-        let connected = host::property("upstream\0transport_failure_reason").is_none();
+        let failure = host::property("upstream\0transport_failure_reason");
         let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
-        let ending = Ending::silent(Outcome::of_silence(connected, late));
+        let ending = match failure {
+            Some(reason) => {
+                let address = host::property("upstream\0address").unwrap_or_default();
+                let cause = ConnectFailure::of(&reason, &address);
+                clusters::unconnected(&mut exchange, cause, &String::from_utf8_lossy(&reason))
+            }
+            None => Ending::silent(Outcome::of_silence(true, late)),
+        };
         exchange.end_attempt(ending, &AllClusters);
         let handed_on = exchange
             .advance(ending, &AllClusters)
@@ -226,6 +234,8 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refu
     let body = exchange.prepare(&cluster, &mut Request).map_err(|unprepared| match unprepared {
         Unprepared::NotRouted => internal("an attempt that `router` has not routed"),
         Unprepared::OtherCluster => {
+            let ending = clusters::unconnected(&mut exchange, ConnectFailure::NoCluster, "");
+            exchange.end_attempt(ending, &AllClusters);
             let (_, _, chosen) = exchange.labels();
             Refusal::Internal(format!(
                 "an attempt at a cluster that was not chosen: {chosen:?} was; is its line in cluster_matcher right?"

@@ -254,6 +254,9 @@ pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
 /// versions where there is a value, and counts them from 1.)
 pub const ABSENT: u32 = u32::MAX;
 
+/// The version of whatever is there: what is set with it is set in any case.
+pub const WHATEVER: u32 = 0;
+
 /// Sets a value that all workers share, if it still has this version. `false` if another worker was first.
 pub fn set_shared(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.

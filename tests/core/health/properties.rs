@@ -51,6 +51,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         3 => Just(Verdict::Failure),
         2 => Just(Verdict::Success),
         1 => Just(Verdict::Credential),
+        1 => Just(Verdict::NoCluster),
         1 => Just(Verdict::Neutral),
     ]
 }
@@ -142,12 +143,12 @@ proptest! {
     fn only_a_row_ejects(verdicts in vec(verdict(), 0..60), row in 1..6u32) {
         let policy = after(row);
         let (mut health, mut failures) = (Health::default(), 0);
-        for verdict in verdicts.into_iter().filter(|verdict| *verdict != Verdict::Credential) {
+        for verdict in verdicts.into_iter().filter(|verdict| !matches!(verdict, Verdict::Credential | Verdict::NoCluster)) {
             let change = health.judge(verdict, None, None, at(1), &policy);
             match verdict {
                 Verdict::Failure => failures += 1,
                 Verdict::Success => failures = 0,
-                Verdict::Neutral | Verdict::Credential => {}
+                Verdict::Neutral | Verdict::Credential | Verdict::NoCluster => {}
             }
             if failures == row {
                 prop_assert_eq!(change, Ejected(ConsecutiveFailures));

@@ -20,7 +20,7 @@ fn unknown_records() {
         ("cut", bytes[..bytes.len() - 1].to_vec()),
         ("longer", [&bytes[..], &[0]].concat()),
         ("another version", with(0, 2)),
-        ("another reason", with(1, 6)),
+        ("another reason", with(1, 7)),
     ] {
         assert_eq!(Health::decode(&bytes), Health::default(), "{name}");
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{json, Value};
+use sluice::date::Timestamp;
 use sluice::keys::{admin, Claims, Identity, Issued, Revocation, Role};
 use sluice::limits::Limits;
 use sluice::pattern::Patterns;
@@ -12,6 +13,10 @@ use super::token::claims;
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
+}
+
+fn rfc3339(seconds: u64) -> String {
+    Timestamp(Duration::from_secs(seconds)).to_string()
 }
 
 fn limited() -> Claims {
@@ -34,10 +39,12 @@ fn the_list() {
     let found = admin::list(configured.iter(), &issued, &|identity| identity.id == "b");
     let entry = |kind: &str, id: &str, role: &str, expires_at: Value, revoked: bool| {
         json!({"id": id, "kind": kind, "role": role, "models": ["*"], "labels": {}, "limits": {},
-               "issued_at": null, "expires_at": expires_at, "revoked": revoked})
+               "issued_at": null, "issued_at_rfc3339": null,
+               "expires_at": expires_at, "expires_at_rfc3339": expires_at.as_u64().map(rfc3339), "revoked": revoked})
     };
     let mut alice = entry("virtual", "alice", "user", json!(1_800_000_060), false);
     alice["issued_at"] = json!(1_800_000_000);
+    alice["issued_at_rfc3339"] = json!("2027-01-15T08:00:00Z");
     alice["models"] = json!(["m"]);
     alice["limits"] = json!({"cost_per_day": 2.5, "concurrency": 3});
     alice["labels"] = json!({"team": "x"});
@@ -76,8 +83,8 @@ fn revocations() {
     for (id, revocation, config) in cases {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
         let (before, until) = (seconds(revocation.before), seconds(revocation.until));
-        let want =
-            json!({"id": id, "revoked": true, "known": true, "before": before, "until": until, "config": config});
+        let want = json!({"id": id, "revoked": true, "known": true, "before": before, "until": until, "config": config,
+                          "before_rfc3339": before.map(rfc3339), "until_rfc3339": until.map(rfc3339)});
         assert_eq!(parsed(&admin::revoked(id, revocation, true)), want);
         let unknown = parsed(&admin::revoked(id, revocation, false));
         assert_eq!(unknown["known"], json!(false));

@@ -1,0 +1,131 @@
+//! Why no connection to an upstream stood.
+
+/// The cause, as Envoy tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The cluster has no host to connect to: its name does not resolve.
+    Dns,
+    /// Nobody listens there.
+    Refused,
+    /// The TLS handshake failed: a certificate that is not trusted, or no TLS at the other end.
+    Tls,
+    /// Nobody answered within the cluster's `connect_timeout`.
+    Timeout,
+    /// Another cause, which Envoy's reason tells.
+    Other,
+    /// Envoy has no such cluster, or the matcher names another one.
+    NoCluster,
+}
+
+/// The end of the address that stands in for a cluster's hosts where its name resolves to none. (A port that no model
+/// server listens on: `closed_port` in envoy.yaml.)
+const CLOSED_PORT: &[u8] = b":1";
+
+impl ConnectFailure {
+    /// Every cause.
+    pub const ALL: [ConnectFailure; 6] = [
+        ConnectFailure::Dns,
+        ConnectFailure::Refused,
+        ConnectFailure::Tls,
+        ConnectFailure::Timeout,
+        ConnectFailure::Other,
+        ConnectFailure::NoCluster,
+    ];
+
+    /// Tells the cause by Envoy's `upstream.transport_failure_reason`, and the address it tried.
+    ///
+    /// ```
+    /// use sluice::connect_failure::ConnectFailure;
+    ///
+    /// let of = |reason: &str, address: &str| ConnectFailure::of(reason.as_bytes(), address.as_bytes());
+    /// assert_eq!(of("delayed connect error: Connection refused", "10.0.0.1:443"), ConnectFailure::Refused);
+    /// assert_eq!(of("delayed connect error: Connection refused", "127.0.0.1:1"), ConnectFailure::Dns);
+    /// assert_eq!(of("TLS_error:|268435581:SSL routines", "10.0.0.1:443"), ConnectFailure::Tls);
+    /// ```
+    pub fn of(reason: &[u8], address: &[u8]) -> Self {
+        let has = |word: &str| reason.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+        if address.ends_with(CLOSED_PORT) {
+            ConnectFailure::Dns
+        } else if has("tls") || has("ssl") {
+            ConnectFailure::Tls
+        } else if has("refused") || has("error:_111") || has("error:111") {
+            ConnectFailure::Refused
+        } else if has("timeout") || has("timed out") {
+            ConnectFailure::Timeout
+        } else {
+            ConnectFailure::Other
+        }
+    }
+
+    /// A word for it, which stands after the outcome: `connect_failure:tls`.
+    pub fn label(self) -> &'static str {
+        match self {
+            ConnectFailure::Dns => "dns",
+            ConnectFailure::Refused => "refused",
+            ConnectFailure::Tls => "tls",
+            ConnectFailure::Timeout => "timeout",
+            ConnectFailure::Other => "other",
+            ConnectFailure::NoCluster => "no_cluster",
+        }
+    }
+
+    /// What an operator is told, with Envoy's own words where it has any.
+    pub fn explain(self, reason: &str) -> String {
+        match self {
+            ConnectFailure::Dns => "it has no host: its name does not resolve".to_owned(),
+            ConnectFailure::NoCluster => {
+                "it is not in `clusters`, has no host, or its line in `cluster_matcher` names another cluster"
+                    .to_owned()
+            }
+            ConnectFailure::Refused | ConnectFailure::Tls | ConnectFailure::Timeout | ConnectFailure::Other => {
+                let end = reason.char_indices().nth(MAX_REASON).map_or(reason.len(), |(end, _)| end);
+                reason.get(..end).unwrap_or_default().to_owned()
+            }
+        }
+    }
+}
+
+/// The longest reason that is told, in characters.
+const MAX_REASON: usize = 300;
+
+/// The last failure to connect to a cluster, as the workers share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// The cause.
+    pub cause: ConnectFailure,
+    /// When, in seconds since the epoch.
+    pub at: u64,
+    /// What an operator is told.
+    pub reason: String,
+}
+
+impl LastFailure {
+    /// The bytes to share: the cause's place in [`ConnectFailure::ALL`], the time (8 bytes, little-endian), and the
+    /// reason.
+    ///
+    /// ```
+    /// use sluice::connect_failure::{ConnectFailure, LastFailure};
+    ///
+    /// let last = LastFailure { cause: ConnectFailure::Tls, at: 7, reason: "no".to_owned() };
+    /// assert_eq!(LastFailure::decode(&last.encode()), Some(last));
+    /// assert_eq!(LastFailure::decode(b"\xff"), None);
+    /// ```
+    pub fn encode(&self) -> Vec<u8> {
+        let place = ConnectFailure::ALL.iter().position(|cause| *cause == self.cause).unwrap_or_default();
+        let mut out = vec![place as u8];
+        out.extend(self.at.to_le_bytes());
+        out.extend(self.reason.bytes());
+        out
+    }
+
+    /// Reads shared bytes; `None` for what cannot be read.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (place, rest) = bytes.split_first()?;
+        let (at, reason) = rest.split_first_chunk()?;
+        Some(LastFailure {
+            cause: *ConnectFailure::ALL.get(usize::from(*place))?,
+            at: u64::from_le_bytes(*at),
+            reason: std::str::from_utf8(reason).ok()?.to_owned(),
+        })
+    }
+}
