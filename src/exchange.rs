@@ -3,7 +3,9 @@
 mod accounts;
 mod caller;
 mod labels;
+mod models;
 mod original;
+mod preparation;
 mod translation;
 
 use std::rc::Rc;
@@ -26,8 +28,8 @@ use crate::usage::{Meter, Source, TokenUsage};
 pub use accounts::CountCall;
 use caller::Caller;
 pub use original::Original;
-use translation::wish;
-pub use translation::Prepared;
+use preparation::wish;
+pub use preparation::Prepared;
 
 /// The most flags that are kept: what services find is named by them.
 const MAX_FLAGS: usize = 16;

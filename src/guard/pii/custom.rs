@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 
-use super::mask::MAX_NAME;
+use super::name::{is_name, MAX_NAME};
 
 /// The most patterns.
 pub const MAX_PATTERNS: usize = 64;
@@ -117,13 +117,6 @@ impl Custom {
 /// The next character boundary from `at` on.
 fn boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
-}
-
-/// Whether it can be the name of an entity.
-pub(super) fn is_name(name: &str) -> bool {
-    name.len() <= MAX_NAME
-        && name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
-        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// What is wrong, without the drawing of where.

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
-use super::custom::is_name;
+use super::name::{is_name, MAX_NAME};
 use crate::guard::Finding;
 
-/// The longest name of an entity.
-pub(super) const MAX_NAME: usize = 64;
 /// The name of what has none.
 const NAMELESS: &str = "PII";
 

@@ -19,6 +19,13 @@
 //!
 //! A conversation that has one of these forms itself keeps it: its number is not given out ([`reservable`]).
 
+use super::name::MAX_NAME;
+
+/// The longest placeholder, in bytes, without its brackets.
+const MAX_KEY: usize = MAX_NAME + "_12345".len();
+/// The longest placeholder, in bytes, as it may be written: `&#x3c; NAME_12345 &#x3e;`, each underscore as Markdown has it.
+pub const MAX_PLACEHOLDER: usize = 2 * ("&#x3c;  ".len() + MAX_KEY);
+
 /// How what stands for a placeholder is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -311,7 +318,7 @@ fn numbered(text: &str, lenient: bool, each: &mut impl FnMut(&str)) {
             _ => return,
         };
         name.push(character);
-        if name.len() > super::vault::MAX_KEY || !lenient && !may_be_bare(&name) {
+        if name.len() > MAX_KEY || !lenient && !may_be_bare(&name) {
             return;
         }
         let goes_on = rest.peek().is_some_and(char::is_ascii_digit);

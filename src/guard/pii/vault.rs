@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::mask::{name, replace, MAX_NAME};
+use super::mask::{name, replace};
 use super::placeholder::reservable;
 use super::restore::{restore, Originals, Restorer};
 use crate::guard::Finding;
@@ -16,10 +16,6 @@ pub const MAX_VALUES: usize = 10_000;
 pub const MAX_BYTES: usize = 1 << 20;
 /// The most texts in one conversation that look like placeholders and are none of ours.
 pub const MAX_RESERVED: usize = 10_000;
-/// The longest placeholder, in bytes, without its brackets.
-pub(super) const MAX_KEY: usize = MAX_NAME + "_12345".len();
-/// The longest placeholder, in bytes, as it may be written: `&#x3c; NAME_12345 &#x3e;`, each underscore as Markdown has it.
-pub const MAX_PLACEHOLDER: usize = 2 * ("&#x3c;  ".len() + MAX_KEY);
 
 /// Beyond this no number is given out: by then there are too many values.
 const MAX_NUMBER: usize = MAX_VALUES + MAX_RESERVED;

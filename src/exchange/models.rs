@@ -1,0 +1,38 @@
+//! Which models the caller may use, and under which limits.
+
+use super::caller::Caller;
+use super::Exchange;
+use crate::error::ApiError;
+use crate::limits::{self, Limits};
+use crate::routing::{Model, Subject, Table};
+
+impl Exchange {
+    /// What the route must know of the request.
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller { identity: self.identity.as_deref(), facts: self.facts.as_ref(), body: &self.body }
+    }
+
+    /// The names of the models the caller may use, aliases among them. Patterns are no names.
+    pub fn usable_models<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a str> {
+        let names = table.models().iter().flat_map(Model::names).filter(|name| !name.ends_with('*'));
+        names.filter(|name| self.caller().may_use(name))
+    }
+
+    /// All limits the caller is under: its own, the gateway's, and those of the models it may use.
+    pub fn limits(&self, table: &Table) -> Vec<(limits::Subject, Limits)> {
+        let usable = |model: &&Model| model.names().any(|name| self.caller().may_use(name));
+        let models = table.models().iter().filter(usable);
+        let models = models.map(|model| (limits::Subject::Model(model.name.as_str().into()), model.limits));
+        self.reported.iter().cloned().chain(models).filter(|(_, limits)| !limits.is_unlimited()).collect()
+    }
+
+    /// 404: there is no such model, but others.
+    pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
+        let allowed = |model: &&str| self.caller().may_use(model);
+        let names: Vec<&str> = table.models().iter().map(|model| model.name.as_str()).filter(allowed).collect();
+        ApiError::model_not_found(format!(
+            "The model `{name}` does not exist or you do not have access to it. Models you can use: {}.",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        ))
+    }
+}

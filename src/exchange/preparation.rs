@@ -1,0 +1,30 @@
+//! What a target's request must look like.
+
+use crate::facts::Facts;
+use crate::header_plan::Wish;
+use crate::rewrite::BodyRewrite;
+use crate::routing::Route;
+use crate::translate::Pair;
+
+/// What is to be done to a request's body.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// It goes on with another model's name in it, or as it is.
+    Rewrite(BodyRewrite),
+    /// It is translated once all of it is there; its length is told then.
+    Translate(Pair),
+}
+
+/// What a target's request must look like, and the way to its body.
+pub(super) fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts) -> Option<(Prepared, Wish<'a>)> {
+    let upstream = route.upstream_at(place)?;
+    let model = route.model_name(place, &facts.model)?;
+    let stream = facts.stream;
+    if let Some(pair) = route.pair_at(place) {
+        let wish = Wish { upstream, endpoint: pair.target(stream), pair: Some(pair), stream, model, length: None };
+        return Some((Prepared::Translate(pair), wish));
+    }
+    let body = BodyRewrite::plan(facts, model, upstream.include_usage);
+    let length = Some(body.length());
+    Some((Prepared::Rewrite(body), Wish { upstream, endpoint: route.endpoint(), pair: None, stream, model, length }))
+}
