@@ -11,7 +11,7 @@ mod translation;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::endpoint::climbs;
+use crate::endpoint::{climbs, Dialect, Endpoint};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -227,6 +227,10 @@ impl Exchange {
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
             Err(NotStarted::Silent) => {
                 let model = table.models().get(index);
+                if facts.endpoint == Endpoint::Responses && model.is_some_and(|model| model.speaks(Dialect::OpenAi)) {
+                    let message = format!("The model `{}` is not served by the Responses API.", facts.model);
+                    return Err(ApiError::model_not_found(message));
+                }
                 let spoken: Vec<&str> = model.into_iter().flat_map(Model::dialects).map(|d| d.name()).collect();
                 Err(ApiError::model_not_found(format!(
                     "The model `{}` is not served in the {} dialect, only in: {}.",

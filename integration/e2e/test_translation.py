@@ -40,7 +40,7 @@ RETRIED = [(name, False) for name in ("500", "429", "refused", "reset", "cut")] 
 @pytest.fixture(scope="module")
 def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
     changed = settings()
-    changed.upstreams["mock-a"]["dialects"] = ["openai"]
+    changed.upstreams["mock-a"].update(dialects=["openai"], responses_api=False)
     changed.upstreams["mock-b"]["dialects"] = ["anthropic"]
     changed.upstreams["mock-c"]["dialects"] = ["gemini"]
     changed.upstreams["strict"] = {"dialects": ["anthropic"], "translate": False}
@@ -156,6 +156,43 @@ def test_message_stream_on_openai(claude: anthropic.Anthropic, translating: Worl
     assert (final.usage.input_tokens, final.usage.output_tokens, final.stop_reason) == (1, 10, "end_turn")
     want = Counter({("demo-user", "gpt", "mock-a", "input"): 1, ("demo-user", "gpt", "mock-a", "output"): 10})
     eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+@pytest.mark.parametrize(("model", "server", "text"), [("gpt", "mock-a", FROM_A), ("claude", "mock-b", FROM_B), ("gemini", "mock-c", FROM_C)])
+def test_responses(client: openai.OpenAI, translating: World, model: str, server: str, text: str) -> None:
+    before = translating.counted("llm_tokens_total")
+    raw = client.responses.with_raw_response.create(model=model, input="Hello", truncation="auto")
+    answer = raw.parse()
+    assert (answer.output_text, answer.status, answer.usage.total_tokens) == (text, "completed", 11)
+    assert raw.headers["x-sluice-dropped"] == "truncation"
+    with client.responses.stream(model=model, input="Hello") as stream:
+        pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    assert "".join(pieces) == final.output_text == text and len(pieces) > 1
+    assert final.usage == answer.usage
+    paths = {"mock-a": {demo.CHAT_PATH}, "mock-b": {MESSAGES}}
+    for name, entry in translating.entries():
+        assert name == server and not FOREIGN[server] & entry["headers"].keys()
+        assert entry["path"] in paths.get(server, {entry["path"]})
+    want = Counter({("demo-user", model, server, "input"): 2, ("demo-user", model, server, "output"): 20})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+def test_responses_keep_no_state(client: openai.OpenAI, translating: World) -> None:
+    for fields in ({"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"background": True}):
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model="claude", input="Hello", **fields)
+        assert caught.value.param == next(iter(fields))
+    assert translating.entries() == []
+
+
+@pytest.mark.parametrize("fault", ["truncate_stream", "error_event"])
+def test_responses_that_break(client: openai.OpenAI, translating: World, fault: str) -> None:
+    for model, server in [("gpt", "mock-a"), ("claude", "mock-b")]:
+        translating.fault({"fault": fault, "after_events": 5}, server)
+        *_, last = client.responses.create(model=model, input="Hello", stream=True)
+        assert (last.type, last.response.status) == ("response.failed", "failed")
+        assert last.response.error.message
 
 
 @pytest.mark.parametrize("size", [10, 70_000, 600_000])

@@ -30,6 +30,7 @@ pub const UPSTREAM_FIELDS: &[&str] = &[
     "forward_headers",
     "include_usage",
     "translate",
+    "responses_api",
     "usage",
     "ejection",
 ];
@@ -148,14 +149,7 @@ fn upstream(
         None => Vec::new(),
     };
     let forwarded = headers::forwarded(fields.get("forward_headers"))?;
-    let include_usage = match fields.get("include_usage") {
-        Some(node) => node.flag()?,
-        None => true,
-    };
-    let translate = match fields.get("translate") {
-        Some(node) => node.flag()?,
-        None => true,
-    };
+    let unless_denied = |name| fields.get(name).map_or(Ok(true), |node| node.flag());
     Ok(Upstream {
         name: name.to_owned(),
         cluster: cluster.to_owned(),
@@ -166,8 +160,9 @@ fn upstream(
         credential,
         headers,
         forwarded,
-        include_usage,
-        translate,
+        include_usage: unless_denied("include_usage")?,
+        translate: unless_denied("translate")?,
+        responses_api: unless_denied("responses_api")?,
         usage: metering::read(fields.get("usage"))?,
         ejection: ejection::read(fields.get("ejection"), ejection)?,
         counts_in_flight: false,

@@ -330,7 +330,7 @@ impl Route {
             return Picked::None;
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
-        let speaking = model.speaking(self.endpoint.dialect());
+        let speaking = model.serving(self.endpoint);
         let serving = speaking.union(model.translating(self.endpoint));
         Pool { table: &self.table, model, serving, speaking, tried, affinity }.pick(fleet)
     }

@@ -76,6 +76,8 @@ pub struct Upstream {
     pub include_usage: bool,
     /// Whether it may get requests of other dialects, translated.
     pub translate: bool,
+    /// Whether it serves OpenAI's Responses; many that copy OpenAI's API have chat completions alone.
+    pub responses_api: bool,
     /// How its answers are metered.
     pub usage: Metering,
     /// When it leaves the pool.
@@ -124,9 +126,14 @@ impl Upstream {
         Cow::Owned(out)
     }
 
-    /// How a request is translated for it; `None` if it speaks the request's dialect, or there is no way.
+    /// Whether it serves an endpoint as it is.
+    pub fn serves(&self, endpoint: Endpoint) -> bool {
+        self.dialects.contains(&endpoint.dialect()) && (self.responses_api || endpoint != Endpoint::Responses)
+    }
+
+    /// How a request is translated for it; `None` if it serves the endpoint itself, or there is no way.
     pub fn pair(&self, endpoint: Endpoint) -> Option<Pair> {
-        if !self.translate || self.dialects.contains(&endpoint.dialect()) {
+        if !self.translate || self.serves(endpoint) {
             return None;
         }
         self.dialects.iter().find_map(|dialect| Pair::of(endpoint, *dialect))
@@ -178,6 +185,8 @@ pub struct Model {
     /// What its tokens cost, if that is known.
     pub price: Option<Price>,
     speaking: [TargetSet; 4],
+    /// Those of them that do not serve OpenAI's Responses.
+    without_responses: TargetSet,
     /// The targets that each pair is used for.
     translating: [TargetSet; Pair::ALL.len()],
 }
@@ -206,6 +215,11 @@ impl Model {
             }
             speaking
         });
+        let is_without = |target: &Target| {
+            upstreams.get(target.upstream).is_some_and(|upstream| !upstream.serves(Endpoint::Responses))
+        };
+        let without_responses =
+            targets.iter().enumerate().filter(|(_, target)| is_without(target)).map(|(index, _)| index).collect();
         let translating = Pair::ALL.map(|pair| {
             let is_used = |target: &Target| {
                 upstreams.get(target.upstream).is_some_and(|upstream| upstream.pair(pair.source()) == Some(pair))
@@ -226,6 +240,7 @@ impl Model {
             limits: Limits::default(),
             price: None,
             speaking,
+            without_responses,
             translating,
         }
     }
@@ -233,6 +248,20 @@ impl Model {
     /// The targets that speak a dialect.
     pub fn speaking(&self, dialect: Dialect) -> TargetSet {
         self.speaking.get(dialect.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether any target speaks a dialect.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        !self.speaking(dialect).is_empty()
+    }
+
+    /// The targets that serve an endpoint as it is.
+    pub fn serving(&self, endpoint: Endpoint) -> TargetSet {
+        let speaking = self.speaking(endpoint.dialect());
+        match endpoint == Endpoint::Responses {
+            true => speaking.without(self.without_responses),
+            false => speaking,
+        }
     }
 
     /// The targets that a request to an endpoint can be translated for.
@@ -255,7 +284,7 @@ impl Model {
 
     /// The dialects the model can be called in.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> + '_ {
-        Dialect::ALL.into_iter().filter(|dialect| !self.speaking(*dialect).is_empty())
+        Dialect::ALL.into_iter().filter(|dialect| self.speaks(*dialect))
     }
 }
 

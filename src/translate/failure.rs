@@ -75,6 +75,16 @@ impl<'a> Failure<'a> {
         failure
     }
 
+    /// What went wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What went wrong, for programs, in OpenAI's words.
+    pub fn code(&self) -> &str {
+        self.openai_code().unwrap_or("server_error")
+    }
+
     /// Reads what says what went wrong, wherever it stands.
     fn read(event: Raw<'a>, otherwise: Kind) -> Self {
         let inner = event.field("response").unwrap_or(event);

@@ -14,31 +14,23 @@ mod dropped;
 mod failure;
 mod ids;
 mod messages_to_chat;
+mod pair;
 mod raw;
+mod responses_to_chat;
 mod stream;
+mod via_chat;
 mod writer;
 
-use crate::endpoint::{Dialect, Endpoint};
 use crate::error::ApiError;
-use failure::Failure;
 use raw::Raw;
+use responses_to_chat::ToolNote;
 
 pub use dropped::Dropped;
+pub use pair::Pair;
 pub use stream::{Stream, MAX_EVENT};
 
 /// The most tokens of an answer whose client does not say, where a provider insists on a number.
 pub const MAX_OUTPUT_TOKENS: u64 = 4096;
-
-/// What a client speaks, and what its request is translated into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pair {
-    /// OpenAI's chat completions, for a server that speaks Anthropic's Messages.
-    ChatToMessages,
-    /// Anthropic's Messages, for a server that speaks OpenAI's chat completions.
-    MessagesToChat,
-    /// OpenAI's chat completions, for a server that speaks Google's Gemini API.
-    ChatToGemini,
-}
 
 /// Where a dialect is served, if not at its own provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +75,19 @@ pub struct Notes {
     json_tool: bool,
     /// Names of tools that were too long: as the target has them, and as the client does.
     names: Vec<(String, String)>,
+    /// Tools of a response that the target knows otherwise.
+    tools: Vec<ToolNote>,
+    /// What a response repeats of its request.
+    echo: String,
+}
+
+impl Notes {
+    /// How much memory they take besides themselves.
+    fn reserved(&self) -> usize {
+        let names: usize = self.names.iter().map(|(short, long)| short.capacity() + long.capacity()).sum();
+        let tools: usize = self.tools.iter().map(|tool| tool.given.capacity() + tool.name.capacity()).sum();
+        self.echo.capacity() + names + tools
+    }
 }
 
 /// What an answer is translated with.
@@ -112,117 +117,6 @@ pub struct Answer {
 /// An answer that is not what its dialect's should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
-
-impl Pair {
-    /// Every pair.
-    pub const ALL: [Pair; 3] = [Pair::ChatToMessages, Pair::MessagesToChat, Pair::ChatToGemini];
-
-    /// How a request to `endpoint` reaches a target that speaks `dialect`; `None` if it cannot, or need not be translated.
-    ///
-    /// ```
-    /// use sluice::endpoint::{Dialect, Endpoint};
-    /// use sluice::translate::Pair;
-    ///
-    /// assert_eq!(Pair::of(Endpoint::ChatCompletions, Dialect::Anthropic), Some(Pair::ChatToMessages));
-    /// assert_eq!(Pair::of(Endpoint::ChatCompletions, Dialect::OpenAi), None, "no need");
-    /// assert_eq!(Pair::of(Endpoint::Completions, Dialect::Anthropic), None, "no way");
-    /// ```
-    pub fn of(endpoint: Endpoint, dialect: Dialect) -> Option<Pair> {
-        Pair::ALL.into_iter().find(|pair| pair.source() == endpoint && pair.target(false).dialect() == dialect)
-    }
-
-    /// The endpoint that the client calls.
-    pub fn source(self) -> Endpoint {
-        match self {
-            Pair::ChatToMessages | Pair::ChatToGemini => Endpoint::ChatCompletions,
-            Pair::MessagesToChat => Endpoint::Messages,
-        }
-    }
-
-    /// The endpoint that the target is asked at.
-    pub fn target(self, stream: bool) -> Endpoint {
-        match self {
-            Pair::ChatToMessages => Endpoint::Messages,
-            Pair::MessagesToChat => Endpoint::ChatCompletions,
-            Pair::ChatToGemini if stream => Endpoint::StreamGenerateContent,
-            Pair::ChatToGemini => Endpoint::GenerateContent,
-        }
-    }
-
-    /// The path of that endpoint, as a client of the target's dialect would call it.
-    pub fn path(self, stream: bool) -> &'static str {
-        match self {
-            Pair::ChatToMessages => "/v1/messages",
-            Pair::MessagesToChat => "/v1/chat/completions",
-            // the model's name is put in where the path is written for an upstream
-            Pair::ChatToGemini if stream => "/v1beta/models/model:streamGenerateContent?alt=sse",
-            Pair::ChatToGemini => "/v1beta/models/model:generateContent",
-        }
-    }
-
-    /// Headers that the target's dialect needs, and those of the client's that it must not see.
-    pub fn headers(self) -> &'static [(&'static str, Option<&'static str>)] {
-        match self {
-            Pair::ChatToMessages => &[("anthropic-version", Some("2023-06-01")), ("openai-beta", None)],
-            Pair::ChatToGemini => &[("openai-beta", None)],
-            Pair::MessagesToChat => &[
-                ("anthropic-version", None),
-                ("anthropic-beta", None),
-                ("anthropic-dangerous-direct-browser-access", None),
-            ],
-        }
-    }
-
-    /// Translates a request, whose body has been found to be a JSON object.
-    ///
-    /// # Errors
-    /// 400 that names the field: the target could not answer what is asked.
-    pub fn request(self, body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
-        match self {
-            Pair::ChatToMessages => chat_to_messages::request(body, target),
-            Pair::MessagesToChat => messages_to_chat::request(body, target),
-            Pair::ChatToGemini => chat_to_gemini::request(body, target),
-        }
-    }
-
-    /// Translates a whole answer with a status of success.
-    ///
-    /// # Errors
-    /// It is not what the target's dialect promises: the attempt has failed.
-    pub fn answer(self, body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
-        match self {
-            Pair::ChatToMessages => chat_to_messages::answer(body, reply),
-            Pair::MessagesToChat => messages_to_chat::answer(body, reply),
-            Pair::ChatToGemini => chat_to_gemini::answer(body, reply),
-        }
-    }
-
-    /// Translates an answer that is a stream.
-    pub fn stream(self, reply: &Reply) -> Stream {
-        Stream::new(match self {
-            Pair::ChatToMessages => Box::new(chat_to_messages::Events::new(reply)),
-            Pair::MessagesToChat => Box::new(messages_to_chat::Events::new(reply)),
-            Pair::ChatToGemini => Box::new(chat_to_gemini::Events::new(reply)),
-        })
-    }
-
-    /// Translates the body of an answer with a status of an error.
-    pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
-        let failure = Failure::of_answer(status, body);
-        match self {
-            Pair::ChatToMessages | Pair::ChatToGemini => failure.chat_body(),
-            Pair::MessagesToChat => failure.messages_body(),
-        }
-    }
-
-    /// The status of an error as the client knows it: 529 is Anthropic's own.
-    pub fn status(self, status: u16) -> u16 {
-        match (self, status) {
-            (Pair::ChatToMessages, 529) => 503,
-            (Pair::ChatToMessages | Pair::MessagesToChat | Pair::ChatToGemini, status) => status,
-        }
-    }
-}
 
 /// A request that the target could not answer.
 fn invalid(param: &'static str, message: impl Into<String>) -> ApiError {

@@ -2,7 +2,7 @@ use sluice::config::Object;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::forwarding::Forwarded;
 use sluice::health::Policy;
-use sluice::routing::{by_name, Member, Model, Retry, Table, Target, Upstream};
+use sluice::routing::{by_name, Member, Model, Retry, Table, Target, TargetSet, Upstream};
 use sluice::usage::Metering;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -20,6 +20,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         forwarded: Forwarded::default(),
         include_usage: true,
         translate: true,
+        responses_api: true,
         usage: Metering::default(),
         ejection: Policy::default(),
         counts_in_flight: false,
@@ -45,6 +46,20 @@ fn each_dialect_has_its_targets() {
         assert_eq!(model.speaking(dialect).iter().collect::<Vec<_>>(), want, "{dialect:?}");
     }
     assert_eq!(model.dialects().collect::<Vec<_>>(), [OpenAi, Anthropic, Ollama]);
+}
+
+#[test]
+fn responses_go_to_those_who_serve_them() {
+    use Dialect::{Anthropic, OpenAi};
+    let chat_alone = Upstream { responses_api: false, ..upstream("b", &[OpenAi]) };
+    let untranslated = Upstream { translate: false, ..chat_alone.clone() };
+    let upstreams = [upstream("a", &[OpenAi]), chat_alone, upstream("c", &[Anthropic]), untranslated];
+    let model = model("m", &[], &[1, 1, 1, 1], &upstreams);
+    let targets = |set: TargetSet| set.iter().collect::<Vec<_>>();
+    assert_eq!(targets(model.serving(Endpoint::Responses)), [0]);
+    assert_eq!(targets(model.translating(Endpoint::Responses)), [1, 2]);
+    assert_eq!(targets(model.serving(Endpoint::ChatCompletions)), [0, 1, 3]);
+    assert_eq!(targets(model.translating(Endpoint::ChatCompletions)), [2]);
 }
 
 #[test]

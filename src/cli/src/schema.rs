@@ -223,7 +223,7 @@ fn upstream(name: &str) -> Value {
         "query" => text("put before the client's query"),
         "credential" => reference("credential"),
         "headers" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
-        "include_usage" | "translate" => json!({"type": "boolean", "default": true}),
+        "include_usage" | "translate" | "responses_api" => json!({"type": "boolean", "default": true}),
         "usage" => fields(&["format", "count"], |name| match name {
             "format" => one_of(Format::ALL.map(Format::name)),
             _ => object(

@@ -1,11 +1,17 @@
-//! What OpenAI's chat clients read: completions, and the chunks of a stream.
+//! What OpenAI's chat clients read: completions, and the chunks of a stream; and what they and their servers write.
 //!
 //! Sources: OpenAI's API reference (chat/object, chat/streaming); for what a model thought, the fields that servers and
 //! clients agree on: `reasoning_content` (DeepSeek, vLLM), `thinking_blocks` with signatures (LiteLLM).
 
 mod chunks;
+mod ending;
+mod model;
+mod parts;
 
 pub(super) use chunks::{Call, Chunks};
+pub(super) use ending::{ChatMachine, Ending};
+pub(super) use model::{is_openai_reasoning, takes_effort};
+pub(super) use parts::{said, texts, Parts};
 
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;

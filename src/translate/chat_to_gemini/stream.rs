@@ -2,36 +2,25 @@
 //! the end of the bytes says that it is over.
 
 use super::{finish_reason, is_blocked};
-use crate::translate::chat::{Call, Chunks};
-use crate::translate::failure::Failure;
+use crate::translate::chat::{Call, ChatMachine, Ending};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
-use crate::translate::stream::{Machine, Said};
+use crate::translate::stream::Said;
 use crate::translate::writer::Writer;
 use crate::translate::Reply;
-use crate::usage::{EventKind, Reading};
+use crate::usage::EventKind;
 
 /// What has come so far.
 #[derive(Debug)]
 pub struct Events {
-    chunks: Chunks,
+    ending: Ending,
     id: u64,
-    reading: Reading,
-    include_usage: bool,
     calls: usize,
-    unknown_reason: bool,
 }
 
 impl Events {
     pub fn new(reply: &Reply) -> Self {
-        Events {
-            chunks: Chunks::new(made("chatcmpl-", reply.id, 0), reply.created),
-            id: reply.id,
-            reading: Reading::default(),
-            include_usage: reply.include_usage,
-            calls: 0,
-            unknown_reason: false,
-        }
+        Events { ending: Ending::new(reply), id: reply.id, calls: 0 }
     }
 
     fn part(&mut self, part: Raw<'_>, out: &mut Writer) {
@@ -45,30 +34,30 @@ impl Events {
             let arguments = args.filter(|args| args.is_object()).map_or("{}", Raw::json);
             let signature = signature.and_then(Raw::string);
             let call = Call { id: &id, name: &name, arguments, signature: signature.as_deref() };
-            self.chunks.call(out, 0, number, call);
+            self.ending.chunks.call(out, 0, number, call);
         } else if let Some(text) = text.and_then(Raw::string) {
             let field = if thought.is_some_and(Raw::is_true) { "reasoning_content" } else { "content" };
-            self.chunks.string(out, 0, field, &text);
+            self.ending.chunks.string(out, 0, field, &text);
         }
     }
 }
 
-impl Machine for Events {
+impl ChatMachine for Events {
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
-        if matches!(self.reading.read(event.json().as_bytes()), EventKind::Error) {
+        if matches!(self.ending.reading.read(event.json().as_bytes()), EventKind::Error) {
             return Said::Error;
         }
         let [id, model, candidates] = event.fields(["responseId", "modelVersion", "candidates"]);
-        self.chunks.set_id(&id.and_then(Raw::string).unwrap_or_default());
-        self.chunks.set_model(&model.and_then(Raw::string).unwrap_or_default());
+        self.ending.chunks.set_id(&id.and_then(Raw::string).unwrap_or_default());
+        self.ending.chunks.set_model(&model.and_then(Raw::string).unwrap_or_default());
         let Some(candidate) = candidates.and_then(Raw::first) else {
-            if is_blocked(event) && !self.chunks.is_finished() {
-                self.chunks.finish(out, 0, "content_filter");
+            if is_blocked(event) && !self.ending.chunks.is_finished() {
+                self.ending.chunks.finish(out, 0, "content_filter");
                 return Said::Content;
             }
             return Said::Nothing;
         };
-        if self.chunks.is_finished() {
+        if self.ending.chunks.is_finished() {
             return Said::Content;
         }
         let [content, reason] = candidate.fields(["content", "finishReason"]);
@@ -77,31 +66,18 @@ impl Machine for Events {
         }
         if let Some(reason) = reason.and_then(Raw::string) {
             let known = finish_reason(&reason, self.calls > 0);
-            self.unknown_reason |= known.is_none();
             let usual = if self.calls > 0 { "tool_calls" } else { "stop" };
-            self.chunks.finish(out, 0, known.unwrap_or(usual));
+            self.ending.finish(out, known, usual);
         }
         Said::Content
     }
 
-    fn is_finished(&self) -> bool {
-        self.chunks.is_finished()
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 
-    fn end(&mut self, out: &mut Writer) {
-        if !self.chunks.is_finished() {
-            self.chunks.finish(out, 0, "stop");
-        }
-        let usage = self.include_usage.then(|| self.reading.tokens());
-        self.chunks.done(out, usage.as_ref());
-    }
-
-    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
-        failure.write_chat_event(out);
-    }
-
-    fn unknown_reason(&self) -> bool {
-        self.unknown_reason
+    fn ending_mut(&mut self) -> &mut Ending {
+        &mut self.ending
     }
 
     fn reserved(&self) -> usize {

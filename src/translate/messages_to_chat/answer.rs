@@ -2,6 +2,7 @@
 
 use super::tools::long;
 use super::{stop_reason, usual_reason, write_usage};
+use crate::translate::chat::said;
 use crate::translate::ids::made;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
@@ -64,7 +65,7 @@ fn blocks(out: &mut Writer, message: Raw<'_>, reply: &Reply) -> bool {
             });
         }
     }
-    for text in [super::content::said(content), super::content::said(refusal)] {
+    for text in [said(content), said(refusal)] {
         if !text.is_empty() {
             out.object(|out| {
                 out.put_string("type", "text");

@@ -1,8 +1,9 @@
 //! The conversation: the system prompt, turns, calls of tools and their results.
 
-use super::content::{self, Parts};
+use super::content::add;
 use super::tools::short;
 use crate::error::ApiError;
+use crate::translate::chat::{said, texts, Parts};
 use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -31,7 +32,7 @@ impl Conversation {
     }
 
     fn system(&mut self, system: Option<Raw<'_>>) {
-        let text = content::texts(system);
+        let text = texts(system);
         if !text.is_empty() {
             self.0.object(|out| {
                 out.put_string("role", "system");
@@ -62,7 +63,7 @@ impl Conversation {
             Some(content) if content.is_array() => {
                 content.each(|number, block| match block.text("type").as_deref() {
                     Some("tool_result") => self.result(index, block, &mut parts),
-                    Some(_) | None => parts.add(block, index, number),
+                    Some(_) | None => add(&mut parts, block, index, number),
                 })?
             }
             Some(content) if content.is_string() => parts.text(content),
@@ -86,13 +87,13 @@ impl Conversation {
         let Some(id) = id.filter(|id| id.is_string()) else {
             return Err(invalid("messages", format!("`messages[{index}]`: a tool's result has no `tool_use_id`.")));
         };
-        let mut text = content::texts(content);
+        let mut text = texts(content);
         if is_error.is_some_and(Raw::is_true) {
             text.insert_str(0, "Error: ");
         }
         if let Some(content) = content {
             content.each(|number, block| match block.text("type").as_deref() {
-                Some("image" | "document") => parts.add(block, index, number),
+                Some("image" | "document") => add(parts, block, index, number),
                 Some(_) | None => Ok(()),
             })?;
         }
@@ -136,7 +137,7 @@ impl Conversation {
                 Ok(())
             })?;
         }
-        let text = content::said(content);
+        let text = said(content);
         if text.is_empty() && calls.is_empty() {
             return Ok(());
         }

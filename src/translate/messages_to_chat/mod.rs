@@ -4,7 +4,6 @@ mod answer;
 mod blocks;
 mod content;
 mod messages;
-mod model;
 mod request;
 mod stream;
 mod tools;

@@ -4,9 +4,9 @@
 //! Code sends.
 
 use super::messages::Conversation;
-use super::model::{is_openai_reasoning, takes_effort};
 use super::tools::{self, Tools};
 use crate::error::ApiError;
+use crate::translate::chat::{is_openai_reasoning, takes_effort};
 use crate::translate::dropped::Dropped;
 use crate::translate::invalid;
 use crate::translate::raw::Raw;

@@ -7,6 +7,7 @@ use super::blocks::{Blocks, Open};
 use super::tools::long;
 use super::{stop_reason, usual_reason, write_usage};
 use crate::translate::calls::Calls;
+use crate::translate::chat::said;
 use crate::translate::failure::Failure;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
@@ -75,7 +76,7 @@ impl Events {
                 delta.fields(["content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call"]);
             let thought = reasoning.or(reasoning_too).and_then(Raw::string).unwrap_or_default();
             self.blocks.text(out, Open::Thinking, &thought);
-            for text in [super::content::said(content), super::content::said(refusal)] {
+            for text in [said(content), said(refusal)] {
                 self.blocks.text(out, Open::Text, &text);
             }
             if let Some(calls) = calls {

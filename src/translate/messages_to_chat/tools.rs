@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 
 use crate::error::ApiError;
-use crate::hash::stable;
 use crate::translate::dropped::Dropped;
+use crate::translate::ids::short_name;
 use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::Notes;
 
-/// The longest name of a function that OpenAI takes; MCP servers have longer ones.
-const MAX_NAME: usize = 64;
 /// The most names that are shortened.
 const MAX_SHORTENED: usize = 1024;
 
@@ -101,15 +99,14 @@ pub fn write_choice(
 /// A tool's name as OpenAI takes it: one that is too long gives way to its beginning and a hash of it, which the answer's
 /// translation turns back.
 pub fn short<'a>(name: &'a str, notes: &mut Notes) -> Cow<'a, str> {
-    if name.len() <= MAX_NAME {
-        return Cow::Borrowed(name);
+    let short = short_name(name);
+    if short == name {
+        return short;
     }
-    let start: String = name.chars().take_while(char::is_ascii).take(MAX_NAME - 17).collect();
-    let short = format!("{start}_{:016x}", stable(name.as_bytes()));
     if notes.names.len() < MAX_SHORTENED && !notes.names.iter().any(|(known, _)| *known == short) {
-        notes.names.push((short.clone(), name.to_owned()));
+        notes.names.push((short.clone().into_owned(), name.to_owned()));
     }
-    Cow::Owned(short)
+    short
 }
 
 /// The name the client knows a tool by.

@@ -6,6 +6,8 @@ mod errors;
 mod messages_to_chat;
 mod properties;
 mod requests_of_messages;
+mod responses;
+mod responses_streams;
 mod streams;
 
 use serde_json::{json, Value};

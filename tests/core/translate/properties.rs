@@ -42,6 +42,13 @@ fn known() -> impl Strategy<Value = Value> {
         "response_format",
         "system",
         "error",
+        "call_id",
+        "output",
+        "encrypted_content",
+        "summary",
+        "thinking_blocks",
+        "reasoning_content",
+        "refusal",
     ];
     let words = [
         "user",
@@ -58,6 +65,13 @@ fn known() -> impl Strategy<Value = Value> {
         "message_delta",
         "text_delta",
         "input_json_delta",
+        "function_call",
+        "function_call_output",
+        "reasoning",
+        "input_text",
+        "input_image",
+        "custom",
+        "namespace",
         "stop",
         "{}",
         "",
@@ -88,6 +102,7 @@ proptest! {
         let mut request = other.clone();
         if let Some(fields) = request.as_object_mut() {
             fields.insert("messages".to_owned(), json!(messages));
+            fields.insert("input".to_owned(), json!(messages));
         }
         for pair in Pair::ALL {
             for model in ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro"] {

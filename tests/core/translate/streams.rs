@@ -121,8 +121,8 @@ fn anthropics_events_become_chunks() {
     let begun = |index: u64, id: &str, name: &str| json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}}]});
     let want = [
         json!({"role": "assistant", "content": ""}),
-        json!({"reasoning_content": "hm 💭"}),
-        json!({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "sig"}]}),
+        json!({"reasoning_content": "hm 💭", "thinking_blocks": [{"index": 0, "type": "thinking", "thinking": "hm 💭"}]}),
+        json!({"thinking_blocks": [{"index": 0, "type": "thinking", "thinking": "", "signature": "sig"}]}),
         json!({"content": "Hé"}),
         json!({"content": "llo"}),
         begun(0, "t1", "f"),

@@ -11,11 +11,11 @@ fn bare(model: &str) -> &str {
 }
 
 /// Whether it is a model of OpenAI's that reasons.
-pub fn is_openai_reasoning(model: &str) -> bool {
+pub(in crate::translate) fn is_openai_reasoning(model: &str) -> bool {
     OPENAI_REASONING.iter().any(|start| bare(model).starts_with(start)) && !bare(model).contains("-chat")
 }
 
 /// Whether it takes `reasoning_effort`.
-pub fn takes_effort(model: &str) -> bool {
+pub(in crate::translate) fn takes_effort(model: &str) -> bool {
     is_openai_reasoning(model) || OTHER_REASONING.iter().any(|start| bare(model).starts_with(start))
 }

@@ -1,0 +1,79 @@
+//! How a stream of chunks ends, whatever provider it comes from.
+
+use super::Chunks;
+use crate::translate::failure::Failure;
+use crate::translate::ids::made;
+use crate::translate::raw::Raw;
+use crate::translate::stream::{Machine, Said};
+use crate::translate::writer::Writer;
+use crate::translate::Reply;
+use crate::usage::Reading;
+
+/// The chunks of a stream, and what is told at its end.
+#[derive(Debug)]
+pub(in crate::translate) struct Ending {
+    pub chunks: Chunks,
+    pub reading: Reading,
+    include_usage: bool,
+    unknown_reason: bool,
+}
+
+impl Ending {
+    pub fn new(reply: &Reply) -> Self {
+        Ending {
+            chunks: Chunks::new(made("chatcmpl-", reply.id, 0), reply.created),
+            reading: Reading::default(),
+            include_usage: reply.include_usage,
+            unknown_reason: false,
+        }
+    }
+
+    /// Tells why the answer ended: the reason if it is `known`, or the `usual` one.
+    pub fn finish(&mut self, out: &mut Writer, known: Option<&str>, usual: &str) {
+        self.unknown_reason |= known.is_none();
+        self.chunks.finish(out, 0, known.unwrap_or(usual));
+    }
+}
+
+/// A stream for OpenAI's chat clients: how it ends and fails is the same for every provider.
+pub(in crate::translate) trait ChatMachine: std::fmt::Debug {
+    /// Translates one event's data.
+    fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
+    /// The client's side of it.
+    fn ending(&self) -> &Ending;
+    /// The same, to be written.
+    fn ending_mut(&mut self) -> &mut Ending;
+    /// How much memory it takes besides itself.
+    fn reserved(&self) -> usize;
+}
+
+impl<M: ChatMachine> Machine for M {
+    fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
+        ChatMachine::event(self, event, out)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.ending().chunks.is_finished()
+    }
+
+    fn end(&mut self, out: &mut Writer) {
+        let ending = self.ending_mut();
+        if !ending.chunks.is_finished() {
+            ending.chunks.finish(out, 0, "stop");
+        }
+        let usage = ending.include_usage.then(|| ending.reading.tokens());
+        ending.chunks.done(out, usage.as_ref());
+    }
+
+    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+        failure.write_chat_event(out);
+    }
+
+    fn unknown_reason(&self) -> bool {
+        self.ending().unknown_reason
+    }
+
+    fn reserved(&self) -> usize {
+        ChatMachine::reserved(self)
+    }
+}

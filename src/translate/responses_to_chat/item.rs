@@ -1,0 +1,151 @@
+//! The items of a response's output.
+
+use super::thoughts::Gathered;
+use super::tools::ToolNote;
+use crate::translate::ids::made;
+use crate::translate::raw::Raw;
+use crate::translate::writer::Writer;
+
+/// One item, as far as it is known.
+#[derive(Debug)]
+pub struct Item {
+    pub id: String,
+    pub kind: Kind,
+}
+
+/// What an item is.
+#[derive(Debug)]
+pub enum Kind {
+    /// What the model thought.
+    Reasoning { text: String, thoughts: Gathered },
+    /// What it says.
+    Message(Vec<Part>),
+    /// The call of a tool.
+    Call(Call),
+}
+
+/// A text of a message, or the refusal to say one.
+#[derive(Debug)]
+pub struct Part {
+    pub refusal: bool,
+    pub text: String,
+}
+
+/// The call of a tool.
+#[derive(Debug)]
+pub struct Call {
+    pub call_id: String,
+    pub name: String,
+    pub namespace: Option<String>,
+    /// It takes a text, which is within the arguments.
+    pub custom: bool,
+    pub arguments: String,
+}
+
+impl Item {
+    /// The item at this place of the output; `answer` tells this answer from others.
+    pub fn new(kind: Kind, answer: u64, place: usize) -> Self {
+        let prefix = match &kind {
+            Kind::Reasoning { .. } => "rs_",
+            Kind::Message(_) => "msg_",
+            Kind::Call(Call { custom: true, .. }) => "ctc_",
+            Kind::Call(_) => "fc_",
+        };
+        Item { id: made(prefix, answer, place + 1), kind }
+    }
+
+    /// Writes it as an element of `output`.
+    pub fn write(&self, out: &mut Writer, status: &str) {
+        out.object(|out| {
+            out.put_string("id", &self.id);
+            match &self.kind {
+                Kind::Reasoning { text, thoughts } => {
+                    out.put_string("type", "reasoning");
+                    out.put_array("summary", |out| {
+                        if !text.is_empty() {
+                            write_summary(out, text);
+                        }
+                    });
+                    if !thoughts.as_str().is_empty() {
+                        out.put_string("encrypted_content", &format!("[{}]", thoughts.as_str()));
+                    }
+                }
+                Kind::Message(parts) => {
+                    out.put_string("type", "message");
+                    out.put_string("status", status);
+                    out.put_string("role", "assistant");
+                    out.put_array("content", |out| parts.iter().for_each(|part| part.write(out)));
+                }
+                Kind::Call(call) => {
+                    out.put_string("type", if call.custom { "custom_tool_call" } else { "function_call" });
+                    out.put_string("status", status);
+                    out.put_string("call_id", &call.call_id);
+                    out.put_string("name", &call.name);
+                    if let Some(namespace) = &call.namespace {
+                        out.put_string("namespace", namespace);
+                    }
+                    match call.custom {
+                        true => out.put_string("input", &call.input()),
+                        false => out.put_string("arguments", &call.arguments),
+                    }
+                }
+            }
+        });
+    }
+
+    /// How much memory it takes besides itself.
+    pub fn reserved(&self) -> usize {
+        self.id.capacity()
+            + match &self.kind {
+                Kind::Reasoning { text, thoughts } => text.capacity() + thoughts.reserved(),
+                Kind::Message(parts) => parts.iter().map(|part| size_of::<Part>() + part.text.capacity()).sum(),
+                Kind::Call(call) => call.call_id.capacity() + call.name.capacity() + call.arguments.capacity(),
+            }
+    }
+}
+
+/// The part of a reasoning's summary.
+pub fn write_summary(out: &mut Writer, text: &str) {
+    out.object(|out| {
+        out.put_string("type", "summary_text");
+        out.put_string("text", text);
+    });
+}
+
+impl Part {
+    pub fn write(&self, out: &mut Writer) {
+        let text = &self.text;
+        out.object(|out| match self.refusal {
+            true => {
+                out.put_string("type", "refusal");
+                out.put_string("refusal", text);
+            }
+            false => {
+                out.put_string("type", "output_text");
+                out.put("annotations", "[]");
+                out.put("logprobs", "[]");
+                out.put_string("text", text);
+            }
+        });
+    }
+}
+
+impl Call {
+    /// A call as the server names it, in the client's words.
+    pub fn new(call_id: String, given: &str, arguments: String, tools: &[ToolNote]) -> Self {
+        let note = tools.iter().find(|note| note.given == given);
+        Call {
+            call_id,
+            name: note.map_or(given, |note| &note.name).to_owned(),
+            namespace: note.and_then(|note| note.namespace.clone()),
+            custom: note.is_some_and(|note| note.custom),
+            arguments,
+        }
+    }
+
+    /// The text that a custom tool takes. A model that gives it no name gives the text itself.
+    pub fn input(&self) -> String {
+        let input = Raw::parse(self.arguments.as_bytes()).and_then(|arguments| arguments.text("input"));
+        input.map_or_else(|| self.arguments.clone(), |input| input.into_owned())
+    }
+}

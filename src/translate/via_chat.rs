@@ -1,0 +1,113 @@
+//! Responses for servers of other dialects, by way of a chat completion. The parts are those of the two translations; what
+//! a chat completion has no word for is carried in what its clients and servers have added to it (`thinking_blocks`).
+
+use super::failure::Failure;
+use super::raw::Raw;
+use super::responses_to_chat::{self, Events, Reader};
+use super::stream::{Machine, Said};
+use super::writer::Writer;
+use super::{Answer, Notes, Reply, Target, Translated, Unreadable};
+use crate::error::ApiError;
+
+/// Translates a request; `on` takes the chat completion on.
+pub fn request(
+    body: &[u8],
+    target: &Target<'_>,
+    reader: Reader,
+    on: impl FnOnce(&[u8], &Target<'_>) -> Result<Translated, ApiError>,
+) -> Result<Translated, ApiError> {
+    let chat = responses_to_chat::request(body, target, reader)?;
+    let mut translated = on(&chat.body, target).map_err(in_clients_words)?;
+    if let Some(names) = chat.dropped.header() {
+        names.split(", ").for_each(|name| translated.dropped.add(name));
+    }
+    translated.notes = Notes { tools: chat.notes.tools, echo: chat.notes.echo, ..translated.notes };
+    Ok(translated)
+}
+
+/// Of a field that the client has not sent, it hears under the name of its own one.
+fn in_clients_words(error: ApiError) -> ApiError {
+    let renamed = [("messages", "input"), ("response_format", "text"), ("reasoning_effort", "reasoning.effort")];
+    match renamed.into_iter().find(|(name, _)| error.param == Some(name)) {
+        Some((name, own)) => ApiError { param: Some(own), message: error.message.replace(name, own), ..error },
+        None => error,
+    }
+}
+
+/// Translates a whole answer; `from` makes it a chat completion.
+pub fn answer(
+    body: &[u8],
+    reply: &Reply,
+    from: impl FnOnce(&[u8], &Reply) -> Result<Answer, Unreadable>,
+) -> Result<Answer, Unreadable> {
+    let chat = from(body, reply)?;
+    let answer = responses_to_chat::answer(&chat.body, reply)?;
+    Ok(Answer { unknown_reason: chat.unknown_reason, ..answer })
+}
+
+/// A stream that becomes one of chunks, and then one of a response's events.
+#[derive(Debug)]
+pub struct ViaChat<M> {
+    first: M,
+    second: Events,
+    /// The chunks on their way.
+    between: Writer,
+}
+
+impl<M: Machine> ViaChat<M> {
+    pub fn new(reply: &Reply, first: impl FnOnce(&Reply) -> M) -> Self {
+        // the response tells the usage at its end
+        let asked = Reply { include_usage: true, ..reply.clone() };
+        ViaChat { first: first(&asked), second: Events::new(reply), between: Writer::default() }
+    }
+
+    /// Takes the chunks on; `false` if the answer cannot be kept.
+    fn pass(&mut self, out: &mut Writer) -> bool {
+        let mut passed = true;
+        for event in self.between.as_str().split("\n\n") {
+            let chunk = event.strip_prefix("data: ").and_then(|data| Raw::parse(data.as_bytes()));
+            match chunk {
+                Some(chunk) => passed &= self.second.event(chunk, out) != Said::Error,
+                None if event.starts_with(':') => {
+                    out.text(event);
+                    out.text("\n\n");
+                }
+                None => {} // [DONE]
+            }
+        }
+        self.between.clear();
+        passed
+    }
+}
+
+impl<M: Machine> Machine for ViaChat<M> {
+    fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
+        let said = self.first.event(event, &mut self.between);
+        match self.pass(out) {
+            true => said,
+            false => Said::Error,
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.first.is_finished()
+    }
+
+    fn end(&mut self, out: &mut Writer) {
+        self.first.end(&mut self.between);
+        self.pass(out);
+        self.second.end(out);
+    }
+
+    fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer) {
+        self.second.fail(failure, out);
+    }
+
+    fn unknown_reason(&self) -> bool {
+        self.first.unknown_reason()
+    }
+
+    fn reserved(&self) -> usize {
+        self.first.reserved() + self.second.reserved() + self.between.reserved()
+    }
+}
