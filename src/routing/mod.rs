@@ -7,6 +7,7 @@ mod retry;
 mod route;
 mod strategy;
 mod table;
+mod upstream;
 
 pub use ending::Ending;
 pub use fleet::Fleet;
@@ -16,4 +17,5 @@ pub use route::{NotStarted, Route, Subject};
 pub use strategy::{
     by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
 };
-pub use table::{AnswerHeaders, Credential, Model, Secret, Table, Target, Upstream, HOLD_JSON};
+pub use table::{AnswerHeaders, Model, Table, Target, HOLD_JSON};
+pub use upstream::{Credential, Secret, Upstream};
