@@ -87,6 +87,8 @@ pub struct Exchange {
     pub provider_meter: Option<Box<Meter>>,
     /// The answer passed to the client ended without being complete.
     pub interrupted: bool,
+    /// Not all of the answer could be read, so that it may have used more than is known.
+    pub unread: bool,
     /// The status of the answer that has come from the target whole.
     whole: Option<u16>,
     /// The client has its answer, or has gone.

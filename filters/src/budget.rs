@@ -9,7 +9,7 @@ use sluice::guard::checks::Failures;
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
 
 use crate::allocator;
-use crate::host;
+use crate::host::{self, Buffer};
 use crate::metrics::find_or_define;
 
 /// How often a VM reports its memory.
@@ -84,6 +84,29 @@ pub fn may_receive(size: usize) -> bool {
 /// Whether something has not been handed over since this was asked last.
 pub fn was_starved() -> bool {
     STARVED.take()
+}
+
+/// There was no memory for what Envoy would have handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
+/// At most `size` bytes of a buffer, from `start` on; none, if there are none.
+///
+/// # Errors
+/// There is no memory for them. This is counted for `purpose`.
+pub fn receive(purpose: Purpose, buffer: Buffer, start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    STARVED.set(false);
+    match host::bytes_from(buffer, start, size) {
+        Some(bytes) => Ok(bytes),
+        None if STARVED.take() => {
+            refuse(purpose);
+            Err(NoMemory)
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The bytes of one request's body that Envoy keeps, on the account of all.

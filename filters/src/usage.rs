@@ -132,7 +132,7 @@ impl Usage {
         if let (Some(exchange), 200..=299) = (&self.exchange, status) {
             let exchange = exchange.borrow();
             if let Some(meter) = &exchange.provider_meter {
-                return exchange.completed(meter.finish(), meter.generated());
+                return exchange.completed(meter.finish(), meter.unreported());
             }
         }
         let (State::Metering(meter), 200..=299) = (&self.state, status) else {
@@ -176,11 +176,12 @@ impl HttpContext for Usage {
             }
             return Action::Continue;
         }
-        let chunk = match (size, end) {
-            (0, false) => return Action::Continue,
-            (0, true) => Vec::new(),
-            (size, _) => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
-        };
+        if size == 0 && !end {
+            return Action::Continue;
+        }
+        let chunk = budget::receive(Purpose::Answer, Buffer::ResponseBody, 0, size);
+        let is_read = chunk.is_ok();
+        let chunk = chunk.unwrap_or_default();
         let begins = if let State::Begun { content_type } = &self.state {
             self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
             self.first_bytes();
@@ -192,6 +193,12 @@ impl HttpContext for Usage {
             return Action::Continue;
         };
         let reads = !meter.has_given_up();
+        if !is_read {
+            let held = meter.give_up();
+            if !held.is_empty() {
+                host::prepend_bytes(Buffer::ResponseBody, &held);
+            }
+        }
         let room = budget::room(Purpose::Answer);
         meter.leave_room(room);
         let replaced = match meter.chunk(&chunk, end) {
@@ -205,7 +212,7 @@ impl HttpContext for Usage {
             }
             Pass::Replace(bytes) => Some(bytes.to_vec()),
         };
-        if room < MAX_EVENT && reads && self.has_given_up() {
+        if is_read && room < MAX_EVENT && reads && self.has_given_up() {
             budget::refuse(Purpose::Answer);
         }
         let error = match end {
@@ -238,6 +245,7 @@ impl HttpContext for Usage {
         self.exchange = self.exchange.take().or_else(registry::current);
         let status = self.status();
         let usage = self.usage(status);
+        let unread = self.has_given_up();
         let Some(shared) = self.exchange.take() else {
             count_request(
                 Labels { key: NONE, model: NONE, cluster: NONE },
@@ -254,6 +262,7 @@ impl HttpContext for Usage {
         let mut exchange = shared.borrow_mut();
         let status = exchange.replaced.unwrap_or(status);
         exchange.usage = usage;
+        exchange.unread = unread || exchange.provider_meter.as_ref().is_some_and(|meter| meter.has_given_up());
         names::decide(&mut exchange);
         if let Some((tokens, _)) = usage {
             if exchange.timing.is_under_way() {

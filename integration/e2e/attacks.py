@@ -18,7 +18,7 @@ import crowd
 from child import TARGET, Child
 from hoarder import Hoarder
 from settings import Settings
-from world import BEARER, CHAT, World, chat_body
+from world import BEARER, CHAT, MESSAGES, World, chat_body
 
 _LARGE = (8 << 20) - 1024
 _SLICE = 256 << 10
@@ -64,6 +64,7 @@ def attacks() -> dict[str, Attack]:
         "chats": Attack(body=chat_body("word " * (_LARGE // 5 - 20), model="slow")),
         "events": Attack(body=chat_body(model="event", stream=True), waits=True),
         "answers": Attack(body=chat_body(model="json"), waits=True),
+        "translated": Attack(path=MESSAGES, body=chat_body(model="event", stream=True, max_tokens=9), waits=True),
         "keyless": Attack(method="GET", path="/ping", headers={}, body=b"x" * _LARGE),
         "wrong-key": Attack(headers={"x-api-key": "sk-wrong"}, body=b"x" * _LARGE),
     }

@@ -28,6 +28,7 @@ ATTACKS = {
     "chats": (600, {200, 413, 503, -1, 0}),
     "events": (1400, {503, -1}),
     "answers": (260, {503, -1}),
+    "translated": (600, {200, 503, -1, 0}),
     "keyless": (150, {200, -1, 0}),
 }
 COLUMNS = ["innocent (failed), slowest", "attackers' statuses", "unclear", "VM, MiB: 1st, 2nd", "used", "wasm RSS", "Envoy's RSS: before, most, after"]

@@ -43,10 +43,11 @@ impl Exchange {
     }
 
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
-    /// cannot save tokens by leaving early.
+    /// cannot save tokens by leaving early. Of an answer that could not be read to its end, the estimate counts if it is more.
     pub fn spent(&self) -> Spent {
         let under_way = self.has_begun() && self.exhausted.is_none();
         match (self.usage, self.answered) {
+            (Some((tokens, Source::Partial)), _) if self.unread => self.at_least(tokens),
             (Some((tokens, Source::Reported | Source::Partial | Source::Counted | Source::Estimated)), _) => {
                 Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
             }

@@ -49,6 +49,11 @@ impl<'a> Failure<'a> {
         Failure::own("The model server's answer could not be read.", "upstream_answer_unreadable")
     }
 
+    /// The gateway has no memory left for the stream.
+    pub fn out_of_memory() -> Self {
+        Failure::own("The gateway is at its memory limit; try again later.", "overloaded")
+    }
+
     fn own(message: &'static str, code: &'static str) -> Self {
         Failure { kind: Kind::Server, message: message.into(), code: Some(code.into()), too_long: false }
     }

@@ -8,6 +8,10 @@ use crate::usage::{event_data, Boundaries, Framing};
 
 /// The largest event that is read: a whole image may be in one.
 pub const MAX_EVENT: usize = 8 << 20;
+/// So much of an event is kept even where memory is short, in bytes.
+const ALWAYS_KEPT: usize = 16 << 10;
+/// A buffer that has been larger is given back once it is empty, in bytes.
+const KEPT_BUFFER: usize = 64 << 10;
 
 /// What one pair of dialects makes of events.
 pub(super) trait Machine: std::fmt::Debug {
@@ -60,6 +64,10 @@ pub struct Stream {
     boundaries: Boundaries,
     out: Writer,
     phase: Phase,
+    /// The most that may be kept of an event.
+    most: usize,
+    /// It has ended for want of memory.
+    starved: bool,
 }
 
 impl Stream {
@@ -70,7 +78,31 @@ impl Stream {
             boundaries: Boundaries::default(),
             out: Writer::default(),
             phase: Phase::Waiting,
+            most: MAX_EVENT,
+            starved: false,
         }
+    }
+
+    /// Says how much memory is left for the event under way besides what is kept of it already. Where it does not suffice,
+    /// the stream ends with an error.
+    pub fn leave_room(&mut self, room: usize) {
+        self.most = self.held.len().saturating_add(room).clamp(ALWAYS_KEPT, MAX_EVENT);
+    }
+
+    /// Ends the stream with an error, since there is no memory for what comes next. Says the same as
+    /// [`chunk`](Stream::chunk).
+    pub fn starve(&mut self) -> Gate {
+        if self.is_open() {
+            self.starved = true;
+            self.held = Vec::new();
+            self.fail(&Failure::out_of_memory(), Fault::Garbage);
+        }
+        self.gate()
+    }
+
+    /// Whether it has ended for want of memory: its server is not to blame.
+    pub fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// Translates the bytes that come next; `end` with the last ones. Says whether the stream is worth committing to by
@@ -87,6 +119,10 @@ impl Stream {
                 false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
             }
         }
+        self.gate()
+    }
+
+    fn gate(&self) -> Gate {
         match self.phase {
             Phase::Waiting => Gate::Hold,
             Phase::Failed(Some(fault)) => Gate::Reject(fault),
@@ -139,8 +175,10 @@ impl Stream {
         self.boundaries.consume(start);
         if self.held.len() > MAX_EVENT {
             self.fail(&Failure::unreadable(), Fault::Garbage);
+        } else if self.held.len() > self.most {
+            self.starve();
         }
-        if !self.is_open() {
+        if !self.is_open() || self.held.is_empty() && self.held.capacity() > KEPT_BUFFER {
             self.held = Vec::new();
         }
     }

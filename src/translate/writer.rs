@@ -2,6 +2,9 @@
 
 use crate::json::{write_number, write_string};
 
+/// The room that is kept for what is written next, in bytes.
+const KEPT: usize = 64 << 10;
+
 /// Writes one JSON text after the other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
@@ -35,9 +38,10 @@ impl Writer {
         self.out
     }
 
-    /// Forgets what has been written; keeps the room.
+    /// Forgets what has been written; keeps the room, unless it is large.
     pub fn clear(&mut self) {
         self.out.clear();
+        self.out.shrink_to(KEPT);
         self.comma = false;
     }
 

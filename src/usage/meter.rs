@@ -278,7 +278,7 @@ impl Meter {
     /// Nothing is known of a JSON answer, and nothing more is read.
     fn forget(&mut self) {
         self.reading.forget();
-        self.give_up();
+        self.stop();
     }
 
     /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
@@ -407,7 +407,28 @@ impl Meter {
         }
     }
 
-    fn give_up(&mut self) {
+    /// Reads nothing more: the next bytes cannot be looked at. Returns what has been held back, which must go on before
+    /// them.
+    ///
+    /// ```
+    /// use sluice::usage::{Framing, Meter, Pass, Source};
+    ///
+    /// let mut meter = Meter::new(Framing::Sse, true);
+    /// meter.chunk(b"data: {\"choices\":[]", false);
+    /// assert_eq!(meter.give_up(), b"data: {\"choices\":[]");
+    /// assert_eq!(meter.chunk(b"}\n\n", true), Pass::Unchanged);
+    /// assert_eq!(meter.finish().1, Source::Partial);
+    /// ```
+    pub fn give_up(&mut self) -> Vec<u8> {
+        let held = match self.strip {
+            true => std::mem::take(&mut self.held),
+            false => Vec::new(),
+        };
+        self.stop();
+        held
+    }
+
+    fn stop(&mut self) {
         self.state = State::Beyond;
         self.held = Vec::new();
         self.digest = None;

@@ -146,6 +146,21 @@ fn what_was_spent() {
 }
 
 #[test]
+fn what_was_spent_on_what_could_not_be_read() {
+    let mut exchange = priced();
+    exchange.answered = Some(200);
+    exchange.unread = true;
+    let known = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
+    for (source, want) in [
+        (Source::Partial, Spent::AtLeast { tokens: 10, microusd: 13 }),
+        (Source::Reported, Spent::Reported { tokens: 10, microusd: 13 }),
+    ] {
+        exchange.usage = Some((known, source));
+        assert_eq!(exchange.spent(), want, "{source:?}");
+    }
+}
+
+#[test]
 fn what_was_spent_without_an_answer() {
     let (fleet, refused) = (TestFleet::default(), Ending::silent(Outcome::ConnectFailure));
     let mut exchange = priced();

@@ -6,9 +6,11 @@ use sluice::commit::{is_context_length_exceeded, Document, Fault, FirstEvent, Ga
 use sluice::contract::RETRY_HEADER;
 use sluice::endpoint::Endpoint;
 use sluice::health::Blame;
+use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
 
+use crate::budget::{self, NoMemory};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 
 /// Headers of an answer that speak of the gateway's own account, or lead the client to the provider: they stay here.
@@ -128,14 +130,14 @@ pub(super) enum Next {
 }
 
 impl Held {
-    /// Looks at all of it so far, `size` bytes; `end`: that is all. `model`: as the target knows it.
+    /// Looks at all of it so far, `size` bytes; `end`: that is all. `model`: as the target knows it. What there is no
+    /// memory to look at passes as it is.
     pub fn look(&mut self, size: usize, end: bool, model: &str) -> Next {
         let before = std::mem::replace(&mut self.seen, size);
         match &mut self.until {
             Until::Event(first) => {
-                let bytes = match size.saturating_sub(before) {
-                    0 => Vec::new(),
-                    new => host::bytes_from(Buffer::ResponseBody, before, new).unwrap_or_default(),
+                let Ok(bytes) = receive(before, size.saturating_sub(before)) else {
+                    return Next::Pass;
                 };
                 match first.chunk(&bytes, end) {
                     Gate::Hold => Next::Hold,
@@ -156,21 +158,21 @@ impl Held {
             Until::Whole { limit, endpoint, encoded } => match (end, size <= *limit, *encoded) {
                 (_, false, _) | (true, true, true) => Next::Pass,
                 (false, true, _) => Next::Hold,
-                (true, true, false) => {
-                    let body = body(size);
-                    match Document::judge(*endpoint, &body) {
-                        Document::Answer => Next::Pass,
-                        Document::Error | Document::Broken => self.reported(&body, model, Outcome::BadResponse),
-                    }
-                }
+                (true, true, false) => match receive(0, size).map(|body| (Document::judge(*endpoint, &body), body)) {
+                    Err(NoMemory) | Ok((Document::Answer, _)) => Next::Pass,
+                    Ok((Document::Error | Document::Broken, body)) => self.reported(&body, model, Outcome::BadResponse),
+                },
             },
             // these are looked at where they are translated
             Until::Translated | Until::Document { .. } | Until::Foreign => Next::Hold,
             Until::Unstreamed if !end && size <= MAX_HELD => Next::Hold,
-            Until::Unstreamed => self.reported(&body(size.min(MAX_HELD)), model, Outcome::BadStream),
+            Until::Unstreamed => match receive(0, size.min(MAX_HELD)) {
+                Ok(body) => self.reported(&body, model, Outcome::BadStream),
+                Err(NoMemory) => Next::Pass,
+            },
             Until::Error if !end && size <= MAX_HELD => Next::Hold,
             Until::Error => {
-                let body = body(size.min(MAX_HELD));
+                let body = receive(0, size.min(MAX_HELD)).unwrap_or_default(); // its status says most
                 if matches!(self.status, 400 | 413) && is_context_length_exceeded(&body) {
                     return Next::TooLong;
                 }
@@ -206,6 +208,6 @@ impl Held {
     }
 }
 
-fn body(size: usize) -> Vec<u8> {
-    host::bytes(Buffer::ResponseBody, size).unwrap_or_default()
+fn receive(start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
+    budget::receive(Purpose::Answer, Buffer::ResponseBody, start, size)
 }

@@ -9,11 +9,13 @@ mod translated;
 use sluice::config;
 use sluice::exchange::Prepared;
 use sluice::health::wanted_pause;
+use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
 use sluice::routing::Ending;
 use sluice::translate::Pair;
 
+use crate::budget::{self, NoMemory};
 use crate::clusters::{self, AllClusters};
 use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
@@ -94,10 +96,18 @@ impl HttpContext for Attempt {
         if size == 0 || body.is_identity() {
             return Action::Continue;
         }
-        let rewritten = match sent.exchange.borrow().kept_body(size).filter(|_| end) {
+        let exchange = sent.exchange.borrow();
+        let rewritten = match exchange.kept_body(size).filter(|_| end) {
             Some(kept) => body.chunk(kept, end),
-            None => body.chunk(&host::bytes(Buffer::RequestBody, size).unwrap_or_default(), end),
+            None => match budget::receive(Purpose::Body, Buffer::RequestBody, 0, size) {
+                Ok(bytes) => body.chunk(&bytes, end),
+                Err(NoMemory) => {
+                    drop(exchange);
+                    return self.out_of_memory();
+                }
+            },
         };
+        drop(exchange);
         match rewritten {
             Ok(None) => Action::Continue,
             Ok(Some(rewritten)) if host::replace_bytes(Buffer::RequestBody, &rewritten) => Action::Continue,
@@ -213,6 +223,14 @@ impl Attempt {
                 Action::Continue
             }
             Err(outcome) => sent.discard(Ending::answered(outcome, head.status)),
+        }
+    }
+
+    /// Ends the attempt since there is no memory for what goes through it: nobody is to blame for that.
+    fn out_of_memory(&mut self) -> Action {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Translating(sent, _) | State::Sent(sent, _) | State::Holding(sent, _) => sent.out_of_memory(),
+            State::Headers(_) | State::Passing { .. } | State::Replaced | State::Ended => Action::Continue,
         }
     }
 

@@ -128,6 +128,15 @@ impl Sent {
         Action::Continue
     }
 
+    /// Ends the attempt since there is no memory for what goes through it. The client is told when to come back.
+    pub fn out_of_memory(&self) -> Action {
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
+        let shape = Shape::for_path(&exchange.original.path);
+        drop(exchange);
+        reply::error(&ApiError::out_of_memory(), shape)
+    }
+
     /// Answers in place of the last target.
     pub fn replace(&self, ending: Ending) -> Action {
         let mut exchange = self.exchange.borrow_mut();

@@ -3,6 +3,7 @@
 use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, Refusal, MAX_HELD};
 use sluice::contract::{stats, DROPPED_HEADER};
 use sluice::error::{ApiError, Shape};
+use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, HOLD_JSON};
 use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
@@ -10,6 +11,7 @@ use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
 use super::held::{Held, ResponseHead, Until};
 use super::sent::{Handed, Sent};
 use super::{Attempt, State};
+use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::Shared;
@@ -45,9 +47,9 @@ impl Translation {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let bytes = bytes(size);
-        stream.chunk(&bytes, end);
-        meter(exchange, &bytes, end, stream.has_failed());
+        let bytes = receive(0, size);
+        feed(stream, bytes.as_deref().map_err(|error| *error), end);
+        meter(exchange, &bytes.unwrap_or_default(), end, stream.has_failed());
         if end && stream.unknown_reason() {
             count_unknown_reason(exchange);
         }
@@ -75,10 +77,27 @@ impl Translation {
     }
 }
 
+/// Has a stream translated as far as there is memory for it.
+fn feed(stream: &mut Stream, bytes: Result<&[u8], NoMemory>, end: bool) -> Gate {
+    let was_starved = stream.is_starved();
+    stream.leave_room(budget::room(Purpose::Answer));
+    match bytes {
+        Ok(bytes) => {
+            let gate = stream.chunk(bytes, end);
+            if stream.is_starved() && !was_starved {
+                budget::refuse(Purpose::Answer);
+            }
+            gate
+        }
+        Err(NoMemory) => stream.starve(),
+    }
+}
+
 /// What of the provider's answer is metered.
 fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
     let mut exchange = exchange.borrow_mut();
     if let Some(meter) = &mut exchange.provider_meter {
+        meter.leave_room(budget::room(Purpose::Answer));
         meter.chunk(bytes, end);
     }
     exchange.interrupted |= failed;
@@ -94,11 +113,8 @@ fn count_unknown_reason(exchange: &Shared) {
     }
 }
 
-fn bytes(size: usize) -> Vec<u8> {
-    match size {
-        0 => Vec::new(),
-        size => host::bytes(Buffer::ResponseBody, size).unwrap_or_default(),
-    }
+fn receive(start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
+    budget::receive(Purpose::Answer, Buffer::ResponseBody, start, size)
 }
 
 impl Attempt {
@@ -110,7 +126,13 @@ impl Attempt {
         let exchange = sent.exchange.borrow();
         let translated = match exchange.kept_body(size) {
             Some(kept) => exchange.translate(pair, kept),
-            None => exchange.translate(pair, &host::bytes(Buffer::RequestBody, size).unwrap_or_default()),
+            None => match budget::receive(Purpose::Body, Buffer::RequestBody, 0, size) {
+                Ok(body) => exchange.translate(pair, &body),
+                Err(NoMemory) => {
+                    drop(exchange);
+                    return sent.out_of_memory();
+                }
+            },
         };
         let shape = Shape::for_path(&exchange.original.path);
         let abandon = |sent: &Sent| {
@@ -147,7 +169,7 @@ impl Attempt {
             Until::Document { limit } if size > limit => self.fail_translated(&sent, &held, Outcome::BadResponse, &[]),
             Until::Document { .. } if end => self.document(sent, &held),
             Until::Foreign if end || size > MAX_HELD => {
-                let body = bytes(size.min(MAX_HELD));
+                let body = receive(0, size.min(MAX_HELD)).unwrap_or_default();
                 self.fail_translated(&sent, &held, Outcome::of_status(held.status), &body)
             }
             Until::Document { .. }
@@ -163,13 +185,14 @@ impl Attempt {
     }
 
     fn held_stream(&mut self, mut sent: Sent, held: Held, before: usize, end: bool) -> Action {
-        let new = match held.seen.saturating_sub(before) {
-            0 => Vec::new(),
-            new => host::bytes_from(Buffer::ResponseBody, before, new).unwrap_or_default(),
-        };
-        let Some(gate) = sent.translation.as_mut().map(|translation| translation.stream().chunk(&new, end)) else {
+        let new = receive(before, held.seen.saturating_sub(before));
+        let Some(stream) = sent.translation.as_mut().map(Translation::stream) else {
             return Action::Continue;
         };
+        let gate = feed(stream, new.as_deref().map_err(|error| *error), end);
+        if gate != Gate::Commit && stream.is_starved() {
+            return sent.out_of_memory();
+        }
         if gate == Gate::Hold {
             self.state = State::Holding(sent, held);
             return Action::Pause;
@@ -186,7 +209,8 @@ impl Attempt {
         if let Some(translation) = &mut sent.translation {
             translation.write_head("text/event-stream", None);
             let stream = translation.stream();
-            meter(&sent.exchange, &bytes(held.seen), end || !is_answer, stream.has_failed());
+            let all = receive(0, held.seen).unwrap_or_default();
+            meter(&sent.exchange, &all, end || !is_answer, stream.has_failed());
             if end && stream.unknown_reason() {
                 count_unknown_reason(&sent.exchange);
             }
@@ -205,7 +229,9 @@ impl Attempt {
         let Some(translation) = &sent.translation else {
             return Action::Continue;
         };
-        let body = bytes(held.seen);
+        let Ok(body) = receive(0, held.seen) else {
+            return sent.out_of_memory();
+        };
         let Ok(answer) = translation.pair.answer(&body, &translation.reply) else {
             return self.fail_translated(&sent, held, Outcome::BadResponse, &body);
         };

@@ -188,6 +188,12 @@ pub fn bytes_from(buffer: Buffer, start: usize, size: usize) -> Option<Vec<u8>> 
     received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, start, size, data, length) })
 }
 
+/// Puts bytes before what is in a buffer.
+pub fn prepend_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, 0, bytes.as_ptr(), bytes.len()) == OK }
+}
+
 /// Replaces a whole buffer. `false` when the host refused: then the message must not go on.
 pub fn replace_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.

@@ -304,3 +304,53 @@ fn ten_thousand_events_take_no_more_memory_than_a_hundred() {
         assert_eq!(reserved.first(), reserved.last(), "{pair:?}");
     }
 }
+
+#[test]
+fn without_memory_a_stream_ends_with_an_error() {
+    let openai = format!("data: {}\n\n", chunk(json!({"content": "a"}), Value::Null)).into_bytes();
+    let anthropic = named(&[message_start(), block(0, json!({"type": "text", "text": "a"}))]);
+    let gemini = br#"data: {"candidates":[{"content":{"parts":[{"text":"a"}],"role":"model"}}]}
+
+"#
+    .to_vec();
+    let endless = [b"data: {\"a\":\"".to_vec(), vec![b'x'; 20_000]].concat();
+    for (pair, answer) in
+        [(Pair::ChatToMessages, anthropic), (Pair::MessagesToChat, openai), (Pair::ChatToGemini, gemini)]
+    {
+        for (first, want) in [(Vec::new(), Gate::Reject(Fault::Garbage)), (answer, Gate::Commit)] {
+            let mut stream = pair.stream(&reply());
+            stream.chunk(&first, false);
+            stream.clear();
+            stream.leave_room(100_000);
+            stream.chunk(&endless, false);
+            assert!(!stream.has_failed(), "{pair:?}");
+            stream.leave_room(0);
+            assert_eq!(stream.chunk(&endless, false), want, "{pair:?}");
+            assert!(stream.is_starved() && stream.has_failed());
+            assert!(String::from_utf8_lossy(stream.written()).contains("at its memory limit"), "{pair:?}");
+            stream.clear();
+            assert_eq!(stream.chunk(b"x", true), want);
+            assert_eq!(stream.written(), b"", "nothing follows");
+        }
+        let mut stream = pair.stream(&reply());
+        assert_eq!(stream.starve(), Gate::Reject(Fault::Garbage));
+        assert!(stream.is_starved());
+    }
+}
+
+#[test]
+fn large_events_leave_no_large_buffers() {
+    let words = "word ".repeat(200_000);
+    for (pair, event) in [
+        (Pair::MessagesToChat, format!("data: {}\n\n", chunk(json!({"content": words}), Value::Null)).into_bytes()),
+        (Pair::ChatToMessages, named(&[message_start(), block(0, json!({"type": "text", "text": words}))])),
+    ] {
+        let mut stream = pair.stream(&reply());
+        let (begin, end) = event.split_at(event.len() / 2);
+        stream.chunk(begin, false);
+        stream.chunk(end, false);
+        assert!(stream.written().len() > 900_000, "{pair:?}");
+        stream.clear();
+        assert!(stream.reserved() < 200_000, "{pair:?}: {}", stream.reserved());
+    }
+}
