@@ -10,6 +10,7 @@ use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{
     Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,
+    Unrewritable,
 };
 use crate::guard::pii::Entity;
 use crate::guard::Speaker;
@@ -36,10 +37,12 @@ const SPEAKERS: [(&str, Speaker); 4] =
     [("system", Speaker::System), ("user", Speaker::User), ("assistant", Speaker::Assistant), ("tool", Speaker::Tool)];
 const ACTIONS: [(&str, Action); 4] =
     [("block", Action::Block), ("mask", Action::Mask), ("restore", Action::Restore), ("flag", Action::Flag)];
+const UNREWRITABLE: [(&str, Unrewritable); 2] = [("allow", Unrewritable::Allow), ("block", Unrewritable::Block)];
 const ON_FAILURE: [(&str, OnFailure); 2] = [("allow", OnFailure::Allow), ("deny", OnFailure::Deny)];
 
 /// The fields all checks have.
-const COMMON: [&str; 9] = ["name", "api", "phase", "roles", "models", "keys", "on_failure", "action", "dry_run"];
+const COMMON: [&str; 10] =
+    ["name", "api", "phase", "roles", "models", "keys", "on_failure", "action", "unrewritable", "dry_run"];
 /// The fields of checks that a service makes.
 const SERVICE: [&str; 5] = ["cluster", "path", "authority", "credential", "timeout"];
 
@@ -116,6 +119,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
         keys: fields.get("keys").map_or(Ok(Patterns::any()), |node| patterns(&node))?,
         on_failure: on_failure(&fields, kind)?,
         action: action(&fields, kind, &phases)?,
+        unrewritable: unrewritable(&fields, &phases)?,
         dry_run: fields.get("dry_run").map_or(Ok(false), |node| node.flag())?,
         phases,
     })
@@ -284,6 +288,18 @@ fn action(fields: &Object<'_>, kind: Kind, phases: &[Phase]) -> Result<Action, C
         return Err(node.error("what is to be restored must be found in the request; add it to `phase`, or use mask"));
     }
     Ok(action)
+}
+
+/// What follows when something is found in what may not be rewritten.
+fn unrewritable(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Unrewritable>, ConfigError> {
+    let Some(node) = fields.get("unrewritable") else {
+        return Ok(None);
+    };
+    let action = fields.require("action")?.choice(&ACTIONS)?;
+    if !matches!(action, Action::Mask | Action::Restore) || !phases.contains(&Phase::Request) {
+        return Err(node.error("belongs to the actions mask and restore of requests; leave it out"));
+    }
+    node.choice(&UNREWRITABLE).map(Some)
 }
 
 fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {

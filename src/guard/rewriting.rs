@@ -8,7 +8,7 @@ use super::checks::{Marked, Rewriting};
 use super::nested::{escaped, locate, Nesting, Spot};
 use super::pii::{mask, merge, Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
-use super::texts::{answer_echoes, splice_values, Passage};
+use super::texts::{answer_echoes, splice_values, Kind, Passage};
 use super::Finding;
 use crate::json::write_string;
 
@@ -123,10 +123,12 @@ pub fn rewrite_request(
     let hidden = || marks.iter().flatten().filter(|marked| marked.rewriting == Rewriting::Restore);
     if hidden().next().is_some() {
         vault.only(hidden().map(|marked| marked.finding.entity.as_str()));
-        passages.iter().try_for_each(|passage| vault.reserve(&passage.text))?;
+        // what is sealed has placeholders of ours: it came from the model, and nothing was brought back in it
+        passages.iter().filter(is_open).try_for_each(|passage| vault.reserve(&passage.text))?;
     }
     let mut splices = Vec::new();
-    for (passage, marked) in passages.iter().zip(marks).filter(|(_, marked)| !marked.is_empty()) {
+    let rewritten = passages.iter().zip(marks).filter(|(passage, marked)| is_open(passage) && !marked.is_empty());
+    for (passage, marked) in rewritten {
         splices.push((passage.span.clone(), quoted(&rewrite(passage, marked, vault)?)));
     }
     Ok(splice_values(body, splices))
@@ -138,7 +140,7 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
     let none = Vec::new();
     let mut splices = Vec::new();
     let mut masked = false;
-    for (index, passage) in passages.iter().enumerate() {
+    for (index, passage) in passages.iter().enumerate().filter(|(_, passage)| is_open(passage)) {
         let marked = marks.get(index).unwrap_or(&none);
         masked |= !marked.is_empty();
         // answers are masked only: nothing goes into a vault
@@ -153,6 +155,11 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
         splices.extend(echoes.into_iter().map(|span| (span, "null".to_owned())));
     }
     splice_values(body, splices)
+}
+
+/// Whether a text may be rewritten.
+fn is_open(passage: &&Passage) -> bool {
+    passage.kind != Kind::Sealed
 }
 
 fn quoted(text: &str) -> String {

@@ -127,6 +127,12 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Where a string of this text stands, quotes and all.
+    pub fn place_of(&self, string: &Text<'a>) -> Range<usize> {
+        let start = (string.raw().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        start.saturating_sub(1)..start + string.raw().len() + 1
+    }
+
     /// The next value's first byte, white space skipped, without moving past it.
     pub fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {

@@ -113,9 +113,7 @@ impl WholeAnswer {
             Err(_) => {}
         }
         if self.checked && !self.passages.is_empty() {
-            let asked =
-                self.passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
-            let asked = asked.collect();
+            let asked = self.passages.iter().map(Spoken::of).collect();
             let round = Round::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
             self.case = Some(Case::open(config, round, Matter::Answer, guard, self.context));
         }

@@ -63,8 +63,7 @@ impl Request {
         if passages.is_empty() {
             return Ok(None);
         }
-        let asked = passages.iter().map(|passage| Spoken { speaker: passage.speaker, text: passage.text.clone() });
-        let asked = asked.collect();
+        let asked = passages.iter().map(Spoken::of).collect();
         let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
         let case = Case::open(config, round, Matter::Request, guard, context);
         Ok(Some(Request { case, endpoint, passages, body }))

@@ -9,6 +9,7 @@ use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::{replacements, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
+use sluice::guard::texts::Kind;
 use sluice::guard::Speaker;
 use sluice::usage::Framing;
 
@@ -144,7 +145,11 @@ impl StreamedAnswer {
     fn ask(&mut self, config: &Config, me: &Weak<RefCell<Guard>>) {
         while let Some(window) = self.guard.as_mut().and_then(StreamGuard::ready) {
             let subject = Subject { phase: Phase::Response, model: &self.model, key: &self.key };
-            let passage = Spoken { speaker: Speaker::Assistant, text: window.text.clone() };
+            let passage = Spoken {
+                speaker: Speaker::Assistant,
+                text: window.text.clone(),
+                sealed: window.flow.kind == Kind::Sealed,
+            };
             let round =
                 Round::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
             let case = Case::open(config, round, Matter::Window(window.id), me, self.context);

@@ -62,6 +62,15 @@ pub enum OnFailure {
     Deny,
 }
 
+/// What follows when a check that rewrites finds something in a request that its model has signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrewritable {
+    /// It goes on as it is.
+    Allow,
+    /// The request is refused.
+    Block,
+}
+
 /// A service that answers checks, as Envoy's cluster of that name reaches it.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -146,6 +155,9 @@ pub struct Check {
     pub on_failure: OnFailure,
     /// What follows when it finds something.
     pub action: Action,
+    /// What follows when it finds something that may not be rewritten; `None`: with [`Action::Mask`] the request is
+    /// refused, and with [`Action::Restore`] also, unless it is hidden elsewhere in the request, or a placeholder.
+    pub unrewritable: Option<Unrewritable>,
     /// Only counted: whatever it finds passes untouched.
     pub dry_run: bool,
 }

@@ -11,7 +11,7 @@ mod round;
 
 use std::time::Duration;
 
-pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Service};
+pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Service, Unrewritable};
 pub use failures::Failures;
 pub use known::Known;
 pub use outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};

@@ -33,6 +33,13 @@ pub enum Verdict {
     },
     /// It found something to rewrite.
     Rewrite(Rewriting),
+    /// It found something in what may not be rewritten.
+    Unrewritable {
+        /// What.
+        category: String,
+        /// Whether nothing passes then.
+        blocks: bool,
+    },
     /// It could not be made.
     Failed {
         /// Why.
@@ -55,6 +62,10 @@ impl Verdict {
             (Verdict::Rewrite(Rewriting::Mask), true) => "would_mask",
             (Verdict::Rewrite(Rewriting::Restore), false) => "restore",
             (Verdict::Rewrite(Rewriting::Restore), true) => "would_restore",
+            (Verdict::Unrewritable { blocks: false, .. }, false) => "unrewritable_allow",
+            (Verdict::Unrewritable { blocks: false, .. }, true) => "would_unrewritable_allow",
+            (Verdict::Unrewritable { blocks: true, .. }, false) => "unrewritable_block",
+            (Verdict::Unrewritable { blocks: true, .. }, true) => "would_unrewritable_block",
             (Verdict::Failed { failure, .. }, _) => failure.label(),
         }
     }

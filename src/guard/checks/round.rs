@@ -1,14 +1,17 @@
 //! One round of questions: some texts, the checks that apply to them, and one outcome.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::check::{Action, Check, Means, OnFailure, Phase};
+use super::check::{Action, Check, Means, OnFailure, Phase, Unrewritable};
 use super::known::Known;
 use super::outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
 use super::Guard;
 use crate::guard::api::{self, Answer, Api, Callout, Failure, Reading};
+use crate::guard::pii::is_placeholder;
+use crate::guard::texts::{Kind, Passage};
 use crate::guard::Speaker;
 
 /// The most callouts of one check in one round: a service that reads one text at a time is not to be flooded.
@@ -32,6 +35,15 @@ pub struct Spoken {
     pub speaker: Speaker,
     /// The text.
     pub text: String,
+    /// It may not be rewritten.
+    pub sealed: bool,
+}
+
+impl Spoken {
+    /// What a passage says.
+    pub fn of(passage: &Passage) -> Self {
+        Spoken { speaker: passage.speaker, text: passage.text.clone(), sealed: passage.kind == Kind::Sealed }
+    }
 }
 
 impl fmt::Debug for Spoken {
@@ -249,7 +261,8 @@ impl Round {
     /// them. One that had nothing to ask has no time.
     pub fn verdicts(&self) -> Vec<(&Check, Verdict, Option<Duration>)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
-        let verdict = |(part, check): (&Part, _)| Some((check, part.verdict(check, self.phase)?, part.ended));
+        let verdict =
+            |(part, check): (&Part, _)| Some((check, part.verdict(check, self.phase, &self.passages)?, part.ended));
         parts.filter_map(verdict).collect()
     }
 
@@ -258,13 +271,20 @@ impl Round {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
         parts
             .filter(|(_, check)| !check.dry_run)
-            .filter_map(|(part, check)| Some((part, check, part.verdict(check, self.phase)?)))
+            .filter_map(|(part, check)| Some((part, check, part.verdict(check, self.phase, &self.passages)?)))
     }
 
     fn refused_content(&self) -> Option<Refusal> {
         self.effective().find_map(|(_, check, verdict)| match verdict {
             Verdict::Block { category } => Some(Refusal::Content { check: check.name.clone(), category }),
-            Verdict::Pass | Verdict::Flag { .. } | Verdict::Rewrite(_) | Verdict::Failed { .. } => None,
+            Verdict::Unrewritable { category, blocks: true } => {
+                Some(Refusal::Content { check: check.name.clone(), category: format!("{category} in signed content") })
+            }
+            Verdict::Unrewritable { blocks: false, .. }
+            | Verdict::Pass
+            | Verdict::Flag { .. }
+            | Verdict::Rewrite(_)
+            | Verdict::Failed { .. } => None,
         })
     }
 
@@ -277,6 +297,7 @@ impl Round {
             | Verdict::Pass
             | Verdict::Flag { .. }
             | Verdict::Block { .. }
+            | Verdict::Unrewritable { .. }
             | Verdict::Rewrite(_) => None,
         })
     }
@@ -284,7 +305,11 @@ impl Round {
     fn flags(&self) -> Vec<Flag> {
         let flags = self.effective().filter_map(|(_, check, verdict)| match verdict {
             Verdict::Flag { category } => Some(Flag { check: check.name.clone(), category }),
-            Verdict::Pass | Verdict::Block { .. } | Verdict::Rewrite(_) | Verdict::Failed { .. } => None,
+            Verdict::Pass
+            | Verdict::Block { .. }
+            | Verdict::Rewrite(_)
+            | Verdict::Unrewritable { .. }
+            | Verdict::Failed { .. } => None,
         });
         flags.collect()
     }
@@ -296,7 +321,8 @@ impl Round {
                 continue;
             };
             for (at, reading) in &part.readings {
-                if let Some(passage) = passages.get_mut(*at) {
+                let is_open = self.passages.get(*at).is_some_and(|passage| !passage.sealed);
+                if let Some(passage) = passages.get_mut(*at).filter(|_| is_open) {
                     let marked = reading.findings().iter().cloned().map(|finding| Marked { finding, rewriting });
                     passage.extend(marked);
                 }
@@ -308,8 +334,11 @@ impl Round {
 
 impl Part {
     /// `None` while it is open. Something that blocks is known before all answers are there.
-    fn verdict(&self, check: &Check, phase: Phase) -> Option<Verdict> {
-        let category = self.readings.iter().find_map(|(_, reading)| reading.category());
+    fn verdict(&self, check: &Check, phase: Phase, passages: &[Spoken]) -> Option<Verdict> {
+        let rewrites = matches!(check.action, Action::Mask | Action::Restore);
+        let is_sealed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.sealed);
+        let open = self.readings.iter().filter(|(at, _)| !is_sealed(at));
+        let category = open.clone().find_map(|(_, reading)| reading.category());
         if let (Action::Block, Some(category)) = (check.action, category) {
             return Some(Verdict::Block { category: category.to_owned() });
         }
@@ -318,6 +347,22 @@ impl Part {
         }
         if let Some(failure) = self.failure {
             return Some(Verdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
+        }
+        let sealed = self.readings.iter().filter(|(at, _)| is_sealed(at));
+        if let Some(found) = sealed.clone().find_map(|(_, reading)| reading.category()) {
+            let blocks = match (phase, check.unrewritable, check.action) {
+                (Phase::Response, ..) | (Phase::Request, Some(Unrewritable::Allow), _) => false,
+                (Phase::Request, None, Action::Restore) => {
+                    let hidden: BTreeSet<&str> = open.flat_map(|reading| values(reading, passages)).collect();
+                    !sealed
+                        .flat_map(|reading| values(reading, passages))
+                        .all(|value| hidden.contains(value) || is_placeholder(value))
+                }
+                (Phase::Request, Some(Unrewritable::Block) | None, _) => true,
+            };
+            if blocks || category.is_none() {
+                return Some(Verdict::Unrewritable { category: found.to_owned(), blocks });
+            }
         }
         Some(match (category, check.action, phase) {
             (None, ..) => Verdict::Pass,
@@ -329,6 +374,12 @@ impl Part {
             (Some(category), Action::Block, _) => Verdict::Block { category: category.to_owned() },
         })
     }
+}
+
+/// The parts of a passage in which something was found.
+fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [Spoken]) -> impl Iterator<Item = &'a str> {
+    let text = passages.get(*at).map_or("", |passage| passage.text.as_str());
+    reading.findings().iter().filter_map(move |finding| text.get(finding.span.clone()))
 }
 
 impl fmt::Debug for Round {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr2_iter, memmem};
 
-use super::surroundings::{byte, byte_before};
+use super::surroundings::{byte, byte_before, is_escape};
 
 /// What follows a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,5 +154,5 @@ fn run(bytes: &[u8], start: usize, alphabet: Alphabet) -> usize {
 /// Whether a word does not go on to the left.
 fn begins(bytes: &[u8], start: usize) -> bool {
     let before = byte_before(bytes, start);
-    !before.is_ascii_alphanumeric() && !matches!(before, b'_' | b'-')
+    !before.is_ascii_alphanumeric() && !matches!(before, b'_' | b'-') || is_escape(bytes, start)
 }

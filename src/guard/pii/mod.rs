@@ -41,4 +41,4 @@ pub use patterns::Patterns;
 pub use placeholder::MAX_PLACEHOLDER;
 pub use restore::Restorer;
 pub use search::{Search, MAX_FINDINGS};
-pub use vault::{Vault, VaultError, MAX_BYTES, MAX_RESERVED, MAX_VALUES};
+pub use vault::{is_placeholder, Vault, VaultError, MAX_BYTES, MAX_RESERVED, MAX_VALUES};

@@ -24,9 +24,16 @@ pub(super) fn byte_before(bytes: &[u8], at: usize) -> u8 {
 /// Whether a word goes on to the left of `at`.
 pub(super) fn word_before(text: &str, at: usize) -> bool {
     match byte_before(text.as_bytes(), at) {
-        ascii if ascii.is_ascii() => ascii.is_ascii_alphanumeric() || ascii == b'_',
+        ascii if ascii.is_ascii() => {
+            (ascii.is_ascii_alphanumeric() || ascii == b'_') && !is_escape(text.as_bytes(), at)
+        }
         _ => text.get(..at).and_then(|before| before.chars().next_back()).is_some_and(is_word),
     }
+}
+
+/// Whether an escape ends before `at`: in quoted code, `\n4111` is a line's end and a number.
+pub(super) fn is_escape(bytes: &[u8], at: usize) -> bool {
+    matches!(byte_before(bytes, at), b'n' | b'r' | b't') && at > 1 && byte_before(bytes, at - 1) == b'\\'
 }
 
 /// Whether a word goes on to the right of `at`.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::mask::{name, replace};
+use super::name::is_name;
 use super::placeholder::reservable;
 use super::restore::{restore, Originals, Restorer};
 use crate::guard::Finding;
@@ -42,6 +43,14 @@ impl fmt::Display for VaultError {
 }
 
 impl std::error::Error for VaultError {}
+
+/// Whether a text is a placeholder as a vault gives it out, with its brackets or without.
+pub fn is_placeholder(text: &str) -> bool {
+    let numbered = text.trim_matches(['<', '>']).rsplit_once('_');
+    numbered.is_some_and(|(entity, number)| {
+        is_name(entity) && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
 
 /// The numbers of one entity.
 #[derive(Clone, Default)]

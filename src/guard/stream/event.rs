@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use super::outline::{Ends, Outline, Step};
-use super::Flow;
+use super::{Flow, Replacement};
 use crate::guard::texts::{read_answer, splice_raw, Found, Unreadable};
 use crate::json::JsonError;
 use crate::usage::Framing;
@@ -38,8 +38,28 @@ pub(super) struct Said {
     /// Where its string stands in the event, quotes and all.
     pub(super) span: Range<usize>,
     pub(super) text: String,
-    /// What a check made of it.
-    pub(super) replaced: Option<String>,
+    /// What checks made of its parts.
+    pub(super) edits: Vec<Replacement>,
+}
+
+impl Said {
+    /// What the checks have made of it.
+    pub(super) fn edited(&self) -> Cow<'_, str> {
+        if self.edits.is_empty() {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut edits: Vec<&Replacement> = self.edits.iter().collect();
+        edits.sort_by_key(|(range, _)| range.start);
+        let mut out = String::with_capacity(self.text.len());
+        let mut copied = 0;
+        for (range, new) in edits {
+            out.push_str(self.text.get(copied..range.start.max(copied)).unwrap_or_default());
+            out.push_str(new);
+            copied = range.end.max(copied);
+        }
+        out.push_str(self.text.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
 }
 
 /// Why an event could not be read.
@@ -152,7 +172,7 @@ impl<'a> Data<'a> {
     fn said(&self, found: Found) -> Said {
         let place = found.place;
         let flow = Flow { choice: place.choice, part: place.part, kind: place.kind, whole: place.whole };
-        Said { flow, span: self.place(found.span), text: found.text, replaced: None }
+        Said { flow, span: self.place(found.span), text: found.text, edits: Vec::new() }
     }
 
     /// Where a value stands in the event.

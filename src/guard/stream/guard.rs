@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::event::{Event, Trouble};
-use super::flow::Collected;
+use super::flow::{Collected, Why};
 use super::outline::Ends;
-use super::queue::Queue;
+use super::queue::{Checked, Queue};
 use super::voice::Voice;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Unchecked, Window};
 use crate::endpoint::Endpoint;
@@ -127,7 +127,8 @@ impl StreamGuard {
     pub fn due(&mut self, now: Duration) {
         if self.mode == Mode::Window {
             let limits = self.limits;
-            self.cut(|_, collected| collected.deadline(&limits).is_some_and(|deadline| deadline <= now));
+            let due = |collected: &Collected| collected.deadline(&limits).is_some_and(|deadline| deadline <= now);
+            self.cut(None, |_, collected| due(collected).then_some(Why::Now));
         }
     }
 
@@ -322,32 +323,47 @@ impl StreamGuard {
         if !waits {
             let collected: usize = self.flows.values().map(Collected::len).sum();
             if collected >= self.limits.collected {
-                self.cut(|_, _| true);
+                self.cut(None, |_, _| Some(Why::Now));
             }
             return;
         }
         event.pending = event.said.len();
         let limits = self.limits;
         let ends = &event.ends;
-        self.cut(|flow, collected| flow.whole || ends.has(flow.choice) || collected.is_full(&limits));
+        let why = |flow: &Flow, collected: &Collected| match flow.whole || ends.has(flow.choice) {
+            true => Some(Why::End),
+            false => collected.is_full(&limits),
+        };
+        event.pending += self.cut(Some(number), why);
         self.flows.retain(|flow, _| !flow.whole && !ends.has(flow.choice));
     }
 
-    /// Makes windows of the flows that are chosen.
-    fn cut(&mut self, is_chosen: impl Fn(&Flow, &Collected) -> bool) {
+    /// Makes windows of the flows for which there is a reason. Returns how many texts of the event with the number `latest`,
+    /// which is not in the queue yet, go on in another window.
+    fn cut(&mut self, latest: Option<u64>, why: impl Fn(&Flow, &Collected) -> Option<Why>) -> usize {
+        let mut divided = 0;
         for (flow, collected) in &mut self.flows {
-            if !is_chosen(flow, collected) {
+            let Some(why) = why(flow, collected) else {
                 continue;
-            }
+            };
             let overlap = if flow.whole { 0 } else { self.limits.overlap };
-            if let Some(cut) = collected.cut(overlap) {
-                self.windows += 1;
-                self.ready.push_back(Window { id: self.windows, flow: *flow, text: cut.text, fresh: cut.fresh });
-                if self.mode == Mode::Window {
-                    self.queue.check(self.windows, cut.fresh, cut.pieces);
-                }
+            let begins = collected.fresh();
+            let Some(cut) = collected.cut(overlap, why) else {
+                continue;
+            };
+            self.windows += 1;
+            let id = self.windows;
+            self.ready.push_back(Window { id, flow: *flow, text: cut.text, fresh: cut.fresh });
+            match cut.divided {
+                Some(event) if Some(event) == latest => divided += 1,
+                Some(event) => self.queue.divide(event),
+                None => {}
+            }
+            if self.mode == Mode::Window {
+                self.queue.check(Checked { id, written: cut.written, fresh: begins, pieces: cut.pieces });
             }
         }
+        divided
     }
 
     fn say(&mut self, event: Event, out: &mut Vec<u8>) {
@@ -360,7 +376,7 @@ impl StreamGuard {
         match self.state {
             State::Open => {
                 self.state = State::Ended;
-                self.cut(|_, _| true);
+                self.cut(None, |_, _| Some(Why::End));
                 self.close(out);
             }
             State::Blocked | State::Deaf => {

@@ -11,6 +11,7 @@ mod guard;
 mod outline;
 mod queue;
 mod voice;
+mod written;
 
 use std::ops::Range;
 use std::time::Duration;

@@ -4,7 +4,20 @@ use std::collections::VecDeque;
 
 use super::event::Event;
 use super::flow::Piece;
+use super::written::Written;
 use super::Replacement;
+use crate::guard::texts::Kind;
+
+/// A window under check.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) id: u64,
+    pub(super) written: Written,
+    /// Where that is new.
+    pub(super) fresh: usize,
+    /// The texts in it.
+    pub(super) pieces: Vec<Piece>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -12,8 +25,7 @@ pub(super) struct Queue {
     /// The number of the first event.
     first: u64,
     weight: usize,
-    /// The windows under check: their id, where their new text begins, and the texts in them.
-    windows: Vec<(u64, usize, Vec<Piece>)>,
+    windows: Vec<Checked>,
 }
 
 impl Queue {
@@ -36,9 +48,21 @@ impl Queue {
         self.events.push_back(event);
     }
 
-    /// A window is being checked, whose new text begins at `fresh`.
-    pub(super) fn check(&mut self, id: u64, fresh: usize, pieces: Vec<Piece>) {
-        self.windows.push((id, fresh, pieces));
+    /// A window is being checked.
+    pub(super) fn check(&mut self, window: Checked) {
+        self.windows.push(window);
+    }
+
+    /// A text of this event stands in one more window.
+    pub(super) fn divide(&mut self, event: u64) {
+        if let Some(event) = self.event(event) {
+            event.pending += 1;
+        }
+    }
+
+    fn event(&mut self, number: u64) -> Option<&mut Event> {
+        let offset = usize::try_from(number.checked_sub(self.first)?).unwrap_or(usize::MAX);
+        self.events.get_mut(offset)
     }
 
     /// No verdict is awaited any more: takes the events out.
@@ -48,18 +72,18 @@ impl Queue {
 
     /// A window's texts may be shown, changed as the check wants it. Nothing happens to an id that is not known.
     pub(super) fn release(&mut self, id: u64, replacements: &[Replacement]) {
-        let Some(position) = self.windows.iter().position(|(known, ..)| *known == id) else {
+        let Some(position) = self.windows.iter().position(|window| window.id == id) else {
             return;
         };
-        let (_, fresh, pieces) = self.windows.swap_remove(position);
+        let Checked { written, fresh, pieces, .. } = self.windows.swap_remove(position);
+        let edits = if replacements.is_empty() { Vec::new() } else { written.edits(replacements) };
         for piece in pieces {
-            let offset = usize::try_from(piece.event.saturating_sub(self.first)).unwrap_or(usize::MAX);
-            let Some(event) = self.events.get_mut(offset) else {
+            let Some(event) = self.event(piece.event) else {
                 continue;
             };
             event.pending = event.pending.saturating_sub(1);
-            if let Some(said) = event.said.get_mut(piece.number) {
-                said.replaced = replace(&said.text, piece.start, fresh, replacements);
+            if let Some(said) = event.said.get_mut(piece.number).filter(|said| said.flow.kind != Kind::Sealed) {
+                said.edits.extend(changes(&said.text, &piece, fresh, &edits));
             }
         }
     }
@@ -79,32 +103,20 @@ impl Queue {
     }
 }
 
-/// One text of a window after the replacements, which mean bytes of the window; `None` if it stays as it is.
-/// `start`: where it stands in the window; `fresh`: what stands before has been shown. What spans several texts is
-/// written into the first.
-fn replace(text: &str, start: usize, fresh: usize, replacements: &[Replacement]) -> Option<String> {
-    let end = start + text.len();
-    let mut touching: Vec<(usize, usize, &str)> = replacements
-        .iter()
-        .map(|(range, new)| (range.start.max(fresh), range.end, new.as_str()))
-        .filter(|(from, to, _)| from < to && *from < end && *to > start)
-        .collect();
-    if touching.is_empty() {
-        return None;
-    }
-    touching.sort_by_key(|(from, ..)| *from);
-    let mut out = String::with_capacity(text.len());
-    let mut copied = 0;
-    for (from, to, new) in touching {
-        let first = floor(text, from.saturating_sub(start)).max(copied);
-        out.push_str(text.get(copied..first).unwrap_or_default());
-        if from >= start {
-            out.push_str(new);
-        }
-        copied = ceil(text, to.saturating_sub(start)).max(first);
-    }
-    out.push_str(text.get(copied..).unwrap_or_default());
-    Some(out)
+/// What is to be changed in the part of a text that a piece is; `fresh`: what stands before has been shown. What spans
+/// several texts is written into the first.
+fn changes(text: &str, piece: &Piece, fresh: usize, edits: &[Replacement]) -> Vec<Replacement> {
+    let end = piece.start + piece.length;
+    let touching = edits.iter().filter_map(|(range, new)| {
+        let from = range.start.max(fresh);
+        (from < range.end && from < end && range.end > piece.start).then_some((from, range.end, new))
+    });
+    let within = |at: usize| piece.skipped + at.saturating_sub(piece.start).min(piece.length);
+    let change = |(from, to, new): (usize, usize, &String)| {
+        let written = if from >= piece.start { new.clone() } else { String::new() };
+        (floor(text, within(from))..ceil(text, within(to)), written)
+    };
+    touching.map(change).collect()
 }
 
 /// The character boundary at or before `at`.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::event::{terminated, Event, Said};
 use super::{Flow, Rewrite};
 use crate::endpoint::Dialect;
+use crate::guard::texts::Kind;
 use crate::json::write_string;
 use crate::usage::Framing;
 
@@ -49,7 +50,7 @@ impl Voice {
 
     /// The event goes on.
     pub(super) fn say(&mut self, event: Event, out: &mut Vec<u8>) {
-        let is_replaced = event.said.iter().any(|said| said.replaced.is_some());
+        let is_replaced = event.said.iter().any(|said| !said.edits.is_empty());
         if self.rewrite.is_none() && !is_replaced {
             out.extend_from_slice(&event.bytes);
             return;
@@ -98,12 +99,13 @@ impl Voice {
     /// The texts of the event that are not shown as they came.
     fn changes(&mut self, event: &Event, ended: &[bool]) -> Vec<(Range<usize>, String)> {
         let mut splices = Vec::new();
-        for (said, ends) in event.said.iter().zip(ended) {
-            let text = said.replaced.as_deref().unwrap_or(&said.text);
+        let open = |(said, _): &(&Said, &bool)| said.flow.kind != Kind::Sealed;
+        for (said, ends) in event.said.iter().zip(ended).filter(open) {
+            let text = said.edited();
             let shown = match &mut self.rewrite {
-                None => text.to_owned(),
+                None => text.into_owned(),
                 Some(rewrite) => {
-                    let mut shown = rewrite.push(said.flow, text);
+                    let mut shown = rewrite.push(said.flow, &text);
                     if *ends {
                         shown.push_str(&rewrite.finish(said.flow));
                     }
@@ -123,8 +125,9 @@ impl Voice {
         let is_large = event.bytes.len() > MAX_COPIED || event.said.len() > MAX_TEXTS;
         let mut later = BTreeSet::new();
         let ended = |said: &Said| {
-            if said.flow.whole || !later.insert(said.flow) {
-                return said.flow.whole;
+            let is_whole = said.flow.whole || said.flow.kind == Kind::Sealed;
+            if is_whole || !later.insert(said.flow) {
+                return is_whole;
             }
             let is_known = self.copies.contains_key(&said.flow);
             let ends = event.ends.has(said.flow.choice) || is_large || room == 0 && !is_known;

@@ -39,8 +39,12 @@ impl Place {
         Place { speaker, kind: Kind::Plain, choice: 0, part: 0, whole: false, blocks: 0 }
     }
 
+    /// What is sealed stays so, whatever it is.
     pub(super) fn kind(self, kind: Kind) -> Self {
-        Place { kind, ..self }
+        match self.kind {
+            Kind::Sealed => self,
+            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Arguments | Kind::Argument => Place { kind, ..self },
+        }
     }
 
     pub(super) fn choice(self, choice: u32) -> Self {
@@ -120,13 +124,37 @@ impl Texts {
         Ok(())
     }
 
-    /// Every string of a value is a text.
+    /// Every string of a value is a text, and so is every name and every number that may be more than that.
     pub(super) fn strings(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         match scanner.peek() {
-            Some(b'{') => scanner.object(|_, scanner| self.strings(scanner, place)).map(drop),
+            Some(b'{') => scanner
+                .object(|key, scanner| {
+                    if !is_plain_name(key.raw()) && self.has_room(self.found.len()) {
+                        let span = scanner.place_of(&key);
+                        self.found.push(Found { place, span, text: key.decode().into_owned() });
+                    }
+                    self.strings(scanner, place)
+                })
+                .map(drop),
             Some(b'[') => scanner.array(|scanner| self.strings(scanner, place)).map(drop),
+            Some(b'0'..=b'9') => self.number(scanner, place),
             _ => self.string(scanner, place),
         }
+    }
+
+    /// A number that may be a card's is a text: what takes its place is a string.
+    fn number(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        let (value, span) = scanner.spanned()?;
+        if let Value::Number(digits) = value {
+            let text = std::str::from_utf8(digits).unwrap_or_default();
+            if LONG_NUMBER.contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+                && self.has_room(self.found.len())
+            {
+                self.found.push(Found { place, span, text: text.to_owned() });
+            }
+        }
+        Ok(())
     }
 
     /// A string, a message, a block, or several of them.
@@ -217,6 +245,18 @@ impl Texts {
     }
 }
 
+/// The digits of numbers that are looked at: of those that fewer have, nothing can be told.
+const LONG_NUMBER: std::ops::RangeInclusive<usize> = 12..=19;
+/// The longest name of a field that says nothing of a person.
+const MAX_PLAIN_NAME: usize = 32;
+
+/// Whether a field's name is one of a program's, with few digits.
+fn is_plain_name(name: &[u8]) -> bool {
+    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+    name.len() <= MAX_PLAIN_NAME && digits < 7 && name.iter().all(plain)
+}
+
 /// A number among the fields of the object that comes next.
 pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
     let mut index = None;
@@ -230,12 +270,17 @@ pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
 
 /// The place of a block, by what it says of itself.
 fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
+    let mut sealed = place.kind == Kind::Sealed;
     look_ahead(scanner, |name, value| match (name, value) {
         ("role", Value::String(role)) => place.speaker = speaker(&role.decode()),
         ("thought", Value::Bool(true)) => place.kind = Kind::Reasoning,
+        ("signature", Value::String(signature)) => sealed |= !signature.raw().is_empty(),
         ("type", Value::String(kind)) => {
             let kind = kind.decode();
-            if kind.starts_with("reasoning") || kind.starts_with("thinking") {
+            if kind.starts_with("thinking") || kind.starts_with("redacted_thinking") {
+                place.speaker = Speaker::Assistant;
+                sealed = true;
+            } else if kind.starts_with("reasoning") {
                 place.speaker = Speaker::Assistant;
                 place.kind = Kind::Reasoning;
             } else if kind.ends_with("_call") || kind.ends_with("tool_use") {
@@ -246,6 +291,9 @@ fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
         }
         _ => {}
     });
+    if sealed {
+        place.kind = Kind::Sealed;
+    }
     place
 }
 

@@ -36,6 +36,9 @@ pub enum Kind {
     Arguments,
     /// One string of arguments that stand in the body as JSON.
     Argument,
+    /// What its model has signed, such as Anthropic's thinking. The provider refuses it if a byte has changed: it is
+    /// checked, and never rewritten.
+    Sealed,
 }
 
 /// One text of a body.

@@ -9,6 +9,7 @@ mod pii;
 mod requests;
 mod rewriting;
 mod rounds;
+mod sealed;
 mod stream;
 mod texts;
 

@@ -1,4 +1,5 @@
 mod restoring;
+mod within;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -110,7 +111,7 @@ fn texts_of_each_dialect() {
     use Endpoint::{
         ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent,
     };
-    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal};
+    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Sealed};
     let cases: &[(Endpoint, &[&str], &[(Flow, &str)])] = &[
         (
             ChatCompletions,
@@ -171,11 +172,7 @@ fn texts_of_each_dialect() {
                 r#"data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
                 r#"data: {"type":"message_stop"}"#,
             ],
-            &[
-                (flow(0, 0, Reasoning, false), "t"),
-                (flow(1, 0, Plain, false), "ab"),
-                (flow(2, 0, Arguments, false), "{}"),
-            ],
+            &[(flow(0, 0, Sealed, false), "t"), (flow(1, 0, Plain, false), "ab"), (flow(2, 0, Arguments, false), "{}")],
         ),
         (
             OllamaChat,

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use sluice::guard::texts::Kind::{Argument, Arguments, Plain, Reasoning, Refusal};
+use sluice::guard::texts::Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Sealed};
 use sluice::guard::texts::{answer_echoes, answer_passages, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::json::JsonError;
@@ -53,7 +53,7 @@ const REQUESTS: &[Case] = &[
         &[
             (System, Plain, "s"),
             (User, Plain, "a"),
-            (Assistant, Reasoning, "t"),
+            (Assistant, Sealed, "t"),
             (Assistant, Argument, "x"),
             (Assistant, Argument, "z"),
             (Tool, Plain, "r"),
@@ -124,7 +124,7 @@ const ANSWERS: &[Case] = &[
     (
         "Anthropic",
         r#"{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"},{"type":"tool_use","name":"n","input":{"x":"y"}}]}"#,
-        &[(Assistant, Reasoning, "t"), (Assistant, Plain, "a"), (Assistant, Argument, "y")],
+        &[(Assistant, Sealed, "t"), (Assistant, Plain, "a"), (Assistant, Argument, "y")],
     ),
     (
         "Ollama chat",
