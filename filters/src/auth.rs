@@ -18,6 +18,7 @@ use crate::filter::{self, Filter};
 use crate::host;
 use crate::intake::Intake;
 use crate::limits;
+use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
 
@@ -264,6 +265,10 @@ fn without_caller() -> ApiError {
 
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
+        if registry::is_taken_in() {
+            self.state = State::Refused(None);
+            return reply::internal("`auth` stands behind another of Sluice's filters in http_filters; put it first");
+        }
         let mut checking = false;
         let opened = Intake::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
             Caller::Known(identity) => Ok(Some(identity)),

@@ -196,6 +196,11 @@ pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, 
     }
 }
 
+/// Whether a filter before has taken the current request in, where filters may stand apart.
+pub fn is_taken_in() -> bool {
+    APART.get() && current().is_some()
+}
+
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.
 pub fn current() -> Option<Shared> {
     let at_hand = AT_HAND.with_borrow(|at_hand| match at_hand {

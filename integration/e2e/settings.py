@@ -78,14 +78,20 @@ class Settings:
 
     def separate(self) -> "Settings":
         """Gives each filter an entry of its own, as the file's comment says; returns itself."""
+        return self.split(*self.plugin("router")["root_id"].split("+"))
+
+    def split(self, *root_ids: str) -> "Settings":
+        """Gives the filters these entries in place of the one that joins them; returns itself."""
         index = next(index for index, each in enumerate(self.filters) if each["name"] == "sluice")
         joined = self.filters.pop(index)
-        for name in reversed(joined["typed_config"]["config"]["root_id"].split("+")):
+        for root_id in reversed(root_ids):
             entry = copy.deepcopy(joined)
             plugin = entry["typed_config"]["config"]
-            entry["name"] = f"sluice.{name}"
-            plugin.update(name=name, root_id=name)
-            plugin["configuration"]["value"] = plugin["configuration"]["value"][name]
+            entry["name"] = f"sluice.{root_id}"
+            plugin.update(name=root_id, root_id=root_id)
+            settings = plugin["configuration"]["value"]
+            own = {name: settings[name] for name in root_id.split("+") if name in settings}
+            plugin["configuration"]["value"] = own if "+" in root_id else own.get(root_id, {})
             self.filters.insert(index, entry)
         return self
 

@@ -23,7 +23,12 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         if let Some(exchange) = registry::current() {
-            return guard.check(exchange, &me);
+            let is_bodiless = end || exchange.borrow().facts.is_none();
+            if is_bodiless {
+                return guard.check(exchange, &me);
+            }
+            guard.state = State::Read(exchange);
+            return Action::Pause;
         }
         match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
             Ok(intake) => {
@@ -55,7 +60,8 @@ impl HttpContext for Handle {
         }
         match (&guard.state, end) {
             (State::Body(_), true) => guard.take_in(size, &me),
-            (State::Body(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
+            (State::Read(_), true) => guard.check_read(&me),
+            (State::Body(_) | State::Read(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
             (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
         }
     }
@@ -69,6 +75,7 @@ impl HttpContext for Handle {
         match &guard.state {
             State::Asking(request) if request.is_complete() => guard.decide(),
             State::Body(_) => guard.take_in(usize::MAX, &me),
+            State::Read(_) => guard.check_read(&me),
             State::Headers | State::Asking(_) | State::Refused => Action::Pause,
             State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
         }
@@ -127,6 +134,14 @@ impl HttpContext for Handle {
 }
 
 impl Guard {
+    /// Checks a request that a filter before has read, now that its body is at hand.
+    fn check_read(&mut self, me: &Weak<RefCell<Guard>>) -> Action {
+        match std::mem::replace(&mut self.state, State::Refused) {
+            State::Read(exchange) => self.check(exchange, me),
+            _ => Action::Pause,
+        }
+    }
+
     fn take_in(&mut self, size: usize, me: &Weak<RefCell<Guard>>) -> Action {
         let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
             return Action::Pause;

@@ -118,6 +118,8 @@ enum State {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Intake),
+    /// A filter before has read the body. It can be rewritten only where Envoy hands it on, which comes next.
+    Read(Shared),
     /// The request is being checked.
     Asking(Request),
     /// It has gone on.

@@ -1,0 +1,104 @@
+"""Filters may share an entry with their neighbours or have one of their own: all ways do the same."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import Callable, Iterator
+
+import pytest
+
+import answers
+from callers import basic, user_entry
+from conftest import OpenWorld
+from guarded import Fake, check, guarded
+from settings import Settings
+from world import BEARER, World, chat_body, eventually, pieces
+
+FILTERS = ("auth", "guard", "router", "usage")
+MAIL = "ann@example.com"
+FILLING = "x " * 40_000  # more than the filters keep of a body
+LARGE = f"{FILLING}{MAIL}"
+PASSWORD = "open sesame 9f2c"
+KEY = "sk-split"
+CHECKS = [
+    {"name": "masks", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["mask"]},
+    {"name": "restores", "api": "patterns", "phase": ["request"], "action": "restore", "models": ["restore"]},
+    check("blocks", models=["block"]),
+    check("answers", models=["answer"], phase=["response"]),
+]
+
+
+def _ways() -> Iterator[tuple[str, ...]]:
+    """Neighbours joined, or apart, between any two."""
+    for signs in itertools.product("+ ", repeat=len(FILTERS) - 1):
+        yield tuple("".join(itertools.chain(*itertools.zip_longest(FILTERS, signs, fillvalue=""))).split())
+
+
+@pytest.mark.parametrize("entries", list(_ways()), ids=" ".join)
+def test_every_split_does_the_same(settings: Callable[[], Settings], open_world: OpenWorld, entries: tuple[str, ...]) -> None:
+    with Fake() as fake:
+        changed = settings()
+        changed.add_cluster("classifier", fake.address)
+        for model in ("mask", "restore", "block", "answer"):
+            changed.add_model(model, "mock-a")
+        changed.add_model("limited", "mock-a", limits={"requests_per_minute": 1})
+        auth = changed.values("auth")
+        auth["users"] = [user_entry("alice", PASSWORD, 1000)]
+        auth["keys"].append({"id": "split", "hash": f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", "limits": {"requests_per_minute": 1}})
+        guarded(changed, CHECKS)
+        if len(entries) > 1:
+            changed.split(*entries)
+        with open_world(changed.text()) as world:
+            _hides(world)
+            _blocks(world)
+            _limits(world)
+            _counts(world)
+
+
+def _hides(world: World) -> None:
+    """Personal data, from the server and not from the client; in bodies that the filters keep, and in others."""
+    for body in (chat_body(MAIL, model="mask"), pieces(chat_body(LARGE, model="mask"))):
+        assert answers.content(world.send(body)).endswith("<EMAIL_ADDRESS>")
+    assert world.send(chat_body(MAIL, model="mask"), headers=basic("alice", PASSWORD)).status_code == 200
+    for stream in (False, True):
+        assert answers.content(world.chat(LARGE, model="restore", stream=stream)).endswith(LARGE)
+    assert len(world.entries()) == 5 and MAIL not in json.dumps(world.journals())
+
+
+def _blocks(world: World) -> None:
+    for text in ("venom", f"{FILLING}venom"):
+        refused = world.chat(text, model="block")
+        assert (refused.status_code, answers.openai_error(refused)["code"]) == (400, "content_filter")
+        for stream in (False, True):
+            assert "venom" not in answers.content(world.chat(text, model="answer", stream=stream))
+    assert world.chat(LARGE, model="block").status_code == 200
+
+
+def _limits(world: World) -> None:
+    for headers, model in ((BEARER, "limited"), ({"x-api-key": KEY}, "gpt-4o")):
+        statuses = [world.send(chat_body(model=model), headers=headers).status_code for _ in range(2)]
+        assert statuses == [200, 429]
+    told = world.send(chat_body(model="gpt-4o"), headers={"x-api-key": KEY})
+    assert told.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def _counts(world: World) -> None:
+    """Each request once, with the usage of its answer, whoever asked for it."""
+    before = world.counted("llm_tokens_total")
+    assert all(world.chat("Hello", stream=stream).status_code == 200 for stream in (False, True))
+
+    def tokens() -> dict[str, int]:
+        found = world.counted("llm_tokens_total") - before
+        return {kind: sum(value for labels, value in found.items() if labels[-1] == kind) for kind in ("input", "output")}
+
+    eventually(tokens, {"input": 2, "output": 20})
+
+
+def test_auth_behind_another(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """It would know nothing of what the filter before has let through, so that nothing passes, and the log says why."""
+    changed = settings().split("router", "auth", "usage")
+    with open_world(changed.text()) as world:
+        assert world.chat().status_code == 500 and world.entries() == []
+        assert "`auth` stands behind another of Sluice's filters in http_filters; put it first" in world.gateway.log()
