@@ -9,13 +9,13 @@ use sluice::exchange::Exchange;
 use sluice::gateway::{Access, Command};
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
-use sluice::password::{credentials, Door, Knock, REMEMBERED_FOR};
+use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
 
 use crate::admin;
 use crate::chain;
 use crate::doors;
 use crate::filter::{self, Filter};
-use crate::host;
+use crate::host::{self, text};
 use crate::intake::Intake;
 use crate::limits;
 use crate::registry;
@@ -112,7 +112,7 @@ impl Auth {
                 self.state = State::Checking { intake, complete: true };
                 Action::Pause
             }
-            Some(user) => match user.and_then(|index| self.config.auth.users.get(index)) {
+            Some(Verdict::Right(index)) => match self.config.auth.users.get(index) {
                 Some(user) if self.is_revoked(&user.identity) => self.refuse(intake, &revoked()),
                 Some(user) => {
                     intake.identified(user.identity.clone());
@@ -122,8 +122,10 @@ impl Auth {
                         false => Action::Pause,
                     }
                 }
-                None => self.refuse(intake, &ApiError::unauthorized("Incorrect user name or password.")),
+                None => self.refuse(intake, &without_caller()),
             },
+            Some(Verdict::Wrong) => self.refuse(intake, &ApiError::unauthorized("Incorrect user name or password.")),
+            Some(Verdict::Crowded) => self.refuse(intake, &ApiError::busy()),
         }
     }
 
@@ -184,7 +186,8 @@ impl Auth {
         let (Some(door), Some((name, password))) = (&self.config.door, credentials(header)) else {
             return Ok(None);
         };
-        let knock = door.borrow_mut().knock(self.context, &name, &password, host::now());
+        let address = || host::property("source\0address").map(|address| text(&address).to_owned()).unwrap_or_default();
+        let knock = door.borrow_mut().knock(self.context, &name, &password, address, host::now());
         match knock {
             Knock::Open(index) => {
                 let user = self.config.auth.users.get(index).map(|user| user.identity.clone());

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::password::Door;
+use sluice::password::{Door, Verdict};
 
 use crate::chain;
 use crate::host;
@@ -19,8 +19,8 @@ thread_local! {
     /// When the last go ended.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static DOORS: RefCell<Vec<Weak<RefCell<Door>>>> = const { RefCell::new(Vec::new()) };
-    /// What became of a request's check: the index of its user, or none.
-    static VERDICTS: RefCell<HashMap<u32, Option<usize>>> = RefCell::new(HashMap::new());
+    /// What became of a request's check.
+    static VERDICTS: RefCell<HashMap<u32, Verdict>> = RefCell::new(HashMap::new());
 }
 
 /// Has a door's checks be worked on, as long as there is that door.
@@ -44,7 +44,7 @@ pub fn work() {
             Ok(_) | Err(_) => continue,
         };
         for answer in answers {
-            VERDICTS.with_borrow_mut(|verdicts| verdicts.insert(answer.id, answer.user));
+            VERDICTS.with_borrow_mut(|verdicts| verdicts.insert(answer.id, answer.verdict));
             chain::wake(answer.id);
             VERDICTS.with_borrow_mut(|verdicts| verdicts.remove(&answer.id));
         }
@@ -59,8 +59,7 @@ pub fn next() -> Option<Duration> {
     DOORS.with_borrow(|doors| doors.iter().filter_map(Weak::upgrade).any(|door| is_busy(&door))).then_some(PAUSE)
 }
 
-/// What became of the check of the request that has just been woken: the index of its user, or none. `None` if it was
-/// not woken for that.
-pub fn verdict(context: u32) -> Option<Option<usize>> {
+/// What became of the check of the request that has just been woken. `None` if it was not woken for that.
+pub fn verdict(context: u32) -> Option<Verdict> {
     VERDICTS.with_borrow(|verdicts| verdicts.get(&context).copied())
 }

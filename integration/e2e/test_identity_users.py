@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import statistics
 import time
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import httpx
 import pytest
@@ -20,7 +22,14 @@ from settings import Settings
 from world import CHAT, World, chat_body, eventually, pieces
 
 SLOW = 600_000
-PASSWORDS = {"alice": "open sesame 9f2c", "bea": "näher: 5d 11", "guessed": "not-that-one-31", "root": "admin of 7e4b"}
+PASSWORDS = {
+    "alice": "open sesame 9f2c",
+    "bea": "näher: 5d 11",
+    "guessed": "not-that-one-31",
+    "guessed-elsewhere": "not-that-one-32",
+    "next-to-it": "not-that-one-33",
+    "root": "admin of 7e4b",
+}
 WRONG = "wrong-password-c0de"
 LARGE = 3 << 20
 
@@ -34,6 +43,8 @@ def _users(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[
         user_entry("bea", PASSWORDS["bea"], 1000, models=["gpt-*"], labels={"team": "x"}),
         user_entry("guessed", PASSWORDS["guessed"], 1000),
         user_entry("root", PASSWORDS["root"], 1000, role="admin"),
+        user_entry("guessed-elsewhere", PASSWORDS["guessed-elsewhere"], 1000),
+        user_entry("next-to-it", PASSWORDS["next-to-it"], 1000),
         *(user_entry(f"slow-{number}", PASSWORDS["alice"], SLOW) for number in range(12)),
     ]
     encoded = [basic(name, password)["authorization"].removeprefix("Basic ") for name, password in PASSWORDS.items()]
@@ -200,3 +211,48 @@ def test_one_check_for_many(users: World) -> None:
     assert {answer.status_code for answer in answers} == {401}
     assert identify(users, basic("alice", PASSWORDS["alice"]))[0] == 200
     assert users.entries() == [] and users.send(chat_body(), path=CHAT).status_code == 200
+
+
+@contextlib.contextmanager
+def _crowd(world: World, names: Iterable[str]) -> Iterator[None]:
+    """Clients without a right password, each of which waits for its answer."""
+    with contextlib.ExitStack() as open_sockets:
+        for number, name in enumerate(names):
+            client = open_sockets.enter_context(socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10))
+            head = basic(name, f"{WRONG}-{number}")["authorization"]
+            client.sendall(f"GET /gateway/whoami HTTP/1.1\r\nhost: gateway\r\nauthorization: {head}\r\n\r\n".encode())
+        yield
+    world.settle()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "127.0.0.1"])
+def test_nobody_is_shut_out(users: World, address: str) -> None:
+    """Neither by names that nobody has, nor by wrong passwords for one's own, while the guessers are elsewhere."""
+    owner = "guessed-elsewhere" if address == "127.0.0.2" else "next-to-it"
+    guessed = [owner] * 64 if address == "127.0.0.2" else []
+    transport = httpx.HTTPTransport(local_address=address)
+    with _crowd(users, [*guessed, *(f"nobody-{number}" for number in range(128 - len(guessed)))]):
+        time.sleep(0.3)
+        with httpx.Client(base_url=users.url, transport=transport, timeout=30) as client:
+            began = time.monotonic()
+            answer = client.get("/gateway/whoami", headers=basic(owner, PASSWORDS[owner]))
+    print(f"beside 128 guessers, from {address}: {answer.status_code} after {time.monotonic() - began:.1f} s")
+    assert answer.status_code == 200
+
+
+def test_known_and_unknown_names_are_alike(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    known, rounds = [f"user-{number}" for number in range(5)], 4
+    changed = settings()
+    changed.values("auth")["users"] = [user_entry(name, "right", 20_000) for name in known]
+    found: dict[str, list[httpx.Response]] = {"known": [], "unknown": []}
+    times: dict[str, list[float]] = {"known": [], "unknown": []}
+    with open_world(changed.text()) as world, httpx.Client(base_url=world.url, trust_env=False, timeout=20) as client:
+        for number in range(rounds * len(known)):
+            for kind, name in (("known", known[number % len(known)]), ("unknown", f"nobody-{number % len(known)}")):
+                began = time.monotonic()
+                found[kind].append(client.get("/gateway/whoami", headers=basic(name, f"{WRONG}-{number}")))
+                times[kind].append(time.monotonic() - began)
+    one, other = (statistics.median(times[kind]) for kind in ("known", "unknown"))
+    print(f"medians of {rounds * len(known)} wrong passwords: known names {one * 1e3:.1f} ms, unknown {other * 1e3:.1f} ms")
+    said = {(answer.status_code, answer.text, tuple(sorted(answer.headers))) for answers in found.values() for answer in answers}
+    assert len(said) == 1 and max(one, other) < 1.5 * min(one, other)

@@ -33,8 +33,19 @@ pub enum Knock {
 pub struct Answer {
     /// The request.
     pub id: u32,
-    /// The index of the user it goes on as; `None`: refused.
-    pub user: Option<usize>,
+    /// What of.
+    pub verdict: Verdict,
+}
+
+/// What became of a request that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on, as the user of this index.
+    Right(usize),
+    /// It is refused.
+    Wrong,
+    /// It has given up its place to one from elsewhere, unchecked.
+    Crowded,
 }
 
 /// Why the users cannot be used; with the index of the first that cannot.
@@ -69,6 +80,8 @@ pub struct Door {
     remembered: Remembered,
     throttle: Throttle,
     checks: Checks,
+    /// Requests that gave up their place, and have not been told.
+    crowded: Vec<u32>,
 }
 
 impl Door {
@@ -79,17 +92,18 @@ impl Door {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sluice::password::{Answer, Door, Knock, PasswordHash, REMEMBERED_FOR};
+    /// use sluice::password::{Answer, Door, Knock, PasswordHash, Verdict, REMEMBERED_FOR};
     /// use sluice::routing::Secret;
     ///
     /// let text = PasswordHash::make(b"open sesame", b"8 bytes+", 1_000).unwrap();
     /// let users = vec![("alice".to_owned(), PasswordHash::parse(&text).unwrap())];
     /// let mut door = Door::new(users, &[7; 32], REMEMBERED_FOR).unwrap();
     /// let (password, now) = (Secret::new("open sesame".into()), Duration::from_secs(1000));
-    /// assert_eq!(door.knock(1, "alice", &password, now), Knock::Checking);
+    /// let from = || "192.0.2.1:5000".to_owned();
+    /// assert_eq!(door.knock(1, "alice", &password, from, now), Knock::Checking);
     /// assert_eq!(door.work(900, now), []);
-    /// assert_eq!(door.work(900, now), [Answer { id: 1, user: Some(0) }]);
-    /// assert_eq!(door.knock(2, "alice", &password, now), Knock::Open(0));
+    /// assert_eq!(door.work(900, now), [Answer { id: 1, verdict: Verdict::Right(0) }]);
+    /// assert_eq!(door.knock(2, "alice", &password, from, now), Knock::Open(0));
     /// ```
     pub fn new(
         users: Vec<(String, PasswordHash)>,
@@ -115,11 +129,20 @@ impl Door {
             remembered: Remembered::for_time(remembered_for),
             throttle: Throttle::default(),
             checks: Checks::default(),
+            crowded: Vec::new(),
         })
     }
 
-    /// The request `id` presents a name and a password.
-    pub fn knock(&mut self, id: u32, name: &str, password: &Secret, now: Duration) -> Knock {
+    /// The request `id` presents a name and a password. `source`: the client's address and port, asked for only where
+    /// it matters.
+    pub fn knock(
+        &mut self,
+        id: u32,
+        name: &str,
+        password: &Secret,
+        source: impl FnOnce() -> String,
+        now: Duration,
+    ) -> Knock {
         let login = self.key.login(name, password.expose());
         let user = self.by_name.get(name).copied();
         // before the throttle, or guessing would lock the user out
@@ -127,16 +150,20 @@ impl Door {
         if let Some(user) = user.filter(|_| is_remembered) {
             return Knock::Open(user);
         }
-        let tag = self.key.name(name);
+        let source = self.key.source(&source());
+        let tag = self.key.name_from(&source, name);
         // who waits for the same check as another guesses nothing more
         if !self.checks.has(&login) {
             if let Err(wait) = self.throttle.allowed(&tag, self.checks.of(&tag), now) {
                 return Knock::Wait(wait);
             }
         }
-        let job = Job::new(tag, login, password.expose(), self.hash(name, user), user);
+        let job = Job::new((source, tag), login, password.expose(), self.hash(name, user), user);
         match self.checks.submit(id, job) {
-            Ok(()) => Knock::Checking,
+            Ok(crowded) => {
+                self.crowded.extend(crowded);
+                Knock::Checking
+            }
             Err(Busy) => Knock::Busy,
         }
     }
@@ -144,16 +171,21 @@ impl Door {
     /// Does up to `budget` iterations of the checks, and answers those who waited for the ones that ended. For each
     /// tick; as WebAssembly in V8 a millisecond is enough for about 1,500.
     pub fn work(&mut self, budget: u32, now: Duration) -> Vec<Answer> {
-        let mut answers = Vec::new();
+        let crowded = std::mem::take(&mut self.crowded).into_iter();
+        let mut answers: Vec<Answer> = crowded.map(|id| Answer { id, verdict: Verdict::Crowded }).collect();
         for ended in self.checks.work(budget) {
-            match ended.user {
-                Some(_) => {
+            let verdict = match ended.user {
+                Some(user) => {
                     self.remembered.insert(ended.login, now);
                     self.throttle.succeeded(&ended.name);
+                    Verdict::Right(user)
                 }
-                None => self.throttle.failed(ended.name, now),
-            }
-            answers.extend(ended.waiting.into_iter().map(|id| Answer { id, user: ended.user }));
+                None => {
+                    self.throttle.failed(ended.name, now);
+                    Verdict::Wrong
+                }
+            };
+            answers.extend(ended.waiting.into_iter().map(|id| Answer { id, verdict }));
         }
         answers
     }
@@ -162,11 +194,12 @@ impl Door {
     /// has learned anything from it.
     pub fn cancel(&mut self, id: u32) {
         self.checks.cancel(id);
+        self.crowded.retain(|crowded| *crowded != id);
     }
 
-    /// How many checks are under way.
+    /// How many checks are under way, and requests that are to be told that there is no room for theirs.
     pub fn under_way(&self) -> usize {
-        self.checks.len()
+        self.checks.len() + self.crowded.len()
     }
 
     /// The hash to check against. For a name that is no user's it is some user's, always the same one: then the time

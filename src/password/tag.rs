@@ -2,6 +2,7 @@
 //! leaves the worker's memory. Nobody can make two that fall together in a table, either.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use hmac::Hmac;
 use sha2::Sha256;
@@ -11,6 +12,10 @@ use super::derivation::{keyed, mac};
 /// Stands for a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NameTag([u8; 32]);
+
+/// Stands for where a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SourceTag([u8; 32]);
 
 /// Stands for a name with a password.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +34,26 @@ impl TagKey {
     /// The tag of a name.
     pub fn name(&self, name: &str) -> NameTag {
         NameTag(mac(&self.0, &[name.as_bytes()]))
+    }
+
+    /// The tag of a name that is presented from somewhere.
+    pub fn name_from(&self, source: &SourceTag, name: &str) -> NameTag {
+        NameTag(mac(&self.0, &[&source.0, &[0], name.as_bytes()]))
+    }
+
+    /// The tag of where a request comes from, given its address and port as Envoy writes them: the address, and of
+    /// IPv6 the network of 64 bits, since whoever has one address there has all of it. What is no address (a Unix
+    /// socket) is one source.
+    pub fn source(&self, address: &str) -> SourceTag {
+        let source = match address.parse::<SocketAddr>() {
+            Ok(SocketAddr::V4(address)) => address.ip().octets().to_vec(),
+            Ok(SocketAddr::V6(address)) => match address.ip().to_ipv4_mapped() {
+                Some(address) => address.octets().to_vec(),
+                None => address.ip().octets().into_iter().take(8).collect(),
+            },
+            Err(_) => Vec::new(),
+        };
+        SourceTag(mac(&self.0, &[b"source", &[0], &source]))
     }
 
     /// The tag of a name with a password. A zero byte is between them, and no user's name contains one.
@@ -53,6 +78,12 @@ impl fmt::Debug for TagKey {
 impl fmt::Debug for NameTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NameTag(***)")
+    }
+}
+
+impl fmt::Debug for SourceTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SourceTag(***)")
     }
 }
 

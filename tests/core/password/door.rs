@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::password::{Answer, Door, Knock, PasswordHash, UserError, MAX_CHECKS, REMEMBERED_FOR};
+use sluice::password::{Answer, Door, Knock, PasswordHash, UserError, Verdict, MAX_WAITING_OF_SOURCE, REMEMBERED_FOR};
 use sluice::routing::Secret;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -31,14 +31,26 @@ fn read(hash: &str) -> PasswordHash {
 }
 
 fn knock(door: &mut Door, id: u32, name: &str, password: &str, now: u64) -> Knock {
-    door.knock(id, name, &Secret::new(password.to_owned()), at(now))
+    knock_from("192.0.2.1:80", door, id, name, password, now)
+}
+
+fn knock_from(address: &str, door: &mut Door, id: u32, name: &str, password: &str, now: u64) -> Knock {
+    door.knock(id, name, &Secret::new(password.to_owned()), || address.to_owned(), at(now))
+}
+
+fn user(verdict: Verdict) -> Option<usize> {
+    match verdict {
+        Verdict::Right(user) => Some(user),
+        Verdict::Wrong => None,
+        Verdict::Crowded => panic!("there is room"),
+    }
 }
 
 /// Knocks and waits for the answer.
 fn try_one(door: &mut Door, name: &str, password: &str, now: u64) -> Option<usize> {
     match knock(door, 1, name, password, now) {
         Open(user) => Some(user),
-        Checking => door.work(u32::MAX, at(now))[0].user,
+        Checking => user(door.work(u32::MAX, at(now))[0].verdict),
         other @ (Wait(_) | Busy) => panic!("{name}: {other:?}"),
     }
 }
@@ -79,7 +91,7 @@ fn a_first_burst_shares_one_check() {
     assert_eq!(door.work(998, at(1000)), []);
     let answers = door.work(1, at(1000));
     assert_eq!(answers.len(), 99);
-    assert!(answers.iter().all(|answer| answer.user == Some(0) && answer.id != 50));
+    assert!(answers.iter().all(|answer| answer.verdict == Verdict::Right(0) && answer.id != 50));
     assert_eq!(knock(&mut door, 200, "alice", "sesame", 1299), Open(0));
     assert_eq!(knock(&mut door, 200, "alice", "sesame", 1300), Checking, "a while later");
 }
@@ -125,15 +137,41 @@ fn guesses_at_once_are_worth_no_more() {
     }
 }
 
+/// Neither names that are nobody's nor wrong passwords shut a user out who comes from elsewhere.
 #[test]
-fn a_full_queue_is_busy() {
+fn nobody_is_shut_out_from_elsewhere() {
     let mut door = door();
-    for id in 0..MAX_CHECKS as u32 {
-        assert_eq!(knock(&mut door, id, &format!("name {id}"), WRONG, 1000), Checking);
+    for id in 0..MAX_WAITING_OF_SOURCE as u32 {
+        let name = if id < 5 { "alice".to_owned() } else { format!("name {id}") };
+        assert_eq!(knock(&mut door, id, &name, &format!("guess {id}"), 1000), Checking);
     }
-    assert_eq!(knock(&mut door, 900, "alice", "sesame", 1000), Busy);
-    assert_eq!(door.work(1500, at(1000)).len(), 1);
-    assert_eq!(knock(&mut door, 900, "alice", "sesame", 1000), Checking);
+    assert_eq!(knock(&mut door, 900, "alice", "guess", 1000), Wait(at(1)), "the guesser");
+    assert_eq!(knock(&mut door, 900, "bob", "simsim", 1000), Busy, "at the same address");
+    for (id, address) in [(901, "192.0.2.2:80"), (902, "[2001:db8:1:1::1]:80")] {
+        assert_eq!(knock_from(address, &mut door, id, "alice", "sesame", 1000), Checking);
+    }
+    let answers = door.work(2 * 1500, at(1000));
+    assert!(answers.contains(&Answer { id: 902, verdict: Verdict::Right(0) }), "{answers:?}");
+}
+
+/// A network of 64 bits is one source, since whoever has one address there has all of them.
+#[test]
+fn a_network_is_one_source() {
+    let wait = |address: &str| {
+        let mut door = door();
+        for id in 0..5 {
+            assert_eq!(knock_from("[2001:db8:1:1::1]:80", &mut door, id, "alice", &format!("{id}"), 1000), Checking);
+        }
+        knock_from(address, &mut door, 9, "alice", "guess", 1000)
+    };
+    for (address, want) in [
+        ("[2001:db8:1:1:ffff::2]:9", Wait(at(1))),
+        ("[2001:db8:1:2::1]:80", Checking),
+        ("192.0.2.1:80", Checking),
+        ("", Checking),
+    ] {
+        assert_eq!(wait(address), want, "{address}");
+    }
 }
 
 /// How many iterations an answer takes.
@@ -237,7 +275,7 @@ proptest! {
                 }
                 Step::Knocks { name, password } => {
                     id += 1;
-                    match door.knock(id, name, &Secret::new(password.to_owned()), now) {
+                    match door.knock(id, name, &Secret::new(password.to_owned()), String::new, now) {
                         Open(user) => prop_assert_eq!(right(name, password), Some(user)),
                         Checking => waiting.push((id, right(name, password))),
                         Wait(wait) => prop_assert!(!wait.is_zero()),
@@ -245,9 +283,9 @@ proptest! {
                     }
                 }
                 Step::Works(budget) => {
-                    for Answer { id, user } in door.work(budget, now) {
-                        let at = waiting.iter().position(|waits| *waits == (id, user));
-                        prop_assert!(at.is_some(), "{} {:?}", id, user);
+                    for Answer { id, verdict } in door.work(budget, now) {
+                        let at = waiting.iter().position(|waits| *waits == (id, user(verdict)));
+                        prop_assert!(at.is_some(), "{} {:?}", id, verdict);
                         waiting.remove(at.unwrap());
                     }
                 }

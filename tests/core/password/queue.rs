@@ -2,14 +2,24 @@ use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::password::{Busy, Checks, Job, PasswordHash, Verified, MAX_CHECKS, MAX_WAITING};
+use sluice::password::{Busy, Checks, Job, NameTag, PasswordHash, Verified, MAX_WAITING, MAX_WAITING_OF_SOURCE};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{hash, key};
 
 fn job(name: &str, password: &str, hash: &Rc<PasswordHash>, user: Option<usize>) -> Job {
-    Job::new(key().name(name), key().login(name, password), password, Rc::clone(hash), user)
+    job_from("192.0.2.1:80", name, password, hash, user)
+}
+
+fn job_from(address: &str, name: &str, password: &str, hash: &Rc<PasswordHash>, user: Option<usize>) -> Job {
+    let source = key().source(address);
+    let name_there = key().name_from(&source, name);
+    Job::new((source, name_there), key().login(name, password), password, Rc::clone(hash), user)
+}
+
+fn name(name: &str) -> NameTag {
+    key().name_from(&key().source("192.0.2.1:80"), name)
 }
 
 /// Who waited, and what came of it.
@@ -18,27 +28,27 @@ fn ended(verified: &[Verified]) -> Vec<(&[u32], Option<usize>)> {
 }
 
 #[test]
-fn in_order_and_within_the_budget() {
+fn newest_first_and_within_the_budget() {
     let hash = Rc::new(hash("sesame", 1000));
     let mut checks = Checks::default();
-    for (id, name, password, user) in [
-        (1, "alice", "sesame", Some(3)),
-        (2, "bob", "wrong", Some(4)),
-        (3, "alice", "sesame", Some(3)),
-        (4, "nobody", "sesame", None),
-    ] {
-        assert_eq!(checks.submit(id, job(name, password, &hash, user)), Ok(()));
-    }
+    let submit = |checks: &mut Checks, id, name, password, user| {
+        assert_eq!(checks.submit(id, job(name, password, &hash, user)), Ok(Vec::new()));
+    };
+    submit(&mut checks, 1, "alice", "sesame", Some(3));
+    assert_eq!(ended(&checks.work(10)), [], "it goes on with what it has begun");
+    submit(&mut checks, 2, "nobody", "sesame", None);
+    submit(&mut checks, 3, "alice", "sesame", Some(3));
+    submit(&mut checks, 4, "bob", "wrong", Some(4));
     assert_eq!((checks.len(), checks.waiting()), (3, 4), "the same login is checked once");
-    assert_eq!((checks.of(&key().name("alice")), checks.of(&key().name("carol"))), (1, 0));
+    assert_eq!((checks.of(&name("alice")), checks.of(&name("carol"))), (1, 0));
     assert!(checks.has(&key().login("bob", "wrong")) && !checks.has(&key().login("bob", "sesame")));
     assert_eq!(ended(&checks.work(0)), []);
-    assert_eq!(ended(&checks.work(998)), []);
+    assert_eq!(ended(&checks.work(988)), []);
     assert_eq!(ended(&checks.work(2)), [(&[1, 3][..], Some(3))], "one iteration goes to the next");
     // the first iteration of each is done when it is submitted: 998 + 999
-    assert_eq!(ended(&checks.work(998)), [(&[2][..], None)], "a wrong password");
+    assert_eq!(ended(&checks.work(998)), [(&[4][..], None)], "a wrong password");
     assert_eq!(ended(&checks.work(998)), []);
-    assert_eq!(ended(&checks.work(1)), [(&[4][..], None)], "no such user, though the password fits the decoy");
+    assert_eq!(ended(&checks.work(1)), [(&[2][..], None)], "no such user, though the password fits the decoy");
     assert!(checks.is_empty());
     assert_eq!(ended(&checks.work(1000)), []);
 }
@@ -48,10 +58,62 @@ fn one_budget_may_end_several() {
     let hash = Rc::new(hash("sesame", 1000));
     let mut checks = Checks::default();
     for id in 0..4 {
-        assert_eq!(checks.submit(id, job(&id.to_string(), "sesame", &hash, Some(0))), Ok(()));
+        assert_eq!(checks.submit(id, job(&id.to_string(), "sesame", &hash, Some(0))), Ok(Vec::new()));
     }
     let all: Vec<u32> = checks.work(3 * 999).iter().flat_map(|check| check.waiting.clone()).collect();
-    assert_eq!(all, [0, 1, 2]);
+    assert_eq!(all, [3, 2, 1]);
+}
+
+/// However many wait, at one address or at a hundred: who comes from elsewhere is next.
+#[test]
+fn sources_take_turns() {
+    let hash = Rc::new(hash("sesame", 1000));
+    for addresses in [1, 100] {
+        let mut checks = Checks::default();
+        let guess = |checks: &mut Checks, id: u32| {
+            let address = format!("198.51.100.{}:{id}", id % addresses);
+            checks.submit(id, job_from(&address, &id.to_string(), "guess", &hash, None)).unwrap()
+        };
+        (0..128).for_each(|id| assert!(guess(&mut checks, id).is_empty()));
+        let mut id = 128;
+        for owner in 1000..1003 {
+            checks.submit(owner, job_from("192.0.2.1:7", &owner.to_string(), "sesame", &hash, Some(0))).unwrap();
+            let mut others = 0;
+            // each guesser comes again at once
+            while !checks.work(1000).iter().any(|check| check.waiting == [owner]) {
+                others += 1;
+                guess(&mut checks, id);
+                id += 1;
+            }
+            assert!(others <= if owner == 1000 { 1 } else { addresses + 1 }, "{addresses}: {others} before {owner}");
+        }
+    }
+}
+
+/// Where all places are taken, whoever has most gives one up: never to one that has as many.
+#[test]
+fn places_are_given_up() {
+    let hash = Rc::new(hash("sesame", 1000));
+    let mut checks = Checks::default();
+    let submit = |checks: &mut Checks, address: &str, id: u32| {
+        checks.submit(id, job_from(&format!("{address}:1"), &id.to_string(), "x", &hash, None))
+    };
+    let each = MAX_WAITING_OF_SOURCE as u32;
+    for source in 0..4 {
+        let address = format!("198.51.100.{source}");
+        for number in 0..each {
+            assert_eq!(submit(&mut checks, &address, source * each + number), Ok(Vec::new()));
+        }
+        assert_eq!(submit(&mut checks, &address, 5000), Err(Busy), "all places of one source");
+    }
+    assert_eq!(checks.waiting(), MAX_WAITING);
+    assert_eq!(submit(&mut checks, "192.0.2.1", 6000), Ok(vec![4 * each - 1]), "the newest of those with most");
+    assert_eq!(submit(&mut checks, "192.0.2.1", 6001), Ok(vec![3 * each - 1]));
+    assert_eq!(checks.waiting(), MAX_WAITING);
+    for number in 0..2 * each {
+        let _ = submit(&mut checks, "192.0.2.1", 7000 + number);
+        assert_eq!(checks.waiting(), MAX_WAITING);
+    }
 }
 
 #[test]
@@ -59,42 +121,27 @@ fn cancelled() {
     let hash = Rc::new(hash("sesame", 1000));
     let mut checks = Checks::default();
     for (id, name) in [(1, "alice"), (2, "alice"), (3, "bob")] {
-        assert_eq!(checks.submit(id, job(name, "sesame", &hash, Some(0))), Ok(()));
+        assert_eq!(checks.submit(id, job(name, "sesame", &hash, Some(0))), Ok(Vec::new()));
     }
     checks.cancel(1);
     checks.cancel(3);
     checks.cancel(77);
     assert_eq!((checks.len(), checks.waiting()), (1, 1), "somebody still waits for alice's");
-    assert_eq!(checks.submit(2, job("carol", "sesame", &hash, Some(1))), Ok(()));
+    assert_eq!(checks.submit(2, job("carol", "sesame", &hash, Some(1))), Ok(Vec::new()));
     assert_eq!(ended(&checks.work(5000)), [(&[2][..], Some(1))], "a request waits for its last check alone");
-}
-
-#[test]
-fn bounded() {
-    let hash = Rc::new(hash("sesame", 1000));
-    let mut checks = Checks::default();
-    for id in 0..MAX_CHECKS as u32 {
-        assert_eq!(checks.submit(id, job(&id.to_string(), "x", &hash, None)), Ok(()));
-    }
-    assert_eq!(checks.submit(900, job("900", "x", &hash, None)), Err(Busy), "another check");
-    for id in MAX_CHECKS as u32..MAX_WAITING as u32 {
-        assert_eq!(checks.submit(1000 + id, job("0", "x", &hash, None)), Ok(()), "another that waits for one of them");
-    }
-    assert_eq!(checks.submit(5000, job("0", "x", &hash, None)), Err(Busy));
-    assert_eq!((checks.len(), checks.waiting()), (MAX_CHECKS, MAX_WAITING));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever the slices: all end, in order, each by its own password, for exactly the work they need.
+    /// Whatever the slices: all end, newest first, each by its own password, for exactly the work they need.
     #[test]
     fn any_budgets(rights in vec(any::<bool>(), 0..6), budgets in vec(0..1500u32, 0..20)) {
         let hash = Rc::new(hash("sesame", 1000));
         let mut checks = Checks::default();
         for (id, right) in rights.iter().enumerate() {
             let password = if *right { "sesame" } else { "wrong" };
-            prop_assert_eq!(checks.submit(id as u32, job(&id.to_string(), password, &hash, Some(id))), Ok(()));
+            prop_assert_eq!(checks.submit(id as u32, job(&id.to_string(), password, &hash, Some(id))), Ok(Vec::new()));
         }
         let mut spent = 0;
         let mut answers = Vec::new();
@@ -105,7 +152,7 @@ proptest! {
             }
             prop_assert_eq!(answers.len(), rights.len().min(spent as usize / 999));
         }
-        let want: Vec<_> = rights.iter().enumerate().map(|(id, right)| (id as u32, right.then_some(id))).collect();
+        let want: Vec<_> = rights.iter().enumerate().rev().map(|(id, right)| (id as u32, right.then_some(id))).collect();
         prop_assert_eq!(answers, want);
     }
 }
