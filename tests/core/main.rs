@@ -42,6 +42,7 @@ mod rewrite;
 mod route;
 mod routing;
 mod strategy;
+mod streams;
 mod timing;
 mod totals;
 mod translate;

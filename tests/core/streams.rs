@@ -1,0 +1,92 @@
+//! Streams as servers really send them: good ones pass at once and whole; bad ones are found, before their first event or
+//! after it.
+
+use serde::Deserialize;
+use sluice::commit::{FirstEvent, Gate};
+use sluice::endpoint::{classify, Call, Endpoint};
+use sluice::usage::{Framing, Meter, Source};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// A stream of `tests/corpus/streams.json`.
+#[derive(Deserialize)]
+struct Stream {
+    server: String,
+    path: String,
+    content_type: Option<String>,
+    want: Want,
+    body: String,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Want {
+    /// It is an answer, and complete.
+    Whole,
+    /// It fails before its first event, so that another target may try.
+    Retried,
+    /// It fails after its first event, or ends without its end.
+    Failed,
+}
+
+impl Stream {
+    fn endpoint(&self) -> Endpoint {
+        match classify("POST", &self.path, "/gateway") {
+            Call::Body(endpoint) | Call::Path(endpoint, _) => endpoint,
+            Call::Gateway(_) | Call::WrongMethod(_) | Call::Unknown => panic!("{}", self.path),
+        }
+    }
+
+    /// Whether it passes to the client, as far as its beginning tells.
+    fn passes(&self, chunks: &[&[u8]]) -> bool {
+        let Ok(mut first) = FirstEvent::new(self.endpoint(), self.content_type.as_deref()) else {
+            return false;
+        };
+        let gates = chunks.iter().enumerate().map(|(index, chunk)| first.chunk(chunk, index + 1 == chunks.len()));
+        gates.into_iter().find(|gate| *gate != Gate::Hold) == Some(Gate::Commit)
+    }
+
+    /// How it is metered: the usage's source, and whether it ended without its end.
+    fn metered(&self, chunks: &[&[u8]]) -> (Source, bool) {
+        let framing =
+            Framing::of_answer(self.endpoint().dialect(), true, self.body.trim_start_matches('\u{feff}').as_bytes());
+        let mut meter = Meter::new(framing, false);
+        for (index, chunk) in chunks.iter().enumerate() {
+            let _ = meter.chunk(chunk, index + 1 == chunks.len());
+        }
+        (meter.finish().1, meter.is_interrupted())
+    }
+}
+
+fn streams() -> Vec<Stream> {
+    serde_json::from_str(include_str!("../corpus/streams.json")).unwrap()
+}
+
+#[test]
+fn streams_of_the_field() {
+    let streams = streams();
+    let of = |want| streams.iter().filter(|stream| stream.want == want).count();
+    assert!(of(Want::Whole) >= 60 && of(Want::Retried) + of(Want::Failed) >= 30);
+    let mut wrong = Vec::new();
+    for stream in &streams {
+        let bytes = stream.body.as_bytes();
+        let middle = bytes.split_at(bytes.len() / 2);
+        let ways = [vec![bytes], bytes.chunks(1).collect(), vec![middle.0, middle.1, b""]];
+        for chunks in &ways {
+            let chunks: &[&[u8]] = if bytes.is_empty() { &[b""] } else { chunks };
+            let passes = stream.passes(chunks);
+            let right = match stream.want {
+                Want::Retried => !passes,
+                Want::Whole => {
+                    let (source, interrupted) = stream.metered(chunks);
+                    passes && source != Source::Partial && !interrupted
+                }
+                Want::Failed => passes && stream.metered(chunks).0 != Source::Reported,
+            };
+            if !right {
+                wrong.push(format!("{} passes: {passes}, metered: {:?}", stream.server, stream.metered(chunks)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
