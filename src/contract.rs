@@ -118,6 +118,11 @@ pub mod stats {
         format!("llm_cost_microusd_total;key={};model={};cluster={}", Label(key), Label(model), Label(cluster))
     }
 
+    /// What [`tokens`] and [`cost`] are called where an attempt has failed: the gateway has paid, and no client.
+    pub fn failed(counter: &str) -> String {
+        format!("{counter};outcome=failed")
+    }
+
     /// A histogram, by its name.
     pub fn histogram(name: &str, model: &str, cluster: &str) -> String {
         format!("{name};model={};cluster={}", Label(model), Label(cluster))

@@ -161,6 +161,23 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
     });
 }
 
+/// Counts the tokens of an attempt that failed, and their cost: the gateway has paid for them. Seldom: the counters need
+/// not be kept.
+#[cold]
+pub fn count_wasted(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost: u64) {
+    METRICS.with_borrow_mut(|metrics| {
+        let Labels { key, model, cluster } = metrics.bounded(labels, issued);
+        let counted =
+            tokens.labelled().into_iter().map(|(kind, count)| (stats::tokens(key, model, cluster, kind), count));
+        for (name, count) in counted.chain([(stats::cost(key, model, cluster), cost)]) {
+            let counter = if count > 0 { host::define_counter(&stats::failed(&name)) } else { None };
+            if let Some(counter) = counter {
+                metrics.pending.add(counter, i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+    });
+}
+
 /// Adds a request that an upstream answered to the histograms; `streamed`: the tokens of a stream's answer.
 pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
     let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing);

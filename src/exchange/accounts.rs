@@ -7,7 +7,7 @@ use crate::endpoint::{Dialect, Endpoint};
 use crate::limits::{estimate, Quota, RateHeaders, Spent};
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, Subject, Table};
-use crate::usage::{complete, Counter, Format, Known, Price, Source, TokenUsage};
+use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Source, TokenUsage};
 
 impl Exchange {
     /// The tokens the request may use, before anything is known of its answer.
@@ -86,6 +86,28 @@ impl Exchange {
         }
         let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
         Some(complete(metered, Known { prompt, unreported, encoded: self.encoded }))
+    }
+
+    /// What an attempt that failed has generated, by as much of its answer as has come: it was paid for, though the client
+    /// gets nothing of it. With what that costs, in millionths of a dollar; `None` if it shows no output.
+    pub fn wasted(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
+        let facts = self.facts.as_ref().filter(|_| !self.encoded)?;
+        let route = self.route.as_ref()?;
+        let endpoint = match route.pair_at(route.place()) {
+            Some(pair) => pair.target(facts.stream),
+            None => facts.endpoint,
+        };
+        let framing = Framing::of_answer(endpoint.dialect(), facts.stream, answer);
+        let mut meter = Meter::new(framing, false).with_format(self.format());
+        meter.chunk(answer, false); // whether it is whole or not, this is what there is to go by
+        let (metered, unreported) = (meter.finish(), meter.unreported());
+        let reported = metered.1 == Source::Reported && metered.0.output > 0;
+        if !reported && unreported.unwrap_or(0) == 0 {
+            return None;
+        }
+        let known = Known { prompt: Some(facts.layout.text), unreported, encoded: false };
+        let (tokens, _) = complete(metered, known);
+        Some((tokens, self.cost(&tokens)))
     }
 
     pub(super) fn counter(&self) -> Option<&Counter> {

@@ -325,3 +325,35 @@ fn names_that_clients_choose() {
     chosen.replaced = Some(403);
     assert!(!chosen.has_succeeded());
 }
+
+#[test]
+fn what_a_failed_attempt_has_generated() {
+    let usage = r#""usage":{"prompt_tokens":7,"completion_tokens":9}"#;
+    let text = r#"{"choices":[{"message":{"content":"12345678"#; // cut there
+    let event = r#"data: {"choices":[{"delta":{"content":"1234"}}]}"#;
+    let counts = |input, output| Some((input, output));
+    let cases = [
+        (format!(r#"{{"error":{{}},{usage}}}"#), counts(7, 9)),
+        (format!(r#"{{"choices":[],{usage}}}"#), counts(7, 9)),
+        (text.to_owned(), counts(1, 2)),
+        (format!(r#"{text}"}}}}]}}"#), counts(1, 2)),
+        (format!("{event}\n\n{event}"), counts(1, 1)),
+        (r#"{"error":{"message":"m"}}"#.to_owned(), None),
+        (r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":0}}"#.to_owned(), None),
+        ("<html>".to_owned(), None),
+        (String::new(), None),
+    ];
+    let prompt = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"abc"}]}"#;
+    let mut exchange = Exchange::default();
+    exchange.facts = Some(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap());
+    assert_eq!(exchange.wasted(text.as_bytes()), None, "no target");
+    exchange.route(&price_list(), &TestFleet::default()).unwrap();
+    for (answer, want) in cases {
+        let found = exchange.wasted(answer.as_bytes());
+        assert_eq!(found.map(|(tokens, _)| (tokens.input, tokens.output)), want, "{answer}");
+        let cost = want.map(|(input, output)| (2 * input + 10 * output) * 1_000_000);
+        assert_eq!(found.map(|(_, cost)| cost), cost, "{answer}");
+    }
+    exchange.encoded = true;
+    assert_eq!(exchange.wasted(text.as_bytes()), None, "nothing can be read of it");
+}

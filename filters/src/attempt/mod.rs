@@ -5,6 +5,7 @@
 mod held;
 mod sent;
 mod translated;
+mod wasted;
 
 use sluice::config;
 use sluice::exchange::Prepared;
@@ -142,7 +143,7 @@ impl HttpContext for Attempt {
         let outcome = Outcome::of_status(status);
         match outcome {
             Outcome::Success => self.hold(sent, &head, end),
-            Outcome::BadResponse => sent.discard(Ending::answered(outcome, status)),
+            Outcome::BadResponse => sent.discard(Ending::answered(outcome, status), None),
             _ => {
                 let may_ask = matches!(status, 429 | 503 | 529);
                 let retry_after = may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
@@ -198,7 +199,8 @@ impl HttpContext for Attempt {
             (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
             (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.cut(),
             (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
-            (State::Translating(sent, _) | State::Sent(sent, _) | State::Holding(sent, _), false) => sent.silence(),
+            (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.silence(None),
+            (State::Holding(sent, held), false) => sent.silence(Some(&held)),
             (State::Passing { sent, status, whole: false }, false) => sent.passed(status, false),
         }
         waiting::poll_queue();
@@ -222,7 +224,7 @@ impl Attempt {
                 self.pass(sent, head.status, false, end);
                 Action::Continue
             }
-            Err(outcome) => sent.discard(Ending::answered(outcome, head.status)),
+            Err(outcome) => sent.discard(Ending::answered(outcome, head.status), None),
         }
     }
 
@@ -253,8 +255,8 @@ impl Attempt {
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }
-            Next::Fail(ending) => sent.fail(ending),
-            Next::Discard(ending) => sent.discard(ending),
+            Next::Fail(ending) => sent.fail(ending, &held),
+            Next::Discard(ending) => sent.discard(ending, Some(&held)),
             Next::TooLong => sent.too_long(held.status),
         }
     }

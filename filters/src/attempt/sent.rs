@@ -11,8 +11,9 @@ use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
 
-use super::held::{ResponseHead, Until};
+use super::held::{Held, ResponseHead, Until};
 use super::translated::Translation;
+use super::wasted::Wasted;
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};
 use crate::registry::{self, Shared};
@@ -78,15 +79,21 @@ impl Sent {
 
     /// Ends the attempt with an error: another target may try. If there is none, what has come passes to the client,
     /// unless it speaks of the gateway's own account.
-    pub fn fail(&self, ending: Ending) -> Action {
-        match (self.hand_on(ending), ending.outcome) {
+    pub fn fail(&self, ending: Ending, held: &Held) -> Action {
+        let wasted = Wasted::of(&self.exchange, held);
+        let handed = self.hand_on(ending);
+        if handed == Handed::ToNextTarget {
+            wasted.into_iter().for_each(Wasted::count);
+        }
+        match (handed, ending.outcome) {
             (Handed::ToClient, Outcome::Credential) => self.replace(ending),
             (handed, _) => self.pass_on(ending, handed),
         }
     }
 
     /// Ends the attempt with an answer that is none: another target may try. If there is none, the client is told so.
-    pub fn discard(&self, ending: Ending) -> Action {
+    pub fn discard(&self, ending: Ending, held: Option<&Held>) -> Action {
+        held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         match self.hand_on(ending) {
             Handed::ToNextTarget => Action::Continue,
             Handed::ToClient => self.replace(ending),
@@ -146,9 +153,10 @@ impl Sent {
         reply::error(&ApiError::unavailable(ending.outcome), shape)
     }
 
-    /// Ends an attempt of which nothing has reached the client. Envoy retries by itself; where it does so when
+    /// Ends an attempt of which nothing has reached the client; `held`: what has come. Envoy retries by itself; where it does so when
     /// there is no target left, the next attempt tells the client.
-    pub fn silence(&self) {
+    pub fn silence(&self, held: Option<&Held>) {
+        held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         let mut exchange = self.exchange.borrow_mut();
         let elapsed = host::now().saturating_sub(self.began);
         if exchange.closed {

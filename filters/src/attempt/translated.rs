@@ -10,6 +10,7 @@ use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
 
 use super::held::{Held, ResponseHead, Until};
 use super::sent::{Handed, Sent};
+use super::wasted::Wasted;
 use super::{Attempt, State};
 use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
@@ -200,7 +201,9 @@ impl Attempt {
         let is_answer = gate == Gate::Commit;
         if !is_answer {
             let ending = Ending::answered(Outcome::BadStream, held.status);
+            let wasted = Wasted::of(&sent.exchange, &held);
             if sent.hand_on(ending) == Handed::ToNextTarget {
+                wasted.into_iter().for_each(Wasted::count);
                 return Action::Continue;
             }
             sent.exchange.borrow_mut().answer(held.status, None);
@@ -255,6 +258,7 @@ impl Attempt {
             status => Some(Refusal::judge(status, body, &sent.model())),
         };
         let ending = held.ending(refusal, otherwise);
+        Wasted::of(&sent.exchange, held).into_iter().for_each(Wasted::count);
         let handed = if too_long { sent.hand_on_for_context(held.status) } else { sent.hand_on(ending) };
         let (Handed::ToClient, Some(translation)) = (handed, &sent.translation) else {
             return Action::Continue;
