@@ -92,7 +92,7 @@ trap: wasm ## Build the filters so that a request can crash them, for tests: tar
 	$(CARGO) build -p sluice-filters --profile trap --features trap --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm || cp target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm
 
-cli: ## Build the command-line tool: target/sluice (short files, keys)
+cli: ## Build the command-line tool: target/sluice (run, check, render, import, keys)
 	$(CARGO) build -p sluice-cli --profile mock
 	@cmp -s target/mock/sluice target/sluice || cp target/mock/sluice target/sluice
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
 import demo
 from child import ROOT, fetch
-from gateway import Gateway, MockModels
+from envoy_binary import find_envoy
+from gateway import WASM, Gateway, MockModels
+from world import chat_body, eventually
 
 TOOL = ROOT / "target" / "sluice"
 EXAMPLE = ROOT / "envoy" / "examples" / "three-providers.yaml"
@@ -69,6 +75,66 @@ def test_three_providers(providers: dict[str, MockModels]) -> None:
         assert status == 200 and b"requests_per_minute" in limits
         record = json.loads(gateway.output().splitlines()[0])
         assert record["sluice"]["key"] == "alice" and record["sluice"]["cluster"] == "openai"
+
+
+def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
+    """One command: it answers, takes a change while a stream runs, refuses a wrong one, and ends after the stream."""
+    for server in providers.values():
+        server.clear()
+    file = tmp_path / "sluice.yaml"
+    file.write_text(short_file(providers))
+    env = {**SECRETS, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
+    with running([TOOL, "run", file, "--wasm", WASM, "--concurrency", "1"], env, tmp_path) as (child, said):
+        eventually(lambda: "ready: " in said(), True, 60)
+        port = int(re.search(r"ready: curl -s http://127.0.0.1:(\d+)/", said())[1])
+        assert demo.chat(port)[0] == 200
+        providers["openai"].fault({"chunk_delay_ms": 400, "text": "one two three four five six seven eight nine ten"})
+        request = chat_body(stream=True)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", demo.CHAT_PATH, request, demo.CHAT_HEADERS)
+        stream = connection.getresponse()
+        assert stream.status == 200
+        new_key = {**demo.CHAT_HEADERS, "Authorization": "Bearer sk-new"}
+        whoami = f"http://127.0.0.1:{port}/gateway/whoami"
+        assert fetch(whoami, headers=new_key)[0] == 401
+        digest = hashlib.sha256(b"sk-new").hexdigest()
+        replace(file, "upstreams:", f'  - {{id: new, hash: "sha256:{digest}"}}\n\nupstreams:')
+        eventually(lambda: fetch(whoami, headers=new_key)[0], 200, 10)
+        replace(file, "strategy: priority", "strategy: preority")
+        eventually(lambda: "not taken" in said() and "preority" in said(), True, 10)
+        assert fetch(whoami, headers=new_key)[0] == 200
+        child.send_signal(signal.SIGTERM)
+        whole = stream.read().decode()
+        assert "ten" in whole and whole.rstrip().endswith("data: [DONE]")
+        assert child.wait(30) == 0
+    assert not list(tmp_path.glob("sluice-run-*"))
+    with pytest.raises(OSError):
+        fetch(whoami)
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str | Path], env: dict[str, str], directory: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """A program, and what it has said so far."""
+    log = directory / "said.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=output, env={**os.environ, **env})
+    try:
+        yield child, log.read_text
+    except BaseException:
+        print(log.read_text())
+        raise
+    finally:
+        child.kill()  # its Envoy ends with it
+        child.wait(30)
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Saves a change as editors do, in place."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
 
 
 def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::render::{split, Lost, BOOTSTRAP, CLUSTERS, LISTENERS};
 use crate::short::{Mistake, Short};
 use crate::yaml::Tree;
 use crate::Failure;
@@ -16,6 +17,9 @@ const MAX_FILE: u64 = 16 << 20;
 pub(crate) struct Render {
     /// The short file; - for standard input.
     file: PathBuf,
+    /// Write envoy.yaml, clusters.yaml and listeners.yaml to this directory, from which Envoy takes changes while it runs.
+    #[arg(long)]
+    dir: Option<PathBuf>,
 }
 
 /// Prints Envoy's configuration.
@@ -26,7 +30,24 @@ pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     let text = read(&command.file)?;
     let name = name(&command.file);
     let short = short(&text, &name)?;
-    print(&rendered(&short, &text, &name)?)
+    let rendered = rendered(&short, &text, &name)?;
+    match &command.dir {
+        None => print(&rendered),
+        Some(directory) => write_split(&rendered, directory),
+    }
+}
+
+/// Writes the three files, each by a move: clusters first, so that no listener leads to one that is not there.
+fn write_split(rendered: &str, directory: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Usage(format!("{} cannot be written: {error}", directory.display()));
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let directory = directory.canonicalize().map_err(failed)?;
+    let files = split(rendered, &directory.to_string_lossy()).map_err(|error| lost(&error))?;
+    for (name, text) in [(BOOTSTRAP, files.bootstrap), (CLUSTERS, files.clusters), (LISTENERS, files.listeners)] {
+        let part = directory.join(format!(".{name}"));
+        std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, directory.join(name))).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The short file's text as Envoy's.
@@ -34,12 +55,13 @@ pub(crate) fn render(command: &Render) -> Result<(), Failure> {
 /// # Errors
 /// This program was built with a template that it does not know.
 pub(crate) fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
-    crate::render::render(short, text, name).map_err(|lost| {
-        let place = lost.place();
-        Failure::Usage(format!(
-            "the envoy.yaml that this program was built with has no `{place}`; build it with another"
-        ))
-    })
+    crate::render::render(short, text, name).map_err(|error| lost(&error))
+}
+
+/// What is to be said where the template is another one.
+pub(crate) fn lost(lost: &Lost) -> Failure {
+    let place = lost.place();
+    Failure::Usage(format!("the envoy.yaml that this program was built with has no `{place}`; build it with another"))
 }
 
 /// Reads a short file's text.

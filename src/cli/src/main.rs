@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod key;
 mod render;
+mod run;
 mod schema;
 mod short;
 mod yaml;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Check),
     /// Write Envoy's configuration from a short file.
     Render(file::Render),
+    /// Start Envoy as a short file says.
+    Run(run::Run),
     /// Print the JSON schema of short files, for editors.
     Schema,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Key(command) => key::run(command),
         Command::Check(command) => check::run(&command),
         Command::Render(command) => file::render(&command),
+        Command::Run(command) => run::run(&command),
         Command::Schema => schema::run(),
     };
     let (code, message) = match done {

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod clusters;
+mod split;
 mod template;
 mod traces;
 
@@ -11,6 +12,7 @@ use sluice::config::{AUTH_FIELDS, ROUTER_FIELDS};
 
 use self::blocks::Source;
 use self::clusters::addressed;
+pub(crate) use self::split::{missing, split, Split, BOOTSTRAP, CLUSTERS, LISTENERS};
 pub(crate) use self::template::Lost;
 use self::template::{between, indentation, Template, DEMO};
 use crate::short::Short;

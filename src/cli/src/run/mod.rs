@@ -1,0 +1,249 @@
+//! `sluice run`: a gateway from a short file, in one command. It starts Envoy, has it take changes of the file while it runs,
+//! and lets requests end before it stops.
+
+mod admin;
+mod binary;
+#[cfg(feature = "download")]
+mod download;
+mod files;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use self::admin::Admin;
+use self::files::{Files, Gateway};
+use crate::Failure;
+
+/// How often is looked at what may have changed.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// A new Envoy compiles the filters before it listens.
+const START: Duration = Duration::from_secs(120);
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The short file.
+    file: PathBuf,
+    /// The file with the filters, if it is not beside this program, here, or in the short file.
+    #[arg(long)]
+    wasm: Option<PathBuf>,
+    /// How many workers Envoy has; one for each processor without it.
+    #[arg(long)]
+    concurrency: Option<u32>,
+    /// For how long requests may go on after SIGTERM or Ctrl-C, in seconds; a second signal ends it at once.
+    #[arg(long, default_value_t = 600)]
+    drain_timeout: u64,
+    /// More arguments for Envoy, after --.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// The file has errors, there is no Envoy, or it has ended by itself.
+pub(crate) fn run(command: &Run) -> Result<(), Failure> {
+    let gateway = Gateway::read(&command.file)?;
+    let stop = signals()?;
+    let directory = directory()?;
+    let _removed = Removed(directory.clone());
+    let envoy = binary::envoy()?;
+    let wasm = binary::wasm(command.wasm.as_deref().or(gateway.wasm.as_deref()), &directory)?;
+    let mut files = Files::new(&directory, &wasm, &gateway)?;
+    let mut envoy = Envoy::start(&envoy, command, &directory)?;
+    envoy.wait(&stop)?;
+    envoy.tell(&gateway);
+    loop {
+        if stop.load(Ordering::Relaxed) > 0 {
+            return envoy.drain(Duration::from_secs(command.drain_timeout), &stop);
+        }
+        envoy.still_runs()?;
+        files.follow(&command.file, &envoy.admin, Duration::from_secs(command.drain_timeout));
+        std::thread::sleep(PERIOD);
+    }
+}
+
+/// Counts the signals that ask for an end.
+fn signals() -> Result<Arc<AtomicUsize>, Failure> {
+    let failed = |error| Failure::Usage(format!("signals cannot be waited for: {error}"));
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        signals.forever().for_each(|_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    Ok(count)
+}
+
+/// A directory of this run's own.
+fn directory() -> Result<PathBuf, Failure> {
+    let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|directory| directory.is_dir());
+    let directory = parent.unwrap_or_else(std::env::temp_dir).join(format!("sluice-run-{}", std::process::id()));
+    let failed = |error| Failure::Usage(format!("{} cannot be made: {error}", directory.display()));
+    // whatever is there is somebody else's
+    std::fs::create_dir(&directory).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(directory)
+}
+
+/// Removes it at the end, whichever that is.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running Envoy.
+struct Envoy {
+    child: Child,
+    admin: Admin,
+    address_file: PathBuf,
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Envoy {
+    fn start(binary: &Path, options: &Run, directory: &Path) -> Result<Envoy, Failure> {
+        let address_file = directory.join("admin.address");
+        let mut command = Command::new(binary);
+        command.current_dir(directory).args(["-c", crate::render::BOOTSTRAP, "--log-level", "warning"]);
+        command.arg("--admin-address-path").arg(&address_file);
+        // a connection that is used on after a change gets the new configuration with its next request
+        command.args(["--disable-hot-restart", "--drain-strategy", "immediate", "--reject-unknown-dynamic-fields"]);
+        if let Some(workers) = options.concurrency {
+            command.args(["--concurrency", &workers.to_string()]);
+        }
+        command.args(&options.arguments);
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+            // Ctrl-C goes to the whole group, and Envoy would not wait for its requests
+            command.process_group(0);
+        }
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::process::CommandExt;
+            // SAFETY: between fork and exec only what is safe in a signal handler may be called; prctl is a bare system call.
+            #[allow(unsafe_code)]
+            unsafe {
+                // an Envoy that is left behind would keep the port
+                command.pre_exec(|| {
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                    Ok(())
+                });
+            }
+        }
+        let child =
+            command.spawn().map_err(|error| Failure::Usage(format!("{} does not start: {error}", binary.display())))?;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(Envoy { child, admin: Admin(nowhere), address_file })
+    }
+
+    /// Until it listens.
+    fn wait(&mut self, stop: &AtomicUsize) -> Result<(), Failure> {
+        let until = Instant::now() + START;
+        while Instant::now() < until && stop.load(Ordering::Relaxed) == 0 {
+            self.still_runs()?;
+            if let Some(address) =
+                std::fs::read_to_string(&self.address_file).ok().and_then(|text| text.trim().parse().ok())
+            {
+                self.admin = Admin(address);
+                if self.admin.is_ready() {
+                    let refused =
+                        || Failure::Input("Envoy has refused the configuration; see what it says above".to_owned());
+                    return self.admin.listener().map(drop).ok_or_else(refused);
+                }
+            }
+            std::thread::sleep(PERIOD);
+        }
+        match stop.load(Ordering::Relaxed) {
+            0 => Err(Failure::Usage(format!("Envoy is not ready after {} seconds", START.as_secs()))),
+            _ => Ok(()),
+        }
+    }
+
+    fn still_runs(&mut self) -> Result<(), Failure> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => {
+                Err(Failure::Input(format!("Envoy has ended by itself ({status}); see what it says above")))
+            }
+            Err(error) => Err(Failure::Usage(format!("Envoy cannot be watched: {error}"))),
+        }
+    }
+
+    /// A command that can be pasted.
+    fn tell(&self, gateway: &Gateway) {
+        let Some((host, port)) = self.admin.listener() else { return };
+        let host = match host.as_str() {
+            "0.0.0.0" => "127.0.0.1".to_owned(),
+            "::" => "[::1]".to_owned(),
+            other if other.contains(':') => format!("[{other}]"),
+            other => other.to_owned(),
+        };
+        let (key, model) = (gateway.key(), gateway.model());
+        eprintln!(
+            "ready: curl -s http://{host}:{port}/v1/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
+             -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+        );
+        eprintln!(
+            "metrics: http://{}/stats/prometheus; changes of the file are taken as it is saved; Ctrl-C ends it",
+            self.admin.0
+        );
+    }
+
+    /// Load balancers see it fail, no new connections come, requests go on; then it ends.
+    fn drain(&mut self, timeout: Duration, stop: &AtomicUsize) -> Result<(), Failure> {
+        let signals = stop.load(Ordering::Relaxed);
+        self.admin.post("/healthcheck/fail");
+        self.admin.post("/drain_listeners?graceful&skip_exit");
+        let until = Instant::now() + timeout;
+        let mut told = false;
+        loop {
+            let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or_default();
+            if active == 0 || Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
+                if active > 0 {
+                    eprintln!("sluice: ending with {active} requests under way");
+                }
+                break;
+            }
+            if !told {
+                eprintln!(
+                    "sluice: waiting for {active} requests, at most {} s; once more ends it at once",
+                    timeout.as_secs()
+                );
+                told = true;
+            }
+            self.still_runs()?;
+            std::thread::sleep(PERIOD);
+        }
+        self.admin.post("/quitquitquit");
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None::<ExitStatus>)) {
+            std::thread::sleep(PERIOD);
+        }
+        eprintln!("stopped");
+        Ok(())
+    }
+}

