@@ -21,6 +21,7 @@ use crate::limits;
 use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
+use crate::unread::Unread;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -60,6 +61,8 @@ enum State {
     Body(Intake),
     /// The request has gone on; the exchange ends with it.
     Passed(Intake),
+    /// The request is refused; its body is let come before the client is told.
+    Unread(Unread),
     /// The request has been answered here; its exchange, if it got that far, says whose it was.
     Refused(Option<Intake>),
 }
@@ -137,7 +140,7 @@ impl Auth {
                 self.refuse(intake, error)
             }
             State::Body(intake) | State::Passed(intake) => self.refuse(intake, error),
-            State::Headers | State::Refused(_) => Action::Pause,
+            State::Headers | State::Unread(_) | State::Refused(_) => Action::Pause,
         }
     }
 
@@ -300,7 +303,13 @@ impl HttpContext for Auth {
                     door.borrow_mut().cancel(self.context);
                 }
                 self.state = State::Refused(None);
-                reply::error(&refusal.error, refusal.shape)
+                match Unread::of(refusal, end) {
+                    Ok(unread) => {
+                        self.state = State::Unread(unread);
+                        Action::Pause
+                    }
+                    Err(refusal) => reply::error(&refusal.error, refusal.shape),
+                }
             }
         }
     }
@@ -309,6 +318,12 @@ impl HttpContext for Auth {
         let grown = match &mut self.state {
             State::Passed(_) => return Action::Continue,
             State::Body(intake) | State::Checking { intake, .. } => intake.grow(size),
+            State::Unread(unread) => {
+                if unread.drop_part(size, end) {
+                    self.state = State::Refused(None);
+                }
+                return Action::Pause;
+            }
             State::Headers | State::Refused(_) => return Action::Pause,
         };
         match (&mut self.state, grown) {
@@ -333,6 +348,7 @@ impl HttpContext for Auth {
                 self.state = State::Passed(intake);
                 Action::Continue
             }
+            State::Unread(unread) => unread.reply(),
             other @ (State::Headers | State::Refused(_)) => {
                 self.state = other;
                 Action::Pause
@@ -346,7 +362,7 @@ impl HttpContext for Auth {
                 intake.let_go();
                 limits::write_headers(&intake.exchange().borrow());
             }
-            State::Headers | State::Checking { .. } | State::Body(_) | State::Refused(None) => {}
+            State::Headers | State::Checking { .. } | State::Body(_) | State::Unread(_) | State::Refused(None) => {}
         }
         Action::Continue
     }

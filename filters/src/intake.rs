@@ -69,6 +69,8 @@ pub struct Refusal {
     pub error: ApiError,
     /// Its shape.
     pub shape: Shape,
+    /// How long the request's body says it is.
+    pub length: Option<usize>,
 }
 
 impl Intake {
@@ -86,7 +88,7 @@ impl Intake {
         let pairs = host::headers(Headers::Request);
         let headers = RequestHead::of(&pairs);
         let shape = Shape::for_path(headers.path);
-        let refuse = |error| Refusal { error, shape };
+        let refuse = |error| Refusal { error, shape, length: headers.length };
         let path = without_keys(headers.path);
         if !headers.clean(&path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));

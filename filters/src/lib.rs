@@ -47,6 +47,7 @@ mod totals;
 #[cfg(feature = "trap")]
 mod trap;
 mod types;
+mod unread;
 mod usage;
 mod waiting;
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -23,6 +24,8 @@ MIB = 1 << 20
 # Small budgets, so that few attackers reach them.
 MEMORY, BODIES = 64 * MIB, 128 * MIB
 LARGE = b"x" * (8 * MIB - 1024)
+# SDKs take a second for such a body.
+SDK_ROUNDS = 5
 # Attack, attackers, what they may get (-1: under way when time was up, 0: cut off).
 ATTACKS = {
     "chats": (60, {200, 503, -1, 0}),
@@ -87,19 +90,27 @@ def test_bodies_of_commands_are_short(world: World) -> None:
     assert (answer.status_code, openai_error(answer)["code"]) == (413, "request_too_large")
 
 
-def test_sdks_see_the_401_of_a_large_request(world: World) -> None:
-    message = [{"role": "user", "content": LARGE.decode()}]
-    for _ in range(20):
-        with httpx.Client(trust_env=False, timeout=20) as http:
-            client = openai.OpenAI(base_url=f"{world.url}/v1", api_key="sk-wrong", http_client=http, max_retries=0)
+@pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
+def test_openais_sdk_sees_the_401_of_a_large_request(world: World, http2: bool) -> None:
+    for _ in range(SDK_ROUNDS):
+        http = httpx.Client(http1=not http2, http2=http2, trust_env=False)
+        with openai.OpenAI(base_url=f"{world.url}/v1", api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as client:
             with pytest.raises(openai.AuthenticationError):
-                client.chat.completions.create(model="gpt-4o", messages=message)
+                client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": LARGE.decode()}])
 
 
-def test_curl_sees_the_401_of_a_large_request(world: World, tmp_path: Path) -> None:
+def test_anthropics_sdk_sees_the_401_of_a_large_request(world: World) -> None:
+    for _ in range(SDK_ROUNDS):
+        with anthropic.Anthropic(base_url=world.url, api_key="sk-wrong", max_retries=0, timeout=20) as claude:
+            with pytest.raises(anthropic.AuthenticationError):
+                claude.messages.create(model="gpt-4o", max_tokens=9, messages=[{"role": "user", "content": LARGE.decode()}])
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_curl_sees_the_401_of_a_large_request(world: World, tmp_path: Path, version: str) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(LARGE)
-    command = ["curl", "-s", "-m", "20", "--http1.1", "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
+    command = ["curl", "-s", "-m", "20", version, "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
     command += ["--data-binary", f"@{body}", f"{world.url}{CHAT}"]
     found = [subprocess.run(command, capture_output=True, text=True, timeout=30).stdout for _ in range(20)]
     assert found == ["401"] * 20

@@ -1,0 +1,59 @@
+//! Bodies of refused requests.
+//!
+//! Over HTTP/1 a client is answered at once, and reads that when its body is gone. Over HTTP/2 Envoy resets a stream that
+//! it has answered before its end, and clients that still send, such as curl, then report the reset and not the answer.
+//! So there the body is let come first, and dropped as it comes: none of it is kept.
+
+use crate::host::{self, Buffer};
+use crate::intake::Refusal;
+use crate::reply;
+use crate::types::Action;
+
+/// Bodies up to this length come at once, before a client can be told anything.
+const SHORT: usize = 16 * 1024;
+/// The longest body that is let come; who sends more is answered before its end.
+const LONGEST: usize = 16 << 20;
+
+/// A refused request whose body is still to come.
+pub struct Unread {
+    refusal: Refusal,
+    /// So much may still come.
+    left: usize,
+}
+
+impl Unread {
+    /// The body of a request that is refused at its headers.
+    ///
+    /// # Errors
+    /// There is none that must be let come; the client is to be answered at once.
+    pub fn of(refusal: Refusal, end: bool) -> Result<Self, Refusal> {
+        let comes = !end && refusal.length.is_some_and(|length| (SHORT..=LONGEST).contains(&length));
+        // where there is no memory, there is no time for that, either
+        if !comes || refusal.error.status == 503 || is_http1() {
+            return Err(refusal);
+        }
+        Ok(Unread { refusal, left: LONGEST })
+    }
+
+    /// Drops more of it; at its end the client is answered, and `true` returned.
+    pub fn drop_part(&mut self, size: usize, end: bool) -> bool {
+        if size > 0 {
+            host::replace_bytes(Buffer::RequestBody, b"");
+        }
+        self.left = self.left.saturating_sub(size);
+        let ends = end || self.left == 0;
+        if ends {
+            self.reply();
+        }
+        ends
+    }
+
+    /// Answers the client.
+    pub fn reply(&self) -> Action {
+        reply::error(&self.refusal.error, self.refusal.shape)
+    }
+}
+
+fn is_http1() -> bool {
+    host::property("request\0protocol").is_none_or(|protocol| protocol.starts_with(b"HTTP/1"))
+}
