@@ -87,6 +87,11 @@ pub struct Exchange {
     pub provider_meter: Option<Box<Meter>>,
     /// The answer passed to the client ended without being complete.
     pub interrupted: bool,
+    /// The answer has passed to the client unjudged, since it was too large to be held, and is to be judged by what is
+    /// read of it.
+    pub unjudged: bool,
+    /// It was none.
+    pub no_answer: bool,
     /// Not all of the answer could be read, so that it may have used more than is known.
     pub unread: bool,
     /// The status of the answer that has come from the target whole.
@@ -321,9 +326,18 @@ impl Exchange {
         }
     }
 
+    /// What an answer has turned out to be that passed as a good one.
+    fn spoiled(&self) -> Option<Outcome> {
+        match (self.interrupted, self.no_answer) {
+            (true, _) => Some(Outcome::Interrupted),
+            (false, true) => Some(Outcome::BadResponse),
+            (false, false) => None,
+        }
+    }
+
     fn judge_whole(&mut self, fleet: &dyn Fleet) {
         if let Some(status) = self.whole {
-            let outcome = if self.interrupted { Outcome::Interrupted } else { Outcome::of_status(status) };
+            let outcome = self.spoiled().unwrap_or(Outcome::of_status(status));
             self.end_attempt(Ending::answered(outcome, status), fleet);
         }
     }
@@ -355,7 +369,7 @@ impl Exchange {
         let Some(route) = &self.route else {
             return out;
         };
-        let passing = self.passing.map(|outcome| if self.interrupted { Outcome::Interrupted } else { outcome });
+        let passing = self.passing.map(|outcome| self.spoiled().unwrap_or(outcome));
         let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome, None)));
         for (upstream, outcome, connect) in route.log().chain(under_way) {
             if !out.is_empty() {

@@ -8,6 +8,7 @@
 use crate::endpoint::{Dialect, Endpoint};
 use crate::exchange::Exchange;
 use crate::json::{write_number, write_string};
+use crate::outcome::Outcome;
 use crate::usage::Source;
 
 /// The longest text, in characters: clients name models as they like.
@@ -66,7 +67,10 @@ impl<F: Fields + Default> Record<F> {
             record.text("guard_blocked", &blocked.to_string());
         }
         let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
-        record.error(status, exchange.interrupted || partial);
+        match exchange.no_answer && status < 400 {
+            true => record.text("error", Outcome::BadResponse.label()),
+            false => record.error(status, exchange.interrupted || partial),
+        }
         record
     }
 

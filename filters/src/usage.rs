@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use sluice::commit::Document;
 use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{FIELDS, NONE, RECORD};
 use sluice::memory_budget::Purpose;
@@ -62,11 +63,26 @@ impl Usage {
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
         let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
-        Meter::new(framing, exchange.is_some_and(|exchange| exchange.injects_usage())).with_format(format)
+        let meter = Meter::new(framing, exchange.as_ref().is_some_and(|exchange| exchange.injects_usage()));
+        let unjudged = exchange.as_ref().filter(|exchange| exchange.unjudged);
+        match unjudged.and_then(|exchange| exchange.facts.as_ref()) {
+            Some(facts) => meter.judged(facts.endpoint, Document::is_answer),
+            None => meter,
+        }
+        .with_format(format)
     }
 
     fn has_given_up(&self) -> bool {
         matches!(&self.state, State::Metering(meter) if meter.has_given_up())
+    }
+
+    /// Judges an answer that has ended and was too large to be held.
+    fn judge(&self) {
+        if let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
+            if meter.is_answer() == Some(false) {
+                exchange.borrow_mut().no_answer = true;
+            }
+        }
     }
 
     /// Judges a stream that has ended: what the client is told if it was not complete.
@@ -216,7 +232,10 @@ impl HttpContext for Usage {
             budget::refuse(Purpose::Answer);
         }
         let error = match end {
-            true => self.interruption(),
+            true => {
+                self.judge();
+                self.interruption()
+            }
             false => None,
         };
         if begins || end {

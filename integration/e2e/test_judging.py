@@ -89,7 +89,18 @@ PASSED: dict[str, Case] = {
     "a stream": Case(Script.stream(EVENTS), "success", 200, None),
     "a null error": Case(Script.json(ANSWER.replace(b'"id"', b'"error":null,"id"')), "success", 200, None),
 }
-ALL = {**BAD, **PASSED}
+LARGE = ANSWER.replace(b"Yes", b"word " * 1_000_000)
+# What is too large to be held, and how its attempt ends all the same.
+BEYOND: dict[str, Case] = {
+    "large": Case(Script.json(LARGE), "success", 200, None),
+    "large in chunks": Case(Script([LARGE[:900_000], LARGE[900_000:]]), "success", 200, None),
+    "large html": Case(Script.json(HTML + b" " * len(LARGE)), "bad_response", 200, None),
+    "large and cut": Case(Script([LARGE[:-20]]), "bad_response", 200, None),
+    "large and more": Case(Script([LARGE, b"<html>"]), "bad_response", 200, None),
+    "large of another endpoint": Case(Script.json(b'{"data":["' + LARGE[200:-200] + b'"]}'), "bad_response", 200, None),
+    "large error": Case(Script.json(_error(more="word " * 1_000_000)), "bad_response", 200, None),
+}
+ALL = {**BAD, **PASSED, **BEYOND}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +166,16 @@ def test_what_passes(judged_world: World, name: str) -> None:
     assert (response.status_code, response.content) == (case.status, b"".join(case.script.pieces))
     tried = response.headers.get("x-sluice-attempts", "scripted=success")
     assert tried == f"scripted={case.outcome}"
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_is_too_large_to_be_held(judged_world: World, name: str) -> None:
+    """It passes, and is judged afterwards."""
+    case = BEYOND[name]
+    before = judged_world.counted("llm_attempts_total")
+    response = _ask(judged_world, name, "both")
+    assert (response.status_code, response.content) == (case.status, b"".join(case.script.pieces))
+    eventually(lambda: judged_world.counted("llm_attempts_total") - before, Counter({("scripted", case.outcome): 1}))
 
 
 def test_credential_errors_in_anthropics_shape(judged_world: World) -> None:

@@ -45,6 +45,11 @@ impl Document {
         }
     }
 
+    /// Whether a body is an answer.
+    pub fn is_answer(endpoint: Endpoint, body: &[u8]) -> bool {
+        Document::judge(endpoint, body) == Document::Answer
+    }
+
     fn judge_json(endpoint: Endpoint, body: &[u8]) -> Self {
         let mut scanner = Scanner::new(body);
         let mut marks = Marks::default();

@@ -13,7 +13,7 @@ impl Exchange {
 
     /// Whether a target has answered successfully, as far as one can tell by now.
     pub fn has_succeeded(&self) -> bool {
-        matches!(self.answered, Some(200..=299)) && self.replaced.is_none() && !self.interrupted
+        matches!(self.answered, Some(200..=299)) && self.replaced.is_none() && !self.interrupted && !self.no_answer
     }
 
     /// The key, the model and the cluster as labels: names from the configuration wherever there is one. Of those that

@@ -61,7 +61,14 @@ pub struct Meter {
     refused: bool,
     /// The most that may be kept to be read.
     most: usize,
+    /// Tells whether a JSON text answers what was asked, if that is wanted.
+    judge: Option<Judge>,
+    /// What it says of the whole answer.
+    is_answer: Option<bool>,
 }
+
+/// An endpoint, and what tells whether a JSON text is an answer of it.
+type Judge = (Endpoint, fn(Endpoint, &[u8]) -> bool);
 
 impl Meter {
     /// A meter for an answer. `strip` takes the chunk that carries nothing but usage out of the stream, for
@@ -97,6 +104,36 @@ impl Meter {
             generated: Generated::default(),
             refused: false,
             most: usize::MAX,
+            judge: None,
+            is_answer: None,
+        }
+    }
+
+    /// Has the answer to a request for JSON judged once it has passed; `judge` says of a text whether it is an answer of
+    /// the endpoint. Of a large answer it sees what is kept, in which long strings and rows of numbers are shortened.
+    #[must_use]
+    pub fn judged(mut self, endpoint: Endpoint, judge: fn(Endpoint, &[u8]) -> bool) -> Self {
+        self.judge = Some((endpoint, judge));
+        self
+    }
+
+    /// Whether it is an answer, as far as that was to be judged and could be. Known after the last chunk.
+    ///
+    /// ```
+    /// use sluice::endpoint::Endpoint;
+    /// use sluice::usage::{Framing, Meter};
+    ///
+    /// let judge = |_: Endpoint, text: &[u8]| text.starts_with(b"{");
+    /// let mut meter = Meter::new(Framing::Json, false).judged(Endpoint::ChatCompletions, judge);
+    /// meter.chunk(b"<html>", false);
+    /// meter.chunk(b"</html>", true);
+    /// assert_eq!(meter.is_answer(), Some(false));
+    /// ```
+    pub fn is_answer(&self) -> Option<bool> {
+        self.judge?;
+        match self.framing {
+            Framing::Json => self.is_answer,
+            Framing::Sse | Framing::Ndjson => (self.state != State::Beyond).then_some(self.state == State::Complete),
         }
     }
 
@@ -243,7 +280,10 @@ impl Meter {
         if self.state == State::Complete {
             match self.closing.takes(chunk) {
                 Some(closing) if closing.is_whole() || !end => self.closing = closing,
-                Some(_) | None => self.forget(), // what stood before is no answer either
+                Some(_) | None => {
+                    self.forget(); // what stood before is no answer either
+                    self.is_answer = Some(false);
+                }
             }
             return;
         }
@@ -283,6 +323,7 @@ impl Meter {
 
     /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
     fn is_document(&mut self, text: &[u8]) -> bool {
+        self.is_answer = self.judge.map(|(endpoint, judge)| judge(endpoint, text));
         let mut reading = self.reading;
         let kind = reading.read_document(text);
         self.reading = reading; // of what is broken, what came whole is known
@@ -429,6 +470,7 @@ impl Meter {
     }
 
     fn stop(&mut self) {
+        self.is_answer = None;
         self.state = State::Beyond;
         self.held = Vec::new();
         self.digest = None;

@@ -121,6 +121,8 @@ pub(super) enum Next {
     Hold,
     /// It passes to the client.
     Pass,
+    /// The same, and what it is must be told from what passes.
+    PassUnjudged,
     /// It is an error; another target may try. If there is none, it passes to the client.
     Fail(Ending),
     /// It is nothing that a client could read; another target may try.
@@ -156,7 +158,8 @@ impl Held {
                 }
             }
             Until::Whole { limit, endpoint, encoded } => match (end, size <= *limit, *encoded) {
-                (_, false, _) | (true, true, true) => Next::Pass,
+                (_, false, false) => Next::PassUnjudged,
+                (_, false, true) | (true, true, true) => Next::Pass,
                 (false, true, _) => Next::Hold,
                 (true, true, false) => match receive(0, size).map(|body| (Document::judge(*endpoint, &body), body)) {
                     Err(NoMemory) | Ok((Document::Answer, _)) => Next::Pass,

@@ -251,7 +251,8 @@ impl Attempt {
                 self.state = State::Holding(sent, held);
                 Action::Pause
             }
-            Next::Pass => {
+            next @ (Next::Pass | Next::PassUnjudged) => {
+                sent.exchange.borrow_mut().unjudged = matches!(next, Next::PassUnjudged);
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }

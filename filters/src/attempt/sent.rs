@@ -67,7 +67,9 @@ impl Sent {
             (false, false) => {
                 let limit = route.table().hold_json;
                 let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded };
-                Ok((head.length.unwrap_or(1) <= limit).then_some(whole))
+                let holds = head.length.unwrap_or(1) <= limit;
+                exchange.unjudged = !holds && !head.encoded;
+                Ok(holds.then_some(whole))
             }
         }
     }

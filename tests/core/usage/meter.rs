@@ -1,5 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice::commit::Document;
+use sluice::endpoint::Endpoint;
 use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -217,5 +219,42 @@ proptest! {
             (whole.record, whole.interrupted, whole.out),
             "cuts change nothing"
         );
+    }
+}
+
+/// What passes unheld is judged by what is read of it, however it is cut and however large it is.
+#[test]
+fn what_was_too_large_to_be_held() {
+    let large = "word ".repeat(1_000_000);
+    let answer = |text: &str| format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}]}}"#);
+    let cases = [
+        ("an answer", answer("Hi"), Some(true)),
+        ("a large answer", answer(&large), Some(true)),
+        ("with its end", answer(&large) + "\n\ndata: [DONE]\n\n", Some(true)),
+        ("and more", answer(&large) + "<html>", Some(false)),
+        ("cut", answer("Hi").replace('}', ""), Some(false)),
+        ("large and cut", answer(&large).replace('}', ""), Some(false)),
+        ("an error", r#"{"error":{"message":"m"}}"#.to_owned(), Some(false)),
+        ("a large error", format!(r#"{{"error":{{"message":"{large}"}}}}"#), Some(false)),
+        ("another endpoint's", format!(r#"{{"data":["{large}"]}}"#), Some(false)),
+        ("a web page", "<html>".to_owned(), Some(false)),
+        ("nothing", String::new(), Some(false)),
+        ("too much to tell", format!(r#"{{"choices":[{}"#, r#""ab","#.repeat(1_000_000)), None),
+    ];
+    for (name, body, want) in cases {
+        for size in [body.len().max(1), 100_000, 64] {
+            let mut meter = Meter::new(Framing::Json, false).judged(Endpoint::ChatCompletions, Document::is_answer);
+            let mut chunks = body.as_bytes().chunks(size).peekable();
+            while let Some(chunk) = chunks.next() {
+                meter.chunk(chunk, chunks.peek().is_none());
+            }
+            if body.is_empty() {
+                meter.chunk(b"", true);
+            }
+            assert_eq!(meter.is_answer(), want, "{name} in chunks of {size}");
+        }
+        let mut meter = Meter::new(Framing::Json, false);
+        meter.chunk(body.as_bytes(), true);
+        assert_eq!(meter.is_answer(), None, "{name}: nobody asked");
     }
 }
