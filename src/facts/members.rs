@@ -57,7 +57,7 @@ pub(super) const MEMBERS: usize = Member::Images as usize + 1;
 /// its protocol buffers, which its servers read as well.
 type Named = (&'static str, Level, Member);
 
-const NAMES: [Named; 31] = [
+static NAMES: [Named; 31] = [
     ("model", Level::Top, Member::Model),
     ("messages", Level::Top, Member::Messages),
     ("stream", Level::Top, Member::Stream),
@@ -104,17 +104,23 @@ pub(super) enum Meaning {
 /// What a name stands for at a level.
 pub(super) fn meaning(name: &Text<'_>, level: Level) -> Meaning {
     let name = name.decode();
+    let is_ascii = name.is_ascii();
     let mut looks_like = None;
-    for (known, at, member) in NAMES {
-        // a character that folds to an ASCII letter has up to three bytes
-        if at != level || name.len() < known.len() || name.len() > 3 * known.len() {
+    for (known, at, member) in &NAMES {
+        // nearly all names are ASCII, and then most differ in length; a character that folds to an ASCII letter has up to
+        // three bytes
+        let may_be = match is_ascii {
+            true => name.len() == known.len(),
+            false => (known.len()..=3 * known.len()).contains(&name.len()),
+        };
+        if !may_be || *at != level {
             continue;
         }
-        if name == known {
-            return Meaning::Is(member, known);
+        if name == *known {
+            return Meaning::Is(*member, known);
         }
         if looks_like.is_none() && folds_to(&name, known) {
-            looks_like = Some(known);
+            looks_like = Some(*known);
         }
     }
     looks_like.map_or(Meaning::Other, Meaning::LooksLike)
