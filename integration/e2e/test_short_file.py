@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -97,12 +98,24 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
         new_key = {**demo.CHAT_HEADERS, "Authorization": "Bearer sk-new"}
         whoami = f"http://127.0.0.1:{port}/gateway/whoami"
         assert fetch(whoami, headers=new_key)[0] == 401
+        statuses: list[int] = []
+        changed = threading.Event()
+
+        def call() -> None:
+            while not changed.is_set():
+                statuses.append(fetch(whoami, headers=demo.CHAT_HEADERS)[0])
+
+        caller = threading.Thread(target=call)
+        caller.start()
         digest = hashlib.sha256(b"sk-new").hexdigest()
         replace(file, "upstreams:", f'  - {{id: new, hash: "sha256:{digest}"}}\n\nupstreams:')
         eventually(lambda: fetch(whoami, headers=new_key)[0], 200, 10)
         replace(file, "strategy: priority", "strategy: preority")
         eventually(lambda: "not taken" in said() and "preority" in said(), True, 10)
         assert fetch(whoami, headers=new_key)[0] == 200
+        changed.set()
+        caller.join(30)
+        assert len(statuses) > 10 and set(statuses) == {200}
         child.send_signal(signal.SIGTERM)
         whole = stream.read().decode()
         assert "ten" in whole and whole.rstrip().endswith("data: [DONE]")

@@ -100,7 +100,7 @@ const MISTAKES: &[Mistake] = &[
     error(ENVOY, "num_retries: 100", "num_retries: 1", "num_retries", "num_retries: 1 "),
     error(ENVOY, "                            retry_policy:\n", "                            hedge_policy: {hedge_on_per_try_timeout: true}\n                            retry_policy:\n", "hedge_policy", "hedge_policy"),
     warning(ENVOY, "per_try_timeout: 300s\n", "per_try_timeout: 2s\n", "per_try_timeout", "per_try_timeout: 2s"),
-    warning(ENVOY, "[x-envoy-external-address, x-forwarded-for]", "[x-envoy-external-address]", "client_addresses", "request_headers_to_remove"),
+    warning(ENVOY, "x-envoy-external-address, x-forwarded-for,", "x-envoy-external-address,", "client_addresses", "request_headers_to_remove"),
     // the connection manager
     error(ENVOY, "stream_idle_timeout: 600s", "stream_idle_timeout: 30s", "stream_idle_timeout", "stream_idle_timeout: 30s"),
     error(ENVOY, "request_headers_timeout: 10s", "request_timeout: 60s", "cuts_streams", "request_timeout: 60s"),
