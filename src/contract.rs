@@ -17,6 +17,8 @@ pub const FIELDS: &str = "sluice.fields";
 
 /// Response header that names the cluster an answer comes from.
 pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
+/// Response header that names the model that answered, as its target calls it.
+pub const MODEL_HEADER: &str = "x-sluice-model";
 /// Response header that tells what became of each attempt.
 pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
 /// Response header that names what checks have found in a request that passed all the same.

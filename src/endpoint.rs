@@ -236,6 +236,19 @@ pub fn without_keys(path: &str) -> Cow<'_, str> {
     }
 }
 
+/// The key in a query, as Gemini's clients send it (`?key=`).
+///
+/// ```
+/// use sluice::endpoint::query_key;
+///
+/// assert_eq!(query_key("/v1beta/models/m:generateContent?alt=sse&key=a%2Bb").as_deref(), Some("a+b"));
+/// assert_eq!(query_key("/v1beta/models/m:generateContent?monkey=x"), None);
+/// ```
+pub fn query_key(path: &str) -> Option<Cow<'_, str>> {
+    let (_, query) = path.split_once('?')?;
+    query.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(percent_decode)
+}
+
 /// Names of query parameters that carry a key or token, without `-` and `_`.
 const KEYS: [&str; 8] =
     ["key", "apikey", "xapikey", "xgoogapikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey"];

@@ -87,6 +87,8 @@ pub enum Shape {
     OpenAi,
     /// `{"type":"error","error":{"type","message"}}`
     Anthropic,
+    /// `{"error":"message"}` (Ollama's `docs/api.md`)
+    Ollama,
 }
 
 impl Shape {
@@ -94,6 +96,8 @@ impl Shape {
     pub fn for_path(path: &str) -> Shape {
         if crate::endpoint::is_anthropic_path(path) {
             Shape::Anthropic
+        } else if path.starts_with("/api/") {
+            Shape::Ollama
         } else {
             Shape::OpenAi
         }
@@ -350,6 +354,15 @@ impl ApiError {
         ApiError { message: "The gateway is at its memory limit; try again later.".to_owned(), ..ApiError::busy() }
     }
 
+    /// 415: a body that cannot be read as it comes.
+    pub fn unsupported_encoding() -> Self {
+        let message = "The gateway does not read compressed bodies: send the request without `content-encoding`.";
+        ApiError {
+            status: 415,
+            ..ApiError::bad_request("unsupported_content_encoding", Some("content-encoding"), message)
+        }
+    }
+
     /// 413: what is asked of the gateway itself takes no such body.
     pub fn body_too_large() -> Self {
         let message = "The request body is larger than this path takes.";
@@ -422,6 +435,11 @@ impl ApiError {
                 out.push_str(r#"","message":"#);
                 write_string(&mut out, &self.message);
                 out.push_str("}}");
+            }
+            Shape::Ollama => {
+                out.push_str(r#"{"error":"#);
+                write_string(&mut out, &self.message);
+                out.push('}');
             }
         }
         out

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
-use sluice::endpoint::{classify, without_keys, Call, Endpoint};
+use sluice::endpoint::{classify, query_key, without_keys, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::facts;
@@ -96,6 +96,12 @@ impl Intake {
         let call = classify(headers.method, headers.path, prefix);
         let identity = match &call {
             Call::Gateway(command) if command.access() == Access::Anyone => None,
+            Call::Path(..) => {
+                let key = query_key(headers.path);
+                let mut credentials = headers.credentials.clone();
+                credentials.extend(key.as_deref().map(|key| ("x-goog-api-key", key)));
+                identify(&credentials).map_err(refuse)?
+            }
             _ => identify(&headers.credentials).map_err(refuse)?,
         };
         let call = match call {
@@ -107,6 +113,7 @@ impl Intake {
         };
         let mut weight = BodyWeight::default();
         match &call {
+            Wanted::Model(..) if headers.encoded => return Err(refuse(ApiError::unsupported_encoding())),
             Wanted::Model(..) => {
                 let length = headers.length.unwrap_or(0);
                 if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
@@ -220,6 +227,8 @@ struct RequestHead<'a> {
     /// Headers that no attempt sends on, unless its upstream is to have them.
     kept_back: KeptBack,
     encodings: Option<&'a str>,
+    /// The body comes compressed.
+    encoded: bool,
     credentials: Vec<(&'a str, &'a str)>,
     /// Headers that no client may set.
     reserved: Vec<&'a str>,
@@ -235,6 +244,7 @@ impl<'a> RequestHead<'a> {
                 b":path" => head.path = value(),
                 b":authority" => head.authority = value(),
                 b"content-length" => head.length = value().parse().ok(),
+                b"content-encoding" => head.encoded = !value_bytes.is_empty() && value_bytes != b"identity",
                 b"accept-encoding" => head.encodings = Some(value()),
                 name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {
                     head.credentials.push((text(name), value()));

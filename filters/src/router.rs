@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use sluice::config;
 use sluice::connect_failure::ConnectFailure;
-use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, RETRY_HEADER};
+use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
@@ -277,6 +277,7 @@ impl HttpContext for Router {
         };
         if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {
             host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
+            host::set_header(Headers::Response, MODEL_HEADER, exchange.target_model().unwrap_or_default());
         }
         if tells && failed {
             host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());

@@ -190,7 +190,7 @@ def test_steering_headers_go_nowhere(wide_world: World, name: str) -> None:
     assert (response.status_code, content(response)) == (200, "Hello from mock-b. You said: Hello")
     assert [server for server, _ in wide_world.entries()] == ["mock-a", "mock-b"]
     assert not any(_is_reserved(header) for _, entry in wide_world.entries() for header in entry["headers"])
-    assert {header for header in response.headers if _is_reserved(header)} == {"x-sluice-cluster", "x-sluice-attempts"}
+    assert {header for header in response.headers if _is_reserved(header)} == {"x-sluice-cluster", "x-sluice-model", "x-sluice-attempts"}
     assert response.headers["x-sluice-attempts"] == "mock-a=server_error, mock-b=success"
     assert "stolen" not in wide_world.everything_shown()
 

@@ -53,6 +53,7 @@ fn bodies() {
         assert_eq!(parsed(&error, Shape::OpenAi), want, "{code}");
         let want = json!({"type": "error", "error": {"type": anthropic, "message": "m"}});
         assert_eq!(parsed(&error, Shape::Anthropic), want, "{code}");
+        assert_eq!(parsed(&error, Shape::Ollama), json!({"error": error.message}), "{code}");
     }
 }
 
@@ -72,6 +73,8 @@ fn shapes() {
         ("/v1/messages", Shape::Anthropic),
         ("/v1/messages?x", Shape::Anthropic),
         ("/v1/chat/completions", Shape::OpenAi),
+        ("/api/chat", Shape::Ollama),
+        ("/api/tags", Shape::Ollama),
         ("/", Shape::OpenAi),
     ];
     for (path, want) in cases {
