@@ -3,9 +3,13 @@
 //! Sources: the providers' API references (OpenAI, Anthropic Messages, Ollama `docs/api.md`, Gemini
 //! `models.generateContent`).
 
+mod further;
+
 use std::borrow::Cow;
 
 use crate::gateway::Command;
+
+pub use further::Further;
 
 /// The family of wire formats a request and its answer are written in. A target serves the dialects its
 /// upstream's configuration names; nothing is translated between them.
@@ -87,6 +91,8 @@ pub enum Endpoint {
     GenerateContent,
     /// `POST /v1beta/models/{model}:streamGenerateContent`
     StreamGenerateContent,
+    /// What is no conversation.
+    Further(Further),
 }
 
 impl Endpoint {
@@ -99,6 +105,7 @@ impl Endpoint {
             Endpoint::Messages => Dialect::Anthropic,
             Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => Dialect::Ollama,
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Dialect::Gemini,
+            Endpoint::Further(further) => further.dialect(),
         }
     }
 
@@ -111,7 +118,7 @@ impl Endpoint {
             }
             Endpoint::OllamaChat | Endpoint::OllamaGenerate => stream_field.unwrap_or(true),
             Endpoint::StreamGenerateContent => true,
-            Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::GenerateContent => false,
+            Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::GenerateContent | Endpoint::Further(_) => false,
         }
     }
 
@@ -123,7 +130,17 @@ impl Endpoint {
     /// assert!(Endpoint::Messages.answers_in_words() && !Endpoint::Embeddings.answers_in_words());
     /// ```
     pub fn answers_in_words(self) -> bool {
-        !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed)
+        !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_))
+    }
+
+    /// Whether its answers are JSON, or streams of it.
+    pub fn answers_in_json(self) -> bool {
+        !matches!(self, Endpoint::Further(further) if further.answer_members().is_none())
+    }
+
+    /// Whether it uses tokens, reported or not.
+    pub fn uses_tokens(self) -> bool {
+        !matches!(self, Endpoint::Further(further) if !further.uses_tokens())
     }
 
     /// The request's field that holds what is said to the model, for errors about it; `None` where there are several.
@@ -133,6 +150,7 @@ impl Endpoint {
             Endpoint::Completions | Endpoint::OllamaGenerate => Some("prompt"),
             Endpoint::Embeddings | Endpoint::Responses | Endpoint::OllamaEmbed => Some("input"),
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Some("contents"),
+            Endpoint::Further(further) => further.text_param(),
         }
     }
 
@@ -197,7 +215,10 @@ fn by_path(path: &str) -> Option<Call> {
         "/api/chat" => Endpoint::OllamaChat,
         "/api/generate" => Endpoint::OllamaGenerate,
         "/api/embed" => Endpoint::OllamaEmbed,
-        other => return gemini(other),
+        other => match Further::find(other) {
+            Some(further) => Endpoint::Further(further),
+            None => return gemini(other),
+        },
     }))
 }
 

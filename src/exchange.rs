@@ -11,7 +11,7 @@ mod translation;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::endpoint::{climbs, Dialect, Endpoint};
+use crate::endpoint::{climbs, Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -120,6 +120,8 @@ pub enum Routed {
     Ready,
     /// Every target is at its limit; it may wait this long for a free one.
     Queue(Duration),
+    /// No target counts tokens in this dialect: an estimate of them is the answer.
+    Estimated(u64),
 }
 
 /// The longest part of a large body's prompt that is kept for strategies, in bytes: what the configuration
@@ -233,6 +235,9 @@ impl Exchange {
             }
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
             Err(NotStarted::Silent) => {
+                if facts.endpoint == Endpoint::Further(Further::CountTokens) {
+                    return Ok(Routed::Estimated(facts.layout.text.div_ceil(4)));
+                }
                 let model = table.models().get(index);
                 if facts.endpoint == Endpoint::Responses && model.is_some_and(|model| model.speaks(Dialect::OpenAi)) {
                     let message = format!("The model `{}` is not served by the Responses API.", facts.model);

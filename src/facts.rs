@@ -4,7 +4,7 @@ mod fields;
 mod layout;
 mod members;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Further};
 use crate::error::ApiError;
 use crate::json::{JsonError, Value};
 use fields::Fields;
@@ -69,6 +69,10 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         return Err(problem);
     }
     let stream_field = stream(fields.stream)?;
+    if stream_field == Some(true) && endpoint == Endpoint::Further(Further::Images) {
+        let message = "`stream`: images are not streamed. Leave it out.";
+        return Err(ApiError::bad_request("unsupported_value", Some("stream"), message));
+    }
     let named_in_path = path_model.is_some();
     let model = match path_model {
         Some(model) => {

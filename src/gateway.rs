@@ -24,6 +24,10 @@ pub enum Command {
     Model(String),
     /// `GET /api/tags` and `GET /tags`: the same in Ollama's form.
     Tags,
+    /// `GET /api/version`: the version of Ollama whose API is spoken.
+    Version,
+    /// `GET /api/ps`: the models that Ollama has in memory, of which the gateway knows nothing.
+    Running,
     /// `GET /gateway/whoami`: who the caller is.
     WhoAmI,
     /// `GET /gateway/limits`: what is left of the caller's limits.
@@ -93,6 +97,8 @@ impl Command {
             "/healthz" => return Some(Command::Health),
             "/v1/models" => return Some(Command::Models),
             "/tags" | "/api/tags" => return Some(Command::Tags),
+            "/api/version" => return Some(Command::Version),
+            "/api/ps" => return Some(Command::Running),
             _ => {}
         }
         if let Some(model) = path.strip_prefix("/v1/models/") {
@@ -129,6 +135,7 @@ impl Command {
     pub fn method(&self) -> &'static str {
         match self {
             Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => "GET",
+            Command::Version | Command::Running => "GET",
             Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => "GET",
             Command::IssueKey | Command::RestoreKey(_) | Command::Eject(_) | Command::Restore(_) => "POST",
             Command::RevokeKey(_) => "DELETE",
@@ -140,6 +147,7 @@ impl Command {
         match self {
             Command::IssueKey | Command::Eject(_) => true,
             Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => false,
+            Command::Version | Command::Running => false,
             Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => false,
             Command::RevokeKey(_) | Command::RestoreKey(_) | Command::Restore(_) => false,
         }
@@ -150,6 +158,7 @@ impl Command {
         match self {
             Command::Ping | Command::Health => Access::Anyone,
             Command::Models | Command::Model(_) | Command::Tags => Access::Caller,
+            Command::Version | Command::Running => Access::Caller,
             Command::WhoAmI | Command::Limits | Command::Usage => Access::Caller,
             Command::Keys | Command::IssueKey | Command::RevokeKey(_) | Command::RestoreKey(_) => Access::Admin,
             Command::Upstreams | Command::Eject(_) | Command::Restore(_) => Access::Admin,
@@ -199,6 +208,17 @@ pub fn tags<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
     out.push_str("]}");
     out
+}
+
+/// The answer to [`Command::Version`]: of the Ollama whose `docs/api.md` the gateway follows.
+pub const OLLAMA_VERSION: &str = r#"{"version":"0.12.6"}"#;
+
+/// The answer to [`Command::Running`]: clients show the list, and do without.
+pub const OLLAMA_RUNNING: &str = r#"{"models":[]}"#;
+
+/// The answer to Anthropic's `count_tokens` where no target can count: about four bytes are a token.
+pub fn token_count(tokens: u64) -> String {
+    format!(r#"{{"input_tokens":{tokens}}}"#)
 }
 
 /// What is known of a cluster, in all workers but for `latency`.

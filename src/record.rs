@@ -222,6 +222,7 @@ fn operation(endpoint: Endpoint) -> &'static str {
         Endpoint::Completions | Endpoint::OllamaGenerate => "text_completion",
         Endpoint::Embeddings | Endpoint::OllamaEmbed => "embeddings",
         Endpoint::GenerateContent | Endpoint::StreamGenerateContent => "generate_content",
+        Endpoint::Further(further) => further.operation(),
     }
 }
 

@@ -76,6 +76,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         }
         Command::RestoreKey(id) => restore(auth, id),
         Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
+        Command::Version | Command::Running => return None,
         Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
     })
 }

@@ -75,6 +75,10 @@ impl Router {
                     }
                 }
             }
+            Ok(Routed::Estimated(tokens)) => {
+                self.state = State::Answered { _opened: intake };
+                Answer::json(gateway::token_count(tokens)).reply()
+            }
             Err(error) => self.refuse(&error, &exchange, intake),
         }
     }
@@ -135,6 +139,8 @@ impl Router {
             Command::Health => return Ok(Answer::json(r#"{"status":"ok"}"#)),
             Command::Models => return Ok(Answer::json(gateway::models(exchange.usable_models(&self.table)))),
             Command::Tags => return Ok(Answer::json(gateway::tags(exchange.usable_models(&self.table)))),
+            Command::Version => return Ok(Answer::json(gateway::OLLAMA_VERSION)),
+            Command::Running => return Ok(Answer::json(gateway::OLLAMA_RUNNING)),
             Command::Model(name) => {
                 let found = exchange.usable_models(&self.table).find(|known| known == name);
                 let name = found.ok_or_else(|| exchange.unknown_model(&self.table, name))?;

@@ -113,6 +113,8 @@ impl Waiting {
                 }
                 false => ApiError::internal("The gateway could not hand the request on."),
             },
+            // what is estimated has no target to wait for
+            Ok(Routed::Estimated(_)) => ApiError::no_free_slot(exchange.model_name()),
             Err(error) => error,
         };
         if host::act_on(self.context) {

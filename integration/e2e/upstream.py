@@ -53,6 +53,10 @@ class Upstream(ABC):
         def work() -> None:
             self._loop.run_until_complete(run())
             self._loop.run_forever()
+            for task in asyncio.all_tasks(self._loop):  # connections that nobody has closed
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.close()
 
         self._thread = threading.Thread(target=work, daemon=True)
         self._thread.start()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Exchange;
-use crate::endpoint::{Dialect, Endpoint};
+use crate::endpoint::Dialect;
 use crate::limits::{estimate, Quota, RateHeaders, Spent};
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, Subject, Table};
@@ -12,17 +12,17 @@ use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Sour
 impl Exchange {
     /// The tokens the request may use, before anything is known of its answer.
     pub fn estimate(&self) -> u64 {
-        let facts = self.facts.as_ref();
+        let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
         facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
     }
 
     /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
     /// model is to answer where it does not say, at the dearest place where it may be served.
     pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
-        let Some(facts) = &self.facts else {
+        let Some(facts) = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens()) else {
             return 0;
         };
-        let generates = !matches!(facts.endpoint, Endpoint::Embeddings | Endpoint::OllamaEmbed);
+        let generates = facts.endpoint.answers_in_words();
         let input = estimate(facts.text_length, None, 1);
         let cost = |model: &Model, price: Price| {
             let output = facts.output_limit.unwrap_or(model.max_output_tokens.saturating_mul(facts.choices));
@@ -61,7 +61,8 @@ impl Exchange {
     }
 
     fn at_least(&self, known: TokenUsage) -> Spent {
-        let prompt = self.facts.as_ref().map_or(0, |facts| estimate(facts.text_length, None, 1));
+        let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
+        let prompt = facts.map_or(0, |facts| estimate(facts.text_length, None, 1));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
         Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
@@ -83,6 +84,9 @@ impl Exchange {
     pub fn completed(&self, metered: (TokenUsage, Source), unreported: Option<u64>) -> Option<(TokenUsage, Source)> {
         if self.command.is_some() {
             return None;
+        }
+        if self.facts.as_ref().is_some_and(|facts| !facts.endpoint.uses_tokens()) {
+            return Some((TokenUsage::default(), Source::Reported));
         }
         let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
         Some(complete(metered, Known { prompt, unreported, encoded: self.encoded }))

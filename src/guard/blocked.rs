@@ -76,7 +76,7 @@ fn block(endpoint: Endpoint, answer: &mut Value) {
             set(candidate, "content", json!({"role": "model", "parts": []}));
             set(candidate, "finishReason", json!("SAFETY"));
         }),
-        Endpoint::Embeddings | Endpoint::OllamaEmbed => {}
+        Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_) => {}
     }
 }
 

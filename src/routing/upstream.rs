@@ -99,10 +99,12 @@ impl Upstream {
         let dialect = endpoint.dialect();
         let bare = without_query(path);
         let query = path.get(bare.len() + 1..).unwrap_or_default();
-        let rest = bare.strip_prefix(dialect.base_path()).unwrap_or(bare);
+        // Cohere's second version has its own
+        let base_path = if bare.starts_with("/v2/") { "/v2" } else { dialect.base_path() };
+        let rest = bare.strip_prefix(base_path).unwrap_or(bare);
         let mut out = match &self.base_path {
             Some(base) => base.replace("{model}", &percent_encode(model)),
-            None => dialect.base_path().to_owned(),
+            None => base_path.to_owned(),
         };
         if names_model {
             let verb = rest.rsplit_once(':').map_or("", |(_, verb)| verb);

@@ -76,7 +76,7 @@ impl Counter {
             | Endpoint::Responses
             | Endpoint::OllamaGenerate
             | Endpoint::OllamaEmbed => parts.text(self.form(), model),
-            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => None,
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Further(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sluice::commit::Document::{self, Answer, Broken, Error};
-use sluice::endpoint::Endpoint;
+use sluice::endpoint::{Endpoint, Further};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -19,6 +19,8 @@ fn each_endpoint_has_its_answers() {
         (ChatCompletions, CHAT),
         (Completions, r#"{"choices":[{"text":"Yes"}]}"#),
         (Embeddings, r#"{"object":"list","data":[{"embedding":[0.5]}]}"#),
+        (Endpoint::Further(Further::Moderations), r#"{"id":"m","results":[]}"#),
+        (Endpoint::Further(Further::CountTokens), r#"{"input_tokens":1}"#),
         (Responses, r#"{"object":"response","status":"completed","error":null,"output":[{"type":"message"}]}"#),
         (Messages, r#"{"type":"message","content":[{"type":"text","text":"Yes"}]}"#),
         (OllamaChat, r#"{"message":{"content":"Yes"},"done":true}"#),
@@ -42,6 +44,8 @@ fn what_servers_send() {
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"index\":0}]}\n\n";
     let finish = "data: {\"choices\":[{\"delta\":{},\"index\":0,\"finish_reason\":\"stop\"}]}\n\n";
     let cases: Vec<(&str, Endpoint, String, Document)> = vec![
+        ("ranks", Endpoint::Further(Further::Rerank), r#"{"results":[{"index":0}]}"#.into(), Answer),
+        ("Voyage's ranks", Endpoint::Further(Further::Rerank), r#"{"data":[{"index":0}]}"#.into(), Answer),
         ("nothing", ChatCompletions, String::new(), Broken),
         ("white space", ChatCompletions, " \r\n".into(), Broken),
         ("a byte order mark", ChatCompletions, format!("\u{feff}{CHAT}"), Answer),

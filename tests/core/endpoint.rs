@@ -1,6 +1,6 @@
 use sluice::endpoint::{
     classify, is_anthropic_path, join_queries, percent_decode, percent_encode, without_keys, without_query, Call,
-    Dialect, Endpoint,
+    Dialect, Endpoint, Further,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -24,7 +24,17 @@ fn calls() {
         ("POST", "//v1/chat/completions", Unknown),
         ("POST", "/V1/chat/completions", Unknown),
         ("POST", "/v1/chat%2Fcompletions", Unknown),
-        ("POST", "/v1/messages/count_tokens", Unknown),
+        ("POST", "/v1/messages/count_tokens", Body(Endpoint::Further(Further::CountTokens))),
+        ("POST", "/v1/moderations", Body(Endpoint::Further(Further::Moderations))),
+        ("POST", "/v1/images/generations", Body(Endpoint::Further(Further::Images))),
+        ("POST", "/v1/audio/speech", Body(Endpoint::Further(Further::Speech))),
+        ("POST", "/v1/rerank", Body(Endpoint::Further(Further::Rerank))),
+        ("POST", "/v2/rerank?x=1", Body(Endpoint::Further(Further::Rerank))),
+        ("POST", "/v1/responses/input_tokens", Body(Endpoint::Further(Further::InputTokens))),
+        ("POST", "/api/show", Body(Endpoint::Further(Further::OllamaShow))),
+        ("POST", "/api/embeddings", Body(Endpoint::Further(Further::OllamaEmbeddings))),
+        ("GET", "/v1/moderations", WrongMethod("POST")),
+        ("POST", "/v1/images", Unknown),
         ("POST", "/v1/responses/resp_1", Unknown),
         ("POST", "/", Unknown),
         ("POST", "", Unknown),

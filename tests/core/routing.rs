@@ -1,5 +1,5 @@
 use sluice::config::Object;
-use sluice::endpoint::{Dialect, Endpoint};
+use sluice::endpoint::{Dialect, Endpoint, Further};
 use sluice::forwarding::Forwarded;
 use sluice::health::Policy;
 use sluice::routing::{by_name, Member, Model, Retry, Table, Target, TargetSet, Upstream};
@@ -122,6 +122,9 @@ fn upstream_paths() {
             "/openai/deployments/a%2Fb/embeddings?api-version=2024-10-21&x=1",
         ),
         (Messages, None, Some("beta=true"), "/v1/messages", "/v1/messages?beta=true"),
+        (Endpoint::Further(Further::Rerank), None, Some("a=1"), "/v2/rerank", "/v2/rerank?a=1"),
+        (Endpoint::Further(Further::Rerank), Some("/cohere/v2"), None, "/v2/rerank", "/cohere/v2/rerank"),
+        (Endpoint::Further(Further::Rerank), Some("/cohere/v2"), None, "/v1/rerank", "/cohere/v2/rerank"),
         (OllamaChat, None, None, "/api/chat", "/api/chat"),
         (OllamaChat, Some("/ollama/api"), None, "/api/chat", "/ollama/api/chat"),
         (GenerateContent, None, None, "/v1beta/models/g:generateContent", "/v1beta/models/a%2Fb:generateContent"),

@@ -60,6 +60,7 @@ impl Sent {
             (true, true) => Err(Outcome::BadStream),
             (false, true) => Err(Outcome::BadResponse),
             (true, false) if head.encoded => Ok(None),
+            (false, false) if !facts.endpoint.answers_in_json() => Ok(None),
             (true, false) => {
                 let first = FirstEvent::new(facts.endpoint, head.content_type);
                 Ok(Some(first.map_or(Until::Unstreamed, Until::Event)))

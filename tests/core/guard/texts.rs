@@ -24,6 +24,11 @@ const REQUESTS: &[Case] = &[
         &[(Assistant, Arguments, "{\"a\":1}"), (Tool, Plain, "r"), (Assistant, Arguments, "{}"), (Tool, Plain, "s")],
     ),
     ("completions", r#"{"prompt":"p","suffix":"s"}"#, &[(User, Plain, "p"), (User, Plain, "s")]),
+    (
+        "what is ranked",
+        r#"{"query":"q","documents":["a",{"title":"b","rank":1}]}"#,
+        &[(User, Plain, "q"), (User, Plain, "a"), (User, Plain, "b")],
+    ),
     ("several prompts", r#"{"prompt":["p","","q"]}"#, &[(User, Plain, "p"), (User, Plain, "q")]),
     ("tokens", r#"{"prompt":[1,2],"input":[[1],[2]]}"#, &[]),
     ("embeddings", r#"{"input":["a","b"]}"#, &[(User, Plain, "a"), (User, Plain, "b")]),

@@ -1,0 +1,160 @@
+//! What providers offer beside conversations, as a table: a row says all that the gateway must know of a path.
+//!
+//! Sources: OpenAI's API reference (moderations, images, audio, responses/input-tokens), Cohere's, Jina's and vLLM's rerank,
+//! Anthropic's "Count Message tokens", Ollama's `docs/api.md`.
+
+use super::Dialect;
+
+/// One of them. The body is JSON and names the model; the answer comes whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Further {
+    /// `POST /v1/moderations`
+    Moderations,
+    /// `POST /v1/images/generations`
+    Images,
+    /// `POST /v1/audio/speech`; the answer is sound.
+    Speech,
+    /// `POST /v1/rerank` and `POST /v2/rerank`
+    Rerank,
+    /// `POST /v1/messages/count_tokens`
+    CountTokens,
+    /// `POST /v1/responses/input_tokens`
+    InputTokens,
+    /// `POST /api/show`
+    OllamaShow,
+    /// `POST /api/embeddings`, which `/api/embed` has replaced.
+    OllamaEmbeddings,
+}
+
+/// What is to be known of one.
+struct Row {
+    paths: &'static [&'static str],
+    further: Further,
+    dialect: Dialect,
+    /// The request's field with what is said to the model.
+    text: Option<&'static str>,
+    /// The members that an answer has at least one of; none, if it is not JSON.
+    answer: &'static [&'static str],
+    /// Its name in traces.
+    operation: &'static str,
+    /// Whether it uses tokens, reported or not.
+    uses_tokens: bool,
+}
+
+const TABLE: [Row; 8] = [
+    Row {
+        paths: &["/v1/moderations"],
+        further: Further::Moderations,
+        dialect: Dialect::OpenAi,
+        text: Some("input"),
+        answer: &["results"],
+        operation: "moderation",
+        uses_tokens: false,
+    },
+    Row {
+        paths: &["/v1/images/generations"],
+        further: Further::Images,
+        dialect: Dialect::OpenAi,
+        text: Some("prompt"),
+        answer: &["data"],
+        operation: "image_generation",
+        uses_tokens: true,
+    },
+    Row {
+        paths: &["/v1/audio/speech"],
+        further: Further::Speech,
+        dialect: Dialect::OpenAi,
+        text: Some("input"),
+        answer: &[],
+        operation: "text_to_speech",
+        uses_tokens: true,
+    },
+    Row {
+        paths: &["/v1/rerank", "/v2/rerank"],
+        further: Further::Rerank,
+        dialect: Dialect::OpenAi,
+        text: None, // query and documents
+        answer: &["results", "data"],
+        operation: "rerank",
+        uses_tokens: true,
+    },
+    Row {
+        paths: &["/v1/messages/count_tokens"],
+        further: Further::CountTokens,
+        dialect: Dialect::Anthropic,
+        text: Some("messages"),
+        answer: &["input_tokens"],
+        operation: "count_tokens",
+        uses_tokens: false,
+    },
+    Row {
+        paths: &["/v1/responses/input_tokens"],
+        further: Further::InputTokens,
+        dialect: Dialect::OpenAi,
+        text: Some("input"),
+        answer: &["input_tokens"],
+        operation: "count_tokens",
+        uses_tokens: false,
+    },
+    Row {
+        paths: &["/api/show"],
+        further: Further::OllamaShow,
+        dialect: Dialect::Ollama,
+        text: None,
+        answer: &["details", "model_info", "modelfile", "capabilities"],
+        operation: "show_model",
+        uses_tokens: false,
+    },
+    Row {
+        paths: &["/api/embeddings"],
+        further: Further::OllamaEmbeddings,
+        dialect: Dialect::Ollama,
+        text: Some("prompt"),
+        answer: &["embedding"],
+        operation: "embeddings",
+        uses_tokens: true,
+    },
+];
+
+impl Further {
+    /// The one at a path, without its query.
+    ///
+    /// ```
+    /// use sluice::endpoint::Further;
+    ///
+    /// assert_eq!(Further::find("/v2/rerank"), Some(Further::Rerank));
+    /// assert_eq!(Further::find("/v1/files"), None);
+    /// ```
+    pub fn find(path: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.paths.contains(&path)).map(|row| row.further)
+    }
+
+    /// The dialect it belongs to.
+    pub fn dialect(self) -> Dialect {
+        self.row().map_or(Dialect::OpenAi, |row| row.dialect)
+    }
+
+    /// The request's field that holds what is said to the model; `None` where there are several, or none.
+    pub fn text_param(self) -> Option<&'static str> {
+        self.row()?.text
+    }
+
+    /// The members that an answer has at least one of; `None` if it is not JSON.
+    pub fn answer_members(self) -> Option<&'static [&'static str]> {
+        self.row().map(|row| row.answer).filter(|members| !members.is_empty())
+    }
+
+    /// `gen_ai.operation.name`
+    pub fn operation(self) -> &'static str {
+        self.row().map_or("", |row| row.operation)
+    }
+
+    /// Whether it uses tokens: where it does, and none are reported, they are estimated.
+    pub fn uses_tokens(self) -> bool {
+        self.row().is_none_or(|row| row.uses_tokens)
+    }
+
+    fn row(self) -> Option<&'static Row> {
+        TABLE.iter().find(|row| row.further == self)
+    }
+}
