@@ -38,6 +38,9 @@ impl<F: Fields + Default> Record<F> {
         record.text("key", key);
         record.text("model", model);
         record.text("cluster", cluster);
+        for (name, value) in exchange.identity.iter().flat_map(|identity| &identity.labels) {
+            record.text(&format!("label_{name}"), value);
+        }
         record.number("attempts", exchange.attempt_count() as u64);
         if exchange.attempt_count() > 0 {
             record.text("outcomes", &exchange.attempts());
@@ -157,7 +160,7 @@ impl Json {
             self.0.push(',');
         }
         self.0.push('"');
-        self.0.push_str(name); // it is one of ours
+        self.0.push_str(name); // it is one of ours, or a label's, which needs no quoting
         self.0.push_str("\":");
     }
 }

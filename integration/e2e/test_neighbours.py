@@ -137,8 +137,8 @@ def test_a_name_is_told_in_the_access_log(shared_world: World) -> None:
     before = len(shared_world.logged())
     assert shared_world.send(chat_body(model="strict-unheard"), headers=_bearer("neighbour-0")).status_code == 404
 
-    def told() -> list[str]:
+    def told() -> list[tuple[str, str]]:
         records = (line.get("sluice", {}) for line in shared_world.logged(before))
-        return [record["model"] for record in records if record.get("requested_model") == "strict-unheard"]
+        return [(record["model"], record["label_team"]) for record in records if record.get("requested_model") == "strict-unheard"]
 
-    eventually(told, ["other"])
+    eventually(told, [("other", "team-0")])

@@ -2,7 +2,7 @@
 
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{ejection, headers, limits, metering, retry};
+use super::{ejection, headers, limits, metering, price, retry};
 use crate::endpoint::{climbs, Dialect};
 use crate::hash::stable;
 use crate::health::Policy;
@@ -10,7 +10,6 @@ use crate::routing::{
     AnswerHeaders, Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS,
     STRATEGIES,
 };
-use crate::usage::Price;
 
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -282,16 +281,8 @@ fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model
     if let Some(node) = fields.get("max_output_tokens") {
         model.max_output_tokens = node.integer(1, 1_000_000)?.into();
     }
-    model.price = fields.get("price").map(|node| price(&node)).transpose()?;
+    model.price = fields.get("price").map(|node| price::read(&node)).transpose()?;
     Ok(model)
-}
-
-/// The prices of a model or a target, in dollars per million tokens.
-fn price(node: &Node<'_>) -> Result<Price, ConfigError> {
-    let fields = node.object(&["input", "cached_input", "output"])?;
-    let input = fields.require("input")?.price()?;
-    let cached_input = fields.get("cached_input").map_or(Ok(input), |node| node.price())?;
-    Ok(Price { input, cached_input, output: fields.require("output")?.price()? })
 }
 
 /// The strategy a model names: `strategy: random`, or `strategy: {name: affinity, by: key}`.
@@ -360,7 +351,7 @@ fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<
         slots: number("slots", 1, 1, 1_000_000)?,
         identity,
     };
-    let price = fields.get("price").map(|node| price(&node)).transpose()?;
+    let price = fields.get("price").map(|node| price::read(&node)).transpose()?;
     Ok((Target { upstream, model, price }, member))
 }
 

@@ -4,31 +4,75 @@ use super::TokenUsage;
 
 const MILLION: u128 = 1_000_000;
 
-/// A model's prices, in millionths of a dollar per million tokens.
+/// The prices of a model, or of a target, in millionths of a dollar per million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// Input that was not read from the provider's cache.
+    /// Input that has no price of its own.
     pub input: u64,
-    /// Input that was.
+    /// Input that was read from the provider's cache.
     pub cached_input: u64,
-    /// All output.
+    /// Input that was written to it, for as long as is usual.
+    pub cache_write: u64,
+    /// Input that was written to it for an hour.
+    pub cache_write_1h: u64,
+    /// Audio input.
+    pub audio_input: u64,
+    /// Output that has no price of its own.
     pub output: u64,
+    /// Audio output.
+    pub audio_output: u64,
 }
 
 impl Price {
-    /// The cost in millionths of a dollar, half of one rounded up.
+    /// Prices of input and output, whatever it is. Only cache writes cost more than other input, as those do that report
+    /// them: a quarter more, and twice as much for an hour (<https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
+    /// "Pricing").
+    pub const fn new(input: u64, output: u64) -> Self {
+        Price {
+            input,
+            cached_input: input,
+            cache_write: input.saturating_add(input / 4),
+            cache_write_1h: input.saturating_mul(2),
+            audio_input: input,
+            output,
+            audio_output: output,
+        }
+    }
+
+    /// The cost in millionths of a dollar, half of one rounded up. No token is charged twice: what was read from the cache
+    /// is charged so, whatever else it is, then what was written to it, then audio.
     ///
     /// ```
     /// use sluice::usage::{Price, TokenUsage};
     ///
-    /// let price = Price { input: 2_500_000, cached_input: 1_250_000, output: 10_000_000 };
+    /// let price = Price { cached_input: 1_250_000, ..Price::new(2_500_000, 10_000_000) };
     /// let usage = TokenUsage { input: 1000, cached_input: 400, output: 100, ..TokenUsage::default() };
     /// assert_eq!(price.cost(&usage), 1500 + 500 + 1000);
     /// ```
     pub fn cost(&self, usage: &TokenUsage) -> u64 {
-        // a provider may err, but there is never more cached input than input
-        let cached = usage.cached_input.min(usage.input);
-        let priced = [(usage.input - cached, self.input), (cached, self.cached_input), (usage.output, self.output)];
+        // a provider may err, but there is never more of a part than of the whole
+        let mut input = usage.input;
+        let mut output = usage.output;
+        let mut take = |count: u64| {
+            let taken = count.min(input);
+            input -= taken;
+            taken
+        };
+        let cached = take(usage.cached_input);
+        let written = take(usage.cache_write_input);
+        let written_1h = written.min(usage.cache_write_1h_input);
+        let audio_input = take(usage.audio_input);
+        let audio_output = usage.audio_output.min(output);
+        output -= audio_output;
+        let priced = [
+            (input, self.input),
+            (cached, self.cached_input),
+            (written - written_1h, self.cache_write),
+            (written_1h, self.cache_write_1h),
+            (audio_input, self.audio_input),
+            (output, self.output),
+            (audio_output, self.audio_output),
+        ];
         let cost = |(tokens, price): (u64, u64)| u128::from(tokens) * u128::from(price);
         let sum = priced.into_iter().map(cost).fold(0, u128::saturating_add);
         u64::try_from(sum.saturating_add(MILLION / 2) / MILLION).unwrap_or(u64::MAX)

@@ -110,7 +110,7 @@ fn priced() -> Exchange {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
     let mut table = Table::new(upstreams.clone());
     let mut priced = model("gpt-4o", &[], &[1, 1], &upstreams);
-    priced.price = Some(Price { input: 1_000_000, cached_input: 1_000_000, output: 2_000_000 });
+    priced.price = Some(Price::new(1_000_000, 2_000_000));
     table.add(priced).unwrap();
     let mut exchange = Exchange::default();
     let body = br#"{"model":"gpt-4o","max_tokens":  100 }  "#;
@@ -230,7 +230,7 @@ fn limits_of_the_models_one_may_use() {
 /// Prices per million tokens, so that a token costs so many dollars.
 fn price(input: u64, output: u64) -> Option<Price> {
     let dollars = 1_000_000_000_000;
-    Some(Price { input: input * dollars, cached_input: input * dollars, output: output * dollars })
+    Some(Price::new(input * dollars, output * dollars))
 }
 
 /// A model of two targets, one with a price of its own, and its two fallbacks.

@@ -9,7 +9,9 @@ use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
 use sluice::facts::read;
 use sluice::guard::checks::Flag;
+use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
+use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table};
 use sluice::timing::Timing;
@@ -20,7 +22,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "key",
     "model",
     "cluster",
@@ -43,6 +45,7 @@ const FIELDS: [&str; 22] = [
     "time_to_first_token_ms",
     "guard_flags",
     "guard_blocked",
+    "label_team",
 ];
 
 /// A record's fields, read by the reader of configurations, which takes the same message.
@@ -84,7 +87,7 @@ fn table() -> Rc<Table> {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
     let mut table = Table::new(upstreams.clone());
     let mut priced = model("gpt-*", &[], &[1, 1], &upstreams);
-    priced.price = Some(Price { input: 2_000_000, cached_input: 1_000_000, output: 10_000_000 });
+    priced.price = Some(Price { cached_input: 1_000_000, ..Price::new(2_000_000, 10_000_000) });
     table.add(priced).unwrap();
     Rc::new(table)
 }
@@ -93,7 +96,17 @@ fn chat(name: &str) -> Exchange {
     let body = json!({ "model": name, "messages": [{ "role": "user", "content": "a secret" }] }).to_string();
     let mut exchange = Exchange::default();
     exchange.facts = Some(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+    exchange.told_apart = true;
     exchange
+}
+
+#[test]
+fn labels_of_the_key() {
+    let mut exchange = chat("gpt-4o");
+    let labels = vec![("team".to_owned(), "a \"team\"".to_owned())];
+    exchange.identity = Some(Rc::new(Identity { labels, ..Identity::new("alice", Role::User, Patterns::any()) }));
+    let shown = shown(&exchange, 200);
+    assert_eq!((&shown["key"], &shown["label_team"]), (&json!("alice"), &json!("a \"team\"")));
 }
 
 #[test]

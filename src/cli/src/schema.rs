@@ -2,7 +2,7 @@
 //! from the reader of the configuration, so that the two cannot drift apart; what is known of each field stands here.
 
 use serde_json::{json, Map, Value};
-use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, MODEL_FIELDS, ROUTER_FIELDS};
+use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS};
 use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -254,7 +254,7 @@ fn model(name: &str) -> Value {
         "max_output_tokens" => whole(1, 1_000_000),
         "limits" => reference("limits"),
         "price" => object(
-            &["input", "cached_input", "output"],
+            PRICE_FIELDS,
             |_| json!({"type": "number", "minimum": 0, "description": "dollars per million tokens"}),
             &["input", "output"],
         ),
@@ -263,7 +263,7 @@ fn model(name: &str) -> Value {
 }
 
 fn target_fields() -> Vec<&'static str> {
-    let mut names = vec!["upstream", "model"];
+    let mut names = vec!["upstream", "model", "price"];
     for name in STRATEGIES.iter().flat_map(|strategy| strategy.target_fields) {
         if !names.contains(name) {
             names.push(name);
@@ -278,6 +278,7 @@ fn target(name: &str) -> Value {
         "model" => text("the model's name there, if it is another one"),
         "weight" | "slots" => whole(1, 1_000_000),
         "tier" => whole(0, 1_000_000),
+        "price" => model("price"),
         _ => json!({}),
     }
 }

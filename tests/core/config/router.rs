@@ -397,13 +397,23 @@ fn limits_and_prices_of_a_model() {
     ] {
         assert_eq!(with_fields(text).unwrap().models()[0].limits, want, "{text}");
     }
-    let price = |input, cached_input, output| Some(Price { input, cached_input, output });
+    let price = |input, cached_input, output| Some(Price { cached_input, ..Price::new(input, output) });
     let cases = [
         (r#""aliases": []"#, None),
         (r#""price": {"input": 2.5, "cached_input": 1.25, "output": 10}"#, price(2_500_000, 1_250_000, 10_000_000)),
         (r#""price": {"input": "0.075", "output": "0.3"}"#, price(75_000, 75_000, 300_000)),
         (r#""price": {"input": 3, "cached_input": 0, "output": "0"}"#, price(3_000_000, 0, 0)),
         (r#""price": {"input": 0.0000004, "output": 0.0000005}"#, price(0, 0, 1)),
+        (
+            r#""price": {"input": 4, "output": 8, "cache_write": 5.5, "cache_write_1h": 9, "audio_input": 40, "audio_output": 80}"#,
+            Some(Price {
+                cache_write: 5_500_000,
+                cache_write_1h: 9_000_000,
+                audio_input: 40_000_000,
+                audio_output: 80_000_000,
+                ..Price::new(4_000_000, 8_000_000)
+            }),
+        ),
     ];
     for (text, want) in cases {
         assert_eq!(with_fields(text).unwrap().models()[0].price, want, "{text}");

@@ -9,9 +9,9 @@ fn tokens(input: u64, cached_input: u64, output: u64) -> TokenUsage {
 #[test]
 fn costs() {
     const MAX: u64 = u64::MAX;
-    let gpt = Price { input: 2_500_000, cached_input: 1_250_000, output: 10_000_000 };
+    let gpt = Price { cached_input: 1_250_000, ..Price::new(2_500_000, 10_000_000) };
     let free = Price::default();
-    let dearest = Price { input: MAX, cached_input: MAX, output: MAX };
+    let dearest = Price::new(MAX, MAX);
     let cases = [
         ("nothing", gpt, tokens(0, 0, 0), 0),
         ("input", gpt, tokens(1_000_000, 0, 0), 2_500_000),
@@ -30,12 +30,57 @@ fn costs() {
     for (name, price, usage, want) in cases {
         assert_eq!(price.cost(&usage), want, "{name}");
     }
-    let details = TokenUsage {
-        reasoning_output: 90,
-        audio_input: 50,
-        audio_output: 5,
-        cache_write_input: 9,
-        ..tokens(1000, 400, 100)
-    };
+    let details = TokenUsage { reasoning_output: 90, audio_input: 50, audio_output: 5, ..tokens(1000, 400, 100) };
     assert_eq!(gpt.cost(&details), 3000, "details are counted within");
+}
+
+/// Each in dollars: what is no part of it costs 1, and the output 100.
+#[test]
+fn parts_have_prices_of_their_own() {
+    const DOLLAR: u64 = 1_000_000_000_000;
+    let price = Price {
+        cached_input: 0,
+        cache_write: 20 * DOLLAR,
+        cache_write_1h: 300 * DOLLAR,
+        audio_input: 4000 * DOLLAR,
+        audio_output: 50_000 * DOLLAR,
+        ..Price::new(DOLLAR, 100 * DOLLAR)
+    };
+    let cases = [
+        // cached, written, of that for an hour, audio of the input and of the output, of ten each; the cost
+        ([0, 0, 0, 0, 0], 10 + 1000),
+        ([4, 0, 0, 0, 0], 6 + 1000),
+        ([0, 3, 0, 0, 0], 7 + 60 + 1000),
+        ([0, 3, 3, 0, 0], 7 + 900 + 1000),
+        ([0, 3, 1, 0, 0], 7 + 40 + 300 + 1000),
+        ([4, 3, 1, 0, 0], 3 + 40 + 300 + 1000),
+        ([0, 0, 0, 2, 3], 8 + 8000 + 700 + 150_000),
+        ([4, 3, 1, 3, 10], 40 + 300 + 12_000 + 500_000),
+        // more parts than there is: none is charged twice
+        ([8, 8, 8, 8, 99], 600 + 500_000),
+        ([99, 99, 99, 99, 0], 1000),
+        ([0, 2, 99, 0, 0], 8 + 600 + 1000),
+    ];
+    for ([cached_input, cache_write_input, cache_write_1h_input, audio_input, audio_output], want) in cases {
+        let usage = TokenUsage {
+            cache_write_input,
+            cache_write_1h_input,
+            audio_input,
+            audio_output,
+            ..tokens(10, cached_input, 10)
+        };
+        assert_eq!(price.cost(&usage), want * 1_000_000, "{usage:?}");
+    }
+}
+
+/// As Anthropic's price list has it for Claude Sonnet: 3 dollars, writes 3.75 and 6, reads 0.30, output 15.
+#[test]
+fn cache_writes_cost_more_by_default() {
+    let price = Price { cached_input: 300_000, ..Price::new(3_000_000, 15_000_000) };
+    let usage = TokenUsage {
+        cache_write_input: 2_000_000,
+        cache_write_1h_input: 1_000_000,
+        ..tokens(4_000_000, 1_000_000, 1_000_000)
+    };
+    assert_eq!(price.cost(&usage), 3_000_000 + 300_000 + 3_750_000 + 6_000_000 + 15_000_000);
 }

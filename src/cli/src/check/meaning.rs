@@ -123,7 +123,9 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
 
 /// A limit on money needs prices.
 fn prices(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
-    if list(router, "models").iter().any(|model| model.get("price").is_some()) {
+    let priced = |value: &Value| value.get("price").is_some();
+    let models = list(router, "models");
+    if models.iter().any(|model| priced(model) || list(Some(model), "targets").iter().any(priced)) {
         return;
     }
     let costs = |value: &Value| {

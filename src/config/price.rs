@@ -1,0 +1,26 @@
+//! The prices of a model or a target, in dollars per million tokens.
+
+use super::reader::{ConfigError, Node};
+use crate::usage::Price;
+
+/// The fields of `price`.
+pub const PRICE_FIELDS: &[&str] =
+    &["input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "output", "audio_output"];
+
+/// Reads prices. What is left out costs what [`Price::new`] says.
+///
+/// # Errors
+/// The first mistake, with its path.
+pub(super) fn read(node: &Node<'_>) -> Result<Price, ConfigError> {
+    let fields = node.object(PRICE_FIELDS)?;
+    let price = |name: &str, default| fields.get(name).map_or(Ok(default), |node| node.price());
+    let usual = Price::new(fields.require("input")?.price()?, fields.require("output")?.price()?);
+    Ok(Price {
+        cached_input: price("cached_input", usual.cached_input)?,
+        cache_write: price("cache_write", usual.cache_write)?,
+        cache_write_1h: price("cache_write_1h", usual.cache_write_1h)?,
+        audio_input: price("audio_input", usual.audio_input)?,
+        audio_output: price("audio_output", usual.audio_output)?,
+        ..usual
+    })
+}
