@@ -13,7 +13,7 @@ import pytest
 
 import crowd
 import demo
-from conftest import CLOSED_PORT, OpenWorld
+from conftest import OpenWorld
 from gateway import MockModels
 from resilience import NEVER_EJECTED, UNLIMITED_RETRIES, add_upstream, target
 from settings import Settings, rendered
@@ -23,6 +23,8 @@ from world import World, chat_body
 AT_ONCE = 40
 CALLS = {"1 KiB": 80, "1 MiB": 40}
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
+# Nobody listens there. (Port 1 stands in for names that do not resolve.)
+REFUSING = ("127.0.0.1", 9)
 NOWHERE = ("models.nowhere.invalid", 80)
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 # Answers to large requests are cut to so many tokens, but where the fault is in the answer's body.
@@ -53,7 +55,7 @@ FAULTS = {
     "503": Fault(_status(503), {"server_error"}),
     "429": Fault(_status(429, headers={"retry-after": "1"}), {"rate_limited"}),
     "529": Fault(_status(529), {"server_error"}),
-    "refused": Fault({}, {"connect_failure"}, "closed"),
+    "refused": Fault({}, {"connect_failure:refused"}, "closed"),
     "closed at once": Fault({"fault": "close_early"}, {"reset"}),
     "closed once read": Fault({"fault": "close"}, {"reset"}),
     "reset in headers": Fault({"fault": "reset_headers"}, {"reset"}),
@@ -65,7 +67,7 @@ FAULTS = {
     "stall at first": Fault({"fault": "stall"}, {"timeout"}, "hasty", STREAM),
     "JSON for a stream": Fault({"fault": "unstreamed"}, {"bad_stream"}, kinds=STREAM),
     "error for a stream": Fault(NOT_A_STREAM, {"bad_stream"}, kinds=STREAM),
-    "zero hosts": Fault({}, {"connect_failure"}, "nowhere"),
+    "zero hosts": Fault({}, {"connect_failure:dns"}, "nowhere"),
 }
 CELLS = [
     (name, faulty, kind, size)
@@ -89,7 +91,7 @@ def _matrix_world(servers: Mapping[str, MockModels], open_world: OpenWorld) -> I
     settings = Settings(rendered(servers))
     router = settings.values("router")
     router.update(ejection=NEVER_EJECTED, retry=UNLIMITED_RETRIES)
-    for prefix, address in (("closed", CLOSED_PORT), ("nowhere", NOWHERE)):
+    for prefix, address in (("closed", REFUSING), ("nowhere", NOWHERE)):
         for letter in "ab":
             add_upstream(settings, f"{prefix}-{letter}", f"mock-{letter}", address)
     for faulty in (1, 2):
