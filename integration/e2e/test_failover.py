@@ -82,7 +82,7 @@ def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: st
     assert response.status_code == 200, response.text
     assert content(response) == f"Hello from mock-b. You said: {text}"
     assert not any(header.startswith("x-envoy-") for header in response.headers)
-    assert {header for header in response.headers if header.startswith("x-sluice-")} == {"x-sluice-cluster", "x-sluice-attempts"}
+    assert _told(response).keys() == {"x-sluice-cluster", "x-sluice-model", "x-sluice-attempts"}
     (entry,) = wide_world.journals()["mock-b"]
     _assert_original(entry, chat_body(text, model=model, stream=stream), model, stream)
     wide_world.settle()
@@ -91,9 +91,17 @@ def test_fault_is_invisible(wide_world: World, name: str, stream: bool, size: st
     assert wide_world.counted("llm_attempts_total") - before in counts
 
 
+FROM_A = {"x-sluice-cluster": "mock-a", "x-sluice-model": "gpt-4o-mock-a"}
+FROM_B = {
+    "x-sluice-cluster": "mock-b",
+    "x-sluice-model": "gpt-4o-mock-b",
+    "x-sluice-attempts": "mock-a=server_error, mock-b=success",
+}
+
+
 @pytest.mark.parametrize(("when", "told", "told_after_failure"), [
-    (None, {}, {"x-sluice-cluster": "mock-b", "x-sluice-attempts": "mock-a=server_error, mock-b=success"}),
-    ("always", {"x-sluice-cluster": "mock-a"}, {"x-sluice-cluster": "mock-b", "x-sluice-attempts": "mock-a=server_error, mock-b=success"}),
+    (None, {}, FROM_B),
+    ("always", FROM_A, FROM_B),
     ("never", {}, {}),
 ])
 def test_what_answers_tell(
@@ -108,7 +116,8 @@ def test_what_answers_tell(
         world.fault({"fault": "status", "status": 503}, "mock-a")
         assert _told(world.chat(model="a-first")) == told_after_failure
         world.fault({"fault": "status", "status": 422}, "mock-a")
-        assert _told(world.chat(model="a-first"), 422).keys() == ({"x-sluice-cluster", "x-sluice-attempts"} if when == "always" else set())
+        found = _told(world.chat(model="a-first"), 422).keys()
+        assert found == ({*FROM_B} if when == "always" else set())
 
 
 @pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "reset"}])
