@@ -55,7 +55,7 @@ PLAYED = {
 
 def _add_player(settings: Settings, player: Player, *models: str) -> dict[str, Any]:
     """These models are the player's; returns its cluster."""
-    settings.upstreams["player"] = {"cluster": "player", "dialects": ["openai"]}
+    settings.upstreams["player"] = {"cluster": "player", "dialects": ["openai"], "forward_headers": ["x-answer"]}
     for model in models:
         settings.add_model(model, "player")
     return settings.add_cluster("player", player.address)
@@ -175,12 +175,13 @@ def test_large_answers_one_after_the_other(world: World) -> None:
 
 
 def test_a_request_that_grows_too_large(world: World) -> None:
-    """Its placeholders are longer than what they stand for."""
-    text = "a@b.cc " * ((8 << 20) // 7 - 100)
-    for _ in range(5):
+    """Its placeholders are longer than what they stand for; or there is more to find than the gateway looks for."""
+    longer = "x " * 3_000_000 + "a@b.cc " * 200_000
+    more = "a@b.cc " * ((8 << 20) // 7 - 100)
+    for text, code in [(longer, "request_too_large"), (more, "guard_text_too_large")] * 2:
         response = _ask(world, "restore", "good", text=text)
         assert response.status_code == 413
-        assert answers.openai_error(response)["code"] == "request_too_large"
+        assert answers.openai_error(response)["code"] == code
     assert _ask(world, "restore", "good", text="a@b.cc").content == PLAYED["good"].body
 
 

@@ -112,7 +112,7 @@ def _watched(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
         changed = settings()
         changed.add_cluster("classifier", fake.address)
         changed.add_cluster("player", player.address)
-        changed.upstreams["player"] = {"dialects": ["openai", "anthropic"]}
+        changed.upstreams["player"] = {"dialects": ["openai", "anthropic"], "forward_headers": ["x-answer"]}
         checks = []
         for model, policy in MODELS.items():
             changed.add_model(model, "player")

@@ -11,6 +11,7 @@ use sluice::guard::rewriting::{replacements, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
 use sluice::guard::texts::Kind;
 use sluice::guard::Speaker;
+use sluice::memory_budget::Purpose;
 use sluice::usage::Framing;
 
 use super::calls::{Case, Heard};
@@ -24,6 +25,9 @@ use crate::types::Action;
 
 /// The most that goes on at once while more is to come, in bytes: it has to fit into what Envoy keeps of a stream.
 const MAX_RELEASED: usize = 256 << 10;
+
+/// So much of a stream may be held, in bytes, however little memory there is.
+const FEW: usize = 64 << 10;
 
 thread_local! {
     /// The streams with text that waits for its window to fill.
@@ -96,7 +100,12 @@ impl StreamedAnswer {
         if let Some(guard) = &mut self.guard {
             let shown = guard.chunk(&bytes, end, host::now());
             self.out.extend(shown);
+            if guard.held() > FEW && !budget::admits(Purpose::Check, 0) {
+                let shown = guard.overflow();
+                self.out.extend(shown);
+            }
         }
+        self.count(config);
         self.ask(config, me);
         self.list(me);
         // Envoy takes what is let go between two pieces only while it waits
@@ -119,6 +128,13 @@ impl StreamedAnswer {
         match waits {
             true => Action::Pause,
             false => Action::Continue,
+        }
+    }
+
+    /// Counts that something could not be checked.
+    fn count(&mut self, config: &Config) {
+        while let Some(failure) = self.guard.as_mut().and_then(StreamGuard::unchecked) {
+            config.fail(&Subject { phase: Phase::Response, model: &self.model, key: &self.key }, failure);
         }
     }
 

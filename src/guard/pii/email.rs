@@ -21,10 +21,22 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
         let Some(local) = local_part(before) else {
             continue;
         };
-        if let Some(domain) = domain(after) {
+        if let Some(domain) = domain(after).filter(|domain| !is_remote(before, local, after, *domain)) {
             found(at - local..at + 1 + domain);
         }
     }
+}
+
+/// Who a version control server's only user is.
+const SERVICES: [&str; 4] = ["git", "hg", "svn", "gitea"];
+
+/// Whether it is a repository's place, `git@github.com:acme/app.git`, `ssh://git@github.com/acme/app.git`, or Kotlin's
+/// `this@Main.run()`.
+fn is_remote(before: &str, local: usize, after: &str, domain: usize) -> bool {
+    let (outside, name) = before.split_at_checked(before.len() - local).unwrap_or(("", before));
+    let path = after.get(domain..).is_some_and(|rest| rest.starts_with([':', '/']));
+    let call = matches!(name, "this" | "super") && after.get(domain..).is_some_and(|rest| rest.starts_with('('));
+    call || SERVICES.contains(&name) && (path || outside.ends_with("://"))
 }
 
 /// How long the name is that ends `before`; `None` if there is none.
@@ -70,8 +82,15 @@ fn domain(after: &str) -> Option<usize> {
     end
 }
 
+/// What files and units of an operating system end in, and no domain: `icon@2x.png`, `getty@tty1.service`.
+const NO_TOP_LEVEL: [&str; 26] = [
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "pdf", "css", "js", "json", "html", "htm", "tgz", "exe", "dll", "map",
+    "ts", "service", "timer", "socket", "mount", "tsx", "jsx", "txt", "xml", "yaml",
+];
+
 /// Whether an address may end in this: so `package@1.2.3` is none.
 fn is_top_level(label: &str) -> bool {
     let letters = label.chars().all(|character| character.is_ascii_alphabetic() || is_foreign_letter(character));
-    letters && label.chars().nth(1).is_some() || label.len() > 4 && label.starts_with("xn--")
+    let is_file = NO_TOP_LEVEL.iter().any(|ending| label.eq_ignore_ascii_case(ending));
+    letters && label.chars().nth(1).is_some() && !is_file || label.len() > 4 && label.starts_with("xn--")
 }

@@ -27,7 +27,9 @@ pub(super) fn v4(text: &str, start: usize) -> Option<usize> {
         }
         at = octet(bytes, at)?;
     }
-    let whole = !word_after(text, at) && !joined_after(bytes, at, b".-");
+    // `.1.3.6.1` names an object of a network's management
+    let object = byte_before(bytes, start) == b'.' && byte_before(bytes, start - 1) != b'.';
+    let whole = !object && !word_after(text, at) && !joined_after(bytes, at, b".-");
     (whole && !word_before(text, start) && !joined_before(bytes, start, b".-+") && !is_version(text, start, at))
         .then_some(at)
 }

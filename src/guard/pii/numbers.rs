@@ -62,7 +62,8 @@ fn number(text: &str, start: usize, groups: &mut Groups) -> Option<Number> {
         return None; // the rest of a longer number; a telephone number does not begin here either
     }
     let groups = groups.read(bytes, start);
-    if let Some(end) = card_end(text, groups) {
+    // what has a plus is a telephone number
+    if let Some(end) = card_end(text, groups).filter(|_| byte_before(bytes, start) != b'+') {
         return Number::new(Entity::CreditCard, start..end, 1.0);
     }
     if let Some((end, score)) = social_security(text, start, groups) {

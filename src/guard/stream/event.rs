@@ -7,6 +7,7 @@ use memchr::memchr2;
 
 use super::outline::{Ends, Outline, Step};
 use super::{Flow, Replacement};
+use crate::guard::api::Failure;
 use crate::guard::texts::{read_answer, splice_raw, Found, Unreadable};
 use crate::json::JsonError;
 use crate::usage::Framing;
@@ -69,6 +70,15 @@ pub(super) enum Trouble {
     Garbage,
     /// It is more than is read.
     Beyond,
+}
+
+impl Trouble {
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Trouble::Garbage => Failure::Shape,
+            Trouble::Beyond => Failure::TooLarge,
+        }
+    }
 }
 
 impl Event {

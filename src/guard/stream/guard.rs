@@ -11,7 +11,8 @@ use super::queue::{Checked, Queue};
 use super::voice::Voice;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Unchecked, Window};
 use crate::endpoint::Endpoint;
-use crate::usage::{Boundaries, Framing, MAX_EVENT, MAX_JSON};
+use crate::guard::api::Failure;
+use crate::usage::{Boundaries, Framing, MAX_JSON};
 
 /// The most flows whose texts are collected at a time.
 const MAX_FLOWS: usize = 1024;
@@ -25,10 +26,6 @@ enum State {
     Ended,
     /// The gateway has ended it; what comes is swallowed.
     Blocked,
-    /// The same, and nothing of what comes is read.
-    Deaf,
-    /// An event was too large: what comes passes as it is.
-    Beyond,
     /// Nothing more is to be shown.
     Finished,
 }
@@ -69,7 +66,10 @@ pub struct StreamGuard {
     windows: u64,
     voice: Voice,
     ending: Ending,
-    is_unchecked: bool,
+    /// The rest of an event passes unread, or is swallowed.
+    skipping: bool,
+    /// Why something was not checked, and whether that has been told.
+    failures: Vec<(Failure, bool)>,
 }
 
 impl StreamGuard {
@@ -89,7 +89,8 @@ impl StreamGuard {
             windows: 0,
             voice: Voice::new(framing, endpoint.dialect()),
             ending: Ending::new(endpoint),
-            is_unchecked: false,
+            skipping: false,
+            failures: Vec::new(),
         }
     }
 
@@ -105,8 +106,7 @@ impl StreamGuard {
         let mut out = Vec::new();
         match self.state {
             State::Open | State::Blocked => self.read(bytes, end, now, &mut out),
-            State::Beyond => out.extend_from_slice(bytes),
-            State::Deaf | State::Ended | State::Finished => {}
+            State::Ended | State::Finished => {}
         }
         if end {
             self.end(&mut out);
@@ -157,7 +157,7 @@ impl StreamGuard {
         let is_ended = match self.state {
             State::Open => false,
             State::Ended => true,
-            State::Blocked | State::Deaf | State::Beyond | State::Finished => return out,
+            State::Blocked | State::Finished => return out,
         };
         self.voice.finish(&mut out);
         out.extend(self.ending.write());
@@ -180,12 +180,40 @@ impl StreamGuard {
 
     /// Whether the answer was ended by [`StreamGuard::block`], or by [`Unchecked::Block`], and more of it may come.
     pub fn is_blocked(&self) -> bool {
-        matches!(self.state, State::Blocked | State::Deaf)
+        self.state == State::Blocked
     }
 
-    /// Whether something passed that no check has seen, or ended the answer because none could.
+    /// Why something passed that no check has seen, or ended the answer because none could; once for each reason.
+    pub fn unchecked(&mut self) -> Option<Failure> {
+        let news = self.failures.iter_mut().find(|(_, told)| !told)?;
+        news.1 = true;
+        Some(news.0)
+    }
+
+    /// Whether there was such a thing.
     pub fn is_unchecked(&self) -> bool {
-        self.is_unchecked
+        !self.failures.is_empty()
+    }
+
+    /// There is no memory for what waits: it passes unchecked, or the answer ends. What comes after is checked again.
+    pub fn overflow(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.state == State::Open {
+            let buffer = std::mem::take(&mut self.buffer);
+            self.give_up(&mut out);
+            if !buffer.is_empty() {
+                self.boundaries.consume(buffer.len());
+                self.skip(buffer, &mut out);
+                self.skipping = true;
+            }
+        }
+        out
+    }
+
+    fn note(&mut self, failure: Failure) {
+        if self.mode != Mode::Pass && !self.failures.iter().any(|(known, _)| *known == failure) {
+            self.failures.push((failure, false));
+        }
     }
 
     /// How many bytes are held.
@@ -206,15 +234,21 @@ impl StreamGuard {
         while let Some(stop) = self.boundaries.next(self.framing, &buffer) {
             let event = buffer.get(start..stop).unwrap_or_default().to_vec();
             start = stop;
-            self.event(event, false, now, out);
-            if self.state == State::Beyond {
-                out.extend_from_slice(buffer.get(start..).unwrap_or_default());
-                return;
+            match std::mem::take(&mut self.skipping) {
+                true => self.skip(event, out),
+                false => self.event(event, false, now, out),
             }
         }
         buffer.drain(..start);
         self.boundaries.consume(start);
-        if buffer.len() > self.largest() || end && !buffer.is_empty() {
+        let is_large = buffer.len() > self.largest();
+        if self.skipping || is_large {
+            self.boundaries.consume(buffer.len());
+            match std::mem::replace(&mut self.skipping, true) {
+                true => self.skip(buffer, out),
+                false => self.too_large(buffer, out),
+            }
+        } else if end && !buffer.is_empty() {
             self.event(buffer, end, now, out);
         } else {
             self.buffer = buffer;
@@ -224,7 +258,7 @@ impl StreamGuard {
     /// An event has come whole; `last`: nothing comes after it, not even the blank line it should end with.
     fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
         if bytes.len() > self.largest() {
-            return self.too_large(&bytes, out);
+            return self.too_large(bytes, out);
         }
         if self.state == State::Blocked {
             let (event, _) = Event::read(self.framing, bytes, |_| ());
@@ -256,43 +290,52 @@ impl StreamGuard {
     fn is_refused(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
         match (self.mode, self.limits.unchecked, trouble) {
             (Mode::Window, Unchecked::Block, Trouble::Garbage | Trouble::Beyond) => {
-                self.is_unchecked = true;
+                self.note(trouble.failure());
                 out.extend(self.block());
                 true
             }
             (Mode::Window, Unchecked::Pass, _) | (Mode::Final, ..) => {
-                self.is_unchecked = true;
+                self.note(trouble.failure());
                 false
             }
             (Mode::Pass, ..) => false,
         }
     }
 
-    /// An event is larger than what is read, or will be.
-    fn too_large(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.is_unchecked |= self.mode != Mode::Pass;
-        if self.state == State::Open {
-            self.give_up(out);
+    /// An event is larger than what is read, or will be. Nothing else ends with it.
+    fn too_large(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
+        if self.state != State::Open {
+            return;
         }
-        match self.state {
-            State::Blocked => self.state = State::Deaf,
-            State::Open => {
-                self.voice.finish(out);
-                out.extend_from_slice(bytes);
-                self.state = State::Beyond;
-            }
-            State::Ended | State::Deaf | State::Beyond | State::Finished => {}
+        self.note(Failure::TooLarge);
+        match (self.mode, self.limits.unchecked) {
+            (Mode::Window, Unchecked::Block) => out.extend(self.block()),
+            (Mode::Window, Unchecked::Pass) | (Mode::Final | Mode::Pass, _) => self.skip(bytes, out),
         }
     }
 
-    /// There is more than can be held: what waits passes unchecked, and so does the rest; or the answer ends.
+    /// A part of an event that is not read: it passes after all that stands before it; or it is swallowed.
+    fn skip(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
+        if self.state != State::Open || bytes.is_empty() {
+            return;
+        }
+        let event = Event { bytes, ..Event::default() };
+        match self.queue.is_empty() {
+            true => self.say(event, out),
+            false => self.queue.push(event),
+        }
+        if self.queue.weight() > self.limits.held {
+            self.give_up(out);
+        }
+    }
+
+    /// There is more than can be held: what waits passes unchecked; or the answer ends. What comes after is checked again.
     fn give_up(&mut self, out: &mut Vec<u8>) {
-        self.is_unchecked |= self.mode != Mode::Pass;
+        self.note(Failure::Busy);
         if (self.mode, self.limits.unchecked) == (Mode::Window, Unchecked::Block) {
             out.extend(self.block());
             return;
         }
-        self.mode = Mode::Pass;
         self.flows.clear();
         self.ready.clear();
         for event in self.queue.give_up() {
@@ -303,7 +346,7 @@ impl StreamGuard {
     /// The largest event that is read.
     fn largest(&self) -> usize {
         match self.framing {
-            Framing::Sse | Framing::Ndjson => MAX_EVENT,
+            Framing::Sse | Framing::Ndjson => self.limits.event,
             Framing::Json => MAX_JSON,
         }
     }
@@ -379,11 +422,10 @@ impl StreamGuard {
                 self.cut(None, |_, _| Some(Why::End));
                 self.close(out);
             }
-            State::Blocked | State::Deaf => {
+            State::Blocked => {
                 out.extend(self.ending.finish());
                 self.state = State::Finished;
             }
-            State::Beyond => self.state = State::Finished,
             State::Ended | State::Finished => {}
         }
     }

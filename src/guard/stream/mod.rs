@@ -54,6 +54,8 @@ pub struct Limits {
     pub collected: usize,
     /// The bytes of the events that wait.
     pub held: usize,
+    /// The bytes of the largest event that is read.
+    pub event: usize,
     /// What becomes of that which cannot be checked, in [`Mode::Window`].
     pub unchecked: Unchecked,
 }
@@ -65,7 +67,8 @@ impl Default for Limits {
             delay: Duration::from_millis(500),
             overlap: 50,
             collected: 256 << 10,
-            held: 4 << 20,
+            held: 12 << 20,
+            event: 6 << 20,
             unchecked: Unchecked::default(),
         }
     }

@@ -10,7 +10,9 @@ pub(super) fn read(body: &[u8]) -> Result<Texts, Unreadable> {
     let mut scanner = Scanner::new(body);
     let user = Place::of(Speaker::User);
     scanner.object(|key, scanner| match &*fold(&key) {
-        "messages" | "contents" | "input" | "prompt" | "suffix" | "query" => texts.content(scanner, user),
+        "messages" | "contents" | "input" | "prompt" | "suffix" | "query" | "prediction" => {
+            texts.content(scanner, user)
+        }
         // what is searched or ranked: texts, or records of any fields
         "documents" => texts.strings(scanner, user),
         "system" | "systeminstruction" | "instructions" | "template" => {

@@ -1,3 +1,4 @@
+mod large;
 mod restoring;
 mod within;
 
@@ -365,7 +366,7 @@ fn what_is_no_json_keeps_its_place() {
 
 #[test]
 fn memory_is_bounded() {
-    let limits = Limits { held: 10_000, ..Limits::default() };
+    let limits = Limits { held: 10_000, event: MAX_EVENT, ..Limits::default() };
     for unchecked in [Unchecked::Pass, Unchecked::Block] {
         let mut guard = window(Limits { unchecked, ..limits });
         let mut shown = Vec::new();
@@ -376,7 +377,10 @@ fn memory_is_bounded() {
         assert!(guard.is_unchecked());
         assert_eq!(guard.is_blocked(), unchecked == Unchecked::Block);
         let passed = content(&shown).len();
-        assert_eq!(passed, if unchecked == Unchecked::Block { 0 } else { 8000 });
+        assert!(
+            if unchecked == Unchecked::Block { passed == 0 } else { passed > 7000 },
+            "{passed}: the last ones wait again"
+        );
         let large = vec![b'x'; MAX_EVENT / 4];
         for _ in 0..20 {
             guard.chunk(&large, false, NOW);
@@ -387,7 +391,7 @@ fn memory_is_bounded() {
         assert!(guard.is_finished());
     }
     let mut unread = guard(Endpoint::ChatCompletions, Framing::Sse, Mode::Final);
-    let large = delta(&"abcdefghijklmnop.".repeat(MAX_EVENT / 17 + 1));
+    let large = delta(&"abcdefghijklmnop.".repeat(6 * MAX_EVENT / 17 + 1));
     let shown = run(&mut unread, &[delta("a").as_bytes(), large.as_bytes(), delta("b").as_bytes()], released);
     assert_eq!(content(&shown).len(), large.len() - delta("").len() + 2);
     assert!(unread.is_unchecked());

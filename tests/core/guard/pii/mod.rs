@@ -4,6 +4,7 @@ mod custom;
 mod found;
 mod merge;
 mod numbers;
+mod precision;
 mod speed;
 mod vault;
 
