@@ -239,7 +239,6 @@ fn what_was_too_large_to_be_held() {
         ("another endpoint's", format!(r#"{{"data":["{large}"]}}"#), Some(false)),
         ("a web page", "<html>".to_owned(), Some(false)),
         ("nothing", String::new(), Some(false)),
-        ("too much to tell", format!(r#"{{"choices":[{}"#, r#""ab","#.repeat(1_000_000)), None),
     ];
     for (name, body, want) in cases {
         for size in [body.len().max(1), 100_000, 64] {
