@@ -74,7 +74,7 @@ def _silent_world(settings: Callable[[], Settings], models: Any, open_world: Ope
             add_upstream(changed, name, "mock-a", models["mock-a"].address, usage=usage, ejection=NEVER_EJECTED_ALONE)
             changed.models.append({"name": name, "targets": [target(name, "mock-a")]})
         changed.add_cluster("player", player.address)
-        changed.upstreams["player"] = {"usage": {"count": {"path": "/tokenize"}}}
+        changed.upstreams["player"] = {"usage": {"count": {"path": "/tokenize"}}, "forward_headers": ["x-answer"]}
         changed.models.append({"name": "player", "targets": [{"upstream": "player"}]})
         narrow = next(each for each in changed.tree["static_resources"]["clusters"] if each["name"] == "narrow")
         narrow["circuit_breakers"] = {"thresholds": [{"max_requests": 1}]}
