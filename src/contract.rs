@@ -57,6 +57,9 @@ pub const MEMORY_PEAK: &str = "sluice.memory";
 /// Shared data with the living VMs, and how far they are with counting attempts under way anew.
 pub const IN_FLIGHT_ROSTER: &str = "sluice.in_flight";
 
+/// Shared data with the clusters whose servers say that a streamed answer is complete.
+pub const STREAM_ENDS: &str = "sluice.ends";
+
 /// Shared data with the ids that were revoked at run time.
 pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.

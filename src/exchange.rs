@@ -94,6 +94,8 @@ pub struct Exchange {
     pub no_answer: bool,
     /// Not all of the answer could be read, so that it may have used more than is known.
     pub unread: bool,
+    /// It ended as all answers of its server do, none of which says that it is complete.
+    pub ended_unsaid: bool,
     /// The status of the answer that has come from the target whole.
     whole: Option<u16>,
     /// The client has its answer, or has gone.

@@ -22,6 +22,7 @@ pub mod connect_failure;
 pub mod contract;
 pub mod date;
 pub mod endpoint;
+pub mod ends;
 pub mod error;
 pub mod exchange;
 pub mod facts;

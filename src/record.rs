@@ -72,7 +72,7 @@ impl<F: Fields + Default> Record<F> {
         let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
         match exchange.no_answer && status < 400 {
             true => record.text("error", Outcome::BadResponse.label()),
-            false => record.error(status, exchange.interrupted || partial),
+            false => record.error(status, exchange.interrupted || partial && !exchange.ended_unsaid),
         }
         record
     }

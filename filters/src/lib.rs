@@ -24,6 +24,7 @@ mod changes;
 mod clusters;
 mod count;
 mod doors;
+mod ends;
 mod exports;
 mod filter;
 mod guard;

@@ -8,10 +8,12 @@ use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{FIELDS, NONE, RECORD};
 use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
+use sluice::routing::Route;
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 
 use crate::budget;
 use crate::count;
+use crate::ends;
 use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
@@ -86,19 +88,26 @@ impl Usage {
     }
 
     /// Judges a stream that has ended: what the client is told if it was not complete.
-    fn interruption(&self) -> Option<Vec<u8>> {
-        let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) else {
+    fn interruption(&mut self) -> Option<Vec<u8>> {
+        let (State::Metering(meter), Some(exchange)) = (&mut self.state, &self.exchange) else {
             return None;
         };
-        if meter.is_whole() {
-            return None;
-        }
         let mut exchange = exchange.borrow_mut();
         if exchange.encoded {
             return None;
         }
         let endpoint = exchange.facts.as_ref().filter(|facts| facts.stream)?.endpoint;
         exchange.passing?;
+        let upstream = exchange.route.as_ref().and_then(Route::upstream)?;
+        if meter.says_its_end() {
+            ends::learn(upstream, endpoint);
+        } else if meter.is_interrupted() && !ends::are_said(upstream, endpoint) {
+            meter.take_for_whole();
+            exchange.ended_unsaid = meter.is_whole();
+        }
+        if meter.is_whole() {
+            return None;
+        }
         exchange.interrupted = true;
         meter.interruption(endpoint)
     }

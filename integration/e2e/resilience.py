@@ -40,11 +40,12 @@ def target(upstream: str, server: str | None = None, **fields: Any) -> dict[str,
 
 
 def add_group(settings: Settings, name: str, servers: list[MockModels], *, ejection: Any = None, **fields: Any) -> None:
-    """A model, and upstreams for it alone: `name-a` leads to mock-a. The first is asked first, always."""
+    """A model, and upstreams for it alone: `name-a` leads to mock-a. The first is asked first, always. They say when a
+    stream is complete."""
     targets = []
     for rank, server in enumerate(servers):
         upstream = f"{name}-{server.name[-1]}"
-        own = {"ejection": ejection} if ejection else {}
+        own = {"ejection": ejection, "strict_end": True} if ejection else {"strict_end": True}
         add_upstream(settings, upstream, server.name, server.address, **own)
         targets.append(target(upstream, server.name, weight=1 if rank else 1_000_000))
     settings.models.append({"name": name, "targets": targets, **fields})

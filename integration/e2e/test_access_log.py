@@ -71,7 +71,7 @@ def test_a_stream(world: World) -> None:
 def test_what_went_wrong(world: World) -> None:
     """A cut answer, no answer, a client that left."""
     before = len(world.logged())
-    world.fault({"fault": "truncate_stream"})
+    world.fault({"fault": "error_event", "after_events": 3})
     assert world.chat(stream=True).status_code == 200
     world.fault({"fault": "refuse"})
     assert world.chat().status_code == 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from typing import Any, Awaitable, Callable, Iterator
 
@@ -14,9 +15,9 @@ import answers
 import crowd
 import demo
 from conftest import OpenWorld
-from resilience import NEVER_EJECTED_ALONE, UNLIMITED_RETRIES, add_group
+from resilience import NEVER_EJECTED_ALONE, UNLIMITED_RETRIES, add_group, add_upstream, target
 from settings import Settings
-from world import World, chat_body, eventually
+from world import BEARER, World, chat_body, eventually
 
 CLIENTS = 200
 AT_ONCE = 40
@@ -28,6 +29,17 @@ RESET = {"fault": "reset_body", "after_events": EVENTS}
 CLOSED = {"fault": "truncate_body", "after_events": EVENTS}
 ERROR = {"fault": "error_event", "after_events": EVENTS}
 BREAKS = [CLEAN_END, RESET, CLOSED, ERROR]
+# Models of servers that may leave out what says that a stream is complete.
+UNSAID = ("unsaid", "lenient", "learnt")
+# Where streams are asked for, by dialect.
+STREAMS = {
+    "chat": ("/v1/chat/completions", {}),
+    "completions": ("/v1/completions", {"prompt": "Hello"}),
+    "responses": ("/v1/responses", {"input": "Hello"}),
+    "messages": ("/v1/messages", {"max_tokens": 64}),
+    "ollama": ("/api/chat", {}),
+    "generate": ("/v1beta/models/MODEL:streamGenerateContent?alt=sse", {"contents": [{"parts": [{"text": "Hello"}]}]}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +47,12 @@ def _fragile_world(settings: Callable[[], Settings], models: Any, open_world: Op
     changed = settings()
     changed.values("router").update(ejection={"consecutive_failures": 1, "time": "60s"}, retry=UNLIMITED_RETRIES)
     add_group(changed, "broken", [models["mock-a"], models["mock-b"]], ejection=NEVER_EJECTED_ALONE)
+    for name in UNSAID:
+        add_upstream(changed, name, "mock-a", models["mock-a"].address)
+        changed.models.append({"name": name, "targets": [target(name, "mock-a")]})
+    changed.upstreams["lenient"]["strict_end"] = False
+    add_upstream(changed, "foreign", "mock-a", models["mock-a"].address, dialects=["anthropic"])
+    changed.models.append({"name": "foreign", "targets": [target("foreign", "mock-a")]})
     with open_world(changed.text()) as world:
         yield world
 
@@ -107,6 +125,57 @@ def test_clean_end_without_the_last_event(fragile_world: World) -> None:
     assert last.keys() == {"error"} and last["error"].keys() == {"message", "type", "param", "code"}
     assert last["error"]["code"] == "upstream_stream_interrupted"
     assert last["error"]["message"] and b"[DONE]" not in answer.content
+
+
+@pytest.mark.parametrize("endpoint", STREAMS)
+def test_servers_that_never_say_the_end(fragile_world: World, endpoint: str) -> None:
+    """Their streams pass as they are, as successes; where one has said it before, its streams are cut without."""
+    world, cut = fragile_world, {**CLEAN_END, "after_events": 5}
+    world.fault(cut, "mock-a")
+    metrics = ("llm_attempts_total", "llm_usage_source_total")
+    before = [world.counted(metric) for metric in metrics]
+    passed = [_stream(world, "unsaid", endpoint) for _ in range(6)]  # one failure would eject
+    assert len({len(stream) for stream in passed}) == 1 and not any(map(_says_interrupted, passed))
+    source = "reported" if endpoint == "generate" else "partial"  # there each event has the usage so far
+    want = [Counter({("unsaid", "success"): 6}), Counter({(source,): 6})]
+    eventually(lambda: [world.counted(metric) - old for metric, old in zip(metrics, before)], want)
+    assert not _says_interrupted(_stream(world, "lenient", endpoint))
+    world.fault({}, "mock-a")
+    for model in ("learnt", "lenient"):
+        assert not _says_interrupted(_stream(world, model, endpoint))
+    world.fault(cut, "mock-a")
+    # another worker knows by its next tick
+    eventually(lambda: all(_says_interrupted(_stream(world, "learnt", endpoint)) for _ in range(4)), True)
+    assert not _says_interrupted(_stream(world, "lenient", endpoint))
+
+
+def test_a_translated_stream_that_never_says_the_end(fragile_world: World) -> None:
+    """The client's dialect has an end all the same."""
+    world = fragile_world
+    world.fault({**CLEAN_END, "after_events": 5}, "mock-a")
+    (answer,) = crowd.ask(world.gateway.port, [chat_body(model="foreign", stream=True)], 1)
+    *_, last, done = [line for line in answer.content.decode().splitlines() if line.startswith("data: ")]
+    assert done == "data: [DONE]" and '"finish_reason":"stop"' in last and "error" not in last
+    world.fault({}, "mock-a")
+    assert not _says_interrupted(_stream(world, "foreign", "chat"))
+    world.fault({**CLEAN_END, "after_events": 5}, "mock-a")
+    eventually(lambda: _says_interrupted(_stream(world, "foreign", "chat")), True)
+
+
+def _stream(world: World, model: str, endpoint: str) -> bytes:
+    """A stream as it has come, over a connection that nobody uses after it."""
+    path, fields = STREAMS[endpoint]
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": True, **fields}
+    if "contents" in fields:
+        body = fields
+    headers = {**BEARER, "anthropic-version": "2023-06-01", "connection": "close"}
+    response = world.send(json.dumps(body).encode(), path=path.replace("MODEL", model), headers=headers)
+    assert response.status_code == 200 and len(response.content) > 50, response.text
+    return response.content
+
+
+def _says_interrupted(stream: bytes) -> bool:
+    return b"ended before it was complete" in stream
 
 
 @pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault["fault"])

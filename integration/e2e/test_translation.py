@@ -43,6 +43,8 @@ def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
     changed.upstreams["mock-a"].update(dialects=["openai"], responses_api=False)
     changed.upstreams["mock-b"]["dialects"] = ["anthropic"]
     changed.upstreams["mock-c"]["dialects"] = ["gemini"]
+    for upstream in changed.upstreams.values():
+        upstream["strict_end"] = True
     changed.upstreams["strict"] = {"dialects": ["anthropic"], "translate": False}
     target = {name: {"upstream": name, "model": f"gpt-4o-{name}"} for name in ("mock-a", "mock-b", "mock-c")}
     tiers = [{**target["mock-a"], "tier": 0}, {**target["mock-b"], "tier": 1}]

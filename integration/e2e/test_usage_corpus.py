@@ -110,7 +110,7 @@ def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
     dialects = ["openai", "anthropic", "ollama", "gemini"]
     with Player(played) as player:
         changed.add_cluster("player", player.address)
-        changed.upstreams["player"] = {"dialects": dialects, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer"]}
+        changed.upstreams["player"] = {"dialects": dialects, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer"], "strict_end": True}
         changed.models.append({"name": "*", "targets": [{"upstream": "player"}]})
         with open_world(changed.text()) as world:
             yield world

@@ -30,6 +30,7 @@ pub const UPSTREAM_FIELDS: &[&str] = &[
     "include_usage",
     "translate",
     "responses_api",
+    "strict_end",
     "usage",
     "ejection",
 ];
@@ -162,6 +163,7 @@ fn upstream(
         include_usage: unless_denied("include_usage")?,
         translate: unless_denied("translate")?,
         responses_api: unless_denied("responses_api")?,
+        strict_end: fields.get("strict_end").map(|node| node.flag()).transpose()?,
         usage: metering::read(fields.get("usage"))?,
         ejection: ejection::read(fields.get("ejection"), ejection)?,
         counts_in_flight: false,

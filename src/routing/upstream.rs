@@ -73,6 +73,8 @@ pub struct Upstream {
     pub translate: bool,
     /// Whether it serves OpenAI's Responses; many that copy OpenAI's API have chat completions alone.
     pub responses_api: bool,
+    /// Whether a stream is cut if nothing in it says that it is complete; `None`: as far as the server has ever said so.
+    pub strict_end: Option<bool>,
     /// How its answers are metered.
     pub usage: Metering,
     /// When it leaves the pool.

@@ -68,6 +68,10 @@ pub struct Stream {
     most: usize,
     /// It has ended for want of memory.
     starved: bool,
+    /// An answer that ends without saying so is complete.
+    lenient: bool,
+    /// The last event is not whole.
+    broken_off: bool,
 }
 
 impl Stream {
@@ -80,6 +84,8 @@ impl Stream {
             phase: Phase::Waiting,
             most: MAX_EVENT,
             starved: false,
+            lenient: false,
+            broken_off: false,
         }
     }
 
@@ -105,6 +111,12 @@ impl Stream {
         self.starved
     }
 
+    /// Says, before the last bytes, that this provider never says that an answer is complete: an answer that has begun and
+    /// ends between two events is.
+    pub fn may_end_unsaid(&mut self) {
+        self.lenient = true;
+    }
+
     /// Translates the bytes that come next; `end` with the last ones. Says whether the stream is worth committing to by
     /// now: an error that comes before that can still be followed by another attempt. What has been
     /// [written](Stream::written) by then must be thrown away in that case; otherwise it is what the client gets.
@@ -114,7 +126,8 @@ impl Stream {
             self.events(end);
         }
         if end && self.is_open() {
-            match self.machine.is_finished() {
+            let unsaid = self.lenient && self.phase == Phase::Answering && !self.broken_off;
+            match unsaid || self.machine.is_finished() {
                 true => self.finish(),
                 false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
             }
@@ -167,7 +180,10 @@ impl Stream {
             let Some(stop) = next.or(end.then_some(held.len())) else {
                 break; // the last event may lack its blank line, but only it
             };
-            self.event(held.get(start..stop).unwrap_or_default());
+            let event = held.get(start..stop).unwrap_or_default();
+            let says_nothing = event.trim_ascii().is_empty() || event.starts_with(b":");
+            self.broken_off = next.is_none() && !says_nothing && event_data(event).is_none();
+            self.event(event);
             start = stop;
         }
         self.held = held;

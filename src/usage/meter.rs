@@ -49,6 +49,8 @@ pub struct Meter {
     taken_to_cr: bool,
     /// The bytes so far end within an event.
     within_event: bool,
+    /// The last event of the stream is not whole.
+    broken_off: bool,
     state: State,
     /// What goes on in a chunk's place.
     passage: Passage,
@@ -97,6 +99,7 @@ impl Meter {
             closing: Closing::default(),
             taken_to_cr: false,
             within_event: false,
+            broken_off: false,
             state: State::Open,
             passage: Passage::default(),
             lines: Vec::new(),
@@ -184,7 +187,8 @@ impl Meter {
         let source = match (self.state, self.reading.is_reported()) {
             (State::Settled | State::Complete, true) => Source::Reported,
             (State::Settled | State::Complete, false) => Source::Missing,
-            (State::Open | State::Interrupted | State::Failed | State::Beyond, _) => Source::Partial,
+            (State::Ended, true) if self.says_all() => Source::Reported,
+            (State::Open | State::Interrupted | State::Ended | State::Failed | State::Beyond, _) => Source::Partial,
         };
         let mut reading = self.reading;
         if self.framing == Framing::Json {
@@ -231,6 +235,35 @@ impl Meter {
     /// nothing for bytes that came compressed.
     pub fn is_interrupted(&self) -> bool {
         self.state == State::Interrupted
+    }
+
+    /// Takes a stream that is [interrupted](Meter::is_interrupted) for a whole one, since its server never says that an
+    /// answer is complete. Not so where it stops in the midst of an event. What such a server has not reported of its
+    /// usage by the end is not known.
+    ///
+    /// ```
+    /// use sluice::usage::{Framing, Meter, Source};
+    ///
+    /// let mut meter = Meter::new(Framing::Sse, false);
+    /// meter.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n", true);
+    /// meter.take_for_whole();
+    /// assert!(meter.is_whole() && !meter.is_interrupted());
+    /// assert_eq!(meter.finish().1, Source::Partial);
+    /// ```
+    pub fn take_for_whole(&mut self) {
+        if self.state == State::Interrupted && !self.broken_off {
+            self.state = State::Ended;
+        }
+    }
+
+    /// Whether the stream has said that it is complete. Known after the last chunk.
+    pub fn says_its_end(&self) -> bool {
+        self.state == State::Complete && self.framing != Framing::Json
+    }
+
+    /// Whether nothing that was generated is missing from what was reported.
+    fn says_all(&self) -> bool {
+        self.reading.says_all() && self.generated.unreported() == 0
     }
 
     /// Whether nothing shows that the answer is less than it should be. Known after the last chunk.
@@ -350,6 +383,7 @@ impl Meter {
             if self.large.is_some() || self.is_large(chunk.get(event.clone()).unwrap_or_default()) {
                 self.large_event(chunk.get(event).unwrap_or_default(), next.is_some());
             } else if next.is_some() {
+                self.broken_off = self.within_event && self.is_broken(chunk.get(event.clone()).unwrap_or_default());
                 self.event(chunk, event);
             } else {
                 start = event.start;
@@ -366,6 +400,15 @@ impl Meter {
             }
         }
         self.pass(chunk, start)
+    }
+
+    /// Whether the stream's last event, which lacks its end and has these bytes besides those held, is not whole.
+    fn is_broken(&self, part: &[u8]) -> bool {
+        let event = [&self.held, part].concat();
+        match Reading::default().read_event(self.framing, &event) {
+            Some(kind) => kind == EventKind::Garbage,
+            None => !event.trim_ascii().is_empty() && !event.starts_with(b":"),
+        }
     }
 
     /// Reads an event that ends in `chunk`, and lets it pass or takes it out.
@@ -432,7 +475,9 @@ impl Meter {
         self.unread |= digest.is_beyond();
         self.generated.add(digest.texts());
         let before = self.reading.tokens().output;
-        if let Some(kind) = self.reading.read_digest(large.name(), digest.bytes()) {
+        let kind = self.reading.read_digest(large.name(), digest.bytes());
+        self.broken_off = self.within_event && matches!(kind, None | Some(EventKind::Garbage));
+        if let Some(kind) = kind {
             self.state = self.state.after(kind);
         }
         if self.reading.tokens().output > before && self.reading.says_all() {

@@ -13,6 +13,8 @@ pub(super) enum State {
     Complete,
     /// It ended, and the provider had not said that it is complete.
     Interrupted,
+    /// So it did, and this provider never says so.
+    Ended,
     /// An event reported an error; whatever follows makes the answer no better.
     Failed,
     /// It is a JSON answer of which not even the digest can be kept, or no answer; nothing more is read.
@@ -36,7 +38,7 @@ impl State {
         match self {
             State::Open | State::Settled if finished => State::Complete,
             State::Open | State::Settled => State::Interrupted,
-            State::Complete | State::Interrupted | State::Failed | State::Beyond => self,
+            State::Complete | State::Interrupted | State::Ended | State::Failed | State::Beyond => self,
         }
     }
 }

@@ -14,6 +14,7 @@ mod config;
 mod date;
 mod document;
 mod endpoint;
+mod ends;
 mod error;
 mod exchange;
 mod facts;

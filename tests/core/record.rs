@@ -110,6 +110,16 @@ fn labels_of_the_key() {
 }
 
 #[test]
+fn an_answer_that_ends_as_its_server_always_does_is_no_error() {
+    for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
+        let mut exchange = chat("gpt-4o");
+        exchange.usage = Some((TokenUsage::default(), Source::Partial));
+        exchange.ended_unsaid = ended_unsaid;
+        assert_eq!(shown(&exchange, 200).get("error").and_then(|error| error.as_str()), error);
+    }
+}
+
+#[test]
 fn a_request_that_was_answered() {
     let fleet = TestFleet::default();
     let mut exchange = chat("gpt-4o");

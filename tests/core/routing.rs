@@ -23,6 +23,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         responses_api: true,
         usage: Metering::default(),
         ejection: Policy::default(),
+        strict_end: None,
         counts_in_flight: false,
     }
 }

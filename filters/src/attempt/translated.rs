@@ -2,10 +2,11 @@
 
 use sluice::commit::{is_context_length_exceeded, FirstEvent, Gate, Refusal, MAX_HELD};
 use sluice::contract::{stats, DROPPED_HEADER};
+use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
-use sluice::routing::{Ending, HOLD_JSON};
+use sluice::routing::{Ending, Route, HOLD_JSON};
 use sluice::translate::{Dropped, Notes, Pair, Reply, Stream};
 
 use super::held::{Held, ResponseHead, Until};
@@ -14,6 +15,7 @@ use super::wasted::Wasted;
 use super::{Attempt, State};
 use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
+use crate::ends;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::Shared;
 use crate::reply;
@@ -45,12 +47,19 @@ impl Translation {
 
     /// More of a stream passes.
     pub fn pass(&mut self, exchange: &Shared, size: usize, end: bool) {
+        let ending = end.then(|| self.pair.target(true));
         let Some(stream) = &mut self.stream else {
             return;
         };
+        if ending.is_some_and(|endpoint| may_end_unsaid(exchange, endpoint)) {
+            stream.may_end_unsaid();
+        }
         let bytes = receive(0, size);
         feed(stream, bytes.as_deref().map_err(|error| *error), end);
         meter(exchange, &bytes.unwrap_or_default(), end, stream.has_failed());
+        if let Some(endpoint) = ending {
+            judge_end(exchange, endpoint);
+        }
         if end && stream.unknown_reason() {
             count_unknown_reason(exchange);
         }
@@ -102,6 +111,30 @@ fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
         meter.chunk(bytes, end);
     }
     exchange.interrupted |= failed;
+}
+
+/// Whether a stream of the target's may end without saying that it is complete.
+fn may_end_unsaid(exchange: &Shared, endpoint: Endpoint) -> bool {
+    let exchange = exchange.borrow();
+    exchange.route.as_ref().and_then(Route::upstream).is_some_and(|upstream| !ends::are_said(upstream, endpoint))
+}
+
+/// The target's stream has ended, and has been metered.
+fn judge_end(exchange: &Shared, endpoint: Endpoint) {
+    let mut exchange = exchange.borrow_mut();
+    let passes = !exchange.interrupted;
+    let exchange = &mut *exchange;
+    let (Some(upstream), Some(meter)) =
+        (exchange.route.as_ref().and_then(Route::upstream), &mut exchange.provider_meter)
+    else {
+        return;
+    };
+    if meter.says_its_end() {
+        ends::learn(upstream, endpoint);
+    } else if passes && meter.is_interrupted() {
+        meter.take_for_whole(); // its translation has been
+        exchange.ended_unsaid = true;
+    }
 }
 
 /// Seldom: the counter need not be kept.
@@ -187,9 +220,14 @@ impl Attempt {
 
     fn held_stream(&mut self, mut sent: Sent, held: Held, before: usize, end: bool) -> Action {
         let new = receive(before, held.seen.saturating_sub(before));
-        let Some(stream) = sent.translation.as_mut().map(Translation::stream) else {
+        let Some(translation) = &mut sent.translation else {
             return Action::Continue;
         };
+        let ending = end.then(|| translation.pair.target(true));
+        let stream = translation.stream();
+        if ending.is_some_and(|endpoint| may_end_unsaid(&sent.exchange, endpoint)) {
+            stream.may_end_unsaid();
+        }
         let gate = feed(stream, new.as_deref().map_err(|error| *error), end);
         if gate != Gate::Commit && stream.is_starved() {
             return sent.out_of_memory();
@@ -214,6 +252,9 @@ impl Attempt {
             let stream = translation.stream();
             let all = receive(0, held.seen).unwrap_or_default();
             meter(&sent.exchange, &all, end || !is_answer, stream.has_failed());
+            if let Some(endpoint) = ending {
+                judge_end(&sent.exchange, endpoint);
+            }
             if end && stream.unknown_reason() {
                 count_unknown_reason(&sent.exchange);
             }

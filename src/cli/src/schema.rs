@@ -226,6 +226,9 @@ fn upstream(name: &str) -> Value {
         "credential" => reference("credential"),
         "headers" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         "include_usage" | "translate" | "responses_api" => json!({"type": "boolean", "default": true}),
+        "strict_end" => {
+            json!({"type": "boolean", "description": "whether a stream is cut if nothing in it says that it is complete"})
+        }
         "usage" => fields(&["format", "count"], |name| match name {
             "format" => one_of(Format::ALL.map(Format::name)),
             _ => object(

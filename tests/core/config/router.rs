@@ -140,7 +140,7 @@ fn mistakes_in_upstreams() {
     let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, responses_api, usage, ejection"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":"out|443||x""#, "", "the server would be asked by its cluster's name, \"out|443||x\"; name a `host`"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
@@ -164,6 +164,7 @@ fn mistakes_in_upstreams() {
         ),
         (r#""query":"?a=b""#, ".query", "write it without the leading \"?\""),
         (r#""include_usage":"no""#, ".include_usage", "must be true or false, but is a string"),
+        (r#""strict_end":"always""#, ".strict_end", "must be true or false, but is a string"),
         (r#""usage":"openai""#, ".usage", "must be an object, but is a string"),
         (r#""usage":{"fromat":"auto"}"#, ".usage.fromat", "no such field; did you mean \"format\"?"),
         (r#""usage":{"format":"openia"}"#, ".usage.format", "\"openia\" is none of its values; did you mean \"openai\"?"),
@@ -355,7 +356,7 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, forward_headers, include_usage, translate, responses_api, usage, ejection",
+             credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, usage, ejection",
         ),
     ];
     for (text, want) in cases {

@@ -3,6 +3,8 @@
 use serde_json::{json, Value};
 use sluice::commit::{Fault, Gate};
 use sluice::translate::{Pair, Reply};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::reply;
 
@@ -352,5 +354,45 @@ fn large_events_leave_no_large_buffers() {
         assert!(stream.written().len() > 900_000, "{pair:?}");
         stream.clear();
         assert!(stream.reserved() < 200_000, "{pair:?}: {}", stream.reserved());
+    }
+}
+
+/// A stream whose server never says that an answer is complete ends as any other; one that is cut within an event does not.
+#[test]
+fn what_ends_unsaid() {
+    let text = |text: &str| json!({"candidates": [{"content": {"parts": [{"text": text}]}}]});
+    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}});
+    let chunk = json!({"id": "x", "choices": [{"index": 0, "delta": {"content": "Hi"}}]});
+    let cases = [
+        (Pair::ChatToMessages, &delta, "[DONE]"),
+        (Pair::MessagesToChat, &chunk, "message_stop"),
+        (Pair::ChatToGemini, &text("Hi"), "[DONE]"),
+        (Pair::ResponsesToMessages, &delta, "response.completed"),
+        (Pair::ResponsesToChat, &chunk, "response.completed"),
+        (Pair::ResponsesToGemini, &text("Hi"), "response.completed"),
+    ];
+    assert_eq!(cases.len(), Pair::ALL.len());
+    for (pair, event, last) in cases {
+        let begun = match pair {
+            Pair::ChatToMessages | Pair::ResponsesToMessages => "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            _ => "",
+        };
+        let whole = format!("{begun}data: {event}\n\n");
+        for (bytes, lenient, complete) in [
+            (whole.clone(), true, true),
+            (format!("{whole}: bye"), true, true),
+            (whole.clone(), false, false),
+            (format!("{whole}data: {{\"cand"), true, false),
+            (format!("{whole}event: mess"), true, false),
+        ] {
+            let mut stream = pair.stream(&reply());
+            if lenient {
+                stream.may_end_unsaid();
+            }
+            assert_eq!(stream.chunk(bytes.as_bytes(), true), Gate::Commit, "{pair:?}");
+            assert_eq!(stream.has_failed(), !complete, "{pair:?}, {bytes}");
+            let end = events(stream.written()).pop().unwrap();
+            assert_eq!(end == json!(last) || end["type"] == last, complete, "{pair:?}, {bytes}: {end}");
+        }
     }
 }

@@ -245,8 +245,9 @@ fn broken_answers() {
 fn no_file_is_left_out() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut files: Vec<String> =
-        files.filter(|name| !matches!(name.as_str(), "index.json" | "streams.json" | "README.md" | ".gitattributes")).collect();
+    let mut files: Vec<String> = files
+        .filter(|name| !matches!(name.as_str(), "index.json" | "streams.json" | "README.md" | ".gitattributes"))
+        .collect();
     files.sort();
     assert_eq!(files, super::answers::FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
 }

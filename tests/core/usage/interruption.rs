@@ -110,6 +110,88 @@ fn what_is_appended() {
     }
 }
 
+/// Where the server never says that an answer is complete: whether it is taken for whole, and where its usage is from.
+#[test]
+fn what_ends_unsaid() {
+    use Framing::{Ndjson, Sse};
+    use Source::{Partial, Reported};
+    const CHAT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    const BEGUN: &str = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"Hello, all of you\"}}\n\n";
+    let chat = |rest: &str| format!("{CHAT}{rest}");
+    let cases: [(&str, Framing, String, bool, Source); 16] = [
+        ("chat", Sse, chat(""), true, Partial),
+        ("with a comment at its end", Sse, chat(": bye"), true, Partial),
+        ("without the last blank line", Sse, CHAT.trim_end().to_owned(), true, Partial),
+        (
+            "with usage",
+            Sse,
+            chat("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n"),
+            true,
+            Reported,
+        ),
+        (
+            "with usage in each chunk",
+            Sse,
+            CHAT.replace("]}\n", "],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n"),
+            true,
+            Reported,
+        ),
+        ("cut within an event", Sse, chat("data: {\"choices\":[{\"del"), false, Partial),
+        ("cut before an event's data", Sse, chat("event: mess"), false, Partial),
+        ("completions", Sse, "data: {\"choices\":[{\"text\":\"Hi\"}]}\n\n".to_owned(), true, Partial),
+        (
+            "responses",
+            Sse,
+            "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n".to_owned(),
+            true,
+            Partial,
+        ),
+        ("messages: what is reported at the beginning is not all", Sse, BEGUN.to_owned(), true, Partial),
+        (
+            "messages, with the last usage",
+            Sse,
+            format!("{BEGUN}data: {{\"type\":\"message_delta\",\"delta\":{{}},\"usage\":{{\"output_tokens\":4}}}}\n\n"),
+            true,
+            Reported,
+        ),
+        (
+            "generate",
+            Sse,
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hi\"}]}}]}\n\n".to_owned(),
+            true,
+            Partial,
+        ),
+        ("Ollama", Ndjson, "{\"message\":{\"content\":\"Hi\"},\"done\":false}\n".to_owned(), true, Partial),
+        ("Ollama, without the last line end", Ndjson, "{\"response\":\"Hi\",\"done\":false}".to_owned(), true, Partial),
+        (
+            "Ollama, cut within a line",
+            Ndjson,
+            "{\"message\":{\"content\":\"Hi\"},\"done\":false}\n{\"mess".to_owned(),
+            false,
+            Partial,
+        ),
+        ("an error", Sse, chat("data: {\"error\":{}}\n\n"), false, Partial),
+    ];
+    for (name, framing, text, whole, source) in cases {
+        for strip in [false, true] {
+            for at in 0..=text.len() {
+                let (_, mut meter) = meter(framing, strip, &[&text.as_bytes()[..at], &text.as_bytes()[at..]]);
+                assert!(!meter.says_its_end() && !meter.is_whole(), "{name}, split at {at}");
+                meter.take_for_whole();
+                assert_eq!((meter.is_whole(), meter.finish().1), (whole, source), "{name}, split at {at}");
+            }
+        }
+    }
+    for text in [
+        "data: [DONE]\n\n",
+        "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"type\":\"message_stop\"}\n\n",
+    ] {
+        let (_, meter) = meter(Sse, false, &[chat(text).as_bytes()]);
+        assert!(meter.says_its_end(), "{text}");
+    }
+}
+
 #[test]
 fn a_stream_under_way_is_not_interrupted() {
     let mut meter = Meter::new(Framing::Sse, true);

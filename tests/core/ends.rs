@@ -1,0 +1,42 @@
+//! Which servers say that their streams are complete.
+
+use sluice::endpoint::Endpoint;
+use sluice::ends::{Ends, MAX_CLUSTERS};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn each_cluster_and_endpoint_by_itself() {
+    let mut ends = Ends::default();
+    assert!(ends.learn("a", Endpoint::ChatCompletions));
+    assert!(ends.learn("a", Endpoint::Messages));
+    assert!(ends.learn("b", Endpoint::OllamaChat));
+    assert!(!ends.learn("b", Endpoint::OllamaChat));
+    let ends = Ends::decode(&ends.encode());
+    let known = [("a", Endpoint::ChatCompletions), ("a", Endpoint::Messages), ("b", Endpoint::OllamaChat)];
+    for cluster in ["a", "b", "c"] {
+        for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Messages, Endpoint::OllamaChat] {
+            assert_eq!(ends.knows(cluster, endpoint), known.contains(&(cluster, endpoint)), "{cluster} {endpoint:?}");
+        }
+    }
+}
+
+#[test]
+fn only_so_many() {
+    let mut ends = Ends::default();
+    for cluster in 0..MAX_CLUSTERS {
+        assert!(ends.learn(&format!("cluster-{cluster}"), Endpoint::Responses));
+    }
+    assert!(!ends.learn("one more", Endpoint::Responses) && !ends.knows("one more", Endpoint::Responses));
+    assert!(ends.learn("cluster-7", Endpoint::Messages), "those that are known learn on");
+    assert_eq!(Ends::decode(&ends.encode()), ends);
+}
+
+#[test]
+fn what_cannot_be_read_is_forgotten() {
+    for bytes in [&b""[..], b"short", b"ten bytes and"] {
+        let ends = Ends::decode(bytes);
+        assert_eq!(Ends::decode(&ends.encode()), ends, "{bytes:?}");
+        assert!(!ends.knows("a", Endpoint::ChatCompletions));
+    }
+}
