@@ -3,10 +3,13 @@
 //! OpenAI: `{"error":{"message","type","param","code"}}`; on Anthropic's path
 //! `{"type":"error","error":{"type","message"}}` (both from the providers' API references).
 
+mod shape;
+
 use std::time::Duration;
 
 use crate::json::write_string;
 use crate::outcome::Outcome;
+pub use shape::{Kind, Shape};
 
 /// SDKs do not wait for longer; they try again after a time of their own.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -28,80 +31,6 @@ pub struct ApiError {
     pub allow: Option<&'static str>,
     /// After what time another attempt may succeed.
     pub retry_after: Option<Duration>,
-}
-
-/// The `type` of an error; each dialect has its own word for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The request is wrong.
-    InvalidRequest,
-    /// Who is calling is not known.
-    Authentication,
-    /// Who is calling may not do this.
-    Permission,
-    /// There is no such thing.
-    NotFound,
-    /// The gateway failed.
-    Server,
-    /// The model servers took too long.
-    Timeout,
-    /// There is more to do than may be done.
-    RateLimit,
-    /// More requests than the caller may make.
-    Requests,
-    /// More tokens than the caller may use in a minute.
-    Tokens,
-    /// More than the caller may use in a day or a month.
-    Quota,
-}
-
-impl Kind {
-    fn openai(self) -> &'static str {
-        match self {
-            Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
-            Kind::Server | Kind::Timeout => "server_error",
-            Kind::RateLimit => "rate_limit_error",
-            Kind::Requests => "requests",
-            Kind::Tokens => "tokens",
-            Kind::Quota => "insufficient_quota",
-        }
-    }
-
-    fn anthropic(self) -> &'static str {
-        match self {
-            Kind::InvalidRequest => "invalid_request_error",
-            Kind::Authentication => "authentication_error",
-            Kind::Permission => "permission_error",
-            Kind::NotFound => "not_found_error",
-            Kind::Server => "api_error",
-            Kind::Timeout => "timeout_error",
-            Kind::RateLimit | Kind::Requests | Kind::Tokens | Kind::Quota => "rate_limit_error",
-        }
-    }
-}
-
-/// Whose shape an error takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// `{"error":{"message","type","param","code"}}`
-    OpenAi,
-    /// `{"type":"error","error":{"type","message"}}`
-    Anthropic,
-    /// `{"error":"message"}` (Ollama's `docs/api.md`)
-    Ollama,
-}
-
-impl Shape {
-    /// The shape for a request path.
-    pub fn for_path(path: &str) -> Shape {
-        if crate::endpoint::is_anthropic_path(path) {
-            Shape::Anthropic
-        } else if path.starts_with("/api/") {
-            Shape::Ollama
-        } else {
-            Shape::OpenAi
-        }
-    }
 }
 
 impl ApiError {

@@ -30,4 +30,57 @@ impl Exchange {
         let cluster = self.route.as_ref().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
         (key, model, cluster)
     }
+
+    /// The cluster whose answer passes to the client; `None` while none does.
+    pub fn answering_cluster(&self) -> Option<&str> {
+        self.answered?;
+        self.route.as_ref()?.upstream().map(|upstream| upstream.cluster.as_str())
+    }
+
+    /// The model as the client named it; empty until the body has been read.
+    pub fn model_name(&self) -> &str {
+        self.facts.as_ref().map_or("", |facts| facts.model.as_str())
+    }
+
+    /// What became of each attempt, as the answer's headers tell it: `a=connect_failure:dns, b=success`.
+    pub fn attempts(&self) -> String {
+        let mut out = String::new();
+        let Some(route) = &self.route else {
+            return out;
+        };
+        let passing = self.passing.map(|outcome| self.spoiled().unwrap_or(outcome));
+        let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome, None)));
+        for (upstream, outcome, connect) in route.log().chain(under_way) {
+            if !out.is_empty() {
+                out.push_str(", ");
+            }
+            out.push_str(&upstream.name);
+            out.push('=');
+            out.push_str(outcome.label());
+            if let Some(cause) = connect {
+                out.push(':');
+                out.push_str(cause.label());
+            }
+        }
+        out
+    }
+
+    /// Whether the answer finds fault with what the client has sent. (A 401 or 403 does not: the key is the gateway's.)
+    pub fn blames_client(&self) -> bool {
+        matches!(self.answered, Some(400 | 404 | 405 | 413 | 415 | 422))
+    }
+
+    /// How many attempts there were, the one whose answer passes included.
+    pub fn attempt_count(&self) -> usize {
+        let Some(route) = &self.route else {
+            return 0;
+        };
+        route.log().count() + usize::from(self.passing.is_some())
+    }
+
+    /// The model by the name the current target knows.
+    pub fn target_model(&self) -> Option<&str> {
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        route.model_name(route.place(), &facts.model)
+    }
 }

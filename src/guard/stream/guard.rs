@@ -1,15 +1,17 @@
 //! The guard itself.
 
+mod unread;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::ending::Ending;
-use super::event::{Event, Trouble};
+use super::event::Event;
 use super::flow::{Collected, Why};
 use super::outline::Ends;
 use super::queue::{Checked, Queue};
 use super::voice::Voice;
-use super::{Flow, Limits, Mode, Replacement, Rewrite, Unchecked, Window};
+use super::{Flow, Limits, Mode, Replacement, Rewrite, Window};
 use crate::endpoint::Endpoint;
 use crate::guard::api::Failure;
 use crate::usage::{Boundaries, Framing, MAX_JSON};
@@ -283,63 +285,6 @@ impl StreamGuard {
         }
         if self.queue.weight().max(self.ready_length()) > self.limits.held || self.flows.len() > MAX_FLOWS {
             self.give_up(out);
-        }
-    }
-
-    /// An event that cannot be checked has come. `true` if it may not be shown.
-    fn is_refused(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
-        match (self.mode, self.limits.unchecked, trouble) {
-            (Mode::Window, Unchecked::Block, Trouble::Garbage | Trouble::Beyond) => {
-                self.note(trouble.failure());
-                out.extend(self.block());
-                true
-            }
-            (Mode::Window, Unchecked::Pass, _) | (Mode::Final, ..) => {
-                self.note(trouble.failure());
-                false
-            }
-            (Mode::Pass, ..) => false,
-        }
-    }
-
-    /// An event is larger than what is read, or will be. Nothing else ends with it.
-    fn too_large(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
-        if self.state != State::Open {
-            return;
-        }
-        self.note(Failure::TooLarge);
-        match (self.mode, self.limits.unchecked) {
-            (Mode::Window, Unchecked::Block) => out.extend(self.block()),
-            (Mode::Window, Unchecked::Pass) | (Mode::Final | Mode::Pass, _) => self.skip(bytes, out),
-        }
-    }
-
-    /// A part of an event that is not read: it passes after all that stands before it; or it is swallowed.
-    fn skip(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
-        if self.state != State::Open || bytes.is_empty() {
-            return;
-        }
-        let event = Event { bytes, ..Event::default() };
-        match self.queue.is_empty() {
-            true => self.say(event, out),
-            false => self.queue.push(event),
-        }
-        if self.queue.weight() > self.limits.held {
-            self.give_up(out);
-        }
-    }
-
-    /// There is more than can be held: what waits passes unchecked; or the answer ends. What comes after is checked again.
-    fn give_up(&mut self, out: &mut Vec<u8>) {
-        self.note(Failure::Busy);
-        if (self.mode, self.limits.unchecked) == (Mode::Window, Unchecked::Block) {
-            out.extend(self.block());
-            return;
-        }
-        self.flows.clear();
-        self.ready.clear();
-        for event in self.queue.give_up() {
-            self.say(event, out);
         }
     }
 

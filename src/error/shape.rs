@@ -1,0 +1,75 @@
+//! The shapes of errors, and each one's word for a kind of mistake.
+
+/// The `type` of an error; each dialect has its own word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is wrong.
+    InvalidRequest,
+    /// Who is calling is not known.
+    Authentication,
+    /// Who is calling may not do this.
+    Permission,
+    /// There is no such thing.
+    NotFound,
+    /// The gateway failed.
+    Server,
+    /// The model servers took too long.
+    Timeout,
+    /// There is more to do than may be done.
+    RateLimit,
+    /// More requests than the caller may make.
+    Requests,
+    /// More tokens than the caller may use in a minute.
+    Tokens,
+    /// More than the caller may use in a day or a month.
+    Quota,
+}
+
+impl Kind {
+    pub(super) fn openai(self) -> &'static str {
+        match self {
+            Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
+            Kind::Server | Kind::Timeout => "server_error",
+            Kind::RateLimit => "rate_limit_error",
+            Kind::Requests => "requests",
+            Kind::Tokens => "tokens",
+            Kind::Quota => "insufficient_quota",
+        }
+    }
+
+    pub(super) fn anthropic(self) -> &'static str {
+        match self {
+            Kind::InvalidRequest => "invalid_request_error",
+            Kind::Authentication => "authentication_error",
+            Kind::Permission => "permission_error",
+            Kind::NotFound => "not_found_error",
+            Kind::Server => "api_error",
+            Kind::Timeout => "timeout_error",
+            Kind::RateLimit | Kind::Requests | Kind::Tokens | Kind::Quota => "rate_limit_error",
+        }
+    }
+}
+
+/// Whose shape an error takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error":{"message","type","param","code"}}`
+    OpenAi,
+    /// `{"type":"error","error":{"type","message"}}`
+    Anthropic,
+    /// `{"error":"message"}` (Ollama's `docs/api.md`)
+    Ollama,
+}
+
+impl Shape {
+    /// The shape for a request path.
+    pub fn for_path(path: &str) -> Shape {
+        if crate::endpoint::is_anthropic_path(path) {
+            Shape::Anthropic
+        } else if path.starts_with("/api/") {
+            Shape::Ollama
+        } else {
+            Shape::OpenAi
+        }
+    }
+}
