@@ -57,7 +57,7 @@ PATHS: list[tuple[str, str, int, str]] = [
     ("POST", "/v1/chat/completions/", 404, "unknown_url"),
     ("POST", "/v1/chat/completion", 404, "unknown_url"),
     ("POST", "/V1/chat/completions", 404, "unknown_url"),
-    ("POST", "/v1/moderations", 404, "unknown_url"),
+    ("POST", "/v1/fine_tuning/jobs", 404, "unknown_url"),
     ("POST", "/v1/chat%2Fcompletions", 404, "unknown_url"),
     ("POST", "/v1/../_mock", 404, "unknown_url"),
     ("OPTIONS", CHAT, 405, "method_not_allowed"),

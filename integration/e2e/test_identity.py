@@ -111,8 +111,10 @@ def test_models_of_the_key(keyed: World) -> None:
             assert {model.id for model in claude.models.list()} & every == want
         tags = ollama.Client(host=keyed.url, headers=bearer(key)).list()
         assert {model.model for model in tags.models} & every == want
-    for refused in ("/v1/models", "/v1/models/gpt-4o", "/api/tags", "/tags"):
+    for refused in ("/v1/models", "/v1/models/gpt-4o", "/tags"):
         assert openai_error(keyed.send(path=refused, method="GET", headers={}))["code"] == "invalid_api_key"
+    answer = keyed.send(path="/api/tags", method="GET", headers={})
+    assert answer.status_code == 401 and isinstance(answer.json()["error"], str)  # as Ollama writes it
     assert keyed.entries() == []
 
 
