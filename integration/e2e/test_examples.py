@@ -32,6 +32,17 @@ def test_envoy_sees_slips(tmp_path: Path) -> None:
     assert run.returncode != 0 and 'did you mean "access_log"' in run.stderr
 
 
+@pytest.mark.parametrize("name", ["azure.yaml", "bedrock.yaml", "providers.yaml", "vertex.yaml"])
+def test_providers_are_the_demo_otherwise(name: str) -> None:
+    """But for callers, models, clusters and secrets, an example of providers has all that envoy.yaml has."""
+    lines = FILES[0].read_text().splitlines()
+    marks = ["# - {id: team-a", "# 2. Which models", "usage: {", "# 3. The model servers"]
+    callers, models, usage, clusters = (next(at for at, line in enumerate(lines) if mark in line) for mark in marks)
+    shared = lines[8:callers] + lines[usage + 1 : clusters]
+    missing = set(shared) - set((FILES[0].parent / "examples" / name).read_text().splitlines())
+    assert {line for line in missing if not re.search("host_env_keys|action: {name: mock-", line)} == set()
+
+
 def _validated(text: str, directory: Path) -> subprocess.CompletedProcess[str]:
     (directory / "sluice.wasm").symlink_to(WASM.resolve())
     (directory / "envoy.yaml").write_text(text)

@@ -259,12 +259,12 @@ def test_revoking_a_callers_id(single: World, token: Any) -> None:
     assert {identify(single, leaving) for _ in range(20)} == {(401, "invalid_api_key")}
 
 
-@pytest.mark.parametrize("name", ["oidc.yaml", "oauth2.yaml", "guard.yaml"])
+@pytest.mark.parametrize("name", ["oidc.yaml", "oauth2.yaml", "guard.yaml", "tracing.yaml"])
 def test_examples_are_the_demo_otherwise(name: str) -> None:
     """What an example does not explain it has in common with envoy.yaml."""
     common = set(demo.ENVOY_YAML.read_text().splitlines()[8:])
     missing = common - set((EXAMPLES / name).read_text().splitlines())
-    assert {line for line in missing if not re.search("request_headers_to_remove|root_id: auth", line)} == set()
+    assert {line for line in missing if not re.search("request_headers_to_remove|root_id: auth|usage: {", line)} == set()
 
 
 def test_browsers(provider: Provider, models: Mapping[str, MockModels], tmp_path: Path) -> None:
