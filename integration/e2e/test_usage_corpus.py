@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import pytest
 
@@ -16,20 +17,25 @@ from player import Played, Player
 from resilience import NEVER_EJECTED_ALONE
 from settings import Settings
 from table import Table
-from world import BEARER, World, eventually
+from world import World, eventually
 
 CORPUS = child.ROOT / "tests" / "corpus"
 # Bytes at a time; 0: all of them.
 PIECES = [1, 7, 0]
+RESET = "reset"
+# A key for each size and one for the resets: with the model's name it tells a call from all others in the stats.
+KEYS = {each: f"key-{each}" for each in (*PIECES, RESET)}
 AT_ONCE = 16
 INTERRUPTED = (b"upstream_stream_interrupted", b"ended before it was complete")
 # What the gateway has no path for.
 UNROUTED = ("/v1/images/", "/v1/audio/")
-# What is known of these depends on how they end. The first has no end of its last line; of the second only the end
-# tells that no further choice follows; the others are cut after the last word on usage, and a reset adds nothing to that.
+# What is known of these depends on how they end. The first has no end of its last line; of the next two only the end
+# tells that no further choice or message_delta follows; the others are cut after the last word on usage, and a reset adds
+# nothing to that.
 IF_RESET = {
     "ollama-chat-stream-no-last-line-end.ndjson": {"source": "partial", "usage": {}},
     "openai-chat-stream-two-choices.sse": {"source": "partial"},
+    "anthropic-stream-cut-before-stop.sse": {"source": "partial"},
     "openai-chat-stream-cut-before-done-stripped.sse": {"source": "reported"},
     "openai-chat-stream-cut-before-done.sse": {"source": "reported"},
 }
@@ -82,16 +88,27 @@ class Entry:
             kept, at = kept + rest[at:start], end
         return kept + rest[at:]
 
-    def request(self, model: str) -> tuple[str, bytes]:
-        """Path and body of a request for it. The model's name tells it from all others in the stats."""
-        path = self.path.replace("gemini-2.5-flash", model)
+    @property
+    def model(self) -> str:
+        """One that the configuration names: of those that clients choose the stats tell only so many apart."""
+        return self.file
+
+    def request(self) -> tuple[str, bytes]:
+        """Path and body of a request for it."""
+        path = self.path.replace("gemini-2.5-flash", self.model)
         fields = next(fields for prefix, fields in REQUESTS.items() if path.startswith(prefix))
         request: dict[str, Any] = {**fields}
         if self.dialect != "gemini":
-            request |= {"model": model, "stream": self.stream}
+            request |= {"model": self.model, "stream": self.stream}
         if self.stream and not self.strip and path in ("/v1/chat/completions", "/v1/completions"):
             request["stream_options"] = {"include_usage": True}
         return path, json.dumps(request).encode()
+
+
+# What is asked for: the entry, the answer's name at the player, the key.
+Asked = list[tuple[Entry, str, str]]
+# Key and model: they tell a call from all others in the stats.
+Call = tuple[str, str]
 
 
 def entries() -> list[Entry]:
@@ -102,7 +119,7 @@ def entries() -> list[Entry]:
 
 @pytest.fixture(scope="module")
 def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """Every model is the player's. JSON answers are not held, so that they pass in pieces as well."""
+    """A model for each answer, all of them the player's. JSON answers are not held, so that they pass in pieces as well."""
     played = {entry.file: Played(entry.content_type, entry.bytes) for entry in entries()}
     played |= {f"{entry.file}+reset": Played(entry.content_type, entry.bytes, reset=True) for entry in entries()}
     changed = settings()
@@ -111,7 +128,10 @@ def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
     with Player(played) as player:
         changed.add_cluster("player", player.address)
         changed.upstreams["player"] = {"dialects": dialects, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer"], "strict_end": True}
-        changed.models.append({"name": "*", "targets": [{"upstream": "player"}]})
+        changed.models.extend({"name": entry.model, "targets": [{"upstream": "player"}]} for entry in entries())
+        for key in KEYS.values():
+            digest = hashlib.sha256(f"sk-{key}".encode()).hexdigest()
+            changed.values("auth")["keys"].append({"id": key, "hash": f"sha256:{digest}"})
         with open_world(changed.text()) as world:
             yield world
 
@@ -127,13 +147,13 @@ def test_sample_is_large_enough() -> None:
 
 def test_answers_in_pieces(corpus_world: World, request: pytest.FixtureRequest) -> None:
     """Each in pieces of 1, 7 and all bytes: the counters and the bytes that reach the client."""
-    asked = [(entry, size, f"{index}-{size}") for index, entry in enumerate(entries()) for size in PIECES]
+    asked = [(entry, f"{entry.file}/{size}", KEYS[size]) for entry in entries() for size in PIECES]
     before = corpus_world.counted("llm_usage_source_total")
-    answers = _ask(corpus_world, [(entry, f"{entry.file}/{size}", model) for entry, size, model in asked])
-    wrong = [(entry.file, size, answer) for (entry, size, _), answer in zip(asked, answers) if not _is_as_due(entry, answer)]
+    answers = _ask(corpus_world, asked)
+    wrong = [(name, answer) for (entry, name, _), answer in zip(asked, answers) if not _is_as_due(entry, answer)]
     assert not wrong, wrong[:3]
-    tokens, sources = _due((entry, model) for entry, _, model in asked)
-    _assert_tokens(corpus_world, [(entry, model) for entry, *_, model in asked], tokens)
+    tokens, sources = _due(asked)
+    _assert_tokens(corpus_world, asked, tokens)
     eventually(lambda: corpus_world.counted("llm_usage_source_total") - before, sources)
     _show(asked, sources, request.config)
 
@@ -141,21 +161,22 @@ def test_answers_in_pieces(corpus_world: World, request: pytest.FixtureRequest) 
 def test_answers_that_are_reset(corpus_world: World) -> None:
     """The same bytes, then a broken connection: what was complete is, whatever became of the connection."""
     cut = [replace(entry, **IF_RESET.get(entry.file, {})) for entry in entries() if entry.framing != "json"]
-    asked = [(entry, f"{entry.file}+reset/7", f"reset-{index}") for index, entry in enumerate(cut)]
+    asked = [(entry, f"{entry.file}+reset/7", KEYS[RESET]) for entry in cut]
     before = corpus_world.counted("llm_usage_source_total")
     answers = _ask(corpus_world, asked)
     assert not any(answer.complete for answer in answers)
-    tokens, sources = _due((entry, model) for entry, _, model in asked)
-    _assert_tokens(corpus_world, [(entry, model) for entry, *_, model in asked], tokens)
+    tokens, sources = _due(asked)
+    _assert_tokens(corpus_world, asked, tokens)
     eventually(lambda: corpus_world.counted("llm_usage_source_total") - before, sources)
 
 
-def _ask(world: World, asked: list[tuple[Entry, str, str]]) -> list[crowd.Answer]:
-    """One request for each: the entry, the answer's name at the player, the model."""
+def _ask(world: World, asked: Asked) -> list[crowd.Answer]:
+    """One request for each."""
 
-    def visit(entry: Entry, name: str, model: str) -> Any:
-        path, body = entry.request(model)
-        return lambda client: client.ask(body, path=path, headers={**BEARER, "x-answer": name})
+    def visit(entry: Entry, name: str, key: str) -> Any:
+        path, body = entry.request()
+        headers = {"authorization": f"Bearer sk-{key}", "x-answer": name}
+        return lambda client: client.ask(body, path=path, headers=headers)
 
     return crowd.each(world.gateway.port, AT_ONCE, (visit(*each) for each in asked))
 
@@ -169,48 +190,50 @@ def _is_as_due(entry: Entry, answer: crowd.Answer) -> bool:
     return any(mark in rest for mark in INTERRUPTED) if entry.interrupted else not rest
 
 
-def _due(asked: Iterator[tuple[Entry, str]]) -> tuple[dict[str, dict[str, int]], Counter[tuple[str, ...]]]:
-    """What must be counted: tokens by model, and sources."""
+def _due(asked: Asked) -> tuple[dict[Call, dict[str, int]], Counter[tuple[str, ...]]]:
+    """What must be counted: tokens by call, and sources."""
     tokens, sources = {}, Counter()
-    for entry, model in asked:
+    for entry, _, key in asked:
         estimated = entry.source == "missing" and entry.file not in ERRORS
         usage = {"input": SAID_TOKENS} if estimated else entry.usage
         usage = {kind: count for kind, count in usage.items() if kind != "cache_write_1h_input"}  # no counter has it
-        tokens[model] = {kind: count for kind, count in usage.items() if count}
+        tokens[key, entry.model] = {kind: count for kind, count in usage.items() if count}
         sources[("estimated" if estimated else entry.source,)] += 1
+    assert len(tokens) == len(asked), "each call has its own labels"
     return tokens, sources
 
 
-def _tokens(world: World, models: list[str]) -> dict[str, dict[str, int]]:
+def _tokens(world: World, calls: Iterable[Call]) -> dict[Call, dict[str, int]]:
     """What has been counted."""
-    tokens: dict[str, dict[str, int]] = {model: {} for model in models}
+    tokens: dict[Call, dict[str, int]] = {call: {} for call in calls}
     for labels, count in world.series("llm_tokens_total"):
-        if labels["model"] in tokens:
-            tokens[labels["model"]][labels["type"]] = count
+        call = labels["key"], labels["model"]
+        if call in tokens:
+            assert labels["cluster"] == "player" and "outcome" not in labels
+            tokens[call][labels["type"]] = count
     return tokens
 
 
-def _assert_tokens(world: World, asked: list[tuple[Entry, str]], due: dict[str, dict[str, int]]) -> None:
+def _assert_tokens(world: World, asked: Asked, due: dict[Call, dict[str, int]]) -> None:
     """What is counted is what is due, but for what is estimated: that is a matter of the core's tests. Of an answer that
     was cut it is no less than what was reported."""
-    models = [model for _, model in asked]
-    cut = {model for entry, model in asked if entry.source == "partial"}
-    guessed = {model for model, usage in due.items() if usage == {"input": SAID_TOKENS}}
+    cut = {(key, entry.model) for entry, _, key in asked if entry.source == "partial"}
+    guessed = {call for call, usage in due.items() if usage == {"input": SAID_TOKENS}}
 
-    def reported(tokens: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-        kinds = {model: {"input"} if model in guessed else {*due[model]} - {"output"} for model in cut | guessed}
-        return {model: {kind: count for kind, count in usage.items() if kind in kinds.get(model, {kind})} for model, usage in tokens.items()}
+    def reported(tokens: dict[Call, dict[str, int]]) -> dict[Call, dict[str, int]]:
+        kinds = {call: {"input"} if call in guessed else {*due[call]} - {"output"} for call in cut | guessed}
+        return {call: {kind: count for kind, count in usage.items() if kind in kinds.get(call, {kind})} for call, usage in tokens.items()}
 
-    eventually(lambda: reported(_tokens(world, models)), reported(due))
-    tokens = _tokens(world, models)
-    less = {model for model in cut if tokens[model].get("output", 0) < due[model].get("output", 0)}
-    assert not less and {tokens[model].get("input", 0) for model in cut if "input" not in due[model]} <= {0, SAID_TOKENS}
+    eventually(lambda: reported(_tokens(world, due)), reported(due))
+    tokens = _tokens(world, due)
+    less = {call for call in cut if tokens[call].get("output", 0) < due[call].get("output", 0)}
+    assert not less and {tokens[call].get("input", 0) for call in cut if "input" not in due[call]} <= {0, SAID_TOKENS}
 
 
-def _show(asked: list[tuple[Entry, int, str]], sources: Counter[tuple[str, ...]], config: pytest.Config) -> None:
+def _show(asked: Asked, sources: Counter[tuple[str, ...]], config: pytest.Config) -> None:
     table = Table(f"corpus through Envoy: {len(asked)} answers", [source for (source,) in sorted(sources)])
     for size in PIECES:
-        _, by_source = _due((entry, model) for entry, other, model in asked if other == size)
+        _, by_source = _due([each for each in asked if each[2] == KEYS[size]])
         for (source,), count in by_source.items():
             table.put(f"pieces of {size or 'all'}", source, count)
     table.show(config)

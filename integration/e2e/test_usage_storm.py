@@ -126,7 +126,7 @@ def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
         player = running.enter_context(Player(played))
         for name, address in {**{name: each.address for name, each in servers.items()}, "large": player.address}.items():
             changed.add_cluster(name, address)
-            changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer"], "strict_end": True}
+            changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer", "x-call"], "strict_end": True}
             changed.models.append({"name": name, "targets": [{"upstream": name}]})
         changed.models.append({"name": "*", "targets": [{"upstream": "sea"}]})
         with open_world(changed.text(), servers, own=True) as world:  # its memory is measured
