@@ -11,6 +11,9 @@ use crate::exchange::Original;
 use crate::routing::Upstream;
 use crate::translate::Pair;
 
+/// What a cluster's own filter, which signs requests or adds a token, leaves among the headers that all attempts share.
+const SIGNATURE_HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"];
+
 /// The request's headers, as they stand at the host.
 pub trait RequestHeaders {
     /// Shows all of them, name (in lower case) and value; dear, so that an attempt asks for it once at most.
@@ -178,7 +181,10 @@ impl Turn<'_> {
             (Some((there, _)), _) => headers.remove(there),
             (None, _) => true,
         };
-        removed && wanted.is_none_or(|(header, value)| headers.set(header, value.as_bytes()))
+        // one without a credential of its own may have got one from a filter of its cluster's
+        let signed = there.is_none() && self.before.is_some();
+        let cleared = !signed || SIGNATURE_HEADERS.iter().all(|name| headers.remove(name));
+        removed && cleared && wanted.is_none_or(|(header, value)| headers.set(header, value.as_bytes()))
     }
 
     /// Sets the upstream's own headers, and removes what its dialect has no use for, where that is there.

@@ -60,6 +60,20 @@ def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
         _check_signature(each)
 
 
+@pytest.mark.parametrize("example", [("bedrock", "gpt-oss-120b", "Bearer bedrock-secret"), ("azure", "gpt-4o", None)], ids=["bedrock", "azure"])
+def test_a_failed_attempt_leaves_nothing_behind(example: tuple[str, str, str | None], tmp_path: Path) -> None:
+    """Neither a signature nor a token of one provider reaches the next."""
+    name, model, authorization = example
+    (tmp_path / "azure-token.yaml").write_text(json.dumps({"resources": [secret("azure", "Bearer a-token")]}))
+    first = {"bedrock": "bedrock", "azure": "azure-entra"}[name]
+    with _example(name, {**AWS, "AZURE_OPENAI_API_KEY": "azure-secret"}, tmp_path, closed=(first,)) as (gateway, requests):
+        assert _ask(gateway, model=model).status_code == 200
+    (request,) = requests
+    assert request.headers.get("authorization") == authorization
+    assert request.headers.get("api-key") == {"bedrock": None, "azure": "azure-secret"}[name]
+    assert [header for header in request.headers if header.startswith("x-amz")] == []
+
+
 def _check_signature(request: Recorded) -> None:
     credential, signed, signature = SIGNATURE.fullmatch(request.headers["authorization"]).groups()
     names = signed.split(";")
