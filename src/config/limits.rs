@@ -3,6 +3,10 @@
 use super::reader::{ConfigError, Node};
 use crate::limits::Limits;
 
+/// The fields of `limits`.
+pub const LIMIT_FIELDS: [&str; 6] =
+    ["requests_per_minute", "tokens_per_minute", "tokens_per_day", "tokens_per_month", "cost_per_day", "concurrency"];
+
 /// Reads a `limits` object; what is not there is not limited.
 ///
 /// # Errors
@@ -11,14 +15,7 @@ pub(crate) fn read(node: Option<Node<'_>>) -> Result<Limits, ConfigError> {
     let Some(node) = node else {
         return Ok(Limits::default());
     };
-    let fields = node.object(&[
-        "requests_per_minute",
-        "tokens_per_minute",
-        "tokens_per_day",
-        "tokens_per_month",
-        "cost_per_day",
-        "concurrency",
-    ])?;
+    let fields = node.object(&LIMIT_FIELDS)?;
     let number = |name: &str| fields.get(name).map(|node| node.count()).transpose();
     Ok(Limits {
         requests_per_minute: number("requests_per_minute")?,

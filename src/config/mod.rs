@@ -24,6 +24,7 @@ pub use auth::{auth, AUTH_FIELDS};
 pub use guard::{guard, GUARD_FIELDS};
 pub use joined::Joined;
 pub(crate) use limits::read as read_limits;
+pub use limits::LIMIT_FIELDS;
 pub use price::PRICE_FIELDS;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};

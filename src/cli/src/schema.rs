@@ -2,7 +2,7 @@
 //! from the reader of the configuration, so that the two cannot drift apart; what is known of each field stands here.
 
 use serde_json::{json, Map, Value};
-use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS};
+use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS};
 use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -68,14 +68,6 @@ fn fields(names: &[&str], of: fn(&str) -> Value) -> Value {
 }
 
 fn definitions() -> Value {
-    let limits = [
-        "requests_per_minute",
-        "tokens_per_minute",
-        "tokens_per_day",
-        "tokens_per_month",
-        "cost_per_day",
-        "concurrency",
-    ];
     let retry = ["on", "max_attempts", "per_try_timeout", "deadline", "budget"];
     let check = [
         "name",
@@ -106,7 +98,7 @@ fn definitions() -> Value {
         "date": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}", "description": "2030-01-01 or 2030-01-01T12:00:00Z"},
         "env": object(&["env"], |_| text("the name of an environment variable of Envoy's"), &["env"]),
         "credential": object(&["env", "header"], credential, &["env"]),
-        "limits": fields(&limits, limit),
+        "limits": fields(&LIMIT_FIELDS, limit),
         "key": object(&["id", "hash", "role", "models", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
         "user": object(&["name", "hash", "role", "models", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),

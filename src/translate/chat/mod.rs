@@ -16,6 +16,10 @@ pub(super) use parts::{said, texts, Parts};
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;
 
+/// What a message of a chat server's has, and so has the `delta` of a chunk.
+pub(super) const MESSAGE_FIELDS: [&str; 7] =
+    ["content", "reasoning_content", "reasoning", "thinking_blocks", "refusal", "tool_calls", "function_call"];
+
 /// A whole completion, as it is read.
 #[derive(Default)]
 pub(super) struct Completion {

@@ -2,7 +2,7 @@
 
 use super::tools::long;
 use super::{stop_reason, usual_reason, write_usage};
-use crate::translate::chat::said;
+use crate::translate::chat::{said, MESSAGE_FIELDS};
 use crate::translate::ids::made;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
@@ -44,15 +44,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
 
 /// Writes the blocks of a message. Whether tools are called in it.
 fn blocks(out: &mut Writer, message: Raw<'_>, reply: &Reply) -> bool {
-    let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields([
-        "content",
-        "reasoning_content",
-        "reasoning",
-        "thinking_blocks",
-        "refusal",
-        "tool_calls",
-        "function_call",
-    ]);
+    let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields(MESSAGE_FIELDS);
     if let Some(thoughts) = thoughts.filter(|thoughts| thoughts.is_array()) {
         thoughts.items(|thought| out.raw(thought.json()));
     } else {

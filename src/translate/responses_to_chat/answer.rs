@@ -4,7 +4,7 @@ use super::item::{Call, Item, Kind, Part};
 use super::response::{write, Head};
 use super::thoughts::Gathered;
 use super::Ending;
-use crate::translate::chat::said;
+use crate::translate::chat::{said, MESSAGE_FIELDS};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -43,15 +43,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
 
 /// The output: what was thought, said and called.
 fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
-    let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields([
-        "content",
-        "reasoning_content",
-        "reasoning",
-        "thinking_blocks",
-        "refusal",
-        "tool_calls",
-        "function_call",
-    ]);
+    let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields(MESSAGE_FIELDS);
     let mut kinds = Vec::new();
     let text = reasoning.or(reasoning_too).and_then(Raw::string).unwrap_or_default().into_owned();
     let mut gathered = Gathered::default();

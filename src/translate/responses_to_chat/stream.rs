@@ -10,7 +10,7 @@ use super::sender::Sender;
 use super::thoughts::Gathered;
 use super::Ending;
 use crate::translate::calls::Calls;
-use crate::translate::chat::said;
+use crate::translate::chat::{said, MESSAGE_FIELDS};
 use crate::translate::failure::Failure;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
@@ -214,15 +214,7 @@ impl Events {
     fn choice(&mut self, choice: Raw<'_>, out: &mut Writer) -> Result<(), TooMuch> {
         let [delta, finish_reason] = choice.fields(["delta", "finish_reason"]);
         if let Some(delta) = delta {
-            let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = delta.fields([
-                "content",
-                "reasoning_content",
-                "reasoning",
-                "thinking_blocks",
-                "refusal",
-                "tool_calls",
-                "function_call",
-            ]);
+            let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = delta.fields(MESSAGE_FIELDS);
             self.think(&reasoning.or(reasoning_too).and_then(Raw::string).unwrap_or_default(), out)?;
             if let Some(thoughts) = thoughts {
                 self.thoughts(thoughts, out)?;

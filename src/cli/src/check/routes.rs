@@ -6,6 +6,8 @@ use crate::yaml::Tree;
 
 /// What the matcher reads.
 const CLUSTER_KEY: &str = "wasm.sluice.cluster";
+/// What Envoy is to retry: the filters decide about the rest.
+const RETRY_ON: &str = "retry_on: reset,connect-failure,refused-stream,retriable-headers";
 
 pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(String, usize)], report: &mut Report) {
     let hosts = manager.tree.at(&["route_config", "virtual_hosts"]).map(Tree::items).unwrap_or_default();
@@ -138,25 +140,13 @@ fn retries(action: &Tree, report: &mut Report) {
         .collect();
     if !missing.is_empty() {
         let problem = format!("lacks {}, so that such failures end at the client", missing.join(", "));
-        report.error(
-            "retry_on",
-            line("retry_on"),
-            "retry_policy.retry_on",
-            problem,
-            "retry_on: reset,connect-failure,refused-stream,retriable-headers",
-        );
+        report.error("retry_on", line("retry_on"), "retry_policy.retry_on", problem, RETRY_ON);
     }
     if let Some(each) =
         on.iter().find(|each| ["5xx", "gateway-error", "retriable-4xx", "retriable-status-codes"].contains(each))
     {
         let problem = format!("{each} has Envoy retry what the filters have decided not to");
-        report.error(
-            "retry_on",
-            line("retry_on"),
-            "retry_policy.retry_on",
-            problem,
-            "retry_on: reset,connect-failure,refused-stream,retriable-headers",
-        );
+        report.error("retry_on", line("retry_on"), "retry_policy.retry_on", problem, RETRY_ON);
     }
     let headers = policy.get("retriable_headers").map(Tree::items).unwrap_or_default();
     if !headers.iter().any(|header| header.text_of("name") == Some("x-sluice-retry")) {
