@@ -5,6 +5,7 @@
 mod held;
 mod sent;
 mod translated;
+mod translation;
 mod wasted;
 
 use sluice::config;

@@ -12,7 +12,7 @@ use sluice::outcome::Outcome;
 use sluice::routing::Ending;
 
 use super::held::{Held, ResponseHead, Until};
-use super::translated::Translation;
+use super::translation::Translation;
 use super::wasted::Wasted;
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};

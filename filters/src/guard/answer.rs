@@ -1,8 +1,5 @@
 //! A whole answer under check: none of it passes before.
 
-use std::cell::RefCell;
-use std::rc::Weak;
-
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -14,8 +11,9 @@ use sluice::guard::rewriting::rewrite_answer;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
-use super::calls::{Case, Heard};
-use super::{subject, Config, Guard, Matter};
+use super::calls::Case;
+use super::config::{subject, Config};
+use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
 use crate::registry::Shared;
@@ -68,7 +66,7 @@ impl WholeAnswer {
     }
 
     /// Takes a piece of the answer, which Envoy is left without.
-    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Shared, guard: &Weak<RefCell<Guard>>) -> Taken {
+    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Shared, me: &Waiter) -> Taken {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {
@@ -99,13 +97,13 @@ impl WholeAnswer {
         if end && !self.ended {
             self.ended = true;
             if !self.denied {
-                self.ask(config, &exchange.borrow(), guard);
+                self.ask(config, &exchange.borrow(), me);
             }
         }
         Taken::Held
     }
 
-    fn ask(&mut self, config: &Config, exchange: &Exchange, guard: &Weak<RefCell<Guard>>) {
+    fn ask(&mut self, config: &Config, exchange: &Exchange, me: &Waiter) {
         let subject = subject(Phase::Response, exchange);
         match texts::answer_passages(&self.body) {
             Ok(passages) => self.passages = passages,
@@ -115,7 +113,7 @@ impl WholeAnswer {
         if self.checked && !self.passages.is_empty() {
             let asked = self.passages.iter().map(Spoken::of).collect();
             let round = Round::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
-            self.case = Some(Case::open(config, round, Matter::Answer, guard, self.context));
+            self.case = Some(Case::open(config, round, Matter::Answer, me, self.context));
         }
     }
 

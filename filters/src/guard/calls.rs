@@ -1,16 +1,15 @@
 //! Callouts to classifiers: sent all at once, bounded, and each answered or failed exactly once.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::guard::api::{Answer, Callout, Failure};
+use sluice::guard::api::{Callout, Failure};
 use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
 
+use super::config::Config;
+use super::listener::{deliver, Heard, Matter, Waiter};
 use super::searches::Searching;
-use super::{Config, Guard, Matter};
-use crate::chain;
 use crate::host::{self, Buffer, Headers};
 use crate::in_flight;
 use crate::metrics;
@@ -25,22 +24,12 @@ thread_local! {
 
 /// A callout under way.
 struct Call {
-    guard: Weak<RefCell<Guard>>,
+    waiter: Waiter,
     context: u32,
     matter: Matter,
     question: usize,
     began: Duration,
     timeout: Duration,
-}
-
-/// What has come of a question.
-pub(super) enum Heard {
-    /// The service has answered.
-    Answer(u16, Vec<u8>),
-    /// A search that took more than one slice has ended.
-    Found(Result<Answer, Failure>),
-    /// It has not.
-    Failure(Failure),
 }
 
 /// One round of checks, and how long it takes.
@@ -53,7 +42,7 @@ pub(super) struct Case {
 impl Case {
     /// Asks everyone who has to be asked. What the gateway can tell by itself comes first: if that decides, nobody
     /// else is asked.
-    pub fn open(config: &Config, mut round: Round, matter: Matter, guard: &Weak<RefCell<Guard>>, context: u32) -> Case {
+    pub fn open(config: &Config, mut round: Round, matter: Matter, waiter: &Waiter, context: u32) -> Case {
         let now = host::now();
         let (mut callouts, mut searches) = (Vec::new(), Vec::new());
         for question in round.questions() {
@@ -71,13 +60,13 @@ impl Case {
             }
         }
         if !round.is_complete() {
-            searches.into_iter().for_each(|searching| searching.wait(guard, context, matter));
+            searches.into_iter().for_each(|searching| searching.wait(waiter, context, matter));
         }
         for (question, callout) in callouts {
             if round.is_complete() {
                 break;
             }
-            let call = Call { guard: guard.clone(), context, matter, question, began: now, timeout: callout.timeout };
+            let call = Call { waiter: waiter.clone(), context, matter, question, began: now, timeout: callout.timeout };
             if let Err(failure) = send(config, &callout, call) {
                 round.answered(question, Err(failure), &mut config.known.borrow_mut(), now);
             }
@@ -157,41 +146,23 @@ pub fn answered(token: u32, headers: usize, size: usize) {
         return; // its client has left
     };
     in_flight::count_calls(-1);
-    let Some(guard) = call.guard.upgrade() else {
+    let Some(waiter) = call.waiter.upgrade() else {
         return;
     };
     // a call that a tick has made is answered in the root's context, and what it brings belongs to the stream's
     if !host::act_on(call.context) {
         return;
     }
-    drop(guard);
+    drop(waiter);
     let heard = hear(&call, headers, size);
-    deliver(&call.guard, call.context, call.matter, call.question, heard);
-}
-
-/// Hands on what has been found out, and has a request go on that has waited for nothing else.
-pub(super) fn deliver(guard: &Weak<RefCell<Guard>>, context: u32, matter: Matter, question: usize, heard: Heard) {
-    let Some(stream) = guard.upgrade().filter(|_| host::act_on(context)) else {
-        return;
-    };
-    let decided = match stream.try_borrow_mut() {
-        Ok(mut stream) => {
-            stream.hear(matter, question, heard, guard);
-            stream.is_decided()
-        }
-        Err(_) => false,
-    };
-    if decided {
-        chain::wake(context);
-    }
+    deliver(&call.waiter, call.context, call.matter, call.question, heard);
 }
 
 /// The client has left: whatever its callouts bring concerns nobody.
-pub(super) fn forget(guard: &Rc<RefCell<Guard>>) {
-    let own = Rc::downgrade(guard);
+pub(super) fn forget(waiter: &Waiter) {
     let left = CALLS.with_borrow_mut(|calls| {
         let before = calls.len();
-        calls.retain(|_, call| !call.guard.ptr_eq(&own));
+        calls.retain(|_, call| !call.waiter.ptr_eq(waiter));
         before - calls.len()
     });
     if left > 0 {

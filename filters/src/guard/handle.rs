@@ -1,24 +1,41 @@
 //! What Envoy calls.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use sluice::gateway::DEFAULT_PREFIX;
 
 use super::answer::Taken;
+use super::config::{self, Config};
+use super::listener::Waiter;
 use super::{calls, Guard, State};
+use crate::filter::{self, Filter};
 use crate::host;
 use crate::intake::Intake;
 use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
 
+/// The filter.
+pub fn filter() -> Box<dyn Filter> {
+    filter::filter(config::read, |config: &Rc<Config>, context| match config.checks.checks.is_empty() {
+        true => None,
+        false => Some(Box::new(Handle(Rc::new(RefCell::new(Guard::new(config.clone(), context)))))),
+    })
+}
+
 /// Envoy's side of a stream. What answers to callouts change is behind it.
-pub(super) struct Handle(pub(super) Rc<RefCell<Guard>>);
+pub(super) struct Handle(Rc<RefCell<Guard>>);
+
+impl Handle {
+    fn waiter(&self) -> Waiter {
+        Rc::downgrade(&self.0) as Waiter
+    }
+}
 
 impl HttpContext for Handle {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
+        let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
@@ -47,7 +64,7 @@ impl HttpContext for Handle {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
+        let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
@@ -68,7 +85,7 @@ impl HttpContext for Handle {
 
     /// Also called when the checks have answered.
     fn on_http_request_trailers(&mut self) -> Action {
-        let me = Rc::downgrade(&self.0);
+        let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
@@ -92,7 +109,7 @@ impl HttpContext for Handle {
     }
 
     fn on_http_response_body(&mut self, _: usize, end: bool) -> Action {
-        let me = Rc::downgrade(&self.0);
+        let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
@@ -129,20 +146,20 @@ impl HttpContext for Handle {
     }
 
     fn on_done(&mut self) {
-        calls::forget(&self.0);
+        calls::forget(&self.waiter());
     }
 }
 
 impl Guard {
     /// Checks a request that a filter before has read, now that its body is at hand.
-    fn check_read(&mut self, me: &Weak<RefCell<Guard>>) -> Action {
+    fn check_read(&mut self, me: &Waiter) -> Action {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Read(exchange) => self.check(exchange, me),
             _ => Action::Pause,
         }
     }
 
-    fn take_in(&mut self, size: usize, me: &Weak<RefCell<Guard>>) -> Action {
+    fn take_in(&mut self, size: usize, me: &Waiter) -> Action {
         let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
             return Action::Pause;
         };

@@ -2,54 +2,36 @@
 
 mod answer;
 mod calls;
+mod config;
 mod handle;
+mod listener;
 mod request;
 mod searches;
 mod stream;
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
-use sluice::config::{self, ConfigError};
-use sluice::contract::{ANONYMOUS, GUARD_HEADER};
+use sluice::contract::GUARD_HEADER;
 use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Round, Subject};
-use sluice::guard::pii::{Patterns, Vault};
+use sluice::guard::checks::{Phase, Round};
+use sluice::guard::pii::Vault;
 
 use crate::chain;
-use crate::filter::{self, Filter};
 use crate::host::{self, Headers};
 use crate::intake::Intake;
-use crate::metrics;
 use crate::nested;
 use crate::registry::Shared;
 use crate::reply;
 use crate::types::Action;
 use answer::WholeAnswer;
 pub use calls::answered;
-use handle::Handle;
+use config::{subject, Config};
+pub use handle::filter;
+use listener::{Heard, Listener, Matter, Waiter};
 use request::Request;
 use stream::StreamedAnswer;
-
-/// The filter.
-pub fn filter() -> Box<dyn Filter> {
-    filter::filter(read, |config: &Rc<Config>, context| {
-        if config.checks.checks.is_empty() {
-            return None;
-        }
-        let stream = Guard {
-            config: config.clone(),
-            context,
-            opened: None,
-            exchange: None,
-            vault: Vault::default(),
-            state: State::Headers,
-        };
-        Some(Box::new(Handle(Rc::new(RefCell::new(stream)))))
-    })
-}
 
 /// Does what has waited for its time. For each tick.
 pub fn tick() {
@@ -60,43 +42,6 @@ pub fn tick() {
 /// How soon there is more to do than at the usual time; `None` if there is nothing.
 pub fn next() -> Option<Duration> {
     searches::next()
-}
-
-/// What is checked, and what is known from earlier checks.
-struct Config {
-    checks: Rc<Checks>,
-    known: RefCell<Known>,
-    /// By check, for those that are made here.
-    patterns: Vec<Option<Patterns>>,
-}
-
-fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
-    let checks = config::guard(bytes, &|name| std::env::var(name).ok())?;
-    let patterns = checks.checks.iter().map(|check| match &check.means {
-        Means::Patterns(local) => local.compile().ok(), // the configuration has compiled them before
-        Means::Service(..) => None,
-    });
-    let patterns = patterns.collect();
-    Ok(Config { known: RefCell::new(Known::new(checks.memory)), checks: Rc::new(checks), patterns })
-}
-
-impl Config {
-    fn applies(&self, subject: &Subject<'_>) -> bool {
-        self.checks.checks.iter().any(|check| check.applies(subject))
-    }
-
-    /// Whether one of the checks lets nothing pass that it has not seen.
-    fn denies(&self, subject: &Subject<'_>) -> bool {
-        self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
-    }
-
-    /// Counts that none of the checks could be made. Whether one of them lets nothing pass then.
-    fn fail(&self, subject: &Subject<'_>, failure: Failure) -> bool {
-        for check in self.checks.checks.iter().filter(|check| check.applies(subject)) {
-            metrics::count_check(&check.name, subject.phase, failure.label(), Duration::ZERO);
-        }
-        self.denies(subject)
-    }
 }
 
 /// The guard's part in one stream.
@@ -134,20 +79,15 @@ enum State {
     Unchecked(Vec<u8>),
 }
 
-/// What a callout is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Matter {
-    /// The request.
-    Request,
-    /// The whole answer.
-    Answer,
-    /// A window of a stream.
-    Window(u64),
-}
-
 impl Guard {
+    /// For a stream that begins; Envoy's number for it is `context`.
+    fn new(config: Rc<Config>, context: u32) -> Self {
+        let vault = Vault::default();
+        Guard { config, context, opened: None, exchange: None, vault, state: State::Headers }
+    }
+
     /// Checks a request whose body has been read. `me` is where answers find it.
-    fn check(&mut self, exchange: Shared, me: &Weak<RefCell<Guard>>) -> Action {
+    fn check(&mut self, exchange: Shared, me: &Waiter) -> Action {
         let asked = {
             let exchange = exchange.borrow();
             match &exchange.facts {
@@ -256,44 +196,6 @@ impl Guard {
         }
     }
 
-    /// Something that was asked has been answered, or failed.
-    fn hear(&mut self, matter: Matter, question: usize, heard: calls::Heard, me: &Weak<RefCell<Guard>>) {
-        match (matter, &mut self.state) {
-            (Matter::Request, State::Asking(request)) => {
-                request.hear(&self.config, question, heard);
-            }
-            (Matter::Answer, State::Whole(answer)) => {
-                answer.hear(&self.config, question, heard);
-                if answer.is_complete() && host::act_on(self.context) {
-                    self.end_whole(true);
-                }
-            }
-            (Matter::Window(id), State::Streamed(answer)) => {
-                answer.hear(&self.config, id, question, heard, me);
-                if host::act_on(self.context) {
-                    answer.flow();
-                }
-            }
-            _ => {} // too late
-        }
-    }
-
-    /// What is being found out about something; `None` once that is known.
-    fn round(&self, matter: Matter) -> Option<&Round> {
-        let round = match (matter, &self.state) {
-            (Matter::Request, State::Asking(request)) => Some(request.round()),
-            (Matter::Answer, State::Whole(answer)) => answer.round(),
-            (Matter::Window(id), State::Streamed(answer)) => answer.round(id),
-            _ => None,
-        };
-        round.filter(|round| !round.is_complete())
-    }
-
-    /// Whether the request waits for nothing but this filter.
-    fn is_decided(&self) -> bool {
-        matches!(&self.state, State::Asking(request) if request.is_complete())
-    }
-
     /// Lets the checked answer go on. `held`: Envoy waits for it.
     fn end_whole(&mut self, held: bool) -> Action {
         let (State::Whole(answer), Some(shared)) = (std::mem::replace(&mut self.state, State::Passed), &self.exchange)
@@ -323,14 +225,61 @@ impl Guard {
     }
 }
 
+impl Listener for Guard {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn hear(&mut self, matter: Matter, question: usize, heard: Heard, me: &Waiter) {
+        match (matter, &mut self.state) {
+            (Matter::Request, State::Asking(request)) => {
+                request.hear(&self.config, question, heard);
+            }
+            (Matter::Answer, State::Whole(answer)) => {
+                answer.hear(&self.config, question, heard);
+                if answer.is_complete() && host::act_on(self.context) {
+                    self.end_whole(true);
+                }
+            }
+            (Matter::Window(id), State::Streamed(answer)) => {
+                answer.hear(&self.config, id, question, heard, me);
+                if host::act_on(self.context) {
+                    answer.flow();
+                }
+            }
+            _ => {} // too late
+        }
+    }
+
+    fn round(&self, matter: Matter) -> Option<&Round> {
+        let round = match (matter, &self.state) {
+            (Matter::Request, State::Asking(request)) => Some(request.round()),
+            (Matter::Answer, State::Whole(answer)) => answer.round(),
+            (Matter::Window(id), State::Streamed(answer)) => answer.round(id),
+            _ => None,
+        };
+        round.filter(|round| !round.is_complete())
+    }
+
+    fn is_decided(&self) -> bool {
+        matches!(&self.state, State::Asking(request) if request.is_complete())
+    }
+
+    fn wait(&mut self, now: Duration, me: &Waiter) -> bool {
+        let State::Streamed(answer) = &mut self.state else {
+            return false;
+        };
+        if !host::act_on(self.context) {
+            return false;
+        }
+        let waits = answer.wait(now, &self.config, me);
+        answer.flow();
+        waits
+    }
+}
+
 /// Whether an answer comes as one text, even if a stream was asked for.
 fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")
-}
-
-/// Who and what is checked.
-fn subject(phase: Phase, exchange: &sluice::exchange::Exchange) -> Subject<'_> {
-    let key = exchange.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
-    Subject { phase, model: exchange.model_name(), key }
 }

@@ -1,8 +1,5 @@
 //! A request under check.
 
-use std::cell::RefCell;
-use std::rc::Weak;
-
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -13,8 +10,9 @@ use sluice::guard::rewriting::rewrite_request;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
-use super::calls::{Case, Heard};
-use super::{Config, Guard, Matter};
+use super::calls::Case;
+use super::config::Config;
+use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::Shared;
@@ -43,7 +41,7 @@ impl Request {
         subject: &Subject<'_>,
         endpoint: Endpoint,
         exchange: &Exchange,
-        (guard, context): (&Weak<RefCell<Guard>>, u32),
+        (me, context): (&Waiter, u32),
     ) -> Result<Option<Request>, ApiError> {
         let size = exchange.facts.as_ref().map_or(0, |facts| facts.layout.length);
         let body = match exchange.whole_body() {
@@ -65,7 +63,7 @@ impl Request {
         }
         let asked = passages.iter().map(Spoken::of).collect();
         let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
-        let case = Case::open(config, round, Matter::Request, guard, context);
+        let case = Case::open(config, round, Matter::Request, me, context);
         Ok(Some(Request { case, endpoint, passages, body }))
     }
 

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Weak;
 use std::time::Duration;
 
 use sluice::guard::api::{Answer, Failure};
@@ -11,8 +10,8 @@ use sluice::guard::checks::Round;
 use sluice::guard::pii::{Search, MAX_FINDINGS};
 use sluice::memory_budget::Purpose;
 
-use super::calls::{deliver, Heard};
-use super::{Config, Guard, Matter};
+use super::config::Config;
+use super::listener::{deliver, Heard, Matter, Waiter};
 use crate::budget;
 use crate::host;
 
@@ -38,7 +37,7 @@ pub(super) struct Searching {
 
 /// A search that goes on with the next tick.
 struct Waiting {
-    guard: Weak<RefCell<Guard>>,
+    waiter: Waiter,
     context: u32,
     matter: Matter,
     searching: Searching,
@@ -73,8 +72,8 @@ impl Searching {
     }
 
     /// Has the search go on with the next ticks.
-    pub fn wait(self, guard: &Weak<RefCell<Guard>>, context: u32, matter: Matter) {
-        let waiting = Waiting { guard: guard.clone(), context, matter, searching: self };
+    pub fn wait(self, waiter: &Waiter, context: u32, matter: Matter) {
+        let waiting = Waiting { waiter: waiter.clone(), context, matter, searching: self };
         QUEUE.with_borrow_mut(|queue| queue.push_back(waiting));
     }
 }
@@ -88,16 +87,18 @@ pub(super) fn work() {
     }
     let began = host::now();
     while let Some(mut waiting) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
-        let searched = waiting.guard.upgrade().and_then(|guard| match guard.try_borrow() {
-            Ok(guard) => guard.round(waiting.matter).map(|round| waiting.searching.go_on(&guard.config, round)),
+        let searched = waiting.waiter.upgrade().and_then(|listener| match listener.try_borrow() {
+            Ok(listener) => {
+                listener.round(waiting.matter).map(|round| waiting.searching.go_on(listener.config(), round))
+            }
             Err(_) => Some(None),
         });
         match searched {
             None => {} // its client has left, or another check has decided
             Some(None) => QUEUE.with_borrow_mut(|queue| queue.push_back(waiting)),
             Some(Some(answer)) => {
-                let Waiting { guard, context, matter, searching } = waiting;
-                deliver(&guard, context, matter, searching.question, Heard::Found(answer));
+                let Waiting { waiter, context, matter, searching } = waiting;
+                deliver(&waiter, context, matter, searching.question, Heard::Found(answer));
             }
         }
         if host::now().saturating_sub(began) >= SLICE {

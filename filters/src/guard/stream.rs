@@ -1,7 +1,6 @@
 //! A streamed answer under check: its text passes in windows.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use sluice::facts::Facts;
@@ -14,8 +13,9 @@ use sluice::guard::Speaker;
 use sluice::memory_budget::Purpose;
 use sluice::usage::Framing;
 
-use super::calls::{Case, Heard};
-use super::{subject, Config, Guard, Matter, State};
+use super::calls::Case;
+use super::config::{subject, Config};
+use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
 use crate::nested;
@@ -31,7 +31,7 @@ const FEW: usize = 64 << 10;
 
 thread_local! {
     /// The streams with text that waits for its window to fill.
-    static WAITING: RefCell<Vec<Weak<RefCell<Guard>>>> = const { RefCell::new(Vec::new()) };
+    static WAITING: RefCell<Vec<Waiter>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What has come of a stream, and what is being found out about it.
@@ -87,7 +87,7 @@ impl StreamedAnswer {
     }
 
     /// Takes a piece of the stream; what may pass takes its place.
-    pub fn chunk(&mut self, end: bool, config: &Config, me: &Weak<RefCell<Guard>>) -> Action {
+    pub fn chunk(&mut self, end: bool, config: &Config, me: &Waiter) -> Action {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {
@@ -139,7 +139,7 @@ impl StreamedAnswer {
     }
 
     /// Has the next tick let go what may pass.
-    fn hold(&mut self, me: &Weak<RefCell<Guard>>) {
+    fn hold(&mut self, me: &Waiter) {
         self.held = true;
         WAITING.with_borrow_mut(|waiting| waiting.push(me.clone()));
     }
@@ -158,7 +158,7 @@ impl StreamedAnswer {
     }
 
     /// Puts every window that is ready to the checks.
-    fn ask(&mut self, config: &Config, me: &Weak<RefCell<Guard>>) {
+    fn ask(&mut self, config: &Config, me: &Waiter) {
         while let Some(window) = self.guard.as_mut().and_then(StreamGuard::ready) {
             let subject = Subject { phase: Phase::Response, model: &self.model, key: &self.key };
             let passage = Spoken {
@@ -182,7 +182,7 @@ impl StreamedAnswer {
     }
 
     /// Takes in what a check says of a window.
-    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: Heard, me: &Weak<RefCell<Guard>>) {
+    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: Heard, me: &Waiter) {
         let Some(place) = self.cases.iter().position(|(window, _)| window.id == id) else {
             return;
         };
@@ -257,7 +257,7 @@ impl StreamedAnswer {
     }
 
     /// Has [`tick`] look at it, if text waits for its window to fill.
-    fn list(&mut self, me: &Weak<RefCell<Guard>>) {
+    fn list(&mut self, me: &Waiter) {
         if !self.listed && self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some()) {
             self.listed = true;
             WAITING.with_borrow_mut(|waiting| waiting.push(me.clone()));
@@ -265,7 +265,7 @@ impl StreamedAnswer {
     }
 
     /// Time has passed. Whether text still waits.
-    fn wait(&mut self, now: Duration, config: &Config, me: &Weak<RefCell<Guard>>) -> bool {
+    pub fn wait(&mut self, now: Duration, config: &Config, me: &Waiter) -> bool {
         if let Some(guard) = &mut self.guard {
             guard.due(now);
         }
@@ -282,23 +282,12 @@ pub fn tick() {
         return;
     }
     let now = host::recent();
-    let still: Vec<_> =
-        waiting.into_iter().filter(|weak| weak.upgrade().is_some_and(|guard| wait(&guard, weak, now))).collect();
+    let waits = |waiter: &Waiter| {
+        waiter.upgrade().is_some_and(|listener| match listener.try_borrow_mut() {
+            Ok(mut listener) => listener.wait(now, waiter),
+            Err(_) => true,
+        })
+    };
+    let still: Vec<_> = waiting.into_iter().filter(waits).collect();
     WAITING.with_borrow_mut(|list| list.extend(still));
-}
-
-fn wait(guard: &Rc<RefCell<Guard>>, me: &Weak<RefCell<Guard>>, now: Duration) -> bool {
-    let Ok(mut guard) = guard.try_borrow_mut() else {
-        return true;
-    };
-    let (config, context) = (guard.config.clone(), guard.context);
-    let State::Streamed(answer) = &mut guard.state else {
-        return false;
-    };
-    if !host::act_on(context) {
-        return false;
-    }
-    let waits = answer.wait(now, &config, me);
-    answer.flow();
-    waits
 }

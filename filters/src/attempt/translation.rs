@@ -1,0 +1,151 @@
+//! How an answer of another dialect is translated as it passes, metered, and judged at its end.
+
+use sluice::commit::{FirstEvent, Gate};
+use sluice::contract::{stats, DROPPED_HEADER};
+use sluice::endpoint::Endpoint;
+use sluice::memory_budget::Purpose;
+use sluice::outcome::Outcome;
+use sluice::routing::{Route, HOLD_JSON};
+use sluice::translate::{Dropped, Pair, Reply, Stream};
+
+use super::held::{ResponseHead, Until};
+use crate::budget::{self, NoMemory};
+use crate::ends;
+use crate::host::{self, Buffer, Headers};
+use crate::registry::Shared;
+
+/// How an answer is translated.
+pub(super) struct Translation {
+    pub pair: Pair,
+    dropped: Dropped,
+    pub reply: Reply,
+    /// The stream under way, if the answer is one.
+    stream: Option<Stream>,
+}
+
+impl Translation {
+    /// How the answer to a request is translated that has been translated by `pair`.
+    pub fn new(pair: Pair, dropped: Dropped, reply: Reply) -> Self {
+        Translation { pair, dropped, reply, stream: None }
+    }
+
+    /// What an answer with a status of success is held for.
+    ///
+    /// # Errors
+    /// It is no answer to such a request.
+    pub fn until(&self, head: &ResponseHead<'_>, end: bool, stream: bool, hold: usize) -> Result<Until, Outcome> {
+        let is_stream = || FirstEvent::new(self.pair.target(true), head.content_type).is_ok();
+        let limit = hold.max(HOLD_JSON);
+        if end || head.encoded || head.length.is_some_and(|length| !stream && length > limit) || stream && !is_stream()
+        {
+            return Err(Outcome::BadStream);
+        }
+        Ok(if stream { Until::Translated } else { Until::Document { limit } })
+    }
+
+    /// More of a stream passes.
+    pub fn pass(&mut self, exchange: &Shared, size: usize, end: bool) {
+        let ending = end.then(|| self.pair.target(true));
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        if ending.is_some_and(|endpoint| may_end_unsaid(exchange, endpoint)) {
+            stream.may_end_unsaid();
+        }
+        let bytes = receive(0, size);
+        feed(stream, bytes.as_deref().map_err(|error| *error), end);
+        meter(exchange, &bytes.unwrap_or_default(), end, stream.has_failed());
+        if let Some(endpoint) = ending {
+            judge_end(exchange, endpoint);
+        }
+        if end && stream.unknown_reason() {
+            count_unknown_reason(exchange);
+        }
+        if size > 0 || !stream.written().is_empty() {
+            host::replace_bytes(Buffer::ResponseBody, stream.written());
+        }
+        stream.clear();
+    }
+
+    /// The stream's translation.
+    pub fn stream(&mut self) -> &mut Stream {
+        let (pair, reply) = (self.pair, &self.reply);
+        self.stream.get_or_insert_with(|| pair.stream(reply))
+    }
+
+    pub fn write_head(&self, content_type: &str, length: Option<usize>) {
+        host::set_header(Headers::Response, "content-type", content_type);
+        match length {
+            Some(length) => host::set_header(Headers::Response, "content-length", &length.to_string()),
+            None => host::remove_header(Headers::Response, "content-length"),
+        };
+        if let Some(dropped) = self.dropped.header() {
+            host::set_header(Headers::Response, DROPPED_HEADER, dropped);
+        }
+    }
+}
+
+/// Has a stream translated as far as there is memory for it.
+pub(super) fn feed(stream: &mut Stream, bytes: Result<&[u8], NoMemory>, end: bool) -> Gate {
+    let was_starved = stream.is_starved();
+    stream.leave_room(budget::room(Purpose::Answer));
+    match bytes {
+        Ok(bytes) => {
+            let gate = stream.chunk(bytes, end);
+            if stream.is_starved() && !was_starved {
+                budget::refuse(Purpose::Answer);
+            }
+            gate
+        }
+        Err(NoMemory) => stream.starve(),
+    }
+}
+
+/// What of the provider's answer is metered.
+pub(super) fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
+    let mut exchange = exchange.borrow_mut();
+    if let Some(meter) = &mut exchange.provider_meter {
+        meter.leave_room(budget::room(Purpose::Answer));
+        meter.chunk(bytes, end);
+    }
+    exchange.interrupted |= failed;
+}
+
+/// Whether a stream of the target's may end without saying that it is complete.
+pub(super) fn may_end_unsaid(exchange: &Shared, endpoint: Endpoint) -> bool {
+    let exchange = exchange.borrow();
+    exchange.route.as_ref().and_then(Route::upstream).is_some_and(|upstream| !ends::are_said(upstream, endpoint))
+}
+
+/// The target's stream has ended, and has been metered.
+pub(super) fn judge_end(exchange: &Shared, endpoint: Endpoint) {
+    let mut exchange = exchange.borrow_mut();
+    let passes = !exchange.interrupted;
+    let exchange = &mut *exchange;
+    let (Some(upstream), Some(meter)) =
+        (exchange.route.as_ref().and_then(Route::upstream), &mut exchange.provider_meter)
+    else {
+        return;
+    };
+    if meter.says_its_end() {
+        ends::learn(upstream, endpoint);
+    } else if passes && meter.is_interrupted() {
+        meter.take_for_whole(); // its translation has been
+        exchange.ended_unsaid = true;
+    }
+}
+
+/// Seldom: the counter need not be kept.
+#[cold]
+pub(super) fn count_unknown_reason(exchange: &Shared) {
+    let exchange = exchange.borrow();
+    let (_, _, cluster) = exchange.labels();
+    if let Some(counter) = host::define_counter(&stats::unknown_finish_reasons(cluster)) {
+        host::increment(counter, 1);
+    }
+}
+
+/// What is there of the answer, from `start` on.
+pub(super) fn receive(start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
+    budget::receive(Purpose::Answer, Buffer::ResponseBody, start, size)
+}

@@ -1,0 +1,62 @@
+//! What is checked, of whom, and what earlier checks have found.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sluice::config::{self, ConfigError};
+use sluice::contract::ANONYMOUS;
+use sluice::exchange::Exchange;
+use sluice::guard::api::Failure;
+use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::pii::Patterns;
+
+use crate::metrics;
+
+/// What is checked, and what is known from earlier checks.
+pub(super) struct Config {
+    pub checks: Rc<Checks>,
+    pub known: RefCell<Known>,
+    /// By check, for those that are made here.
+    pub patterns: Vec<Option<Patterns>>,
+}
+
+/// Reads the configuration, and compiles its patterns.
+///
+/// # Errors
+/// Where it is wrong.
+pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
+    let checks = config::guard(bytes, &|name| std::env::var(name).ok())?;
+    let patterns = checks.checks.iter().map(|check| match &check.means {
+        Means::Patterns(local) => local.compile().ok(), // the configuration has compiled them before
+        Means::Service(..) => None,
+    });
+    let patterns = patterns.collect();
+    Ok(Config { known: RefCell::new(Known::new(checks.memory)), checks: Rc::new(checks), patterns })
+}
+
+impl Config {
+    /// Whether anything is checked of such a subject.
+    pub fn applies(&self, subject: &Subject<'_>) -> bool {
+        self.checks.checks.iter().any(|check| check.applies(subject))
+    }
+
+    /// Whether one of the checks lets nothing pass that it has not seen.
+    pub fn denies(&self, subject: &Subject<'_>) -> bool {
+        self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
+    }
+
+    /// Counts that none of the checks could be made. Whether one of them lets nothing pass then.
+    pub fn fail(&self, subject: &Subject<'_>, failure: Failure) -> bool {
+        for check in self.checks.checks.iter().filter(|check| check.applies(subject)) {
+            metrics::count_check(&check.name, subject.phase, failure.label(), Duration::ZERO);
+        }
+        self.denies(subject)
+    }
+}
+
+/// Who and what is checked.
+pub(super) fn subject(phase: Phase, exchange: &Exchange) -> Subject<'_> {
+    let key = exchange.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
+    Subject { phase, model: exchange.model_name(), key }
+}

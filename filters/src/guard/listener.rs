@@ -1,0 +1,67 @@
+//! Who waits for checks: a stream, as those see it that ask services and search by pattern.
+
+use std::cell::RefCell;
+use std::rc::Weak;
+use std::time::Duration;
+
+use sluice::guard::api::{Answer, Failure};
+use sluice::guard::checks::Round;
+
+use super::config::Config;
+use crate::chain;
+use crate::host;
+
+/// What a callout is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Matter {
+    /// The request.
+    Request,
+    /// The whole answer.
+    Answer,
+    /// A window of a stream.
+    Window(u64),
+}
+
+/// What has come of a question.
+pub(super) enum Heard {
+    /// The service has answered.
+    Answer(u16, Vec<u8>),
+    /// A search that took more than one slice has ended.
+    Found(Result<Answer, Failure>),
+    /// It has not.
+    Failure(Failure),
+}
+
+/// What waits for checks.
+pub(super) trait Listener {
+    /// What is checked, and what is known from earlier checks.
+    fn config(&self) -> &Config;
+    /// Something that was asked has been answered, or failed.
+    fn hear(&mut self, matter: Matter, question: usize, heard: Heard, me: &Waiter);
+    /// What is being found out about something; `None` once that is known.
+    fn round(&self, matter: Matter) -> Option<&Round>;
+    /// Whether the request waits for nothing but this filter.
+    fn is_decided(&self) -> bool;
+    /// Time has passed. Whether a stream still has text that waits for its window to fill.
+    fn wait(&mut self, now: Duration, me: &Waiter) -> bool;
+}
+
+/// Where what is found out is told: nowhere, once the client has left.
+pub(super) type Waiter = Weak<RefCell<dyn Listener>>;
+
+/// Hands on what has been found out, and has a request go on that has waited for nothing else.
+pub(super) fn deliver(listener: &Waiter, context: u32, matter: Matter, question: usize, heard: Heard) {
+    let Some(stream) = listener.upgrade().filter(|_| host::act_on(context)) else {
+        return;
+    };
+    let decided = match stream.try_borrow_mut() {
+        Ok(mut stream) => {
+            stream.hear(matter, question, heard, listener);
+            stream.is_decided()
+        }
+        Err(_) => false,
+    };
+    if decided {
+        chain::wake(context);
+    }
+}
