@@ -74,6 +74,7 @@ check: ## Check format and lints (warnings denied), run the core's tests, build 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
+	$(PYTHON) integration/import_cycles.py filters/src src
 	$(CARGO) test -p sluice -p sluice-cli
 	@$(MAKE) --no-print-directory wasm
 

@@ -16,6 +16,7 @@ Module = tuple[str, ...]
 COMMENTS = re.compile(r"//[^\n]*")
 USES = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
 PATHS = re.compile(r"\b((?:crate|super|self)(?:::\w+)+)")
+VISIBILITY = re.compile(r"pub\(in [^)]*\)")
 
 
 class Crate:
@@ -43,7 +44,7 @@ class Crate:
     def _imports(self, module: Module) -> set[Module]:
         text = self._texts[module]
         paths = [path for public, use in USES.findall(text) if not public for path in _spread(use)]
-        paths += [path.split("::") for path in PATHS.findall(USES.sub("", text))]
+        paths += [path.split("::") for path in PATHS.findall(VISIBILITY.sub("", USES.sub("", text)))]
         return {found for path in paths if (found := self._defining(module, path)) is not None} - {module}
 
     def _defining(self, module: Module, path: list[str], depth: int = 0) -> Module | None:

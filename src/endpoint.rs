@@ -5,9 +5,8 @@
 
 mod further;
 
-use std::borrow::Cow;
-
-use crate::gateway::Command;
+use crate::gateway::{Command, NoCommand};
+use crate::uri::{percent_decode, without_query};
 
 pub use further::Further;
 
@@ -194,7 +193,11 @@ pub fn classify(method: &str, path: &str, prefix: &str) -> Call {
     match by_path(path) {
         Some(call) if method == "POST" => call,
         Some(_) => Call::WrongMethod("POST"),
-        None => Command::find(method, path, prefix),
+        None => match Command::find(method, path, prefix) {
+            Ok(command) => Call::Gateway(command),
+            Err(NoCommand::WrongMethod(allowed)) => Call::WrongMethod(allowed),
+            Err(NoCommand::Unknown) => Call::Unknown,
+        },
     }
 }
 
@@ -230,127 +233,4 @@ fn gemini(path: &str) -> Option<Call> {
         _ => return None,
     };
     Some(Call::Path(endpoint, percent_decode(model).into_owned()))
-}
-
-/// The path without its query.
-pub fn without_query(path: &str) -> &str {
-    path.split_once('?').map_or(path, |(path, _)| path)
-}
-
-/// The path without the query parameters that may carry a key (Gemini's clients may send theirs as `?key=`), however
-/// they are spelt: what stands in a path reaches access logs and providers.
-///
-/// ```
-/// use sluice::endpoint::without_keys;
-///
-/// assert_eq!(without_keys("/p?alt=sse&%6BEY=secret&api_key=secret"), "/p?alt=sse");
-/// ```
-pub fn without_keys(path: &str) -> Cow<'_, str> {
-    let Some((bare, query)) = path.split_once('?') else {
-        return Cow::Borrowed(path);
-    };
-    let carries_key = |parameter: &str| KEYS.iter().any(|key| is_named(parameter, key));
-    match without(query, carries_key) {
-        None => Cow::Borrowed(path),
-        Some(kept) if kept.is_empty() => Cow::Owned(bare.to_owned()),
-        Some(kept) => Cow::Owned(format!("{bare}?{kept}")),
-    }
-}
-
-/// The key in a query, as Gemini's clients send it (`?key=`).
-///
-/// ```
-/// use sluice::endpoint::query_key;
-///
-/// assert_eq!(query_key("/v1beta/models/m:generateContent?alt=sse&key=a%2Bb").as_deref(), Some("a+b"));
-/// assert_eq!(query_key("/v1beta/models/m:generateContent?monkey=x"), None);
-/// ```
-pub fn query_key(path: &str) -> Option<Cow<'_, str>> {
-    let (_, query) = path.split_once('?')?;
-    query.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(percent_decode)
-}
-
-/// Names of query parameters that carry a key or token, without `-` and `_`.
-const KEYS: [&str; 8] =
-    ["key", "apikey", "xapikey", "xgoogapikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey"];
-
-/// Whether a query parameter has this name, `-` and `_` aside: escaped or not, in capitals or not.
-fn is_named(parameter: &str, name: &str) -> bool {
-    let found = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-    let found = percent_decode(found);
-    let letters = found.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'+' | b' '));
-    letters.map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
-}
-
-/// A query without the parameters that `is_out` finds; `None` if there are none.
-fn without(query: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
-    query.split('&').any(&is_out).then(|| query.split('&').filter(|part| !is_out(part)).collect::<Vec<_>>().join("&"))
-}
-
-/// A query that has the operator's parameters first, and of the client's only those of other names.
-///
-/// ```
-/// use sluice::endpoint::join_queries;
-///
-/// assert_eq!(join_queries("api-version=1", "a=b&API-Version=9"), "api-version=1&a=b");
-/// ```
-pub fn join_queries(operators: &str, clients: &str) -> String {
-    let name = |part: &str| percent_decode(part.split_once('=').map_or(part, |(name, _)| name)).to_ascii_lowercase();
-    let own: Vec<String> = operators.split('&').map(name).collect();
-    let kept = clients.split('&').filter(|part| !part.is_empty() && !own.contains(&name(part)));
-    Some(operators).into_iter().filter(|own| !own.is_empty()).chain(kept).collect::<Vec<_>>().join("&")
-}
-
-/// Whether a model's name would lead out of the path that it is put into, by servers that decode what is escaped in it.
-///
-/// ```
-/// use sluice::endpoint::climbs;
-///
-/// assert!(climbs("..") && climbs("m/../../admin") && climbs(r"m\..\x") && climbs("."));
-/// assert!(!climbs("./llama.gguf") && !climbs("org/model..v2"));
-/// ```
-pub fn climbs(model: &str) -> bool {
-    model == "." || model.split(['/', '\\']).any(|segment| segment == "..")
-}
-
-/// Decodes `%XX`; what is no valid escape stays as it is.
-pub fn percent_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        let escape = tail.split_first_chunk::<2>().filter(|_| byte == b'%');
-        let decoded = escape.and_then(|(digits, after)| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            Some((u8::try_from(high? * 16 + low?).ok()?, after))
-        });
-        match decoded {
-            Some((value, after)) => {
-                bytes.push(value);
-                rest = after;
-            }
-            None => bytes.push(byte),
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Escapes a model name for one path segment (RFC 3986: unreserved characters stay).
-pub fn percent_encode(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    if text.bytes().all(plain) {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(byte as char);
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Cow::Owned(encoded)
 }

@@ -11,7 +11,7 @@ mod translation;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::endpoint::{climbs, Dialect, Endpoint, Further};
+use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::gateway::Command;
@@ -23,6 +23,7 @@ use crate::limits::{self, Limits, RateHeaders, Ticket};
 use crate::outcome::Outcome;
 use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
+use crate::uri::climbs;
 use crate::usage::{Meter, Source, TokenUsage};
 
 pub use accounts::CountCall;

@@ -48,4 +48,5 @@ pub mod routing;
 pub mod timing;
 pub mod totals;
 pub mod translate;
+pub mod uri;
 pub mod usage;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
-use sluice::endpoint::{classify, query_key, without_keys, Call, Endpoint};
+use sluice::endpoint::{classify, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::facts;
@@ -12,6 +12,7 @@ use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
+use sluice::uri::{query_key, without_keys};
 
 use crate::budget::{self, BodyWeight};
 use crate::changes;

@@ -7,9 +7,9 @@ use super::headers::is_header_value;
 use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{key_of, Environment};
 use super::suggestion::suggestion;
-use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
+use crate::guard::api::{Api, Moderations, Presidio, Service, Thresholds};
 use crate::guard::checks::{
-    Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, Service, StreamMode, StreamPolicy,
+    Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, StreamMode, StreamPolicy,
     Unrewritable,
 };
 use crate::guard::pii::Entity;

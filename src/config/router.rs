@@ -3,13 +3,14 @@
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
 use super::{ejection, headers, limits, metering, price, retry};
-use crate::endpoint::{climbs, Dialect};
+use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
     AnswerHeaders, Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS,
     STRATEGIES,
 };
+use crate::uri::climbs;
 
 /// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::endpoint::{join_queries, percent_encode, without_query, Dialect, Endpoint};
+use crate::endpoint::{Dialect, Endpoint};
 use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::translate::Pair;
+use crate::uri::{join_queries, percent_encode, without_query};
 use crate::usage::Metering;
 
 /// A value that must never be printed.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::{Caller, Place, Sums, Totals, DAY, MAX_DAYS};
 use crate::contract::{NONE, OTHER};
 use crate::date::Timestamp;
-use crate::endpoint::percent_decode;
 use crate::error::ApiError;
 use crate::json::write_string;
+use crate::uri::percent_decode;
 
 /// The most lines of a report; what comes after is summed up as `other`.
 pub const MAX_LINES: usize = 50_000;

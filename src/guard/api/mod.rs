@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 pub use moderations::{Moderations, Thresholds};
 pub use presidio::Presidio;
 
-use super::checks::Service;
 use super::Finding;
 use crate::label::Label;
+use crate::routing::Secret;
 
 /// The longest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
@@ -44,6 +44,21 @@ impl Api {
             Api::ChatClassifier(_) => "/v1/chat/completions",
         }
     }
+}
+
+/// A service that answers checks, as Envoy's cluster of that name reaches it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// Where it is asked.
+    pub path: String,
+    /// Its `:authority`.
+    pub authority: String,
+    /// Its key, sent as `authorization: Bearer`.
+    pub key: Option<Secret>,
+    /// How long it may take.
+    pub timeout: std::time::Duration,
 }
 
 /// A request to a service.

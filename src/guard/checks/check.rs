@@ -1,13 +1,9 @@
 //! One check, as configured.
 
-use std::time::Duration;
-
-use super::round::Subject;
-use crate::guard::api::Api;
+use crate::guard::api::{Api, Service};
 use crate::guard::pii::{self, Entity, PatternError};
 use crate::guard::Speaker;
 use crate::pattern::Patterns;
-use crate::routing::Secret;
 
 /// What is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +36,17 @@ impl Phase {
     }
 }
 
+/// Of what a round is made; it decides which checks apply.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What is checked.
+    pub phase: Phase,
+    /// The model, as the client names it.
+    pub model: &'a str,
+    /// The id of the client's key.
+    pub key: &'a str,
+}
+
 /// What follows when something is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -69,21 +76,6 @@ pub enum Unrewritable {
     Allow,
     /// The request is refused.
     Block,
-}
-
-/// A service that answers checks, as Envoy's cluster of that name reaches it.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// Envoy's cluster.
-    pub cluster: String,
-    /// Where it is asked.
-    pub path: String,
-    /// Its `:authority`.
-    pub authority: String,
-    /// Its key, sent as `authorization: Bearer`.
-    pub key: Option<Secret>,
-    /// How long it may take.
-    pub timeout: Duration,
 }
 
 /// A pattern of the operator's own.

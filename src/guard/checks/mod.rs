@@ -11,11 +11,11 @@ mod round;
 
 use std::time::Duration;
 
-pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Service, Unrewritable};
+pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Subject, Unrewritable};
 pub use failures::Failures;
 pub use known::Known;
 pub use outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
-pub use round::{Ask, Question, Round, Spoken, Subject};
+pub use round::{Ask, Question, Round, Spoken};
 
 /// When a stream's text is let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

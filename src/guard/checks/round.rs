@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::check::{Action, Check, Means, OnFailure, Phase, Unrewritable};
+use super::check::{Action, Check, Means, OnFailure, Phase, Subject, Unrewritable};
 use super::known::Known;
 use super::outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
 use super::Guard;
@@ -16,17 +16,6 @@ use crate::guard::Speaker;
 
 /// The most callouts of one check in one round: a service that reads one text at a time is not to be flooded.
 const MAX_CALLOUTS: usize = 64;
-
-/// Of what a round is made; it decides which checks apply.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// What is checked.
-    pub phase: Phase,
-    /// The model, as the client names it.
-    pub model: &'a str,
-    /// The id of the client's key.
-    pub key: &'a str,
-}
 
 /// A text, and whose it is.
 #[derive(Clone, PartialEq, Eq)]

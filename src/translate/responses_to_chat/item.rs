@@ -1,7 +1,7 @@
 //! The items of a response's output.
 
 use super::thoughts::Gathered;
-use super::tools::ToolNote;
+use super::tool_note::ToolNote;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;

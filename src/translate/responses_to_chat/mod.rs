@@ -14,12 +14,13 @@ mod response;
 mod sender;
 mod stream;
 mod thoughts;
+mod tool_note;
 mod tools;
 
 pub(super) use answer::answer;
 pub(super) use request::request;
 pub(super) use stream::Events;
-pub(super) use tools::ToolNote;
+pub(super) use tool_note::ToolNote;
 
 /// Who reads the chat completion that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::tool_note::ToolNote;
 use crate::error::ApiError;
 use crate::translate::dropped::Dropped;
 use crate::translate::ids::short_name;
@@ -14,18 +15,6 @@ const ONE_TEXT: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 /// The most tools whose calls differ from what the server says.
 const MAX_NOTES: usize = 1024;
-
-/// A tool that the client knows otherwise than the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::translate) struct ToolNote {
-    /// Its name for the server.
-    pub given: String,
-    /// Its name for the client.
-    pub name: String,
-    pub namespace: Option<String>,
-    /// It takes a text, not an object.
-    pub custom: bool,
-}
 
 /// The tools, as JSON of chat completions.
 #[derive(Default)]
