@@ -41,7 +41,7 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
-test-core: ## Run the tests of the core and of the command-line tool natively
+test-core: layout ## Run the tests of the core and of the command-line tool natively
 	@# without make's jobserver, of which rustdoc would say that it cannot use it
 	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli
 
@@ -69,14 +69,18 @@ e2e: wasm trap mock cli ## Run the end-to-end tests: a real Envoy, mock model se
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
-check: ## Check format and lints (warnings denied), run the core's tests, build the wasm
+check: layout ## Check format and lints (warnings denied), run the core's tests, build the wasm
 	$(call rust_target,wasm32-wasip1)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(PYTHON) integration/import_cycles.py filters/src src
 	$(CARGO) test -p sluice -p sluice-cli
 	@$(MAKE) --no-print-directory wasm
+
+.PHONY: layout
+layout: ## Check that no files import each other in a circle, and that none is too long to read
+	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src
+	@$(PYTHON) integration/file_lengths.py
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

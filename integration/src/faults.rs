@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::answer::{Answer, Event, Framing, Json, Place, Stream};
 use crate::journal::Ticket;
-use crate::line::{Ending, Line};
+use crate::line::Line;
 use crate::plan::{Fault, Kind, Plan};
 use crate::playback::{Finale, HungUp, Piece, Playback, Score};
-use crate::problem::Problem;
-use crate::route::Dialect;
+use crate::problem::{Dialect, Problem};
 use crate::slots::Slot;
+use crate::socket::Ending;
 
 /// A cut header block ends here: within the first header, whatever the status line.
 const BYTES_OF_CUT_HEADERS: usize = 40;

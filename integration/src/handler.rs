@@ -12,12 +12,13 @@ use crate::args::Args;
 use crate::control::{self, Control};
 use crate::faults::{json_response, Stage};
 use crate::journal::Journal;
-use crate::line::{Ending, Line};
+use crate::line::Line;
 use crate::plan::{Fault, Plan};
 use crate::playback::{HungUp, Playback};
 use crate::problem::Problem;
 use crate::route::Route;
 use crate::scene::Scene;
+use crate::socket::Ending;
 use crate::{clock, dialect};
 
 const LARGEST_BODY: usize = 64 << 20;

@@ -13,15 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::journal::Ticket;
-use crate::socket::Socket;
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ending {
-    #[default]
-    Fin,
-    Rst,
-}
+use crate::socket::{Ending, Socket};
 
 /// The handle shared by a connection and its request handler.
 #[derive(Debug, Default)]

@@ -8,8 +8,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::line::Ending;
 use crate::slots::Slots;
+use crate::socket::Ending;
 
 /// The control message as written; `{}` is a healthy server. Shown again by `GET /_mock`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

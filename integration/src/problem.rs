@@ -3,7 +3,15 @@
 use hyper::StatusCode;
 use serde_json::{json, Value};
 
-use crate::route::Dialect;
+/// Whose shapes and credentials apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    OpenAi,
+    Azure,
+    Anthropic,
+    Ollama,
+    Gemini,
+}
 
 /// Why a request is not answered as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,17 +2,7 @@
 
 use hyper::{Method, Uri};
 
-use crate::problem::Problem;
-
-/// Whose shapes and credentials apply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    OpenAi,
-    Azure,
-    Anthropic,
-    Ollama,
-    Gemini,
-}
+use crate::problem::{Dialect, Problem};
 
 /// What is asked for; names in the path are part of it.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,10 +9,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::line::Ending;
-
 /// A reset waits this long: a peer that finds data and reset at once may never look at the data.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    #[default]
+    Fin,
+    Rst,
+}
 
 #[derive(Debug)]
 pub enum Socket {

@@ -7,9 +7,8 @@ use serde_json::{json, Value};
 use super::{not_empty, parse, whole};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::plan::UsageReport;
-use crate::problem::Problem;
+use crate::problem::{Dialect, Problem};
 use crate::prompt::{Content, Message, Prompt};
-use crate::route::Dialect;
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 

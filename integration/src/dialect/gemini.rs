@@ -6,9 +6,9 @@ use serde_json::{json, Value};
 use super::{not_empty, parse, whole};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::plan::UsageReport;
-use crate::problem::Problem;
+use crate::problem::{Dialect, Problem};
 use crate::prompt::{Content, Part, Prompt};
-use crate::route::{Delivery, Dialect};
+use crate::route::Delivery;
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 

@@ -10,8 +10,8 @@ use hyper::header::{HeaderMap, AUTHORIZATION};
 use serde::Deserialize;
 
 use crate::answer::{Answer, Json};
-use crate::problem::Problem;
-use crate::route::{Dialect, Operation, Route};
+use crate::problem::{Dialect, Problem};
+use crate::route::{Operation, Route};
 use crate::scene::Scene;
 
 /// Answers a request that is well-formed, authorized and for a model served here.

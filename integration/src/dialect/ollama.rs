@@ -7,9 +7,8 @@ use super::{embedding, not_empty, parse, whole};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::clock;
 use crate::plan::UsageReport;
-use crate::problem::Problem;
+use crate::problem::{Dialect, Problem};
 use crate::prompt::{Content, Message, Prompt};
-use crate::route::Dialect;
 use crate::scene::{Scene, Spoken};
 use crate::tokens::{self, Pieces};
 

@@ -1,12 +1,13 @@
+mod limits;
+
 use std::time::Duration;
 
 use sluice::config::{router, ConfigError};
 use sluice::endpoint::Dialect;
 use sluice::health::Policy;
-use sluice::limits::Limits;
 use sluice::outcome::Outcome;
 use sluice::routing::{AffinityBy, AnswerHeaders, Budget, Table};
-use sluice::usage::{Counter, Format, Metering, Price, COUNT_TIMEOUT};
+use sluice::usage::{Counter, Format, Metering, COUNT_TIMEOUT};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -368,98 +369,4 @@ fn mistakes_in_the_whole() {
 fn nothing_prints_a_secret() {
     let printed = format!("{:?}", read(GOOD).unwrap());
     assert!(printed.contains("***") && !printed.contains(SECRET), "{printed}");
-}
-
-/// The only model, with these further fields.
-fn with_fields(fields: &str) -> Result<Table, ConfigError> {
-    read(&format!(
-        r#"{{"upstreams": {{"a": {{}}}}, "models": [{{"name": "m", "targets": [{{"upstream": "a"}}], {fields}}}]}}"#
-    ))
-}
-
-#[test]
-fn limits_and_prices_of_a_model() {
-    let all = r#""limits": {"requests_per_minute": 1, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": "5000000000",
-        "cost_per_day": 0.5, "concurrency": 6}"#;
-    let limits = Limits {
-        requests_per_minute: Some(1),
-        tokens_per_minute: Some(2000),
-        tokens_per_day: Some(3),
-        tokens_per_month: Some(5_000_000_000),
-        microusd_per_day: Some(500_000),
-        concurrency: Some(6),
-    };
-    let one = Limits { concurrency: Some(2), ..Limits::default() };
-    for (text, want) in [
-        (all, limits),
-        (r#""limits": {"concurrency": 2}"#, one),
-        (r#""limits": {}"#, Limits::default()),
-        (r#""aliases": []"#, Limits::default()),
-    ] {
-        assert_eq!(with_fields(text).unwrap().models()[0].limits, want, "{text}");
-    }
-    let price = |input, cached_input, output| Some(Price { cached_input, ..Price::new(input, output) });
-    let cases = [
-        (r#""aliases": []"#, None),
-        (r#""price": {"input": 2.5, "cached_input": 1.25, "output": 10}"#, price(2_500_000, 1_250_000, 10_000_000)),
-        (r#""price": {"input": "0.075", "output": "0.3"}"#, price(75_000, 75_000, 300_000)),
-        (r#""price": {"input": 3, "cached_input": 0, "output": "0"}"#, price(3_000_000, 0, 0)),
-        (r#""price": {"input": 0.0000004, "output": 0.0000005}"#, price(0, 0, 1)),
-        (
-            r#""price": {"input": 4, "output": 8, "cache_write": 5.5, "cache_write_1h": 9, "audio_input": 40, "audio_output": 80}"#,
-            Some(Price {
-                cache_write: 5_500_000,
-                cache_write_1h: 9_000_000,
-                audio_input: 40_000_000,
-                audio_output: 80_000_000,
-                ..Price::new(4_000_000, 8_000_000)
-            }),
-        ),
-    ];
-    for (text, want) in cases {
-        assert_eq!(with_fields(text).unwrap().models()[0].price, want, "{text}");
-    }
-}
-
-#[test]
-fn mistakes_in_limits_and_prices() {
-    let dollars = "must be an amount in dollars, such as 2.5";
-    let whole = |number| format!("{number} is not a whole number from 1 to 10^15");
-    let cases = [
-        (r#""limits": 3"#, "limits", "must be an object, but is a number".to_owned()),
-        (
-            r#""limits": {"token_per_day": 3}"#,
-            "limits.token_per_day",
-            "no such field; did you mean \"tokens_per_day\"?".to_owned(),
-        ),
-        (r#""limits": {"tokens_per_day": 0}"#, "limits.tokens_per_day", whole("0")),
-        (r#""limits": {"concurrency": 1.5}"#, "limits.concurrency", whole("1.5")),
-        (
-            r#""limits": {"requests_per_minute": [9]}"#,
-            "limits.requests_per_minute",
-            "must be a number, but is a list".to_owned(),
-        ),
-        (r#""limits": {"tokens_per_day": "9x"}"#, "limits.tokens_per_day", whole("\"9x\"")),
-        (r#""limits": {"tokens_per_day": "-9"}"#, "limits.tokens_per_day", whole("\"-9\"")),
-        (r#""limits": {"tokens_per_day": 1e16}"#, "limits.tokens_per_day", whole("10000000000000000")),
-        (r#""limits": {"cost_per_day": 0}"#, "limits.cost_per_day", dollars.to_owned()),
-        (r#""limits": {"cost_per_day": "much"}"#, "limits.cost_per_day", dollars.to_owned()),
-        (r#""price": 3"#, "price", "must be an object, but is a number".to_owned()),
-        (r#""price": {}"#, "price.input", "missing".to_owned()),
-        (r#""price": {"input": 1}"#, "price.output", "missing".to_owned()),
-        (
-            r#""price": {"input": 1, "output": 1, "ouput": 1}"#,
-            "price.ouput",
-            "no such field; did you mean \"output\"?".to_owned(),
-        ),
-        (r#""price": {"input": -1, "output": 1}"#, "price.input", dollars.to_owned()),
-        (r#""price": {"input": 1, "output": "inf"}"#, "price.output", dollars.to_owned()),
-        (r#""price": {"input": 1, "output": "NaN"}"#, "price.output", dollars.to_owned()),
-        (r#""price": {"input": 1, "output": 1, "cached_input": "$1"}"#, "price.cached_input", dollars.to_owned()),
-        (r#""price": {"input": 1, "output": 1e10}"#, "price.output", dollars.to_owned()),
-        (r#""price": {"input": true, "output": 1}"#, "price.input", dollars.to_owned()),
-    ];
-    for (text, path, problem) in cases {
-        assert_eq!(refusal(text, with_fields(text)), format!("router.models[0].{path}: {problem}"));
-    }
 }

@@ -1,3 +1,5 @@
+mod probes;
+
 use std::time::Duration;
 
 use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
@@ -7,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::Step::{
     AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores,
 };
-use super::{after, at, Cluster, Step, FAILS, LEASE, PROBE_FAILS, PROBE_SUCCEEDS, SUCCEEDS};
+use super::{after, at, Cluster, Step, FAILS, PROBE_FAILS, PROBE_SUCCEEDS, SUCCEEDS};
 use Change::{Ejected, Noted, Restored};
 use Reason::{ConsecutiveFailures, Credential, FailureRatio, Manual, RetryAfter};
 use Standing::Healthy;
@@ -278,144 +280,4 @@ fn stragglers() {
             (132, PROBE_FAILS, Ejected(ConsecutiveFailures), lost(192)),
         ],
     )]);
-}
-
-#[test]
-fn probes() {
-    let open = half_open(ConsecutiveFailures);
-    let busy = probing(ConsecutiveFailures);
-    let ejected = (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures));
-    check(vec![
-        (
-            "one at a time, until its lease ends",
-            after(1),
-            vec![
-                ejected,
-                (130, Probes, Noted, busy),
-                (130, MayNotProbe, Change::None, busy),
-                (139, MayNotProbe, Change::None, busy),
-                (140, Looks, Change::None, open),
-                (140, Probes, Noted, busy),
-                (141, PROBE_SUCCEEDS, Restored, Healthy),
-                (142, MayNotProbe, Change::None, Healthy),
-            ],
-        ),
-        (
-            "one that ends late still decides",
-            after(1),
-            vec![ejected, (130, Probes, Noted, busy), (170, PROBE_SUCCEEDS, Restored, Healthy)],
-        ),
-        (
-            "one that says nothing lets the next",
-            after(1),
-            vec![
-                ejected,
-                (130, Probes, Noted, busy),
-                (131, ProbeEnds(Verdict::Neutral), Noted, open),
-                (131, PROBE_SUCCEEDS, Change::None, open),
-                (131, Probes, Noted, busy),
-                (132, Leaves, Noted, open),
-                (132, Leaves, Change::None, open),
-                (132, Probes, Noted, busy),
-                (133, PROBE_SUCCEEDS, Restored, Healthy),
-                (133, Leaves, Change::None, Healthy),
-            ],
-        ),
-        (
-            "a row of failures is over with it",
-            after(2),
-            vec![
-                (100, FAILS, Noted, Healthy),
-                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
-                (130, Probes, Noted, busy),
-                (131, PROBE_SUCCEEDS, Restored, Healthy),
-                (132, FAILS, Noted, Healthy),
-                (133, PROBE_FAILS, Ejected(ConsecutiveFailures), out(163 + 30, ConsecutiveFailures)),
-            ],
-        ),
-        (
-            "another worker's clock is behind",
-            after(1),
-            vec![
-                ejected,
-                (130, Probes, Noted, busy),
-                (129, MayNotProbe, Change::None, out(130, ConsecutiveFailures)),
-                (129, PROBE_SUCCEEDS, Restored, Healthy),
-            ],
-        ),
-    ]);
-}
-
-#[test]
-fn by_hand() {
-    let for_good = Standing::Ejected { until: None, reason: Manual };
-    check(vec![
-        (
-            "until it is restored",
-            after(1),
-            vec![
-                (100, Ejects(None), Ejected(Manual), for_good),
-                (101, SUCCEEDS, Change::None, for_good),
-                (101, FAILS, Noted, for_good),
-                (101, AsksFor(9), Noted, for_good),
-                (9_000_000, MayNotProbe, Change::None, for_good),
-                (9_000_000, Restores, Restored, Healthy),
-                (9_000_000, Restores, Change::None, Healthy),
-            ],
-        ),
-        (
-            "for a time",
-            after(1),
-            vec![
-                (100, Ejects(Some(60)), Ejected(Manual), out(160, Manual)),
-                (101, SUCCEEDS, Change::None, out(160, Manual)),
-                (101, AsksFor(200), Noted, out(160, Manual)),
-                (160, Probes, Noted, probing(Manual)),
-                (161, PROBE_FAILS, Ejected(ConsecutiveFailures), out(191, ConsecutiveFailures)),
-            ],
-        ),
-        (
-            "over an ejection, which is forgotten",
-            after(1),
-            vec![
-                (100, FAILS, Ejected(ConsecutiveFailures), out(130, ConsecutiveFailures)),
-                (100, Ejects(Some(1)), Ejected(Manual), out(101, Manual)),
-                (101, Restores, Restored, Healthy),
-                (102, FAILS, Ejected(ConsecutiveFailures), out(132, ConsecutiveFailures)),
-            ],
-        ),
-        (
-            "a streak is forgotten",
-            after(2),
-            vec![(100, FAILS, Noted, Healthy), (100, Restores, Noted, Healthy), (100, FAILS, Noted, Healthy)],
-        ),
-    ]);
-}
-
-#[test]
-fn a_lease_that_is_over_decides_nothing() {
-    let policy = after(1);
-    let mut health = Health::default();
-    let _ = health.judge(Verdict::Failure, None, None, at(100), &policy);
-    let stale = health.probe(at(130), LEASE).unwrap();
-    let live = health.probe(at(140), LEASE).unwrap();
-    for verdict in [Verdict::Success, Verdict::Neutral] {
-        assert!(!health.would_change(verdict, Some(stale)), "{verdict:?}");
-        assert_eq!(health.judge(verdict, None, Some(stale), at(141), &policy), Change::None, "{verdict:?}");
-    }
-    assert_eq!(health.release(stale), Change::None);
-    assert_eq!(health.judge(Verdict::Failure, None, Some(stale), at(141), &policy), Noted);
-    assert_eq!(health.standing(at(141)), probing(ConsecutiveFailures));
-    assert!(health.would_change(Verdict::Success, Some(live)));
-    assert_eq!(health.judge(Verdict::Success, None, Some(live), at(141), &policy), Restored);
-
-    // nor does it after the operator's hand
-    let mut health = Health::default();
-    let _ = health.eject(Some(at(1)), at(100));
-    let stale = health.probe(at(101), LEASE).unwrap();
-    let _ = health.restore();
-    let _ = health.eject(Some(at(1)), at(100));
-    let live = health.probe(at(101), LEASE).unwrap();
-    assert_ne!(stale, live);
-    assert_eq!(health.judge(Verdict::Success, None, Some(stale), at(102), &policy), Change::None);
 }

@@ -5,8 +5,7 @@ use serde_json::{json, Value};
 use super::{finish_reason, usage};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::plan::UsageReport;
-use crate::problem::Problem;
-use crate::route::Dialect;
+use crate::problem::{Dialect, Problem};
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 

@@ -8,9 +8,8 @@ use super::{finish_reason, usage, with_usage, StreamOptions};
 use crate::answer::Answer;
 use crate::dialect::{parse, whole};
 use crate::plan::UsageReport;
-use crate::problem::Problem;
+use crate::problem::{Dialect, Problem};
 use crate::prompt::{Content, Prompt};
-use crate::route::Dialect;
 use crate::scene::Scene;
 
 #[derive(Debug, Deserialize)]

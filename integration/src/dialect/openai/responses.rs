@@ -6,9 +6,8 @@ use serde_json::{json, Value};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::dialect::{not_empty, parse, whole};
 use crate::plan::UsageReport;
-use crate::problem::Problem;
+use crate::problem::{Dialect, Problem};
 use crate::prompt::{Content, Prompt};
-use crate::route::Dialect;
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 

@@ -1,7 +1,7 @@
 //! The clusters: each as one of the filters needs it.
 
-use super::envoy::{is_type, name_of, number, seconds, Envoy, Manager, DEFAULT_LIMIT};
-use super::filters::{plugin, Plugin, Read};
+use super::bootstrap::{is_type, name_of, number, plugin, seconds, Envoy, Manager, Plugin, DEFAULT_LIMIT};
+use super::filters::Read;
 use super::{manager, meaning, Report};
 use crate::yaml::Tree;
 

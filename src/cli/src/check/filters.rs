@@ -2,39 +2,10 @@
 
 use serde_json::Value;
 
-use super::envoy::{is_type, Manager};
+use super::bootstrap::{Manager, Plugin, CHAIN};
 use super::sections;
 use super::{meaning, Report};
 use crate::yaml::Tree;
-
-/// In this order, joined by `+`, or `attempt` alone.
-const CHAIN: [&str; 4] = ["auth", "guard", "router", "usage"];
-
-/// An entry of one of Sluice's filters.
-pub(super) struct Plugin<'a> {
-    /// Its `config`.
-    pub(super) config: &'a Tree,
-    pub(super) root_id: &'a str,
-}
-
-/// The entry in a filter's `typed_config`, if it is Sluice's.
-pub(super) fn plugin(filter: &Tree) -> Option<Plugin<'_>> {
-    let config = filter.get("typed_config").filter(|tree| is_type(tree, "Wasm"))?.get("config")?;
-    let root_id = config.text_of("root_id").unwrap_or_default();
-    let file = config.at(&["vm_config", "code", "local", "filename"]).and_then(Tree::text).unwrap_or_default();
-    let known = root_id == "attempt" || root_id.split('+').any(|name| CHAIN.contains(&name));
-    (known || file.ends_with("sluice.wasm")).then_some(Plugin { config, root_id })
-}
-
-impl Plugin<'_> {
-    fn names(&self) -> Vec<&str> {
-        self.root_id.split('+').collect()
-    }
-
-    fn line_of(&self, field: &str) -> usize {
-        self.config.get(field).map_or(self.config.line, |tree| tree.line)
-    }
-}
 
 /// What is the same for every entry, wherever it stands.
 pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {

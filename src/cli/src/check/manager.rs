@@ -1,7 +1,6 @@
 //! The HTTP connection manager: its filters, times, log and errors.
 
-use super::envoy::{is_type, name_of, seconds, Manager, DEFAULT_LIMIT};
-use super::filters::{plugin, Plugin};
+use super::bootstrap::{is_type, name_of, plugin, seconds, Manager, Plugin, DEFAULT_LIMIT};
 use super::Report;
 use crate::yaml::Tree;
 

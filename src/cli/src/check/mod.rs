@@ -1,6 +1,7 @@
 //! `sluice check`: what is wrong in a short file, or in an Envoy configuration with Sluice in it, before Envoy is there.
 //! The filters' part is read by the core, as it is at the start; the rest is what only Envoy's side shows.
 
+mod bootstrap;
 mod clusters;
 mod envoy;
 mod filters;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::envoy::Envoy;
+use self::bootstrap::Envoy;
 pub(crate) use self::report::{Level, Report};
 use crate::short::{is_short, Short};
 use crate::yaml::Tree;
@@ -59,7 +60,7 @@ pub(crate) fn check(text: &str) -> Report {
     secrets::check(&tree, &mut report);
     match is_short(&tree) {
         true => short(tree, text, &mut report),
-        false => Envoy::new(&tree).check(&mut report),
+        false => envoy::check(&Envoy::new(&tree), &mut report),
     }
     report.sort();
     report
@@ -119,7 +120,7 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     if let Ok(rendered) = crate::render::render(&short, text, "") {
         if let (Ok(tree), true) = (Tree::parse(&rendered), report.errors() == 0) {
             let mut own = Report::default();
-            Envoy::new(&tree).check(&mut own);
+            envoy::check(&Envoy::new(&tree), &mut own);
             for finding in own.findings.iter().filter(|finding| finding.level == Level::Error) {
                 report.error(finding.rule, 1, &finding.path, finding.problem.clone(), &finding.fix);
             }

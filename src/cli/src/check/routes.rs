@@ -1,6 +1,6 @@
 //! The route: how Envoy retries, and where it sends what.
 
-use super::envoy::{number, seconds, Envoy, Manager};
+use super::bootstrap::{number, seconds, Envoy, Manager};
 use super::Report;
 use crate::yaml::Tree;
 

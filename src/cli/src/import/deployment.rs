@@ -1,6 +1,6 @@
 //! One entry of `model_list`: a model at a provider.
 
-use super::{resolved, variable, Notes};
+use super::notes::{resolved, variable, Notes};
 use crate::short::providers::PROVIDERS;
 use crate::short::Url;
 use crate::yaml::{quoted, Data, Tree};

@@ -1,8 +1,8 @@
 //! Deployments of one name are one model here.
 
 use super::deployment::Deployment;
+use super::notes::Notes;
 use super::settings::Settings;
-use super::Notes;
 use crate::yaml::quoted;
 
 /// The deployments by the names that clients ask for.

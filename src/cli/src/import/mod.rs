@@ -2,6 +2,7 @@
 
 mod deployment;
 mod group;
+mod notes;
 mod settings;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use sluice::keys::KeyHash;
 
 use self::deployment::{Deployment, Upstreams};
 use self::group::Groups;
+use self::notes::{resolved, variable, Notes};
 use self::settings::Settings;
 use crate::yaml::{quoted, Tree};
 use crate::{file, key, Failure};
@@ -27,26 +29,6 @@ pub(crate) struct Litellm {
     file: PathBuf,
 }
 
-/// What is told of the conversion: what has no counterpart, and what is left to do.
-#[derive(Default)]
-pub(super) struct Notes(Vec<String>);
-
-impl Notes {
-    pub(super) fn add(&mut self, line: usize, text: impl AsRef<str>) {
-        let note = format!("line {line}: {}", text.as_ref());
-        if !self.0.contains(&note) {
-            self.0.push(note);
-        }
-    }
-
-    /// The fields of an object that nobody has read.
-    pub(super) fn rest(&mut self, tree: &Tree, path: &str, known: &[&str]) {
-        for (name, value) in tree.entries().iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-            self.add(value.line, format!("{path}{name} has no counterpart; it is left out"));
-        }
-    }
-}
-
 /// Prints the short file, and on standard error what has no counterpart.
 ///
 /// # Errors
@@ -60,11 +42,11 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let mut notes = Notes::default();
     let short = converted(&tree, &name, &mut notes)?;
     file::print(&short)?;
-    for note in &notes.0 {
+    for note in notes.lines() {
         eprintln!("{name}: {note}");
     }
-    if !notes.0.is_empty() {
-        eprintln!("{} notes; see what is left to do, then: sluice check", notes.0.len());
+    if !notes.lines().is_empty() {
+        eprintln!("{} notes; see what is left to do, then: sluice check", notes.lines().len());
     }
     Ok(())
 }
@@ -127,17 +109,4 @@ fn keys(tree: &Tree, notes: &mut Notes) -> Result<String, Failure> {
         "keys: # `sluice key new --id NAME` makes one for each client\n  - {{id: master, role: admin, hash: {}}}\n",
         quoted(&hash)
     ))
-}
-
-/// The variable in `os.environ/NAME`.
-pub(super) fn variable(text: &str) -> Option<&str> {
-    text.strip_prefix("os.environ/")
-}
-
-/// A text, or what the variable has that it names; else the variable's name.
-pub(super) fn resolved(text: &str) -> Result<String, &str> {
-    match variable(text) {
-        Some(name) => std::env::var(name).map_err(|_| name),
-        None => Ok(text.to_owned()),
-    }
 }

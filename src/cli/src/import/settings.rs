@@ -1,7 +1,7 @@
 //! LiteLLM's `router_settings` and `litellm_settings`: how requests are spread and retried.
 
 use super::deployment::number;
-use super::Notes;
+use super::notes::Notes;
 use crate::yaml::Tree;
 
 /// Those that are read from either place.
