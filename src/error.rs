@@ -1,8 +1,8 @@
 //! The errors the gateway answers by itself, in the shape the client's SDK understands.
 //!
-//! OpenAI: `{"error":{"message","type","param","code"}}`; on Anthropic's path
-//! `{"type":"error","error":{"type","message"}}` (both from the providers' API references).
+//! The shapes are those of [`Shape`], from the providers' API references.
 
+mod google;
 mod shape;
 
 use std::time::Duration;
@@ -243,6 +243,27 @@ impl ApiError {
         ApiError::unavailable(Outcome::Timeout)
     }
 
+    /// 503: the upstream that stores what the request goes on from is out of the pool.
+    pub fn keeper_away(retry_after: Option<Duration>) -> Self {
+        let message = "The provider that stores what `previous_response_id` or `conversation` names is not available; \
+                       try again later.";
+        ApiError {
+            code: "stored_response_unavailable",
+            param: Some("previous_response_id"),
+            message: message.to_owned(),
+            retry_after,
+            ..ApiError::busy()
+        }
+    }
+
+    /// 400: that upstream does not serve the model.
+    pub fn stored_elsewhere() -> Self {
+        let message =
+            "What `previous_response_id` or `conversation` names is stored by a provider that does not serve \
+                       this model.";
+        ApiError::bad_request("previous_response_not_found", Some("previous_response_id"), message)
+    }
+
     /// 502: an answer that cannot be read, and so cannot be translated.
     pub fn unreadable() -> Self {
         ApiError {
@@ -365,6 +386,7 @@ impl ApiError {
                 write_string(&mut out, &self.message);
                 out.push_str("}}");
             }
+            Shape::Gemini => self.write_google(&mut out),
             Shape::Ollama => {
                 out.push_str(r#"{"error":"#);
                 write_string(&mut out, &self.message);

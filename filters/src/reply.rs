@@ -6,6 +6,7 @@ use sluice::error::{ApiError, Shape};
 use sluice::limits::retry_after_seconds;
 
 use crate::host;
+use crate::registry;
 use crate::types::Action;
 
 /// Answers with an error. The returned action stops the request that the answer replaces.
@@ -64,7 +65,10 @@ impl Answer {
 /// Answers that the gateway itself failed, and tells the operator why.
 pub fn internal(reason: &str) -> Action {
     log::error!("sluice: {reason}");
-    error(&ApiError::internal("The gateway could not handle the request."), Shape::OpenAi)
+    let exchange = registry::current();
+    let path = exchange.as_ref().and_then(|exchange| exchange.try_borrow().ok());
+    let shape = path.map_or(Shape::OpenAi, |exchange| Shape::for_path(&exchange.original.path));
+    error(&ApiError::internal("The gateway could not handle the request."), shape)
 }
 
 /// What access logs show, and what tells envoy.yaml's `local_reply_config` that a reply is ours.

@@ -46,6 +46,15 @@ def openai_error(response: httpx.Response) -> dict[str, Any]:
     return error
 
 
+def google_error(response: httpx.Response) -> dict[str, Any]:
+    """The same in Google's shape."""
+    assert response.headers["content-type"] == "application/json"
+    assert response.json().keys() == {"error"}
+    error = response.json()["error"]
+    assert error.keys() >= {"code", "message", "status"} and error["code"] == response.status_code
+    return error
+
+
 def anthropic_error(response: httpx.Response) -> dict[str, Any]:
     """The same in Anthropic's shape."""
     assert response.headers["content-type"] == "application/json"

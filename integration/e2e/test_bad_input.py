@@ -8,7 +8,7 @@ from unittest.mock import ANY
 import pytest
 
 import demo
-from answers import anthropic_error, content, openai_error
+from answers import anthropic_error, content, google_error, openai_error
 from conftest import LIMITED_KEY
 from world import BEARER, CHAT, MESSAGES, SECRETS, World, chat_body, pieces
 
@@ -51,7 +51,6 @@ BODIES: dict[str, tuple[bytes, int, str | None, str]] = {
 PATHS: list[tuple[str, str, int, str]] = [
     ("GET", CHAT, 405, "method_not_allowed"),
     ("DELETE", "/v1/embeddings", 405, "method_not_allowed"),
-    ("PUT", GEMINI, 405, "method_not_allowed"),
     ("POST", "/", 404, "unknown_url"),
     ("GET", "/favicon.ico", 404, "unknown_url"),
     ("POST", "/v1/chat/completions/", 404, "unknown_url"),
@@ -62,7 +61,6 @@ PATHS: list[tuple[str, str, int, str]] = [
     ("POST", "/v1/../_mock", 404, "unknown_url"),
     ("OPTIONS", CHAT, 405, "method_not_allowed"),
     ("POST", "/_mock", 404, "unknown_url"),
-    ("POST", "/v1beta/models/gpt-4o:countTokens", 404, "unknown_url"),
 ]
 # Headers that steer Envoy, or the gateway's own; each tries to do harm.
 STEERING = {
@@ -105,6 +103,24 @@ def test_body_at_anthropics_path(world: World, name: str) -> None:
     kinds = {400: "invalid_request_error", 404: "not_found_error", 413: "request_too_large"}
     assert (response.status_code, anthropic_error(response)["type"]) == (status, kinds[status])
     assert world.entries() == []
+
+
+@pytest.mark.parametrize("name", ["empty", "stream a text", "unknown model", "too large"])
+def test_body_at_geminis_and_ollamas_paths(world: World, name: str) -> None:
+    body, status, _, _ = BODIES[name]
+    path = "/v1beta/models/gpt-5:generateContent" if name == "unknown model" else GEMINI
+    response = world.send(body, path=path)
+    kinds = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "INVALID_ARGUMENT"}
+    assert (response.status_code, google_error(response)["status"]) == (status, kinds[status])
+    response = world.send(body, path="/api/chat")
+    assert response.status_code == status and isinstance(response.json()["error"], str)
+    assert world.entries() == []
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("PUT", GEMINI, 405), ("POST", "/v1beta/models/m:countTokens", 404)])
+def test_geminis_path_and_method(world: World, method: str, path: str, status: int) -> None:
+    error = google_error(world.send(chat_body() if method == "POST" else None, method=method, path=path))
+    assert (error["code"], error["details"][0]["domain"]) == (status, "sluice")
 
 
 def test_largest_body(world: World) -> None:

@@ -59,6 +59,8 @@ pub enum Shape {
     Anthropic,
     /// `{"error":"message"}` (Ollama's `docs/api.md`)
     Ollama,
+    /// `{"error":{"code":400,"message","status":"INVALID_ARGUMENT","details"}}`
+    Gemini,
 }
 
 impl Shape {
@@ -68,6 +70,8 @@ impl Shape {
             Shape::Anthropic
         } else if path.starts_with("/api/") {
             Shape::Ollama
+        } else if path.starts_with("/v1beta/") {
+            Shape::Gemini
         } else {
             Shape::OpenAi
         }

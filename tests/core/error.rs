@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::error::{ApiError, Shape};
+use sluice::outcome::Outcome;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -58,6 +61,37 @@ fn bodies() {
 }
 
 #[test]
+fn googles_bodies() {
+    let limited = ApiError { retry_after: Some(Duration::from_millis(1500)), ..ApiError::no_free_slot("m") };
+    let cases = [
+        (ApiError::bad_request("invalid_type", Some("stream"), "m"), "INVALID_ARGUMENT"),
+        (ApiError::unauthorized("m"), "UNAUTHENTICATED"),
+        (ApiError::model_not_allowed("m"), "PERMISSION_DENIED"),
+        (ApiError::model_not_found("m"), "NOT_FOUND"),
+        (ApiError::method_not_allowed("GET", "POST"), "INVALID_ARGUMENT"),
+        (ApiError::conflict("own_key", "id", "m"), "ABORTED"),
+        (ApiError::body_too_large(), "INVALID_ARGUMENT"),
+        (limited.clone(), "RESOURCE_EXHAUSTED"),
+        (ApiError::internal("m"), "INTERNAL"),
+        (ApiError::unavailable(Outcome::Credential), "UNAVAILABLE"),
+        (ApiError::unavailable(Outcome::Reset), "UNAVAILABLE"),
+        (ApiError::unavailable(Outcome::Timeout), "DEADLINE_EXCEEDED"),
+    ];
+    for (error, status) in cases {
+        let body = parsed(&error, Shape::Gemini);
+        let found = (&body["error"]["code"], &body["error"]["message"], &body["error"]["status"]);
+        assert_eq!(found, (&json!(error.status), &json!(error.message), &json!(status)), "{}", error.code);
+    }
+    let details = parsed(&ApiError::model_not_found("m"), Shape::Gemini)["error"]["details"].clone();
+    let info = "type.googleapis.com/google.rpc.ErrorInfo";
+    let want =
+        json!([{"@type": info, "reason": "MODEL_NOT_FOUND", "domain": "sluice", "metadata": {"param": "model"}}]);
+    assert_eq!(details, want);
+    let pause = &parsed(&limited, Shape::Gemini)["error"]["details"][1];
+    assert_eq!(*pause, json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"}));
+}
+
+#[test]
 fn paths_and_methods() {
     let unknown = ApiError::unknown_path("GET", "/v2/\"x\"");
     let message = "Unknown request URL: GET /v2/\"x\". Check the URL for typos and the method.";
@@ -75,6 +109,8 @@ fn shapes() {
         ("/v1/chat/completions", Shape::OpenAi),
         ("/api/chat", Shape::Ollama),
         ("/api/tags", Shape::Ollama),
+        ("/v1beta/models/m:generateContent?alt=sse", Shape::Gemini),
+        ("/v1beta/nothing", Shape::Gemini),
         ("/", Shape::OpenAi),
     ];
     for (path, want) in cases {
@@ -86,7 +122,7 @@ proptest! {
     #[test]
     fn any_message_is_json(message in text()) {
         let error = ApiError::bad_request("c", None, message.as_str());
-        for shape in [Shape::OpenAi, Shape::Anthropic] {
+        for shape in [Shape::OpenAi, Shape::Anthropic, Shape::Gemini] {
             let body = parsed(&error, shape);
             prop_assert_eq!(&body["error"]["message"], &message);
         }
