@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Iterator
 
+import httpx
 import pytest
 
+import demo
 from child import ROOT
 from conftest import OpenWorld
 from resilience import NEVER_EJECTED_ALONE, add_upstream, target
@@ -54,15 +56,55 @@ def _request(path: str, text: str) -> dict[str, Any]:
     return {**common, "messages": messages, **({} if path == "/api/chat" else {"stream_options": {"include_usage": True}})}
 
 
+def _ask(world: World, number: int, path: str) -> httpx.Response:
+    body = json.dumps(_request(path, f"PLAY s{number}.")).encode()
+    return world.send(body, path=path, headers={**BEARER, "anthropic-version": "2023-06-01"})
+
+
+def _is_error(event: str) -> bool:
+    """Whether a stream's last event says that it has failed, in any dialect."""
+    lines = [line.removeprefix("data:") for line in event.splitlines() if line.startswith(("data:", "{"))]
+    try:
+        document = json.loads("".join(lines) or "null")
+    except ValueError:
+        return False
+    kinds = ("error", "response.failed")
+    failed = isinstance(document, dict) and (document.get("error") or document.get("type") in kinds)
+    return bool(failed or isinstance(document, dict) and document.get("object") == "error")
+
+
+def test_streams_that_break(settings: Callable[[], Settings], open_world: OpenWorld, field: Scripted) -> None:
+    """After its first event nothing is retried: the end is an error event, or the connection breaks with the stream's."""
+    changed = settings()
+    add_upstream(changed, "field", "mock-a", field.address, ejection=NEVER_EJECTED_ALONE, strict_end=True)
+    changed.models.append({"name": "gemini-2.5-flash", "targets": [target("field", "mock-a", weight=FIRST), target("mock-b")]})
+    wrong, tried = [], 0
+    with open_world(changed.text()) as world:
+        for number, stream in enumerate(STREAMS):
+            if stream["want"] != "failed":
+                continue
+            before, tried = len(field.asked), tried + 1
+            try:
+                response = _ask(world, number, stream["path"])
+            except httpx.RemoteProtocolError:
+                continue
+            text = response.text.strip()
+            separator = "\n" if stream["path"].startswith("/api/") else "\n\n"
+            last = [event for event in text.replace("\r", "").split(separator) if event != "data: [DONE]"][-1]
+            if not _is_error(last) or response.status_code != 200 or len(field.asked) != before + 1:
+                wrong.append((stream["server"], response.status_code, last[-200:]))
+    assert tried >= 15 and not wrong, "\n".join(map(str, wrong))
+
+
 def test_streams(field_world: World, field: Scripted) -> None:
     wrong = []
+    assert sum(stream["want"] == "whole" for stream in STREAMS) >= 60
     for number, stream in enumerate(STREAMS):
         if stream["want"] == "failed":
             continue
         path = stream["path"]
         before = len(field.asked)
-        body = json.dumps(_request(path, f"PLAY s{number}.")).encode()
-        response = field_world.send(body, path=path, headers={**BEARER, "anthropic-version": "2023-06-01"})
+        response = _ask(field_world, number, path)
         attempts = response.headers.get("x-sluice-attempts", "")
         if stream["want"] == "whole":
             right = response.content == stream["body"].encode() and not attempts
@@ -71,3 +113,6 @@ def test_streams(field_world: World, field: Scripted) -> None:
         if not right or response.status_code != 200 or len(field.asked) != before + 1:
             wrong.append((stream["server"], response.status_code, attempts, response.content[-200:]))
     assert not wrong, "\n".join(map(str, wrong))
+    upstreams = field_world.http.get("/gateway/upstreams", headers={"authorization": f"Bearer {demo.ADMIN_KEY}"}).json()["data"]
+    [state] = [each for each in upstreams if each["cluster"] == "field"]
+    assert {each["state"] for each in [state, *state["models"]]} == {"healthy"}
