@@ -60,6 +60,11 @@ pub const IN_FLIGHT_ROSTER: &str = "sluice.in_flight";
 /// Shared data with the clusters whose servers say that a streamed answer is complete.
 pub const STREAM_ENDS: &str = "sluice.ends";
 
+/// Shared data with a part of what upstreams store.
+pub fn stored_part(part: u8) -> String {
+    format!("sluice.stored.{part}")
+}
+
 /// Shared data with the ids that were revoked at run time.
 pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys that were issued here.
@@ -153,6 +158,16 @@ pub mod stats {
     /// How often a cluster has left the pool, by reason.
     pub fn ejections(cluster: &str, reason: &str) -> String {
         format!("llm_ejections_total;cluster={};reason={reason}", Label(cluster))
+    }
+
+    /// Models of a cluster that are out of the pool while the cluster is not: how many.
+    pub fn ejected_models(cluster: &str) -> String {
+        format!("llm_ejected_models;cluster={}", Label(cluster))
+    }
+
+    /// How often one of a cluster's models has left the pool, by reason.
+    pub fn model_ejections(cluster: &str, reason: &str) -> String {
+        format!("llm_model_ejections_total;cluster={};reason={reason}", Label(cluster))
     }
 
     /// Attempts under way.

@@ -5,6 +5,7 @@ mod caller;
 mod labels;
 mod models;
 mod original;
+mod passing;
 mod preparation;
 mod translation;
 
@@ -231,12 +232,18 @@ impl Exchange {
         let Some(index) = table.find(&facts.model).filter(|_| !climbs(&facts.model)) else {
             return Err(self.unknown_model(table, &facts.model));
         };
-        match Route::start(table, index, facts.endpoint, &self.caller(), fleet) {
+        let keeper = self.keeper(table, fleet)?;
+        match Route::start(table, index, facts.endpoint, keeper, &self.caller(), fleet) {
             Ok(route) => {
                 self.route = Some(route);
                 Ok(Routed::Ready)
             }
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
+            Err(NotStarted::Away(at)) => {
+                let wait = at.saturating_sub(fleet.now());
+                Err(ApiError::keeper_away(Some(wait).filter(|_| at < Duration::MAX)))
+            }
+            Err(NotStarted::Elsewhere) => Err(ApiError::stored_elsewhere()),
             Err(NotStarted::Silent) => {
                 if facts.endpoint == Endpoint::Further(Further::CountTokens) {
                     return Ok(Routed::Estimated(facts.layout.text.div_ceil(4)));
@@ -299,7 +306,8 @@ impl Exchange {
             false => ending,
         };
         if let Some(route) = &mut self.route {
-            route.end(ending, fleet);
+            let asked = self.facts.as_ref().map_or("", |facts| &facts.model);
+            route.end(ending, asked, fleet);
         }
     }
 
@@ -356,7 +364,7 @@ impl Exchange {
         self.judge_whole(fleet);
         let begun = self.has_begun();
         if let Some(route) = self.route.as_mut().filter(|_| !begun) {
-            route.abandon(fleet);
+            route.abandon(self.facts.as_ref().map_or("", |facts| &facts.model), fleet);
         }
     }
 }

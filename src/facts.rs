@@ -7,6 +7,7 @@ mod members;
 use crate::endpoint::{Endpoint, Further};
 use crate::error::ApiError;
 use crate::json::{JsonError, Value};
+use crate::stored::{self, Named};
 use fields::Fields;
 pub use layout::{Layout, UsageOption};
 
@@ -32,6 +33,8 @@ pub struct Facts {
     pub text_length: usize,
     /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
     pub user: Option<u64>,
+    /// What it goes on from, which one upstream stores. Of Responses alone.
+    pub stored: Named,
     /// Where things stand in the body, for rewriting it.
     pub layout: Layout,
 }
@@ -87,7 +90,8 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     let stream = endpoint.streams(stream_field);
     let text_length = body.len().saturating_sub(usize::try_from(fields.data).unwrap_or(usize::MAX));
     let layout = fields.layout;
-    Ok(Facts { endpoint, model, named_in_path, stream, output_limit, choices, text_length, user, layout })
+    let stored = if endpoint == Endpoint::Responses { stored::named(body) } else { Named::default() };
+    Ok(Facts { endpoint, model, named_in_path, stream, output_limit, choices, text_length, user, stored, layout })
 }
 
 fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {

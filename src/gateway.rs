@@ -8,7 +8,7 @@ use crate::config::{ConfigError, Node};
 use crate::connect_failure::LastFailure;
 use crate::date::Timestamp;
 use crate::error::ApiError;
-use crate::health::{Health, Standing};
+use crate::health::{ClusterHealth, Health, Standing};
 use crate::json::write_string;
 use crate::routing::Upstream;
 
@@ -72,8 +72,8 @@ pub fn token_count(tokens: u64) -> String {
 /// What is known of a cluster, in all workers but for `latency`.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Its record.
-    pub health: Health,
+    /// Its record, and those of its models.
+    pub health: ClusterHealth,
     /// Attempts under way.
     pub in_flight: u64,
     /// Attempts so far.
@@ -99,11 +99,7 @@ pub fn list<'a>(upstreams: impl Iterator<Item = (&'a Upstream, State)>, now: Dur
 
 /// One upstream as JSON: the answer to [`Command::Eject`] and [`Command::Restore`].
 pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration) {
-    let (name, reason, until) = match state.health.standing(now) {
-        Standing::Healthy => ("healthy", None, None),
-        Standing::Ejected { until, reason } => ("ejected", Some(reason.label()), until),
-        Standing::HalfOpen { reason, .. } => ("half_open", Some(reason.label()), None),
-    };
+    let (name, reason, until) = standing(&state.health.cluster, now);
     let texts = [
         ("cluster", Some(upstream.cluster.as_str())),
         ("upstream", Some(upstream.name.as_str())),
@@ -128,7 +124,7 @@ pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration
         seconds(until.map(|until| until.as_secs_f64()), 1.0),
         state.in_flight,
         state.uses,
-        state.health.consecutive_failures(),
+        state.health.cluster.consecutive_failures(),
         seconds(state.latency, 1e3)
     ));
     write_time(out, until);
@@ -143,7 +139,40 @@ pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration
         }
         None => out.push_str("null"),
     }
-    out.push('}');
+    out.push_str(r#","models":["#);
+    for (index, (name, health)) in state.health.models().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        model_entry(out, name, health, now);
+    }
+    out.push_str("]}");
+}
+
+/// One model of an upstream that has failed.
+fn model_entry(out: &mut String, name: &str, health: &Health, now: Duration) {
+    let (state, reason, until) = standing(health, now);
+    out.push_str(r#"{"model":"#);
+    write_string(out, name);
+    out.push_str(&format!(r#","state":"{state}","reason":"#));
+    match reason {
+        Some(reason) => write_string(out, reason),
+        None => out.push_str("null"),
+    }
+    match until {
+        Some(until) => out.push_str(&format!(r#","until":{:.3}"#, until.as_secs_f64())),
+        None => out.push_str(r#","until":null"#),
+    }
+    out.push_str(r#","until_rfc3339":"#);
+    write_time(out, until);
+    out.push_str(&format!(r#","consecutive_failures":{}}}"#, health.consecutive_failures()));
+}
+
+/// A record's state, its reason, and when it ends.
+fn standing(health: &Health, now: Duration) -> (&'static str, Option<&'static str>, Option<Duration>) {
+    match health.standing(now) {
+        Standing::Healthy => ("healthy", None, None),
+        Standing::Ejected { until, reason } => ("ejected", Some(reason.label()), until),
+        Standing::HalfOpen { reason, .. } => ("half_open", Some(reason.label()), None),
+    }
 }
 
 /// As an RFC 3339 timestamp.

@@ -45,6 +45,8 @@ pub mod pattern;
 pub mod record;
 pub mod rewrite;
 pub mod routing;
+pub mod splice;
+pub mod stored;
 pub mod timing;
 pub mod totals;
 pub mod translate;

@@ -12,14 +12,16 @@ use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::contract::{connect_failure_key, health_key, stats};
 use sluice::exchange::Exchange;
 use sluice::gateway::State;
-use sluice::health::{Blame, Change, Health, Lease, Policy, Reason, Standing, Verdict};
+use sluice::health::{Blame, Change, Changes, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict};
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Fleet, Upstream};
+use sluice::stored::{Keeper, StoredId};
 
 use crate::changes;
 use crate::host;
 use crate::in_flight::{self, InFlight};
 use crate::metrics;
+use crate::stored;
 
 /// How often a change that another worker was faster than is tried again at once.
 const MAX_TRIES: usize = 50;
@@ -44,10 +46,12 @@ struct Clusters {
 
 struct Cluster {
     key: String,
-    health: Health,
+    health: ClusterHealth,
     in_flight: InFlight,
     ejected: Option<u32>,
     ejections: Vec<(Reason, u32)>,
+    /// Defined once one of its models has failed.
+    ejected_models: Option<u32>,
     /// Time to first byte in seconds, as an exponentially weighted average.
     latency: Option<f64>,
     /// Successes that the record of health does not know of yet. They weigh in the failure ratio alone.
@@ -114,7 +118,7 @@ pub fn hand_in_successes() {
             Some((name.clone(), policy, std::mem::take(&mut cluster.successes)))
         };
         for (name, policy, successes) in clusters.by_name.iter_mut().filter_map(due).collect::<Vec<_>>() {
-            clusters.change(&name, |health| health.add_successes(successes, now, &policy));
+            clusters.change(&name, "", |health| health.add_successes(successes, now, &policy));
         }
     });
 }
@@ -153,12 +157,12 @@ pub fn count_below_zero(cluster: &str) {
 /// Ejects a cluster by hand, for a time or until it is restored.
 pub fn eject(upstream: &Upstream, time: Option<Duration>) {
     let now = host::now();
-    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, |health| health.eject(time, now)));
+    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, "", |health| health.eject(time, now)));
 }
 
 /// Restores a cluster by hand.
 pub fn restore(upstream: &Upstream) {
-    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, |health| health.restore()));
+    CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, "", |health| health.restore()));
 }
 
 /// What operators are told of a cluster.
@@ -199,25 +203,26 @@ impl Clusters {
         }
         self.seen = now;
         for cluster in self.by_name.values_mut() {
-            cluster.health = host::shared(&cluster.key).map(|(value, _)| Health::decode(&value)).unwrap_or_default();
+            cluster.health =
+                host::shared(&cluster.key).map(|(value, _)| ClusterHealth::decode(&value)).unwrap_or_default();
         }
-        self.all_healthy = self.by_name.values().all(|cluster| cluster.health.reason().is_none());
+        self.all_healthy = self.by_name.values().all(|cluster| cluster.health.is_well());
     }
 
-    /// Changes a cluster's health for all workers. A change that finds no way in fifty tries is given up: as
+    /// Changes a cluster's health for all workers, or that of its model `model`. A change that finds no way in fifty tries is given up: as
     /// many others have been made meanwhile.
-    fn change(&mut self, name: &str, mut change: impl FnMut(&mut Health) -> Change) {
+    fn change(&mut self, name: &str, model: &str, mut change: impl FnMut(&mut ClusterHealth) -> Changes) {
         let cluster = self.get(name);
         for _ in 0..MAX_TRIES {
             let (value, version) = host::shared(&cluster.key).unwrap_or((Vec::new(), host::ABSENT));
-            let mut health = Health::decode(&value);
+            let mut health = ClusterHealth::decode(&value);
             let changed = change(&mut health);
-            if changed == Change::None {
+            if changed == Changes::NONE {
                 return;
             }
             if host::set_shared(&cluster.key, &health.encode(), version) {
                 cluster.health = health;
-                cluster.tell(name, changed);
+                cluster.tell(name, model, changed);
                 changes::note();
                 self.refresh();
                 return;
@@ -234,10 +239,11 @@ impl Cluster {
         let ejected = gauge(stats::ejected(name));
         Cluster {
             key,
-            health: Health::default(),
+            health: ClusterHealth::default(),
             in_flight: InFlight::new(&stats::in_flight(name), stats::recounted(name)),
             ejected,
             ejections: Vec::new(),
+            ejected_models: None,
             latency: None,
             successes: 0,
             policy: None,
@@ -246,11 +252,15 @@ impl Cluster {
     }
 
     /// Tells operators of a change.
-    fn tell(&mut self, name: &str, change: Change) {
-        if let Some(gauge) = self.ejected {
-            host::record(gauge, u64::from(self.health.reason().is_some()));
+    fn tell(&mut self, name: &str, model: &str, changes: Changes) {
+        let had_models = self.ejected_models.is_some();
+        if changes.model != Change::None || had_models {
+            self.tell_of_model(name, model, changes.model);
         }
-        match change {
+        if let Some(gauge) = self.ejected {
+            host::record(gauge, u64::from(self.health.cluster.reason().is_some()));
+        }
+        match changes.cluster {
             Change::Ejected(reason) => {
                 log::warn!("sluice: cluster {name:?} is ejected: {}", reason.label());
                 let define = || host::define_counter(&stats::ejections(name, reason.label()));
@@ -259,6 +269,26 @@ impl Cluster {
                 }
             }
             Change::Restored => log::warn!("sluice: cluster {name:?} is back"),
+            Change::None | Change::Noted => {}
+        }
+    }
+
+    /// Seldom, so that the counter need not be kept.
+    #[cold]
+    fn tell_of_model(&mut self, name: &str, model: &str, change: Change) {
+        let define = || host::define_gauge(&stats::ejected_models(name));
+        self.ejected_models = self.ejected_models.or_else(define);
+        if let Some(gauge) = self.ejected_models {
+            host::record(gauge, self.health.models_out() as u64);
+        }
+        match change {
+            Change::Ejected(reason) => {
+                log::warn!("sluice: model {model:?} of cluster {name:?} is ejected: {}", reason.label());
+                if let Some(counter) = host::define_counter(&stats::model_ejections(name, reason.label())) {
+                    host::increment(counter, 1);
+                }
+            }
+            Change::Restored => log::warn!("sluice: model {model:?} of cluster {name:?} is back"),
             Change::None | Change::Noted => {}
         }
     }
@@ -292,9 +322,9 @@ impl Fleet for AllClusters {
         })
     }
 
-    fn standing(&self, upstream: &Upstream) -> Standing {
+    fn standing(&self, upstream: &Upstream, model: &str) -> Standing {
         let now = host::now();
-        CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).health.standing(now))
+        CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).health.standing(model, now))
     }
 
     fn in_flight(&self, upstream: &Upstream) -> u64 {
@@ -302,20 +332,19 @@ impl Fleet for AllClusters {
         CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).in_flight.read())
     }
 
-    fn probe(&self, upstream: &Upstream) -> Option<Lease> {
+    fn probe(&self, upstream: &Upstream, model: &str) -> Option<Probe> {
         let now = host::now();
-        let mut lease = None;
+        let mut probe = None;
         CLUSTERS.with_borrow_mut(|clusters| {
-            clusters.change(&upstream.cluster, |health| {
-                lease = health.probe(now, PROBE_LEASE);
-                if lease.is_some() {
-                    Change::Noted
-                } else {
-                    Change::None
+            clusters.change(&upstream.cluster, model, |health| {
+                probe = health.probe(model, now, PROBE_LEASE);
+                match probe {
+                    Some(_) => Changes::of_cluster(Change::Noted),
+                    None => Changes::NONE,
                 }
             });
         });
-        lease
+        probe
     }
 
     fn enter(&self, upstream: &Upstream) {
@@ -323,16 +352,16 @@ impl Fleet for AllClusters {
         CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).count_in_flight(upstream, 1));
     }
 
-    fn end(&self, upstream: &Upstream, ending: Ending, lease: Option<Lease>) {
+    fn end(&self, upstream: &Upstream, model: &str, ending: Ending, probe: Option<Probe>) {
         CLUSTERS.with_borrow_mut(|clusters| {
             let cluster = clusters.get(&upstream.cluster);
             cluster.count_in_flight(upstream, -1);
             let verdict = match (ending.blame, ending.connect) {
                 (Blame::Cluster, Some(ConnectFailure::NoCluster)) => Verdict::NoCluster,
-                (Blame::Cluster, _) => Verdict::of(ending.outcome),
-                (Blame::Model | Blame::Nobody, _) => Verdict::Neutral,
+                (Blame::Cluster | Blame::Model | Blame::Nobody, _) => Verdict::of(ending.outcome),
             };
-            let matters = cluster.health.would_change(verdict, lease);
+            let ended = Ended { model, verdict, blame: ending.blame, pause: ending.retry_after, held: probe };
+            let matters = cluster.health.would_change(&ended);
             if ending.outcome == Outcome::Success && !matters {
                 cluster.successes = cluster.successes.saturating_add(1);
                 return;
@@ -343,10 +372,10 @@ impl Fleet for AllClusters {
             let now = host::now();
             let successes = std::mem::take(&mut cluster.successes);
             let policy = &upstream.ejection;
-            clusters.change(&upstream.cluster, |health| {
+            clusters.change(&upstream.cluster, model, |health| {
                 let counted = health.add_successes(successes, now, policy);
-                match health.judge(verdict, ending.retry_after, lease, now, policy) {
-                    Change::None => counted,
+                match health.judge(&ended, now, policy) {
+                    Changes::NONE => counted,
                     judged => judged,
                 }
             });
@@ -354,11 +383,15 @@ impl Fleet for AllClusters {
         metrics::count_attempt(&upstream.cluster, ending.outcome);
     }
 
-    fn abandon(&self, upstream: &Upstream, lease: Option<Lease>) {
+    fn keeper(&self, id: StoredId) -> Option<Keeper> {
+        stored::find(id)
+    }
+
+    fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>) {
         CLUSTERS.with_borrow_mut(|clusters| {
             clusters.get(&upstream.cluster).count_in_flight(upstream, -1);
-            if let Some(lease) = lease {
-                clusters.change(&upstream.cluster, |health| health.release(lease));
+            if let Some(probe) = probe {
+                clusters.change(&upstream.cluster, model, |health| health.release(model, probe));
             }
         });
     }

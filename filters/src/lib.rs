@@ -44,6 +44,7 @@ mod registry;
 mod reply;
 mod root;
 mod router;
+mod stored;
 mod totals;
 #[cfg(feature = "trap")]
 mod trap;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::attempt;
 use crate::budget;
 use crate::changes;
 use crate::clusters;
@@ -71,6 +72,7 @@ impl Root {
         count::work();
         metrics::flush();
         waiting::poll();
+        attempt::poll();
         clusters::hand_in_successes();
         clusters::renew_in_flight();
         clusters::tell_in_flight();

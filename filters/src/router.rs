@@ -11,7 +11,7 @@ use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
 use sluice::outcome::Outcome;
-use sluice::routing::{AnswerHeaders, Table};
+use sluice::routing::{AnswerHeaders, ResponseModel, Table};
 
 use crate::clusters::{self, AllClusters};
 use crate::filter::{self, Filter};
@@ -283,6 +283,12 @@ impl HttpContext for Router {
         };
         if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {
             host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
+        }
+        // where the answer has the client's name, the target's stands here alone
+        let hides = self.table.response_model == ResponseModel::Requested
+            && self.table.answer_headers != AnswerHeaders::Never
+            && exchange.passing == Some(Outcome::Success);
+        if exchange.answered.is_some() && (tells || hides) {
             host::set_header(Headers::Response, MODEL_HEADER, exchange.target_model().unwrap_or_default());
         }
         if tells && failed {

@@ -62,13 +62,14 @@ def test_failures_in_a_row(pool_world: World) -> None:
     assert 50 < out.pop("until") - time.time() < 61
     assert out.pop("latency_ms") is None
     assert out.pop("until_rfc3339").endswith("Z") and out.pop("last_connect_failure") is None
+    assert out.pop("models") == []
     want = {"cluster": "row-a", "upstream": "row-a", "state": "ejected", "reason": "consecutive_failures"}
     assert out == {**want, "in_flight": 0, "uses": 3, "consecutive_failures": 3}
     healthy = _upstream(pool_world, "row-b")
     latency = healthy.pop("latency_ms")  # the worker's that answers, which may have asked nobody yet
     assert latency is None or 0 < latency < 1000
     want = {"cluster": "row-b", "upstream": "row-b", "state": "healthy", "reason": None, "until": None}
-    want.update(until_rfc3339=None, last_connect_failure=None)
+    want.update(until_rfc3339=None, last_connect_failure=None, models=[])
     assert healthy == {**want, "in_flight": 0, "uses": 10, "consecutive_failures": 0}
     eventually(lambda: [_gauge(pool_world, "row-a"), _gauge(pool_world, "row-b")], [1, 0])
     eventually(lambda: _ejections(pool_world, "row"), {("row-a", "consecutive_failures"): 1})
@@ -175,7 +176,7 @@ def test_list_of_upstreams(pool_world: World) -> None:
     names += [f"{TRIO}-{letter}" for letter in "abc"]
     assert sorted(each["cluster"] for each in listed.json()["data"]) == sorted(names)
     fields = {"cluster", "upstream", "state", "reason", "until", "until_rfc3339", "in_flight", "uses", "consecutive_failures"}
-    fields |= {"latency_ms", "last_connect_failure"}
+    fields |= {"latency_ms", "last_connect_failure", "models"}
     assert all(each.keys() == fields for each in listed.json()["data"])
 
 

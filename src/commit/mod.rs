@@ -6,6 +6,7 @@
 //! one ([`Document`]); and an error until it says who is to blame ([`Refusal`]), or that a model with a longer context
 //! would not make it ([`is_context_length_exceeded`]).
 
+mod codes;
 mod context_length;
 mod document;
 mod first_event;

@@ -5,8 +5,11 @@
 //! have none the first words of the message. What a client can write itself, such as a prompt that an error quotes,
 //! must not decide: an account is blamed by codes, or by how a message begins.
 
+use std::time::Duration;
+
+use super::codes::{ACCOUNT, CONTENT, MODEL, PERMISSION, RATE, REQUEST, SERVER};
 use super::words::Words;
-use crate::health::Blame;
+use crate::health::{self, Blame};
 use crate::outcome::Outcome;
 
 /// How an attempt ended whose answer is an error, and what is to blame.
@@ -16,6 +19,8 @@ pub struct Refusal {
     pub outcome: Outcome,
     /// Who stays away from what because of it.
     pub blame: Blame,
+    /// The pause that the body asks for. Google has it there and in no header.
+    pub pause: Option<Duration>,
 }
 
 /// What a code means, whatever status it comes with. In lower case.
@@ -37,145 +42,6 @@ enum Cause {
     Request,
 }
 
-const ACCOUNT: &[&str] = &[
-    "insufficient_quota", // OpenAI, Azure
-    "billing_not_active",
-    "billing_hard_limit_reached",
-    "account_deactivated",
-    "invalid_api_key",
-    "invalid_issuer",
-    "unsupported_country_region_territory",
-    "authentication_error", // Anthropic, and who copies it
-    "billing_error",
-    "unauthenticated", // Gemini, and its reasons
-    "api_key_invalid",
-    "api_key_expired",
-    "api_key_service_blocked",
-    "api_key_ip_address_blocked",
-    "api_key_http_referrer_blocked",
-    "consumer_suspended",
-    "consumer_invalid",
-    "billing_disabled",
-    "service_disabled",
-    "access_token_expired",
-    "credentials_missing",
-    "exceeded_current_quota_error", // Moonshot
-    "invalid_authentication_error",
-    "incorrect_api_key_error",
-    "arrearage", // DashScope
-    "invalidapikey",
-    "access_denied.unpurchased",
-    "organization_restricted", // Groq
-    "insufficient_balance",
-    "insufficient_funds",
-    "payment_required",
-    "credit_limit_reached",
-    "budget_exceeded",             // LiteLLM
-    "unrecognizedclientexception", // Bedrock
-    "expiredtokenexception",
-    "invalidsignatureexception",
-    "missingauthenticationtokenexception",
-    "unauthorized",
-    "1113", // Zhipu
-];
-const PERMISSION: &[&str] = &[
-    "permission_error",
-    "permission_denied",
-    "insufficient_permissions",
-    "missing_scope",
-    "access_denied",
-    "accessdenied",
-    "accessdeniedexception",
-    "access_terminated",
-    "access_terminated_error",
-    "permission_denied_error",
-];
-const CONTENT: &[&str] = &[
-    "content_policy_violation",
-    "content_filter",
-    "content_filtered",
-    "contentfilter",
-    "responsibleaipolicyviolation",
-    "image_content_policy_violation",
-    "invalid_prompt",
-    "moderation",
-    "moderation_blocked",
-    "moderation_error",
-    "data_inspection_failed", // DashScope
-    "datainspectionfailed",
-    "prohibited_content",
-    "safety",
-    "sensitive",
-    "cyber_policy_violation",
-    "1301", // Zhipu
-];
-const MODEL: &[&str] = &[
-    "model_not_found",
-    "model_not_available",
-    "model_not_allowed",
-    "model_terms_required",
-    "model_permission_blocked_org", // Groq
-    "model_permission_blocked_project",
-    "deploymentnotfound",
-    "key_model_access_denied", // LiteLLM
-    "team_model_access_denied",
-    "org_model_access_denied",
-    "user_model_access_denied",
-    "model_access_denied",
-];
-const RATE: &[&str] = &[
-    "rate_limit_exceeded",
-    "rate_limit_error",
-    "rate_limited",
-    "ratelimitreached",
-    "rate_limit_reached_error",
-    "too_many_requests",
-    "resource_exhausted",
-    "throttlingexception",
-    "throttling",
-    "throttling.ratequota",
-];
-const SERVER: &[&str] = &[
-    "server_error",
-    "api_error",
-    "internal",
-    "internal_error",
-    "internal_server_error",
-    "internalservererror",
-    "overloaded",
-    "overloaded_error",
-    "engine_overloaded_error",
-    "unavailable",
-    "service_unavailable",
-    "service_unavailable_error",
-    "deadline_exceeded",
-    "timeout",
-    "timeout_error",
-    "bad_gateway",
-    "upstream_error",
-    "vector_store_timeout",
-];
-const REQUEST: &[&str] = &[
-    "invalid_request_error",
-    "invalid_request",
-    "invalid_argument",
-    "invalid_value",
-    "bad_request",
-    "bad_request_error",
-    "badrequesterror",
-    "failed_precondition",
-    "out_of_range",
-    "not_found",
-    "not_found_error",
-    "notfounderror",
-    "request_too_large",
-    "context_length_exceeded",
-    "exceed_context_size_error",
-    "string_above_max_length",
-    "unsupported_parameter",
-    "unsupported_value",
-    "validationexception",
-];
 /// By these, in this order, an error without a status is judged: the code that says most first.
 const CAUSES: [(Cause, &[&str]); 7] = [
     (Cause::Account, ACCOUNT),
@@ -245,12 +111,48 @@ const SAYS_MODEL: &[&str] = &[
     "sample from this model",
     "not allowed to access model",
 ];
+/// What messages say, anywhere in them, of a limit that is one model's. It may name the model
+/// otherwise than the request does. Anthropic, Azure and Bedrock limit each model or deployment by
+/// itself (their documentation of rate limits and quotas).
+const LIMITS_MODEL: &[&str] = &[
+    "(model: ",                                 // Anthropic
+    "would exceed your organization's",         // Anthropic
+    "would exceed the rate limit for your org", // Anthropic
+    "pricing tier",                             // Azure
+    "usermodelbyminute",                        // GitHub Models
+    "userbymodelby",                            // the same
+    "too many tokens, please wait",             // Bedrock
+    "too many requests, please wait before tr", // Bedrock
+    "too many tokens per day",                  // Bedrock
+    "with base model",                          // Vertex
+    "model is overloaded",                      // Gemini, TGI
+    "model is currently overloaded",            // OpenAI, Gemini
+    "model busy",                               // DeepInfra
+    "is currently loading",                     // Hugging Face
+    "rate-limited upstream",                    // OpenRouter
+];
+/// How OpenAI and Groq begin to say whose limit it is: a model's, unless one of [`LIMITS_ALL`] follows.
+const LIMIT_OF: &[&str] = &["rate limit reached for ", "too many requests for "];
+const LIMITS_ALL: &[&str] = &[
+    "reached for requests",
+    "reached for your",
+    "reached for org",
+    "reached for user",
+    "reached for this",
+    "requests for your",
+    "requests for this",
+];
+/// The codes that say the same.
+const LIMITS_MODEL_CODES: &[&str] = &["modelnotreadyexception", "model_overloaded", "model_rate_limit_exceeded"];
+/// What a 429 says of one request, which asks for more than a minute allows: a smaller one would be served.
+const SAYS_TOO_LARGE: &[&str] = &["request too large for", "requested tokens exceed"];
+
 /// What a 402 says of one request, which asks for more than the account can pay.
 const SAYS_TOO_EXPENSIVE: &[&str] = &["fewer max_tokens", "can only afford"];
 
 impl Refusal {
     const fn of(outcome: Outcome, blame: Blame) -> Self {
-        Refusal { outcome, blame }
+        Refusal { outcome, blame, pause: None }
     }
 
     /// Judges an error by its status and its body, as far as that has been read; `model` is the name that the target
@@ -300,8 +202,13 @@ impl Refusal {
             402 => Refusal::of(Outcome::Credential, Blame::Cluster),
             403 => forbidden(words, cause),
             429 if blames_account(words, cause) => Refusal::of(Outcome::Credential, Blame::Cluster),
-            429 | 503 | 529 if words.message_names(model) || words.message_has(SAYS_MODEL) || words.model_quota => {
-                Refusal::of(plain, Blame::Model)
+            429 if words.message_has(SAYS_TOO_LARGE) => Refusal::of(plain, Blame::Nobody),
+            429 | 503 | 529 => {
+                let blame = if limits_model(words, model) { Blame::Model } else { Blame::Cluster };
+                Refusal {
+                    pause: words.retry_delay.and_then(|text| health::pause_of(text.raw())),
+                    ..Refusal::of(plain, blame)
+                }
             }
             400..=499 if plain == Outcome::ClientError && blames_account(words, cause) => {
                 Refusal::of(Outcome::Credential, Blame::Cluster)
@@ -327,6 +234,16 @@ fn forbidden(words: &Words<'_>, cause: Option<Cause>) -> Refusal {
 
 fn says_model(words: &Words<'_>, cause: Option<Cause>) -> bool {
     cause == Some(Cause::Model) || cause != Some(Cause::Account) && words.message_has(SAYS_MODEL)
+}
+
+/// Whether an answer of too much to do is about one model, which the target knows as `model`.
+fn limits_model(words: &Words<'_>, model: &str) -> bool {
+    words.model_quota
+        || words.has_code(LIMITS_MODEL_CODES)
+        || words.message_names(model)
+        || words.message_has(SAYS_MODEL)
+        || words.message_has(LIMITS_MODEL)
+        || words.message_has(LIMIT_OF) && !words.message_has(LIMITS_ALL)
 }
 
 fn blames_account(words: &Words<'_>, cause: Option<Cause>) -> bool {

@@ -20,8 +20,11 @@ pub(super) struct Words<'a> {
     pub(super) status: Option<u16>,
     /// It says what in the request was found (OpenRouter's `flagged_input`).
     pub(super) moderated: bool,
-    /// A quota that it names is one model's (Gemini's `quotaDimensions`).
+    /// A quota that it names is one model's (Gemini's `quotaDimensions`), or it comes from one of several providers of a
+    /// model (OpenRouter's `provider_name`).
     pub(super) model_quota: bool,
+    /// The pause that it asks for (Google's `RetryInfo`): a time such as `34s`.
+    pub(super) retry_delay: Option<Text<'a>>,
 }
 
 impl<'a> Words<'a> {
@@ -106,6 +109,14 @@ impl<'a> Words<'a> {
             b"flagged_input" => {
                 self.moderated = true;
                 scanner.value()?;
+            }
+            b"provider_name" => {
+                self.model_quota |= matches!(scanner.value()?, Value::String(_));
+            }
+            b"retryDelay" => {
+                if let Value::String(text) = scanner.value()? {
+                    self.retry_delay = self.retry_delay.or(Some(text));
+                }
             }
             b"quotaDimensions" => {
                 scanner.object(|key, scanner| {

@@ -7,8 +7,8 @@ use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
-    AnswerHeaders, Credential, Factory, Member, Model, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS,
-    STRATEGIES,
+    AnswerHeaders, Credential, Factory, Member, Model, ResponseModel, Retry, Strategy, Table, Target, Upstream,
+    MAX_TARGETS, STRATEGIES,
 };
 use crate::uri::climbs;
 
@@ -16,7 +16,17 @@ use crate::uri::climbs;
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The fields of `router`.
-pub const ROUTER_FIELDS: &[&str] = &["upstreams", "models", "retry", "ejection", "hold_json", "answer_headers"];
+pub const ROUTER_FIELDS: &[&str] = &[
+    "upstreams",
+    "models",
+    "retry",
+    "ejection",
+    "hold",
+    "hold_json",
+    "answer_headers",
+    "response_model",
+    "stored_responses",
+];
 
 /// The fields of an upstream.
 pub const UPSTREAM_FIELDS: &[&str] = &[
@@ -71,6 +81,19 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if let Some(node) = root.get("answer_headers") {
         table.answer_headers = node.choice(&ANSWER_HEADERS)?;
     }
+    if let Some(node) = root.get("hold") {
+        table.hold = node.object(&["max"])?.get("max").map(|node| node.duration()).transpose()?;
+    }
+    if let Some(node) = root.get("response_model") {
+        table.response_model = node.choice(&RESPONSE_MODEL)?;
+    }
+    if let Some(node) = root.get("stored_responses") {
+        table.stored_responses = match node.is_text() {
+            true => Some(node.duration()?),
+            false if !node.flag()? => None,
+            false => table.stored_responses,
+        };
+    }
     for (index, (model, node)) in models.into_iter().enumerate() {
         table.add(model).map_err(|name| {
             node.error(format!("{name:?} is already the name or an alias of an earlier model; names must differ"))
@@ -89,6 +112,9 @@ const ANSWER_HEADERS: [(&str, AnswerHeaders); 3] = [
     ("always", AnswerHeaders::Always),
     ("never", AnswerHeaders::Never),
 ];
+
+const RESPONSE_MODEL: [(&str, ResponseModel); 2] =
+    [("target", ResponseModel::Target), ("requested", ResponseModel::Requested)];
 
 /// The longest JSON answer that can be held: what Envoy buffers is limited as well.
 const MAX_HOLD_JSON: usize = 64 << 20;

@@ -26,6 +26,10 @@ impl Subject for Caller<'_> {
         }
     }
 
+    fn model(&self) -> &str {
+        self.facts.map_or("", |facts| &facts.model)
+    }
+
     fn may_use(&self, model: &str) -> bool {
         self.identity.is_none_or(|identity| identity.models.matches(model))
     }

@@ -22,8 +22,12 @@
 //! **Decay.** Each ejection doubles the time of the next. From the success that brought the cluster back on, one
 //! ejection is forgotten for every [`Policy::time`] that it stays in the pool.
 //!
+//! **Models.** An answer may say that it is about one model alone: then that model of the cluster leaves the pool, by the same
+//! rules and in the same record ([`ClusterHealth`]), and the others stay.
+//!
 //! The workers' clocks may differ a little: a time before the last one seen counts as no time passed.
 
+mod cluster;
 mod date;
 mod decimal;
 mod failure_window;
@@ -34,10 +38,11 @@ mod record;
 mod retry_after;
 mod standing;
 
+pub use cluster::{Changes, ClusterHealth, Ended, Probe, MAX_MODELS};
 pub use lease::Lease;
 pub use machine::Health;
 pub use policy::{Blame, Policy, Reason, Verdict};
-pub use retry_after::wanted_pause;
+pub use retry_after::{pause_of, wanted_pause};
 pub use standing::{Change, Standing};
 
 use std::time::Duration;

@@ -55,6 +55,19 @@ pub fn wanted_pause<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, now
     in_milliseconds.or(plain).or(exceeded.filter_map(|limit| limit.reset).max())
 }
 
+/// A pause that an error's body asks for, as Google's `RetryInfo` writes it: `34.5s`.
+///
+/// ```
+/// use sluice::health::pause_of;
+/// use std::time::Duration;
+///
+/// assert_eq!(pause_of(b"34.5s"), Some(Duration::from_millis(34_500)));
+/// assert_eq!(pause_of(b"soon"), None);
+/// ```
+pub fn pause_of(text: &[u8]) -> Option<Duration> {
+    go_duration(std::str::from_utf8(text).ok()?)
+}
+
 /// What a limit's headers are called, and how its reset is written.
 struct LimitNames {
     reset: &'static str,

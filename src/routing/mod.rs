@@ -17,5 +17,5 @@ pub use route::{NotStarted, Route, Subject};
 pub use strategy::{
     by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
 };
-pub use table::{AnswerHeaders, Model, Table, Target, HOLD_JSON};
+pub use table::{AnswerHeaders, Model, ResponseModel, Table, Target, HOLD_JSON};
 pub use upstream::{Credential, Secret, Upstream};

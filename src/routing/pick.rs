@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{Choice, Fleet, Model, Pick, Table, TargetSet, Upstream};
-use crate::health::{Lease, Reason, Standing};
+use crate::health::{Probe, Reason, Standing};
 
 /// The target of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
-    /// This one; with the lease, if the attempt is a half-open cluster's probe.
-    Target(usize, Option<Lease>),
+    /// This one; with the lease, if the attempt is the probe of a half-open cluster or model.
+    Target(usize, Option<Probe>),
     /// All that may be used have no free slot.
     Full,
     /// All that are left are out of the pool: this one comes back soonest.
@@ -36,6 +36,8 @@ pub struct Pool<'a> {
     pub table: &'a Table,
     /// The model.
     pub model: &'a Model,
+    /// Its name for targets that have none of their own.
+    pub name: &'a str,
     /// The targets that can serve the request: they speak its dialect, or it can be translated for them.
     pub serving: TargetSet,
     /// Those that speak its dialect, which come first.
@@ -61,8 +63,9 @@ impl Pool<'_> {
         let out = self.out(fleet);
         for (target, standing) in &out {
             if untried.contains(*target) && matches!(standing, Standing::HalfOpen { .. }) {
-                if let Some(lease) = self.upstream(*target).and_then(|upstream| fleet.probe(upstream)) {
-                    return Picked::Target(*target, Some(lease));
+                let probe = |upstream| fleet.probe(upstream, self.model_at(*target));
+                if let Some(probe) = self.upstream(*target).and_then(probe) {
+                    return Picked::Target(*target, Some(probe));
                 }
             }
         }
@@ -103,7 +106,7 @@ impl Pool<'_> {
 
     /// The targets that are not healthy, those that come back soonest first.
     fn out(&self, fleet: &dyn Fleet) -> Vec<(usize, Standing)> {
-        let standing = |target| Some((target, fleet.standing(self.upstream(target)?)));
+        let standing = |target| Some((target, fleet.standing(self.upstream(target)?, self.model_at(target))));
         let mut out: Vec<(usize, Standing)> =
             self.serving.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
         out.sort_by_key(|(_, standing)| back_at(standing));
@@ -121,6 +124,11 @@ impl Pool<'_> {
             out.remove(soonest);
         }
         out
+    }
+
+    /// The model by the name that a target knows.
+    fn model_at(&self, target: usize) -> &str {
+        self.model.targets.get(target).and_then(|target| target.model.as_deref()).unwrap_or(self.name)
     }
 
     fn upstream(&self, target: usize) -> Option<&Upstream> {

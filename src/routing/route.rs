@@ -8,7 +8,7 @@ use super::pick::{Picked, Pool, Soonest};
 use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
 use crate::connect_failure::ConnectFailure;
 use crate::endpoint::Endpoint;
-use crate::health::Lease;
+use crate::health::Probe;
 use crate::outcome::Outcome;
 use crate::translate::Pair;
 use crate::usage::Price;
@@ -17,6 +17,8 @@ use crate::usage::Price;
 pub trait Subject {
     /// A hash of what the strategy goes by.
     fn affinity(&self, by: AffinityBy) -> u64;
+    /// The model as the client named it.
+    fn model(&self) -> &str;
     /// Whether the caller may use a model.
     fn may_use(&self, model: &str) -> bool;
 }
@@ -28,6 +30,10 @@ pub enum NotStarted {
     Full(Duration),
     /// The model does not speak the dialect.
     Silent,
+    /// The upstream that stores what the request goes on from is out of the pool, until then (since the epoch).
+    Away(Duration),
+    /// That upstream does not serve the model.
+    Elsewhere,
 }
 
 /// The way of one request.
@@ -39,12 +45,14 @@ pub struct Route {
     /// The model that was asked for, and the one whose targets are tried now.
     asked: usize,
     model: usize,
+    /// The only upstream that it may go to: it stores what the request goes on from.
+    keeper: Option<usize>,
     context_fallback_taken: bool,
     current: usize,
     tried: TargetSet,
     /// The models that were tried before, and which of their targets.
     left: Vec<(usize, TargetSet)>,
-    lease: Option<Lease>,
+    probe: Option<Probe>,
     /// The attempt under way has been chosen and has not ended.
     open: bool,
     began: Option<Duration>,
@@ -52,7 +60,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Gives a request to a model and picks its first target.
+    /// Gives a request to a model and picks its first target: at the upstream `keeper`, if it can go nowhere else.
     ///
     /// # Errors
     /// There is none, or none is free.
@@ -60,6 +68,7 @@ impl Route {
         table: &Rc<Table>,
         model: usize,
         endpoint: Endpoint,
+        keeper: Option<usize>,
         subject: &dyn Subject,
         fleet: &dyn Fleet,
     ) -> Result<Route, NotStarted> {
@@ -70,11 +79,12 @@ impl Route {
             endpoint,
             asked: model,
             model,
+            keeper,
             context_fallback_taken: false,
             current: 0,
             tried: TargetSet::default(),
             left: Vec::new(),
-            lease: None,
+            probe: None,
             open: false,
             began: deadline.then(|| fleet.now()),
             log: Vec::new(),
@@ -82,14 +92,16 @@ impl Route {
         let patience = asked.strategy.queue_timeout();
         let full = Err(NotStarted::Full(patience.unwrap_or_default()));
         match route.pick(model, subject, fleet) {
-            Picked::Target(target, lease) => {
-                route.enter(target, lease, fleet);
+            Picked::Target(target, probe) => {
+                route.enter(target, probe, fleet);
                 let in_flight = || route.upstream().map_or(0, |upstream| fleet.in_flight(upstream));
-                if patience.is_some() && lease.is_none() && asked.strategy.is_over(target, in_flight()) {
-                    route.abandon(fleet);
+                if patience.is_some() && probe.is_none() && asked.strategy.is_over(target, in_flight()) {
+                    route.abandon(subject.model(), fleet);
                     return full;
                 }
             }
+            Picked::Out(soonest) if keeper.is_some() => return Err(NotStarted::Away(soonest.at)),
+            Picked::None if keeper.is_some() => return Err(NotStarted::Elsewhere),
             // a healthy fallback comes before targets that are out
             Picked::Out(_) if route.go_on(subject, fleet) => {}
             Picked::Full => return full,
@@ -114,10 +126,15 @@ impl Route {
     /// The name by which the target at `place` knows the model; `asked` is the client's own.
     pub fn model_name<'a>(&'a self, place: (usize, usize), asked: &'a str) -> Option<&'a str> {
         let (model, target) = place;
-        let model_at = self.table.models().get(model)?;
-        let stands_in = model != self.asked && !model_at.name.ends_with('*');
-        let own = if stands_in { model_at.name.as_str() } else { asked };
-        Some(model_at.targets.get(target)?.model.as_deref().unwrap_or(own))
+        let target = self.table.models().get(model)?.targets.get(target)?;
+        target.model.as_deref().or_else(|| self.name_of(model, asked))
+    }
+
+    /// The name of a model for targets that have none of their own; `asked` is the client's.
+    fn name_of<'a>(&'a self, model: usize, asked: &'a str) -> Option<&'a str> {
+        let name = self.table.models().get(model)?.name.as_str();
+        let stands_in = model != self.asked && !name.ends_with('*');
+        Some(if stands_in { name } else { asked })
     }
 
     /// The target of the attempt under way.
@@ -179,27 +196,27 @@ impl Route {
         }
     }
 
-    /// The attempt under way has ended. Says so to the fleet, once.
-    pub fn end(&mut self, ending: Ending, fleet: &dyn Fleet) {
+    /// The attempt under way has ended. Says so to the fleet, once. `asked` is the client's name of the model.
+    pub fn end(&mut self, ending: Ending, asked: &str, fleet: &dyn Fleet) {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        let lease = self.lease.take();
+        let probe = self.probe.take();
         let Some(target) = self.target() else {
             return;
         };
         let index = target.upstream;
         if let Some(upstream) = self.table.upstream_of(target) {
-            fleet.end(upstream, ending, lease);
+            fleet.end(upstream, self.model_name(self.place(), asked).unwrap_or(asked), ending, probe);
         }
         self.log.push((index, ending.outcome, ending.connect));
     }
 
-    /// The attempt that was decided on will not be made.
-    pub fn abandon(&mut self, fleet: &dyn Fleet) {
+    /// The attempt that was decided on will not be made. `asked` is the client's name of the model.
+    pub fn abandon(&mut self, asked: &str, fleet: &dyn Fleet) {
         if std::mem::take(&mut self.open) {
             if let Some(upstream) = self.upstream() {
-                fleet.abandon(upstream, self.lease);
+                fleet.abandon(upstream, self.model_name(self.place(), asked).unwrap_or(asked), self.probe);
             }
         }
     }
@@ -231,7 +248,8 @@ impl Route {
             return false;
         };
         let mut models = vec![self.model];
-        models.extend(asked.fallbacks.iter().filter(|fallback| **fallback != self.model));
+        let fallbacks = if self.keeper.is_none() { asked.fallbacks.as_slice() } else { &[] };
+        models.extend(fallbacks.iter().filter(|fallback| **fallback != self.model));
         if self.model != self.asked && !self.context_fallback_taken {
             models.push(self.asked);
         }
@@ -241,9 +259,9 @@ impl Route {
                 continue;
             }
             match self.pick(model, subject, fleet) {
-                Picked::Target(target, lease) => {
+                Picked::Target(target, probe) => {
                     self.turn_to(model);
-                    self.enter(target, lease, fleet);
+                    self.enter(target, probe, fleet);
                     return true;
                 }
                 Picked::Out(out) if soonest.is_none_or(|(soonest, _)| before(&out, &soonest)) => {
@@ -253,7 +271,8 @@ impl Route {
             }
         }
         let nothing_tried = self.log.is_empty();
-        let Some((out, model)) = soonest.filter(|(out, _)| nothing_tried || !out.by_hand) else {
+        let may_try = |out: &Soonest| self.keeper.is_none() && (nothing_tried || !out.by_hand);
+        let Some((out, model)) = soonest.filter(|(out, _)| may_try(out)) else {
             return false;
         };
         self.turn_to(model);
@@ -280,7 +299,8 @@ impl Route {
     /// Goes on to the model for requests that are too long for this one, if there is one.
     pub fn advance_for_context(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let fallback = self.asked().and_then(|model| model.context_length_fallback);
-        let Some(fallback) = fallback.filter(|_| !self.context_fallback_taken && !self.is_late(fleet)) else {
+        let stays = self.context_fallback_taken || self.keeper.is_some();
+        let Some(fallback) = fallback.filter(|_| !stays && !self.is_late(fleet)) else {
             return false;
         };
         self.context_fallback_taken = true;
@@ -288,19 +308,21 @@ impl Route {
         if !permitted {
             return false;
         }
-        let (target, lease) = match self.pick(fallback, subject, fleet) {
-            Picked::Target(target, lease) => (target, lease),
+        let (target, probe) = match self.pick(fallback, subject, fleet) {
+            Picked::Target(target, probe) => (target, probe),
             Picked::Out(out) if !out.by_hand => (out.target, None),
             Picked::Out(_) | Picked::Full | Picked::None => return false,
         };
         self.turn_to(fallback);
-        self.enter(target, lease, fleet);
+        self.enter(target, probe, fleet);
         true
     }
 
     /// Whether an answer of the request's own fault might be sent to another model.
     pub fn has_context_fallback(&self) -> bool {
-        !self.context_fallback_taken && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
+        !self.context_fallback_taken
+            && self.keeper.is_none()
+            && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
     }
 
     /// The attempts so far, in order: the upstream, the outcome, and why no connection stood where none did.
@@ -326,19 +348,22 @@ impl Route {
 
     fn pick(&self, model: usize, subject: &dyn Subject, fleet: &dyn Fleet) -> Picked {
         let tried = self.tried_of(model);
-        let Some(model) = self.table.models().get(model) else {
+        let (Some(name), Some(model)) = (self.name_of(model, subject.model()), self.table.models().get(model)) else {
             return Picked::None;
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
         let speaking = model.serving(self.endpoint);
-        let serving = speaking.union(model.translating(self.endpoint));
-        Pool { table: &self.table, model, serving, speaking, tried, affinity }.pick(fleet)
+        let serving = match self.keeper {
+            Some(upstream) => speaking.intersection(model.at(upstream)),
+            None => speaking.union(model.translating(self.endpoint)),
+        };
+        Pool { table: &self.table, model, name, serving, speaking, tried, affinity }.pick(fleet)
     }
 
-    fn enter(&mut self, target: usize, lease: Option<Lease>, fleet: &dyn Fleet) {
+    fn enter(&mut self, target: usize, probe: Option<Probe>, fleet: &dyn Fleet) {
         self.current = target;
         self.tried.insert(target);
-        self.lease = lease;
+        self.probe = probe;
         self.open = true;
         if let Some(upstream) = self.upstream() {
             fleet.enter(upstream);

@@ -1,5 +1,7 @@
 //! The routing table: upstreams, models and their targets, fixed once configured.
 
+use std::time::Duration;
+
 use hashbrown::HashMap;
 
 use super::retry::{BudgetBalance, Retry};
@@ -126,6 +128,12 @@ impl Model {
         }
     }
 
+    /// The targets at one upstream.
+    pub fn at(&self, upstream: usize) -> TargetSet {
+        let is_there = |(_, target): &(usize, &Target)| target.upstream == upstream;
+        self.targets.iter().enumerate().filter(is_there).map(|(index, _)| index).collect()
+    }
+
     /// The targets that a request to an endpoint can be translated for.
     pub fn translating(&self, endpoint: Endpoint) -> TargetSet {
         let pairs = Pair::ALL.iter().zip(&self.translating);
@@ -164,7 +172,26 @@ pub struct Table {
     pub hold_json: usize,
     /// When answers say which cluster they come from, and what became of each attempt.
     pub answer_headers: AnswerHeaders,
+    /// Whose name of the model answers have.
+    pub response_model: ResponseModel,
+    /// How long it is remembered which upstream stores a response; `None`: it is not.
+    pub stored_responses: Option<Duration>,
+    /// How long an answer is held whose upstream has begun it and says nothing; `None`: until its time is over.
+    pub hold: Option<Duration>,
 }
+
+/// Whose name of the model answers have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseModel {
+    /// The target's, as it has written it.
+    #[default]
+    Target,
+    /// The client's own.
+    Requested,
+}
+
+/// How long it is remembered which upstream stores a response, unless the configuration says otherwise.
+pub const STORED_RESPONSES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// When answers say which cluster they come from, and what became of each attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,6 +219,9 @@ impl Table {
             max_ejected_percent: 100,
             hold_json: HOLD_JSON,
             answer_headers: AnswerHeaders::default(),
+            response_model: ResponseModel::default(),
+            stored_responses: Some(STORED_RESPONSES),
+            hold: None,
         }
     }
 
@@ -261,6 +291,12 @@ impl Table {
         let costs =
             std::iter::once(asked).chain(others).flat_map(|model| model.prices().map(move |price| (model, price)));
         costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
+    }
+
+    /// How long it is remembered which upstream stores a response, where that may be one of several.
+    pub fn remembers_responses(&self) -> Option<Duration> {
+        let several = self.upstreams.iter().filter(|upstream| upstream.serves(Endpoint::Responses)).nth(1).is_some();
+        self.stored_responses.filter(|_| several)
     }
 
     /// The upstream a target refers to.

@@ -4,16 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sluice::health::{Blame, Health, Lease, Policy, Standing, Verdict};
+use sluice::health::{Blame, ClusterHealth, Ended, Policy, Probe, Standing, Verdict};
 use sluice::routing::{Ending, Fleet, Upstream};
+use sluice::stored::{Keeper, Part, StoredId};
 
 #[derive(Default)]
 pub struct TestFleet {
     pub now: Cell<Duration>,
-    pub health: RefCell<BTreeMap<String, Health>>,
+    pub health: RefCell<BTreeMap<String, ClusterHealth>>,
     pub in_flight: RefCell<BTreeMap<String, i64>>,
     /// Every attempt that ended, in order: cluster and outcome.
     pub ended: RefCell<Vec<(String, &'static str)>>,
+    /// What upstreams store.
+    pub stored: RefCell<Part>,
 }
 
 impl TestFleet {
@@ -22,7 +25,8 @@ impl TestFleet {
         let mut health = self.health.borrow_mut();
         let health = health.entry(cluster.into()).or_default();
         let pause = Some(Duration::from_secs(seconds));
-        let _ = health.judge(Verdict::Failure, pause, None, self.now.get(), &Policy::default());
+        let ended = Ended { model: "m", verdict: Verdict::Failure, blame: Blame::Cluster, pause, held: None };
+        let _ = health.judge(&ended, self.now.get(), &Policy::default());
     }
 
     /// The attempts under way at all clusters.
@@ -48,42 +52,44 @@ impl Fleet for TestFleet {
     }
 
     fn all_healthy(&self) -> bool {
-        self.health.borrow().values().all(|health| health.reason().is_none())
+        self.health.borrow().values().all(ClusterHealth::is_well)
     }
 
-    fn standing(&self, upstream: &Upstream) -> Standing {
-        self.health.borrow().get(&upstream.cluster).cloned().unwrap_or_default().standing(self.now.get())
+    fn standing(&self, upstream: &Upstream, model: &str) -> Standing {
+        self.health.borrow().get(&upstream.cluster).cloned().unwrap_or_default().standing(model, self.now.get())
     }
 
     fn in_flight(&self, upstream: &Upstream) -> u64 {
         self.in_flight.borrow().get(&upstream.cluster).map_or(0, |count| *count as u64)
     }
 
-    fn probe(&self, upstream: &Upstream) -> Option<Lease> {
+    fn probe(&self, upstream: &Upstream, model: &str) -> Option<Probe> {
         let mut health = self.health.borrow_mut();
-        health.entry(upstream.cluster.clone()).or_default().probe(self.now.get(), Duration::from_secs(60))
+        health.entry(upstream.cluster.clone()).or_default().probe(model, self.now.get(), Duration::from_secs(60))
     }
 
     fn enter(&self, upstream: &Upstream) {
         self.count(upstream, 1);
     }
 
-    fn end(&self, upstream: &Upstream, ending: Ending, lease: Option<Lease>) {
+    fn end(&self, upstream: &Upstream, model: &str, ending: Ending, held: Option<Probe>) {
         self.count(upstream, -1);
         self.ended.borrow_mut().push((upstream.cluster.clone(), ending.outcome.label()));
-        let verdict = match ending.blame {
-            Blame::Cluster => Verdict::of(ending.outcome),
-            Blame::Model | Blame::Nobody => Verdict::Neutral,
-        };
         let mut health = self.health.borrow_mut();
         let health = health.entry(upstream.cluster.clone()).or_default();
-        let _ = health.judge(verdict, ending.retry_after, lease, self.now.get(), &upstream.ejection);
+        let (verdict, blame, pause) = (Verdict::of(ending.outcome), ending.blame, ending.retry_after);
+        let ended = Ended { model, verdict, blame, pause, held };
+        let _ = health.judge(&ended, self.now.get(), &upstream.ejection);
     }
 
-    fn abandon(&self, upstream: &Upstream, lease: Option<Lease>) {
+    fn keeper(&self, id: StoredId) -> Option<Keeper> {
+        self.stored.borrow().find(id, self.now.get())
+    }
+
+    fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>) {
         self.count(upstream, -1);
-        if let (Some(lease), Some(health)) = (lease, self.health.borrow_mut().get_mut(&upstream.cluster)) {
-            let _ = health.release(lease);
+        if let (Some(probe), Some(health)) = (probe, self.health.borrow_mut().get_mut(&upstream.cluster)) {
+            let _ = health.release(model, probe);
         }
     }
 }

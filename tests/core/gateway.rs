@@ -4,7 +4,7 @@ use serde_json::{json, Value};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::{classify, Call, Dialect};
 use sluice::gateway::{ejection_time, list, models, tags, Command, State};
-use sluice::health::Health;
+use sluice::health::{Blame, ClusterHealth, Ended, Policy, Verdict};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -85,17 +85,26 @@ fn the_models_a_caller_may_use() {
 #[test]
 fn the_list() {
     let now = Duration::from_secs(1000);
-    let mut ejected = Health::default();
+    let mut ejected = ClusterHealth::default();
     let _ = ejected.eject(Some(Duration::from_millis(1500)), now);
-    let mut half_open = Health::default();
+    let mut half_open = ClusterHealth::default();
     let _ = half_open.eject(Some(Duration::from_secs(1)), now - Duration::from_secs(1));
     let state = |health, latency| State { health, in_flight: 2, uses: 7, latency, connect_failure: None };
     let upstreams = ["a", "b\"", "c"].map(|name| upstream(name, &[Dialect::OpenAi]));
-    let states = [state(Health::default(), Some(0.0125)), state(ejected, None), state(half_open, None)];
+    let mut limited = ClusterHealth::default();
+    let ended = Ended {
+        model: "m\"",
+        verdict: Verdict::Failure,
+        blame: Blame::Model,
+        pause: Some(Duration::from_secs(2)),
+        held: None,
+    };
+    let _ = limited.judge(&ended, now, &Policy::default());
+    let states = [state(limited, Some(0.0125)), state(ejected, None), state(half_open, None)];
     let entry = |name: &str, state: &str, reason: Value, until: Value, latency: Value| {
         json!({"cluster": name, "upstream": name, "state": state, "reason": reason, "until": until, "in_flight": 2,
                "uses": 7, "consecutive_failures": 0, "latency_ms": latency, "until_rfc3339": null,
-               "last_connect_failure": null})
+               "last_connect_failure": null, "models": []})
     };
     let mut states = states;
     let reason = "a \"certificate\"".to_owned();
@@ -107,6 +116,8 @@ fn the_list() {
     ];
     want[0]["last_connect_failure"] =
         json!({"cause": "tls", "reason": "a \"certificate\"", "at": 60, "at_rfc3339": "1970-01-01T00:01:00Z"});
+    want[0]["models"] = json!([{"model": "m\"", "state": "ejected", "reason": "retry_after", "until": 1002.0,
+                               "until_rfc3339": "1970-01-01T00:16:42Z", "consecutive_failures": 1}]);
     want[1]["until_rfc3339"] = json!("1970-01-01T00:16:42Z");
     let found: Value = serde_json::from_str(&list(upstreams.iter().zip(states), now)).unwrap();
     assert_eq!(found, json!({"object": "list", "data": want}));

@@ -228,11 +228,11 @@ fn errors_by_their_status() {
             Model,
         ),
         (
-            "a rate of another model",
+            "a rate of a model by another name",
             429,
             r#"{"error":{"message":"Rate limit reached for o3","code":"rate_limit_exceeded"}}"#,
             RateLimited,
-            Cluster,
+            Model,
         ),
         (
             "Gemini's quota",

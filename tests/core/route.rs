@@ -156,7 +156,7 @@ fn one_request_probes_and_the_others_stay_away() {
     probe.end_attempt(SERVED, &fleet);
     let mut after = exchange();
     after.route(&table, &fleet).unwrap();
-    assert!(fleet.health.borrow()["b"].reason().is_none(), "it is back");
+    assert!(fleet.health.borrow()["b"].cluster.reason().is_none(), "it is back");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
 
+use super::given_up::GivenUp;
 use crate::budget::{self, NoMemory};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 
@@ -95,6 +96,15 @@ pub(super) struct Held {
     pub until: Until,
     /// How many bytes of it have been looked at.
     pub seen: usize,
+    /// Whether it has been let go for the time that has passed, if that is limited.
+    pub given_up: Option<GivenUp>,
+}
+
+impl Held {
+    /// Whether it has been let go.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.as_ref().is_some_and(|given_up| given_up.get())
+    }
 }
 
 /// What an answer is held for.
@@ -200,6 +210,7 @@ impl Held {
     /// How the attempt ends; `otherwise`: where the answer does not say. A stream that fails for its server's own
     /// reasons is a bad stream, whatever it says of them.
     pub fn ending(&self, refusal: Option<Refusal>, otherwise: Outcome) -> Ending {
+        let pause = refusal.and_then(|refusal| refusal.pause);
         let (outcome, blame) = match refusal {
             Some(refusal) => match (refusal.outcome, otherwise) {
                 (Outcome::ServerError, Outcome::BadStream) => (Outcome::BadStream, refusal.blame),
@@ -207,7 +218,7 @@ impl Held {
             },
             None => (otherwise, Blame::Cluster),
         };
-        Ending { outcome, status: self.status, retry_after: self.retry_after, blame, connect: None }
+        Ending { outcome, status: self.status, retry_after: self.retry_after.or(pause), blame, connect: None }
     }
 }
 

@@ -2,7 +2,9 @@
 //! holds the answer until it is worth committing to, judges how the attempt ended, and names the next target
 //! when another may try.
 
+mod given_up;
 mod held;
+mod passing;
 mod sent;
 mod translated;
 mod translation;
@@ -26,6 +28,7 @@ use crate::registry::{self, Expected};
 use crate::reply;
 use crate::types::{Action, HttpContext};
 use crate::waiting;
+pub use given_up::poll;
 use held::{Held, Next, ResponseHead, Until};
 use sent::{prepare, Sent};
 
@@ -151,7 +154,7 @@ impl HttpContext for Attempt {
                 // what it says must be translated, if no other target is tried
                 let foreign = sent.translation.is_some() && !end;
                 let until = if foreign { Until::Foreign } else { Until::Error };
-                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0 });
+                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0, given_up: None });
                 match !foreign && (end || head.encoded || !says_more(status)) {
                     true => self.held(0, true),
                     false => Action::Pause,
@@ -165,8 +168,13 @@ impl HttpContext for Attempt {
             State::Holding(..) => self.held(size, end),
             State::Passing { sent, whole, .. } => {
                 *whole |= end;
+                let mut passes = size;
                 if let Some(translation) = &mut sent.translation {
                     translation.pass(&sent.exchange, size, end);
+                    passes = usize::MAX; // it has been written anew
+                }
+                if passes > 0 {
+                    sent.pass(passes);
                 }
                 Action::Continue
             }
@@ -201,6 +209,7 @@ impl HttpContext for Attempt {
             (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.cut(),
             (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
             (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.silence(None),
+            (State::Holding(sent, held), false) if held.is_given_up() => sent.passed(held.status, false),
             (State::Holding(sent, held), false) => sent.silence(Some(&held)),
             (State::Passing { sent, status, whole: false }, false) => sent.passed(status, false),
         }
@@ -218,7 +227,15 @@ impl Attempt {
     fn hold(&mut self, sent: Sent, head: &ResponseHead<'_>, end: bool) -> Action {
         match sent.until(head, end) {
             Ok(Some(until)) => {
-                self.state = State::Holding(sent, Held { status: head.status, retry_after: None, until, seen: 0 });
+                let status = head.status;
+                let given_up = match until {
+                    Until::Event(_) => given_up::limit(self.context, &sent.exchange, status, false),
+                    Until::Whole { .. } => given_up::limit(self.context, &sent.exchange, status, true),
+                    Until::Translated | Until::Document { .. } | Until::Foreign | Until::Error | Until::Unstreamed => {
+                        None
+                    }
+                };
+                self.state = State::Holding(sent, Held { status, retry_after: None, until, seen: 0, given_up });
                 Action::Pause
             }
             Ok(None) => {
@@ -242,6 +259,10 @@ impl Attempt {
         let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
+        if held.is_given_up() {
+            self.pass(sent, held.status, false, false);
+            return self.on_http_response_body(size, end);
+        }
         let foreign = matches!(held.until, Until::Translated | Until::Document { .. } | Until::Foreign);
         if sent.translation.is_some() && foreign {
             return self.held_translated(sent, held, size, end);
@@ -264,7 +285,7 @@ impl Attempt {
     }
 
     /// Lets the answer pass to the client. `held`: its first bytes are there; `whole`: and its last.
-    fn pass(&mut self, sent: Sent, status: u16, held: bool, whole: bool) {
+    fn pass(&mut self, mut sent: Sent, status: u16, held: bool, whole: bool) {
         let now = host::now();
         let mut exchange = sent.exchange.borrow_mut();
         exchange.answer(status, Some(Outcome::of_status(status)));
@@ -280,6 +301,7 @@ impl Attempt {
             route.upstream().into_iter().for_each(|upstream| clusters::learn(upstream, elapsed));
         }
         drop(exchange);
+        sent.begin_passing(held, whole);
         self.state = State::Passing { sent, status, whole };
     }
 }

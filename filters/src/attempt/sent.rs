@@ -10,6 +10,7 @@ use sluice::exchange::{Exchange, Prepared, Unprepared};
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
+use sluice::splice::Splice;
 
 use super::held::{Held, ResponseHead, Until};
 use super::translation::Translation;
@@ -39,6 +40,8 @@ pub(super) struct Sent {
     limit: Option<Duration>,
     /// How its answer is translated, if it is.
     pub translation: Option<Translation>,
+    /// Reads what passes to the client, if anything in it is to be read.
+    pub splice: Option<Splice>,
 }
 
 impl Sent {
@@ -269,7 +272,7 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refu
     let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
     let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
-    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None }, body))
+    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None, splice: None }, body))
 }
 
 /// The headers of the request that is being attempted.

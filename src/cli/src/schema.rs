@@ -142,6 +142,9 @@ fn top(name: &str) -> Value {
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
         "hold_json" => reference("size"),
+        "hold" => fields(&["max"], |_| reference("duration")),
+        "response_model" => one_of(["target", "requested"]),
+        "stored_responses" => json!({"anyOf": [reference("duration"), {"const": false}]}),
         "answer_headers" => one_of(["after_failure", "always", "never"]),
         "listen" | "admin" => {
             json!({"type": "string", "pattern": ":[0-9]+$", "description": "an address, such as 127.0.0.1:10000"})

@@ -1,3 +1,4 @@
+mod models;
 mod policy;
 mod properties;
 mod record;

@@ -1,0 +1,88 @@
+//! Answers whose upstream has begun them and then says nothing: after a time they are let go to the client as they are, and
+//! with them the chance of a retry.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use sluice::exchange::Exchange;
+use sluice::outcome::Outcome;
+
+use crate::host::{self, Headers};
+use crate::registry::Shared;
+
+thread_local! {
+    static HELD: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether an answer that is held has been let go.
+pub type GivenUp = Rc<Cell<bool>>;
+
+struct Waiting {
+    context: u32,
+    exchange: Weak<RefCell<Exchange>>,
+    given_up: Weak<Cell<bool>>,
+    status: u16,
+    /// A JSON answer: what it is shows when it is there.
+    whole: bool,
+    at: Duration,
+}
+
+/// Has an answer be let go if it is still held after the configured time; `None` if there is none. `whole`: it is held until
+/// all of it is there.
+pub fn limit(context: u32, exchange: &Shared, status: u16, whole: bool) -> Option<GivenUp> {
+    let hold = exchange.borrow().route.as_ref()?.table().hold?;
+    let given_up = GivenUp::default();
+    let waiting = Waiting {
+        context,
+        exchange: Rc::downgrade(exchange),
+        given_up: Rc::downgrade(&given_up),
+        status,
+        whole,
+        at: host::now().saturating_add(hold),
+    };
+    HELD.with_borrow_mut(|held| held.push(waiting));
+    Some(given_up)
+}
+
+/// Lets go what has been held for too long. For each tick.
+pub fn poll() {
+    if HELD.with_borrow(Vec::is_empty) {
+        return;
+    }
+    let now = host::now();
+    let waiting = HELD.take();
+    let left: Vec<Waiting> = waiting.into_iter().filter(|waiting| waiting.waits(now)).collect();
+    HELD.with_borrow_mut(|held| held.extend(left));
+}
+
+impl Waiting {
+    /// Whether the answer is held on.
+    fn waits(&self, now: Duration) -> bool {
+        // an answer that has been judged has dropped it
+        let (Some(exchange), Some(given_up)) = (self.exchange.upgrade(), self.given_up.upgrade()) else {
+            return false;
+        };
+        let Ok(mut exchange) = exchange.try_borrow_mut() else {
+            return true;
+        };
+        if exchange.closed {
+            return false;
+        }
+        if now < self.at {
+            return true;
+        }
+        if !host::act_on(self.context) {
+            return false;
+        }
+        exchange.answer(self.status, Some(Outcome::of_status(self.status)));
+        exchange.unjudged = self.whole && !exchange.encoded;
+        if exchange.writes_model() {
+            host::remove_header(Headers::Response, "content-length");
+        }
+        drop(exchange);
+        given_up.set(true);
+        host::continue_response();
+        false
+    }
+}

@@ -1,0 +1,61 @@
+//! What is read of an answer as it passes, and remembered of it.
+
+use super::Exchange;
+use crate::contract::ANONYMOUS;
+use crate::endpoint::Endpoint;
+use crate::error::ApiError;
+use crate::routing::{Fleet, ResponseModel, Route, Table};
+use crate::splice::Splice;
+use crate::stored::{Keeper, StoredId};
+
+impl Exchange {
+    /// What reads the answer that begins to pass; `None` if there is nothing to read in it.
+    pub fn splice(&self, translated: bool) -> Option<Splice> {
+        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let model = self.writes_model().then_some(facts.model.as_str());
+        let is_response = facts.endpoint == Endpoint::Responses && !translated && !self.encoded;
+        let wants_id = is_response && route.table().remembers_responses().is_some();
+        (model.is_some() || wants_id).then(|| Splice::new(facts.endpoint, facts.stream, model, wants_id))
+    }
+
+    /// Whether the client's name of the model is put into the answer.
+    pub fn writes_model(&self) -> bool {
+        let wanted = self.route.as_ref().is_some_and(|route| route.table().response_model == ResponseModel::Requested);
+        wanted && !self.encoded && self.facts.as_ref().is_some_and(|facts| facts.endpoint.answers_in_json())
+    }
+
+    /// What the current upstream stores, now that it has answered with a response of this id: that, and the conversation it
+    /// belongs to.
+    pub fn stores<'a>(&'a self, id: &'a str) -> impl Iterator<Item = StoredId> + 'a {
+        let conversation = self.facts.as_ref().and_then(|facts| facts.stored.conversation());
+        std::iter::once(id).chain(conversation).map(|id| StoredId::of(self.key(), id))
+    }
+
+    /// The current upstream, as the table of what is stored knows it.
+    pub fn as_keeper(&self) -> Option<Keeper> {
+        self.route.as_ref().and_then(Route::upstream).map(|upstream| Keeper::of(&upstream.cluster))
+    }
+
+    /// The upstream that stores what the request goes on from, if that is known.
+    ///
+    /// # Errors
+    /// 400: the configuration has it no more.
+    pub(super) fn keeper(&self, table: &Table, fleet: &dyn Fleet) -> Result<Option<usize>, ApiError> {
+        let Some(facts) = self.facts.as_ref().filter(|facts| !facts.stored.0.is_empty()) else {
+            return Ok(None);
+        };
+        if table.stored_responses.is_none() {
+            return Ok(None);
+        }
+        let known = |id: &String| fleet.keeper(StoredId::of(self.key(), id));
+        let Some(keeper) = facts.stored.0.iter().find_map(known) else {
+            return Ok(None);
+        };
+        let place = table.upstreams().iter().position(|upstream| Keeper::of(&upstream.cluster) == keeper);
+        place.map(Some).ok_or_else(ApiError::stored_elsewhere)
+    }
+
+    fn key(&self) -> &str {
+        self.identity.as_ref().map_or(ANONYMOUS, |identity| &identity.id)
+    }
+}

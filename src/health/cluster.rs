@@ -1,0 +1,287 @@
+//! A cluster with the models that it serves: a provider may limit or refuse one model, and serve the others.
+//!
+//! The cluster and each of its models have a record of their own, and all of them are one value that the workers share.
+//! An answer counts against a model only where it says so ([`Blame::Model`]); everything else counts against the
+//! cluster. A model without a failure has no record.
+
+use std::time::Duration;
+
+use super::lease::Lease;
+use super::machine::Health;
+use super::policy::{Blame, Policy, Verdict};
+use super::standing::{Change, Standing};
+
+/// The most models of one cluster that have a record: clients may choose the names. What a further one says counts against
+/// nobody.
+pub const MAX_MODELS: usize = 64;
+
+/// The longest name of a model that has a record, in bytes.
+const MAX_NAME: usize = 512;
+
+/// The health of a cluster and of its models. The default is healthy, and never failed.
+///
+/// ```
+/// use std::time::Duration;
+/// use sluice::health::{Blame, ClusterHealth, Ended, Policy, Standing, Verdict};
+///
+/// let mut health = ClusterHealth::default();
+/// let pause = Some(Duration::from_secs(20));
+/// let ended = Ended { model: "large", verdict: Verdict::Failure, blame: Blame::Model, pause, held: None };
+/// let now = Duration::from_secs(100);
+/// let _ = health.judge(&ended, now, &Policy::default());
+/// assert!(matches!(health.standing("large", now), Standing::Ejected { .. }));
+/// assert_eq!(health.standing("small", now), Standing::Healthy);
+/// assert_eq!(health.cluster.standing(now), Standing::Healthy);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterHealth {
+    /// The cluster's own.
+    pub cluster: Health,
+    /// Its models', by the names it knows them by.
+    models: Vec<(String, Health)>,
+}
+
+/// The lease of a probe, and of whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It probes the cluster.
+    Cluster(Lease),
+    /// It probes one model of a healthy cluster.
+    Model(Lease),
+}
+
+/// How an attempt has ended, as far as health is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The model, by the name that the cluster knows it by.
+    pub model: &'a str,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Of whom.
+    pub blame: Blame,
+    /// The pause that the provider asked for.
+    pub pause: Option<Duration>,
+    /// The lease, if the attempt was a probe.
+    pub held: Option<Probe>,
+}
+
+impl Ended<'_> {
+    fn of_cluster(&self) -> Verdict {
+        match self.blame {
+            Blame::Cluster => self.verdict,
+            Blame::Model | Blame::Nobody => Verdict::Neutral,
+        }
+    }
+
+    /// A success is one of the model as well.
+    fn of_model(&self) -> Verdict {
+        match (self.blame, self.verdict) {
+            (Blame::Model, verdict) => verdict,
+            (Blame::Cluster, Verdict::Success) => Verdict::Success,
+            (Blame::Cluster | Blame::Nobody, _) => Verdict::Neutral,
+        }
+    }
+
+    fn lease_of_cluster(&self) -> Option<Lease> {
+        match self.held {
+            Some(Probe::Cluster(lease)) => Some(lease),
+            Some(Probe::Model(_)) | None => None,
+        }
+    }
+
+    fn lease_of_model(&self) -> Option<Lease> {
+        match self.held {
+            Some(Probe::Model(lease)) => Some(lease),
+            Some(Probe::Cluster(_)) | None => None,
+        }
+    }
+}
+
+/// What changed.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Of the cluster.
+    pub cluster: Change,
+    /// Of the model.
+    pub model: Change,
+}
+
+impl Changes {
+    /// Nothing.
+    pub const NONE: Changes = Changes { cluster: Change::None, model: Change::None };
+
+    /// A change of the cluster alone.
+    pub const fn of_cluster(cluster: Change) -> Self {
+        Changes { cluster, model: Change::None }
+    }
+}
+
+impl ClusterHealth {
+    /// Whether a model of the cluster may be used at `now` (since the epoch). A cluster that is out has all its models out.
+    pub fn standing(&self, model: &str, now: Duration) -> Standing {
+        let cluster = self.cluster.standing(now);
+        let model = self.find(model).map_or(Standing::Healthy, |health| health.standing(now));
+        match (&cluster, &model) {
+            (Standing::Ejected { .. }, _) | (_, Standing::Healthy) => cluster,
+            (_, Standing::Ejected { .. }) | (Standing::Healthy, _) => model,
+            (Standing::HalfOpen { .. }, Standing::HalfOpen { .. }) => cluster,
+        }
+    }
+
+    /// Whether neither the cluster nor any of its models is out.
+    pub fn is_well(&self) -> bool {
+        self.cluster.reason().is_none() && self.models.iter().all(|(_, health)| health.reason().is_none())
+    }
+
+    /// The models that have a record.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &Health)> {
+        self.models.iter().map(|(name, health)| (name.as_str(), health))
+    }
+
+    /// How many models are out, the cluster's own state aside.
+    pub fn models_out(&self) -> usize {
+        self.models.iter().filter(|(_, health)| health.reason().is_some()).count()
+    }
+
+    /// Whether [`ClusterHealth::judge`] has to be asked (see [`Health::would_change`]).
+    pub fn would_change(&self, ended: &Ended<'_>) -> bool {
+        let model = match self.find(ended.model) {
+            Some(health) => health.would_change(ended.of_model(), ended.lease_of_model()),
+            None => is_failure(ended.of_model()),
+        };
+        model || self.cluster.would_change(ended.of_cluster(), ended.lease_of_cluster())
+    }
+
+    /// Takes in how an attempt ended. `now`: since the epoch.
+    pub fn judge(&mut self, ended: &Ended<'_>, now: Duration, policy: &Policy) -> Changes {
+        let pause = |blame| ended.pause.filter(|_| ended.blame == blame);
+        let cluster =
+            self.cluster.judge(ended.of_cluster(), pause(Blame::Cluster), ended.lease_of_cluster(), now, policy);
+        let verdict = ended.of_model();
+        if is_failure(verdict) {
+            self.make_room(ended.model, now);
+        }
+        let Some((_, health)) = self.models.iter_mut().find(|(name, _)| name == ended.model) else {
+            return Changes::of_cluster(cluster);
+        };
+        let model = health.judge(verdict, pause(Blame::Model), ended.lease_of_model(), now, policy);
+        self.models.retain(|(_, health)| !is_forgotten(health, now, policy));
+        Changes { cluster, model }
+    }
+
+    /// Takes in successes of the cluster (see [`Health::add_successes`]).
+    pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> Changes {
+        Changes::of_cluster(self.cluster.add_successes(count, now, policy))
+    }
+
+    /// Takes the lease of whoever is half-open: the cluster, or else the model (see [`Health::probe`]).
+    pub fn probe(&mut self, model: &str, now: Duration, lease: Duration) -> Option<Probe> {
+        let Standing::HalfOpen { .. } = self.standing(model, now) else {
+            return None;
+        };
+        if self.cluster.reason().is_some() {
+            return self.cluster.probe(now, lease).map(Probe::Cluster);
+        }
+        let (_, health) = self.models.iter_mut().find(|(name, _)| name == model)?;
+        health.probe(now, lease).map(Probe::Model)
+    }
+
+    /// Gives a lease back (see [`Health::release`]).
+    pub fn release(&mut self, model: &str, held: Probe) -> Changes {
+        match held {
+            Probe::Cluster(lease) => Changes::of_cluster(self.cluster.release(lease)),
+            Probe::Model(lease) => {
+                let found = self.models.iter_mut().find(|(name, _)| name == model);
+                let model = found.map_or(Change::None, |(_, health)| health.release(lease));
+                Changes { cluster: Change::None, model }
+            }
+        }
+    }
+
+    /// Takes the cluster out by hand (see [`Health::eject`]).
+    pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> Changes {
+        Changes::of_cluster(self.cluster.eject(time, now))
+    }
+
+    /// Takes the cluster in again by hand, and all its models.
+    pub fn restore(&mut self) -> Changes {
+        let models = std::mem::take(&mut self.models);
+        let had_models = !models.is_empty();
+        match self.cluster.restore() {
+            Change::None if had_models => Changes::of_cluster(Change::Noted),
+            change => Changes::of_cluster(change),
+        }
+    }
+
+    /// The bytes to share: the cluster's record, then for each model the length of its name (2 bytes, little-endian), the name,
+    /// and its record.
+    ///
+    /// ```
+    /// use sluice::health::ClusterHealth;
+    ///
+    /// let health = ClusterHealth::default();
+    /// assert_eq!(ClusterHealth::decode(&health.encode()), health);
+    /// assert_eq!(ClusterHealth::decode(b"?"), ClusterHealth::default());
+    /// ```
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.cluster.encode().to_vec();
+        for (name, health) in &self.models {
+            out.extend((name.len() as u16).to_le_bytes());
+            out.extend(name.as_bytes());
+            out.extend(health.encode());
+        }
+        out
+    }
+
+    /// Reads shared bytes. What it cannot read has never failed.
+    pub fn decode(bytes: &[u8]) -> Self {
+        let Some((cluster, mut rest)) = bytes.split_first_chunk::<{ Health::ENCODED }>() else {
+            return ClusterHealth::default();
+        };
+        let mut models = Vec::new();
+        while let Some((model, tail)) = model(rest).filter(|_| models.len() < MAX_MODELS) {
+            models.push(model);
+            rest = tail;
+        }
+        ClusterHealth { cluster: Health::decode(cluster), models }
+    }
+
+    fn find(&self, model: &str) -> Option<&Health> {
+        self.models.iter().find(|(name, _)| name == model).map(|(_, health)| health)
+    }
+
+    /// Makes a record for a model that has failed. Where there are too many, one that is not out gives way.
+    fn make_room(&mut self, model: &str, now: Duration) {
+        if self.find(model).is_some() || model.is_empty() || model.len() > MAX_NAME {
+            return;
+        }
+        if self.models.len() >= MAX_MODELS {
+            let is_out = |health: &Health| matches!(health.standing(now), Standing::Ejected { .. });
+            let Some(place) = self.models.iter().position(|(_, health)| !is_out(health)) else {
+                return;
+            };
+            self.models.remove(place);
+        }
+        self.models.push((model.to_owned(), Health::default()));
+    }
+}
+
+fn is_failure(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Failure | Verdict::Credential | Verdict::NoCluster => true,
+        Verdict::Success | Verdict::Neutral => false,
+    }
+}
+
+/// Whether a record says no more than that there is none.
+fn is_forgotten(health: &Health, now: Duration, policy: &Policy) -> bool {
+    health.reason().is_none() && health.consecutive_failures() == 0 && health.ejections(now, policy) == 0
+}
+
+fn model(bytes: &[u8]) -> Option<((String, Health), &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+    let (health, rest) = rest.split_first_chunk::<{ Health::ENCODED }>()?;
+    Some(((String::from_utf8(name.to_vec()).ok()?, Health::decode(health)), rest))
+}

@@ -1,0 +1,77 @@
+//! A target whose model is paused, beside another model of the same cluster.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use sluice::config;
+use sluice::endpoint::Endpoint;
+use sluice::exchange::{Exchange, Original, Routed};
+use sluice::facts;
+use sluice::health::Blame;
+use sluice::outcome::Outcome;
+use sluice::routing::{Ending, Table};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::fleet::TestFleet;
+
+const CONFIG: &str = r#"{"upstreams":{"a":{},"b":{}},"models":[
+    {"name":"large","strategy":"priority","targets":[{"upstream":"a","model":"large-2"},{"upstream":"b","tier":1}]},
+    {"name":"small","targets":["a"]},
+    {"name":"any-*","strategy":"priority","targets":["a",{"upstream":"b","tier":1}]}
+]}"#;
+
+fn table() -> Rc<Table> {
+    Rc::new(config::router(CONFIG.as_bytes(), &|_| None).unwrap())
+}
+
+/// Has a request to a model end so at its first target; returns that target's upstream.
+fn call(table: &Rc<Table>, model: &str, ending: Ending, fleet: &TestFleet) -> String {
+    let body = format!(r#"{{"model":"{model}"}}"#);
+    let mut exchange = Exchange::new(None, Original::default());
+    exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.into_bytes());
+    assert_eq!(exchange.route(table, fleet), Ok(Routed::Ready), "{model}");
+    let upstream = exchange.route.as_ref().unwrap().upstream().unwrap().name.clone();
+    exchange.end_attempt(ending, fleet);
+    upstream
+}
+
+fn limited(blame: Blame) -> Ending {
+    let retry_after = Some(Duration::from_secs(20));
+    Ending { retry_after, blame, ..Ending::answered(Outcome::RateLimited, 429) }
+}
+
+const SERVED: Ending = Ending::answered(Outcome::Success, 200);
+
+#[test]
+fn the_other_models_of_the_cluster_are_served_there() {
+    let (table, fleet) = (table(), TestFleet::default());
+    let first = |model: &str| call(&table, model, SERVED, &fleet);
+    assert_eq!(call(&table, "large", limited(Blame::Model), &fleet), "a");
+    assert_eq!([first("large"), first("small"), first("any-1")], ["b", "a", "a"]);
+    // names that clients choose are told apart as well
+    assert_eq!(call(&table, "any-1", limited(Blame::Model), &fleet), "a");
+    assert_eq!([first("any-1"), first("any-2"), first("small")], ["b", "a", "a"]);
+    // when its time is over, one request probes
+    fleet.now.set(Duration::from_secs(21));
+    assert_eq!([first("large"), first("any-1")], ["a", "a"]);
+    assert_eq!(fleet.health.borrow()["a"].models_out(), 0);
+}
+
+#[test]
+fn a_limit_of_the_cluster_holds_for_all_its_models() {
+    let (table, fleet) = (table(), TestFleet::default());
+    assert_eq!(call(&table, "large", limited(Blame::Cluster), &fleet), "a");
+    assert_eq!([call(&table, "large", SERVED, &fleet), call(&table, "any-1", SERVED, &fleet)], ["b", "b"]);
+    // the only target is tried all the same
+    assert_eq!(call(&table, "small", SERVED, &fleet), "a");
+}
+
+#[test]
+fn nobody_is_out_for_one_request() {
+    let (table, fleet) = (table(), TestFleet::default());
+    for _ in 0..20 {
+        assert_eq!(call(&table, "large", limited(Blame::Nobody), &fleet), "a");
+    }
+    assert!(fleet.health.borrow().values().all(|health| health.is_well()));
+}

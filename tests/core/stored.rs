@@ -1,0 +1,156 @@
+//! Requests that go on from what one upstream stores go there, and nowhere else.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use sluice::config;
+use sluice::endpoint::Endpoint;
+use sluice::error::ApiError;
+use sluice::exchange::{Exchange, Original, Routed};
+use sluice::facts;
+use sluice::keys::{Identity, Role};
+use sluice::outcome::Outcome;
+use sluice::pattern::Patterns;
+use sluice::routing::{Ending, Table};
+use sluice::stored::{named, Keeper, Part, StoredId};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::fleet::TestFleet;
+
+const CONFIG: &str = r#"{"upstreams":{"a":{},"b":{},"c":{}},"models":[
+    {"name":"m","strategy":"priority","targets":["a",{"upstream":"b","tier":1}],"fallbacks":["n"]},
+    {"name":"n","targets":["c"]}
+]FIELDS}"#;
+
+fn table(fields: &str) -> Rc<Table> {
+    Rc::new(config::router(CONFIG.replace("FIELDS", fields).as_bytes(), &|_| None).unwrap())
+}
+
+fn exchange(key: &str, endpoint: Endpoint, body: &str) -> Exchange {
+    let identity = Identity::new(key, Role::User, Patterns::any());
+    let mut exchange = Exchange::new(Some(Rc::new(identity)), Original::default());
+    exchange.read(facts::read(endpoint, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
+    exchange
+}
+
+/// Where a request goes first, or why it does not.
+fn first(table: &Rc<Table>, exchange: &mut Exchange, fleet: &TestFleet) -> Result<String, ApiError> {
+    assert_eq!(exchange.route(table, fleet)?, Routed::Ready);
+    Ok(exchange.route.as_ref().unwrap().upstream().unwrap().name.clone())
+}
+
+fn follow_up(model: &str, id: &str) -> String {
+    format!(r#"{{"model":"{model}","previous_response_id":"{id}","input":"and then?"}}"#)
+}
+
+fn store(fleet: &TestFleet, key: &str, id: &str, cluster: &str) {
+    let until = fleet.now.get() + Duration::from_secs(60);
+    fleet.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), until, fleet.now.get());
+}
+
+#[test]
+fn it_goes_where_it_is_stored() {
+    let (table, fleet) = (table(""), TestFleet::default());
+    store(&fleet, "alice", "resp_1", "b");
+    store(&fleet, "alice", "conv_1", "b");
+    let to = |key: &str, body: &str| first(&table, &mut exchange(key, Endpoint::Responses, body), &fleet).unwrap();
+    assert_eq!(to("alice", &follow_up("m", "resp_1")), "b");
+    assert_eq!(to("alice", r#"{"model":"m","input":"x","conversation":"conv_1"}"#), "b");
+    assert_eq!(to("alice", r#"{"model":"m","input":"x","conversation":{"id":"conv_1"}}"#), "b");
+    // unknown ids, those of other keys, and other endpoints are routed as ever
+    assert_eq!(to("alice", &follow_up("m", "resp_2")), "a");
+    assert_eq!(to("bob", &follow_up("m", "resp_1")), "a");
+    let chat = r#"{"model":"m","messages":[],"previous_response_id":"resp_1"}"#;
+    assert_eq!(first(&table, &mut exchange("alice", Endpoint::ChatCompletions, chat), &fleet).unwrap(), "a");
+    fleet.now.set(Duration::from_secs(61));
+    assert_eq!(to("alice", &follow_up("m", "resp_1")), "a", "its time is over");
+}
+
+#[test]
+fn it_goes_nowhere_else() {
+    let (table, fleet) = (table(""), TestFleet::default());
+    store(&fleet, "alice", "resp_1", "b");
+    // another model, which another upstream serves
+    let error =
+        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("n", "resp_1")), &fleet).unwrap_err();
+    assert_eq!(
+        (error.status, error.code, error.param),
+        (400, "previous_response_not_found", Some("previous_response_id"))
+    );
+    // a failure is the answer
+    let mut failing = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
+    assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
+    let failed = Ending::answered(Outcome::ServerError, 500);
+    failing.end_attempt(failed, &fleet);
+    assert_eq!(failing.advance(failed, &fleet), None);
+    // out of the pool
+    fleet.eject("b", 9);
+    let error =
+        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet).unwrap_err();
+    assert_eq!((error.status, error.code), (503, "stored_response_unavailable"));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(9)));
+    // half-open: it may be the probe
+    fleet.now.set(Duration::from_secs(10));
+    let mut probe = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
+    assert_eq!(first(&table, &mut probe, &fleet).unwrap(), "b");
+}
+
+#[test]
+fn a_configuration_without_its_upstream() {
+    let fleet = TestFleet::default();
+    store(&fleet, "alice", "resp_1", "gone");
+    let error = first(&table(""), &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet);
+    assert_eq!(error.unwrap_err().code, "previous_response_not_found");
+    // switched off, nothing is known
+    let off = table(r#","stored_responses":false"#);
+    let to = first(&off, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet);
+    assert_eq!((to.as_deref(), off.remembers_responses()), (Ok("a"), None));
+    assert_eq!(table(r#","stored_responses":"2h""#).remembers_responses(), Some(Duration::from_secs(7200)));
+    let single = r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":["a"]}]}"#;
+    assert_eq!(config::router(single.as_bytes(), &|_| None).unwrap().remembers_responses(), None, "there is no choice");
+}
+
+#[test]
+fn what_an_answer_stores() {
+    let (table, fleet) = (table(""), TestFleet::default());
+    let body = r#"{"model":"m","input":"x","conversation":"conv_1"}"#;
+    let mut exchange = exchange("alice", Endpoint::Responses, body);
+    first(&table, &mut exchange, &fleet).unwrap();
+    let stored: Vec<StoredId> = exchange.stores("resp_9").collect();
+    assert_eq!(stored, [StoredId::of("alice", "resp_9"), StoredId::of("alice", "conv_1")]);
+    assert_eq!(exchange.as_keeper(), Some(Keeper::of("a")));
+    assert!(exchange.splice(false).is_some() && exchange.splice(true).is_none());
+}
+
+#[test]
+fn the_table_is_bounded() {
+    let at = Duration::from_secs;
+    let mut part = Part::default();
+    for number in 0..1000 {
+        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), at(10_000 + number), at(1));
+    }
+    assert!(part.encode().len() <= 7168);
+    assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some(Keeper::of("a")));
+    assert_eq!(part.find(StoredId::of("k", "1"), at(2)), None, "the one that ends first has gone");
+    assert_eq!(Part::decode(&part.encode()), part);
+    assert_eq!(Part::decode(b"junk"), Part::default());
+    part.add(StoredId::of("k", "999"), Keeper::of("b"), at(20_000), at(2));
+    assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some(Keeper::of("b")));
+}
+
+#[test]
+fn ids_that_requests_name() {
+    let cases = [
+        (r#"{"previous_response_id":"a"}"#, vec!["a"]),
+        (r#"{"conversation":{"id":"c","x":1},"previous_response_id":"a"}"#, vec!["a", "c"]),
+        (r#"{"conversation":"c"}"#, vec!["c"]),
+        (r#"{"conversation":null,"previous_response_id":7}"#, vec![]),
+        (r#"{"input":{"previous_response_id":"a"}}"#, vec![]),
+        (r#"{"previous_response_id":""}"#, vec![]),
+        ("[", vec![]),
+    ];
+    for (body, want) in cases {
+        assert_eq!(named(body.as_bytes()).0, want, "{body}");
+    }
+}
