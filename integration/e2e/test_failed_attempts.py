@@ -10,6 +10,7 @@ import pytest
 
 from answers import content, tokens
 from conftest import OpenWorld
+from generated import generated_tokens
 from limited import PRICE, microusd
 from resilience import NEVER_EJECTED_ALONE, add_upstream, target
 from scripted import Script, Scripted
@@ -21,7 +22,7 @@ USAGE = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16}
 CHAT_ANSWER = json.dumps({"id": "x", "object": "chat.completion", "usage": USAGE, "choices": [{"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}]}).encode()
 MESSAGE = json.dumps({"type": "message", "role": "assistant", "content": [{"type": "text", "text": SAID}], "usage": {"input_tokens": 7, "output_tokens": 9}}).encode()
 CHAT_CUT, MESSAGE_CUT = CHAT_ANSWER[: CHAT_ANSWER.index(b" ten")], MESSAGE[: MESSAGE.index(b" ten")]
-SEEN = -(-len(SAID.removesuffix(" ten")) // 4)
+SEEN = generated_tokens(SAID.removesuffix(" ten"))
 ASKED = "PLAY {}. What is it?"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import crowd
 from conftest import OpenWorld
+from generated import generated_tokens
 from limited import WIDE, bearer, estimate, issue, report, settles_at, tokens_of
 from settings import Settings
 from table import Table
@@ -123,10 +124,11 @@ async def _leave_in_midstream(client: crowd.Client, body: bytes, headers: dict[s
 
 
 Visit = Callable[[crowd.Client, bytes, dict[str, str]], Awaitable[None]]
-# A token for four bytes of each.
-GUESS = sum(-(-len(text) // 4) for text in ("one two three", "Hello from mock-a. You said: one two three"))
+# Of the prompt, four bytes are a token.
+PROMPT = -(-len("one two three") // 4)
+GUESS = PROMPT + generated_tokens("Hello from mock-a. You said: one two three")
 # The same of what has passed after EVENTS events, the first of which has no text.
-CUT = sum(-(-len(text) // 4) for text in ("one two three", "Hello from"))
+CUT = PROMPT + generated_tokens("Hello from")
 _REFUSAL = {"fault": "status", "status": 400}
 _STREAM = {"stream": True, "max_tokens": 50}
 # What the clients do, what they ask for, what the servers do, and what stays counted: `e` is the estimate

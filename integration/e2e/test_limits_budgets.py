@@ -10,6 +10,7 @@ import pytest
 
 import crowd
 from answers import anthropic_error, openai_error
+from generated import generated_tokens
 from limited import WIDE, issue, microusd, report, settles_at, tokens_of
 from table import Table
 from world import CHAT, MESSAGES, World, chat_body
@@ -121,6 +122,6 @@ def test_leaving_early_saves_no_money(limited_world: World) -> None:
     body = chat_body(TEXT, model="counted", stream=True, max_tokens=40)
     limited_world.fault({"fault": "reset_body", "after_events": 3, "text": "one two three four five"})
     crowd.ask(limited_world.gateway.port, [body] * 4, 2, headers=headers)
-    prompt, output = -(-len(TEXT) // 4), -(-len("one two") // 4)  # the first event has no text
+    prompt, output = -(-len(TEXT) // 4), generated_tokens("one two")  # the first event has no text
     want = 4 * microusd([(prompt, output)]) / 1e6
     settles_at(limited_world, headers, tokens_per_day=4 * (prompt + output), cost_per_day=want)

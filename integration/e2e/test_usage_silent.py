@@ -12,6 +12,7 @@ import pytest
 import crowd
 import demo
 from conftest import OpenWorld
+from generated import generated_tokens
 from player import Played, Player
 from resilience import NEVER_EJECTED_ALONE, add_upstream, target
 from settings import Settings
@@ -105,8 +106,8 @@ class Since:
         return {labels[3]: count for labels, count in self("llm_tokens_total").items()}
 
 
-def _tokens(text: str) -> int:
-    """The estimate."""
+def _prompt(text: str) -> int:
+    """The estimate of a prompt."""
     return -(-len(text.encode()) // 4)
 
 
@@ -120,7 +121,7 @@ def _ask(world: World, shape: str, model: str) -> None:
 def test_without_an_endpoint_all_is_estimated(silent_world: World, shape: str) -> None:
     since = Since(silent_world)
     _ask(silent_world, shape, "silent")
-    want = {"input": _tokens(SAID), "output": 0 if "embed" in shape else _tokens(ANSWER)}
+    want = {"input": _prompt(SAID), "output": 0 if "embed" in shape else generated_tokens(ANSWER)}
     eventually(since.tokens, {kind: count for kind, count in want.items() if count})
     assert since("llm_usage_source_total") == Counter({("estimated",): 1})
     assert [entry["path"] for _, entry in silent_world.entries()] == [_shapes("gpt-4o-mock-a")[shape][0]]
@@ -133,7 +134,7 @@ def test_the_prompt_is_counted(silent_world: World, shape: str, model: str) -> N
     since = Since(silent_world)
     _ask(silent_world, shape, model)
     eventually(lambda: since("llm_usage_source_total"), Counter({("counted",): 1}))
-    output = {} if "embed" in shape else {"output": _tokens(ANSWER)}
+    output = {} if "embed" in shape else {"output": generated_tokens(ANSWER)}
     assert since.tokens() == {"input": PROMPT_TOKENS, **output}
     assert since("llm_requests_total") == Counter({("demo-user", model, model, "200"): 1})
     assert since("llm_attempts_total") == Counter({(model, "success"): 1})
@@ -149,10 +150,10 @@ def test_what_no_endpoint_can_count_is_estimated(silent_world: World) -> None:
     """Another dialect's prompt, and one too long to be kept."""
     since = Since(silent_world)
     _ask(silent_world, "gemini", "vllm")
-    eventually(since.tokens, {"input": _tokens(SAID), "output": _tokens(ANSWER)})
+    eventually(since.tokens, {"input": _prompt(SAID), "output": generated_tokens(ANSWER)})
     long = "x" * (100 << 10)
     assert silent_world.send(chat_body(long, model="vllm")).status_code == 200
-    eventually(since.tokens, {"input": _tokens(SAID) + _tokens(long), "output": 2 * _tokens(ANSWER)})
+    eventually(since.tokens, {"input": _prompt(SAID) + _prompt(long), "output": 2 * generated_tokens(ANSWER)})
     assert since("llm_usage_source_total") == Counter({("estimated",): 2})
     assert len(silent_world.entries()) == 2
 
@@ -165,7 +166,7 @@ def test_a_count_that_fails_leaves_the_estimate(silent_world: World, model: str)
     for _ in range(3):
         _ask(silent_world, "chat stream", model)
     eventually(lambda: since("llm_usage_source_total"), Counter({("estimated",): 3}))
-    assert since.tokens() == {"input": 3 * _tokens(SAID), "output": 3 * _tokens(ANSWER)}
+    assert since.tokens() == {"input": 3 * _prompt(SAID), "output": 3 * generated_tokens(ANSWER)}
     assert since("llm_requests_total").total() == 3
 
 
@@ -205,12 +206,12 @@ def test_what_is_reported_stands_alone(silent_world: World, stream: bool) -> Non
 
 
 def test_a_cut_stream_is_not_counted(silent_world: World) -> None:
-    """What has passed is estimated: three events have text, and four bytes of it are a token."""
+    """What has passed is estimated: three events have text."""
     silent_world.fault({**SILENT, "text": ANSWER, "fault": "truncate_stream", "after_events": 4}, "mock-a")
     since = Since(silent_world)
     assert silent_world.chat(SAID, model="vllm", stream=True).status_code == 200
     eventually(lambda: since("llm_usage_source_total"), Counter({("partial",): 1}))
-    assert since.tokens() == {"input": _tokens(SAID), "output": _tokens("A text of")}
+    assert since.tokens() == {"input": _prompt(SAID), "output": generated_tokens("A text of")}
     assert len(silent_world.entries()) == 1
 
 
@@ -251,5 +252,5 @@ def test_counts_under_way_are_limited(silent_world: World) -> None:
     # a hundred of each worker
     assert sources[("counted",)] <= 200
     tokens = since.tokens()
-    input_tokens = sources[("counted",)] * PROMPT_TOKENS + sources[("estimated",)] * _tokens(SAID)
-    assert tokens == {"input": input_tokens, "output": calls * _tokens(ANSWER)}
+    input_tokens = sources[("counted",)] * PROMPT_TOKENS + sources[("estimated",)] * _prompt(SAID)
+    assert tokens == {"input": input_tokens, "output": calls * generated_tokens(ANSWER)}

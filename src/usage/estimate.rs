@@ -2,6 +2,7 @@
 
 use memchr::{memchr2, memchr_iter};
 
+use super::text_tokens::TextAmount;
 use super::{Source, TokenUsage, MAX_TOKENS};
 use crate::json::Scanner;
 
@@ -79,37 +80,13 @@ fn believed((mut tokens, source): (TokenUsage, Source)) -> (TokenUsage, Source) 
 /// one had it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Generated {
-    all: Amount,
+    all: TextAmount,
     /// What the server's last report on its output covers.
-    reported: Amount,
+    reported: TextAmount,
     /// There are strings called `delta`; whatever has another name repeats them (OpenAI Responses).
     deltas: bool,
     /// The field the last event had its text in, and where that began.
     last: Option<(usize, &'static str)>,
-}
-
-/// An amount of text.
-#[derive(Clone, Copy, Debug, Default)]
-struct Amount {
-    bytes: u64,
-    /// The strings it came in. In each there is a token at least.
-    pieces: u64,
-}
-
-impl Amount {
-    fn add(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.pieces = self.pieces.saturating_add(u64::from(bytes > 0));
-    }
-
-    fn since(self, earlier: Amount) -> Amount {
-        let bytes = self.bytes.saturating_sub(earlier.bytes);
-        Amount { bytes, pieces: self.pieces.saturating_sub(earlier.pieces) }
-    }
-
-    fn tokens(self) -> u64 {
-        self.bytes.div_ceil(BYTES_PER_TOKEN).max(self.pieces)
-    }
 }
 
 impl Generated {
@@ -132,7 +109,7 @@ impl Generated {
     pub(super) fn read(&mut self, data: &[u8]) {
         let same_place = self.last.and_then(|(at, name)| text_of(data.get(at..)?, name));
         match same_place {
-            Some(text) => self.all.add(length(text)),
+            Some(text) => self.all.add(TextAmount::of_string(text)),
             None => self.search(data),
         }
     }
@@ -140,7 +117,7 @@ impl Generated {
     /// Adds the texts of what was read by its digest.
     pub(super) fn add(&mut self, texts: Texts) {
         self.deltas |= texts.deltas > 0;
-        self.all.add(if self.deltas { texts.deltas } else { texts.others });
+        self.all.add(TextAmount::of_length(if self.deltas { texts.deltas } else { texts.others }));
     }
 
     fn search(&mut self, data: &[u8]) {
@@ -165,14 +142,14 @@ impl Generated {
             if self.deltas && name != "delta" {
                 continue;
             }
-            let length = length(text);
+            let amount = TextAmount::of_string(text);
             let own = text.get(..raw_length(text)).unwrap_or_default();
             found += 1;
-            if length > 0 && own == before {
+            if amount.bytes > 0 && own == before {
                 continue; // the same under another name: `reasoning` and `reasoning_details`
             }
             before = own;
-            self.all.add(length);
+            self.all.add(amount);
             self.last = Some((at, name));
         }
         if found != 1 {
@@ -181,8 +158,8 @@ impl Generated {
     }
 }
 
-/// How long a call's arguments are that stand there as an object (Gemini, Ollama, Anthropic), if it is that.
-fn arguments(field: &[u8]) -> Option<u64> {
+/// A call's arguments that stand there as an object (Gemini, Ollama, Anthropic), if it is that.
+fn arguments(field: &[u8]) -> Option<TextAmount> {
     let names: [&[u8]; 2] = [b"args\":", b"arguments\":"];
     let value = names.into_iter().find_map(|name| field.strip_prefix(name))?.trim_ascii_start();
     if value.first() != Some(&b'{') {
@@ -190,7 +167,8 @@ fn arguments(field: &[u8]) -> Option<u64> {
     }
     let mut scanner = Scanner::new(value);
     let whole = scanner.value().is_ok();
-    Some(if whole { scanner.position() } else { value.len() } as u64)
+    let end = if whole { scanner.position() } else { value.len() };
+    value.get(..end).map(TextAmount::of_json)
 }
 
 /// The bytes of generated text in what is read by its digest, by the field.

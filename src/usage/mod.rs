@@ -22,6 +22,7 @@ mod prompt;
 mod reading;
 mod skim;
 mod state;
+mod text_tokens;
 
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
 pub use estimate::{complete, Known};

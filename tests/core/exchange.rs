@@ -335,9 +335,9 @@ fn what_a_failed_attempt_has_generated() {
     let cases = [
         (format!(r#"{{"error":{{}},{usage}}}"#), counts(7, 9)),
         (format!(r#"{{"choices":[],{usage}}}"#), counts(7, 9)),
-        (text.to_owned(), counts(1, 2)),
-        (format!(r#"{text}"}}}}]}}"#), counts(1, 2)),
-        (format!("{event}\n\n{event}"), counts(1, 1)),
+        (text.to_owned(), counts(1, 3)),
+        (format!(r#"{text}"}}}}]}}"#), counts(1, 3)),
+        (format!("{event}\n\n{event}"), counts(1, 2)),
         (r#"{"error":{"message":"m"}}"#.to_owned(), None),
         (r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":0}}"#.to_owned(), None),
         ("<html>".to_owned(), None),

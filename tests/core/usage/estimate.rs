@@ -220,17 +220,17 @@ fn what_no_report_counts() {
     };
     let cases = [
         ("nothing", vec![chat(r#""role":"assistant","content":"""#)], 0, Some(0)),
-        ("a token in each", (0..9).map(|_| chat(r#""content":"a""#)).collect(), 0, Some(9)),
-        ("four bytes for each", vec![chat(r#""content":"one two three fo""#)], 0, Some(4)),
+        ("a token in each", (0..9).map(|_| chat(r#""content":"a""#)).collect(), 0, Some(10)),
+        ("words", vec![chat(r#""content":"one two three fo""#)], 0, Some(5)),
         ("nulls", vec![chat(r#""content":"a""#), chat(r#""content":null"#), chat(r#""content":"""#)], 0, Some(1)),
         ("running totals", vec![running("Hello", 1), running(" there", 2)], 2, Some(0)),
         ("totals that stay 0", vec![running("a", 0), running("b", 0)], 0, Some(2)),
         ("totals that stop", vec![running("a", 1), chat(r#""content":"b""#), chat(r#""content":"c""#)], 1, Some(2)),
         ("totals nobody takes", vec![running("a", u64::MAX), chat(r#""content":"b""#)], u64::MAX, Some(2)),
-        ("anthropic", vec![start.to_owned(), anthropic("Hello"), anthropic(" you")], 1, Some(3)),
+        ("anthropic", vec![start.to_owned(), anthropic("Hello"), anthropic(" you")], 1, Some(2)),
         ("gemini", vec![gemini(r#"{"text":"Hello"}"#, 3), gemini(r#"{"text":" you"}"#, 5)], 5, Some(0)),
-        ("a call", vec![chat(r#""tool_calls":[{"function":{"name":"f","arguments":"{\"a\":"}}]"#)], 0, Some(2)),
-        ("a call as an object", vec!["data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":\"bcd\"}}}]}}]}\n\n".to_owned()], 0, Some(3)),
+        ("a call", vec![chat(r#""tool_calls":[{"function":{"name":"f","arguments":"{\"a\":"}}]"#)], 0, Some(4)),
+        ("a call as an object", vec!["data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":\"bcd\"}}}]}}]}\n\n".to_owned()], 0, Some(6)),
         ("said twice", vec![chat(r#""content":"","reasoning":"abcdefgh","reasoning_details":[{"type":"reasoning.text","text":"abcdefgh"}]"#)], 0, Some(2)),
         ("an error alone", vec!["data: {\"error\":{\"message\":\"content\"}}\n\n".to_owned()], 0, None),
         ("an error after text", vec![chat(r#""content":"a""#), "data: {\"error\":{}}\n\n".to_owned()], 0, Some(1)),
@@ -243,7 +243,7 @@ fn what_no_report_counts() {
         }
     }
     let cut = metered(Framing::Json, &["{\"choices\":[{\"message\":{\"content\":\"Hello, y"], false);
-    assert_eq!((cut.finish(), cut.unreported()), ((NOTHING, Source::Partial), Some(2)), "half a document");
+    assert_eq!((cut.finish(), cut.unreported()), ((NOTHING, Source::Partial), Some(3)), "half a document");
     let whole = r#"{"choices":[{"message":{"content":"Hello, you"}}],"usage":{"prompt_tokens":1,"completion_tokens":18446744073709551615}}"#;
     assert_eq!(metered(Framing::Json, &[whole], true).unreported(), Some(3), "a report that nobody believes");
 }
@@ -335,4 +335,32 @@ fn what_counters_answer() {
     }
     let long = format!("{{\"count\":7,\"tokens\":[{}1]}}", "1,".repeat(1 << 20));
     assert_eq!(read_count(200, long.as_bytes()), None);
+}
+
+/// Texts as OpenAI's `o200k_base` cuts them, each as the list of its tokens. A character that has several tokens stands in the
+/// last of them.
+const TOKENIZED: &str = include_str!("tokenized.json");
+
+/// Code, JSON and several languages, cut at each point of a stream, one, four or twenty tokens a chunk: what is charged is
+/// between all of it and half as much again; within the first tokens, a few more.
+#[test]
+fn estimates_lean_upwards_for_every_kind_of_text() {
+    let texts: std::collections::BTreeMap<String, Vec<String>> = serde_json::from_str(TOKENIZED).unwrap();
+    for (kind, tokens) in &texts {
+        for size in [1, 4, 20] {
+            let mut meter = Meter::new(Framing::Sse, false);
+            let mut sent = 0;
+            for chunk in tokens.chunks(size) {
+                let text = serde_json::to_string(&chunk.concat()).unwrap();
+                let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}}}}]}}\n\n");
+                meter.chunk(event.as_bytes(), false);
+                sent += chunk.len() as u64;
+                let billed = meter.unreported().unwrap();
+                assert!(billed + 1 >= sent, "{kind}, {size} a chunk: {billed} for {sent}");
+                assert!(billed <= (sent * 3 / 2).max(sent + 16), "{kind}, {size} a chunk: {billed} for {sent}");
+            }
+            let billed = meter.unreported().unwrap();
+            assert!((sent..=sent * 3 / 2).contains(&billed), "{kind}, {size} a chunk: {billed} for {sent} in all");
+        }
+    }
 }
