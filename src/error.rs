@@ -332,6 +332,14 @@ impl ApiError {
         }
     }
 
+    /// 500: the filters stand in an order in which nobody can tell who is calling.
+    pub fn filter_order() -> Self {
+        let message =
+            "The gateway is misconfigured, so it refuses all requests: `auth` stands behind another of Sluice's \
+                       filters in http_filters. Its operator must put `auth` first; `sluice check` shows the line.";
+        ApiError { code: "filter_order", ..ApiError::internal(message) }
+    }
+
     /// Whether the client had better not ask again by itself: it is refused for ever, or for longer than SDKs wait.
     pub fn is_final(&self) -> bool {
         match self.kind {

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError};
-use sluice::error::ApiError;
+use sluice::error::{ApiError, Shape};
 use sluice::exchange::Exchange;
 use sluice::gateway::{Access, Command};
+use sluice::guard::checks::Failures;
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
 use sluice::limits::Subject;
 use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
@@ -18,7 +19,7 @@ use crate::filter::{self, Filter};
 use crate::host::{self, text};
 use crate::intake::Intake;
 use crate::limits;
-use crate::registry;
+use crate::registry::{self, Shared};
 use crate::reply;
 use crate::types::{Action, HttpContext};
 use crate::unread::Unread;
@@ -28,6 +29,11 @@ pub fn filter() -> Box<dyn Filter> {
     filter::filter(read, |config, context| {
         Some(Box::new(Auth { config: config.clone(), context, state: State::Headers }))
     })
+}
+
+thread_local! {
+    /// When the log has told that this filter stands in the wrong place.
+    static MISPLACED: RefCell<Failures> = RefCell::default();
 }
 
 /// Who may call.
@@ -261,6 +267,20 @@ fn has_expired(failure: &str) -> bool {
     Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
+/// Refuses a request that a filter before `auth` has taken in, without a caller: nothing may pass so. A filter does not know
+/// its place before a request comes; `sluice check` finds it in the configuration.
+#[cold]
+fn refuse_misplaced(exchange: &Shared) -> Action {
+    if let Some(untold) = MISPLACED.with_borrow_mut(|told| told.note("", "filter_order", host::recent())) {
+        log::error!(
+            "sluice: auth: `auth` stands behind another of Sluice's filters in http_filters, so all requests are refused; \
+             put it first (`sluice check` shows the line); and {untold} times since this was logged last"
+        );
+    }
+    let shape = Shape::for_path(&exchange.borrow().original.path);
+    reply::error(&ApiError::filter_order(), shape)
+}
+
 fn revoked() -> ApiError {
     ApiError::unauthorized("The API key has been revoked.")
 }
@@ -271,9 +291,9 @@ fn without_caller() -> ApiError {
 
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
-        if registry::is_taken_in() {
+        if let Some(exchange) = registry::taken_in() {
             self.state = State::Refused(None);
-            return reply::internal("`auth` stands behind another of Sluice's filters in http_filters; put it first");
+            return refuse_misplaced(&exchange);
         }
         let mut checking = false;
         let opened = Intake::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
@@ -302,14 +322,8 @@ impl HttpContext for Auth {
                 if let (true, Some(door)) = (checking, &self.config.door) {
                     door.borrow_mut().cancel(self.context);
                 }
-                self.state = State::Refused(None);
-                match Unread::of(refusal, end) {
-                    Ok(unread) => {
-                        self.state = State::Unread(unread);
-                        Action::Pause
-                    }
-                    Err(refusal) => reply::error(&refusal.error, refusal.shape),
-                }
+                self.state = Unread::refuse(refusal, end).map_or(State::Refused(None), State::Unread);
+                Action::Pause
             }
         }
     }

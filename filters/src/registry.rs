@@ -196,9 +196,9 @@ pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, 
     }
 }
 
-/// Whether a filter before has taken the current request in, where filters may stand apart.
-pub fn is_taken_in() -> bool {
-    APART.get() && current().is_some()
+/// The current request's exchange, if a filter before has opened it, where filters may stand apart.
+pub fn taken_in() -> Option<Shared> {
+    APART.get().then(current).flatten()
 }
 
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.

@@ -22,6 +22,7 @@ use crate::limits;
 use crate::registry::{self, Shared};
 use crate::reply::{self, Answer};
 use crate::types::{Action, HttpContext};
+use crate::unread::Unread;
 use crate::waiting::{self, Ticket};
 
 /// The filter.
@@ -47,6 +48,8 @@ enum State {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Intake),
+    /// The request is refused; its body is let come before the client is told.
+    Unread(Unread),
     /// Every target is at its limit. The ticket ends the wait; the intake, if the exchange ends with this filter.
     Waiting { exchange: Shared, _ticket: Ticket, _opened: Option<Intake> },
     /// The request has a target.
@@ -229,8 +232,9 @@ impl HttpContext for Router {
                 }
             }
             Err(refusal) => {
-                self.state = State::Answered { _opened: None };
-                reply::error(&refusal.error, refusal.shape)
+                let unread = Unread::refuse(refusal, end);
+                self.state = unread.map_or(State::Answered { _opened: None }, State::Unread);
+                Action::Pause
             }
         }
     }
@@ -239,6 +243,12 @@ impl HttpContext for Router {
         let grown = match &mut self.state {
             State::Routed { .. } => return Action::Continue,
             State::Body(intake) => intake.grow(size),
+            State::Unread(unread) => {
+                if unread.drop_part(size, end) {
+                    self.state = State::Answered { _opened: None };
+                }
+                return Action::Pause;
+            }
             State::Headers | State::Waiting { .. } | State::Answered { .. } => return Action::Pause,
         };
         match grown {
@@ -249,8 +259,13 @@ impl HttpContext for Router {
     }
 
     fn on_http_request_trailers(&mut self) -> Action {
-        match self.state {
+        match &self.state {
             State::Body(_) => self.take_in(usize::MAX),
+            State::Unread(unread) => {
+                let action = unread.reply();
+                self.state = State::Answered { _opened: None };
+                action
+            }
             State::Routed { .. } => Action::Continue,
             State::Headers | State::Waiting { .. } | State::Answered { .. } => Action::Pause,
         }
@@ -263,7 +278,9 @@ impl HttpContext for Router {
                 (&*exchange, opened.is_some())
             }
             State::Answered { _opened: Some(intake) } => (intake.exchange(), true),
-            State::Headers | State::Body(_) | State::Answered { _opened: None } => return Action::Continue,
+            State::Headers | State::Body(_) | State::Unread(_) | State::Answered { _opened: None } => {
+                return Action::Continue;
+            }
         };
         blame_cluster(exchange);
         let exchange = exchange.borrow();

@@ -22,12 +22,25 @@ pub struct Unread {
 }
 
 impl Unread {
+    /// Refuses a request at its headers: has its body come, and keeps what the client is told then; or, where none must be
+    /// let come, answers the client at once and returns `None`.
+    pub fn refuse(refusal: Refusal, end: bool) -> Option<Self> {
+        match Unread::of(refusal, end) {
+            Ok(unread) => Some(unread),
+            Err(refusal) => {
+                reply::error(&refusal.error, refusal.shape);
+                None
+            }
+        }
+    }
+
     /// The body of a request that is refused at its headers.
     ///
     /// # Errors
     /// There is none that must be let come; the client is to be answered at once.
-    pub fn of(refusal: Refusal, end: bool) -> Result<Self, Refusal> {
-        let comes = !end && refusal.length.is_some_and(|length| (SHORT..=LONGEST).contains(&length));
+    fn of(refusal: Refusal, end: bool) -> Result<Self, Refusal> {
+        // over HTTP/2 a body may say nothing of its length
+        let comes = !end && refusal.length.is_none_or(|length| (SHORT..=LONGEST).contains(&length));
         // where there is no memory, there is no time for that, either
         if !comes || refusal.error.status == 503 || is_http1() {
             return Err(refusal);

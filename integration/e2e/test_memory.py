@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, NamedTuple
 
 import anthropic
 import httpx
@@ -16,6 +17,7 @@ import pytest
 import attacks
 from answers import anthropic_error, openai_error
 from conftest import OpenWorld
+from guarded import guarded
 from hoarder import KINDS, Hoarder
 from settings import Settings
 from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
@@ -24,8 +26,8 @@ MIB = 1 << 20
 # Small budgets, so that few attackers reach them.
 MEMORY, BODIES = 64 * MIB, 128 * MIB
 LARGE = b"x" * (8 * MIB - 1024)
-# SDKs take a second for such a body.
-SDK_ROUNDS = 5
+# SDKs take a second for such a body. `SLUICE_SDK_ROUNDS=20` is the full form.
+SDK_ROUNDS = int(os.environ.get("SLUICE_SDK_ROUNDS", "2"))
 # Attack, attackers, what they may get (-1: under way when time was up, 0: cut off).
 ATTACKS = {
     "chats": (60, {200, 503, -1, 0}),
@@ -90,30 +92,70 @@ def test_bodies_of_commands_are_short(world: World) -> None:
     assert (answer.status_code, openai_error(answer)["code"]) == (413, "request_too_large")
 
 
-@pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
-def test_openais_sdk_sees_the_401_of_a_large_request(world: World, http2: bool) -> None:
+class Refused(NamedTuple):
+    """A gateway that refuses a large request at its headers, with this status: what comes before the paths, and the errors."""
+
+    world: World
+    prefix: str
+    status: int
+    openai: type[openai.APIStatusError]
+    anthropic: type[anthropic.APIStatusError]
+
+
+@pytest.fixture(scope="module", params=["auth", "guard", "router"])
+def refused(settings: Callable[[], Settings], open_world: OpenWorld, request: pytest.FixtureRequest) -> Iterator[Refused]:
+    """By its first filter: `auth` for the key; the others for the path, where there is no `auth`."""
+    if request.param == "auth":
+        with open_world(settings().text()) as whole:
+            yield Refused(whole, "", 401, openai.AuthenticationError, anthropic.AuthenticationError)
+        return
+    joined = "guard+router+usage" if request.param == "guard" else "router+usage"
+    mask = {"name": "mask", "api": "patterns", "phase": ["request"], "action": "mask"}
+    with open_world(guarded(settings(), [mask]).split(joined).text()) as first:
+        yield Refused(first, "/nowhere", 404, openai.NotFoundError, anthropic.NotFoundError)
+
+
+def _http(http2: bool, length: bool) -> httpx.Client:
+    """A client for an SDK, which may say nothing of a body's length over HTTP/2."""
+
+    def forget(request: httpx.Request) -> None:
+        del request.headers["content-length"]
+
+    hooks = {"request": [] if length else [forget]}
+    return httpx.Client(http1=not http2, http2=http2, trust_env=False, event_hooks=hooks)
+
+
+WAYS = pytest.mark.parametrize(("http2", "length"), [(False, True), (True, True), (True, False)], ids=["HTTP/1.1", "HTTP/2", "no length"])
+
+
+@WAYS
+def test_openais_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
-        http = httpx.Client(http1=not http2, http2=http2, trust_env=False)
-        with openai.OpenAI(base_url=f"{world.url}/v1", api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as client:
-            with pytest.raises(openai.AuthenticationError):
+        http = _http(http2, length)
+        url = f"{refused.world.url}{refused.prefix}/v1"
+        with openai.OpenAI(base_url=url, api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as client:
+            with pytest.raises(refused.openai):
                 client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": LARGE.decode()}])
 
 
-def test_anthropics_sdk_sees_the_401_of_a_large_request(world: World) -> None:
+@WAYS
+def test_anthropics_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
-        with anthropic.Anthropic(base_url=world.url, api_key="sk-wrong", max_retries=0, timeout=20) as claude:
-            with pytest.raises(anthropic.AuthenticationError):
+        http = _http(http2, length)
+        url = f"{refused.world.url}{refused.prefix}"
+        with anthropic.Anthropic(base_url=url, api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as claude:
+            with pytest.raises(refused.anthropic):
                 claude.messages.create(model="gpt-4o", max_tokens=9, messages=[{"role": "user", "content": LARGE.decode()}])
 
 
-@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
-def test_curl_sees_the_401_of_a_large_request(world: World, tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize("how", [["--http1.1"], ["--http2-prior-knowledge"], ["--http2-prior-knowledge", "-H", "content-length:"]])
+def test_curl_sees_how_a_large_request_is_refused(refused: Refused, tmp_path: Path, how: list[str]) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(LARGE)
-    command = ["curl", "-s", "-m", "20", version, "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
-    command += ["--data-binary", f"@{body}", f"{world.url}{CHAT}"]
+    command = ["curl", "-s", "-m", "20", *how, "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
+    command += ["--data-binary", f"@{body}", f"{refused.world.url}{refused.prefix}{CHAT}"]
     found = [subprocess.run(command, capture_output=True, text=True, timeout=30).stdout for _ in range(20)]
-    assert found == ["401"] * 20
+    assert found == [str(refused.status)] * 20
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from callers import basic, user_entry
 from conftest import OpenWorld
 from guarded import Fake, check, guarded
 from settings import Settings
-from world import BEARER, World, chat_body, eventually, pieces
+from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually, pieces
 
 FILTERS = ("auth", "guard", "router", "usage")
 MAIL = "ann@example.com"
@@ -97,8 +97,20 @@ def _counts(world: World) -> None:
 
 
 def test_auth_behind_another(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """It would know nothing of what the filter before has let through, so that nothing passes, and the log says why."""
+    """It would know nothing of what the filter before has let through, so that nothing passes. Clients, stats and the log
+    say why."""
     changed = settings().split("router", "auth", "usage")
     with open_world(changed.text()) as world:
-        assert world.chat().status_code == 500 and world.entries() == []
-        assert "`auth` stands behind another of Sluice's filters in http_filters; put it first" in world.gateway.log()
+        for path, error in ((CHAT, answers.openai_error), (MESSAGES, answers.anthropic_error)):
+            refused = [world.send(chat_body(max_tokens=9), path=path) for _ in range(3)]
+            assert [answer.status_code for answer in refused] == [500] * 3 and world.entries() == []
+            assert "`auth` stands behind another of Sluice's filters" in error(refused[0])["message"]
+        assert answers.openai_error(world.chat())["code"] == "filter_order"
+        lines = [line for line in world.gateway.log().splitlines() if "`auth` stands behind another of Sluice's filters" in line]
+        assert len(lines) in (1, 2), "one for each worker"
+        assert "put it first (`sluice check` shows the line)" in lines[0]
+
+        def refused_calls() -> int:
+            return sum(value for labels, value in world.counted("llm_requests_total").items() if labels[3] == "500")
+
+        eventually(refused_calls, 7)

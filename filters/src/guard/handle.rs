@@ -15,6 +15,7 @@ use crate::intake::Intake;
 use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
+use crate::unread::Unread;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -57,8 +58,8 @@ impl HttpContext for Handle {
                 }
             }
             Err(refusal) => {
-                guard.state = State::Refused;
-                reply::error(&refusal.error, refusal.shape)
+                guard.state = Unread::refuse(refusal, end).map_or(State::Refused, State::Unread);
+                Action::Pause
             }
         }
     }
@@ -75,10 +76,19 @@ impl HttpContext for Handle {
                 return reply::error(&error, shape);
             }
         }
+        if let State::Unread(unread) = &mut guard.state {
+            if unread.drop_part(size, end) {
+                guard.state = State::Refused;
+            }
+            return Action::Pause;
+        }
         match (&guard.state, end) {
             (State::Body(_), true) => guard.take_in(size, &me),
             (State::Read(_), true) => guard.check_read(&me),
-            (State::Body(_) | State::Read(_) | State::Headers | State::Asking(_) | State::Refused, _) => Action::Pause,
+            (
+                State::Body(_) | State::Read(_) | State::Headers | State::Asking(_) | State::Unread(_) | State::Refused,
+                _,
+            ) => Action::Pause,
             (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
         }
     }
@@ -93,6 +103,11 @@ impl HttpContext for Handle {
             State::Asking(request) if request.is_complete() => guard.decide(),
             State::Body(_) => guard.take_in(usize::MAX, &me),
             State::Read(_) => guard.check_read(&me),
+            State::Unread(unread) => {
+                unread.reply();
+                guard.state = State::Refused;
+                Action::Pause
+            }
             State::Headers | State::Asking(_) | State::Refused => Action::Pause,
             State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
         }

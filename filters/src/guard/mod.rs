@@ -25,6 +25,7 @@ use crate::nested;
 use crate::registry::Shared;
 use crate::reply;
 use crate::types::Action;
+use crate::unread::Unread;
 use answer::WholeAnswer;
 pub use calls::answered;
 use config::{subject, Config};
@@ -69,6 +70,8 @@ enum State {
     Asking(Request),
     /// It has gone on.
     Passed,
+    /// The request is refused; its body is let come before the client is told.
+    Unread(Unread),
     /// It has been answered here.
     Refused,
     /// An answer is being collected or checked.
