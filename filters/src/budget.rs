@@ -75,6 +75,8 @@ pub fn refuse(purpose: Purpose) {
 /// Whether Envoy may hand over so many bytes.
 pub fn may_receive(size: usize) -> bool {
     let fits = allocator::used().saturating_add(size) <= BUDGET.get().most();
+    #[cfg(feature = "trap")]
+    let fits = fits && crate::trap::hands_over(size);
     if !fits {
         STARVED.set(true);
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ import pytest
 
 import crowd
 import limited
+from answers import anthropic_error, openai_error
 from child import TARGET
 from conftest import OpenWorld
 from gateway import WASM, MockModels
@@ -24,7 +26,7 @@ from guarded import guarded
 from resilience import add_upstream, target
 from settings import Settings
 from table import Table
-from world import ADMIN, BEARER, CHAT, World, chat_body, eventually
+from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 TRAP_WASM = TARGET / "sluice-trap.wasm"
 TRAP_HEADER = "x-sluice-trap"
@@ -116,6 +118,33 @@ def test_a_count_below_zero(crash_world: World) -> None:
     assert f"one below zero is {(1 << 64) - 1}" in world.gateway.log()
     assert _status(world, model="places") == 200
     eventually(lambda: world.counted("llm_in_flight")[("places-a",)], 0)
+
+
+@pytest.mark.parametrize(("path", "error"), [(CHAT, openai_error), (MESSAGES, anthropic_error)])
+def test_a_body_that_finds_no_memory(crash_world: World, path: str, error: Callable[[httpx.Response], dict]) -> None:
+    """The request is refused, and says so; others are none the worse, and so is the next one."""
+    world = crash_world
+    world.reset()
+    refused, counted = world.counted("llm_memory_refused_total"), world.counted("llm_requests_total")
+    large = chat_body("word " * 30_000, max_tokens=9)
+
+    def ask(body: bytes, demand: str) -> httpx.Response:
+        return client.post(world.url + path, content=body, headers={**BEARER, TRAP_HEADER: demand})
+
+    with httpx.Client(trust_env=False, timeout=20) as client:  # one connection, and so one worker
+        answer = ask(large, "no-memory:100000")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "memory limit" in error(answer)["message"]
+        assert ask(chat_body(max_tokens=9), "no-memory:100000").status_code == 200
+        assert ask(large, "no-memory:none").status_code == 200
+    assert world.counted("llm_memory_refused_total") - refused == {("body",): 1}
+    assert "sluice: memory: no room (body)" in world.gateway.log()
+
+    def statuses() -> Counter[str]:
+        found = world.counted("llm_requests_total") - counted
+        return Counter(itertools.chain.from_iterable([labels[3]] * value for labels, value in found.items()))
+
+    eventually(statuses, {"503": 1, "200": 2})
 
 
 def _under_way(world: World) -> Counter[tuple[str, ...]]:

@@ -42,6 +42,8 @@ def _pool_world(settings: Callable[[], Settings], models: Any, open_world: OpenW
     changed.values("router")["retry"] = UNLIMITED_RETRIES
     for name, ejection in GROUPS.items():
         add_group(changed, name, [models["mock-a"], models["mock-b"]], ejection=ejection)
+    add_group(changed, "spare", [models["mock-c"]], ejection={})
+    add_group(changed, "main", [models["mock-a"], models["mock-b"]], ejection={}, fallbacks=["spare"])
     add_group(changed, TRIO, [models[server.name] for server in demo.SERVERS])
     with open_world(changed.text()) as world:
         yield world
@@ -167,13 +169,32 @@ def test_all_are_out(pool_world: World) -> None:
     assert _call(pool_world, "gone") == "gone-a"
 
 
+def test_fallbacks_come_before_ejected_targets(pool_world: World) -> None:
+    """None of those that are out is asked again while a fallback is well, however slow they are to fail."""
+    pool_world.fault({**BROKEN, "delay_ms": 2000}, "mock-a", "mock-b")
+    for letter in "ab":
+        _order(pool_world, f"main-{letter}", "eject", {"time": "5m"})
+    begun = time.monotonic()
+    assert [_call(pool_world, "main") for _ in range(10)] == ["spare-c"] * 10
+    assert time.monotonic() - begun < 2
+    journals = pool_world.journals()
+    assert [len(journals[name]) for name in ("mock-a", "mock-b", "mock-c")] == [0, 0, 10]
+    # only when the fallback is out, too, the one that comes back soonest is asked
+    pool_world.fault({}, "mock-a", "mock-b")
+    _order(pool_world, "spare-c", "eject", {"time": "10m"})
+    _order(pool_world, "main-b", "eject", {"time": "1m"})
+    assert _call(pool_world, "main") == "main-b"
+    for cluster in ("main-a", "main-b", "spare-c"):
+        _order(pool_world, cluster, "restore")
+
+
 def test_list_of_upstreams(pool_world: World) -> None:
     """Every upstream is in it, with all fields."""
     listed = pool_world.http.get("/gateway/upstreams", headers=ADMIN)
     assert (listed.status_code, listed.headers["content-type"]) == (200, "application/json")
     assert listed.json().keys() == {"object", "data"} and listed.json()["object"] == "list"
     names = [server.name for server in demo.SERVERS] + [f"{name}-{letter}" for name in GROUPS for letter in "ab"]
-    names += [f"{TRIO}-{letter}" for letter in "abc"]
+    names += [f"{TRIO}-{letter}" for letter in "abc"] + ["main-a", "main-b", "spare-c"]
     assert sorted(each["cluster"] for each in listed.json()["data"]) == sorted(names)
     fields = {"cluster", "upstream", "state", "reason", "until", "until_rfc3339", "in_flight", "uses", "consecutive_failures"}
     fields |= {"latency_ms", "last_connect_failure", "models"}

@@ -8,6 +8,7 @@ import time
 from typing import Callable
 
 import httpx
+import pytest
 
 import crowd
 from conftest import OpenWorld
@@ -20,6 +21,8 @@ ANSWERS = {**MASK, "name": "response-check", "phase": ["response"], "models": ["
 MIB = 1 << 20
 # What takes longest to search, and what is found in most.
 SLOW = "1-1-"
+# What is found most, at once: there is most to rewrite.
+FOUND = "a@b.co 4111 1111 1111 1111 "
 CARD, ANOTHER = "4111 1111 1111 1111", "5555 5555 5555 4444"
 
 
@@ -55,3 +58,20 @@ def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], op
         assert sum(counted.values()) == 204 and ("response-check", "response", "error_too_large") not in counted
         assert not any(CARD in json.dumps(entry) for _, entry in world.entries())
         assert not any(ANOTHER in answer.content.decode() for answer in answers)
+
+
+@pytest.mark.parametrize("action", ["mask", "restore"])
+def test_large_texts_are_rewritten(settings: Callable[[], Settings], open_world: OpenWorld, action: str) -> None:
+    """Nearly as many findings as a check takes, beside small requests."""
+    changed = guarded(settings(), [{**MASK, "action": action}])
+    changed.add_model("up", "mock-a")
+    changed.tree["enable_dispatcher_stats"] = True
+    with open_world(changed.text(), own=True) as world:
+        large = chat_body(FOUND * (3 * MIB // len(FOUND)), model="up")
+        small = [chat_body(f"small {CARD}", model="up") for _ in range(200)]
+        answers = crowd.ask(world.gateway.port, [large, *small], 10)
+        print(f"{action}: the large one took {answers[0].seconds:.2f} s, small ones {max(answer.seconds for answer in answers[1:]):.3f} s at most")
+        print(f"a worker was held for {_longest(world.gateway.admin):.0f} ms at most")
+        assert {answer.status_code for answer in answers} == {200}
+        shown = json.dumps([entry["body"] for _, entry in world.entries()])
+        assert CARD not in shown and "a@b.co" not in shown

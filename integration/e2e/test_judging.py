@@ -100,7 +100,9 @@ BEYOND: dict[str, Case] = {
     "large of another endpoint": Case(Script.json(b'{"data":["' + LARGE[200:-200] + b'"]}'), "bad_response", 200, None),
     "large error": Case(Script.json(_error(more="word " * 1_000_000)), "bad_response", 200, None),
 }
-ALL = {**BAD, **PASSED, **BEYOND}
+# It asks for a pause, which ejects.
+PAUSE = {"429": Case(_status("429 Too Many Requests", _error(), **{"retry-after": "5"}), "rate_limited", 429, None)}
+ALL = {**BAD, **PASSED, **BEYOND, **PAUSE}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ def judged_world(settings: Callable[[], Settings], open_world: OpenWorld, script
     changed = settings()
     add_upstream(changed, "scripted", "mock-a", scripted.address, ejection=NEVER_EJECTED_ALONE, dialects=["openai", "anthropic"])
     add_upstream(changed, "ejecting", "mock-a", scripted.address)
-    add_upstream(changed, "accounts", "mock-a", scripted.address, forward_headers=["OpenAI-Organization"])
+    add_upstream(changed, "accounts", "mock-a", scripted.address, forward_headers=["OpenAI-Organization", "x-note"])
     first = target("scripted", "mock-a", weight=FIRST)
     changed.models.append({"name": "both", "targets": [first, target("mock-b")]})
     changed.models.append({"name": "alone", "targets": [first]})
@@ -190,8 +192,9 @@ def test_no_client_ejects_anybody(judged_world: World) -> None:
         for _ in range(6):
             _ask(judged_world, name, "spared")
     headers = {**BEARER, "OpenAI-Organization": "org-bogus"}
-    answers = Counter(_ask(judged_world, name, "accounts", headers=headers).status_code for name in ("401", "402") * 3)
-    assert set(answers) == {502}
+    refusals = ("401", "402", "429") * 6
+    answers = Counter(_ask(judged_world, name, "accounts", headers=headers).status_code for name in refusals)
+    assert answers == {502: 12, 429: 6}
     assert (_state(judged_world, "ejecting"), _state(judged_world, "accounts")) == (("healthy", None), ("healthy", None))
 
 
@@ -199,6 +202,13 @@ def test_an_account_that_is_kept_back_is_no_excuse(judged_world: World) -> None:
     _ask(judged_world, "401", "spared", headers={**BEARER, "OpenAI-Organization": "org-bogus"})
     assert _state(judged_world, "ejecting") == ("ejected", "credential")
     _restore(judged_world, "ejecting")
+
+
+def test_a_header_that_names_no_account_is_no_excuse_for_a_429(judged_world: World) -> None:
+    """The server asks for a pause, whoever has called."""
+    assert _ask(judged_world, "429", "accounts", headers={**BEARER, "x-note": "bogus"}).status_code == 429
+    assert _state(judged_world, "accounts") == ("ejected", "retry_after")
+    _restore(judged_world, "accounts")
 
 
 def test_credentials_eject(judged_world: World) -> None:
