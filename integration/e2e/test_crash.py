@@ -129,7 +129,7 @@ def test_a_body_that_finds_no_memory(crash_world: World, path: str, error: Calla
     large = chat_body("word " * 30_000, max_tokens=9)
 
     def ask(body: bytes, demand: str) -> httpx.Response:
-        return client.post(world.url + path, content=body, headers={**BEARER, TRAP_HEADER: demand})
+        return client.post(world.url + path, content=body, headers={**BEARER, "anthropic-version": "2023-06-01", TRAP_HEADER: demand})
 
     with httpx.Client(trust_env=False, timeout=20) as client:  # one connection, and so one worker
         answer = ask(large, "no-memory:100000")

@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from types import ModuleType
+from typing import Any, Callable, Iterator, NamedTuple
 
 import anthropic
 import httpx
+import httpx2
 import openai
 import pytest
 
@@ -115,14 +117,14 @@ def refused(settings: Callable[[], Settings], open_world: OpenWorld, request: py
         yield Refused(first, "/nowhere", 404, openai.NotFoundError, anthropic.NotFoundError)
 
 
-def _http(http2: bool, length: bool) -> httpx.Client:
-    """A client for an SDK, which may say nothing of a body's length over HTTP/2."""
+def _http(library: ModuleType, http2: bool, length: bool) -> Any:
+    """A client for an SDK, of the library that it is made for; over HTTP/2 it may say nothing of a body's length."""
 
     def forget(request: httpx.Request) -> None:
         del request.headers["content-length"]
 
     hooks = {"request": [] if length else [forget]}
-    return httpx.Client(http1=not http2, http2=http2, trust_env=False, event_hooks=hooks)
+    return library.Client(http1=not http2, http2=http2, trust_env=False, event_hooks=hooks)
 
 
 WAYS = pytest.mark.parametrize(("http2", "length"), [(False, True), (True, True), (True, False)], ids=["HTTP/1.1", "HTTP/2", "no length"])
@@ -131,7 +133,7 @@ WAYS = pytest.mark.parametrize(("http2", "length"), [(False, True), (True, True)
 @WAYS
 def test_openais_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
-        http = _http(http2, length)
+        http = _http(httpx, http2, length)
         url = f"{refused.world.url}{refused.prefix}/v1"
         with openai.OpenAI(base_url=url, api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as client:
             with pytest.raises(refused.openai):
@@ -141,7 +143,7 @@ def test_openais_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2
 @WAYS
 def test_anthropics_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
-        http = _http(http2, length)
+        http = _http(httpx2, http2, length)
         url = f"{refused.world.url}{refused.prefix}"
         with anthropic.Anthropic(base_url=url, api_key="sk-wrong", http_client=http, max_retries=0, timeout=20) as claude:
             with pytest.raises(refused.anthropic):
