@@ -2,11 +2,13 @@
 
 mod accounts;
 mod caller;
+mod events;
 mod labels;
 mod models;
 mod original;
 mod passing;
 mod preparation;
+mod queries;
 mod translation;
 
 use std::rc::Rc;
@@ -40,77 +42,77 @@ const MAX_FLAGS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// The number that filters find it by, if they do.
-    pub id: u64,
+    id: u64,
     /// Whether Envoy has been told that number.
-    pub told: bool,
+    id_published: bool,
     /// Who is calling; `None` without `auth`.
-    pub identity: Option<Rc<Identity>>,
+    identity: Option<Rc<Identity>>,
     /// What the client's headers said, before any attempt wrote over them.
-    pub original: Original,
+    original: Original,
     /// The body's facts; `None` until it has been read.
-    pub facts: Option<Facts>,
+    facts: Option<Facts>,
     /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
     /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part
     /// that strategies look at.
     body: Vec<u8>,
     /// What is asked of the gateway itself, and the body that came with it.
-    pub command: Option<(Command, Vec<u8>)>,
+    command: Option<(Command, Vec<u8>)>,
     /// Where it goes; `None` until it has been routed.
-    pub route: Option<Route>,
+    route: Option<Route>,
     /// The tokens, once the answer is through.
-    pub usage: Option<(TokenUsage, Source)>,
+    usage: Option<(TokenUsage, Source)>,
     /// When what happened.
-    pub timing: Timing,
+    timing: Timing,
     /// What checks have found that passes all the same, each once.
     flags: Vec<Flag>,
     /// The check that has stopped the request or its answer, and what it found.
-    pub blocked: Option<Flag>,
+    blocked: Option<Flag>,
     /// What the request has been counted for; settled when it ends.
-    pub tickets: Vec<Ticket>,
+    tickets: Vec<Ticket>,
     /// The limits that a report is to show besides the models'.
-    pub reported: Vec<(limits::Subject, Limits)>,
+    reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.
-    pub rates: RateHeaders,
+    rates: RateHeaders,
     /// Envoy has been asked to retry, and no new attempt has begun.
-    pub retry_asked: bool,
+    retry_asked: bool,
     /// How the last of all targets failed. Envoy retries what it saw break by itself, so one more attempt may
     /// follow, which only has to tell the client.
-    pub exhausted: Option<Outcome>,
+    exhausted: Option<Outcome>,
     /// The status of the answer that an attempt has let pass to the client.
-    pub answered: Option<u16>,
+    answered: Option<u16>,
     /// The status of the answer that the client gets in place of it.
-    pub replaced: Option<u16>,
+    replaced: Option<u16>,
     /// How the attempt under way will have ended, if its answer passes to the client whole.
-    pub passing: Option<Outcome>,
+    passing: Option<Outcome>,
     /// The answer came compressed, although it was asked not to.
-    pub encoded: bool,
+    encoded: bool,
     /// Reads the usage of an answer that is translated, in the provider's own words: what the client gets has been
     /// written here.
-    pub provider_meter: Option<Box<Meter>>,
+    provider_meter: Option<Box<Meter>>,
     /// The answer passed to the client ended without being complete.
-    pub interrupted: bool,
+    interrupted: bool,
     /// The answer has passed to the client unjudged, since it was too large to be held, and is to be judged by what is
     /// read of it.
-    pub unjudged: bool,
+    unjudged: bool,
     /// It was none.
-    pub no_answer: bool,
+    no_answer: bool,
     /// Not all of the answer could be read, so that it may have used more than is known.
-    pub unread: bool,
+    unread: bool,
     /// It ended as all answers of its server do, none of which says that it is complete.
-    pub ended_unsaid: bool,
+    ended_unsaid: bool,
     /// The status of the answer that has come from the target whole.
     whole: Option<u16>,
     /// The client has its answer, or has gone.
-    pub closed: bool,
+    closed: bool,
     /// The gateway has answered in place of the model servers, which took too long altogether.
-    pub timed_out: bool,
+    timed_out: bool,
     /// Why no connection stood, of the last attempt for which none did.
-    pub connect_failure: Option<String>,
+    connect_failure: Option<String>,
     /// The target the request's headers are fit for.
     prepared_for: Option<(usize, usize)>,
     overwritten: Overwritten,
     /// The model's name, which the client has chosen, is told apart from others.
-    pub told_apart: bool,
+    told_apart: bool,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; what documents and images take

@@ -38,20 +38,20 @@ impl<F: Fields + Default> Record<F> {
         record.text("key", key);
         record.text("model", model);
         record.text("cluster", cluster);
-        for (name, value) in exchange.identity.iter().flat_map(|identity| &identity.labels) {
+        for (name, value) in exchange.identity().into_iter().flat_map(|identity| &identity.labels) {
             record.text(&format!("label_{name}"), value);
         }
         record.number("attempts", exchange.attempt_count() as u64);
         if exchange.attempt_count() > 0 {
             record.text("outcomes", &exchange.attempts());
         }
-        if let Some(reason) = &exchange.connect_failure {
+        if let Some(reason) = exchange.connect_failure() {
             record.text("connect_failure", reason);
         }
-        if let Some(facts) = exchange.facts.as_ref().filter(|facts| facts.model != model) {
+        if let Some(facts) = exchange.facts().filter(|facts| facts.model != model) {
             record.text("requested_model", &facts.model);
         }
-        if let Some((tokens, source)) = exchange.usage {
+        if let Some((tokens, source)) = exchange.usage() {
             for (kind, count) in tokens.labelled() {
                 if count > 0 || matches!(kind, "input" | "output") {
                     record.number(tokens_field(kind), count);
@@ -60,19 +60,19 @@ impl<F: Fields + Default> Record<F> {
             record.text("source", source.label());
             record.number("cost_microusd", exchange.cost(&tokens));
         }
-        if let Some(milliseconds) = exchange.timing.to_first_token() {
+        if let Some(milliseconds) = exchange.timing().to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);
         }
         if let Some(flags) = exchange.flags() {
             record.text("guard_flags", &flags);
         }
-        if let Some(blocked) = &exchange.blocked {
+        if let Some(blocked) = exchange.blocked() {
             record.text("guard_blocked", &blocked.to_string());
         }
-        let partial = exchange.usage.is_some_and(|(_, source)| source == Source::Partial);
-        match exchange.no_answer && status < 400 {
+        let partial = exchange.usage().is_some_and(|(_, source)| source == Source::Partial);
+        match exchange.is_no_answer() && status < 400 {
             true => record.text("error", Outcome::BadResponse.label()),
-            false => record.error(status, exchange.interrupted || partial && !exchange.ended_unsaid),
+            false => record.error(status, exchange.is_interrupted() || partial && !exchange.ended_unsaid()),
         }
         record
     }
@@ -80,7 +80,7 @@ impl<F: Fields + Default> Record<F> {
     /// With what only traces want to know.
     #[must_use]
     pub fn for_traces(mut self, exchange: &Exchange) -> Self {
-        if let Some(facts) = &exchange.facts {
+        if let Some(facts) = exchange.facts() {
             self.text("request_model", &facts.model);
             self.text("operation", operation(facts.endpoint));
             self.text("provider", provider(facts.endpoint.dialect()));

@@ -54,10 +54,10 @@ fn read_revoked() -> Option<(Revocations, u32)> {
 
 /// Answers what is asked of the gateway itself; `None` if that is for another filter.
 pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError>> {
-    let (command, body) = exchange.command.as_ref()?;
+    let (command, body) = exchange.command()?;
     let known = || {
         let unknown = || ApiError::internal("The request passed without a caller.");
-        exchange.identity.as_deref().ok_or_else(unknown)
+        exchange.identity().map(AsRef::as_ref).ok_or_else(unknown)
     };
     Some(match command {
         Command::Ping => Ok(Answer::text("pong")),
@@ -69,7 +69,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         }))),
         Command::IssueKey => issue(auth, body),
         Command::RevokeKey(id) => {
-            known().and_then(|caller| match *id == caller.id && !admin::is_forced(&exchange.original.path)? {
+            known().and_then(|caller| match *id == caller.id && !admin::is_forced(&exchange.original().path)? {
                 true => Err(own_key()),
                 false => revoke(auth, id),
             })
@@ -82,7 +82,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
 }
 
 fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
-    let query = Query::read(&exchange.original.path)?;
+    let query = Query::read(&exchange.original().path)?;
     let form = query.form;
     let text = match identity.role {
         Role::Admin => totals::report(query, None),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError};
-use sluice::error::{ApiError, Shape};
+use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::gateway::{Access, Command};
 use sluice::guard::checks::Failures;
@@ -230,17 +230,18 @@ impl Auth {
 
     /// Whether the caller may use the model, or ask this of the gateway; and counts the request, if it is limited.
     fn permit(&self, exchange: &mut Exchange) -> Result<(), ApiError> {
-        if let (Some((Command::Limits, _)), Some(identity)) = (&exchange.command, &exchange.identity) {
-            exchange.reported = subjects(identity, &self.config.auth).to_vec(); // the router adds the models
+        if let (Some((Command::Limits, _)), Some(identity)) = (exchange.command(), exchange.identity()) {
+            let reported = subjects(identity, &self.config.auth).to_vec();
+            exchange.report_limits(reported); // the router adds the models
         }
-        if let Some((command, _)) = &exchange.command {
-            return match (command.access(), exchange.identity.as_ref().map(|identity| identity.role)) {
+        if let Some((command, _)) = exchange.command() {
+            return match (command.access(), exchange.identity().map(|identity| identity.role)) {
                 (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => Ok(()),
                 (Access::Admin, Some(Role::User)) => Err(ApiError::admin_only()),
                 (Access::Caller | Access::Admin, None) => Err(without_caller()),
             };
         }
-        let Some(identity) = exchange.identity.clone() else {
+        let Some(identity) = exchange.identity().cloned() else {
             return Err(without_caller());
         };
         if !identity.models.matches(exchange.model_name()) {
@@ -277,7 +278,7 @@ fn refuse_misplaced(exchange: &Shared) -> Action {
              put it first (`sluice check` shows the line); and {untold} times since this was logged last"
         );
     }
-    let shape = Shape::for_path(&exchange.borrow().original.path);
+    let shape = exchange.borrow().shape();
     reply::error(&ApiError::filter_order(), shape)
 }
 

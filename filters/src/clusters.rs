@@ -91,7 +91,7 @@ pub fn unconnected(exchange: &mut Exchange, cause: ConnectFailure, reason: &str)
     let reason = cause.explain(reason);
     let (_, _, cluster) = exchange.labels();
     note_connect_failure(cluster, LastFailure { cause, at: host::now().as_secs(), reason: reason.clone() });
-    exchange.connect_failure = Some(reason);
+    exchange.connect_failed(reason);
     Ending::unconnected(cause)
 }
 

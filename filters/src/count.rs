@@ -99,10 +99,10 @@ impl Ended {
     fn count(self, prompt: Option<u64>) {
         let mut exchange = self.exchange.borrow_mut();
         exchange.counted(prompt);
-        let (usage, status) = (exchange.usage, self.status);
+        let (usage, status) = (exchange.usage(), self.status);
         let cost = usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
         let (key, model, cluster) = exchange.labels();
-        let issued = exchange.identity.as_ref().is_some_and(|identity| identity.issued);
+        let issued = exchange.is_issued();
         count_request(Labels { key, model, cluster }, Counted { status, usage, cost, issued });
         totals::count(&exchange);
     }

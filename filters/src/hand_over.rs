@@ -7,13 +7,13 @@ use crate::host::{self, Headers};
 
 /// Tells Envoy where the request goes and how long it may be tried there.
 pub fn hand_over(exchange: &Exchange) -> bool {
-    let Some(route) = &exchange.route else {
+    let Some(route) = exchange.routed() else {
         return false;
     };
     let Some(upstream) = route.upstream() else {
         return false;
     };
-    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+    let streamed = exchange.streams();
     host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
         && match route.per_try_timeout(streamed) {
             // a header that is written has Envoy choose the route anew

@@ -163,7 +163,7 @@ impl Intake {
 
     /// Says who is calling, where that took longer than the headers.
     pub fn identified(&self, identity: Rc<Identity>) {
-        self.exchange.borrow_mut().identity = Some(identity);
+        self.exchange.borrow_mut().identified(identity);
     }
 
     /// The exchange.
@@ -190,7 +190,7 @@ impl Intake {
                     exchange.spare_body();
                 }
             }
-            Wanted::Command(command) => exchange.command = Some((command.clone(), body)),
+            Wanted::Command(command) => exchange.commanded(command.clone(), body),
         }
         drop(exchange);
         Ok(&self.exchange)
@@ -214,7 +214,7 @@ impl Intake {
 
     /// The shape this request's client expects errors in.
     pub fn shape(&self) -> Shape {
-        Shape::for_path(&self.exchange.borrow().original.path)
+        self.exchange.borrow().shape()
     }
 }
 

@@ -136,7 +136,7 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
             };
             let taken = ticket.reservations().iter().filter(limited);
             BOOK.with_borrow_mut(|book| taken.for_each(|(subject, _)| book.hold(subject)));
-            exchange.tickets.push(ticket);
+            exchange.admitted(ticket);
             Ok(())
         }
         Err((subject, excess)) => Err(excess.error(&subject)),
@@ -148,11 +148,11 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
 /// # Errors
 /// 429: there is not so much left of a budget.
 pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
-    if microusd == 0 || exchange.tickets.iter().all(|ticket| !ticket.has_budget()) {
+    if microusd == 0 || exchange.tickets().iter().all(|ticket| !ticket.has_budget()) {
         return Ok(());
     }
     let (ledger, now) = (SharedData::default(), host::now());
-    let reserved = exchange.tickets.iter_mut().try_for_each(|ticket| ticket.reserve(&ledger, microusd, now));
+    let reserved = exchange.tickets_mut().iter_mut().try_for_each(|ticket| ticket.reserve(&ledger, microusd, now));
     reserved.map_err(|(subject, excess)| {
         withdraw(exchange, now);
         excess.error(&subject)
@@ -162,10 +162,10 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
 /// Undoes what other filters have admitted.
 fn withdraw(exchange: &mut Exchange, now: Duration) {
     let ledger = SharedData::default();
-    if !exchange.tickets.is_empty() {
-        exchange.rates = exchange.rates.without(exchange.estimate());
+    if !exchange.tickets().is_empty() {
+        exchange.withdrawn();
     }
-    for ticket in std::mem::take(&mut exchange.tickets) {
+    for ticket in exchange.take_tickets() {
         BOOK.with_borrow_mut(|book| ticket.reservations().iter().for_each(|(subject, _)| book.release(subject)));
         ticket.withdraw(&ledger, now);
     }
@@ -173,12 +173,12 @@ fn withdraw(exchange: &mut Exchange, now: Duration) {
 
 /// Settles what a request that has ended has used.
 pub fn settle(exchange: &mut Exchange) {
-    if exchange.tickets.is_empty() {
+    if exchange.tickets().is_empty() {
         return;
     }
     let (spent, now) = (exchange.spent(), host::now());
     let ledger = SharedData::default();
-    for ticket in std::mem::take(&mut exchange.tickets) {
+    for ticket in exchange.take_tickets() {
         BOOK.with_borrow_mut(|book| {
             ticket.reservations().iter().for_each(|(subject, _)| book.release(subject));
             ticket.settle(&ledger, spent, now, |subject, reservation| {
@@ -218,11 +218,11 @@ pub fn report(subjects: &[(Subject, Limits)]) -> String {
 
 /// Tells the client of its limits.
 pub fn write_headers(exchange: &Exchange) {
-    let RateHeaders { requests, tokens } = exchange.rates;
+    let RateHeaders { requests, tokens } = exchange.rates();
     let requests =
         ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", requests);
     let tokens = ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", tokens);
-    let is_limited = exchange.rates.requests.is_some() || exchange.rates.tokens.is_some();
+    let is_limited = exchange.rates().requests.is_some() || exchange.rates().tokens.is_some();
     for (limit, remaining, reset, quota) in [requests, tokens] {
         let Some(Quota { limit: most, remaining: left, reset: wait }) = quota else {
             // a provider's own are about its account; where there is one of them, there are all

@@ -180,7 +180,7 @@ pub fn count_wasted(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost:
 
 /// Adds a request that an upstream answered to the histograms; `streamed`: the tokens of a stream's answer.
 pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
-    let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing);
+    let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing());
     METRICS.with_borrow_mut(|metrics| {
         let full = exchange.chosen_name().is_some() && metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
         let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };

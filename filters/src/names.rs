@@ -14,5 +14,5 @@ pub fn decide(exchange: &mut Exchange) {
     let (key, ..) = exchange.labels();
     let tells = |name| NAMES.with_borrow_mut(|names| names.tells(key, name, exchange.has_succeeded()));
     let told_apart = exchange.chosen_name().is_some_and(tells);
-    exchange.told_apart = told_apart;
+    exchange.tell_apart(told_apart);
 }

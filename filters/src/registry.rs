@@ -13,7 +13,6 @@ use std::rc::Rc;
 
 use sluice::contract::{EXCHANGE_ID, MARK};
 use sluice::exchange::Exchange;
-use sluice::timing::Timing;
 
 use crate::host;
 use crate::types::ByNumber;
@@ -61,13 +60,12 @@ pub fn is_idle() -> bool {
 
 /// Opens an exchange for the current request; whoever opens it closes it. `None` if Envoy would not keep its id.
 pub fn open(mut exchange: Exchange) -> Option<(Id, Shared)> {
-    exchange.timing = Timing::arrived(host::now());
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
     let told = APART.get();
     if !(if told { tell(id) } else { host::set_filter_state(Mark::of(id).name(), b"") }) {
         return None;
     }
-    (exchange.id, exchange.told) = (id, told);
+    exchange.arrived(id, told, host::now());
     let shared = Rc::new(RefCell::new(exchange));
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.insert(id, shared.clone()));
     AT_HAND.with_borrow_mut(|at_hand| {
@@ -114,15 +112,17 @@ impl Mark {
 
 /// Has Envoy keep the id of the current stream's exchange, so that a later attempt need not be looked for.
 pub fn announce(exchange: &mut Exchange) {
-    if !exchange.told {
-        exchange.told = tell(exchange.id);
+    if !exchange.is_id_published() && tell(exchange.id()) {
+        exchange.id_published();
     }
 }
 
 /// Says that the last filter has let the current request go.
 pub fn let_go(context: u32) {
     let id = AT_HAND.with_borrow(|at_hand| match at_hand {
-        AtHand::Chain(Some(exchange)) => exchange.try_borrow().ok().filter(|open| !open.told).map(|open| open.id),
+        AtHand::Chain(Some(exchange)) => {
+            exchange.try_borrow().ok().filter(|open| !open.is_id_published()).map(|open| open.id())
+        }
         AtHand::Chain(None) | AtHand::Unknown => None,
     });
     EXPECTED.set(id.map(|id| Expected { context, id }));
@@ -168,7 +168,8 @@ fn is_marked(id: Id) -> bool {
 /// The exchange whose mark the current stream bears.
 #[cold]
 fn look_for_mark() -> Option<Shared> {
-    let untold = |(id, exchange): (&Id, &Shared)| exchange.try_borrow().is_ok_and(|open| !open.told).then_some(*id);
+    let untold =
+        |(id, exchange): (&Id, &Shared)| exchange.try_borrow().is_ok_and(|open| !open.is_id_published()).then_some(*id);
     let ids: Vec<Id> = EXCHANGES.with_borrow(|exchanges| exchanges.iter().filter_map(untold).collect());
     let exchange = find(ids.into_iter().find(|id| is_marked(*id))?)?;
     exchange.try_borrow_mut().ok().as_deref_mut().map(announce);

@@ -67,7 +67,7 @@ pub fn internal(reason: &str) -> Action {
     log::error!("sluice: {reason}");
     let exchange = registry::current();
     let path = exchange.as_ref().and_then(|exchange| exchange.try_borrow().ok());
-    let shape = path.map_or(Shape::OpenAi, |exchange| Shape::for_path(&exchange.original.path));
+    let shape = path.map_or(Shape::OpenAi, |exchange| exchange.shape());
     error(&ApiError::internal("The gateway could not handle the request."), shape)
 }
 

@@ -88,7 +88,7 @@ impl Router {
 
     fn refuse(&mut self, error: &ApiError, exchange: &Shared, intake: Option<Intake>) -> Action {
         self.state = State::Answered { _opened: intake };
-        reply::error(error, Shape::for_path(&exchange.borrow().original.path))
+        reply::error(error, exchange.borrow().shape())
     }
 
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
@@ -116,7 +116,7 @@ impl Router {
     fn serve(&mut self, exchange: &Shared, intake: Option<Intake>) -> Action {
         self.state = State::Answered { _opened: intake };
         let exchange = exchange.borrow();
-        let answer = match &exchange.command {
+        let answer = match exchange.command() {
             Some((command, body)) => self.obey(command, body, &exchange),
             None => Err(ApiError::admin_only()),
         };
@@ -134,7 +134,7 @@ impl Router {
             found.ok_or_else(|| ApiError::unknown_cluster(name, &known()))
         };
         // without `auth` nobody is an administrator
-        if command.access() == Access::Admin && exchange.identity.is_none() {
+        if command.access() == Access::Admin && exchange.identity().is_none() {
             return Err(ApiError::admin_only());
         }
         let upstream = match command {
@@ -151,7 +151,7 @@ impl Router {
                 gateway::model(&mut json, name);
                 return Ok(Answer::json(json));
             }
-            Command::Limits if exchange.identity.is_some() => {
+            Command::Limits if exchange.identity().is_some() => {
                 return Ok(Answer::json(limits::report(&exchange.limits(&self.table))));
             }
             Command::WhoAmI
@@ -161,7 +161,7 @@ impl Router {
             | Command::IssueKey
             | Command::RevokeKey(_)
             | Command::RestoreKey(_) => {
-                return Err(ApiError::unknown_path(command.method(), &exchange.original.path));
+                return Err(ApiError::unknown_path(command.method(), &exchange.original().path));
             }
             Command::Upstreams => {
                 let states = upstreams.iter().map(|upstream| (upstream, clusters::state(upstream)));
@@ -185,7 +185,7 @@ impl Router {
 
     /// Goes on with a request whose body has been read.
     fn go_on(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
-        let command = exchange.borrow().command.is_some();
+        let command = exchange.borrow().command().is_some();
         match command {
             true => self.serve(&exchange, intake),
             false => self.route(exchange, intake),
@@ -287,11 +287,11 @@ impl HttpContext for Router {
         if own {
             limits::write_headers(&exchange);
         }
-        if exchange.retry_asked {
+        if exchange.is_retry_asked() {
             // Envoy did not follow the wish for a retry, so its mark is still there
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
-        let succeeded = usize::from(exchange.passing == Some(Outcome::Success));
+        let succeeded = usize::from(exchange.passing() == Some(Outcome::Success));
         let failed = exchange.attempt_count() > succeeded;
         let tells = match self.table.answer_headers {
             AnswerHeaders::Always => true,
@@ -304,8 +304,8 @@ impl HttpContext for Router {
         // where the answer has the client's name, the target's stands here alone
         let hides = self.table.response_model == ResponseModel::Requested
             && self.table.answer_headers != AnswerHeaders::Never
-            && exchange.passing == Some(Outcome::Success);
-        if exchange.answered.is_some() && (tells || hides) {
+            && exchange.passing() == Some(Outcome::Success);
+        if exchange.answered().is_some() && (tells || hides) {
             host::set_header(Headers::Response, MODEL_HEADER, exchange.target_model().unwrap_or_default());
         }
         if tells && failed {
@@ -318,7 +318,7 @@ impl HttpContext for Router {
 /// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
 /// not go on to another one, but the cluster's next requests shall.
 fn blame_cluster(exchange: &Shared) {
-    if exchange.borrow().answered.is_some() || exchange.borrow().has_begun() {
+    if exchange.borrow().answered().is_some() || exchange.borrow().has_begun() {
         return;
     }
     let details = host::property("response\0code_details").unwrap_or_default();

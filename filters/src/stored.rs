@@ -18,7 +18,7 @@ pub fn find(id: StoredId) -> Option<Keeper> {
 
 /// The current upstream has answered with a response of this id, and stores it.
 pub fn keep(exchange: &Exchange, id: &str) {
-    let time = exchange.route.as_ref().map(Route::table).and_then(|table| table.remembers_responses());
+    let time = exchange.routed().map(Route::table).and_then(|table| table.remembers_responses());
     let (Some(time), Some(keeper)) = (time, exchange.as_keeper()) else {
         return;
     };

@@ -8,7 +8,6 @@ use sluice::config::{self, ConfigError, Reports};
 use sluice::contract::{FIELDS, NONE, RECORD};
 use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
-use sluice::routing::Route;
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 
 use crate::budget;
@@ -60,14 +59,14 @@ impl Usage {
     /// The meter for an answer that begins with `chunk`.
     fn meter(&self, chunk: &[u8], content_type: Option<&str>) -> Meter {
         let exchange = self.exchange.as_ref().map(|exchange| exchange.borrow());
-        let framing = match (exchange.as_ref().and_then(|exchange| exchange.facts.as_ref()), content_type) {
+        let framing = match (exchange.as_ref().and_then(|exchange| exchange.facts()), content_type) {
             (Some(facts), _) => Framing::of_answer(facts.endpoint.dialect(), facts.stream, chunk),
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
         let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
         let meter = Meter::new(framing, exchange.as_ref().is_some_and(|exchange| exchange.injects_usage()));
-        let unjudged = exchange.as_ref().filter(|exchange| exchange.unjudged);
-        match unjudged.and_then(|exchange| exchange.facts.as_ref()) {
+        let unjudged = exchange.as_ref().filter(|exchange| exchange.is_unjudged());
+        match unjudged.and_then(|exchange| exchange.facts()) {
             Some(facts) => meter.judged(facts.endpoint, Document::is_answer),
             None => meter,
         }
@@ -82,7 +81,7 @@ impl Usage {
     fn judge(&self) {
         if let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
             if meter.is_answer() == Some(false) {
-                exchange.borrow_mut().no_answer = true;
+                exchange.borrow_mut().turned_out_no_answer();
             }
         }
     }
@@ -93,28 +92,30 @@ impl Usage {
             return None;
         };
         let mut exchange = exchange.borrow_mut();
-        if exchange.encoded {
+        if exchange.is_encoded() {
             return None;
         }
-        let endpoint = exchange.facts.as_ref().filter(|facts| facts.stream)?.endpoint;
-        exchange.passing?;
-        let upstream = exchange.route.as_ref().and_then(Route::upstream)?;
+        let endpoint = exchange.facts().filter(|facts| facts.stream)?.endpoint;
+        exchange.passing()?;
+        let upstream = exchange.upstream()?;
         if meter.says_its_end() {
             ends::learn(upstream, endpoint);
         } else if meter.is_interrupted() && !ends::are_said(upstream, endpoint) {
             meter.take_for_whole();
-            exchange.ended_unsaid = meter.is_whole();
+            if meter.is_whole() {
+                exchange.end_unsaid();
+            }
         }
         if meter.is_whole() {
             return None;
         }
-        exchange.interrupted = true;
+        exchange.interrupt();
         meter.interruption(endpoint)
     }
 
     /// The status of the answer the client gets.
     fn status(&self) -> u16 {
-        let answered = self.exchange.as_ref().and_then(|exchange| exchange.borrow().answered);
+        let answered = self.exchange.as_ref().and_then(|exchange| exchange.borrow().answered());
         answered.or(self.status).or_else(client_status).unwrap_or(0)
     }
 
@@ -122,15 +123,15 @@ impl Usage {
     fn first_bytes(&self) {
         if let Some(exchange) = &self.exchange {
             let mut exchange = exchange.borrow_mut();
-            if exchange.answered.is_some() && exchange.timing.awaits_first_bytes() {
-                exchange.timing.first_bytes(host::now());
+            if exchange.answered().is_some() && exchange.timing().awaits_first_bytes() {
+                exchange.first_bytes(host::now());
             }
         }
     }
 
     /// Whether the answer has been translated: what it has used has been read from the provider's own words.
     fn is_translated(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter.is_some())
+        self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter().is_some())
     }
 
     /// Has Envoy's tracer know what is known by now: when an answer begins, since nothing more may come of it, and when
@@ -142,7 +143,7 @@ impl Usage {
             match &self.exchange {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
-                    exchange.usage = usage;
+                    exchange.metered(usage);
                     names::decide(&mut exchange);
                     trace(Record::of(&exchange, status).for_traces(&exchange));
                 }
@@ -156,7 +157,7 @@ impl Usage {
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
         if let (Some(exchange), 200..=299) = (&self.exchange, status) {
             let exchange = exchange.borrow();
-            if let Some(meter) = &exchange.provider_meter {
+            if let Some(meter) = exchange.provider_meter() {
                 return exchange.completed(meter.finish(), meter.unreported());
             }
         }
@@ -288,15 +289,16 @@ impl HttpContext for Usage {
             return;
         };
         let mut exchange = shared.borrow_mut();
-        let status = exchange.replaced.unwrap_or(status);
-        exchange.usage = usage;
-        exchange.unread = unread || exchange.provider_meter.as_ref().is_some_and(|meter| meter.has_given_up());
+        let status = exchange.replaced().unwrap_or(status);
+        exchange.metered(usage);
+        let unread = unread || exchange.provider_meter().is_some_and(Meter::has_given_up);
+        exchange.left_unread(unread);
         names::decide(&mut exchange);
         if let Some((tokens, _)) = usage {
-            if exchange.timing.is_under_way() {
-                exchange.timing.end(host::now());
+            if exchange.timing().is_under_way() {
+                exchange.last_bytes(host::now());
             }
-            let stream = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
+            let stream = exchange.streams();
             measure_request(&exchange, stream.then_some(tokens.output));
         }
         if self.reports.access_log {

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use sluice::error::{ApiError, Shape};
+use sluice::error::ApiError;
 use sluice::exchange::{Exchange, Routed};
 use sluice::routing::Table;
 
@@ -62,7 +62,7 @@ pub fn queue(context: u32, exchange: Shared, table: Rc<Table>, patience: Duratio
 
 /// Answers a request in place of the model servers if its answer has not begun by its deadline, if it has one.
 pub fn limit(context: u32, shared: &Shared, exchange: &Exchange) {
-    if let Some(at) = exchange.route.as_ref().and_then(|route| route.deadline()) {
+    if let Some(at) = exchange.routed().and_then(|route| route.deadline()) {
         let exchange = Rc::downgrade(shared);
         DEADLINES.with_borrow_mut(|deadlines| deadlines.push(Deadline { context, exchange, at }));
     }
@@ -99,7 +99,7 @@ impl Waiting {
         let Ok(mut exchange) = self.exchange.try_borrow_mut() else {
             return true; // in use further up; the next look will do
         };
-        if exchange.closed {
+        if exchange.is_closed() {
             return false;
         }
         let routed = exchange.route(&self.table, &AllClusters);
@@ -118,7 +118,7 @@ impl Waiting {
             Err(error) => error,
         };
         if host::act_on(self.context) {
-            reply::error(&refused, Shape::for_path(&exchange.original.path));
+            reply::error(&refused, exchange.shape());
         }
         false
     }
@@ -141,15 +141,15 @@ impl Deadline {
         let Ok(mut exchange) = exchange.try_borrow_mut() else {
             return true;
         };
-        if exchange.answered.is_some() || exchange.closed {
+        if exchange.answered().is_some() || exchange.is_closed() {
             return false;
         }
         if now < self.at {
             return true;
         }
-        exchange.timed_out = true;
+        exchange.time_out();
         if host::act_on(self.context) {
-            reply::error(&ApiError::deadline(), Shape::for_path(&exchange.original.path));
+            reply::error(&ApiError::deadline(), exchange.shape());
         }
         false
     }

@@ -160,12 +160,12 @@ impl Totals {
     /// What a request has used that ended at `now`: the part it belongs to, and its sums.
     pub fn of(exchange: &Exchange, now: Duration) -> (u64, Self) {
         let (key, model, cluster) = exchange.labels();
-        let cost = exchange.usage.map_or(0, |(tokens, _)| exchange.cost(&tokens));
-        let identity = exchange.identity.as_deref();
+        let cost = exchange.usage().map_or(0, |(tokens, _)| exchange.cost(&tokens));
+        let identity = exchange.identity().map(AsRef::as_ref);
         let caller = Caller::new(key, identity.map_or(&[], |identity| identity.labels.as_slice()));
         let configured = identity.is_none_or(|identity| !identity.issued);
         let mut totals = Totals::new(day_of(now));
-        totals.add(&caller, configured, &Place::new(model, cluster), &Sums::of(exchange.usage, cost));
+        totals.add(&caller, configured, &Place::new(model, cluster), &Sums::of(exchange.usage(), cost));
         (part_of(key), totals)
     }
 

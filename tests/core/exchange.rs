@@ -30,7 +30,7 @@ fn table() -> Rc<Table> {
 fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
     let body = format!(r#"{{"model":"{name}","stream":true}}"#);
     let mut exchange = Exchange::default();
-    exchange.facts = Some(read(endpoint, None, body.as_bytes()).unwrap());
+    exchange.read(read(endpoint, None, body.as_bytes()).unwrap(), Vec::new());
     exchange
 }
 
@@ -40,13 +40,13 @@ fn a_route_goes_through_all_targets() {
     let fleet = TestFleet::default();
     assert_eq!(exchange.route(&table(), &fleet).unwrap(), Routed::Ready);
     let refused = Ending::silent(Outcome::ConnectFailure);
-    let route = exchange.route.as_ref().unwrap();
+    let route = exchange.routed().unwrap();
     assert_eq!(route.model().unwrap().name, "gpt-4o");
     assert_eq!(route.upstream().unwrap().name, "a");
     assert!(exchange.injects_usage(), "the upstream may be asked for usage");
     assert_eq!(exchange.advance(refused, &fleet), Some("b"));
     assert_eq!(exchange.advance(refused, &fleet), None, "all have been tried");
-    assert_eq!(exchange.route.as_ref().unwrap().upstream().unwrap().name, "b", "the last one stays");
+    assert_eq!(exchange.routed().unwrap().upstream().unwrap().name, "b", "the last one stays");
     assert!(!exchange.injects_usage(), "this upstream must not be asked");
 }
 
@@ -66,7 +66,7 @@ fn no_route() {
     for (name, endpoint, model, patterns, want) in cases {
         let mut exchange = exchange(endpoint, model);
         let identity = |patterns| Identity::new("k", Role::User, Patterns::new(patterns));
-        exchange.identity = patterns.map(|patterns| Rc::new(identity(patterns)));
+        patterns.into_iter().for_each(|patterns| exchange.identified(Rc::new(identity(patterns))));
         let error = exchange.route(&table(), &TestFleet::default()).expect_err(name);
         assert_eq!((error.status, error.param, error.code), (404, Some("model"), "model_not_found"), "{name}");
         assert_eq!(error.message, want, "{name}");
@@ -114,7 +114,7 @@ fn priced() -> Exchange {
     table.add(priced).unwrap();
     let mut exchange = Exchange::default();
     let body = br#"{"model":"gpt-4o","max_tokens":  100 }  "#;
-    exchange.facts = Some(read(Endpoint::ChatCompletions, None, body).unwrap());
+    exchange.read(read(Endpoint::ChatCompletions, None, body).unwrap(), Vec::new());
     assert_eq!(exchange.estimate(), 110);
     exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
     exchange
@@ -139,8 +139,8 @@ fn what_was_spent() {
     ];
     for (name, answered, usage, want) in cases {
         let mut exchange = priced();
-        exchange.answered = answered;
-        exchange.usage = usage;
+        answered.into_iter().for_each(|status| exchange.answer(status, None));
+        exchange.metered(usage);
         assert_eq!(exchange.spent(), want, "{name}");
     }
 }
@@ -148,14 +148,14 @@ fn what_was_spent() {
 #[test]
 fn what_was_spent_on_what_could_not_be_read() {
     let mut exchange = priced();
-    exchange.answered = Some(200);
-    exchange.unread = true;
+    exchange.answer(200, None);
+    exchange.left_unread(true);
     let known = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
     for (source, want) in [
         (Source::Partial, Spent::AtLeast { tokens: 10, microusd: 13 }),
         (Source::Reported, Spent::Reported { tokens: 10, microusd: 13 }),
     ] {
-        exchange.usage = Some((known, source));
+        exchange.metered(Some((known, source)));
         assert_eq!(exchange.spent(), want, "{source:?}");
     }
 }
@@ -170,7 +170,7 @@ fn what_was_spent_without_an_answer() {
     assert_eq!(exchange.advance(refused, &fleet), Some("b"));
     assert_eq!(exchange.spent(), Spent::Nothing, "between two attempts");
     exchange.prepare(b"b", &mut NoHeaders).unwrap();
-    exchange.exhausted = Some(Outcome::ConnectFailure);
+    exchange.exhaust(Outcome::ConnectFailure);
     assert_eq!(exchange.spent(), Spent::Nothing, "all have failed");
     assert_eq!(Exchange::default().spent(), Spent::Nothing);
 }
@@ -185,7 +185,7 @@ fn the_estimate() {
         (r#"{"model":"m","max_tokens":18446744073709551615,"n":9}"#, u64::MAX),
     ] {
         let mut exchange = Exchange::default();
-        exchange.facts = Some(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+        exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
         assert_eq!(exchange.estimate(), want, "{body}");
     }
 }
@@ -205,7 +205,7 @@ fn the_tightest_rates_are_told() {
     ];
     for (requests, tokens, want_requests, want_tokens) in steps {
         exchange.tell_rates(RateHeaders { requests, tokens });
-        assert_eq!(exchange.rates, RateHeaders { requests: want_requests, tokens: want_tokens });
+        assert_eq!(exchange.rates(), RateHeaders { requests: want_requests, tokens: want_tokens });
     }
 }
 
@@ -221,8 +221,8 @@ fn limits_of_the_models_one_may_use() {
     }
     let mut exchange = Exchange::default();
     let patterns = Patterns::new(vec!["one".into(), "t*".into(), "free".into()]);
-    exchange.identity = Some(Rc::new(Identity::new("k", Role::User, patterns)));
-    exchange.reported = vec![(Subject::Key("k".into()), Limits::default()), (Subject::All, some)];
+    exchange.identified(Rc::new(Identity::new("k", Role::User, patterns)));
+    exchange.report_limits(vec![(Subject::Key("k".into()), Limits::default()), (Subject::All, some)]);
     let found: Vec<Subject> = exchange.limits(&table).into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(found, [Subject::All, Subject::Model("one".into()), Subject::Model("two".into())]);
 }
@@ -278,9 +278,9 @@ fn what_a_request_may_cost() {
         let facts = read(endpoint, None, body.as_bytes()).unwrap();
         let (index, prompt) = (table.find(&facts.model).unwrap(), (facts.text_length as u64).div_ceil(4));
         let patterns = Patterns::new(models.iter().map(|name| (*name).to_owned()).collect());
-        let identity = Some(Rc::new(Identity::new("k", Role::User, patterns)));
         let mut exchange = Exchange::default();
-        (exchange.facts, exchange.identity) = (Some(facts), identity);
+        exchange.read(facts, Vec::new());
+        exchange.identified(Rc::new(Identity::new("k", Role::User, patterns)));
         assert_eq!(exchange.cost_estimate(&table, index), want(prompt) * 1_000_000, "{body} {models:?}");
     }
 }
@@ -315,14 +315,14 @@ fn names_that_clients_choose() {
     assert_eq!((own.labels().1, own.chosen_name()), ("own", None));
     let mut chosen = routed("gpt-9");
     assert_eq!((chosen.labels().1, chosen.chosen_name()), ("other", Some("gpt-9")));
-    chosen.told_apart = true;
+    chosen.tell_apart(true);
     assert_eq!(chosen.labels().1, "gpt-9");
     let answers = [(None, false), (Some(404), false), (Some(200), true)];
     for (answered, want) in answers {
-        chosen.answered = answered;
+        answered.into_iter().for_each(|status| chosen.answer(status, None));
         assert_eq!(chosen.has_succeeded(), want, "{answered:?}");
     }
-    chosen.replaced = Some(403);
+    chosen.replace_answer(403);
     assert!(!chosen.has_succeeded());
 }
 
@@ -345,7 +345,7 @@ fn what_a_failed_attempt_has_generated() {
     ];
     let prompt = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"abc"}]}"#;
     let mut exchange = Exchange::default();
-    exchange.facts = Some(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap());
+    exchange.read(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap(), Vec::new());
     assert_eq!(exchange.wasted(text.as_bytes()), None, "no target");
     exchange.route(&price_list(), &TestFleet::default()).unwrap();
     for (answer, want) in cases {
@@ -354,6 +354,6 @@ fn what_a_failed_attempt_has_generated() {
         let cost = want.map(|(input, output)| (2 * input + 10 * output) * 1_000_000);
         assert_eq!(found.map(|(_, cost)| cost), cost, "{answer}");
     }
-    exchange.encoded = true;
+    exchange.answer_encoded(true);
     assert_eq!(exchange.wasted(text.as_bytes()), None, "nothing can be read of it");
 }

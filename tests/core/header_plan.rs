@@ -67,16 +67,21 @@ const CLIENTS: [(&str, &str); 6] = [
 const BODY: &[u8] = br#"{"model":"m"}"#;
 
 fn exchange() -> (Exchange, Map) {
+    exchange_with(&CLIENTS)
+}
+
+/// The same for a request of which these headers are kept back.
+fn exchange_with(kept: &[(&str, &str)]) -> (Exchange, Map) {
     let secret = |name: &str| Some(format!("{}-secret", name.to_lowercase()));
     let table: Rc<Table> = Rc::new(config::router(CONFIG.as_bytes(), &secret).unwrap());
     let path = "/v1/chat/completions?a=b";
     let mut kept_back = KeptBack::default();
-    for (name, value) in CLIENTS {
+    for (name, value) in kept {
         value.split('|').for_each(|value| kept_back.take_in(name.as_bytes(), value.as_bytes()));
     }
     let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), kept_back };
     let mut exchange = Exchange::new(None, original);
-    exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap());
+    exchange.read(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap(), Vec::new());
     exchange.route(&table, &TestFleet::default()).unwrap();
     let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-gone", "client|route")];
     let headers = sent
@@ -173,8 +178,7 @@ fn a_refused_header_stops_the_attempt() {
 /// A request of an SDK has nothing that stays here, so that nothing need be read.
 #[test]
 fn what_goes_everywhere_costs_nothing() {
-    let (mut exchange, mut map) = exchange();
-    exchange.original.kept_back = KeptBack::default();
+    let (mut exchange, mut map) = exchange_with(&[]);
     exchange.prepare(b"azure", &mut map).unwrap();
     exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
     map.reads.set(0);
@@ -201,7 +205,7 @@ fn no_model_leads_out_of_its_path() {
         let original = Original { path: "/v1/chat/completions".into(), ..Original::default() };
         let mut exchange = Exchange::new(None, original);
         let body = format!(r#"{{"model":"{name}"}}"#);
-        exchange.facts = Some(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
+        exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
         let routed = exchange.route(&table, &TestFleet::default());
         assert_eq!(routed.is_ok(), want.is_some(), "{name}");
         if let Some(want) = want {

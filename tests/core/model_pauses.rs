@@ -31,7 +31,7 @@ fn call(table: &Rc<Table>, model: &str, ending: Ending, fleet: &TestFleet) -> St
     let mut exchange = Exchange::new(None, Original::default());
     exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.into_bytes());
     assert_eq!(exchange.route(table, fleet), Ok(Routed::Ready), "{model}");
-    let upstream = exchange.route.as_ref().unwrap().upstream().unwrap().name.clone();
+    let upstream = exchange.routed().unwrap().upstream().unwrap().name.clone();
     exchange.end_attempt(ending, fleet);
     upstream
 }

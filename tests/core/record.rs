@@ -14,7 +14,6 @@ use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table};
-use sluice::timing::Timing;
 use sluice::usage::{Price, Source, TokenUsage};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -95,8 +94,8 @@ fn table() -> Rc<Table> {
 fn chat(name: &str) -> Exchange {
     let body = json!({ "model": name, "messages": [{ "role": "user", "content": "a secret" }] }).to_string();
     let mut exchange = Exchange::default();
-    exchange.facts = Some(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap());
-    exchange.told_apart = true;
+    exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
+    exchange.tell_apart(true);
     exchange
 }
 
@@ -104,7 +103,7 @@ fn chat(name: &str) -> Exchange {
 fn labels_of_the_key() {
     let mut exchange = chat("gpt-4o");
     let labels = vec![("team".to_owned(), "a \"team\"".to_owned())];
-    exchange.identity = Some(Rc::new(Identity { labels, ..Identity::new("alice", Role::User, Patterns::any()) }));
+    exchange.identified(Rc::new(Identity { labels, ..Identity::new("alice", Role::User, Patterns::any()) }));
     let shown = shown(&exchange, 200);
     assert_eq!((&shown["key"], &shown["label_team"]), (&json!("alice"), &json!("a \"team\"")));
 }
@@ -113,8 +112,10 @@ fn labels_of_the_key() {
 fn an_answer_that_ends_as_its_server_always_does_is_no_error() {
     for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
-        exchange.usage = Some((TokenUsage::default(), Source::Partial));
-        exchange.ended_unsaid = ended_unsaid;
+        exchange.metered(Some((TokenUsage::default(), Source::Partial)));
+        if ended_unsaid {
+            exchange.end_unsaid();
+        }
         assert_eq!(shown(&exchange, 200).get("error").and_then(|error| error.as_str()), error);
     }
 }
@@ -123,21 +124,21 @@ fn an_answer_that_ends_as_its_server_always_does_is_no_error() {
 fn a_request_that_was_answered() {
     let fleet = TestFleet::default();
     let mut exchange = chat("gpt-4o");
-    exchange.timing = Timing::arrived(Duration::from_secs(100));
+    exchange.arrived(0, false, Duration::from_secs(100));
     exchange.route(&table(), &fleet).unwrap();
     exchange.end_attempt(Ending::silent(Outcome::Timeout), &fleet);
     exchange.advance(Ending::silent(Outcome::Timeout), &fleet);
     exchange.answer(200, Some(Outcome::Success));
-    exchange.timing.first_bytes(Duration::from_millis(100_250));
+    exchange.first_bytes(Duration::from_millis(100_250));
     let tokens = TokenUsage { input: 1000, cached_input: 400, output: 100, ..TokenUsage::default() };
-    exchange.usage = Some((tokens, Source::Reported));
+    exchange.metered(Some((tokens, Source::Reported)));
     let mut want = json!({
         "key": "anonymous", "model": "gpt-4o", "cluster": "b", "attempts": 2.0, "outcomes": "a=timeout, b=success",
         "input_tokens": 1000.0, "cached_input_tokens": 400.0, "output_tokens": 100.0, "source": "reported",
         "cost_microusd": 2600.0, "time_to_first_token_ms": 250.0,
     });
     assert_eq!(shown(&exchange, 200), want);
-    exchange.usage = Some((TokenUsage::default(), Source::Partial));
+    exchange.metered(Some((TokenUsage::default(), Source::Partial)));
     for (field, value) in [("input_tokens", 0.0), ("output_tokens", 0.0), ("cost_microusd", 0.0)] {
         want[field] = json!(value);
     }
@@ -161,7 +162,7 @@ fn what_checks_have_found() {
         exchange.flag(vec![flag("tox", "hate"), flag("pii", "EMAIL_ADDRESS")]);
     }
     assert_eq!(exchange.flags().as_deref(), Some("tox:hate, pii:EMAIL_ADDRESS"), "each once");
-    exchange.blocked = Some(flag("tox", "violence"));
+    exchange.block(Some(flag("tox", "violence")));
     let record = shown(&exchange, 200);
     assert_eq!(record["guard_flags"], "tox:hate, pii:EMAIL_ADDRESS");
     assert_eq!(record["guard_blocked"], "tox:violence");
@@ -193,7 +194,7 @@ fn operations() {
     for (endpoint, operation, provider) in cases {
         let mut exchange = Exchange::default();
         let model = matches!(endpoint, Endpoint::StreamGenerateContent).then(|| "m".to_owned());
-        exchange.facts = Some(read(endpoint, model, br#"{"model":"m"}"#).unwrap());
+        exchange.read(read(endpoint, model, br#"{"model":"m"}"#).unwrap(), Vec::new());
         let shown = traced(&exchange);
         assert_eq!((&shown["operation"], &shown["provider"]), (&json!(operation), &json!(provider)), "{endpoint:?}");
     }
@@ -204,7 +205,9 @@ proptest! {
     #[test]
     fn any_name(name in prop::collection::vec(any::<char>(), 1..200)) {
         let mut exchange = chat("m");
-        exchange.facts.as_mut().unwrap().model = name.iter().collect();
+        let mut facts = exchange.facts().unwrap().clone();
+        facts.model = name.iter().collect();
+        exchange.read(facts, Vec::new());
         let want: String = name.iter().take(100).collect();
         prop_assert_eq!(&shown(&exchange, 200)["requested_model"], &json!(want));
     }

@@ -40,7 +40,7 @@ fn exchange() -> Exchange {
 }
 
 fn current(exchange: &Exchange) -> String {
-    exchange.route.as_ref().unwrap().upstream().unwrap().name.clone()
+    exchange.routed().unwrap().upstream().unwrap().name.clone()
 }
 
 /// Has every attempt end so; returns the upstreams in the order they were tried.
@@ -129,7 +129,7 @@ fn fallbacks_come_before_who_is_out() {
         .filter(|(cluster, _)| ["a", "b"].contains(cluster))
         .for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
     let mut limited = exchange();
-    limited.identity = Some(Rc::new(Identity::new("k", Role::User, Patterns::new(vec!["m".into(), "third".into()]))));
+    limited.identified(Rc::new(Identity::new("k", Role::User, Patterns::new(vec!["m".into(), "third".into()]))));
     limited.route(&table(models, ""), &fleet).unwrap();
     assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["e", "b", "a"], "none that the key may not use");
     let fleet = TestFleet::default();
@@ -247,7 +247,7 @@ fn fallbacks() {
 
     let mut limited = exchange();
     let own = Patterns::new(vec!["m".into(), "third".into()]);
-    limited.identity = Some(Rc::new(Identity::new("k", Role::User, own)));
+    limited.identified(Rc::new(Identity::new("k", Role::User, own)));
     limited.route(&table, &fleet).unwrap();
     assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["a", "d"], "none that the key may not use");
 
@@ -263,7 +263,7 @@ fn fallbacks() {
     let mut named = exchange();
     named.route(&self::table(models, ""), &fleet).unwrap();
     for (upstream, want) in [("a", "m"), ("b", "second"), ("c", "own"), ("d", "third")] {
-        let route = named.route.as_ref().unwrap();
+        let route = named.routed().unwrap();
         assert_eq!(route.model_name(route.place(), "m"), Some(want), "{upstream}");
         named.end_attempt(REFUSED, &fleet);
         named.advance(REFUSED, &fleet);
@@ -277,7 +277,7 @@ fn time_runs_out() {
     fleet.now.set(Duration::from_secs(100));
     let mut exchange = exchange();
     exchange.route(&table, &fleet).unwrap();
-    assert_eq!(exchange.route.as_ref().unwrap().deadline(), Some(Duration::from_secs(110)));
+    assert_eq!(exchange.routed().unwrap().deadline(), Some(Duration::from_secs(110)));
     fleet.now.set(Duration::from_secs(109));
     exchange.end_attempt(REFUSED, &fleet);
     assert!(exchange.advance(REFUSED, &fleet).is_some());
@@ -333,7 +333,9 @@ fn every_end_gives_up_its_place_once() {
         whole.route(&table, &fleet).unwrap();
         whole.prepare(current(&whole).as_bytes(), &mut NoHeaders).unwrap();
         whole.answer(200, Some(Outcome::Success));
-        whole.interrupted = interrupted;
+        if interrupted {
+            whole.interrupt();
+        }
         if close_first {
             whole.close(&fleet);
         }
@@ -348,7 +350,7 @@ fn every_end_gives_up_its_place_once() {
 fn the_last_failure_is_told() {
     let mut exchange = exchange();
     exchange.route(&table(ABC, ""), &TestFleet::default()).unwrap();
-    exchange.exhausted = Some(Outcome::Timeout);
+    exchange.exhaust(Outcome::Timeout);
     let unprepared = exchange.prepare(b"a", &mut NoHeaders).unwrap_err();
     assert_eq!(unprepared, Unprepared::Exhausted(Outcome::Timeout));
 }

@@ -37,7 +37,7 @@ fn exchange(key: &str, endpoint: Endpoint, body: &str) -> Exchange {
 /// Where a request goes first, or why it does not.
 fn first(table: &Rc<Table>, exchange: &mut Exchange, fleet: &TestFleet) -> Result<String, ApiError> {
     assert_eq!(exchange.route(table, fleet)?, Routed::Ready);
-    Ok(exchange.route.as_ref().unwrap().upstream().unwrap().name.clone())
+    Ok(exchange.routed().unwrap().upstream().unwrap().name.clone())
 }
 
 fn follow_up(model: &str, id: &str) -> String {

@@ -31,7 +31,7 @@ struct Waiting {
 /// Has an answer be let go if it is still held after the configured time; `None` if there is none. `whole`: it is held until
 /// all of it is there.
 pub fn limit(context: u32, exchange: &Shared, status: u16, whole: bool) -> Option<GivenUp> {
-    let hold = exchange.borrow().route.as_ref()?.table().hold?;
+    let hold = exchange.borrow().routed()?.table().hold?;
     let given_up = GivenUp::default();
     let waiting = Waiting {
         context,
@@ -66,7 +66,7 @@ impl Waiting {
         let Ok(mut exchange) = exchange.try_borrow_mut() else {
             return true;
         };
-        if exchange.closed {
+        if exchange.is_closed() {
             return false;
         }
         if now < self.at {
@@ -76,7 +76,8 @@ impl Waiting {
             return false;
         }
         exchange.answer(self.status, Some(Outcome::of_status(self.status)));
-        exchange.unjudged = self.whole && !exchange.encoded;
+        let unjudged = self.whole && !exchange.is_encoded();
+        exchange.answer_unjudged(unjudged);
         if exchange.writes_model() {
             host::remove_header(Headers::Response, "content-length");
         }

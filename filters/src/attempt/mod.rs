@@ -274,7 +274,7 @@ impl Attempt {
                 Action::Pause
             }
             next @ (Next::Pass | Next::PassUnjudged) => {
-                sent.exchange.borrow_mut().unjudged = matches!(next, Next::PassUnjudged);
+                sent.exchange.borrow_mut().answer_unjudged(matches!(next, Next::PassUnjudged));
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }
@@ -290,12 +290,12 @@ impl Attempt {
         let mut exchange = sent.exchange.borrow_mut();
         exchange.answer(status, Some(Outcome::of_status(status)));
         if held {
-            exchange.timing.first_bytes(now);
+            exchange.first_bytes(now);
             if whole {
-                exchange.timing.end(now);
+                exchange.last_bytes(now);
             }
         }
-        if let Some(route) = &exchange.route {
+        if let Some(route) = exchange.routed() {
             let elapsed = now.saturating_sub(sent.began);
             route.learn(elapsed);
             route.upstream().into_iter().for_each(|upstream| clusters::learn(upstream, elapsed));

@@ -51,8 +51,8 @@ impl Sent {
     /// It is no answer to such a request.
     pub fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
         let mut exchange = self.exchange.borrow_mut();
-        exchange.encoded = head.encoded;
-        let (Some(facts), Some(route)) = (&exchange.facts, &exchange.route) else {
+        exchange.answer_encoded(head.encoded);
+        let (Some(facts), Some(route)) = (exchange.facts(), exchange.routed()) else {
             return Ok(None);
         };
         if let Some(translation) = &self.translation {
@@ -72,7 +72,7 @@ impl Sent {
                 let limit = route.table().hold_json;
                 let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded };
                 let holds = head.length.unwrap_or(1) <= limit;
-                exchange.unjudged = !holds && !head.encoded;
+                exchange.answer_unjudged(!holds && !head.encoded);
                 Ok(holds.then_some(whole))
             }
         }
@@ -145,7 +145,7 @@ impl Sent {
     pub fn out_of_memory(&self) -> Action {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
-        let shape = Shape::for_path(&exchange.original.path);
+        let shape = exchange.shape();
         drop(exchange);
         reply::error(&ApiError::out_of_memory(), shape)
     }
@@ -153,8 +153,8 @@ impl Sent {
     /// Answers in place of the last target.
     pub fn replace(&self, ending: Ending) -> Action {
         let mut exchange = self.exchange.borrow_mut();
-        exchange.exhausted = Some(ending.outcome);
-        let shape = Shape::for_path(&exchange.original.path);
+        exchange.exhaust(ending.outcome);
+        let shape = exchange.shape();
         drop(exchange);
         reply::error(&ApiError::unavailable(ending.outcome), shape)
     }
@@ -165,9 +165,9 @@ impl Sent {
         held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         let mut exchange = self.exchange.borrow_mut();
         let elapsed = host::now().saturating_sub(self.began);
-        if exchange.closed {
-            let outcome = match exchange.timed_out {
-                true => self.blame(exchange.route.as_ref().and_then(|route| route.asked()?.retry.deadline), elapsed),
+        if exchange.is_closed() {
+            let outcome = match exchange.has_timed_out() {
+                true => self.blame(exchange.routed().and_then(|route| route.asked()?.retry.deadline), elapsed),
                 false => Outcome::Abandoned,
             };
             exchange.end_attempt(Ending::silent(outcome), &AllClusters);
@@ -189,7 +189,7 @@ impl Sent {
             .advance(ending, &AllClusters)
             .is_some_and(|cluster| host::set_filter_state(CLUSTER, cluster.as_bytes()));
         if !handed_on {
-            exchange.exhausted = Some(ending.outcome);
+            exchange.exhaust(ending.outcome);
         }
     }
 
@@ -214,7 +214,7 @@ impl Sent {
             exchange.end_whole(status, &AllClusters);
             return;
         }
-        let outcome = if exchange.closed { Outcome::Abandoned } else { Outcome::Interrupted };
+        let outcome = if exchange.is_closed() { Outcome::Abandoned } else { Outcome::Interrupted };
         exchange.end_attempt(Ending::answered(outcome, status), &AllClusters);
     }
 }
@@ -265,12 +265,10 @@ pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refu
             ))
         }
         Unprepared::HeaderRefused => internal("Envoy refused a header of this attempt's target"),
-        Unprepared::Exhausted(last) => {
-            Refusal::Exhausted(ApiError::unavailable(last), Shape::for_path(&exchange.original.path))
-        }
+        Unprepared::Exhausted(last) => Refusal::Exhausted(ApiError::unavailable(last), exchange.shape()),
     })?;
-    let streamed = exchange.facts.as_ref().is_some_and(|facts| facts.stream);
-    let limit = exchange.route.as_ref().and_then(|route| route.per_try_timeout(streamed));
+    let streamed = exchange.streams();
+    let limit = exchange.routed().and_then(|route| route.per_try_timeout(streamed));
     drop(exchange);
     Ok((Sent { exchange: shared, began: host::now(), limit, translation: None, splice: None }, body))
 }

@@ -1,7 +1,7 @@
 //! Attempts at a target of another dialect: the request is translated once all of it is there, and its answer as it comes.
 
 use sluice::commit::{is_context_length_exceeded, Gate, Refusal, MAX_HELD};
-use sluice::error::{ApiError, Shape};
+use sluice::error::ApiError;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
@@ -35,7 +35,7 @@ impl Attempt {
                 }
             },
         };
-        let shape = Shape::for_path(&exchange.original.path);
+        let shape = exchange.shape();
         let abandon = |sent: &Sent| {
             sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
         };
@@ -177,7 +177,7 @@ impl Attempt {
         let (status, error) = match held.status {
             200..=299 => {
                 let unreadable = ApiError::unreadable();
-                let shape = Shape::for_path(&sent.exchange.borrow().original.path);
+                let shape = sent.exchange.borrow().shape();
                 (unreadable.status, unreadable.body(shape).into_bytes())
             }
             status => (translation.pair.status(status), translation.pair.error(status, body)),

@@ -5,7 +5,7 @@ use sluice::contract::{stats, DROPPED_HEADER};
 use sluice::endpoint::Endpoint;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
-use sluice::routing::{Route, HOLD_JSON};
+use sluice::routing::HOLD_JSON;
 use sluice::translate::{Dropped, Pair, Reply, Stream};
 
 use super::held::{ResponseHead, Until};
@@ -104,34 +104,33 @@ pub(super) fn feed(stream: &mut Stream, bytes: Result<&[u8], NoMemory>, end: boo
 /// What of the provider's answer is metered.
 pub(super) fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
     let mut exchange = exchange.borrow_mut();
-    if let Some(meter) = &mut exchange.provider_meter {
+    if let Some(meter) = exchange.provider_meter_mut() {
         meter.leave_room(budget::room(Purpose::Answer));
         meter.chunk(bytes, end);
     }
-    exchange.interrupted |= failed;
+    if failed {
+        exchange.interrupt();
+    }
 }
 
 /// Whether a stream of the target's may end without saying that it is complete.
 pub(super) fn may_end_unsaid(exchange: &Shared, endpoint: Endpoint) -> bool {
     let exchange = exchange.borrow();
-    exchange.route.as_ref().and_then(Route::upstream).is_some_and(|upstream| !ends::are_said(upstream, endpoint))
+    exchange.upstream().is_some_and(|upstream| !ends::are_said(upstream, endpoint))
 }
 
 /// The target's stream has ended, and has been metered.
 pub(super) fn judge_end(exchange: &Shared, endpoint: Endpoint) {
     let mut exchange = exchange.borrow_mut();
-    let passes = !exchange.interrupted;
-    let exchange = &mut *exchange;
-    let (Some(upstream), Some(meter)) =
-        (exchange.route.as_ref().and_then(Route::upstream), &mut exchange.provider_meter)
-    else {
+    let passes = !exchange.is_interrupted();
+    let Some((upstream, meter)) = exchange.upstream_and_meter() else {
         return;
     };
     if meter.says_its_end() {
         ends::learn(upstream, endpoint);
     } else if passes && meter.is_interrupted() {
         meter.take_for_whole(); // its translation has been
-        exchange.ended_unsaid = true;
+        exchange.end_unsaid();
     }
 }
 

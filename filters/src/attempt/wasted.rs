@@ -32,7 +32,7 @@ impl Wasted {
         names::decide(&mut exchange);
         let (key, model, cluster) = exchange.labels();
         let [key, model, cluster] = [key, model, cluster].map(str::to_owned);
-        let issued = exchange.identity.as_ref().is_some_and(|identity| identity.issued);
+        let issued = exchange.is_issued();
         Some(Wasted { key, model, cluster, issued, tokens, cost })
     }
 

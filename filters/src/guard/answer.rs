@@ -144,7 +144,7 @@ impl WholeAnswer {
         }
         let found = match self.case.as_ref().and_then(|case| case.round.outcome()) {
             Some(Outcome::Refuse(refusal)) => {
-                exchange.blocked = refusal.found();
+                exchange.block(refusal.found());
                 return match refusal {
                     Refusal::Content { .. } => Ok(blocked(self.endpoint, &self.body)),
                     Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),

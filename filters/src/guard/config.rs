@@ -57,6 +57,6 @@ impl Config {
 
 /// Who and what is checked.
 pub(super) fn subject(phase: Phase, exchange: &Exchange) -> Subject<'_> {
-    let key = exchange.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
+    let key = exchange.identity().map_or(ANONYMOUS, |identity| identity.id.as_str());
     Subject { phase, model: exchange.model_name(), key }
 }

@@ -93,7 +93,7 @@ impl Guard {
     fn check(&mut self, exchange: Shared, me: &Waiter) -> Action {
         let asked = {
             let exchange = exchange.borrow();
-            match &exchange.facts {
+            match exchange.facts() {
                 Some(facts) => {
                     let subject = subject(Phase::Request, &exchange);
                     match self.config.applies(&subject) {
@@ -145,8 +145,8 @@ impl Guard {
         self.state = State::Refused;
         let shape = match &self.exchange {
             Some(exchange) => {
-                exchange.borrow_mut().replaced = Some(error.status);
-                Shape::for_path(&exchange.borrow().original.path)
+                exchange.borrow_mut().replace_answer(error.status);
+                exchange.borrow().shape()
             }
             None => Shape::OpenAi,
         };
@@ -162,7 +162,7 @@ impl Guard {
         if let Some(flags) = exchange.flags() {
             host::set_header(Headers::Response, GUARD_HEADER, &flags);
         }
-        let (Some(facts), Some(200..=299), false) = (&exchange.facts, exchange.answered, end) else {
+        let (Some(facts), Some(200..=299), false) = (exchange.facts(), exchange.answered(), end) else {
             return Action::Continue;
         };
         if !facts.endpoint.answers_in_words() {
@@ -173,7 +173,7 @@ impl Guard {
         if !checked && self.vault.is_empty() {
             return Action::Continue;
         }
-        if exchange.encoded {
+        if exchange.is_encoded() {
             // its bytes say nothing; it was asked not to come so
             return match checked && self.config.fail(&subject, Failure::Shape) {
                 true => {

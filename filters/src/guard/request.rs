@@ -43,7 +43,7 @@ impl Request {
         exchange: &Exchange,
         (me, context): (&Waiter, u32),
     ) -> Result<Option<Request>, ApiError> {
-        let size = exchange.facts.as_ref().map_or(0, |facts| facts.layout.length);
+        let size = exchange.facts().map_or(0, |facts| facts.layout.length);
         let body = match exchange.whole_body() {
             _ if !budget::admits(Purpose::Check, size.saturating_mul(COPIES)) => None,
             Some(body) => Some(body.to_vec()),
@@ -102,7 +102,7 @@ impl Request {
                 send_on(body, shared)
             }
             Some(Outcome::Refuse(refusal)) => {
-                shared.borrow_mut().blocked = refusal.found();
+                shared.borrow_mut().block(refusal.found());
                 Err(refusal.error(Phase::Request, self.endpoint.text_param()))
             }
             None => Err(ApiError::internal("The request's checks ended without a result.")),
@@ -117,7 +117,7 @@ fn send_on(body: Vec<u8>, shared: &Shared) -> Result<(), ApiError> {
         let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
         return Err(ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) });
     }
-    let has_length = shared.borrow().original.length.is_some();
+    let has_length = shared.borrow().original().length.is_some();
     let replaced = host::replace_bytes(Buffer::RequestBody, &body)
         && (!has_length || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
     if !replaced {

@@ -217,7 +217,7 @@ impl StreamedAnswer {
                 guard.release(window.id, &replaced)
             }
             Some(Outcome::Refuse(refusal)) => {
-                exchange.blocked = refusal.found();
+                exchange.block(refusal.found());
                 self.cases.clear();
                 guard.block()
             }

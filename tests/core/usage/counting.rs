@@ -28,7 +28,7 @@ fn silent(body: &str, usage: Option<(TokenUsage, Source)>) -> Exchange {
     exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
     exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
     exchange.answer(200, Some(Outcome::Success));
-    exchange.usage = usage;
+    exchange.metered(usage);
     exchange
 }
 
@@ -79,7 +79,7 @@ fn nothing_else_is_counted() {
         assert!(exchange.count_call().is_none(), "{name}");
         if !exchange.counts_prompt() {
             exchange.counted(Some(7));
-            assert_eq!(exchange.usage, usage, "{name}: nothing is ever put in the place of what was reported");
+            assert_eq!(exchange.usage(), usage, "{name}: nothing is ever put in the place of what was reported");
         }
     }
 }
@@ -90,7 +90,7 @@ fn a_count_takes_the_place_of_the_guess() {
     for (count, want) in cases {
         let mut exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
         exchange.counted(count);
-        assert_eq!(exchange.usage, Some(want));
+        assert_eq!(exchange.usage(), Some(want));
     }
 }
 
@@ -101,8 +101,8 @@ fn what_a_silent_answer_has_used() {
     let estimate = TokenUsage { input: 1, output: 2, ..TokenUsage::default() };
     assert_eq!(exchange.completed(metered, Some(2)), Some((estimate, Source::Estimated)));
     assert_eq!(exchange.completed(metered, None), Some(metered), "an error has no text");
-    exchange.encoded = true;
+    exchange.answer_encoded(true);
     assert_eq!(exchange.completed(metered, Some(2)), Some(metered), "nobody could read it");
-    exchange.command = Some((Command::Usage, Vec::new()));
+    exchange.commanded(Command::Usage, Vec::new());
     assert_eq!(exchange.completed(metered, Some(2)), None, "the gateway itself has answered");
 }

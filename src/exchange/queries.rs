@@ -1,0 +1,162 @@
+//! What filters ask of an exchange.
+
+use std::rc::Rc;
+
+use super::{Exchange, Original};
+use crate::error::Shape;
+use crate::facts::Facts;
+use crate::gateway::Command;
+use crate::guard::checks::Flag;
+use crate::keys::Identity;
+use crate::limits::{RateHeaders, Ticket};
+use crate::outcome::Outcome;
+use crate::routing::{Route, Upstream};
+use crate::timing::Timing;
+use crate::usage::{Meter, Source, TokenUsage};
+
+impl Exchange {
+    /// The number that filters find it by.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether Envoy has been told that number.
+    pub fn is_id_published(&self) -> bool {
+        self.id_published
+    }
+
+    /// Who is calling; `None` without `auth`.
+    pub fn identity(&self) -> Option<&Rc<Identity>> {
+        self.identity.as_ref()
+    }
+
+    /// Whether the caller's key is a virtual one.
+    pub fn is_issued(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.issued)
+    }
+
+    /// What the client's headers said, before any attempt wrote over them.
+    pub fn original(&self) -> &Original {
+        &self.original
+    }
+
+    /// The shape in which the client expects errors.
+    pub fn shape(&self) -> Shape {
+        Shape::for_path(&self.original.path)
+    }
+
+    /// The body's facts; `None` until it has been read.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+
+    /// Whether the client has asked for a stream.
+    pub fn streams(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.stream)
+    }
+
+    /// What is asked of the gateway itself, and the body that came with it.
+    pub fn command(&self) -> Option<&(Command, Vec<u8>)> {
+        self.command.as_ref()
+    }
+
+    /// Where it goes; `None` until it has been routed.
+    pub fn routed(&self) -> Option<&Route> {
+        self.route.as_ref()
+    }
+
+    /// The upstream of the current target.
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.route.as_ref().and_then(Route::upstream)
+    }
+
+    /// The tokens, once the answer is through.
+    pub fn usage(&self) -> Option<(TokenUsage, Source)> {
+        self.usage
+    }
+
+    /// When what happened.
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// The check that has stopped the request or its answer, and what it found.
+    pub fn blocked(&self) -> Option<&Flag> {
+        self.blocked.as_ref()
+    }
+
+    /// What the request has been counted for.
+    pub fn tickets(&self) -> &[Ticket] {
+        &self.tickets
+    }
+
+    /// What the client is told of its limits.
+    pub fn rates(&self) -> RateHeaders {
+        self.rates
+    }
+
+    /// Whether Envoy has been asked to retry, and no new attempt has begun.
+    pub fn is_retry_asked(&self) -> bool {
+        self.retry_asked
+    }
+
+    /// The status of the answer that an attempt has let pass to the client.
+    pub fn answered(&self) -> Option<u16> {
+        self.answered
+    }
+
+    /// The status of the answer that the client gets in place of it.
+    pub fn replaced(&self) -> Option<u16> {
+        self.replaced
+    }
+
+    /// How the attempt under way will have ended, if its answer passes to the client whole.
+    pub fn passing(&self) -> Option<Outcome> {
+        self.passing
+    }
+
+    /// Whether the answer came compressed, although it was asked not to.
+    pub fn is_encoded(&self) -> bool {
+        self.encoded
+    }
+
+    /// What reads the usage of an answer that is translated, in the provider's own words; `None` if none is.
+    pub fn provider_meter(&self) -> Option<&Meter> {
+        self.provider_meter.as_deref()
+    }
+
+    /// Whether the answer passed to the client ended without being complete.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether the answer passes to the client unjudged.
+    pub fn is_unjudged(&self) -> bool {
+        self.unjudged
+    }
+
+    /// Whether what passed to the client was no answer.
+    pub fn is_no_answer(&self) -> bool {
+        self.no_answer
+    }
+
+    /// Whether the answer ended as all of its server do, none of which says that it is complete.
+    pub fn ended_unsaid(&self) -> bool {
+        self.ended_unsaid
+    }
+
+    /// Whether the client has its answer, or has gone.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether the gateway has answered in place of the model servers, which took too long altogether.
+    pub fn has_timed_out(&self) -> bool {
+        self.timed_out
+    }
+
+    /// Why no connection stood, of the last attempt for which none did.
+    pub fn connect_failure(&self) -> Option<&str> {
+        self.connect_failure.as_deref()
+    }
+}
