@@ -48,9 +48,9 @@ class World:
         for model in self.models.values():
             model.clear()
 
-    def settle(self) -> None:
+    def settle(self, seconds: float = 5) -> None:
         """Waits for the end of all requests: a client may have its answer before they are counted."""
-        eventually(lambda: self.gateway.stats(f"^{re.escape(_ACTIVE)}$"), {_ACTIVE: 0})
+        eventually(lambda: self.gateway.stats(f"^{re.escape(_ACTIVE)}$"), {_ACTIVE: 0}, seconds)
 
     def fault(self, fault: Mapping[str, Any], *names: str) -> None:
         """Gives the servers of these names a fault; all of them, if none is named."""
