@@ -9,6 +9,7 @@ import pytest
 
 import demo
 from conftest import OpenWorld
+from resilience import add_upstream
 from settings import Settings
 from world import BEARER, CHAT, MESSAGES, World, chat_body
 
@@ -33,12 +34,15 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def named(settings: Callable[[], Settings], open_world: OpenWorld) -> Any:
+def named(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> Any:
     changed = settings()
     router = changed.values("router")
     router.update(response_model="requested", answer_headers="after_failure")
     for upstream in changed.upstreams.values():
         upstream["dialects"] = ["openai", "anthropic", "ollama", "gemini"]
+    for name, dialect in (("claude", "anthropic"), ("google", "gemini")):
+        add_upstream(changed, name, "mock-a", models["mock-a"].address, dialects=[dialect])
+        changed.models.append({"name": name, "targets": [{"upstream": name, "model": "gpt-4o-mock-a"}]})
     changed.models.append({"name": NAME, "targets": [{"upstream": "mock-a", "model": "gpt-4o-mock-a"}]})
     with open_world(changed.text()) as world:
         yield world
@@ -68,6 +72,16 @@ def test_every_dialect(named: World, call: str) -> None:
     assert "x-sluice-cluster" not in answer.headers, "that is told after a failure"
     if "content-length" in answer.headers:
         assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+@pytest.mark.parametrize("provider", ["claude", "google"])
+@pytest.mark.parametrize("call", ["chat", "chat stream", "response", "response stream"])
+def test_translated_answers(named: World, provider: str, call: str) -> None:
+    path, body = CALLS[call]
+    answer = named.send(json.dumps({**body, "model": provider}).encode(), path=path, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    assert _names(answer.text) == {provider}
+    assert answer.headers["x-sluice-model"] == "gpt-4o-mock-a"
 
 
 def test_geminis_version(named: World) -> None:

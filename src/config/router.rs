@@ -82,17 +82,14 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
         table.answer_headers = node.choice(&ANSWER_HEADERS)?;
     }
     if let Some(node) = root.get("hold") {
-        table.hold = node.object(&["max"])?.get("max").map(|node| node.duration()).transpose()?;
+        table.hold = Some(node.object(&["max"])?.require("max")?.duration()?);
     }
     if let Some(node) = root.get("response_model") {
         table.response_model = node.choice(&RESPONSE_MODEL)?;
     }
     if let Some(node) = root.get("stored_responses") {
-        table.stored_responses = match node.is_text() {
-            true => Some(node.duration()?),
-            false if !node.flag()? => None,
-            false => table.stored_responses,
-        };
+        let is_off = node.flag().is_ok_and(|flag| !flag);
+        table.stored_responses = if is_off { None } else { Some(node.duration()?) };
     }
     for (index, (model, node)) in models.into_iter().enumerate() {
         table.add(model).map_err(|name| {

@@ -131,6 +131,18 @@ fn whose_limit_it_is() {
 }
 
 #[test]
+fn limits_that_came_as_200() {
+    for (body, blame) in [
+        (r#"{"error":{"code":429,"message":"Rate limit reached for gpt-4o in organization o"}}"#, Model),
+        (r#"{"error":{"code":"rate_limit_exceeded","message":"Too many requests"}}"#, Cluster),
+        (r#"{"type":"error","error":{"type":"rate_limit_error","message":"Requests per minute (model: m)"}}"#, Model),
+        (r#"{"error":{"code":503,"message":"x","metadata":{"provider_name":"Chutes"}}}"#, Model),
+    ] {
+        assert_eq!(Refusal::judge_reported(body.as_bytes(), MODEL).map(|refusal| refusal.blame), Some(blame), "{body}");
+    }
+}
+
+#[test]
 fn a_pause_that_the_body_asks_for() {
     let google = |delay: &str| {
         format!(

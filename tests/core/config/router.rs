@@ -6,7 +6,7 @@ use sluice::config::{router, ConfigError};
 use sluice::endpoint::Dialect;
 use sluice::health::Policy;
 use sluice::outcome::Outcome;
-use sluice::routing::{AffinityBy, AnswerHeaders, Budget, Table};
+use sluice::routing::{AffinityBy, AnswerHeaders, Budget, ResponseModel, Table};
 use sluice::usage::{Counter, Format, Metering, COUNT_TIMEOUT};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -71,7 +71,10 @@ const GOOD: &str = r#"{
     "retry": {"max_attempts": 2, "per_try_timeout": {"stream": "5s"}, "deadline": "1m"},
     "ejection": {"consecutive_failures": 1, "time": "10m", "max_ejected_percent": 50},
     "hold_json": 0,
-    "answer_headers": "never"
+    "answer_headers": "never",
+    "hold": {"max": "15s"},
+    "response_model": "requested",
+    "stored_responses": "2h"
 }"#;
 
 #[test]
@@ -108,6 +111,8 @@ fn good() {
     assert_eq!(model.strategy.affinity(), Some(AffinityBy::Key));
     assert!(rest.strategy.queue_timeout().is_some() && local.counts_in_flight && !openai.counts_in_flight);
     assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, AnswerHeaders::Never, 50));
+    assert_eq!((table.hold, table.response_model), (Some(Duration::from_secs(15)), ResponseModel::Requested));
+    assert_eq!(table.stored_responses, Some(Duration::from_secs(7200)));
     assert_eq!(openai.ejection.consecutive_failures, 1);
     assert_eq!(openai.ejection.max_time, Duration::from_secs(600), "grows with the time");
     assert_eq!(azure.ejection, Policy { time: Duration::from_secs(60), ..openai.ejection }, "its own over that");
@@ -343,6 +348,14 @@ fn mistakes_in_the_whole() {
         (
             r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":[{"upstream":"a"}]}],"hold_json":"65MiB"}"#,
             "router.hold_json: must be a size from 0 to 64MiB, such as 4MiB",
+        ),
+        (
+            r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":["a"]}],"hold":{"max":"soon"}}"#,
+            "router.hold.max: \"soon\" is not a duration from 1ms to 365d; write it like 500ms, 30s, 2m, 12h or 90d",
+        ),
+        (
+            r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":["a"]}],"response_model":"request"}"#,
+            "router.response_model: \"request\" is none of its values; did you mean \"requested\"?",
         ),
         (r#"{"upstream":{}}"#, "router.upstream: no such field; did you mean \"upstreams\"?"),
         (
