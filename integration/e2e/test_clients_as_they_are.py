@@ -1,55 +1,13 @@
-"""What clients do besides calling: compressed bodies, WebSocket first, a key in the query, other shapes of errors."""
+"""What clients do besides calling: WebSocket first, a key in the query, other shapes of errors."""
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
-from typing import Callable
 
-import httpx
-
-from answers import content, openai_error
-from conftest import OpenWorld
-from settings import Settings
-from world import BEARER, CHAT, World, chat_body
+from world import BEARER, CHAT, World, chat_body, pieces
 
 GENERATE = "/v1beta/models/gpt-4o:generateContent"
-DECOMPRESSOR = {
-    "name": "gunzip",
-    "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.decompressor.v3.Decompressor",
-        "decompressor_library": {
-            "name": "gzip",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.compression.gzip.decompressor.v3.Gzip"},
-        },
-        "response_direction_config": {"common_config": {"enabled": {"default_value": False, "runtime_key": "none"}}},
-    },
-}
-
-
-def _compressed(world: World) -> httpx.Response:
-    headers = {**BEARER, "content-encoding": "gzip", "content-type": "application/json"}
-    return world.send(gzip.compress(chat_body()), headers=headers)
-
-
-def test_a_compressed_body(world: World) -> None:
-    world.reset()
-    answer = _compressed(world)
-    assert (answer.status_code, openai_error(answer)["code"]) == (415, "unsupported_content_encoding")
-    assert openai_error(answer)["param"] == "content-encoding"
-    same = world.send(chat_body(), headers={**BEARER, "content-encoding": "identity"})
-    assert same.status_code == 200
-
-
-def test_a_compressed_body_that_envoy_decodes(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    changed = settings()
-    changed.filters.insert(0, DECOMPRESSOR)
-    with open_world(changed.text()) as world:
-        answer = _compressed(world)
-        assert answer.status_code == 200 and content(answer).endswith("You said: Hello"), answer.text
-        [(_, entry)] = world.entries()
-        assert "content-encoding" not in {name.lower() for name in entry["headers"]}
 
 
 def test_websocket_first(world: World) -> None:
@@ -79,6 +37,8 @@ def test_ollamas_errors(world: World) -> None:
     assert answer.status_code == 404 and list(answer.json()) == ["error"] and "unheard-of" in answer.json()["error"]
     nobody = world.send(json.dumps(body).encode(), path="/api/chat", headers={})
     assert nobody.status_code == 401 and isinstance(nobody.json()["error"], str)
+    large = world.send(pieces(b" " * (9 << 20)), path="/api/chat")
+    assert (large.status_code, large.json()) == (413, {"error": "The request body is larger than the gateway takes."})
 
 
 def test_answers_have_the_requests_id(world: World) -> None:

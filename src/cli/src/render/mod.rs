@@ -61,6 +61,20 @@ fn listener(template: &mut Template, short: &Short) -> Result<(), Lost> {
     template.change(admin, |line| addressed(line, &short.admin))?;
     let listener = template.find(template.find(0, "listeners:")?, "address:")?;
     template.change(listener, |line| addressed(line, &short.listen))?;
+    if let Some(origins) = &short.allow_origins {
+        let at = template.find(listener, "allow_origin_string_match:")?;
+        let by = indentation(template.line(at)) + 2;
+        let written = origins.iter().map(|origin| match origin.as_str() {
+            "*" => format!("{:by$}- {{safe_regex: {{regex: \".*\"}}}}", ""),
+            _ => format!("{:by$}- {{exact: {}}}", "", quoted(origin)),
+        });
+        template.replace(template.block(at), written.collect());
+        if origins.is_empty() {
+            template.change(at, |line| Some(format!("{line} []")))?;
+        }
+        let comment = template.comments_before(template.find(listener, "response_headers_to_remove:")?);
+        template.change(comment, |line| between(line, "may call: ", ". ", "`allow_origins` of the short file"))?;
+    }
     if let Some(bytes) = short.max_request_body {
         let limit = template.find(listener, "request_body_buffer_limit:")?;
         template.change(limit, |line| line.split_once(": ").map(|(field, _)| format!("{field}: {bytes}")))?;

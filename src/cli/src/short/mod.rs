@@ -15,7 +15,7 @@ use crate::yaml::{Data, Tree};
 
 /// The fields that are no filter's.
 pub(crate) const OWN_FIELDS: &[&str] =
-    &["listen", "admin", "services", "checks", "guard", "usage", "tracing", "trusted_ca", "max_request_body", "wasm"];
+    &["listen", "admin", "services", "checks", "guard", "usage", "tracing", "trusted_ca", "allow_origins", "max_request_body", "wasm"];
 
 /// Something that is wrong in a file.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Short {
     pub(crate) admin: Address,
     /// The file with the filters.
     pub(crate) wasm: Option<String>,
+    /// The web pages that may call, by their origins; those of this machine, if it is not said.
+    pub(crate) allow_origins: Option<Vec<String>>,
     /// In bytes.
     pub(crate) max_request_body: Option<usize>,
     pub(crate) upstreams: Vec<Upstream>,
@@ -67,6 +69,7 @@ impl Short {
         let listen = reader.address("listen", "127.0.0.1", 10000);
         let admin = reader.address("admin", "127.0.0.1", 9901);
         let wasm = reader.text("wasm");
+        let allow_origins = reader.origins("allow_origins");
         let max_request_body = reader.size("max_request_body");
         let upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
         let services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
@@ -74,7 +77,9 @@ impl Short {
         reader.names(&upstreams, &services);
         match reader.mistakes.is_empty() {
             false => Err(reader.mistakes),
-            true => Ok(Short { listen, admin, wasm, max_request_body, upstreams, services, tracing, tree }),
+            true => {
+                Ok(Short { listen, admin, wasm, allow_origins, max_request_body, upstreams, services, tracing, tree })
+            }
         }
     }
 
@@ -204,6 +209,20 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn origins(&mut self, name: &str) -> Option<Vec<String>> {
+        let json = self.tree.get(name)?.json();
+        let origin = |node: &Node<'_>| {
+            let text = node.text()?;
+            let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+            match host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' '])) || text == "*" {
+                true => Ok(text.to_owned()),
+                false => Err(node.error("must be a page's origin, such as \"https://chat.example.com\"; or \"*\" for every page")),
+            }
+        };
+        let read = || Node::root(name, &json).list()?.iter().map(origin).collect::<Result<Vec<_>, ConfigError>>();
+        read().map_err(|error| self.take(&error)).ok()
     }
 
     fn size(&mut self, name: &str) -> Option<usize> {
