@@ -27,6 +27,8 @@ pub struct Facts {
     pub stream: bool,
     /// The most output tokens the client asks for, over all choices; `None` if it does not say.
     pub output_limit: Option<u64>,
+    /// The field that says so; of several the one that asks for most.
+    pub output_field: Option<&'static str>,
     /// How many answers the client asks for, at least 1.
     pub choices: u64,
     /// How many bytes of the body may be text; the rest are images, sounds and files.
@@ -87,11 +89,24 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     let user = fields.cache_key.or(fields.user);
     let choices = fields.choices.unwrap_or(1).max(1);
     let output_limit = fields.max_tokens.map(|tokens| tokens.saturating_mul(choices));
+    let output_field = fields.output_field;
     let stream = endpoint.streams(stream_field);
     let text_length = body.len().saturating_sub(usize::try_from(fields.data).unwrap_or(usize::MAX));
     let layout = fields.layout;
     let stored = if endpoint == Endpoint::Responses { stored::named(body) } else { Named::default() };
-    Ok(Facts { endpoint, model, named_in_path, stream, output_limit, choices, text_length, user, stored, layout })
+    Ok(Facts {
+        endpoint,
+        model,
+        named_in_path,
+        stream,
+        output_limit,
+        output_field,
+        choices,
+        text_length,
+        user,
+        stored,
+        layout,
+    })
 }
 
 fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {

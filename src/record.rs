@@ -248,6 +248,8 @@ fn tokens_field(kind: &str) -> &'static str {
         "cache_write_input" => "cache_write_input_tokens",
         "reasoning_output" => "reasoning_output_tokens",
         "audio_input" => "audio_input_tokens",
-        _ => "audio_output_tokens",
+        "audio_output" => "audio_output_tokens",
+        "image_input" => "image_input_tokens",
+        _ => "image_output_tokens",
     }
 }

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::{
-    write_report, write_reset, Changed, Demand, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent,
+    write_report, write_reset, Changed, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent,
     Subject, Ticket, LEASE,
 };
 
@@ -111,7 +111,7 @@ impl Ledger for SharedData {
 /// exchange either way, and so does what has to be settled when it ends.
 ///
 /// # Errors
-/// 429: one of the limits is reached.
+/// 429: one of the limits is reached; 400: the request is too large for one.
 pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: u64) -> Result<(), ApiError> {
     if subjects.iter().all(|(_, limits)| limits.is_unlimited()) {
         return Ok(());
@@ -119,7 +119,7 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     let now = host::now();
     let vm = BOOK.with_borrow_mut(Book::vm);
     let ledger = SharedData::default();
-    let taken = Ticket::take(&ledger, subjects, Demand { tokens: exchange.estimate(), microusd, vm }, now);
+    let taken = Ticket::take(&ledger, subjects, exchange.demand(microusd, vm), now);
     if taken.is_err() {
         withdraw(exchange, now);
     }
@@ -139,14 +139,14 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
             exchange.admitted(ticket);
             Ok(())
         }
-        Err((subject, excess)) => Err(excess.error(&subject)),
+        Err((subject, excess)) => Err(excess.error(&subject, exchange.output_field())),
     }
 }
 
 /// Reserves what a request may cost where it has been admitted by a subject with a budget.
 ///
 /// # Errors
-/// 429: there is not so much left of a budget.
+/// 429: there is not so much left of a budget; 400: the whole of it would not do.
 pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     if microusd == 0 || exchange.tickets().iter().all(|ticket| !ticket.has_budget()) {
         return Ok(());
@@ -155,7 +155,7 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     let reserved = exchange.tickets_mut().iter_mut().try_for_each(|ticket| ticket.reserve(&ledger, microusd, now));
     reserved.map_err(|(subject, excess)| {
         withdraw(exchange, now);
-        excess.error(&subject)
+        excess.error(&subject, exchange.output_field())
     })
 }
 

@@ -66,7 +66,7 @@ impl hashbrown::Equivalent<OwnedPlace> for Place<'_> {
 #[derive(Default)]
 struct Counters {
     requests: Vec<(u16, u32)>,
-    tokens: [Option<u32>; 7],
+    tokens: [Option<u32>; 9],
     cost: Option<u32>,
 }
 

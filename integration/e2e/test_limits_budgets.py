@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Awaitable, Callable
 
 import pytest
 
 import crowd
 from answers import anthropic_error, openai_error
 from generated import generated_tokens
-from limited import WIDE, issue, microusd, report, settles_at, tokens_of
+from limited import WIDE, issue, microusd, report, settles_at, tokens_of, used
 from table import Table
-from world import CHAT, MESSAGES, World, chat_body
+from world import CHAT, MESSAGES, World, chat_body, eventually
 
 CALLS = 60
+GENERATE = "/v1beta/models/counted:generateContent"
 TEXT = "one two three four"
 MESSAGE = json.dumps({"model": "counted", "max_tokens": 64, "messages": [{"role": "user", "content": TEXT}]}).encode()
 # What is asked, and where.
@@ -82,15 +84,67 @@ def test_a_budget_that_is_used_up(limited_world: World) -> None:
 
 
 def test_a_request_that_alone_exceeds_the_budget(limited_world: World) -> None:
-    """In the client's shape; who says nothing of the output is thought to want as much as the model is to answer."""
+    """No waiting helps, and the client is told so, in its shape; who says nothing of the output is thought to want as much
+    as the model is to answer."""
     headers = {"anthropic-version": "2023-06-01", **issue(limited_world, {"cost_per_day": 0.01})}
     response = limited_world.send(MESSAGE.replace(b"64", b"2000"), path=MESSAGES, headers=headers)
-    assert response.status_code == 429
-    assert "Request too large for this key on cost per day: Limit $0.01" in anthropic_error(response)["message"]
+    assert response.status_code == 400 and "retry-after" not in response.headers
+    message = anthropic_error(response)["message"]
+    assert message.startswith("Request too large for this key on cost per day: Limit $0.01") and "`max_tokens`" in message
     response = limited_world.send(chat_body(TEXT, model="counted"), headers=headers)
-    assert response.status_code == 429 and "Requested $0.04" in openai_error(response)["message"]  # 4096 tokens
+    assert response.status_code == 400 and "Requested $0.04" in openai_error(response)["message"]  # 4096 tokens
     assert limited_world.send(MESSAGE, path=MESSAGES, headers=headers).status_code == 200
     assert len(limited_world.entries()) == 1
+
+
+# What asks for 1000 tokens of output, in each dialect: the path, the body, and the field that an error names.
+ABOVE = [
+    (CHAT, {"messages": [], "max_tokens": 1000}, "max_tokens"),
+    (CHAT, {"messages": [], "max_completion_tokens": 500, "n": 2}, "max_completion_tokens"),
+    ("/v1/completions", {"prompt": "Hi", "max_tokens": 1000}, "max_tokens"),
+    ("/v1/responses", {"input": "Hi", "max_output_tokens": 1000}, "max_output_tokens"),
+    (MESSAGES, {"messages": [], "max_tokens": 1000}, "max_tokens"),
+    ("/api/chat", {"messages": [], "options": {"num_predict": 1000}}, "options.num_predict"),
+    (GENERATE, {"contents": [], "generationConfig": {"maxOutputTokens": 1000}}, "generationConfig.maxOutputTokens"),
+    (GENERATE, {"contents": [], "generation_config": {"max_output_tokens": 500, "candidate_count": 2}}, "generationConfig.maxOutputTokens"),
+]
+
+
+@pytest.mark.parametrize("path, body, field", ABOVE, ids=lambda value: value if isinstance(value, str) else "")
+def test_more_output_than_the_whole_limit(limited_world: World, path: str, body: dict[str, Any], field: str) -> None:
+    """Of the key or of the model: 400 at once that names the field, whatever else is used up."""
+    content = json.dumps(body if path == GENERATE else {"model": "counted", **body}).encode()
+    for limits in ({"tokens_per_minute": 999}, {"tokens_per_day": 999, "requests_per_minute": 1}, {"tokens_per_month": 999}):
+        headers = issue(limited_world, limits)
+        for _ in range(2):
+            answer = limited_world.send(content, path=path, headers={"anthropic-version": "2023-06-01", **headers})
+            assert answer.status_code == 400 and f"`{field}`" in answer.text, answer.text
+            assert "Limit 999" in answer.text and "retry-after" not in answer.headers
+            if path.startswith("/v1/") and path != MESSAGES:
+                assert openai_error(answer)["param"] == field and openai_error(answer)["code"] == "request_above_limit"
+        assert used(limited_world, headers, *limits) == (0,) * len(limits)
+    if path != GENERATE:
+        small = json.dumps({**body, "model": "small"}).encode()
+        answer = limited_world.send(small, path=path, headers={"anthropic-version": "2023-06-01", **issue(limited_world, {})})
+        assert answer.status_code == 400 and "the model `small` on tokens per min (TPM): Limit 100" in answer.text
+    assert limited_world.entries() == []
+
+
+def test_the_reservation_of_output_may_be_capped(limited_world: World) -> None:
+    """So that clients which always ask for the most are served side by side; what counts in the end is what they used."""
+    limits = {"tokens_per_minute": 1000, "tokens_per_day": 1000, "reserve_output": 50, "cost_per_day": 1}
+    headers = issue(limited_world, limits)
+    body = chat_body(TEXT, model="counted", max_tokens=32_000)
+    limited_world.fault({"delay_ms": 500})
+    with ThreadPoolExecutor(1) as clients:
+        answer = clients.submit(limited_world.send, body, headers=headers)
+        reserved = -(-len(body) // 4) + 50
+        might_cost = microusd([(-(-len(body) // 4), 32_000)]) / 1e6
+        eventually(lambda: used(limited_world, headers, "tokens_per_minute", "tokens_per_day", "cost_per_day"), (reserved, reserved, might_cost))
+        assert answer.result().status_code == 200
+    usages = tokens_of(limited_world.entries())
+    total = sum(map(sum, usages))
+    settles_at(limited_world, headers, tokens_per_minute=total, tokens_per_day=total, cost_per_day=microusd(usages) / 1e6)
 
 
 def test_a_crowd_does_not_overdraw(limited_world: World, request: pytest.FixtureRequest) -> None:

@@ -1,11 +1,21 @@
-//! The prices of a model or a target, in dollars per million tokens.
+//! The prices of a model or a target, in dollars per million tokens, or per image.
 
 use super::reader::{ConfigError, Node};
 use crate::usage::Price;
 
 /// The fields of `price`.
-pub const PRICE_FIELDS: &[&str] =
-    &["input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "output", "audio_output"];
+pub const PRICE_FIELDS: &[&str] = &[
+    "input",
+    "cached_input",
+    "cache_write",
+    "cache_write_1h",
+    "audio_input",
+    "image_input",
+    "output",
+    "audio_output",
+    "image_output",
+    "image",
+];
 
 /// Reads prices. What is left out costs what [`Price::new`] says.
 ///
@@ -21,6 +31,9 @@ pub(super) fn read(node: &Node<'_>) -> Result<Price, ConfigError> {
         cache_write_1h: price("cache_write_1h", usual.cache_write_1h)?,
         audio_input: price("audio_input", usual.audio_input)?,
         audio_output: price("audio_output", usual.audio_output)?,
+        image_input: price("image_input", usual.image_input)?,
+        image_output: price("image_output", usual.image_output)?,
+        image: price("image", usual.image)?,
         ..usual
     })
 }

@@ -3,17 +3,25 @@
 use std::time::Duration;
 
 use super::Exchange;
-use crate::endpoint::Dialect;
-use crate::limits::{estimate, Quota, RateHeaders, Spent};
+use crate::endpoint::{Dialect, Endpoint, Further};
+use crate::facts::Facts;
+use crate::limits::{prompt_tokens, Demand, Quota, RateHeaders, Spent};
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, Subject, Table};
 use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Source, TokenUsage};
 
 impl Exchange {
-    /// The tokens the request may use, before anything is known of its answer.
-    pub fn estimate(&self) -> u64 {
+    /// What the request asks of limits, before anything is known of its answer.
+    pub fn demand(&self, microusd: u64, vm: u64) -> Demand {
         let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
-        facts.map_or(0, |facts| estimate(facts.text_length, facts.output_limit, 1))
+        let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
+        let output = facts.and_then(|facts| facts.output_limit).unwrap_or(0);
+        Demand { prompt, output, microusd, vm }
+    }
+
+    /// The field by which the request says how much output it asks for, if it does.
+    pub fn output_field(&self) -> Option<&'static str> {
+        self.facts.as_ref()?.output_field
     }
 
     /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
@@ -23,10 +31,11 @@ impl Exchange {
             return 0;
         };
         let generates = facts.endpoint.answers_in_words();
-        let input = estimate(facts.text_length, None, 1);
+        let input = prompt_tokens(facts.text_length);
         let cost = |model: &Model, price: Price| {
             let output = facts.output_limit.unwrap_or(model.max_output_tokens.saturating_mul(facts.choices));
-            price.cost(&TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() })
+            let tokens = TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() };
+            price.cost(&tokens).saturating_add(self.images().saturating_mul(price.image))
         };
         table.dearest(model, |name| self.caller().may_use(name), cost)
     }
@@ -62,16 +71,23 @@ impl Exchange {
 
     fn at_least(&self, known: TokenUsage) -> Spent {
         let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
-        let prompt = facts.map_or(0, |facts| estimate(facts.text_length, None, 1));
+        let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
         Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
-    /// What tokens cost where the request was served, in millionths of a dollar; 0 if that has no price.
+    /// What the request costs that has used these tokens, in millionths of a dollar, by the price of where it was served;
+    /// 0 if that has none. Images that were asked for may have a price of their own.
     pub fn cost(&self, tokens: &TokenUsage) -> u64 {
         let price = self.route.as_ref().and_then(Route::price);
-        price.map_or(0, |price| price.cost(tokens))
+        price.map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
+    }
+
+    /// How many images the request asks for.
+    fn images(&self) -> u64 {
+        let asks = |facts: &&Facts| facts.endpoint == Endpoint::Further(Further::Images);
+        self.facts.as_ref().filter(asks).map_or(0, |facts| facts.choices)
     }
 
     /// The fields in which the current target reports usage.

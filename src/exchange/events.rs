@@ -57,7 +57,8 @@ impl Exchange {
 
     /// What was admitted is given back: the client is told of its limits without this request.
     pub fn withdrawn(&mut self) {
-        self.rates = self.rates.without(self.estimate());
+        let reserved = self.tickets.iter().map(Ticket::tokens).max().unwrap_or_default();
+        self.rates = self.rates.without(reserved);
     }
 
     /// Whether the model's name, which the client has chosen, is told apart from others.

@@ -24,6 +24,8 @@ pub(super) struct Fields<'a> {
     pub user: Option<u64>,
     pub cache_key: Option<u64>,
     pub max_tokens: Option<u64>,
+    /// The field that `max_tokens` is from.
+    pub output_field: Option<&'static str>,
     pub choices: Option<u64>,
     pub layout: Layout,
     /// How many bytes do not count as text.
@@ -49,6 +51,7 @@ impl<'a> Fields<'a> {
             user: None,
             cache_key: None,
             max_tokens: None,
+            output_field: None,
             choices: None,
             layout: Layout { length: body.len(), ..Layout::default() },
             data: 0,
@@ -156,7 +159,12 @@ impl<'a> Fields<'a> {
             | Member::MaxOutputTokens
             | Member::NPredict
             | Member::NumPredict
-            | Member::GeminiMaxOutputTokens => self.max_tokens = self.max_tokens.max(scanner.value()?.as_count()),
+            | Member::GeminiMaxOutputTokens => {
+                let asked = scanner.value()?.as_count();
+                if asked > self.max_tokens {
+                    (self.max_tokens, self.output_field) = (asked, member.output_field());
+                }
+            }
             Member::N | Member::BestOf | Member::CandidateCount => {
                 self.choices = self.choices.max(scanner.value()?.as_count());
             }

@@ -50,6 +50,21 @@ pub(super) enum Member {
     Images,
 }
 
+impl Member {
+    /// The field's path in the body, of those that bound the output.
+    pub(super) fn output_field(self) -> Option<&'static str> {
+        Some(match self {
+            Member::MaxTokens => "max_tokens",
+            Member::MaxCompletionTokens => "max_completion_tokens",
+            Member::MaxOutputTokens => "max_output_tokens",
+            Member::NPredict => "n_predict",
+            Member::NumPredict => "options.num_predict",
+            Member::GeminiMaxOutputTokens => "generationConfig.maxOutputTokens",
+            _ => return None,
+        })
+    }
+}
+
 /// How many members there are.
 pub(super) const MEMBERS: usize = Member::Images as usize + 1;
 

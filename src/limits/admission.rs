@@ -7,12 +7,29 @@ use super::{Changed, Excess, Limited, Limits, Record};
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The tokens it may use, as [`estimate`] has it.
-    pub tokens: u64,
+    /// The tokens of its prompt, as [`prompt_tokens`] has them.
+    pub prompt: u64,
+    /// The most output tokens it asks for, over all its choices; 0 if it does not say.
+    pub output: u64,
     /// What it may cost, in millionths of a dollar; 0 while that is not known.
     pub microusd: u64,
     /// The VM that carries it: a number no other VM has.
     pub vm: u64,
+}
+
+impl Demand {
+    /// The tokens that are reserved for it under these limits.
+    ///
+    /// ```
+    /// use sluice::limits::{Demand, Limits};
+    ///
+    /// let demand = Demand { prompt: 100, output: 64_000, microusd: 0, vm: 1 };
+    /// assert_eq!(demand.tokens(&Limits::default()), 64_100);
+    /// assert_eq!(demand.tokens(&Limits { reserve_output: Some(2000), ..Limits::default() }), 2100);
+    /// ```
+    pub fn tokens(&self, limits: &Limits) -> u64 {
+        self.prompt.saturating_add(self.output.min(limits.reserve_output.unwrap_or(u64::MAX)))
+    }
 }
 
 /// What was counted for a request.
@@ -49,18 +66,35 @@ pub enum Spent {
     Nothing,
 }
 
-/// The tokens a request may use: about four bytes of prompt each, and all the output it asks for, once for each of
-/// its choices. Deliberately no tokenizer: those differ by model, are slow, and the estimate is replaced by what is
-/// reported anyway. Without `max_tokens` the output counts only once it is known.
+/// The tokens of a prompt: about four bytes each. Deliberately no tokenizer: those differ by model, are slow, and the
+/// estimate is replaced by what is reported anyway.
 ///
 /// ```
-/// use sluice::limits::estimate;
+/// use sluice::limits::prompt_tokens;
 ///
-/// assert_eq!(estimate(401, Some(100), 2), 301);
+/// assert_eq!(prompt_tokens(401), 101);
 /// ```
-pub fn estimate(prompt_bytes: usize, max_tokens: Option<u64>, choices: u64) -> u64 {
-    let output = max_tokens.unwrap_or(0).saturating_mul(choices.max(1));
-    (prompt_bytes.div_ceil(4) as u64).saturating_add(output)
+pub fn prompt_tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// What a request adds to a limit of this kind.
+fn wanted(what: Limited, limits: &Limits, demand: Demand) -> u64 {
+    match what {
+        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens(limits),
+        // of the cost nothing may be known yet, but there must be something left
+        Limited::Cost => demand.microusd.max(1),
+        Limited::Requests | Limited::Concurrency => 1,
+    }
+}
+
+/// The limit that is too small for the request, however little of it is used.
+pub(super) fn too_small(limits: &Limits, demand: Demand) -> Option<Excess> {
+    let excess = |what: Limited| {
+        let (limit, wanted) = (limits.of(what)?, wanted(what, limits, demand));
+        Some(Excess { what, limit, used: 0, wanted, prompt: demand.prompt, retry_after: None })
+    };
+    Limited::ALL.into_iter().filter_map(excess).find(Excess::is_too_large)
 }
 
 impl Record {
@@ -78,14 +112,15 @@ impl Record {
         if let Some(window) = &mut self.requests {
             window.add(1);
         }
+        let tokens = demand.tokens(limits);
         if let Some(window) = &mut self.tokens_minute {
-            window.add(demand.tokens);
+            window.add(tokens);
         }
         if let Some(window) = &mut self.tokens_day {
-            window.add(demand.tokens);
+            window.add(tokens);
         }
         if let Some(window) = &mut self.tokens_month {
-            window.add(demand.tokens);
+            window.add(tokens);
         }
         if let Some(window) = &mut self.microusd_day {
             window.add(demand.microusd);
@@ -93,8 +128,8 @@ impl Record {
         if let Some(places) = &mut self.places {
             places.take(demand.vm);
         }
-        let Demand { tokens, microusd, vm: _ } = demand;
-        Ok(Reservation { at: Duration::from_secs(self.seen), tokens, microusd, budget: limits.microusd_per_day })
+        let (at, budget) = (Duration::from_secs(self.seen), limits.microusd_per_day);
+        Ok(Reservation { at, tokens, microusd: demand.microusd, budget })
     }
 
     /// Reserves money for a request that has been admitted, once it is known what it may cost.
@@ -104,7 +139,7 @@ impl Record {
     pub fn reserve(&mut self, reservation: &Reservation, microusd: u64, now: Duration) -> Result<(), Excess> {
         self.slide(now);
         let limits = Limits { microusd_per_day: reservation.budget, ..Limits::default() };
-        let demand = Demand { tokens: 0, microusd, vm: 0 };
+        let demand = Demand { prompt: 0, output: 0, microusd, vm: 0 };
         match self.excess(Limited::Cost, &limits, demand, now) {
             Some(excess) => Err(excess),
             None => {
@@ -170,12 +205,7 @@ impl Record {
     fn excess(&self, what: Limited, limits: &Limits, demand: Demand, now: Duration) -> Option<Excess> {
         let limit = limits.of(what)?;
         let used = self.used(what, now);
-        let wanted = match what {
-            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens,
-            // of the cost nothing may be known yet, but there must be something left
-            Limited::Cost => demand.microusd.max(1),
-            Limited::Requests | Limited::Concurrency => 1,
-        };
+        let wanted = wanted(what, limits, demand);
         let has_room = match what {
             Limited::Concurrency => self.places.as_ref().is_none_or(|places| places.has_room_for(demand.vm)),
             Limited::Requests
@@ -188,7 +218,7 @@ impl Record {
             return None;
         }
         let retry_after = limit.checked_sub(wanted).and_then(|room| self.wait(what, room, now));
-        Some(Excess { what, limit, used, wanted, retry_after })
+        Some(Excess { what, limit, used, wanted, prompt: demand.prompt, retry_after })
     }
 
     fn correct_tokens(&mut self, reservation: &Reservation, tokens: u64) {

@@ -18,6 +18,8 @@ pub struct Excess {
     pub used: u64,
     /// What the request would have added at least.
     pub wanted: u64,
+    /// How many tokens of it are its prompt.
+    pub prompt: u64,
     /// How long it will be refused, if nothing else is admitted. `None` if nobody knows, or for ever.
     pub retry_after: Option<Duration>,
 }
@@ -32,22 +34,23 @@ impl Excess {
         }
     }
 
-    /// The refusal: who is at which limit, and until when.
+    /// The refusal: who is at which limit, and until when: 429, or 400 where waiting does not help. `output` is the field
+    /// by which the request says how much output it asks for.
     ///
     /// ```
     /// use std::time::Duration;
     /// use sluice::limits::{Excess, Limited, Subject};
     ///
     /// let retry_after = Some(Duration::from_secs(7));
-    /// let excess = Excess { what: Limited::Requests, limit: 3, used: 3, wanted: 1, retry_after };
-    /// let error = excess.error(&Subject::Key("alice".into()));
+    /// let excess = Excess { what: Limited::Requests, limit: 3, used: 3, wanted: 1, prompt: 10, retry_after };
+    /// let error = excess.error(&Subject::Key("alice".into()), None);
     /// assert_eq!(
     ///     error.message,
     ///     "Rate limit reached for this key on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 7s."
     /// );
     /// ```
-    pub fn error(&self, subject: &Subject) -> ApiError {
-        let (kind, code, measure) = self.terms();
+    pub fn error(&self, subject: &Subject, output: Option<&'static str>) -> ApiError {
+        let (mut kind, mut code, measure) = self.terms();
         let mut message = String::with_capacity(160);
         message.push_str(self.opening(code));
         match subject {
@@ -57,8 +60,14 @@ impl Excess {
         }
         message.extend([" on ", measure, ": "]);
         self.write_numbers(&mut message);
-        self.write_advice(&mut message);
-        ApiError { status: 429, kind, message, param: None, code, allow: None, retry_after: self.retry_after }
+        let (mut status, mut param) = (429, None);
+        if self.is_too_large() {
+            // a prompt that is too large by itself fits with no output either
+            param = output.filter(|_| self.what == Limited::Cost || self.prompt < self.limit);
+            (status, kind, code) = (400, Kind::InvalidRequest, "request_above_limit");
+        }
+        self.write_advice(&mut message, param);
+        ApiError { status, kind, message, param, code, allow: None, retry_after: self.retry_after }
     }
 
     fn terms(&self) -> (Kind, &'static str, &'static str) {
@@ -97,13 +106,16 @@ impl Excess {
     fn write_numbers(&self, out: &mut String) {
         let Excess { limit, used, wanted, .. } = self;
         let is_known = *wanted > 1; // else there only had to be something left
-                                    // writing to a String cannot fail
+        // writing to a String cannot fail
         let _ = match self.what {
+            what if what != Limited::Cost && self.is_too_large() => write!(out, "Limit {limit}, Requested {wanted}."),
             Limited::Cost => {
                 out.push_str("Limit $");
                 write_dollars(out, *limit);
-                out.push_str(", Used $");
-                write_dollars(out, *used);
+                if !self.is_too_large() {
+                    out.push_str(", Used $");
+                    write_dollars(out, *used);
+                }
                 if is_known {
                     out.push_str(", Requested $");
                     write_dollars(out, *wanted);
@@ -118,9 +130,14 @@ impl Excess {
         };
     }
 
-    fn write_advice(&self, out: &mut String) {
+    fn write_advice(&self, out: &mut String, output: Option<&str>) {
         if self.is_too_large() {
-            out.push_str(" Waiting does not help; shorten the prompt, or ask for less output.");
+            out.push_str(" Waiting does not help: ");
+            match output {
+                Some(field) => out.extend(["ask for less output (`", field, "`)."]),
+                None if self.what == Limited::Cost => out.push_str("shorten the prompt, or set a maximum of output."),
+                None => out.push_str("shorten the prompt."),
+            }
         } else if let Some(wait) = self.retry_after {
             out.push_str(" Please try again in ");
             write_reset(out, wait);

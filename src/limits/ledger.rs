@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admission::too_small;
 use super::{Changed, Demand, Excess, Limits, Record, Reservation, Spent, Subject};
 
 /// Where the records are kept.
@@ -29,13 +30,17 @@ impl Ticket {
     /// A record that cannot be written refuses nobody: the gateway serves rather than count exactly.
     ///
     /// # Errors
-    /// The first subject that refuses, and its limit.
+    /// The first subject that could never admit the request, or else the first that refuses it now; and its limit.
     pub fn take(
         ledger: &dyn Ledger,
         subjects: &[(Subject, Limits)],
         demand: Demand,
         now: Duration,
     ) -> Result<Ticket, (Subject, Excess)> {
+        let hopeless = subjects.iter().find_map(|(subject, limits)| Some((subject, too_small(limits, demand)?)));
+        if let Some((subject, excess)) = hopeless {
+            return Err((subject.clone(), excess));
+        }
         let mut ticket = Ticket { reservations: Vec::with_capacity(subjects.len()), vm: demand.vm };
         for (subject, limits) in subjects.iter().filter(|(_, limits)| !limits.is_unlimited()) {
             let mut admission = None;
@@ -66,8 +71,16 @@ impl Ticket {
     /// refuses, the ticket is to be withdrawn.
     ///
     /// # Errors
-    /// The first subject that refuses, and its budget.
+    /// The first subject whose whole budget is too small, or else the first that refuses now; and its budget.
     pub fn reserve(&mut self, ledger: &dyn Ledger, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
+        let budget = |reserved: &Reservation| Limits { microusd_per_day: reserved.budget, ..Limits::default() };
+        let demand = Demand { prompt: 0, output: 0, microusd, vm: self.vm };
+        let too_small = |(subject, reserved): &(Subject, Reservation)| {
+            Some((subject.clone(), too_small(&budget(reserved), demand)?))
+        };
+        if let Some(hopeless) = self.reservations.iter().find_map(too_small) {
+            return Err(hopeless);
+        }
         for (subject, reservation) in self.reservations.iter_mut().filter(|(_, reserved)| reserved.budget.is_some()) {
             let mut reserved = None;
             let written = ledger.change(subject, &mut |record| {
@@ -83,6 +96,11 @@ impl Ticket {
             }
         }
         Ok(())
+    }
+
+    /// The most tokens that are reserved for the request by one of its subjects.
+    pub fn tokens(&self) -> u64 {
+        self.reservations.iter().map(|(_, reserved)| reserved.tokens).max().unwrap_or_default()
     }
 
     /// What was counted for the request, by subject.

@@ -11,8 +11,8 @@
 //! | its answer has ended | [`Record::settle`]: the estimated tokens and cost give way to the reported ones |
 //! | its worker ticks | [`Record::renew`]: the worker is alive, and so are its requests |
 //!
-//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`estimate`], and money by
-//! the prices of its model, so a limit is overshot by what the requests under way use beyond their estimates.
+//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`Demand::tokens`], and
+//! money by the prices of its model, so a limit is overshot by what the requests under way use beyond their estimates.
 //!
 //! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit.
 //!
@@ -31,7 +31,7 @@ mod subject;
 pub(crate) mod varint;
 mod window;
 
-pub use admission::{estimate, Demand, Reservation, Spent};
+pub use admission::{prompt_tokens, Demand, Reservation, Spent};
 pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
 pub use ledger::{Ledger, Ticket};
@@ -65,6 +65,10 @@ pub struct Limits {
     /// Requests under way at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
+    /// No limit: the most output tokens that are reserved for a request, however many it asks for. The token limits
+    /// follow it, budgets do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve_output: Option<u64>,
 }
 
 /// The kinds of limits.
@@ -123,6 +127,11 @@ impl Limits {
 
     /// Whether nothing is limited, so that there is nothing to count.
     pub fn is_unlimited(&self) -> bool {
-        *self == Limits::default()
+        Limits { reserve_output: None, ..*self } == Limits::default()
+    }
+
+    /// Whether tokens are limited, for whatever time.
+    pub fn has_token_limit(&self) -> bool {
+        self.tokens_per_minute.is_some() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
     }
 }

@@ -39,11 +39,13 @@ pub(super) struct Counts {
     /// What of the prompt was not in the cache (DeepSeek).
     pub(super) cache_miss: u64,
     pub(super) audio_input: u64,
+    pub(super) image_input: u64,
     /// Perplexity's sources, read beside the prompt.
     pub(super) citations: u64,
     /// A part of the output; some servers leave it out of theirs.
     pub(super) reasoning: u64,
     pub(super) audio_output: u64,
+    pub(super) image_output: u64,
     /// Gemini counts these beside the candidates' and the prompt's tokens, but not always.
     pub(super) thoughts: u64,
     pub(super) tool_prompt: u64,
@@ -77,7 +79,7 @@ impl Counts {
         }
     }
 
-    fn all(&mut self) -> [&mut u64; 21] {
+    fn all(&mut self) -> [&mut u64; 23] {
         let [timed_prompt, timed_cached, timed_output] = &mut self.timed;
         [
             &mut self.prompt,
@@ -93,9 +95,11 @@ impl Counts {
             &mut self.cache_write,
             &mut self.cache_miss,
             &mut self.audio_input,
+            &mut self.image_input,
             &mut self.citations,
             &mut self.reasoning,
             &mut self.audio_output,
+            &mut self.image_output,
             &mut self.thoughts,
             &mut self.tool_prompt,
             timed_prompt,
@@ -142,6 +146,8 @@ impl Counts {
             b"total_cached_tokens" => set(&mut self.cached, scanner),
             b"total_thought_tokens" => set(&mut self.thoughts, scanner),
             b"total_tool_use_tokens" => set(&mut self.tool_prompt, scanner),
+            b"input_tokens_by_modality" => modalities(&mut self.audio_input, &mut self.image_input, scanner),
+            b"output_tokens_by_modality" => modalities(&mut self.audio_output, &mut self.image_output, scanner),
             _ => skip(scanner),
         })?;
         self.named |= self.output_named;
@@ -162,8 +168,8 @@ impl Counts {
             b"thoughtsTokenCount" => set(&mut self.thoughts, scanner),
             b"toolUsePromptTokenCount" => set(&mut self.tool_prompt, scanner),
             b"cachedContentTokenCount" => set(&mut self.cached, scanner),
-            b"promptTokensDetails" => audio(&mut self.audio_input, scanner),
-            b"candidatesTokensDetails" => audio(&mut self.audio_output, scanner),
+            b"promptTokensDetails" => modalities(&mut self.audio_input, &mut self.image_input, scanner),
+            b"candidatesTokensDetails" => modalities(&mut self.audio_output, &mut self.image_output, scanner),
             _ => skip(scanner),
         })
     }
@@ -248,6 +254,7 @@ impl Counts {
             }
             b"cache_creation" | b"cache_creation_token_details" => written.cache_creation(scanner),
             b"audio_tokens" => set(&mut self.audio_input, scanner),
+            b"image_tokens" => set(&mut self.image_input, scanner),
             _ => skip(scanner),
         })?;
         if written != Counts::default() {
@@ -262,6 +269,7 @@ impl Counts {
         scanner.object(|key, scanner| match key.raw() {
             b"reasoning_tokens" | b"thinking_tokens" => set(&mut self.reasoning, scanner),
             b"audio_tokens" => set(&mut self.audio_output, scanner),
+            b"image_tokens" => set(&mut self.image_output, scanner),
             _ => skip(scanner),
         })?;
         Ok(())
@@ -329,24 +337,35 @@ fn main(count: &mut u64, named: &mut bool, scanner: &mut Scanner<'_>) -> Result<
     Ok(())
 }
 
-/// Sets a count to Gemini's audio tokens, if there are any in `[{"modality":"AUDIO","tokenCount":5}, ...]`.
-fn audio(count: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
-    let mut all: u64 = 0;
+/// Sets the counts of audio and images, if there are any in Gemini's `[{"modality":"AUDIO","tokenCount":5}, ...]` (in
+/// Interactions `[{"modality":"audio","tokens":5}, ...]`).
+fn modalities(audio: &mut u64, image: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+    let (mut sounds, mut images) = (0_u64, 0_u64);
     scanner.array(|scanner| {
-        let (mut is_audio, mut tokens) = (false, 0);
+        let (mut modality, mut tokens) = (&b""[..], 0);
         scanner.object(|key, scanner| {
             match key.raw() {
-                b"modality" => is_audio = matches!(scanner.value()?, Value::String(name) if name.raw() == b"AUDIO"),
-                b"tokenCount" => set(&mut tokens, scanner)?,
+                b"modality" => {
+                    if let Value::String(name) = scanner.value()? {
+                        modality = name.raw();
+                    }
+                }
+                b"tokenCount" | b"tokens" => set(&mut tokens, scanner)?,
                 _ => skip(scanner)?,
             }
             Ok(())
         })?;
-        all = all.saturating_add(if is_audio { tokens } else { 0 });
+        match modality {
+            b"AUDIO" | b"audio" => sounds = sounds.saturating_add(tokens),
+            b"IMAGE" | b"image" => images = images.saturating_add(tokens),
+            _ => {}
+        }
         Ok(())
     })?;
-    if all > 0 {
-        *count = all;
+    for (count, sum) in [(audio, sounds), (image, images)] {
+        if sum > 0 {
+            *count = sum;
+        }
     }
     Ok(())
 }

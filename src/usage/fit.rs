@@ -36,6 +36,8 @@ impl Counts {
             reasoning_output: first(&[self.reasoning, self.thoughts, self.hidden(output)]).min(output),
             audio_input: self.audio_input.min(input),
             audio_output: self.audio_output.min(output),
+            image_input: self.image_input.min(input),
+            image_output: self.image_output.min(output),
         }
     }
 

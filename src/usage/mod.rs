@@ -59,6 +59,10 @@ pub struct TokenUsage {
     pub audio_input: u64,
     /// Audio output; part of `output`.
     pub audio_output: u64,
+    /// Input that was images; part of `input`. Of videos and documents it is known only that they are input.
+    pub image_input: u64,
+    /// Output that was images; part of `output`.
+    pub image_output: u64,
 }
 
 impl TokenUsage {
@@ -74,7 +78,7 @@ impl TokenUsage {
     }
 
     /// Each count.
-    pub(crate) fn counts_mut(&mut self) -> [&mut u64; 8] {
+    pub(crate) fn counts_mut(&mut self) -> [&mut u64; 10] {
         [
             &mut self.input,
             &mut self.output,
@@ -84,11 +88,13 @@ impl TokenUsage {
             &mut self.reasoning_output,
             &mut self.audio_input,
             &mut self.audio_output,
+            &mut self.image_input,
+            &mut self.image_output,
         ]
     }
 
     /// Each count with its `type` label.
-    pub fn labelled(&self) -> [(&'static str, u64); 7] {
+    pub fn labelled(&self) -> [(&'static str, u64); 9] {
         [
             ("input", self.input),
             ("output", self.output),
@@ -97,6 +103,8 @@ impl TokenUsage {
             ("reasoning_output", self.reasoning_output),
             ("audio_input", self.audio_input),
             ("audio_output", self.audio_output),
+            ("image_input", self.image_input),
+            ("image_output", self.image_output),
         ]
     }
 }

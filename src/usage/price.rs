@@ -4,7 +4,7 @@ use super::TokenUsage;
 
 const MILLION: u128 = 1_000_000;
 
-/// The prices of a model, or of a target, in millionths of a dollar per million tokens.
+/// The prices of a model, or of a target, in millionths of a dollar per million tokens (`image`: per image).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     /// Input that has no price of its own.
@@ -21,6 +21,12 @@ pub struct Price {
     pub output: u64,
     /// Audio output.
     pub audio_output: u64,
+    /// Images in the input.
+    pub image_input: u64,
+    /// Images in the output, by their tokens.
+    pub image_output: u64,
+    /// Each image that is asked for by `/v1/images/generations`, besides its tokens.
+    pub image: u64,
 }
 
 impl Price {
@@ -36,11 +42,15 @@ impl Price {
             audio_input: input,
             output,
             audio_output: output,
+            image_input: input,
+            image_output: output,
+            image: 0,
         }
     }
 
     /// The cost in millionths of a dollar, half of one rounded up. No token is charged twice: what was read from the cache
-    /// is charged so, whatever else it is, then what was written to it, then audio.
+    /// is charged so, whatever else it is, then what was written to it, then audio,
+    /// then images.
     ///
     /// ```
     /// use sluice::usage::{Price, TokenUsage};
@@ -62,8 +72,11 @@ impl Price {
         let written = take(usage.cache_write_input);
         let written_1h = written.min(usage.cache_write_1h_input);
         let audio_input = take(usage.audio_input);
+        let image_input = take(usage.image_input);
         let audio_output = usage.audio_output.min(output);
         output -= audio_output;
+        let image_output = usage.image_output.min(output);
+        output -= image_output;
         let priced = [
             (input, self.input),
             (cached, self.cached_input),
@@ -72,6 +85,8 @@ impl Price {
             (audio_input, self.audio_input),
             (output, self.output),
             (audio_output, self.audio_output),
+            (image_input, self.image_input),
+            (image_output, self.image_output),
         ];
         let cost = |(tokens, price): (u64, u64)| u128::from(tokens) * u128::from(price);
         let sum = priced.into_iter().map(cost).fold(0, u128::saturating_add);

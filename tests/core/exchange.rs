@@ -1,7 +1,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use sluice::endpoint::{Dialect, Endpoint};
+use sluice::endpoint::{Dialect, Endpoint, Further};
 use sluice::exchange::{Exchange, Routed};
 use sluice::facts::read;
 use sluice::header_plan::RequestHeaders;
@@ -115,7 +115,7 @@ fn priced() -> Exchange {
     let mut exchange = Exchange::default();
     let body = br#"{"model":"gpt-4o","max_tokens":  100 }  "#;
     exchange.read(read(Endpoint::ChatCompletions, None, body).unwrap(), Vec::new());
-    assert_eq!(exchange.estimate(), 110);
+    assert_eq!(exchange.demand(0, 1).tokens(&Limits::default()), 110);
     exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
     exchange
 }
@@ -177,7 +177,11 @@ fn what_was_spent_without_an_answer() {
 
 #[test]
 fn the_estimate() {
-    assert_eq!(Exchange::default().estimate(), 0);
+    let reserved = |exchange: &Exchange, reserve_output| {
+        let demand = exchange.demand(0, 1);
+        demand.tokens(&Limits { reserve_output, ..Limits::default() })
+    };
+    assert_eq!(reserved(&Exchange::default(), None), 0);
     for (body, want) in [
         (r#"{"model":"m"}"#, 4),
         (r#"{"model":"m","max_tokens":1000}"#, 1008),
@@ -186,7 +190,35 @@ fn the_estimate() {
     ] {
         let mut exchange = Exchange::default();
         exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
-        assert_eq!(exchange.estimate(), want, "{body}");
+        assert_eq!(reserved(&exchange, None), want, "{body}");
+        assert_eq!(reserved(&exchange, Some(7)), want.min(7 + exchange.demand(0, 1).prompt), "{body}");
+    }
+}
+
+/// What is asked for is what is paid for: the provider sells them by the piece.
+#[test]
+fn images_cost_by_the_piece() {
+    let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
+    let mut table = Table::new(upstreams.clone());
+    let mut priced = model("gpt-4o", &[], &[1], &upstreams);
+    priced.price = Some(Price { image: 40_000, ..Price::new(1_000_000, 2_000_000) });
+    table.add(priced).unwrap();
+    let table = Rc::new(table);
+    let used = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
+    let images = Endpoint::Further(Further::Images);
+    for (endpoint, n, before, after) in [
+        (images, "", 0, 0),
+        (images, r#","n":3"#, 80_000, 80_000),
+        (Endpoint::ChatCompletions, r#","n":3"#, 0, 0),
+    ] {
+        let body = format!(r#"{{"model":"gpt-4o","max_tokens":0{n}}}"#);
+        let mut exchange = Exchange::default();
+        exchange.read(read(endpoint, None, body.as_bytes()).unwrap(), Vec::new());
+        let each = if endpoint == images { 40_000 } else { 0 };
+        let input = body.len().div_ceil(4) as u64;
+        assert_eq!(exchange.cost_estimate(&table, 0), input + each + before, "{body}");
+        exchange.route(&table, &TestFleet::default()).unwrap();
+        assert_eq!(exchange.cost(&used), 13 + each + after, "{body}");
     }
 }
 

@@ -274,6 +274,29 @@ fn output_limits() {
     }
 }
 
+/// Errors name it as the client's dialect spells it.
+#[test]
+fn the_field_that_limits_the_output() {
+    let cases = [
+        (r#""x":1"#, None),
+        (r#""max_tokens":null"#, None),
+        (r#""max_tokens":-1"#, None),
+        (r#""max_tokens":1"#, Some("max_tokens")),
+        (r#""max_completion_tokens":1"#, Some("max_completion_tokens")),
+        (r#""max_output_tokens":1"#, Some("max_output_tokens")),
+        (r#""n_predict":1"#, Some("n_predict")),
+        (r#""options":{"num_predict":1}"#, Some("options.num_predict")),
+        (r#""generationConfig":{"maxOutputTokens":1}"#, Some("generationConfig.maxOutputTokens")),
+        (r#""generation_config":{"max_output_tokens":1}"#, Some("generationConfig.maxOutputTokens")),
+        (r#""max_tokens":5,"max_completion_tokens":9"#, Some("max_completion_tokens")),
+        (r#""max_completion_tokens":9,"max_tokens":5"#, Some("max_completion_tokens")),
+    ];
+    for (fields, want) in cases {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        assert_eq!(chat(body.as_bytes()).output_field, want, "{fields}");
+    }
+}
+
 #[test]
 fn data_is_no_text() {
     let base64 = "iVBORw0KGgo+/".repeat(100_000);

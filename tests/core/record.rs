@@ -21,7 +21,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 25] = [
     "key",
     "model",
     "cluster",
@@ -39,6 +39,8 @@ const FIELDS: [&str; 23] = [
     "reasoning_output_tokens",
     "audio_input_tokens",
     "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
     "source",
     "cost_microusd",
     "time_to_first_token_ms",

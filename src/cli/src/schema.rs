@@ -162,6 +162,7 @@ fn top(name: &str) -> Value {
             &["url"],
         ),
         "trusted_ca" => text("the file with the authorities that sign the servers' certificates"),
+        "allow_origins" => texts("the web pages that may call from a browser: their origins, or *"),
         "max_request_body" => reference("size"),
         "wasm" => text("the file with the filters"),
         _ => json!({}),
@@ -178,6 +179,9 @@ fn credential(name: &str) -> Value {
 fn limit(name: &str) -> Value {
     match name {
         "cost_per_day" => json!({"type": "number", "exclusiveMinimum": 0, "description": "dollars"}),
+        "reserve_output" => {
+            json!({"type": "integer", "minimum": 1, "description": "the most output that the token limits reserve for a request"})
+        }
         _ => json!({"type": "integer", "minimum": 1}),
     }
 }
@@ -253,7 +257,10 @@ fn model(name: &str) -> Value {
         "limits" => reference("limits"),
         "price" => object(
             PRICE_FIELDS,
-            |_| json!({"type": "number", "minimum": 0, "description": "dollars per million tokens"}),
+            |name| {
+                let unit = if name == "image" { "dollars per image" } else { "dollars per million tokens" };
+                json!({"type": "number", "minimum": 0, "description": unit})
+            },
             &["input", "output"],
         ),
         _ => json!({}),

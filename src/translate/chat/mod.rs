@@ -126,7 +126,18 @@ pub(super) fn write_usage(out: &mut Writer, usage: &TokenUsage) {
             if usage.audio_input > 0 {
                 out.put_number("audio_tokens", usage.audio_input);
             }
+            if usage.image_input > 0 {
+                out.put_number("image_tokens", usage.image_input);
+            }
         });
-        out.put_object("completion_tokens_details", |out| out.put_number("reasoning_tokens", usage.reasoning_output));
+        out.put_object("completion_tokens_details", |out| {
+            out.put_number("reasoning_tokens", usage.reasoning_output);
+            if usage.audio_output > 0 {
+                out.put_number("audio_tokens", usage.audio_output);
+            }
+            if usage.image_output > 0 {
+                out.put_number("image_tokens", usage.image_output);
+            }
+        });
     });
 }

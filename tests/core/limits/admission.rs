@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use sluice::error::{ApiError, Kind, Shape};
-use sluice::limits::{estimate, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS};
+use sluice::limits::{
+    prompt_tokens, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -96,15 +98,14 @@ fn a_refusal_for_money_names_the_budget() {
     let mut record = Record::default();
     let costs = |microusd| Demand { microusd, ..ask(0) };
     admit(&mut record, &limits, costs(400_000), at(0)).unwrap();
-    let mut says = |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All);
+    let mut says = |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All, None);
     let busy = says(100_001);
     assert_eq!((busy.status, busy.code), (429, "insufficient_quota"));
     let want =
         "Quota reached for the gateway on cost per day: Limit $0.50, Used $0.40, Requested $0.100001. Please try";
     assert!(busy.message.starts_with(want), "{}", busy.message);
     let large = says(500_001).message;
-    let want =
-        "Request too large for the gateway on cost per day: Limit $0.50, Used $0.40, Requested $0.500001. Waiting";
+    let want = "Request too large for the gateway on cost per day: Limit $0.50, Requested $0.500001. Waiting";
     assert!(large.starts_with(want), "{large}");
 }
 
@@ -209,7 +210,7 @@ const START_I64: i64 = super::START as i64;
 fn a_crashed_vm_gives_its_places_back() {
     let limits = Limits { concurrency: Some(3), ..NONE };
     let mut record = Record::default();
-    let on = |vm| Demand { tokens: 0, microusd: 0, vm };
+    let on = |vm| Demand { vm, ..ask(0) };
     for vm in [1, 2, 2] {
         admit(&mut record, &limits, on(vm), at(0)).unwrap();
     }
@@ -233,11 +234,11 @@ fn only_so_many_vms() {
     let limits = Limits { concurrency: Some(1 << 40), ..NONE };
     let mut record = Record::default();
     for vm in 0..MAX_VMS as u64 {
-        admit(&mut record, &limits, Demand { tokens: 0, microusd: 0, vm }, at(0)).unwrap();
+        admit(&mut record, &limits, Demand { vm, ..ask(0) }, at(0)).unwrap();
     }
-    let further = Demand { tokens: 0, microusd: 0, vm: u64::MAX };
+    let further = Demand { vm: u64::MAX, ..ask(0) };
     assert_eq!(admit(&mut record, &limits, further, at(1)).unwrap_err().what, Limited::Concurrency);
-    assert!(admit(&mut record, &limits, Demand { tokens: 0, microusd: 0, vm: 7 }, at(1)).is_ok());
+    assert!(admit(&mut record, &limits, Demand { vm: 7, ..ask(0) }, at(1)).is_ok());
     let _ = record.renew(u64::MAX, 3, at(1));
     assert_eq!(record.used(Limited::Concurrency, at(1)), MAX_VMS as u64 + 1);
     assert!(admit(&mut record, &limits, further, at(12)).is_ok(), "the others are gone");
@@ -256,16 +257,77 @@ fn a_limit_that_is_gone_takes_no_room() {
 
 #[test]
 fn estimates() {
+    let demand = |prompt, output| Demand { output, ..ask(prompt) };
+    let capped = |limit| Limits { reserve_output: Some(limit), ..NONE };
     let cases = [
-        (0, None, 1, 0),
-        (1, None, 1, 1),
-        (4, None, 0, 1),
-        (5, Some(10), 0, 12),
-        (400, Some(50), 3, 250),
-        (usize::MAX, Some(u64::MAX), u64::MAX, u64::MAX),
+        (demand(0, 0), NONE, 0),
+        (demand(2, 10), NONE, 12),
+        (demand(2, 10), capped(10), 12),
+        (demand(2, 64_000), capped(10), 12),
+        (demand(2, 0), capped(10), 2),
+        (demand(u64::MAX, u64::MAX), NONE, u64::MAX),
     ];
-    for (bytes, max_tokens, choices, want) in cases {
-        assert_eq!(estimate(bytes, max_tokens, choices), want, "{bytes} {max_tokens:?} {choices}");
+    for (demand, limits, want) in cases {
+        assert_eq!(demand.tokens(&limits), want, "{demand:?} {limits:?}");
+    }
+    assert_eq!([0, 1, 4, 5].map(prompt_tokens), [0, 1, 1, 2]);
+}
+
+/// The window holds what was reserved until the request ends, and then what it used.
+#[test]
+fn the_reservation_of_output_may_be_capped() {
+    let limits = Limits {
+        tokens_per_minute: Some(1000),
+        tokens_per_day: Some(1000),
+        tokens_per_month: Some(1000),
+        microusd_per_day: Some(100),
+        reserve_output: Some(200),
+        ..NONE
+    };
+    let demand = Demand { prompt: 100, output: 64_000, microusd: 90, vm: 1 };
+    let kinds = [Limited::TokensPerMinute, Limited::TokensPerDay, Limited::TokensPerMonth];
+    let mut record = Record::default();
+    let first = admit(&mut record, &limits, demand, at(0)).unwrap();
+    assert_eq!(kinds.map(|what| record.used(what, at(0))), [300; 3]);
+    assert_eq!(record.used(Limited::Cost, at(0)), 90, "money is reserved for all that may come");
+    let excess = admit(&mut record, &limits, demand, at(0)).unwrap_err();
+    assert_eq!((excess.what, excess.wanted), (Limited::Cost, 90));
+    let _ = record.settle(&first, Spent::Reported { tokens: 900, microusd: 10 }, 1, at(1));
+    assert_eq!(kinds.map(|what| record.used(what, at(1))), [900; 3]);
+    let excess = admit(&mut record, &limits, demand, at(1)).unwrap_err();
+    assert_eq!((excess.used, excess.wanted, excess.is_too_large()), (900, 300, false));
+}
+
+/// A request that no waiting helps: 400, and the field to change.
+#[test]
+fn what_is_above_the_whole_limit() {
+    let tokens = |prompt, output| Demand { output, ..ask(prompt) };
+    let costs = |microusd| Demand { microusd, ..ask(4) };
+    let (per_minute, per_day) =
+        (Limits { tokens_per_minute: Some(9), ..NONE }, Limits { tokens_per_day: Some(9), ..NONE });
+    let per_month = Limits { tokens_per_month: Some(9), reserve_output: Some(8), ..NONE };
+    let money = Limits { microusd_per_day: Some(500_000), reserve_output: Some(1), tokens_per_day: Some(100), ..NONE };
+    let field = Some("max_tokens");
+    let cases = [
+        (per_minute, tokens(1, 9), field, field, "tokens per min (TPM): Limit 9, Requested 10. Waiting does not help: ask for less output (`max_tokens`)."),
+        (per_day, tokens(9, 1), field, None, "tokens per day (TPD): Limit 9, Requested 10. Waiting does not help: shorten the prompt."),
+        (per_day, tokens(10, 0), None, None, "tokens per day (TPD): Limit 9, Requested 10. Waiting does not help: shorten the prompt."),
+        (per_month, tokens(2, 9000), field, field, "tokens per month (30 days): Limit 9, Requested 10. Waiting does not help: ask for less output (`max_tokens`)."),
+        (money, costs(500_001), field, field, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: ask for less output (`max_tokens`)."),
+        (money, costs(500_001), None, None, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: shorten the prompt, or set a maximum of output."),
+    ];
+    for (limits, demand, output, param, message) in cases {
+        for used in [0, 8] {
+            let mut record = Record::default();
+            let before = Spent::Reported { tokens: used, microusd: used };
+            let reservation = record.admit(&Limits { reserve_output: None, ..limits }, ask(0), at(0)).unwrap();
+            let _ = record.settle(&reservation, before, 2, at(0));
+            let excess = record.admit(&limits, demand, at(1)).unwrap_err();
+            let error = excess.error(&Subject::Key("alice".into()), output);
+            assert_eq!(error.message, format!("Request too large for this key on {message}"));
+            assert_eq!((error.status, error.code, error.param), (400, "request_above_limit", param), "{message}");
+            assert_eq!((error.kind, error.retry_after), (Kind::InvalidRequest, None));
+        }
     }
 }
 
@@ -283,7 +345,6 @@ fn refusals() {
     let cases = [
         (requests(1), 2, &key, Kind::Requests, rate, "requests", "Rate limit reached for this key on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 59s."),
         (Limits { tokens_per_minute: Some(9), ..NONE }, 2, &model, Kind::Tokens, rate, "tokens", "Rate limit reached for the model `gpt-4o` on tokens per min (TPM): Limit 9, Used 8, Requested 2. Please try again in 59s."),
-        (Limits { tokens_per_minute: Some(9), ..NONE }, 10, &key, Kind::Tokens, rate, "tokens", "Request too large for this key on tokens per min (TPM): Limit 9, Used 8, Requested 10. Waiting does not help; shorten the prompt, or ask for less output."),
         (Limits { tokens_per_day: Some(9), ..NONE }, 2, &Subject::All, Kind::Quota, quota, "insufficient_quota", "Quota reached for the gateway on tokens per day (TPD): Limit 9, Used 8, Requested 2. Please try again in 23h59m59s."),
         (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month (30 days): Limit 9, Used 8, Requested 2. Please try again in 696h59m59s."),
         (Limits { microusd_per_day: Some(2_500_000), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on cost per day: Limit $2.50, Used $2.5125. Please try again in 23h59m59s."),
@@ -291,7 +352,7 @@ fn refusals() {
     ];
     for (limits, tokens, subject, kind, code, openai, message) in cases {
         let excess = filled(limits).admit(&limits, ask(tokens), at(1)).unwrap_err();
-        let error = excess.error(subject);
+        let error = excess.error(subject, None);
         let want = ApiError {
             status: 429,
             kind,
@@ -304,9 +365,9 @@ fn refusals() {
         assert_eq!(error, want);
         assert!(error.body(Shape::OpenAi).contains(&format!(r#""type":"{openai}""#)), "{message}");
         assert!(error.body(Shape::Anthropic).contains(r#""type":"rate_limit_error""#), "{message}");
-        assert_eq!(excess.is_too_large(), tokens == 10);
+        assert!(!excess.is_too_large());
     }
     let excess = Record::default().admit(&requests(0), ask(1), at(0)).unwrap_err();
     let message = "Rate limit reached for this key on requests per min (RPM): Limit 0, Used 0, Requested 1.";
-    assert_eq!((excess.error(&key).message.as_str(), excess.retry_after), (message, None));
+    assert_eq!((excess.error(&key, None).message.as_str(), excess.retry_after), (message, None));
 }

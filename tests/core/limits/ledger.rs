@@ -86,12 +86,16 @@ fn all_subjects_or_none() {
     assert_eq!((subject, excess.what), (model.clone(), Limited::TokensPerMinute));
     assert_eq!(ledger.read(&key()), before, "withdrawn");
     let writes = ledger.writes.get();
-    let (subject, _) = Ticket::take(&ledger, &[(model, tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
+    let (subject, _) = Ticket::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
     assert_eq!(
         (subject.data_key().as_str(), ledger.writes.get()),
         ("sluice.limits.model.m", writes),
         "nothing to write"
     );
+    // what no waiting helps is said first, and nothing is read for it
+    let full = [(key(), requests(1)), (model.clone(), tight)];
+    let (subject, excess) = Ticket::take(&ledger, &full, ask(11), at(0)).unwrap_err();
+    assert_eq!((subject, excess.what, excess.is_too_large()), (model, Limited::TokensPerMinute, true));
     ticket.settle(&ledger, Spent::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
     let used = |what| ledger.read(&key()).used(what, at(1));
     assert_eq!([Limited::Requests, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
@@ -125,6 +129,8 @@ fn money_is_reserved_where_there_is_a_budget() {
     let mut further = Ticket::take(&ledger, &subjects, ask(0), at(0)).unwrap();
     let (subject, excess) = further.reserve(&ledger, 20, at(0)).unwrap_err();
     assert_eq!((subject, excess.used), (Subject::All, 60));
+    let (subject, excess) = further.reserve(&ledger, 71, at(0)).unwrap_err();
+    assert_eq!((subject, excess.is_too_large()), (Subject::All, true), "more than all of it");
     further.withdraw(&ledger, at(0));
     assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [60, 60], "of the key as well");
     ticket.settle(&ledger, Spent::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
@@ -161,7 +167,7 @@ proptest! {
                 continue;
             };
             let now = at(0) + Duration::from_millis(times[index * 100 + worker.calls]);
-            match record.admit(&limits, Demand { tokens: 0, microusd: 0, vm: index as u64 }, now) {
+            match record.admit(&limits, Demand { vm: index as u64, ..ask(0) }, now) {
                 Ok(_) if read != version => {}
                 Ok(_) => {
                     bytes.clear();

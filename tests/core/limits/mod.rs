@@ -24,6 +24,7 @@ const NONE: Limits = Limits {
     tokens_per_month: None,
     microusd_per_day: None,
     concurrency: None,
+    reserve_output: None,
 };
 
 const WIDE: Limits = Limits {
@@ -33,6 +34,7 @@ const WIDE: Limits = Limits {
     tokens_per_month: Some(1 << 40),
     microusd_per_day: Some(1 << 40),
     concurrency: Some(1 << 40),
+    reserve_output: None,
 };
 
 fn requests(limit: u64) -> Limits {
@@ -40,7 +42,7 @@ fn requests(limit: u64) -> Limits {
 }
 
 fn ask(tokens: u64) -> Demand {
-    Demand { tokens, microusd: 0, vm: 1 }
+    Demand { prompt: tokens, output: 0, microusd: 0, vm: 1 }
 }
 
 fn shared(record: &Record) -> Record {

@@ -6,7 +6,7 @@ use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{admit, at, shared};
+use super::{admit, ask, at, shared};
 
 /// What was counted, as a list: when, and how much. A window of `buckets` holds those of its running bucket and of
 /// the ones before it.
@@ -80,6 +80,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         tokens_per_month: month,
         microusd_per_day: cost,
         concurrency: Some(places),
+        reserve_output: None,
     })
 }
 
@@ -108,7 +109,7 @@ proptest! {
                     };
                     let broken: Vec<_> =
                         Limited::ALL.into_iter().filter(|what| !holds(&model, *what, wanted(*what))).collect();
-                    match admit(&mut record, &limits, Demand { tokens, microusd, vm: 1 }, clock) {
+                    match admit(&mut record, &limits, Demand { microusd, ..ask(tokens) }, clock) {
                         Ok(mut reservation) => {
                             prop_assert!(broken.is_empty(), "{:?} did not refuse", broken);
                             model.cost.0.push((clock.as_secs(), microusd));

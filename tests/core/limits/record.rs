@@ -88,6 +88,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
         tokens_per_month: d,
         microusd_per_day: e,
         concurrency: f,
+        reserve_output: None,
     })
 }
 
@@ -106,7 +107,7 @@ proptest! {
             let mut record = Record::decode(&[head, &bytes].concat());
             prop_assert_eq!(&shared(&record), &record);
             for (now, tokens, vm, at, reported) in &steps {
-                let reservation = record.admit(&limits, Demand { tokens: *tokens, microusd: 0, vm: *vm }, *now);
+                let reservation = record.admit(&limits, Demand { vm: *vm, ..ask(*tokens) }, *now);
                 prop_assert_eq!(&shared(&record), &record);
                 let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens, microusd: 0, budget: None });
                 let spent = Spent::Reported { tokens: *reported, microusd: *reported };

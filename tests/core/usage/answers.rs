@@ -215,6 +215,8 @@ fn read(entry: &Value, name: &'static str, bytes: &'static [u8]) -> Entry {
             reasoning_output: count("reasoning_output"),
             audio_input: count("audio_input"),
             audio_output: count("audio_output"),
+            image_input: entry["usage"]["image_input"].as_u64().unwrap_or(0),
+            image_output: entry["usage"]["image_output"].as_u64().unwrap_or(0),
         },
         source: Source::ALL.into_iter().find(|source| source.label() == text("source")).unwrap(),
         interrupted: flag("interrupted"),

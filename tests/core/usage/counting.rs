@@ -42,6 +42,8 @@ const GUESS: TokenUsage = TokenUsage {
     reasoning_output: 0,
     audio_input: 0,
     audio_output: 0,
+    image_input: 0,
+    image_output: 0,
 };
 
 #[test]

@@ -15,6 +15,8 @@ const NOTHING: TokenUsage = TokenUsage {
     reasoning_output: 0,
     audio_input: 0,
     audio_output: 0,
+    image_input: 0,
+    image_output: 0,
 };
 
 #[test]

@@ -25,5 +25,7 @@ const fn tokens(input: u64, output: u64, details: [u64; 5]) -> TokenUsage {
         reasoning_output,
         audio_input,
         audio_output,
+        image_input: 0,
+        image_output: 0,
     }
 }

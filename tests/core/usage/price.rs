@@ -44,6 +44,8 @@ fn parts_have_prices_of_their_own() {
         cache_write_1h: 300 * DOLLAR,
         audio_input: 4000 * DOLLAR,
         audio_output: 50_000 * DOLLAR,
+        image_input: 600_000 * DOLLAR,
+        image_output: 7_000_000 * DOLLAR,
         ..Price::new(DOLLAR, 100 * DOLLAR)
     };
     let cases = [
@@ -69,6 +71,16 @@ fn parts_have_prices_of_their_own() {
             audio_output,
             ..tokens(10, cached_input, 10)
         };
+        assert_eq!(price.cost(&usage), want * 1_000_000, "{usage:?}");
+    }
+    let images = |image_input, image_output, usage| TokenUsage { image_input, image_output, ..usage };
+    let sound = TokenUsage { audio_input: 3, audio_output: 4, ..tokens(10, 2, 10) };
+    let cases = [
+        (images(2, 3, tokens(10, 0, 10)), 8 + 1_200_000 + 700 + 21_000_000),
+        (images(2, 3, sound), 3 + 12_000 + 1_200_000 + 300 + 200_000 + 21_000_000),
+        (images(99, 99, sound), 12_000 + 5 * 600_000 + 200_000 + 42_000_000),
+    ];
+    for (usage, want) in cases {
         assert_eq!(price.cost(&usage), want * 1_000_000, "{usage:?}");
     }
 }

@@ -243,7 +243,7 @@ fn counts_are_set_never_added() {
 
 #[test]
 fn totals_and_labels() {
-    let usage = tokens(10, 20, [1, 2, 3, 4, 5]);
+    let usage = TokenUsage { image_input: 6, image_output: 7, ..tokens(10, 20, [1, 2, 3, 4, 5]) };
     assert_eq!(usage.total(), 30);
     assert_eq!(tokens(u64::MAX, 1, [0; 5]).total(), u64::MAX);
     let labelled = usage.labelled().map(|(label, count)| format!("{label} {count}"));
@@ -255,6 +255,8 @@ fn totals_and_labels() {
         "reasoning_output 3",
         "audio_input 4",
         "audio_output 5",
+        "image_input 6",
+        "image_output 7",
     ];
     assert_eq!(labelled, want);
     assert_eq!(Source::ALL.map(Source::label), ["reported", "partial", "counted", "estimated", "missing"]);

@@ -10,8 +10,80 @@ const fn hour(writes: u64, usage: TokenUsage) -> TokenUsage {
     TokenUsage { cache_write_1h_input: writes, ..usage }
 }
 
+const fn images(image_input: u64, image_output: u64, usage: TokenUsage) -> TokenUsage {
+    TokenUsage { image_input, image_output, ..usage }
+}
+
 /// A name, the events or the whole answer, and the tokens.
 type Case = (&'static str, &'static [&'static str], TokenUsage);
+
+/// The parts that are sound or images.
+const MODALITIES: &[Case] = &[
+    (
+        "OpenAI's chat with sound",
+        &[
+            r#"{"usage":{"prompt_tokens":50,"completion_tokens":30,"total_tokens":80,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":40},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":20}}}"#,
+        ],
+        tokens(50, 30, [0, 0, 0, 40, 20]),
+    ),
+    (
+        "a chat with images (xAI)",
+        &[
+            r#"{"usage":{"prompt_tokens":300,"completion_tokens":5,"total_tokens":305,"prompt_tokens_details":{"text_tokens":44,"audio_tokens":0,"image_tokens":256,"cached_tokens":3}}}"#,
+        ],
+        images(256, 0, tokens(300, 5, [3, 0, 0, 0, 0])),
+    ),
+    (
+        "a chat with images, sound and videos (Qwen)",
+        &[
+            r#"{"usage":{"prompt_tokens":100,"completion_tokens":7,"total_tokens":107,"prompt_tokens_details":{"text_tokens":10,"image_tokens":20,"audio_tokens":30,"video_tokens":40},"completion_tokens_details":{"text_tokens":7}}}"#,
+        ],
+        images(20, 0, tokens(100, 7, [0, 0, 0, 30, 0])),
+    ),
+    (
+        "a chat that answers with an image (OpenRouter)",
+        &[
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":1300,"total_tokens":1309,"completion_tokens_details":{"reasoning_tokens":0,"image_tokens":1290}}}"#,
+        ],
+        images(0, 1290, tokens(9, 1300, [0; 5])),
+    ),
+    (
+        "OpenAI's images",
+        &[
+            r#"{"data":[{"b64_json":"AA=="}],"usage":{"input_tokens":50,"input_tokens_details":{"image_tokens":40,"text_tokens":10},"output_tokens":4160,"output_tokens_details":{"image_tokens":4150,"text_tokens":10},"total_tokens":4210}}"#,
+        ],
+        images(40, 4150, tokens(50, 4160, [0; 5])),
+    ),
+    (
+        "OpenAI's Responses",
+        &[
+            r#"{"type":"response.completed","response":{"usage":{"input_tokens":90,"input_tokens_details":{"cached_tokens":10,"image_tokens":70},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":93}}}"#,
+        ],
+        images(70, 0, tokens(90, 3, [10, 0, 0, 0, 0])),
+    ),
+    (
+        "Gemini, with two parts of one kind, and the last event's counts alone",
+        &[
+            r#"{"usageMetadata":{"promptTokenCount":900,"promptTokensDetails":[{"modality":"IMAGE","tokenCount":258}]}}"#,
+            r#"{"usageMetadata":{"promptTokenCount":900,"candidatesTokenCount":1300,"totalTokenCount":2200,"promptTokensDetails":[{"modality":"TEXT","tokenCount":84},{"modality":"IMAGE","tokenCount":258},{"modality":"IMAGE","tokenCount":258},{"modality":"VIDEO","tokenCount":200},{"modality":"AUDIO","tokenCount":100}],"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":"TEXT","tokenCount":10}]}}"#,
+        ],
+        images(516, 1290, tokens(900, 1300, [0, 0, 0, 100, 0])),
+    ),
+    (
+        "Gemini's Interactions",
+        &[
+            r#"{"usage":{"total_input_tokens":300,"total_output_tokens":9,"total_tokens":309,"input_tokens_by_modality":[{"modality":"text","tokens":12},{"modality":"image","tokens":258},{"modality":"audio","tokens":30}],"output_tokens_by_modality":[{"modality":"text","tokens":9}]}}"#,
+        ],
+        images(258, 0, tokens(300, 9, [0, 0, 0, 30, 0])),
+    ),
+    (
+        "parts that are no counts, and one that is larger than all",
+        &[
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":8,"prompt_tokens_details":{"image_tokens":"7"},"completion_tokens_details":{"image_tokens":99}}}"#,
+        ],
+        images(0, 8, tokens(9, 8, [0; 5])),
+    ),
+];
 
 const CASES: &[Case] = &[
     (
@@ -257,7 +329,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn what_servers_send() {
-    for (name, texts, want) in CASES {
+    for (name, texts, want) in CASES.iter().chain(MODALITIES) {
         let mut reading = Reading::default();
         for text in *texts {
             assert_ne!(reading.read(text.as_bytes()), EventKind::Garbage, "{name}");

@@ -13,9 +13,9 @@ fuzz_target!(|input: (u8, &[u8])| {
     let whole = meter(Format::Auto, usize::MAX, bytes);
     assert_eq!(meter(Format::Auto, usize::from(way) + 1, bytes), whole, "cut");
     let (tokens, source) = whole;
-    let parts = [tokens.cached_input, tokens.cache_write_input, tokens.audio_input];
+    let parts = [tokens.cached_input, tokens.cache_write_input, tokens.audio_input, tokens.image_input];
     assert!(parts.iter().all(|part| *part <= tokens.input), "a part of the input is larger than it");
-    assert!(tokens.reasoning_output.max(tokens.audio_output) <= tokens.output, "a part of the output is larger than it");
+    assert!(tokens.reasoning_output.max(tokens.audio_output).max(tokens.image_output) <= tokens.output, "a part of the output is larger than it");
     for format in Format::ALL {
         meter(format, usize::from(way) + 1, bytes);
     }

@@ -17,7 +17,7 @@ fn with_fields(fields: &str) -> Result<Table, ConfigError> {
 #[test]
 fn limits_and_prices_of_a_model() {
     let all = r#""limits": {"requests_per_minute": 1, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": "5000000000",
-        "cost_per_day": 0.5, "concurrency": 6}"#;
+        "cost_per_day": 0.5, "concurrency": 6, "reserve_output": 7}"#;
     let limits = Limits {
         requests_per_minute: Some(1),
         tokens_per_minute: Some(2000),
@@ -25,6 +25,7 @@ fn limits_and_prices_of_a_model() {
         tokens_per_month: Some(5_000_000_000),
         microusd_per_day: Some(500_000),
         concurrency: Some(6),
+        reserve_output: Some(7),
     };
     let one = Limits { concurrency: Some(2), ..Limits::default() };
     for (text, want) in [
@@ -43,12 +44,16 @@ fn limits_and_prices_of_a_model() {
         (r#""price": {"input": 3, "cached_input": 0, "output": "0"}"#, price(3_000_000, 0, 0)),
         (r#""price": {"input": 0.0000004, "output": 0.0000005}"#, price(0, 0, 1)),
         (
-            r#""price": {"input": 4, "output": 8, "cache_write": 5.5, "cache_write_1h": 9, "audio_input": 40, "audio_output": 80}"#,
+            r#""price": {"input": 4, "output": 8, "cache_write": 5.5, "cache_write_1h": 9, "audio_input": 40, "audio_output": 80,
+                "image_input": 10, "image_output": 30, "image": 0.04}"#,
             Some(Price {
                 cache_write: 5_500_000,
                 cache_write_1h: 9_000_000,
                 audio_input: 40_000_000,
                 audio_output: 80_000_000,
+                image_input: 10_000_000,
+                image_output: 30_000_000,
+                image: 40_000,
                 ..Price::new(4_000_000, 8_000_000)
             }),
         ),
@@ -81,6 +86,12 @@ fn mistakes_in_limits_and_prices() {
         (r#""limits": {"tokens_per_day": 1e16}"#, "limits.tokens_per_day", whole("10000000000000000")),
         (r#""limits": {"cost_per_day": 0}"#, "limits.cost_per_day", dollars.to_owned()),
         (r#""limits": {"cost_per_day": "much"}"#, "limits.cost_per_day", dollars.to_owned()),
+        (
+            r#""limits": {"cost_per_day": 1, "reserve_output": 2000}"#,
+            "limits.reserve_output",
+            "is how much output tokens_per_minute, tokens_per_day and tokens_per_month reserve; set one of these beside it"
+                .to_owned(),
+        ),
         (r#""price": 3"#, "price", "must be an object, but is a number".to_owned()),
         (r#""price": {}"#, "price.input", "missing".to_owned()),
         (r#""price": {"input": 1}"#, "price.output", "missing".to_owned()),
