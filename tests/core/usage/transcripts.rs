@@ -126,6 +126,83 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         tokens(5, 2, [0; 5]),
         Reported,
     ),
+    // what the gateway asked for is taken out in whatever form it comes, and nothing else
+    sse(
+        "usage with choices of null",
+        &[
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":null}"#,
+            r#"~data: {"id":"c","choices":null,"usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [0; 5]),
+        Reported,
+    ),
+    sse(
+        "usage without choices",
+        &[
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#,
+            r#"~data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [0; 5]),
+        Reported,
+    ),
+    sse(
+        "usage before content, and in a chunk of it",
+        &[
+            r#"~data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":0}}"#,
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+            r#"data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [0; 5]),
+        Reported,
+    ),
+    sse(
+        "Groq",
+        &[
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}],"x_groq":{"id":"r"}}"#,
+            r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":{"prompt_tokens":5,"completion_tokens":1}}}"#,
+            r#"~data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":1},"x_groq":{"id":"r","usage":{"prompt_tokens":5,"completion_tokens":1}}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [0; 5]),
+        Reported,
+    ),
+    sse(
+        "llama.cpp, times in the last chunk",
+        &[
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}],"timings":{"prompt_n":1}}"#,
+            r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"timings":{"cache_n":4,"prompt_n":1,"predicted_n":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [4, 0, 0, 0, 0]),
+        Reported,
+    ),
+    sse(
+        "llama.cpp, times in chunks of their own and with usage",
+        &[
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#,
+            r#"data: {"choices":[],"timings":{"cache_n":4,"prompt_n":1,"predicted_n":1}}"#,
+            r#"data: {"timings":{"cache_n":4,"prompt_n":1,"predicted_n":1}}"#,
+            r#"~data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":1},"timings":{"cache_n":4,"prompt_n":1,"predicted_n":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [4, 0, 0, 0, 0]),
+        Reported,
+    ),
+    sse(
+        "what has no choices, and usage of null",
+        &[
+            r#"data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}],"usage":null}"#,
+            r#"data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":null}"#,
+            r#"data: {"choices":[],"citations":["https://a.example"]}"#,
+            r#"data: {"citations":["https://a.example"],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
+            "data: [DONE]",
+        ],
+        tokens(5, 1, [0; 5]),
+        Reported,
+    ),
     sse(
         "vLLM, continuous",
         &[
