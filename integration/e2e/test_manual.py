@@ -10,7 +10,7 @@ import yaml
 
 from child import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # What an answer's error is called stands as a word of lower-case letters after one of these.
 CODE = re.compile(r'(?:bad_request\(|code:|code =)\s*"([a-z]+(?:_[a-z]+)+)"')
 # The lists of fields that the reader of the configuration knows.
