@@ -25,6 +25,8 @@ pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
 pub const GUARD_HEADER: &str = "x-sluice-guard";
 /// Response header that names what of the request the provider's dialect has no word for.
 pub const DROPPED_HEADER: &str = "x-sluice-dropped";
+/// Response header of a token count that no model server made: `estimate`.
+pub const TOKEN_COUNT_HEADER: &str = "x-sluice-token-count";
 /// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
 /// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.

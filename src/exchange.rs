@@ -247,7 +247,7 @@ impl Exchange {
             }
             Err(NotStarted::Elsewhere) => Err(ApiError::stored_elsewhere()),
             Err(NotStarted::Silent) => {
-                if facts.endpoint == Endpoint::Further(Further::CountTokens) {
+                if matches!(facts.endpoint, Endpoint::Further(Further::CountTokens | Further::InputTokens)) {
                     return Ok(Routed::Estimated(facts.layout.text.div_ceil(4)));
                 }
                 let model = table.models().get(index);

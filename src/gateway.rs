@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::{ConfigError, Node};
 use crate::connect_failure::LastFailure;
 use crate::date::Timestamp;
+use crate::endpoint::{Endpoint, Further};
 use crate::error::ApiError;
 use crate::health::{ClusterHealth, Health, Standing};
 use crate::json::write_string;
@@ -64,9 +65,22 @@ pub const OLLAMA_VERSION: &str = r#"{"version":"0.12.6"}"#;
 /// The answer to [`Command::Running`]: clients show the list, and do without.
 pub const OLLAMA_RUNNING: &str = r#"{"models":[]}"#;
 
-/// The answer to Anthropic's `count_tokens` where no target can count: about four bytes are a token.
-pub fn token_count(tokens: u64) -> String {
-    format!(r#"{{"input_tokens":{tokens}}}"#)
+/// The answer to Anthropic's `count_tokens`, and to OpenAI's `input_tokens`, where no target can count: about four bytes
+/// are a token.
+///
+/// ```
+/// use sluice::endpoint::{Endpoint, Further};
+/// use sluice::gateway::token_count;
+///
+/// assert_eq!(token_count(Endpoint::Further(Further::CountTokens), 9), r#"{"input_tokens":9}"#);
+/// ```
+pub fn token_count(endpoint: Endpoint, tokens: u64) -> String {
+    match endpoint {
+        Endpoint::Further(Further::InputTokens) => {
+            format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#)
+        }
+        _ => format!(r#"{{"input_tokens":{tokens}}}"#),
+    }
 }
 
 /// What is known of a cluster, in all workers but for `latency`.

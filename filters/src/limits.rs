@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::{
-    write_report, write_reset, Changed, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent,
-    Subject, Ticket, LEASE,
+    write_report, write_reset, Changed, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent, Subject,
+    Ticket, LEASE,
 };
 
 use crate::host::{self, Headers};

@@ -36,27 +36,35 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
 pub struct Answer {
     content_type: &'static str,
     body: Cow<'static, str>,
+    /// One more header.
+    header: Option<(&'static str, &'static str)>,
 }
 
 impl Answer {
     /// JSON.
     pub fn json(body: impl Into<Cow<'static, str>>) -> Self {
-        Answer { content_type: "application/json", body: body.into() }
+        Answer { content_type: "application/json", body: body.into(), header: None }
     }
 
     /// Comma-separated values.
     pub fn csv(body: String) -> Self {
-        Answer { content_type: "text/csv; charset=utf-8", body: body.into() }
+        Answer { content_type: "text/csv; charset=utf-8", body: body.into(), header: None }
     }
 
     /// Plain text.
     pub fn text(body: &'static str) -> Self {
-        Answer { content_type: "text/plain", body: body.into() }
+        Answer { content_type: "text/plain", body: body.into(), header: None }
+    }
+
+    /// With one more header.
+    pub fn with(self, name: &'static str, value: &'static str) -> Self {
+        Answer { header: Some((name, value)), ..self }
     }
 
     /// Gives the answer. It may hold a key that nobody else must see.
     pub fn reply(&self) -> Action {
-        let headers = [("content-type", self.content_type), ("cache-control", "no-store")];
+        let mut headers = vec![("content-type", self.content_type), ("cache-control", "no-store")];
+        headers.extend(self.header);
         host::reply(200, &details("gateway"), &headers, &self.body);
         Action::Pause
     }

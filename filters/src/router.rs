@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use sluice::config;
 use sluice::connect_failure::ConnectFailure;
-use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER};
+use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER};
+use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
@@ -80,7 +81,9 @@ impl Router {
             }
             Ok(Routed::Estimated(tokens)) => {
                 self.state = State::Answered { _opened: intake };
-                Answer::json(gateway::token_count(tokens)).reply()
+                let endpoint = exchange.borrow().facts().map_or(Endpoint::Messages, |facts| facts.endpoint);
+                let answer = Answer::json(gateway::token_count(endpoint, tokens));
+                answer.with(TOKEN_COUNT_HEADER, "estimate").reply()
             }
             Err(error) => self.refuse(&error, &exchange, intake),
         }

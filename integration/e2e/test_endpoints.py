@@ -63,6 +63,8 @@ def _further(settings: Callable[[], Settings], open_world: OpenWorld, provider: 
     changed.models.append({"name": "it", "targets": [{"upstream": "further", "model": "own-name"}]})
     changed.upstreams["mock-a"]["dialects"] = ["openai"]
     changed.models.append({"name": "gpt-alone", "targets": [{"upstream": "mock-a"}]})
+    changed.upstreams["mock-b"]["responses_api"] = False
+    changed.models.append({"name": "chat-alone", "targets": [{"upstream": "mock-b"}]})
     with open_world(changed.text()) as world:
         yield world
 
@@ -97,9 +99,14 @@ def test_counts_of_tokens(further: World, provider: Provider) -> None:
         messages: list[Any] = [{"role": "user", "content": "Hello there"}]
         assert client.messages.count_tokens(model="it", messages=messages).input_tokens == 14
         # no target of that model counts: an estimate
-        assert 2 <= client.messages.count_tokens(model="gpt-alone", messages=messages).input_tokens <= 12
+        raw = client.messages.with_raw_response.count_tokens(model="gpt-alone", messages=messages)
+        assert 2 <= raw.parse().input_tokens <= 12 and raw.headers["x-sluice-token-count"] == "estimate"
         with pytest.raises(anthropic.NotFoundError):
             client.messages.count_tokens(model="nobody", messages=messages)
+    with openai.OpenAI(base_url=f"{further.url}/v1", api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
+        raw = client.responses.input_tokens.with_raw_response.count(model="chat-alone", input="Hello there")
+        assert raw.parse().object == "response.input_tokens" and 2 <= raw.parse().input_tokens <= 12
+        assert raw.headers["x-sluice-token-count"] == "estimate"
     assert len(provider.asked) == 1
 
 

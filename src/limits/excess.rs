@@ -106,7 +106,7 @@ impl Excess {
     fn write_numbers(&self, out: &mut String) {
         let Excess { limit, used, wanted, .. } = self;
         let is_known = *wanted > 1; // else there only had to be something left
-        // writing to a String cannot fail
+                                    // writing to a String cannot fail
         let _ = match self.what {
             what if what != Limited::Cost && self.is_too_large() => write!(out, "Limit {limit}, Requested {wanted}."),
             Limited::Cost => {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::endpoint::{Dialect, Endpoint};
+use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::translate::Pair;
@@ -128,7 +128,8 @@ impl Upstream {
 
     /// Whether it serves an endpoint as it is.
     pub fn serves(&self, endpoint: Endpoint) -> bool {
-        self.dialects.contains(&endpoint.dialect()) && (self.responses_api || endpoint != Endpoint::Responses)
+        let of_responses = matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens));
+        self.dialects.contains(&endpoint.dialect()) && (self.responses_api || !of_responses)
     }
 
     /// How a request is translated for it; `None` if it serves the endpoint itself, or there is no way.

@@ -206,11 +206,9 @@ fn images_cost_by_the_piece() {
     let table = Rc::new(table);
     let used = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
     let images = Endpoint::Further(Further::Images);
-    for (endpoint, n, before, after) in [
-        (images, "", 0, 0),
-        (images, r#","n":3"#, 80_000, 80_000),
-        (Endpoint::ChatCompletions, r#","n":3"#, 0, 0),
-    ] {
+    for (endpoint, n, before, after) in
+        [(images, "", 0, 0), (images, r#","n":3"#, 80_000, 80_000), (Endpoint::ChatCompletions, r#","n":3"#, 0, 0)]
+    {
         let body = format!(r#"{{"model":"gpt-4o","max_tokens":0{n}}}"#);
         let mut exchange = Exchange::default();
         exchange.read(read(endpoint, None, body.as_bytes()).unwrap(), Vec::new());

@@ -199,9 +199,16 @@ fn everything_else() {
 #[test]
 fn web_pages_that_may_call() {
     let with = |origins: &str| {
-        let out = rendered(&format!("{KEYS}{origins}upstreams: {{x: {{provider: openai}}}}\nmodels: [{{name: m, targets: [x]}}]\n"));
+        let out = rendered(&format!(
+            "{KEYS}{origins}upstreams: {{x: {{provider: openai}}}}\nmodels: [{{name: m, targets: [x]}}]\n"
+        ));
         let at = out.find("allow_origin_string_match:").unwrap();
-        out[at..].lines().take_while(|line| !line.contains("allow_methods")).map(str::trim).collect::<Vec<_>>().join("\n")
+        out[at..]
+            .lines()
+            .take_while(|line| !line.contains("allow_methods"))
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     assert!(with("").contains("localhost"));
     let two = "allow_origin_string_match:\n- {exact: \"https://a.example\"}\n- {exact: \"http://b.example:8080\"}";
@@ -210,7 +217,10 @@ fn web_pages_that_may_call() {
     assert_eq!(with("allow_origins: []\n"), "allow_origin_string_match: []");
     for wrong in ["a.example", "https://", "https://a.example/", "https://*.a.example", "https://a example"] {
         let (code, _, error) = render(&format!("{KEYS}allow_origins: [\"{wrong}\"]\nupstreams: {{}}\nmodels: []\n"));
-        assert!(code != 0 && error.contains("allow_origins[0]") && error.contains("must be a page's origin"), "{error}");
+        assert!(
+            code != 0 && error.contains("allow_origins[0]") && error.contains("must be a page's origin"),
+            "{error}"
+        );
     }
 }
 

@@ -98,7 +98,8 @@ fn a_refusal_for_money_names_the_budget() {
     let mut record = Record::default();
     let costs = |microusd| Demand { microusd, ..ask(0) };
     admit(&mut record, &limits, costs(400_000), at(0)).unwrap();
-    let mut says = |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All, None);
+    let mut says =
+        |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All, None);
     let busy = says(100_001);
     assert_eq!((busy.status, busy.code), (429, "insufficient_quota"));
     let want =

@@ -86,7 +86,8 @@ fn all_subjects_or_none() {
     assert_eq!((subject, excess.what), (model.clone(), Limited::TokensPerMinute));
     assert_eq!(ledger.read(&key()), before, "withdrawn");
     let writes = ledger.writes.get();
-    let (subject, _) = Ticket::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
+    let (subject, _) =
+        Ticket::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
     assert_eq!(
         (subject.data_key().as_str(), ledger.writes.get()),
         ("sluice.limits.model.m", writes),

@@ -14,8 +14,19 @@ pub(crate) use upstream::{fields as upstream_fields, Cluster, Upstream};
 use crate::yaml::{Data, Tree};
 
 /// The fields that are no filter's.
-pub(crate) const OWN_FIELDS: &[&str] =
-    &["listen", "admin", "services", "checks", "guard", "usage", "tracing", "trusted_ca", "allow_origins", "max_request_body", "wasm"];
+pub(crate) const OWN_FIELDS: &[&str] = &[
+    "listen",
+    "admin",
+    "services",
+    "checks",
+    "guard",
+    "usage",
+    "tracing",
+    "trusted_ca",
+    "allow_origins",
+    "max_request_body",
+    "wasm",
+];
 
 /// Something that is wrong in a file.
 #[derive(Debug)]
@@ -218,7 +229,8 @@ impl Reader<'_> {
             let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
             match host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' '])) || text == "*" {
                 true => Ok(text.to_owned()),
-                false => Err(node.error("must be a page's origin, such as \"https://chat.example.com\"; or \"*\" for every page")),
+                false => Err(node
+                    .error("must be a page's origin, such as \"https://chat.example.com\"; or \"*\" for every page")),
             }
         };
         let read = || Node::root(name, &json).list()?.iter().map(origin).collect::<Result<Vec<_>, ConfigError>>();
