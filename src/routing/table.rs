@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::retry::{BudgetBalance, Retry};
 use super::upstream::Upstream;
 use super::{Strategy, TargetSet};
-use crate::endpoint::{Dialect, Endpoint};
+use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::limits::Limits;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::Price;
@@ -122,7 +122,7 @@ impl Model {
     /// The targets that serve an endpoint as it is.
     pub fn serving(&self, endpoint: Endpoint) -> TargetSet {
         let speaking = self.speaking(endpoint.dialect());
-        match endpoint == Endpoint::Responses {
+        match matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens)) {
             true => speaking.without(self.without_responses),
             false => speaking,
         }
