@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import platform
 import re
@@ -28,6 +29,7 @@ from gateway import WASM, render
 COMPOSE_FILE = ROOT / "integration" / "docker-compose.yaml"
 GUARD_FILE = ROOT / "integration" / "docker-compose.guard.yaml"
 STAGE = TARGET / "compose"
+ENVIRONMENT_FILE = STAGE / "environment.yaml"
 STANDIN = "sluice/envoy-standin:1.40.0"
 PROJECT = "sluice"
 
@@ -70,6 +72,8 @@ def stage() -> None:
     config = STAGE / "envoy.yaml"
     guarded = demo.is_guarded()
     text = (demo.GUARD_YAML if guarded else demo.ENVOY_YAML).read_text()
+    # names alone: compose takes the values from its own environment, so that no secret is written down
+    ENVIRONMENT_FILE.write_text(json.dumps({"services": {"envoy": {"environment": further_variables(text)}}}))
     config.write_text(render(text, container_addresses(guarded)))
     config.chmod(0o644)
 
@@ -131,7 +135,16 @@ def down() -> None:
 
 
 def _compose(*arguments: str, guarded: bool = False) -> None:
-    subprocess.run([*compose_command(guarded), "-p", PROJECT, *arguments], check=True)
+    environment = ["-f", str(ENVIRONMENT_FILE)] if ENVIRONMENT_FILE.exists() else []
+    subprocess.run([*compose_command(guarded), *environment, "-p", PROJECT, *arguments], check=True)
+
+
+def further_variables(text: str) -> list[str]:
+    """What `host_env_keys` names in a configuration besides the demo's own keys, whichever way its list is written."""
+    flow = [names for listed in re.findall(r"host_env_keys: *\[([^\]]*)\]", text) for names in listed.split(",")]
+    block = [names for listed in re.findall(r"host_env_keys: *\n((?: *- *\S+ *\n)+)", text) for names in listed.split("-")]
+    names = {name.strip(" \n\"'") for name in flow + block}
+    return sorted(names - {"", *demo.PROVIDER_KEYS})
 
 
 def compose_command(guarded: bool) -> list[str]:

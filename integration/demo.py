@@ -15,6 +15,7 @@ ENVOY_YAML = child.ROOT / "envoy" / "envoy.yaml"
 # The same gateway with its guard: `make run GUARD=1`.
 GUARD_YAML = child.ROOT / "envoy" / "examples" / "guard.yaml"
 
+Address = tuple[str, int]
 LISTENER = ("127.0.0.1", 10000)
 ADMIN = ("127.0.0.1", 9901)
 
@@ -38,9 +39,14 @@ class ModelServer:
     models: tuple[str, ...]
 
     @property
-    def address(self) -> tuple[str, int]:
+    def address(self) -> Address:
         """Where envoy.yaml expects it."""
         return ("127.0.0.1", self.port)
+
+    @property
+    def port_variable(self) -> str:
+        """What names another port for it, in the environment of `make run`: MOCK_A_PORT."""
+        return self.key_variable.replace("_KEY", "_PORT")
 
 
 SERVERS = tuple(

@@ -23,7 +23,7 @@ WASM = TARGET / "sluice.wasm"
 MOCK_MODELS = TARGET / "mock" / "mock-models"
 WORK = TARGET / "work"
 
-Address = tuple[str, int]
+Address = demo.Address
 
 _ADDRESS = re.compile(r"(socket_address: \{address: )([^\s,{}]+)(, port_value: )(\d+)(\})")
 
@@ -47,6 +47,11 @@ def render(text: str, addresses: Mapping[Address, Address]) -> str:
         missing = ", ".join(f"{host}:{port}" for host, port in sorted(unused))
         raise ValueError(f"the Envoy configuration does not mention {missing}")
     return rendered
+
+
+def mentions(text: str, address: Address) -> bool:
+    """Whether an Envoy configuration has this address, in the way `render` looks for it."""
+    return address in ((match[2], int(match[4])) for match in _ADDRESS.finditer(text))
 
 
 def _work_directory(name: str) -> Path:
@@ -151,6 +156,7 @@ class Gateway:
         wasm: Path | None = WASM,
         prefix: Sequence[str] = (),
         arguments: Sequence[str] = (),
+        start_seconds: float = 60,
     ):
         self._config = config.read_text() if isinstance(config, Path) else config
         self._env = demo.PROVIDER_KEYS if env is None else env
@@ -158,6 +164,7 @@ class Gateway:
         self._wasm = wasm
         self._prefix = prefix
         self._arguments = arguments
+        self._start_seconds = start_seconds
         self.directory = directory or _work_directory("gateway")
         self.child: Child | None = None
         self.port = 0
@@ -201,9 +208,9 @@ class Gateway:
     def _wait(self, admin_file: Path) -> None:
         """Waits for the workers, then asks where Envoy listens."""
         try:
-            self.child.wait_until(lambda: admin_file.exists() and bool(admin_file.read_text()))
+            self.child.wait_until(lambda: admin_file.exists() and bool(admin_file.read_text()), self._start_seconds)
             self.admin = f"http://{admin_file.read_text().strip()}"
-            self.child.wait_until(lambda: answers(f"{self.admin}/ready"), 60)
+            self.child.wait_until(lambda: answers(f"{self.admin}/ready"), self._start_seconds)
         except ChildFailed as failure:
             raise ChildFailed(self._complaints() or str(failure)) from None
         listeners = self.ask("/listeners?format=json").get("listener_statuses")

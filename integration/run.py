@@ -1,6 +1,7 @@
 """`make run`: the demo gateway with its three model servers, until Ctrl-C.
 
-It prints its `ready` line only after it has seen the command in that line work. `make run GUARD=1` runs the gateway of
+It runs the configuration as it has been edited. It prints its `ready` line only after it has seen the command in that line
+work; where the configuration has other keys or models than the demo, it says how its own request is answered. `make run GUARD=1` runs the gateway of
 examples/guard.yaml with the two classifiers it asks, and prints a request that is blocked and one with an e-mail
 address that the model does not see.
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -19,7 +22,7 @@ import ports
 from child import TARGET, Child, ChildFailed
 from classifier import Classifier, Unavailable
 from envoy_binary import NoEnvoy
-from gateway import Gateway, MockModels, render
+from gateway import Gateway, MockModels, mentions, render
 from python_env import InstallFailed
 
 DIRECTORY = TARGET / "run"
@@ -27,20 +30,18 @@ DIRECTORY = TARGET / "run"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the demo gateway and its model servers.")
-    parser.add_argument("--port", type=int, default=os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
-    parser.add_argument("--admin-port", type=int, default=os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
+    parser.add_argument("--port", type=int, default=os.environ.get("GATEWAY_PORT") or None)
+    parser.add_argument("--admin-port", type=int, default=os.environ.get("ADMIN_PORT") or None)
     parser.add_argument("--guard", action="store_true", default=demo.is_guarded(), help="check what passes, by two classifiers")
     arguments = parser.parse_args()
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)
-    for port in (arguments.port, arguments.admin_port):
-        if not 0 < port < 65536:
-            parser.error(f"{port} is no port: choose one from 1 to 65535")
-    fixed = [port for port, _ in _fixed_ports(arguments.guard)]
-    if arguments.port in (arguments.admin_port, *fixed) or arguments.admin_port in fixed:
-        parser.error(f"the gateway, its admin interface and what it calls ({', '.join(map(str, fixed))}) need different ports")
+    text = (demo.GUARD_YAML if arguments.guard else demo.ENVOY_YAML).read_text()
     try:
-        _run(arguments.port, arguments.admin_port, arguments.guard)
+        plan = _ports(text, arguments)
+        if len(set(plan.values())) < len(plan):
+            parser.error(f"the gateway, its admin interface and what it calls ({', '.join(map(str, plan.values()))}) need different ports")
+        _run(text, plan, arguments.guard)
     except KeyboardInterrupt:
         print("stopped", flush=True)
     except Unavailable as why:
@@ -56,37 +57,50 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _fixed_ports(guarded: bool) -> list[tuple[int, str]]:
-    """The ports that the configuration names, and who listens there."""
-    servers = [(server.port, "model servers") for server in demo.SERVERS]
-    return servers + [(address[1], "classifiers") for address in (demo.TOXICITY, demo.PRESIDIO) if guarded]
+def _ports(text: str, arguments: argparse.Namespace) -> dict[demo.Address, int]:
+    """Which port takes the place of each address that the configuration has of the demo's. Raises ValueError for one that
+    is no port, and PortBusy for one that is taken."""
+    wanted = {demo.LISTENER: ("GATEWAY_PORT", arguments.port), demo.ADMIN: ("ADMIN_PORT", arguments.admin_port)}
+    wanted.update({server.address: (server.port_variable, os.environ.get(server.port_variable)) for server in demo.SERVERS})
+    chosen = {}
+    for address, (variable, port) in wanted.items():
+        if not port and not mentions(text, address):
+            continue  # it has been edited: it has an address of its own
+        port = int(port or address[1])
+        if not 0 < port < 65536:
+            raise ValueError(f"{variable}={port} is no port: choose one from 1 to 65535")
+        chosen[address] = port
+    for address in (demo.TOXICITY, demo.PRESIDIO) if arguments.guard else ():
+        chosen[address] = address[1]
+    variables = {address: variable for address, (variable, _) in wanted.items()}
+    for address, port in chosen.items():
+        if variable := variables.get(address):
+            ports.require_free(port, f"stop it, or choose another: {variable}={port + 1} make run")
+        else:
+            ports.require_free(port, "the classifiers' ports cannot be changed: stop that process")
+    return chosen
 
 
-def _run(port: int, admin_port: int, guarded: bool) -> None:
+def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
     """Starts everything, says so, and waits; whatever was started ends with it."""
-    for fixed, whose in _fixed_ports(guarded):
-        ports.require_free(fixed, f"the {whose}' ports cannot be changed: stop that process")
-    ports.require_free(port, "stop it, or choose another: GATEWAY_PORT=10001 make run")
-    ports.require_free(admin_port, "stop it, or choose another: ADMIN_PORT=9902 make run")
-    addresses = {demo.LISTENER: ("127.0.0.1", port), demo.ADMIN: ("127.0.0.1", admin_port)}
-    config = render((demo.GUARD_YAML if guarded else demo.ENVOY_YAML).read_text(), addresses)
+    config = render(text, {address: ("127.0.0.1", port) for address, port in plan.items() if port != address[1]})
+    servers = [(server, plan[server.address]) for server in demo.SERVERS if server.address in plan]
     with contextlib.ExitStack() as started:
         children = [started.enter_context(classifier).child for classifier in (_classifiers() if guarded else [])]
-        children += [
-            started.enter_context(MockModels.demo(server, server.port, directory=DIRECTORY)).child
-            for server in demo.SERVERS
-        ]
+        children += [started.enter_context(MockModels.demo(server, port, directory=DIRECTORY)).child for server, port in servers]
         gateway = started.enter_context(Gateway(config, concurrency=2, directory=DIRECTORY))
-        _check_answer(port)
-        lines = [f"ready: {demo.curl(port)}"]
+        port = gateway.port
+        lines = [_ready(port)]
         if guarded:
             _check_guard(port)
             lines += [f"blocked: {demo.curl(port, demo.TOXIC)}", f"restored: {demo.curl(port, demo.PERSONAL)}"]
-            journals = [f"http://127.0.0.1:{server.port}/_mock/requests" for server in demo.SERVERS]
+            journals = [f"http://127.0.0.1:{port}/_mock/requests" for _, port in servers]
             lines += [f"what the models were asked: curl -s {' '.join(journals)}"]
+        if servers:
+            lines += [f"failover: {_failover(port, servers[0][1])}"]
         lines += [f"metrics: {gateway.admin}/stats/prometheus  logs: {DIRECTORY}  Ctrl-C ends it"]
         print("\n".join(lines), flush=True)
-        _watch([*children, gateway.child])
+        _watch(gateway.child, children)
 
 
 def _classifiers() -> list[Classifier]:
@@ -100,11 +114,22 @@ def _classifiers() -> list[Classifier]:
     return classifiers
 
 
-def _check_answer(port: int) -> None:
-    """Raises unless the command about to be printed works."""
+def _ready(port: int) -> str:
+    """A command that works, or what the gateway answers to it instead: the configuration may have other keys and models."""
     status, body = _ask(port, demo.GREETING)
-    if status != 200:
-        raise ChildFailed(f"the gateway answered {status}: {body.decode()}; see {DIRECTORY}/envoy.log")
+    if status == 200:
+        return f"ready: {demo.curl(port)}"
+    answer = body.decode(errors="replace").strip()
+    return f"ready: http://127.0.0.1:{port} (the demo's own request is answered {status}: {answer}; ask with your keys and models)"
+
+
+def _failover(port: int, server_port: int) -> str:
+    """A command that has a model server fail, asks until it is out of the pool, and shows that. (With DELETE in place of
+    PUT the server is healthy again.)"""
+    fault = shlex.quote(json.dumps({"fault": "status", "status": 503}))
+    breaks = f"curl -s -o /dev/null -X PUT http://127.0.0.1:{server_port}/_mock -H 'Content-Type: application/json' -d {fault}"
+    asks = f"for i in $(seq 30); do {demo.curl(port)} -o /dev/null -w '%{{http_code}} '; done; echo"
+    return f"{breaks}; {asks}; curl -s http://127.0.0.1:{port}/gateway/upstreams -H 'Authorization: Bearer {demo.ADMIN_KEY}'"
 
 
 def _check_guard(port: int) -> None:
@@ -124,12 +149,14 @@ def _ask(port: int, text: str) -> tuple[int, bytes]:
         raise ChildFailed(f"the gateway does not answer: {error}; see {DIRECTORY}/envoy.log") from error
 
 
-def _watch(children: list[Child]) -> None:
-    """Returns never; raises when one of the programs ends by itself."""
+def _watch(envoy: Child, others: list[Child]) -> None:
+    """Returns never; raises when Envoy ends by itself. It goes on without the others, as a gateway is to."""
     while True:
-        for child in children:
-            if end := child.ended():
-                raise ChildFailed(end)
+        if end := envoy.ended():
+            raise ChildFailed(end)
+        for child in [child for child in others if child.ended()]:
+            others.remove(child)
+            print(f"{child.name} has ended; the gateway goes on without it (log: {child.log})", flush=True)
         time.sleep(0.2)
 
 

@@ -29,7 +29,7 @@ PROJECT = "sluice-e2e"
 
 @pytest.fixture
 def model_ports() -> None:
-    """`make run` needs the model servers' ports, which are fixed."""
+    """The model servers' own ports."""
     for server in demo.SERVERS:
         try:
             ports.require_free(server.port, "")
@@ -37,7 +37,6 @@ def model_ports() -> None:
             pytest.skip(f"port {server.port} is busy")
 
 
-@pytest.mark.usefixtures("model_ports")
 def test_run(tmp_path: Path) -> None:
     """Its curl works as it is printed; SIGTERM ends all it has started."""
     with _running(tmp_path) as (child, output):
@@ -68,7 +67,8 @@ def classifiers(model_ports: None) -> None:
 @pytest.mark.usefixtures("classifiers")
 def test_run_with_a_guard(tmp_path: Path) -> None:
     """What it prints as blocked is blocked, what comes back did not reach a model; SIGTERM ends all it has started."""
-    with _running(tmp_path, GUARD="1") as (child, output):
+    own = {server.port_variable: "" for server in demo.SERVERS}
+    with _running(tmp_path, GUARD="1", **own) as (child, output):
         printed = output.read_text()
         assert _answer(_line(printed, "ready")) == 200
         status, body = _paste(_line(printed, "blocked"))
@@ -86,7 +86,6 @@ def test_run_with_a_guard(tmp_path: Path) -> None:
     _wait_for(lambda: not any(map(_is_alive, started)))
 
 
-@pytest.mark.usefixtures("model_ports")
 def test_a_guard_without_packages(tmp_path: Path) -> None:
     """In a new checkout that reaches no package index: it says what is missing, and starts nothing."""
     for part in ("integration", "envoy"):
@@ -98,7 +97,6 @@ def test_a_guard_without_packages(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr and "ready: " not in ended.stdout
 
 
-@pytest.mark.usefixtures("model_ports")
 def test_killing_run_ends_the_rest(tmp_path: Path) -> None:
     """Even SIGKILL leaves nothing behind that keeps a port."""
     if sys.platform != "linux":
@@ -110,7 +108,6 @@ def test_killing_run_ends_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["GATEWAY_PORT", "ADMIN_PORT"])
-@pytest.mark.usefixtures("model_ports")
 def test_run_on_a_busy_port(variable: str) -> None:
     with _listening() as port:
         ended = _run({variable: str(port)})
@@ -119,12 +116,49 @@ def test_run_on_a_busy_port(variable: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.usefixtures("model_ports")
 def test_run_with_a_busy_model_port() -> None:
-    with _listening(demo.SERVERS[1].port) as port:
-        ended = _run({})
+    with _listening() as port:
+        ended = _run({"MOCK_B_PORT": str(port)})
     assert ended.returncode != 0
-    assert f"port {port} is busy" in ended.stderr
+    assert f"port {port} is busy" in ended.stderr and "MOCK_B_PORT=" in ended.stderr
+
+
+def test_run_shows_the_failover_and_survives_it(tmp_path: Path) -> None:
+    """What it prints has a model server fail until it is out of the pool. It goes on when that server is killed."""
+    with _running(tmp_path) as (child, output):
+        command = _line(output.read_text(), "failover")
+        said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30).stdout
+        statuses, _, states = said.partition("\n")
+        assert set(statuses.split()) == {"200"}, said
+        assert {each["upstream"]: each["state"] for each in json.loads(states)["data"]}["mock-a"] == "ejected"
+        (server,) = [pid for pid in _descendants(child.pid) if b"mock-a" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(server, signal.SIGKILL)
+        _wait_for(lambda: "mock-a has ended" in output.read_text())
+        assert child.ended() is None and _answer(_ready_line(output.read_text())) == 200
+
+
+def test_run_takes_an_edited_file(tmp_path: Path) -> None:
+    """Another listener, other models and one server less."""
+    for part in ("integration", "envoy"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "e2e"))
+    (tmp_path / "target").symlink_to(ROOT / "target")
+    edited = tmp_path / "envoy" / "envoy.yaml"
+    gateway, elsewhere = free_port(), free_port()
+    text = edited.read_text().replace("name: gpt-4o\n", "name: my-model\n").replace("aliases: [gpt-4o-latest]", "aliases: []")
+    text = text.replace("port_value: 10000", f"port_value: {gateway}").replace("port_value: 9101", f"port_value: {elsewhere}")
+    edited.write_text(text)
+    with _running(tmp_path, tmp_path / "integration" / "run.py", GATEWAY_PORT="", MOCK_A_PORT="") as (child, output):
+        ready = _ready_line(output.read_text())
+        assert f"http://127.0.0.1:{gateway} " in ready and "404" in ready and "my-model" in ready
+        assert len(_descendants(child.pid)) == 1 + len(demo.SERVERS) - 1
+
+
+def test_compose_passes_what_the_file_names() -> None:
+    text = demo.ENVOY_YAML.read_text()
+    assert compose.further_variables(text) == []
+    flow = text.replace("[MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY]", "[MOCK_A_KEY, OPENAI_API_KEY, 'OTHER']")
+    assert compose.further_variables(flow) == ["OPENAI_API_KEY", "OTHER"]
+    assert compose.further_variables("host_env_keys:\n  - MOCK_A_KEY\n  - OPENAI_API_KEY\n") == ["OPENAI_API_KEY"]
 
 
 def test_the_demo_is_written_down_once() -> None:
@@ -226,12 +260,18 @@ def _has_image(name: str) -> bool:
     return subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode == 0
 
 
+def _free_ports() -> dict[str, str]:
+    """The variables that keep `make run` from all ports of a demo that may be running."""
+    variables = ["GATEWAY_PORT", "ADMIN_PORT", *(server.port_variable for server in demo.SERVERS)]
+    return {variable: str(free_port()) for variable in variables}
+
+
 @contextlib.contextmanager
-def _running(directory: Path, **environment: str) -> Iterator[tuple[Child, Path]]:
+def _running(directory: Path, program: Path = RUN, **environment: str) -> Iterator[tuple[Child, Path]]:
     """`make run` on free ports, from its `ready` line on."""
     output = directory / "output"
-    environment = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port()), **environment}
-    child = Child("run", [sys.executable, RUN], directory / "errors", env=environment, stdout=output)
+    environment = {**_free_ports(), **environment}
+    child = Child("run", [sys.executable, program], directory / "errors", env=environment, stdout=output)
     try:
         child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 60)
         yield child, output
@@ -240,9 +280,8 @@ def _running(directory: Path, **environment: str) -> Iterator[tuple[Child, Path]
 
 
 def _run(environment: dict[str, str], program: Path = RUN) -> subprocess.CompletedProcess[str]:
-    free = {"GATEWAY_PORT": str(free_port()), "ADMIN_PORT": str(free_port())}
     command = [sys.executable, str(program)]
-    return subprocess.run(command, env={**os.environ, **free, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={**os.environ, **_free_ports(), **environment}, capture_output=True, text=True, timeout=60)
 
 
 def _ready_line(output: str) -> str:
