@@ -9,39 +9,30 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Sequence
 
-import yaml
-
+import cost
 import demo
-import instructions
+from bench_config import BODY_BYTES, FILTERS, KIB, bare, body, configured, gateway, load_config, upstream, with_filters, with_guard, with_keys
 from child import ChildFailed
 from envoy_binary import NoEnvoy
-from gateway import Gateway, MockModels, render
+from gateway import Gateway
 from python_env import InstallFailed
 
-KIB = 1024
 # What the guard's own patterns cost is told by requests of this size.
 LONG_BODY = 32 * KIB
 PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
-FILTERS = ("auth", "guard", "router", "usage", "attempt")
 SCRIPT = Path(__file__).resolve().parent / "bench" / "chat.lua"
-BODY_BYTES = KIB
 # Below this share of its core the gateway waited for the others, and the figures are not about it.
 BUSY = 0.95
-WASM_TYPE = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 
 
 class BenchFailed(Exception):
@@ -75,10 +66,11 @@ def main() -> None:
         print("skipped: the benchmark needs Linux and two cores")
         return
     try:
-        _require("wrk")
+        _require("valgrind" if arguments.instructions else "wrk")
         if arguments.instructions:
-            _require("valgrind")
-        result = count_instructions(arguments) if arguments.instructions else measure(arguments)
+            _tell_cost(arguments)
+            return
+        result = measure(arguments)
     except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed, instructions.NotCounted) as failure:
         sys.exit(f"error: {failure}")
     print(json.dumps(result, indent=2) if arguments.json else table(result))
@@ -94,6 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keys", type=int, default=0, metavar="N", help="also measure Sluice with N client keys, against the demo's two")
     parser.add_argument("--guard", action="store_true", help="also measure Sluice with a guard: one without checks, one that looks for patterns")
     parser.add_argument("--instructions", action="store_true", help="count instructions instead, which no other program disturbs; with valgrind")
+    parser.add_argument("--accept", action="store_true", help="with --instructions: have later runs compared with what is counted now")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -124,20 +117,20 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     gateway_core, load_core = map(str, sorted(os.sched_getaffinity(0))[:2])
     pinned_gateway, pinned_load = (["taskset", "-c", core] for core in (gateway_core, load_core))
     with contextlib.ExitStack() as running:
-        upstream = running.enter_context(_upstream(pinned_load))
-        config = _config(arguments.config, upstream)
-        bare_gateway = Measured(running.enter_context(_gateway(bare(config), pinned_gateway)))
-        sluice = Measured(running.enter_context(_gateway(with_filters(config, arguments.filters), pinned_gateway)))
+        server = running.enter_context(upstream(pinned_load))
+        config = load_config(arguments.config, server)
+        bare_gateway = Measured(running.enter_context(gateway(bare(config), pinned_gateway)))
+        sluice = Measured(running.enter_context(gateway(with_filters(config, arguments.filters), pinned_gateway)))
         contestants = [bare_gateway, sluice]
         guards = []
         if arguments.guard:
             for checks in ([], [PATTERNS]):
                 checked = with_guard(with_filters(config, arguments.filters), checks)
-                guards.append(Measured(running.enter_context(_gateway(checked, pinned_gateway))))
+                guards.append(Measured(running.enter_context(gateway(checked, pinned_gateway))))
             contestants += guards
         if arguments.keys:
             crowded = with_keys(with_filters(config, arguments.filters), arguments.keys)
-            contestants.append(Measured(running.enter_context(_gateway(crowded, pinned_gateway))))
+            contestants.append(Measured(running.enter_context(gateway(crowded, pinned_gateway))))
         _run_rounds(contestants, arguments, pinned_load)
     ratios = _ratios(sluice, bare_gateway)
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
@@ -152,29 +145,20 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "connections": arguments.connections,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
-        "filters": [name for name in FILTERS if name in arguments.filters & _configured(config)],
+        "filters": [name for name in FILTERS if name in arguments.filters & configured(config)],
         **many,
         **guard,
     }
 
 
-def count_instructions(arguments: argparse.Namespace) -> dict[str, object]:
-    """The instructions for each request, of bare Envoy and of Sluice."""
-    counts = {}
-    with contextlib.ExitStack() as running:
-        config = _config(arguments.config, running.enter_context(_upstream([])))
-        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
-        for name, contestant in {"bare": bare(config), "sluice": with_filters(config, arguments.filters)}.items():
-            out = directory / name
-            with _gateway(contestant, instructions.prefix(out)) as gateway:
-                load = partial(_requests, gateway, arguments)
-                counts[name] = round(instructions.per_request(gateway.child.pid, out, load))
-    return {"instructions": {**counts, "ratio": round(counts["bare"] / counts["sluice"], 3)}}
-
-
-def _requests(gateway: Gateway, arguments: argparse.Namespace) -> int:
-    """How many requests the gateway answers in one run."""
-    return int(_load(gateway, arguments.connections, arguments.seconds, [], patience=30)["requests"])
+def _tell_cost(arguments: argparse.Namespace) -> None:
+    """Counts instructions and calls, and compares them with what is accepted."""
+    result = cost.measure(arguments.config, arguments.filters)
+    print(json.dumps(result, indent=2) if arguments.json else cost.table(result))
+    if arguments.accept:
+        cost.accept(result)
+    elif (arguments.config, arguments.filters) == (demo.ENVOY_YAML, set(FILTERS)) and (excess := cost.excess(result)):
+        sys.exit("error: " + "; ".join(excess))
 
 
 def _ratios(one: Measured, other: Measured) -> list[float]:
@@ -204,113 +188,6 @@ def _guard(bare_gateway: Measured, sluice: Measured, idle: Measured, patterns: M
         "patterns_us_per_kib": round(per_kib, 2),
         "patterns_per_kib_of_bare": round(per_kib / statistics.median(bare_gateway.cpu), 4),
     }
-
-
-def _upstream(prefix: list[str]) -> MockModels:
-    """One server for all clusters. It takes the client's key and model: bare Envoy rewrites neither."""
-    models = {"gpt-4o", *(model for server in demo.SERVERS for model in server.models)}
-    return MockModels("upstream", api_key=demo.USER_KEY, models=sorted(models), arguments=["--no-journal"], prefix=prefix)
-
-
-def _config(path: Path, upstream: MockModels) -> dict:
-    """The demo's configuration as data, with every cluster led to `upstream` and free ports."""
-    addresses = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
-    addresses.update({server.address: upstream.address for server in demo.SERVERS})
-    return yaml.safe_load(render(path.read_text(), addresses))
-
-
-def _gateway(config: dict, prefix: list[str]) -> Gateway:
-    """An Envoy with one worker, whose upstream key is the client's."""
-    keys = {variable: demo.USER_KEY for variable in demo.PROVIDER_KEYS}
-    wasm = {} if WASM_TYPE in json.dumps(config) else {"wasm": None}
-    return Gateway(json.dumps(config), env=keys, prefix=prefix, **wasm)
-
-
-def bare(config: dict) -> dict:
-    """The configuration without Sluice."""
-    config = with_filters(config, set())
-    _connection_manager(config).pop("local_reply_config", None)
-    return config
-
-
-def with_filters(config: dict, kept: set[str]) -> dict:
-    """The configuration with only these of Sluice's filters; without `router`, a plain route."""
-    config = json.loads(json.dumps(config))
-    manager = _connection_manager(config)
-    manager["http_filters"] = _trimmed(manager["http_filters"], kept)
-    router = manager["http_filters"][-1]["typed_config"]
-    upstream_filters = _trimmed(router.pop("upstream_http_filters", []), kept)
-    if len(upstream_filters) > 1:  # more than Envoy's codec, which is there anyhow
-        router["upstream_http_filters"] = upstream_filters
-    if "router" not in kept:
-        _route_plainly(manager)
-    return config
-
-
-def with_keys(config: dict, count: int) -> dict:
-    """The configuration with so many client keys, those of the demo among them."""
-    config = json.loads(json.dumps(config))
-    for entry in _connection_manager(config)["http_filters"]:
-        plugin = entry["typed_config"].get("config", {})
-        names = plugin.get("root_id", "").split("+")
-        if "auth" in names:
-            value = plugin["configuration"]["value"]
-            keys = (value["auth"] if len(names) > 1 else value)["keys"]
-            hashes = (hashlib.sha256(f"sk-{number}".encode()).hexdigest() for number in range(count - len(keys)))
-            keys += [{"id": f"key-{number}", "hash": f"sha256:{each}"} for number, each in enumerate(hashes)]
-    return config
-
-
-def with_guard(config: dict, checks: list[dict]) -> dict:
-    """The configuration with a guard before `router`."""
-    config = json.loads(json.dumps(config))
-    for entry in _connection_manager(config)["http_filters"]:
-        plugin = entry["typed_config"].get("config", {})
-        names = plugin.get("root_id", "").split("+")
-        if "router" in names and len(names) > 1:
-            names.insert(names.index("router"), "guard")
-            plugin["root_id"] = "+".join(names)
-            plugin["configuration"]["value"]["guard"] = {"checks": checks}
-    return config
-
-
-def _connection_manager(config: dict) -> dict:
-    return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-
-
-def _configured(config: dict) -> set[str]:
-    """The names of the filters in a configuration; an entry may join several (`root_id: auth+router`)."""
-    return {name for joined in re.findall(r'"root_id": "([^"]*)"', json.dumps(config)) for name in joined.split("+")}
-
-
-def _trimmed(http_filters: list[dict], kept: set[str]) -> list[dict]:
-    """The filters without those that are not kept."""
-    return [entry for entry in (_trim(each, kept) for each in http_filters) if entry]
-
-
-def _trim(entry: dict, kept: set[str]) -> dict | None:
-    typed = entry["typed_config"]
-    if typed["@type"] != WASM_TYPE:
-        return entry
-    plugin = typed["config"]
-    names = plugin["root_id"].split("+")
-    left = [name for name in names if name in kept]
-    if left == names:
-        return entry
-    plugin["root_id"] = "+".join(left)
-    if parts := plugin.get("configuration", {}).get("value"):
-        value = {name: parts.get(name, {}) for name in left}
-        plugin["configuration"]["value"] = value if len(left) > 1 else next(iter(value.values()), {})
-    return entry if left else None
-
-
-def _route_plainly(manager: dict) -> None:
-    """Replaces the cluster specifier that reads what the filters chose by equal shares for its clusters."""
-    route = manager["route_config"]["virtual_hosts"][0]["routes"][-1]["route"]
-    extension = route.pop("inline_cluster_specifier_plugin")["extension"]["typed_config"]
-    clusters = extension["cluster_matcher"]["matcher_tree"]["exact_match_map"]["map"]
-    route["weighted_clusters"] = {"clusters": [{"name": name, "weight": 1} for name in clusters]}
-    route["retry_policy"].pop("refresh_cluster_on_retry", None)
 
 
 def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, prefix: list[str]) -> None:
@@ -356,18 +233,8 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def body(size: int = BODY_BYTES) -> str:
-    """A chat request of so many bytes."""
-    request = json.loads(demo.CHAT_BODY)
-    words = "The quick brown fox jumps over the lazy dog. " * (size // 40)
-    request["messages"][0]["content"] += words[: size - len(demo.CHAT_BODY)]
-    return json.dumps(request, separators=(",", ":"))
-
-
 def table(result: dict) -> str:
     """The figures for people."""
-    if counts := result.get("instructions"):
-        return f"instructions for each request: bare Envoy {counts['bare']}, Sluice {counts['sluice']}, ratio {counts['ratio']:.3f}"
     without, with_sluice = result["bare"], result["sluice"]
     low, high = result["ratio_range"]
     lines = [
