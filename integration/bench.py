@@ -19,8 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
 
+import bench_peers
 import cost
 import demo
+import instructions
+import load
 from bench_config import BODY_BYTES, FILTERS, KIB, bare, body, configured, gateway, load_config, upstream, with_filters, with_guard, with_keys
 from child import ChildFailed
 from envoy_binary import NoEnvoy
@@ -30,7 +33,6 @@ from python_env import InstallFailed
 # What the guard's own patterns cost is told by requests of this size.
 LONG_BODY = 32 * KIB
 PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
-SCRIPT = Path(__file__).resolve().parent / "bench" / "chat.lua"
 # Below this share of its core the gateway waited for the others, and the figures are not about it.
 BUSY = 0.95
 
@@ -132,6 +134,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             crowded = with_keys(with_filters(config, arguments.filters), arguments.keys)
             contestants.append(Measured(running.enter_context(gateway(crowded, pinned_gateway))))
         _run_rounds(contestants, arguments, pinned_load)
+        gateways = {"bare Envoy": bare_gateway.gateway, "Sluice": sluice.gateway}
+        compared = bench_peers.compare(gateways, bench_peers.peers(config, server, pinned_gateway), server, arguments, pinned_load)
     ratios = _ratios(sluice, bare_gateway)
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
     many = {"many_keys": _many_keys(arguments.keys, contestants[-1], sluice)} if arguments.keys else {}
@@ -148,6 +152,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "filters": [name for name in FILTERS if name in arguments.filters & configured(config)],
         **many,
         **guard,
+        "peers": compared,
     }
 
 
@@ -209,28 +214,14 @@ def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, 
         order.reverse()
 
 
-def _load(
-    gateway: Gateway, connections: int, seconds: int, prefix: list[str], size: int = BODY_BYTES, patience: int = 2
-) -> dict[str, float]:
-    """One run of wrk, which waits for an answer for so many seconds, with the share of its core the gateway used meanwhile, and the microseconds for each request."""
+def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str], size: int = BODY_BYTES) -> dict[str, float]:
+    """One run of wrk against a gateway."""
     url = f"http://127.0.0.1:{gateway.port}{demo.CHAT_PATH}"
-    command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{patience}s", "-s", str(SCRIPT), url]
-    before = _cpu_seconds(gateway.child.pid)
-    run = subprocess.run([*command, "--", demo.USER_KEY, body(size)], capture_output=True, text=True)
-    used = _cpu_seconds(gateway.child.pid) - before
-    if run.returncode != 0:
-        raise BenchFailed(f"wrk failed: {run.stderr or run.stdout}")
-    result = json.loads(run.stdout.strip().splitlines()[-1])
-    if result["failed"] or not result["requests"]:
+    try:
+        return load.run(url, gateway.child.pid, body(size), connections=connections, seconds=seconds, prefix=prefix)
+    except load.LoadFailed as failure:
         status, answer = demo.chat(gateway.port)
-        raise BenchFailed(f"{result['failed']} of {result['requests']} requests failed; the demo's gets {status}: {answer.decode()}")
-    return {**result, "busy": used / result["microseconds"] * 1e6, "cpu": used / result["requests"] * 1e6}
-
-
-def _cpu_seconds(pid: int) -> float:
-    """CPU time a process has used, all its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        raise BenchFailed(f"{failure}; the demo's gets {status}: {answer.decode()}") from failure
 
 
 def table(result: dict) -> str:
@@ -257,6 +248,7 @@ def table(result: dict) -> str:
             f"guard without checks: {guard['idle_ratio']:.3f} of Sluice's CPU time (its own rounds differ by {guard['noise']:.1%});"
             f" patterns: {guard['patterns_us_per_kib']:.2f} us for each KiB, {guard['patterns_per_kib_of_bare']:.2%} of a request to bare Envoy"
         )
+    lines += bench_peers.lines(result["peers"])
     if idle := [name for name in ("bare", "sluice") if result[name]["core_busy"] < BUSY]:
         lines.append(f"not the gateway's limit ({', '.join(idle)}): wrk, the upstream or other programs took the time")
     return "\n".join(lines)

@@ -1,11 +1,13 @@
 -- wrk's part of bench.py: one POST over and over, and the result as a line of JSON.
--- Called as: wrk ... -s chat.lua URL -- KEY BODY
+-- Called as: wrk ... -s chat.lua URL -- KEY FILE; the file holds the body, which may be too long for an argument.
 
 function init(arguments)
    wrk.method = "POST"
    wrk.headers["Authorization"] = "Bearer " .. arguments[1]
    wrk.headers["Content-Type"] = "application/json"
-   wrk.body = arguments[2]
+   local file = assert(io.open(arguments[2], "rb"))
+   wrk.body = file:read("*a")
+   file:close()
 end
 
 function done(summary, latency, requests)
