@@ -16,6 +16,7 @@ import shlex
 import signal
 import sys
 import time
+from pathlib import Path
 
 import demo
 import ports
@@ -33,10 +34,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=os.environ.get("GATEWAY_PORT") or None)
     parser.add_argument("--admin-port", type=int, default=os.environ.get("ADMIN_PORT") or None)
     parser.add_argument("--guard", action="store_true", default=demo.is_guarded(), help="check what passes, by two classifiers")
+    parser.add_argument("--config", type=Path, help="instead of envoy/envoy.yaml")
     arguments = parser.parse_args()
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)
-    text = (demo.GUARD_YAML if arguments.guard else demo.ENVOY_YAML).read_text()
+    text = (arguments.config or (demo.GUARD_YAML if arguments.guard else demo.ENVOY_YAML)).read_text()
     try:
         plan = _ports(text, arguments)
         if len(set(plan.values())) < len(plan):

@@ -139,15 +139,12 @@ def test_run_shows_the_failover_and_survives_it(tmp_path: Path) -> None:
 
 def test_run_takes_an_edited_file(tmp_path: Path) -> None:
     """Another listener, other models and one server less."""
-    for part in ("integration", "envoy"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "e2e"))
-    (tmp_path / "target").symlink_to(ROOT / "target")
-    edited = tmp_path / "envoy" / "envoy.yaml"
+    edited = tmp_path / "envoy.yaml"
     gateway, elsewhere = free_port(), free_port()
-    text = edited.read_text().replace("name: gpt-4o\n", "name: my-model\n").replace("aliases: [gpt-4o-latest]", "aliases: []")
+    text = demo.ENVOY_YAML.read_text().replace("name: gpt-4o\n", "name: my-model\n").replace("aliases: [gpt-4o-latest]", "aliases: []")
     text = text.replace("port_value: 10000", f"port_value: {gateway}").replace("port_value: 9101", f"port_value: {elsewhere}")
     edited.write_text(text)
-    with _running(tmp_path, tmp_path / "integration" / "run.py", GATEWAY_PORT="", MOCK_A_PORT="") as (child, output):
+    with _running(tmp_path, "--config", edited, GATEWAY_PORT="", MOCK_A_PORT="") as (child, output):
         ready = _ready_line(output.read_text())
         assert f"http://127.0.0.1:{gateway} " in ready and "404" in ready and "my-model" in ready
         assert len(_descendants(child.pid)) == 1 + len(demo.SERVERS) - 1
@@ -267,11 +264,11 @@ def _free_ports() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _running(directory: Path, program: Path = RUN, **environment: str) -> Iterator[tuple[Child, Path]]:
+def _running(directory: Path, *arguments: str | Path, **environment: str) -> Iterator[tuple[Child, Path]]:
     """`make run` on free ports, from its `ready` line on."""
     output = directory / "output"
     environment = {**_free_ports(), **environment}
-    child = Child("run", [sys.executable, program], directory / "errors", env=environment, stdout=output)
+    child = Child("run", [sys.executable, RUN, *arguments], directory / "errors", env=environment, stdout=output)
     try:
         child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 60)
         yield child, output
