@@ -13,7 +13,7 @@ use sluice::header_plan::RequestHeaders;
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
-use sluice::routing::{Budget, BudgetBalance, Ending, Table};
+use sluice::routing::{Ending, Table};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -353,21 +353,6 @@ fn the_last_failure_is_told() {
     exchange.exhaust(Outcome::Timeout);
     let unprepared = exchange.prepare(b"a", &mut NoHeaders).unwrap_err();
     assert_eq!(unprepared, Unprepared::Exhausted(Outcome::Timeout));
-}
-
-#[test]
-fn a_budget() {
-    let at = Duration::from_secs;
-    let balance = BudgetBalance::new(Budget { percent: 10, min_per_second: 2 });
-    assert!(balance.withdraw(at(1)) && balance.withdraw(at(1)) && !balance.withdraw(at(1)), "a second's reserve");
-    assert!(balance.withdraw(at(2)) && balance.withdraw(at(2)) && !balance.withdraw(at(2)), "another second's");
-    (0..10).for_each(|_| balance.deposit());
-    assert!(balance.withdraw(at(2)) && !balance.withdraw(at(2)), "ten requests");
-    let balance = BudgetBalance::new(Budget { percent: 0, min_per_second: 1 });
-    assert!(balance.withdraw(at(1)));
-    let late = (0..100).filter(|_| balance.withdraw(at(100_000))).count();
-    assert!(late <= 20, "{late}: a long rest saves up no more than the cap");
-    assert!(!balance.withdraw(at(5)), "a clock that goes backwards");
 }
 
 proptest! {

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use sluice::config::Object;
 use sluice::endpoint::{Dialect, Endpoint, Further};
 use sluice::forwarding::Forwarded;
 use sluice::health::Policy;
-use sluice::routing::{by_name, Member, Model, Retry, Table, Target, TargetSet, Upstream};
+use sluice::routing::{by_name, Budget, BudgetBalance, Member, Model, Retry, Table, Target, TargetSet, Upstream};
 use sluice::usage::Metering;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -143,4 +145,19 @@ fn upstream_paths() {
         upstream.query = query.map(str::to_owned);
         assert_eq!(upstream.path(endpoint, path, "a/b"), want, "{path} with {base_path:?}");
     }
+}
+
+#[test]
+fn a_budget() {
+    let at = Duration::from_secs;
+    let balance = BudgetBalance::new(Budget { percent: 10, min_per_second: 2 });
+    assert!(balance.withdraw(at(1)) && balance.withdraw(at(1)) && !balance.withdraw(at(1)), "a second's reserve");
+    assert!(balance.withdraw(at(2)) && balance.withdraw(at(2)) && !balance.withdraw(at(2)), "another second's");
+    (0..10).for_each(|_| balance.deposit());
+    assert!(balance.withdraw(at(2)) && !balance.withdraw(at(2)), "ten requests");
+    let balance = BudgetBalance::new(Budget { percent: 0, min_per_second: 1 });
+    assert!(balance.withdraw(at(1)));
+    let late = (0..100).filter(|_| balance.withdraw(at(100_000))).count();
+    assert!(late <= 20, "{late}: a long rest saves up no more than the cap");
+    assert!(!balance.withdraw(at(5)), "a clock that goes backwards");
 }
