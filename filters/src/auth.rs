@@ -118,7 +118,7 @@ impl Auth {
     fn woken(&mut self, intake: Intake, complete: bool) -> Action {
         match doors::verdict(self.context) {
             None => {
-                self.state = State::Checking { intake, complete: true };
+                self.state = State::Checking { intake, complete };
                 Action::Pause
             }
             Some(Verdict::Right(index)) => match self.config.auth.users.get(index) {
@@ -353,18 +353,27 @@ impl HttpContext for Auth {
     }
 
     fn on_http_request_trailers(&mut self) -> Action {
+        match &mut self.state {
+            State::Checking { complete, .. } => {
+                *complete = true;
+                Action::Pause
+            }
+            State::Body(_) => self.take_in(usize::MAX),
+            State::Passed(_) => Action::Continue,
+            State::Unread(unread) => {
+                let action = unread.reply();
+                self.state = State::Refused(None);
+                action
+            }
+            State::Headers | State::Refused(_) => Action::Pause,
+        }
+    }
+
+    /// The password has been checked.
+    fn on_resume(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
             State::Checking { intake, complete } => self.woken(intake, complete),
-            State::Body(intake) => {
-                self.state = State::Body(intake);
-                self.take_in(usize::MAX)
-            }
-            State::Passed(intake) => {
-                self.state = State::Passed(intake);
-                Action::Continue
-            }
-            State::Unread(unread) => unread.reply(),
-            other @ (State::Headers | State::Refused(_)) => {
+            other => {
                 self.state = other;
                 Action::Pause
             }

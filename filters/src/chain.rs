@@ -40,14 +40,14 @@ pub fn wait_for_wake() {
     WAITS.set(true);
 }
 
-/// Has a request that waits go on, if its member lets it: it is called as if the request's last part had come.
+/// Has a request that waits go on, if its member lets it.
 pub fn wake(context: u32) {
     let stream = WAITING.with_borrow(|waiting| waiting.get(&context).and_then(Weak::upgrade));
     let Some(stream) = stream.filter(|_| host::act_on(context)) else {
         return;
     };
     // bound, so that nothing is borrowed while Envoy goes on
-    let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::RequestTrailers));
+    let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::Resume));
     note_wait(context, &stream);
     if let (Ok(Action::Continue), false) = (action, nested::is_ending(context)) {
         registry::expect_no_more(context); // Envoy goes on with it after this callback, and may do something else before
@@ -92,7 +92,8 @@ impl Filter for Chain {
 
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         let members = self.members.iter().filter_map(|(_, member)| member.open(context)).collect();
-        let stream = Stream { context, members, passed: 0, exchange: None };
+        let headers = Event::RequestHeaders { end: false };
+        let stream = Stream { context, members, passed: 0, headers, last: None, exchange: None };
         Some(Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) }))
     }
 }
@@ -123,6 +124,10 @@ struct Stream {
     members: Vec<Box<dyn HttpContext>>,
     /// How many members have let the request's headers pass; the next one holds them.
     passed: usize,
+    /// The request's headers, as Envoy has told of them: for members that have not seen them yet.
+    headers: Event,
+    /// What came last of the request after its headers.
+    last: Option<Event>,
     exchange: Option<Shared>,
 }
 
@@ -131,8 +136,15 @@ impl Stream {
     fn on(&mut self, event: Event) -> Action {
         let exchange = self.exchange.take();
         let (action, exchange) = registry::within(exchange, || match event {
-            Event::RequestHeaders { .. } => self.forward(event, None),
-            Event::RequestBody { .. } | Event::RequestTrailers => self.resume(event),
+            Event::RequestHeaders { .. } => {
+                self.headers = event;
+                self.forward()
+            }
+            Event::RequestBody { .. } | Event::RequestTrailers => {
+                self.last = Some(event);
+                self.resume(event)
+            }
+            Event::Resume => self.resume(event),
             Event::ResponseHeaders { .. } | Event::ResponseBody { .. } | Event::ResponseTrailers => self.answer(event),
             Event::Log | Event::Done => {
                 for member in &mut self.members {
@@ -146,11 +158,11 @@ impl Stream {
     }
 
     /// Has the members that have not seen the headers yet see them, until one of them holds the request. Those that
-    /// hold on to them see the later `part` that has come already.
-    fn forward(&mut self, headers: Event, part: Option<Event>) -> Action {
+    /// hold on to them see also what has come last.
+    fn forward(&mut self) -> Action {
         while let Some(member) = self.members.get_mut(self.passed) {
             let mut passes = |event| member.on(event) == Action::Continue;
-            if !passes(headers) && !part.is_some_and(passes) {
+            if !passes(self.headers) && !self.last.is_some_and(passes) {
                 return Action::Pause;
             }
             self.passed += 1;
@@ -159,17 +171,17 @@ impl Stream {
         Action::Continue
     }
 
-    /// Hands a later part of the request to the member that holds it, if one does; once that one lets go, it goes on to
-    /// the members after it.
-    fn resume(&mut self, part: Event) -> Action {
+    /// Hands a later part of the request, or that it may go on, to the member that holds it, if one does; once that one
+    /// lets go, the request goes on to the members after it.
+    fn resume(&mut self, event: Event) -> Action {
         let Some(holder) = self.members.get_mut(self.passed) else {
             return Action::Continue;
         };
-        if holder.on(part) != Action::Continue {
+        if holder.on(event) != Action::Continue {
             return Action::Pause;
         }
         self.passed += 1;
-        self.forward(Event::RequestHeaders { end: false }, Some(part))
+        self.forward()
     }
 
     /// Passes a part of the answer through the members, inner to outer. One that holds the answer has taken from Envoy

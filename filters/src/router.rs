@@ -274,6 +274,15 @@ impl HttpContext for Router {
         }
     }
 
+    fn on_resume(&mut self) -> Action {
+        match self.state {
+            State::Routed { .. } => Action::Continue,
+            State::Headers | State::Body(_) | State::Waiting { .. } | State::Unread(_) | State::Answered { .. } => {
+                Action::Pause
+            }
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: bool) -> Action {
         let (exchange, own) = match &mut self.state {
             State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {

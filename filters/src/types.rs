@@ -23,6 +23,8 @@ pub enum Event {
     RequestBody { size: usize, end: bool },
     /// The request has ended with trailers.
     RequestTrailers,
+    /// What a filter has waited for is there: the request may go on. Envoy has no part in it.
+    Resume,
     /// The answer's headers have come.
     ResponseHeaders { end: bool },
     /// More of the answer's body has come.
@@ -40,7 +42,9 @@ impl Event {
     /// that no filter has seen.
     pub fn unseen(self) -> Action {
         match self {
-            Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers => Action::Pause,
+            Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers | Event::Resume => {
+                Action::Pause
+            }
             Event::ResponseHeaders { .. }
             | Event::ResponseBody { .. }
             | Event::ResponseTrailers
@@ -66,6 +70,11 @@ pub trait HttpContext {
     /// See [`Event::RequestTrailers`].
     fn on_http_request_trailers(&mut self) -> Action {
         Action::Continue
+    }
+
+    /// See [`Event::Resume`]. Who has waited for nothing holds what it holds.
+    fn on_resume(&mut self) -> Action {
+        Action::Pause
     }
 
     /// See [`Event::ResponseHeaders`].
@@ -95,6 +104,7 @@ pub trait HttpContext {
             Event::RequestHeaders { end } => return self.on_http_request_headers(end),
             Event::RequestBody { size, end } => return self.on_http_request_body(size, end),
             Event::RequestTrailers => return self.on_http_request_trailers(),
+            Event::Resume => return self.on_resume(),
             Event::ResponseHeaders { end } => return self.on_http_response_headers(end),
             Event::ResponseBody { size, end } => return self.on_http_response_body(size, end),
             Event::ResponseTrailers => return self.on_http_response_trailers(),

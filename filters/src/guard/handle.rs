@@ -7,7 +7,7 @@ use sluice::gateway::DEFAULT_PREFIX;
 
 use super::answer::Taken;
 use super::config::{self, Config};
-use super::listener::Waiter;
+use super::listener::{Listener, Waiter};
 use super::{calls, Guard, State};
 use crate::filter::{self, Filter};
 use crate::host;
@@ -93,14 +93,12 @@ impl HttpContext for Handle {
         }
     }
 
-    /// Also called when the checks have answered.
     fn on_http_request_trailers(&mut self) -> Action {
         let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
         match &guard.state {
-            State::Asking(request) if request.is_complete() => guard.decide(),
             State::Body(_) => guard.take_in(usize::MAX, &me),
             State::Read(_) => guard.check_read(&me),
             State::Unread(unread) => {
@@ -110,6 +108,18 @@ impl HttpContext for Handle {
             }
             State::Headers | State::Asking(_) | State::Refused => Action::Pause,
             State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
+        }
+    }
+
+    /// The checks of the request have answered.
+    fn on_resume(&mut self) -> Action {
+        let Ok(mut guard) = self.0.try_borrow_mut() else {
+            return Action::Pause;
+        };
+        match guard.is_decided() {
+            true => guard.decide(),
+            false if matches!(guard.state, State::Passed) => Action::Continue,
+            false => Action::Pause,
         }
     }
 
