@@ -36,6 +36,7 @@ pub mod in_flight;
 pub mod json;
 pub mod keys;
 pub mod label;
+pub mod latency;
 pub mod limits;
 pub mod memory_budget;
 pub mod names;

@@ -14,11 +14,11 @@ use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
 
 use crate::admin;
 use crate::chain;
-use crate::doors;
 use crate::filter::{self, Filter};
 use crate::host::{self, text};
 use crate::intake::Intake;
 use crate::limits;
+use crate::password_checks;
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::types::{Action, HttpContext};
@@ -46,7 +46,7 @@ fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let auth = config::auth(bytes, &|name| std::env::var(name).ok())?;
     let users: Vec<_> = auth.users.iter().map(|user| (user.identity.id.clone(), user.hash.clone())).collect();
     let door = match (users.is_empty(), host::random_bytes()) {
-        (false, Some(key)) => Door::new(users, &key, REMEMBERED_FOR).ok().map(doors::open),
+        (false, Some(key)) => Door::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
         (true, _) | (_, None) => None,
     };
     Ok(Config { auth, door })
@@ -116,7 +116,7 @@ impl Auth {
 
     /// Goes on with a request whose caller has waited for this.
     fn woken(&mut self, intake: Intake, complete: bool) -> Action {
-        match doors::verdict(self.context) {
+        match password_checks::verdict(self.context) {
             None => {
                 self.state = State::Checking { intake, complete };
                 Action::Pause

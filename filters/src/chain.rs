@@ -78,7 +78,7 @@ impl Chain {
 impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
         if !self.is_complete() {
-            registry::stand_apart();
+            registry::split_filters();
         }
         if let [(_, only)] = self.members.as_mut_slice() {
             return only.configure(bytes);
@@ -167,7 +167,7 @@ impl Stream {
             }
             self.passed += 1;
         }
-        registry::let_go(self.context);
+        registry::expect_attempt(self.context);
         Action::Continue
     }
 

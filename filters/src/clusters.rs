@@ -13,6 +13,7 @@ use sluice::contract::{connect_failure_key, health_key, stats};
 use sluice::exchange::Exchange;
 use sluice::gateway::State;
 use sluice::health::{Blame, Change, Changes, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict};
+use sluice::latency::Latency;
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Fleet, Upstream};
 use sluice::stored::{Keeper, StoredId};
@@ -27,8 +28,6 @@ use crate::stored;
 const MAX_TRIES: usize = 50;
 /// How long the probe of a half-open cluster may take until another request may probe.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
-/// The share of the newest time to first byte in the average: about the last ten answers count.
-const LATENCY_SHARE: f64 = 0.2;
 /// How often the log tells of the same failure to connect, in seconds.
 const LOGGED_EVERY: u64 = 60;
 
@@ -52,8 +51,8 @@ struct Cluster {
     ejections: Vec<(Reason, u32)>,
     /// Defined once one of its models has failed.
     ejected_models: Option<u32>,
-    /// Time to first byte in seconds, as an exponentially weighted average.
-    latency: Option<f64>,
+    /// How long answers take to begin.
+    latency: Latency,
     /// Successes that the record of health does not know of yet. They weigh in the failure ratio alone.
     successes: u32,
     /// What they are handed in by, where there is such a ratio.
@@ -78,11 +77,7 @@ pub fn introduce(upstreams: &[Upstream]) {
 
 /// An answer of a cluster began after this time.
 pub fn learn(upstream: &Upstream, time_to_first_byte: Duration) {
-    CLUSTERS.with_borrow_mut(|clusters| {
-        let cluster = clusters.get(&upstream.cluster);
-        let newest = time_to_first_byte.as_secs_f64();
-        cluster.latency = Some(cluster.latency.map_or(newest, |old| old + LATENCY_SHARE * (newest - old)));
-    });
+    CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).latency.learn(time_to_first_byte));
 }
 
 /// The end of an attempt for which no connection stood; `reason` is what Envoy says of it. The log tells it once a
@@ -179,7 +174,7 @@ pub fn state(upstream: &Upstream) -> State {
             health: cluster.health.clone(),
             in_flight,
             uses: uses + in_flight,
-            latency: cluster.latency,
+            latency: cluster.latency.seconds(),
             connect_failure,
         }
     })
@@ -244,7 +239,7 @@ impl Cluster {
             ejected,
             ejections: Vec::new(),
             ejected_models: None,
-            latency: None,
+            latency: Latency::default(),
             successes: 0,
             policy: None,
             told: None,

@@ -13,13 +13,13 @@ use std::ptr::{null_mut, NonNull};
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::budget;
-use crate::count;
 use crate::filter;
 use crate::guard;
 use crate::host;
 use crate::nested::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
+use crate::tokenize_call;
 use crate::types::{Action, ByNumber, Event, HttpContext};
 
 /// A stream; `None` while it is being called.
@@ -187,7 +187,7 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _: usize) -> Action {
 pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, size: usize, _: usize) {
     run(context, || {
         guard::answered(token, headers, size);
-        count::answered(token, size);
+        tokenize_call::answered(token, size);
     });
 }
 

@@ -3,8 +3,8 @@
 //! An exchange has an id, and filter state tells which stream is whose. The id starts with a random epoch of this VM:
 //! after a crash the new VM counts from the start again, and an old request's retry must not find a stranger's exchange.
 //!
-//! To ask Envoy for a value is dear, to ask whether there is one is cheap. So a stream bears a mark, an empty value whose
-//! name has the id, and nearly always it is known which one to look for: Envoy begins the first attempt of the request
+//! Reading a property is expensive; testing whether one exists is cheap. So a stream has a mark, an empty property whose
+//! name contains the id, and nearly always it is known which one to look for: Envoy begins the first attempt of the request
 //! that the last filter has just let go before it calls anything else in this VM. If it does call something else, it is
 //! told the id first; and where nobody has told it, all marks are looked for.
 
@@ -27,8 +27,8 @@ thread_local! {
     static EXCHANGES: RefCell<ByNumber<Id, Shared>> = RefCell::default();
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
-    /// Filters of one request stand apart, so that all but the first have to ask for the exchange.
-    static APART: Cell<bool> = const { Cell::new(false) };
+    /// The filters of one request are several entries, so that all but the first have to ask Envoy for the exchange.
+    static SPLIT: Cell<bool> = const { Cell::new(false) };
     static EXPECTED: Cell<Option<Expected>> = const { Cell::new(None) };
 }
 
@@ -61,7 +61,7 @@ pub fn is_idle() -> bool {
 /// Opens an exchange for the current request; whoever opens it closes it. `None` if Envoy would not keep its id.
 pub fn open(mut exchange: Exchange) -> Option<(Id, Shared)> {
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
-    let told = APART.get();
+    let told = SPLIT.get();
     if !(if told { tell(id) } else { host::set_filter_state(Mark::of(id).name(), b"") }) {
         return None;
     }
@@ -81,9 +81,9 @@ pub fn close(id: Id) -> Option<Shared> {
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&id))
 }
 
-/// Says that the filters of one request may stand apart.
-pub fn stand_apart() {
-    APART.set(true);
+/// The filters of one request may be several entries in envoy.yaml.
+pub fn split_filters() {
+    SPLIT.set(true);
 }
 
 /// Has Envoy keep the id of the current stream's exchange.
@@ -111,14 +111,14 @@ impl Mark {
 }
 
 /// Has Envoy keep the id of the current stream's exchange, so that a later attempt need not be looked for.
-pub fn announce(exchange: &mut Exchange) {
+pub fn publish_id(exchange: &mut Exchange) {
     if !exchange.is_id_published() && tell(exchange.id()) {
         exchange.id_published();
     }
 }
 
-/// Says that the last filter has let the current request go.
-pub fn let_go(context: u32) {
+/// The last filter has let the current request go: its first attempt is expected next.
+pub fn expect_attempt(context: u32) {
     let id = AT_HAND.with_borrow(|at_hand| match at_hand {
         AtHand::Chain(Some(exchange)) => {
             exchange.try_borrow().ok().filter(|open| !open.is_id_published()).map(|open| open.id())
@@ -131,16 +131,16 @@ pub fn let_go(context: u32) {
 /// Says that Envoy has called something else, for the stream `context`, than the attempt that was expected.
 pub fn expect_no_more(context: u32) {
     if let Some(expected) = EXPECTED.take() {
-        expected.announce(context);
+        expected.publish_id(context);
     }
 }
 
 impl Expected {
     /// Announces it, while the stream `context` is being called.
     #[cold]
-    fn announce(self, context: u32) {
+    fn publish_id(self, context: u32) {
         if let Some(exchange) = find(self.id).filter(|_| host::act_on(self.context)) {
-            exchange.try_borrow_mut().ok().as_deref_mut().map(announce);
+            exchange.try_borrow_mut().ok().as_deref_mut().map(publish_id);
         }
         host::act_on(context);
     }
@@ -155,7 +155,7 @@ pub fn expected() -> Option<Expected> {
 pub fn of_attempt(expected: Option<Expected>, context: u32) -> Option<Shared> {
     match expected {
         Some(expected) if is_marked(expected.id) => return find(expected.id),
-        Some(expected) => expected.announce(context),
+        Some(expected) => expected.publish_id(context),
         None => {}
     }
     current_id().and_then(find).or_else(look_for_mark)
@@ -172,7 +172,7 @@ fn look_for_mark() -> Option<Shared> {
         |(id, exchange): (&Id, &Shared)| exchange.try_borrow().is_ok_and(|open| !open.is_id_published()).then_some(*id);
     let ids: Vec<Id> = EXCHANGES.with_borrow(|exchanges| exchanges.iter().filter_map(untold).collect());
     let exchange = find(ids.into_iter().find(|id| is_marked(*id))?)?;
-    exchange.try_borrow_mut().ok().as_deref_mut().map(announce);
+    exchange.try_borrow_mut().ok().as_deref_mut().map(publish_id);
     Some(exchange)
 }
 
@@ -199,7 +199,7 @@ pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, 
 
 /// The current request's exchange, if a filter before has opened it, where filters may stand apart.
 pub fn taken_in() -> Option<Shared> {
-    APART.get().then(current).flatten()
+    SPLIT.get().then(current).flatten()
 }
 
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.

@@ -6,13 +6,13 @@ use crate::attempt;
 use crate::budget;
 use crate::changes;
 use crate::clusters;
-use crate::count;
-use crate::doors;
 use crate::filter::{closed, Filter};
 use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
+use crate::password_checks;
+use crate::tokenize_call;
 use crate::totals;
 use crate::types::HttpContext;
 use crate::waiting;
@@ -69,19 +69,19 @@ impl Root {
     pub fn on_tick(&mut self) {
         host::now(); // for those to whom a recent time is enough
         changes::read();
-        count::work();
+        tokenize_call::work();
         metrics::flush();
         waiting::poll();
         attempt::poll();
         clusters::hand_in_successes();
         clusters::renew_in_flight();
         clusters::tell_in_flight();
-        doors::work();
+        password_checks::work();
         guard::tick();
         limits::renew();
         totals::flush_now_and_then();
         budget::report();
-        self.tick_every([doors::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));
+        self.tick_every([password_checks::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));
     }
 
     /// Joins a stream.

@@ -294,7 +294,7 @@ impl HttpContext for Router {
                 return Action::Continue;
             }
         };
-        blame_cluster(exchange);
+        record_unroutable(exchange);
         let exchange = exchange.borrow();
         if own {
             limits::write_headers(&exchange);
@@ -329,7 +329,7 @@ impl HttpContext for Router {
 
 /// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
 /// not go on to another one, but the cluster's next requests shall.
-fn blame_cluster(exchange: &Shared) {
+fn record_unroutable(exchange: &Shared) {
     if exchange.borrow().answered().is_some() || exchange.borrow().has_begun() {
         return;
     }

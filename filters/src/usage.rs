@@ -11,13 +11,13 @@ use sluice::record::{Json, Record, Struct};
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 
 use crate::budget;
-use crate::count;
 use crate::ends;
 use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::names;
 use crate::registry::{self, Shared};
+use crate::tokenize_call;
 use crate::types::{Action, HttpContext};
 
 /// The filter.
@@ -308,7 +308,7 @@ impl HttpContext for Usage {
             trace(Record::of(&exchange, status).for_traces(&exchange)); // a log may pick its fields
         }
         drop(exchange);
-        count::end(shared, status);
+        tokenize_call::end(shared, status);
     }
 }
 

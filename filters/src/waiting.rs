@@ -127,7 +127,7 @@ impl Waiting {
         if !host::act_on(self.context) {
             return false;
         }
-        registry::announce(exchange);
+        registry::publish_id(exchange);
         hand_over(exchange) && host::continue_request()
     }
 }

@@ -42,7 +42,7 @@ pub use cluster::{Changes, ClusterHealth, Ended, Probe, MAX_MODELS};
 pub use lease::Lease;
 pub use machine::Health;
 pub use policy::{Blame, Policy, Reason, Verdict};
-pub use retry_after::{pause_of, wanted_pause};
+pub use retry_after::{parse_retry_after, pause_of};
 pub use standing::{Change, Standing};
 
 use std::time::Duration;

@@ -22,18 +22,18 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::health::wanted_pause;
+/// use sluice::health::parse_retry_after;
 ///
 /// let pause = |headers: &[(&str, &str)]| {
 ///     let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-///     wanted_pause(headers, Duration::from_secs(784_111_770))
+///     parse_retry_after(headers, Duration::from_secs(784_111_770))
 /// };
 /// assert_eq!(pause(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
 /// assert_eq!(pause(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(Duration::from_secs(7)));
 /// assert_eq!(pause(&[("x-ratelimit-reset-tokens", "1m7.5s")]), Some(Duration::from_millis(67_500)));
 /// assert_eq!(pause(&[("retry-after", "soon")]), None);
 /// ```
-pub fn wanted_pause<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, now: Duration) -> Option<Duration> {
+pub fn parse_retry_after<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, now: Duration) -> Option<Duration> {
     let mut in_milliseconds = None;
     let mut plain = None;
     let mut limits = [Limit::default(); LIMITS.len()];

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::health::wanted_pause;
+use sluice::health::parse_retry_after;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -10,7 +10,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const NOW: Duration = Duration::from_secs(784_111_777);
 
 fn pause(headers: &[(&str, &str)], now: Duration) -> Option<Duration> {
-    wanted_pause(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), now)
+    parse_retry_after(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), now)
 }
 
 /// `None` for what cannot be read; else milliseconds.
@@ -239,7 +239,7 @@ proptest! {
     #[test]
     fn never_panics(headers in vec((0..NAMES.len(), value()), 0..6), now in any::<u64>()) {
         let headers = headers.iter().map(|(name, value)| (NAMES[*name].as_bytes(), value.as_slice()));
-        let _ = wanted_pause(headers, Duration::from_millis(now));
+        let _ = parse_retry_after(headers, Duration::from_millis(now));
     }
 
     #[test]

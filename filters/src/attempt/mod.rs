@@ -12,7 +12,7 @@ mod wasted;
 
 use sluice::config;
 use sluice::exchange::Prepared;
-use sluice::health::wanted_pause;
+use sluice::health::parse_retry_after;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::rewrite::BodyRewrite;
@@ -150,7 +150,7 @@ impl HttpContext for Attempt {
             Outcome::BadResponse => sent.discard(Ending::answered(outcome, status), None),
             _ => {
                 let may_ask = matches!(status, 429 | 503 | 529);
-                let retry_after = may_ask.then(|| wanted_pause(headers.iter(), host::now())).flatten();
+                let retry_after = may_ask.then(|| parse_retry_after(headers.iter(), host::now())).flatten();
                 // what it says must be translated, if no other target is tried
                 let foreign = sent.translation.is_some() && !end;
                 let until = if foreign { Until::Foreign } else { Until::Error };
@@ -205,13 +205,13 @@ impl HttpContext for Attempt {
     fn on_done(&mut self) {
         match (std::mem::replace(&mut self.state, State::Ended), nested::is_late()) {
             (State::Headers(_) | State::Replaced | State::Ended, _) => {}
-            (State::Passing { sent, status, whole: true }, _) => sent.passed(status, true),
-            (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.cut(),
-            (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.cut(),
-            (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.silence(None),
-            (State::Holding(sent, held), false) if held.is_given_up() => sent.passed(held.status, false),
-            (State::Holding(sent, held), false) => sent.silence(Some(&held)),
-            (State::Passing { sent, status, whole: false }, false) => sent.passed(status, false),
+            (State::Passing { sent, status, whole: true }, _) => sent.on_complete(status, true),
+            (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.on_downstream_reset(),
+            (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.on_downstream_reset(),
+            (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.on_no_response(None),
+            (State::Holding(sent, held), false) if held.is_given_up() => sent.on_complete(held.status, false),
+            (State::Holding(sent, held), false) => sent.on_no_response(Some(&held)),
+            (State::Passing { sent, status, whole: false }, false) => sent.on_complete(status, false),
         }
         waiting::poll_queue();
     }

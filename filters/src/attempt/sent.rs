@@ -126,7 +126,7 @@ impl Sent {
     fn end_and(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) -> Handed {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
-        registry::announce(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
+        registry::publish_id(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
         match advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
             true => Handed::ToNextTarget,
             false => Handed::ToClient,
@@ -161,7 +161,7 @@ impl Sent {
 
     /// Ends an attempt of which nothing has reached the client; `held`: what has come. Envoy retries by itself; where it does so when
     /// there is no target left, the next attempt tells the client.
-    pub fn silence(&self, held: Option<&Held>) {
+    pub fn on_no_response(&self, held: Option<&Held>) {
         held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         let mut exchange = self.exchange.borrow_mut();
         let elapsed = host::now().saturating_sub(self.began);
@@ -173,7 +173,7 @@ impl Sent {
             exchange.end_attempt(Ending::silent(outcome), &AllClusters);
             return;
         }
-        registry::announce(&mut exchange);
+        registry::publish_id(&mut exchange);
         let failure = host::property("upstream\0transport_failure_reason");
         let late = self.limit.is_some_and(|limit| Outcome::is_late(elapsed, limit));
         let ending = match failure {
@@ -194,7 +194,7 @@ impl Sent {
     }
 
     /// Ends an attempt that Envoy, or another filter, has ended: its upstream is not to blame.
-    pub fn cut(&self) {
+    pub fn on_downstream_reset(&self) {
         self.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
     }
 
@@ -208,7 +208,7 @@ impl Sent {
 
     /// Ends an attempt whose answer has passed to the client. When the client leaves, its exchange ends before
     /// its attempt.
-    pub fn passed(&self, status: u16, whole: bool) {
+    pub fn on_complete(&self, status: u16, whole: bool) {
         let mut exchange = self.exchange.borrow_mut();
         if whole {
             exchange.end_whole(status, &AllClusters);

@@ -95,7 +95,7 @@ impl Case {
         self.counted = true;
         for (check, verdict, ended) in self.round.verdicts() {
             if let Verdict::Failed { failure, .. } = verdict {
-                tell(check, failure);
+                log_failure(check, failure);
             }
             let elapsed = ended.unwrap_or(self.began).saturating_sub(self.began);
             metrics::count_check(&check.name, self.round.phase(), verdict.label(check.dry_run), elapsed);
@@ -105,14 +105,16 @@ impl Case {
 
 /// Logs that a check could not be made, now and then. One that was sent too much is no fault of the operator's: the client
 /// is told.
-fn tell(check: &Check, failure: Failure) {
+fn log_failure(check: &Check, failure: Failure) {
     if failure != Failure::TooLarge {
-        complain(&check.name, failure.label(), || format!("the check {:?} could not be made: {failure}", check.name));
+        log_throttled(&check.name, failure.label(), || {
+            format!("the check {:?} could not be made: {failure}", check.name)
+        });
     }
 }
 
 /// Logs a failure of `who`, of a kind that has a name, if that is due.
-fn complain(who: &str, kind: &'static str, text: impl FnOnce() -> String) {
+fn log_throttled(who: &str, kind: &'static str, text: impl FnOnce() -> String) {
     match FAILURES.with_borrow_mut(|failures| failures.note(who, kind, host::now())) {
         None => {}
         Some(0) => log::error!("sluice: guard: {}", text()),
@@ -134,7 +136,7 @@ fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
         }
         None => {
             let text = || format!("Envoy cannot call the cluster {:?}; is it configured?", callout.cluster);
-            complain(&callout.cluster, "no_cluster", text);
+            log_throttled(&callout.cluster, "no_cluster", text);
             Err(Failure::Refused)
         }
     }

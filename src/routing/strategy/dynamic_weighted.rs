@@ -27,15 +27,10 @@ use std::time::Duration;
 
 use super::turns::{Turn, Turns};
 use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
-
-/// How far an answer moves the mean.
-const GAIN: f64 = 1.0 / 8.0;
+use crate::latency::Latency;
 
 /// The least part of its weight that a slow target keeps.
 const FLOOR: f64 = 1.0 / 50.0;
-
-/// The shortest time told apart from none, in seconds.
-const SHORTEST: f64 = 1e-6;
 
 /// Units of share in one of weight. With the largest weight that can be configured, a million, a share is still a
 /// `u32`; with the smallest, the floor is 80 units, so that rounding does not show.
@@ -52,7 +47,7 @@ pub(super) const FACTORY: Factory = Factory {
 struct DynamicWeighted {
     members: Vec<Member>,
     /// The mean time to each target's first byte in seconds; `None` until one was seen.
-    means: RefCell<Vec<Option<f64>>>,
+    means: RefCell<Vec<Latency>>,
     turns: Turns,
 }
 
@@ -60,13 +55,13 @@ impl DynamicWeighted {
     fn new(members: &[Member]) -> Self {
         DynamicWeighted {
             members: members.to_vec(),
-            means: RefCell::new(vec![None; members.len()]),
+            means: RefCell::new(vec![Latency::default(); members.len()]),
             turns: Turns::new(members.len()),
         }
     }
 
     fn mean(&self, target: usize) -> Option<f64> {
-        self.means.borrow().get(target).copied().flatten()
+        self.means.borrow().get(target)?.seconds()
     }
 
     /// The mean of the fastest target; infinity if none was measured.
@@ -94,9 +89,8 @@ impl Strategy for DynamicWeighted {
     }
 
     fn learn(&self, target: usize, time_to_first_byte: Duration) {
-        let time = time_to_first_byte.as_secs_f64().max(SHORTEST);
         if let Some(mean) = self.means.borrow_mut().get_mut(target) {
-            *mean = Some(mean.map_or(time, |mean| mean + (time - mean) * GAIN));
+            mean.learn(time_to_first_byte);
         }
     }
 }
