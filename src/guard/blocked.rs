@@ -3,8 +3,11 @@
 
 use serde_json::{json, Value};
 
-use super::texts::{answer_passages, Passage};
+use super::texts::{answer_passages, splice, Kind};
 use crate::endpoint::Endpoint;
+
+/// Why an answer ends, in OpenAI's words.
+const REASON: &str = "content_filter";
 
 /// The answer a client gets in place of `answer`.
 ///
@@ -24,13 +27,31 @@ pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
         Value::Array(parts) => parts.iter_mut().for_each(|part| block(endpoint, part)),
         whole => block(endpoint, whole),
     }
-    let shown = answer.to_string().into_bytes();
-    // a server may have answered in the words of another dialect
-    let is_silent = |passages: Vec<Passage>| passages.iter().all(|passage| passage.text.is_empty());
-    match answer_passages(&shown).is_ok_and(is_silent) && !answer.is_string() && !answer.is_null() {
-        true => shown,
-        false => nothing(endpoint),
+    match has_answer(endpoint, &answer) {
+        true => silent(answer.to_string().into_bytes()),
+        false => nothing(endpoint), // a server may have answered in the words of another dialect
     }
+}
+
+/// Whether it has the member that this endpoint's answers have.
+fn has_answer(endpoint: Endpoint, answer: &Value) -> bool {
+    let list = match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions => "choices",
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => "candidates",
+        _ => return answer.is_object(),
+    };
+    match answer {
+        Value::Array(parts) => parts.iter().any(|part| part.get(list).is_some()),
+        whole => whole.get(list).is_some_and(Value::is_array),
+    }
+}
+
+/// The answer without the texts that stand beside the message: citations, for one.
+fn silent(answer: Vec<u8>) -> Vec<u8> {
+    let texts = answer_passages(&answer).unwrap_or_default();
+    let said = texts.into_iter().filter(|passage| passage.kind != Kind::Given && passage.text != REASON);
+    let emptied: Vec<_> = said.map(|passage| (passage.span, String::new())).collect();
+    splice(&answer, &emptied)
 }
 
 /// An answer that says nothing but that it was blocked.
@@ -57,7 +78,7 @@ fn block(endpoint: Endpoint, answer: &mut Value) {
         Endpoint::Responses => {
             set(answer, "output", json!([]));
             set(answer, "status", json!("incomplete"));
-            set(answer, "incomplete_details", json!({"reason": "content_filter"}));
+            set(answer, "incomplete_details", json!({ "reason": REASON }));
         }
         Endpoint::Messages => {
             set(answer, "content", json!([]));

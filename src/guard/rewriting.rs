@@ -8,8 +8,8 @@ use super::checks::{Marked, Rewriting};
 use super::nested::{escaped, locate, Nesting, Spot};
 use super::pii::{mask, merge, Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
-use super::texts::{answer_echoes, splice_values, Kind, Passage};
-use super::Finding;
+use super::texts::{echoes, splice_values, Kind, Passage};
+use super::{Finding, Speaker};
 use crate::json::write_string;
 
 /// What a passage becomes: what is to come back in the answer goes into the vault, all else gives way to its name. What
@@ -27,7 +27,10 @@ fn rewrite(passage: &Passage, marked: &[Marked], vault: &mut Vault) -> Result<St
         let (Some((finding, masked)), Some(value)) = (found.get(spot.index), text.get(spot.view.clone())) else {
             continue;
         };
-        let written = written(finding, *masked, value, vault)?;
+        let mut written = written(finding, *masked, value, vault)?;
+        if passage.kind == Kind::Name {
+            written.retain(|character| !matches!(character, '<' | '>'));
+        }
         out.push_str(source.get(copied..spot.source.start).unwrap_or_default());
         out.push_str(&in_place(&written, &spot));
         copied = spot.source.end;
@@ -128,8 +131,13 @@ pub fn rewrite_request(
     }
     let mut splices = Vec::new();
     let rewritten = passages.iter().zip(marks).filter(|(passage, marked)| is_open(passage) && !marked.is_empty());
-    for (passage, marked) in rewritten {
+    // what the application says is the same in each request, and so are its numbers if it comes first: caches live by that
+    let (first, last): (Vec<_>, Vec<_>) = rewritten.partition(|(passage, _)| passage.speaker == Speaker::System);
+    for (passage, marked) in first.into_iter().chain(last) {
         splices.push((passage.span.clone(), quoted(&rewrite(passage, marked, vault)?)));
+    }
+    if !splices.is_empty() && memchr::memmem::find(body, b"logprobs").is_some() {
+        splices.extend(echoes(body, false).unwrap_or_default());
     }
     Ok(splice_values(body, splices))
 }
@@ -145,16 +153,28 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
         masked |= !marked.is_empty();
         // answers are masked only: nothing goes into a vault
         let text = rewrite(passage, marked, &mut Vault::default()).unwrap_or_default();
-        let restored = vault.restore(&text);
+        let restored = restored(vault, passage.kind, &text);
         if restored != passage.source() {
             splices.push((passage.span.clone(), quoted(&restored)));
         }
     }
     if masked {
-        let echoes = answer_echoes(body).unwrap_or_default();
-        splices.extend(echoes.into_iter().map(|span| (span, "null".to_owned())));
+        splices.extend(echoes(body, true).unwrap_or_default());
     }
     splice_values(body, splices)
+}
+
+fn restored<'a>(vault: &Vault, kind: Kind, text: &'a str) -> Cow<'a, str> {
+    match kind {
+        Kind::Name => vault.restore_name(text),
+        Kind::Plain
+        | Kind::Reasoning
+        | Kind::Refusal
+        | Kind::Arguments
+        | Kind::Argument
+        | Kind::Sealed
+        | Kind::Given => vault.restore(text),
+    }
 }
 
 /// Whether a text may be rewritten.
@@ -184,6 +204,9 @@ impl Restoring {
 impl Rewrite for Restoring {
     fn push(&mut self, flow: Flow, text: &str) -> String {
         let vault = &self.vault;
+        if flow.kind == Kind::Name {
+            return vault.restore_name(text).into_owned();
+        }
         self.flows.entry(flow).or_insert_with(|| vault.restorer()).push(text)
     }
 

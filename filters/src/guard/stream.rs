@@ -165,6 +165,7 @@ impl StreamedAnswer {
                 speaker: Speaker::Assistant,
                 text: window.text.clone(),
                 sealed: window.flow.kind == Kind::Sealed,
+                given: false,
             };
             let round =
                 Round::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());

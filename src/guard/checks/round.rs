@@ -26,12 +26,15 @@ pub struct Spoken {
     pub text: String,
     /// It may not be rewritten.
     pub sealed: bool,
+    /// An answer repeats it of its request: it is not checked.
+    pub given: bool,
 }
 
 impl Spoken {
     /// What a passage says.
     pub fn of(passage: &Passage) -> Self {
-        Spoken { speaker: passage.speaker, text: passage.text.clone(), sealed: passage.kind == Kind::Sealed }
+        let Passage { speaker, kind, text, .. } = passage;
+        Spoken { speaker: *speaker, text: text.clone(), sealed: *kind == Kind::Sealed, given: *kind == Kind::Given }
     }
 }
 
@@ -112,7 +115,7 @@ impl Round {
         let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None };
         let mut unknown = Vec::new();
         for (at, passage) in self.passages.iter().enumerate() {
-            if !check.hears(self.phase, passage.speaker) || passage.text.trim().is_empty() {
+            if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
                 continue;
             }
             let remembered = check.means.is_remembered().then(|| known.get(index, &passage.text, now)).flatten();

@@ -59,6 +59,29 @@ pub(super) fn restore<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow<'a, 
     }
 }
 
+/// Restores a name.
+pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow<'a, str> {
+    if originals.len() == 0 || !text.contains('_') {
+        return Cow::Borrowed(text);
+    }
+    let restored = restore(originals, text);
+    // the names of an operator's patterns are known here, too
+    let parts = restored.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    let part = |part: &str| {
+        let word = part.trim_end_matches(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        match originals.0.get(word) {
+            Some(value) => value.to_string() + part.get(word.len()..).unwrap_or_default(),
+            None => part.to_owned(),
+        }
+    };
+    let name: String = parts.map(part).collect();
+    if name == text {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(name)
+    }
+}
+
 /// Restores a text that comes in pieces: what it holds back is the beginning of a placeholder or of an escape, and
 /// nothing else. Where the text is JSON, values are escaped for it.
 ///

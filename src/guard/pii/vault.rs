@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::mask::{name, replace};
 use super::name::is_name;
 use super::placeholder::reservable;
-use super::restore::{restore, Originals, Restorer};
+use super::restore::{restore, restore_name, Originals, Restorer};
 use crate::guard::Finding;
 
 /// The most values of one conversation.
@@ -158,6 +158,12 @@ impl Vault {
     /// which a model may write it. Where the text is JSON, values are escaped for it.
     pub fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
         restore(&self.originals, text)
+    }
+
+    /// A name with the originals in the place of their placeholders, which have no brackets there: providers allow none
+    /// in names.
+    pub fn restore_name<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        restore_name(&self.originals, text)
     }
 
     /// Restores a text that comes in pieces.

@@ -24,8 +24,8 @@ pub(super) struct Event {
     pub(super) step: Step,
     /// The number OpenAI Responses gives it.
     pub(super) sequence: Option<u64>,
-    /// Where the texts are said again, token by token.
-    pub(super) echoes: Vec<Range<usize>>,
+    /// Where the texts are said again, token by token, and what is to stand there if they change.
+    pub(super) echoes: Vec<(Range<usize>, String)>,
     /// Strings that may not be said twice.
     pub(super) once: Vec<Range<usize>>,
     /// How many of its texts no check has seen.
@@ -170,7 +170,7 @@ impl<'a> Data<'a> {
         let places = |spans: Vec<Range<usize>>| spans.into_iter().map(|span| self.place(span)).collect();
         Ok(Event {
             said: texts.found.into_iter().map(|found| self.said(found)).collect(),
-            echoes: places(texts.echoes),
+            echoes: texts.echoes.into_iter().map(|echo| (self.place(echo.span.clone()), echo.nothing())).collect(),
             once: places(texts.once),
             ends: outline.ends,
             step: outline.step,

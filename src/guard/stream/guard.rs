@@ -14,6 +14,7 @@ use super::voice::Voice;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Window};
 use crate::endpoint::Endpoint;
 use crate::guard::api::Failure;
+use crate::guard::texts::Kind;
 use crate::usage::{Boundaries, Framing, MAX_JSON};
 
 /// The most flows whose texts are collected at a time.
@@ -304,7 +305,10 @@ impl StreamGuard {
             Mode::Final => false,
         };
         let number = self.queue.next_number();
-        for (position, said) in event.said.iter().enumerate() {
+        let checked = event.said.iter().enumerate().filter(|(_, said)| said.flow.kind != Kind::Given);
+        let mut pending = 0;
+        for (position, said) in checked {
+            pending += 1;
             let collected = self.flows.entry(said.flow).or_default();
             collected.add(&said.text, said.flow.whole, waits.then_some((number, position)), now);
         }
@@ -315,7 +319,7 @@ impl StreamGuard {
             }
             return;
         }
-        event.pending = event.said.len();
+        event.pending = pending;
         let limits = self.limits;
         let ends = &event.ends;
         let why = |flow: &Flow, collected: &Collected| match flow.whole || ends.has(flow.choice) {

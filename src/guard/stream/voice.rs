@@ -59,7 +59,7 @@ impl Voice {
         let ended = self.ended(&event);
         let mut splices = self.changes(&event, &ended);
         if is_replaced {
-            splices.extend(event.echoes.iter().map(|span| (span.clone(), "null".to_owned())));
+            splices.extend(event.echoes.iter().cloned());
         }
         match splices.is_empty() {
             true => out.extend_from_slice(&event.bytes),
@@ -153,7 +153,7 @@ impl Voice {
             }
             let others = event.said.iter().filter(|other| other.span != said.span);
             let mut muted: Vec<_> = others.map(|other| (other.span.clone(), written(""))).collect();
-            muted.extend(event.echoes.iter().map(|span| (span.clone(), "null".to_owned())));
+            muted.extend(event.echoes.iter().cloned());
             if self.dialect == Dialect::OpenAi {
                 // clients add up the strings of a choice's deltas
                 muted.extend(event.once.iter().map(|span| (span.clone(), written(""))));

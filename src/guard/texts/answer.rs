@@ -1,9 +1,25 @@
 //! The texts of an answer: of a whole one, or of one event of a stream.
 
 use super::content::{index, Place, Texts};
+use super::fields::field;
+use super::shapes::is_plain_name;
 use super::{fold, look_ahead, Kind, Unreadable};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Value};
+
+/// What OpenAI Responses' answers repeat of their request.
+const GIVEN: &[&str] = &[
+    "instructions",
+    "metadata",
+    "prompt",
+    "promptcachekey",
+    "reasoning",
+    "safetyidentifier",
+    "text",
+    "toolchoice",
+    "tools",
+    "user",
+];
 
 /// What an event says of itself: which part of the answer it carries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,7 +32,7 @@ struct Label {
 }
 
 pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
-    let mut texts = Texts::default();
+    let mut texts = Texts { is_answer: true, ..Texts::default() };
     let mut scanner = Scanner::new(data);
     match scanner.peek() {
         // Gemini without `alt=sse` streams one array of answers
@@ -48,12 +64,22 @@ impl Texts {
                 (_, _) => self.content(scanner, labelled),
             },
             "contentblock" => self.content(scanner, labelled),
-            "item" | "part" | "text" | "transcript" | "input" | "code" => self.content(scanner, labelled.whole()),
+            "item" | "part" | "transcript" | "input" | "code" => self.content(scanner, labelled.whole()),
             "refusal" => self.content(scanner, labelled.kind(Kind::Refusal).whole()),
             "arguments" => self.content(scanner, labelled.kind(Kind::Arguments).whole()),
-            _ => scanner.value().map(drop),
+            name => self.own(name, scanner, labelled),
         })?;
         Ok(())
+    }
+
+    /// A field of the answer itself, or of an event. What has no place in a conversation comes whole.
+    fn own(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        match (name, scanner.peek()) {
+            ("text", Some(b'"')) => self.content(scanner, place.whole()),
+            _ if GIVEN.contains(&name) => self.field(name, scanner, place.kind(Kind::Given).whole()),
+            _ if field(name).is_none() => self.unknown(scanner, place.whole()),
+            _ => self.field(name, scanner, place.whole()),
+        }
     }
 
     fn choices(&mut self, scanner: &mut Scanner<'_>, model: Place) -> Result<(), JsonError> {
@@ -63,25 +89,24 @@ impl Texts {
             position = position.saturating_add(1);
             scanner.object(|key, scanner| match &*fold(&key) {
                 "delta" | "message" | "text" | "content" => self.content(scanner, place),
-                "logprobs" | "logprobsresult" => {
-                    let (value, span) = scanner.spanned()?;
-                    if value != Value::Null {
-                        self.echo(span);
-                    }
-                    Ok(())
-                }
-                _ => scanner.value().map(drop),
+                name if field(name).is_none() => self.unknown(scanner, place.whole()),
+                name => self.field(name, scanner, place.whole()),
             })?;
             Ok(())
         })?;
         Ok(())
     }
 
-    /// OpenAI Responses' whole answer, which its last event embeds.
+    /// A field that is not known: a word that is said again with each event is none of the model's.
+    fn unknown(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        self.unless(is_plain_name, scanner, place)
+    }
+
+    /// OpenAI Responses' whole answer, which its first and its last event embed.
     fn response(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match &*fold(&key) {
             "output" => self.items(scanner, place),
-            _ => scanner.value().map(drop),
+            name => self.own(name, scanner, place),
         })?;
         Ok(())
     }

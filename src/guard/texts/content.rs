@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
+use super::fields::{field, Field};
+use super::shapes::{is_data, is_link, is_numbered, is_plain_name, is_word};
 use super::{fold, look_ahead, Kind, Passage, Unreadable, MAX_PASSAGES};
 use crate::guard::nested::{view, Nesting};
 use crate::guard::Speaker;
-use crate::json::{JsonError, Scanner, Value};
+use crate::json::{JsonError, Scanner, Text, Value};
 
-/// How deep blocks may stand in blocks; no dialect needs more than four. Further down every string counts, so that
+/// How deep blocks may stand in blocks; no dialect needs more than ten. Further down every string counts, so that
 /// no nesting hides a text, nor makes the reading slow.
-const MAX_BLOCKS: u8 = 8;
+const MAX_BLOCKS: u8 = 12;
 
 /// A text, and what it belongs to.
 #[derive(Clone, Debug)]
@@ -42,8 +44,10 @@ impl Place {
     /// What is sealed stays so, whatever it is.
     pub(super) fn kind(self, kind: Kind) -> Self {
         match self.kind {
-            Kind::Sealed => self,
-            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Arguments | Kind::Argument => Place { kind, ..self },
+            Kind::Sealed | Kind::Given => self,
+            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Arguments | Kind::Argument | Kind::Name => {
+                Place { kind, ..self }
+            }
         }
     }
 
@@ -57,6 +61,13 @@ impl Place {
 
     pub(super) fn whole(self) -> Self {
         Place { whole: true, ..self }
+    }
+
+    /// A text of its own beside that of the message.
+    fn apart(self, field: &str) -> Self {
+        let hash = field.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        // calls count from 1, and `u32::MAX` is what is said aloud
+        self.part((hash | 1 << 31) & !1)
     }
 
     /// Arguments that stand as JSON: each of their strings is a text.
@@ -74,10 +85,26 @@ impl Place {
 pub(in crate::guard) struct Texts {
     pub found: Vec<Found>,
     /// Where the texts are said again, token by token.
-    pub echoes: Vec<Range<usize>>,
+    pub echoes: Vec<Echo>,
     /// Strings that a message says once, however many events it takes: ids, names, roles.
     pub once: Vec<Range<usize>>,
-    too_many: bool,
+    pub(super) too_many: bool,
+    /// They are an answer's.
+    pub(super) is_answer: bool,
+}
+
+/// Where texts are said again, token by token. Who changes one of them says nothing there.
+#[derive(Clone, Debug)]
+pub(in crate::guard) struct Echo {
+    pub span: Range<usize>,
+    list: bool,
+}
+
+impl Echo {
+    /// What takes its place.
+    pub fn nothing(&self) -> String {
+        if self.list { "[]" } else { "null" }.to_owned()
+    }
 }
 
 impl Texts {
@@ -100,15 +127,8 @@ impl Texts {
         Ok(self.found.into_iter().map(passage).collect())
     }
 
-    /// The texts are said again here.
-    pub(super) fn echo(&mut self, span: Range<usize>) {
-        if self.has_room(self.echoes.len()) {
-            self.echoes.push(span);
-        }
-    }
-
     /// Whether one more may be kept, beside so many.
-    fn has_room(&mut self, count: usize) -> bool {
+    pub(super) fn has_room(&mut self, count: usize) -> bool {
         self.too_many |= count >= MAX_PASSAGES;
         count < MAX_PASSAGES
     }
@@ -117,44 +137,17 @@ impl Texts {
     pub(super) fn string(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
         if let Value::String(text) = value {
-            if !text.raw().is_empty() && self.has_room(self.found.len()) {
-                self.found.push(Found { place, span, text: text.decode().into_owned() });
-            }
+            self.keep(place, span, &text);
         }
         Ok(())
     }
 
-    /// Every string of a value is a text, and so is every name and every number that may be more than that.
-    pub(super) fn strings(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        match scanner.peek() {
-            Some(b'{') => scanner
-                .object(|key, scanner| {
-                    if !is_plain_name(key.raw()) && self.has_room(self.found.len()) {
-                        let span = scanner.place_of(&key);
-                        self.found.push(Found { place, span, text: key.decode().into_owned() });
-                    }
-                    self.strings(scanner, place)
-                })
-                .map(drop),
-            Some(b'[') => scanner.array(|scanner| self.strings(scanner, place)).map(drop),
-            Some(b'0'..=b'9') => self.number(scanner, place),
-            _ => self.string(scanner, place),
+    pub(super) fn keep(&mut self, place: Place, span: Range<usize>, text: &Text<'_>) {
+        if !text.raw().is_empty() && self.has_room(self.found.len()) {
+            // whoever is said to have spoken in an answer, it is the model that tells
+            let speaker = if self.is_answer { Speaker::Assistant } else { place.speaker };
+            self.found.push(Found { place: Place { speaker, ..place }, span, text: text.decode().into_owned() });
         }
-    }
-
-    /// A number that may be a card's is a text: what takes its place is a string.
-    fn number(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        let (value, span) = scanner.spanned()?;
-        if let Value::Number(digits) = value {
-            let text = std::str::from_utf8(digits).unwrap_or_default();
-            if LONG_NUMBER.contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_digit())
-                && self.has_room(self.found.len())
-            {
-                self.found.push(Found { place, span, text: text.to_owned() });
-            }
-        }
-        Ok(())
     }
 
     /// A string, a message, a block, or several of them.
@@ -172,58 +165,128 @@ impl Texts {
 
     fn block(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         let place = labelled(scanner, place);
-        scanner.object(|key, scanner| self.field(&fold(&key), scanner, place))?;
+        scanner.object(|key, scanner| {
+            let name = fold(&key);
+            if matches!(&*name, "role" | "id" | "name") && self.has_room(self.once.len()) {
+                let (_, span) = scanner.clone().spanned()?;
+                self.once.push(span);
+            }
+            self.field(&name, scanner, place)
+        })?;
         Ok(())
     }
 
-    fn field(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        match name {
-            "text" | "content" | "parts" | "output" | "outputs" | "code" | "function" | "custom" => {
-                self.content(scanner, place)
-            }
-            "results" | "logs" | "title" | "context" | "citation" | "citations" | "citedtext" => {
-                self.content(scanner, place.whole())
-            }
-            // what is said aloud beside the text
-            "audio" | "transcript" => self.content(scanner, place.part(u32::MAX)),
-            "refusal" => self.content(scanner, place.kind(Kind::Refusal)),
-            "reasoning" | "reasoningcontent" | "reasoningdetails" | "thinking" | "summary" => {
-                self.content(scanner, place.kind(Kind::Reasoning))
-            }
-            "source" => self.source(scanner, place),
-            "toolcalls" => self.tool_calls(scanner, place),
-            "functioncall" | "executablecode" => self.content(scanner, Place { speaker: Speaker::Assistant, ..place }),
-            "functionresponse" | "codeexecutionresult" => self.content(scanner, place.tool()),
-            "arguments" | "args" | "partialjson" => match scanner.peek() {
+    /// One field of a message, an item, a block or a part, by the table; see [`super::fields`].
+    pub(super) fn field(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        match field(name) {
+            Some(Field::Text) => self.content(scanner, place),
+            Some(Field::Apart) | None => self.content(scanner, place.apart(name)),
+            Some(Field::Whole) => self.content(scanner, place.whole()),
+            Some(Field::Aloud) => self.content(scanner, place.part(u32::MAX)),
+            Some(Field::Refusal) => self.content(scanner, place.kind(Kind::Refusal)),
+            Some(Field::Reasoning) => self.content(scanner, place.kind(Kind::Reasoning)),
+            Some(Field::Called) => self.content(scanner, Place { speaker: Speaker::Assistant, ..place }),
+            Some(Field::Result) => self.content(scanner, place.tool()),
+            Some(Field::Calls) => self.tool_calls(scanner, place),
+            Some(Field::Arguments) => match scanner.peek() {
                 Some(b'"') => self.string(scanner, place.kind(Kind::Arguments)),
                 _ => self.strings(scanner, place.argument()),
             },
-            "input" => match scanner.peek() {
+            Some(Field::Input) => match scanner.peek() {
                 Some(b'"') => self.string(scanner, place),
                 _ => self.strings(scanner, place.argument()),
             },
-            "response" | "variables" => self.strings(scanner, place.argument()),
-            "role" | "id" | "name" => {
-                let (_, span) = scanner.spanned()?;
-                if self.has_room(self.once.len()) {
-                    self.once.push(span);
+            Some(Field::Free) => self.strings(scanner, place.argument()),
+            Some(Field::Schema) => self.schema(scanner, place.argument()),
+            Some(Field::Described) => {
+                self.unless(is_plain_name, scanner, Place { speaker: Speaker::System, ..place.whole() })
+            }
+            Some(Field::Name) => self.name(scanner, place),
+            Some(Field::Source) => self.source(scanner, place),
+            Some(Field::Echo) => self.echo(scanner),
+            Some(Field::Word) => self.unless(is_word, scanner, place.whole()),
+            Some(Field::Data) => self.unless(is_data, scanner, place.whole()),
+            Some(Field::Link) => match scanner.peek() {
+                Some(b'{') => self.source(scanner, place),
+                _ => self.unless(is_link, scanner, place.whole()),
+            },
+            Some(Field::Signed | Field::Credential | Field::Count) => scanner.value().map(drop),
+        }
+    }
+
+    /// A string is a text unless it is of a kind that is not checked; what stands in lists and objects is read.
+    pub(super) fn unless(
+        &mut self,
+        is: fn(&[u8]) -> bool,
+        scanner: &mut Scanner<'_>,
+        place: Place,
+    ) -> Result<(), JsonError> {
+        match scanner.peek() {
+            Some(b'"') => {
+                let (value, span) = scanner.spanned()?;
+                match value {
+                    Value::String(text) if !is(text.raw()) => self.keep(place, span, &text),
+                    _ => {}
                 }
                 Ok(())
             }
-            _ => scanner.value().map(drop),
+            Some(b'[') if place.blocks < MAX_BLOCKS => {
+                let inside = Place { blocks: place.blocks + 1, ..place };
+                scanner.array(|scanner| self.unless(is, scanner, inside)).map(drop)
+            }
+            _ => self.content(scanner, place),
         }
+    }
+
+    /// A name of a function or a speaker, or several.
+    fn name(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        match scanner.peek() {
+            Some(b'"') => {
+                let (value, span) = scanner.spanned()?;
+                match value {
+                    Value::String(text) if !is_plain_name(text.raw()) || self.is_answer && is_numbered(text.raw()) => {
+                        self.keep(place.kind(Kind::Name).whole(), span, &text);
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+            Some(b'[') if place.blocks < MAX_BLOCKS => {
+                let inside = Place { blocks: place.blocks + 1, ..place };
+                scanner.array(|scanner| self.name(scanner, inside)).map(drop)
+            }
+            _ => self.content(scanner, place),
+        }
+    }
+
+    /// The texts are said again here, token by token.
+    pub(super) fn echo(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let (value, span) = scanner.spanned()?;
+        let list = match value {
+            Value::Array { empty } => (!empty).then_some(true),
+            Value::Object => Some(false),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        };
+        if let Some(list) = list.filter(|_| self.has_room(self.echoes.len())) {
+            self.echoes.push(Echo { span, list });
+        }
+        Ok(())
     }
 
     /// Where a document comes from. Anthropic's may hold the text itself; other data is none.
     fn source(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+        if scanner.peek() != Some(b'{') || place.blocks == MAX_BLOCKS {
+            return self.content(scanner, place.whole());
+        }
         let mut is_text = false;
         look_ahead(scanner, |name, value| {
             is_text |= name == "type" && matches!(value, Value::String(kind) if kind.is("text"));
         });
+        let place = Place { blocks: place.blocks + 1, ..place };
         scanner.object(|key, scanner| match (&*fold(&key), is_text) {
             ("data", true) => self.string(scanner, place),
-            ("content", _) => self.content(scanner, place),
-            (_, _) => scanner.value().map(drop),
+            ("url" | "uri", _) => self.unless(is_link, scanner, place.whole()),
+            (name, _) => self.field(name, scanner, place),
         })?;
         Ok(())
     }
@@ -243,18 +306,6 @@ impl Texts {
             false => call(scanner),
         }
     }
-}
-
-/// The digits of numbers that are looked at: of those that fewer have, nothing can be told.
-const LONG_NUMBER: std::ops::RangeInclusive<usize> = 12..=19;
-/// The longest name of a field that says nothing of a person.
-const MAX_PLAIN_NAME: usize = 32;
-
-/// Whether a field's name is one of a program's, with few digits.
-fn is_plain_name(name: &[u8]) -> bool {
-    let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
-    name.len() <= MAX_PLAIN_NAME && digits < 7 && name.iter().all(plain)
 }
 
 /// A number among the fields of the object that comes next.

@@ -3,12 +3,15 @@
 //!
 //! The dialects' shapes do not collide, so one reader serves them all, and reads more than an endpoint documents:
 //! servers take each other's fields (vLLM's embeddings take `messages`), and a text that is looked at in vain
-//! costs less than one that slips by. For the same reason names are compared as the most lenient server would
+//! costs less than one that slips by. For the same reason a field is text unless [`FIELDS`] says that it is none. Names are compared as the most lenient server would
 //! (see [`fold`]): Go's decoder, and so Ollama, ignores case; protobuf's takes `function_call` and `functionCall`.
 
 mod answer;
 mod content;
+mod fields;
+mod free;
 mod request;
+mod shapes;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,9 +22,10 @@ use crate::json::{write_string, JsonError, Scanner, Text};
 
 pub(super) use answer::read as read_answer;
 pub(super) use content::Found;
+pub use fields::{field, Field, FIELDS};
 
-/// The most texts of one body. A conversation of thousands of turns has fewer.
-pub const MAX_PASSAGES: usize = 10_000;
+/// The most texts of one body. A conversation of thousands of turns has fewer, and so have hundreds of tools.
+pub const MAX_PASSAGES: usize = 30_000;
 
 /// What kind of text it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +40,11 @@ pub enum Kind {
     Arguments,
     /// One string of arguments that stand in the body as JSON.
     Argument,
+    /// A name for which providers allow few letters: a placeholder in it has no brackets.
+    Name,
+    /// What an answer repeats of its request, such as its tools: the client's values come back in it, and it is not
+    /// checked.
+    Given,
     /// What its model has signed, such as Anthropic's thinking. The provider refuses it if a byte has changed: it is
     /// checked, and never rewritten.
     Sealed,
@@ -115,13 +124,14 @@ pub fn answer_passages(body: &[u8]) -> Result<Vec<Passage>, Unreadable> {
     answer::read(body)?.passages()
 }
 
-/// Where an answer says its texts again, token by token (`logprobs`). Who changes a text of it puts `null` there:
-/// a masked value would stand there in full.
+/// Where a body says its texts again, token by token (`logprobs`), and what to write there if one of them changes: a
+/// masked value would stand there in full.
 ///
 /// # Errors
 /// As [`passages`].
-pub fn answer_echoes(body: &[u8]) -> Result<Vec<Range<usize>>, Unreadable> {
-    Ok(answer::read(body)?.echoes)
+pub fn echoes(body: &[u8], is_answer: bool) -> Result<Vec<(Range<usize>, String)>, Unreadable> {
+    let texts = if is_answer { answer::read(body)? } else { request::read(body)? };
+    Ok(texts.echoes.into_iter().map(|echo| (echo.span.clone(), echo.nothing())).collect())
 }
 
 /// The body with the JSON strings at these places replaced by other texts; every other byte stays. Of ranges that

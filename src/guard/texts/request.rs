@@ -18,7 +18,7 @@ pub(super) fn read(body: &[u8]) -> Result<Texts, Unreadable> {
         "system" | "systeminstruction" | "instructions" | "template" => {
             texts.content(scanner, Place::of(Speaker::System))
         }
-        _ => scanner.value().map(drop),
+        name => texts.field(name, scanner, Place::of(Speaker::System)),
     })?;
     scanner.end()?;
     texts.finish()

@@ -6,6 +6,7 @@ mod config;
 mod failures;
 mod known;
 mod pii;
+mod places;
 mod requests;
 mod rewriting;
 mod rounds;

@@ -31,7 +31,7 @@ fn checks(checks: &[String]) -> Rc<Guard> {
 }
 
 fn user(text: &str) -> Spoken {
-    Spoken { speaker: Speaker::User, text: text.into(), sealed: false }
+    Spoken { speaker: Speaker::User, text: text.into(), sealed: false, given: false }
 }
 
 fn known() -> Known {
@@ -74,7 +74,7 @@ fn nothing_to_check() {
         (
             "another speaker's",
             checks(&[check("a", "patterns", "block", "")]),
-            vec![Spoken { speaker: Speaker::System, text: "a".into(), sealed: false }],
+            vec![Spoken { speaker: Speaker::System, text: "a".into(), sealed: false, given: false }],
         ),
         ("another phase", checks(&[check("a", "patterns", "block", r#""phase":["response"],"#)]), vec![user("a")]),
         ("another key's", checks(&[check("a", "patterns", "block", r#""keys":["alice"],"#)]), vec![user("a")]),
@@ -93,8 +93,8 @@ fn who_is_asked_what() {
         check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
         check("local", "patterns", "mask", ""),
     ]);
-    let system = Spoken { speaker: Speaker::System, text: "be kind".into(), sealed: false };
-    let tool = Spoken { speaker: Speaker::Tool, text: "42".into(), sealed: false };
+    let system = Spoken { speaker: Speaker::System, text: "be kind".into(), sealed: false, given: false };
+    let tool = Spoken { speaker: Speaker::Tool, text: "42".into(), sealed: false, given: false };
     let round = Round::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &known(), NOW);
     let questions = round.questions();
     assert_eq!(questions.iter().map(|question| question.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -157,7 +157,7 @@ fn what_follows() {
 #[test]
 fn in_answers_what_is_to_be_restored_is_masked() {
     let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
-    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), sealed: false };
+    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), sealed: false, given: false };
     let mut round = Round::new(guard, &RESPONSE, vec![passage], &known(), NOW);
     round.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
     let Some(Outcome::Rewrite { passages, .. }) = round.outcome() else { panic!("{:?}", round.outcome()) };

@@ -1,8 +1,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use sluice::guard::texts::Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Sealed};
-use sluice::guard::texts::{answer_echoes, answer_passages, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
+use sluice::guard::texts::Kind::{Argument, Arguments, Given, Plain, Reasoning, Refusal, Sealed};
+use sluice::guard::texts::{answer_passages, echoes, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::json::JsonError;
 #[cfg(target_arch = "wasm32")]
@@ -16,12 +16,24 @@ const REQUESTS: &[Case] = &[
     (
         "strings and parts",
         r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"developer","content":"d"},{"content":[{"type":"text","text":"a\n\"b\""},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},{"type":"refusal","refusal":"no"}],"role":"user"}],"stop":"x"}"#,
-        &[(System, Plain, "s"), (System, Plain, "d"), (User, Plain, "a\n\"b\""), (User, Refusal, "no")],
+        &[
+            (System, Plain, "s"),
+            (System, Plain, "d"),
+            (User, Plain, "a\n\"b\""),
+            (User, Refusal, "no"),
+            (System, Plain, "x"),
+        ],
     ),
     (
         "tools",
         r#"{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"1","content":"r"},{"role":"assistant","function_call":{"name":"g","arguments":"{}"}},{"role":"function","name":"g","content":"s"}],"tools":[{"function":{"description":"x"}}]}"#,
-        &[(Assistant, Arguments, "{\"a\":1}"), (Tool, Plain, "r"), (Assistant, Arguments, "{}"), (Tool, Plain, "s")],
+        &[
+            (Assistant, Arguments, "{\"a\":1}"),
+            (Tool, Plain, "r"),
+            (Assistant, Arguments, "{}"),
+            (Tool, Plain, "s"),
+            (System, Plain, "x"),
+        ],
     ),
     ("completions", r#"{"prompt":"p","suffix":"s"}"#, &[(User, Plain, "p"), (User, Plain, "s")]),
     (
@@ -99,7 +111,7 @@ const REQUESTS: &[Case] = &[
         &[(User, Plain, "a"), (User, Plain, "b"), (User, Plain, "c")],
     ),
     ("the role comes last", r#"{"messages":[{"content":"a","role":"system"}]}"#, &[(System, Plain, "a")]),
-    ("too many blocks in blocks", r#"{"messages":[[[[[[[[[[[{"x":"a"}]]]]]]]]]]]}"#, &[(User, Plain, "a")]),
+    ("too many blocks in blocks", r#"{"messages":[[[[[[[[[[[[[[[{"type":"a"}]]]]]]]]]]]]]]]}"#, &[(User, Plain, "a")]),
     ("odd shapes", r#"{"messages":{"content":{"text":{"text":"a"}}},"input":null,"system":1}"#, &[(User, Plain, "a")]),
     ("no object", "[1]", &[]),
 ];
@@ -120,6 +132,7 @@ const ANSWERS: &[Case] = &[
         "responses",
         r#"{"object":"response","instructions":"i","output":[{"type":"reasoning","summary":[{"text":"r"}]},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"a"},{"type":"refusal","refusal":"no"}]},{"type":"function_call","arguments":"{}"}]}"#,
         &[
+            (Assistant, Given, "i"),
             (Assistant, Reasoning, "r"),
             (Assistant, Plain, "a"),
             (Assistant, Refusal, "no"),
@@ -190,8 +203,8 @@ fn what_cannot_be_read() {
 #[test]
 fn texts_said_again() {
     let body = br#"{"choices":[{"logprobs":null},{"message":{"content":"a"},"logprobs":{"content":[{"token":"a"}]}}]}"#;
-    let echoes = answer_echoes(body).unwrap();
-    let said: Vec<_> = echoes.into_iter().map(|span| &body[span]).collect();
+    let echoes = echoes(body, true).unwrap();
+    let said: Vec<_> = echoes.into_iter().map(|(span, _)| &body[span]).collect();
     assert_eq!(said, [br#"{"content":[{"token":"a"}]}"#]);
 }
 
@@ -214,12 +227,12 @@ fn conversation() -> impl Strategy<Value = (Vec<String>, String)> {
         text().prop_map(|text| (text.clone(), serde_json::json!({"role": "user", "content": text}))),
         text().prop_map(|text| (
             text.clone(),
-            serde_json::json!({"content": [{"type": "text", "text": text}], "x": "y"})
+            serde_json::json!({"content": [{"type": "text", "text": text}], "id": "y"})
         )),
     ];
     vec(message, 0..6).prop_map(|messages| {
         let (texts, messages): (Vec<String>, Vec<Value>) = messages.into_iter().unzip();
-        let body = serde_json::json!({"n": 1, "messages": messages, "z": [1, {"content": "none"}]});
+        let body = serde_json::json!({"n": 1, "messages": messages, "z": [1, {"type": "none"}]});
         (texts, serde_json::to_string_pretty(&body).unwrap())
     })
 }

@@ -25,7 +25,7 @@ impl Rewrite for Restore {
         held.push_str(text);
         let value = match flow.kind {
             Kind::Arguments => r#"\"Ann\"\n"#,
-            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Argument | Kind::Sealed => VALUE,
+            _ => VALUE,
         };
         let restored = held.replace("<A>", value);
         let open = ["<A", "<"].into_iter().find(|open| restored.ends_with(open)).map_or(0, str::len);
