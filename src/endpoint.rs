@@ -22,11 +22,14 @@ pub enum Dialect {
     Ollama,
     /// Google's Gemini API.
     Gemini,
+    /// Amazon Bedrock's Converse API. Clients do not speak it here: requests are translated into it.
+    Converse,
 }
 
 impl Dialect {
     /// Every dialect, in the order of [`Dialect::index`].
-    pub const ALL: [Dialect; 4] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Gemini];
+    pub const ALL: [Dialect; 5] =
+        [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Gemini, Dialect::Converse];
 
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Dialect {
             Dialect::Anthropic => "anthropic",
             Dialect::Ollama => "ollama",
             Dialect::Gemini => "gemini",
+            Dialect::Converse => "converse",
         }
     }
 
@@ -45,6 +49,7 @@ impl Dialect {
             Dialect::Anthropic => 1,
             Dialect::Ollama => 2,
             Dialect::Gemini => 3,
+            Dialect::Converse => 4,
         }
     }
 
@@ -54,13 +59,14 @@ impl Dialect {
             Dialect::OpenAi | Dialect::Anthropic => "/v1",
             Dialect::Ollama => "/api",
             Dialect::Gemini => "/v1beta",
+            Dialect::Converse => "/model",
         }
     }
 
     /// The header the provider expects its key in.
     pub fn credential_header(self) -> &'static str {
         match self {
-            Dialect::OpenAi | Dialect::Ollama => "authorization",
+            Dialect::OpenAi | Dialect::Ollama | Dialect::Converse => "authorization",
             Dialect::Anthropic => "x-api-key",
             Dialect::Gemini => "x-goog-api-key",
         }
@@ -90,6 +96,10 @@ pub enum Endpoint {
     GenerateContent,
     /// `POST /v1beta/models/{model}:streamGenerateContent`
     StreamGenerateContent,
+    /// `POST /model/{model}/converse`; only at targets.
+    Converse,
+    /// `POST /model/{model}/converse-stream`; only at targets.
+    ConverseStream,
     /// What is no conversation.
     Further(Further),
 }
@@ -104,6 +114,7 @@ impl Endpoint {
             Endpoint::Messages => Dialect::Anthropic,
             Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => Dialect::Ollama,
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Dialect::Gemini,
+            Endpoint::Converse | Endpoint::ConverseStream => Dialect::Converse,
             Endpoint::Further(further) => further.dialect(),
         }
     }
@@ -116,8 +127,12 @@ impl Endpoint {
                 stream_field.unwrap_or(false)
             }
             Endpoint::OllamaChat | Endpoint::OllamaGenerate => stream_field.unwrap_or(true),
-            Endpoint::StreamGenerateContent => true,
-            Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::GenerateContent | Endpoint::Further(_) => false,
+            Endpoint::StreamGenerateContent | Endpoint::ConverseStream => true,
+            Endpoint::Embeddings
+            | Endpoint::OllamaEmbed
+            | Endpoint::GenerateContent
+            | Endpoint::Converse
+            | Endpoint::Further(_) => false,
         }
     }
 
@@ -145,7 +160,11 @@ impl Endpoint {
     /// The request's field that holds what is said to the model, for errors about it; `None` where there are several.
     pub fn text_param(self) -> Option<&'static str> {
         match self {
-            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::OllamaChat => Some("messages"),
+            Endpoint::ChatCompletions
+            | Endpoint::Messages
+            | Endpoint::OllamaChat
+            | Endpoint::Converse
+            | Endpoint::ConverseStream => Some("messages"),
             Endpoint::Completions | Endpoint::OllamaGenerate => Some("prompt"),
             Endpoint::Embeddings | Endpoint::Responses | Endpoint::OllamaEmbed => Some("input"),
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent => Some("contents"),

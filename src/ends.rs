@@ -96,5 +96,7 @@ fn bit(endpoint: Endpoint) -> u16 {
         Endpoint::GenerateContent => 8,
         Endpoint::StreamGenerateContent => 9,
         Endpoint::Further(_) => 10,
+        Endpoint::Converse => 11,
+        Endpoint::ConverseStream => 12,
     }
 }

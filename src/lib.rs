@@ -24,6 +24,7 @@ pub mod date;
 pub mod endpoint;
 pub mod ends;
 pub mod error;
+pub mod eventstream;
 pub mod exchange;
 pub mod facts;
 pub mod forwarding;

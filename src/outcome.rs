@@ -60,6 +60,7 @@ impl Outcome {
             200..=299 => Outcome::Success,
             401 | 402 => Outcome::Credential,
             408 | 409 | 425 => Outcome::TryAgain,
+            424 => Outcome::ServerError, // Bedrock's, and TGI's: the model failed
             429 => Outcome::RateLimited,
             400..=499 => Outcome::ClientError,
             500..=599 => Outcome::ServerError,

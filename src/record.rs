@@ -221,7 +221,12 @@ fn bytes_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 /// `gen_ai.operation.name`, by OpenTelemetry's semantic conventions.
 fn operation(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages | Endpoint::OllamaChat => "chat",
+        Endpoint::ChatCompletions
+        | Endpoint::Responses
+        | Endpoint::Messages
+        | Endpoint::OllamaChat
+        | Endpoint::Converse
+        | Endpoint::ConverseStream => "chat",
         Endpoint::Completions | Endpoint::OllamaGenerate => "text_completion",
         Endpoint::Embeddings | Endpoint::OllamaEmbed => "embeddings",
         Endpoint::GenerateContent | Endpoint::StreamGenerateContent => "generate_content",
@@ -236,6 +241,7 @@ fn provider(dialect: Dialect) -> &'static str {
         Dialect::Anthropic => "anthropic",
         Dialect::Ollama => "ollama",
         Dialect::Gemini => "gcp.gemini",
+        Dialect::Converse => "aws.bedrock",
     }
 }
 

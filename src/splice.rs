@@ -113,7 +113,7 @@ impl Lines {
     fn of(endpoint: Endpoint, stream: bool, beginning: &[u8]) -> Self {
         match Framing::of_answer(endpoint.dialect(), stream, beginning) {
             Framing::Sse => Lines::Start { matched: 0, after_cr: false },
-            Framing::Json | Framing::Ndjson => Lines::None,
+            Framing::Json | Framing::Ndjson | Framing::EventStream => Lines::None,
         }
     }
 
@@ -199,6 +199,8 @@ impl Fields {
             | Endpoint::OllamaChat
             | Endpoint::OllamaGenerate
             | Endpoint::OllamaEmbed
+            | Endpoint::Converse
+            | Endpoint::ConverseStream
             | Endpoint::Further(_) => (b"model", b""),
         };
         Fields {

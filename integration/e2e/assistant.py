@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any, Iterator, Mapping
 
+from eventstream import converse_event
 from upstream import Upstream, send_chunk, send_end, send_head
 
 TOOL = "weather"
@@ -45,11 +46,13 @@ class Assistant(Upstream):
         """The answer of the next turn."""
         self.asked.append(json.loads(body))
         turn = len(self.asked)
-        stream = self.asked[-1].get("stream", False) or "streamGenerateContent" in headers[":path"]
-        await send_head(writer, {"content-type": "text/event-stream" if stream else "application/json"})
+        in_path = ("streamGenerateContent" in headers[":path"], headers[":path"].endswith("/converse-stream"))
+        stream = self.asked[-1].get("stream", False) or any(in_path)
+        streamed = "application/vnd.amazon.eventstream" if self._dialect == "converse" else "text/event-stream"
+        await send_head(writer, {"content-type": streamed if stream else "application/json"})
         pieces = _EVENTS[self._dialect](turn) if stream else [json.dumps(_WHOLE[self._dialect](turn))]
         for piece in pieces:
-            await send_chunk(writer, piece.encode())
+            await send_chunk(writer, piece if isinstance(piece, bytes) else piece.encode())
         await send_end(writer)
         return True
 
@@ -156,5 +159,43 @@ def _data(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value)}\n\n"
 
 
-_WHOLE = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
-_EVENTS = {"openai": _openai_events, "anthropic": _anthropic_events, "gemini": _gemini_events}
+_CONVERSE_USAGE = {"inputTokens": 20, "outputTokens": 7, "totalTokens": 27}
+
+
+def _converse(turn: int) -> dict[str, Any]:
+    if turn == 3:
+        content: list[dict[str, Any]] = [{"text": DONE}]
+    else:
+        calls = [{"toolUse": {"toolUseId": call_id(turn, number), "name": TOOL, "input": arguments(turn, number)}} for number in (0, 1)]
+        content = [{"reasoningContent": {"reasoningText": {"text": thought(turn), "signature": signature(turn)}}}, *calls]
+    reason = "end_turn" if turn == 3 else "tool_use"
+    message = {"role": "assistant", "content": content}
+    return {"output": {"message": message}, "stopReason": reason, "usage": _CONVERSE_USAGE, "metrics": {"latencyMs": 1}}
+
+
+def _converse_events(turn: int) -> Iterator[bytes]:
+    whole = _converse(turn)
+    yield converse_event("messageStart", {"role": "assistant"})
+    for index, block in enumerate(whole["output"]["message"]["content"]):
+        at = {"contentBlockIndex": index}
+        if "toolUse" in block:
+            call = block["toolUse"]
+            start = {"toolUse": {"toolUseId": call["toolUseId"], "name": call["name"]}}
+            yield converse_event("contentBlockStart", {**at, "start": start})
+            text = json.dumps(call["input"])
+            deltas: list[dict[str, Any]] = [{"toolUse": {"input": text[start : start + 9]}} for start in range(0, len(text), 9)]
+        elif "reasoningContent" in block:
+            told = block["reasoningContent"]["reasoningText"]
+            pieces = [{"text": told["text"][:5]}, {"text": told["text"][5:]}, {"signature": told["signature"]}]
+            deltas = [{"reasoningContent": piece} for piece in pieces]
+        else:
+            deltas = [{"text": block["text"][:5]}, {"text": block["text"][5:]}]
+        for delta in deltas:
+            yield converse_event("contentBlockDelta", {**at, "delta": delta, "p": "abcdef"})
+        yield converse_event("contentBlockStop", at)
+    yield converse_event("messageStop", {"stopReason": whole["stopReason"]})
+    yield converse_event("metadata", {"usage": whole["usage"], "metrics": {"latencyMs": 1}})
+
+
+_WHOLE = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini, "converse": _converse}
+_EVENTS = {"openai": _openai_events, "anthropic": _anthropic_events, "gemini": _gemini_events, "converse": _converse_events}

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from eventstream import converse_event
+
 # An answer in every dialect at once.
 _MESSAGE = {"role": "assistant", "content": "ok"}
 ANSWER = json.dumps(
@@ -23,6 +25,16 @@ ANSWER = json.dumps(
         "usage": {"prompt_tokens": 1, "completion_tokens": 1},
     }
 ).encode()
+CONVERSE = json.dumps({"output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}}, "stopReason": "end_turn"}).encode()
+CONVERSE_STREAM = b"".join(
+    converse_event(*event)
+    for event in [
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}}),
+        ("messageStop", {"stopReason": "end_turn"}),
+        ("metadata", {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}}),
+    ]
+)
 STREAM = b'data: {"choices":[{"index":0,"delta":{"content":"ok"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
@@ -60,6 +72,10 @@ class Recorder:
                 requests.append(Recorded(self.path, headers, body))
                 streams = json.loads(body).get("stream") is True and self.path.startswith("/v1/")
                 answer, kind = (STREAM, "text/event-stream") if streams else (ANSWER, "application/json")
+                if self.path.endswith("/converse"):
+                    answer = CONVERSE
+                elif self.path.endswith("/converse-stream"):
+                    answer, kind = CONVERSE_STREAM, "application/vnd.amazon.eventstream"
                 self.send_response(200)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(answer)))

@@ -52,11 +52,18 @@ def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
         assert _ask(gateway, model="gpt-oss-120b").status_code == 200
         assert _ask(gateway, path="/v1/messages", model="claude-sonnet", max_tokens=9).status_code == 200
         assert _ask(gateway, model="claude-sonnet").status_code == 200  # translated
-    assert [each.path for each in requests] == ["/openai/v1/chat/completions"] + ["/anthropic/v1/messages"] * 2
+        answers = [_ask(gateway, model="nova-pro", stream=stream) for stream in (False, True)]
+    assert [each.status_code for each in answers] == [200, 200]
+    assert answers[0].json()["choices"][0]["message"]["content"] == "Hello"
+    assert answers[1].text.endswith("data: [DONE]\n\n") and '"content":"Hello"' in answers[1].text
+    nova = "/model/eu.amazon.nova-pro-v1%3A0"
+    claude = ["/anthropic/v1/messages"] * 2
+    assert [each.path for each in requests] == ["/openai/v1/chat/completions", *claude, f"{nova}/converse", f"{nova}/converse-stream"]
     for each in requests:
         assert demo.USER_KEY not in str(each)
         assert each.headers["host"] == "bedrock-runtime.eu-central-1.amazonaws.com"
-        assert b"anthropic.claude-sonnet-4-5" in each.body or b"openai.gpt-oss-120b-1:0" in each.body
+        named = (b"anthropic.claude-sonnet-4-5", b"openai.gpt-oss-120b-1:0")
+        assert each.path.startswith(nova) or any(name in each.body for name in named)
         _check_signature(each)
 
 

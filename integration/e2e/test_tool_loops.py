@@ -34,7 +34,7 @@ RESULTS = {(turn, number): result(arguments(turn, number)) for turn in (1, 2) fo
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, Assistant]]:
     with contextlib.ExitStack() as running:
-        yield {dialect: running.enter_context(Assistant(dialect)) for dialect in ("openai", "anthropic", "gemini")}  # type: ignore[misc]
+        yield {dialect: running.enter_context(Assistant(dialect)) for dialect in ("openai", "anthropic", "gemini", "converse")}  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,8 @@ def _url(settings: Callable[[], Settings], open_world: OpenWorld, servers: dict[
     for dialect, server in servers.items():
         changed.add_cluster(f"agent-{dialect}", server.address)
         changed.upstreams[f"agent-{dialect}"] = {"dialects": [dialect], "responses_api": False}
-        changed.models.append({"name": f"on-{dialect}", "targets": [{"upstream": f"agent-{dialect}", "model": "gemini-3-pro"}]})
+        model = "eu.anthropic.claude-sonnet-4-5-v1:0" if dialect == "converse" else "gemini-3-pro"
+        changed.models.append({"name": f"on-{dialect}", "targets": [{"upstream": f"agent-{dialect}", "model": model}]})
     with open_world(changed.text()) as world:
         yield world.url
 
@@ -169,18 +170,33 @@ def on_gemini(request: dict[str, Any]) -> None:
     assert len(turns) == 4
 
 
-CHECKS = {"openai": on_openai, "anthropic": on_anthropic, "gemini": on_gemini}
+def on_converse(request: dict[str, Any]) -> None:
+    """The last request, as Bedrock gets it."""
+    question, *turns = request["messages"]
+    assert question == {"role": "user", "content": [{"text": GO}]}
+    for turn in (1, 2):
+        called, results = turns[2 * turn - 2 : 2 * turn]
+        thinking, *calls = called["content"]
+        assert thinking == {"reasoningContent": {"reasoningText": {"text": thought(turn), "signature": signature(turn)}}}
+        for number, call in enumerate(calls):
+            assert call == {"toolUse": {"toolUseId": call_id(turn, number), "name": TOOL, "input": arguments(turn, number)}}
+        for number, each in enumerate(results["content"]):
+            assert each == {"toolResult": {"toolUseId": call_id(turn, number), "content": [{"text": RESULTS[turn, number]}]}}
+    assert len(turns) == 4
+
+
+CHECKS = {"openai": on_openai, "anthropic": on_anthropic, "gemini": on_gemini, "converse": on_converse}
 
 
 @STREAMED
-@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "converse"])
 def test_chat(chat: Run, servers: dict[str, Assistant], dialect: str, stream: bool) -> None:
     assert chat(f"on-{dialect}", stream) == DONE
     CHECKS[dialect](servers[dialect].asked[-1])
 
 
 @STREAMED
-@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini", "converse"])
 def test_responses(responses: Run, servers: dict[str, Assistant], dialect: str, stream: bool) -> None:
     assert responses(f"on-{dialect}", stream) == DONE
     CHECKS[dialect](servers[dialect].asked[-1])

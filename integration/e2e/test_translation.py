@@ -12,16 +12,21 @@ import pytest
 
 import demo
 from conftest import OpenWorld
+from gateway import MockModels
+from resilience import NEVER_EJECTED, UNLIMITED_RETRIES
 from settings import Settings
 from world import BEARER, MESSAGES, World, eventually
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
-FROM_A, FROM_B, FROM_C = (f"Hello from mock-{letter}. You said: Hello" for letter in "abc")
+TEXTS = {f"mock-{letter}": f"Hello from mock-{letter}. You said: Hello" for letter in "abcd"}
+FROM_A, FROM_B, FROM_C, FROM_D = TEXTS.values()
 # What only the server it is meant for may see.
 FOREIGN = {
     "mock-a": {"x-api-key", "anthropic-version", "anthropic-beta", "x-goog-api-key"},
     "mock-b": {"authorization", "openai-organization", "x-goog-api-key"},
     "mock-c": {"authorization", "openai-organization", "x-api-key", "anthropic-version"},
+    # it needs no key here
+    "mock-d": {"authorization", "openai-organization", "x-api-key", "anthropic-version", "x-goog-api-key"},
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "500": {"fault": "status", "status": 500},
@@ -38,29 +43,46 @@ RETRIED = [(name, False) for name in ("500", "429", "refused", "reset", "cut")] 
 
 
 @pytest.fixture(scope="module")
-def _translating(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+def bedrock() -> Iterator[MockModels]:
+    """One more model server."""
+    with MockModels("mock-d", models=["gpt-4o-mock-d"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def _translating(settings: Callable[[], Settings], open_world: OpenWorld, bedrock: MockModels) -> Iterator[World]:
     changed = settings()
     changed.upstreams["mock-a"].update(dialects=["openai"], responses_api=False)
     changed.upstreams["mock-b"]["dialects"] = ["anthropic"]
     changed.upstreams["mock-c"]["dialects"] = ["gemini"]
+    changed.add_cluster("mock-d", bedrock.address)
+    changed.upstreams["mock-d"] = {"dialects": ["converse"]}
     for upstream in changed.upstreams.values():
         upstream["strict_end"] = True
-    changed.upstreams["strict"] = {"dialects": ["anthropic"], "translate": False}
-    target = {name: {"upstream": name, "model": f"gpt-4o-{name}"} for name in ("mock-a", "mock-b", "mock-c")}
+    for dialect in ("anthropic", "gemini", "converse"):
+        changed.upstreams[f"strict-{dialect}"] = {"dialects": [dialect], "translate": False}
+        changed.models.append({"name": f"{dialect}-only", "targets": [{"upstream": f"strict-{dialect}"}]})
+    changed.upstreams["strict-openai"] = {"dialects": ["openai"], "translate": False, "responses_api": False}
+    changed.models.append({"name": "openai-only", "targets": [{"upstream": "strict-openai"}]})
+    target = {name: {"upstream": name, "model": f"gpt-4o-{name}"} for name in TEXTS}
     tiers = [{**target["mock-a"], "tier": 0}, {**target["mock-b"], "tier": 1}]
     changed.models.extend(
         [
             {"name": "gpt", "targets": [target["mock-a"]]},
             {"name": "claude", "targets": [target["mock-b"]]},
-            {"name": "claude-only", "targets": [{"upstream": "strict"}]},
             {"name": "short", "max_output_tokens": 3, "targets": [target["mock-b"]]},
             {"name": "gemini", "targets": [target["mock-c"]]},
-            {"name": "any", "strategy": "priority", "targets": [{**each, "tier": tier} for tier, each in enumerate(target.values())]},
+            {"name": "nova", "targets": [target["mock-d"]]},
             {"name": "either", "targets": [target["mock-a"], target["mock-b"]]},
             {"name": "gpt-first", "strategy": "priority", "targets": tiers},
         ]
     )
-    with open_world(changed.text()) as world:
+    for last in TEXTS:
+        order = [*(TEXTS.keys() - {last}), last]
+        targets = [{**target[name], "tier": tier} for tier, name in enumerate(order)]
+        changed.models.append({"name": f"{last}-last", "strategy": "priority", "targets": targets})
+    changed.values("router").update(retry=UNLIMITED_RETRIES, ejection=NEVER_EJECTED)
+    with open_world(changed.text(), {"mock-d": bedrock}) as world:
         yield world
 
 
@@ -127,17 +149,38 @@ def test_chat_on_gemini(client: openai.OpenAI, translating: World) -> None:
     eventually(lambda: translating.counted("llm_tokens_total") - before, want)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_three_dialects_in_turn(client: openai.OpenAI, translating: World, stream: bool) -> None:
-    """The first two fail; the journals show that no server sees what another's request bore."""
-    translating.fault(FAULTS["500"], "mock-a")
-    translating.fault(FAULTS["empty"], "mock-b")
-    answer: Any = client.chat.completions.create(model="any", messages=HELLO, stream=stream)
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in answer) if stream else answer.choices[0].message.content
-    assert text == FROM_C
-    servers = [server for server, _ in translating.entries()]
-    assert servers == ["mock-a", "mock-b", "mock-c"]
-    for server, entry in translating.entries():
+def test_chat_on_converse(client: openai.OpenAI, translating: World) -> None:
+    before = translating.counted("llm_tokens_total")
+    raw = client.chat.completions.with_raw_response.create(model="nova", messages=HELLO, seed=7)
+    answer = raw.parse()
+    assert (answer.choices[0].message.content, answer.usage.total_tokens, answer.model) == (FROM_D, 11, "gpt-4o-mock-d")
+    assert raw.headers["x-sluice-dropped"] == "seed"
+    chunks = list(client.chat.completions.create(model="nova", messages=HELLO, stream=True, stream_options={"include_usage": True}))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == FROM_D
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [11]
+    paths = [entry["path"] for entry in translating.journals()["mock-d"]]
+    assert paths == ["/model/gpt-4o-mock-d/converse", "/model/gpt-4o-mock-d/converse-stream"]
+    want = Counter({("demo-user", "nova", "mock-d", "input"): 2, ("demo-user", "nova", "mock-d", "output"): 20})
+    eventually(lambda: translating.counted("llm_tokens_total") - before, want)
+
+
+@pytest.mark.parametrize("last", TEXTS)
+@pytest.mark.parametrize(("name", "stream"), RETRIED)
+def test_faults_across_four_dialects(client: openai.OpenAI, translating: World, name: str, stream: bool, last: str) -> None:
+    """Three of a model's targets fail, each of a dialect of its own; the journals show that no server sees what another's
+    request bore."""
+    translating.fault(FAULTS[name], *(TEXTS.keys() - {last}))
+    chat: Any = client.chat.completions.create(model=f"{last}-last", messages=HELLO, stream=stream)
+    texts = [chunk.choices[0].delta.content or "" for chunk in chat if chunk.choices] if stream else [chat.choices[0].message.content]
+    assert "".join(texts) == TEXTS[last]
+    answer: Any = client.responses.create(model=f"{last}-last", input="Hello", stream=stream)
+    if stream:
+        *_, end = answer
+        answer = end.response
+    assert (answer.status, answer.output_text) == ("completed", TEXTS[last])
+    entries = translating.entries()
+    assert {server for server, _ in entries} == TEXTS.keys()
+    for server, entry in entries:
         assert not FOREIGN[server] & entry["headers"].keys(), server
 
 
@@ -160,8 +203,9 @@ def test_message_stream_on_openai(claude: anthropic.Anthropic, translating: Worl
     eventually(lambda: translating.counted("llm_tokens_total") - before, want)
 
 
-@pytest.mark.parametrize(("model", "server", "text"), [("gpt", "mock-a", FROM_A), ("claude", "mock-b", FROM_B), ("gemini", "mock-c", FROM_C)])
-def test_responses(client: openai.OpenAI, translating: World, model: str, server: str, text: str) -> None:
+@pytest.mark.parametrize(("model", "server"), [("gpt", "mock-a"), ("claude", "mock-b"), ("gemini", "mock-c"), ("nova", "mock-d")])
+def test_responses(client: openai.OpenAI, translating: World, model: str, server: str) -> None:
+    text = TEXTS[server]
     before = translating.counted("llm_tokens_total")
     raw = client.responses.with_raw_response.create(model=model, input="Hello", truncation="auto")
     answer = raw.parse()
@@ -190,7 +234,7 @@ def test_responses_keep_no_state(client: openai.OpenAI, translating: World) -> N
 
 @pytest.mark.parametrize("fault", ["truncate_stream", "error_event"])
 def test_responses_that_break(client: openai.OpenAI, translating: World, fault: str) -> None:
-    for model, server in [("gpt", "mock-a"), ("claude", "mock-b")]:
+    for model, server in [("gpt", "mock-a"), ("claude", "mock-b"), ("nova", "mock-d")]:
         translating.fault({"fault": fault, "after_events": 5}, server)
         *_, last = client.responses.create(model=model, input="Hello", stream=True)
         assert (last.type, last.response.status) == ("response.failed", "failed")
@@ -211,9 +255,17 @@ def test_the_same_dialect_comes_first(client: openai.OpenAI, claude: anthropic.A
         assert claude.messages.create(model="gpt-first", messages=HELLO, max_tokens=64).content[0].text == FROM_A
 
 
-def test_an_upstream_may_forbid_it(client: openai.OpenAI, translating: World) -> None:
-    with pytest.raises(openai.NotFoundError, match="only in: anthropic"):
-        client.chat.completions.create(model="claude-only", messages=HELLO)
+def test_an_upstream_may_forbid_it(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
+    for dialect in ("anthropic", "gemini", "converse"):
+        with pytest.raises(openai.NotFoundError, match=f"only in: {dialect}"):
+            client.chat.completions.create(model=f"{dialect}-only", messages=HELLO)
+        with pytest.raises(openai.NotFoundError, match=f"only in: {dialect}"):
+            client.responses.create(model=f"{dialect}-only", input="Hello")
+    with pytest.raises(openai.NotFoundError, match="not served by the Responses API"):
+        client.responses.create(model="openai-only", input="Hello")
+    with pytest.raises(anthropic.NotFoundError, match="only in: openai"):
+        claude.messages.create(model="openai-only", messages=HELLO, max_tokens=64)
+    assert translating.entries() == []
 
 
 @pytest.mark.parametrize(("name", "stream"), RETRIED)
@@ -277,14 +329,20 @@ def test_a_reason_nobody_knows(client: openai.OpenAI, translating: World) -> Non
     eventually(lambda: translating.counted("llm_unknown_finish_reasons_total") - before, Counter({("mock-b",): 1}))
 
 
-def test_what_cannot_be_translated_is_refused(client: openai.OpenAI, translating: World) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="claude", messages=HELLO, n=2)
-    assert caught.value.param == "n"
+@pytest.mark.parametrize("model", ["claude", "gemini", "nova"])
+def test_what_cannot_be_translated_is_refused(client: openai.OpenAI, translating: World, model: str) -> None:
+    wanted: list[dict[str, Any]] = [{"n": 2}, {"audio": {"voice": "alloy", "format": "wav"}}, {"logprobs": True}]
+    for fields in wanted:
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(model=model, messages=HELLO, **fields)
+        assert caught.value.param == next(iter(fields))
     assert translating.entries() == []
 
 
-@pytest.mark.parametrize(("path", "model", "server"), [(demo.CHAT_PATH, "claude", "mock-b"), (MESSAGES, "gpt", "mock-a")])
+STREAMS_THAT_BREAK = [(demo.CHAT_PATH, "claude", "mock-b"), (MESSAGES, "gpt", "mock-a"), (demo.CHAT_PATH, "nova", "mock-d")]
+
+
+@pytest.mark.parametrize(("path", "model", "server"), STREAMS_THAT_BREAK)
 def test_streams_that_break(translating: World, path: str, model: str, server: str) -> None:
     """They end in the client's dialect, and count as interrupted."""
     for fault in ("truncate_stream", "error_event"):

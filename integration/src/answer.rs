@@ -78,6 +78,8 @@ pub enum Framing {
     Lines,
     /// Gemini without `alt=sse`: the elements of one JSON array.
     Array,
+    /// Bedrock: Amazon's binary messages.
+    Binary,
 }
 
 /// Where in its stream an event stands: an array has to be opened and closed.
@@ -93,6 +95,7 @@ impl Framing {
             Framing::Sse => "text/event-stream; charset=utf-8",
             Framing::Lines => "application/x-ndjson",
             Framing::Array => "application/json; charset=UTF-8",
+            Framing::Binary => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -103,6 +106,7 @@ impl Framing {
                 Some(name) => format!("event: {name}\ndata: {data}\n\n"),
                 None => format!("data: {data}\n\n"),
             },
+            Framing::Binary => return message(event),
             Framing::Lines => format!("{data}\n"),
             Framing::Array => {
                 let before = if place.first { "[" } else { ",\r\n" };
@@ -112,6 +116,32 @@ impl Framing {
         };
         Bytes::from(text)
     }
+}
+
+/// One of Amazon's messages: lengths, headers, the payload, and a checksum after the lengths and at the end.
+fn message(event: &Event) -> Bytes {
+    let name = event.name.unwrap_or_default();
+    let (kind, named) = match name.ends_with("Exception") {
+        true => ("exception", ":exception-type"),
+        false => ("event", ":event-type"),
+    };
+    let mut headers = Vec::new();
+    for (header, value) in [(named, name), (":content-type", "application/json"), (":message-type", kind)] {
+        headers.push(header.len() as u8);
+        headers.extend_from_slice(header.as_bytes());
+        headers.push(7);
+        headers.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        headers.extend_from_slice(value.as_bytes());
+    }
+    let total = 16 + headers.len() + event.data.len();
+    let mut out = Vec::with_capacity(total);
+    out.extend_from_slice(&(total as u32).to_be_bytes());
+    out.extend_from_slice(&(headers.len() as u32).to_be_bytes());
+    out.extend_from_slice(&crc32fast::hash(&out).to_be_bytes());
+    out.extend_from_slice(&headers);
+    out.extend_from_slice(event.data.as_bytes());
+    out.extend_from_slice(&crc32fast::hash(&out).to_be_bytes());
+    Bytes::from(out)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub enum Dialect {
     Anthropic,
     Ollama,
     Gemini,
+    Converse,
 }
 
 /// Why a request is not answered as asked.
@@ -62,7 +63,9 @@ impl Problem {
     pub fn in_stream(dialect: Dialect) -> Self {
         let status = match dialect {
             Dialect::Anthropic => StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-            Dialect::OpenAi | Dialect::Azure | Dialect::Ollama | Dialect::Gemini => StatusCode::SERVICE_UNAVAILABLE,
+            Dialect::OpenAi | Dialect::Azure | Dialect::Ollama | Dialect::Gemini | Dialect::Converse => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         Self::new(status, "Overloaded")
     }
@@ -79,6 +82,7 @@ impl Problem {
                 "type": self.anthropic_type(), "message": message,
             }}),
             Dialect::Ollama => json!({"error": message}),
+            Dialect::Converse => json!({"message": message}),
             Dialect::Gemini => json!({"error": {
                 "code": self.status.as_u16(), "message": message, "status": self.gemini_status(),
             }}),

@@ -21,6 +21,7 @@ pub enum Operation {
     Tokenize,
     CountTokens,
     Generate { model: String, delivery: Delivery },
+    Converse { model: String, stream: bool },
 }
 
 /// Gemini's three ways to answer; the path decides, not the body.
@@ -65,6 +66,7 @@ impl Operation {
             | Operation::OllamaEmbed
             | Operation::Tokenize
             | Operation::CountTokens
+            | Operation::Converse { .. }
             | Operation::Generate { .. } => Method::POST,
         }
     }
@@ -76,6 +78,7 @@ fn dialect(path: &str) -> Dialect {
         ("/openai/", Dialect::Azure),
         ("/api/", Dialect::Ollama),
         ("/v1beta/", Dialect::Gemini),
+        ("/model/", Dialect::Converse),
     ];
     let found = prefixes.iter().find(|(prefix, _)| path.starts_with(prefix));
     found.map_or(Dialect::OpenAi, |(_, dialect)| *dialect)
@@ -95,7 +98,7 @@ fn operation(path: &str, query: &str) -> Option<Operation> {
         "/api/tags" => Some(Operation::OllamaTags),
         "/tokenize" => Some(Operation::Tokenize),
         "/extras/tokenize/count" => Some(Operation::CountTokens),
-        _ => azure_chat(path, query).or_else(|| generate(path, query)),
+        _ => azure_chat(path, query).or_else(|| generate(path, query)).or_else(|| converse(path)),
     }
 }
 
@@ -119,6 +122,29 @@ fn generate(path: &str, query: &str) -> Option<Operation> {
     Some(Operation::Generate { model: model.to_owned(), delivery })
 }
 
+/// The model's id is escaped: it may be an ARN.
+fn converse(path: &str) -> Option<Operation> {
+    let (model, action) = path.strip_prefix("/model/")?.split_once('/')?;
+    let stream = match action {
+        "converse" => false,
+        "converse-stream" => true,
+        _ => return None,
+    };
+    Some(Operation::Converse { model: unescaped(model)?, stream })
+}
+
+/// What `%XX` stands for; `None` if a `%` stands by itself, or the bytes are no text.
+fn unescaped(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +161,10 @@ mod tests {
             ("/v1beta/models/g:1:streamGenerateContent?alt=sse", Some(gemini(Delivery::Sse))),
             ("/v1beta/models/g:1:streamGenerateContent", Some(gemini(Delivery::Array))),
             ("/v1beta/models/g:1:somethingElse", None),
+            ("/model/a%3Ab%2F1/converse", Some(Operation::Converse { model: "a:b/1".into(), stream: false })),
+            ("/model/m/converse-stream", Some(Operation::Converse { model: "m".into(), stream: true })),
+            ("/model/m%/converse", None),
+            ("/model/m/invoke", None),
         ];
         for (uri, want) in cases {
             let route = Route::of(&Method::POST, &Uri::from_static(uri));

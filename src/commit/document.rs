@@ -162,6 +162,7 @@ fn members(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::GenerateContent | Endpoint::StreamGenerateContent => {
             &["candidates", "promptFeedback", "usageMetadata"]
         }
+        Endpoint::Converse | Endpoint::ConverseStream => &["output"],
         Endpoint::Further(further) => further.answer_members().unwrap_or_default(),
     }
 }

@@ -178,6 +178,7 @@ impl FirstEvent {
             }
             // no field of an event begins so: it is JSON, or a web page
             (Dialect::Ollama, _) | (_, b'{' | b'[' | b'<') => None,
+            (Dialect::Converse, _) => Some(Framing::EventStream),
             // the names of an event's fields, and a comment
             (_, b'd' | b'e' | b'i' | b'r' | b':') => Some(Framing::Sse),
             (Dialect::Gemini, _) if self.declared == Some(Framing::Json) => None,

@@ -41,7 +41,12 @@ impl Exchange {
     /// An answer that is translated is on its way to the client: its usage is read in the provider's words.
     pub fn meter_provider(&mut self) {
         let stream = self.facts.as_ref().is_some_and(|facts| facts.stream);
-        let framing = if stream { Framing::Sse } else { Framing::Json };
+        let pair = self.route.as_ref().and_then(|route| route.pair_at(route.place()));
+        let framing = match (stream, pair) {
+            (true, Some(pair)) => pair.framing(),
+            (true, None) => Framing::Sse,
+            (false, _) => Framing::Json,
+        };
         let format = self.route.as_ref().and_then(Route::upstream).map(|upstream| upstream.usage.format);
         let meter = Meter::new(framing, false).with_format(format.unwrap_or_default());
         self.provider_meter = Some(Box::new(meter));

@@ -97,7 +97,11 @@ fn block(endpoint: Endpoint, answer: &mut Value) {
             set(candidate, "content", json!({"role": "model", "parts": []}));
             set(candidate, "finishReason", json!("SAFETY"));
         }),
-        Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_) => {}
+        Endpoint::Embeddings
+        | Endpoint::OllamaEmbed
+        | Endpoint::Converse
+        | Endpoint::ConverseStream
+        | Endpoint::Further(_) => {}
     }
 }
 

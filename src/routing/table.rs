@@ -48,7 +48,7 @@ pub struct Model {
     pub limits: Limits,
     /// What its tokens cost, if that is known.
     pub price: Option<Price>,
-    speaking: [TargetSet; 4],
+    speaking: [TargetSet; Dialect::ALL.len()],
     /// Those of them that do not serve OpenAI's Responses.
     without_responses: TargetSet,
     /// The targets that each pair is used for.

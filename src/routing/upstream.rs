@@ -92,10 +92,13 @@ impl Upstream {
 
     /// The `:path` this upstream expects for a request that came in with `path`.
     ///
-    /// The rest of the path stays as it is, and so does the client's query, after the operator's; a Gemini path gets
-    /// `model` in place of the client's.
+    /// The rest of the path stays as it is, and so does the client's query, after the operator's; a path of Gemini's or of
+    /// Bedrock's Converse gets `model` in place of the client's.
     pub fn path<'a>(&self, endpoint: Endpoint, path: &'a str, model: &str) -> Cow<'a, str> {
-        let names_model = matches!(endpoint, Endpoint::GenerateContent | Endpoint::StreamGenerateContent);
+        let names_model = matches!(
+            endpoint,
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Converse | Endpoint::ConverseStream
+        );
         if self.base_path.is_none() && self.query.is_none() && !names_model {
             return Cow::Borrowed(path);
         }
@@ -109,7 +112,10 @@ impl Upstream {
             Some(base) => base.replace("{model}", &percent_encode(model)),
             None => base_path.to_owned(),
         };
-        if names_model {
+        if names_model && dialect == Dialect::Converse {
+            let verb = rest.rsplit_once('/').map_or("", |(_, verb)| verb);
+            out.push_str(&format!("/{}/{verb}", percent_encode(model)));
+        } else if names_model {
             let verb = rest.rsplit_once(':').map_or("", |(_, verb)| verb);
             out.push_str("/models/");
             out.push_str(&percent_encode(model));

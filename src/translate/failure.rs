@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::raw::Raw;
 use super::writer::Writer;
 use crate::commit::is_context_length_exceeded;
+use crate::eventstream::Message;
 
 /// The longest message that is passed on, in characters.
 const MAX_MESSAGE: usize = 4096;
@@ -65,6 +66,16 @@ impl<'a> Failure<'a> {
         failure
     }
 
+    /// An error in a binary stream, whose name says what kind it is.
+    pub fn of_message(message: &Message<'a>) -> Self {
+        let kind = Kind::of_word(message.name).unwrap_or(Kind::Server);
+        let told = Raw::parse(message.payload).and_then(|told| told.text("message").or_else(|| told.text("Message")));
+        let told = told.filter(|told| !told.is_empty()).unwrap_or(message.error.into());
+        let told = if told.is_empty() { "The model server reported an error.".into() } else { told };
+        let too_long = is_context_length_exceeded(message.payload);
+        Failure { kind, message: shortened(told), code: Some(message.name.into()), too_long }
+    }
+
     /// An answer with a status that is one of an error.
     pub fn of_answer(status: u16, body: &'a [u8]) -> Self {
         let kind = Kind::of_status(status);
@@ -94,10 +105,11 @@ impl<'a> Failure<'a> {
     fn read(event: Raw<'a>, otherwise: Kind) -> Self {
         let inner = event.field("response").unwrap_or(event);
         let error = inner.field("error").unwrap_or(inner);
-        let [message, kind, code, status, detail] = error.fields(["message", "type", "code", "status", "detail"]);
+        let [message, bedrocks, kind, code, status, detail] =
+            error.fields(["message", "Message", "type", "code", "status", "detail"]);
         let text = |field: Option<Raw<'a>>| field.and_then(Raw::string);
         let (kind, code, status) = (text(kind), text(code), text(status));
-        let message = text(message).or_else(|| text(detail)).or_else(|| error.string());
+        let message = text(message).or_else(|| text(bedrocks)).or_else(|| text(detail)).or_else(|| error.string());
         let words = [code.as_deref(), status.as_deref(), kind.as_deref()];
         let told = words.into_iter().flatten().find_map(Kind::of_word);
         let message = message.unwrap_or("The model server reported an error.".into());
@@ -170,6 +182,7 @@ impl Kind {
             404 => Kind::NotFound,
             413 => Kind::TooLarge,
             429 => Kind::RateLimit,
+            424 => Kind::Server, // the model failed
             503 | 529 => Kind::Overloaded,
             408 | 504 => Kind::Timeout,
             400..=499 => Kind::Invalid,
@@ -182,17 +195,22 @@ impl Kind {
         Some(match word {
             "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Kind::Authentication,
             "insufficient_quota" | "billing_error" => Kind::Billing,
-            "permission_error" | "PERMISSION_DENIED" => Kind::Permission,
+            "permission_error" | "PERMISSION_DENIED" | "accessDeniedException" => Kind::Permission,
             "not_found_error" | "model_not_found" | "NOT_FOUND" => Kind::NotFound,
             "request_too_large" => Kind::TooLarge,
-            "rate_limit_error" | "rate_limit_exceeded" | "tokens" | "requests" | "RESOURCE_EXHAUSTED" => {
-                Kind::RateLimit
-            }
-            "overloaded_error" | "overloaded" | "UNAVAILABLE" => Kind::Overloaded,
-            "timeout_error" | "DEADLINE_EXCEEDED" => Kind::Timeout,
-            "invalid_request_error" | "context_length_exceeded" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" => {
-                Kind::Invalid
-            }
+            "rate_limit_error"
+            | "rate_limit_exceeded"
+            | "tokens"
+            | "requests"
+            | "RESOURCE_EXHAUSTED"
+            | "throttlingException" => Kind::RateLimit,
+            "overloaded_error" | "overloaded" | "UNAVAILABLE" | "serviceUnavailableException" => Kind::Overloaded,
+            "timeout_error" | "DEADLINE_EXCEEDED" | "modelTimeoutException" => Kind::Timeout,
+            "invalid_request_error"
+            | "context_length_exceeded"
+            | "INVALID_ARGUMENT"
+            | "FAILED_PRECONDITION"
+            | "validationException" => Kind::Invalid,
             "api_error" | "server_error" | "INTERNAL" => Kind::Server,
             _ => return None,
         })

@@ -7,8 +7,10 @@
 
 mod calls;
 mod chat;
+mod chat_to_converse;
 mod chat_to_gemini;
 mod chat_to_messages;
+mod claude;
 mod data_url;
 mod dropped;
 mod failure;
@@ -17,7 +19,9 @@ mod messages_to_chat;
 mod pair;
 mod raw;
 mod responses_to_chat;
+mod schema;
 mod stream;
+mod tool_names;
 mod via_chat;
 mod writer;
 
@@ -31,6 +35,12 @@ pub use stream::{Stream, MAX_EVENT};
 
 /// The most tokens of an answer whose client does not say, where a provider insists on a number.
 pub const MAX_OUTPUT_TOKENS: u64 = 4096;
+
+/// The tool whose arguments are the answer, for models that take no schema for it.
+const JSON_TOOL: &str = "json_answer";
+
+/// Tells a model that it must answer in JSON, where nothing but words does.
+const ONE_JSON_OBJECT: &str = "Respond with a single JSON object and nothing else.";
 
 /// Where a dialect is served, if not at its own provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +89,8 @@ pub struct Notes {
     tools: Vec<ToolNote>,
     /// What a response repeats of its request.
     echo: String,
+    /// The model, by the name the target knows it by, where the answer does not say.
+    model: String,
 }
 
 impl Notes {
@@ -86,7 +98,7 @@ impl Notes {
     fn reserved(&self) -> usize {
         let names: usize = self.names.iter().map(|(short, long)| short.capacity() + long.capacity()).sum();
         let tools: usize = self.tools.iter().map(|tool| tool.given.capacity() + tool.name.capacity()).sum();
-        self.echo.capacity() + names + tools
+        self.echo.capacity() + self.model.capacity() + names + tools
     }
 }
 

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::raw::Raw;
 use super::writer::Writer;
 use crate::commit::{Fault, Gate};
+use crate::eventstream::{Kind, Message};
 use crate::usage::{event_data, Boundaries, Framing};
 
 /// The largest event that is read: a whole image may be in one.
@@ -17,6 +18,10 @@ const KEPT_BUFFER: usize = 64 << 10;
 pub(super) trait Machine: std::fmt::Debug {
     /// Translates one event's data.
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
+    /// The same for an event of a binary stream, which only its name tells what it is.
+    fn named(&mut self, _: &str, event: Raw<'_>, out: &mut Writer) -> Said {
+        self.event(event, out)
+    }
     /// Whether the provider has said why the answer ended, so that nothing is missing if nothing more comes.
     fn is_finished(&self) -> bool;
     /// Writes what ends a stream that is complete.
@@ -59,6 +64,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Stream {
     machine: Box<dyn Machine>,
+    /// How the provider's events are told apart.
+    framing: Framing,
     /// The event under way.
     held: Vec<u8>,
     boundaries: Boundaries,
@@ -75,9 +82,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(machine: Box<dyn Machine>) -> Self {
+    pub(super) fn new(machine: Box<dyn Machine>, framing: Framing) -> Self {
         Stream {
             machine,
+            framing,
             held: Vec::new(),
             boundaries: Boundaries::default(),
             out: Writer::default(),
@@ -176,11 +184,16 @@ impl Stream {
         let held = std::mem::take(&mut self.held);
         let mut start = 0;
         while start < held.len() && self.is_open() {
-            let next = self.boundaries.next(Framing::Sse, &held);
+            let next = self.boundaries.next(self.framing, &held);
             let Some(stop) = next.or(end.then_some(held.len())) else {
                 break; // the last event may lack its blank line, but only it
             };
             let event = held.get(start..stop).unwrap_or_default();
+            if self.framing == Framing::EventStream {
+                self.message(event, next.is_some());
+                start = stop;
+                continue;
+            }
             let says_nothing = event.trim_ascii().is_empty() || event.starts_with(b":");
             self.broken_off = next.is_none() && !says_nothing && event_data(event).is_none();
             self.event(event);
@@ -216,11 +229,34 @@ impl Stream {
         let Some(raw) = Raw::parse(data).filter(|raw| raw.is_object()) else {
             return self.fail(&Failure::unreadable(), Fault::Garbage);
         };
-        match self.machine.event(raw, &mut self.out) {
+        let said = self.machine.event(raw, &mut self.out);
+        self.go_on(said, raw);
+    }
+
+    /// A message of a binary stream.
+    fn message(&mut self, bytes: &[u8], whole: bool) {
+        if !whole {
+            return self.fail(&Failure::interrupted(), Fault::EmptyStream);
+        }
+        let Some(message) = Message::parse(bytes) else {
+            return self.fail(&Failure::unreadable(), Fault::Garbage);
+        };
+        if message.kind != Kind::Event {
+            return self.fail(&Failure::of_message(&message), Fault::ErrorEvent);
+        }
+        let Some(raw) = Raw::parse(message.payload).filter(|raw| raw.is_object()) else {
+            return self.fail(&Failure::unreadable(), Fault::Garbage);
+        };
+        let said = self.machine.named(message.name, raw, &mut self.out);
+        self.go_on(said, raw);
+    }
+
+    fn go_on(&mut self, said: Said, event: Raw<'_>) {
+        match said {
             Said::Nothing => {}
             Said::Content => self.phase = Phase::Answering,
             Said::End => self.finish(),
-            Said::Error => self.fail(&Failure::of_event(raw), Fault::ErrorEvent),
+            Said::Error => self.fail(&Failure::of_event(event), Fault::ErrorEvent),
         }
     }
 

@@ -61,6 +61,14 @@ impl<M: Machine> ViaChat<M> {
         ViaChat { first: first(&asked), second: Events::new(reply), between: Writer::default() }
     }
 
+    /// Takes the chunks on that an event has become, and says what it was.
+    fn passed(&mut self, said: Said, out: &mut Writer) -> Said {
+        match self.pass(out) {
+            true => said,
+            false => Said::Error,
+        }
+    }
+
     /// Takes the chunks on; `false` if the answer cannot be kept.
     fn pass(&mut self, out: &mut Writer) -> bool {
         let mut passed = true;
@@ -83,10 +91,12 @@ impl<M: Machine> ViaChat<M> {
 impl<M: Machine> Machine for ViaChat<M> {
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
         let said = self.first.event(event, &mut self.between);
-        match self.pass(out) {
-            true => said,
-            false => Said::Error,
-        }
+        self.passed(said, out)
+    }
+
+    fn named(&mut self, name: &str, event: Raw<'_>, out: &mut Writer) -> Said {
+        let said = self.first.named(name, event, &mut self.between);
+        self.passed(said, out)
     }
 
     fn is_finished(&self) -> bool {

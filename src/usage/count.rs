@@ -76,7 +76,11 @@ impl Counter {
             | Endpoint::Responses
             | Endpoint::OllamaGenerate
             | Endpoint::OllamaEmbed => parts.text(self.form(), model),
-            Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Further(_) => None,
+            Endpoint::GenerateContent
+            | Endpoint::StreamGenerateContent
+            | Endpoint::Converse
+            | Endpoint::ConverseStream
+            | Endpoint::Further(_) => None,
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Counts {
     pub(super) named: bool,
     /// The answer is a list (of embeddings, of ranks): nothing is generated, so that a total is all input.
     pub(super) listed: bool,
+    /// Bedrock's Converse counts what was cached beside the input, and says so by its names.
+    pub(super) beside: bool,
     /// All input: OpenAI's `prompt_tokens`, Gemini's and Ollama's. Servers that write both this and
     /// `input_tokens` mean this one, and may have left the other at 0.
     pub(super) prompt: u64,
@@ -61,6 +63,7 @@ impl Counts {
         }
         self.named |= report.named;
         self.listed |= report.listed;
+        self.beside |= report.beside;
         if report.output_named {
             (self.output, self.output_named) = (report.output, true);
         }
@@ -115,12 +118,17 @@ impl Counts {
         let mut billed = Counts::default();
         let mut iterations = Iterations::default();
         let is_object = scanner.object(|key, scanner| match key.raw() {
-            b"input_tokens" | b"inputTokens" => main(&mut self.input, &mut self.named, scanner),
+            b"inputTokens" => {
+                self.beside = true;
+                main(&mut self.input, &mut self.named, scanner)
+            }
+            b"input_tokens" => main(&mut self.input, &mut self.named, scanner),
             b"output_tokens" | b"outputTokens" => main(&mut self.output, &mut self.output_named, scanner),
             b"cache_creation_input_tokens" | b"cacheWriteInputTokens" => set(&mut self.cache_creation, scanner),
             b"cache_read_input_tokens" | b"cacheReadInputTokens" => set(&mut self.cache_read, scanner),
             b"total_tokens" | b"totalTokens" => set(&mut self.total, scanner),
             b"cache_creation" => self.cache_creation(scanner),
+            b"cacheDetails" => self.cache_details(scanner),
             b"iterations" => iterations.read(scanner),
             // the Audio API writes `token`, and so do Mistral and Writer
             b"completion_tokens_details"
@@ -241,6 +249,22 @@ impl Counts {
             b"ephemeral_5m_input_tokens" => set(&mut self.cache_5m, scanner),
             b"ephemeral_1h_input_tokens" => set(&mut self.cache_1h, scanner),
             _ => skip(scanner),
+        })?;
+        Ok(())
+    }
+
+    /// Converse's cache writes, by how long they are kept: `[{"ttl":"1h","inputTokens":5}, ...]`.
+    fn cache_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        scanner.array(|scanner| {
+            let (mut hour, mut tokens) = (false, 0);
+            scanner.object(|key, scanner| match key.raw() {
+                b"ttl" => scanner.value().map(|value| hour = matches!(value, Value::String(ttl) if ttl.raw() == b"1h")),
+                b"inputTokens" => set(&mut tokens, scanner),
+                _ => skip(scanner),
+            })?;
+            let kept = if hour { &mut self.cache_1h } else { &mut self.cache_5m };
+            *kept = kept.saturating_add(tokens);
+            Ok(())
         })?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::json::Scanner;
 /// What English prose comes to with the tokenizers in use, in bytes.
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
 /// The fields in which the dialects write the text they generate, as strings.
-const GENERATED_FIELDS: [&str; 10] = [
+const GENERATED_FIELDS: [&str; 11] = [
     "content",
     "text",
     "delta",
@@ -20,6 +20,7 @@ const GENERATED_FIELDS: [&str; 10] = [
     "arguments",
     "partial_json",
     "refusal",
+    r#"toolUse":{"input"#, // Converse's; others call what they are given `input`
 ];
 
 /// What is known of an exchange besides what its server has reported.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 use crate::endpoint::Dialect;
+use crate::eventstream::Messages;
 
 /// How the events of an answer are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Framing {
     Ndjson,
     /// One JSON text.
     Json,
+    /// `application/vnd.amazon.eventstream`: binary messages, each with its length before it.
+    EventStream,
 }
 
 impl Framing {
@@ -37,6 +40,8 @@ impl Framing {
             Framing::Sse
         } else if NDJSON.iter().any(|ndjson| essence.eq_ignore_ascii_case(ndjson)) {
             Framing::Ndjson
+        } else if essence.eq_ignore_ascii_case("application/vnd.amazon.eventstream") {
+            Framing::EventStream
         } else {
             Framing::Json
         }
@@ -58,7 +63,8 @@ impl Framing {
         match (streamed, first, dialect) {
             (false, _, _) | (true, Some(b'['), _) => Framing::Json,
             (true, Some(b'{'), Dialect::Ollama) => Framing::Ndjson,
-            (true, Some(b'{'), Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini) => Framing::Json,
+            (true, Some(b'{'), _) => Framing::Json,
+            (true, _, Dialect::Converse) => Framing::EventStream,
             (true, _, _) => Framing::Sse,
         }
     }
@@ -76,6 +82,7 @@ pub struct Boundaries {
     after_cr: bool,
     /// The last line was blank.
     after_event: bool,
+    messages: Messages,
 }
 
 impl Boundaries {
@@ -87,6 +94,7 @@ impl Boundaries {
             Framing::Sse => self.next_blank_line(bytes),
             Framing::Ndjson => self.next_line(bytes),
             Framing::Json => None,
+            Framing::EventStream => self.messages.next(&mut self.scanned, bytes),
         }
     }
 

@@ -43,7 +43,10 @@ impl Counts {
 
     /// All input and all output.
     fn whole(&self, format: Format) -> Whole {
-        let (input, output) = self.fitting(format).unwrap_or_else(|| self.completed(self.plain(format)));
+        let (input, output) = match self.beside {
+            true => self.plain(format), // some totals leave out what was cached, and some do not
+            false => self.fitting(format).unwrap_or_else(|| self.completed(self.plain(format))),
+        };
         // more reasoning than output: it stands beside it, and with it what was read for it
         let reasoning = if output < self.reasoning && self.reasoning < PLAUSIBLE { self.reasoning } else { 0 };
         let beside = self.citations < PLAUSIBLE && (reasoning > 0 || self.citations > input);
@@ -84,7 +87,7 @@ impl Counts {
     fn plain(&self, format: Format) -> Whole {
         let input = match (self.prompt > 0 || self.cache_miss > 0, format) {
             (true, _) | (false, Format::OpenAi) => self.all_input(),
-            (false, Format::Auto | Format::Anthropic | Format::Ollama | Format::Gemini) => {
+            (false, Format::Auto | Format::Anthropic | Format::Ollama | Format::Gemini | Format::Converse) => {
                 self.input.saturating_add(self.creation()).saturating_add(self.cache_read)
             }
         };

@@ -18,11 +18,14 @@ pub enum Format {
     Ollama,
     /// `usageMetadata`.
     Gemini,
+    /// `usage` with `inputTokens`, which leaves out what was cached.
+    Converse,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] = [Format::Auto, Format::OpenAi, Format::Anthropic, Format::Ollama, Format::Gemini];
+    pub const ALL: [Format; 6] =
+        [Format::Auto, Format::OpenAi, Format::Anthropic, Format::Ollama, Format::Gemini, Format::Converse];
 
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Format {
             Format::Anthropic => "anthropic",
             Format::Ollama => "ollama",
             Format::Gemini => "gemini",
+            Format::Converse => "converse",
         }
     }
 
@@ -61,6 +65,7 @@ impl From<Dialect> for Format {
             Dialect::Anthropic => Format::Anthropic,
             Dialect::Ollama => Format::Ollama,
             Dialect::Gemini => Format::Gemini,
+            Dialect::Converse => Format::Converse,
         }
     }
 }

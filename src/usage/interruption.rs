@@ -42,9 +42,12 @@ const GEMINI: &str = concat!(r#"data: {"error":{"code":502,"#, message!(), r#","
 /// ```
 pub fn interruption(endpoint: Endpoint) -> &'static [u8] {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Further(_) => {
-            OPENAI.as_bytes()
-        }
+        Endpoint::ChatCompletions
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Converse
+        | Endpoint::ConverseStream
+        | Endpoint::Further(_) => OPENAI.as_bytes(),
         Endpoint::Responses => RESPONSES.as_bytes(),
         Endpoint::Messages => ANTHROPIC.as_bytes(),
         Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => OLLAMA.as_bytes(),

@@ -4,9 +4,12 @@ use memchr::memchr2;
 
 use super::digest::Digest;
 use super::events::{field_value, Framing};
+use crate::eventstream;
 
 /// The longest name that means something is `error`.
 const MAX_NAME: usize = 64;
+/// The most that is kept of a binary message's prelude and headers.
+const MAX_HEAD: usize = 4096;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The event so far.
@@ -20,6 +23,8 @@ pub(super) struct LargeEvent {
     has_data: bool,
     name: Option<Vec<u8>>,
     digest: Digest,
+    /// How much of a binary message's payload is still to come, once that has begun.
+    payload: Option<usize>,
 }
 
 /// Where in a line the event goes on.
@@ -48,10 +53,11 @@ impl LargeEvent {
             has_data: false,
             name: None,
             digest: Digest::default(),
+            payload: None,
         }
     }
 
-    /// The value of its last `event` line.
+    /// The value of its last `event` line, or what a binary message says it is.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.as_deref()
     }
@@ -68,9 +74,13 @@ impl LargeEvent {
 
     /// Takes in the next bytes.
     pub(super) fn add(&mut self, mut bytes: &[u8]) {
-        if self.framing != Framing::Sse {
-            self.has_data = true;
-            return self.digest.add(bytes);
+        match self.framing {
+            Framing::Sse => {}
+            Framing::EventStream => return self.add_binary(bytes),
+            Framing::Ndjson | Framing::Json => {
+                self.has_data = true;
+                return self.digest.add(bytes);
+            }
         }
         while let Some(first) = bytes.first() {
             bytes = match self.line {
@@ -98,6 +108,26 @@ impl LargeEvent {
                     rest.get(1..).unwrap_or_default()
                 }
             };
+        }
+    }
+
+    /// Takes in the next bytes of a binary message: its payload is what follows its headers and precedes its checksum.
+    fn add_binary(&mut self, mut bytes: &[u8]) {
+        while self.payload.is_none() {
+            let Some((first, rest)) = bytes.split_first().filter(|_| self.head.len() < MAX_HEAD) else {
+                return;
+            };
+            self.head.push(*first);
+            bytes = rest;
+            if let Some((name, payload)) = eventstream::beginning(&self.head) {
+                (self.name, self.payload) = (Some(name.as_bytes().to_vec()), Some(payload));
+                self.has_data = true;
+            }
+        }
+        if let Some(rest) = &mut self.payload {
+            let taken = bytes.get(..*rest).unwrap_or(bytes);
+            *rest -= taken.len();
+            self.digest.add(taken);
         }
     }
 

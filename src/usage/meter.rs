@@ -158,7 +158,7 @@ impl Meter {
                 self.json(chunk, end);
                 Pass::Unchanged
             }
-            Framing::Sse | Framing::Ndjson => self.stream(chunk, end),
+            Framing::Sse | Framing::Ndjson | Framing::EventStream => self.stream(chunk, end),
         }
     }
 
@@ -344,7 +344,7 @@ impl Meter {
         self.unread |= digest.is_beyond();
         self.generated.add(digest.texts());
         let before = self.reading.tokens().output;
-        let kind = self.reading.read_digest(large.name(), digest.bytes());
+        let kind = self.reading.read_digest(self.framing, large.name(), digest.bytes());
         self.broken_off = self.within_event && matches!(kind, None | Some(EventKind::Garbage));
         if let Some(kind) = kind {
             self.state = self.state.after(kind);

@@ -14,6 +14,7 @@ use super::format::Format;
 use super::marks::{EventKind, Marks};
 use super::skim::Skim;
 use super::TokenUsage;
+use crate::eventstream::{Kind, Message};
 use crate::json::{JsonError, Scanner, Value};
 
 /// What has been read so far.
@@ -24,7 +25,7 @@ pub struct Reading {
     choices: Choices,
     /// The prompts whose usage has been added, one bit each by their index: TGI tells each prompt's with its last chunk.
     prompts: u32,
-    /// Anthropic's message has said why it stopped.
+    /// Anthropic's message, or Converse's, has said why it stopped.
     stopped: bool,
 }
 
@@ -102,7 +103,12 @@ impl Reading {
     }
 
     /// Reads an event by the digest of its data.
-    pub(super) fn read_digest(&mut self, name: Option<&[u8]>, data: &[u8]) -> Option<EventKind> {
+    pub(super) fn read_digest(&mut self, framing: Framing, name: Option<&[u8]>, data: &[u8]) -> Option<EventKind> {
+        if framing == Framing::EventStream {
+            let kind = self.read(data);
+            let name = std::str::from_utf8(name.unwrap_or_default()).unwrap_or_default();
+            return Some(self.named(name, kind));
+        }
         self.data(name, data, Self::read)
     }
 
@@ -119,6 +125,32 @@ impl Reading {
                 self.data(fields.name, fields.data(lines)?, read)
             }
             Framing::Ndjson | Framing::Json => self.data(None, event, read),
+            Framing::EventStream => Some(match Message::parse(event) {
+                Some(message) => self.message(&message, read),
+                None => EventKind::Garbage,
+            }),
+        }
+    }
+
+    /// Reads a message of Converse's stream, whose name says what it is.
+    fn message(&mut self, message: &Message<'_>, read: impl FnOnce(&mut Self, &[u8]) -> EventKind) -> EventKind {
+        if message.kind != Kind::Event {
+            return EventKind::Error;
+        }
+        let kind = read(self, message.payload);
+        self.named(message.name, kind)
+    }
+
+    fn named(&mut self, name: &str, kind: EventKind) -> EventKind {
+        match (name, kind) {
+            (_, EventKind::Garbage) => EventKind::Garbage,
+            ("metadata", _) => EventKind::Terminal,
+            ("contentBlockStart" | "contentBlockDelta" | "contentBlockStop", _) => EventKind::Content,
+            ("messageStop", _) => {
+                self.stopped = true;
+                EventKind::Content
+            }
+            (_, _) => EventKind::Preliminary,
         }
     }
 
@@ -187,18 +219,23 @@ impl Reading {
     }
 
     fn answer(&mut self, scanner: &mut Scanner<'_>, marks: &mut Marks) -> Result<bool, JsonError> {
-        use Format::{Anthropic, Gemini, Ollama, OpenAi};
+        use Format::{Anthropic, Converse, Gemini, Ollama, OpenAi};
         let format = self.format;
         let mut report = Counts::default();
         let is_object = scanner.object(|key, scanner| {
             marks.bare &= is_envelope(key.raw());
             match key.raw() {
-                b"usage" if format.reads(&[OpenAi, Anthropic]) => marks.usage |= report.usage(format, scanner)?,
+                b"usage" if format.reads(&[OpenAi, Anthropic, Converse]) => {
+                    marks.usage |= report.usage(format, scanner)?
+                }
                 b"usageMetadata" if format.reads(&[Gemini]) => marks.usage |= report.usage_metadata(scanner)?,
                 b"prompt_eval_count" if format.reads(&[Ollama]) => report.prompt_eval(scanner)?,
                 b"eval_count" if format.reads(&[Ollama]) => report.eval(scanner)?,
                 b"message" if format.reads(&[Anthropic]) => embedded(&mut report, format, scanner)?,
                 b"delta" if format.reads(&[OpenAi, Anthropic]) => self.stopped |= delta(&mut report, format, scanner)?,
+                b"additionalModelResponseFields" if format.reads(&[Converse]) => {
+                    embedded(&mut report, format, scanner)?
+                }
                 b"interaction" if format.reads(&[Gemini]) => embedded(&mut report, OpenAi, scanner)?,
                 b"candidates" if format.reads(&[Gemini]) => marks.terminal |= finished(scanner)?,
                 b"promptFeedback" if format.reads(&[Gemini]) => {

@@ -140,6 +140,7 @@ fn dialects() {
         (Endpoint::Messages, Dialect::Anthropic),
         (Endpoint::OllamaEmbed, Dialect::Ollama),
         (Endpoint::StreamGenerateContent, Dialect::Gemini),
+        (Endpoint::ConverseStream, Dialect::Converse),
     ];
     for (endpoint, want) in cases {
         assert_eq!(endpoint.dialect(), want, "{endpoint:?}");

@@ -16,6 +16,7 @@ mod document;
 mod endpoint;
 mod ends;
 mod error;
+mod eventstream;
 mod exchange;
 mod facts;
 mod fleet;

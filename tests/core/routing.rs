@@ -138,6 +138,14 @@ fn upstream_paths() {
             "/v1beta/models/x%3Ay:streamGenerateContent?alt=sse",
             "/v1/models/a%2Fb:streamGenerateContent?alt=sse",
         ),
+        (Endpoint::Converse, None, None, "/model/model/converse", "/model/a%2Fb/converse"),
+        (
+            Endpoint::ConverseStream,
+            Some("/bedrock/model"),
+            Some("a=1"),
+            "/model/model/converse-stream",
+            "/bedrock/model/a%2Fb/converse-stream?a=1",
+        ),
     ];
     for (endpoint, base_path, query, path, want) in cases {
         let mut upstream = upstream("u", &[endpoint.dialect()]);

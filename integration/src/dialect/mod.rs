@@ -1,6 +1,7 @@
 //! The providers' dialects: each module reads its requests and words its answers.
 
 mod anthropic;
+mod converse;
 mod gemini;
 mod ollama;
 mod openai;
@@ -39,6 +40,7 @@ pub fn answer(
         Operation::Tokenize => tokenize::tokenize(body, scene),
         Operation::CountTokens => tokenize::count(body, scene),
         Operation::Generate { model, delivery } => gemini::answer(body, model, delivery, scene),
+        Operation::Converse { model, stream } => converse::answer(body, &model, stream, scene),
     }
 }
 
@@ -51,6 +53,8 @@ fn check_credential(dialect: Dialect, headers: &HeaderMap, key: Option<&str>) ->
         Dialect::OpenAi | Dialect::Azure | Dialect::Ollama => is_bearer(headers, key) || is("api-key"),
         Dialect::Anthropic => is("x-api-key"),
         Dialect::Gemini => is("x-goog-api-key"),
+        // a key of Bedrock's; a signature is not checked here
+        Dialect::Converse => is_bearer(headers, key),
     };
     accepted.then_some(()).ok_or_else(Problem::bad_credential)
 }

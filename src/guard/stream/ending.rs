@@ -96,9 +96,11 @@ impl Ending {
             return Vec::new();
         }
         let text = match self.endpoint {
-            Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Further(_) => {
-                self.choice_ends(r#""delta":{}"#)
-            }
+            Endpoint::ChatCompletions
+            | Endpoint::Embeddings
+            | Endpoint::Converse
+            | Endpoint::ConverseStream
+            | Endpoint::Further(_) => self.choice_ends(r#""delta":{}"#),
             Endpoint::Completions => self.choice_ends(r#""text":"""#),
             Endpoint::Responses => self.incomplete(),
             Endpoint::Messages => self.refusal(),
@@ -128,7 +130,12 @@ impl Ending {
 
     fn has_done(&self) -> bool {
         match self.endpoint {
-            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Further(_) => true,
+            Endpoint::ChatCompletions
+            | Endpoint::Completions
+            | Endpoint::Embeddings
+            | Endpoint::Converse
+            | Endpoint::ConverseStream
+            | Endpoint::Further(_) => true,
             Endpoint::Responses
             | Endpoint::Messages
             | Endpoint::OllamaChat
@@ -218,9 +225,12 @@ fn event(name: &str, fields: &str) -> String {
 /// The fields that an endpoint's end repeats: as the first event has them, and as the last.
 fn kept(endpoint: Endpoint) -> (&'static [&'static str], &'static [&'static str]) {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Further(_) => {
-            (&["id", "object", "created", "model", "system_fingerprint", "service_tier"], &[])
-        }
+        Endpoint::ChatCompletions
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Converse
+        | Endpoint::ConverseStream
+        | Endpoint::Further(_) => (&["id", "object", "created", "model", "system_fingerprint", "service_tier"], &[]),
         Endpoint::Responses => (&["response"], &[]),
         Endpoint::Messages => (&[], &["usage"]),
         Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => (&["model"], &["created_at"]),

@@ -113,7 +113,7 @@ pub(super) fn terminated(framing: Framing, bytes: &[u8]) -> Vec<u8> {
     let bare = bytes.trim_ascii_end();
     let end: &[u8] = match framing {
         Framing::Sse => b"\n\n",
-        Framing::Ndjson | Framing::Json => b"\n",
+        Framing::Ndjson | Framing::Json | Framing::EventStream => b"\n",
     };
     [bare, end].concat()
 }
@@ -130,7 +130,9 @@ impl<'a> Data<'a> {
     fn of(framing: Framing, event: &'a [u8]) -> Option<Self> {
         let data = match framing {
             Framing::Sse => Data::of_lines(event)?,
-            Framing::Ndjson | Framing::Json => Data { text: Cow::Borrowed(event), lines: vec![(0, 0)] },
+            Framing::Ndjson | Framing::Json | Framing::EventStream => {
+                Data { text: Cow::Borrowed(event), lines: vec![(0, 0)] }
+            }
         };
         (!data.text.trim_ascii().is_empty()).then_some(data)
     }

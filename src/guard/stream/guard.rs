@@ -292,7 +292,7 @@ impl StreamGuard {
     /// The largest event that is read.
     fn largest(&self) -> usize {
         match self.framing {
-            Framing::Sse | Framing::Ndjson => self.limits.event,
+            Framing::Sse | Framing::Ndjson | Framing::EventStream => self.limits.event,
             Framing::Json => MAX_JSON,
         }
     }

@@ -39,6 +39,10 @@ impl Ending {
 pub(in crate::translate) trait ChatMachine: std::fmt::Debug {
     /// Translates one event's data.
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
+    /// The same for an event of a binary stream, which only its name tells what it is.
+    fn named(&mut self, _: &str, event: Raw<'_>, out: &mut Writer) -> Said {
+        ChatMachine::event(self, event, out)
+    }
     /// The client's side of it.
     fn ending(&self) -> &Ending;
     /// The same, to be written.
@@ -50,6 +54,10 @@ pub(in crate::translate) trait ChatMachine: std::fmt::Debug {
 impl<M: ChatMachine> Machine for M {
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said {
         ChatMachine::event(self, event, out)
+    }
+
+    fn named(&mut self, name: &str, event: Raw<'_>, out: &mut Writer) -> Said {
+        ChatMachine::named(self, name, event, out)
     }
 
     fn is_finished(&self) -> bool {

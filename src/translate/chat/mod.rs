@@ -3,11 +3,15 @@
 //! Sources: OpenAI's API reference (chat/object, chat/streaming); for what a model thought, the fields that servers and
 //! clients agree on: `reasoning_content` (DeepSeek, vLLM), `thinking_blocks` with signatures (LiteLLM).
 
+mod blocks;
+mod choice;
 mod chunks;
 mod ending;
 mod model;
 mod parts;
 
+pub(super) use blocks::Blocks;
+pub(super) use choice::ToolChoice;
 pub(super) use chunks::{Call, Chunks};
 pub(super) use ending::{ChatMachine, Ending};
 pub(super) use model::{is_openai_reasoning, takes_effort};

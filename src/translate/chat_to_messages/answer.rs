@@ -1,10 +1,10 @@
 //! The answer: Anthropic's message as OpenAI's completion.
 
-use super::{finish_reason, JSON_TOOL};
+use super::finish_reason;
 use crate::translate::chat::{completion, Completion, Head};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
-use crate::translate::{Answer, Reply, Unreadable};
+use crate::translate::{Answer, Reply, Unreadable, JSON_TOOL};
 use crate::usage::Reading;
 
 /// Translates a whole answer.

@@ -3,18 +3,13 @@
 mod answer;
 mod content;
 mod messages;
-mod model;
 mod request;
 mod stream;
-mod thinking;
 mod tools;
 
 pub(super) use answer::answer;
 pub(super) use request::request;
 pub(super) use stream::Events;
-
-/// The tool whose arguments are the answer, for models that take no schema for it.
-const JSON_TOOL: &str = "json_answer";
 
 /// Why an answer ended, in OpenAI's words; `None` for a reason that is not known.
 fn finish_reason(stop_reason: &str, json_tool: bool) -> Option<&'static str> {

@@ -4,14 +4,14 @@
 //! adaptive thinking, structured outputs).
 
 use super::messages::Conversation;
-use super::model::Version;
-use super::thinking::{Thinking, Wish};
-use super::tools::{self, ToolChoice, Tools};
+use super::tools::{self, Tools};
 use crate::error::ApiError;
+use crate::translate::chat::ToolChoice;
+use crate::translate::claude::{Thinking, Version, Wish};
 use crate::translate::dropped::Dropped;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
-use crate::translate::{invalid, Notes, Platform, Target, Translated};
+use crate::translate::{invalid, Notes, Platform, Target, Translated, ONE_JSON_OBJECT};
 
 /// What a request has at its top that is of use here.
 struct Fields<'a> {
@@ -41,7 +41,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     let version = Version::of(target.model);
     let conversation = Conversation::read(fields.messages)?;
     let mut tools = Tools::read(fields.tools, fields.functions, version, &mut dropped)?;
-    let mut choice = ToolChoice::read(fields.tool_choice, fields.parallel, &tools)?;
+    let mut choice = ToolChoice::read(fields.tool_choice, fields.parallel, !tools.is_empty())?;
     if tools.is_empty() && conversation.has_tools() {
         // what was called must have been defined
         tools = Tools::of_history(conversation.tool_names());
@@ -238,7 +238,7 @@ impl<'a> Format<'a> {
     /// What the model must be told, where nothing but words tells it.
     fn instruction(&self) -> Option<&'static str> {
         match self {
-            Format::Object => Some("Respond with a single JSON object and nothing else."),
+            Format::Object => Some(ONE_JSON_OBJECT),
             Format::Text | Format::Schema(_) | Format::Tool(_) => None,
         }
     }

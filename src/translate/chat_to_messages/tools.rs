@@ -1,17 +1,15 @@
-//! Tools, and which of them the model may or must call.
+//! The tools, in Anthropic's words.
 
 use std::borrow::Cow;
 
-use super::model::Version;
-use super::JSON_TOOL;
 use crate::error::ApiError;
+use crate::translate::chat::ToolChoice;
+use crate::translate::claude::Version;
 use crate::translate::dropped::Dropped;
-use crate::translate::invalid;
 use crate::translate::raw::Raw;
+use crate::translate::schema::write_schema;
 use crate::translate::writer::Writer;
-
-/// The schema of a tool that takes nothing.
-const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+use crate::translate::{invalid, JSON_TOOL};
 
 /// The tools, as Anthropic's JSON, and their names.
 #[derive(Default)]
@@ -58,7 +56,8 @@ impl<'a> Tools<'a> {
             if !known.contains(name) {
                 out.object(|out| {
                     out.put_string("name", name);
-                    out.put("input_schema", NO_PARAMETERS);
+                    out.key("input_schema");
+                    write_schema(out, None);
                 });
                 known.push(name.clone());
             }
@@ -90,8 +89,8 @@ fn write_tool<'a>(
         if let Some(description) = description.filter(|description| description.is_string()) {
             out.put("description", description.json());
         }
-        let schema = parameters.filter(|parameters| parameters.is_object());
-        out.put("input_schema", schema.map_or(NO_PARAMETERS, schema_of));
+        out.key("input_schema");
+        write_schema(out, parameters);
         match strict.is_some_and(Raw::is_true) {
             true if version.has_structured_outputs() => out.put("strict", "true"),
             true => dropped.add("strict"),
@@ -102,63 +101,6 @@ fn write_tool<'a>(
         }
     });
     Ok(name)
-}
-
-/// `{}` is a schema for OpenAI; Anthropic wants it to say that it is of an object.
-fn schema_of(parameters: Raw<'_>) -> &str {
-    match parameters.is_nothing() {
-        true => NO_PARAMETERS,
-        false => parameters.json(),
-    }
-}
-
-/// What the model may or must do with them.
-pub enum ToolChoice<'a> {
-    /// It decides.
-    Free { alone: bool },
-    /// It calls none.
-    None,
-    /// It calls at least one.
-    Any { alone: bool },
-    /// It calls this one.
-    Named { name: Cow<'a, str>, alone: bool },
-}
-
-impl<'a> ToolChoice<'a> {
-    /// Reads `tool_choice`, or the older `function_call`. `alone`: at most one call in a turn.
-    pub fn read(choice: Option<Raw<'a>>, parallel: Option<Raw<'a>>, tools: &Tools<'_>) -> Result<Self, ApiError> {
-        let alone = parallel.is_some_and(|parallel| parallel.json() == "false");
-        let free = ToolChoice::Free { alone };
-        let Some(choice) = choice.filter(|_| !tools.is_empty()) else {
-            return Ok(free);
-        };
-        if choice.is_object() {
-            let [kind, function, name] = choice.fields(["type", "function", "name"]);
-            let name = function.and_then(|function| function.text("name")).or_else(|| name?.string());
-            let is_function = kind.is_none_or(|kind| kind.json() == r#""function""#);
-            return match name.filter(|_| is_function) {
-                Some(name) => Ok(ToolChoice::Named { name, alone }),
-                None => Err(invalid("tool_choice", "`tool_choice` must name a function.")),
-            };
-        }
-        match choice.string().as_deref() {
-            Some("auto") => Ok(free),
-            Some("none") => Ok(ToolChoice::None),
-            Some("required") => Ok(ToolChoice::Any { alone }),
-            Some(_) | None => {
-                let message = "`tool_choice` must be \"none\", \"auto\", \"required\", or name a function.";
-                Err(invalid("tool_choice", message))
-            }
-        }
-    }
-
-    /// Whether the model has to call a tool.
-    pub fn is_forced(&self) -> bool {
-        match self {
-            ToolChoice::Any { .. } | ToolChoice::Named { .. } => true,
-            ToolChoice::Free { .. } | ToolChoice::None => false,
-        }
-    }
 }
 
 /// Writes `tools` and `tool_choice`; `json` is the schema of an answer that comes as a tool's arguments.

@@ -1,10 +1,10 @@
 //! The answer: OpenAI's completion as Anthropic's message.
 
-use super::tools::long;
 use super::{stop_reason, usual_reason, write_usage};
 use crate::translate::chat::{said, MESSAGE_FIELDS};
 use crate::translate::ids::made;
 use crate::translate::raw::{arguments, Raw};
+use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
 use crate::translate::{Answer, Reply, Unreadable};
 use crate::usage::{EventKind, Reading};
@@ -74,7 +74,7 @@ fn blocks(out: &mut Writer, message: Raw<'_>, reply: &Reply) -> bool {
         out.object(|out| {
             out.put_string("type", "tool_use");
             out.put_string("id", &id.unwrap_or_else(|| made("toolu_", reply.id, count).into()));
-            out.put_string("name", long(&name, &reply.notes));
+            out.put_string("name", clients_name(&name, &reply.notes));
             out.put("input", &arguments(input));
         });
     };

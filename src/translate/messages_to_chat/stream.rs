@@ -4,7 +4,6 @@
 //! a call waits for the end of the one before it, which shows in its arguments: they are one JSON object.
 
 use super::blocks::{Blocks, Open};
-use super::tools::long;
 use super::{stop_reason, usual_reason, write_usage};
 use crate::translate::calls::Calls;
 use crate::translate::chat::said;
@@ -12,6 +11,7 @@ use crate::translate::failure::Failure;
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
+use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
 use crate::usage::{EventKind, Reading, TokenUsage};
@@ -143,7 +143,7 @@ impl Events {
             return;
         };
         let id = if call.id.is_empty() { made("toolu_", self.id, place + 1) } else { call.id };
-        self.blocks.call(out, place, &id, long(&call.name, &self.notes));
+        self.blocks.call(out, place, &id, clients_name(&call.name, &self.notes));
         self.arguments(place, &call.held, out);
     }
 

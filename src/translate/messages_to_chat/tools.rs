@@ -7,11 +7,9 @@ use crate::translate::dropped::Dropped;
 use crate::translate::ids::short_name;
 use crate::translate::invalid;
 use crate::translate::raw::Raw;
+use crate::translate::tool_names::remember;
 use crate::translate::writer::Writer;
 use crate::translate::Notes;
-
-/// The most names that are shortened.
-const MAX_SHORTENED: usize = 1024;
 
 /// The tools, as OpenAI's JSON.
 pub struct Tools(Writer);
@@ -100,16 +98,6 @@ pub fn write_choice(
 /// translation turns back.
 pub fn short<'a>(name: &'a str, notes: &mut Notes) -> Cow<'a, str> {
     let short = short_name(name);
-    if short == name {
-        return short;
-    }
-    if notes.names.len() < MAX_SHORTENED && !notes.names.iter().any(|(known, _)| *known == short) {
-        notes.names.push((short.clone().into_owned(), name.to_owned()));
-    }
+    remember(&short, name, notes);
     short
-}
-
-/// The name the client knows a tool by.
-pub fn long<'a>(name: &'a str, notes: &'a Notes) -> &'a str {
-    notes.names.iter().find(|(short, _)| short == name).map_or(name, |(_, long)| long)
 }

@@ -114,7 +114,7 @@ impl Meter {
         let separator: &[u8] = match (self.framing, self.within_event) {
             (Framing::Sse, true) => b"\n\n",
             (Framing::Ndjson, true) => b"\n",
-            (_, false) | (Framing::Json, true) => b"",
+            (_, false) | (Framing::Json | Framing::EventStream, true) => b"",
         };
         self.is_interrupted().then(|| [separator, interruption(endpoint)].concat())
     }
@@ -135,7 +135,9 @@ impl Meter {
         self.judge?;
         match self.framing {
             Framing::Json => self.is_answer,
-            Framing::Sse | Framing::Ndjson => (self.state != State::Beyond).then_some(self.state == State::Complete),
+            Framing::Sse | Framing::Ndjson | Framing::EventStream => {
+                (self.state != State::Beyond).then_some(self.state == State::Complete)
+            }
         }
     }
 }

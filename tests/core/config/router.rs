@@ -160,7 +160,7 @@ fn mistakes_in_upstreams() {
         (r#""dialects":"openai""#, ".dialects", "must be a list, but is a string"),
         (r#""dialects":[]"#, ".dialects", "names no dialect; leave it out for openai alone"),
         (r#""dialects":["openia"]"#, ".dialects[0]", "\"openia\" is none of its values; did you mean \"openai\"?"),
-        (r#""dialects":["grpc"]"#, ".dialects[0]", "\"grpc\" is none of its values; there is openai, anthropic, ollama, gemini"),
+        (r#""dialects":["grpc"]"#, ".dialects[0]", "\"grpc\" is none of its values; there is openai, anthropic, ollama, gemini, converse"),
         (r#""base_path":"v1""#, ".base_path", "must start with \"/\" and have no query (there is `query` for that)"),
         (r#""base_path":"/v1?a=b""#, ".base_path", "must start with \"/\" and have no query (there is `query` for that)"),
         (

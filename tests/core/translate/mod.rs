@@ -1,13 +1,16 @@
 //! Translation between dialects: tables of requests, answers and errors, and streams at every cut.
 
+mod chat_to_converse;
 mod chat_to_gemini;
 mod chat_to_messages;
+mod converse_streams;
 mod errors;
 mod messages_to_chat;
 mod properties;
 mod requests_of_messages;
 mod responses;
 mod responses_streams;
+mod stream_memory;
 mod streams;
 
 use serde_json::{json, Value};

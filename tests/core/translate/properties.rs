@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::translate::Pair;
+use sluice::usage::Framing;
 
+use super::converse_streams::message;
 use super::streams::run;
 use super::{reply, target};
 use crate::generate::{json, json_like};
@@ -49,6 +51,14 @@ fn known() -> impl Strategy<Value = Value> {
         "thinking_blocks",
         "reasoning_content",
         "refusal",
+        "output",
+        "toolUse",
+        "toolUseId",
+        "reasoningContent",
+        "reasoningText",
+        "stopReason",
+        "contentBlockIndex",
+        "start",
     ];
     let words = [
         "user",
@@ -105,7 +115,7 @@ proptest! {
             fields.insert("input".to_owned(), json!(messages));
         }
         for pair in Pair::ALL {
-            for model in ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro"] {
+            for model in ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro", "amazon.nova-2-lite-v1:0"] {
                 if let Ok(translated) = pair.request(request.to_string().as_bytes(), &target(model, true)) {
                     prop_assert!(is_json(&translated.body), "{}", String::from_utf8_lossy(&translated.body));
                 }
@@ -121,9 +131,14 @@ proptest! {
     fn streams_come_to_the_same_at_any_cut(events in vec(known(), 0..6), garbage in json_like(), size in 1_usize..40) {
         let mut bytes: Vec<u8> = events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>().into_bytes();
         bytes.extend_from_slice(&garbage);
+        let names = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"];
+        let mut binary: Vec<u8> =
+            events.iter().zip(names.iter().cycle()).flat_map(|(event, name)| message(name, event.clone())).collect();
+        binary.extend_from_slice(&garbage);
         for pair in Pair::ALL {
-            let want = run(pair, &reply(), &bytes, bytes.len().max(1));
-            prop_assert_eq!(&run(pair, &reply(), &bytes, size), &want);
+            let bytes = if pair.framing() == Framing::EventStream { &binary } else { &bytes };
+            let want = run(pair, &reply(), bytes, bytes.len().max(1));
+            prop_assert_eq!(&run(pair, &reply(), bytes, size), &want);
             let text = String::from_utf8(want.0).unwrap();
             for data in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]") {
                 prop_assert!(is_json(data.as_bytes()), "{}", data);

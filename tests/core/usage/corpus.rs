@@ -73,7 +73,10 @@ fn every_answer_in_its_own_format() {
         let others =
             Format::ALL.into_iter().filter(|format| *format != Format::Auto && *format != entry.dialect.into());
         for other in others {
-            let shared = matches!((Format::from(entry.dialect), other), (_, Format::OpenAi | Format::Anthropic));
+            let shared = matches!(
+                (Format::from(entry.dialect), other),
+                (_, Format::OpenAi | Format::Anthropic | Format::Converse)
+            );
             let usage = meter_in(other).usage;
             assert!(shared || usage == TokenUsage::default(), "{} read as {}: {usage:?}", entry.name, other.name());
         }
@@ -101,7 +104,7 @@ fn what_is_held_is_bounded() {
         let bytes: Vec<&[u8]> = entry.bytes.chunks(1).collect();
         let (_, held) = meter(Meter::new(entry.framing, entry.strip), &bytes);
         let bound = match entry.framing {
-            Framing::Json => entry.bytes.len(),
+            Framing::Json | Framing::EventStream => entry.bytes.len(),
             Framing::Sse => entry.bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or(0) + 64,
             Framing::Ndjson => entry.bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or(0),
         };

@@ -56,7 +56,7 @@ fn words() {
         assert_eq!(kind, Some(EventKind::Error), "{endpoint:?}");
         let data = match framing {
             Framing::Sse => event_data(event).unwrap().into_owned(),
-            Framing::Ndjson | Framing::Json => event.to_vec(),
+            Framing::Ndjson | Framing::Json | Framing::EventStream => event.to_vec(),
         };
         assert!(serde_json::from_slice::<serde_json::Value>(&data).is_ok(), "{endpoint:?}");
     }
@@ -64,7 +64,7 @@ fn words() {
 
 #[test]
 fn what_is_appended() {
-    use Framing::{Json, Ndjson, Sse};
+    use Framing::{EventStream, Json, Ndjson, Sse};
     let none = None;
     let cases: &[(&str, Framing, &str, Option<&str>)] = &[
         ("nothing came", Sse, "", Some("")),
@@ -97,7 +97,7 @@ fn what_is_appended() {
         let (endpoint, event) = match framing {
             Sse => (Endpoint::ChatCompletions, OPENAI),
             Ndjson => (Endpoint::OllamaChat, OLLAMA),
-            Json => (Endpoint::StreamGenerateContent, ""),
+            Json | EventStream => (Endpoint::StreamGenerateContent, ""),
         };
         for strip in [false, true] {
             for at in 0..=text.len() {

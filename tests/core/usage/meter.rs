@@ -46,7 +46,7 @@ fn write(transcript: &Transcript, line_end: &str, bom: bool, last_blank: bool) -
     let end = match transcript.framing {
         Framing::Sse => line_end.repeat(2),
         Framing::Ndjson => line_end.to_owned(),
-        Framing::Json => String::new(),
+        Framing::Json | Framing::EventStream => String::new(),
     };
     for (index, event) in transcript.events.iter().enumerate() {
         let bare = event.trim_start_matches('~');
@@ -76,7 +76,7 @@ fn variants(transcript: &Transcript) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let ways = ways.iter().filter(|(way, ..)| match transcript.framing {
         Framing::Sse => true,
         Framing::Ndjson => !matches!(*way, "CR" | "a BOM"),
-        Framing::Json => *way == "LF",
+        Framing::Json | Framing::EventStream => *way == "LF",
     });
     ways.map(|(way, line_end, bom, last_blank)| {
         let (whole, stripped) = write(transcript, line_end, *bom, *last_blank);

@@ -275,6 +275,7 @@ fn formats() {
         (Format::Anthropic, tokens(5, 6, [3, 0, 0, 0, 0])),
         (Format::Ollama, tokens(4, 0, [0; 5])),
         (Format::Gemini, tokens(5, 0, [0; 5])),
+        (Format::Converse, tokens(5, 0, [3, 0, 0, 0, 0])),
     ];
     for (format, want) in cases {
         let mut reading = Reading::of(format);

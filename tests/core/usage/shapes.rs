@@ -309,6 +309,13 @@ const CASES: &[Case] = &[
         tokens(15, 2, [10, 0, 0, 0, 0]),
     ),
     (
+        "Bedrock's Converse, whose total leaves out what was cached",
+        &[
+            r#"{"usage":{"inputTokens":5,"outputTokens":2,"cacheReadInputTokens":10,"cacheWriteInputTokens":4,"totalTokens":7}}"#,
+        ],
+        tokens(19, 2, [10, 4, 0, 0, 0]),
+    ),
+    (
         "a usage for each prompt, to be added (TGI)",
         &[
             r#"{"choices":[{"index":0,"text":"a","finish_reason":"length"}],"usage":{"prompt_tokens":6,"completion_tokens":10,"total_tokens":16}}"#,

@@ -5,9 +5,21 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::commit::Gate;
+use sluice::eventstream::encode;
 use sluice::translate::{Pair, Platform, Reply, Target, MAX_OUTPUT_TOKENS};
+use sluice::usage::Framing;
 
-const MODELS: [&str; 4] = ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro", "gpt-5"];
+const MODELS: [&str; 5] = ["claude-3-haiku", "claude-sonnet-4-6", "gemini-3-pro", "gpt-5", "amazon.nova-2-lite-v1:0"];
+/// The names of Converse's messages; the last one is an error.
+const NAMES: [&str; 7] = [
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+    "throttlingException",
+];
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
     // the first byte says which pair and model, the second how a stream is cut
@@ -15,7 +27,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let (kind, size) = (usize::from(kind), usize::from(size) + 1);
     let pair = Pair::ALL[kind % Pair::ALL.len()];
     let target = Target {
-        model: MODELS[kind / Pair::ALL.len() % 4],
+        model: MODELS[(kind / Pair::ALL.len() + size) % MODELS.len()],
         stream: kind & 64 != 0,
         include_usage: kind & 128 != 0,
         max_output_tokens: MAX_OUTPUT_TOKENS,
@@ -30,8 +42,28 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         assert_json(&answer.body);
     }
     assert_json(&pair.error(400, bytes));
-    assert_eq!(run(pair, &reply, bytes, size), run(pair, &reply, bytes, bytes.len().max(1)));
+    check(pair, &reply, bytes, size);
+    if pair.framing() == Framing::EventStream {
+        check(pair, &reply, &messages(bytes), size);
+    }
 });
+
+fn check(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) {
+    assert_eq!(run(pair, reply, bytes, size), run(pair, reply, bytes, bytes.len().max(1)));
+}
+
+/// A binary message for each line, whose first byte says what it is: nobody guesses a checksum.
+fn messages(bytes: &[u8]) -> Vec<u8> {
+    let message = |line: &[u8]| {
+        let (first, payload) = line.split_first().unwrap_or((&0, b"{}"));
+        let name = NAMES[usize::from(*first) % NAMES.len()];
+        match name.ends_with("Exception") {
+            true => encode(&[(":exception-type", name), (":message-type", "exception")], payload),
+            false => encode(&[(":event-type", name), (":message-type", "event")], payload),
+        }
+    };
+    bytes.split(|byte| *byte == b'\n').flat_map(message).collect()
+}
 
 fn assert_json(bytes: &[u8]) {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).expect("JSON");

@@ -64,6 +64,14 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         variable: "AWS_BEARER_TOKEN_BEDROCK",
         ..HOSTED
     },
+    // Bedrock's own API, for models that have no other
+    Provider {
+        name: "bedrock-converse",
+        url: "https://bedrock-runtime.{region}.amazonaws.com",
+        dialects: &["converse"],
+        variable: "AWS_BEARER_TOKEN_BEDROCK",
+        ..HOSTED
+    },
     // OpenAI's API of Vertex AI; the variable has an access token, which lasts an hour
     Provider {
         name: "vertex",

@@ -140,7 +140,7 @@ impl Way {
         events
             .map(|event| match self.framing() {
                 Framing::Sse => format!("data: {event}\n\n"),
-                Framing::Ndjson | Framing::Json => format!("{event}\n"),
+                Framing::Ndjson | Framing::Json | Framing::EventStream => format!("{event}\n"),
             })
             .collect()
     }

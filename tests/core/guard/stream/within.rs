@@ -98,7 +98,7 @@ fn shown(dialect: &Dialect, fragments: &[&str], limits: Limits, late: bool) -> S
     for (index, event) in events.enumerate() {
         let bytes = match dialect.framing {
             Framing::Sse => format!("data: {event}\n\n"),
-            Framing::Ndjson | Framing::Json => format!("{event}\n"),
+            Framing::Ndjson | Framing::Json | Framing::EventStream => format!("{event}\n"),
         };
         now += Duration::from_millis(if late { 600 } else { 1 });
         out.extend(guard.chunk(bytes.as_bytes(), index == fragments.len(), now));

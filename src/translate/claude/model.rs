@@ -30,6 +30,11 @@ impl Version {
         self.0.is_none_or(|version| version >= (4, 5))
     }
 
+    /// Whether it can think before it answers. Whatever is no Claude is taken to.
+    pub fn thinks(self) -> bool {
+        self.0.is_none_or(|version| version >= (3, 7))
+    }
+
     /// Whether it decides by itself how long it thinks, and is told by an effort alone.
     pub fn thinks_adaptively(self) -> bool {
         self.is_at_least(4, 6)

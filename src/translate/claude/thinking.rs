@@ -69,7 +69,7 @@ impl<'a> Thinking<'a> {
             let kind = if forced { Kind::Off } else { Kind::Adaptive };
             return Ok(Thinking { kind, effort: level.effort(version), ..off });
         }
-        if forced || lacks_thinking {
+        if forced || lacks_thinking || !version.thinks() {
             dropped.add("reasoning_effort");
             return Ok(off);
         }

@@ -1,0 +1,212 @@
+//! Amazon's event streams: binary messages, one after the other, each with its length, headers, a payload and checksums.
+//!
+//! Source: AWS, "Event stream encoding" (Amazon Transcribe's and S3's manuals): a prelude of the whole length, the length
+//! of the headers and the CRC-32 of both; the headers; the payload; the CRC-32 of all before it. Numbers are big-endian.
+//! A header is the length of its name, the name, the type of its value, and the value.
+
+/// The prelude: two lengths and their checksum.
+const PRELUDE: usize = 12;
+/// What is no payload and no header.
+const OVERHEAD: usize = PRELUDE + CHECKSUM;
+const CHECKSUM: usize = 4;
+/// The longest message that Amazon's own readers take, in bytes.
+const MAX_MESSAGE: usize = 24 << 20;
+/// The type of a header's value that is a string.
+const STRING: u8 = 7;
+
+/// One message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The name of the event, or of the error.
+    pub name: &'a str,
+    /// What a message says of an error that has no payload.
+    pub error: &'a str,
+    /// Its payload: of models' answers, JSON.
+    pub payload: &'a [u8],
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the stream.
+    Event,
+    /// An error that the service knows, with a payload.
+    Exception,
+    /// Another error, in the headers alone.
+    Error,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one whole message. `None` if it is none: its lengths or its checksums are wrong, or its headers broken.
+    ///
+    /// ```
+    /// use sluice::eventstream::{encode, Kind, Message};
+    ///
+    /// let bytes = encode(&[(":message-type", "event"), (":event-type", "messageStop")], b"{}");
+    /// let message = Message::parse(&bytes).unwrap();
+    /// assert_eq!((message.kind, message.name, message.payload), (Kind::Event, "messageStop", &b"{}"[..]));
+    /// let mut broken = bytes;
+    /// broken[20] ^= 1;
+    /// assert_eq!(Message::parse(&broken), None);
+    /// ```
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (total, headers) = prelude(bytes.first_chunk()?)?;
+        let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
+        if total != bytes.len() || crc32(checked) != u32::from_be_bytes(*checksum) {
+            return None;
+        }
+        let (headers, payload) = checked.get(PRELUDE..)?.split_at_checked(headers)?;
+        let mut message = Message { kind: Kind::Event, name: "", error: "", payload };
+        read_headers(headers, &mut |name, value| match name {
+            b":message-type" => {
+                message.kind = match value {
+                    "exception" => Kind::Exception,
+                    "error" => Kind::Error,
+                    _ => Kind::Event,
+                }
+            }
+            b":event-type" | b":exception-type" | b":error-code" => message.name = value,
+            b":error-message" => message.error = value,
+            _ => {}
+        })?;
+        Some(message)
+    }
+}
+
+/// The name of a message of which the prelude and the headers are there, and the length of its payload. `None` if they are
+/// not all there, or more than that.
+pub(crate) fn beginning(head: &[u8]) -> Option<(&str, usize)> {
+    let (total, length) = prelude(head.first_chunk()?)?;
+    let headers = head.get(PRELUDE..).filter(|headers| headers.len() == length)?;
+    let mut name = "";
+    read_headers(headers, &mut |header, value| {
+        if header == b":event-type" {
+            name = value;
+        }
+    })?;
+    Some((name, total - length - OVERHEAD))
+}
+
+/// Finds the ends of messages in bytes that come in pieces, without looking at any of them twice.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    /// The prelude of the message under way, as far as it has come.
+    prelude: [u8; PRELUDE],
+    seen: usize,
+    /// What is still to come of it, once its prelude is there.
+    rest: usize,
+}
+
+impl Messages {
+    /// The end of the message under way in `bytes`, which have been looked at up to `scanned`. Where the lengths are
+    /// wrong it is right there, and what ends there is no message.
+    pub(crate) fn next(&mut self, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
+        while self.seen < PRELUDE {
+            let byte = bytes.get(*scanned)?;
+            *self.prelude.get_mut(self.seen)? = *byte;
+            self.seen += 1;
+            *scanned += 1;
+            if self.seen == PRELUDE {
+                self.rest = prelude(&self.prelude).map_or(0, |(total, _)| total - PRELUDE);
+            }
+        }
+        let there = bytes.len().saturating_sub(*scanned);
+        let taken = there.min(self.rest);
+        *scanned += taken;
+        self.rest -= taken;
+        if self.rest > 0 {
+            return None;
+        }
+        self.seen = 0;
+        Some(*scanned)
+    }
+}
+
+/// The length of a message and that of its headers, if they can be true.
+fn prelude(bytes: &[u8; PRELUDE]) -> Option<(usize, usize)> {
+    let [a, b, c, d, e, f, g, h, checksum @ ..] = bytes;
+    let (total, headers) = (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]));
+    let (total, headers) = (usize::try_from(total).ok()?, usize::try_from(headers).ok()?);
+    let fits = headers.checked_add(OVERHEAD).is_some_and(|least| least <= total) && total <= MAX_MESSAGE;
+    (fits && crc32(bytes.first_chunk::<8>()?) == u32::from_be_bytes(*checksum)).then_some((total, headers))
+}
+
+/// Shows the headers that are strings; `None` if they are broken.
+fn read_headers<'a>(mut bytes: &'a [u8], see: &mut dyn FnMut(&'a [u8], &'a str)) -> Option<()> {
+    while let Some((length, rest)) = bytes.split_first() {
+        let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (kind, rest) = rest.split_first()?;
+        let (length, rest) = match kind {
+            0 | 1 => (0, rest), // true and false
+            2 => (1, rest),     // a byte
+            3 => (2, rest),     // numbers, of growing width
+            4 => (4, rest),     //
+            5 | 8 => (8, rest), // and a time
+            9 => (16, rest),    // a UUID
+            6 | &STRING => {
+                let (length, rest) = rest.split_first_chunk::<2>()?;
+                (usize::from(u16::from_be_bytes(*length)), rest)
+            }
+            _ => return None,
+        };
+        let (value, rest) = rest.split_at_checked(length)?;
+        if *kind == STRING {
+            see(name, std::str::from_utf8(value).ok()?);
+        }
+        bytes = rest;
+    }
+    Some(())
+}
+
+/// Writes a message whose headers are strings. Names and values that are too long for the format are cut.
+pub fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        let name = name.get(..usize::from(u8::MAX)).unwrap_or(name);
+        let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
+        lines.push(name.len() as u8);
+        lines.extend_from_slice(name);
+        lines.push(STRING);
+        lines.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        lines.extend_from_slice(value);
+    }
+    let mut out = Vec::with_capacity(OVERHEAD + lines.len() + payload.len());
+    out.extend_from_slice(&((OVERHEAD + lines.len() + payload.len()) as u32).to_be_bytes());
+    out.extend_from_slice(&(lines.len() as u32).to_be_bytes());
+    out.extend_from_slice(&crc32(&out).to_be_bytes());
+    out.extend_from_slice(&lines);
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&crc32(&out).to_be_bytes());
+    out
+}
+
+/// The checksum of ISO 3309, as gzip has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        let [index, ..] = (crc ^ u32::from(*byte)).to_le_bytes();
+        crc >> 8 ^ CRC_TABLE.get(usize::from(index)).copied().unwrap_or(0)
+    };
+    !bytes.iter().fold(u32::MAX, step)
+}
+
+static CRC_TABLE: [u32; 256] = crc_table();
+
+#[allow(clippy::indexing_slicing)] // computed by the compiler
+const fn crc_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut value = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
+            bit += 1;
+        }
+        table[index] = value;
+        index += 1;
+    }
+    table
+}
