@@ -43,7 +43,7 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 
 test-core: layout ## Run the tests of the core and of the command-line tool natively
 	@# without make's jobserver, of which rustdoc would say that it cannot use it
-	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli
+	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger
 
 test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
 	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi
@@ -75,7 +75,7 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(CARGO) test -p sluice -p sluice-cli
+	$(CARGO) test -p sluice -p sluice-cli -p sluice-ledger
 	@$(MAKE) --no-print-directory wasm
 
 .PHONY: layout

@@ -117,7 +117,7 @@ fn offset(zone: &str) -> Option<i64> {
 }
 
 /// The first second of a day, relative to the epoch. `None` if there is no such day.
-pub(crate) fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
+pub fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
     let first = |month| days_from_civil(year, month, 1);
     let length = match month {
         1..=11 => first(month + 1) - first(month),
@@ -140,7 +140,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The year, month and day of a number of days since 1970-01-01: `civil_from_days`, from the same place.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(DAYS_OF_400_YEARS);
     let day_of_era = days.rem_euclid(DAYS_OF_400_YEARS);
@@ -151,4 +151,19 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
+}
+
+/// When the calendar month of a time ends, both in seconds since the epoch, in UTC.
+///
+/// ```
+/// use sluice::date::{next_month, timestamp};
+///
+/// let seconds = |text| timestamp(text).unwrap().as_secs();
+/// assert_eq!(next_month(seconds("2026-12-31T23:59:59Z")), seconds("2027-01-01"));
+/// assert_eq!(next_month(seconds("2028-02-01")), seconds("2028-03-01"));
+/// ```
+pub fn next_month(seconds: u64) -> u64 {
+    let (year, month, _) = civil_from_days(i64::try_from(seconds / DAY.unsigned_abs()).unwrap_or(0));
+    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    days_from_civil(year, month, 1).saturating_mul(DAY).unsigned_abs()
 }

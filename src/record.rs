@@ -38,6 +38,9 @@ impl<F: Fields + Default> Record<F> {
         record.text("key", key);
         record.text("model", model);
         record.text("cluster", cluster);
+        if let Some(name) = exchange.target_model().filter(|name| *name != model) {
+            record.text("upstream_model", name);
+        }
         for (name, value) in exchange.identity().into_iter().flat_map(|identity| &identity.labels) {
             record.text(&format!("label_{name}"), value);
         }

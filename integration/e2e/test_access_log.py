@@ -61,6 +61,7 @@ def test_a_stream(world: World) -> None:
             "key": "demo-admin",
             "model": "gpt-4o",
             "cluster": "mock-c",
+            "upstream_model": "gpt-4o-mock-c",
             "input_tokens": 3,
             "output_tokens": 12,
             "source": "reported",

@@ -7,6 +7,8 @@ mod file;
 mod import;
 mod init;
 mod key;
+#[cfg(feature = "ledger")]
+mod ledger;
 mod render;
 mod run;
 mod schema;
@@ -35,6 +37,9 @@ enum Command {
     /// Make, sign and inspect client keys.
     #[command(subcommand)]
     Key(key::Command),
+    /// Keep what each request has used, and count the limits that several Envoys share.
+    #[cfg(feature = "ledger")]
+    Ledger(ledger::Ledger),
     /// Find what is wrong in a short file, or in Envoy's configuration, before Envoy is there.
     Check(check::Check),
     /// Write Envoy's configuration from a short file.
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         Command::Import(command) => import::run(command),
         Command::Init(command) => init::run(&command),
         Command::Key(command) => key::run(command),
+        #[cfg(feature = "ledger")]
+        Command::Ledger(command) => ledger::run(command),
         Command::Check(command) => check::run(&command),
         Command::Render(command) => file::render(&command),
         Command::Run(command) => run::run(&command),

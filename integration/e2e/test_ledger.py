@@ -1,0 +1,96 @@
+"""`sluice ledger` on SQLite and on a real PostgreSQL: each request once, whatever is killed and however often it is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from ledger import Ledger
+from postgres import NoPostgres, Postgres
+
+LINES, TEAMS = 3000, 3
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    if request.param == "sqlite":
+        yield None
+        return
+    try:
+        with Postgres() as server:
+            yield server.url
+    except NoPostgres as problem:
+        pytest.skip(f"skipped: {problem}")
+
+
+def lines(count: int, month: str = "2026-11", seed: int = 1) -> list[dict[str, Any]]:
+    """Lines of an access log, of several teams, models and days."""
+    chance = random.Random(seed)
+    return [
+        {
+            "start_time": f"{month}-{chance.randrange(1, 29):02}T10:00:00.123Z",
+            "request_id": f"{seed}-{number}",
+            "status": 200,
+            "sluice": {
+                "key": f"key-{chance.randrange(20)}",
+                "model": f"model-{chance.randrange(3)}",
+                "cluster": f"cluster-{chance.randrange(2)}",
+                "label_team": f"team-{chance.randrange(TEAMS)}",
+                "attempts": 1,
+                "input_tokens": chance.randrange(1000),
+                "output_tokens": chance.randrange(1000),
+                "cost_microusd": chance.randrange(10_000),
+            },
+        }
+        for number in range(count)
+    ]
+
+
+def write(path: Path, log: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in log))
+    return path
+
+
+def test_each_request_counts_once(store: str | None, tmp_path: Path) -> None:
+    log = lines(LINES)
+    path = write(tmp_path / "access.log", log)
+    with Ledger(store) as ledger:
+        first = ledger.run("import", path)
+        assert first.stdout.strip().endswith(f"{LINES} new, 0 known, 0 without usage, 0 unreadable"), first.stderr
+        ledger.kill()
+        ledger.start()
+        again = ledger.run("import", path)
+        assert f"0 new, {LINES} known" in again.stdout
+        total = ledger.usage(month="2026-11")["total"]
+        for field in ("input_tokens", "output_tokens", "cost_microusd"):
+            assert total[field] == sum(line["sluice"][field] for line in log), field
+        assert (total["requests"], total["errors"]) == (LINES, 0)
+        by_team = ledger.usage(by="label:team", month="2026-11")
+        for row in by_team["rows"]:
+            of_team = [line for line in log if line["sluice"]["label_team"] == row["label:team"]]
+            assert row["requests"] == len(of_team)
+        assert len(by_team["rows"]) == TEAMS and by_team["rows_read"] < LINES
+        status, text = ledger.get("/usage?by=day,key&month=2026-11&format=csv")
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert status == 200 and sum(int(row["requests"]) for row in rows) == LINES
+        report = ledger.run("report", "--by", "label:team", "--month", "2026-11")
+        assert report.returncode == 0 and f"total  {LINES:>10}".split() == report.stdout.splitlines()[-1].split()[:2]
+
+
+def test_mistakes_are_told(store: str | None, tmp_path: Path) -> None:
+    with Ledger(store) as ledger:
+        status, text = ledger.get("/usage?by=user")
+        assert status == 400 and "label:NAME" in json.loads(text)["error"]["message"]
+        path = tmp_path / "access.log"
+        path.write_text(json.dumps(lines(1, seed=2)[0]) + "\nhalf a li")
+        run = ledger.run("import", path)
+        assert run.returncode == 1 and "1 new" in run.stdout and "1 lines could not be read" in run.stderr
+        run = ledger.run("--store", "postgres://me:secret@127.0.0.1/x")
+        assert run.returncode == 2 and "secret" not in run.stderr
+        assert 'sluice_ledger_records_total{result="new"}' in ledger.get("/metrics")[1]

@@ -1,0 +1,119 @@
+//! What the ledger serves on its one port: Envoy's access log and rate limit services (gRPC), and HTTP for people and
+//! programs.
+
+mod http;
+mod services;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{signal, SignalKind};
+use tokio::sync::watch;
+
+use crate::keeper::Keeper;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::store::{self, Failed};
+
+/// How often what has changed of the limits is written.
+const WRITTEN_EVERY: Duration = Duration::from_millis(50);
+
+/// What all calls share.
+pub(crate) struct State {
+    keeper: Keeper,
+    limits: Mutex<Limits>,
+    /// How many changes of the limits there had been when they were written last, or could not be.
+    written: watch::Sender<u64>,
+    metrics: Metrics,
+}
+
+impl State {
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of what the store could not do, once until it works again.
+    fn failed(&self, error: &Failed) {
+        if self.metrics.fail(&error.0) {
+            eprintln!("sluice ledger: the store has failed: {error}; it is tried again each second");
+        }
+    }
+
+    /// Writes what has changed of the limits.
+    async fn write(&self) {
+        let (changed, changes) = {
+            let mut limits = self.limits();
+            (limits.take_changed(), limits.changes())
+        };
+        if !changed.is_empty() {
+            let kept = changed.clone();
+            match self.keeper.run(move |store| store.put_counters(&changed, now())).await {
+                Ok(()) => self.metrics.recover(),
+                Err(error) => {
+                    self.failed(&error);
+                    self.limits().give_back(kept);
+                }
+            }
+        }
+        self.written.send_replace(changes);
+    }
+}
+
+/// The time, in seconds since the epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Serves until the process is asked to end. `ready` gets the address it listens on.
+///
+/// # Errors
+/// It cannot start: the store cannot be opened, or the address is taken.
+pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) -> Result<(), Failed> {
+    let mut store = store::open(place)?;
+    let limits = Limits::new(store.counters()?, now());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failed(error.to_string()))?;
+    let state = Arc::new(State {
+        keeper: Keeper::start(store),
+        limits: Mutex::new(limits),
+        written: watch::Sender::new(0),
+        metrics: Metrics::default(),
+    });
+    let served = runtime.block_on(async {
+        let listener = TcpListener::bind(listen).await?;
+        ready(listener.local_addr()?);
+        let writer = tokio::spawn(write_now_and_then(state.clone()));
+        // streams of Envoy's access logs never end by themselves: none is waited for
+        tokio::select! {
+            served = axum::serve(listener, http::routes(state.clone())) => served?,
+            ended = asked_to_end() => ended?,
+        }
+        writer.abort();
+        state.write().await;
+        Ok(())
+    });
+    served.map_err(|error: std::io::Error| Failed(format!("{listen}: {error}")))
+}
+
+async fn write_now_and_then(state: Arc<State>) {
+    loop {
+        tokio::time::sleep(match state.metrics.failing() {
+            None => WRITTEN_EVERY,
+            Some(_) => Duration::from_secs(1),
+        })
+        .await;
+        state.write().await;
+    }
+}
+
+async fn asked_to_end() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! A store in PostgreSQL.
+
+use ::postgres::{Client, NoTls};
+
+use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
+use crate::record::{Record, Subject, Sums};
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS records (
+  id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, status BIGINT NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  errors BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
+  cached_input_tokens BIGINT NOT NULL, cache_write_input_tokens BIGINT NOT NULL,
+  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rollups (
+  span TEXT NOT NULL, first BIGINT NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  requests BIGINT NOT NULL, errors BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
+  cached_input_tokens BIGINT NOT NULL, cache_write_input_tokens BIGINT NOT NULL,
+  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL,
+  PRIMARY KEY (span, first, key, model, cluster, upstream_model, labels)
+);
+CREATE TABLE IF NOT EXISTS counters (
+  name TEXT PRIMARY KEY, window_start BIGINT NOT NULL, ends BIGINT NOT NULL, used BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS revocations (id TEXT PRIMARY KEY, value TEXT, change BIGINT NOT NULL);
+CREATE SEQUENCE IF NOT EXISTS revocation_changes;
+";
+
+/// PostgreSQL. A connection that has broken is made anew by the next call.
+pub struct Postgres {
+    url: String,
+    client: Client,
+}
+
+impl From<::postgres::Error> for Failed {
+    fn from(error: ::postgres::Error) -> Self {
+        // the error's own text leaves out what the server says
+        match error.as_db_error() {
+            Some(said) => Failed(format!("PostgreSQL: {}", said.message())),
+            None => Failed(format!("PostgreSQL: {error}")),
+        }
+    }
+}
+
+impl Postgres {
+    /// Connects, and makes the tables if they are not there.
+    pub fn open(url: &str) -> Result<Self, Failed> {
+        Ok(Postgres { url: url.to_owned(), client: connect(url)? })
+    }
+
+    fn client(&mut self) -> Result<&mut Client, Failed> {
+        if self.client.is_closed() {
+            self.client = connect(&self.url)?;
+        }
+        Ok(&mut self.client)
+    }
+}
+
+fn connect(url: &str) -> Result<Client, Failed> {
+    let mut client = Client::connect(url, NoTls)?;
+    // two processes that make the tables at the same time would hinder each other
+    client.batch_execute("SET client_min_messages = warning; SELECT pg_advisory_lock(5417);")?;
+    let made = client.batch_execute(TABLES);
+    client.batch_execute("SELECT pg_advisory_unlock(5417)")?;
+    made?;
+    Ok(client)
+}
+
+/// One column of many records.
+fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec<T> {
+    records.iter().map(|record| value(record)).collect()
+}
+
+impl Store for Postgres {
+    fn add(&mut self, records: &[Record]) -> Result<usize, Failed> {
+        let mut transaction = self.client()?.transaction()?;
+        // in one order for all writers, so that no two of them wait for each other; each id once
+        let mut sorted: Vec<&Record> = records.iter().collect();
+        sorted.sort_by(|one, other| one.id.cmp(&other.id));
+        sorted.dedup_by(|one, other| one.id == other.id);
+        let number = |place: usize| column(&sorted, |record| record.sums.numbers()[place]);
+        let rows = transaction.query(
+            "INSERT INTO records SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
+             $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+             $13::bigint[], $14::bigint[], $15::bigint[]) ON CONFLICT DO NOTHING RETURNING id",
+            &[
+                &column(&sorted, |record| record.id.as_str()),
+                &column(&sorted, |record| record.at),
+                &column(&sorted, |record| i64::from(record.status)),
+                &column(&sorted, |record| record.subject.key.as_str()),
+                &column(&sorted, |record| record.subject.model.as_str()),
+                &column(&sorted, |record| record.subject.cluster.as_str()),
+                &column(&sorted, |record| record.subject.upstream_model.as_str()),
+                &column(&sorted, |record| record.subject.labels.as_str()),
+                &number(1),
+                &number(2),
+                &number(3),
+                &number(4),
+                &number(5),
+                &number(6),
+                &number(7),
+            ],
+        )?;
+        let ids: std::collections::HashSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let new: Vec<&Record> = sorted.iter().filter(|record| ids.contains(record.id.as_str())).copied().collect();
+        let upsert = "INSERT INTO rollups VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)
+             ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
+             requests = rollups.requests + $8, errors = rollups.errors + $9,
+             input_tokens = rollups.input_tokens + $10, output_tokens = rollups.output_tokens + $11,
+             cached_input_tokens = rollups.cached_input_tokens + $12,
+             cache_write_input_tokens = rollups.cache_write_input_tokens + $13,
+             reasoning_output_tokens = rollups.reasoning_output_tokens + $14,
+             cost_microusd = rollups.cost_microusd + $15";
+        let upsert = transaction.prepare(upsert)?;
+        for ((period, subject), sums) in sums_of(new.iter().copied()) {
+            let Subject { key, model, cluster, upstream_model, labels } = subject;
+            let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
+            transaction.execute(
+                &upsert,
+                &[
+                    &period.span.code(),
+                    &period.first,
+                    key,
+                    model,
+                    cluster,
+                    upstream_model,
+                    labels,
+                    &n0,
+                    &n1,
+                    &n2,
+                    &n3,
+                    &n4,
+                    &n5,
+                    &n6,
+                    &n7,
+                ],
+            )?;
+        }
+        let count = new.len();
+        transaction.commit()?;
+        Ok(count)
+    }
+
+    fn rollups(&mut self, span: Span, from: i64, to: i64) -> Result<Vec<Rollup>, Failed> {
+        let rows = self.client()?.query(
+            "SELECT first, key, model, cluster, upstream_model, labels, requests, errors, input_tokens, output_tokens,
+             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd
+             FROM rollups WHERE span = $1 AND first >= $2 AND first < $3",
+            &[&span.code(), &from, &to],
+        )?;
+        let rollup = |row: &::postgres::Row| Rollup {
+            first: row.get(0),
+            subject: Subject {
+                key: row.get(1),
+                model: row.get(2),
+                cluster: row.get(3),
+                upstream_model: row.get(4),
+                labels: row.get(5),
+            },
+            sums: Sums::of_numbers(std::array::from_fn(|place| row.get(6 + place))),
+        };
+        Ok(rows.iter().map(rollup).collect())
+    }
+
+    fn put_counters(&mut self, counters: &[Counter], now: i64) -> Result<(), Failed> {
+        let mut transaction = self.client()?.transaction()?;
+        // they are written again and again; the last of them may be lost if the server's machine crashes
+        transaction.batch_execute("SET LOCAL synchronous_commit = off")?;
+        let number = |value: fn(&Counter) -> i64| counters.iter().map(value).collect::<Vec<_>>();
+        let names: Vec<&str> = counters.iter().map(|counter| counter.name.as_str()).collect();
+        transaction.execute(
+            "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+             ON CONFLICT (name) DO UPDATE SET window_start = EXCLUDED.window_start, ends = EXCLUDED.ends,
+             used = EXCLUDED.used",
+            &[
+                &names,
+                &number(|counter| counter.window),
+                &number(|counter| counter.ends),
+                &number(|counter| counter.used),
+            ],
+        )?;
+        transaction.execute("DELETE FROM counters WHERE ends < $1", &[&now])?;
+        Ok(transaction.commit()?)
+    }
+
+    fn counters(&mut self) -> Result<Vec<Counter>, Failed> {
+        let rows = self.client()?.query("SELECT name, window_start, ends, used FROM counters", &[])?;
+        let counter = |row: &::postgres::Row| Counter {
+            name: row.get(0),
+            window: row.get(1),
+            ends: row.get(2),
+            used: row.get(3),
+        };
+        Ok(rows.iter().map(counter).collect())
+    }
+
+    fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed> {
+        // under a lock: who reads change 7 must have seen change 6
+        let mut transaction = self.client()?.transaction()?;
+        transaction.batch_execute("LOCK TABLE revocations IN EXCLUSIVE MODE")?;
+        let row = transaction.query_one(
+            "INSERT INTO revocations VALUES ($1, $2, nextval('revocation_changes')) ON CONFLICT (id) DO UPDATE SET
+             value = EXCLUDED.value, change = EXCLUDED.change RETURNING change",
+            &[&id, &value],
+        )?;
+        let change = row.get(0);
+        transaction.commit()?;
+        Ok(change)
+    }
+
+    fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>, Failed> {
+        let rows = self
+            .client()?
+            .query("SELECT id, value, change FROM revocations WHERE change > $1 ORDER BY change", &[&after])?;
+        let revocation = |row: &::postgres::Row| Revocation { id: row.get(0), value: row.get(1), change: row.get(2) };
+        Ok(rows.iter().map(revocation).collect())
+    }
+}

@@ -1,0 +1,182 @@
+//! A store in one file.
+
+use std::time::Duration;
+
+use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
+
+use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
+use crate::record::{Record, Subject, Sums};
+
+/// How long one writer waits for another, such as an import.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS records (
+  id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, status INTEGER NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rollups (
+  span TEXT NOT NULL, first INTEGER NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  requests INTEGER NOT NULL, errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL,
+  PRIMARY KEY (span, first, key, model, cluster, upstream_model, labels)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (
+  name TEXT PRIMARY KEY, window_start INTEGER NOT NULL, ends INTEGER NOT NULL, used INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS revocations (id TEXT PRIMARY KEY, value TEXT, change INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+";
+
+/// SQLite. The file is in WAL mode: who reads does not wait for who writes.
+pub struct Sqlite(Connection);
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Failed(format!("SQLite: {error}"))
+    }
+}
+
+impl Sqlite {
+    /// Opens a file, and makes it if it is not there.
+    pub fn open(path: &str) -> Result<Self, Failed> {
+        let connection = Connection::open(path).map_err(|error| Failed(format!("SQLite: {path}: {error}")))?;
+        connection.busy_timeout(PATIENCE)?;
+        // what has been committed survives the end of this process; only a crash of the machine may lose the last of it
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+        connection.execute_batch(TABLES)?;
+        Ok(Sqlite(connection))
+    }
+}
+
+impl Store for Sqlite {
+    fn add(&mut self, records: &[Record]) -> Result<usize, Failed> {
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut new = Vec::with_capacity(records.len());
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING",
+            )?;
+            for record in records {
+                let Subject { key, model, cluster, upstream_model, labels } = &record.subject;
+                let [_, errors, input, output, cached, cache_write, reasoning, cost] = record.sums.numbers();
+                let values = params![
+                    record.id,
+                    record.at,
+                    record.status,
+                    key,
+                    model,
+                    cluster,
+                    upstream_model,
+                    labels,
+                    errors,
+                    input,
+                    output,
+                    cached,
+                    cache_write,
+                    reasoning,
+                    cost
+                ];
+                if insert.execute(values)? > 0 {
+                    new.push(record);
+                }
+            }
+            let mut upsert = transaction.prepare_cached(
+                "INSERT INTO rollups VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)
+                 ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
+                 requests = requests + ?8, errors = errors + ?9, input_tokens = input_tokens + ?10,
+                 output_tokens = output_tokens + ?11, cached_input_tokens = cached_input_tokens + ?12,
+                 cache_write_input_tokens = cache_write_input_tokens + ?13,
+                 reasoning_output_tokens = reasoning_output_tokens + ?14, cost_microusd = cost_microusd + ?15",
+            )?;
+            for ((period, subject), sums) in sums_of(new.iter().copied()) {
+                let Subject { key, model, cluster, upstream_model, labels } = subject;
+                let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
+                upsert.execute(params![
+                    period.span.code(),
+                    period.first,
+                    key,
+                    model,
+                    cluster,
+                    upstream_model,
+                    labels,
+                    n0,
+                    n1,
+                    n2,
+                    n3,
+                    n4,
+                    n5,
+                    n6,
+                    n7
+                ])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(new.len())
+    }
+
+    fn rollups(&mut self, span: Span, from: i64, to: i64) -> Result<Vec<Rollup>, Failed> {
+        let mut select = self.0.prepare_cached(
+            "SELECT first, key, model, cluster, upstream_model, labels, requests, errors, input_tokens, output_tokens,
+             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd
+             FROM rollups WHERE span = ?1 AND first >= ?2 AND first < ?3",
+        )?;
+        let rows = select.query_map(params![span.code(), from, to], |row| {
+            let subject = Subject {
+                key: row.get(1)?,
+                model: row.get(2)?,
+                cluster: row.get(3)?,
+                upstream_model: row.get(4)?,
+                labels: row.get(5)?,
+            };
+            let mut numbers = [0; 8];
+            for (place, number) in numbers.iter_mut().enumerate() {
+                *number = row.get(6 + place)?;
+            }
+            Ok(Rollup { first: row.get(0)?, subject, sums: Sums::of_numbers(numbers) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn put_counters(&mut self, counters: &[Counter], now: i64) -> Result<(), Failed> {
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO counters VALUES (?1, ?2, ?3, ?4)")?;
+            for Counter { name, window, ends, used } in counters {
+                put.execute(params![name, window, ends, used])?;
+            }
+            transaction.prepare_cached("DELETE FROM counters WHERE ends < ?1")?.execute([now])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn counters(&mut self) -> Result<Vec<Counter>, Failed> {
+        let mut select = self.0.prepare_cached("SELECT name, window_start, ends, used FROM counters")?;
+        let rows = select.query_map([], |row| {
+            Ok(Counter { name: row.get(0)?, window: row.get(1)?, ends: row.get(2)?, used: row.get(3)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed> {
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let last: Option<i64> =
+            transaction.query_row("SELECT max(change) FROM revocations", [], |row| row.get(0)).optional()?.flatten();
+        let change = last.unwrap_or(0) + 1;
+        transaction.execute("INSERT OR REPLACE INTO revocations VALUES (?1, ?2, ?3)", params![id, value, change])?;
+        transaction.commit()?;
+        Ok(change)
+    }
+
+    fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>, Failed> {
+        let mut select =
+            self.0.prepare_cached("SELECT id, value, change FROM revocations WHERE change > ?1 ORDER BY change")?;
+        let rows = select
+            .query_map([after], |row| Ok(Revocation { id: row.get(0)?, value: row.get(1)?, change: row.get(2)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,68 @@
+//! What is taken in, once.
+
+use sluice_ledger::{import, Imported, NoRecord, Record, Span, Sums};
+
+use super::{line, Kept};
+
+/// 2026-11-27 and the first of that month, in days since the epoch.
+const DAY: i64 = 20_784;
+const MONTH: i64 = 20_758;
+
+#[test]
+fn lines() {
+    let record = Record::of_line(&line("one", "2026-11-27", r#""label_team":"a","label_app":"b","#)).unwrap();
+    assert_eq!((record.id.as_str(), record.status), ("one", 200));
+    assert_eq!(record.at, DAY * 86_400_000 + 36_000_500);
+    assert_eq!((record.subject.key.as_str(), record.subject.upstream_model.as_str()), ("alice", "gpt-4o"));
+    assert_eq!(record.subject.labels, r#"{"app":"b","team":"a"}"#, "in the order of their names");
+    let sums = Sums { requests: 1, input_tokens: 10, output_tokens: 5, cost_microusd: 7, ..Sums::default() };
+    assert_eq!(record.sums, sums);
+    let served = Record::of_line(&line("two", "2026-11-27", r#""upstream_model":"gpt-4o-2026","#)).unwrap();
+    assert_eq!(served.subject.upstream_model, "gpt-4o-2026");
+    let failed = Record::of_line(&line("two", "2026-11-27", r#""error":"interrupted","#)).unwrap();
+    assert_eq!(failed.sums.errors, 1);
+}
+
+#[test]
+fn lines_that_are_none() {
+    let none = [r#"{"start_time":"2026-11-27T10:00:00Z","request_id":"x","status":404}"#, "{}", "", " \n"];
+    for text in none {
+        assert_eq!(Record::of_line(text), Err(NoRecord::NoUsage), "{text}");
+    }
+    let half = line("one", "2026-11-27", "");
+    let no_time = line("one", "2026-11-32", "");
+    let no_id = line("", "2026-11-27", "");
+    for text in [&half[..half.len() - 1], "?", "[1", &no_time, &no_id] {
+        assert_eq!(Record::of_line(text), Err(NoRecord::Malformed), "{text}");
+    }
+}
+
+#[test]
+fn each_request_counts_once() {
+    let mut kept = Kept::new("once");
+    let log: String = ["one", "two", "one", "three"].map(|id| line(id, "2026-11-27", "") + "\n").concat() + "half a li";
+    let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
+    assert_eq!(imported, Imported { new: 3, known: 1, without_usage: 0, malformed: 1 });
+    kept.again();
+    let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
+    assert_eq!((imported.new, imported.known), (0, 4), "the same file once more");
+    for (span, first) in [(Span::Day, DAY), (Span::Month, MONTH)] {
+        let rollups = kept.store.rollups(span, first, first + 1).unwrap();
+        assert_eq!(rollups.len(), 1);
+        assert_eq!((rollups[0].first, rollups[0].sums.requests, rollups[0].sums.cost_microusd), (first, 3, 21));
+    }
+    assert_eq!(kept.store.rollups(Span::Day, DAY + 1, DAY + 2).unwrap(), []);
+}
+
+#[test]
+fn revocations_are_told_in_their_order() {
+    let mut kept = Kept::new("revocations");
+    let first = kept.store.revoke("a", Some("{}")).unwrap();
+    kept.store.revoke("b", Some("{\"until\":5}")).unwrap();
+    let last = kept.store.revoke("a", None).unwrap();
+    kept.again();
+    let told = kept.store.revocations(first).unwrap();
+    let told: Vec<_> = told.iter().map(|change| (change.id.as_str(), change.value.as_deref())).collect();
+    assert_eq!(told, [("b", Some("{\"until\":5}")), ("a", None)]);
+    assert_eq!(kept.store.revocations(last).unwrap(), []);
+}
