@@ -211,6 +211,11 @@ pub mod stats {
         format!("llm_memory_refused_total;reason={reason}")
     }
 
+    /// Calls of the service that counts limits for all Envoys, by what became of them.
+    pub fn shared_limits(outcome: &str) -> String {
+        format!("llm_shared_limits_total;outcome={outcome}")
+    }
+
     /// Answers that ended for a reason nobody knows, and were translated as if they had ended as usual.
     pub fn unknown_finish_reasons(cluster: &str) -> String {
         format!("llm_unknown_finish_reasons_total;cluster={}", Label(cluster))

@@ -9,6 +9,7 @@ mod original;
 mod passing;
 mod preparation;
 mod queries;
+mod shared;
 mod translation;
 
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use crate::guard::checks::Flag;
 use crate::header_plan::{Overwritten, RequestHeaders, Turn};
 use crate::health::Blame;
 use crate::keys::Identity;
+use crate::limits::shared::Shared;
 use crate::limits::{self, Limits, RateHeaders, Ticket};
 use crate::outcome::Outcome;
 use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
@@ -69,6 +71,8 @@ pub struct Exchange {
     blocked: Option<Flag>,
     /// What the request has been counted for; settled when it ends.
     tickets: Vec<Ticket>,
+    /// What of it other Envoys count, too.
+    shared: Option<Box<Shared>>,
     /// The limits that a report is to show besides the models'.
     reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.

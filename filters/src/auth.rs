@@ -5,11 +5,8 @@ use std::rc::Rc;
 
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
-use sluice::exchange::Exchange;
-use sluice::gateway::{Access, Command};
 use sluice::guard::checks::Failures;
-use sluice::keys::{self, bearer, Identity, KeyError, Oidc, Role};
-use sluice::limits::Subject;
+use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
 use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
 
 use crate::admin;
@@ -19,8 +16,10 @@ use crate::host::{self, text};
 use crate::intake::Intake;
 use crate::limits;
 use crate::password_checks;
+use crate::permission::{permit, without_caller};
 use crate::registry::{self, Shared};
 use crate::reply;
+use crate::shared::{self, Asked};
 use crate::types::{Action, HttpContext};
 use crate::unread::Unread;
 
@@ -65,6 +64,8 @@ enum State {
     Checking { intake: Intake, complete: bool },
     /// The caller is known, the body awaited.
     Body(Intake),
+    /// The service that counts for all Envoys is being asked.
+    Asking(Intake),
     /// The request has gone on; the exchange ends with it.
     Passed(Intake),
     /// The request is refused; its body is let come before the client is told.
@@ -86,10 +87,39 @@ impl Auth {
         let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused(None)) else {
             return Action::Pause;
         };
-        let permitted = intake.body(size).and_then(|exchange| self.permit(&mut exchange.borrow_mut()));
+        let permitted = intake.body(size).and_then(|exchange| permit(&self.config.auth, &mut exchange.borrow_mut()));
         match permitted {
+            Ok(()) if self.config.auth.shared.is_some() => self.ask(intake),
             Ok(()) => self.pass(intake),
             Err(error) => self.refuse(intake, &error),
+        }
+    }
+
+    /// Asks whether the other Envoys have left enough, if the request has limits.
+    fn ask(&mut self, intake: Intake) -> Action {
+        let asked = shared::ask(&mut intake.exchange().borrow_mut(), self.context);
+        if let Asked::Waits = asked {
+            chain::wait_for_wake();
+        }
+        self.go_by(asked, intake)
+    }
+
+    fn heard(&mut self, intake: Intake) -> Action {
+        let heard = shared::heard(&mut intake.exchange().borrow_mut(), self.context);
+        self.go_by(heard, intake)
+    }
+
+    fn go_by(&mut self, asked: Asked, intake: Intake) -> Action {
+        match asked {
+            Asked::Waits => {
+                self.state = State::Asking(intake);
+                Action::Pause
+            }
+            Asked::Passes => self.pass(intake),
+            Asked::Refused(error) => {
+                limits::withdraw(&mut intake.exchange().borrow_mut(), host::now());
+                self.refuse(intake, &error)
+            }
         }
     }
 
@@ -145,7 +175,7 @@ impl Auth {
                 self.config.door.iter().for_each(|door| door.borrow_mut().cancel(self.context));
                 self.refuse(intake, error)
             }
-            State::Body(intake) | State::Passed(intake) => self.refuse(intake, error),
+            State::Body(intake) | State::Asking(intake) | State::Passed(intake) => self.refuse(intake, error),
             State::Headers | State::Unread(_) | State::Refused(_) => Action::Pause,
         }
     }
@@ -227,40 +257,6 @@ impl Auth {
             None => Ok(None),
         }
     }
-
-    /// Whether the caller may use the model, or ask this of the gateway; and counts the request, if it is limited.
-    fn permit(&self, exchange: &mut Exchange) -> Result<(), ApiError> {
-        if let (Some((Command::Limits, _)), Some(identity)) = (exchange.command(), exchange.identity()) {
-            let reported = subjects(identity, &self.config.auth).to_vec();
-            exchange.report_limits(reported); // the router adds the models
-        }
-        if let Some((command, _)) = exchange.command() {
-            return match (command.access(), exchange.identity().map(|identity| identity.role)) {
-                (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => Ok(()),
-                (Access::Admin, Some(Role::User)) => Err(ApiError::admin_only()),
-                (Access::Caller | Access::Admin, None) => Err(without_caller()),
-            };
-        }
-        let Some(identity) = exchange.identity().cloned() else {
-            return Err(without_caller());
-        };
-        if !identity.models.matches(exchange.model_name()) {
-            return Err(ApiError::model_not_allowed(format!(
-                "This key may not use the model `{}`, only: {}.",
-                exchange.model_name(),
-                identity.models.iter().collect::<Vec<_>>().join(", ")
-            )));
-        }
-        if identity.limits.is_unlimited() && self.config.auth.limits.is_unlimited() {
-            return Ok(());
-        }
-        limits::admit(exchange, &subjects(&identity, &self.config.auth), 0)
-    }
-}
-
-/// What a request of this caller is counted for.
-fn subjects(identity: &Identity, auth: &keys::Auth) -> [(Subject, sluice::limits::Limits); 2] {
-    [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
 }
 
 /// Whether Envoy refused a token because it has ended.
@@ -284,10 +280,6 @@ fn refuse_misplaced(exchange: &Shared) -> Action {
 
 fn revoked() -> ApiError {
     ApiError::unauthorized("The API key has been revoked.")
-}
-
-fn without_caller() -> ApiError {
-    ApiError::internal("The request passed without a caller.")
 }
 
 impl HttpContext for Auth {
@@ -339,7 +331,7 @@ impl HttpContext for Auth {
                 }
                 return Action::Pause;
             }
-            State::Headers | State::Refused(_) => return Action::Pause,
+            State::Headers | State::Asking(_) | State::Refused(_) => return Action::Pause,
         };
         match (&mut self.state, grown) {
             (State::Body(_), Ok(())) if end => self.take_in(size),
@@ -365,14 +357,15 @@ impl HttpContext for Auth {
                 self.state = State::Refused(None);
                 action
             }
-            State::Headers | State::Refused(_) => Action::Pause,
+            State::Headers | State::Asking(_) | State::Refused(_) => Action::Pause,
         }
     }
 
-    /// The password has been checked.
+    /// The password has been checked, or the service that counts for all Envoys has answered.
     fn on_resume(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
             State::Checking { intake, complete } => self.woken(intake, complete),
+            State::Asking(intake) => self.heard(intake),
             other => {
                 self.state = other;
                 Action::Pause
@@ -386,7 +379,12 @@ impl HttpContext for Auth {
                 intake.let_go();
                 limits::write_headers(&intake.exchange().borrow());
             }
-            State::Headers | State::Checking { .. } | State::Body(_) | State::Unread(_) | State::Refused(None) => {}
+            State::Headers
+            | State::Checking { .. }
+            | State::Body(_)
+            | State::Asking(_)
+            | State::Unread(_)
+            | State::Refused(None) => {}
         }
         Action::Continue
     }
@@ -394,6 +392,9 @@ impl HttpContext for Auth {
     fn on_done(&mut self) {
         if let (State::Checking { .. }, Some(door)) = (&self.state, &self.config.door) {
             door.borrow_mut().cancel(self.context);
+        }
+        if let State::Asking(_) = self.state {
+            shared::forget(self.context);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::host;
 use crate::nested::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
+use crate::shared;
 use crate::tokenize_call;
 use crate::types::{Action, ByNumber, Event, HttpContext};
 
@@ -190,6 +191,26 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
         tokenize_call::answered(token, size);
     });
 }
+
+/// A gRPC service has answered, with a message of so many bytes.
+#[no_mangle]
+pub extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
+    run(context, || shared::answered(token, size));
+}
+
+/// A call of a gRPC service has failed, or has ended with this status.
+#[no_mangle]
+pub extern "C" fn proxy_on_grpc_close(context: u32, token: u32, status: u32) {
+    run(context, || shared::failed(token, status));
+}
+
+/// The service's headers have come. Envoy asks for all four of these, or makes no call.
+#[no_mangle]
+pub extern "C" fn proxy_on_grpc_receive_initial_metadata(_: u32, _: u32, _: usize) {}
+
+/// The service's trailers have come.
+#[no_mangle]
+pub extern "C" fn proxy_on_grpc_receive_trailing_metadata(_: u32, _: u32, _: usize) {}
 
 /// See [`Event::Log`].
 #[no_mangle]

@@ -14,6 +14,7 @@ use sluice::limits::{
 };
 
 use crate::host::{self, Headers};
+use crate::shared;
 
 /// How often a change that another worker was faster than is tried again at once.
 const MAX_TRIES: usize = 100;
@@ -159,8 +160,9 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     })
 }
 
-/// Undoes what other filters have admitted.
-fn withdraw(exchange: &mut Exchange, now: Duration) {
+/// Undoes what has been admitted: another filter, or the service that counts for all Envoys, has refused the request.
+pub fn withdraw(exchange: &mut Exchange, now: Duration) {
+    exchange.take_shared();
     let ledger = SharedData::default();
     if !exchange.tickets().is_empty() {
         exchange.withdrawn();
@@ -177,6 +179,10 @@ pub fn settle(exchange: &mut Exchange) {
         return;
     }
     let (spent, now) = (exchange.spent(), host::now());
+    if let Some(known) = exchange.take_shared() {
+        let reserved = exchange.tickets().iter().map(Ticket::tokens).max().unwrap_or_default();
+        shared::charge(&known, spent, reserved, now);
+    }
     let ledger = SharedData::default();
     for ticket in exchange.take_tickets() {
         BOOK.with_borrow_mut(|book| {

@@ -12,6 +12,7 @@ use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
 use crate::password_checks;
+use crate::shared;
 use crate::tokenize_call;
 use crate::totals;
 use crate::types::HttpContext;
@@ -79,6 +80,7 @@ impl Root {
         password_checks::work();
         guard::tick();
         limits::renew();
+        shared::work();
         totals::flush_now_and_then();
         budget::report();
         self.tick_every([password_checks::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_variable_name, unset, Environment};
-use super::{limits, oidc};
+use super::{limits, oidc, shared};
 use crate::keys::MAX_LABELS;
 use crate::keys::{
     check_label, Auth, Identity, KeyHash, KeyRing, Revocation, Revocations, Role, Roles, Signer, UserEntry,
@@ -17,7 +17,7 @@ use crate::pattern::Patterns;
 
 /// The fields of `auth`.
 pub const AUTH_FIELDS: &[&str] =
-    &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "gateway_prefix", "oidc"];
+    &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "shared", "gateway_prefix", "oidc"];
 
 /// The fields that keys and users have in common.
 const IDENTITY_FIELDS: [&str; 5] = ["role", "models", "labels", "limits", "issued"];
@@ -51,6 +51,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
         max_expires_in,
         revoked: revoked(root.get("revoked"))?,
         limits: limits::read(root.get("limits"))?,
+        shared: root.get("shared").map(|node| shared::read(&node).map(Rc::new)).transpose()?,
         prefix: root.get("gateway_prefix").map_or(Ok("/gateway".to_owned()), |node| prefix(&node))?,
         roles,
         oidc,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::{Identity, KeyError, KeyHash, KeyRing, Oidc, Revocations, Roles, Signer, TokenError};
+use crate::limits::shared::Service;
 use crate::limits::Limits;
 use crate::password::PasswordHash;
 
@@ -34,6 +35,8 @@ pub struct Auth {
     pub revoked: Revocations,
     /// How much all callers together may use the gateway.
     pub limits: Limits,
+    /// Who counts limits for all Envoys, if anyone does.
+    pub shared: Option<Rc<Service>>,
     /// What the paths of the gateway itself begin with.
     pub prefix: String,
     /// The names of the roles.

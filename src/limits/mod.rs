@@ -14,7 +14,8 @@
 //! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`Demand::tokens`], and
 //! money by the prices of its model, so a limit is overshot by what the requests under way use beyond their estimates.
 //!
-//! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit.
+//! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit, unless
+//! a service counts for all of them: see [`shared`].
 //!
 //! **Clocks.** The workers' clocks may differ a little: a time before the last one seen counts as no time passed. A
 //! clock that was set back by more than a minute is believed, and everything keeps its age: nothing is forgiven, and
@@ -27,6 +28,7 @@ mod ledger;
 mod places;
 mod record;
 mod report;
+pub mod shared;
 mod subject;
 pub(crate) mod varint;
 mod window;
@@ -72,7 +74,7 @@ pub struct Limits {
 }
 
 /// The kinds of limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limited {
     /// Requests per minute.
     Requests,

@@ -4,6 +4,7 @@
 //! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
 //! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
+mod grpc;
 mod handed;
 mod headers;
 mod metrics;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use sluice::keys::Property;
 
+pub use grpc::grpc_call;
 use handed::{received, OK};
 use headers::serialize;
 pub use headers::{header, headers, remove_header, set_header, set_header_bytes, text, HeaderPairs, Headers};
@@ -30,6 +32,8 @@ pub enum Buffer {
     ResponseBody = 1,
     /// The body of the answer to a callout.
     CallResponseBody = 4,
+    /// The message that a gRPC service has answered with.
+    GrpcMessage = 5,
     /// The filter's configuration.
     Configuration = 7,
 }

@@ -2,7 +2,9 @@
 //! from the reader of the configuration, so that the two cannot drift apart; what is known of each field stands here.
 
 use serde_json::{json, Map, Value};
-use sluice::config::{AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS};
+use sluice::config::{
+    AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
+};
 use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -112,6 +114,15 @@ fn definitions() -> Value {
     })
 }
 
+fn shared(name: &str) -> Value {
+    match name {
+        "cluster" => text("the cluster of the service that counts for all Envoys"),
+        "timeout" => reference("duration"),
+        "on_failure" => one_of(["local", "deny"]),
+        _ => text("the namespace of these limits at the service"),
+    }
+}
+
 fn top(name: &str) -> Value {
     let list =
         |of: &str, description: &str| json!({"type": "array", "items": reference(of), "description": description});
@@ -128,6 +139,7 @@ fn top(name: &str) -> Value {
         }, &["id"])]}})
         }
         "limits" => reference("limits"),
+        "shared" => object(SHARED_FIELDS, shared, &["cluster"]),
         "gateway_prefix" => json!({"type": "string", "pattern": "^/", "default": "/gateway"}),
         "oidc" => object(
             &["metadata", "failure_metadata", "id_claim", "roles_claim", "models_claim", "default_role"],

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use sluice::config::{self, ConfigError};
 use sluice::keys::{Auth, Identity, IssueRequest, Oidc, Role, Roles, Signer};
+use sluice::limits::shared::OnFailure;
 use sluice::limits::Limits;
 use sluice::password::{HashError, PasswordHash};
 use sluice::pattern::Patterns;
@@ -328,6 +329,20 @@ fn mistakes_elsewhere() {
         (r#""gateway_prefix":"//x""#, path("//x")),
         (r#""gateway_prefix":"/a?b""#, path("/a?b")),
         (r#""gateway_prefix":"/a%20b""#, path("/a%20b")),
+        (r#""shared":{}"#, "shared.cluster: missing".into()),
+        (r#""shared":{"cluster":""}"#, "shared.cluster: must be 1 to 256 bytes, without control characters".into()),
+        (
+            r#""shared":{"cluster":"c","timeout":"6s"}"#,
+            "shared.timeout: must be 5s or less: each request waits for it".into(),
+        ),
+        (
+            r#""shared":{"cluster":"c","on_failure":"open"}"#,
+            "shared.on_failure: \"open\" is none of its values; there is local, deny".into(),
+        ),
+        (
+            r#""shared":{"service":"c"}"#,
+            "shared.service: no such field; there is cluster, domain, timeout, on_failure".into(),
+        ),
         (r#""oidc":{}"#, "oidc.metadata: missing".into()),
         (r#""oidc":"jwt""#, "oidc: must be an object, but is a string".into()),
         (r#""oidc":{"metadata":"jwt","id_claim":""}"#, "oidc.id_claim: must not be empty".into()),
@@ -348,4 +363,17 @@ fn mistakes_elsewhere() {
     let text = format!(r#"{{"keys":[{{"id":"a","hash":"ABC"}}],"revoked":[{}]}}"#, revoked.join(","));
     let want = "auth.revoked[10000]: cannot be kept: 10000 ids are revoked already";
     assert_eq!(refusal("too many", auth(&text)), want);
+}
+
+#[test]
+fn limits_that_envoys_share() {
+    let service = |fields: &str| auth(&format!(r#"{{"keys":[{{"id":"a","hash":"ABC"}}]{fields}}}"#)).unwrap().shared;
+    assert_eq!(service(""), None);
+    let least = service(r#","shared":{"cluster":"ledger"}"#).unwrap();
+    assert_eq!((least.cluster.as_str(), least.domain.as_str()), ("ledger", "sluice"));
+    assert_eq!((least.timeout, least.on_failure), (Duration::from_millis(20), OnFailure::Local));
+    let all = r#","shared":{"cluster":"ratelimit","domain":"llm","timeout":"50ms","on_failure":"deny"}"#;
+    let all = service(all).unwrap();
+    assert_eq!((all.cluster.as_str(), all.domain.as_str()), ("ratelimit", "llm"));
+    assert_eq!((all.timeout, all.on_failure), (Duration::from_millis(50), OnFailure::Deny));
 }

@@ -3,6 +3,7 @@ mod headers;
 mod ledger;
 mod properties;
 mod record;
+mod shared;
 mod speed;
 
 use std::time::Duration;

@@ -47,7 +47,7 @@ pub(super) fn check(
         match find(&name) {
             Some(cluster) => tls(cluster, report),
             None => {
-                let problem = format!("Envoy has no cluster {name:?}, so that this check always fails");
+                let problem = format!("Envoy has no cluster {name:?}, so that no call there is answered");
                 report.error(
                     "service_without_cluster",
                     line,

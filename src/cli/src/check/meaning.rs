@@ -182,11 +182,13 @@ pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, repor
     }
 }
 
-/// The clusters that checks ask, and where they are named.
+/// The clusters that checks and limits ask, and where they are named.
 pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
     let checks = list(section(sections, "guard"), "checks").iter().enumerate();
     let named = checks.filter_map(|(index, check)| {
         text(check, "cluster").map(|cluster| (format!("guard.checks[{index}].cluster"), cluster.to_owned()))
     });
-    named.collect()
+    let shared = section(sections, "auth").and_then(|auth| auth.get("shared"));
+    let counts = shared.and_then(|shared| text(shared, "cluster"));
+    named.chain(counts.map(|cluster| ("auth.shared.cluster".to_owned(), cluster.to_owned()))).collect()
 }

@@ -1,0 +1,288 @@
+//! The service that counts limits for all Envoys: asked before a request, told after it.
+//!
+//! The question is the stream's: it ends with it. What is charged is sent on a tick, in a filter's own context, since the
+//! stream has ended by then; many requests' charges go in one call. While the service is away they are kept.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use sluice::contract::stats;
+use sluice::error::ApiError;
+use sluice::exchange::Exchange;
+use sluice::guard::checks::Failures;
+use sluice::limits::shared::{
+    judge, read_answer, uncounted, write_request, Answer, Charges, Hit, OnFailure, Service, Shared, METHOD, SERVICE,
+};
+use sluice::limits::Spent;
+
+use crate::chain;
+use crate::host::{self, Buffer};
+use crate::metrics::find_or_define;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// An answer that is this late will not come.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long the service may take for what is charged: nobody waits for it.
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static LOOKS: RefCell<HashMap<u32, Look>> = RefCell::default();
+    static HEARD: RefCell<HashMap<u32, Heard>> = RefCell::default();
+    static QUEUES: RefCell<Vec<Queue>> = const { RefCell::new(Vec::new()) };
+    static RESULTS: RefCell<Vec<(&'static str, u32)>> = const { RefCell::new(Vec::new()) };
+    static FAILURES: RefCell<Failures> = RefCell::default();
+}
+
+/// A question under way.
+struct Look {
+    context: u32,
+    /// How many limits it is about.
+    asked: usize,
+    /// When it is overdue.
+    until: Duration,
+}
+
+/// What has come of it; `None` if nothing has.
+type Heard = Option<Answer>;
+
+/// What has become of a request that was to be asked about.
+pub enum Asked {
+    /// The answer is awaited.
+    Waits,
+    /// It may go on.
+    Passes,
+    /// It may not: what this Envoy has counted for it is to be withdrawn.
+    Refused(ApiError),
+}
+
+/// What is to be charged at one service.
+struct Queue {
+    service: Rc<Service>,
+    charges: Charges,
+    /// The call under way, what it charges, and when it is overdue.
+    sent: Option<(u32, Vec<Hit>, Duration)>,
+    /// After a failure: when the next call is made.
+    next: Duration,
+}
+
+/// Asks about a request that this Envoy's own count has admitted.
+pub fn ask(exchange: &mut Exchange, context: u32) -> Asked {
+    let Some(known) = exchange.shared() else {
+        return Asked::Passes;
+    };
+    let question = known.question();
+    if question.is_empty() {
+        exchange.take_shared();
+        return Asked::Passes;
+    }
+    let service = known.service.clone();
+    let message = write_request(&service.domain, &question);
+    match host::grpc_call(&service.cluster, SERVICE, METHOD, &message, service.timeout) {
+        Some(call) => {
+            let until = host::recent() + service.timeout + GRACE;
+            let look = Look { context, asked: question.len(), until };
+            LOOKS.with_borrow_mut(|looks| looks.insert(call, look));
+            Asked::Waits
+        }
+        None => {
+            complain(&service, "refused", "Envoy cannot call it; is the cluster configured?");
+            unanswered(exchange)
+        }
+    }
+}
+
+/// What has come of the question about a request whose stream has just been woken.
+pub fn heard(exchange: &mut Exchange, context: u32) -> Asked {
+    let Some(heard) = HEARD.with_borrow_mut(|heard| heard.remove(&context)) else {
+        return Asked::Waits;
+    };
+    let (Some(answer), Some(known)) = (heard, exchange.shared()) else {
+        return unanswered(exchange);
+    };
+    let now = host::now();
+    match judge(known, &known.question(), &answer, exchange.demand(0, 0), now) {
+        Ok(rates) => {
+            count("ok");
+            exchange.tell_rates(rates);
+            Asked::Passes
+        }
+        Err((subject, excess)) => {
+            count("over_limit");
+            Asked::Refused(excess.error(&subject, exchange.output_field()))
+        }
+    }
+}
+
+/// The service has not answered about a request.
+fn unanswered(exchange: &mut Exchange) -> Asked {
+    count("failed");
+    match exchange.shared() {
+        Some(known) if known.service.on_failure == OnFailure::Local => {
+            exchange.uncounted();
+            Asked::Passes
+        }
+        _ => Asked::Refused(uncounted()),
+    }
+}
+
+/// The stream of a question has ended, and with it the call.
+pub fn forget(context: u32) {
+    LOOKS.with_borrow_mut(|looks| looks.retain(|_, look| look.context != context));
+    HEARD.with_borrow_mut(|heard| heard.remove(&context));
+}
+
+/// A call has been answered.
+pub fn answered(call: u32, size: usize) {
+    let read = |asked| match size {
+        0..=MAX_ANSWER => read_answer(&host::bytes(Buffer::GrpcMessage, size).unwrap_or_default(), asked),
+        _ => None,
+    };
+    if let Some(look) = LOOKS.with_borrow_mut(|looks| looks.remove(&call)) {
+        let answer = read(look.asked);
+        if answer.is_none() {
+            tell("the service", "answer", "its answer is no answer to the question");
+        }
+        wake(look.context, answer);
+        return;
+    }
+    let done = QUEUES.with_borrow_mut(|queues| {
+        let queue = queues.iter_mut().find(|queue| queue.is_of(call))?;
+        queue.sent = None;
+        Some(())
+    });
+    if done.is_some() {
+        count("charged");
+    }
+}
+
+/// A call has failed, or ended. Of one that has been answered nobody waits any more.
+pub fn failed(call: u32, status: u32) {
+    if let Some(look) = LOOKS.with_borrow_mut(|looks| looks.remove(&call)) {
+        tell("the service", "no_answer", &format!("no answer (gRPC status {status})"));
+        wake(look.context, None);
+        return;
+    }
+    let now = host::now();
+    let failed = QUEUES.with_borrow_mut(|queues| {
+        let queue = queues.iter_mut().find(|queue| queue.is_of(call))?;
+        queue.give_back(now);
+        Some(queue.service.clone())
+    });
+    if let Some(service) = failed {
+        count("charge_failed");
+        complain(&service, "charge", &format!("what is charged is kept for now (gRPC status {status})"));
+    }
+}
+
+fn wake(context: u32, heard: Heard) {
+    HEARD.with_borrow_mut(|known| known.insert(context, heard));
+    chain::wake(context);
+    HEARD.with_borrow_mut(|known| known.remove(&context));
+}
+
+/// Charges what a request has used that had reserved so many tokens; the next tick sends it.
+pub fn charge(known: &Shared, spent: Spent, reserved: u64, now: Duration) {
+    let charges = known.charges(spent, reserved);
+    if charges.is_empty() {
+        return;
+    }
+    let dropped = QUEUES.with_borrow_mut(|queues| {
+        let place = queues.iter().position(|queue| queue.service == known.service).unwrap_or_else(|| {
+            let charges = Charges::default();
+            queues.push(Queue { service: known.service.clone(), charges, sent: None, next: Duration::ZERO });
+            queues.len() - 1
+        });
+        let charged =
+            |queue: &mut Queue| charges.into_iter().map(|hit| queue.charges.add(hit, now)).filter(|kept| !kept).count();
+        queues.get_mut(place).map_or(0, charged)
+    });
+    if dropped > 0 {
+        count("charge_dropped");
+        complain(&known.service, "full", "what is charged finds no more room");
+    }
+}
+
+/// Sends what is to be charged, and ends the wait for what is overdue. For each tick.
+pub fn work() {
+    if QUEUES.with_borrow(Vec::is_empty) && LOOKS.with_borrow(HashMap::is_empty) {
+        return;
+    }
+    let now = host::recent();
+    let overdue: Vec<_> = LOOKS.with_borrow_mut(|looks| looks.extract_if(|_, look| look.until < now).collect());
+    overdue.into_iter().for_each(|(_, look)| wake(look.context, None));
+    let places = QUEUES.with_borrow(Vec::len);
+    for place in 0..places {
+        let due = QUEUES.with_borrow_mut(|queues| queues.get_mut(place).and_then(|queue| queue.take(now)));
+        let Some((service, hits)) = due else {
+            continue;
+        };
+        let message = write_request(&service.domain, &hits);
+        let call = host::grpc_call(&service.cluster, SERVICE, METHOD, &message, CHARGE_TIMEOUT);
+        QUEUES.with_borrow_mut(|queues| {
+            if let Some(queue) = queues.get_mut(place) {
+                queue.sent = Some((call.unwrap_or(0), hits, now + CHARGE_TIMEOUT + GRACE));
+                if call.is_none() {
+                    queue.give_back(now);
+                }
+            }
+        });
+        if call.is_none() {
+            count("charge_failed");
+            complain(&service, "charge", "what is charged is kept for now (Envoy cannot call it)");
+        }
+    }
+    QUEUES.with_borrow_mut(|queues| queues.retain(|queue| queue.sent.is_some() || !queue.charges.is_empty()));
+}
+
+impl Queue {
+    fn is_of(&self, call: u32) -> bool {
+        self.sent.as_ref().is_some_and(|(sent, ..)| *sent == call)
+    }
+
+    /// What is to be sent now.
+    fn take(&mut self, now: Duration) -> Option<(Rc<Service>, Vec<Hit>)> {
+        if self.sent.as_ref().is_some_and(|(.., until)| *until < now) {
+            self.give_back(now);
+        }
+        // a clock that was put back holds nothing up
+        let waits = self.next > now && self.next <= now + GRACE;
+        if self.sent.is_some() || waits {
+            return None;
+        }
+        let hits = self.charges.take(now);
+        (!hits.is_empty()).then(|| (self.service.clone(), hits))
+    }
+
+    /// The call has failed: what it charged is kept, and sent again.
+    fn give_back(&mut self, now: Duration) {
+        let hits = self.sent.take().map_or(Vec::new(), |(_, hits, _)| hits);
+        hits.into_iter().for_each(|hit| {
+            self.charges.add(hit, now);
+        });
+        self.next = now + GRACE;
+    }
+}
+
+/// Counts what became of a call.
+fn count(result: &'static str) {
+    let define = || host::define_counter(&stats::shared_limits(result));
+    if let Some(counter) = RESULTS.with_borrow_mut(|known| find_or_define(known, result, define)) {
+        host::increment(counter, 1);
+    }
+}
+
+fn complain(service: &Service, kind: &'static str, text: &str) {
+    tell(&format!("the cluster {:?}", service.cluster), kind, text);
+}
+
+/// Logs a failure, once a minute.
+#[cold]
+fn tell(who: &str, kind: &'static str, text: &str) {
+    let untold = FAILURES.with_borrow_mut(|failures| failures.note("", kind, host::recent()));
+    if let Some(untold) = untold {
+        log::warn!("sluice: shared limits: {who}: {text}; and {untold} times since this was logged last");
+    }
+}

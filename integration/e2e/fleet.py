@@ -1,0 +1,66 @@
+"""Two Envoys beside one ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any, Mapping
+
+from gateway import Address
+from settings import Settings
+
+CLUSTER = "ledger"
+_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_GRPC_LOG = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
+
+
+def add_service(settings: Settings, address: Address) -> Settings:
+    """A cluster that speaks HTTP/2; returns the settings."""
+    host, port = address
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
+    settings.tree["static_resources"]["clusters"].append(
+        {
+            "name": CLUSTER,
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "typed_extension_protocol_options": {
+                _HTTP: {
+                    "@type": f"type.googleapis.com/{_HTTP}",
+                    "explicit_http_config": {"http2_protocol_options": {}},
+                }
+            },
+        }
+    )
+    return settings
+
+
+def share(settings: Settings, address: Address, **fields: Any) -> Settings:
+    """Has the service there count the limits; returns the settings."""
+    # Not 20ms: the machine that runs the tests has other things to do.
+    settings.values("auth")["shared"] = {"cluster": CLUSTER, "timeout": "2s", **fields}
+    return add_service(settings, address)
+
+
+def log_to(settings: Settings) -> Settings:
+    """Sends the access log to the ledger as well; returns the settings."""
+    service = {"envoy_grpc": {"cluster_name": CLUSTER}}
+    common = {"log_name": "sluice", "transport_api_version": "V3", "grpc_service": service}
+    common |= {"filter_state_objects_to_log": ["wasm.sluice.record"], "buffer_flush_interval": "0.1s"}
+    config = {"@type": _GRPC_LOG, "common_config": common}
+    settings.manager["access_log"].append({"name": "ledger", "typed_config": config})
+    return settings
+
+
+def add_key(settings: Settings, name: str, limits: Mapping[str, Any], **fields: Any) -> dict[str, str]:
+    """One more key; returns what its client sends."""
+    key = f"sk-test-{name}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    settings.values("auth")["keys"].append({"id": name, "hash": f"sha256:{digest}", "limits": limits, **fields})
+    return {"authorization": f"Bearer {key}"}
+
+
+def in_one_minute(seconds: float) -> None:
+    """Returns when so much of the running minute is left."""
+    left = 60 - time.time() % 60
+    if left < seconds:
+        time.sleep(left + 0.05)

@@ -1,0 +1,28 @@
+//! What of a request other Envoys count, too.
+
+use super::Exchange;
+use crate::limits::shared::Shared;
+
+impl Exchange {
+    /// A service is to count the request for all Envoys.
+    pub fn share(&mut self, shared: Shared) {
+        self.shared = Some(Box::new(shared));
+    }
+
+    /// Who counts it for all Envoys, if anyone does.
+    pub fn shared(&self) -> Option<&Shared> {
+        self.shared.as_deref()
+    }
+
+    /// The service has not counted the request itself, so that this is to be charged with what it uses.
+    pub fn uncounted(&mut self) {
+        if let Some(shared) = &mut self.shared {
+            shared.uncounted = true;
+        }
+    }
+
+    /// What is to be charged for the request, which counts no more.
+    pub fn take_shared(&mut self) -> Option<Box<Shared>> {
+        self.shared.take()
+    }
+}

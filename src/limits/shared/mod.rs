@@ -1,0 +1,216 @@
+//! Limits that several Envoys share, by Envoy's rate limit service protocol, version 3.
+//!
+//! The service counts; what may be used stands in the gateway's own configuration and goes along with each question. A
+//! request asks once: one hit for each limit of requests, none for those of tokens and cost, whose answer only says what
+//! is left of them. What a request has used is charged when it has ended. So nothing is ever reserved at the service, and
+//! nothing can stay reserved there by mistake.
+//!
+//! The windows are the service's: the minute, the day and the month of the calendar, in UTC.
+
+mod charges;
+mod message;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use charges::Charges;
+pub use message::{read_answer, write_request, Answer, Status};
+
+use crate::error::{ApiError, Kind};
+
+use super::{Demand, Excess, Limited, Limits, Quota, RateHeaders, Spent, Subject};
+
+/// The path of the protocol's one method, in two parts.
+pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
+/// See [`SERVICE`].
+pub const METHOD: &str = "ShouldRateLimit";
+
+/// What becomes of a request that the service does not answer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It passes: this Envoy's own count has admitted it.
+    Local,
+    /// It is refused.
+    Deny,
+}
+
+/// The service that counts for all Envoys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The cluster in envoy.yaml that it is behind. It has to speak HTTP/2.
+    pub cluster: String,
+    /// The namespace of these limits at the service.
+    pub domain: String,
+    /// How long a request waits for the answer.
+    pub timeout: Duration,
+    /// What becomes of a request without an answer.
+    pub on_failure: OnFailure,
+}
+
+/// One limit of one subject.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Counter {
+    /// Who or what is limited.
+    pub subject: Subject,
+    /// What of it is limited.
+    pub what: Limited,
+    /// How much may be used in a window.
+    pub limit: u64,
+}
+
+/// A limit, and what is to be added to what has been used of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The limit.
+    pub counter: Counter,
+    /// How much is added; nothing, to be told what is left.
+    pub hits: u64,
+}
+
+/// What a request shares with other Envoys: it has been asked about, and is to be charged for.
+#[derive(Debug)]
+pub struct Shared {
+    /// Who counts.
+    pub service: Rc<Service>,
+    /// For whom it is counted.
+    pub subjects: Vec<(Subject, Limits)>,
+    /// The service has not counted the request itself.
+    pub uncounted: bool,
+}
+
+impl Shared {
+    /// What is asked for a request, each limit once. Places are not shared: they are of this Envoy.
+    pub fn question(&self) -> Vec<Hit> {
+        self.hits(|what| Some(u64::from(what == Limited::Requests)))
+    }
+
+    /// What is to be charged for a request that has used this much, and had reserved so many tokens.
+    pub fn charges(&self, spent: Spent, reserved: u64) -> Vec<Hit> {
+        let (tokens, microusd) = match spent {
+            Spent::Reported { tokens, microusd } => (tokens, microusd),
+            Spent::AtLeast { tokens, microusd } => (tokens.max(reserved), microusd),
+            Spent::Nothing => (0, 0),
+        };
+        self.hits(|what| {
+            let hits = match what {
+                Limited::Requests => u64::from(self.uncounted),
+                Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => tokens,
+                Limited::Cost => microusd,
+                Limited::Concurrency => 0,
+            };
+            (hits > 0).then_some(hits)
+        })
+    }
+
+    fn limits_of(&self, subject: &Subject) -> Limits {
+        self.subjects.iter().find(|(known, _)| known == subject).map_or(Limits::default(), |(_, limits)| *limits)
+    }
+
+    fn hits(&self, hits: impl Fn(Limited) -> Option<u64>) -> Vec<Hit> {
+        let mut found = Vec::new();
+        for (subject, limits) in &self.subjects {
+            for what in Limited::ALL.into_iter().filter(|what| *what != Limited::Concurrency) {
+                if let (Some(limit), Some(hits)) = (limits.of(what), hits(what)) {
+                    found.push(Hit { counter: Counter { subject: subject.clone(), what, limit }, hits });
+                }
+            }
+        }
+        found
+    }
+}
+
+/// 503: the service does not answer, and nothing passes uncounted.
+pub fn uncounted() -> ApiError {
+    ApiError {
+        status: 503,
+        kind: Kind::Server,
+        message: "The service that counts the limits does not answer; try again later.".to_owned(),
+        param: None,
+        code: "limits_unavailable",
+        allow: None,
+        retry_after: Some(Duration::from_secs(1)),
+    }
+}
+
+/// Whether a request may begin, by the service's answer, and what its client is told of its limits.
+///
+/// # Errors
+/// The limit that keeps it out longest.
+pub fn judge(
+    known: &Shared,
+    question: &[Hit],
+    answer: &Answer,
+    demand: Demand,
+    now: Duration,
+) -> Result<RateHeaders, (Subject, Excess)> {
+    let mut rates = RateHeaders::default();
+    let mut refusals = Vec::new();
+    for (hit, status) in question.iter().zip(&answer.statuses) {
+        let Counter { subject, what, limit } = &hit.counter;
+        let remaining = status.remaining.saturating_mul(hit.counter.scale()).min(*limit);
+        let reset = status.reset.unwrap_or_else(|| what.rest_of_window(now));
+        let wanted = match what {
+            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => {
+                demand.tokens(&known.limits_of(subject))
+            }
+            Limited::Cost => demand.microusd.max(1),
+            Limited::Requests | Limited::Concurrency => 0,
+        };
+        if status.is_over || remaining < wanted {
+            let used = limit.saturating_sub(if status.is_over { 0 } else { remaining });
+            let (wanted, retry_after) = (wanted.max(1), Some(reset));
+            let excess = Excess { what: *what, limit: *limit, used, wanted, prompt: demand.prompt, retry_after };
+            refusals.push((subject.clone(), excess));
+        }
+        let quota = Quota { limit: *limit, remaining: if status.is_over { 0 } else { remaining }, reset };
+        let slot = match what {
+            Limited::Requests => &mut rates.requests,
+            Limited::TokensPerMinute => &mut rates.tokens,
+            Limited::TokensPerDay | Limited::TokensPerMonth | Limited::Cost | Limited::Concurrency => continue,
+        };
+        if slot.is_none_or(|known| quota.remaining < known.remaining) {
+            *slot = Some(quota);
+        }
+    }
+    let longest = refusals.into_iter().max_by_key(|(_, excess)| excess.severity());
+    match (longest, answer.is_over, question.first()) {
+        (Some(refusal), _, _) => Err(refusal),
+        // a service that says no more than that
+        (None, true, Some(Hit { counter: Counter { subject, what, limit }, .. })) => {
+            let retry_after = Some(what.rest_of_window(now));
+            let (limit, prompt) = (*limit, demand.prompt);
+            Err((subject.clone(), Excess { what: *what, limit, used: limit, wanted: 1, prompt, retry_after }))
+        }
+        (None, _, _) => Ok(rates),
+    }
+}
+
+impl Counter {
+    /// How much one hit is: the protocol's limits have 32 bits. A power of ten, and the same for all who have this limit.
+    pub(crate) fn scale(&self) -> u64 {
+        let mut scale = 1;
+        while self.limit / scale > u64::from(u32::MAX) {
+            scale *= 10;
+        }
+        scale
+    }
+
+    /// Whether what is charged belongs to the minute in which it was used, and to no other.
+    pub fn is_of_a_minute(&self) -> bool {
+        matches!(self.what, Limited::Requests | Limited::TokensPerMinute)
+    }
+}
+
+impl Limited {
+    /// How long the service's window still lasts.
+    fn rest_of_window(self, now: Duration) -> Duration {
+        const DAY: u64 = 86_400;
+        let seconds = now.as_secs();
+        let end = match self {
+            Limited::Requests | Limited::TokensPerMinute | Limited::Concurrency => (seconds / 60 + 1) * 60,
+            Limited::TokensPerDay | Limited::Cost => (seconds / DAY + 1) * DAY,
+            Limited::TokensPerMonth => crate::date::next_month(seconds),
+        };
+        Duration::from_secs(end).saturating_sub(now)
+    }
+}
