@@ -90,8 +90,8 @@ pub struct Exchange {
     passing: Option<Outcome>,
     /// The answer came compressed, although it was asked not to.
     encoded: bool,
-    /// Reads the usage of an answer that is translated, in the provider's own words: what the client gets has been
-    /// written here.
+    /// Reads the usage of an answer where the attempt has it in hand: one that is translated, in the provider's own words,
+    /// since what the client gets has been written here; and one that was held until it was whole.
     provider_meter: Option<Box<Meter>>,
     /// The answer passed to the client ended without being complete.
     interrupted: bool,

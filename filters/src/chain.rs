@@ -68,10 +68,13 @@ struct Chain {
 }
 
 impl Chain {
+    fn has(&self, wanted: &str) -> bool {
+        self.members.iter().any(|(name, _)| name == wanted)
+    }
+
     /// Whether no other filter follows that has to know of a request what these know.
     fn is_complete(&self) -> bool {
-        let has = |wanted| self.members.iter().any(|(name, _)| name == wanted);
-        has("router") && has("usage")
+        self.has("router") && self.has("usage")
     }
 }
 
@@ -79,6 +82,9 @@ impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
         if !self.is_complete() {
             registry::split_filters();
+        }
+        if self.has("usage") {
+            registry::want_usage();
         }
         if let [(_, only)] = self.members.as_mut_slice() {
             return only.configure(bytes);

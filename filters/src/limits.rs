@@ -144,12 +144,17 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     }
 }
 
+/// Whether a request has been admitted by a subject with a budget.
+pub fn has_budget(exchange: &Exchange) -> bool {
+    exchange.tickets().iter().any(Ticket::has_budget)
+}
+
 /// Reserves what a request may cost where it has been admitted by a subject with a budget.
 ///
 /// # Errors
 /// 429: there is not so much left of a budget; 400: the whole of it would not do.
 pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
-    if microusd == 0 || exchange.tickets().iter().all(|ticket| !ticket.has_budget()) {
+    if microusd == 0 || !has_budget(exchange) {
         return Ok(());
     }
     let (ledger, now) = (SharedData::default(), host::now());

@@ -29,6 +29,8 @@ thread_local! {
     static NEXT: Cell<Id> = Cell::new(epoch());
     /// The filters of one request are several entries, so that all but the first have to ask Envoy for the exchange.
     static SPLIT: Cell<bool> = const { Cell::new(false) };
+    /// There is a filter that wants to know what answers have used.
+    static METERS: Cell<bool> = const { Cell::new(false) };
     static EXPECTED: Cell<Option<Expected>> = const { Cell::new(None) };
 }
 
@@ -84,6 +86,16 @@ pub fn close(id: Id) -> Option<Shared> {
 /// The filters of one request may be several entries in envoy.yaml.
 pub fn split_filters() {
     SPLIT.set(true);
+}
+
+/// Says that there is a filter which wants to know what answers have used.
+pub fn want_usage() {
+    METERS.set(true);
+}
+
+/// Whether there is one.
+pub fn has_meter() -> bool {
+    METERS.get()
 }
 
 /// Has Envoy keep the id of the current stream's exchange.

@@ -12,7 +12,7 @@ use sluice::exchange::{Exchange, Routed};
 use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
 use sluice::limits::Subject;
 use sluice::outcome::Outcome;
-use sluice::routing::{AnswerHeaders, ResponseModel, Table};
+use sluice::routing::{AnswerHeaders, Model, ResponseModel, Table};
 
 use crate::clusters::{self, AllClusters};
 use crate::filter::{self, Filter};
@@ -97,7 +97,9 @@ impl Router {
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
         let asked = self.table.find(exchange.model_name());
-        if let Some((index, model)) = asked.and_then(|index| Some((index, self.table.models().get(index)?))) {
+        let asked = asked.and_then(|index| Some((index, self.table.models().get(index)?)));
+        let is_limited = |model: &Model| !model.limits.is_unlimited() || limits::has_budget(&exchange);
+        if let Some((index, model)) = asked.filter(|(_, model)| is_limited(model)) {
             let microusd = exchange.cost_estimate(&self.table, index);
             limits::reserve(&mut exchange, microusd)?;
             if !model.limits.is_unlimited() {

@@ -129,8 +129,8 @@ impl Usage {
         }
     }
 
-    /// Whether the answer has been translated: what it has used has been read from the provider's own words.
-    fn is_translated(&self) -> bool {
+    /// Whether the attempt has read, or reads, what the answer has used.
+    fn is_metered_by_attempt(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter().is_some())
     }
 
@@ -191,7 +191,7 @@ impl HttpContext for Usage {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        if self.is_translated() {
+        if self.is_metered_by_attempt() {
             let begins = matches!(self.state, State::Begun { .. }) && size > 0;
             if begins {
                 self.state = State::Waiting;

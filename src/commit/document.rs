@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::endpoint::Endpoint;
 use crate::json::{JsonError, Scanner, Value};
-use crate::usage::{Boundaries, EventKind, Framing, Reading};
+use crate::usage::{Boundaries, EventKind, Framing, Meter, Reading};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -42,6 +42,26 @@ impl Document {
             },
             Some(b'<') | None => Document::Broken,
             Some(_) => Self::judge_events(Framing::Sse, body),
+        }
+    }
+
+    /// The same for a body that a meter has read: most need not be read again.
+    ///
+    /// ```
+    /// use sluice::commit::Document;
+    /// use sluice::endpoint::Endpoint::{ChatCompletions, Embeddings};
+    /// use sluice::usage::{Framing, Meter};
+    ///
+    /// let body = b"{\"choices\":[{}]}";
+    /// let mut meter = Meter::new(Framing::Json, false);
+    /// meter.chunk(body, true);
+    /// assert_eq!(Document::judge_metered(ChatCompletions, body, &meter), Document::Answer);
+    /// assert_eq!(Document::judge_metered(Embeddings, body, &meter), Document::Broken);
+    /// ```
+    pub fn judge_metered(endpoint: Endpoint, body: &[u8], meter: &Meter) -> Self {
+        match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions if meter.has_good_choices() => Document::Answer,
+            _ => Document::judge(endpoint, body),
         }
     }
 

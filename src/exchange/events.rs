@@ -96,6 +96,12 @@ impl Exchange {
         self.encoded = encoded;
     }
 
+    /// The answer passes, whole and judged, and this has read it.
+    pub fn answer_metered(&mut self, meter: Box<Meter>) {
+        self.unjudged = false;
+        self.provider_meter = Some(meter);
+    }
+
     /// Whether the answer passes unjudged, since it is too large to be held: what it is must be told from what passes.
     pub fn answer_unjudged(&mut self, unjudged: bool) {
         self.unjudged = unjudged;

@@ -134,7 +134,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next value's first byte, white space skipped, without moving past it.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            Some(_) | None => self.peek_past_space(),
+        }
+    }
+
+    fn peek_past_space(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
             self.at += 1;
         }
@@ -266,7 +274,10 @@ impl<'a> Scanner<'a> {
             }
         }
         let name = self.string()?;
-        self.expect(b':')?;
+        match self.text.get(self.at) {
+            Some(b':') => self.at += 1,
+            Some(_) | None => self.expect(b':')?,
+        }
         Ok(name)
     }
 

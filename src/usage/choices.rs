@@ -10,6 +10,8 @@ pub(super) struct Choices {
     pub(super) begun: u32,
     /// Said why they ended.
     pub(super) ended: u32,
+    /// One is an error in place of a text, or may be one.
+    pub(super) failed: bool,
 }
 
 /// The choices of one chunk.
@@ -52,6 +54,7 @@ impl Choices {
             match key.raw() {
                 b"index" => index = scanner.value()?.as_count().unwrap_or(0),
                 b"finish_reason" => ended = is_reason(scanner.value()?),
+                b"error" => self.failed |= scanner.value()? != Value::Null,
                 b"usage" => {
                     report.usage(Format::OpenAi, scanner)?;
                 }

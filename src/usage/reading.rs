@@ -56,6 +56,12 @@ impl Reading {
         self.stopped || self.choices.begun != 0 && self.choices.begun == self.choices.ended
     }
 
+    /// Whether there were choices, and all of them are parts of an answer. (Where it says no, there may be an answer all
+    /// the same.)
+    pub(super) fn has_good_choices(&self) -> bool {
+        self.choices.begun != 0 && !self.choices.failed
+    }
+
     /// The tokens, by the inclusive contract.
     pub fn tokens(&self) -> TokenUsage {
         self.counts.tokens(self.format)

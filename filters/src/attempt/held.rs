@@ -9,6 +9,7 @@ use sluice::health::Blame;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
+use sluice::usage::{Format, Framing, Meter};
 
 use super::given_up::GivenUp;
 use crate::budget::{self, NoMemory};
@@ -112,7 +113,8 @@ pub(super) enum Until {
     /// A stream's first event.
     Event(FirstEvent),
     /// All of a JSON answer, if it is no longer than `limit`.
-    Whole { limit: usize, endpoint: Endpoint, encoded: bool },
+    /// `metered`: how its usage is read, if it is.
+    Whole { limit: usize, endpoint: Endpoint, encoded: bool, metered: Option<Format> },
     /// The first event of a stream that is translated.
     Translated,
     /// All of a JSON answer that is translated, if it is no longer than `limit`.
@@ -131,6 +133,8 @@ pub(super) enum Next {
     Hold,
     /// It passes to the client.
     Pass,
+    /// The same, and its usage has been read.
+    PassMetered(Box<Meter>),
     /// The same, and what it is must be told from what passes.
     PassUnjudged,
     /// It is an error; another target may try. If there is none, it passes to the client.
@@ -167,14 +171,24 @@ impl Held {
                     }
                 }
             }
-            Until::Whole { limit, endpoint, encoded } => match (end, size <= *limit, *encoded) {
+            Until::Whole { limit, endpoint, encoded, metered } => match (end, size <= *limit, *encoded) {
                 (_, false, false) => Next::PassUnjudged,
                 (_, false, true) | (true, true, true) => Next::Pass,
                 (false, true, _) => Next::Hold,
-                (true, true, false) => match receive(0, size).map(|body| (Document::judge(*endpoint, &body), body)) {
-                    Err(NoMemory) | Ok((Document::Answer, _)) => Next::Pass,
-                    Ok((Document::Error | Document::Broken, body)) => self.reported(&body, model, Outcome::BadResponse),
-                },
+                (true, true, false) => {
+                    let Ok(body) = receive(0, size) else {
+                        return Next::Pass;
+                    };
+                    let meter = metered.map(|format| meter(&body, format));
+                    let document = match &meter {
+                        Some(meter) => Document::judge_metered(*endpoint, &body, meter),
+                        None => Document::judge(*endpoint, &body),
+                    };
+                    match document {
+                        Document::Answer => meter.map_or(Next::Pass, Next::PassMetered),
+                        Document::Error | Document::Broken => self.reported(&body, model, Outcome::BadResponse),
+                    }
+                }
             },
             // these are looked at where they are translated
             Until::Translated | Until::Document { .. } | Until::Foreign => Next::Hold,
@@ -220,6 +234,14 @@ impl Held {
         };
         Ending { outcome, status: self.status, retry_after: self.retry_after.or(pause), blame, connect: None }
     }
+}
+
+/// The meter of a JSON answer, all of which is there.
+fn meter(body: &[u8], format: Format) -> Box<Meter> {
+    let mut meter = Box::new(Meter::new(Framing::Json, false).with_format(format));
+    meter.leave_room(budget::room(Purpose::Answer));
+    meter.chunk(body, true);
+    meter
 }
 
 fn receive(start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {

@@ -278,6 +278,11 @@ impl Attempt {
                 self.pass(sent, held.status, true, end);
                 Action::Continue
             }
+            Next::PassMetered(meter) => {
+                sent.exchange.borrow_mut().answer_metered(meter);
+                self.pass(sent, held.status, true, end);
+                Action::Continue
+            }
             Next::Fail(ending) => sent.fail(ending, &held),
             Next::Discard(ending) => sent.discard(ending, Some(&held)),
             Next::TooLong => sent.too_long(held.status),

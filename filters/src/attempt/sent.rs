@@ -70,7 +70,8 @@ impl Sent {
             }
             (false, false) => {
                 let limit = route.table().hold_json;
-                let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded };
+                let metered = registry::has_meter().then(|| exchange.format());
+                let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded, metered };
                 let holds = head.length.unwrap_or(1) <= limit;
                 exchange.answer_unjudged(!holds && !head.encoded);
                 Ok(holds.then_some(whole))

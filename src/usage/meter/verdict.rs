@@ -17,7 +17,7 @@ impl Meter {
             (State::Open | State::Interrupted | State::Ended | State::Failed | State::Beyond, _) => Source::Partial,
         };
         let mut reading = self.reading;
-        if self.framing == Framing::Json {
+        if self.framing == Framing::Json && !self.kept().is_empty() {
             reading.read(self.kept()); // it was reset: of Gemini's array, the answers that came whole are known
         }
         (reading.tokens(), source)
@@ -117,6 +117,25 @@ impl Meter {
             (_, false) | (Framing::Json | Framing::EventStream, true) => b"",
         };
         self.is_interrupted().then(|| [separator, interruption(endpoint)].concat())
+    }
+
+    /// Whether a JSON answer has come whole, reports no error, and has choices: then nobody need read it again to tell
+    /// whether it answers a request for a chat.
+    ///
+    /// ```
+    /// use sluice::usage::{Framing, Meter};
+    ///
+    /// let answers = |text: &[u8]| {
+    ///     let mut meter = Meter::new(Framing::Json, false);
+    ///     meter.chunk(text, true);
+    ///     meter.has_good_choices()
+    /// };
+    /// assert!(answers(b"{\"choices\":[{\"message\":{}}],\"error\":null}"));
+    /// assert!(!answers(b"{\"choices\":[{\"error\":{\"code\":502}}]}"));
+    /// assert!(!answers(b"{\"choices\":[{}]"));
+    /// ```
+    pub fn has_good_choices(&self) -> bool {
+        self.state == State::Complete && !self.refused && self.reading.has_good_choices()
     }
 
     /// Whether it is an answer, as far as that was to be judged and could be. Known after the last chunk.
