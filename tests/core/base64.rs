@@ -1,7 +1,5 @@
 use proptest::prelude::*;
 use sluice::base64::{decode_standard, decode_url, encode_standard, encode_url};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::of_characters;
 

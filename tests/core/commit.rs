@@ -2,8 +2,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::commit::{is_context_length_exceeded, Fault, FirstEvent, Gate, MAX_HELD};
 use sluice::endpoint::Endpoint;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::chunks;
 

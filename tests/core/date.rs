@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::date::{rfc3339, timestamp, Timestamp};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::of_characters;
 

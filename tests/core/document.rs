@@ -3,8 +3,6 @@
 use proptest::prelude::*;
 use sluice::commit::Document::{self, Answer, Broken, Error};
 use sluice::endpoint::{Endpoint, Further};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use Endpoint::{
     ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaChat, OllamaEmbed, OllamaGenerate,

@@ -1,7 +1,5 @@
 use sluice::endpoint::{classify, is_anthropic_path, Call, Dialect, Endpoint, Further};
 use sluice::uri::{join_queries, percent_decode, percent_encode, without_keys, without_query};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn calls() {

@@ -2,8 +2,6 @@
 
 use sluice::endpoint::Endpoint;
 use sluice::ends::{Ends, MAX_CLUSTERS};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn each_cluster_and_endpoint_by_itself() {

@@ -4,8 +4,6 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::error::{ApiError, Shape};
 use sluice::outcome::Outcome;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::text;
 

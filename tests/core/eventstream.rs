@@ -4,8 +4,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::eventstream::{encode, Kind, Message};
 use sluice::usage::{Boundaries, Framing};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A message with a header of each type.
 fn with_all_types() -> Vec<u8> {

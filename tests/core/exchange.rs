@@ -11,8 +11,6 @@ use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::usage::{Price, Source, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};

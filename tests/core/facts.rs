@@ -1,7 +1,5 @@
 use sluice::endpoint::Endpoint;
 use sluice::facts::{read, Facts, UsageOption, MAX_MODEL_NAME};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn chat(body: &[u8]) -> Facts {
     read(Endpoint::ChatCompletions, None, body).unwrap()

@@ -1,8 +1,5 @@
 //! What real clients send, as recorded, and what of it goes upstream.
 
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use sluice::forwarding::{goes_upstream, Forwarded, KeptBack};
 
 /// OpenAI's, Anthropic's, Google's and Ollama's SDKs for Python, Codex and Claude Code.

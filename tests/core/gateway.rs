@@ -5,8 +5,6 @@ use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::{classify, Call, Dialect};
 use sluice::gateway::{ejection_time, list, models, tags, Command, State};
 use sluice::health::{Blame, ClusterHealth, Ended, Policy, Verdict};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::routing::upstream;
 

@@ -3,9 +3,6 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use sluice::config;
 use sluice::exchange::{Exchange, Original, Prepared, Unprepared};
 use sluice::facts;

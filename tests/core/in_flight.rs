@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, LEASE, MAX_VMS, RENEWED_EVERY};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// What another thread may come between.
 #[derive(Clone, Copy)]

@@ -1,8 +1,6 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use sluice::json::{write_number, write_string, JsonError, Scanner, Value, MAX_DEPTH};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::{json, json_like, json_text, text};
 

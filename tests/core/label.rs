@@ -1,7 +1,5 @@
 use sluice::contract::stats;
 use sluice::label::Label;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn labels() {

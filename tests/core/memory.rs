@@ -8,8 +8,6 @@ use std::cell::Cell;
 
 use by_size::BySize;
 use proptest::prelude::*;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A block in use, each of whose bytes is `mark`.
 struct Block {

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MIB: usize = 1 << 20;
 

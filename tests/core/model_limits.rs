@@ -3,8 +3,6 @@
 use sluice::commit::Refusal;
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::outcome::Outcome::{self, RateLimited, ServerError};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MODEL: &str = "gpt-4o";
 

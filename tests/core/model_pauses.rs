@@ -10,8 +10,6 @@ use sluice::facts;
 use sluice::health::Blame;
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Table};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 

@@ -1,6 +1,4 @@
 use sluice::names::{Names, MAX_NAMES, MAX_NAMES_OF_KEY};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn a_name_that_only_failed_is_none() {

@@ -5,8 +5,6 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use sluice::endpoint::Endpoint;
 use sluice::facts::{read, Facts};
 use sluice::rewrite::BodyRewrite;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const TARGET: &str = "target/model";
 

@@ -15,8 +15,6 @@ use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table};
 use sluice::usage::{Price, Source, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};

@@ -4,8 +4,6 @@ use proptest::prelude::*;
 use sluice::commit::Refusal;
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::outcome::Outcome::{self, BadResponse, ClientError, Credential, RateLimited, ServerError, TryAgain};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MODEL: &str = "gpt-4o";
 

@@ -3,8 +3,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::health::parse_retry_after;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
 const NOW: Duration = Duration::from_secs(784_111_777);

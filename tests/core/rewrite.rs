@@ -4,8 +4,6 @@ use serde_json::{json, Map, Value};
 use sluice::endpoint::Endpoint;
 use sluice::facts::{read, Facts};
 use sluice::rewrite::{injects_usage, BodyChanged, BodyRewrite};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::{chunks, json as any_json, text};
 

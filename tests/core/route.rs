@@ -14,8 +14,6 @@ use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 

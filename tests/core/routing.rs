@@ -6,8 +6,6 @@ use sluice::forwarding::Forwarded;
 use sluice::health::Policy;
 use sluice::routing::{by_name, Budget, BudgetBalance, Member, Model, Retry, Table, Target, TargetSet, Upstream};
 use sluice::usage::Metering;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
     Upstream {

@@ -3,8 +3,6 @@
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint::{self, *};
 use sluice::splice::Splice;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Passes an answer in chunks of `size` bytes; returns what goes on, and the id.
 fn pass(endpoint: Endpoint, stream: bool, answer: &str, size: usize) -> (String, Option<String>) {

@@ -13,8 +13,6 @@ use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::stored::{named, Keeper, Part, StoredId};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 

@@ -5,8 +5,6 @@ use serde::Deserialize;
 use sluice::commit::{FirstEvent, Gate};
 use sluice::endpoint::{classify, Call, Endpoint};
 use sluice::usage::{Framing, Meter, Source};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A stream of `tests/corpus/streams.json`.
 #[derive(Deserialize)]

@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::timing::Timing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn timing(first: Option<u64>, end: Option<u64>) -> Timing {
     let at = |milliseconds: u64| Duration::from_millis(1_000_000 + milliseconds);

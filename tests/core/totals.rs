@@ -7,8 +7,6 @@ use sluice::totals::{
     MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
 };
 use sluice::usage::{Source, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const TODAY: u32 = 20_001;
 

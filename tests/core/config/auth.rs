@@ -6,8 +6,6 @@ use sluice::limits::shared::OnFailure;
 use sluice::limits::Limits;
 use sluice::password::{HashError, PasswordHash};
 use sluice::pattern::Patterns;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::refusal;
 

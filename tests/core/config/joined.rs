@@ -1,6 +1,4 @@
 use sluice::config::{ConfigError, Joined};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const AUTH: &str = r#""auth":{"keys":[{"id":"alice"},{"id":"team-a"}],"users":[{"name":"bob"}]}"#;
 const ROUTER: &str = r#""router":{"models":[{"name":"gpt-4o","aliases":["large"]},{"name":"llama-*"}]}"#;

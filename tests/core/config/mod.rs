@@ -7,8 +7,6 @@ mod values;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice::config::{self, ConfigError};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// A field of a protobuf message that holds bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {

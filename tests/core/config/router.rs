@@ -8,8 +8,6 @@ use sluice::health::Policy;
 use sluice::outcome::Outcome;
 use sluice::routing::{AffinityBy, AnswerHeaders, Budget, ResponseModel, Table};
 use sluice::usage::{Counter, Format, Metering, COUNT_TIMEOUT};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{protobuf_struct, refusal};
 

@@ -1,6 +1,4 @@
 use sluice::config::{self, Reports};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::refusal;
 

@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use sluice::config::Node;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::refusal;
 

@@ -4,8 +4,6 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::guard::api::{read, Answer, Api, Failure, Moderations, Presidio, Reading, Thresholds, MAX_ANSWER};
 use sluice::guard::Finding;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate;
 use Failure::{Shape, Status};

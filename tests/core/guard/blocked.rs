@@ -3,8 +3,6 @@
 use serde_json::{json, Value};
 use sluice::endpoint::Endpoint;
 use sluice::guard::blocked;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn in_every_dialect() {

@@ -8,8 +8,6 @@ use sluice::guard::checks::{
     Action, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, StreamMode, StreamPolicy, Subject,
 };
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{guard, one};
 

@@ -5,8 +5,6 @@ use proptest::prelude::*;
 use sluice::guard::api::Reading;
 use sluice::guard::checks::{Known, Memory};
 use sluice::guard::Finding;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -11,8 +11,6 @@ use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request, Re
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
 use sluice::guard::texts::{answer_passages, field, passages, Passage, FIELDS};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 

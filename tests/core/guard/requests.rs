@@ -4,8 +4,6 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::guard::api::{callout, Callout};
 use sluice::guard::checks::{Guard, Means};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::one;
 use crate::generate;

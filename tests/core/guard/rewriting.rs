@@ -6,8 +6,6 @@ use sluice::guard::pii::{merge, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
 use sluice::guard::texts::{answer_passages, passages};
 use sluice::guard::Finding;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
     Marked { finding: Finding { entity: "X".into(), span, score: 1.0 }, rewriting }

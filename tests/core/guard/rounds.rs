@@ -9,8 +9,6 @@ use sluice::guard::checks::{
     Ask, Flag, Guard, Known, Marked, Memory, Outcome, Phase, Question, Refusal, Rewriting, Round, Spoken, Subject,
 };
 use sluice::guard::{Finding, Speaker};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::guard;
 

@@ -11,8 +11,6 @@ use sluice::guard::rewriting::{rewrite_answer, rewrite_request, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
 use sluice::guard::texts::{answer_passages, passages, Kind};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{guard, one};
 

@@ -12,8 +12,6 @@ use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Flow, Limits, Mode, Replacement, StreamGuard, Unchecked, Window};
 use sluice::guard::texts::Kind;
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::usage::transcripts::TRANSCRIPTS;
 

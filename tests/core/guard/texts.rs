@@ -5,8 +5,6 @@ use sluice::guard::texts::Kind::{Argument, Arguments, Given, Plain, Reasoning, R
 use sluice::guard::texts::{answer_passages, echoes, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::json::JsonError;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::{json_like, json_text, text};
 

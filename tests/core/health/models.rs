@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::health::{Change, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict, MAX_MODELS};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const LEASE: Duration = Duration::from_secs(60);
 

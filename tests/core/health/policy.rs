@@ -1,7 +1,5 @@
 use sluice::health::{Change, Health, Policy, Reason, Verdict};
 use sluice::outcome::Outcome;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{after, at, LEASE};
 use Change::Restored;

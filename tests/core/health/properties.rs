@@ -3,8 +3,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::Step::{AsksFor, Counted, Ends, Leaves, ProbeEnds, ProbeIsAskedFor, Probes};
 use super::{after, at, Cluster, Step, FAILS, LEASE, SUCCEEDS};

@@ -3,8 +3,6 @@ mod probes;
 use std::time::Duration;
 
 use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::Step::{
     AsksFor, Counted, Ejects, Ends, Leaves, Looks, MayNotProbe, ProbeEnds, ProbeIsAskedFor, Probes, Restores,

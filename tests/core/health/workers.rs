@@ -5,8 +5,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sluice::health::{Change, Health, Lease, Policy, Verdict};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::after;
 use Change::Restored;

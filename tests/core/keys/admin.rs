@@ -5,8 +5,6 @@ use sluice::date::Timestamp;
 use sluice::keys::{admin, Claims, Identity, Issued, Revocation, Role};
 use sluice::limits::Limits;
 use sluice::pattern::Patterns;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::identity;
 use super::token::claims;

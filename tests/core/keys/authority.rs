@@ -3,8 +3,6 @@ use std::time::Duration;
 
 use sluice::config;
 use sluice::keys::{Auth, KeyError, KeyHash};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::identity;
 use super::token::{claims, signer, SECRET};

@@ -4,8 +4,6 @@ use proptest::prelude::*;
 use serde_json::json;
 use sluice::keys::{Claims, IssueRequest, Role};
 use sluice::limits::Limits;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::token::claims;
 use super::NOW;

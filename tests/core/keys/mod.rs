@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use sluice::keys::{bearer, Identity, KeyError, KeyHash, KeyRing, Role};
 use sluice::pattern::{matches, Patterns};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// SHA-256 of `abc` (FIPS 180-2, B.1).
 const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::keys::{Claims, Issued, Revocation, Revocations, RevokeError};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::token::claims;
 use super::NOW;

@@ -5,8 +5,6 @@ use proptest::prelude::*;
 use sluice::base64::{decode_url, encode_url};
 use sluice::keys::{Claims, Role, SecretError, Signer, TokenError, TOKEN_PREFIX};
 use sluice::limits::Limits;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::NOW;
 use crate::generate::{of_characters, text};

@@ -2,8 +2,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::keys::{Oidc, Property, Role, Roles};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::of_characters;
 

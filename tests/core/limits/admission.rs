@@ -4,8 +4,6 @@ use sluice::error::{ApiError, Kind, Shape};
 use sluice::limits::{
     prompt_tokens, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS,
 };
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{admit, ask, at, requests, NONE, WIDE};
 

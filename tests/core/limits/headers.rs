@@ -3,8 +3,6 @@ use std::time::Duration;
 use sluice::limits::{
     retry_after_seconds, write_report, write_reset, Limits, Line, Quota, RateHeaders, Record, Spent, Subject,
 };
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{admit, ask, at, requests, NONE};
 

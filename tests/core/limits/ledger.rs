@@ -5,8 +5,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::limits::{Changed, Demand, Ledger, Limited, Limits, Record, Reservation, Spent, Subject, Ticket};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{ask, at, requests, NONE};
 

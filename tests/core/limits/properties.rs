@@ -3,8 +3,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{admit, ask, at, shared};
 

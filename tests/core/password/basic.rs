@@ -2,8 +2,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::base64::encode_standard;
 use sluice::password::{credentials, is_name, MAX_NAME, MAX_PASSWORD};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate::text;
 

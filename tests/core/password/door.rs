@@ -4,8 +4,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{Answer, Door, Knock, PasswordHash, UserError, Verdict, MAX_WAITING_OF_SOURCE, REMEMBERED_FOR};
 use sluice::routing::Secret;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::at;
 use Knock::{Busy, Checking, Open, Wait};

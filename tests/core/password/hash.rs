@@ -1,8 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{Derivation, HashError, PasswordHash, MAX_ITERATIONS};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::SALT;
 use crate::generate::text;

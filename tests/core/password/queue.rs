@@ -3,8 +3,6 @@ use std::rc::Rc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{Busy, Checks, Job, NameTag, PasswordHash, Verified, MAX_WAITING, MAX_WAITING_OF_SOURCE};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{hash, key};
 

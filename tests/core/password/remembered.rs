@@ -3,8 +3,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{LoginTag, Remembered, TagKey, MAX_REMEMBERED};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{at, key};
 

@@ -3,8 +3,6 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{NameTag, Throttle, FREE_FAILURES, LONGEST_WAIT, MAX_NAMES};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{at, key};
 

@@ -1,8 +1,6 @@
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use sluice::routing::{self, Choice, Member, TargetSet};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{any_set, build, members, target};
 

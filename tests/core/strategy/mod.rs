@@ -6,8 +6,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::config::Object;
 use sluice::routing::{self, by_name, Choice, Member, Pick, TargetSet, MAX_TARGETS, STRATEGIES};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod affinity;
 #[cfg(not(target_arch = "wasm32"))]

@@ -3,8 +3,6 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use sluice::config::{ConfigError, Node};
 use sluice::routing::{self, by_name, AffinityBy, STRATEGIES};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::build;
 

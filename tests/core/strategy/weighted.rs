@@ -1,8 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::routing::{Choice, Pick, TargetSet};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{any_set, build, firsts, members, tally};
 

@@ -2,8 +2,6 @@
 
 use serde_json::{json, Value};
 use sluice::translate::{Pair, Reply};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::converse_streams::{all, message};
 use super::streams::{at_every_cut, events};

@@ -3,8 +3,6 @@
 use serde_json::{json, Value};
 use sluice::commit::{Fault, Gate};
 use sluice::eventstream::encode;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::chat_to_converse::{answer, usage, PAIR};
 use super::reply;

@@ -4,8 +4,6 @@ use serde_json::{json, Value};
 use sluice::commit::{Fault, Gate};
 use sluice::translate::{Pair, Reply};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::reply;
 

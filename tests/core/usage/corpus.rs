@@ -2,8 +2,6 @@
 
 use sluice::endpoint::{classify, Call};
 use sluice::usage::{Boundaries, Format, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT, MAX_JSON};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::answers::{entries, Entry};
 

@@ -9,8 +9,6 @@ use sluice::gateway::Command;
 use sluice::outcome::Outcome;
 use sluice::routing::{Credential, Table};
 use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};

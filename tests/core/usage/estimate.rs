@@ -3,8 +3,6 @@
 use sluice::endpoint::Endpoint;
 use sluice::facts;
 use sluice::usage::{complete, read_count, Counter, Framing, Known, Meter, Source, TokenUsage, COUNT_TIMEOUT};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const NOTHING: TokenUsage = TokenUsage {
     input: 0,

@@ -1,8 +1,6 @@
 use proptest::prelude::*;
 use sluice::endpoint::Dialect;
 use sluice::usage::{event_data, Boundaries, Framing};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Splits text that arrives in chunks into events, and the rest that is not complete.
 fn split(framing: Framing, chunks: &[&str]) -> (Vec<String>, String) {

@@ -4,8 +4,6 @@ use sluice::endpoint::Endpoint;
 use sluice::usage::{
     event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, Reading, Source, MAX_EVENT,
 };
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::meter::stream_like;
 use crate::generate::chunks;

@@ -1,8 +1,6 @@
 use proptest::prelude::*;
 use serde_json::json;
 use sluice::usage::{Framing, Meter, Pass, Source, LARGE_EVENT, MAX_JSON};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::generate;
 

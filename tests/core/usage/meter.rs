@@ -3,8 +3,6 @@ use proptest::prelude::*;
 use sluice::commit::Document;
 use sluice::endpoint::Endpoint;
 use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::transcripts::{Transcript, TRANSCRIPTS};
 use crate::generate::chunks;

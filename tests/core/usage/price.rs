@@ -1,6 +1,4 @@
 use sluice::usage::{Price, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn tokens(input: u64, cached_input: u64, output: u64) -> TokenUsage {
     TokenUsage { input, cached_input, output, ..TokenUsage::default() }

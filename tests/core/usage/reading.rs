@@ -1,6 +1,4 @@
 use sluice::usage::{EventKind, Format, Framing, Reading, Source, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::tokens;
 

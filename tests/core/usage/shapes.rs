@@ -1,8 +1,6 @@
 //! Usage as servers really send it: totals and parts are checked against each other, and the reading that fits wins.
 
 use sluice::usage::{EventKind, Reading, TokenUsage};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::tokens;
 

@@ -2,8 +2,6 @@ use sluice::config::ConfigError;
 use sluice::limits::Limits;
 use sluice::routing::Table;
 use sluice::usage::Price;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{read, refusal};
 

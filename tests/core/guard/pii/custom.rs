@@ -1,8 +1,6 @@
 //! The operator's own patterns.
 
 use sluice::guard::pii::{mask, PatternError, Patterns, MAX_MATCH, MAX_PATTERN, MAX_PATTERNS};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn patterns(pattern: &str) -> Patterns {
     Patterns::new(&[], &[("CUSTOM", pattern)]).unwrap()

@@ -3,8 +3,6 @@
 mod properties;
 
 use sluice::guard::pii::{Entity, Patterns};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::all;
 

@@ -6,8 +6,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::guard::pii::{byte_spans, mask, merge};
 use sluice::guard::Finding;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::finding;
 

@@ -1,8 +1,6 @@
 //! Check digits.
 
 use sluice::guard::pii::{is_card_number, is_iban};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::all;
 

@@ -4,8 +4,6 @@ mod personal;
 mod technical;
 
 use sluice::guard::pii::{Entity, Patterns};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use personal::PERSONAL;
 use technical::TECHNICAL;

@@ -3,8 +3,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::guard::pii::{Vault, VaultError, MAX_BYTES, MAX_PLACEHOLDER, MAX_RESERVED, MAX_VALUES};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{all, finding};
 

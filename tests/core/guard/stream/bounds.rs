@@ -1,8 +1,6 @@
 use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Limits, Mode, Unchecked};
 use sluice::usage::{Framing, MAX_EVENT};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{content, delta, guard, released, run, text, window, written, Verdict, NOW};
 

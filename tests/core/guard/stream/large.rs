@@ -8,8 +8,6 @@ use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::Restoring;
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 const LIMITS: Limits = Limits {

@@ -5,8 +5,6 @@ use proptest::prelude::*;
 use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Window};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::restoring::Restore;
 use super::{content, delta, released, run, text, window, Verdict, NOW};

@@ -7,8 +7,6 @@ use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Flow, Mode, Rewrite};
 use sluice::guard::texts::Kind;
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{guard, released, run, text, written};
 use crate::generate::{chunks, of_characters};

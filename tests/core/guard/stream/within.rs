@@ -10,8 +10,6 @@ use sluice::guard::pii::{Entity, Patterns};
 use sluice::guard::rewriting::replacements;
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
 use sluice::usage::Framing;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 

@@ -1,7 +1,5 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::all;
 
