@@ -13,16 +13,10 @@ FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 E2E_PROCESSES ?= 3
 STANDIN := sluice/envoy-standin:1.40.0
 
-# The test runner must be of exactly the version the tests are compiled with.
-BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
-
-# It is compiled once and run for seconds: only what it spends them in is optimised, which halves the time both take.
-BINDGEN_BUILD = --config profile.release.opt-level=0 $(foreach crate,walrus wasmparser wasm-bindgen-cli-support,--config profile.release.package.$(crate).opt-level=1)
-
 # Adds a compilation target, where rustup rules and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
-.PHONY: help run test test-core test-core-wasm e2e check fmt wasm cli mock translator mock-static compose compose-standin \
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock translator mock-static compose compose-standin \
 	compose-down bench soak fuzz clean
 
 help: ## List the targets (this is the default)
@@ -37,24 +31,16 @@ SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter out
 
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
-	$(if $(shell command -v node),$(call rust_target,wasm32-unknown-unknown))
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli translator $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
-test-core: layout ## Run the tests of the core and of the command-line tool natively
+test-core: layout ## Run the tests of the core and of the tools natively
 	@# without make's jobserver, of which rustdoc would say that it cannot use it
-	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger
+	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
 
-test-core-wasm: ## Run the same tests compiled to WebAssembly, under Node
-	@if command -v node >/dev/null; then $(MAKE) --no-print-directory test-core-node; else echo 'skipped: no node'; fi
-
-.PHONY: test-core-node
-test-core-node: $(TOOLS)/bin/wasm-bindgen-test-runner
-	$(call rust_target,wasm32-unknown-unknown)
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/$< $(CARGO) test -p sluice --target wasm32-unknown-unknown --test core
-
-$(TOOLS)/bin/wasm-bindgen-test-runner: Cargo.lock
-	@if [ "`$@ --version 2>/dev/null`" = "wasm-bindgen-test-runner $(BINDGEN)" ]; then touch $@; else $(CARGO) install --root $(TOOLS) wasm-bindgen-cli --version $(BINDGEN) --bin wasm-bindgen-test-runner $(BINDGEN_BUILD); fi
+test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, under Node
+	$(call rust_target,wasm32-wasip1)
+	@if command -v node >/dev/null; then CARGO_TARGET_WASM32_WASIP1_RUNNER='node --no-warnings $(CURDIR)/tests/wasi.mjs' $(CARGO) test -p sluice --target wasm32-wasip1 --test core; else echo 'skipped: no node'; fi
 
 # What the end-to-end tests take from PyPI. Without the classifiers' packages, or litellm, their tests are skipped, and say why.
 .PHONY: packages
@@ -75,12 +61,12 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(CARGO) test -p sluice -p sluice-cli -p sluice-ledger
+	$(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
 	@$(MAKE) --no-print-directory wasm
 
 .PHONY: layout
 layout: ## Check that no files import each other in a circle, and that none is too long to read
-	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src
+	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src filters/order/src
 	@$(PYTHON) integration/file_lengths.py
 
 translator: ## Build the translation by itself, for tests: target/debug/examples/translate
@@ -89,10 +75,24 @@ translator: ## Build the translation by itself, for tests: target/debug/examples
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-wasm: ## Build the filters: target/sluice.wasm
+# Functions that a request runs stand side by side, in the order that filters/order/profile.txt says: the processor's caches
+# are small. Envoy has V8 compile all of the code before it starts, so there may not be much of it.
+MAX_WASM_BYTES := 2600000
+BUILT_WASM := target/wasm32-wasip1/release/sluice_filters.wasm
+wasm: order ## Build the filters: target/sluice.wasm
 	$(call rust_target,wasm32-wasip1)
 	$(CARGO) build -p sluice-filters --release --target wasm32-wasip1
-	@cmp -s target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm || cp target/wasm32-wasip1/release/sluice_filters.wasm target/sluice.wasm
+	@target/debug/sluice-order apply $(BUILT_WASM) target/sluice.wasm.new filters/order/profile.txt
+	@cmp -s target/sluice.wasm.new target/sluice.wasm || cp target/sluice.wasm.new target/sluice.wasm
+	@bytes=$$(wc -c <target/sluice.wasm); if [ $$bytes -gt $(MAX_WASM_BYTES) ]; then echo "target/sluice.wasm has $$bytes bytes; more than $(MAX_WASM_BYTES) make Envoy start slowly"; exit 1; fi
+
+.PHONY: order
+order:
+	$(CARGO) build -p sluice-order
+
+profile: wasm mock ## Record anew in which order requests run the filters' functions: filters/order/profile.txt
+	$(PYTHON) integration/profile_order.py
+	@$(MAKE) --no-print-directory wasm
 
 # A release must not have what ends it.
 .PHONY: trap
@@ -122,7 +122,7 @@ compose-standin: wasm mock-static ## The same where no registry is in reach: on 
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down
 
-bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json')
+bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json'; PEERS=1)
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
 
 # All say at the end what they have measured. PYTEST_ARGS='-k all_at_once' leaves out all but the last; the others take 20 minutes.
