@@ -7,8 +7,6 @@ use sluice::limits::shared::{
     judge, read_answer, write_request, Answer, Charges, Counter, Hit, OnFailure, Service, Shared, Status,
 };
 use sluice::limits::{Demand, Limited, Limits, Quota, Spent, Subject};
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{at, NONE};
 
