@@ -13,7 +13,7 @@ type Case = (&'static str, &'static str, &'static [(Speaker, Kind, &'static str)
 const REQUESTS: &[Case] = &[
     (
         "strings and parts",
-        r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"developer","content":"d"},{"content":[{"type":"text","text":"a\n\"b\""},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},{"type":"refusal","refusal":"no"}],"role":"user"}],"stop":"x"}"#,
+        r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"developer","content":"d"},{"content":[{"type":"text","text":"a\n\"b\""},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},{"type":"refusal","refusal":"no"}],"role":"user"}],"stop":"x"}"#,
         &[
             (System, Plain, "s"),
             (System, Plain, "d"),
