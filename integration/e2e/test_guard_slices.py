@@ -1,4 +1,4 @@
-"""A large text under a guard's patterns holds up nobody else: it is searched a slice at a time."""
+"""A large text under a guard's patterns holds up nobody else: it is searched a slice at a time, and rewritten quickly."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ pub mod texts;
 pub use blocked::blocked;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Whose words a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub enum Speaker {
 /// Something found in a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is, in Presidio's terms: `EMAIL_ADDRESS`, `CREDIT_CARD`, ...
-    pub entity: String,
+    /// What it is, in Presidio's terms: `EMAIL_ADDRESS`, `CREDIT_CARD`, ... Shared: a text may have very many.
+    pub entity: Arc<str>,
     /// Where it stands in the text, in bytes, on character boundaries.
     pub span: Range<usize>,
     /// How sure whoever found it is: 0 to 1.

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::ops::Range;
+use std::vec::IntoIter;
 
 use super::checks::{Marked, Rewriting};
 use super::nested::{escaped, locate, Nesting, Spot};
-use super::pii::{mask, merge, Restorer, Vault, VaultError};
+use super::pii::{disjoint, mask_value, Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
 use super::texts::{echoes, splice_values, Kind, Passage};
 use super::{Finding, Speaker};
@@ -22,12 +24,14 @@ fn rewrite(passage: &Passage, marked: &[Marked], vault: &mut Vault) -> Result<St
     let found = spans(text, marked);
     let ranges: Vec<_> = found.iter().map(|(finding, _)| finding.span.clone()).collect();
     let mut out = String::with_capacity(source.len());
+    let mut written = String::new(); // for all of them: there may be very many
     let mut copied = 0;
     for spot in locate(Nesting::default(), source, &ranges) {
         let (Some((finding, masked)), Some(value)) = (found.get(spot.index), text.get(spot.view.clone())) else {
             continue;
         };
-        let mut written = written(finding, *masked, value, vault)?;
+        written.clear();
+        write(&mut written, finding, *masked, value, vault)?;
         if passage.kind == Kind::Name {
             written.retain(|character| !matches!(character, '<' | '>'));
         }
@@ -52,23 +56,21 @@ pub(super) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, str> {
 
 /// What is found, in order; none overlap. Whether it is masked: one that stands for several is gone for good if one of
 /// them says so.
-fn spans(text: &str, marked: &[Marked]) -> Vec<(Finding, bool)> {
-    let findings = marked.iter().map(|marked| marked.finding.clone()).collect();
-    let masked = MaskedSpans::of(marked);
-    let whole = |finding: &Finding| text.get(finding.span.clone()).is_some(); // no check marks half a character
-    let merged = merge(findings, Vec::new()).into_iter().filter(whole);
-    let with_fate = |finding: Finding| {
-        let masked = masked.overlap(&finding.span);
-        (finding, masked)
-    };
-    merged.map(with_fate).collect()
+fn spans<'a>(text: &str, marked: &'a [Marked]) -> Vec<(&'a Finding, bool)> {
+    let mut masked = MaskedSpans::of(marked);
+    let whole = |finding: &&Finding| text.get(finding.span.clone()).is_some(); // no check marks half a character
+    let merged = disjoint(marked.iter().map(|marked| &marked.finding).collect()).into_iter().filter(whole);
+    merged.map(|finding| (finding, masked.overlap(&finding.span))).collect()
 }
 
-fn written(finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> Result<String, VaultError> {
-    let whole = [Finding { span: 0..value.len(), ..finding.clone() }];
+/// Writes what takes the place of a value, which is not empty.
+fn write(out: &mut String, finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> Result<(), VaultError> {
     match masked {
-        true => Ok(mask(value, &whole)),
-        false => vault.hide(value, &whole),
+        true => {
+            mask_value(out, &finding.entity);
+            Ok(())
+        }
+        false => vault.hide_value(out, &finding.entity, value),
     }
 }
 
@@ -77,18 +79,20 @@ fn written(finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> R
 /// # Errors
 /// There is more to hide than the vault takes; the text must not go on.
 pub fn replacements(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Vec<Replacement>, VaultError> {
-    let replacement = |(finding, masked): (Finding, bool)| {
+    let replacement = |(finding, masked): (&Finding, bool)| {
         let value = text.get(finding.span.clone()).unwrap_or_default();
-        Ok((finding.span.clone(), written(&finding, masked, value, vault)?))
+        let mut written = String::new();
+        write(&mut written, finding, masked, value, vault)?;
+        Ok((finding.span.clone(), written))
     };
     spans(text, marked).into_iter().map(replacement).collect()
 }
 
-/// What is to be masked, for telling of many spans whether they overlap any of it.
+/// What is to be masked, for telling of spans in order, which do not overlap, whether they overlap any of it.
 struct MaskedSpans {
-    starts: Vec<usize>,
-    /// How far the spans up to this one reach.
-    reached: Vec<usize>,
+    spans: Peekable<IntoIter<Range<usize>>>,
+    /// How far those reach that are passed.
+    reached: usize,
 }
 
 impl MaskedSpans {
@@ -96,20 +100,14 @@ impl MaskedSpans {
         let masks = marked.iter().filter(|marked| marked.rewriting == Rewriting::Mask);
         let mut spans: Vec<Range<usize>> = masks.map(|marked| marked.finding.span.clone()).collect();
         spans.sort_by_key(|span| span.start);
-        let reach = |reached: &mut usize, span: &Range<usize>| {
-            *reached = span.end.max(*reached);
-            Some(*reached)
-        };
-        MaskedSpans {
-            starts: spans.iter().map(|span| span.start).collect(),
-            reached: spans.iter().scan(0, reach).collect(),
-        }
+        MaskedSpans { spans: spans.into_iter().peekable(), reached: 0 }
     }
 
-    fn overlap(&self, span: &Range<usize>) -> bool {
-        let before = self.starts.partition_point(|start| *start < span.end);
-        let reached = before.checked_sub(1).and_then(|last| self.reached.get(last));
-        reached.is_some_and(|reached| *reached > span.start)
+    fn overlap(&mut self, span: &Range<usize>) -> bool {
+        while let Some(begun) = self.spans.next_if(|masked| masked.start < span.end) {
+            self.reached = self.reached.max(begun.end);
+        }
+        self.reached > span.start
     }
 }
 
@@ -125,7 +123,7 @@ pub fn rewrite_request(
 ) -> Result<Vec<u8>, VaultError> {
     let hidden = || marks.iter().flatten().filter(|marked| marked.rewriting == Rewriting::Restore);
     if hidden().next().is_some() {
-        vault.only(hidden().map(|marked| marked.finding.entity.as_str()));
+        vault.only(hidden().map(|marked| &*marked.finding.entity));
         // what is sealed has placeholders of ours: it came from the model, and nothing was brought back in it
         passages.iter().filter(is_open).try_for_each(|passage| vault.reserve(&passage.text))?;
     }

@@ -69,7 +69,7 @@ impl Presidio {
         for (each, span) in found.into_iter().zip(byte_spans(text, &spans)) {
             let span = span.ok_or(Failure::Shape)?;
             if self.wants(&each) {
-                findings.push(Finding { entity: name(&each.entity_type), span, score: each.score as f32 });
+                findings.push(Finding { entity: name(&each.entity_type).into(), span, score: each.score as f32 });
             }
         }
         Ok(Reading::of(findings))

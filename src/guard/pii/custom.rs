@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
@@ -63,7 +64,7 @@ impl std::error::Error for PatternError {}
 /// A pattern of the operator's.
 #[derive(Clone, Debug)]
 pub(super) struct Custom {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     regex: Regex,
 }
 
@@ -88,7 +89,7 @@ impl Custom {
         if regex.is_match("") {
             return Err(PatternError::Empty(named()));
         }
-        Ok(Custom { name: named(), regex })
+        Ok(Custom { name: name.into(), regex })
     }
 
     /// Hands each match to `found`. It looks at a window of the text at a time, and goes on after the match; or, if

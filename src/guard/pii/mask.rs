@@ -20,13 +20,24 @@ const NAMELESS: &str = "PII";
 /// ```
 pub fn mask(text: &str, findings: &[Finding]) -> String {
     let masked = replace(text, findings, |out, name, _| {
-        out.extend(["<", name, ">"]);
+        write_name(out, name);
         Ok::<(), Infallible>(())
     });
     match masked {
         Ok(masked) => masked,
         Err(never) => match never {},
     }
+}
+
+/// Writes what takes the place of one value of an entity.
+pub(in crate::guard) fn mask_value(out: &mut String, entity: &str) {
+    write_name(out, &name(entity));
+}
+
+fn write_name(out: &mut String, name: &str) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
 }
 
 /// The text with each finding replaced by what `write` writes for its name and value. Findings are put in order

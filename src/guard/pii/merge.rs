@@ -1,5 +1,6 @@
 //! One list of findings out of several.
 
+use std::borrow::Borrow;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,7 +30,7 @@ const GENERAL: &[&str] = &[
 /// use sluice::guard::pii::merge;
 /// use sluice::guard::Finding;
 ///
-/// let finding = |entity: &str, span, score| Finding { entity: entity.to_owned(), span, score };
+/// let finding = |entity: &str, span, score| Finding { entity: entity.into(), span, score };
 /// let local = vec![finding("EMAIL_ADDRESS", 3..17, 1.0)];
 /// let remote = vec![finding("URL", 6..17, 0.5), finding("PERSON", 20..25, 0.85)];
 /// assert_eq!(merge(local.clone(), remote.clone()), [local[0].clone(), remote[1].clone()]);
@@ -37,18 +38,24 @@ const GENERAL: &[&str] = &[
 pub fn merge(local: Vec<Finding>, remote: Vec<Finding>) -> Vec<Finding> {
     let mut findings = local;
     findings.extend(remote);
-    findings.retain(|finding| finding.span.start < finding.span.end);
-    findings.sort_by_key(|finding| finding.span.start);
-    let disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| one.span.end <= next.span.start);
-    if disjoint {
+    disjoint(findings)
+}
+
+/// [`merge`] of a single list, whose findings need not be owned.
+pub(in crate::guard) fn disjoint<F: Borrow<Finding>>(mut findings: Vec<F>) -> Vec<F> {
+    let span = |finding: &F| finding.borrow().span.clone();
+    findings.retain(|finding| span(finding).start < span(finding).end);
+    findings.sort_by_key(|finding| span(finding).start);
+    let is_disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| span(one).end <= span(next).start);
+    if is_disjoint {
         return findings;
     }
-    findings.sort_by(precedence);
-    let mut kept: BTreeMap<usize, Finding> = BTreeMap::new();
+    findings.sort_by(|one, other| precedence(one.borrow(), other.borrow()));
+    let mut kept: BTreeMap<usize, F> = BTreeMap::new();
     for finding in findings {
-        let Range { start, end } = finding.span;
+        let Range { start, end } = span(&finding);
         let before = kept.range(..end).next_back();
-        if before.is_none_or(|(_, before)| before.span.end <= start) {
+        if before.is_none_or(|(_, before)| span(before).end <= start) {
             kept.insert(start, finding);
         }
     }

@@ -36,6 +36,8 @@ pub use card::is_card_number;
 pub use custom::{PatternError, MAX_MATCH, MAX_PATTERN, MAX_PATTERNS};
 pub use entity::Entity;
 pub use mask::mask;
+pub(super) use mask::mask_value;
+pub(super) use merge::disjoint;
 pub use merge::{byte_spans, merge};
 pub use patterns::Patterns;
 pub use placeholder::MAX_PLACEHOLDER;

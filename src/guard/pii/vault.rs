@@ -10,6 +10,7 @@ use super::name::is_name;
 use super::placeholder::reservable;
 use super::restore::{restore, restore_name, Originals, Restorer};
 use crate::guard::Finding;
+use crate::json::write_number;
 
 /// The most values of one conversation.
 pub const MAX_VALUES: usize = 10_000;
@@ -123,11 +124,27 @@ impl Vault {
     /// The text with numbered placeholders in the place of what was found: the same one wherever the same value of
     /// the same entity stands.
     pub fn hide(&mut self, text: &str, findings: &[Finding]) -> Result<String, VaultError> {
-        replace(text, findings, |out, name, value| {
-            let number = self.number(name, value)?;
-            out.extend(["<", name, "_", number.to_string().as_str(), ">"]);
-            Ok(())
-        })
+        replace(text, findings, |out, name, value| self.write(out, name, value))
+    }
+
+    /// Writes the placeholder that takes the place of one value of an entity, as [`Vault::hide`] does.
+    pub(in crate::guard) fn hide_value(
+        &mut self,
+        out: &mut String,
+        entity: &str,
+        value: &str,
+    ) -> Result<(), VaultError> {
+        self.write(out, &name(entity), value)
+    }
+
+    fn write(&mut self, out: &mut String, name: &str, value: &str) -> Result<(), VaultError> {
+        let number = self.number(name, value)?;
+        out.push('<');
+        out.push_str(name);
+        out.push('_');
+        write_number(out, number as u64);
+        out.push('>');
+        Ok(())
     }
 
     /// The number of a value; a new one if it has none yet.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sluice::guard::checks::{Marked, Rewriting};
-use sluice::guard::pii::{merge, Vault};
+use sluice::guard::pii::{mask, merge, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
 use sluice::guard::texts::{answer_passages, passages};
 use sluice::guard::Finding;
@@ -33,6 +33,20 @@ fn hidden(body: &str, rewriting: Rewriting) -> (String, Vault) {
 fn marks(text: &str, rewriting: Rewriting) -> Vec<Marked> {
     let all = sluice::guard::pii::Patterns::new(sluice::guard::pii::Entity::ALL, &[]).unwrap();
     all.find(text).into_iter().map(|finding| Marked { finding, rewriting }).collect()
+}
+
+#[test]
+fn many_findings_are_rewritten_as_the_text_alone() {
+    let one = |number: usize| format!("a{}@b.co \"4111 1111 1111 1111\" ü 192.0.2.{}\n", number % 700, number % 256);
+    let text: String = (0..5_000).map(one).collect();
+    let body = serde_json::json!({"input": text}).to_string();
+    let findings: Vec<Finding> = marks(&text, Rewriting::Mask).into_iter().map(|marked| marked.finding).collect();
+    assert_eq!(findings.len(), 15_000);
+    let said = |body: &str| passages(body.as_bytes()).unwrap()[0].text.clone();
+    assert_eq!(said(&hidden(&body, Rewriting::Mask).0), mask(&text, &findings));
+    let (rewritten, vault) = hidden(&body, Rewriting::Restore);
+    assert_eq!(said(&rewritten), Vault::default().hide(&text, &findings).unwrap());
+    assert_eq!(vault.restore(&said(&rewritten)), text);
 }
 
 /// As texts of requests: what a reader of the JSON in them would read must be hidden, and JSON stay JSON.

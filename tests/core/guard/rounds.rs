@@ -259,7 +259,7 @@ fn what_is_known_is_not_asked_again() {
     third.answered(0, answer(&[Reading::Clean]), &mut memory, NOW);
     let Some(Outcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
     let entities: Vec<Vec<&str>> =
-        passages.iter().map(|marked| marked.iter().map(|marked| marked.finding.entity.as_str()).collect()).collect();
+        passages.iter().map(|marked| marked.iter().map(|marked| &*marked.finding.entity).collect()).collect();
     assert_eq!(entities, [vec![], vec!["B"], vec!["A"]]);
     let later = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
     assert_eq!(sent(&later.questions()[0])["text"], serde_json::json!(["two", "three", "one"]));

@@ -253,7 +253,7 @@ const NONE: &[&str] = &[
 ];
 
 fn found(text: &str) -> Vec<(String, &str)> {
-    all().find(text).into_iter().map(|finding| (finding.entity, &text[finding.span])).collect()
+    all().find(text).into_iter().map(|finding| (finding.entity.to_string(), &text[finding.span])).collect()
 }
 
 fn expected<'a>(want: &[(&str, &'a str)]) -> Vec<(String, &'a str)> {
@@ -299,8 +299,11 @@ fn only_what_is_wanted() {
     for entity in Entity::ALL {
         let patterns = Patterns::new(&[*entity], &[]).unwrap();
         for (text, want) in FOUND {
-            let found: Vec<_> =
-                patterns.find(text).into_iter().map(|finding| (finding.entity, &text[finding.span])).collect();
+            let found: Vec<_> = patterns
+                .find(text)
+                .into_iter()
+                .map(|finding| (finding.entity.to_string(), &text[finding.span]))
+                .collect();
             let want: Vec<_> = expected(want).into_iter().filter(|(name, _)| name == entity.name()).collect();
             assert_eq!(found, want, "{text:?}, {}", entity.name());
         }

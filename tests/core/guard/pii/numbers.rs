@@ -158,7 +158,7 @@ fn cards() {
         assert!(is_card_number(card), "{card}");
         let groups: Vec<_> = card.as_bytes().chunks(4).map(|group| std::str::from_utf8(group).unwrap()).collect();
         let whole = all().find(card);
-        assert_eq!((whole.len(), whole[0].entity.as_str()), (1, "CREDIT_CARD"), "{card}");
+        assert_eq!((whole.len(), &*whole[0].entity), (1, "CREDIT_CARD"), "{card}");
         if groups.last().unwrap().len() > 2 {
             for separator in [" ", "-", "\u{202f}"] {
                 let written = groups.join(separator);
@@ -195,7 +195,7 @@ fn ibans() {
         let groups: Vec<_> = iban.as_bytes().chunks(4).map(|group| std::str::from_utf8(group).unwrap()).collect();
         for written in [(*iban).to_owned(), groups.join(" "), groups.join("\u{a0}")] {
             let found = all().find(&written);
-            assert!(found.len() == 1 && found[0].entity == "IBAN_CODE", "{written}: {found:?}");
+            assert!(found.len() == 1 && &*found[0].entity == "IBAN_CODE", "{written}: {found:?}");
             assert_eq!(found[0].span, 0..written.len(), "{written}");
         }
     }
