@@ -94,3 +94,32 @@ impl Marks {
         }
     }
 }
+
+/// Whether a member of this name stands in each chunk, and says nothing of its own.
+pub(super) fn is_envelope(name: &[u8]) -> bool {
+    const ENVELOPE: [&[u8]; 11] = [
+        b"id",
+        b"object",
+        b"created",
+        b"model",
+        b"choices",
+        b"usage",
+        b"system_fingerprint",
+        b"service_tier",
+        b"provider",
+        b"x_groq",
+        b"obfuscation",
+    ];
+    ENVELOPE.contains(&name)
+}
+
+/// Whether an event's data is `null` or an empty object, by which some servers keep a stream open.
+pub(super) fn says_nothing(data: &[u8]) -> bool {
+    let within = data.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
+    data == b"null" || within.is_some_and(is_blank)
+}
+
+/// Whether nothing but JSON's white space is left.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+}

@@ -11,7 +11,7 @@ use super::counts::Counts;
 use super::estimate::Generated;
 use super::events::{Fields, Framing};
 use super::format::Format;
-use super::marks::{EventKind, Marks};
+use super::marks::{is_blank, is_envelope, says_nothing, EventKind, Marks};
 use super::skim::Skim;
 use super::TokenUsage;
 use crate::eventstream::{Kind, Message};
@@ -349,24 +349,6 @@ fn llama_event(report: &mut Counts, scanner: &mut Scanner<'_>, marks: &mut Marks
     Ok(())
 }
 
-/// Whether a member of this name stands in each chunk, and says nothing of its own.
-pub(super) fn is_envelope(name: &[u8]) -> bool {
-    const ENVELOPE: [&[u8]; 11] = [
-        b"id",
-        b"object",
-        b"created",
-        b"model",
-        b"choices",
-        b"usage",
-        b"system_fingerprint",
-        b"service_tier",
-        b"provider",
-        b"x_groq",
-        b"obfuscation",
-    ];
-    ENVELOPE.contains(&name)
-}
-
 /// Whether one of Gemini's candidates says why it ended.
 fn finished(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut finished = false;
@@ -391,15 +373,4 @@ fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonErro
 /// Some servers write `error` into every event, and mean none.
 fn is_error(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
-}
-
-/// Whether an event's data is `null` or an empty object, by which some servers keep a stream open.
-fn says_nothing(data: &[u8]) -> bool {
-    let within = data.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
-    data == b"null" || within.is_some_and(is_blank)
-}
-
-/// Whether nothing but JSON's white space is left.
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
 }

@@ -6,11 +6,11 @@ fn statuses() {
     let cases = [
         (Success, vec![200, 201, 204, 299]),
         (BadResponse, vec![0, 1, 100, 101, 199, 300, 301, 302, 304, 307, 399, 600, 999]),
-        (ClientError, vec![400, 403, 404, 413, 422, 424, 499]),
+        (ClientError, vec![400, 403, 404, 413, 422, 499]),
         (Credential, vec![401, 402]),
         (TryAgain, vec![408, 409, 425]),
         (RateLimited, vec![429]),
-        (ServerError, vec![500, 502, 503, 504, 529, 599]),
+        (ServerError, vec![424, 500, 502, 503, 504, 529, 599]),
     ];
     for (want, statuses) in cases {
         for status in statuses {
