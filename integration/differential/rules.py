@@ -254,7 +254,6 @@ RULES = {
     "ChatToConverse": [
         Rule("own markers", "litellm's own, which it takes out when it sends", _markers),
         Rule("choice auto", "the default with tools, which need not be said", _auto),
-        Rule("no limit", "with thoughts: the operator's `max_output_tokens` beside them", _no_limit),
         Rule("the answer's tool", "what the tool is called whose arguments are the answer", _json_tool),
         Rule("empty fields", "what says nothing", _nothing),
         Rule("schema for Nova", "the client's own; Nova's reference has no `additionalProperties`, and says nothing of it", _nova),

@@ -111,7 +111,6 @@ def test_nothing_is_told_where_nothing_is_limited(limited_world: World) -> None:
 
 # The limits, what is used before, and what the refusal says.
 REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], int, tuple[str, str], bool]] = {
-    "too large": ({"tokens_per_minute": 100}, {"max_tokens": 101}, 0, ("tokens", "rate_limit_exceeded"), True),
     "tokens per minute": ({"tokens_per_minute": 130}, {"max_tokens": 80}, 3, ("tokens", "rate_limit_exceeded"), False),
     "tokens per day": ({"tokens_per_day": 30}, {}, 2, ("insufficient_quota", "insufficient_quota"), True),
     "tokens per month": ({"tokens_per_month": 30}, {}, 2, ("insufficient_quota", "insufficient_quota"), True),
@@ -134,7 +133,7 @@ def test_refusals(limited_world: World, client: openai.OpenAI, name: str) -> Non
     assert (caught.value.type, caught.value.code) == (kind, code)
     told = caught.value.response.headers
     assert told.get("x-should-retry") == ("false" if final else None)
-    assert ("retry-after" in told) == (name != "too large")
+    assert "retry-after" in told
     assert len(limited_world.entries()) == before
 
 
@@ -179,7 +178,7 @@ def test_who_is_refused_has_used_nothing(
     """By the model, or by the gateway: what was reserved for the others is theirs again."""
     headers, body = issue(limited_world, WIDE), chat_body(model="small", max_tokens=200)
     for _ in range(5):
-        assert limited_world.send(body, headers=headers).status_code == 429
+        assert limited_world.send(body, headers=headers).status_code == 400
     settles_at(limited_world, headers, requests_per_minute=0, tokens_per_day=0, tokens_per_month=0, concurrency=0)
     changed = settings()
     changed.values("auth")["keys"][0]["limits"] = WIDE
