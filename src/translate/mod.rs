@@ -135,6 +135,17 @@ fn invalid(param: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::bad_request("unsupported_value", Some(param), message)
 }
 
+/// A request's body.
+fn body(bytes: &[u8]) -> Result<Raw<'_>, ApiError> {
+    Raw::parse(bytes).ok_or_else(|| invalid("body", "The request body is not valid JSON."))
+}
+
+/// The `messages` of OpenAI's chat, or of Anthropic's.
+fn messages(value: Option<Raw<'_>>) -> Result<Raw<'_>, ApiError> {
+    let array = value.filter(|messages| messages.is_array());
+    array.ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))
+}
+
 /// Refuses what of OpenAI's chat would be another answer if it were left out: several choices, probabilities, sound.
 fn refuse_other_answers(
     n: Option<Raw<'_>>,

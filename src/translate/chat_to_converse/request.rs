@@ -40,7 +40,7 @@ struct Fields<'a> {
 
 /// Translates a request that has been read before: it is a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
-    let body = Raw::parse(body).ok_or_else(|| invalid("body", "The request body is not valid JSON."))?;
+    let body = crate::translate::body(body)?;
     let (mut dropped, mut notes) = (Dropped::default(), Notes::default());
     let fields = Fields::of(body, &mut dropped)?;
     let model = Model::of(target.model);
@@ -148,9 +148,7 @@ impl<'a> Fields<'a> {
         refuse_other_answers(n, logprobs, audio, modalities)?;
         let number = |value: Option<Raw<'a>>| value.filter(|value| value.is_number());
         Ok(Fields {
-            messages: messages
-                .filter(|messages| messages.is_array())
-                .ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))?,
+            messages: crate::translate::messages(messages)?,
             output_limit: number(newer_limit.or(older_limit)),
             temperature: number(temperature),
             top_p: number(top_p),

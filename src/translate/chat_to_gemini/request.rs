@@ -21,7 +21,7 @@ const RENAMED: [(&str, &str); 6] = [
 
 /// Translates a request that has been read before: it is a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
-    let body = Raw::parse(body).ok_or_else(|| invalid("body", "The request body is not valid JSON."))?;
+    let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
     let names = [
         "messages",
@@ -47,8 +47,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     let [messages, newer_limit, older_limit, stop, tools, choice, format, effort, n, logprobs, audio, modalities] =
         found;
     refuse_other_answers(n, logprobs, audio, modalities)?;
-    let messages = messages.filter(|messages| messages.is_array());
-    let messages = messages.ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))?;
+    let messages = crate::translate::messages(messages)?;
     let contents = Contents::read(messages, target.model)?;
     let tools = declarations(tools)?;
     let choice = tool_choice(choice.filter(|_| !tools.is_empty()))?;

@@ -35,7 +35,7 @@ struct Fields<'a> {
 
 /// Translates a request that has been read before: it is a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
-    let body = Raw::parse(body).ok_or_else(|| invalid("body", "The request body is not valid JSON."))?;
+    let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
     let fields = Fields::of(body, &mut dropped)?;
     let version = Version::of(target.model);
@@ -107,9 +107,7 @@ impl<'a> Fields<'a> {
             found;
         crate::translate::refuse_other_answers(n, logprobs, audio, modalities)?;
         Ok(Fields {
-            messages: messages
-                .filter(|messages| messages.is_array())
-                .ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))?,
+            messages: crate::translate::messages(messages)?,
             output_limit: newer_limit.or(older_limit).and_then(Raw::count).filter(|limit| *limit > 0),
             temperature: temperature.filter(|value| value.is_number()),
             top_p: top_p.filter(|value| value.is_number()),

@@ -8,7 +8,6 @@ use super::tools::{self, Tools};
 use crate::error::ApiError;
 use crate::translate::chat::{is_openai_reasoning, takes_effort};
 use crate::translate::dropped::Dropped;
-use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Target, Translated};
@@ -34,7 +33,7 @@ struct Fields<'a> {
 
 /// Translates a request that has been read before: it is a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
-    let body = Raw::parse(body).ok_or_else(|| invalid("body", "The request body is not valid JSON."))?;
+    let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
     let mut notes = Notes::default();
     let fields = Fields::of(body, &mut dropped)?;
@@ -97,9 +96,8 @@ impl<'a> Fields<'a> {
         });
         let [messages, system, limit, temperature, top_p, stops, tools, choice, thinking, config, format, metadata] =
             found;
-        let messages = messages.filter(|messages| messages.is_array());
         Ok(Fields {
-            messages: messages.ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))?,
+            messages: crate::translate::messages(messages)?,
             system,
             output_limit: limit.filter(|limit| limit.is_number()),
             temperature: temperature.filter(|value| value.is_number()),

@@ -30,7 +30,7 @@ struct Fields<'a> {
 
 /// Translates a request that has been read before: it is a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>, reader: Reader) -> Result<Translated, ApiError> {
-    let body = Raw::parse(body).ok_or_else(|| invalid("body", "The request body is not valid JSON."))?;
+    let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
     let fields = Fields::of(body, &mut dropped)?;
     let choice = tools::Choice::read(fields.tool_choice)?;
