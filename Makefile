@@ -31,16 +31,16 @@ SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter out
 
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	$(call rust_target,wasm32-wasip1)
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock cli translator $(STATIC)
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock command translator $(STATIC)
 	@$(MAKE) --no-print-directory e2e
 
 test-core: layout ## Run the tests of the core and of the tools natively
 	@# without make's jobserver, of which rustdoc would say that it cannot use it
 	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
 
-test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, under Node
+test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
-	@if command -v node >/dev/null; then CARGO_TARGET_WASM32_WASIP1_RUNNER='node --no-warnings $(CURDIR)/tests/wasi.mjs' $(CARGO) test -p sluice --target wasm32-wasip1 --test core; else echo 'skipped: no node'; fi
+	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
 # What the end-to-end tests take from PyPI. Without the classifiers' packages, or litellm, their tests are skipped, and say why.
 .PHONY: packages
@@ -52,7 +52,7 @@ packages:
 
 # The tests of compose need the static binary, and a Docker engine.
 STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
-e2e: wasm trap mock cli translator ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+e2e: wasm trap mock command translator ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
@@ -100,6 +100,11 @@ trap: wasm ## Build the filters so that a request can crash them, for tests: tar
 	@if grep -q x-sluice-trap target/sluice.wasm; then echo 'target/sluice.wasm has the feature "trap", which no release may have'; exit 1; fi
 	$(CARGO) build -p sluice-filters --profile trap --features trap --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm || cp target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm
+
+# The end-to-end tests take the command that `test-core` has built: a build with optimisation takes minutes.
+.PHONY: command
+command:
+	$(CARGO) build -q -p sluice-cli
 
 cli: ## Build the command-line tool: target/sluice (run, check, render, import, keys)
 	$(CARGO) build -p sluice-cli --profile mock

@@ -21,6 +21,8 @@ from typing import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "target"
+# The `sluice` command as the core's tests have built it; `make cli` builds a smaller and faster one.
+TOOL = TARGET / "debug" / "sluice"
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -10,10 +10,8 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from child import TARGET, Child, answers, fetch, free_port
+from child import TOOL, Child, answers, fetch, free_port
 from gateway import Address, _work_directory
-
-TOOL = TARGET / "sluice"
 
 
 class Ledger:

@@ -12,13 +12,12 @@ from typing import Any, Mapping
 import yaml
 
 import demo
-from child import ROOT
+from child import TOOL
 from gateway import Address, MockModels, render
 
 # Of two targets with these weights the first is asked first, always as far as a test can see.
 FIRST, SECOND = 1_000_000, 1
 CLUSTER_ACTION = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction"
-TOOL = ROOT / "target" / "sluice"
 STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 

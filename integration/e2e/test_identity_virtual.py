@@ -21,7 +21,7 @@ import crowd
 import demo
 from answers import openai_error
 from callers import Watch, bearer, call, identify, see_variables, user_entry, watched
-from child import ROOT
+from child import TOOL
 from conftest import OpenWorld
 from settings import Settings
 from world import ADMIN, BEARER, World, chat_body
@@ -29,7 +29,6 @@ from world import ADMIN, BEARER, World, chat_body
 FIRST, SECOND = (secrets.token_hex(32) for _ in range(2))
 CAP = 30 * 24 * 3600
 MUTATIONS = 300
-TOOL = ROOT / "target" / "sluice"
 
 
 def _configured(settings: Settings, *variables: str, **fields: Any) -> Settings:
@@ -281,7 +280,6 @@ def test_rotation(issuing: World, issue: Callable[..., dict], settings: Callable
         assert [identify(world, bearer(key))[0] for key in (old, new)] == [401, 200]
 
 
-@pytest.mark.skipif(not TOOL.exists(), reason="`make cli` has not been run")
 def test_signed_offline(issuing: World) -> None:
     """What the command-line tool signs is a key, and nothing else that it signs."""
     command = [TOOL, "key", "sign", "--id", "offline", "--models", "gpt-4o", "--expires-in", "1h", "--label", "team=c"]

@@ -17,12 +17,11 @@ from typing import Callable, Iterator
 import pytest
 
 import demo
-from child import ROOT, fetch
+from child import ROOT, TOOL, fetch
 from envoy_binary import find_envoy
 from gateway import WASM, Gateway, MockModels
 from world import chat_body, eventually
 
-TOOL = ROOT / "target" / "sluice"
 EXAMPLE = ROOT / "envoy" / "examples" / "three-providers.yaml"
 SECRETS = {"OPENAI_API_KEY": "openai-secret", "AZURE_OPENAI_API_KEY": "azure-secret", "ANTHROPIC_API_KEY": "anthropic-secret"}
 MODELS = {"openai": "gpt-4o", "azure": "my-gpt-4o", "anthropic": "claude-sonnet-4-5"}
