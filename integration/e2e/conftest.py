@@ -138,7 +138,7 @@ def _widened(settings: Settings) -> Settings:
 
 # These take longest. Where several processes share the tests they come first, so that none of them is left alone with
 # one in the end.
-LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_restore")
+LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_places")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""A model server that says again all that it was told, as text and as a tool's arguments, in the smallest pieces.
+"""A model server that says again all that it was told, in each dialect: as text, and as a tool's name and arguments.
 
 It keeps every byte it was sent.
 """
@@ -7,73 +7,87 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any, Iterator, Mapping
 
 from upstream import Upstream, send_chunk, send_end, send_head
+from voices import Said, voice
 
 # The texts of an answer stand apart by it.
 BETWEEN = " | "
+# Fields whose words are not said again: enumerations, and names, of which a call has one.
+QUIET = frozenset("model role type id object status name voice call_id tool_call_id tool_use_id".split())
+_PLAIN = re.compile(r"[A-Za-z_$]+")
 
 
 class Echo(Upstream):
-    """A request's `seed` chooses the pieces: even ones get events of one character each, odd ones larger events
-    that come byte by byte."""
+    """A request's `seed` chooses the pieces of a stream: even ones get events of one character each, odd ones larger
+    events that come byte by byte. A test may also tell what is said to a seed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bodies: list[bytes] = []
+        self.told: dict[int, Said] = {}
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         """All that was said, again."""
         self.bodies.append(body)
         request = json.loads(body)
-        text, stream = said(request["messages"]), request.get("stream")
-        await send_head(writer, {"content-type": "text/event-stream" if stream else "application/json"})
-        for piece in _stream(text, request["seed"]) if stream else [_whole(text)]:
+        seed = request["seed"]
+        speaks = voice(headers[":path"])
+        said = self.told.get(seed) or echoed(request)
+        if speaks.streams(headers[":path"], request):
+            size, bytewise = (1, False) if seed % 2 == 0 else (17, True)
+            events = b"".join(speaks.stream(said, size)) if bytewise else b""
+            pieces: Iterator[bytes] = (bytes([byte]) for byte in events) if bytewise else speaks.stream(said, size)
+            kind = speaks.content_type
+        else:
+            pieces, kind = iter([json.dumps(speaks.whole(said)).encode()]), "application/json"
+        await send_head(writer, {"content-type": kind})
+        for piece in pieces:
             await send_chunk(writer, piece)
         await send_end(writer)
         return True
 
 
-def said(messages: list[dict[str, Any]]) -> str:
-    """All texts of a conversation."""
-    texts = []
-    for message in messages:
-        content = message["content"]
-        texts += [content] if isinstance(content, str) else [part["text"] for part in content]
-    return BETWEEN.join(texts)
+def echoed(request: Any) -> Said:
+    """What is said to a request: its texts, the name of its tool, and its texts once more as arguments."""
+    texts = list(leaves(request))
+    deep = json.dumps({"again": json.dumps({"said": texts[1::2]})}, ensure_ascii=False)
+    return Said(BETWEEN.join(texts), _tool(request), json.dumps({"said": texts[::2], "deep": deep}))
 
 
-def _whole(text: str) -> bytes:
-    call = {"id": "call_1", "type": "function", "function": {"name": "echo", "arguments": json.dumps({"text": text})}}
-    message = {"role": "assistant", "content": text, "tool_calls": [call]}
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-    return json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
+def leaves(value: Any) -> Iterator[str]:
+    """All texts of a request, those within texts that are JSON, too: unusual names of fields, and long numbers."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if not _PLAIN.fullmatch(name):
+                yield name
+            if name not in QUIET:
+                yield from leaves(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from leaves(each)
+    elif isinstance(value, str):
+        inner = opened(value)
+        yield from [value] if inner is value else leaves(inner)
+    elif isinstance(value, int) and value > 10**11:
+        yield str(value)
 
 
-def _stream(text: str, seed: int) -> Iterator[bytes]:
-    size, bytewise = (1, False) if seed % 2 == 0 else (17, True)
-    for event in _events(text, size):
-        yield from (bytes([byte]) for byte in event) if bytewise else [event]
+def opened(text: str) -> Any:
+    """The JSON that a text is; itself, if it is none."""
+    try:
+        inner = json.loads(text)
+    except ValueError:
+        return text
+    return inner if isinstance(inner, (dict, list)) else text
 
 
-def _events(text: str, size: int) -> Iterator[bytes]:
-    arguments = json.dumps({"text": text})
-    yield from (_event({"content": piece}) for piece in _pieces(text, size))
-    for piece in _pieces(arguments, size):
-        yield _event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
-    yield _event({}, "tool_calls")
-    yield b"data: " + json.dumps({"choices": [], "usage": _USAGE}).encode() + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-def _pieces(text: str, size: int) -> Iterator[str]:
-    return (text[start : start + size] for start in range(0, len(text), size))
-
-
-def _event(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return b"data: " + json.dumps({"choices": [choice]}, separators=(",", ":")).encode() + b"\n\n"
-
-
-_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+def _tool(request: Any) -> str:
+    """The name of the request's first tool."""
+    for tool in request.get("tools", []):
+        for each in (tool, tool.get("function", {}), *tool.get("functionDeclarations", [])):
+            if "name" in each:
+                return each["name"]
+    return "echo"

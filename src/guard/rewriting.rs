@@ -31,10 +31,7 @@ fn rewrite(passage: &Passage, marked: &[Marked], vault: &mut Vault) -> Result<St
             continue;
         };
         written.clear();
-        write(&mut written, finding, *masked, value, vault)?;
-        if passage.kind == Kind::Name {
-            written.retain(|character| !matches!(character, '<' | '>'));
-        }
+        write(&mut written, passage.kind, (finding, *masked), value, vault)?;
         out.push_str(source.get(copied..spot.source.start).unwrap_or_default());
         out.push_str(&in_place(&written, &spot));
         copied = spot.source.end;
@@ -63,26 +60,38 @@ fn spans<'a>(text: &str, marked: &'a [Marked]) -> Vec<(&'a Finding, bool)> {
     merged.map(|finding| (finding, masked.overlap(&finding.span))).collect()
 }
 
-/// Writes what takes the place of a value, which is not empty.
-fn write(out: &mut String, finding: &Finding, masked: bool, value: &str, vault: &mut Vault) -> Result<(), VaultError> {
+/// Writes what takes the place of a value, which is not empty, in a text of this kind; `out` is empty.
+fn write(
+    out: &mut String,
+    kind: Kind,
+    (finding, masked): (&Finding, bool),
+    value: &str,
+    vault: &mut Vault,
+) -> Result<(), VaultError> {
     match masked {
-        true => {
-            mask_value(out, &finding.entity);
-            Ok(())
-        }
-        false => vault.hide_value(out, &finding.entity, value),
+        true => mask_value(out, &finding.entity),
+        false => vault.hide_value(out, &finding.entity, value)?,
     }
+    if kind == Kind::Name {
+        out.retain(|character| !matches!(character, '<' | '>'));
+    }
+    Ok(())
 }
 
-/// What takes the place of which part of a text, in order; none overlap.
+/// What takes the place of which part of a text of this kind, in order; none overlap.
 ///
 /// # Errors
 /// There is more to hide than the vault takes; the text must not go on.
-pub fn replacements(text: &str, marked: &[Marked], vault: &mut Vault) -> Result<Vec<Replacement>, VaultError> {
+pub fn replacements(
+    text: &str,
+    kind: Kind,
+    marked: &[Marked],
+    vault: &mut Vault,
+) -> Result<Vec<Replacement>, VaultError> {
     let replacement = |(finding, masked): (&Finding, bool)| {
         let value = text.get(finding.span.clone()).unwrap_or_default();
         let mut written = String::new();
-        write(&mut written, finding, masked, value, vault)?;
+        write(&mut written, kind, (finding, masked), value, vault)?;
         Ok((finding.span.clone(), written))
     };
     spans(text, marked).into_iter().map(replacement).collect()

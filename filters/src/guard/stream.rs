@@ -214,7 +214,8 @@ impl StreamedAnswer {
                 exchange.flag(flags);
                 let marked = passages.first().map(Vec::as_slice).unwrap_or_default();
                 // answers are masked only: nothing goes into a vault
-                let replaced = replacements(&window.text, marked, &mut Vault::default()).unwrap_or_default();
+                let kind = window.flow.kind;
+                let replaced = replacements(&window.text, kind, marked, &mut Vault::default()).unwrap_or_default();
                 guard.release(window.id, &replaced)
             }
             Some(Outcome::Refuse(refusal)) => {

@@ -62,7 +62,12 @@ impl Candidate<'_> {
         let bytes = self.text.as_bytes();
         !word_before(self.text, self.start)
             && !joined_before(bytes, self.start, b".,-/:+*")
-            && !matches!(byte_before(bytes, self.start), b'$' | b'#' | b'=' | b'+')
+            && match byte_before(bytes, self.start) {
+                b'$' | b'#' | b'+' => false,
+                // a setting's value, or a field's in an address
+                b'=' => byte(bytes, self.start) == b'+' || context::is_phone(self.text, self.start),
+                _ => true,
+            }
     }
 
     /// Where the first `count` groups end, if something longer does not go on there.

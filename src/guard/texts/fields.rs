@@ -38,7 +38,8 @@ pub enum Field {
     Free,
     /// A JSON schema: the same, but for its keywords.
     Schema,
-    /// What describes the request: definitions of tools, forms of answers, labels. It is the application's.
+    /// What describes the request: definitions of tools, forms of answers, a schema's lists of its fields. It is the
+    /// application's.
     Described,
     /// A name in the letters that providers allow in names of functions: a placeholder in it has no brackets.
     Name,
@@ -110,12 +111,12 @@ pub const FIELDS: &[(Field, &str)] = &[
     (
         Field::Described,
         "format functiondeclarations functions generationconfig grammar guidedchoice guidedgrammar guidedjson \
-         guidedregex responseformat structuredoutputs tool toolchoice toolconfig tools",
+         guidedregex propertyordering required responseformat structuredoutputs tool toolchoice toolconfig tools",
     ),
     (
         Field::Name,
-        "allowedfunctionnames allowedtools cleartoolinputs excludetools mcpservername name namespace propertyordering \
-         required serverlabel servername toolname toolnames toolsetname",
+        "allowedfunctionnames allowedtools cleartoolinputs excludetools mcpservername name namespace serverlabel \
+         servername toolname toolnames toolsetname",
     ),
     (Field::Source, "source"),
     (Field::Echo, "logprobs logprobsresult toplogprobs"),

@@ -179,6 +179,51 @@ fn names_have_no_brackets() {
 }
 
 #[test]
+fn a_schemas_lists_name_what_it_has() {
+    let schema = r#"{"type":"object","properties":{"for jo@example.com":{"type":"string"}},"required":["for jo@example.com","plain"],"propertyOrdering":["for jo@example.com"]}"#;
+    for field in ["format", "responseSchema", "response_format", "tools"] {
+        let body = format!(r#"{{"{field}":{schema}}}"#);
+        let found = passages(body.as_bytes()).unwrap();
+        let marks = marks(&found, Rewriting::Restore);
+        let sent = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+        let want = body.replace("jo@example.com", "<EMAIL_ADDRESS_1>");
+        assert_eq!(String::from_utf8(sent).unwrap(), want, "providers compare the names");
+    }
+}
+
+/// Streams of calls of a function whose name is to be masked.
+const NAMED: &[(Endpoint, &str)] = &[
+    (
+        Endpoint::ChatCompletions,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"1","function":{"name":"f-123-45-6789","arguments":""}}]}}]}"#,
+    ),
+    (
+        Endpoint::Messages,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"1","name":"f-123-45-6789","input":{}}}"#,
+    ),
+    (
+        Endpoint::Responses,
+        r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","name":"f-123-45-6789","arguments":""}}"#,
+    ),
+    (
+        Endpoint::StreamGenerateContent,
+        r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f-123-45-6789","args":{}}}]}}]}"#,
+    ),
+    (
+        Endpoint::OllamaChat,
+        r#"{"message":{"tool_calls":[{"function":{"name":"f-123-45-6789","arguments":{}}}]},"done":false}"#,
+    ),
+];
+
+#[test]
+fn masked_names_have_no_brackets_in_streams() {
+    for (endpoint, event) in NAMED {
+        let shown = masked(*endpoint, &[event], usize::MAX);
+        assert!(shown.contains(r#""name":"f-US_SSN""#), "{endpoint:?}: {shown}");
+    }
+}
+
+#[test]
 fn the_applications_values_are_numbered_first() {
     let body = r#"{"messages":[{"content":"jo@example.com"}],"tools":[{"description":"me@example.com"}]}"#;
     let found = passages(body.as_bytes()).unwrap();
@@ -235,24 +280,31 @@ const STREAMS: &[(Endpoint, &[&str], &[&str])] = &[
     ),
 ];
 
+/// What is shown of a stream that comes in chunks of this size.
+fn masked(endpoint: Endpoint, events: &[&str], size: usize) -> String {
+    let framing = if endpoint == Endpoint::OllamaChat { Framing::Ndjson } else { Framing::Sse };
+    let data = if framing == Framing::Sse { ("data: ", "\n\n") } else { ("", "\n") };
+    let stream: String = events.iter().map(|event| [data.0, event, data.1].concat()).collect();
+    let mut guard = StreamGuard::new(endpoint, framing, Mode::Window, Limits::default());
+    let mut out = Vec::new();
+    let chunks: Vec<&[u8]> = stream.as_bytes().chunks(size.min(stream.len())).collect();
+    for (index, chunk) in chunks.iter().enumerate() {
+        out.extend(guard.chunk(chunk, index + 1 == chunks.len(), NOW));
+        while let Some(window) = guard.ready() {
+            let mark = |finding| Marked { finding, rewriting: Rewriting::Mask };
+            let marked: Vec<_> = patterns().find(&window.text).into_iter().map(mark).collect();
+            let replaced = replacements(&window.text, window.flow.kind, &marked, &mut Vault::default()).unwrap();
+            out.extend(guard.release(window.id, &replaced));
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
 #[test]
 fn nothing_passes_in_streams() {
     for (endpoint, events, gone) in STREAMS {
-        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         for size in [1, 5, usize::MAX] {
-            let mut guard = StreamGuard::new(*endpoint, Framing::Sse, Mode::Window, Limits::default());
-            let mut out = Vec::new();
-            let chunks: Vec<&[u8]> = stream.as_bytes().chunks(size.min(stream.len())).collect();
-            for (index, chunk) in chunks.iter().enumerate() {
-                out.extend(guard.chunk(chunk, index + 1 == chunks.len(), NOW));
-                while let Some(window) = guard.ready() {
-                    let mark = |finding| Marked { finding, rewriting: Rewriting::Mask };
-                    let marked: Vec<_> = patterns().find(&window.text).into_iter().map(mark).collect();
-                    let replaced = replacements(&window.text, &marked, &mut Vault::default()).unwrap();
-                    out.extend(guard.release(window.id, &replaced));
-                }
-            }
-            let shown = String::from_utf8(out).unwrap();
+            let shown = masked(*endpoint, events, size);
             assert!(gone.iter().all(|piece| !shown.contains(piece)), "{endpoint:?}: {shown}");
             for event in shown.split("\n\n").filter_map(|event| event.strip_prefix("data: ")) {
                 serde_json::from_str::<Value>(event).expect(event);

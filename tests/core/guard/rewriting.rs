@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sluice::guard::checks::{Marked, Rewriting};
 use sluice::guard::pii::{mask, merge, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
-use sluice::guard::texts::{answer_passages, passages};
+use sluice::guard::texts::{answer_passages, passages, Kind};
 use sluice::guard::Finding;
 
 fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
@@ -131,7 +131,7 @@ fn many_marks_take_no_longer_each() {
     let text = "a@b.cc ".repeat(100_000);
     for rewriting in [Rewriting::Mask, Rewriting::Restore] {
         let marks: Vec<Marked> = (0..100_000).map(|at| marked(at * 7..at * 7 + 6, rewriting)).collect();
-        assert_eq!(replacements(&text, &marks, &mut Vault::default()).unwrap().len(), 100_000);
+        assert_eq!(replacements(&text, Kind::Plain, &marks, &mut Vault::default()).unwrap().len(), 100_000);
     }
 }
 
@@ -156,7 +156,7 @@ proptest! {
                 (found.span, masks)
             })
             .collect();
-        let got = replacements(&text, &marks, &mut Vault::default()).unwrap();
+        let got = replacements(&text, Kind::Plain, &marks, &mut Vault::default()).unwrap();
         let got: Vec<_> = got.into_iter().map(|(span, written)| (span, written == "<X>")).collect();
         prop_assert_eq!(got, want);
     }

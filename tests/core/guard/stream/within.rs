@@ -105,7 +105,7 @@ fn shown(dialect: &Dialect, fragments: &[&str], limits: Limits, late: bool) -> S
         for window in windows {
             let mark = |finding| Marked { finding, rewriting: Rewriting::Mask };
             let marks: Vec<_> = patterns.find(&window.text).into_iter().map(mark).collect();
-            let found = replacements(&window.text, &marks, &mut Vault::default()).unwrap();
+            let found = replacements(&window.text, window.flow.kind, &marks, &mut Vault::default()).unwrap();
             out.extend(guard.release(window.id, &found));
         }
     }
