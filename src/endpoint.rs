@@ -4,6 +4,7 @@
 //! `models.generateContent`).
 
 mod further;
+mod stored;
 
 use crate::gateway::{Command, NoCommand};
 use crate::uri::{percent_decode, without_query};
@@ -185,6 +186,8 @@ pub enum Call {
     Body(Endpoint),
     /// The path names the model (decoded).
     Path(Endpoint, String),
+    /// It is for a response that an upstream has stored under this id.
+    Stored(String),
     /// It is for the gateway itself.
     Gateway(Command),
     /// A known path, but not with this method; the value for `Allow`.
@@ -212,11 +215,11 @@ pub fn classify(method: &str, path: &str, prefix: &str) -> Call {
     match by_path(path) {
         Some(call) if method == "POST" => call,
         Some(_) => Call::WrongMethod("POST"),
-        None => match Command::find(method, path, prefix) {
+        None => stored::find(method, path).unwrap_or_else(|| match Command::find(method, path, prefix) {
             Ok(command) => Call::Gateway(command),
             Err(NoCommand::WrongMethod(allowed)) => Call::WrongMethod(allowed),
             Err(NoCommand::Unknown) => Call::Unknown,
-        },
+        }),
     }
 }
 

@@ -249,7 +249,7 @@ impl Exchange {
                 let wait = at.saturating_sub(fleet.now());
                 Err(ApiError::keeper_away(Some(wait).filter(|_| at < Duration::MAX)))
             }
-            Err(NotStarted::Elsewhere) => Err(ApiError::stored_elsewhere()),
+            Err(NotStarted::Elsewhere) => Err(self.stored_elsewhere()),
             Err(NotStarted::Silent) => {
                 if matches!(facts.endpoint, Endpoint::Further(Further::CountTokens | Further::InputTokens)) {
                     return Ok(Routed::Estimated(facts.layout.text.div_ceil(4)));

@@ -37,8 +37,42 @@ pub struct Facts {
     pub user: Option<u64>,
     /// What it goes on from, which one upstream stores. Of Responses alone.
     pub stored: Named,
+    /// It asks for a response that is stored, by its id: nothing is generated.
+    pub by_id: bool,
     /// Where things stand in the body, for rewriting it.
     pub layout: Layout,
+}
+
+impl Facts {
+    /// The facts of a request for a response that an upstream has stored by this id. `model`: the one that made it, as the
+    /// client named it then; `stream`: it is to be streamed once more.
+    ///
+    /// # Errors
+    /// 400: there is a body that says something.
+    pub fn of_stored(model: String, id: String, stream: bool, body: &[u8]) -> Result<Self, ApiError> {
+        if !matches!(body.trim_ascii(), b"" | b"{}") {
+            return Err(ApiError::bad_request("invalid_value", None, "This path takes no body."));
+        }
+        Ok(Facts {
+            endpoint: Endpoint::Responses,
+            model,
+            named_in_path: true,
+            stream,
+            output_limit: None,
+            output_field: None,
+            choices: 1,
+            text_length: 0,
+            user: None,
+            stored: Named(vec![id], false),
+            by_id: true,
+            layout: Layout { length: body.len(), ..Layout::default() },
+        })
+    }
+
+    /// Whether the request uses tokens, reported or not.
+    pub fn uses_tokens(&self) -> bool {
+        !self.by_id && self.endpoint.uses_tokens()
+    }
 }
 
 /// Reads a request's facts from its body. `path_model` is the model the path names, where it does (Gemini).
@@ -105,6 +139,7 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         text_length,
         user,
         stored,
+        by_id: false,
         layout,
     })
 }

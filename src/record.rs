@@ -85,7 +85,7 @@ impl<F: Fields + Default> Record<F> {
     pub fn for_traces(mut self, exchange: &Exchange) -> Self {
         if let Some(facts) = exchange.facts() {
             self.text("request_model", &facts.model);
-            self.text("operation", operation(facts.endpoint));
+            self.text("operation", if facts.by_id { "stored_response" } else { operation(facts.endpoint) });
             self.text("provider", provider(facts.endpoint.dialect()));
         }
         if let Some(model) = exchange.target_model() {

@@ -1,8 +1,8 @@
 //! What upstreams store for their clients, and which of them: OpenAI's Responses are continued by `previous_response_id` or
-//! `conversation`, which mean nothing anywhere else (OpenAI's "Conversation state").
+//! `conversation`, and read or deleted by their ids, which mean nothing anywhere else (OpenAI's "Conversation state").
 //!
-//! The table knows ids only as hashes of the id with its owner's key, so that nobody finds, or uses, what is another
-//! key's, and the workers share it in parts, each small enough to be changed as a whole.
+//! The table knows an id and the key that was given it only as hashes, and nobody finds, or uses, what is another key's,
+//! administrators aside. The workers share it in parts, each small enough to be changed as a whole.
 
 use std::time::Duration;
 
@@ -15,8 +15,11 @@ use crate::json::{Scanner, Value};
 pub const PARTS: u8 = 128;
 /// The most ids of one part; of more, those go that end first.
 const MAX_ENTRIES: usize = 256;
-/// The length of an encoded entry: the hash, the cluster's hash, and the second it ends at, little-endian.
-const ENTRY: usize = 16 + 8 + 4;
+/// The most bytes of one part when it is encoded; of more, those go that end first.
+const MAX_BYTES: usize = 16 << 10;
+/// The length of an encoded entry without its model: the hashes of the id, the key and the cluster, the second it ends at,
+/// and the length of the model's name, little-endian.
+const ENTRY: usize = 16 + 8 + 8 + 4 + 2;
 /// The longest id that is remembered, in bytes.
 const MAX_ID: usize = 256;
 /// The most ids that one request may name.
@@ -24,7 +27,11 @@ const MAX_NAMED: usize = 4;
 
 /// An id that a key's answer had, as the table knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredId([u8; 16]);
+pub struct StoredId {
+    id: [u8; 16],
+    /// The key that was given it; `None`: whichever it was.
+    owner: Option<[u8; 8]>,
+}
 
 impl StoredId {
     /// The id that `key` (a key's id) was given.
@@ -36,16 +43,31 @@ impl StoredId {
     /// assert_ne!(StoredId::of("alice", "resp_1"), StoredId::of("bob", "resp_1"));
     /// ```
     pub fn of(key: &str, id: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update((key.len() as u64).to_le_bytes());
-        hash.update(key.as_bytes());
-        hash.update(id.as_bytes());
-        StoredId(hash.finalize().first_chunk().copied().unwrap_or_default())
+        StoredId { id: hash(id), owner: Some(hash(key)) }
+    }
+
+    /// The id, whichever key was given it: what administrators ask for.
+    ///
+    /// ```
+    /// use sluice::stored::{Keeper, Part, StoredId};
+    /// use std::time::Duration;
+    ///
+    /// let (mut part, at) = (Part::default(), Duration::from_secs);
+    /// part.add(StoredId::of("alice", "resp_1"), Keeper::of("a"), "m", at(60), at(1));
+    /// assert!(part.find(StoredId::of("bob", "resp_1"), at(2)).is_none());
+    /// assert!(part.find(StoredId::of_anyone("resp_1"), at(2)).is_some());
+    /// ```
+    pub fn of_anyone(id: &str) -> Self {
+        StoredId { id: hash(id), owner: None }
+    }
+
+    fn matches(self, entry: &Entry) -> bool {
+        self.id == entry.id && self.owner.is_none_or(|owner| owner == entry.owner)
     }
 
     /// The part of the table that it stands in.
     pub fn part(self) -> u8 {
-        let [first, ..] = self.0;
+        let [first, ..] = self.id;
         first % PARTS
     }
 }
@@ -67,16 +89,20 @@ pub struct Part {
     entries: Vec<Entry>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    id: StoredId,
+    id: [u8; 16],
+    owner: [u8; 8],
     keeper: Keeper,
+    /// The model that made it, as the client named it.
+    model: String,
     /// In seconds since the epoch.
     until: u32,
 }
 
 impl Part {
-    /// Which cluster stores an id; `None` if that is not known, or not any more. `now`: since the epoch.
+    /// Which cluster stores an id, and the model that made it; `None` if that is not known, or not any more. `now`: since
+    /// the epoch.
     ///
     /// ```
     /// use sluice::stored::{Keeper, Part, StoredId};
@@ -84,52 +110,72 @@ impl Part {
     ///
     /// let at = Duration::from_secs;
     /// let (mut part, id) = (Part::default(), StoredId::of("alice", "resp_1"));
-    /// part.add(id, Keeper::of("a"), at(60), at(1));
-    /// assert_eq!(part.find(id, at(59)), Some(Keeper::of("a")));
+    /// part.add(id, Keeper::of("a"), "m", at(60), at(1));
+    /// assert_eq!(part.find(id, at(59)), Some((Keeper::of("a"), "m")));
     /// assert_eq!(part.find(id, at(61)), None);
     /// assert_eq!(Part::decode(&part.encode()), part);
     /// ```
-    pub fn find(&self, id: StoredId, now: Duration) -> Option<Keeper> {
-        let found = self.entries.iter().find(|entry| entry.id == id)?;
-        (seconds(now) < found.until).then_some(found.keeper)
+    pub fn find(&self, id: StoredId, now: Duration) -> Option<(Keeper, &str)> {
+        let now = seconds(now);
+        let found = self.entries.iter().find(|entry| id.matches(entry) && now < entry.until)?;
+        Some((found.keeper, &found.model))
     }
 
-    /// Remembers that a cluster stores an id, for so long. Both times are since the epoch.
-    pub fn add(&mut self, id: StoredId, keeper: Keeper, until: Duration, now: Duration) {
+    /// Remembers that a cluster stores an id that a model made, for so long. Both times are since the epoch.
+    pub fn add(&mut self, id: StoredId, keeper: Keeper, model: &str, until: Duration, now: Duration) {
         let now = seconds(now);
-        self.entries.retain(|entry| entry.until > now && entry.id != id);
-        if self.entries.len() >= MAX_ENTRIES {
+        self.entries.retain(|entry| entry.until > now && !id.matches(entry));
+        let owner = id.owner.unwrap_or_default();
+        self.entries.push(Entry { id: id.id, owner, keeper, model: model.to_owned(), until: seconds(until) });
+        while self.entries.len() > MAX_ENTRIES || self.length() > MAX_BYTES {
             let first = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.until).map(|(place, _)| place);
-            if let Some(place) = first {
-                self.entries.remove(place);
-            }
+            let Some(place) = first else { break };
+            self.entries.remove(place);
         }
-        self.entries.push(Entry { id, keeper, until: seconds(until) });
+    }
+
+    fn length(&self) -> usize {
+        self.entries.iter().map(|entry| ENTRY + entry.model.len()).sum()
     }
 
     /// The bytes to share.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.entries.len() * ENTRY);
-        for Entry { id: StoredId(id), keeper: Keeper(keeper), until } in &self.entries {
+        let mut out = Vec::with_capacity(self.length());
+        for Entry { id, owner, keeper: Keeper(keeper), model, until } in &self.entries {
             out.extend(id);
+            out.extend(owner);
             out.extend(keeper.to_le_bytes());
             out.extend(until.to_le_bytes());
+            out.extend(u16::try_from(model.len()).unwrap_or(u16::MAX).to_le_bytes());
+            out.extend(model.as_bytes());
         }
         out
     }
 
     /// Reads shared bytes. What cannot be read is forgotten.
     pub fn decode(bytes: &[u8]) -> Self {
-        let entry = |entry: &[u8]| {
-            let (id, rest) = entry.split_first_chunk()?;
-            let (keeper, until) = rest.split_first_chunk()?;
-            Some(Entry {
-                id: StoredId(*id),
-                keeper: Keeper(u64::from_le_bytes(*keeper)),
-                until: u32::from_le_bytes(*until.first_chunk()?),
-            })
-        };
-        Part { entries: bytes.chunks_exact(ENTRY).take(MAX_ENTRIES).filter_map(entry).collect() }
+        let mut rest = bytes;
+        Part { entries: std::iter::from_fn(|| Entry::decode(&mut rest)).take(MAX_ENTRIES).collect() }
+    }
+}
+
+impl Entry {
+    /// The next of the shared bytes.
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk()?;
+        let (owner, rest) = rest.split_first_chunk()?;
+        let (keeper, rest) = rest.split_first_chunk()?;
+        let (until, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (model, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        *bytes = rest;
+        Some(Entry {
+            id: *id,
+            owner: *owner,
+            keeper: Keeper(u64::from_le_bytes(*keeper)),
+            model: std::str::from_utf8(model).ok()?.to_owned(),
+            until: u32::from_le_bytes(*until),
+        })
     }
 }
 
@@ -188,6 +234,10 @@ fn id(value: Value<'_>) -> Option<String> {
         Value::String(text) => Some(text.decode().into_owned()).filter(|id| !id.is_empty() && id.len() <= MAX_ID),
         _ => None,
     }
+}
+
+fn hash<const N: usize>(text: &str) -> [u8; N] {
+    Sha256::digest(text.as_bytes()).first_chunk().copied().unwrap_or([0; N])
 }
 
 fn seconds(time: Duration) -> u32 {

@@ -40,6 +40,18 @@ pub fn query_key(path: &str) -> Option<Cow<'_, str>> {
     query.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(percent_decode)
 }
 
+/// Whether a query asks for a stream, as those for stored responses do.
+///
+/// ```
+/// use sluice::uri::asks_for_stream;
+///
+/// assert!(asks_for_stream("/v1/responses/resp_1?include=a&stream=true"));
+/// assert!(!asks_for_stream("/v1/responses/resp_1?stream=false"));
+/// ```
+pub fn asks_for_stream(path: &str) -> bool {
+    path.split_once('?').is_some_and(|(_, query)| query.split('&').any(|parameter| parameter == "stream=true"))
+}
+
 /// Names of query parameters that carry a key or token, without `-` and `_`.
 const KEYS: [&str; 8] =
     ["key", "apikey", "xapikey", "xgoogapikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey"];

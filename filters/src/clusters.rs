@@ -379,7 +379,7 @@ impl Fleet for AllClusters {
     }
 
     fn keeper(&self, id: StoredId) -> Option<Keeper> {
-        stored::find(id)
+        stored::find(id).map(|(keeper, _)| keeper)
     }
 
     fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>) {

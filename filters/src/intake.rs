@@ -7,12 +7,12 @@ use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use sluice::endpoint::{classify, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
-use sluice::facts;
+use sluice::facts::{self, Facts};
 use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
-use sluice::uri::{query_key, without_keys};
+use sluice::uri::{asks_for_stream, query_key, without_keys};
 
 use crate::budget::{self, BodyWeight};
 use crate::changes;
@@ -21,6 +21,7 @@ use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::limits;
 use crate::metrics;
 use crate::registry::{self, Shared};
+use crate::stored;
 use crate::waiting;
 
 /// A request whose headers have been taken in, and whose body is awaited.
@@ -57,6 +58,8 @@ impl Drop for Opened {
 enum Wanted {
     /// A model; with its name, if the path has it.
     Model(Endpoint, Option<String>),
+    /// A response that an upstream has stored under this id.
+    Stored(String),
     /// The gateway itself.
     Command(Command),
 }
@@ -108,14 +111,17 @@ impl Intake {
         let call = match call {
             Call::Body(endpoint) => Wanted::Model(endpoint, None),
             Call::Path(endpoint, model) => Wanted::Model(endpoint, Some(model)),
+            Call::Stored(id) => Wanted::Stored(id),
             Call::Gateway(command) => Wanted::Command(command),
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
             Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
         };
         let mut weight = BodyWeight::default();
         match &call {
-            Wanted::Model(..) if headers.encoded => return Err(refuse(ApiError::unsupported_encoding())),
-            Wanted::Model(..) => {
+            Wanted::Model(..) | Wanted::Stored(_) if headers.encoded => {
+                return Err(refuse(ApiError::unsupported_encoding()))
+            }
+            Wanted::Model(..) | Wanted::Stored(_) => {
                 let length = headers.length.unwrap_or(0);
                 if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
                     return Err(refuse(ApiError::out_of_memory()));
@@ -149,8 +155,8 @@ impl Intake {
     /// It is too much.
     pub fn grow(&mut self, size: usize) -> Result<(), ApiError> {
         match &self.call {
-            Wanted::Model(..) if self.weight.grow(size) => Ok(()),
-            Wanted::Model(..) => Err(ApiError::out_of_memory()),
+            Wanted::Model(..) | Wanted::Stored(_) if self.weight.grow(size) => Ok(()),
+            Wanted::Model(..) | Wanted::Stored(_) => Err(ApiError::out_of_memory()),
             Wanted::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
             Wanted::Command(_) => Ok(()),
         }
@@ -189,6 +195,12 @@ impl Intake {
                 if spare {
                     exchange.spare_body();
                 }
+            }
+            Wanted::Stored(id) => {
+                let found = stored::find(exchange.stored_id(id));
+                let (_, model) = found.ok_or_else(ApiError::response_not_found)?;
+                let stream = asks_for_stream(&exchange.original().path);
+                exchange.read(Facts::of_stored(model, std::mem::take(id), stream, &body)?, body);
             }
             Wanted::Command(command) => exchange.commanded(command.clone(), body),
         }

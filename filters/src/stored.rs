@@ -10,10 +10,11 @@ use crate::host;
 /// How often what another worker was faster with is tried again at once.
 const MAX_TRIES: usize = 20;
 
-/// Which cluster stores what an id names.
-pub fn find(id: StoredId) -> Option<Keeper> {
+/// Which cluster stores what an id names, and the model that made it.
+pub fn find(id: StoredId) -> Option<(Keeper, String)> {
     let (bytes, _) = host::shared(&stored_part(id.part()))?;
-    Part::decode(&bytes).find(id, host::now())
+    let part = Part::decode(&bytes);
+    part.find(id, host::now()).map(|(keeper, model)| (keeper, model.to_owned()))
 }
 
 /// The current upstream has answered with a response of this id, and stores it.
@@ -28,7 +29,7 @@ pub fn keep(exchange: &Exchange, id: &str) {
         for _ in 0..MAX_TRIES {
             let (bytes, version) = host::shared(&key).unwrap_or((Vec::new(), host::ABSENT));
             let mut part = Part::decode(&bytes);
-            part.add(id, keeper, now.saturating_add(time), now);
+            part.add(id, keeper, exchange.model_name(), now.saturating_add(time), now);
             if host::set_shared(&key, &part.encode(), version) {
                 break;
             }

@@ -23,8 +23,8 @@ class Upstream(ABC):
 
     @abstractmethod
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request; its headers' names are in lower case, and `:path` is one of them. False when there is to be
-        no other after it."""
+        """Answers one request; its headers' names are in lower case, and `:method` and `:path` are among them. False when
+        there is to be no other after it."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -39,7 +39,7 @@ class Upstream(ABC):
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
-        headers[":path"] = head[0].split(" ")[1]
+        headers[":method"], headers[":path"] = head[0].split(" ")[:2]
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         return await self.answer(headers, body, writer)
 

@@ -7,14 +7,19 @@ use super::ApiError;
 impl ApiError {
     /// 503: the upstream that stores what the request goes on from is out of the pool.
     pub fn keeper_away(retry_after: Option<Duration>) -> Self {
-        let message = "The provider that stores what `previous_response_id` or `conversation` names is not available; \
-                       try again later.";
+        let message = "The provider that stores the response or the conversation is not available; try again later.";
+        ApiError { code: "stored_response_unavailable", message: message.to_owned(), retry_after, ..ApiError::busy() }
+    }
+
+    /// 404: no upstream is known to store a response of that id for this caller.
+    pub fn response_not_found() -> Self {
+        let message =
+            "No response of this id is known to the gateway for your key. Ids are known for a time, and to the \
+                       Envoy that passed the response on.";
         ApiError {
-            code: "stored_response_unavailable",
-            param: Some("previous_response_id"),
-            message: message.to_owned(),
-            retry_after,
-            ..ApiError::busy()
+            param: Some("response_id"),
+            code: "response_not_found",
+            ..ApiError::model_not_found(message.to_owned())
         }
     }
 

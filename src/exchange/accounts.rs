@@ -13,7 +13,7 @@ use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Sour
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
     pub fn demand(&self, microusd: u64, vm: u64) -> Demand {
-        let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
+        let facts = self.facts.as_ref().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let output = facts.and_then(|facts| facts.output_limit).unwrap_or(0);
         Demand { prompt, output, microusd, vm }
@@ -27,7 +27,7 @@ impl Exchange {
     /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
     /// model is to answer where it does not say, at the dearest place where it may be served.
     pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
-        let Some(facts) = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens()) else {
+        let Some(facts) = self.facts.as_ref().filter(|facts| facts.uses_tokens()) else {
             return 0;
         };
         let generates = facts.endpoint.answers_in_words();
@@ -70,7 +70,7 @@ impl Exchange {
     }
 
     fn at_least(&self, known: TokenUsage) -> Spent {
-        let facts = self.facts.as_ref().filter(|facts| facts.endpoint.uses_tokens());
+        let facts = self.facts.as_ref().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
@@ -101,7 +101,7 @@ impl Exchange {
         if self.command.is_some() {
             return None;
         }
-        if self.facts.as_ref().is_some_and(|facts| !facts.endpoint.uses_tokens()) {
+        if self.facts.as_ref().is_some_and(|facts| !facts.uses_tokens()) {
             return Some((TokenUsage::default(), Source::Reported));
         }
         let prompt = self.facts.as_ref().map(|facts| facts.layout.text);

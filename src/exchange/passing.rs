@@ -4,6 +4,7 @@ use super::Exchange;
 use crate::contract::ANONYMOUS;
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
+use crate::keys::Role;
 use crate::routing::{Fleet, ResponseModel, Route, Table};
 use crate::splice::Splice;
 use crate::stored::{Keeper, StoredId};
@@ -13,7 +14,7 @@ impl Exchange {
     pub fn splice(&self, translated: bool) -> Option<Splice> {
         let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
         let model = self.writes_model().then_some(facts.model.as_str());
-        let is_response = facts.endpoint == Endpoint::Responses && !translated && !self.encoded;
+        let is_response = facts.endpoint == Endpoint::Responses && !facts.by_id && !translated && !self.encoded;
         let wants_id = is_response && route.table().remembers_responses().is_some();
         (model.is_some() || wants_id).then(|| Splice::new(facts.endpoint, facts.stream, model, wants_id))
     }
@@ -39,20 +40,35 @@ impl Exchange {
     /// The upstream that stores what the request goes on from, if that is known.
     ///
     /// # Errors
-    /// 400: the configuration has it no more.
+    /// 400, or 404 for what is asked for by its id: the configuration has it no more.
     pub(super) fn keeper(&self, table: &Table, fleet: &dyn Fleet) -> Result<Option<usize>, ApiError> {
         let Some(facts) = self.facts.as_ref().filter(|facts| !facts.stored.0.is_empty()) else {
             return Ok(None);
         };
-        if table.stored_responses.is_none() {
-            return Ok(None);
-        }
-        let known = |id: &String| fleet.keeper(StoredId::of(self.key(), id));
-        let Some(keeper) = facts.stored.0.iter().find_map(known) else {
-            return Ok(None);
+        let known =
+            |id: &String| fleet.keeper(if facts.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
+        let keeper = table.stored_responses.and_then(|_| facts.stored.0.iter().find_map(known));
+        let Some(keeper) = keeper else {
+            return if facts.by_id { Err(ApiError::response_not_found()) } else { Ok(None) };
         };
         let place = table.upstreams().iter().position(|upstream| Keeper::of(&upstream.cluster) == keeper);
-        place.map(Some).ok_or_else(ApiError::stored_elsewhere)
+        place.map(Some).ok_or_else(|| self.stored_elsewhere())
+    }
+
+    /// What the table of what is stored knows a response by that the caller asks for: its own, or an administrator any.
+    pub fn stored_id(&self, id: &str) -> StoredId {
+        match &self.identity {
+            Some(identity) if identity.role == Role::Admin => StoredId::of_anyone(id),
+            Some(_) | None => StoredId::of(self.key(), id),
+        }
+    }
+
+    /// The upstream that stores it does not serve the model any more, or never has.
+    pub(super) fn stored_elsewhere(&self) -> ApiError {
+        match self.facts.as_ref().is_some_and(|facts| facts.by_id) {
+            true => ApiError::response_not_found(),
+            false => ApiError::stored_elsewhere(),
+        }
     }
 
     fn key(&self) -> &str {

@@ -25,6 +25,6 @@ pub(super) fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts
         return Some((Prepared::Translate(pair), wish));
     }
     let body = BodyRewrite::plan(facts, model, upstream.include_usage);
-    let length = Some(body.length());
+    let length = Some(body.length()).filter(|length| *length > 0 || !facts.by_id);
     Some((Prepared::Rewrite(body), Wish { upstream, endpoint: route.endpoint(), pair: None, stream, model, length }))
 }

@@ -293,10 +293,9 @@ impl Table {
         costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
     }
 
-    /// How long it is remembered which upstream stores a response, where that may be one of several.
+    /// How long it is remembered which upstream stores a response, and whose it is.
     pub fn remembers_responses(&self) -> Option<Duration> {
-        let several = self.upstreams.iter().filter(|upstream| upstream.serves(Endpoint::Responses)).nth(1).is_some();
-        self.stored_responses.filter(|_| several)
+        self.stored_responses
     }
 
     /// The upstream a target refers to.

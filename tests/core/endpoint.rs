@@ -5,6 +5,7 @@ use sluice::uri::{join_queries, percent_decode, percent_encode, without_keys, wi
 fn calls() {
     use Call::{Body, Path, Unknown, WrongMethod};
     let path = |endpoint, model: &str| Path(endpoint, model.to_owned());
+    let stored = |id: &str| Call::Stored(id.to_owned());
     let cases = [
         ("POST", "/v1/chat/completions", Body(Endpoint::ChatCompletions)),
         ("POST", "/v1/chat/completions?api-version=2024-10-21", Body(Endpoint::ChatCompletions)),
@@ -31,7 +32,21 @@ fn calls() {
         ("POST", "/api/embeddings", Body(Endpoint::Further(Further::OllamaEmbeddings))),
         ("GET", "/v1/moderations", WrongMethod("POST")),
         ("POST", "/v1/images", Unknown),
-        ("POST", "/v1/responses/resp_1", Unknown),
+        ("GET", "/v1/responses/resp_1", stored("resp_1")),
+        ("GET", "/v1/responses/resp_1?stream=true", stored("resp_1")),
+        ("DELETE", "/v1/responses/resp_1", stored("resp_1")),
+        ("POST", "/v1/responses/resp_1/cancel", stored("resp_1")),
+        ("GET", "/v1/responses/resp_1/input_items?limit=2", stored("resp_1")),
+        ("POST", "/v1/responses/resp_1", WrongMethod("GET, DELETE")),
+        ("GET", "/v1/responses/resp_1/cancel", WrongMethod("POST")),
+        ("DELETE", "/v1/responses/resp_1/input_items", WrongMethod("GET")),
+        ("GET", "/v1/responses/input_tokens", WrongMethod("POST")),
+        ("GET", "/v1/responses/", Unknown),
+        ("GET", "/v1/responses/..", Unknown),
+        ("GET", "/v1/responses/a%2Fb", Unknown),
+        ("GET", "/v1/responses/a/b", Unknown),
+        ("GET", "/v1/responses/a/cancel/", Unknown),
+        ("GET", "/v1/responses//input_items", Unknown),
         ("POST", "/", Unknown),
         ("POST", "", Unknown),
         ("POST", "?x=/v1/embeddings", Unknown),

@@ -83,7 +83,7 @@ impl Fleet for TestFleet {
     }
 
     fn keeper(&self, id: StoredId) -> Option<Keeper> {
-        self.stored.borrow().find(id, self.now.get())
+        self.stored.borrow().find(id, self.now.get()).map(|(keeper, _)| keeper)
     }
 
     fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>) {

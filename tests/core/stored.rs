@@ -7,12 +7,13 @@ use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::{Exchange, Original, Routed};
-use sluice::facts;
+use sluice::facts::{self, Facts};
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::stored::{named, Keeper, Part, StoredId};
+use sluice::usage::{Source, TokenUsage};
 
 use crate::fleet::TestFleet;
 
@@ -44,7 +45,7 @@ fn follow_up(model: &str, id: &str) -> String {
 
 fn store(fleet: &TestFleet, key: &str, id: &str, cluster: &str) {
     let until = fleet.now.get() + Duration::from_secs(60);
-    fleet.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), until, fleet.now.get());
+    fleet.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), "m", until, fleet.now.get());
 }
 
 #[test]
@@ -106,7 +107,8 @@ fn a_configuration_without_its_upstream() {
     assert_eq!((to.as_deref(), off.remembers_responses()), (Ok("a"), None));
     assert_eq!(table(r#","stored_responses":"2h""#).remembers_responses(), Some(Duration::from_secs(7200)));
     let single = r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":["a"]}]}"#;
-    assert_eq!(config::router(single.as_bytes(), &|_| None).unwrap().remembers_responses(), None, "there is no choice");
+    let single = config::router(single.as_bytes(), &|_| None).unwrap();
+    assert!(single.remembers_responses().is_some(), "there is no choice, but ids belong to keys");
 }
 
 #[test]
@@ -126,15 +128,73 @@ fn the_table_is_bounded() {
     let at = Duration::from_secs;
     let mut part = Part::default();
     for number in 0..1000 {
-        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), at(10_000 + number), at(1));
+        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), "gpt-4o", at(10_000 + number), at(1));
     }
-    assert!(part.encode().len() <= 7168);
-    assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some(Keeper::of("a")));
+    assert!(part.encode().len() <= 16 << 10);
+    assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some((Keeper::of("a"), "gpt-4o")));
     assert_eq!(part.find(StoredId::of("k", "1"), at(2)), None, "the one that ends first has gone");
     assert_eq!(Part::decode(&part.encode()), part);
     assert_eq!(Part::decode(b"junk"), Part::default());
-    part.add(StoredId::of("k", "999"), Keeper::of("b"), at(20_000), at(2));
-    assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some(Keeper::of("b")));
+    part.add(StoredId::of("k", "999"), Keeper::of("b"), "m", at(20_000), at(2));
+    assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some((Keeper::of("b"), "m")));
+    // names are the client's, and may be long
+    for number in 0..1000 {
+        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), &"m".repeat(256), at(30_000), at(3));
+    }
+    assert!(part.encode().len() <= 16 << 10);
+    assert_eq!(Part::decode(&part.encode()), part);
+    for cut in 0..part.encode().len() {
+        Part::decode(part.encode().get(..cut).unwrap());
+    }
+}
+
+/// A request for a stored response by a key.
+fn by_id(key: &str, role: Role, id: &str) -> Exchange {
+    let mut exchange = Exchange::new(Some(Rc::new(Identity::new(key, role, Patterns::any()))), Original::default());
+    exchange.read(Facts::of_stored("m".into(), id.into(), false, b"").unwrap(), Vec::new());
+    exchange
+}
+
+#[test]
+fn a_response_by_its_id() {
+    let (table, fleet) = (table(""), TestFleet::default());
+    store(&fleet, "alice", "resp_1", "b");
+    let to = |key: &str, role, id: &str| {
+        first(&table, &mut by_id(key, role, id), &fleet).map_err(|error| (error.status, error.code))
+    };
+    assert_eq!(to("alice", Role::User, "resp_1").as_deref(), Ok("b"));
+    assert_eq!(to("root", Role::Admin, "resp_1").as_deref(), Ok("b"), "an administrator reads any");
+    let unknown = Err((404, "response_not_found"));
+    assert_eq!(to("bob", Role::User, "resp_1"), unknown, "another key does not");
+    assert_eq!(to("alice", Role::User, "resp_2"), unknown);
+    // nothing is generated, nothing is tried elsewhere
+    let mut failing = by_id("alice", Role::User, "resp_1");
+    assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
+    let seen = (TokenUsage { input: 5, output: 7, ..TokenUsage::default() }, Source::Reported);
+    assert_eq!(failing.completed(seen, Some(9)), Some((TokenUsage::default(), Source::Reported)));
+    assert!(failing.splice(false).is_none());
+    let failed = Ending::answered(Outcome::ServerError, 500);
+    failing.end_attempt(failed, &fleet);
+    assert_eq!(failing.advance(failed, &fleet), None);
+    // out of the pool, gone from the configuration, or nothing is remembered at all
+    fleet.eject("b", 9);
+    assert_eq!(to("alice", Role::User, "resp_1"), Err((503, "stored_response_unavailable")));
+    store(&fleet, "alice", "resp_3", "gone");
+    assert_eq!(to("alice", Role::User, "resp_3"), unknown);
+    store(&fleet, "alice", "resp_4", "c");
+    assert_eq!(to("alice", Role::User, "resp_4"), unknown, "that upstream does not serve the model");
+    let off = self::table(r#","stored_responses":false"#);
+    let error = first(&off, &mut by_id("alice", Role::User, "resp_1"), &fleet).unwrap_err();
+    assert_eq!((error.status, error.param), (404, Some("response_id")));
+}
+
+#[test]
+fn what_comes_with_an_id() {
+    for body in ["", "{}", " {}\n"] {
+        let facts = Facts::of_stored("m".into(), "resp_1".into(), false, body.as_bytes()).unwrap();
+        assert_eq!((facts.layout.length, facts.uses_tokens()), (body.len(), false));
+    }
+    assert_eq!(Facts::of_stored("m".into(), "resp_1".into(), true, b"{\"a\":1}").unwrap_err().status, 400);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Stream {
     fn endpoint(&self) -> Endpoint {
         match classify("POST", &self.path, "/gateway") {
             Call::Body(endpoint) | Call::Path(endpoint, _) => endpoint,
-            Call::Gateway(_) | Call::WrongMethod(_) | Call::Unknown => panic!("{}", self.path),
+            Call::Stored(_) | Call::Gateway(_) | Call::WrongMethod(_) | Call::Unknown => panic!("{}", self.path),
         }
     }
 

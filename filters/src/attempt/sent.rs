@@ -55,6 +55,9 @@ impl Sent {
         let (Some(facts), Some(route)) = (exchange.facts(), exchange.routed()) else {
             return Ok(None);
         };
+        if facts.by_id && !facts.stream {
+            return Ok(None); // whatever is stored is the answer, a failed response, too
+        }
         if let Some(translation) = &self.translation {
             return translation.until(head, end, facts.stream, route.table().hold_json).map(Some);
         }

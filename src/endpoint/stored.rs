@@ -1,0 +1,26 @@
+//! Paths of OpenAI's Responses that name a response by its id (OpenAI's API reference: get, delete, cancel, list input items).
+
+use super::Call;
+
+/// The longest id that is taken for one, in bytes; OpenAI's have 53.
+const MAX_ID: usize = 256;
+
+/// What a path is for that names a stored response; `None` if it names none.
+pub(super) fn find(method: &str, path: &str) -> Option<Call> {
+    let rest = path.strip_prefix("/v1/responses/")?;
+    let (id, allowed) = match rest.split_once('/') {
+        None => (rest, "GET, DELETE"),
+        Some((id, "cancel")) => (id, "POST"),
+        Some((id, "input_items")) => (id, "GET"),
+        Some(_) => return None,
+    };
+    // such an id needs no escapes, and cannot lead elsewhere
+    let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if id.is_empty() || id.len() > MAX_ID || !is_id {
+        return None;
+    }
+    Some(match allowed.split(", ").any(|allowed| allowed == method) {
+        true => Call::Stored(id.to_owned()),
+        false => Call::WrongMethod(allowed),
+    })
+}
