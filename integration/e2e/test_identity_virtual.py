@@ -233,6 +233,47 @@ def test_an_administrator_keeps_its_own_key(issuing: World, issue: Callable[...,
     assert call(issuing, "POST", f"{path}/restore", BEARER).status_code == 403
 
 
+def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """What was issued and revoked at run time: keys live on by their signatures, and can be revoked, restored and issued anew."""
+    text, environment = _configured(settings(), "KEY_SECRET").text(), _environment(KEY_SECRET=FIRST)
+    path = "/gateway/keys/root"
+
+    def issued(world: World, **wanted: Any) -> str:
+        return call(world, "POST", "/gateway/keys", ADMIN, wanted).json()["key"]
+
+    def statuses(world: World, *keys: str) -> list[set[int]]:
+        return [{identify(world, bearer(key))[0] for _ in range(10)} for key in keys]
+
+    with open_world(text, env=environment) as world:
+        root, user = issued(world, id="root", role="admin"), issued(world, id="user")
+        assert call(world, "DELETE", "/gateway/keys/user", bearer(user)).status_code == 403
+        assert call(world, "DELETE", "/gateway/keys/user", ADMIN).json()["known"] is True
+        assert statuses(world, root, user) == [{200}, {401}]
+    with open_world(text, env=environment) as world:
+        # without the line that the answer had, the revocation is forgotten, too
+        assert statuses(world, root, user) == [{200}, {200}]
+        refused = call(world, "DELETE", path, bearer(root))
+        assert (refused.status_code, openai_error(refused)["code"]) == (409, "own_key")
+        answer = call(world, "DELETE", f"{path}?force=true", bearer(root))
+        assert (answer.status_code, answer.json()["known"]) == (200, False) and answer.json()["warning"]
+        assert statuses(world, root) == [{401}]
+        assert call(world, "POST", f"{path}/restore", ADMIN).json()["changed"] is True
+        assert statuses(world, root) == [{200}]
+        # revoked before it is issued anew: the old one is dead, the new one is not
+        assert call(world, "DELETE", path, ADMIN).json()["known"] is False
+        anew = issued(world, id="root", role="admin")
+        assert statuses(world, root, anew) == [{401}, {200}]
+        again = call(world, "DELETE", path, ADMIN).json()
+        assert again["known"] is True and "warning" not in again
+        assert statuses(world, root, anew, issued(world, id="root")) == [{401}, {401}, {200}]
+        # a configured key, by itself
+        own = call(world, "DELETE", "/gateway/keys/demo-admin", ADMIN)
+        assert (own.status_code, openai_error(own)["code"]) == (409, "own_key")
+        forced = call(world, "DELETE", "/gateway/keys/demo-admin?force=true", ADMIN)
+        assert (forced.status_code, forced.json()["known"]) == (200, True)
+        assert call(world, "GET", "/gateway/keys", ADMIN).status_code == 401
+
+
 def test_rotation_keeps_the_name(issuing: World, issue: Callable[..., dict]) -> None:
     """At once, and again and again: each key lives until its own revocation."""
     keys = []
