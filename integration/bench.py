@@ -1,8 +1,7 @@
-"""`make bench`: what Sluice costs, as a ratio to the same Envoy without it, from one run.
+"""`make bench`: the cost of Sluice, as a ratio to the same Envoy without it, from one run.
 
-The two gateways have the same listener, route and clusters. Each gets one core, `wrk` and the upstream
-the other. Rounds alternate and are compared in pairs, so that whatever else the machine does meets
-both alike; the figures are medians.
+The two gateways have the same listener, route and clusters. Each gets one core; `wrk` and the upstream get the other. Rounds
+alternate and are compared in pairs, so that other load on the machine affects both gateways alike. The figures are medians.
 """
 
 from __future__ import annotations
@@ -30,31 +29,31 @@ from envoy_binary import NoEnvoy
 from gateway import Gateway
 from python_env import InstallFailed
 
-# What the guard's own patterns cost is told by requests of this size.
+# The size of the requests that measure the guard's own patterns.
 LONG_BODY = 32 * KIB
 PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
-# Below this share of its core the gateway waited for the others, and the figures are not about it.
+# If the gateway used less than this share of its core, it was waiting, and the figures say nothing about it.
 BUSY = 0.95
 
 
 class BenchFailed(Exception):
-    """There is nothing to measure, or it went wrong; the text says what."""
+    """The benchmark cannot run, or it failed; the text says why."""
 
 
 @dataclass
 class Measured:
-    """What the rounds gave for one gateway."""
+    """The measurements of all rounds for one gateway."""
 
     gateway: Gateway
     rates: list[float] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
     p50s: list[float] = field(default_factory=list)
-    # CPU time a request takes, and one with a long body.
+    # CPU time per request, and per request with a long body.
     cpu: list[float] = field(default_factory=list)
     long_cpu: list[float] = field(default_factory=list)
 
     def medians(self) -> dict[str, float]:
-        """The figures that are reported."""
+        """The reported figures."""
         return {
             "requests_per_second": round(statistics.median(self.rates)),
             "core_busy": round(statistics.median(self.busy), 3),
@@ -101,7 +100,7 @@ def _filters(text: str) -> set[str]:
 
 
 def _require(program: str) -> None:
-    """Installs the Debian package of that name where that is possible."""
+    """Installs the Debian package of that name, if apt-get is there."""
     if shutil.which(program):
         return
     if not shutil.which("apt-get"):
@@ -157,7 +156,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _tell_cost(arguments: argparse.Namespace) -> None:
-    """Counts instructions and calls, and compares them with what is accepted."""
+    """Counts instructions and calls, and compares them with the accepted figures."""
     result = cost.measure(arguments.config, arguments.filters)
     print(json.dumps(result, indent=2) if arguments.json else cost.table(result))
     if arguments.accept:
@@ -167,12 +166,12 @@ def _tell_cost(arguments: argparse.Namespace) -> None:
 
 
 def _ratios(one: Measured, other: Measured) -> list[float]:
-    """Of their rates, round by round, the lowest first."""
+    """The ratios of two gateways' rates, round by round, in ascending order."""
     return sorted(mine / theirs for mine, theirs in zip(one.rates, other.rates))
 
 
 def _many_keys(count: int, crowded: Measured, sluice: Measured) -> dict[str, object]:
-    """What the number of keys costs, and whether that is more than Sluice differs from itself between rounds."""
+    """The cost of many keys, and whether it exceeds the difference between Sluice's own rounds."""
     ratios = _ratios(crowded, sluice)
     return {
         "keys": count,
@@ -184,7 +183,7 @@ def _many_keys(count: int, crowded: Measured, sluice: Measured) -> dict[str, obj
 
 
 def _guard(bare_gateway: Measured, sluice: Measured, idle: Measured, patterns: Measured) -> dict[str, object]:
-    """What a guard without checks costs, and what looking for patterns costs for each KiB, both by CPU time."""
+    """The cost of a guard without checks, and of patterns for each KiB, both in CPU time."""
     cost = [with_it - without for with_it, without in zip(patterns.long_cpu, sluice.long_cpu)]
     per_kib = statistics.median(cost) / (LONG_BODY / KIB)
     return {
@@ -196,7 +195,7 @@ def _guard(bare_gateway: Measured, sluice: Measured, idle: Measured, patterns: M
 
 
 def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, prefix: list[str]) -> None:
-    """Throughput and latency in turns, each gateway going first in every other round."""
+    """Throughput and latency in turns; the gateways take turns in going first."""
     order = list(contestants)
     for contestant in order:
         _load(contestant.gateway, arguments.connections, 1, prefix)  # warm-up
@@ -225,7 +224,7 @@ def _load(gateway: Gateway, connections: int, seconds: int, prefix: list[str], s
 
 
 def table(result: dict) -> str:
-    """The figures for people."""
+    """The figures as text."""
     without, with_sluice = result["bare"], result["sluice"]
     low, high = result["ratio_range"]
     lines = [
@@ -250,7 +249,7 @@ def table(result: dict) -> str:
         )
     lines += bench_peers.lines(result["peers"])
     if idle := [name for name in ("bare", "sluice") if result[name]["core_busy"] < BUSY]:
-        lines.append(f"not the gateway's limit ({', '.join(idle)}): wrk, the upstream or other programs took the time")
+        lines.append(f"not limited by the gateway ({', '.join(idle)}): wrk, the upstream or other programs took the time")
     return "\n".join(lines)
 
 

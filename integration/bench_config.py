@@ -1,4 +1,5 @@
-"""What the benchmark puts side by side: envoy.yaml without Sluice, with some of its filters, with more keys or a guard."""
+"""The configurations that the benchmark compares: envoy.yaml without Sluice, with some of its filters, with more keys or a guard.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +21,20 @@ WASM_TYPE = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 
 
 def upstream(prefix: Sequence[str] = ()) -> MockModels:
-    """One server for all clusters. It takes the client's key and model: bare Envoy rewrites neither."""
+    """One server for all clusters. It accepts the client's key and model, because bare Envoy rewrites neither."""
     models = {"gpt-4o", *(model for server in demo.SERVERS for model in server.models)}
     return MockModels("upstream", api_key=demo.USER_KEY, models=sorted(models), arguments=["--no-journal"], prefix=prefix)
 
 
 def load_config(path: Path, server: MockModels) -> dict:
-    """The demo's configuration as data, with every cluster led to `server` and free ports."""
+    """The demo's configuration as data. All clusters lead to `server`; ports are free ones."""
     addresses = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
     addresses.update({model.address: server.address for model in demo.SERVERS})
     return yaml.safe_load(render(path.read_text(), addresses))
 
 
 def gateway(config: dict, prefix: Sequence[str] = (), **options: object) -> Gateway:
-    """An Envoy with one worker, whose upstream key is the client's."""
+    """An Envoy with one worker. Its upstream key is the client's key."""
     keys = {variable: demo.USER_KEY for variable in demo.PROVIDER_KEYS}
     wasm = {} if WASM_TYPE in json.dumps(config) else {"wasm": None}
     return Gateway(json.dumps(config), env=keys, prefix=prefix, **{**wasm, **options})
@@ -53,7 +54,7 @@ def with_filters(config: dict, kept: set[str]) -> dict:
     manager["http_filters"] = _trimmed(manager["http_filters"], kept)
     router = manager["http_filters"][-1]["typed_config"]
     upstream_filters = _trimmed(router.pop("upstream_http_filters", []), kept)
-    if len(upstream_filters) > 1:  # more than Envoy's codec, which is there anyhow
+    if len(upstream_filters) > 1:  # more than Envoy's codec, which is always there
         router["upstream_http_filters"] = upstream_filters
     if "router" not in kept:
         _route_plainly(manager)
@@ -61,7 +62,7 @@ def with_filters(config: dict, kept: set[str]) -> dict:
 
 
 def with_keys(config: dict, count: int) -> dict:
-    """The configuration with so many client keys, those of the demo among them."""
+    """The configuration with this many client keys, including the demo's."""
     config = json.loads(json.dumps(config))
     for entry in _connection_manager(config)["http_filters"]:
         plugin = entry["typed_config"].get("config", {})
@@ -97,7 +98,7 @@ def configured(config: dict) -> set[str]:
 
 
 def _trimmed(http_filters: list[dict], kept: set[str]) -> list[dict]:
-    """The filters without those that are not kept."""
+    """The filters, but of Sluice's only the kept ones."""
     return [entry for entry in (_trim(each, kept) for each in http_filters) if entry]
 
 
@@ -118,7 +119,7 @@ def _trim(entry: dict, kept: set[str]) -> dict | None:
 
 
 def _route_plainly(manager: dict) -> None:
-    """Replaces the cluster specifier that reads what the filters chose by equal shares for its clusters."""
+    """Replaces the cluster specifier that reads the filters' choice: its clusters get equal shares."""
     route = manager["route_config"]["virtual_hosts"][0]["routes"][-1]["route"]
     extension = route.pop("inline_cluster_specifier_plugin")["extension"]["typed_config"]
     clusters = extension["cluster_matcher"]["matcher_tree"]["exact_match_map"]["map"]
@@ -127,7 +128,7 @@ def _route_plainly(manager: dict) -> None:
 
 
 def body(size: int = BODY_BYTES) -> str:
-    """A chat request of so many bytes."""
+    """A chat request of this many bytes."""
     request = json.loads(demo.CHAT_BODY)
     words = "The quick brown fox jumps over the lazy dog. " * (size // 40)
     request["messages"][0]["content"] += words[: size - len(demo.CHAT_BODY)]

@@ -1,5 +1,5 @@
-"""Other gateways for the benchmark, on the same core and the same work: what stock Envoy has for AI, Higress's ai-proxy in the
-same Envoy, and with PEERS=1 LiteLLM and TensorZero. One that does not start is listed with its reason.
+"""Other gateways for the benchmark, on the same core with the same work: Envoy's own AI filter, Higress's ai-proxy in the same
+Envoy, and with PEERS=1 LiteLLM and TensorZero. A gateway that does not start is listed with the reason.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WASM = f"{_HTTP}.wasm.v3.Wasm"
 
 @dataclass(frozen=True)
 class Service:
-    """Something that answers chats: where, and the process that does."""
+    """A server for chats: its address and its process."""
 
     url: str
     pid: int
@@ -42,7 +42,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Work:
-    """One kind of request. `answer` is the text of each answer, if the server is to say more than usual."""
+    """One kind of request. `answer` is the text of each answer, if it should be longer than usual."""
 
     name: str
     size: int
@@ -50,7 +50,7 @@ class Work:
     answer: str | None = None
 
     def body(self, model: str) -> str:
-        """The request, for a model of this name."""
+        """The request, for a model with this name."""
         request = {**json.loads(body(self.size)), "model": model}
         return json.dumps({**request, "stream": True} if self.stream else request, separators=(",", ":"))
 
@@ -65,7 +65,7 @@ WORKS = (
 
 @dataclass
 class Peer:
-    """A gateway to compare with. `start` raises what it fails with."""
+    """A gateway to compare with. `start` raises the error that it fails with."""
 
     name: str
     start: Callable[[], ContextManager[Service]]
@@ -75,7 +75,7 @@ class Peer:
 
 
 def peers(config: dict, server: MockModels, prefix: Sequence[str]) -> list[Peer]:
-    """Those that are asked for."""
+    """The peers to measure."""
     found = [
         Peer("Envoy's ai_protocol_manager (usage only)", lambda: _envoy(with_ai_protocol_manager(config), prefix)),
         Peer("Higress ai-proxy in the same Envoy", lambda: _envoy(with_higress(config), prefix)),
@@ -88,7 +88,7 @@ def peers(config: dict, server: MockModels, prefix: Sequence[str]) -> list[Peer]
 def compare(
     gateways: dict[str, Gateway], others: list[Peer], server: MockModels, arguments: argparse.Namespace, prefix: list[str]
 ) -> list[dict[str, object]]:
-    """The requests per second of these gateways and of all peers that start, for each kind of work: medians of rounds in turns."""
+    """Requests per second of these gateways and of all peers that start, for each kind of work: medians of alternating rounds."""
     url = lambda port: f"http://127.0.0.1:{port}{demo.CHAT_PATH}"
     own = [(Peer(name, contextlib.nullcontext), Service(url(each.port), each.child.pid)) for name, each in gateways.items()]
     with contextlib.ExitStack() as running:
@@ -114,7 +114,7 @@ def _measure(peer: Peer, service: Service, work: Work, arguments: argparse.Names
 
 
 def lines(compared: list[dict]) -> list[str]:
-    """The table for people: requests per second, and the share of bare Envoy's."""
+    """The table as text: requests per second, and the share of bare Envoy's."""
     bare_rates = compared[0]["requests_per_second"]
     head = "requests/s (of bare Envoy)".ljust(42) + "".join(f"{work.name:>18}" for work in WORKS)
     rows = [head]
@@ -183,7 +183,7 @@ def _litellm(server: MockModels, prefix: Sequence[str]) -> Iterator[Service]:
 
 @contextlib.contextmanager
 def _tensorzero(server: MockModels, prefix: Sequence[str]) -> Iterator[Service]:
-    """Its Python package starts the gateway in its own process, and says where."""
+    """TensorZero's Python package starts the gateway in its own process, and reports the address."""
     python = python_env.ensure(REQUIREMENTS / "requirements-tensorzero.txt", "tensorzero")
     directory = _directory("tensorzero")
     provider = f'type = "openai"\nmodel_name = "gpt-4o"\napi_base = "http://127.0.0.1:{server.port}/v1/"\n'
@@ -216,7 +216,7 @@ def _answers(service: Service) -> bool:
 
 
 def ask(service: Service, work: Work = WORKS[0]) -> tuple[int, bytes]:
-    """One request; the status and the body of its answer."""
+    """Sends one request; returns status and body."""
     return fetch(service.url, "POST", work.body(service.model).encode(), demo.CHAT_HEADERS)
 
 
@@ -229,7 +229,7 @@ def _directory(name: str) -> Path:
 
 @contextlib.contextmanager
 def started(peer: Peer) -> Iterator[Service | None]:
-    """The peer's service while it runs; None, and the reason in the peer, where it does not start or does not answer."""
+    """The peer's server while it runs. Yields None, with the reason in the peer, if it does not start or does not answer."""
     with contextlib.ExitStack() as running:
         try:
             service = running.enter_context(peer.start())

@@ -1,8 +1,7 @@
-"""Programs started by a test, a demo or a benchmark, none of which may outlive it.
+"""Programs started by a test, a demo or a benchmark. None of them may outlive it.
 
-An Envoy left behind keeps its port (it listens with SO_REUSEPORT, so that the next one seems to work
-and gets half of the requests), so ending them must not depend on anybody's good manners: each child is
-asked to end, then killed; and on Linux the kernel kills it when the thread that started it is gone.
+An Envoy that is left behind keeps its port. It listens with SO_REUSEPORT, so the next Envoy seems to work but gets only half of
+the requests. So each child is asked to end, then killed. On Linux the kernel also kills it when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from typing import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "target"
-# The `sluice` command as the core's tests have built it; `make cli` builds a smaller and faster one.
+# The `sluice` command that the core's tests have built; `make cli` builds a smaller and faster one.
 TOOL = TARGET / "debug" / "sluice"
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-# A proxy named in the environment must not get between these programs on one machine.
+# These programs run on one machine, so a proxy from the environment must not be used.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ChildFailed(Exception):
-    """A program did not start, or ended; the text holds the end of its log."""
+    """A program did not start, or it ended. The text holds the end of its log."""
 
 
 class Child:
-    """A running program. Start it from a thread that lives as long as it should."""
+    """A running program. Start it from a thread that lives at least as long as the program."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class Child:
                     stderr=errors,
                     env=None if env is None else {**os.environ, **env},
                     cwd=cwd,
-                    # Its own group: Ctrl-C reaches only the parent, which ends things in order.
+                    # Its own process group: Ctrl-C reaches only the parent, which ends its children in order.
                     start_new_session=True,
                     preexec_fn=_die_with_parent if _LIBC else None,
                 )
@@ -68,11 +67,11 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's id, for those who look at its CPU or memory."""
+        """The process id, to read its CPU time or memory."""
         return self._process.pid
 
     def ended(self) -> str | None:
-        """How it ended, with the end of its log; None while it runs."""
+        """The exit status with the end of the log; None while it runs."""
         status = self._process.poll()
         if status is None:
             return None
@@ -80,7 +79,7 @@ class Child:
         return f"{self.name} ended with {how}; the end of {self.log}:\n{tail(self.log)}"
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = 20) -> None:
-        """Returns when `ready` is true; raises when the program ends first or takes too long."""
+        """Returns when `ready` is true; raises if the program ends first or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
             if end := self.ended():
@@ -90,7 +89,7 @@ class Child:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends it and whatever it started, and waits until it is gone."""
+        """Ends it and everything that it started, and waits until they are gone."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -114,7 +113,7 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """A port that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -127,7 +126,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     timeout: float = 10,
 ) -> tuple[int, bytes]:
-    """One HTTP request; returns status and body, whatever the status. Raises OSError if unanswered."""
+    """Sends one HTTP request; returns status and body, for any status. Raises OSError if unanswered."""
     request = urllib.request.Request(url, body, dict(headers or {}), method=method)
     try:
         with _DIRECT.open(request, timeout=timeout) as answer:

@@ -18,7 +18,7 @@ CLASSIFIERS = ROOT / "integration" / "classifiers"
 
 
 class Unavailable(Exception):
-    """A classifier's packages cannot be had here; the text says why."""
+    """A classifier's packages cannot be installed here; the text says why."""
 
 
 class Classifier:
@@ -46,14 +46,14 @@ class Classifier:
         return ("127.0.0.1", self.port)
 
     def install(self) -> Path:
-        """The Python with the classifier's packages; raises Unavailable where they cannot be had."""
+        """The Python with the classifier's packages; raises Unavailable if they cannot be installed."""
         try:
             return python_env.ensure(CLASSIFIERS / f"requirements-{self.name}.txt", self.name)
         except (python_env.InstallFailed, OSError) as failure:
             raise Unavailable(f"no packages for {self.name}: {failure}") from failure
 
     def start(self) -> Classifier:
-        """Starts it and waits until it answers; the first time, its packages are installed."""
+        """Starts it and waits until it answers. The first start installs its packages."""
         python = self.install()
         directory = self._directory or _work_directory(self.name)
         command = [python, CLASSIFIERS / f"{self.name}.py", "--port", str(self.port)]
@@ -71,7 +71,7 @@ class Classifier:
             self.child.stop()
 
     def ask(self, path: str, question: Any, timeout: float = 30) -> Any:
-        """What it answers directly, parsed; raises ValueError for an error."""
+        """Calls it directly and returns the parsed answer; raises ValueError for an error."""
         body = json.dumps(question).encode()
         headers = {"Content-Type": "application/json"}
         status, answer = fetch(f"http://127.0.0.1:{self.port}{path}", "POST", body, headers, timeout)

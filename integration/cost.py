@@ -1,5 +1,5 @@
-"""What a request costs, in figures that no other program on the machine changes: how often Envoy calls the filters and
-they call Envoy, by Envoy's own log; and how many instructions that takes, by callgrind.
+"""The cost of a request, in figures that other programs on the machine do not change: the calls from Envoy to the filters and
+back, counted in Envoy's log, and the instructions, counted by callgrind.
 
 The figures to compare with are in bench/cost.json: `make bench BENCH_ARGS='--instructions --accept'` writes them.
 """
@@ -22,25 +22,25 @@ from bench_config import FILTERS, bare, body, gateway, load_config, upstream, wi
 from gateway import WASM, Gateway
 
 ACCEPTED = Path(__file__).resolve().parent / "bench" / "cost.json"
-# By so much a figure may exceed the accepted one.
+# A figure may exceed the accepted one by this much.
 TOLERANCE = 0.03
 _REQUESTS = 600
 _TRACED = 40
-# V8 compiles all of the filters at the start, which takes minutes under valgrind on a busy machine.
+# V8 compiles all filters at the start, which takes minutes under valgrind on a busy machine.
 _START_SECONDS = 600
 _CALL = re.compile(r"\[(host->vm|vm->host|host<-vm)\] (?:env\.|wasi_snapshot_preview1\.)?(\w+)")
 
 
 def count_calls(config: dict, wasm: Path = WASM) -> dict[str, dict[str, float]]:
-    """The calls that one request takes, by name: `entries` of Envoy's into the VM, `host_calls` of the filters to Envoy.
+    """The calls for one request, by name: `entries` from Envoy into the VM, and `host_calls` from the filters to Envoy.
 
-    Requests come one by one. What is done on ticks is left out."""
+    Requests are sent one by one. Calls on ticks are not counted."""
     with gateway(config, arguments=["--component-log-level", "wasm:trace"], wasm=wasm) as running:
         _ask(running.port, _TRACED)
         time.sleep(0.3)
         before = len(running.log())
         _ask(running.port, _TRACED)
-        time.sleep(0.3)  # until the last is logged
+        time.sleep(0.3)  # until the last request is logged
         log = running.log()[before:]
     counts: dict[str, dict[str, float]] = {"entries": {}, "host_calls": {}}
     for way, name in _calls(log):
@@ -50,7 +50,7 @@ def count_calls(config: dict, wasm: Path = WASM) -> dict[str, dict[str, float]]:
 
 
 def _calls(log: str) -> Iterator[tuple[str, str]]:
-    """The calls in Envoy's log, but for those of ticks."""
+    """The calls in Envoy's log, except those on ticks."""
     in_tick = False
     for line in log.splitlines():
         if call := _CALL.search(line):
@@ -62,7 +62,7 @@ def _calls(log: str) -> Iterator[tuple[str, str]]:
 
 
 def count_instructions(configs: dict[str, dict], wasm: Path = WASM) -> dict[str, int]:
-    """The instructions that a request takes in each of these configurations. Raises instructions.NotCounted."""
+    """Instructions for a request in each of these configurations. Raises instructions.NotCounted."""
     counts = {}
     with tempfile.TemporaryDirectory() as directory:
         for name, config in configs.items():
@@ -75,7 +75,9 @@ def count_instructions(configs: dict[str, dict], wasm: Path = WASM) -> dict[str,
 
 
 def _ask(port: int, requests: int) -> int:
-    """Makes so many requests, one by one; returns their number. The kernel cuts none of them into two: each comes in one piece."""
+    """Sends this many requests, one by one, and returns the number. Each is sent in one piece, so that the kernel cannot split
+    it.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     content = body().encode()
     with contextlib.closing(connection):
@@ -89,7 +91,7 @@ def _ask(port: int, requests: int) -> int:
 
 
 def measure(path: Path = demo.ENVOY_YAML, filters: Collection[str] = FILTERS, counts_instructions: bool = True) -> dict[str, object]:
-    """What a request costs with these filters of a configuration."""
+    """The cost of a request with these filters of a configuration."""
     with upstream() as server:
         config = load_config(path, server)
         with_sluice = with_filters(config, set(filters))
@@ -102,7 +104,7 @@ def measure(path: Path = demo.ENVOY_YAML, filters: Collection[str] = FILTERS, co
 
 
 def accepted() -> dict[str, int]:
-    """The figures that a request may cost: `entries`, `host_calls`, `added` instructions."""
+    """The accepted cost of a request: `entries`, `host_calls`, `added` instructions."""
     return json.loads(ACCEPTED.read_text())
 
 

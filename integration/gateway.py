@@ -29,10 +29,10 @@ _ADDRESS = re.compile(r"(socket_address: \{address: )([^\s,{}]+)(, port_value: )
 
 
 def render(text: str, addresses: Mapping[Address, Address]) -> str:
-    """`text`, an Envoy configuration, with other addresses; every other byte stays as it is.
+    """`text`, an Envoy configuration, with other addresses; everything else is unchanged.
 
-    A demo, a test and a container differ in addresses only, so that all of them run the file an
-    operator copies. Raises ValueError for an address that does not occur: the file has changed.
+    A demo, a test and a container differ only in addresses, so all of them run the file that an operator copies. Raises
+    ValueError for an address that the file does not contain.
     """
     unused = set(addresses)
 
@@ -55,7 +55,7 @@ def mentions(text: str, address: Address) -> bool:
 
 
 def _work_directory(name: str) -> Path:
-    """A new directory for one program's files; its logs stay until `make clean`."""
+    """A new directory for one program's files; its logs remain until `make clean`."""
     WORK.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=WORK))
 
@@ -87,7 +87,7 @@ class MockModels:
 
     @classmethod
     def demo(cls, server: demo.ModelServer, port: int = 0, **options: Any) -> MockModels:
-        """One of the demo's servers, on a port of its own unless told."""
+        """One of the demo's servers, on a free port by default."""
         return cls(server.name, port, api_key=server.key, models=server.models, **options)
 
     @property
@@ -102,7 +102,7 @@ class MockModels:
         directory = self._directory or _work_directory(self.name)
         self.child = Child(self.name, self._command, directory / f"{self.name}.log")
         try:
-            # In plain HTTP also where models are served over TLS: the certificate is for Envoy to judge.
+            # Always plain HTTP, even if models are served over TLS: only Envoy should check the certificate.
             self.child.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/healthz"))
         except BaseException:
             self.stop()
@@ -115,15 +115,15 @@ class MockModels:
             self.child.stop()
 
     def fault(self, fault: Mapping[str, Any]) -> None:
-        """Sets how it answers from now on; the mock's own documentation lists the fields."""
+        """Sets how it answers from now on; the mock's documentation lists the fields."""
         self._control("PUT", "/_mock", json.dumps(fault).encode())
 
     def clear(self) -> None:
-        """Back to good answers, and to an empty journal."""
+        """Resets it: healthy answers and an empty journal."""
         self._control("DELETE", "/_mock")
 
     def requests(self) -> Any:
-        """What it was asked so far, as its journal says."""
+        """The requests in its journal."""
         return json.loads(self._control("GET", "/_mock/requests"))
 
     def _control(self, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -143,7 +143,7 @@ class MockModels:
 class Gateway:
     """A running Envoy. `config` is a configuration's text or path; `env` holds the providers' keys.
 
-    It listens where the configuration says, with port 0 on a free one; `port` tells.
+    It listens where the configuration says. Port 0 takes a free port; `port` has its number.
     """
 
     def __init__(
@@ -171,11 +171,11 @@ class Gateway:
         self.admin = ""
 
     def start(self) -> Gateway:
-        """Starts Envoy and waits until it is ready; raises ChildFailed with its words if it refuses."""
+        """Starts Envoy and waits until it is ready; raises ChildFailed with Envoy's message if it refuses."""
         envoy = find_envoy()
         admin_file = self._prepare()
         command = [*self._prefix, envoy, "-c", "envoy.yaml", "--admin-address-path", admin_file.name]
-        # No hot restart: it leaves shared memory behind. Quick flushes: tests read the access log.
+        # No hot restart: it would leave shared memory behind. Quick flushes: tests read the access log.
         command += ["--concurrency", str(self._concurrency), "--disable-hot-restart"]
         command += ["--file-flush-interval-msec", "50", *self._arguments]
         self.child = Child(
@@ -194,7 +194,7 @@ class Gateway:
         return self
 
     def _prepare(self) -> Path:
-        """Fills the directory Envoy runs in; returns the file Envoy will name its admin address in."""
+        """Prepares Envoy's working directory; returns the file to which Envoy writes its admin address."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for left in ("stdout.log", "admin.address", "sluice.wasm"):
             (self.directory / left).unlink(missing_ok=True)
@@ -206,7 +206,7 @@ class Gateway:
         return self.directory / "admin.address"
 
     def _wait(self, admin_file: Path) -> None:
-        """Waits for the workers, then asks where Envoy listens."""
+        """Waits for the workers, then asks for Envoy's listening addresses."""
         try:
             self.child.wait_until(lambda: admin_file.exists() and bool(admin_file.read_text()), self._start_seconds)
             self.admin = f"http://{admin_file.read_text().strip()}"
@@ -218,7 +218,7 @@ class Gateway:
             self.port = listeners[0]["local_address"]["socket_address"]["port_value"]
 
     def _complaints(self) -> str:
-        """What Envoy said against its configuration, without what it says at every start."""
+        """Envoy's messages about its configuration, without those of every start."""
         said = [line for line in self.log().splitlines() if "[critical]" in line or "[error]" in line]
         return "\n".join(["Envoy does not start:", *said]) if said else ""
 
@@ -228,7 +228,7 @@ class Gateway:
             self.child.stop()
 
     def ask(self, path: str) -> Any:
-        """What Envoy's admin endpoint answers to GET `path`, parsed if it is JSON, else as text."""
+        """Envoy's answer to GET `path` at its admin endpoint: parsed if it is JSON, else as text."""
         status, body = fetch(f"{self.admin}{path}")
         if status != 200:
             raise ValueError(f"Envoy's admin endpoint answered {path} with {status}: {body.decode()}")
@@ -244,11 +244,11 @@ class Gateway:
         return fetch(f"{self.admin}/stats/prometheus")[1].decode()
 
     def log(self) -> str:
-        """All that Envoy logged so far."""
+        """Envoy's log so far."""
         return (self.directory / "envoy.log").read_text(errors="replace")
 
     def output(self) -> str:
-        """What it wrote to its standard output: access logs, if they are told to go there."""
+        """Its standard output so far, which has the access log if the configuration sends it there."""
         return (self.directory / "stdout.log").read_text(errors="replace")
 
     def __enter__(self) -> Gateway:

@@ -1,6 +1,6 @@
-"""Fails if files of a Rust crate import each other in a circle: then there is no order to read them in.
+"""Fails if files of a Rust crate import each other in a cycle: then no reading order exists.
 
-It reads `use` declarations and paths by regular expressions, which is enough for code that rustfmt has formatted. A name
+It reads `use` declarations and paths by regular expressions, which is enough for code formatted by rustfmt. A name
 that a module only re-exports (`pub use`) counts for the file that defines it.
 """
 
@@ -20,7 +20,7 @@ VISIBILITY = re.compile(r"pub\(in [^)]*\)")
 
 
 class Crate:
-    """The files of a crate, without those of a crate within."""
+    """The files of a crate, without those of nested crates."""
 
     def __init__(self, root: Path):
         within = {manifest.parent for manifest in root.rglob("Cargo.toml")}
@@ -30,7 +30,7 @@ class Crate:
                 parts = path.relative_to(root).with_suffix("").parts
                 module = parts[:-1] if parts[-1] in ("mod", "lib", "main") else parts
                 self._texts[module] = COMMENTS.sub("", path.read_text())
-        # What a module re-exports: the names, and where they come from.
+        # The names that a module re-exports, and their origins.
         self._exports: dict[Module, dict[str, list[str]]] = {module: {} for module in self._texts}
         for module, text in self._texts.items():
             for public, use in USES.findall(text):
@@ -48,7 +48,7 @@ class Crate:
         return {found for path in paths if (found := self._defining(module, path)) is not None} - {module}
 
     def _defining(self, module: Module, path: list[str], depth: int = 0) -> Module | None:
-        """The file that defines what a path within `module` names; None if it is none of this crate's."""
+        """The file that defines the target of a path within `module`; None if it is not in this crate."""
         base, rest = module, path
         if rest[0] == "crate":
             base, rest = (), rest[1:]

@@ -1,7 +1,7 @@
-"""How many instructions a program takes for each request, by valgrind's callgrind.
+"""Counts the instructions of a program for each request, with valgrind's callgrind.
 
-Other programs on the machine make no difference to that, so small changes show where times differ from round to round.
-What the kernel does is not in it, nor how long an instruction takes.
+Other programs on the machine do not change the count, so it shows small changes that times would hide. It includes neither the
+kernel's work nor how long an instruction takes.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _TOTALS = re.compile(r"^totals: (\d+)", re.MULTILINE)
 
 
 class NotCounted(Exception):
-    """Valgrind has not counted; the text says why."""
+    """Valgrind could not count; the text says why."""
 
 
 def prefix(out: Path) -> list[str]:
-    """What the command of a program to be measured begins with. `out` is a file for it."""
-    # the code of WebAssembly is written while the program runs
+    """The prefix of the measured program's command. `out` is a file for the counts."""
+    # WebAssembly code is written while the program runs
     return ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--smc-check=all-non-file", f"--callgrind-out-file={out}"]
 
 
 def per_request(pid: int, out: Path, load: Callable[[], int]) -> float:
     """Measures the program while `load` runs, which returns how many requests it made. Raises NotCounted.
 
-    What the program does by itself, on timers, is taken off: it is measured for as long a time without requests. A
-    program runs so slowly here that timers would otherwise weigh more than many changes do."""
-    load()  # until all that is made once is made
+    The program's own work on timers is subtracted: it is measured without requests for the same time. Under valgrind a program is
+    so slow that timers would otherwise outweigh small changes."""
+    load()  # do all one-time work first
     _control(pid, "--instr=on")
     load()  # the first instrumented requests translate the code
     _total(pid, out, 1)
@@ -43,7 +43,7 @@ def per_request(pid: int, out: Path, load: Callable[[], int]) -> float:
 
 
 def _total(pid: int, out: Path, number: int) -> int:
-    """The instructions since the dump before; `number` counts the dumps."""
+    """The instructions since the previous dump; `number` counts the dumps."""
     _control(pid, "--dump")
     dump = Path(f"{out}.{number}")
     totals = _TOTALS.search(dump.read_text(errors="replace")) if dump.exists() else None

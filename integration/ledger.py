@@ -15,7 +15,7 @@ from gateway import Address, _work_directory
 
 
 class Ledger:
-    """A running ledger; killed and started again it listens on the same port and has the same store."""
+    """A running ledger. After a kill and a new start it has the same port and the same store."""
 
     def __init__(self, store: str | None = None):
         self.directory = _work_directory("ledger")
@@ -25,7 +25,7 @@ class Ledger:
 
     @property
     def address(self) -> Address:
-        """For Envoy's clusters."""
+        """As an endpoint of Envoy's clusters."""
         return ("127.0.0.1", self.port)
 
     def start(self) -> Ledger:
@@ -41,7 +41,7 @@ class Ledger:
         return self
 
     def kill(self) -> None:
-        """Ends it with SIGKILL: it can do nothing more."""
+        """Kills it with SIGKILL, so that it cannot clean up."""
         os.kill(self.child.pid, signal.SIGKILL)
         self.child.stop()
 
@@ -51,7 +51,7 @@ class Ledger:
             self.child.stop()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of what it answers."""
+        """Status and body of an answer."""
         status, body = fetch(f"http://127.0.0.1:{self.port}{path}")
         return status, body.decode()
 

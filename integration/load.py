@@ -15,16 +15,16 @@ SCRIPT = Path(__file__).resolve().parent / "bench" / "chat.lua"
 
 
 class LoadFailed(Exception):
-    """Requests failed, or wrk did; the text says what."""
+    """Requests failed, or wrk failed; the text says what."""
 
 
 def run(
     url: str, pid: int, content: str, *, connections: int, seconds: int, prefix: Sequence[str] = (), patience: int = 2
 ) -> dict[str, float]:
-    """Sends `content` over and over for so many seconds; each answer may take `patience` seconds.
+    """Sends `content` repeatedly for this many seconds; each answer may take `patience` seconds.
 
-    Returns wrk's figures, with `busy`: the share of its core that the gateway, process `pid`, used meanwhile, and `cpu`: its
-    microseconds for each request. Raises LoadFailed."""
+    Returns wrk's figures, with two more. `busy` is the share of its core that the gateway, process `pid`, used. `cpu` is its CPU
+    time per request in microseconds. Raises LoadFailed."""
     command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{patience}s", "-s", str(SCRIPT), url]
     before = _cpu_seconds(pid)
     with tempfile.NamedTemporaryFile("w") as file:
@@ -41,6 +41,6 @@ def run(
 
 
 def _cpu_seconds(pid: int) -> float:
-    """CPU time a process has used, all its threads together."""
+    """CPU time that a process has used, in all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

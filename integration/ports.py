@@ -1,6 +1,6 @@
-"""Whether a port is taken, and by whom.
+"""Checks whether a port is taken, and by which process.
 
-Envoy does not complain about a port another Envoy listens on: both get a part of the connections.
+Envoy does not report a port that another Envoy listens on: each gets part of the connections.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _LISTENING = "0A"
 
 
 class PortBusy(Exception):
-    """Somebody listens on a port that is needed; the text names port, process and remedy."""
+    """A needed port is taken; the text names port, process and remedy."""
 
 
 def require_free(port: int, remedy: str) -> None:
-    """Raises PortBusy if somebody listens on 127.0.0.1:`port`."""
+    """Raises PortBusy if 127.0.0.1:`port` is taken."""
     if _is_busy(port):
         raise PortBusy(f"port {port} is busy ({_listener(port)}): {remedy}")
 
@@ -34,7 +34,7 @@ def _is_busy(port: int) -> bool:
 
 
 def _listener(port: int) -> str:
-    """The process that listens on `port`, as far as /proc shows it to this user."""
+    """The process that listens on `port`, if /proc shows it to this user."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:

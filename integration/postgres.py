@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own: the server's programs come from the PATH or from Debian's package. Standard library only."""
+"""A PostgreSQL server for one test. Its programs come from the PATH or from Debian's package. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from child import Child, free_port
 
-# Where Debian has the programs.
+# Debian's directory for the programs.
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
 class NoPostgres(Exception):
-    """There is none; the text says why."""
+    """There is no PostgreSQL; the text says why."""
 
 
 def _program(name: str) -> str:
@@ -28,7 +28,7 @@ def _program(name: str) -> str:
 
 
 class Postgres:
-    """A running server with an empty database, in a directory that ends with it."""
+    """A running server with an empty database. Its directory is removed with it."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -38,12 +38,12 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """For its clients."""
+        """The connection URL."""
         return f"postgres://sluice@127.0.0.1:{self.port}/postgres"
 
     def __enter__(self) -> Postgres:
         initdb, postgres = _program("initdb"), _program("postgres")
-        if os.getuid() == 0:  # it refuses to run as root
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
             try:
                 user = pwd.getpwnam("postgres")
             except KeyError:

@@ -1,6 +1,6 @@
-"""`make profile`: records in which order requests run the filters' functions, for filters/order/profile.txt.
+"""`make profile`: records the order in which requests run the filters' functions, for filters/order/profile.txt.
 
-A build of the filters that tells Envoy's log of each function's first call serves the requests below; the most usual come first.
+A special build of the filters logs each function's first call. It serves the requests below, the most common ones first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ORDER = TARGET / "debug" / "sluice-order"
 BUILT = TARGET / "wasm32-wasip1" / "release" / "sluice_filters.wasm"
 RECORDING = TARGET / "sluice-recording.wasm"
 PROFILE = ROOT / "filters" / "order" / "profile.txt"
-# The first are not recorded: they do what is done once.
+# The first requests are not recorded, because they include one-time work.
 _WARM_UP = 60
 _LINE = re.compile(r"order: (\d{8})")
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _record() -> list[int]:
-    """The numbers of the functions that requests have run, in this order."""
+    """The numbers of the functions that requests have run, in call order."""
     _run("record", BUILT, RECORDING)
     with contextlib.ExitStack() as running:
         servers = [running.enter_context(MockModels.demo(server)) for server in demo.SERVERS]

@@ -1,4 +1,4 @@
-"""Prometheus and promtool: those on the PATH, else Debian's package, unpacked under target/."""
+"""Prometheus and promtool: from the PATH, else from Debian's package, unpacked under target/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOME = TARGET / "prometheus"
 
 
 class NoPrometheus(Exception):
-    """There is none; the text says why."""
+    """There is no Prometheus; the text says why."""
 
 
 def find(program: str) -> Path:
@@ -26,12 +26,12 @@ def find(program: str) -> Path:
 
 
 def _unpack() -> None:
-    """Installs nothing: the package is downloaded and unpacked here."""
+    """Downloads the package and unpacks it here; installs nothing."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise NoPrometheus("prometheus is not installed, and there is no Debian to get it from")
     HOME.mkdir(parents=True, exist_ok=True)
     if not _succeeds(["apt-get", "download", "prometheus"]):
-        # The lists of packages may be old, or not there yet, which only root can change.
+        # The package lists may be old or missing, and only root can update them.
         _succeeds(["apt-get", "update"])
         if not _succeeds(["apt-get", "download", "prometheus"]):
             raise NoPrometheus("prometheus is not installed, and cannot be downloaded: apt-get install prometheus")

@@ -1,9 +1,8 @@
 """Python packages on a machine that may have nothing but a bare Python.
 
-Debian's `python3` comes without `ensurepip`, and often without pip; refusing to work there would make
-"clone and `make test`" false on the most ordinary server. So there are three ways to get the packages,
-tried in this order: a virtual environment; the pip that is there, with `--target`; a pip fetched for
-the purpose. Nothing outside `target/python` is written.
+Debian's `python3` comes without `ensurepip`, and often without pip. `make test` must still work there, since that is a very
+common server. So there are three ways to get the packages, tried in this order: a virtual environment; an installed pip, with
+`--target`; a pip downloaded for this purpose. Nothing outside `target/python` is written.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ ENVIRONMENTS = ROOT / "target" / "python"
 PIP_VERSION = "25.3"
 PIP_SHA256 = "9655943313a94722b7774661c21049070f6bbb0a1516bf02f7c8d5d9201514cd"
 
-# What a Python needs in order to use a directory that was filled with `pip install --target`.
+# Lets a Python use a directory that `pip install --target` has filled.
 TARGET_PYTHON = """#!/bin/sh
 PYTHONPATH="{packages}${{PYTHONPATH:+:$PYTHONPATH}}" exec "{python}" "$@"
 """
 
 
 class InstallFailed(Exception):
-    """The packages cannot be had; the text tells the operator what was tried."""
+    """The packages cannot be installed; the text tells the operator what was tried."""
 
 
 def ensure(requirements: Path | str, name: str) -> Path:
     """Returns a Python that can import what `requirements` lists, in the environment `name`.
 
-    The environment is built anew only when the requirements, the Python or the place of the checkout
-    changed. A lock keeps `make -j` from building it twice at once.
+    The environment is only rebuilt if the requirements, the Python or the checkout's path have changed. A lock prevents `make -j`
+    from building it twice at once.
     """
     requirements = Path(requirements)
     home = ENVIRONMENTS / name
@@ -57,7 +56,7 @@ def ensure(requirements: Path | str, name: str) -> Path:
 
 
 def _install(requirements: Path, home: Path) -> None:
-    """Fills `home`, by a virtual environment if this Python can make one."""
+    """Fills `home`, through a virtual environment if this Python can make one."""
     python = home / "bin" / "python"
     if _succeeds([sys.executable, "-m", "venv", str(home)]):
         _pip([str(python), "-m", "pip"], ["-r", str(requirements)])
@@ -71,16 +70,16 @@ def _install(requirements: Path, home: Path) -> None:
 
 
 def _pip(pip: list[str], arguments: list[str]) -> None:
-    # What is imported is compiled then; that is a small part of what is installed.
+    # Python compiles the imported modules later; they are a small part of the installed ones.
     command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *arguments]
-    # In its own directory pip does no harm as root, against which it warns.
+    # pip warns against running as root, but in its own directory it does no harm.
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, stdout=sys.stderr, env=environment).returncode != 0:
         raise InstallFailed(f"this failed: {' '.join(command)}")
 
 
 def _system_pip() -> list[str]:
-    """The command for pip: the one that is there, or else a fetched wheel, which runs unpacked."""
+    """The command for pip: the installed one, or else a downloaded wheel, which runs unpacked."""
     if _succeeds([sys.executable, "-m", "pip", "--version"]):
         return [sys.executable, "-m", "pip"]
     wheel = ENVIRONMENTS / f"pip-{PIP_VERSION}-py3-none-any.whl"
@@ -90,7 +89,7 @@ def _system_pip() -> list[str]:
 
 
 def _fetch_pip(file_name: str) -> bytes:
-    """Downloads pip's wheel through the package index's plain listing, which mirrors have too."""
+    """Downloads pip's wheel through the package index's simple listing, which mirrors have too."""
     listing = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"
     try:
         with urllib.request.urlopen(listing, timeout=60) as answer:

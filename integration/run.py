@@ -1,9 +1,9 @@
 """`make run`: the demo gateway with its three model servers, until Ctrl-C.
 
-It runs the configuration as it has been edited. It prints its `ready` line only after it has seen the command in that line
-work; where the configuration has other keys or models than the demo, it says how its own request is answered. `make run GUARD=1` runs the gateway of
-examples/guard.yaml with the two classifiers it asks, and prints a request that is blocked and one with an e-mail
-address that the model does not see.
+It runs the configuration with the user's edits. It prints its `ready` line only after the command in that line has worked. If the
+configuration has other keys or models than the demo, it prints the answer to the demo's request. `make run GUARD=1` runs the
+gateway of examples/guard.yaml with its two classifiers. It prints a request that is blocked, and one with an e-mail address that
+the model does not see.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def _interrupt(*_: object) -> None:
 
 
 def _ports(text: str, arguments: argparse.Namespace) -> dict[demo.Address, int]:
-    """Which port takes the place of each address that the configuration has of the demo's. Raises ValueError for one that
-    is no port, and PortBusy for one that is taken."""
+    """The port for each address of the demo that the configuration still has. Raises ValueError for an invalid port, and PortBusy
+    for one that is taken."""
     wanted = {demo.LISTENER: ("GATEWAY_PORT", arguments.port), demo.ADMIN: ("ADMIN_PORT", arguments.admin_port)}
     wanted.update({server.address: (server.port_variable, os.environ.get(server.port_variable)) for server in demo.SERVERS})
     chosen = {}
     for address, (variable, port) in wanted.items():
         if not port and not mentions(text, address):
-            continue  # it has been edited: it has an address of its own
+            continue  # the user has edited it, and chosen an address
         port = int(port or address[1])
         if not 0 < port < 65536:
             raise ValueError(f"{variable}={port} is no port: choose one from 1 to 65535")
@@ -84,7 +84,7 @@ def _ports(text: str, arguments: argparse.Namespace) -> dict[demo.Address, int]:
 
 
 def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
-    """Starts everything, says so, and waits; whatever was started ends with it."""
+    """Starts everything, prints the commands, and waits. All started programs end with it."""
     config = render(text, {address: ("127.0.0.1", port) for address, port in plan.items() if port != address[1]})
     servers = [(server, plan[server.address]) for server in demo.SERVERS if server.address in plan]
     with contextlib.ExitStack() as started:
@@ -106,7 +106,7 @@ def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
 
 
 def _classifiers() -> list[Classifier]:
-    """Installed before anything is started: the first time that takes a while."""
+    """Installs the packages before it starts anything, because the first time takes a while."""
     classifiers = [
         Classifier.toxicity(demo.TOXICITY[1], directory=DIRECTORY),
         Classifier.presidio(demo.PRESIDIO[1], directory=DIRECTORY),
@@ -117,7 +117,7 @@ def _classifiers() -> list[Classifier]:
 
 
 def _ready(port: int) -> str:
-    """A command that works, or what the gateway answers to it instead: the configuration may have other keys and models."""
+    """A command that works, or the gateway's answer to it, since the configuration may have other keys and models."""
     status, body = _ask(port, demo.GREETING)
     if status == 200:
         return f"ready: {demo.curl(port)}"
@@ -126,8 +126,8 @@ def _ready(port: int) -> str:
 
 
 def _failover(port: int, server_port: int) -> str:
-    """A command that has a model server fail, asks until it is out of the pool, and shows that. (With DELETE in place of
-    PUT the server is healthy again.)"""
+    """A command that makes a model server fail, sends requests until it is out of the pool, and shows that. (With DELETE instead
+    of PUT the server is healthy again.)"""
     fault = shlex.quote(json.dumps({"fault": "status", "status": 503}))
     breaks = f"curl -s -o /dev/null -X PUT http://127.0.0.1:{server_port}/_mock -H 'Content-Type: application/json' -d {fault}"
     asks = f"for i in $(seq 30); do {demo.curl(port)} -o /dev/null -w '%{{http_code}} '; done; echo"
@@ -135,7 +135,7 @@ def _failover(port: int, server_port: int) -> str:
 
 
 def _check_guard(port: int) -> None:
-    """Raises unless the guard does what is about to be said of it."""
+    """Raises unless the guard does what the printed text is going to say."""
     status, body = _ask(port, demo.TOXIC)
     if status != 400 or b"content_filter" not in body:
         raise ChildFailed(f"the toxic request was answered {status}: {body.decode()}; see {DIRECTORY}/envoy.log")
@@ -152,13 +152,13 @@ def _ask(port: int, text: str) -> tuple[int, bytes]:
 
 
 def _watch(envoy: Child, others: list[Child]) -> None:
-    """Returns never; raises when Envoy ends by itself. It goes on without the others, as a gateway is to."""
+    """Never returns; raises when Envoy ends. If another program ends, the gateway continues without it."""
     while True:
         if end := envoy.ended():
             raise ChildFailed(end)
         for child in [child for child in others if child.ended()]:
             others.remove(child)
-            print(f"{child.name} has ended; the gateway goes on without it (log: {child.log})", flush=True)
+            print(f"{child.name} has ended; the gateway continues without it (log: {child.log})", flush=True)
         time.sleep(0.2)
 
 

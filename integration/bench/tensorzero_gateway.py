@@ -1,4 +1,4 @@
-"""Starts TensorZero's gateway, which its Python package embeds, and writes where it listens to the file `address`."""
+"""Starts TensorZero's gateway, which its Python package embeds, and writes its address to the file `address`."""
 
 import os
 import time

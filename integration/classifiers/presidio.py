@@ -1,7 +1,7 @@
-"""Presidio's REST service (`/analyze`, `/anonymize`, `/health`) on its own packages; the service itself is in none.
+"""Presidio's REST service (`/analyze`, `/anonymize`, `/health`) with Presidio's packages. No package contains the service itself.
 
-It runs the engine without a language model that Presidio brings along: patterns and checksums find e-mail addresses,
-phone numbers, cards, bank accounts and the like, but no names of people or places.
+It runs Presidio's engine without a language model: patterns and checksums find e-mail addresses, phone numbers, cards, bank
+accounts and so on, but no names of people or places.
 
     python=$(python3 integration/python_env.py integration/classifiers/requirements-presidio.txt presidio)
     $python integration/classifiers/presidio.py --port 9302
@@ -24,9 +24,9 @@ from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
 from service import Refused, serve, texts
 
-# Else the first e-mail address makes it fetch the list of public suffixes; the one it brings along does as well.
+# Otherwise the first e-mail address downloads the list of public suffixes; the bundled list is good enough.
 tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)  # it would warn of each entity it has no model for
+logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)  # otherwise it warns about each entity without a model
 
 NO_MODEL = Path(presidio_analyzer.__file__).parent / "conf" / "no_op.yaml"
 analyzer = AnalyzerEngine(nlp_engine=NlpEngineProvider(conf_file=NO_MODEL).create_engine())
@@ -54,7 +54,7 @@ def analyze(request: Any) -> Any:
 
 
 def _finding(found: Any) -> Any:
-    """As Presidio's own service shows it: which recognizer it was is left out."""
+    """In the format of Presidio's own service: without the recognizer's name."""
     value = found.to_dict()
     value.pop("recognition_metadata", None)
     return value

@@ -1,4 +1,4 @@
-"""A JSON service over HTTP/1.1, as small as the classifiers need it. Standard library only."""
+"""A minimal JSON service over HTTP/1.1 for the classifiers. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Mapping
 
-# A request of the gateway's is at most a few times `guard.max_text` long.
+# The gateway's requests are at most a few times as long as `guard.max_text`.
 MAX_BODY = 64 << 20
 
 Answer = Callable[[Any], Any]
 
 
 class Refused(Exception):
-    """The request is wrong: the status to answer with, and why."""
+    """The request is wrong: status and message of the answer."""
 
     def __init__(self, status: int, why: str):
         super().__init__(why)
@@ -24,7 +24,7 @@ class Refused(Exception):
 def serve(name: str, posts: Mapping[str, Answer], error: Callable[[str], Any]) -> None:
     """Answers POSTs to the paths of `posts`, and GET /health, until the process ends.
 
-    `error` makes the body of a refusal of its message, in the service's own shape.
+    `error` turns the message of a refusal into a body, in the service's own shape.
     """
     parser = argparse.ArgumentParser(description=f"{name}, over HTTP.")
     parser.add_argument("--host", default="127.0.0.1")
@@ -41,13 +41,13 @@ def serve(name: str, posts: Mapping[str, Answer], error: Callable[[str], Any]) -
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # As many as a gateway may have under way at a time, and more.
+    # At least as many connections as a gateway opens at a time.
     request_queue_size = 512
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Without it each answer waits for the client's delayed acknowledgement.
+    # Without it each answer waits for the client's delayed acknowledgement (Nagle's algorithm).
     disable_nagle_algorithm = True
     title: str
     posts: Mapping[str, Answer]
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as broken:
             self._send_json(400, self.error(f"not JSON: {broken}"))
         except BrokenPipeError:
-            self.close_connection = True  # whoever asked did not wait
+            self.close_connection = True  # the client did not wait
 
     def _send_json(self, status: int, value: Any) -> None:
         self._send(status, json.dumps(value).encode(), "application/json")
@@ -95,11 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._headers_buffer = []
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: texts are nobody's business."""
+        """Logs nothing: texts are private."""
 
 
 def texts(value: Any, field: str, status: int) -> tuple[list[str], bool]:
-    """A string, or a list of strings, as a list; and whether it was one."""
+    """A string, or a list of strings, as a list; and whether it was a list."""
     given = value.get(field) if isinstance(value, dict) else None
     if isinstance(given, str):
         return [given], False

@@ -12,7 +12,7 @@ import os
 import uuid
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # a text is too short to be shared among processors
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # texts are too short for several threads
 
 from profanity_check import predict_prob
 

@@ -1,4 +1,4 @@
-"""Chat requests as clients send them, drawn at random and the same every time."""
+"""Random chat requests as clients send them; the same ones in every run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANSWER = {
 
 
 def chats(pair: str, count: int) -> list[tuple[str, dict[str, Any]]]:
-    """So many of them, each with the model it is for."""
+    """This many requests, each with the model that it is for."""
     chance = random.Random(f"chats for {pair}")
     return [_chat(pair, chance) for _ in range(count)]
 

@@ -1,6 +1,6 @@
-"""Where the gateway's translation of a request differs from `litellm`'s by intent: each difference has a name and its reason.
+"""The intended differences between the gateway's translation of requests and `litellm`'s. Each has a name and a reason.
 
-A rule takes away what differs, from both, and says whether there was anything of it. What is left must be equal.
+A rule removes its difference from both results, and returns whether there was one. The rest must be equal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One request, and what both made of it."""
+    """One request, and both translations of it."""
 
     pair: str
     model: str
@@ -26,7 +26,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Rule:
-    """A difference that is meant."""
+    """An intended difference."""
 
     name: str
     reason: str
@@ -34,7 +34,7 @@ class Rule:
 
 
 def _pop(body: Any, *path: str) -> bool:
-    """Takes a field away, and what that leaves empty."""
+    """Removes a field, and objects that become empty."""
     *way, last = path
     if way:
         inner = body.get(way[0]) if isinstance(body, dict) else None
@@ -46,7 +46,7 @@ def _pop(body: Any, *path: str) -> bool:
 
 
 def _each(value: Any, change: Callable[[Body], bool]) -> bool:
-    """Changes each object in a value; whether any was."""
+    """Changes each object in a value; returns whether any changed."""
     changed = False
     if isinstance(value, dict):
         changed |= change(value)
@@ -69,7 +69,7 @@ def _auto(case: Case) -> bool:
     if case.theirs.get("tool_choice") == {"type": "auto"}:
         return _pop(case.theirs, "tool_choice")
     if case.theirs.get("toolConfig", {}).get("toolChoice") == {"auto": {}}:
-        # ours says it with what else is said of the choice
+        # ours puts it into the tool choice
         _pop(case.ours, "additionalModelRequestFields", "tool_choice", "type")
         return _pop(case.theirs, "toolConfig", "toolChoice")
     return False
@@ -181,7 +181,7 @@ _SNAKE = re.compile(r"_([a-z])")
 
 
 def _spelling(case: Case) -> bool:
-    """All but what is the client's: arguments and schemas."""
+    """Renames all keys except the client's own: arguments and schemas."""
 
     def camel(value: Any) -> Any:
         if isinstance(value, list):
@@ -233,32 +233,32 @@ def _plain(case: Case) -> bool:
 
 RULES = {
     "ChatToMessages": [
-        Rule("type custom", "the default of a tool's type, which need not be said", _custom),
-        Rule("choice auto", "the default with tools, which need not be said", _auto),
-        Rule("no limit", "the operator's `max_output_tokens`, in place of a list of models' longest answers", _no_limit),
-        Rule("own markers", "litellm's own, which it takes out when it sends", _markers),
-        Rule("output_format", "the field's name of the beta; `output_config.format` is the one that stays", _format),
-        Rule("the answer's tool", "what the tool is called whose arguments are the answer", _json_tool),
+        Rule("type custom", "the default of a tool's type, which may be left out", _custom),
+        Rule("choice auto", "the default with tools, which may be left out", _auto),
+        Rule("no limit", "the operator's `max_output_tokens`, instead of a list of every model's longest answer", _no_limit),
+        Rule("own markers", "litellm's own, which it removes before sending", _markers),
+        Rule("output_format", "the field's beta name; `output_config.format` is the final one", _format),
+        Rule("the answer's tool", "the name of the tool whose arguments are the answer", _json_tool),
         Rule("thinking.display", "the client has not asked for it", _display),
-        Rule("document's title", "the file's name, which the client has given", _title),
+        Rule("document's title", "the file's name from the client", _title),
     ],
     "ChatToGemini": [
-        Rule("spelling", "Google reads `max_output_tokens` as it does `maxOutputTokens`; its reference has the latter", _spelling),
-        Rule("turns", "neighbouring turns of the user are one: a result, and what the user says to it", _turns),
-        Rule("calls alike", "litellm leaves out a second call with the same arguments, whose result stays", _same_calls),
+        Rule("spelling", "Google accepts `max_output_tokens` and `maxOutputTokens`; its reference has the latter", _spelling),
+        Rule("turns", "adjacent user turns are one: a result and the user's comment", _turns),
+        Rule("calls alike", "litellm drops a second call with the same arguments, but keeps its result", _same_calls),
         Rule("result's field", "Google's reference: `output` for a result, `error` for a failure", _result),
         Rule("thinking budget", "Google's own for OpenAI's levels: 1024, 8192, 24576", _budget),
         Rule("schema of a tool", "`parametersJsonSchema` takes all of JSON Schema, `parameters` a part of it", _parameters),
-        Rule("text/plain", "the default, which need not be said", _plain),
+        Rule("text/plain", "the default, which may be left out", _plain),
     ],
     "ChatToConverse": [
-        Rule("own markers", "litellm's own, which it takes out when it sends", _markers),
-        Rule("choice auto", "the default with tools, which need not be said", _auto),
-        Rule("the answer's tool", "what the tool is called whose arguments are the answer", _json_tool),
+        Rule("own markers", "litellm's own, which it removes before sending", _markers),
+        Rule("choice auto", "the default with tools, which may be left out", _auto),
+        Rule("the answer's tool", "the name of the tool whose arguments are the answer", _json_tool),
         Rule("empty fields", "what says nothing", _nothing),
-        Rule("schema for Nova", "the client's own; Nova's reference has no `additionalProperties`, and says nothing of it", _nova),
-        Rule("document's name", "the file's own name, in place of a hash", _document_name),
-        Rule("schema in a string", "the same JSON, with other white space", _schema_text),
-        Rule("tools that are forbidden", "left out, for Converse has no `none`; litellm leaves the choice to the model", _forbidden),
+        Rule("schema for Nova", "the client's own; Nova's reference does not mention `additionalProperties`", _nova),
+        Rule("document's name", "the file's own name, instead of a hash", _document_name),
+        Rule("schema in a string", "the same JSON with different white space", _schema_text),
+        Rule("tools that are forbidden", "left out, because Converse has no `none`; litellm leaves the choice to the model", _forbidden),
     ],
 }

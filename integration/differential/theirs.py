@@ -1,5 +1,5 @@
-"""What the package `litellm` makes of OpenAI's chat requests: a JSON object a line in, `{"pair", "model", "request"}`, and one
-out, `{"body"}` or `{"refused"}`. Runs in an environment of its own; nothing is sent anywhere."""
+"""Translates OpenAI chat requests with the package `litellm`. Each input line is a JSON object, `{"pair", "model", "request"}`;
+each output line is `{"body"}` or `{"refused"}`. It runs in an environment of its own, and sends nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # the list of models that comes with the package
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # the package's own list of models
 
 import litellm  # noqa: E402
 from litellm.llms.anthropic.chat.transformation import AnthropicConfig  # noqa: E402
@@ -22,7 +22,7 @@ litellm.suppress_debug_info = True
 
 
 def transform(pair: str, model: str, request: dict[str, Any]) -> dict[str, Any]:
-    """One request, as the provider would get it."""
+    """One request as the provider would receive it."""
     fields = {name: value for name, value in request.items() if name not in ("model", "messages")}
     provider = {"ChatToMessages": "anthropic", "ChatToGemini": "gemini", "ChatToConverse": "bedrock"}[pair]
     messages = request["messages"]
@@ -42,7 +42,7 @@ def main() -> None:
         task = json.loads(line)
         try:
             answer = {"body": transform(task["pair"], task["model"], task["request"])}
-        except Exception as error:  # whatever it says, the request would not be sent
+        except Exception as error:  # any error means that the request would not be sent
             answer = {"refused": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(answer, default=str), flush=True)
 

@@ -1,4 +1,4 @@
-"""Reads what a gateway answers, and what a server says it has reported."""
+"""Reads the gateway's answers, and the usage that a server has reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Mapping
 
 import httpx
 
-# How the dialects name input and output.
+# Each dialect's names of input and output.
 _USAGE_NAMES = (
     ("prompt_tokens", "completion_tokens"),
     ("input_tokens", "output_tokens"),
@@ -17,7 +17,7 @@ _USAGE_NAMES = (
 
 
 def events(stream: bytes) -> list[Any]:
-    """The events of an SSE stream, parsed but for `[DONE]`."""
+    """The events of an SSE stream, parsed except for `[DONE]`."""
     data = [event.rpartition(b"data: ")[2] for event in stream.split(b"\n\n") if event]
     return [json.loads(text) if text != b"[DONE]" else "[DONE]" for text in data]
 
@@ -31,13 +31,13 @@ def content(response: httpx.Response) -> str:
 
 
 def tokens(usage: Mapping[str, Any] | None) -> tuple[int, int]:
-    """Input and output of the usage a journal shows, in whichever dialect."""
+    """Input and output tokens of a journal entry, in any dialect."""
     names = next((names for names in _USAGE_NAMES if usage and names[0] in usage), None)
     return (usage[names[0]], usage.get(names[1], 0)) if names else (0, 0)
 
 
 def openai_error(response: httpx.Response) -> dict[str, Any]:
-    """The error, which has to be the whole of the answer."""
+    """The error, which must be the whole answer."""
     assert response.headers["content-type"] == "application/json"
     assert response.json().keys() == {"error"}
     error = response.json()["error"]
@@ -47,7 +47,7 @@ def openai_error(response: httpx.Response) -> dict[str, Any]:
 
 
 def google_error(response: httpx.Response) -> dict[str, Any]:
-    """The same in Google's shape."""
+    """The error in Google's shape."""
     assert response.headers["content-type"] == "application/json"
     assert response.json().keys() == {"error"}
     error = response.json()["error"]
@@ -56,7 +56,7 @@ def google_error(response: httpx.Response) -> dict[str, Any]:
 
 
 def anthropic_error(response: httpx.Response) -> dict[str, Any]:
-    """The same in Anthropic's shape."""
+    """The error in Anthropic's shape."""
     assert response.headers["content-type"] == "application/json"
     assert response.json().keys() == {"type", "error"}
     assert response.json()["type"] == "error"

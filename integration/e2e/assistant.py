@@ -1,4 +1,4 @@
-"""A model server that has a tool called twice in each of two turns, and then answers: in one of the providers' dialects."""
+"""A model server in one of the providers' dialects: it calls a tool twice in each of two turns, and then answers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ CITIES = ("Paris", "Rome")
 
 
 def call_id(turn: int, number: int) -> str:
-    """The id of a call, where the dialect has ids."""
+    """A call's id, if the dialect has ids."""
     return f"call_{turn}_{number}"
 
 
 def arguments(turn: int, number: int) -> dict[str, Any]:
-    """What it is called with."""
+    """A call's arguments."""
     return {"city": CITIES[number], "day": turn, "exact": 1.0}
 
 
 def thought(turn: int) -> str:
-    """What the model thinks before that."""
+    """The model's reasoning before the calls."""
     return f"Think of day {turn}."
 
 
 def signature(turn: int) -> str:
-    """What the provider signs it with."""
+    """The provider's signature of the reasoning."""
     return f"signature-{turn}"
 
 
 class Assistant(Upstream):
-    """Such a server; `asked` is what it was asked, request by request."""
+    """Such a server; `asked` has the requests that it got."""
 
     def __init__(self, dialect: str):
         super().__init__()
@@ -87,7 +87,7 @@ def _openai_events(turn: int) -> Iterator[str]:
             head = {"index": number, "id": call_id(turn, number), "type": "function", "function": {"name": TOOL, "arguments": ""}}
             yield chunk({"tool_calls": [head]})
         text = [json.dumps(arguments(turn, number)) for number in (0, 1)]
-        for start in range(0, max(map(len, text)), 9):  # by turns
+        for start in range(0, max(map(len, text)), 9):  # alternating
             for number in (0, 1):
                 yield chunk({"tool_calls": [{"index": number, "function": {"arguments": text[number][start : start + 9]}}]})
     yield chunk({}, "stop" if turn == 3 else "tool_calls")

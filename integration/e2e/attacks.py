@@ -1,7 +1,7 @@
-"""Attacks on the gateway's memory, each beside innocent callers who must notice nothing.
+"""Attacks on the gateway's memory, each beside normal callers, who must not notice them.
 
-The short forms are tests (`test_memory.py`), the long ones are `make soak`. The attackers are a program of their own, so
-that the innocent callers of the test do not wait for them.
+The short forms are tests (`test_memory.py`), the long ones are `make soak`. The attackers run in a separate process, so that they
+do not slow down the test's normal callers.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _PAUSE = 0.5
 
 @dataclass
 class Outcome:
-    """What became of an attack: the statuses its requests got (0: none), and the innocent callers' calls."""
+    """The result of an attack: the statuses of its requests (0: none), and the normal callers' calls."""
 
     attackers: Counter[int] = field(default_factory=Counter)
-    # Refusals that do not say when to come back, or in no shape that an SDK reads: how they begin.
+    # How wrong refusals start: those without a retry time, and those in a shape that no SDK reads.
     unclear: list[str] = field(default_factory=list)
     innocent: int = 0
     slowest: float = 0.0
@@ -48,18 +48,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attack:
-    """What each attacker asks, again and again."""
+    """The request that each attacker repeats."""
 
     method: str = "POST"
     path: str = CHAT
     headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
     body: bytes = b""
-    # The answer is read for as long as it goes on.
+    # Whether the attacker reads the answer to its end.
     waits: bool = False
 
 
 def attacks() -> dict[str, Attack]:
-    """All of them, by name."""
+    """All attacks by name."""
     return {
         "chats": Attack(body=chat_body("word " * (_LARGE // 5 - 20), model="slow")),
         "events": Attack(body=chat_body(model="event", stream=True), waits=True),
@@ -71,7 +71,7 @@ def attacks() -> dict[str, Attack]:
 
 
 def with_servers(settings: Settings, servers: list[Hoarder]) -> Settings:
-    """Adds the attackers' servers, each with a model of its name, and lets each attacker have a try of its own."""
+    """Adds the attackers' servers, each with a model of the same name, and sends one request of each attack."""
     for server in servers:
         settings.add_cluster(server.name, server.address)
         settings.upstreams[server.name] = {"cluster": server.name}
@@ -80,7 +80,7 @@ def with_servers(settings: Settings, servers: list[Hoarder]) -> Settings:
 
 
 class Raid:
-    """An attack under way, in a program of its own."""
+    """A running attack in a separate process."""
 
     def __init__(self, world: World, name: str, attackers: int, seconds: float):
         self._output = TARGET / "work" / f"attack-{name}-{os.getpid()}.json"
@@ -89,7 +89,7 @@ class Raid:
         self._child = Child(f"attack-{name}", command, self._output.with_suffix(".log"), stdout=self._output)
 
     def end(self) -> Outcome:
-        """What has become of it, once its time is up."""
+        """The result of the attack when its time is up."""
         output = self._output
         try:
             self._child.wait_until(lambda: output.exists() and output.read_text().endswith("\n"), 60)
@@ -100,7 +100,7 @@ class Raid:
 
 
 def run(world: World, name: str, attackers: int, seconds: float, innocents: int = 20) -> Outcome:
-    """Runs an attack for some seconds, beside innocent callers."""
+    """Runs an attack for some seconds, beside normal callers."""
     raid = Raid(world, name, attackers, seconds)
     try:
         outcome = innocents_of(world, seconds, innocents)
@@ -110,7 +110,7 @@ def run(world: World, name: str, attackers: int, seconds: float, innocents: int 
 
 
 def innocents_of(world: World, seconds: float, count: int = 20) -> Outcome:
-    """Has innocent callers call for some seconds, streams and JSON in turns."""
+    """Makes normal calls for some seconds, streams and JSON in turns."""
     return asyncio.run(_innocents(world.gateway.port, seconds, count))
 
 
@@ -151,7 +151,7 @@ class _Attackers:
                 async with asyncio.timeout(left):
                     await self._ask()
             except TimeoutError:
-                self.statuses[-1] += 1  # under way until the end
+                self.statuses[-1] += 1  # still running at the end
             await asyncio.sleep(_PAUSE)
 
     async def _ask(self) -> None:

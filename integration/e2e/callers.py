@@ -1,4 +1,4 @@
-"""Those who may call: what they present, what the configuration says of them, and that nobody else sees it."""
+"""Callers: the credentials that they send, their entries in the configuration, and checks that no secret leaks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def user_entry(name: str, password: str, iterations: int, **fields: Any) -> dict
 
 @functools.cache
 def _password_hash(password: str, iterations: int) -> str:
-    """One salt for all: it takes long, and many users of these tests have the same password."""
+    """One salt for all users: hashing is slow, and many users of these tests share a password."""
     salt = b"salt of everyone"
     digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     salt, digest = (base64.b64encode(part).decode() for part in (salt, digest))
@@ -59,21 +59,21 @@ def _password_hash(password: str, iterations: int) -> str:
 
 
 def see_variables(settings: Settings, *names: str) -> None:
-    """Lets the filters see these variables of Envoy's environment, and has requests logged."""
+    """Lets the filters read these variables of Envoy's environment, and turns on request logging."""
     settings.plugin("auth")["vm_config"]["environment_variables"]["host_env_keys"] += names
     attempt = settings.plugin("attempt")["vm_config"]["environment_variables"]["host_env_keys"]
-    attempt += [name for name in names if name not in attempt]  # the same VM, or it would be another one
+    attempt += [name for name in names if name not in attempt]  # the same in all filters, or Envoy would create another VM
     settings.manager.setdefault("access_log", []).append(ACCESS_LOG)
 
 
 def call(world: World, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
-    """A request of the gateway itself, with a connection of its own: any worker may get it."""
+    """A request on a new connection: any worker may get it."""
     content = None if body is None else json.dumps(body).encode()
     return world.send(content, path=path, method=method, headers={**headers, "connection": "close"})
 
 
 class Watch:
-    """Looks for secrets wherever somebody could find them, in answers that are errors as well."""
+    """Looks for secrets in every place where they could leak, including error answers."""
 
     def __init__(self, world: World, secrets: Iterable[str]):
         self.world = world
@@ -82,13 +82,13 @@ class Watch:
         self.secrets = {*secrets, *demo.PROVIDER_KEYS.values(), demo.USER_KEY, demo.ADMIN_KEY}
 
     def add(self, *secrets: str) -> None:
-        """Something else that nobody may see."""
+        """Adds another secret that must not leak."""
         self.secrets.update(secrets)
 
     def look(self) -> None:
-        """Asserts that neither what the servers got nor what an operator sees has a secret in it."""
+        """Asserts that no secret is in the servers' requests, or in anything that an operator sees."""
         providers = set(demo.PROVIDER_KEYS.values())
-        # an access log that is told to show `authorization` shows what the server was sent
+        # an access log with `authorization` shows the model server's credential
         sent = json.dumps(self.world.journals()) + self.world.gateway.output()
         self._none_in(sent, self.secrets - providers)
         self._none_in(self.world.everything_shown(output=False), self.secrets)
@@ -109,7 +109,7 @@ class Watch:
 def watched(
     open_world: Callable[..., ContextManager[World]], settings: Settings, secrets: Iterable[str], **options: Any
 ) -> Iterator[tuple[World, Watch]]:
-    """A gateway of which, once its tests are through, no secret has come out."""
+    """A gateway that is checked for leaked secrets after its tests."""
     with open_world(settings.text(), **options) as world:
         watch = Watch(world, secrets)
         yield world, watch
@@ -118,7 +118,7 @@ def watched(
 
 
 def identify(world: World, headers: dict[str, str]) -> tuple[int, Any]:
-    """What the gateway says to whoever asks who they are: the status, and the answer or the error's code."""
+    """Answer of `/gateway/whoami`: the status, and the body or the error's code."""
     answer = call(world, "GET", "/gateway/whoami", headers)
     return answer.status_code, answer.json() if answer.status_code == 200 else answer.json()["error"]["code"]
 

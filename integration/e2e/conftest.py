@@ -1,4 +1,4 @@
-"""The gateways the tests share. Whoever asks for one gets it with healthy servers and empty journals."""
+"""The gateways that the tests share. Each test gets them with healthy servers and empty journals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OpenWorld = Callable[..., ContextManager[World]]
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_proxy() -> None:
-    """A proxy named in the environment is not to get between programs of one machine."""
+    """All programs run on one machine, so a proxy from the environment must not be used."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
 
@@ -41,7 +41,7 @@ def models() -> Iterator[Mapping[str, MockModels]]:
 
 @pytest.fixture(scope="session")
 def settings(models: Mapping[str, MockModels]) -> Callable[[], Settings]:
-    """Makes a copy of the demo's settings, for a test to change."""
+    """Copies the demo's settings, so that a test can change them."""
     return lambda: Settings(rendered(models))
 
 
@@ -53,8 +53,8 @@ def _hosts(models: Mapping[str, MockModels]) -> Iterator[Hosts]:
 
 @pytest.fixture(scope="session")
 def open_world(models: Mapping[str, MockModels], _hosts: Hosts) -> OpenWorld:
-    """Opens a gateway with a configuration of the test's own: in an Envoy that runs already, or in one of its own
-    where the test wants that (`own`), gives options for it, or changes more than listeners and clusters."""
+    """Opens a gateway with a test's own configuration. It runs in a shared Envoy if possible. It runs in its own Envoy if the
+    test wants that (`own`), gives options, or changes more than listeners and clusters."""
 
     @contextlib.contextmanager
     def opened(text: str, further: Mapping[str, MockModels] | None = None, own: bool = False, **options: Any) -> Iterator[World]:
@@ -78,14 +78,14 @@ def _demo_world(models: Mapping[str, MockModels], open_world: OpenWorld) -> Iter
 
 @pytest.fixture
 def world(_demo_world: World) -> World:
-    """The demo: envoy/envoy.yaml with other addresses, and answers that tell where they come from."""
+    """The demo: envoy/envoy.yaml with other addresses, and answers that name their server."""
     _demo_world.reset()
     return _demo_world
 
 
 @pytest.fixture
 def survivor(world: World) -> Iterator[None]:
-    """For tests that send bad things: whatever a client sent, the next one is served."""
+    """For tests that send bad requests: after each test, the next request must be served."""
     yield
     world.reset()
     assert world.chat().status_code == 200
@@ -99,7 +99,7 @@ def _wide_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
 
 @pytest.fixture
 def wide_world(_wide_world: World) -> World:
-    """The demo with more models: by which server is asked first, and how long it may take."""
+    """The demo with more models, which set the first server and the timeouts."""
     _wide_world.reset()
     return _wide_world
 
@@ -113,14 +113,14 @@ def _limited_world(settings: Callable[[], Settings], open_world: OpenWorld) -> I
 
 @pytest.fixture
 def limited_world(_limited_world: World) -> World:
-    """The demo with the limits of `limited`; each test of a file has keys and models of its own."""
+    """The demo with the limits of `limited`; each test of a file has its own keys and models."""
     _limited_world.reset()
     return _limited_world
 
 
 def _widened(settings: Settings) -> Settings:
     settings.values("router")["ejection"] = NEVER_EJECTED  # these tests are about single failures
-    settings.separate()  # the demo has the filters joined: what is shown for one form holds for the other
+    settings.separate()  # the demo joins the filters; this tests the separate form as well
     settings.add_cluster("mock-closed", CLOSED_PORT)
     settings.upstreams["mock-closed"] = {"dialects": ["openai", "anthropic"]}
     settings.add_model("a-first", "mock-a", "mock-b")
@@ -142,24 +142,24 @@ LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_co
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files stay together and in the order of their names, but for those that take long."""
+    """Keeps each file's tests together, in the order of their names, with the long ones first."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Of several processes, hands the tables on to the one that has the terminal."""
+    """With several processes: sends the tables to the process that has the terminal."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["tables"] = session.config.stash.get(SHOWN, [])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes the tables of such a process."""
+    """Receives the tables of another process."""
     node.config.stash.setdefault(SHOWN, []).extend(getattr(node, "workeroutput", {}).get("tables", []))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Shows what was measured; says why, for everything that was not tested."""
+    """Prints the measurements, and the reasons of skipped tests."""
     for table in config.stash.get(SHOWN, []):
         terminalreporter.write_line(table)
     for report in terminalreporter.stats.get("skipped", []):

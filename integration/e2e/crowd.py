@@ -1,6 +1,6 @@
-"""Many clients at once, on asyncio: httpx takes more of a core for a call than the gateway does.
+"""Many concurrent clients on asyncio, because httpx needs more CPU time for a call than the gateway.
 
-Each client keeps one connection, asks one thing at a time, and tells exactly how far an answer came.
+Each client keeps one connection, sends one request at a time, and records how much of the answer arrived.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import answers
 from world import BEARER, CHAT
 
 PATIENCE = 20.0
-# Of asyncio's buffer; a body of 1 MiB is to be read in few pieces.
+# The size of asyncio's buffer, so that a body of 1 MiB is read in few pieces.
 _LIMIT = 1 << 20
 
 
 @dataclass
 class Answer:
-    """What came back, named as httpx names it; status 0: not even a head."""
+    """An answer, with httpx's names; status 0: no response headers arrived."""
 
     status_code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     content: bytes = b""
-    # The body came to its end, as its framing says.
+    # Whether the body is complete, by its framing.
     complete: bool = False
     seconds: float = 0.0
 
     def json(self) -> Any:
-        """The body of a JSON answer."""
+        """The body, parsed as JSON."""
         return json.loads(self.content)
 
     @property
@@ -40,7 +40,7 @@ class Answer:
         return self.headers.get("content-type", "").startswith("text/event-stream")
 
     def text(self) -> str | None:
-        """The text of a whole chat answer; None for anything less."""
+        """The text of a complete chat answer; otherwise None."""
         if self.status_code != 200 or not self.complete:
             return None
         if self.is_stream and (not self.content.endswith(b"data: [DONE]\n\n") or b'data: {"error"' in self.content):
@@ -51,21 +51,21 @@ class Answer:
             return None
 
     def usage(self) -> dict[str, int]:
-        """The usage it reports."""
+        """The reported usage."""
         if not self.is_stream:
             return self.json()["usage"]
         return next(event["usage"] for event in reversed(answers.events(self.content)[:-1]) if event.get("usage"))
 
     def attempts(self) -> list[tuple[str, str]]:
-        """Which clusters were asked, and how that ended."""
+        """The clusters that were tried, and the outcomes."""
         listed = self.headers.get("x-sluice-attempts")
-        if listed is None:  # at most one, which has answered
+        if listed is None:  # at most one, which succeeded
             return [(self.headers["x-sluice-cluster"], "success")] if "x-sluice-cluster" in self.headers else []
         return [(cluster, outcome) for cluster, _, outcome in (each.partition("=") for each in listed.split(", "))]
 
 
 class Client:
-    """One client and its connection, which is made anew where the last one has ended."""
+    """One client and its connection, which is opened again if it has ended."""
 
     def __init__(self, port: int):
         self._port = port
@@ -73,7 +73,7 @@ class Client:
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, body: bytes, **how: Any) -> Answer:
-        """One request, and all that comes back within the time a client has."""
+        """Sends one request, and returns everything that comes back within the client's timeout."""
         answer = Answer()
         start = time.monotonic()
         try:
@@ -88,7 +88,7 @@ class Client:
         await self._take(answer)
 
     async def _take(self, answer: Answer) -> None:
-        """Takes the answer in, to its end."""
+        """Reads the answer to its end."""
         async for piece in self.receive(answer):
             answer.content += piece
         answer.complete = True
@@ -108,7 +108,7 @@ class Client:
         await self._writer.drain()
 
     async def ask_rest(self, body: bytes, *, share: float) -> Answer:
-        """Sends what the first `share` of the body left, and takes the answer."""
+        """Sends the rest of the body after its first `share`, and reads the answer."""
         self._writer.write(body[int(share * len(body)) :])
         await self._writer.drain()
         answer = Answer()
@@ -116,7 +116,7 @@ class Client:
         return answer
 
     async def receive(self, answer: Answer) -> AsyncIterator[bytes]:
-        """Fills in the head, then gives the body as it comes; raises EOFError or OSError if it is cut."""
+        """Reads the headers, then yields the body in pieces; raises EOFError or OSError if it is cut."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         answer.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])}
         answer.status_code = int(head[0].split(" ")[1])
@@ -128,14 +128,14 @@ class Client:
             yield await self._reader.readexactly(length)
 
     def leave(self) -> None:
-        """Closes the connection, whatever is still to come on it."""
+        """Closes the connection without reading the rest."""
         if self._writer is not None:
             self._writer.transport.abort()
         self._reader = self._writer = None
 
 
 def each(port: int, at_once: int, visits: Iterable[Callable[[Client], Awaitable[Any]]]) -> list[Any]:
-    """What comes of the visits, in their order; `at_once` clients make them."""
+    """The results of the visits, in order; `at_once` clients make them."""
 
     async def crowd() -> list[Any]:
         waiting = enumerate(visits)

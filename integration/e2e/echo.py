@@ -1,6 +1,6 @@
 """A model server that says again all that it was told, in each dialect: as text, and as a tool's name and arguments.
 
-It keeps every byte it was sent.
+It keeps every received byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping
 from upstream import Upstream, send_chunk, send_end, send_head
 from voices import Said, voice
 
-# The texts of an answer stand apart by it.
+# Separates the texts of an answer.
 BETWEEN = " | "
 # Fields whose words are not said again: enumerations, and names, of which a call has one.
 QUIET = frozenset("model role type id object status name voice call_id tool_call_id tool_use_id".split())
@@ -30,7 +30,7 @@ class Echo(Upstream):
         self.told: dict[int, Said] = {}
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """All that was said, again."""
+        """All texts of the request, repeated."""
         self.bodies.append(body)
         request = json.loads(body)
         seed = request["seed"]

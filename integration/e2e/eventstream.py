@@ -1,4 +1,4 @@
-"""Amazon's binary messages, as Bedrock streams them."""
+"""Amazon's binary event stream messages, as Bedrock sends them."""
 
 from __future__ import annotations
 

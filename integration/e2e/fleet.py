@@ -15,7 +15,7 @@ _GRPC_LOG = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrp
 
 
 def add_service(settings: Settings, address: Address) -> Settings:
-    """A cluster that speaks HTTP/2; returns the settings."""
+    """Adds a cluster that speaks HTTP/2; returns the settings."""
     host, port = address
     endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
     settings.tree["static_resources"]["clusters"].append(
@@ -35,14 +35,14 @@ def add_service(settings: Settings, address: Address) -> Settings:
 
 
 def share(settings: Settings, address: Address, **fields: Any) -> Settings:
-    """Has the service there count the limits; returns the settings."""
-    # Not 20ms: the machine that runs the tests has other things to do.
+    """Lets the ledger count the limits; returns the settings."""
+    # More than the default of 20ms, because the test machine may be busy.
     settings.values("auth")["shared"] = {"cluster": CLUSTER, "timeout": "2s", **fields}
     return add_service(settings, address)
 
 
 def log_to(settings: Settings) -> Settings:
-    """Sends the access log to the ledger as well; returns the settings."""
+    """Sends the access log to the ledger, too; returns the settings."""
     service = {"envoy_grpc": {"cluster_name": CLUSTER}}
     common = {"log_name": "sluice", "transport_api_version": "V3", "grpc_service": service}
     common |= {"filter_state_objects_to_log": ["wasm.sluice.record"], "buffer_flush_interval": "0.1s"}
@@ -52,7 +52,7 @@ def log_to(settings: Settings) -> Settings:
 
 
 def add_key(settings: Settings, name: str, limits: Mapping[str, Any], **fields: Any) -> dict[str, str]:
-    """One more key; returns what its client sends."""
+    """Adds a key; returns its client's headers."""
     key = f"sk-test-{name}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     settings.values("auth")["keys"].append({"id": name, "hash": f"sha256:{digest}", "limits": limits, **fields})
@@ -60,7 +60,7 @@ def add_key(settings: Settings, name: str, limits: Mapping[str, Any], **fields: 
 
 
 def in_one_minute(seconds: float) -> None:
-    """Returns when so much of the running minute is left."""
+    """Waits until the current minute has at least this many seconds left."""
     left = 60 - time.time() % 60
     if left < seconds:
         time.sleep(left + 0.05)

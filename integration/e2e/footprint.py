@@ -1,7 +1,7 @@
-"""What a gateway takes of the machine's memory, seen from outside: all of it, and the part that is its filters' memory.
+"""The memory of a gateway, measured from outside: all of it, and the part that is the filters' memory.
 
-V8 puts a VM's memory before gigabytes that nobody may touch, so that no address of WebAssembly leads out of it. By these
-the memory is known among all that Envoy has.
+V8 reserves gigabytes of inaccessible addresses behind a VM's memory, so that WebAssembly cannot read beyond it. These
+reservations identify VM memory among all of Envoy's memory.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _SIZE, _USED = "wasmcustom.llm_memory_bytes", "wasmcustom.llm_memory_used_bytes"
 class Footprint(NamedTuple):
     """In bytes."""
 
-    # Of Envoy without its filters' memory: buffers, connections, its own code.
+    # Envoy without its filters' memory: buffers, connections, code.
     envoy: int
-    # Of all VMs together.
+    # All VMs together.
     wasm: int
-    # The size of the largest VM, as the gateway tells it.
+    # The size of the largest VM, as the gateway reports it.
     size: int = 0
-    # The most that is in use in any VM.
+    # The most memory in use in any VM.
     used: int = 0
 
 
 def footprint(gateway: Gateway) -> Footprint:
-    """How it is now."""
+    """The current values."""
     mappings = _MAPPING.findall(Path(f"/proc/{gateway.child.pid}/smaps").read_text())
     spans = [(int(start, 16), int(end, 16), mode, int(resident) * 1024) for start, end, mode, resident in mappings]
     wasm = sum(
@@ -47,7 +47,7 @@ def footprint(gateway: Gateway) -> Footprint:
 
 
 class Watch(threading.Thread):
-    """Looks at it again and again: `seen` has when and what."""
+    """Measures repeatedly: `seen` has times and values."""
 
     def __init__(self, gateway: Gateway, every: float = 1.0):
         super().__init__(daemon=True)
@@ -61,12 +61,12 @@ class Watch(threading.Thread):
             self.look()
 
     def look(self) -> Footprint:
-        """Looks once more."""
+        """Takes one more measurement."""
         self.seen.append((time.monotonic(), footprint(self._gateway)))
         return self.seen[-1][1]
 
     def most(self) -> Footprint:
-        """The most of each that was seen."""
+        """The maximum of each value."""
         return Footprint(*(max(values) for values in zip(*(seen for _, seen in self.seen))))
 
     def __enter__(self) -> Watch:

@@ -1,4 +1,4 @@
-"""What the gateway charges for a text of which the server reports no tokens: the rule of `src/usage/text_tokens.rs`, for prose."""
+"""The gateway's charge for text without reported tokens: the rule of `src/usage/text_tokens.rs`, for prose."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 
 def generated_tokens(*pieces: str) -> int:
-    """About how many tokens texts of letters, single spaces and single marks have, each of which came in an event of its own."""
+    """The approximate tokens of texts that contain only letters, single spaces and single marks, and that came in one event each.
+    """
     return (sum(map(_weight, filter(None, pieces))) + 8) // 16
 
 

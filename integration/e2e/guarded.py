@@ -1,4 +1,4 @@
-"""A gateway with a guard, and a classifier that does what a test tells it: answers, late, wrongly or not at all."""
+"""A gateway with a guard, and a classifier that a test controls: it answers normally, late, wrongly or not at all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from settings import Settings
 from world import World
 
 CHAIN = "auth+guard+router+usage"
-# What the classifier objects to.
+# The texts that the classifier flags.
 BAD_WORDS = ("venom", "bile")
 CATEGORY = "toxicity"
-# An answer larger than what the gateway reads of one.
+# An answer larger than the gateway reads.
 TOO_LARGE = 2 << 20
 
 Verdicts = dict[tuple[str, str, str], int]
 
 
 def guarded(settings: Settings, checks: Sequence[Mapping[str, Any]], **fields: Any) -> Settings:
-    """Puts the guard between `auth` and `router`; returns the settings. Nothing is remembered unless told."""
+    """Puts the guard between `auth` and `router`; returns the settings. The cache is off by default."""
     plugin = settings.plugin("auth")
     plugin["root_id"] = CHAIN
     plugin["configuration"]["value"]["guard"] = {"checks": list(checks), "cache": {"entries": 0}, **fields}
@@ -33,29 +33,29 @@ def guarded(settings: Settings, checks: Sequence[Mapping[str, Any]], **fields: A
 
 
 def check(name: str, cluster: str = "classifier", **fields: Any) -> dict[str, Any]:
-    """A check of requests that `Classifier` makes, for clients that wait 400 ms."""
+    """A check of requests by `Classifier`, for clients that wait 400 ms."""
     common = {"name": name, "api": "openai_moderations", "cluster": cluster, "timeout": "400ms"}
     return {**common, "phase": ["request"], "action": "block", "on_failure": "deny", **fields}
 
 
 def verdicts(world: World) -> Verdicts:
-    """What has been counted so far, by check, phase and verdict."""
+    """The counts so far, by check, phase and verdict."""
     names = ("check", "phase", "verdict")
     return {tuple(labels[name] for name in names): value for labels, value in world.series("llm_guard_total")}
 
 
 def since(before: Verdicts, now: Verdicts) -> Verdicts:
-    """What has been counted between two looks."""
+    """The difference between two counts."""
     return {key: now[key] - before.get(key, 0) for key in now if now[key] != before.get(key, 0)}
 
 
 def in_flight(world: World) -> int:
-    """The callouts under way."""
+    """The running calls to services."""
     return sum(world.gateway.stats("llm_guard_in_flight").values())
 
 
 def results(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """What the classifier says of texts."""
+    """The classifier's result for texts."""
     flags = [any(word in text for word in BAD_WORDS) for text in texts]
     return [
         {"flagged": flag, "categories": {CATEGORY: flag}, "category_scores": {CATEGORY: float(flag)}} for flag in flags
@@ -64,35 +64,35 @@ def results(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Way:
-    """How the classifier answers: `delay` seconds late, with this status, and these bytes in place of its verdicts."""
+    """How the classifier answers: after `delay` seconds, with this status, and with these bytes instead of its verdicts."""
 
     delay: float = 0.0
     status: int = 200
     body: bytes | Callable[[Sequence[str]], bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    # The connection is reset: "before" the answer's head, or "within" its body.
+    # Resets the connection: "before" the response headers, or "within" the body.
     reset: str = ""
     # The body stops halfway.
     stall: bool = False
 
 
 class Fake:
-    """A classifier like OpenAI's moderations."""
+    """A classifier with OpenAI's moderations API."""
 
     def __init__(self) -> None:
         self.way = Way()
-        # By what a text contains, ways of its own.
+        # Exceptions, by a part of the text.
         self.ways: dict[str, Way] = {}
         self.asked: list[list[str]] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
 
     @property
     def address(self) -> tuple[str, int]:
-        """For a cluster."""
+        """As an address for a cluster."""
         return ("127.0.0.1", self._server.server_port)
 
     def reset(self) -> None:
-        """Back to good answers."""
+        """Resets it to healthy answers."""
         self.way = Way()
         self.ways = {}
         self.asked = []
@@ -115,7 +115,7 @@ class Fake:
                 try:
                     self._answer(way, texts)
                 except OSError:
-                    self.close_connection = True  # the gateway did not wait
+                    self.close_connection = True  # the gateway has closed the connection
 
             def _answer(self, way: Way, texts: Sequence[str]) -> None:
                 if way.reset == "before":
@@ -142,7 +142,7 @@ class Fake:
                 self.connection.close()
 
             def log_message(self, *_: object) -> None:
-                """Nothing: the test says what went wrong."""
+                """Logs nothing: a failed test prints the reason."""
 
         return Handler
 
@@ -157,13 +157,13 @@ class Fake:
 
 @dataclass(frozen=True)
 class Guarded:
-    """A gateway with a guard, and the classifier it asks."""
+    """A gateway with a guard, and its classifier."""
 
     world: World
     fake: Fake
 
     def reset(self) -> None:
-        """For the next test."""
+        """Resets both for the next test."""
         self.fake.reset()
         self.world.reset()
 
@@ -173,4 +173,4 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: connections end in every way here."""
+        """Logs nothing: broken connections are part of these tests."""

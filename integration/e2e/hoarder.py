@@ -1,6 +1,6 @@
-"""A model server for attacks on memory: it reads bodies without keeping them, and answers late, or without an end.
+"""A model server for attacks on memory: it reads bodies without keeping them, and answers late or without an end.
 
-A program of its own, for what it does would slow down a test's own threads. It prints its port.
+It runs in a separate process, so that it does not slow down the test's threads. It prints its port.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from child import TARGET, Child
 
-# Answers late; never ends an event; never ends a JSON answer of short strings.
+# Answers late; never ends an event; never ends a JSON answer with short strings.
 KINDS = ("slow", "event", "json")
 _SLICE = 256 << 10
 _LATE = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
@@ -68,7 +68,7 @@ async def _answer(kind: str, writer: asyncio.StreamWriter) -> None:
     else:
         writer.write((_HEAD % "application/json").encode() + _chunk(b'{"choices":['))
         await _pour(writer, b'"ab","cd",' * 6554, (4 << 20) + (200 << 10))
-    await asyncio.sleep(3600)  # until the client has gone
+    await asyncio.sleep(3600)  # until the client leaves
 
 
 async def _pour(writer: asyncio.StreamWriter, piece: bytes, size: int) -> None:

@@ -1,9 +1,8 @@
-"""Envoys that run already, for gateways with a configuration of a test's own.
+"""Running Envoys that take a test's configuration.
 
-To start an Envoy takes seconds, which V8 needs to compile the wasm. One that has compiled it takes the same
-configuration, as listeners and clusters it reads from files, in a tenth of a second. Each gateway gets VMs of its own
-there and so knows nothing of those before it: when it ends, they end, and with them and the listeners and clusters all
-of their stats.
+Starting an Envoy takes seconds, because V8 compiles the wasm. A running Envoy that has compiled it takes the same configuration
+in a tenth of a second, from files with listeners and clusters. Each gateway gets its own VMs there, so it knows nothing of
+earlier gateways. When it ends, its VMs, listeners, clusters and their stats end with it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from child import ChildFailed
 from gateway import Gateway, _work_directory
 
 XDS = {"lds": "envoy.config.listener.v3.Listener", "cds": "envoy.config.cluster.v3.Cluster"}
-# What is said of a VM that keeps the compiled code in memory while there is no gateway.
+# The VM that keeps the compiled code in memory while there is no gateway.
 WASM_SERVICE = "type.googleapis.com/envoy.extensions.wasm.v3.WasmService"
 _VMS = "wasm.wasm_vm_count"
 _UPDATES = re.compile(r"\.([cl]ds)\.update_(success|rejected)$")
@@ -38,7 +37,7 @@ class Host(Gateway):
         config["dynamic_resources"] = {
             f"{kind}_config": {"path_config_source": {"path": str(path)}} for kind, path in self._files.items()
         }
-        # What is gone is to be gone at once; and a configuration's mistakes are refused as they are at a start.
+        # Old listeners must end at once, and a mistake must be refused as at a start.
         arguments = ["--drain-time-s", "0", "--reject-unknown-dynamic-fields"]
         super().__init__(json.dumps(config), env=env, concurrency=2, directory=directory, arguments=arguments)
         self._begin = {"envoy.log": 0, "stdout.log": 0}
@@ -52,7 +51,7 @@ class Host(Gateway):
         return self
 
     def take_in(self, listeners: list[dict[str, Any]], clusters: list[dict[str, Any]]) -> None:
-        """Becomes a gateway; raises ChildFailed with Envoy's words if it refuses."""
+        """Becomes a gateway; raises ChildFailed with Envoy's message if it refuses."""
         self._begin = {name: (self.directory / name).stat().st_size for name in self._begin}
         self._update("cds", clusters)
         self._update("lds", listeners)
@@ -60,7 +59,7 @@ class Host(Gateway):
         self.port = statuses[listeners[0]["name"]]["local_address"]["socket_address"]["port_value"]
 
     def clear(self) -> None:
-        """Ends what it was, and waits until nothing of it is left."""
+        """Removes the gateway, and waits until nothing of it is left."""
         for kind in XDS:
             self._update(kind, [])
         self.child.wait_until(lambda: self.stats(f"^{_VMS}$")[_VMS] == self._idle_vms, 10)
@@ -73,7 +72,7 @@ class Host(Gateway):
             raise ChildFailed(f"Envoy refuses the configuration:\n{self.log()}")
 
     def _write(self, kind: str, resources: list[dict[str, Any]]) -> None:
-        """All at once: Envoy reads a file that is moved there."""
+        """Replaces a file atomically: Envoy reads a file that is moved there."""
         path = self._files[kind]
         written = path.with_suffix(".new")
         typed = [{"@type": f"type.googleapis.com/{XDS[kind]}", **each} for each in resources]
@@ -81,7 +80,7 @@ class Host(Gateway):
         os.replace(written, path)
 
     def _updates(self, kind: str) -> dict[str, int]:
-        """How many were taken, and how many refused."""
+        """The numbers of accepted and refused updates."""
         return {_UPDATES.search(name)[2]: value for name, value in self.stats(rf"_manager\.{kind}\.update_(success|rejected)$").items()}
 
     def log(self) -> str:
@@ -91,15 +90,15 @@ class Host(Gateway):
         return self._since("stdout.log")
 
     def _since(self, name: str) -> str:
-        """A log from where the gateway began."""
+        """The log since the gateway's start."""
         with (self.directory / name).open("rb") as log:
             log.seek(self._begin[name])
             return log.read().decode(errors="replace")
 
 
 class Hosts:
-    """As many as are needed at once, all with this environment. `usual` is a configuration; only its listeners and
-    clusters may be others."""
+    """As many Envoys as are needed at once, all with this environment. `usual` is a configuration; gateways may only differ from
+    it in listeners and clusters."""
 
     def __init__(self, usual: str, env: Mapping[str, str]):
         self._env = env
@@ -110,7 +109,7 @@ class Hosts:
 
     @contextlib.contextmanager
     def gateway(self, config: str) -> Iterator[Gateway | None]:
-        """A gateway of that configuration; None if it differs in more, and so needs an Envoy of its own."""
+        """A gateway with that configuration; None if it differs in more, and so needs its own Envoy."""
         bootstrap, listeners, clusters = _split(yaml.safe_load(config))
         if bootstrap != self._bootstrap or not listeners:
             yield None
@@ -120,7 +119,7 @@ class Hosts:
         host.take_in(json.loads(own), clusters)
         yield host
         host.clear()
-        self._idle.append(host)  # it is not used again after a test that failed in it
+        self._idle.append(host)  # not used again after a failed test
 
     def __enter__(self) -> Hosts:
         return self
@@ -130,14 +129,14 @@ class Hosts:
 
 
 def _split(tree: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """A configuration without its listeners and clusters, and those."""
+    """A configuration without listeners and clusters, and the listeners and clusters."""
     static = dict(tree.get("static_resources", {}))
     listeners, clusters = static.pop("listeners", []), static.pop("clusters", [])
     return {**tree, "static_resources": static}, listeners, clusters
 
 
 def _keeper() -> dict[str, Any]:
-    """The filter that needs no settings."""
+    """The filter without settings."""
     vm = {"vm_id": "keeper", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": "sluice.wasm"}}}
     plugin = {"name": "keeper", "root_id": "attempt", "vm_config": vm}
     return {"name": "envoy.bootstrap.wasm", "typed_config": {"@type": WASM_SERVICE, "singleton": True, "config": plugin}}

@@ -1,4 +1,4 @@
-"""Keys and models with limits, and what the gateway says is left of them."""
+"""Keys and models with limits, and the gateway's report of the rest."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from settings import Settings
 from world import ADMIN, World, chat_body, eventually
 
 SIGNING = {"SIGNING_SECRET": "a secret of thirty-two characters"}
-# Gateways that share an Envoy have this environment.
+# The same environment for all, so that these gateways can share an Envoy.
 ENV = {**demo.PROVIDER_KEYS, **SIGNING}
 # Dollars per million tokens.
 PRICE = {"input": 2.5, "output": 10}
 _WIDE = 1_000_000_000
-# More than any test uses: everything is counted, nothing refused.
+# More than any test uses: everything is counted, nothing is refused.
 WIDE: dict[str, Any] = {
     "requests_per_minute": _WIDE,
     "tokens_per_minute": _WIDE,
@@ -29,7 +29,7 @@ WIDE: dict[str, Any] = {
 }
 
 
-# The keys of the configuration; names may be anything.
+# The configured keys; their names are arbitrary.
 KEYS: dict[str, dict[str, Any]] = {
     "hundred": {"requests_per_minute": 100},
     "waiting": {"requests_per_minute": 1},
@@ -39,7 +39,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "x" * 256: {"requests_per_minute": 5},
     "x" * 255: {"requests_per_minute": 5},
 }
-# And its models.
+# The configured models.
 MODELS: dict[str, dict[str, Any]] = {
     "hundred": {"requests_per_minute": 100},
     "counted": WIDE,
@@ -49,7 +49,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def limited(settings: Settings) -> Settings:
-    """The demo's settings with these; no server leaves the pool, and further keys can be issued."""
+    """The demo's settings with these keys and models; no server leaves the pool, and keys can be issued."""
     settings.values("router")["ejection"] = NEVER_EJECTED
     auth = settings.values("auth")
     auth["virtual_keys"] = {"secrets": [{"env": name} for name in SIGNING]}
@@ -63,7 +63,7 @@ def limited(settings: Settings) -> Settings:
 
 
 def bearer(name: str) -> dict[str, str]:
-    """What a client with that key of the configuration sends."""
+    """The headers of a client with that configured key."""
     return {"authorization": f"Bearer {_key(name)}"}
 
 
@@ -72,12 +72,12 @@ def _key(name: str) -> str:
 
 
 def begin_to_wait(world: World) -> None:
-    """Uses up a minute, so that the one test that waits for its end has to wait for less."""
+    """Uses up a minute's limit, so that the only test that waits for its end waits less."""
     assert world.send(chat_body(), headers=bearer("waiting")).status_code == 200
 
 
 def issue(world: World, limits: Mapping[str, Any], **fields: Any) -> dict[str, str]:
-    """What a client with a new virtual key sends."""
+    """The headers of a client with a new virtual key."""
     body = json.dumps({"limits": limits, **fields}).encode()
     response = world.send(body, path="/gateway/keys", headers=ADMIN)
     assert response.status_code == 200, response.text
@@ -85,7 +85,7 @@ def issue(world: World, limits: Mapping[str, Any], **fields: Any) -> dict[str, s
 
 
 def report(world: World, headers: Mapping[str, str], subject: str = "key", name: str | None = None) -> dict[str, Any]:
-    """What `GET /gateway/limits` says of one subject."""
+    """One subject's entry in `GET /gateway/limits`."""
     response = world.send(path="/gateway/limits", method="GET", headers=headers)
     assert response.status_code == 200 and response.json().keys() == {"scope", "subjects"}
     assert response.json()["scope"] == "envoy"
@@ -95,28 +95,28 @@ def report(world: World, headers: Mapping[str, str], subject: str = "key", name:
 
 
 def used(world: World, headers: Mapping[str, str], *names: str) -> tuple[float, ...]:
-    """How much the caller has used of the limits of these names."""
+    """How much the caller has used of these limits."""
     limits = report(world, headers)
     return tuple(limits[name]["used"] for name in names)
 
 
 def settles_at(world: World, headers: Mapping[str, str], **want: float) -> None:
-    """Asserts what the caller has used once all requests have ended."""
+    """Asserts the caller's usage once all requests have ended."""
     world.settle()
     eventually(lambda: dict(zip(want, used(world, headers, *want))), want)
 
 
 def estimate(body: bytes) -> int:
-    """The tokens a request is thought to use before it is answered."""
+    """The estimate for a request before it is answered."""
     return -(-len(body) // 4) + json.loads(body).get("max_tokens", 0)
 
 
 def tokens_of(entries: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[int, int]]:
-    """Input and output of each request in the journals."""
+    """Input and output tokens of each request in the journals."""
     return [answers.tokens(entry["usage"]) for _, entry in entries]
 
 
 def microusd(usages: Iterable[tuple[int, int]]) -> int:
-    """What they cost, each rounded by itself, half of a millionth up."""
+    """Their cost, rounded for each request: half a millionth up."""
     tenths = [int(input * PRICE["input"] * 10 + output * PRICE["output"] * 10) for input, output in usages]
     return sum((each + 5) // 10 for each in tenths)

@@ -1,4 +1,4 @@
-"""All kinds of honest calls, and what is to become of each of them."""
+"""All kinds of normal calls, and the expected result of each."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from resilience import NEVER_EJECTED_ALONE
 from settings import Settings
 from world import chat_body
 
-# Servers that are well, one whose streams are long, and one that fails.
+# Healthy servers, one with long streams, and one that fails.
 WELL, SLOW, FAILING, ECHO = ("sea", "lake", "pond"), "slowly", "failing", "echo"
 FAULTS = {SLOW: {"chunk_delay_ms": 20, "text": "word " * 200}, FAILING: {"fault": "status", "status": 503}}
 PER_MINUTE = 20
-# How often each kind of call is made, of so many.
+# The share of each kind of call.
 SHARES = {"json": 4, "stream": 4, "restored": 2, "limited": 1, "left": 2, "retried": 2, "invented": 2}
 MODELS = {"json": "open", "stream": "open", "restored": ECHO, "limited": "open", "left": SLOW, "retried": "retried"}
 _ORDER = [kind for kind, share in SHARES.items() for _ in range(share)]
@@ -34,24 +34,24 @@ _PAUSE = 0.1
 
 @dataclass
 class Called:
-    """A call that has been made."""
+    """A finished call."""
 
     kind: str
     answer: crowd.Answer
     began: float
     ended: float
-    # It is what it should be.
+    # Whether the result is as expected.
     right: bool
 
 
 @dataclass
 class Calls:
-    """What has become of many of them."""
+    """The results of many calls."""
 
     made: list[Called] = field(default_factory=list)
 
     def wrong(self) -> list[str]:
-        """Those that are not what they should be."""
+        """The calls with unexpected results."""
         return [
             f"{call.kind}: {call.answer.status_code} after {call.ended - call.began:.1f} s: {call.answer.content[:200]!r}"
             for call in self.made
@@ -59,12 +59,12 @@ class Calls:
         ]
 
     def kinds(self) -> Counter[str]:
-        """How many of each kind."""
+        """The number of calls of each kind."""
         return Counter(call.kind for call in self.made)
 
     def requests(self) -> Counter[tuple[str, str, str, str]]:
-        """How the gateway is to count them: by key, model, cluster and status. Invented names are one model, and what was
-        refused has none."""
+        """The expected counts, by key, model, cluster and status. Invented model names count as one model; refused calls have
+        none."""
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for call in self.made:
             status = call.answer.status_code
@@ -73,10 +73,10 @@ class Calls:
         return counts
 
     def too_many(self) -> bool:
-        """Whether more than the limit were let through within a minute."""
+        """Whether more calls than the limit were admitted within a minute."""
         passed = sorted((call.began, call.ended) for call in self.made if call.kind == "limited" and call.answer.status_code == 200)
         for number, (began, _) in enumerate(passed):
-            # of those that began later, and so were admitted later, the ones that surely were admitted soon
+            # the calls that began later and were certainly admitted soon after
             soon = sorted(ended for _, ended in passed[number : number + 4 * PER_MINUTE])
             if len(soon) > PER_MINUTE and soon[PER_MINUTE] - began < 59:
                 return True
@@ -84,12 +84,12 @@ class Calls:
 
 
 def key_of(kind: str) -> str:
-    """Whose call it is."""
+    """The key of a call."""
     return "limited" if kind == "limited" else "honest"
 
 
 def counted(series: list[tuple[dict[str, str], int]]) -> Counter[tuple[str, str, str, str]]:
-    """What the gateway has counted, in the same terms."""
+    """The gateway's counts, in the same terms."""
     counts: Counter[tuple[str, str, str, str]] = Counter()
     for labels, value in series:
         if labels["key"] in ("honest", "limited"):
@@ -100,7 +100,7 @@ def counted(series: list[tuple[dict[str, str], int]]) -> Counter[tuple[str, str,
 
 
 def with_models(settings: Settings, addresses: Mapping[str, Address]) -> Settings:
-    """Adds the callers' keys, the servers, their models and the guard."""
+    """Adds keys, servers, models and the guard."""
     keys = settings.values("auth")["keys"]
     for name, limits in {"honest": {}, "limited": {"limits": {"requests_per_minute": PER_MINUTE}}}.items():
         keys.append({"id": name, "hash": f"sha256:{hashlib.sha256(_key(name).encode()).hexdigest()}", **limits})
@@ -115,7 +115,7 @@ def with_models(settings: Settings, addresses: Mapping[str, Address]) -> Setting
 
 
 def call(port: int, seconds: float, callers: int, numbers: Iterator[int]) -> Calls:
-    """Has so many callers call for some seconds, all kinds in turns."""
+    """Makes calls for some seconds with this many callers, all kinds in turns."""
     end = time.monotonic() + seconds
 
     def visits() -> Iterator[Callable[[crowd.Client], Awaitable[Called]]]:
@@ -151,7 +151,7 @@ async def _visit(number: int, client: crowd.Client) -> Called:
 
 
 async def _leave(client: crowd.Client, body: bytes, headers: Mapping[str, str], number: int) -> crowd.Answer:
-    """Takes a few pieces of a stream, and leaves."""
+    """Reads a few pieces of a stream, and leaves."""
     answer = crowd.Answer()
 
     async def take() -> None:
@@ -180,5 +180,5 @@ def _is_right(kind: str, answer: crowd.Answer, text: str) -> bool:
 
 
 def seen_in_clear(bodies: list[bytes]) -> bool:
-    """Whether a server has seen what the guard hides from it."""
+    """Whether a server has seen a text that the guard hides."""
     return any("@example.com" in json.loads(body)["messages"][0]["content"] for body in bodies)

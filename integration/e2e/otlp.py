@@ -1,4 +1,4 @@
-"""A receiver of traces: OTLP over HTTP in protobuf, as any backend takes them."""
+"""A receiver of traces: OTLP over HTTP in protobuf, as any backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Span:
-    """What a test looks at."""
+    """The parts of a span that tests check."""
 
     name: str
     tags: dict[str, Any]
@@ -21,7 +21,7 @@ class Span:
 
 
 class Receiver:
-    """Collects spans, on a port of its own."""
+    """Collects spans on its own port."""
 
     def __init__(self) -> None:
         self._spans: list[Span] = []
@@ -36,7 +36,7 @@ class Receiver:
                 self.end_headers()
 
             def _body(self) -> bytes:
-                """Envoy declares no length."""
+                """Envoy declares no content length."""
                 if length := self.headers.get("content-length"):
                     return self.rfile.read(int(length))
                 body = b""
@@ -47,7 +47,7 @@ class Receiver:
                 return body
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = ("127.0.0.1", self._server.server_port)
@@ -61,7 +61,7 @@ class Receiver:
         self._server.server_close()
 
     def spans(self) -> list[Span]:
-        """All that have come so far."""
+        """All spans so far."""
         return list(self._spans)
 
     def _take(self, body: bytes, headers: dict[str, str]) -> None:

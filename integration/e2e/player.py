@@ -1,7 +1,7 @@
-"""An upstream that answers with exactly the bytes it is told to: the mock makes up its answers.
+"""An upstream that answers with exactly the given bytes. (The mock generates its answers.)
 
-A request names its answer in the header `x-answer` (`NAME`, or `NAME/PIECE` for pieces of so many bytes), so that any
-number of requests can be answered at once.
+The request's header `x-answer` names the answer (`NAME`, or `NAME/PIECE` for pieces of that many bytes), so many requests can be
+answered at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from upstream import Upstream, send_chunk, send_end, send_head
 
 @dataclass(frozen=True)
 class Played:
-    """An answer: its type, its bytes (or what makes them), whether the connection breaks in place of its end, what
-    else its head says, what follows its end, and how many seconds that takes to come."""
+    """An answer: its content type, its bytes (or a function that makes them), whether the connection breaks before its end,
+    further headers, bytes after its end, and the delay of those in seconds."""
 
     content_type: str
     body: bytes | Callable[[], Iterable[bytes]]
@@ -27,21 +27,21 @@ class Played:
 
 
 class Player(Upstream):
-    """A server that plays answers by their names."""
+    """A server that plays answers by name."""
 
     def __init__(self, answers: Mapping[str, Played]):
         super().__init__()
         self._answers = answers
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """The answer whose name the request says."""
+        """The answer that the request names."""
         name, _, size = headers["x-answer"].partition("/")
         played = self._answers[name]
         await send_head(writer, {"content-type": played.content_type, **played.headers})
         for piece in _pieces(played.body, int(size or 0)):
             await send_chunk(writer, piece)
         if played.reset:
-            await asyncio.sleep(0.05)  # what was written is to arrive
+            await asyncio.sleep(0.05)  # let the written bytes arrive
             writer.transport.abort()
             return False
         await asyncio.sleep(played.pause)

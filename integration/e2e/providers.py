@@ -1,4 +1,4 @@
-"""Answers of the providers, drawn at random and the same every time: each as one JSON text and as the stream of it."""
+"""Random answers of the providers, the same ones in every run: each as JSON and as a stream."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ARGUMENTS: list[dict[str, Any]] = [{}, {"city": "Zürich"}, {"deep": {"a": [1, 2
 
 @dataclass(frozen=True)
 class Said:
-    """What a model says, in whatever dialect."""
+    """The content of an answer, in any dialect."""
 
     thought: list[str]
     text: list[str]
     calls: list[tuple[str, str, dict[str, Any]]]
     usage: tuple[int, int, int] = field(default=(20, 7, 5))
-    """Input without what was cached, output, what was cached."""
+    """Uncached input, output and cached input tokens."""
 
     @property
     def cut(self) -> bool:
@@ -41,7 +41,7 @@ def draw(seed: str) -> Said:
 
 
 def answers(dialect: str, said: Said) -> tuple[bytes, bytes]:
-    """The JSON answer, and the stream."""
+    """The answer as JSON, and as a stream."""
     whole, events = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini, "converse": _converse}[dialect](said)
     return json.dumps(whole).encode(), b"".join(events)
 

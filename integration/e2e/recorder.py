@@ -1,4 +1,4 @@
-"""An upstream that keeps the bytes of each request exactly as they came; the mock's journal keeps parsed JSON."""
+"""An upstream that keeps each request's exact bytes. (The mock's journal keeps parsed JSON.)"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from eventstream import converse_event
 
-# An answer in every dialect at once.
+# An answer in all dialects at once.
 _MESSAGE = {"role": "assistant", "content": "ok"}
 ANSWER = json.dumps(
     {
@@ -48,7 +48,7 @@ class Recorded:
 
 
 class Recorder:
-    """Takes requests in and answers all JSON requests alike, and all streams."""
+    """Receives requests, and answers all JSON requests alike, and all streams alike."""
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
@@ -57,7 +57,7 @@ class Recorder:
 
     @property
     def address(self) -> tuple[str, int]:
-        """For a cluster."""
+        """As an address for a cluster."""
         return ("127.0.0.1", self._server.server_port)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -93,7 +93,7 @@ class Recorder:
                 return b"".join(chunks)
 
             def log_message(self, *_: object) -> None:
-                """Nothing: the test says what went wrong."""
+                """Logs nothing: a failed test prints the reason."""
 
         return Handler
 

@@ -1,4 +1,5 @@
-"""Samples of what the providers' SDKs can send and read, made from the SDKs' own types: each text has a value of its own."""
+"""Samples of everything that the providers' SDKs can send and read, generated from the SDKs' types. Each text has a unique value.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +21,19 @@ _MAPS = (dict, collections.abc.Mapping)
 
 @dataclass
 class Sampler:
-    """Makes samples; `texts` has where each text stands, by its number. `word` writes it."""
+    """Makes samples. `texts` maps each text's number to its path; `word` writes the text."""
 
     texts: list[tuple[str, ...]] = field(default_factory=list)
-    # The fields that are words of an enumeration.
+    # Fields whose values are words of an enumeration.
     words: set[tuple[str, ...]] = field(default_factory=set)
 
     def text(self, path: tuple[str, ...]) -> str:
-        """A text that stands nowhere else."""
+        """A unique text."""
         self.texts.append(path)
         return f"p{len(self.texts) - 1}@example.com "
 
     def samples(self, kind: Any, path: tuple[str, ...] = (), above: tuple[Any, ...] = ()) -> list[Any]:
-        """Values that have every variant of a type; none, where it stands in itself."""
+        """Values with every variant of a type; none for a type that contains itself."""
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if isinstance(kind, (typing.TypeAliasType if hasattr(typing, "TypeAliasType") else typing_extensions.TypeAliasType,)):
             return self.samples(kind.__value__, path, above)
@@ -66,7 +67,7 @@ class Sampler:
         return self._objects({name: self.samples(each, (*path, name), (*above, kind)) for name, each in fields.items()})
 
     def _objects(self, fields: dict[str, list[Any]]) -> list[Any]:
-        """The first object has all fields; the others those that have more to show, and what tells their kind."""
+        """The first object has all fields. The others have only the fields with more variants, and those that mark their kind."""
         count = max([1, *(len(samples) for samples in fields.values())])
         tells = {name: samples[0] for name, samples in fields.items() if samples and name in ("type", "role")}
         objects = [{name: samples[at] for name, samples in fields.items() if at < len(samples)} for at in range(count)]

@@ -1,6 +1,6 @@
-"""A model server that says word for word what a test has written: status, headers, body, and how the connection ends.
+"""A model server that answers exactly as a test has written: status, headers, body, and how the connection ends.
 
-Which answer a request gets stands in its text, as `PLAY name.`: no header of the client's need reach the server.
+The request's text names its answer, as `PLAY name.`, so no client header needs to reach the server.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _NAME = re.compile(rb"PLAY ([\w -]+)\.")
 
 @dataclass(frozen=True)
 class Script:
-    """An answer: `length` is the one that is declared; without one it comes in chunks. `pieces` are sent one by one,
-    `pause` seconds apart; in the end the connection may be reset."""
+    """An answer. `length` is the declared content length; without it the body is chunked. `pieces` are sent one by one, `pause`
+    seconds apart. The connection may be reset at the end."""
 
     pieces: list[bytes]
     status: str = "200 OK"
@@ -30,7 +30,7 @@ class Script:
 
     @classmethod
     def json(cls, body: bytes, **fields: object) -> "Script":
-        """One document, with its length."""
+        """One document with its content length."""
         fields = {"headers": {"content-type": "application/json"}, "length": len(body), **fields}
         return cls([body], **fields)  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ class Script:
 
 
 class Scripted(Upstream):
-    """A server that plays scripts by their names, and remembers what it was asked."""
+    """A server that plays scripts by name, and keeps the requests."""
 
     def __init__(self, scripts: Mapping[str, Script]):
         super().__init__()
@@ -49,7 +49,7 @@ class Scripted(Upstream):
         self.asked: list[str] = []
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """The answer whose name the request says."""
+        """The answer that the request names."""
         found = _NAME.search(body)
         name = found[1].decode() if found else ""
         self.asked.append(name)
@@ -65,7 +65,7 @@ class Scripted(Upstream):
                 await writer.drain()
             await asyncio.sleep(script.pause)
         if script.reset:
-            await asyncio.sleep(0.05)  # what was written is to arrive
+            await asyncio.sleep(0.05)  # let the written bytes arrive
             writer.transport.abort()
             return False
         if script.length is None:

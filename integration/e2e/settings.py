@@ -1,4 +1,4 @@
-"""envoy/envoy.yaml as data: a test changes what it is about, and nothing else is written down twice."""
+"""envoy/envoy.yaml as data: each test changes only the settings that it tests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import demo
 from child import TOOL
 from gateway import Address, MockModels, render
 
-# Of two targets with these weights the first is asked first, always as far as a test can see.
+# With these weights the first of two targets is always tried first, as far as a test can see.
 FIRST, SECOND = 1_000_000, 1
 CLUSTER_ACTION = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction"
 STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 
 def rendered(models: Mapping[str, MockModels]) -> str:
-    """The file with the addresses of this run: any free ports, and these model servers. Answers tell where they come from."""
+    """The file with this run's addresses: free ports and these model servers. Answers name their server."""
     addresses: dict[Address, Address] = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
     addresses.update({server.address: models[server.name].address for server in demo.SERVERS})
     text = render(demo.ENVOY_YAML.read_text(), addresses)
-    # as text, which keeps the file's aliases: whoever changes the VM's settings changes them for all filters
+    # as text, to keep the file's aliases: a change of the VM's settings then applies to all filters
     return re.sub(r"^( +)router:\n", r"\g<0>\1  answer_headers: always\n", text, count=1, flags=re.MULTILINE)
 
 
@@ -39,14 +39,14 @@ def long_form(path: Path) -> str:
 
 
 class Settings:
-    """The parsed file, by the names its comments use."""
+    """The parsed file; the properties have the names of the file's comments."""
 
     def __init__(self, text: str):
         self.tree = yaml.safe_load(text)
 
     def text(self) -> str:
-        """For Envoy: JSON is YAML too."""
-        return json.dumps(self.tree, ensure_ascii=False)  # yaml-cpp knows no surrogates
+        """As text for Envoy: JSON is YAML too."""
+        return json.dumps(self.tree, ensure_ascii=False)  # yaml-cpp does not support surrogates
 
     @property
     def manager(self) -> dict[str, Any]:
@@ -65,22 +65,22 @@ class Settings:
         return self.filters[-1]["typed_config"]["upstream_http_filters"]
 
     def plugin(self, name: str) -> dict[str, Any]:
-        """The entry of one of Sluice's filters, which others may share."""
+        """The entry of one of Sluice's filters; filters may share an entry."""
         plugins = [each["typed_config"].get("config", {}) for each in self.filters + self.upstream_filters]
         return next(plugin for plugin in plugins if name in plugin.get("root_id", "").split("+"))
 
     def values(self, name: str) -> dict[str, Any]:
-        """The settings of one of Sluice's filters; changing them changes the file."""
+        """The settings of one of Sluice's filters; changes apply to the file."""
         plugin = self.plugin(name)
         value = plugin.setdefault("configuration", {"@type": STRUCT, "value": {}})["value"]
         return value[name] if "+" in plugin["root_id"] else value
 
     def separate(self) -> "Settings":
-        """Gives each filter an entry of its own, as the file's comment says; returns itself."""
+        """Gives each filter its own entry, as the file's comment describes; returns itself."""
         return self.split(*self.plugin("router")["root_id"].split("+"))
 
     def split(self, *root_ids: str) -> "Settings":
-        """Gives the filters these entries in place of the one that joins them; returns itself."""
+        """Replaces the joined entry with these entries; returns itself."""
         index = next(index for index, each in enumerate(self.filters) if each["name"] == "sluice")
         joined = self.filters.pop(index)
         for root_id in reversed(root_ids):
@@ -105,7 +105,7 @@ class Settings:
         return self.values("router")["upstreams"]
 
     def add_filter(self, root_id: str, before: str) -> None:
-        """Puts one more of Sluice's filters into the chain."""
+        """Adds another Sluice filter to the chain."""
         index = [each["name"] for each in self.filters].index(f"sluice.{before}")
         added = copy.deepcopy(self.filters[index])
         added["name"] = f"sluice.{root_id}"
@@ -114,11 +114,11 @@ class Settings:
         self.filters.insert(index, added)
 
     def remove_filter(self, root_id: str) -> None:
-        """Takes one out."""
+        """Removes a filter."""
         self.filters[:] = [each for each in self.filters if each["name"] != f"sluice.{root_id}"]
 
     def add_cluster(self, name: str, address: Address) -> dict[str, Any]:
-        """One more cluster, made as the file's comment 4 says; returns it."""
+        """Adds a cluster as the file's comment 4 describes; returns it."""
         clusters = self.tree["static_resources"]["clusters"]
         added = copy.deepcopy(clusters[0])
         added["name"] = added["load_assignment"]["cluster_name"] = name
@@ -131,7 +131,7 @@ class Settings:
         return added
 
     def add_model(self, name: str, *targets: str, **fields: Any) -> None:
-        """One more model: the first of the `targets` (upstreams) is asked first, the others when it fails."""
+        """Adds a model: the first of the `targets` (upstreams) is tried first, the others when it fails."""
         weights = [FIRST] + [SECOND] * (len(targets) - 1)
         self.models.append({"name": name, **fields, "targets": [_target(*each) for each in zip(targets, weights)]})
 
@@ -149,5 +149,5 @@ def secret(name: str, value: str) -> dict[str, Any]:
 
 
 def _target(upstream: str, weight: int) -> dict[str, Any]:
-    """A target with the model name the demo's server of that name serves."""
+    """A target with the model name that the demo's server of that name serves."""
     return {"upstream": upstream, "model": f"gpt-4o-{upstream}", "weight": weight}

@@ -17,13 +17,13 @@ from settings import Settings
 from table import Table
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
-# How long a model server takes for one of the large chats.
+# The response time of a model server for the large chats.
 LATE = 8
 BUDGET = 256 * MIB
 LARGEST = 8 * MIB
-# What envoy.yaml lets Envoy take, by its overload manager.
+# The heap that envoy.yaml allows Envoy, in its overload manager.
 HEAP = 4096 * MIB
-# Attack, attackers, what they may get (-1: under way when time was up, 0: cut off).
+# Attack, number of attackers, allowed results (-1: still running at the end, 0: cut off).
 ATTACKS = {
     "chats": (600, {200, 413, 503, -1, 0}),
     "events": (1400, {503, -1}),
@@ -36,7 +36,7 @@ COLUMNS = ["innocent (failed), slowest", "attackers' statuses", "unclear", "VM, 
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    table = Table(f"attacks of twice {SECONDS} s beside 20 innocent callers", COLUMNS)
+    table = Table(f"attacks of twice {SECONDS} s beside 20 normal callers", COLUMNS)
     yield table
     table.show(request.config)
 
@@ -47,7 +47,7 @@ def test_attack(settings: Callable[[], Settings], open_world: OpenWorld, table: 
     with contextlib.ExitStack() as running:
         servers = [running.enter_context(Hoarder(kind, LATE)) for kind in KINDS]
         world = running.enter_context(open_world(attacks.with_servers(settings(), servers).text(), own=True))
-        attacks.run(world, "chats", 20, LATE + 4)  # fewer than the budget refuses: what is usual
+        attacks.run(world, "chats", 20, LATE + 4)  # fewer than the budget refuses, as a baseline
         time.sleep(LATE)
         before = footprint(world.gateway)
         outcomes, sizes = [], []

@@ -1,4 +1,4 @@
-"""Tables of what was measured, shown at the end of a test run whether or not a test failed."""
+"""Tables of measurements, printed at the end of a test run even if a test failed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, Iterable
 
 import pytest
 
-# What is to be shown, by the process that has measured it.
+# The tables to print, in the process that has measured them.
 SHOWN = pytest.StashKey[list[str]]()
 
 
 class Table:
-    """Rows with names, and cells with names in them."""
+    """A table with named rows and columns."""
 
     def __init__(self, title: str, columns: Iterable[str]):
         self.title = title
@@ -19,7 +19,7 @@ class Table:
         self._cells: dict[str, dict[str, str]] = {}
 
     def put(self, row: str, column: str, value: Any) -> None:
-        """Fills a cell."""
+        """Sets a cell."""
         self._cells.setdefault(row, {})[column] = str(value)
 
     def lines(self) -> list[str]:
@@ -31,5 +31,5 @@ class Table:
         return [self.title, *("  ".join(row).rstrip() for row in padded)]
 
     def show(self, config: pytest.Config) -> None:
-        """Has it written to the terminal when all tests are over."""
+        """Prints the table when all tests are over."""
         config.stash.setdefault(SHOWN, []).append("\n".join(self.lines()))

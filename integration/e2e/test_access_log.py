@@ -1,4 +1,4 @@
-"""One line for each request, with all that the people who pay want to know, and nothing that is nobody's business."""
+"""One line for each request, with everything that operators need for billing, and nothing private."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEIRD = 'we"ird\\;model=x|ü{}'
 
 
 def _new_lines(world: World, since: int, count: int) -> list[dict[str, Any]]:
-    """The lines of `count` requests, in their order."""
+    """The log lines of `count` requests, in order."""
     eventually(lambda: len(world.logged(since)), count)
     return world.logged(since)
 
@@ -69,7 +69,7 @@ def test_a_stream(world: World) -> None:
         }
 
 
-def test_what_went_wrong(world: World) -> None:
+def test_failures(world: World) -> None:
     """A cut answer, no answer, a client that left."""
     before = len(world.logged())
     world.fault({"fault": "error_event", "after_events": 3})
@@ -91,7 +91,7 @@ def test_what_went_wrong(world: World) -> None:
 
 
 def test_off(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Without `access_log` the line is Envoy's alone."""
+    """Without `access_log` the line has only Envoy's fields."""
     changed = settings()
     changed.values("usage").pop("access_log")
     with open_world(changed.text()) as world:
@@ -100,13 +100,13 @@ def test_off(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
         assert line["status"] == 200 and "sluice" not in line
 
 
-def test_what_is_no_request(world: World) -> None:
-    """Envoy answers it before any filter."""
+def test_invalid_http(world: World) -> None:
+    """Envoy answers it before any filter runs."""
     before = len(world.logged())
     with socket.create_connection(("127.0.0.1", world.gateway.port)) as client:
         client.sendall(b'GET /"}," HTTP/1.1\r\nno header\r\n\r\n')
         assert b" 400 " in client.recv(4096)
-    # The line of a request before it may come late.
+    # The line of an earlier request may come late.
     eventually(lambda: [line["status"] for line in world.logged(before) if line["status"] != 200], [400])
     (line,) = (line for line in world.logged(before) if line["status"] == 400)
     assert line.get("sluice", {"key": "none"})["key"] == "none"

@@ -1,5 +1,5 @@
-"""Whose attempt it is: Envoy begins them by itself, and what stands between Sluice's filters and Envoy's router may hold
-requests, and let others by."""
+"""Each attempt must find its own request. Envoy starts attempts by itself, and filters between Sluice's and Envoy's router may
+delay some requests and pass others."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ROUNDS = 40
 UPLOADS = 8
 
 
-def test_who_goes_past_the_filters_gets_no_key(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """A route without Sluice's filters has an attempt all the same, while another filter holds a request of somebody else."""
+def test_bypassing_filters_exposes_no_credential(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A route without Sluice's filters also has an attempt, while another filter holds a different request."""
     changed = settings()
     hold(changed, "held", milliseconds=20, percent=100)
     disabled = {"@type": FILTER_CONFIG, "disabled": True, "config": {}}
@@ -40,7 +40,7 @@ def test_who_goes_past_the_filters_gets_no_key(settings: Callable[[], Settings],
 
 
 async def _pairs(world: World) -> list[tuple[crowd.Answer, crowd.Answer]]:
-    """The answers to a request that is held, and to one that goes past the filters meanwhile."""
+    """The answers to a held request, and to one that bypasses the filters meanwhile."""
     client, stranger = crowd.Client(world.gateway.port), crowd.Client(world.gateway.port)
     answers = []
     for number in range(ROUNDS):
@@ -51,8 +51,8 @@ async def _pairs(world: World) -> list[tuple[crowd.Answer, crowd.Answer]]:
     return answers
 
 
-def test_retries_that_envoy_was_told_to_make(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Those the filters do not ask for find their request as well; a model's only server is asked again."""
+def test_retries_from_envoys_own_policy(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Retries that the filters did not request also find their request. A model's only server is tried again."""
     changed = settings()
     changed.values("router")["ejection"] = NEVER_EJECTED
     changed.add_model("only-a", "mock-a")
@@ -66,10 +66,10 @@ def test_retries_that_envoy_was_told_to_make(settings: Callable[[], Settings], o
 
 
 @pytest.mark.parametrize("added", [True, False], ids=["another listener", "the same listener"])
-def test_filters_are_taken_apart_meanwhile(
+def test_split_filters_under_load(
     settings: Callable[[], Settings], open_world: OpenWorld, tmp_path: Path, added: bool
 ) -> None:
-    """While requests are under way, a configuration comes whose filters are an entry each."""
+    """While requests run, a new configuration gives each filter its own entry."""
     joined, apart = _listener(settings()), _listener(settings().separate())
     listeners = tmp_path / "listeners.json"
     _put(listeners, [joined])
@@ -87,7 +87,7 @@ def test_filters_are_taken_apart_meanwhile(
 
 
 async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[crowd.Answer]:
-    """The answers to requests in whose middle something happens."""
+    """The answers to requests that are running when something happens."""
     clients = [crowd.Client(port) for _ in range(UPLOADS)]
     body = chat_body("x" * 2000)
     for client in clients:
@@ -98,8 +98,8 @@ async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[crowd.Answe
     return [await client.ask_rest(body, share=0.5) for client in clients]
 
 
-def test_an_attempt_begins_with_the_body(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """What its client took before counts for nothing: one that is reset in time has not timed out."""
+def test_attempt_timeout_starts_after_the_body(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """The time to receive the body does not count: an attempt that is reset in time has not timed out."""
     changed = settings()
     changed.values("router")["ejection"] = NEVER_EJECTED
     changed.add_model("hasty", "mock-a", retry={"per_try_timeout": "1s"})
@@ -125,7 +125,7 @@ def _listener(settings: Settings) -> dict[str, Any]:
 
 
 def _put(file: Path, listeners: list[dict[str, Any]]) -> None:
-    """Has Envoy load these listeners: it sees files that are moved to their place."""
+    """Makes Envoy load these listeners, by moving the file into place."""
     resources = [{"@type": LISTENER, **listener} for listener in listeners]
     new = file.with_suffix(".new")
     new.write_text(json.dumps({"version_info": str(time.time()), "resources": resources}))

@@ -1,4 +1,4 @@
-"""What clients get wrong, or try: always an answer in the shape their SDK reads, and nothing reaches a server."""
+"""Mistakes and attacks of clients: the answer always has the shape that their SDK reads, and nothing reaches a server."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PATHS: list[tuple[str, str, int, str]] = [
     ("OPTIONS", CHAT, 405, "method_not_allowed"),
     ("POST", "/_mock", 404, "unknown_url"),
 ]
-# Headers that steer Envoy, or the gateway's own; each tries to do harm.
+# Headers that control Envoy, or the gateway's own; each tries to do harm.
 STEERING = {
     "x-envoy-upstream-rq-timeout-ms": "1",
     "x-envoy-upstream-rq-per-try-timeout-ms": "1",
@@ -97,7 +97,7 @@ def test_body(world: World, name: str, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_body_at_anthropics_path(world: World, name: str) -> None:
+def test_body_at_anthropic_path(world: World, name: str) -> None:
     body, status, _, _ = BODIES[name]
     response = world.send(body, path=MESSAGES)
     kinds = {400: "invalid_request_error", 404: "not_found_error", 413: "request_too_large"}
@@ -106,7 +106,7 @@ def test_body_at_anthropics_path(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["empty", "stream a text", "unknown model", "too large"])
-def test_body_at_geminis_and_ollamas_paths(world: World, name: str) -> None:
+def test_body_at_gemini_and_ollama_paths(world: World, name: str) -> None:
     body, status, _, _ = BODIES[name]
     path = "/v1beta/models/gpt-5:generateContent" if name == "unknown model" else GEMINI
     response = world.send(body, path=path)
@@ -124,7 +124,7 @@ def test_geminis_path_and_method(world: World, method: str, path: str, status: i
 
 
 def test_largest_body(world: World) -> None:
-    """Just under the limit nothing is lost."""
+    """A body just under the limit arrives complete."""
     body = chat_body("x" * (LARGEST - 1024))
     assert world.send(body).status_code == 200
     name, entry = world.entry()
@@ -160,7 +160,7 @@ def test_unknown_model_names_those_the_key_may_use(wide_world: World) -> None:
     ],
     ids=lambda headers: " ".join(f"{name}: {value[:20]}" for name, value in headers.items()) or "none",
 )
-def test_no_such_key(world: World, headers: dict[str, str]) -> None:
+def test_unknown_key(world: World, headers: dict[str, str]) -> None:
     response = world.send(chat_body(), headers=headers)
     assert (response.status_code, openai_error(response)["code"]) == (401, "invalid_api_key")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -169,7 +169,7 @@ def test_no_such_key(world: World, headers: dict[str, str]) -> None:
     assert world.entries() == []
 
 
-def test_no_such_key_and_a_large_body(world: World) -> None:
+def test_unknown_key_with_a_large_body(world: World) -> None:
     """The answer does not wait for the body."""
     response = world.send(chat_body("x" * (9 << 20)), headers={"x-api-key": "sk-wrong"})
     assert (response.status_code, openai_error(response)["code"]) == (401, "invalid_api_key")
@@ -198,8 +198,8 @@ def test_all_servers_hang(wide_world: World) -> None:
 
 
 @pytest.mark.parametrize("name", STEERING)
-def test_steering_headers_go_nowhere(wide_world: World, name: str) -> None:
-    """A slow answer is still waited for, and a failing server still passed over."""
+def test_control_headers_have_no_effect(wide_world: World, name: str) -> None:
+    """A slow answer is still awaited, and a failing server is still skipped."""
     wide_world.fault({"delay_ms": 60}, "mock-b")
     wide_world.fault({"fault": "status", "status": 503, "delay_ms": 30}, "mock-a")
     response = wide_world.send(chat_body(model="a-first"), headers=BEARER | {name: STEERING[name]})
@@ -211,21 +211,21 @@ def test_steering_headers_go_nowhere(wide_world: World, name: str) -> None:
     assert "stolen" not in wide_world.everything_shown()
 
 
-def test_all_steering_headers_at_once(world: World) -> None:
+def test_all_control_headers_at_once(world: World) -> None:
     world.fault({"delay_ms": 300})
     assert world.send(chat_body(), headers=BEARER | STEERING).status_code == 200
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_no_header_asks_for_a_retry(world: World, status: int) -> None:
-    """Not even a server may use the mark by which the filters ask for one."""
+def test_no_header_triggers_a_retry(world: World, status: int) -> None:
+    """Not even a server may set the header with which the filters request a retry."""
     world.fault({"fault": "status", "status": status, "headers": {"x-sluice-retry": "1"}})
     response = world.chat()
     assert (response.status_code, [server for server, _ in world.entries()]) == (status, [ANY])
     assert "x-sluice-retry" not in response.headers
 
 
-def test_client_keys_reach_nobody(world: World) -> None:
+def test_client_keys_do_not_leave_the_gateway(world: World) -> None:
     headers = {"x-api-key": demo.USER_KEY, "api-key": demo.USER_KEY, "x-goog-api-key": demo.ADMIN_KEY, **BEARER}
     for path in (CHAT, MESSAGES, "/api/chat", "/v1/responses", f"{GEMINI}?key={demo.USER_KEY}"):
         world.send(chat_body(), path=path, headers=headers)

@@ -1,6 +1,5 @@
-"""The real classifiers by themselves: they answer in the shapes that the gateway reads, and the labels of
-prompts.json are about what they say. (Where a gateway is tested, its verdicts are held against theirs, not against
-the labels.)"""
+"""The real classifiers by themselves. They answer in the shapes that the gateway reads, and the labels of prompts.json roughly
+match their results. (Gateway tests compare with the classifiers' results, not with the labels.)"""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ from classifier import Classifier, Unavailable
 
 PROMPTS = json.loads((Path(__file__).parent / "prompts.json").read_text())
 ENTITIES = ["EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN"]
-# In a hundred. They differ where a number can be read in two ways.
+# Percent. They differ if a number can be read in two ways.
 AGREED = 95
 
 
 def started(make: Callable[[], Classifier]) -> Iterator[Classifier]:
-    """Runs it, or skips the test where its packages cannot be had."""
+    """Runs the classifier, or skips the test if its packages cannot be installed."""
     try:
         running = make().start()
     except Unavailable as why:
@@ -42,7 +41,7 @@ def presidio() -> Iterator[Classifier]:
 
 
 def labelled(field: str) -> list[dict[str, Any]]:
-    """The prompts with this label; both classes of it are of one size."""
+    """The prompts with this label; both classes have the same size."""
     prompts = [prompt for prompt in PROMPTS if prompt[field] is not None]
     assert sum(bool(prompt[field]) for prompt in prompts) * 2 == len(prompts) == 100
     return prompts
@@ -74,7 +73,7 @@ def test_prompts_with_personal_data(presidio: Classifier) -> None:
 
 
 def test_one_text(toxicity: Classifier, presidio: Classifier) -> None:
-    """A text alone is answered like a list of one; Presidio's offsets count characters."""
+    """A single text is answered like a list of one; Presidio's offsets count characters."""
     (result,) = toxicity.ask("/v1/moderations", {"input": "you are an idiot"})["results"]
     assert result["flagged"] is True and result["categories"] == {"toxicity": True}
     text = "é 😀 ann@example.com"

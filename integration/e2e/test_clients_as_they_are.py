@@ -1,4 +1,4 @@
-"""What clients do besides calling: WebSocket first, a key in the query, other shapes of errors."""
+"""Client behaviour besides calls: WebSocket first, a key in the query, other shapes of errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_websocket_first(world: World) -> None:
 
 
 def test_a_key_in_geminis_query(world: World) -> None:
-    """It goes no further than the gateway."""
+    """The key does not leave the gateway."""
     world.reset()
     body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
     key = BEARER["authorization"].removeprefix("Bearer ")

@@ -1,4 +1,4 @@
-"""The examples for clouds: a cluster's own filters add what the provider wants, after `attempt` has written the request."""
+"""The examples for clouds: a cluster's own filters add what the provider requires, after `attempt` has written the request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+),
 
 @contextlib.contextmanager
 def _example(name: str, env: dict[str, str], directory: Path, closed: tuple[str, ...] = ()) -> Iterator[tuple[Gateway, list[Recorded]]]:
-    """The example with all of its clusters at one server without TLS; those in `closed` answer nobody."""
+    """The example with all clusters at one server without TLS. Clusters in `closed` get a closed port."""
     with Recorder() as server:
         settings = Settings((EXAMPLES / f"{name}.yaml").read_text())
         settings.tree["admin"]["address"]["socket_address"]["port_value"] = 0
@@ -47,7 +47,7 @@ def _ask(gateway: Gateway, path: str = CHAT, **fields: Any) -> httpx.Response:
 
 
 def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
-    """The signature is the one that Amazon's own code computes of the request as it arrives."""
+    """Amazon's own code computes the same signature from the request that arrives."""
     with _example("bedrock", AWS, tmp_path, closed=("bedrock-key",)) as (gateway, requests):
         assert _ask(gateway, model="gpt-oss-120b").status_code == 200
         assert _ask(gateway, path="/v1/messages", model="claude-sonnet", max_tokens=9).status_code == 200
@@ -68,7 +68,7 @@ def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("example", [("bedrock", "gpt-oss-120b", "Bearer bedrock-secret"), ("azure", "gpt-4o", None)], ids=["bedrock", "azure"])
-def test_a_failed_attempt_leaves_nothing_behind(example: tuple[str, str, str | None], tmp_path: Path) -> None:
+def test_failed_attempt_leaks_no_credential(example: tuple[str, str, str | None], tmp_path: Path) -> None:
     """Neither a signature nor a token of one provider reaches the next."""
     name, model, authorization = example
     (tmp_path / "azure-token.yaml").write_text(json.dumps({"resources": [secret("azure", "Bearer a-token")]}))

@@ -1,4 +1,4 @@
-"""Requests that come compressed: Envoy decodes them, and no more of them than is good."""
+"""Compressed requests: Envoy decodes them, up to a safe size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _send(world: World, body: bytes, encoding: str) -> httpx.Response:
 
 
 def test_compressed_bodies(world: World) -> None:
-    """As Codex and others send them: Envoy decodes them before the filters read them, and nothing of it goes upstream."""
+    """As Codex and others send them: Envoy decodes them before the filters read them, and nothing compressed goes upstream."""
     ways = {
         "gzip": gzip.compress(chat_body()),
         "zstd": _zstd(chat_body(), repeated=0),
@@ -42,8 +42,8 @@ def test_compressed_bodies(world: World) -> None:
     assert _send(world, chat_body(), "identity").status_code == 200
 
 
-def test_compressed_bodies_that_are_wrong(world: World) -> None:
-    """Broken off, none at all, another one after the first, or in an encoding that nothing decodes."""
+def test_invalid_compressed_bodies(world: World) -> None:
+    """Cut off, not compressed, two in a row, or in an encoding that nothing decodes."""
     whole = gzip.compress(chat_body())
     world.reset()
     for body in (whole[:-20], b"garbage" * 10, gzip.compress(chat_body()[:-1])):
@@ -65,12 +65,12 @@ def test_without_decompressors(settings: Callable[[], Settings], open_world: Ope
 
 
 def _brotli(body: bytes) -> bytes:
-    """A stream of Brotli (RFC 7932) with the body as it is."""
+    """An uncompressed Brotli stream (RFC 7932) with the body."""
     return (len(body) - 1 << 4 | 1 << 20).to_bytes(3, "little") + body + b"\x03"
 
 
 def _zstd(body: bytes, repeated: int) -> bytes:
-    """A frame of Zstandard (RFC 8878) with the body as it is, and so many blocks of one byte 128 KiB times."""
+    """A Zstandard frame (RFC 8878) with the uncompressed body, and this many blocks that repeat one byte 128 KiB times."""
 
     def block(kind: int, size: int, last: bool) -> bytes:
         return (size << 3 | kind << 1 | last).to_bytes(3, "little")
@@ -80,20 +80,20 @@ def _zstd(body: bytes, repeated: int) -> bytes:
 
 
 def _gzip_bomb(size: int) -> bytes:
-    """A JSON text of this length, a thousandth of it compressed: the same block over and over."""
+    """JSON of this length, compressed to a thousandth: the same block many times."""
     stream = zlib.compressobj(9, zlib.DEFLATED, 31)
     start = stream.compress(b'{"model":"gpt-4o","x":"') + stream.flush(zlib.Z_FULL_FLUSH)
     stream.compress(b"a" * (1 << 20)), stream.flush(zlib.Z_FULL_FLUSH)
     return start + (stream.compress(b"a" * (1 << 20)) + stream.flush(zlib.Z_FULL_FLUSH)) * (size >> 20)
 
 
-# `{"model":"gpt-4o","x":"` and 14 MiB of one letter, by the reference implementation of Brotli.
+# `{"model":"gpt-4o","x":"` and 14 MiB of one letter, compressed by Brotli's reference implementation.
 BROTLI_BOMB = bytes.fromhex("9f1600e000046473a92f6b33d99aa0587e7c7838bc227aac1a873e7bb2164e9fab3608cfdcfbef08")
 MIB = 1 << 20
 
 
-def test_bodies_that_explode(settings: Callable[[], Settings], open_world: OpenWorld, request: pytest.FixtureRequest) -> None:
-    """Of 10 MB that become 10 GB, or 320 GB, Envoy unpacks a little; the request is refused, and nothing of it is kept."""
+def test_decompression_bombs(settings: Callable[[], Settings], open_world: OpenWorld, request: pytest.FixtureRequest) -> None:
+    """10 MB would become 10 GB or 320 GB. Envoy unpacks only a little, refuses the request, and keeps nothing of it."""
     bombs = {
         "gzip": (_gzip_bomb(10 << 30), 10 << 10),
         "zstd": (_zstd(b'{"model":"gpt-4o","x":"', repeated=(320 << 30) // (128 * 1024)), 320 << 10),
@@ -116,13 +116,13 @@ def test_bodies_that_explode(settings: Callable[[], Settings], open_world: OpenW
 
 
 def _peak(world: World) -> int:
-    """The most memory that Envoy has had so far."""
+    """Envoy's peak memory so far."""
     status = Path(f"/proc/{world.gateway.child.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
 
 
 def _status(world: World, body: bytes, encoding: str, headers: Mapping[str, str]) -> int:
-    """What the gateway answers, even where it closes before all of the body is sent."""
+    """The gateway's answer, even if it closes the connection before the whole body is sent."""
     with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=20) as connection:
         fields = {"host": "x", "content-type": "application/json", "content-encoding": encoding, "content-length": len(body), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

@@ -1,4 +1,4 @@
-"""A configuration either works or says where it is wrong; and filters work without one another."""
+"""A configuration either works, or the error says what is wrong; and filters work without each other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _text_instead_of_settings(settings: Settings) -> None:
     settings.plugin("auth")["configuration"] = {"@type": string, "value": "keys: []"}
 
 
-# What is done to the settings, and what Envoy's log has to say.
+# A change of the settings, and the message that Envoy must log.
 MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
     "upstream misspelled": (_misspelled_upstream, ("router.models[0].targets[1].upstream", '"opnai"', 'did you mean "openai"?')),
     "unknown field": (
@@ -76,7 +76,7 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
         lambda s: s.values("auth")["keys"][0].update(hash="sk-this-is-a-secret"),
         ("auth.keys[0].hash", "sha256sum"),
     ),
-    "two keys with one id": (
+    "two keys with the same id": (
         lambda s: s.values("auth")["keys"][1].update(id="demo-user"),
         ("auth.keys[1]", "demo-user"),
     ),
@@ -134,7 +134,7 @@ MISTAKES: dict[str, tuple[Edit, tuple[str, ...]]] = {
 
 # On a connection of its own.
 ALONE = {"connection": "close"}
-# Of these a start is tried as well, which takes seconds.
+# These are tested with a real start as well, which takes seconds.
 AT_START = ("upstream misspelled", "settings for attempt", "neither Struct nor JSON")
 
 
@@ -154,7 +154,7 @@ def test_mistake_refuses_to_start(settings: Callable[[], Settings], name: str) -
 
 @pytest.fixture(scope="module")
 def updated(settings: Callable[[], Settings], open_world: OpenWorld, tmp_path_factory: Any) -> Iterator[tuple[World, Path]]:
-    """A gateway that reads its listeners from the file."""
+    """A gateway that reads its listeners from a file."""
     path = tmp_path_factory.mktemp("listeners") / "listeners.json"
     with open_world(updates.to_file(settings(), path).text(), arguments=["--reject-unknown-dynamic-fields"]) as world:
         yield world, path
@@ -162,7 +162,7 @@ def updated(settings: Callable[[], Settings], open_world: OpenWorld, tmp_path_fa
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake_refuses_an_update(updated: tuple[World, Path], settings: Callable[[], Settings], name: str) -> None:
-    """What runs goes on as it was."""
+    """The running configuration stays."""
     world, path = updated
     changed = settings()
     MISTAKES[name][0](changed)
@@ -171,7 +171,7 @@ def test_mistake_refuses_an_update(updated: tuple[World, Path], settings: Callab
 
 
 def test_update(updated: tuple[World, Path], settings: Callable[[], Settings]) -> None:
-    """A change without a restart: for new connections, those there are end with what they began with. Nothing is forgotten."""
+    """A change without a restart: new connections use it, existing ones keep the old configuration. No state is lost."""
     world, path = updated
     world.send(path="/gateway/upstreams/mock-a/eject", headers=ADMIN).raise_for_status()
     assert {world.chat().status_code for _ in range(10)} == {200}
@@ -188,16 +188,16 @@ def test_update(updated: tuple[World, Path], settings: Callable[[], Settings]) -
 
 
 def _used(world: World) -> int:
-    """All requests so far."""
+    """The sum of all requests so far."""
     return sum(row["requests"] for row in _shown(world, "/gateway/usage?by=key"))
 
 
 def _shown(world: World, path: str) -> list[dict[str, Any]]:
-    """What the gateway lists for an operator."""
+    """The gateway's list for operators."""
     return world.send(method="GET", path=path, headers={**ADMIN, **ALONE}).json()["data"]
 
 
-def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) -> None:
+def test_variable_missing_in_host_env_keys(settings: Callable[[], Settings]) -> None:
     changed = settings()
     changed.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"].remove("MOCK_B_KEY")
     with pytest.raises(ChildFailed, match=r"mock-b\.credential\.env.*MOCK_B_KEY.*host_env_keys"):
@@ -206,13 +206,13 @@ def test_variable_that_the_wasm_may_not_see(settings: Callable[[], Settings]) ->
 
 @pytest.mark.parametrize("path", sorted((demo.ENVOY_YAML.parent / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_examples_start_and_route(path: Path, open_world: OpenWorld, tmp_path: Path) -> None:
-    """Every model of an example finds its clusters, which are led to a closed port here."""
+    """Every model of an example finds its clusters, which lead to a closed port here."""
     example = Settings(render(long_form(path), {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}))
     for cluster in example.tree["static_resources"]["clusters"]:
         lead_to(cluster, CLOSED_PORT)
     if "guard" in example.plugin("router")["root_id"]:
         for check in example.values("guard")["checks"]:
-            check["on_failure"] = "allow"  # the classifiers are behind that port too
+            check["on_failure"] = "allow"  # the classifiers have that port too
     secrets = {*example.plugin("router")["vm_config"]["environment_variables"]["host_env_keys"]}
     secrets.update(re.findall(r"\{environment_variable: (\w+)\}", path.read_text()))
     unusual = {} if secrets <= demo.PROVIDER_KEYS.keys() else {"env": dict.fromkeys(secrets, "secret")}
@@ -234,7 +234,7 @@ def _outcomes(world: World) -> set[str]:
 
 
 def test_settings_as_json_text(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """A StringValue that holds JSON says the same as a Struct."""
+    """A StringValue with JSON means the same as a Struct."""
     changed = settings()
     for plugin in (changed.plugin("auth"), changed.plugin("attempt")):
         string = "type.googleapis.com/google.protobuf.StringValue"
@@ -245,7 +245,7 @@ def test_settings_as_json_text(settings: Callable[[], Settings], open_world: Ope
 
 
 def test_without_auth(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Everybody may call, a stranger's key is still stripped, and faults are still passed over."""
+    """Every client may call, client keys are still removed, and failed attempts are still retried."""
     changed = settings().separate()
     changed.remove_filter("auth")
     with open_world(changed.text()) as world:
@@ -268,7 +268,7 @@ def test_without_usage(settings: Callable[[], Settings], open_world: OpenWorld) 
 
 
 def test_with_guard(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """It has no checks yet: everything passes as it is."""
+    """It has no checks yet: everything passes unchanged."""
     changed = settings().separate()
     changed.add_filter("guard", before="router")
     with open_world(changed.text()) as world:
@@ -278,7 +278,7 @@ def test_with_guard(settings: Callable[[], Settings], open_world: OpenWorld) -> 
 
 
 def test_attempt_alone_sends_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Without `router` nobody knows whose credential belongs into the request, so it stays here."""
+    """Without `router` no credential is chosen for the request, so it is not sent."""
     changed = settings().separate()
     for name in ("auth", "router", "usage"):
         changed.remove_filter(name)
@@ -292,7 +292,7 @@ def test_attempt_alone_sends_nothing(settings: Callable[[], Settings], open_worl
 
 
 def test_upstream_without_matcher_line(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Forgetting comment 4 of the file gives an error, not a request to another cluster."""
+    """Without comment 4's line, the client gets an error; the request does not go to another cluster."""
     changed = settings()
     changed.upstreams["mock-b"]["cluster"] = "forgotten"
     changed.add_model("forgotten", "mock-b")
@@ -302,7 +302,7 @@ def test_upstream_without_matcher_line(settings: Callable[[], Settings], open_wo
 
 
 def test_names(wide_world: World) -> None:
-    """An alias, a prefix, and all other names."""
+    """An alias, a prefix, and a wildcard."""
     cases = [
         ("gpt-4o", "gpt-4o", {"gpt-4o-mock-a", "gpt-4o-mock-b", "gpt-4o-mock-c"}),
         ("gpt-4o-latest", "gpt-4o", {"gpt-4o-mock-a", "gpt-4o-mock-b", "gpt-4o-mock-c"}),
@@ -321,7 +321,7 @@ def test_names(wide_world: World) -> None:
 
 
 def test_unknown_name_goes_to_the_wildcard(wide_world: World) -> None:
-    """There the provider is the one to know it, or not."""
+    """The provider decides whether it knows the name."""
     response = wide_world.chat(model="whatever/this is: ü")
     name, entry = wide_world.entry()
     assert (response.status_code, name, entry["body"]["model"]) == (404, "mock-c", "whatever/this is: ü")
@@ -351,7 +351,7 @@ def test_models_of_a_key(wide_world: World) -> None:
 
 
 def test_two_listeners_do_not_mix(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """They share a VM, and each has its own models."""
+    """They share a VM, but each has its own models."""
     changed = settings()
     other = settings()
     other.models[:] = [{"name": "other", "targets": [{"upstream": "mock-b", "model": "gpt-4o-mock-b"}]}]
@@ -368,7 +368,7 @@ def test_two_listeners_do_not_mix(settings: Callable[[], Settings], open_world: 
             assert response.status_code == status, (name, model)
 
 
-def test_server_that_may_not_be_asked_for_usage(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+def test_server_that_refuses_stream_options(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     with MockModels("picky") as picky:
         changed = settings()
         changed.add_cluster("picky", picky.address)

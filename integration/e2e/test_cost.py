@@ -1,4 +1,4 @@
-"""What a request costs, beside the figures in bench/cost.json. Whoever raises them says in the commit what for."""
+"""The cost of a request, compared with bench/cost.json. A commit that raises a figure gives the reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_instructions() -> None:
     assert not cost.excess(result), cost.table(result)
 
 
-def test_what_counts_as_too_much() -> None:
+def test_figures_above_the_accepted_ones() -> None:
     result = {"entries": 20, "host_calls": 26.5, "instructions": {"bare": 100, "sluice": 204, "added": 104}}
     assert cost.excess(result, {"entries": 20, "host_calls": 26, "added": 101}) == []
     assert cost.excess(result, {"entries": 19, "host_calls": 26, "added": 100}) == [

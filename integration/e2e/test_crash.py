@@ -1,6 +1,6 @@
-"""One worker's filters crash amid many calls: nobody else's calls notice, and what all workers share is soon right again.
+"""One worker's filters crash during many calls. Other workers' calls do not notice, and the shared state recovers soon.
 
-The filters are built with the feature `trap` (`make trap`), by which a request can crash them; a release has none of it.
+The filters are built with the feature `trap` (`make trap`), which lets a request crash them. A release does not have it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 TRAP_WASM = TARGET / "sluice-trap.wasm"
 TRAP_HEADER = "x-sluice-trap"
 CALLS = int(os.environ.get("SLUICE_CRASH_CALLS", "600"))
-# All of them are under way for so long: a worker's filters are missed after five to six seconds.
+# All calls run for this long; other workers notice a crash after five to six seconds.
 CALLS_TAKE = 9.0
 HEALED_WITHIN = 10.0
-# By which model: one whose strategy goes by what is under way, with a place for each call; one that counts, and one that
-# does neither.
+# The models: one with a strategy that depends on running attempts, with a concurrency slot for each call; one with running counts
+# only; one with neither.
 MODELS = ("places", "least", "gpt-4o")
 PLACES = CALLS // len(MODELS)
 SECRET = "Reach me at jane.doe@example.com"
 
 
-def test_no_release_can_be_crashed() -> None:
+def test_release_has_no_trap() -> None:
     assert TRAP_HEADER.encode() not in WASM.read_bytes()
 
 
@@ -68,7 +68,7 @@ def _add(changed: Settings, name: str, strategy: str, servers: Mapping[str, tupl
     changed.models.append({"name": name, "strategy": strategy, "targets": targets})
 
 
-def test_a_crash_amid_calls(crash_world: World, request: pytest.FixtureRequest) -> None:
+def test_crash_during_calls(crash_world: World, request: pytest.FixtureRequest) -> None:
     world = crash_world
     headers = limited.issue(world, {"concurrency": CALLS})
     assert world.send(path="/gateway/upstreams/out-a/eject", headers=ADMIN).status_code == 200
@@ -89,7 +89,7 @@ def test_a_crash_amid_calls(crash_world: World, request: pytest.FixtureRequest) 
         counted = time.monotonic() - began
         eventually(lambda: limited.used(world, headers, "concurrency"), (left,), HEALED_WITHIN - counted)
         limits = time.monotonic() - began
-        # the places of those who are lost are free, and no others
+        # the slots of the lost calls are free, and no others
         world.fault({})
         assert [_status(world, headers=headers, model="places") for _ in range(4)] == [200] * 4
         for _ in range(6):
@@ -111,7 +111,7 @@ def test_a_crash_amid_calls(crash_world: World, request: pytest.FixtureRequest) 
 
 
 def test_a_count_below_zero(crash_world: World) -> None:
-    """Whatever has brought it about, it is counted anew."""
+    """Whatever caused it, the count is corrected."""
     world = crash_world
     world.reset()
     world.send(chat_body(model="places"), headers={**BEARER, TRAP_HEADER: "below-zero:places-a"})
@@ -121,8 +121,8 @@ def test_a_count_below_zero(crash_world: World) -> None:
 
 
 @pytest.mark.parametrize(("path", "error"), [(CHAT, openai_error), (MESSAGES, anthropic_error)])
-def test_a_body_that_finds_no_memory(crash_world: World, path: str, error: Callable[[httpx.Response], dict]) -> None:
-    """The request is refused, and says so; others are none the worse, and so is the next one."""
+def test_body_without_free_memory(crash_world: World, path: str, error: Callable[[httpx.Response], dict]) -> None:
+    """The request is refused with an error. Other requests and the next one are not affected."""
     world = crash_world
     world.reset()
     refused, counted = world.counted("llm_memory_refused_total"), world.counted("llm_requests_total")
@@ -131,7 +131,7 @@ def test_a_body_that_finds_no_memory(crash_world: World, path: str, error: Calla
     def ask(body: bytes, demand: str) -> httpx.Response:
         return client.post(world.url + path, content=body, headers={**BEARER, "anthropic-version": "2023-06-01", TRAP_HEADER: demand})
 
-    with httpx.Client(trust_env=False, timeout=20) as client:  # one connection, and so one worker
+    with httpx.Client(trust_env=False, timeout=20) as client:  # one connection, so one worker
         answer = ask(large, "no-memory:100000")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "memory limit" in error(answer)["message"]
@@ -148,18 +148,18 @@ def test_a_body_that_finds_no_memory(crash_world: World, path: str, error: Calla
 
 
 def _under_way(world: World) -> Counter[tuple[str, ...]]:
-    """The attempts under way, by cluster; all of them are in one gauge or the other."""
+    """Running attempts by cluster, the sum of both gauges."""
     return world.counted("llm_in_flight") + world.counted("llm_in_flight_recounted")
 
 
 def _connections(world: World) -> Counter[str]:
-    """How many connections each worker has taken so far."""
+    """The number of connections that each worker has accepted so far."""
     stats = world.gateway.stats(r"^listener\..*\.worker_\d+\.downstream_cx_total$")
     return Counter({name.split(".")[-2]: value for name, value in stats.items()})
 
 
 def _crash(world: World) -> int:
-    """Has the filters of some worker crash, over a new connection; the status that comes back, 0 for none."""
+    """Crashes the filters of one worker over a new connection; returns the status, 0 for none."""
     with contextlib.suppress(httpx.HTTPError):
         headers = {**BEARER, TRAP_HEADER: "now"}
         return httpx.post(world.url + CHAT, content=chat_body(), headers=headers, trust_env=False).status_code
@@ -167,7 +167,7 @@ def _crash(world: World) -> int:
 
 
 def _ask(world: World, text: str = "Hello", headers: Mapping[str, str] = BEARER, **fields: Any) -> httpx.Response:
-    """One call on a connection that nobody uses after it, so that the next one may go to another worker."""
+    """One call on a connection that is not reused, so that the next one may go to another worker."""
     return world.send(chat_body(text, **fields), headers={**headers, "connection": "close"})
 
 
@@ -188,5 +188,5 @@ def _show(
     table.put("answers by status", "figure", dict(statuses))
     table.put("llm_in_flight right after", "figure", f"{counted:.1f} s")
     table.put("concurrency limit right after", "figure", f"{limits:.1f} s")
-    table.put("ejections, guard and places right after", "figure", f"{healed:.1f} s")
+    table.put("ejections, guard and slots right after", "figure", f"{healed:.1f} s")
     table.show(config)

@@ -1,4 +1,4 @@
-"""Every dialect: what the server receives, to the byte, and the tokens that are counted for it."""
+"""For each dialect: the exact bytes that the server receives, and the counted tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 SAID = [{"role": "user", "content": "Hello"}]
 CONTENTS = {"contents": [{"parts": [{"text": "Hello"}]}]}
 GEMINI = "/v1beta/models/gpt-4o"
-# Path, body without its model, what the answer looks like, tokens in and out.
+# Path, body without its model, the shape of the answer, tokens in and out.
 CALLS: dict[str, tuple[str, dict[str, Any], str, tuple[int, int]]] = {
     "chat": (CHAT, {"messages": SAID}, "json", (1, 10)),
     "chat stream": (CHAT, {"messages": SAID, "stream": True}, "sse", (1, 10)),
@@ -61,7 +61,7 @@ ENDPOINTS = [
 ]
 CREDENTIALS = {"authorization": "Bearer mock-a-secret", "x-api-key": "mock-a-secret", "x-goog-api-key": "mock-a-secret"}
 
-# The bytes a client sends, and what becomes of them where the target calls the model "target/name".
+# A client's bytes, and the bytes for a target with the model name "target/name".
 BODIES = {
     "spaces": (b' \t{ "model" :\t"gpt-4o" , "n": 1 }\r\n ', b' \t{ "model" :\t"target/name" , "n": 1 }\r\n '),
     "model last": (b'{"a":[1,{"model":"gpt-4o"}],"model":"gpt-4o"}', b'{"a":[1,{"model":"gpt-4o"}],"model":"target/name"}'),
@@ -74,7 +74,7 @@ BODIES = {
         '{"model":"target/name","s":"ü\\u00fc\\/\\"model\\":🦀","\\"model\\"":"gpt-4o"}'.encode(),
     ),
 }
-# The same for streams, which are asked to report usage; MODEL stands for either model's name.
+# The same for streams, with a request for usage; MODEL stands for either model's name.
 MODELS = (b'"model":"gpt-4o"', b'"model":"target/name"')
 ASKING = b'"stream_options":{"include_usage":true}'
 STREAM_BODIES = {
@@ -96,7 +96,7 @@ STREAM_BODIES = {
 
 @pytest.fixture(scope="module")
 def recorded(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[tuple[World, Recorder]]:
-    """A gateway whose only server keeps bytes."""
+    """A gateway whose only server keeps the received bytes."""
     with Recorder() as recorder:
         changed = settings()
         changed.add_cluster("recorder", recorder.address)
@@ -151,8 +151,8 @@ def test_only_the_model_changes(recorded: tuple[World, Recorder], name: str, pat
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_gemini_body_says_what_its_path_says(recorded: tuple[World, Recorder], name: str) -> None:
-    """There the path names the model, but a server may read either."""
+def test_model_in_a_gemini_body_matches_its_path(recorded: tuple[World, Recorder], name: str) -> None:
+    """The path names the model, but a server may read the model from either place."""
     world, recorder = recorded
     sent, want = BODIES[name]
     assert world.send(sent, path=f"{GEMINI}:generateContent").status_code == 200
@@ -160,14 +160,14 @@ def test_a_gemini_body_says_what_its_path_says(recorded: tuple[World, Recorder],
 
 
 @pytest.mark.parametrize("name", STREAM_BODIES)
-def test_streams_are_asked_for_usage(recorded: tuple[World, Recorder], name: str) -> None:
+def test_streams_request_usage(recorded: tuple[World, Recorder], name: str) -> None:
     world, recorder = recorded
     sent, want = (fields.replace(b"MODEL", model) for fields, model in zip(STREAM_BODIES[name], MODELS))
     assert world.send(sent).status_code == 200
     assert recorder.requests[-1].body == want
 
 
-def test_answers_come_unencoded(recorded: tuple[World, Recorder]) -> None:
+def test_no_encoding_is_accepted(recorded: tuple[World, Recorder]) -> None:
     """The gateway must be able to read them."""
     world, recorder = recorded
     world.send(b'{"model":"gpt-4o"}', headers=BEARER | {"accept-encoding": "gzip, br"})
@@ -175,7 +175,7 @@ def test_answers_come_unencoded(recorded: tuple[World, Recorder]) -> None:
 
 
 def test_key_in_the_query(world: World) -> None:
-    """Gemini's clients put it there. It is taken out, and counts for nothing elsewhere."""
+    """Gemini's clients put it there. It is removed, and is not accepted on other paths."""
     content = json.dumps(CONTENTS).encode()
     assert world.send(content, path=f"{GEMINI}:generateContent?key={demo.USER_KEY}", headers={}).status_code == 200
     assert world.send(content, path=f"{GEMINI}:generateContent?key=sk-wrong", headers={}).status_code == 401
@@ -189,7 +189,7 @@ def _shape(content_type: str) -> str:
 
 
 def _direct(world: World, server: str, path: str, fields: dict[str, Any]) -> list[Any]:
-    """The events a client gets that asks the server itself."""
+    """The events that a client gets directly from the server."""
     url = f"http://127.0.0.1:{world.models[server].port}{path.replace('gpt-4o', f'gpt-4o-{server}')}"
     body = {"model": f"gpt-4o-{server}", **fields}
     headers = {name: value.replace("mock-a", server) for name, value in CREDENTIALS.items()} | ANTHROPIC_VERSION
@@ -197,5 +197,5 @@ def _direct(world: World, server: str, path: str, fields: dict[str, Any]) -> lis
 
 
 def _kind(event: Any) -> Any:
-    """What sort of event it is: its fields, but for the usage the gateway asked for."""
+    """The kind of an event: its fields, without the usage that the gateway requested."""
     return event if isinstance(event, str) else (event.get("type"), sorted(event.keys() - {"usage"}))

@@ -1,4 +1,4 @@
-"""The gateway's translation of requests beside that of the package `litellm`: equal, but for differences that are meant."""
+"""Compares the gateway's translation of requests with the package `litellm`: equal, except for intended differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUESTS = 200
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """A Python that has the package."""
+    """A Python with the package."""
     try:
         return python_env.ensure(ROOT / "integration" / "requirements-litellm.txt", "litellm")
     except python_env.InstallFailed as failure:
@@ -48,7 +48,7 @@ def test_requests_are_translated_alike(python: Path, request: pytest.FixtureRequ
         {"pair": pair, "do": "request", "model": model, "stream": chat.get("stream", False), "body": json.dumps(chat).encode()}
         for pair, model, chat in drawn
     )
-    table = Table(f"requests translated as litellm does, of {REQUESTS} (after differences that are meant)", list(MODELS))
+    table = Table(f"requests translated as litellm does, of {REQUESTS} (after intended differences)", list(MODELS))
     meant: Counter[tuple[str, str]] = Counter()
     alike: Counter[str] = Counter()
     unlike = []

@@ -1,4 +1,4 @@
-"""Connections that end too early, on either side: nobody is blamed who did not fail, and no cut answer looks whole."""
+"""Connections that end too early, on either side: only failed servers are counted as failed, and no cut answer looks complete."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CLIENTS = 200
 AT_ONCE = 40
 SERVERS = [server.name for server in demo.SERVERS]
 EVENTS = 3
-# How a server may break off after the first events; in the first way it looks like a proper end.
+# How a server may break off after the first events; the first way looks like a proper end.
 CLEAN_END = {"fault": "truncate_stream", "after_events": EVENTS}
 RESET = {"fault": "reset_body", "after_events": EVENTS}
 CLOSED = {"fault": "truncate_body", "after_events": EVENTS}
 ERROR = {"fault": "error_event", "after_events": EVENTS}
 BREAKS = [CLEAN_END, RESET, CLOSED, ERROR]
-# Models of servers that may leave out what says that a stream is complete.
+# Models whose servers may leave out the last event.
 UNSAID = ("unsaid", "lenient", "learnt")
-# Where streams are asked for, by dialect.
+# The streaming endpoints, by dialect.
 STREAMS = {
     "chat": ("/v1/chat/completions", {}),
     "completions": ("/v1/completions", {"prompt": "Hello"}),
@@ -59,20 +59,20 @@ def _fragile_world(settings: Callable[[], Settings], models: Any, open_world: Op
 
 @pytest.fixture
 def fragile_world(_fragile_world: World) -> World:
-    """One failure ejects, but for the model `broken`: it asks mock-a first, which is broken on purpose."""
+    """One failure ejects, except for the model `broken`: it tries mock-a first, which is broken on purpose."""
     _fragile_world.reset()
     return _fragile_world
 
 
 async def _leave_before(client: crowd.Client, number: int) -> None:
-    """With half of the request sent, so that no server has been asked."""
+    """Half of the request is sent, so no server has been called."""
     await client.send(chat_body("x" * 5000), share=number % 10 / 10)
     await asyncio.sleep(number % 4 / 100)
     client.leave()
 
 
 async def _leave_during(client: crowd.Client, number: int) -> None:
-    """While a server thinks about it."""
+    """While a server prepares its answer."""
     await client.send(chat_body(stream=number % 2 == 0))
     await asyncio.sleep(0.05 + number % 10 / 100)
     client.leave()
@@ -87,7 +87,7 @@ async def _leave_in_midstream(client: crowd.Client, number: int) -> None:
     client.leave()
 
 
-# When the clients leave, how slow the servers are, and how each attempt ends, if there is one.
+# When the clients leave, the servers' delay, and the attempt's outcome, if there is an attempt.
 LEAVING: dict[str, tuple[Callable[[crowd.Client, int], Awaitable[None]], dict[str, Any], set[str]]] = {
     "before the attempt": (_leave_before, {}, set()),
     "during the attempt": (_leave_during, {"delay_ms": 500}, {"abandoned"}),
@@ -96,8 +96,8 @@ LEAVING: dict[str, tuple[Callable[[crowd.Client, int], Awaitable[None]], dict[st
 
 
 @pytest.mark.parametrize("when", LEAVING)
-def test_clients_that_leave(fragile_world: World, when: str) -> None:
-    """No server is ejected, none is thought busy for ever, and every request is accounted for, once."""
+def test_client_disconnects(fragile_world: World, when: str) -> None:
+    """No server is ejected or stays counted as busy, and every request is counted exactly once."""
     world = fragile_world
     visit, orders, outcomes = LEAVING[when]
     before = [world.counted(metric) for metric in ("llm_requests_total", "llm_attempts_total")]
@@ -115,8 +115,8 @@ def test_clients_that_leave(fragile_world: World, when: str) -> None:
     eventually(lambda: _in_flight(world), dict.fromkeys(SERVERS, 0))
 
 
-def test_clean_end_without_the_last_event(fragile_world: World) -> None:
-    """An end that looks proper is not: the client is told so."""
+def test_proper_end_without_the_last_event(fragile_world: World) -> None:
+    """The end looks proper but is not, so the client gets an error event."""
     fragile_world.fault(CLEAN_END, "mock-a")
     (answer,) = crowd.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)], 1)
     assert (answer.status_code, answer.complete, answer.headers["x-sluice-cluster"]) == (200, True, "broken-a")
@@ -128,15 +128,15 @@ def test_clean_end_without_the_last_event(fragile_world: World) -> None:
 
 
 @pytest.mark.parametrize("endpoint", STREAMS)
-def test_servers_that_never_say_the_end(fragile_world: World, endpoint: str) -> None:
-    """Their streams pass as they are, as successes; where one has said it before, its streams are cut without."""
+def test_servers_without_a_last_event(fragile_world: World, endpoint: str) -> None:
+    """Their streams pass unchanged, as successes. Once a server has sent a last event, its streams without one count as cut."""
     world, cut = fragile_world, {**CLEAN_END, "after_events": 5}
     world.fault(cut, "mock-a")
     metrics = ("llm_attempts_total", "llm_usage_source_total")
     before = [world.counted(metric) for metric in metrics]
-    passed = [_stream(world, "unsaid", endpoint) for _ in range(6)]  # one failure would eject
+    passed = [_stream(world, "unsaid", endpoint) for _ in range(6)]  # one failure would eject the server
     assert len({len(stream) for stream in passed}) == 1 and not any(map(_says_interrupted, passed))
-    source = "reported" if endpoint == "generate" else "partial"  # there each event has the usage so far
+    source = "reported" if endpoint == "generate" else "partial"  # there each event reports the usage so far
     want = [Counter({("unsaid", "success"): 6}), Counter({(source,): 6})]
     eventually(lambda: [world.counted(metric) - old for metric, old in zip(metrics, before)], want)
     assert not _says_interrupted(_stream(world, "lenient", endpoint))
@@ -144,13 +144,13 @@ def test_servers_that_never_say_the_end(fragile_world: World, endpoint: str) -> 
     for model in ("learnt", "lenient"):
         assert not _says_interrupted(_stream(world, model, endpoint))
     world.fault(cut, "mock-a")
-    # another worker knows by its next tick
+    # other workers learn it at their next tick
     eventually(lambda: all(_says_interrupted(_stream(world, "learnt", endpoint)) for _ in range(4)), True)
     assert not _says_interrupted(_stream(world, "lenient", endpoint))
 
 
-def test_a_translated_stream_that_never_says_the_end(fragile_world: World) -> None:
-    """The client's dialect has an end all the same."""
+def test_translated_stream_without_a_last_event(fragile_world: World) -> None:
+    """The client still gets its dialect's last event."""
     world = fragile_world
     world.fault({**CLEAN_END, "after_events": 5}, "mock-a")
     (answer,) = crowd.ask(world.gateway.port, [chat_body(model="foreign", stream=True)], 1)
@@ -163,7 +163,7 @@ def test_a_translated_stream_that_never_says_the_end(fragile_world: World) -> No
 
 
 def _stream(world: World, model: str, endpoint: str) -> bytes:
-    """A stream as it has come, over a connection that nobody uses after it."""
+    """A stream's bytes, over a connection that is not reused."""
     path, fields = STREAMS[endpoint]
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": True, **fields}
     if "contents" in fields:
@@ -180,7 +180,7 @@ def _says_interrupted(stream: bytes) -> bool:
 
 @pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault["fault"])
 def test_the_sdk_raises(fragile_world: World, fault: dict[str, Any]) -> None:
-    """It gives what has come, and then no complete answer."""
+    """It returns the received events, but no complete answer."""
     fragile_world.fault(fault, "mock-a")
     chunks = []
     with openai.OpenAI(base_url=f"{fragile_world.url}/v1", api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
@@ -194,7 +194,7 @@ def test_the_sdk_raises(fragile_world: World, fault: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fault", [CLEAN_END, RESET], ids=["clean end", "reset"])
-def test_broken_streams_are_counted_as_such(fragile_world: World, fault: dict[str, Any]) -> None:
+def test_counts_of_broken_streams(fragile_world: World, fault: dict[str, Any]) -> None:
     metrics = ("llm_usage_source_total", "llm_attempts_total", "llm_requests_total")
     before = [fragile_world.counted(metric) for metric in metrics]
     fragile_world.fault(fault, "mock-a")
@@ -207,6 +207,6 @@ def test_broken_streams_are_counted_as_such(fragile_world: World, fault: dict[st
 
 
 def _in_flight(world: World) -> dict[str, int | None]:
-    """How many attempts each server is thought to be busy with."""
+    """The number of running attempts at each server."""
     counted = world.counted("llm_in_flight")
     return {name: counted.get((name,)) for name in SERVERS}

@@ -1,4 +1,4 @@
-"""Who fails leaves the pool, for all workers at once, and comes back by one probe; operators see it and can do it."""
+"""Failing clusters leave the pool, for all workers at once, and return after one probe. Operators can see and control this."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from world import World, chat_body, eventually
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 USER = {"authorization": f"Bearer {demo.USER_KEY}"}
 BROKEN = {"fault": "status", "status": 503}
-# How long a cluster stays away whose probes the tests watch, and how long each probe takes.
+# The ejection time of clusters whose probes are tested, and the duration of a probe.
 WINDOW, PROBE = 0.3, 0.1
-# Each test has a pair of clusters to itself; `NAME-a` is asked first, `NAME-b` next.
+# Each test has its own pair of clusters; `NAME-a` is tried first, `NAME-b` second.
 GROUPS: dict[str, Mapping[str, Any]] = {
     "row": {"consecutive_failures": 3, "time": "60s"},
     "probed": {"consecutive_failures": 2, "time": f"{WINDOW}s", "max_time": f"{WINDOW}s"},
@@ -56,7 +56,7 @@ def pool_world(_pool_world: World) -> World:
 
 
 def test_failures_in_a_row(pool_world: World) -> None:
-    """After the third nobody asks it any more, whichever worker has the call."""
+    """After the third failure no worker tries it."""
     pool_world.fault(BROKEN, "mock-a")
     assert [_call(pool_world, "row") for _ in range(10)] == ["row-b"] * 10
     assert len(pool_world.journals()["mock-a"]) == 3
@@ -68,7 +68,7 @@ def test_failures_in_a_row(pool_world: World) -> None:
     want = {"cluster": "row-a", "upstream": "row-a", "state": "ejected", "reason": "consecutive_failures"}
     assert out == {**want, "in_flight": 0, "uses": 3, "consecutive_failures": 3}
     healthy = _upstream(pool_world, "row-b")
-    latency = healthy.pop("latency_ms")  # the worker's that answers, which may have asked nobody yet
+    latency = healthy.pop("latency_ms")  # from the worker that answers, which may have no attempts yet
     assert latency is None or 0 < latency < 1000
     want = {"cluster": "row-b", "upstream": "row-b", "state": "healthy", "reason": None, "until": None}
     want.update(until_rfc3339=None, last_connect_failure=None, models=[])
@@ -78,7 +78,7 @@ def test_failures_in_a_row(pool_world: World) -> None:
 
 
 def test_one_probe_at_a_time(pool_world: World) -> None:
-    """Under load, from both workers: one call in each window finds out, all others stay away."""
+    """Under load, from both workers: one request in each window is a probe, the others go elsewhere."""
     pool_world.fault({"delay_ms": 40}, "mock-b")
     pool_world.fault({**BROKEN, "delay_ms": int(PROBE * 1000)}, "mock-a")
     assert set(_load(pool_world, "probed", seconds=1.8)) == {"probed-b"}
@@ -86,7 +86,7 @@ def test_one_probe_at_a_time(pool_world: World) -> None:
     gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:])]
     probes = [gap for gap in gaps if gap > WINDOW / 2]
     assert len(probes) >= 3, gaps
-    assert gaps[-len(probes) :] == probes, "between two probes others came"
+    assert gaps[-len(probes) :] == probes, "other requests arrived between two probes"
     assert min(probes) > WINDOW + PROBE - 0.05
     assert _upstream(pool_world, "probed-a")["reason"] == "consecutive_failures"
 
@@ -98,11 +98,11 @@ def test_one_probe_at_a_time(pool_world: World) -> None:
 
 
 def test_share_of_failures(pool_world: World) -> None:
-    """Every other call fails, never two in a row."""
+    """Every second call fails, so never two in a row."""
     for number in range(20):
         pool_world.fault(BROKEN if number % 2 else {}, "mock-a")
         _call(pool_world, "ratio")
-        time.sleep(0.06)  # until the other worker knows of a success
+        time.sleep(0.06)  # until the other worker knows about a success
         if _upstream(pool_world, "ratio-a")["state"] == "ejected":
             break
     assert number >= 9
@@ -111,7 +111,7 @@ def test_share_of_failures(pool_world: World) -> None:
 
 
 def test_retry_after(pool_world: World) -> None:
-    """It is left alone for as long as it asks for, and then asked again."""
+    """No requests go to it for the requested time; after that it is tried again."""
     pool_world.fault({"fault": "status", "status": 429, "headers": {"retry-after": "1"}, "times": 1}, "mock-a")
     asked = time.time()
     assert [_call(pool_world, "paused") for _ in range(5)] == ["paused-b"] * 5
@@ -132,7 +132,7 @@ def test_retry_after_has_a_limit(pool_world: World) -> None:
 
 
 def test_a_provider_that_refuses_the_key(pool_world: World) -> None:
-    """The first time is enough: it will refuse the key to everyone."""
+    """One failure is enough: the provider will refuse every request with this key."""
     pool_world.fault({"fault": "status", "status": 401}, "mock-a")
     crowd.ask(pool_world.gateway.port, [chat_body(model="locked")], 1)
     assert [_call(pool_world, "locked") for _ in range(5)] == ["locked-b"] * 5
@@ -141,7 +141,7 @@ def test_a_provider_that_refuses_the_key(pool_world: World) -> None:
     eventually(lambda: _ejections(pool_world, "locked"), {("locked-a", "credential"): 1})
 
 
-def test_by_hand(pool_world: World) -> None:
+def test_manual_ejection(pool_world: World) -> None:
     assert _call(pool_world, "hand") == "hand-a"
     entry = _order(pool_world, "hand-a", "eject", {"time": "10m"}).json()
     assert (entry["cluster"], entry["state"], entry["reason"]) == ("hand-a", "ejected", "manual")
@@ -158,7 +158,7 @@ def test_by_hand(pool_world: World) -> None:
 
 
 def test_all_are_out(pool_world: World) -> None:
-    """The one that comes back soonest is asked; the others do not help a caller who has nobody else."""
+    """The cluster that returns soonest is tried; otherwise the caller would get no answer at all."""
     for letter, minutes in (("a", 30), ("b", 20), ("c", 10)):
         _order(pool_world, f"gone-{letter}", "eject", {"time": f"{minutes}m"})
     assert [_call(pool_world, "gone") for _ in range(4)] == ["gone-c"] * 4
@@ -170,7 +170,7 @@ def test_all_are_out(pool_world: World) -> None:
 
 
 def test_fallbacks_come_before_ejected_targets(pool_world: World) -> None:
-    """None of those that are out is asked again while a fallback is well, however slow they are to fail."""
+    """No ejected target is tried while a fallback is healthy, even if the fallback is slow to fail."""
     pool_world.fault({**BROKEN, "delay_ms": 2000}, "mock-a", "mock-b")
     for letter in "ab":
         _order(pool_world, f"main-{letter}", "eject", {"time": "5m"})
@@ -179,7 +179,7 @@ def test_fallbacks_come_before_ejected_targets(pool_world: World) -> None:
     assert time.monotonic() - begun < 2
     journals = pool_world.journals()
     assert [len(journals[name]) for name in ("mock-a", "mock-b", "mock-c")] == [0, 0, 10]
-    # only when the fallback is out, too, the one that comes back soonest is asked
+    # if the fallback is out too, the one that returns soonest is tried
     pool_world.fault({}, "mock-a", "mock-b")
     _order(pool_world, "spare-c", "eject", {"time": "10m"})
     _order(pool_world, "main-b", "eject", {"time": "1m"})
@@ -189,7 +189,7 @@ def test_fallbacks_come_before_ejected_targets(pool_world: World) -> None:
 
 
 def test_list_of_upstreams(pool_world: World) -> None:
-    """Every upstream is in it, with all fields."""
+    """It has every upstream, with all fields."""
     listed = pool_world.http.get("/gateway/upstreams", headers=ADMIN)
     assert (listed.status_code, listed.headers["content-type"]) == (200, "application/json")
     assert listed.json().keys() == {"object", "data"} and listed.json()["object"] == "list"
@@ -224,8 +224,8 @@ def test_mistakes_of_operators(pool_world: World) -> None:
     assert _upstream(pool_world, "still-a")["state"] == "healthy"
 
 
-def test_how_many_may_be_out(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> None:
-    """One of three: of those that are out all the same, the ones that come back soonest are asked."""
+def test_max_ejected_percent(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) -> None:
+    """One of three may be out: of several failed ones, those that return soonest are tried."""
     changed = settings()
     ejection = {"consecutive_failures": 1, "time": "60s", "max_ejected_percent": 34}
     changed.values("router").update(retry=UNLIMITED_RETRIES, ejection=ejection)
@@ -240,14 +240,14 @@ def test_how_many_may_be_out(settings: Callable[[], Settings], models: Any, open
 
 
 def _call(world: World, model: str) -> str:
-    """Which cluster answers a call on a connection of its own, so that any worker may get it."""
+    """The cluster that answers a call on a new connection, so any worker may get it."""
     (answer,) = crowd.ask(world.gateway.port, [chat_body(model=model)], 1)
     assert answer.text() is not None, (answer.status_code, answer.content)
     return answer.headers["x-sluice-cluster"]
 
 
 def _load(world: World, model: str, seconds: float) -> list[str]:
-    """The clusters that answer when many clients call for a while."""
+    """The clusters that answer when many clients call for some time."""
     end = time.monotonic() + seconds
 
     def bodies() -> Iterator[bytes]:
@@ -260,7 +260,7 @@ def _load(world: World, model: str, seconds: float) -> list[str]:
 
 
 def _upstreams(world: World) -> dict[str, dict[str, Any]]:
-    """What an operator is told of the upstreams, by cluster."""
+    """The gateway's list of upstreams, by cluster."""
     listed = world.http.get("/gateway/upstreams", headers=ADMIN)
     assert listed.status_code == 200, listed.text
     return {each["cluster"]: each for each in listed.json()["data"]}
@@ -271,13 +271,13 @@ def _upstream(world: World, cluster: str) -> dict[str, Any]:
 
 
 def _order(world: World, cluster: str, verb: str, body: Any = None) -> httpx.Response:
-    """What an operator does to a cluster."""
+    """Ejects or restores a cluster, as an operator."""
     content = json.dumps(body).encode() if body else None
     return world.send(content, path=f"/gateway/upstreams/{cluster}/{verb}", headers=ADMIN)
 
 
 def _gauge(world: World, cluster: str) -> int | None:
-    """Whether it is out, as Prometheus sees it."""
+    """Whether it is out, according to the metric."""
     return world.counted("llm_ejected").get((cluster,))
 
 

@@ -1,4 +1,4 @@
-"""What providers offer beside conversations, asked by their own SDKs: key, model, path, limits, checks and usage."""
+"""Endpoints besides chat, called through the providers' own SDKs: key, model, path, limits, checks and usage."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ ANSWERS: dict[str, Any] = {
 
 
 class Provider(Upstream):
-    """It has an answer for each path, and remembers what it was asked."""
+    """A server with an answer for each path, which keeps its requests."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[str, Mapping[str, str], Any]] = []
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """The path's answer."""
+        """The answer for the path."""
         self.asked.append((headers[":path"], headers, json.loads(body)))
         answer = ANSWERS[headers[":path"]]
         kind, answer = ("audio/mpeg", answer) if isinstance(answer, bytes) else ("application/json", json.dumps(answer).encode())
@@ -94,11 +94,11 @@ def test_openai_sdk(client: openai.OpenAI, provider: Provider) -> None:
         assert demo.USER_KEY not in str(headers)
 
 
-def test_counts_of_tokens(further: World, provider: Provider) -> None:
+def test_token_counts(further: World, provider: Provider) -> None:
     with anthropic.Anthropic(base_url=further.url, api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
         messages: list[Any] = [{"role": "user", "content": "Hello there"}]
         assert client.messages.count_tokens(model="it", messages=messages).input_tokens == 14
-        # no target of that model counts: an estimate
+        # no target of that model counts tokens: an estimate
         raw = client.messages.with_raw_response.count_tokens(model="gpt-alone", messages=messages)
         assert 2 <= raw.parse().input_tokens <= 12 and raw.headers["x-sluice-token-count"] == "estimate"
         with pytest.raises(anthropic.NotFoundError):
@@ -118,14 +118,14 @@ def test_plain_paths(further: World, provider: Provider, path: str) -> None:
     assert [(asked, body["model"]) for asked, _, body in provider.asked] == [(path, "own-name")]
 
 
-def test_what_ollamas_clients_ask_first(further: World) -> None:
+def test_first_requests_of_ollama_clients(further: World) -> None:
     assert further.send(path="/api/version", method="GET").json()["version"]
     assert further.send(path="/api/ps", method="GET").json() == {"models": []}
     assert further.send(path="/api/ps", method="GET", headers={}).status_code == 401
 
 
 def test_usage(further: World) -> None:
-    """What is free uses nothing; what reports, what it reports; the rest is estimated."""
+    """Free endpoints use nothing; reported usage counts as reported; the rest is estimated."""
     want = {"/v1/moderations": (0, 0), "/v1/messages/count_tokens": (0, 0), "/v1/images/generations": (12, 30), "/v1/rerank": (9, 0)}
     for path, (taken, made) in want.items():
         before = further.counted("llm_tokens_total")

@@ -1,4 +1,4 @@
-"""Every configuration that is there to be copied is one that Envoy takes."""
+"""Envoy accepts every example configuration."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ FILES = [ROOT / "envoy" / "envoy.yaml", *sorted((ROOT / "envoy" / "examples").gl
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_envoy_takes_it(file: Path, tmp_path: Path) -> None:
-    """With whatever secrets it names in the environment; the filters read their part too."""
+def test_envoy_accepts_it(file: Path, tmp_path: Path) -> None:
+    """With the secrets that it names in the environment. The filters read their part too."""
     run = _validated(long_form(file), tmp_path)
     assert run.returncode == 0, run.stderr[-2000:]
     assert "configuration is refused" not in run.stderr
 
 
-def test_envoy_sees_slips(tmp_path: Path) -> None:
-    """Those in what only the filters know as well."""
+def test_envoy_reports_misspellings(tmp_path: Path) -> None:
+    """Also in the part that only the filters know."""
     text = FILES[0].read_text()
     run = _validated(text.replace("usage: {access_log: true", "usage: {acces_log: true"), tmp_path)
     assert run.returncode != 0 and 'did you mean "access_log"' in run.stderr
 
 
 @pytest.mark.parametrize("name", ["azure.yaml", "bedrock.yaml", "providers.yaml", "vertex.yaml"])
-def test_providers_are_the_demo_otherwise(name: str) -> None:
-    """But for callers, models, clusters and secrets, an example of providers has all that envoy.yaml has."""
+def test_provider_examples_match_the_demo(name: str) -> None:
+    """An example of providers has all of envoy.yaml except callers, models, clusters and secrets."""
     lines = FILES[0].read_text().splitlines()
     marks = ["# - {id: team-a", "# 2. Which models", "usage: {", "# 3. The model servers"]
     callers, models, usage, clusters = (next(at for at, line in enumerate(lines) if mark in line) for mark in marks)

@@ -1,4 +1,4 @@
-"""An attempt that failed after it generated was paid for: the gateway's counters say so, and the client's bill does not."""
+"""An attempt that failed after it generated tokens costs money: the gateway's counters include it, the client's bill does not."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _failed(**fields: Any) -> bytes:
     return json.dumps({"error": {"message": "m"}, **fields}).encode()
 
 
-# What a server says, whether a stream is asked for, whether it speaks the client's dialect, and the tokens that it
-# has shown to have taken; the prompt's estimate, where it is None.
+# The server's answer, whether it is a stream, whether it has the client's dialect, and the tokens that it shows. None: the
+# prompt's estimate.
 CASES: dict[str, tuple[Script, bool, str, tuple[int | None, int] | None]] = {
     "an error beside usage": (Script.json(_failed(usage=USAGE)), False, "same", (7, 9)),
     "cut with a length": (Script.json(CHAT_CUT), False, "same", (None, SEEN)),
@@ -52,14 +52,14 @@ CASES: dict[str, tuple[Script, bool, str, tuple[int | None, int] | None]] = {
 
 @pytest.fixture(scope="module")
 def costly_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """Models whose first target says what is in the script, and whose second answers."""
+    """Models whose first target plays the script, and whose second one succeeds."""
     changed = settings()
     with Scripted({name: case[0] for name, case in CASES.items()}) as server:
         for dialect, name in (("openai", "same"), ("anthropic", "other")):
             add_upstream(changed, name, "mock-a", server.address, ejection=NEVER_EJECTED_ALONE, dialects=[dialect])
             own = {"input": 20, "output": 80}
             first = {**target(name, "mock-a", weight=FIRST), "price": own}
-            # a target of another dialect comes last among targets, but before a fallback
+            # a target of another dialect comes last, but before a fallback
             others = {"same": {"targets": [first, target("mock-b")]}, "other": {"targets": [first], "fallbacks": ["same-only"]}}
             changed.models.append({"name": name, "price": PRICE, **others[name]})
         changed.models.append({"name": "same-only", "targets": [target("mock-b")], "price": PRICE})
@@ -74,7 +74,7 @@ def _counted(world: World, metric: str, cluster: str) -> Counter[tuple[str, str]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_gateway_has_paid(costly_world: World, name: str) -> None:
+def test_failed_attempts_are_counted_separately(costly_world: World, name: str) -> None:
     world = costly_world
     world.heal()
     _, stream, model, want = CASES[name]
@@ -97,7 +97,7 @@ def test_the_gateway_has_paid(costly_world: World, name: str) -> None:
 
 
 def _bill(world: World) -> tuple[int, int, int]:
-    """What the client's key has used, as the gateway tells it."""
+    """The usage of the client's key, as the gateway reports it."""
     rows = world.send(method="GET", path="/gateway/usage?by=key", headers=ADMIN).json()["data"]
     row = next((row for row in rows if row["key"] == "demo-user"), {})
     return tuple(row.get(name, 0) for name in ("input_tokens", "output_tokens", "cost_microusd"))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Servers fail, the client does not notice; and everything is counted, once."""
+"""Servers fail, clients do not notice, and everything is counted once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conftest import CLOSED_PORT, OpenWorld
 from settings import Settings
 from world import ADMIN, BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
-# The fault of the first server, the model that asks it first, and how its attempt may be counted.
+# The first server's fault, the model that tries it first, and the possible outcomes of its attempt.
 FAULTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "status 500": ({"fault": "status", "status": 500}, "a-first", {"server_error"}),
     "status 502": ({"fault": "status", "status": 502, "body": "<html>"}, "a-first", {"server_error"}),
@@ -38,14 +38,14 @@ FAULTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "hang": ({"fault": "hang"}, "hasty", {"timeout"}),
     "closed port": ({}, "closed-first", {"connect_failure"}),
 }
-FAILURES = 5  # in a row, and a cluster leaves the pool: as envoy.yaml has it
+FAILURES = 5  # consecutive failures that eject a cluster, as in envoy.yaml
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 PASSED_ON = [(400, CHAT), (403, CHAT), (404, CHAT), (413, CHAT), (422, CHAT), (400, MESSAGES), (404, MESSAGES)]
 SHARES = {"mock-a": 3, "mock-b": 2, "mock-c": 1}
 
 
 def test_shares_and_tokens(world: World) -> None:
-    """1,000 calls, half of them streamed, go 3:2:1; the tokens counted are those the servers reported."""
+    """1,000 calls, half of them streamed, are spread 3:2:1; the counted tokens are those the servers reported."""
     before = world.counted("llm_tokens_total")
     answers = _ask(world, 1000, at_once=10)
     assert Counter(answer.status_code for answer in answers) == {200: 1000}
@@ -57,7 +57,7 @@ def test_shares_and_tokens(world: World) -> None:
 
 
 def test_two_of_three_servers_fail(world: World) -> None:
-    """Every call succeeds, and no server sees what belongs to another."""
+    """Every call succeeds, and no server sees another server's credentials or model."""
     world.fault({"fault": "status", "status": 503}, "mock-a")
     world.fault({"fault": "refuse"}, "mock-b")
     answers = _ask(world, 500, at_once=20)
@@ -104,7 +104,7 @@ FROM_B = {
     ("always", FROM_A, FROM_B),
     ("never", {}, {}),
 ])
-def test_what_answers_tell(
+def test_answer_headers(
     settings: Callable[[], Settings], open_world: OpenWorld, when: str | None, told: dict[str, str], told_after_failure: dict[str, str]
 ) -> None:
     changed = settings()
@@ -122,7 +122,7 @@ def test_what_answers_tell(
 
 @pytest.mark.parametrize("fault", [{"fault": "status", "status": 503}, {"fault": "reset"}])
 def test_largest_body(wide_world: World, fault: dict[str, Any]) -> None:
-    """A request is kept for another attempt up to the size the gateway takes."""
+    """A request up to the size limit is kept for another attempt."""
     text = "x" * ((8 << 20) - 1024)
     wide_world.fault(fault, "mock-a")
     response = wide_world.chat(text, model="a-first")
@@ -130,7 +130,7 @@ def test_largest_body(wide_world: World, fault: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_model_and_the_tokens_are_the_second_servers(wide_world: World, name: str) -> None:
+def test_model_and_tokens_are_from_the_second_server(wide_world: World, name: str) -> None:
     fault, model, _ = FAULTS[name]
     metrics = ("llm_requests_total", "llm_tokens_total")
     before = [wide_world.counted(metric) for metric in metrics]
@@ -142,8 +142,8 @@ def test_the_model_and_the_tokens_are_the_second_servers(wide_world: World, name
 
 
 @pytest.mark.parametrize(("status", "path"), PASSED_ON)
-def test_a_clients_mistake_is_not_retried(wide_world: World, status: int, path: str) -> None:
-    """The provider's own words pass through as they are."""
+def test_client_errors_are_not_retried(wide_world: World, status: int, path: str) -> None:
+    """The provider's error message passes unchanged."""
     before = wide_world.counted("llm_attempts_total")
     body = json.dumps({"error": {"message": "Ünlucky", "its": "own"}})
     headers = {"content-type": "application/problem+json", "x-request-cost": "7"}
@@ -156,8 +156,8 @@ def test_a_clients_mistake_is_not_retried(wide_world: World, status: int, path: 
     eventually(lambda: wide_world.counted("llm_attempts_total") - before, want)
 
 
-def test_the_last_servers_error_passes(wide_world: World) -> None:
-    """When all fail, the client gets what the last one said, and every server was asked once."""
+def test_last_servers_error_passes(wide_world: World) -> None:
+    """If all fail, the client gets the last one's error, and every server was tried once."""
     wide_world.fault({"fault": "status", "status": 503})
     wide_world.fault({"fault": "status", "status": 429, "headers": {"retry-after": "7"}, "body": "{}"}, "mock-b")
     response = wide_world.chat(model="a-first")
@@ -166,15 +166,15 @@ def test_the_last_servers_error_passes(wide_world: World) -> None:
     assert "x-sluice-retry" not in response.headers
 
 
-def test_every_server_is_asked_once(world: World) -> None:
+def test_every_server_is_tried_once(world: World) -> None:
     world.fault({"fault": "status", "status": 500})
     for _ in range(6):
         assert world.chat().status_code == 500
     assert {name: len(entries) for name, entries in world.journals().items()} == dict.fromkeys(SHARES, 6)
 
 
-def test_timeouts_are_counted_as_such(wide_world: World) -> None:
-    """All of them, whatever the filter's clock says."""
+def test_timeouts_count_as_timeout(wide_world: World) -> None:
+    """All of them, independent of the filter's clock."""
     before = wide_world.counted("llm_attempts_total")
     wide_world.fault({"fault": "hang"}, "mock-a")
     with ThreadPoolExecutor(16) as threads:
@@ -184,8 +184,8 @@ def test_timeouts_are_counted_as_such(wide_world: World) -> None:
     assert wide_world.counted("llm_attempts_total") - before == {("mock-a", "timeout"): 48, ("mock-b", "success"): 48}
 
 
-def test_no_retry_overflows(wide_world: World) -> None:
-    """Envoy's default allows three retries at a time: 200 calls at once that all have to be retried show that ours do not."""
+def test_max_retries_is_high_enough(wide_world: World) -> None:
+    """Envoy's default allows three concurrent retries; 200 concurrent calls that all need a retry show that ours allows more."""
     wide_world.fault({"fault": "status", "status": 503, "delay_ms": 50}, "mock-a")
     bodies = [chat_body(model=model, stream=stream) for model in ("a-first", "closed-first") for stream in (False, True)] * 100
     answers = crowd.ask(wide_world.gateway.port, bodies, 200)
@@ -195,8 +195,8 @@ def test_no_retry_overflows(wide_world: World) -> None:
     assert overflows and not any(overflows.values()), overflows
 
 
-def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Nothing is sent anywhere, and the log says where to look."""
+def test_cluster_without_a_matcher_line(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Nothing is sent, and the log says where to look."""
     changed = settings()
     changed.upstreams["mock-a"]["cluster"] = "elsewhere"
     changed.add_model("only-a", "mock-a")
@@ -209,8 +209,8 @@ def test_a_cluster_that_the_matcher_does_not_know(settings: Callable[[], Setting
 
 
 @pytest.mark.parametrize("joined", [True, False], ids=["one entry", "separate"])
-def test_a_cluster_that_cannot_be_tried(settings: Callable[[], Settings], open_world: OpenWorld, joined: bool) -> None:
-    """Envoy answers in place of the attempt, and tries no other; but the cluster leaves the pool, and the log says why."""
+def test_unusable_cluster(settings: Callable[[], Settings], open_world: OpenWorld, joined: bool) -> None:
+    """Envoy answers instead of the attempt, and tries no other cluster. The cluster leaves the pool, and the log says why."""
     changed = settings()
     if not joined:
         changed.separate()
@@ -249,8 +249,8 @@ def test_a_cluster_that_cannot_be_tried(settings: Callable[[], Settings], open_w
             assert 1 <= world.gateway.log().count(told) <= 2  # once by each worker
 
 
-def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """A model without a timeout of its own has the one in envoy.yaml's route, which the filter cannot tell from a reset."""
+def test_route_timeout(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """A model without its own timeout has the timeout of envoy.yaml's route, which the filter cannot distinguish from a reset."""
     changed = settings()
     del changed.values("router")["retry"]
     changed.add_model("a-first", "mock-a", "mock-b")
@@ -263,7 +263,7 @@ def test_timeout_of_the_route(settings: Callable[[], Settings], open_world: Open
         assert world.counted("llm_attempts_total") == {("mock-a", "reset"): 1, ("mock-b", "success"): 1}
 
 
-def test_a_name_that_does_not_resolve(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+def test_unresolved_name(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     changed = settings()
     changed.add_cluster("nowhere", ("models.nowhere.invalid", 80))
     changed.upstreams["nowhere"] = {}
@@ -282,7 +282,7 @@ def test_a_name_that_does_not_resolve(settings: Callable[[], Settings], open_wor
         eventually(lambda: world.gateway.output().count(told), 2)
 
 
-def test_a_refused_connection_says_so(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+def test_refused_connection_is_reported(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     changed = settings()
     changed.add_cluster("closed", ("127.0.0.1", 2))
     changed.upstreams["closed"] = {}
@@ -292,8 +292,8 @@ def test_a_refused_connection_says_so(settings: Callable[[], Settings], open_wor
         assert response.headers["x-sluice-attempts"] == "closed=connect_failure:refused, mock-b=success"
 
 
-def test_a_client_that_leaves(wide_world: World) -> None:
-    """In mid-stream: its request is counted once, as partial; the next one is served."""
+def test_client_leaves_mid_stream(wide_world: World) -> None:
+    """Its request is counted once, as partial; the next request is served."""
     metrics = ("llm_usage_source_total", "llm_requests_total", "llm_attempts_total")
     before = [wide_world.counted(metric) for metric in metrics]
     wide_world.fault({"chunk_delay_ms": 100, "text": "word " * 100}, "mock-a")
@@ -307,8 +307,8 @@ def test_a_client_that_leaves(wide_world: World) -> None:
     assert wide_world.chat(model="a-first").status_code == 200
 
 
-def test_a_client_that_leaves_before_the_answer(wide_world: World) -> None:
-    """Nobody waits for it any more, so no other server is bothered."""
+def test_client_leaves_before_the_answer(wide_world: World) -> None:
+    """The request is dropped, and no other server is tried."""
     before = wide_world.counted("llm_attempts_total")
     wide_world.fault({"fault": "hang"})
     with pytest.raises(httpx.ReadTimeout):
@@ -318,8 +318,8 @@ def test_a_client_that_leaves_before_the_answer(wide_world: World) -> None:
     assert [server for server, _ in wide_world.entries()] == ["mock-a"]
 
 
-def test_clients_that_leave_at_any_time(world: World) -> None:
-    """Each request is counted once, whenever its client left."""
+def test_clients_leave_at_any_time(world: World) -> None:
+    """Each request is counted once, whenever its client leaves."""
     before = world.counted("llm_requests_total").total()
     world.fault({"chunk_delay_ms": 5, "delay_ms": 5})
     with ThreadPoolExecutor(8) as threads:
@@ -329,8 +329,8 @@ def test_clients_that_leave_at_any_time(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["reset_body", "truncate_body"])
-def test_a_stream_that_breaks(wide_world: World, fault: str) -> None:
-    """After its first event nothing can be retried; it must not look like a whole answer."""
+def test_broken_stream(wide_world: World, fault: str) -> None:
+    """After the first event no retry is possible; the stream must not look complete."""
     metrics = ("llm_usage_source_total", "llm_attempts_total")
     before = [wide_world.counted(metric) for metric in metrics]
     wide_world.fault({"fault": fault, "after_events": 3}, "mock-a")
@@ -341,13 +341,13 @@ def test_a_stream_that_breaks(wide_world: World, fault: str) -> None:
 
 
 def _ask(world: World, calls: int, at_once: int) -> list[httpx.Response]:
-    """Every other call is streamed."""
+    """Every second call is streamed."""
     with ThreadPoolExecutor(at_once) as threads:
         return list(threads.map(lambda number: world.chat(f"call {number}", stream=number % 2 == 1), range(calls)))
 
 
 def _reported(world: World) -> Counter[tuple[str, ...]]:
-    """The tokens the journals show, by the labels they are counted under."""
+    """The tokens in the journals, by the labels under which they are counted."""
     counts: Counter[tuple[str, ...]] = Counter()
     for name, entry in world.entries():
         for kind, count in zip(("input", "output"), tokens(entry["usage"])):
@@ -356,7 +356,7 @@ def _reported(world: World) -> Counter[tuple[str, ...]]:
 
 
 def _assert_own_only(name: str, entry: dict[str, Any]) -> None:
-    """The server's own key and model, and no other key anywhere."""
+    """The request has the server's own key and model, and no other key anywhere."""
     assert entry["headers"]["authorization"] == f"Bearer {name}-secret"
     assert entry["body"]["model"] == f"gpt-4o-{name}"
     others = {demo.USER_KEY, *demo.PROVIDER_KEYS.values()} - {f"{name}-secret"}
@@ -364,7 +364,7 @@ def _assert_own_only(name: str, entry: dict[str, Any]) -> None:
 
 
 def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: bool) -> None:
-    """The second server got what the client sent, but for the model and the wish for usage."""
+    """The second server got the client's request, except for the model and the request for usage."""
     _assert_own_only("mock-b", entry)
     body = sent.replace(f'"model":"{model}"'.encode(), b'"model":"gpt-4o-mock-b"')
     if stream:
@@ -374,13 +374,13 @@ def _assert_original(entry: dict[str, Any], sent: bytes, model: str, stream: boo
 
 
 def _told(response: httpx.Response, status: int = 200) -> dict[str, str]:
-    """What the answer says of where it comes from."""
+    """The headers that name the answer's origin."""
     assert response.status_code == status
     return {name: value for name, value in response.headers.items() if name.startswith("x-sluice-")}
 
 
 def _leave(world: World, after: float) -> None:
-    """Asks for a stream, and leaves after that many seconds, in the middle of whatever there is."""
+    """Requests a stream, and leaves after this many seconds, wherever the stream is then."""
     body = chat_body(stream=True)
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {BEARER['authorization']}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", world.gateway.port)) as client:
@@ -390,7 +390,7 @@ def _leave(world: World, after: float) -> None:
 
 @contextlib.contextmanager
 def _streaming(world: World, **fields: Any) -> Iterator[Iterable[bytes]]:
-    """The chunks of a stream as they come; the connection is closed at the end of the block."""
+    """The chunks of a stream as they arrive; the connection closes at the end of the block."""
     with httpx.Client(base_url=world.url, trust_env=False, timeout=10) as client:
         with client.stream("POST", CHAT, content=chat_body(stream=True, **fields), headers=BEARER) as response:
             assert response.status_code == 200

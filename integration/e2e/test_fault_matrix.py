@@ -1,6 +1,6 @@
-"""Whatever goes wrong before an answer has begun: no client notices, at any size, streamed or not.
+"""Every kind of fault before an answer begins: no client notices, at any size, streamed or not.
 
-Every call of a cell strikes all of the faulty targets before it comes to a healthy one.
+Every call of a cell hits all of the faulty targets before it reaches a healthy one.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from world import World, chat_body
 AT_ONCE = 40
 CALLS = {"1 KiB": 80, "1 MiB": 40}
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
-# Nobody listens there. (Port 1 stands in for names that do not resolve.)
+# Nothing listens there. (Port 1 represents names that do not resolve.)
 REFUSING = ("127.0.0.1", 9)
 NOWHERE = ("models.nowhere.invalid", 80)
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
-# Answers to large requests are cut to so many tokens, but where the fault is in the answer's body.
+# Answers to large requests are cut to this many tokens, unless the fault is in the answer's body.
 SHORT = 64
-# Of a hanging attempt, by the size of the request.
+# The timeout of a hanging attempt, by the size of the request.
 LIMITS = {"1 KiB": "500ms", "1 MiB": "2s"}
 ECHO = "Hello from {}. You said: {}"
 ECHO_TOKENS = 9
 
 
 class Fault(NamedTuple):
-    """What is wrong with the faulty targets, and how their attempts end."""
+    """The fault of the faulty targets, and the outcomes of their attempts."""
 
     orders: Mapping[str, Any]
     outcomes: set[str]
@@ -80,7 +80,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Mapping[str, MockModels]]:
-    """Without journals: they would hold gigabytes."""
+    """A mock without a journal, which would hold gigabytes."""
     with contextlib.ExitStack() as running:
         started = (MockModels.demo(server, arguments=["--no-journal"]) for server in demo.SERVERS)
         yield {server.name: running.enter_context(server) for server in started}
@@ -105,9 +105,9 @@ def _matrix_world(servers: Mapping[str, MockModels], open_world: OpenWorld) -> I
 
 @pytest.fixture
 def matrix_world(_matrix_world: World) -> World:
-    """Three targets per model, of which one or two are asked first."""
+    """Three targets per model; one or two of them are tried first."""
     _matrix_world.reset()
-    for name in ("mock-a", "mock-b"):  # it may have asked for a pause, after which its probe would come first
+    for name in ("mock-a", "mock-b"):  # it may have sent `Retry-After`; its probe would come first after that
         restored = _matrix_world.send(path=f"/gateway/upstreams/{name}/restore", headers=ADMIN)
         assert restored.status_code == 200, restored.text
     return _matrix_world
@@ -115,9 +115,9 @@ def matrix_world(_matrix_world: World) -> World:
 
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """The whole calls of all, and the attempts it took."""
+    """Complete calls of all calls, and the number of attempts."""
     columns = [_column(faulty, kind, size) for faulty in (1, 2) for kind in ("json", "stream") for size in SIZES]
-    table = Table("whole calls of all (attempts); faulty targets of 3, kind, size of the request", columns)
+    table = Table("complete calls of all (attempts); faulty targets of 3, kind, size of the request", columns)
     yield table
     table.show(request.config)
 
@@ -145,7 +145,7 @@ def test_no_call_fails(matrix_world: World, matrix: Table, name: str, faulty: in
 
 
 def _add_model(settings: Settings, name: str, prefix: str, faulty: int, **fields: Any) -> None:
-    """The faulty ones have all the weight, so that the others come last."""
+    """The faulty targets have all the weight, so the others come last."""
     upstreams = [f"{prefix if index < faulty else 'mock'}-{letter}" for index, letter in enumerate("abc")]
     targets = [
         target(upstream, f"mock-{upstream[-1]}", weight=1_000_000 if index < faulty else 1)
@@ -159,11 +159,11 @@ def _column(faulty: int, kind: str, size: str) -> str:
 
 
 def _bodies(calls: int, model: str, kind: str, size: int, limit: int | None) -> list[tuple[list[str], bytes]]:
-    """What each request says, in an order that shows, and the request; no two of them are alike."""
+    """The text of each request, with a visible order, and the request; all are different."""
     fields: dict[str, Any] = {"model": model, "stream": kind == "stream"}
     fields.update({"stream_options": {"include_usage": True}} if fields["stream"] else {})
     fields.update({"max_tokens": limit} if limit else {})
-    # In long words: neither 100,000 tokens in a request nor 100 events in an answer are what this is about.
+    # Long words, because the test needs neither 100,000 tokens per request nor 100 events per answer.
     length = 1000 if size > 10_000 else 64
     words = [f"{number:07}".ljust(length - 1, "x") for number in range(size // length)]
     before, after = chat_body(" ".join(["CALL", *words]), **fields).split(b"CALL")
@@ -171,14 +171,14 @@ def _bodies(calls: int, model: str, kind: str, size: int, limit: int | None) -> 
 
 
 def _is_whole(answer: crowd.Answer, words: list[str], limit: int | None) -> bool:
-    """The answer says all it should, and the server has counted all words of the request."""
+    """The answer is complete, and the server has counted all words of the request."""
     said = words[: limit - ECHO_TOKENS] if limit else words
     wanted = ECHO.format(answer.headers.get("x-sluice-cluster", "mock-c"), " ".join(said))
     return answer.text() == wanted and answer.usage()["prompt_tokens"] == len(words)
 
 
 def _assert_attempts(answer: crowd.Answer, fault: Fault, faulty: int) -> None:
-    """First the faulty ones, each once, then the one that answered."""
+    """First the faulty ones, each once, then the one that succeeded."""
     *failed, last = answer.attempts()
     assert last == (answer.headers["x-sluice-cluster"], "success")
     prefix = "mock" if fault.models == "hasty" else fault.models

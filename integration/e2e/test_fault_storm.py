@@ -1,4 +1,4 @@
-"""Faults that come and go under load: no call fails, nothing is counted twice, no key goes astray."""
+"""Changing faults under load: no call fails, nothing is counted twice, and no key reaches the wrong server."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SECONDS = float(os.environ.get("SLUICE_STORM_SECONDS", "60"))
 CALLS_PER_SECOND = 10_000 / 60
 AT_ONCE = 50
 BETWEEN_CHANGES = 0.3
-# So long any server takes: with it the clients are 50 at once, and not as many as a machine can bear.
+# The response time of each server. It keeps 50 clients active at once, independent of the machine's speed.
 SERVICE = {"delay_ms": 120}
-# What may befall mock-a and mock-b; all of it strikes before the client has seen any of the answer.
+# The possible faults of mock-a and mock-b; all of them happen before the client sees any of the answer.
 WEATHER: list[Mapping[str, Any]] = [
     {},
     {"fault": "status", "status": 500},
@@ -49,9 +49,9 @@ WEATHER: list[Mapping[str, Any]] = [
     {"fault": "stall", "only": "stream"},
     {"fault": "unstreamed"},
 ]
-# Those who are out come back soon, to be struck again.
+# Short ejections, so that faulty servers are tried again soon.
 EJECTION = {"consecutive_failures": 10, "time": "100ms", "max_time": "200ms", "max_retry_after": "100ms"}
-# So long, in milliseconds, and so many in a hundred requests does another filter hold between Sluice's and the servers.
+# Another filter between Sluice's and the servers delays this percentage of requests by this many milliseconds.
 HOLDS = [(3, 50), (11, 50), (29, 30)]
 METRICS = ("llm_requests_total", "llm_attempts_total", "llm_usage_source_total")
 
@@ -73,7 +73,7 @@ def test_storm(stormy_settings: Settings, open_world: OpenWorld, request: pytest
 def test_storm_with_other_filters_between(
     stormy_settings: Settings, open_world: OpenWorld, request: pytest.FixtureRequest
 ) -> None:
-    """Requests pass them in another order than they came in; each attempt belongs to its own request all the same."""
+    """Requests leave that filter in another order than they arrive; each attempt still belongs to its own request."""
     for milliseconds, percent in HOLDS:
         hold(stormy_settings, f"held-{milliseconds}", milliseconds=milliseconds, percent=percent)
     with open_world(stormy_settings.text()) as world:
@@ -96,7 +96,7 @@ def _endure(world: World, seconds: float, config: pytest.Config) -> None:
 
 @contextlib.contextmanager
 def _weather(world: World) -> Iterator[None]:
-    """Every so often another fault for one of the servers that are not to stay healthy."""
+    """Changes the fault of a random server at intervals, except for the healthy ones."""
     chance = random.Random(1)
     over = threading.Event()
 
@@ -115,7 +115,7 @@ def _weather(world: World) -> Iterator[None]:
 
 
 def _call(world: World, seconds: float) -> list[tuple[crowd.Answer, str]]:
-    """Calls until the time is over; each with the text that would be a whole answer."""
+    """Calls until the time is over; each with the text of a complete answer."""
     end = time.monotonic() + seconds
     chance = random.Random(2)
 
@@ -135,7 +135,7 @@ def _call(world: World, seconds: float) -> list[tuple[crowd.Answer, str]]:
 
 
 def _usage(calls: list[tuple[crowd.Answer, str]]) -> Counter[str]:
-    """What the clients were told their calls cost."""
+    """The usage that the clients' answers report."""
     usage: Counter[str] = Counter()
     for answer, _ in calls:
         told = answer.usage()
@@ -144,13 +144,13 @@ def _usage(calls: list[tuple[crowd.Answer, str]]) -> Counter[str]:
 
 
 def _attempts(calls: list[tuple[crowd.Answer, str]]) -> Counter[tuple[str, ...]]:
-    """The attempts the answers tell of."""
+    """The attempts that the answers' headers report."""
     return Counter(attempt for answer, _ in calls for attempt in answer.attempts())
 
 
 def _counted(world: World) -> list[Any]:
-    """The same, and the calls, as the gateway has counted them. Attempts that failed after they had generated something
-    are nothing that a client is told of or charged for."""
+    """The gateway's counts of the same and of the calls. Without failed attempts that generated something: clients neither see
+    nor pay for them."""
     requests, attempts, sources = map(world.counted, METRICS)
     usage: Counter[str] = Counter()
     for labels, count in world.series("llm_tokens_total"):
@@ -160,7 +160,7 @@ def _counted(world: World) -> list[Any]:
 
 
 def _assert_own_only(name: str, entries: list[dict[str, Any]]) -> None:
-    """Each request bears the server's own key and model, and no other key anywhere."""
+    """Each request has the server's own key and model, and no other key anywhere."""
     own = next(server for server in demo.SERVERS if server.name == name)
     foreign = set(SECRETS) - {own.key}
     for entry in entries:
@@ -171,7 +171,7 @@ def _assert_own_only(name: str, entries: list[dict[str, Any]]) -> None:
 
 
 def _show(calls: list[tuple[crowd.Answer, str]], world: World, seconds: float, config: pytest.Config) -> None:
-    """What the storm was like."""
+    """Prints the result."""
     attempts = world.counted("llm_attempts_total")
     table = Table(f"storm of {seconds:g} s: {len(calls)} calls, attempts by outcome", sorted({each[1] for each in attempts}))
     for (cluster, outcome), count in sorted(attempts.items()):

@@ -1,4 +1,4 @@
-"""Two Envoys and a ledger: limits that hold for both together, and what is kept of each request."""
+"""Two Envoys and a ledger: shared limits, and the record of each request."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Fleet:
         self.worlds = (one, other)
 
     def crowd(self, calls: int, headers: dict[str, str], body: bytes) -> list[crowd.Answer]:
-        """So many at once over both."""
+        """This many requests at once over both Envoys."""
         half = [body] * (calls // 2)
         with ThreadPoolExecutor(2) as pool:
             asked = [pool.submit(crowd.ask, world.gateway.port, half, 100, headers=headers) for world in self.worlds]
             return [answer for each in asked for answer in each.result()]
 
     def stats(self, result: str) -> int:
-        """How many calls of the service had this result, at both."""
+        """The number of calls to the service with this result, at both Envoys."""
         name = f"wasmcustom.llm_shared_limits_total;outcome={result}"
         return sum(world.gateway.stats(f"^{name}$").get(name, 0) for world in self.worlds)
 
@@ -67,8 +67,8 @@ def shared(
         yield both
 
 
-def test_exactly_so_many_requests(shared: Fleet, keys: dict[str, dict[str, str]]) -> None:
-    """800 at once over two Envoys with two workers each: 100 pass."""
+def test_exact_request_limit(shared: Fleet, keys: dict[str, dict[str, str]]) -> None:
+    """800 requests at once over two Envoys with two workers each: 100 pass."""
     fleet.in_one_minute(20)
     found = shared.crowd(CALLS, keys["hundred"], chat_body())
     assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CALLS - ADMITTED}
@@ -76,7 +76,7 @@ def test_exactly_so_many_requests(shared: Fleet, keys: dict[str, dict[str, str]]
 
 
 def test_tokens_are_charged(shared: Fleet, keys: dict[str, dict[str, str]], ledger: Ledger) -> None:
-    """What is used at one Envoy is refused at the other."""
+    """Tokens used at one Envoy count at the other."""
     one, other = shared.worlds
     one.fault({"text": "word " * 999 + "word"})
     assert one.send(chat_body(), headers=keys["tokens"]).status_code == 200

@@ -1,4 +1,4 @@
-"""What of a client's request reaches a model server: what SDKs need, and what the operator names."""
+"""The parts of a client's request that reach a model server: those that SDKs need, and those that the operator names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from world import BEARER, CHAT, World, chat_body
 
 GEMINI = "/v1beta/models/gpt-4o:generateContent"
 GEMINI_BODY = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
-# All that a server may get of a plain client's request, besides its credential.
+# All headers that a server may get from a plain client's request, besides its credential.
 PLAIN = {"host", "accept", "accept-encoding", "content-length", "content-type", "user-agent", "authorization", "x-request-id"}
-# What must stay here.
+# Headers that must not leave the gateway.
 PRIVATE = {
     "cookie": "session=1",
     "proxy-authorization": "Basic eDp5",
@@ -37,7 +37,7 @@ PRIVATE = {
     "te": "trailers",
     "x-http-method-override": "DELETE",
 }
-# What Codex and Claude Code send, and tracers.
+# Headers of Codex, Claude Code and tracers.
 TOOLS = {
     "originator": "codex_cli_rs",
     "version": "0.144.0",
@@ -84,14 +84,14 @@ def _headers(world: World, headers: dict[str, str], model: str = "only-b", path:
     return dict(entry["headers"])
 
 
-def test_nothing_but_what_is_listed(world: World) -> None:
+def test_only_listed_headers_are_forwarded(world: World) -> None:
     found = _headers(world, {**PRIVATE, **TOOLS}, model="gpt-4o")
     assert found.keys() - TOOLS.keys() <= PLAIN
     assert {name: found.get(name) for name in TOOLS} == TOOLS
 
 
-def test_what_the_operator_names_and_adds(forwarding: World) -> None:
-    """Envoy's route adds two headers; one of them the client has sent, too."""
+def test_headers_from_the_operator(forwarding: World) -> None:
+    """Envoy's route adds two headers; the client has sent one of them, too."""
     own = {"x-auth-token": "operator", "x-site": "operator"}
     found = _headers(forwarding, PRIVATE)
     assert {name: value for name, value in found.items() if name not in PLAIN} == own
@@ -102,8 +102,8 @@ def test_what_the_operator_names_and_adds(forwarding: World) -> None:
 
 
 @pytest.mark.parametrize(("model", "failing"), [("a-first", "mock-a"), ("b-first", "mock-b")])
-def test_each_attempt_gets_its_own(forwarding: World, model: str, failing: str) -> None:
-    """All attempts share Envoy's headers: nothing stays of one that the next must not see, and nothing is lost."""
+def test_each_attempt_gets_its_own_headers(forwarding: World, model: str, failing: str) -> None:
+    """All attempts share Envoy's headers: an attempt must not see the previous one's headers, and must not lose the client's."""
     forwarding.fault({"fault": "status", "status": 500}, failing)
     assert forwarding.send(chat_body(model=model), headers={**BEARER, **PRIVATE}).status_code == 200
     journals = forwarding.journals()
@@ -115,7 +115,7 @@ def test_each_attempt_gets_its_own(forwarding: World, model: str, failing: str) 
 
 
 def test_authority(forwarding: World) -> None:
-    """The name by which clients know the gateway is nobody's business."""
+    """The client's name for the gateway does not go upstream."""
     assert _headers(forwarding, {"host": "gateway.internal"})["host"] == "mock-b"
     forwarding.reset()
     forwarding.send(chat_body(model="anything"), headers={**BEARER, "host": "gateway.internal"})
@@ -131,12 +131,12 @@ def test_no_key_in_the_query(world: World, name: str) -> None:
         assert entry["path"] == f"{path}?a=1&alt=json".replace("gpt-4o", f"gpt-4o-{server}")
 
 
-def test_the_operators_query_wins(forwarding: World) -> None:
+def test_operator_query_wins(forwarding: World) -> None:
     assert forwarding.send(chat_body(model="a-first"), path=f"{CHAT}?API-version=9&a=b&%76=7").status_code == 200
     assert forwarding.entry()[1]["path"] == f"{CHAT}?v=1&api-version=2&a=b"
 
 
-def test_models_names_in_paths(forwarding: World) -> None:
+def test_model_names_in_paths(forwarding: World) -> None:
     for name in ("..", "../../admin", "a/../b", r"a\..\b", "."):
         assert forwarding.send(chat_body(model=name)).status_code == 404
     assert forwarding.entries() == []
@@ -144,15 +144,15 @@ def test_models_names_in_paths(forwarding: World) -> None:
     assert forwarding.entry()[1]["path"] == "/v1/deployments/org%2Fmodel%3Fx%23y/chat/completions"
 
 
-def test_no_server_speaks_for_the_gateway(world: World) -> None:
+def test_servers_cannot_set_gateway_headers(world: World) -> None:
     forged = {"x-sluice-cluster": "forged", "x-sluice-guard": "forged", "x-sluice-dropped": "forged", "X-Sluice-New": "forged"}
     for status in (200, 400):
         world.fault({"fault": "status", "status": status, "headers": forged})
         assert "forged" not in str(world.chat().headers)
 
 
-def test_sdks_lose_nothing(world: World) -> None:
-    """Whatever the SDKs send that is neither a key nor an account arrives."""
+def test_sdk_headers_arrive(world: World) -> None:
+    """All SDK headers arrive, except keys and accounts."""
     messages: list[Any] = [{"role": "user", "content": "Hello"}]
     recorded: list[dict[str, str]] = []
     hooks = {"request": [lambda request: recorded.append(dict(request.headers))]}

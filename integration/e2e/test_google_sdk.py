@@ -1,4 +1,4 @@
-"""Google's own SDK at the gateway: answers, and the classes of errors that it raises."""
+"""Google's own SDK with the gateway: answers, and the error classes that it raises."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_errors(served: World, stream: bool) -> None:
 
 
 def test_envoys_own_errors(served: World) -> None:
-    """A body beyond what Envoy takes, on the paths of either dialect."""
+    """A body above Envoy's limit, on the paths of both dialects."""
     body = CONTENTS + b" " * (9 << 20)
     error = google_error(served.send(body, path=GENERATE.format("gemini"), headers=BEARER))
     assert (error["code"], error["status"]) == (413, "INVALID_ARGUMENT")

@@ -1,4 +1,4 @@
-"""What a guard does with what it finds, of whom it asks, and what it costs."""
+"""The guard's actions, its checks, and its cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIB = 1 << 20
 MASK = {"name": "mask-check", "api": "patterns", "phase": ["response"], "action": "mask", "models": ["mask"]}
 EARLY = {"name": "early-check", "api": "patterns", "phase": ["request"], "action": "flag", "models": ["uneven"]}
 LOCAL = {"name": "local-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["local"]}
-# By model; each has its check.
+# By model; each has its own check.
 CHECKS: dict[str, dict[str, Any]] = {
     "block": {},
     "answer": {"phase": ["response"]},
@@ -39,7 +39,7 @@ CHECKS: dict[str, dict[str, Any]] = {
 MODELS = [*(name for name, fields in CHECKS.items() if "models" not in fields), "parallel", "uneven", "mask", "local", "free"]
 
 
-# In one Envoy filter with the others, and in one of its own.
+# Joined with the other filters, and as a separate entry.
 EITHER_WAY = pytest.mark.parametrize("_guarded", ["joined", "separate"], indirect=True)
 
 
@@ -77,7 +77,7 @@ def _counted(world: World, *want: str) -> None:
 
 
 @EITHER_WAY
-def test_a_request_is_blocked(world: World) -> None:
+def test_request_is_blocked(world: World) -> None:
     response = world.chat(BAD, model="block")
     assert response.status_code == 400
     error = answers.openai_error(response)
@@ -88,8 +88,8 @@ def test_a_request_is_blocked(world: World) -> None:
 
 
 @EITHER_WAY
-def test_an_answer_is_blocked(world: World) -> None:
-    """Without its text, but with what it has cost."""
+def test_answer_is_blocked(world: World) -> None:
+    """The text is removed, the usage stays."""
     answer = world.chat(BAD, model="answer").json()
     assert "venom" not in json.dumps(answer) and answer["usage"]["completion_tokens"] > 0
     assert [choice["finish_reason"] for choice in answer["choices"]] == ["content_filter"]
@@ -98,7 +98,7 @@ def test_an_answer_is_blocked(world: World) -> None:
 
 @EITHER_WAY
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_is_masked(world: World, stream: bool) -> None:
+def test_answer_is_masked(world: World, stream: bool) -> None:
     text = answers.content(world.chat(f"write to {MAIL}, please", model="mask", stream=stream))
     assert "write to <EMAIL_ADDRESS>, please" in text and MAIL not in text
     (entry,) = world.journals()["mock-a"]
@@ -123,7 +123,7 @@ def test_dry_run(world: World) -> None:
 
 
 @EITHER_WAY
-def test_who_is_checked(guard: Guarded) -> None:
+def test_scope_of_checks(guard: Guarded) -> None:
     """By model, by key, and by role."""
     world, body = guard.world, chat_body(BAD, model="admins")
     assert world.chat(BAD, model="free").status_code == 200
@@ -137,7 +137,7 @@ def test_who_is_checked(guard: Guarded) -> None:
 
 
 @EITHER_WAY
-def test_checks_are_made_at_once(guard: Guarded) -> None:
+def test_checks_run_in_parallel(guard: Guarded) -> None:
     guard.fake.way = Way(delay=0.25)
     start = time.monotonic()
     assert guard.world.chat("Hello", model="parallel").status_code == 200
@@ -146,7 +146,7 @@ def test_checks_are_made_at_once(guard: Guarded) -> None:
     print(f"three checks of 250 ms each: {seconds * 1000:.0f} ms")
 
 
-def test_each_check_has_a_time_of_its_own(guard: Guarded) -> None:
+def test_each_check_has_its_own_timeout(guard: Guarded) -> None:
     guard.fake.way = Way(delay=0.2)
     assert guard.world.chat("Hello", model="uneven").status_code == 200
 
@@ -160,7 +160,7 @@ def test_each_check_has_a_time_of_its_own(guard: Guarded) -> None:
 
 
 def test_too_many_callouts(guard: Guarded) -> None:
-    """In each worker so many wait; the others are refused at once, and none is left over."""
+    """Each worker allows this many; further ones are refused at once, and the count returns to zero."""
     guard.fake.way = Way(delay=1.0)
     with ThreadPoolExecutor(30) as threads:
         responses = list(threads.map(lambda number: guard.world.chat(f"{number}", model="busy"), range(30)))
@@ -199,7 +199,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_almost_matches_are_linear(world: World, name: str) -> None:
-    """A MiB of what looks like personal data at every byte, or is some, takes about four times a quarter of it."""
+    """A MiB with real or apparent personal data at every byte takes about four times as long as a quarter of it."""
 
     def seconds(size: int) -> float:
         text = (HOSTILE[name] * (size // len(HOSTILE[name]) + 1))[:size]
@@ -217,8 +217,8 @@ def test_almost_matches_are_linear(world: World, name: str) -> None:
     assert whole < 8 * quarter + 0.1
 
 
-def test_off_costs_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """A chain with a guard that checks nothing, and one without: interleaved, by what the quicker requests take:
+def test_guard_without_checks_costs_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Compares a chain with an empty guard and one without a guard. Requests alternate, and only the fastest ones count, because
     the others waited for other processes."""
     with open_world(settings().text(), own=True) as without, open_world(guarded(settings(), []).text(), own=True) as idle:
         took: dict[str, list[float]] = {"without": [], "idle": []}
@@ -228,5 +228,5 @@ def test_off_costs_nothing(settings: Callable[[], Settings], open_world: OpenWor
                 assert world.chat().status_code == 200
                 took[name].append(time.perf_counter() - start)
     quick = {name: sorted(each)[len(each) // 5] * 1e6 for name, each in took.items()}
-    print(f"microseconds that the quickest fifth took at most: {quick}")
+    print(f"microseconds, maximum of the fastest fifth: {quick}")
     assert quick["idle"] < 1.15 * quick["without"] + 50

@@ -1,4 +1,4 @@
-"""Answers that a guard checks, flags, cannot read, or cannot hold: what the client gets, and what stays on record."""
+"""Answers that a guard checks, flags, cannot read, or cannot hold: what the client gets, and what is recorded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAD = "this is venom"
 GOOD = "Good morning."
 MAIL = "ann@example.com"
 USAGE = {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4}
-# A guard holds 4 MiB of an answer.
+# The guard holds 4 MiB of an answer.
 LARGE = "Good morning. " * 700_000
 LARGE_IN_PIECES = "large/65536"
 POLICIES = ("allow", "deny")
@@ -32,7 +32,7 @@ def _whole(text: str) -> bytes:
 
 
 def _stream(text: str) -> bytes:
-    """Many windows of the same text, without an end that says so."""
+    """Many windows of the same text, without a last event."""
     chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": f"{text}. "}}]}] * 60
     chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, {"choices": [], "usage": USAGE}]
     return b"".join(b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks) + b"data: [DONE]\n\n"
@@ -54,7 +54,7 @@ PLAYED = {
 
 
 def _add_player(settings: Settings, player: Player, *models: str) -> dict[str, Any]:
-    """These models are the player's; returns its cluster."""
+    """Routes these models to the player; returns its cluster."""
     settings.upstreams["player"] = {"cluster": "player", "dialects": ["openai"], "forward_headers": ["x-answer"]}
     for model in models:
         settings.add_model(model, "player")
@@ -63,7 +63,7 @@ def _add_player(settings: Settings, player: Player, *models: str) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """A model for each policy, and one whose request hides something, all served by the player."""
+    """A model for each policy, and one with a value to restore, all served by the player."""
     with Fake() as fake, Player(PLAYED) as player:
         changed = settings()
         changed.add_cluster("classifier", fake.address)
@@ -92,13 +92,13 @@ def _ask(world: World, model: str, answer: str, text: str = "Hello", stream: boo
 
 
 def _recorded(world: World, since_line: int) -> dict[str, Any]:
-    """What the one request since then has left on record."""
+    """The record of the only request since then."""
     eventually(lambda: len(world.logged()), since_line + 1)
     return world.logged()[-1]["sluice"]
 
 
-def test_a_flagged_answer(world: World) -> None:
-    """It says so itself, and the log does, once for question and answer."""
+def test_flagged_answer(world: World) -> None:
+    """The answer's header names the flag, and the log has it once for request and answer together."""
     before = len(world.logged())
     response = _ask(world, "flag", "bad")
     assert response.content == _whole(BAD)
@@ -111,8 +111,8 @@ def test_a_flagged_answer(world: World) -> None:
     assert [line["sluice"].get("guard_flags") for line in world.logged(before)] == ["flag:toxicity"] * 2 + [None]
 
 
-def test_a_flagged_stream(world: World) -> None:
-    """Its head is gone by then, so that only the log says so, however many windows were flagged."""
+def test_flagged_stream(world: World) -> None:
+    """Its headers have been sent, so only the log has the flag, once for all windows."""
     before, counted = len(world.logged()), verdicts(world)
     response = _ask(world, "flag", "bad-stream", stream=True)
     assert answers.content(response) == f"{BAD}. " * 60
@@ -121,7 +121,7 @@ def test_a_flagged_stream(world: World) -> None:
 
 
 @pytest.mark.parametrize("answer, text", [("good", BAD), ("bad", "Hello"), ("bad-stream", "Hello")])
-def test_what_was_blocked_is_on_record(world: World, answer: str, text: str) -> None:
+def test_blocked_answers_are_recorded(world: World, answer: str, text: str) -> None:
     before = len(world.logged())
     response = _ask(world, "block", answer, text=text, stream="stream" in answer)
     assert response.status_code == (400 if text == BAD else 200)
@@ -132,7 +132,7 @@ def test_what_was_blocked_is_on_record(world: World, answer: str, text: str) -> 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("answer, verdict", [("large", "too_large"), ("encoded", "shape")])
-def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, verdict: str) -> None:
+def test_uncheckable_answers(world: World, policy: str, answer: str, verdict: str) -> None:
     before = verdicts(world)
     response = _ask(world, policy, LARGE_IN_PIECES if answer == "large" else answer)
     if policy == "allow":
@@ -145,15 +145,15 @@ def test_answers_that_cannot_be_checked(world: World, policy: str, answer: str, 
     eventually(lambda: since(before, verdicts(world)), {(policy, "response", f"error_{verdict}"): 1})
 
 
-def test_the_end_comes_late(world: World) -> None:
-    """Windows that are let go between the last piece and the end."""
+def test_late_end(world: World) -> None:
+    """Windows that are released between the last piece and the end."""
     for _ in range(12):
         response = _ask(world, "deny", "late-end", stream=True)
         assert answers.content(response) == f"{GOOD}. " * 60 and response.text.endswith("data: [DONE]\n\n")
 
 
-def test_more_than_envoy_keeps(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Such a stream breaks off; the next one is served."""
+def test_more_than_envoy_buffers(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """The stream is cut; the next one is served."""
     with Fake() as fake, Player(PLAYED) as player:
         changed = settings()
         changed.manager["route_config"]["virtual_hosts"][0]["request_body_buffer_limit"] = 4096
@@ -167,15 +167,15 @@ def test_more_than_envoy_keeps(settings: Callable[[], Settings], open_world: Ope
             assert _ask(world, "both", "good").content == PLAYED["good"].body
 
 
-def test_large_answers_one_after_the_other(world: World) -> None:
-    """Envoy ends a stream at once where it would have to keep too much, while a filter is at work."""
+def test_large_answers_in_a_row(world: World) -> None:
+    """Envoy ends a stream at once when it would have to buffer too much, even while a filter runs."""
     for policy in POLICIES * 5:
         assert _ask(world, policy, LARGE_IN_PIECES).status_code == (200 if policy == "allow" else 503)
     assert _ask(world, "deny", "good").status_code == 200
 
 
-def test_a_request_that_grows_too_large(world: World) -> None:
-    """Its placeholders are longer than what they stand for; or there is more to find than the gateway looks for."""
+def test_request_that_grows_too_large(world: World) -> None:
+    """Its placeholders are longer than the values, or it has more findings than the guard allows."""
     longer = "x " * 3_000_000 + "a@b.cc " * 200_000
     more = "a@b.cc " * ((8 << 20) // 7 - 100)
     for text, code in [(longer, "request_too_large"), (more, "guard_text_too_large")] * 2:
@@ -185,8 +185,8 @@ def test_a_request_that_grows_too_large(world: World) -> None:
     assert _ask(world, "restore", "good", text="a@b.cc").content == PLAYED["good"].body
 
 
-def test_what_cannot_be_brought_back(world: World) -> None:
-    """The client's own words are missing in what is too large to look at."""
+def test_unrestorable_answer(world: World) -> None:
+    """The answer is too large to read, so the client's values are missing."""
     assert _ask(world, "restore", LARGE_IN_PIECES, text=f"I am {MAIL}").status_code == 503
     assert _ask(world, "restore", LARGE_IN_PIECES).content == PLAYED["large"].body
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_brought_back(world: World) -> None:
 @pytest.mark.parametrize("model", ["flag", *POLICIES])
 @pytest.mark.parametrize("stream", [False, True])
 def test_trailers(world: World, model: str, stream: bool) -> None:
-    """Nothing says of the last piece of the body that it is the last."""
+    """The last piece of the body is not marked as the last one."""
     name = "trailers-stream" if stream else "trailers"
     response = _ask(world, model, name, stream=stream)
     assert response.status_code == 200

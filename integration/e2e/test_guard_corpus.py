@@ -1,4 +1,4 @@
-"""The labelled prompts through a gateway with the real classifiers: it blocks what they object to, and nothing else."""
+"""The labelled prompts through a gateway with the real classifiers: it blocks exactly what they flag."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from world import World, eventually
 
 AT_ONCE = 4
 TIMEOUT = "20s"
-# Written as no library writes it.
+# In a form that no library writes.
 BODY = '{{ "messages" : [{{"role":"user", "content":{text} }}],"model":"{model}",  "x-order": [ 1, 2.50 ] {rest}}}'
 USAGE = b'"stream_options":{"include_usage":true},'
 
@@ -75,7 +75,7 @@ def test_verdicts_are_the_classifiers(
         if response.status_code == 400:
             _assert_names(response, moderation["flagged"], {finding["entity_type"] for finding in found}, texts[number])
     passed = [number for number, response in enumerate(responses) if response.status_code == 200]
-    # the rest is the client's, byte by byte
+    # the rest is unchanged, byte for byte
     assert sorted(request.body for request in recorder.requests) == sorted(_sent_on(number) for number in passed)
     blocked = {name: 0 for name in ("toxic", "pii")}
     for response in responses:
@@ -88,7 +88,7 @@ def test_verdicts_are_the_classifiers(
 
 
 def _assert_names(response: Any, toxic: bool, entities: set[str], text: str) -> None:
-    """The error names a check that objects and what it found, and quotes nothing."""
+    """The error names a check and its finding, and quotes nothing."""
     error = answers.openai_error(response)
     assert (error["code"], error["param"]) == ("content_filter", "messages")
     said = {f"The request was blocked by the check `pii`: {entity}." for entity in entities}
@@ -104,7 +104,7 @@ def _body(number: int, model: str) -> bytes:
 
 
 def _sent_on(number: int) -> bytes:
-    """The same with the router's splices."""
+    """The same with the router's changes."""
     body = _body(number, "gpt-4o-recorder")
     return b"{" + USAGE + body[1:] if b'"stream":true' in body else body
 
@@ -112,7 +112,7 @@ def _sent_on(number: int) -> bytes:
 def test_personal_data_is_masked_where_presidio_finds_it(
     settings: Callable[[], Settings], open_world: OpenWorld, presidio: Classifier, recorder: Recorder
 ) -> None:
-    """Its offsets count characters, whatever stands before them."""
+    """Its offsets count characters, whatever comes before them."""
     changed = settings()
     changed.add_cluster("presidio", presidio.address)
     changed.add_cluster("recorder", recorder.address)

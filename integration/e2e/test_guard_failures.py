@@ -1,4 +1,4 @@
-"""Classifiers that fail, in every way: what may not pass unchecked does not, what may does, nobody waits for long."""
+"""Failing classifiers: `deny` lets nothing pass unchecked, `allow` lets everything pass, and no request waits long."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from settings import Settings
 from world import BEARER, eventually
 
 TIMEOUT = 0.4
-# What a busy machine may add.
+# Tolerance for a busy machine.
 SLACK = 0.6
 TEXT = "Good morning"
-# Callers leave, models and classifiers answer: by then all of it is over.
+# Callers leave, models and classifiers answer: after this time all of it is finished.
 LONG = 1.0
 
 
 def _wrong(change: Callable[[dict[str, Any]], Any]) -> Way:
-    """Answers of which one thing is not as it should be."""
+    """Answers with one wrong detail each."""
 
     def body(texts: list[str]) -> bytes:
         answer = {"id": "1", "model": "fake", "results": results(texts)}
@@ -65,7 +65,7 @@ WAYS: dict[str, tuple[Way, str]] = {
 @dataclass(frozen=True)
 class Asked(Guarded):
     def ask(self, model: str, stream: bool = False, **fields: Any) -> tuple[httpx.Response, float]:
-        """An answer, and how long it took."""
+        """An answer and its duration."""
         start = time.monotonic()
         response = self.world.chat(TEXT, model=model, stream=stream, **fields)
         return response, time.monotonic() - start
@@ -75,7 +75,7 @@ class Asked(Guarded):
 def _guarded(
     settings: Callable[[], Settings], models: Mapping[str, MockModels], open_world: OpenWorld
 ) -> Iterator[Asked]:
-    """A model for each phase, policy and cluster, with a check of its name."""
+    """A model for each phase, policy and cluster, with a check of the same name."""
     with Fake() as fake:
         changed = settings()
         changed.add_cluster("classifier", fake.address)
@@ -106,7 +106,7 @@ def _assert_refused(response: httpx.Response) -> None:
 
 
 def _assert_filtered(response: httpx.Response) -> None:
-    """A stream without text, that ends as one that a filter has ended."""
+    """A stream without text, that ends as if a filter had ended it."""
     assert response.status_code == 200 and answers.content(response) == ""
     *chunks, done = answers.events(response.content)
     assert done == "[DONE]"
@@ -114,7 +114,7 @@ def _assert_filtered(response: httpx.Response) -> None:
 
 
 def _probe(guard: Asked, cluster: str, verdict: str) -> None:
-    """One exchange of each kind, of which each is counted once."""
+    """One exchange of each kind; each is counted once."""
     world = guard.world
     before = verdicts(world)
     for phase in ("request", "response"):
@@ -148,8 +148,8 @@ def test_failures(guard: Asked, way: str) -> None:
     _probe(guard, "classifier", verdict)
 
 
-def test_the_log_says_why(guard: Asked) -> None:
-    """Once, in each worker, and not for each request."""
+def test_log_has_the_reason(guard: Asked) -> None:
+    """Once in each worker, not for each request."""
     guard.fake.way = Way(status=401, body=f"{TEXT}?".encode())
     for _ in range(20):
         _assert_refused(guard.ask("told")[0])
@@ -160,14 +160,14 @@ def test_the_log_says_why(guard: Asked) -> None:
 
 @pytest.mark.parametrize("cluster", ["closed", "nowhere"])
 def test_no_classifier(guard: Asked, cluster: str) -> None:
-    """Nobody listens there, or Envoy knows no such cluster."""
+    """Nothing listens there, or Envoy does not know the cluster."""
     _probe(guard, cluster, "error_refused")
 
 
 @pytest.mark.parametrize("phase", ["request", "response"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_client_leaves_before_the_classifier_answers(guard: Asked, phase: str, stream: bool) -> None:
-    """What comes for nobody is dropped, whether the answer or the timeout; the next client is served."""
+    """The late answer or timeout is ignored; the next client is served."""
     for delay in (0.2, 1.0):
         guard.fake.way = Way(delay=delay)
         for _ in range(5):

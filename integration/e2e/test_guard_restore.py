@@ -33,7 +33,7 @@ def _world(settings: Callable[[], Settings], open_world: OpenWorld, echo: Echo) 
 
 
 def test_placeholders_stay_the_same(_world: World, echo: Echo) -> None:
-    """One number for one value, in the whole conversation; the rest of the request is the client's, byte by byte."""
+    """One number for each value in the whole conversation; the rest of the request is unchanged, byte for byte."""
     echo.bodies.clear()
     template = (
         b'{ "model" :"echo","seed":0,"messages": [ {"role":"system","content":"\\u00e9 \\/"},'

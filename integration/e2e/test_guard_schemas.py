@@ -1,4 +1,4 @@
-"""Every text that the providers' SDKs can send or read is checked, or the guard's table of fields says that it is not."""
+"""Every text that the providers' SDKs can send or read is checked, or the guard's table of fields excludes it."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from world import BEARER, World
 TABLE = ROOT / "src/guard/texts/fields.rs"
 MASK = {"name": "pii", "api": "patterns", "phase": ["request", "response"], "action": "mask", "unrewritable": "allow"}
 NOT_READ = {"Signed", "Credential", "Count"}
-# Of the SDKs alone, and never sent to a provider.
+# Fields that only the SDKs use, and never send to a provider.
 NOT_SENT = {"httpOptions", "sdkHttpResponse", "automaticFunctionCalling", "automaticFunctionCallingHistory", "parsed"}
-# What the gateway reads itself, and what would make it take an answer for a failed one.
+# Fields that the gateway reads itself, and those that would make an answer count as failed.
 OWN = ("model", "stream", "stream_options", "n", "previous_response_id", "error", "background", "conversation")
-# What Gemini has beside `generationConfig`.
+# Gemini's fields besides `generationConfig`.
 BESIDE = ("systemInstruction", "tools", "toolConfig", "safetySettings", "cachedContent", "labels", "contents")
-# What OpenAI Responses' answers repeat of their request.
+# The parts of the request that OpenAI Responses' answers repeat.
 GIVEN = ("instructions", "metadata", "prompt", "prompt_cache_key", "reasoning", "safety_identifier", "text", "tool_choice", "tools", "user")
-# What an answer has at least one of.
+# The required parts of an answer.
 MAIN = ("choices", "output", "content", "candidates", "message", "response", "type", "object", "role")
 GEMINI = "/v1beta/models/it:generateContent"
 REQUESTS: dict[str, tuple[str, Any]] = {
@@ -81,7 +81,7 @@ def _fold(name: str) -> str:
 
 
 def _table() -> dict[str, str]:
-    """The guard's own table: by a field's name, what it holds."""
+    """The guard's own table: what each field name holds."""
     text = TABLE.read_text().partition("pub const FIELDS")[2].partition("];")[0].replace("\\\n", "")
     return {name: kind for kind, names in re.findall(r'Field::(\w+),\s*"([^"]*)"', text) for name in names.split()}
 
@@ -90,7 +90,7 @@ FIELDS = _table()
 
 
 class Provider(Upstream):
-    """Keeps the last body, and answers as it is told."""
+    """Keeps the last body, and sends the given answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Provider(Upstream):
         self.reply: bytes | list[bytes] = b"{}"
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """What it was told."""
+        """The given answer."""
         self.body = body
         kind = "application/json" if isinstance(self.reply, bytes) else "text/event-stream"
         reply = self.reply if isinstance(self.reply, bytes) else b"".join(self.reply)
@@ -109,7 +109,7 @@ class Provider(Upstream):
 
 @dataclass
 class Sample:
-    """What is sent, and where its texts stand."""
+    """The sample's body, and the paths of its texts."""
 
     value: Any
     paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def _sampled(kind: Any) -> tuple[list[Any], Sampler]:
 
 
 def _without(value: Any) -> Any:
-    """A sample as it is sent: signatures are empty, so that nothing is signed."""
+    """A sample as it is sent: signatures are empty, so nothing counts as signed."""
     if isinstance(value, list):
         return [_without(each) for each in value]
     if not isinstance(value, dict):
@@ -135,7 +135,7 @@ def _without(value: Any) -> Any:
 
 
 def _merged(samples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each sample without what is the gateway's."""
+    """Each sample without the gateway's own fields."""
     for sample in samples:
         yield {name: value for name, value in sample.items() if name not in OWN}
 
@@ -145,7 +145,7 @@ def _is_read(path: tuple[str, ...]) -> bool:
 
 
 def _unread(shown: bytes, sent: str, sampler: Sampler, sealed: set[int] = frozenset()) -> list[str]:
-    """The texts that have passed, and should not; or the other way round."""
+    """The texts that passed and should not have, or the other way round."""
     numbers = lambda text: {int(number) for number in re.findall(r"\bp(\d+)@example\.com", text)}
     was_sent, passed = numbers(sent), numbers(shown.decode())
     wrong = {n for n in was_sent if (n in passed) == _is_read(sampler.texts[n]) and n not in sealed}
@@ -153,7 +153,7 @@ def _unread(shown: bytes, sent: str, sampler: Sampler, sealed: set[int] = frozen
 
 
 def _sealed(value: Any) -> set[int]:
-    """What stands in blocks that a model has signed."""
+    """The texts in signed blocks."""
     if isinstance(value, list):
         return set().union(*map(_sealed, value)) if value else set()
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A large text under a guard's patterns holds up nobody else: it is searched a slice at a time, and rewritten quickly."""
+"""A large text under the guard's patterns does not delay other requests: it is searched in slices, and rewritten quickly."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from world import chat_body
 MASK = {"name": "request-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["up"]}
 ANSWERS = {**MASK, "name": "response-check", "phase": ["response"], "models": ["down"]}
 MIB = 1 << 20
-# What takes longest to search, and what is found in most.
+# The text that is slowest to search, and the one with most findings.
 SLOW = "1-1-"
-# What is found most, at once: there is most to rewrite.
+# The pattern with most findings at once, which means most to rewrite.
 FOUND = "a@b.co 4111 1111 1111 1111 "
 CARD, ANOTHER = "4111 1111 1111 1111", "5555 5555 5555 4444"
 
 
 def _longest(admin: str) -> float:
-    """How long a worker's loop took at most, in milliseconds. Envoy tells it at its next flush of stats."""
+    """The longest iteration of a worker's event loop, in milliseconds. Envoy reports it at its next flush of stats."""
     for _ in range(100):
         stats = httpx.get(f"{admin}/stats", params={"filter": "worker_.*loop_duration_us"}, trust_env=False).text
         if found := re.findall(r"P100\([^,]+,([0-9.]+)\)", stats):
@@ -37,7 +37,7 @@ def _longest(admin: str) -> float:
 
 
 def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Megabytes of what almost is a number, in requests and in answers, beside small requests."""
+    """Megabytes of text that almost matches, in requests and in answers, beside small requests."""
     changed = guarded(settings(), [MASK, ANSWERS])
     changed.add_model("up", "mock-a")
     changed.add_model("down", "mock-a")
@@ -62,7 +62,7 @@ def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], op
 
 @pytest.mark.parametrize("action", ["mask", "restore"])
 def test_large_texts_are_rewritten(settings: Callable[[], Settings], open_world: OpenWorld, action: str) -> None:
-    """Nearly as many findings as a check takes, beside small requests."""
+    """Almost as many findings as a check allows, beside small requests."""
     changed = guarded(settings(), [{**MASK, "action": action}])
     changed.add_model("up", "mock-a")
     changed.tree["enable_dispatcher_stats"] = True

@@ -1,4 +1,4 @@
-"""Streams under check: text is shown in windows, and of what is objected to not a character."""
+"""Checked streams: text is shown in windows, and not a character of a blocked window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from settings import Settings
 from world import BEARER, CHAT, chat_body, eventually
 
 WINDOW = 20
-# So long a window waits for more text. A busy machine may well take a fifth of a second in the middle of a word.
+# A window waits this long for more text. A busy machine may need a fifth of a second in the middle of a word.
 PATIENCE = "1s"
 PAUSE = 2.5
 GOOD = "All of this is fine. So is this sentence. "
@@ -67,14 +67,14 @@ def _anthropic(text: str) -> bytes:
 
 
 def _pausing() -> Iterable[bytes]:
-    """Some text, and for long nothing."""
+    """Some text, then a long pause."""
     yield _chunk({"role": "assistant", "content": "short"})
     time.sleep(PAUSE)
     yield _chunk({}, "stop") + b"data: [DONE]\n\n"
 
 
 def _slow() -> Iterable[bytes]:
-    """The end comes later than its texts."""
+    """The end comes later than the text."""
     yield from (_chunk({"content": character}) for character in GOOD)
     time.sleep(PAUSE)
     yield _chunk({}, "stop") + b"data: [DONE]\n\n"
@@ -102,7 +102,7 @@ class Watched(Guarded):
         return self.world.send(chat_body(model=model, **fields), path=path, headers=headers)
 
     def output(self) -> int:
-        """The output tokens that were counted."""
+        """The counted output tokens."""
         return sum(value for labels, value in self.world.series("llm_tokens_total") if labels["type"] == "output")
 
 
@@ -131,7 +131,7 @@ def watched(_watched: Watched) -> Watched:
 @pytest.mark.parametrize("usage", [False, True])
 @pytest.mark.parametrize("piece", [0, 1, 997])
 @pytest.mark.parametrize("delay", [0.0, 0.05])
-def test_nothing_bad_is_shown(watched: Watched, usage: bool, piece: int, delay: float) -> None:
+def test_blocked_text_is_not_shown(watched: Watched, usage: bool, piece: int, delay: float) -> None:
     watched.fake.way = Way(delay=delay)
     before = watched.output()
     options = {"stream_options": {"include_usage": True}} if usage else {}
@@ -141,14 +141,14 @@ def test_nothing_bad_is_shown(watched: Watched, usage: bool, piece: int, delay: 
     assert done == "[DONE]" and GOOD.startswith(shown)
     assert [c["finish_reason"] for chunk in chunks for c in chunk["choices"]].count("content_filter") == 1
     assert [chunk["usage"] for chunk in chunks if chunk.get("usage")] == ([USAGE] if usage else [])
-    # what was shown had been checked
+    # the shown text had been checked
     assert any(shown[-WINDOW:] in text for texts in watched.fake.asked for text in texts)
     eventually(lambda: watched.output() - before, USAGE["completion_tokens"])
     assert response.status_code == 200 and in_flight(watched.world) == 0
 
 
-def test_windows_are_shown_as_they_are_checked(watched: Watched) -> None:
-    """While a later window is under check, the earlier ones are shown; what is under check is not."""
+def test_windows_are_shown_after_their_check(watched: Watched) -> None:
+    """While a later window is being checked, the earlier ones are shown, but not that one."""
     watched.fake.ways = {"So is this": Way(delay=0.35)}
     shown: list[tuple[float, bytes]] = []
     start = time.monotonic()
@@ -166,8 +166,8 @@ def test_windows_are_shown_as_they_are_checked(watched: Watched) -> None:
     assert everything.endswith(b"data: [DONE]\n\n")
 
 
-def test_text_waits_no_longer_than_told(watched: Watched) -> None:
-    """A model that pauses in the middle of a window: what it has said is checked and shown meanwhile."""
+def test_text_waits_at_most_the_configured_time(watched: Watched) -> None:
+    """A model pauses in the middle of a window: the text so far is checked and shown during the pause."""
     start = time.monotonic()
     headers = {**BEARER, "x-answer": "pausing"}
     body = chat_body(model="watched", stream=True)
@@ -181,15 +181,15 @@ def test_text_waits_no_longer_than_told(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_check_that_fails_in_the_middle(watched: Watched, model: str) -> None:
-    """With `deny` the stream ends there; with `allow` that window passes, and the next is checked again."""
+def test_check_fails_in_mid_stream(watched: Watched, model: str) -> None:
+    """With `deny` the stream ends there; with `allow` that window passes, and the next one is checked again."""
     watched.fake.ways = {"fine": Way(status=500)}
     response = watched.ask("good", model)
     assert answers.content(response) == ("" if model == "watched" else GOOD)
     assert (b"content_filter" in response.content) == (model == "watched")
 
 
-def test_sdks_take_it_for_an_answer(watched: Watched) -> None:
+def test_sdks_accept_a_blocked_stream(watched: Watched) -> None:
     url, key = watched.world.url, demo.USER_KEY
     headers = {"x-answer": "openai"}
     messages: list[Any] = [{"role": "user", "content": "Hello"}]
@@ -200,7 +200,7 @@ def test_sdks_take_it_for_an_answer(watched: Watched) -> None:
         assert chunks[-1].choices[0].finish_reason == "content_filter"
         assert GOOD.startswith("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
         assert last.usage and last.usage.completion_tokens == USAGE["completion_tokens"]
-        # it knows what has happened
+        # the SDK reports the refusal
         with pytest.raises(openai.ContentFilterFinishReasonError):
             with client.chat.completions.stream(model="watched", messages=messages) as stream:
                 stream.get_final_completion()
@@ -212,15 +212,15 @@ def test_sdks_take_it_for_an_answer(watched: Watched) -> None:
         assert GOOD.startswith("".join(block.text for block in message.content if block.type == "text"))
 
 
-def test_json_in_place_of_a_stream(watched: Watched) -> None:
-    """A server that does not stream has not answered; nothing of what it said is shown."""
+def test_json_instead_of_a_stream(watched: Watched) -> None:
+    """A server that does not stream has not answered; none of its text is shown."""
     response = watched.ask("json")
     assert response.status_code == 502 and "venom" not in response.text
     assert answers.openai_error(response)["code"] == "upstream_bad_response"
 
 
-def test_many_at_once(watched: Watched) -> None:
-    """Windows of many streams at a time, under slow checks: each gets its own verdict."""
+def test_many_streams_at_once(watched: Watched) -> None:
+    """Windows of many streams at the same time, with slow checks: each gets its own verdict."""
     watched.fake.way = Way(delay=0.02)
     before = verdicts(watched.world)
     names = ["openai/301", "good/301", "openai", "good"] * 5

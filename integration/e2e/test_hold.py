@@ -1,4 +1,4 @@
-"""`hold: {max: ...}`: an answer that has begun and says nothing is let go, and with it the chance of a retry."""
+"""`hold: {max: ...}`: an answer that starts and then stalls is released, and can no longer be retried."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def holding(settings: Callable[[], Settings], open_world: OpenWorld, server: Scr
 
 
 def _begin(world: World, play: str, stream: bool) -> tuple[float, httpx.Response, bytes, bool]:
-    """When the headers came, the answer, its bytes, and whether it ended properly."""
+    """When the headers arrived, the answer, its bytes, and whether it ended properly."""
     body = chat_body(f"PLAY {play}.", model="slow", stream=stream)
     received, whole = b"", True
     with httpx.Client(base_url=world.url, timeout=20) as client:
@@ -70,22 +70,22 @@ def _begin(world: World, play: str, stream: bool) -> tuple[float, httpx.Response
 
 
 @pytest.mark.parametrize("play", ["comments", "headers"])
-def test_a_stream_is_let_go(holding: World, play: str) -> None:
+def test_stream_is_released(holding: World, play: str) -> None:
     headers, answer, received, whole = _begin(holding, play, True)
     assert HOLD - 0.1 < headers < SLOW - 0.3, "before its first event"
     assert (answer.status_code, whole) == (200, True)
     assert answer.headers["x-sluice-cluster"] == "slow"
     want = COMMENT * 4 if play == "comments" else b""
-    # usage is asked for by the gateway, and none came
+    # the gateway requests usage, and none came
     assert received == want + CHUNK + END
 
 
-def test_an_error_before_that_is_retried(holding: World) -> None:
+def test_error_before_release_is_retried(holding: World) -> None:
     _, answer, _, _ = _begin(holding, "quick", True)
     assert answer.headers["x-sluice-attempts"] == "slow=bad_stream, mock-b=success"
 
 
-def test_an_error_after_that_reaches_the_client(holding: World, server: Scripted) -> None:
+def test_error_after_release_reaches_the_client(holding: World, server: Scripted) -> None:
     asked = len(server.asked)
     _, answer, received, _ = _begin(holding, "error late", True)
     assert (answer.status_code, len(server.asked)) == (200, asked + 1)
@@ -93,27 +93,27 @@ def test_an_error_after_that_reaches_the_client(holding: World, server: Scripted
 
 
 @pytest.mark.parametrize("play", ["ends early", "ends in silence"])
-def test_a_stream_that_ends_early(holding: World, play: str) -> None:
+def test_stream_ends_early(holding: World, play: str) -> None:
     _, answer, received, whole = _begin(holding, play, True)
     assert whole and b"upstream_stream_interrupted" in received.rpartition(b"data: ")[2], received
     assert answer.headers["x-sluice-cluster"] == "slow"
     eventually(lambda: holding.counted("llm_attempts_total").get(("slow", "interrupted"), 0) > 0, True)
 
 
-def test_a_stream_that_breaks(holding: World) -> None:
+def test_stream_breaks(holding: World) -> None:
     _, answer, received, whole = _begin(holding, "reset", True)
     assert not whole and received == COMMENT * 4 + CHUNK
 
 
 @pytest.mark.parametrize("play", ["json", "half json"])
-def test_a_slow_document(holding: World, play: str) -> None:
+def test_slow_json(holding: World, play: str) -> None:
     headers, answer, received, whole = _begin(holding, play, False)
     assert HOLD - 0.1 < headers < SLOW - 0.3
     assert whole and received == ANSWER and answer.headers["content-length"] == str(len(ANSWER))
 
 
-def test_a_slow_document_that_is_none(holding: World) -> None:
-    """It reaches the client, and counts against the upstream."""
+def test_slow_invalid_json(holding: World) -> None:
+    """It reaches the client, and counts as the upstream's failure."""
     _, answer, received, _ = _begin(holding, "no json", False)
     assert (answer.status_code, received) == (200, b"<html>")
     eventually(lambda: holding.counted("llm_attempts_total").get(("slow", "bad_response")), 1)

@@ -1,4 +1,4 @@
-"""HTTP as clients speak it: versions, framings, pieces, and what is no HTTP at all."""
+"""HTTP as clients speak it: versions, framings, pieces, and invalid HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_chunked_body(world: World) -> None:
 
 
 def test_http2_with_trailers(world: World) -> None:
-    """The body then ends with them, not with its last bytes."""
+    """The body ends with the trailers, not with its last bytes."""
     body = chat_body("z" * 10_000)
     status = _http2_with_trailers(world, body)
     assert status == b"200"
@@ -41,7 +41,7 @@ def test_http2_with_trailers(world: World) -> None:
     assert entry["body"] == {**json.loads(body), "model": f"gpt-4o-{name}"}
 
 
-def test_upload_that_breaks_off(world: World) -> None:
+def test_interrupted_upload(world: World) -> None:
     with _connected(world) as client:
         client.sendall(_head(10_000) + chat_body()[:-5])
     world.settle()
@@ -49,7 +49,7 @@ def test_upload_that_breaks_off(world: World) -> None:
 
 
 def test_large_answer(world: World) -> None:
-    """Beyond what the gateway reads, it still passes whole."""
+    """It is larger than the gateway reads, but passes complete."""
     text = "x " * (6 << 20)
     world.fault({"text": text})
     assert content(world.chat()) == text
@@ -93,7 +93,7 @@ def test_garbage(world: World, request_bytes: bytes) -> None:
 
 
 def _http2_with_trailers(world: World, body: bytes) -> bytes | None:
-    """One request, written by hand since httpx sends no trailers; returns the answer's status."""
+    """One request on a raw socket, since httpx sends no trailers; returns the answer's status."""
     connection = h2.connection.H2Connection()
     connection.initiate_connection()
     pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "gateway"), (":path", CHAT)]
@@ -120,5 +120,5 @@ def _connected(world: World) -> socket.socket:
 
 
 def _all(client: socket.socket) -> bytes:
-    """What comes until the other side closes."""
+    """All bytes until the other side closes."""
     return b"".join(iter(lambda: client.recv(65536), b""))

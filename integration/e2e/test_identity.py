@@ -1,4 +1,4 @@
-"""Configured keys: what each may do, the errors SDKs raise, and what the gateway tells of itself."""
+"""Configured keys: their permissions, the errors that SDKs raise, and the gateway's own paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from world import ADMIN, BEARER, MESSAGES, World, chat_body
 NARROW, OLD, SHORT, NOTHING = "sk-narrow-5b1d", "sk-old-77aa", "sk-short-90ce", "sk-nothing-13fe"
 HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 EMBEDDING = "text-embedding-3-small"
-# The gateway has to be there by then, also on a slow machine.
+# The gateway must be running by then, even on a slow machine.
 LIFE_OF_SHORT = 20
 
 
@@ -39,7 +39,7 @@ def _keyed(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[
         key_entry("nothing", NOTHING, models=[]),
     ]
     with watched(open_world, changed, [NARROW, OLD, SHORT, NOTHING]) as (world, _):
-        # once, and before anything else: it ends soon
+        # once, and first, because it expires soon
         assert identify(world, bearer(SHORT))[0] == 200
         yield world
 
@@ -86,7 +86,7 @@ def test_permission_error_names_the_model(keyed: World) -> None:
         client.chat.completions.create(**HELLO)
 
 
-def test_key_ends_while_the_gateway_runs(keyed: World) -> None:
+def test_key_expires_while_the_gateway_runs(keyed: World) -> None:
     deadline = time.monotonic() + LIFE_OF_SHORT + 5
     while (found := identify(keyed, bearer(SHORT)))[0] == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -94,7 +94,7 @@ def test_key_ends_while_the_gateway_runs(keyed: World) -> None:
 
 
 def test_models_of_the_key(keyed: World) -> None:
-    """The openai and anthropic SDKs, and Ollama's client, see only what the key may use."""
+    """The openai and anthropic SDKs, and Ollama's client, only see models that the key may use."""
     every = {"gpt-4o", EMBEDDING}
     for key, want in [(demo.USER_KEY, every), (NARROW, {"gpt-4o"}), (NOTHING, set())]:
         with _openai(keyed, key) as client:
@@ -114,7 +114,7 @@ def test_models_of_the_key(keyed: World) -> None:
     for refused in ("/v1/models", "/v1/models/gpt-4o", "/tags"):
         assert openai_error(keyed.send(path=refused, method="GET", headers={}))["code"] == "invalid_api_key"
     answer = keyed.send(path="/api/tags", method="GET", headers={})
-    assert answer.status_code == 401 and isinstance(answer.json()["error"], str)  # as Ollama writes it
+    assert answer.status_code == 401 and isinstance(answer.json()["error"], str)  # in Ollama's format
     assert keyed.entries() == []
 
 
@@ -137,7 +137,7 @@ def test_whoami(keyed: World) -> None:
     assert (caller["labels"], caller["expires_at"]) == ({"team": "search"}, None)
     assert identify(keyed, ADMIN)[1]["role"] == "admin"
     assert identify(keyed, {"x-api-key": NARROW})[1] == caller
-    # a key that is not one does not stand in the way of one that is
+    # an invalid key does not hide a valid one
     assert identify(keyed, {"x-api-key": NARROW, "authorization": "Bearer x"})[1] == caller
     assert identify(keyed, {})[0] == 401
 
@@ -154,7 +154,7 @@ ADMIN_PATHS = [
 
 @pytest.mark.parametrize(("method", "path"), ADMIN_PATHS)
 def test_admin_paths(keyed: World, method: str, path: str) -> None:
-    """A user is told 403, a stranger 401, and nothing has happened."""
+    """A user gets 403, a caller without a key 401, and nothing changes."""
     for headers, status, code in [(BEARER, 403, "admin_only"), ({}, 401, "invalid_api_key"), (bearer(OLD), 401, "expired_api_key")]:
         answer = call(keyed, method, path, headers)
         assert (answer.status_code, openai_error(answer)["code"]) == (status, code)
@@ -179,13 +179,13 @@ def test_wrong_method(keyed: World, method: str, path: str, allowed: str) -> Non
     assert openai_error(answer)["code"] == "method_not_allowed"
 
 
-def test_virtual_keys_are_off(keyed: World) -> None:
+def test_virtual_keys_are_off_by_default(keyed: World) -> None:
     answer = call(keyed, "POST", "/gateway/keys", ADMIN, {})
     assert (answer.status_code, openai_error(answer)["code"]) == (404, "virtual_keys_disabled")
 
 
 def test_revoking_a_configured_key(keyed: World) -> None:
-    """It needs no virtual keys, and holds on every worker at once."""
+    """It needs no virtual keys, and applies to every worker at once."""
     assert identify(keyed, bearer(NOTHING))[0] == 200
     answer = call(keyed, "DELETE", "/gateway/keys/nothing", ADMIN).json()
     assert (answer["id"], answer["revoked"], answer["known"]) == ("nothing", True, True)
@@ -196,7 +196,7 @@ def test_revoking_a_configured_key(keyed: World) -> None:
 
 
 def test_prefix(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """The gateway's own paths can be elsewhere."""
+    """The gateway's own paths can be moved."""
     changed = settings()
     changed.values("auth")["gateway_prefix"] = "/_llm/own"
     with open_world(changed.text()) as world:
@@ -206,7 +206,7 @@ def test_prefix(settings: Callable[[], Settings], open_world: OpenWorld) -> None
         assert (gone.status_code, openai_error(gone)["code"]) == (404, "unknown_url")
         assert call(world, "GET", "/v1/models", BEARER).status_code == 200
         assert call(world, "GET", "/healthz", {}).status_code == 200
-        # World.reset restores by the usual path; nothing is ejected here
+        # World.reset uses the usual path; nothing is ejected here
 
 
 def test_anthropic_shape_without_a_key(keyed: World) -> None:
@@ -215,8 +215,8 @@ def test_anthropic_shape_without_a_key(keyed: World) -> None:
         assert (answer.status_code, anthropic_error(answer)["type"]) == (401, kind)
 
 
-def test_time_of_a_refusal(keyed: World) -> None:
-    """It says nothing about how much of a key was right. (The statistic for 50,000 keys: tests/core/keys/timing.rs.)"""
+def test_refusal_time(keyed: World) -> None:
+    """It does not show how much of a key was right. (The statistic for 50,000 keys: tests/core/keys/timing.rs.)"""
     right = demo.USER_KEY
     shares = {"none": "", "half": right[: len(right) // 2], "all but one": right[:-1]}
     wrong = {name: bearer(share + "!" * (len(right) - len(share))) for name, share in shares.items()}

@@ -32,7 +32,7 @@ BROWSER_SECRETS = {"OAUTH_CLIENT_SECRET": "client-secret-7fe1", "OAUTH_COOKIE_SE
 
 
 class Provider:
-    """An identity provider, as far as a gateway sees it: a document with the keys it signs with."""
+    """An identity provider, as the gateway sees it: a document with its signing keys."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -40,7 +40,7 @@ class Provider:
         self.document = json.dumps({"keys": [{**public, "kid": "one", "use": "sig", "alg": "RS256"}]}).encode()
 
     def token(self, key: Any = None, algorithm: str = "RS256", **claims: Any) -> str:
-        """A token with these claims; None leaves a usual one out."""
+        """A token with these claims; None removes a usual one."""
         usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "user-17", "exp": int(time.time()) + 600}
         usual["realm_access"] = {"roles": ["offline_access", "LLM.User"]}
         claims = {name: value for name, value in {**usual, **claims}.items() if value is not None}
@@ -73,7 +73,7 @@ def provider() -> Provider:
 
 
 def example(name: str, models: Mapping[str, MockModels], provider_at: tuple[str, int]) -> Settings:
-    """The file of that name; the provider speaks plain HTTP here."""
+    """The provider's file; it speaks plain HTTP here."""
     addresses = {demo.LISTENER: ("127.0.0.1", 0), demo.ADMIN: ("127.0.0.1", 0)}
     addresses.update({server.address: models[server.name].address for server in demo.SERVERS})
     settings = Settings(render((EXAMPLES / name).read_text(), addresses))
@@ -99,7 +99,7 @@ def single(_single: tuple[World, Watch]) -> World:
 
 @pytest.fixture
 def token(provider: Provider, _single: tuple[World, Watch]) -> Any:
-    """Makes a token, and sees to it that nobody else sees it."""
+    """Makes a token, and checks that it does not leak."""
 
     def made(**how: Any) -> str:
         token = provider.token(**how)
@@ -170,7 +170,7 @@ def test_models(single: World, token: Any, claim: Any, chat: int, embedding: int
 
 
 def test_null_claims(single: World, token: Any, provider: Provider) -> None:
-    """A null in a claim that matters is no claim to everything; in another it does not matter."""
+    """A null in a claim that matters counts as a missing claim; in other claims it is ignored."""
     for claims, want in [({"models": None}, 403), ({"models": ["gpt-4o", None]}, 403), ({"locale": None}, 200)]:
         usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "user-17", "exp": int(time.time()) + 600}
         usual["realm_access"] = {"roles": ["LLM.User"]}
@@ -179,12 +179,12 @@ def test_null_claims(single: World, token: Any, provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}, {"sub": "a\nb"}, {"sub": "x" * 300}], ids=str)
-def test_nobody_by_that_name(single: World, token: Any, claims: dict[str, Any]) -> None:
+def test_empty_subject(single: World, token: Any, claims: dict[str, Any]) -> None:
     assert identify(single, bearer(token(**claims))) == (403, "not_permitted")
 
 
 def _refused(token: Any, provider: Provider) -> dict[str, tuple[str, str]]:
-    """Tokens that are none, and the code of the answer."""
+    """Invalid tokens, and the error codes."""
     good = token()
     head, payload, signature = good.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
@@ -210,14 +210,14 @@ def _refused(token: Any, provider: Provider) -> dict[str, tuple[str, str]]:
 
 
 def _symmetric(secret: bytes, payload: str) -> str:
-    """What a verifier takes that lets the token say how it is to be verified."""
+    """Tokens that a weak verifier accepts, because the token says how to verify it."""
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"one"}').decode().rstrip("=")
     tag = hmac.digest(secret, f"{head}.{payload}".encode(), "sha256")
     return f"{head}.{payload}.{base64.urlsafe_b64encode(tag).decode().rstrip('=')}"
 
 
-def test_refused(single: World, token: Any, provider: Provider) -> None:
-    """Always in the shape that SDKs expect, and nothing reaches a server."""
+def test_invalid_tokens_are_refused(single: World, token: Any, provider: Provider) -> None:
+    """The error has the shape that SDKs expect, and nothing reaches a server."""
     for name, (made, code) in _refused(token, provider).items():
         answer = single.send(chat_body(), headers=bearer(made))
         assert (name, answer.status_code, openai_error(answer)["code"]) == (name, 401, code)
@@ -231,7 +231,7 @@ def test_refused(single: World, token: Any, provider: Provider) -> None:
 
 
 def test_claims_cannot_be_forged(single: World, token: Any, provider: Provider) -> None:
-    """Nothing that a client sends beside a token, or in place of one, is taken for its claims."""
+    """Nothing that a client sends beside a token, or instead of one, counts as its claims."""
     claims = {"iss": ISSUER, "sub": "root", "realm_access": {"roles": ["LLM.Admin"]}, "exp": int(time.time()) + 60}
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     names = ("x-jwt-payload", "jwt", "x-envoy-jwt", "x-sluice-identity", "metadata", "envoy.filters.http.jwt_authn", "x-jwt-claim-roles")
@@ -245,14 +245,14 @@ def test_claims_cannot_be_forged(single: World, token: Any, provider: Provider) 
 def test_keys_beside_tokens(single: World, token: Any) -> None:
     assert identify(single, BEARER)[1]["id"] == "demo-user"
     assert identify(single, ADMIN)[1]["role"] == "admin"
-    # a right key counts before a token, a wrong one does not stand in a token's way
+    # a valid key counts before a token, an invalid one does not hide a token
     assert identify(single, {**bearer(token()), "x-api-key": demo.USER_KEY})[1]["id"] == "demo-user"
     assert identify(single, {**bearer(token()), "x-api-key": "sk-wrong"})[1]["id"] == "user-17"
     assert identify(single, {**bearer(token(aud="x")), "x-api-key": demo.USER_KEY})[1]["id"] == "demo-user"
     assert single.send(path="/healthz", method="GET", headers={}).status_code == 200
 
 
-def test_revoking_a_callers_id(single: World, token: Any) -> None:
+def test_revoking_a_subject(single: World, token: Any) -> None:
     leaving = bearer(token(sub="leaving"))
     assert identify(single, leaving)[0] == 200
     assert call(single, "DELETE", "/gateway/keys/leaving", ADMIN).status_code == 200
@@ -260,15 +260,15 @@ def test_revoking_a_callers_id(single: World, token: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["oidc.yaml", "oauth2.yaml", "guard.yaml", "tracing.yaml"])
-def test_examples_are_the_demo_otherwise(name: str) -> None:
-    """What an example does not explain it has in common with envoy.yaml."""
+def test_examples_match_the_demo(name: str) -> None:
+    """The parts that an example does not explain are the same as in envoy.yaml."""
     common = set(demo.ENVOY_YAML.read_text().splitlines()[8:])
     missing = common - set((EXAMPLES / name).read_text().splitlines())
     assert {line for line in missing if not re.search("request_headers_to_remove|root_id: auth|usage: {", line)} == set()
 
 
 def test_browsers(provider: Provider, models: Mapping[str, MockModels], tmp_path: Path) -> None:
-    """Envoy's oauth2 filter sends whoever has no session to log in; programs call as ever."""
+    """Envoy's oauth2 filter sends browsers without a session to the login; programs call as before."""
     with serving(provider.document) as address:
         settings = example("oauth2.yaml", models, address)
         env = {**demo.PROVIDER_KEYS, **BROWSER_SECRETS}

@@ -1,4 +1,4 @@
-"""Users with passwords: checked without holding up a worker, remembered, throttled."""
+"""Users with passwords: checks do not delay other requests, are remembered, and are throttled."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def users(_users: tuple[World, Watch]) -> World:
 
 
 def _slow(number: int) -> dict[str, str]:
-    """A user whose password no test before has presented: to check it takes long."""
+    """A user whose password no earlier test has sent, because the first check takes long."""
     return basic(f"slow-{number}", PASSWORDS["alice"])
 
 
 def _one(world: World, visit: Callable[[Client], Any]) -> Any:
-    """What comes of one client's visit: one connection, so one worker."""
+    """The results of one client's visit: one connection, so one worker."""
     (result,) = crowd.each(world.gateway.port, 1, [visit])
     return result
 
 
-def test_right_and_wrong(users: World) -> None:
+def test_right_and_wrong_passwords(users: World) -> None:
     assert identify(users, basic("bea", PASSWORDS["bea"]))[1]["labels"] == {"team": "x"}
     assert identify(users, basic("root", PASSWORDS["root"]))[1]["role"] == "admin"
     assert call(users, "GET", "/gateway/keys", basic("root", PASSWORDS["root"])).status_code == 200
@@ -87,8 +87,8 @@ def test_right_and_wrong(users: World) -> None:
     eventually(lambda: users.counted("llm_requests_total")[("bea", "gpt-4o", name, "200")], 1)
 
 
-def test_remembered(users: World) -> None:
-    """The first request waits for the check; those after it do not."""
+def test_right_password_is_remembered(users: World) -> None:
+    """The first request waits for the check; later ones do not."""
 
     async def visit(client: Client) -> list[crowd.Answer]:
         return [await client.ask(chat_body(), headers=basic("alice", PASSWORDS["alice"])) for _ in range(20)]
@@ -100,8 +100,8 @@ def test_remembered(users: World) -> None:
     assert 0.1 < first.seconds < 8 and later < 0.05
 
 
-def test_others_are_not_held_up(users: World) -> None:
-    """Requests with keys, on both workers, while passwords are checked one after the other."""
+def test_checks_do_not_delay_others(users: World) -> None:
+    """Requests with keys, on both workers, while passwords are checked one after another."""
 
     async def measure(client: Client, until: Callable[[], bool]) -> list[float]:
         return [(await client.ask(chat_body())).seconds for _ in iter(until, True)]
@@ -126,7 +126,7 @@ def test_others_are_not_held_up(users: World) -> None:
 
 
 def test_throttled(users: World) -> None:
-    """Five guesses at a worker, then 429; the user's own password has to wait as well, other users do not."""
+    """Five guesses at a worker, then 429. The user's own password has to wait as well, other users do not."""
 
     with httpx.Client(base_url=users.url, trust_env=False) as client:  # one connection, so one worker
 
@@ -143,7 +143,7 @@ def test_throttled(users: World) -> None:
 
 
 def test_bodies_before_and_after_the_check(users: World) -> None:
-    """The body may be there long before the check ends, come in pieces meanwhile, or long after."""
+    """The body may arrive before the check, in pieces during it, or after it."""
     body = chat_body("word " * 20)
 
     async def late(client: Client, headers: dict[str, str], pause: float) -> crowd.Answer:
@@ -169,7 +169,7 @@ def test_bodies_before_and_after_the_check(users: World) -> None:
 
 
 def test_large_bodies(users: World) -> None:
-    """With a length and without, all of it reaches the server; one that is too large is refused."""
+    """With a length and without, the whole body reaches the server; one that is too large is refused."""
     text = "x" * LARGE
     for headers, sent in [(_slow(7), chat_body(text)), (_slow(8), pieces(chat_body(text)))]:
         answer = users.send(sent, headers=headers)
@@ -190,7 +190,7 @@ def test_without_a_body(users: World) -> None:
 
 
 def test_client_leaves_during_the_check(users: World) -> None:
-    """The check is given up, nothing reaches a server, and the worker goes on."""
+    """The check stops, nothing reaches a server, and the worker continues."""
 
     async def visit(client: Client) -> int:
         for _ in range(3):
@@ -205,7 +205,7 @@ def test_client_leaves_during_the_check(users: World) -> None:
 
 
 def test_one_check_for_many(users: World) -> None:
-    """Parallel requests of one wrong login share its check, and their number says nothing about the password."""
+    """Parallel requests with the same wrong login share a check. Their number reveals nothing about the password."""
     bodies = [chat_body() for _ in range(16)]
     answers = crowd.ask(users.gateway.port, bodies, 16, headers=basic("alice", WRONG))
     assert {answer.status_code for answer in answers} == {401}
@@ -215,7 +215,7 @@ def test_one_check_for_many(users: World) -> None:
 
 @contextlib.contextmanager
 def _crowd(world: World, names: Iterable[str]) -> Iterator[None]:
-    """Clients without a right password, each of which waits for its answer."""
+    """Clients with wrong passwords, which wait for each answer."""
     with contextlib.ExitStack() as open_sockets:
         for number, name in enumerate(names):
             client = open_sockets.enter_context(socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10))
@@ -226,8 +226,8 @@ def _crowd(world: World, names: Iterable[str]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.2", "127.0.0.1"])
-def test_nobody_is_shut_out(users: World, address: str) -> None:
-    """Neither by names that nobody has, nor by wrong passwords for one's own, while the guessers are elsewhere."""
+def test_guessers_do_not_lock_out_users(users: World, address: str) -> None:
+    """Neither guesses with unknown names nor guesses for the user's own name have an effect, if they come from elsewhere."""
     owner = "guessed-elsewhere" if address == "127.0.0.2" else "next-to-it"
     guessed = [owner] * 64 if address == "127.0.0.2" else []
     transport = httpx.HTTPTransport(local_address=address)

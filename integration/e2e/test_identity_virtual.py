@@ -1,4 +1,4 @@
-"""Virtual keys: issued by one gateway, known to every one with the secret, and revoked."""
+"""Virtual keys: issued by one gateway, accepted by every gateway with the secret, and revoked."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_issued_and_used_at_once(issuing: World, issue: Callable[..., dict]) -> 
     assert abs(issued["expires_at"] - time.time() - 3600) < 5
     want = {name: value for name, value in issued.items() if name not in ("key", "kind", "revoked")}
     assert want["limits"] == {"requests_per_minute": 1000} and want["labels"] == {"team": "a"}
-    for _ in range(20):  # either worker
+    for _ in range(20):  # any worker
         assert identify(issuing, bearer(issued["key"])) == (200, want)
     answer = issuing.send(chat_body(), headers=bearer(issued["key"]))
     assert (answer.status_code, answer.headers["x-ratelimit-limit-requests"]) == (200, "1000")
@@ -92,7 +92,7 @@ def test_expiry(issuing: World, issue: Callable[..., dict], wanted: Any, seconds
     assert identify(issuing, bearer(issued["key"]))[0] == 200
 
 
-def test_key_ends(issuing: World, issue: Callable[..., dict]) -> None:
+def test_key_expires(issuing: World, issue: Callable[..., dict]) -> None:
     issued = issue(expires_in=1)
     time.sleep(1.3)
     assert {identify(issuing, bearer(issued["key"])) for _ in range(10)} == {(401, "expired_api_key")}
@@ -132,7 +132,7 @@ def test_broken_requests(issuing: World) -> None:
 
 
 def test_mutated_keys(issuing: World, issue: Callable[..., dict]) -> None:
-    """Whatever is changed about a key, it is none."""
+    """Every change to a key makes it invalid."""
     issued = issue(id="mutated", role="user")
     key, chance = issued["key"], random.Random(4)
     mutants: set[str] = set()
@@ -169,7 +169,7 @@ def _mutated(key: str, chance: random.Random) -> str:
 
 
 def _forged(key: str, secret: bytes) -> str:
-    """The claims of an administrator, with the signature of another secret."""
+    """The claims of an administrator, signed with another secret."""
     payload = key.removeprefix("sk-sluice-").partition(".")[0]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     claims["role"] = "admin"
@@ -191,8 +191,8 @@ def test_list(issuing: World, issue: Callable[..., dict]) -> None:
 def test_fleet(
     issuing: World, issue: Callable[..., dict], settings: Callable[[], Settings], open_world: OpenWorld
 ) -> None:
-    """Another gateway knows the key without being told; it is revoked there, and after a restart, by the answer to the
-    revocation, pasted into the configuration."""
+    """Another gateway accepts the key at once. It is revoked there, also after a restart, if the answer to the revocation is
+    pasted into its configuration."""
     issued, other = issue(id="traveller"), issue(id="companion")
     with open_world(_configured(settings(), "KEY_SECRET").text(), env=_environment(KEY_SECRET=FIRST)) as second:
         assert identify(second, bearer(issued["key"]))[1]["id"] == "traveller"
@@ -210,14 +210,14 @@ def test_fleet(
     with open_world(changed.text(), env=_environment(KEY_SECRET=FIRST)) as second:
         assert identify(second, bearer(issued["key"])) == (401, "invalid_api_key")
         assert [identify(second, bearer(key))[0] for key in (other["key"], again["key"])] == [200, 200]
-        # this one has issued none of them
+        # this gateway has issued none of them
         unknown = call(second, "DELETE", "/gateway/keys/companion", ADMIN)
         assert (unknown.status_code, unknown.json()["known"]) == (200, False) and "warning" in unknown.json()
         assert {identify(second, bearer(other["key"]))[0] for _ in range(20)} == {401}
 
 
-def test_an_administrator_keeps_its_own_key(issuing: World, issue: Callable[..., dict]) -> None:
-    """Only `force=true` locks it out; and a revocation can be taken back."""
+def test_revoking_ones_own_key_needs_force(issuing: World, issue: Callable[..., dict]) -> None:
+    """Only `force=true` revokes the caller's own key; and a revocation can be undone."""
     own = issue(id="root", role="admin")["key"]
     path = "/gateway/keys/root"
     answer = call(issuing, "DELETE", path, bearer(own))
@@ -275,7 +275,7 @@ def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWor
 
 
 def test_rotation_keeps_the_name(issuing: World, issue: Callable[..., dict]) -> None:
-    """At once, and again and again: each key lives until its own revocation."""
+    """Immediately, and repeatedly: each key lives until its own revocation."""
     keys = []
     for _ in range(4):
         keys.append(issue(id="leaky")["key"])
@@ -288,8 +288,8 @@ def _list(world: World) -> list[dict[str, Any]]:
     return call(world, "GET", "/gateway/keys", ADMIN).json()["data"]
 
 
-def test_revoked_under_load(issuing: World, issue: Callable[..., dict]) -> None:
-    """No request that is sent after the answer to the revocation gets through, on any connection that is open."""
+def test_revocation_under_load(issuing: World, issue: Callable[..., dict]) -> None:
+    """No request sent after the revocation's answer passes, on any open connection."""
     key = issue(id="busy")["key"]
     headers = {"authorization": f"Bearer {key}"}
     answered: list[float] = []
@@ -310,7 +310,7 @@ def test_revoked_under_load(issuing: World, issue: Callable[..., dict]) -> None:
 
 
 def test_rotation(issuing: World, issue: Callable[..., dict], settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """The new secret signs, the one before still verifies; without it, its keys end."""
+    """The new secret signs, the previous one still verifies. Once it is removed, its keys are invalid."""
     old = issue(id="before-rotation")["key"]
     changed = _configured(settings(), "NEW_SECRET", "KEY_SECRET").text()
     with open_world(changed, env=_environment(NEW_SECRET=SECOND, KEY_SECRET=FIRST)) as world:
@@ -322,7 +322,7 @@ def test_rotation(issuing: World, issue: Callable[..., dict], settings: Callable
 
 
 def test_signed_offline(issuing: World) -> None:
-    """What the command-line tool signs is a key, and nothing else that it signs."""
+    """The command-line tool signs valid keys; the same secret signs nothing else."""
     command = [TOOL, "key", "sign", "--id", "offline", "--models", "gpt-4o", "--expires-in", "1h", "--label", "team=c"]
     for secret, want in [(FIRST, 200), (SECOND, 401)]:
         environment = {**os.environ, "SLUICE_KEY_SECRET": secret}

@@ -1,4 +1,4 @@
-"""Answers are judged by what they are: what is no answer is asked for elsewhere, and nobody is told of the gateway's key."""
+"""Invalid answers are retried elsewhere, and no client learns about the gateway's own key."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ EVENTS = (
 
 
 class Case(NamedTuple):
-    """An answer, how its attempt ends, and the status and code a client gets where no other target is left; no code:
-    the answer as it is."""
+    """An answer, the attempt's outcome, and the status and code for the client if no other target is left. Without a code the
+    answer passes unchanged."""
 
     script: Script
     outcome: str
@@ -78,7 +78,7 @@ BAD: dict[str, Case] = {
     "429 quota": Case(_status("429 Too Many Requests", _error(code="insufficient_quota")), "credential", **REFUSED),
     "200 key": Case(Script.json(_error(code="invalid_api_key", message=SECRET)), "credential", **REFUSED),
 }
-# What passes to the client, and is not asked for again.
+# Answers that pass to the client without a retry.
 PASSED: dict[str, Case] = {
     "403 content": Case(_status("403 Forbidden", _error(code="content_policy_violation")), "client_error", 403, None),
     "403 unknown": Case(_status("403 Forbidden", b'{"error":{"its":"own"}}'), "client_error", 403, None),
@@ -90,7 +90,7 @@ PASSED: dict[str, Case] = {
     "a null error": Case(Script.json(ANSWER.replace(b'"id"', b'"error":null,"id"')), "success", 200, None),
 }
 LARGE = ANSWER.replace(b"Yes", b"word " * 1_000_000)
-# What is too large to be held, and how its attempt ends all the same.
+# Answers that are too large to hold, and their attempts' outcomes.
 BEYOND: dict[str, Case] = {
     "large": Case(Script.json(LARGE), "success", 200, None),
     "large in chunks": Case(Script([LARGE[:900_000], LARGE[900_000:]]), "success", 200, None),
@@ -100,7 +100,7 @@ BEYOND: dict[str, Case] = {
     "large of another endpoint": Case(Script.json(b'{"data":["' + LARGE[200:-200] + b'"]}'), "bad_response", 200, None),
     "large error": Case(Script.json(_error(more="word " * 1_000_000)), "bad_response", 200, None),
 }
-# It asks for a pause, which ejects.
+# It sends `Retry-After`, which ejects.
 PAUSE = {"429": Case(_status("429 Too Many Requests", _error(), **{"retry-after": "5"}), "rate_limited", 429, None)}
 ALL = {**BAD, **PASSED, **BEYOND, **PAUSE}
 
@@ -143,7 +143,7 @@ def _assert_private(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_answer_is_asked_for_elsewhere(judged_world: World, name: str) -> None:
+def test_invalid_answers_are_retried_elsewhere(judged_world: World, name: str) -> None:
     response = _ask(judged_world, name, "both")
     assert (response.status_code, content(response)) == (200, f"Hello from mock-b. You said: PLAY {name}.")
     assert response.headers["x-sluice-attempts"] == f"scripted={BAD[name].outcome}, mock-b=success"
@@ -162,7 +162,7 @@ def test_no_other_target_is_left(judged_world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PASSED)
-def test_what_passes(judged_world: World, name: str) -> None:
+def test_valid_answers_pass(judged_world: World, name: str) -> None:
     case = PASSED[name]
     response = _ask(judged_world, name, "both")
     assert (response.status_code, response.content) == (case.status, b"".join(case.script.pieces))
@@ -171,7 +171,7 @@ def test_what_passes(judged_world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_what_is_too_large_to_be_held(judged_world: World, name: str) -> None:
+def test_answers_too_large_to_hold(judged_world: World, name: str) -> None:
     """It passes, and is judged afterwards."""
     case = BEYOND[name]
     before = judged_world.counted("llm_attempts_total")
@@ -180,14 +180,14 @@ def test_what_is_too_large_to_be_held(judged_world: World, name: str) -> None:
     eventually(lambda: judged_world.counted("llm_attempts_total") - before, Counter({("scripted", case.outcome): 1}))
 
 
-def test_credential_errors_in_anthropics_shape(judged_world: World) -> None:
+def test_credential_errors_in_anthropic_shape(judged_world: World) -> None:
     response = _ask(judged_world, "401", "alone", path=MESSAGES)
     assert (response.status_code, response.json()["type"]) == (502, "error")
     assert response.json()["error"]["type"] == "api_error"
 
 
-def test_no_client_ejects_anybody(judged_world: World) -> None:
-    """Neither by what it says, nor by an account that it names."""
+def test_clients_cannot_eject(judged_world: World) -> None:
+    """Neither with the text, nor with a forwarded account."""
     for name in ("403 content", "403 unknown", "400", "200 request"):
         for _ in range(6):
             _ask(judged_world, name, "spared")
@@ -198,14 +198,14 @@ def test_no_client_ejects_anybody(judged_world: World) -> None:
     assert (_state(judged_world, "ejecting"), _state(judged_world, "accounts")) == (("healthy", None), ("healthy", None))
 
 
-def test_an_account_that_is_kept_back_is_no_excuse(judged_world: World) -> None:
+def test_unforwarded_account_does_not_prevent_ejection(judged_world: World) -> None:
     _ask(judged_world, "401", "spared", headers={**BEARER, "OpenAI-Organization": "org-bogus"})
     assert _state(judged_world, "ejecting") == ("ejected", "credential")
     _restore(judged_world, "ejecting")
 
 
-def test_a_header_that_names_no_account_is_no_excuse_for_a_429(judged_world: World) -> None:
-    """The server asks for a pause, whoever has called."""
+def test_header_without_an_account_does_not_prevent_ejection(judged_world: World) -> None:
+    """The server sends `Retry-After`, whoever has called."""
     assert _ask(judged_world, "429", "accounts", headers={**BEARER, "x-note": "bogus"}).status_code == 429
     assert _state(judged_world, "accounts") == ("ejected", "retry_after")
     _restore(judged_world, "accounts")

@@ -1,4 +1,4 @@
-"""Leaving early is not free: whenever a client leaves a stream, it pays for the text that was sent until then.
+"""Leaving early is not free: a client that leaves a stream pays for the text sent until then.
 
 `SLUICE_EARLY_CALLS=1000` is the full form.
 """
@@ -33,13 +33,13 @@ path was deep in mud, and the tall grass along it was bent right to the ground. 
 coat, and said that she would make some tea before they spoke of it again. He did not answer her at once. There was a letter on
 the floor by the door, and he had seen at first glance from whom it came. For years there had been no word from the
 north, not a single line, and now here it was, in the same thin blue hand that he would have known among a thousand others.""".replace("\n", " ")
-# Prose as the mock counts: a word with the space before it is a token, and so is each mark. Code, data and other languages as
-# OpenAI's `o200k_base` cuts them.
+# Prose as the mock counts it: a word with the space before it is a token, and so is each mark. Code, data and other languages as
+# OpenAI's `o200k_base` splits them.
 TEXTS: dict[str, list[str]] = {
     "prose": re.findall(r"\s?[^\W_]+|[^\w\s]|\s", TEXT),
     **json.loads((Path(__file__).parents[2] / "tests/core/usage/tokenized.json").read_text()),
 }
-# Within the first tokens, a bill may be off by so many.
+# A bill for the first few tokens may be off by this many.
 FEW = 16
 MARK = b": sent\n\n"
 
@@ -60,7 +60,7 @@ def _content(text: str) -> dict[str, Any]:
     return {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": text}]}}]}
 
 
-# The path, what is asked besides the model, what an event with text looks like.
+# The path, the request besides the model, and an event with text.
 DIALECTS: dict[str, tuple[str, dict[str, Any], Callable[[str], dict[str, Any]]]] = {
     "chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Tell me."}], "stream": True}, _chat),
     "messages": ("/v1/messages", {"messages": [{"role": "user", "content": "Tell me."}], "stream": True, "max_tokens": 999}, _message),
@@ -71,7 +71,7 @@ DIALECTS: dict[str, tuple[str, dict[str, Any], Callable[[str], dict[str, Any]]]]
 
 @dataclass(frozen=True)
 class Point:
-    """Where a client leaves: what it reads, how many tokens a chunk has, and how many chunks it has seen."""
+    """Where a client leaves: the text, the tokens in each chunk, and the number of chunks read."""
 
     kind: str
     dialect: str
@@ -80,17 +80,17 @@ class Point:
 
     @property
     def model(self) -> str:
-        """What it asks for, which tells the server how far to go."""
+        """The request's text, which tells the server how much to send."""
         return f"early-{self.kind}-{self.dialect}-{self.size}-{self.chunks}"
 
     @property
     def sent(self) -> int:
-        """The tokens that it has been sent."""
+        """The tokens that the client was sent."""
         return self.size * self.chunks
 
 
 def _points() -> list[Point]:
-    """All points of a stream are as likely, for each size."""
+    """All points of a stream are equally likely, for each chunk size."""
     points = []
     for number in range(CALLS):
         dialect, size, kind = list(DIALECTS)[number % 4], SIZES[number % 3], list(TEXTS)[number // 12 % len(TEXTS)]
@@ -100,10 +100,10 @@ def _points() -> list[Point]:
 
 
 class Talker(Upstream):
-    """Sends so many chunks of so many tokens, and then nothing more."""
+    """Sends this many chunks with this many tokens, and then nothing."""
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """The model's name says which."""
+        """The model's name chooses the text."""
         name = headers["x-model"]
         _, kind, dialect, size, chunks = name.split("-")
         await send_head(writer, {"content-type": "text/event-stream"})
@@ -112,14 +112,14 @@ class Talker(Upstream):
             event = json.dumps(DIALECTS[dialect][2](text), ensure_ascii=number % 2 == 0)
             await send_chunk(writer, b"data: %b\n\n" % event.encode())
         await send_chunk(writer, MARK)
-        while True:  # until it cannot be sent
+        while True:  # until the client has left
             await asyncio.sleep(0.1)
             await send_chunk(writer, b": and no more\n\n")
 
 
 @pytest.fixture(scope="module")
 def early_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """A server that talks in all dialects, and a key whose use is counted."""
+    """A server for all dialects, and a key whose usage is counted."""
     changed = settings()
     digest = hashlib.sha256(b"sk-early").hexdigest()
     changed.values("auth")["keys"].append({"id": "early", "hash": f"sha256:{digest}", "limits": WIDE})
@@ -127,7 +127,7 @@ def early_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
         changed.add_cluster("talker", talker.address)
         changed.upstreams["talker"] = {"dialects": ["openai", "anthropic", "gemini"], "forward_headers": ["x-model"]}
         changed.models.append({"name": "early-*", "price": PRICE, "targets": [{"upstream": "talker"}]})
-        with open_world(changed.text(), own=True) as world:  # its access log is read
+        with open_world(changed.text(), own=True) as world:  # its own Envoy, because the test reads the access log
             yield world
 
 
@@ -144,9 +144,9 @@ async def _visit(client: crowd.Client, point: Point) -> None:
     client.leave()
 
 
-def test_who_leaves_pays_for_what_was_sent(early_world: World, request: pytest.FixtureRequest) -> None:
-    """Between all of it and half as much again, for each kind of text and size of chunks; so does each single client but for
-    the first few tokens; in the record, the limits, the sums and the stats alike."""
+def test_clients_pay_for_sent_text(early_world: World, request: pytest.FixtureRequest) -> None:
+    """The bill is between 100 % and 150 % of the sent tokens, for each kind of text and chunk size, and also for each client,
+    except for the first few tokens. Record, limits, totals and stats agree."""
     world, points = early_world, _points()
     crowd.each(world.gateway.port, 20, (lambda client, point=point: _visit(client, point) for point in points))
     world.settle()

@@ -1,4 +1,4 @@
-"""`sluice ledger` on SQLite and on a real PostgreSQL: each request once, whatever is killed and however often it is told."""
+"""`sluice ledger` on SQLite and on a real PostgreSQL: each request counts once, despite kills and repeated records."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_each_request_counts_once(store: str | None, tmp_path: Path) -> None:
         assert report.returncode == 0 and f"total  {LINES:>10}".split() == report.stdout.splitlines()[-1].split()[:2]
 
 
-def test_mistakes_are_told(store: str | None, tmp_path: Path) -> None:
+def test_mistakes_are_reported(store: str | None, tmp_path: Path) -> None:
     with Ledger(store) as ledger:
         status, text = ledger.get("/usage?by=user")
         assert status == 400 and "label:NAME" in json.loads(text)["error"]["message"]

@@ -1,4 +1,4 @@
-"""Limits: exactly so many requests, places and tokens pass, whichever worker counts, and however a request ends."""
+"""Limits: exactly the allowed requests, concurrent requests and tokens pass, in all workers, however a request ends."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ EVENTS = 3
 
 
 @pytest.mark.parametrize("subject", ["key", "model", "gateway"])
-def test_exactly_so_many_requests(
+def test_exact_request_limit(
     limited_world: World, settings: Callable[[], Settings], open_world: OpenWorld, subject: str
 ) -> None:
-    """400 at once over two workers: 100 pass, 300 are refused."""
+    """400 requests at once over two workers: 100 pass, 300 are refused."""
     headers = bearer("hundred") if subject == "key" else BEARER
     body = chat_body(model="hundred" if subject == "model" else "gpt-4o")
     if subject == "gateway":
@@ -41,14 +41,14 @@ def test_exactly_so_many_requests(
 def _crowd_of(world: World, body: bytes, headers: dict[str, str]) -> None:
     found = crowd.ask(world.gateway.port, [body] * CROWD, CROWD, headers=headers)
     assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CROWD - ADMITTED}
-    assert len(world.entries()) == ADMITTED, "what is refused reaches no model server"
+    assert len(world.entries()) == ADMITTED, "a refused request reached a model server"
     left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in found if answer.status_code == 200)
-    assert left == list(range(ADMITTED)), "each of them was another one"
+    assert left == list(range(ADMITTED)), "two requests were told the same remainder"
     workers = world.gateway.stats(r"^listener\..*worker_\d\.downstream_cx_total$")
-    assert len(workers) == 2 and all(workers.values()), "both workers have admitted some"
+    assert len(workers) == 2 and all(workers.values()), "only one worker has admitted requests"
 
 
-# What the clients say of the answer's length; the text they get has 200 tokens.
+# The clients' settings for the answer's length; the answer has 200 tokens.
 TOKEN_CASES: dict[str, dict[str, Any]] = {"unannounced": {}, "announced": {"max_tokens": 300}}
 _MEASURED = Table("10,000 tokens per minute, 40 clients at once", ["estimate", "used", "overshoot", "at most"])
 
@@ -60,8 +60,8 @@ def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", TOKEN_CASES)
-def test_tokens_overshoot_by_what_was_not_estimated(limited_world: World, name: str) -> None:
-    """All ask until they are refused."""
+def test_token_overshoot_is_the_estimation_error(limited_world: World, name: str) -> None:
+    """All clients send until they are refused."""
     world, body = limited_world, chat_body(**TOKEN_CASES[name])
     world.fault({"text": "word " * 199 + "word", "delay_ms": 20})
     port, headers = world.gateway.port, issue(world, {"tokens_per_minute": TOKENS})
@@ -79,11 +79,11 @@ def test_tokens_overshoot_by_what_was_not_estimated(limited_world: World, name: 
     for column, value in zip(_MEASURED.columns, [estimate(body), sum(usages), overshoot, most]):
         _MEASURED.put(name, column, value)
     assert overshoot <= most
-    assert sum(usages) > TOKENS - max(usages) - estimate(body), "nobody was refused too early"
+    assert sum(usages) > TOKENS - max(usages) - estimate(body), "a request was refused too early"
     settles_at(world, headers, tokens_per_minute=sum(usages))
 
 
-def test_no_more_requests_at_a_time(limited_world: World) -> None:
+def test_concurrency_limit(limited_world: World) -> None:
     world, headers, delay = limited_world, issue(limited_world, {"concurrency": PLACES}), 100
     world.fault({"delay_ms": delay})
     found = crowd.ask(world.gateway.port, [chat_body()] * 200, 40, headers=headers)
@@ -93,7 +93,7 @@ def test_no_more_requests_at_a_time(limited_world: World) -> None:
     assert refused.json()["error"]["code"] == "rate_limit_exceeded" and "retry-after" not in refused.headers
     begun = sorted(entry["at_ms"] for _, entry in world.entries())
     assert len(begun) == statuses[200]
-    # each is under way for as long as the server waits, at least
+    # each runs at least as long as the server waits
     assert all(later - earlier >= delay for earlier, later in zip(begun, begun[PLACES:]))
     settles_at(world, headers, concurrency=0)
     assert report(world, headers)["concurrency"] == {"limit": PLACES, "used": 0, "remaining": PLACES, "reset_seconds": None}
@@ -124,15 +124,15 @@ async def _leave_in_midstream(client: crowd.Client, body: bytes, headers: dict[s
 
 
 Visit = Callable[[crowd.Client, bytes, dict[str, str]], Awaitable[None]]
-# Of the prompt, four bytes are a token.
+# Four bytes of the prompt are a token.
 PROMPT = -(-len("one two three") // 4)
 GUESS = PROMPT + generated_tokens("Hello from mock-a. You said: one two three")
-# The same of what has passed after EVENTS events, the first of which has no text.
+# The same for the text of EVENTS events, the first of which has no text.
 CUT = PROMPT + generated_tokens("Hello from")
 _REFUSAL = {"fault": "status", "status": 400}
 _STREAM = {"stream": True, "max_tokens": 50}
-# What the clients do, what they ask for, what the servers do, and what stays counted: `e` is the estimate
-# beforehand, `g` what is guessed by the texts of question and answer, `c` by as much of them as passed. A request counts wherever it got as far as being admitted.
+# What the clients do, what they request, the servers' fault, and the final count. `e` is the estimate at admission, `g` the
+# estimate from request and answer, `c` the same for the text that passed. Every admitted request counts.
 ENDINGS: dict[str, tuple[Visit, dict[str, Any], dict[str, Any], tuple[int, str]]] = {
     "left before the body was there": (_leave_before, {}, {}, (0, "0")),
     "left during the attempt": (_leave_during, {"max_tokens": 50}, {"delay_ms": 1000}, (1, "e")),
@@ -151,8 +151,8 @@ ENDINGS: dict[str, tuple[Visit, dict[str, Any], dict[str, Any], tuple[int, str]]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_whatever_the_end_places_come_back(limited_world: World, ending: str) -> None:
-    """And what stays counted is what may have been used."""
+def test_slots_are_released_at_every_end(limited_world: World, ending: str) -> None:
+    """And the final count is the possible usage."""
     visit, fields, orders, (requests, counted) = ENDINGS[ending]
     body = b"no JSON" if ending == "no JSON" else chat_body("one two three", **fields)
     world, headers, many = limited_world, issue(limited_world, WIDE), 20
@@ -166,7 +166,7 @@ def test_whatever_the_end_places_come_back(limited_world: World, ending: str) ->
 
 
 def test_failed_attempts_count_once(limited_world: World) -> None:
-    """Two servers fail, the third serves: one request, and the tokens of one answer."""
+    """Two servers fail, the third serves: one request and one answer's tokens are counted."""
     world, headers = limited_world, issue(limited_world, WIDE)
     world.fault({"fault": "status", "status": 500}, "mock-a", "mock-b")
     found = crowd.ask(world.gateway.port, [chat_body()] * 10, 5, headers=headers)

@@ -1,4 +1,4 @@
-"""What is counted for days, months and money is what the model servers have reported, to the token."""
+"""Limits per day, month and money count exactly the tokens that the model servers report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CALLS = 60
 GENERATE = "/v1beta/models/counted:generateContent"
 TEXT = "one two three four"
 MESSAGE = json.dumps({"model": "counted", "max_tokens": 64, "messages": [{"role": "user", "content": TEXT}]}).encode()
-# What is asked, and where.
+# The requests and their paths.
 REQUESTS = [
     (CHAT, chat_body(TEXT, model="counted")),
     (CHAT, chat_body(TEXT, model="counted", stream=True)),
@@ -31,7 +31,7 @@ REQUESTS = [
 ]
 
 
-def test_what_is_reported_is_counted(limited_world: World) -> None:
+def test_reported_usage_is_counted(limited_world: World) -> None:
     """JSON and streams in several dialects, over both workers: for the key and for the model."""
     world, headers = limited_world, issue(limited_world, WIDE)
 
@@ -54,8 +54,8 @@ def test_what_is_reported_is_counted(limited_world: World) -> None:
 _WINDOWS = {"requests_per_minute": 60, "tokens_per_day": 86_400, "tokens_per_month": 30 * 86_400, "cost_per_day": 86_400}
 
 
-def test_an_image_is_no_text(limited_world: World) -> None:
-    """A megabyte of base64 is not held for a quarter of a million tokens."""
+def test_images_do_not_count_as_text(limited_world: World) -> None:
+    """A megabyte of base64 does not count as a quarter of a million tokens."""
     headers = issue(limited_world, {"tokens_per_minute": 2000})
     url = f"data:image/png;base64,{'iVBORw0KGgo' * 100_000}"
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
@@ -65,8 +65,8 @@ def test_an_image_is_no_text(limited_world: World) -> None:
     assert int(response.headers["x-ratelimit-remaining-tokens"]) > 1000
 
 
-def test_a_budget_that_is_used_up(limited_world: World) -> None:
-    """What fits what is left is served; what it has cost in the end counts, not what it might have."""
+def test_used_up_budget(limited_world: World) -> None:
+    """A request that fits the rest is served; then its actual cost counts, not the estimate."""
     headers, body = issue(limited_world, {"cost_per_day": 0.0006}), chat_body(TEXT, model="counted", max_tokens=40)
     statuses = []
     while 429 not in statuses and len(statuses) < 20:
@@ -83,9 +83,9 @@ def test_a_budget_that_is_used_up(limited_world: World) -> None:
     assert f"Requested ${might_cost / 1e6:f}".rstrip("0") in error["message"], error
 
 
-def test_a_request_that_alone_exceeds_the_budget(limited_world: World) -> None:
-    """No waiting helps, and the client is told so, in its shape; who says nothing of the output is thought to want as much
-    as the model is to answer."""
+def test_request_above_the_whole_budget(limited_world: World) -> None:
+    """Waiting does not help, and the client's error says so. A request without a limit is assumed to use the model's
+    `max_output_tokens`."""
     headers = {"anthropic-version": "2023-06-01", **issue(limited_world, {"cost_per_day": 0.01})}
     response = limited_world.send(MESSAGE.replace(b"64", b"2000"), path=MESSAGES, headers=headers)
     assert response.status_code == 400 and "retry-after" not in response.headers
@@ -97,7 +97,7 @@ def test_a_request_that_alone_exceeds_the_budget(limited_world: World) -> None:
     assert len(limited_world.entries()) == 1
 
 
-# What asks for 1000 tokens of output, in each dialect: the path, the body, and the field that an error names.
+# Requests for 1000 output tokens in each dialect: path, body, and the field that an error names.
 ABOVE = [
     (CHAT, {"messages": [], "max_tokens": 1000}, "max_tokens"),
     (CHAT, {"messages": [], "max_completion_tokens": 500, "n": 2}, "max_completion_tokens"),
@@ -111,7 +111,7 @@ ABOVE = [
 
 
 @pytest.mark.parametrize("path, body, field", ABOVE, ids=lambda value: value if isinstance(value, str) else "")
-def test_more_output_than_the_whole_limit(limited_world: World, path: str, body: dict[str, Any], field: str) -> None:
+def test_output_above_the_whole_limit(limited_world: World, path: str, body: dict[str, Any], field: str) -> None:
     """Of the key or of the model: 400 at once that names the field, whatever else is used up."""
     content = json.dumps(body if path == GENERATE else {"model": "counted", **body}).encode()
     for limits in ({"tokens_per_minute": 999}, {"tokens_per_day": 999, "requests_per_minute": 1}, {"tokens_per_month": 999}):
@@ -130,8 +130,8 @@ def test_more_output_than_the_whole_limit(limited_world: World, path: str, body:
     assert limited_world.entries() == []
 
 
-def test_the_reservation_of_output_may_be_capped(limited_world: World) -> None:
-    """So that clients which always ask for the most are served side by side; what counts in the end is what they used."""
+def test_reserve_output(limited_world: World) -> None:
+    """Clients that always request the maximum can run in parallel; in the end their actual usage counts."""
     limits = {"tokens_per_minute": 1000, "tokens_per_day": 1000, "reserve_output": 50, "cost_per_day": 1}
     headers = issue(limited_world, limits)
     body = chat_body(TEXT, model="counted", max_tokens=32_000)
@@ -147,9 +147,8 @@ def test_the_reservation_of_output_may_be_capped(limited_world: World) -> None:
     settles_at(limited_world, headers, tokens_per_minute=total, tokens_per_day=total, cost_per_day=microusd(usages) / 1e6)
 
 
-def test_a_crowd_does_not_overdraw(limited_world: World, request: pytest.FixtureRequest) -> None:
-    """200 calls at once, over both workers: what is spent passes the budget by nothing, since no call costs more than
-    it might."""
+def test_budget_under_load(limited_world: World, request: pytest.FixtureRequest) -> None:
+    """200 calls at once, over both workers: spending never exceeds the budget, since no call costs more than its estimate."""
     budget, most = 0.02, 40
     headers = issue(limited_world, {"cost_per_day": budget})
     limited_world.fault({"delay_ms": 300, "text": "word " * (most - 1)})
@@ -159,7 +158,7 @@ def test_a_crowd_does_not_overdraw(limited_world: World, request: pytest.Fixture
     usages = tokens_of(limited_world.entries())
     spent, might_cost = microusd(usages), microusd([(-(-len(body) // 4), most)])
     assert statuses == {200: len(usages), 429: 200 - len(usages)}
-    assert len(usages) == 20_000 // might_cost, "as many as might be paid"
+    assert len(usages) == 20_000 // might_cost, "as many calls as the budget covers"
     assert spent <= 20_000 + max(0, max(microusd([usage]) for usage in usages) - might_cost)
     settles_at(limited_world, headers, cost_per_day=spent / 1e6)
     table = Table("200 calls at once against a budget", ["served", "refused", "budget", "spent"])
@@ -170,8 +169,8 @@ def test_a_crowd_does_not_overdraw(limited_world: World, request: pytest.Fixture
     table.show(request.config)
 
 
-def test_leaving_early_saves_no_money(limited_world: World) -> None:
-    """A stream that is cut tells of no usage: the prompt is paid for, and what was generated; not what was not."""
+def test_cut_streams_are_charged(limited_world: World) -> None:
+    """A cut stream reports no usage: the prompt and the generated text are charged, but no more."""
     headers = issue(limited_world, WIDE)
     body = chat_body(TEXT, model="counted", stream=True, max_tokens=40)
     limited_world.fault({"fault": "reset_body", "after_events": 3, "text": "one two three four five"})

@@ -1,4 +1,4 @@
-"""What clients are told of their limits: headers, refusals, the SDKs' errors, the report."""
+"""How clients see their limits: headers, refusals, the SDKs' errors, the report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def claude(limited_world: World) -> Iterator[anthropic.Anthropic]:
 
 
 def _rates(response: httpx.Response, what: str) -> tuple[int, int]:
-    """Limit and remaining; the reset has to be in OpenAI's form, and within the minute."""
+    """Limit and remaining; the reset must be in OpenAI's format, and within the minute."""
     limit, remaining, reset = (response.headers[f"x-ratelimit-{part}-{what}"] for part in ("limit", "remaining", "reset"))
     assert RESET.fullmatch(reset) and not reset.startswith(("0h", "0m"))
     assert reset == "1m0s" or re.fullmatch(r"[1-5]?\ds|\d+ms", reset)
@@ -82,21 +82,21 @@ def test_on_every_answer(limited_world: World, name: str) -> None:
     assert "x-should-retry" not in response.headers
 
 
-def test_tokens_decrease_by_what_was_used(limited_world: World) -> None:
+def test_remaining_tokens(limited_world: World) -> None:
     headers = issue(limited_world, {"tokens_per_minute": 1000})
     body = chat_body(max_tokens=100)
     estimate = -(-len(body) // 4) + 100
     for count in range(3):
         response = limited_world.send(body, headers=headers)
-        # eleven tokens for each one before, and this one's estimate
+        # eleven tokens for each earlier request, and this one's estimate
         assert _rates(response, "tokens") == (1000, 1000 - count * 11 - estimate)
         limited_world.settle()
     assert "x-ratelimit-limit-requests" not in response.headers
     settles_at(limited_world, headers, tokens_per_minute=33)
 
 
-def test_the_provider_tells_nothing_of_its_own(limited_world: World) -> None:
-    """Half of the headers ours, half of them a provider's, would say nothing at all."""
+def test_provider_headers_are_removed(limited_world: World) -> None:
+    """A mix of the gateway's and a provider's headers would mean nothing."""
     own = {"x-ratelimit-remaining-tokens": "77777", "x-ratelimit-limit-requests": "88888"}
     limited_world.fault({"fault": "status", "status": 400, "headers": own})
     response = limited_world.send(chat_body(), headers=issue(limited_world, {"requests_per_minute": 5}))
@@ -104,12 +104,12 @@ def test_the_provider_tells_nothing_of_its_own(limited_world: World) -> None:
     assert _rates(response, "requests") == (5, 4)
 
 
-def test_nothing_is_told_where_nothing_is_limited(limited_world: World) -> None:
+def test_no_headers_without_limits(limited_world: World) -> None:
     assert not _told(limited_world.chat())
     assert not _told(limited_world.send(chat_body(), headers=issue(limited_world, {"tokens_per_day": 1000})))
 
 
-# The limits, what is used before, and what the refusal says.
+# The limits, the usage before, and the refusal's message.
 REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], int, tuple[str, str], bool]] = {
     "tokens per minute": ({"tokens_per_minute": 130}, {"max_tokens": 80}, 3, ("tokens", "rate_limit_exceeded"), False),
     "tokens per day": ({"tokens_per_day": 30}, {}, 2, ("insufficient_quota", "insufficient_quota"), True),
@@ -120,7 +120,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], int, tuple[str, str], 
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals(limited_world: World, client: openai.OpenAI, name: str) -> None:
-    """Where waiting cannot help, SDKs are told not to."""
+    """If waiting cannot help, SDKs are told not to retry."""
     limits, fields, before, (kind, code), final = REFUSALS[name]
     headers = issue(limited_world, limits)
     for _ in range(before):
@@ -149,8 +149,8 @@ def test_anthropic_refusal(claude: anthropic.Anthropic, limited_world: World) ->
     assert int(caught.value.response.headers["retry-after"]) > 0
 
 
-def test_never_in_midstream(limited_world: World) -> None:
-    """A stream that goes beyond the limit passes whole; the next request is refused."""
+def test_streams_are_not_cut(limited_world: World) -> None:
+    """A stream that exceeds the limit passes complete; the next request is refused."""
     headers = issue(limited_world, {"tokens_per_minute": 100})
     limited_world.fault({"text": "word " * 299 + "word"})
     response = limited_world.send(chat_body(stream=True), headers=headers)
@@ -160,22 +160,22 @@ def test_never_in_midstream(limited_world: World) -> None:
     assert limited_world.send(chat_body(stream=True), headers=headers).status_code == 429
 
 
-def test_the_tightest_subject_is_told(limited_world: World) -> None:
-    """Whichever it is: the key's, or the model's."""
+def test_headers_show_the_tightest_limit(limited_world: World) -> None:
+    """Either the key's or the model's."""
     wide, tight = (issue(limited_world, {"requests_per_minute": limit}) for limit in (50, 2))
     body = chat_body(model="three")
     told = [_rates(limited_world.send(body, headers=headers), "requests") for headers in (wide, tight, wide)]
     assert told == [(3, 2), (2, 1), (3, 0)]
     refused = limited_world.send(body, headers=tight)
     assert refused.status_code == 429 and "`three`" in answers.openai_error(refused)["message"]
-    assert _rates(refused, "requests") == (3, 0), "of the key's one is left, for the model's refusal counts nowhere"
+    assert _rates(refused, "requests") == (3, 0), "a refusal by the model's limit counts nowhere, so the key has one left"
     assert used(limited_world, tight, "requests_per_minute") == (1,)
 
 
-def test_who_is_refused_has_used_nothing(
+def test_refused_requests_count_nowhere(
     limited_world: World, settings: Callable[[], Settings], open_world: OpenWorld
 ) -> None:
-    """By the model, or by the gateway: what was reserved for the others is theirs again."""
+    """Refused by the model's or the gateway's limit: the other limits' reservations are undone."""
     headers, body = issue(limited_world, WIDE), chat_body(model="small", max_tokens=200)
     for _ in range(5):
         assert limited_world.send(body, headers=headers).status_code == 400
@@ -199,7 +199,7 @@ def test_any_id(limited_world: World, name: str) -> None:
     assert report(limited_world, headers, "key", name)["requests_per_minute"]["used"] == 1
 
 
-def test_the_report(limited_world: World) -> None:
+def test_report(limited_world: World) -> None:
     """A caller's own limits, and those of the models it may use."""
     headers = issue(limited_world, {"requests_per_minute": 7}, models=["counted", "small"])
     limited_world.send(chat_body(model="counted"), headers=headers).raise_for_status()
@@ -213,14 +213,14 @@ def test_the_report(limited_world: World) -> None:
     assert limited_world.send(path="/gateway/limits", method="GET", headers=None).status_code == 401
     without = limited_world.send(path="/gateway/limits", method="GET", headers=issue(limited_world, {}, models=["none"]))
     assert without.json() == {"scope": "envoy", "subjects": []}
-    assert not _told(response), "a report is no request to a model"
+    assert not _told(response), "a report does not count as a request to a model"
 
 
-def test_the_sdk_waits(client: openai.OpenAI) -> None:
-    """As long as it is told, and is served then. The minute began when the gateway did."""
+def test_sdk_waits(client: openai.OpenAI) -> None:
+    """It waits as long as `retry-after` says, and is served then. The minute began when the gateway started."""
     asking: dict[str, Any] = {**SAYING_HELLO, "extra_headers": {"Authorization": bearer("waiting")["authorization"]}}
     with contextlib.suppress(openai.RateLimitError):
-        client.chat.completions.create(**asking)  # on a slow machine that minute may be over: another one begins
+        client.chat.completions.create(**asking)  # on a slow machine that minute may be over, and a new one begins
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(**asking)
     told, start = int(caught.value.response.headers["retry-after"]), time.monotonic()

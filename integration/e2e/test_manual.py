@@ -1,4 +1,4 @@
-"""The manual says what the code does: names of fields, errors and metrics, links, and examples that can be read."""
+"""The manual agrees with the code: names of fields, errors and metrics, links, and examples that parse."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import yaml
 from child import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-# What an answer's error is called stands as a word of lower-case letters after one of these.
+# An error's code is a lower-case name after one of these.
 CODE = re.compile(r'(?:bad_request\(|code:|code =)\s*"([a-z]+(?:_[a-z]+)+)"')
-# The lists of fields that the reader of the configuration knows.
+# The lists of fields in the configuration's reader.
 FIELDS = re.compile(r"(?:object\(&|FIELDS: [^=]*= |COMMON: [^=]*= )\[([^;]*?)\]", re.DOTALL)
 
 
@@ -46,7 +46,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_can_be_read(page: Path) -> None:
+def test_examples_parse(page: Path) -> None:
     for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
         if language == "yaml":
             list(yaml.safe_load_all(block.replace("# listeners.yaml\n", "---\n")))

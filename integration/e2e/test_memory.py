@@ -25,12 +25,12 @@ from settings import Settings
 from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 MIB = 1 << 20
-# Small budgets, so that few attackers reach them.
+# Small budgets, which few attackers fill.
 MEMORY, BODIES = 64 * MIB, 128 * MIB
 LARGE = b"x" * (8 * MIB - 1024)
-# SDKs take a second for such a body. `SLUICE_SDK_ROUNDS=20` is the full form.
+# SDKs take a second for such a body. `SLUICE_SDK_ROUNDS=20` is the long form.
 SDK_ROUNDS = int(os.environ.get("SLUICE_SDK_ROUNDS", "2"))
-# Attack, attackers, what they may get (-1: under way when time was up, 0: cut off).
+# Attack, number of attackers, allowed results (-1: still running at the end, 0: cut off).
 ATTACKS = {
     "chats": (60, {200, 503, -1, 0}),
     "events": (250, {503, -1}),
@@ -54,7 +54,7 @@ def attacked(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterato
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_innocent_callers_notice_nothing(attacked: World, name: str) -> None:
+def test_normal_callers_are_not_affected(attacked: World, name: str) -> None:
     attackers, statuses = ATTACKS[name]
     sizes = []
     for _ in range(2):
@@ -64,12 +64,12 @@ def test_innocent_callers_notice_nothing(attacked: World, name: str) -> None:
         sizes.append(attacked.gateway.stats("llm_memory_bytes")["wasmcustom.llm_memory_bytes"])
     assert "unreachable" not in attacked.gateway.log()
     assert sizes[1] <= MEMORY + len(LARGE)
-    # how many large bodies are read at the same moment differs from run to run, by one more at times
+    # the number of large bodies read at the same moment varies from run to run
     assert sizes[1] <= 1.05 * sizes[0] + len(LARGE) + MIB
 
 
 def test_refusals_are_clear(attacked: World) -> None:
-    """More bodies than the budget has room for: the first one that is too much is told when to come back."""
+    """More bodies than the budget has room for: the first one over it gets a `retry-after`."""
     outcome = attacks.run(attacked, "chats", 40, 4, innocents=1)
     assert outcome.attackers[503] > 0 and outcome.unclear == []
     assert attacked.counted("llm_memory_refused_total")[("body",)] > 0
@@ -77,7 +77,7 @@ def test_refusals_are_clear(attacked: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ping", "/healthz", "/v1/models", "/gateway/whoami"])
-def test_what_takes_no_body_waits_for_none(world: World, path: str) -> None:
+def test_paths_without_a_body_do_not_wait(world: World, path: str) -> None:
     def never_ends() -> Iterator[bytes]:
         yield b"x"
         while True:
@@ -89,13 +89,13 @@ def test_what_takes_no_body_waits_for_none(world: World, path: str) -> None:
         assert answer.status_code == 200
 
 
-def test_bodies_of_commands_are_short(world: World) -> None:
+def test_command_bodies_are_limited(world: World) -> None:
     answer = world.send(b"x" * 100_000, path="/gateway/upstreams/mock-a/eject", headers=BEARER)
     assert (answer.status_code, openai_error(answer)["code"]) == (413, "request_too_large")
 
 
 class Refused(NamedTuple):
-    """A gateway that refuses a large request at its headers, with this status: what comes before the paths, and the errors."""
+    """A gateway that refuses a large request at its headers, with this status. Yields the path prefix and the errors."""
 
     world: World
     prefix: str
@@ -106,7 +106,7 @@ class Refused(NamedTuple):
 
 @pytest.fixture(scope="module", params=["auth", "guard", "router"])
 def refused(settings: Callable[[], Settings], open_world: OpenWorld, request: pytest.FixtureRequest) -> Iterator[Refused]:
-    """By its first filter: `auth` for the key; the others for the path, where there is no `auth`."""
+    """Its first filter refuses: `auth` because of the key, the others because of the path."""
     if request.param == "auth":
         with open_world(settings().text()) as whole:
             yield Refused(whole, "", 401, openai.AuthenticationError, anthropic.AuthenticationError)
@@ -118,7 +118,7 @@ def refused(settings: Callable[[], Settings], open_world: OpenWorld, request: py
 
 
 def _http(library: ModuleType, http2: bool, length: bool) -> Any:
-    """A client for an SDK, of the library that it is made for; over HTTP/2 it may say nothing of a body's length."""
+    """An HTTP client for an SDK, from the library that it uses. Over HTTP/2 it may omit the content length."""
 
     def forget(request: httpx.Request) -> None:
         del request.headers["content-length"]
@@ -131,7 +131,7 @@ WAYS = pytest.mark.parametrize(("http2", "length"), [(False, True), (True, True)
 
 
 @WAYS
-def test_openais_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
+def test_openai_sdk_reads_the_refusal_of_a_large_request(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
         http = _http(httpx, http2, length)
         url = f"{refused.world.url}{refused.prefix}/v1"
@@ -141,7 +141,7 @@ def test_openais_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2
 
 
 @WAYS
-def test_anthropics_sdk_sees_how_a_large_request_is_refused(refused: Refused, http2: bool, length: bool) -> None:
+def test_anthropic_sdk_reads_the_refusal_of_a_large_request(refused: Refused, http2: bool, length: bool) -> None:
     for _ in range(SDK_ROUNDS):
         http = _http(httpx2, http2, length)
         url = f"{refused.world.url}{refused.prefix}"
@@ -151,7 +151,7 @@ def test_anthropics_sdk_sees_how_a_large_request_is_refused(refused: Refused, ht
 
 
 @pytest.mark.parametrize("how", [["--http1.1"], ["--http2-prior-knowledge"], ["--http2-prior-knowledge", "-H", "content-length:"]])
-def test_curl_sees_how_a_large_request_is_refused(refused: Refused, tmp_path: Path, how: list[str]) -> None:
+def test_curl_reads_the_refusal_of_a_large_request(refused: Refused, tmp_path: Path, how: list[str]) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(LARGE)
     command = ["curl", "-s", "-m", "20", *how, "-o", "/dev/null", "-w", "%{http_code}", "-H", "x-api-key: sk-wrong"]
@@ -162,7 +162,7 @@ def test_curl_sees_how_a_large_request_is_refused(refused: Refused, tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def full(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """A gateway that is to do with less memory than any Envoy has."""
+    """A gateway whose Envoy always exceeds its memory limit."""
     changed = settings()
     (monitor,) = changed.tree["overload_manager"]["resource_monitors"]
     monitor["typed_config"]["max_heap_size_bytes"] = 16 * MIB

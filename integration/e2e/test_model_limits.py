@@ -1,4 +1,4 @@
-"""A limit of one model: the cluster's other models go on. A limit of the account takes them all."""
+"""A limit of one model ejects only that model at the cluster. A limit of the account ejects the cluster."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _state(world: World) -> dict[str, Any]:
     return next(each for each in listed if each["cluster"] == "provider")
 
 
-def test_a_limit_of_one_model(limited: World) -> None:
+def test_limit_of_one_model(limited: World) -> None:
     answer = _ask(limited, "large", "model")
     assert (answer.status_code, answer.headers["x-sluice-attempts"]) == (200, "provider=rate_limited, mock-b=success")
     assert [_cluster(limited, "large") for _ in range(3)] == ["mock-b"] * 3
@@ -84,7 +84,7 @@ def test_a_limit_of_one_model(limited: World) -> None:
     assert _state(limited)["models"] == []
 
 
-def test_a_pause_in_the_body_and_an_operators_word(limited: World) -> None:
+def test_retry_delay_in_the_body_and_manual_restore(limited: World) -> None:
     _ask(limited, "large", "google")
     [model] = _state(limited)["models"]
     assert 50 < model["until"] - time.time() <= 60
@@ -95,16 +95,16 @@ def test_a_pause_in_the_body_and_an_operators_word(limited: World) -> None:
 
 
 @pytest.mark.parametrize(("play", "reason"), [("account", "retry_after"), ("quota", "credential"), ("unpaid", "credential")])
-def test_what_takes_the_cluster(limited: World, play: str, reason: str) -> None:
+def test_limits_that_eject_the_cluster(limited: World, play: str, reason: str) -> None:
     assert _ask(limited, "large", play).status_code == 200
     assert (_state(limited)["state"], _state(limited)["reason"], _state(limited)["models"]) == ("ejected", reason, [])
     assert [_cluster(limited, "large"), _cluster(limited, "small")] == ["mock-b", "mock-b"]
 
 
-def test_what_takes_nobody(limited: World, provider: Scripted) -> None:
+def test_limits_that_eject_nothing(limited: World, provider: Scripted) -> None:
     for _ in range(6):
         answer = _ask(limited, "large", "moderated")
-        assert answer.status_code == 403 and "flagged" in answer.text, "the client's own, and not retried"
+        assert answer.status_code == 403 and "flagged" in answer.text, "the client's own error, and not retried"
     for _ in range(6):
         assert _ask(limited, "large", "too large").headers["x-sluice-cluster"] == "mock-b"
     assert len(provider.asked) == 12

@@ -1,6 +1,6 @@
-"""One key cannot blind the others: whatever names it makes up, its neighbours' calls are counted under their own.
+"""One key's invented model names do not affect other keys: their calls are counted under their own names.
 
-`SLUICE_INVENTED_NAMES=20000` is the full form, with a thousand calls of neighbours.
+`SLUICE_INVENTED_NAMES=20000` is the long form, with a thousand calls of other keys.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from world import ADMIN, World, chat_body, eventually
 INVENTED = int(os.environ.get("SLUICE_INVENTED_NAMES", "2000"))
 CALLS = INVENTED // 20
 NEIGHBOURS = 10
-# What the server knows of the names it is asked for; the other one takes any.
+# The model names that one server knows; the other accepts any.
 KNOWN = ("strict-one", "strict-two")
 USAGE = "/gateway/usage"
 
@@ -37,7 +37,7 @@ def _bearer(key: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shared_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """Two servers behind models that take any name, and keys with limits and labels."""
+    """Two servers behind models that accept any name, and keys with limits and labels."""
     changed = settings()
     keys = [("greedy", "raiders")] + [(f"neighbour-{number}", f"team-{number % 2}") for number in range(NEIGHBOURS)]
     for key, team in keys:
@@ -52,7 +52,7 @@ def shared_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
             changed.add_cluster(name, server.address)
             changed.upstreams[name] = {"ejection": NEVER_EJECTED_ALONE}
             changed.models.append({"name": f"{name}-*", "targets": [{"upstream": name}], "price": PRICE})
-        with open_world(changed.text(), servers, own=True) as world:  # its stats are counted
+        with open_world(changed.text(), servers, own=True) as world:  # its own Envoy, because its stats are counted
             yield world
 
 
@@ -61,14 +61,14 @@ def _rows(world: World, by: str, **how: Any) -> dict[str, dict[str, int]]:
     return {row.pop(by): row for row in told["data"]}
 
 
-def test_invented_names_blind_nobody(shared_world: World, request: pytest.FixtureRequest) -> None:
+def test_invented_names_do_not_hide_other_keys(shared_world: World, request: pytest.FixtureRequest) -> None:
     world = shared_world
     names = ["strict-one", "strict-two", "lenient-one", "gpt-4o"]
     visits, want = [], Counter()
     start = time.monotonic()
     for number in range(INVENTED + CALLS):
         if number % 21 < 20:
-            # half of the names are answered, half are refused
+            # half of the names succeed, half are refused
             body, key = chat_body(model=f"{('strict', 'lenient')[number % 2]}-invented-{number}"), "greedy"
         else:
             turn = number // 21
@@ -81,7 +81,7 @@ def test_invented_names_blind_nobody(shared_world: World, request: pytest.Fixtur
     assert statuses == {200: INVENTED // 2 + CALLS, 404: INVENTED // 2}, statuses
     world.settle()
 
-    # the sums: every neighbour, every model, every team
+    # the totals: every other key, every model, every team
     keys = {key: sum(count for (each, _), count in want.items() if each == key) for key, _ in want}
     eventually(lambda: {key: row["requests"] for key, row in _rows(world, "key").items() if key in keys}, keys)
     models = {name: sum(count for (_, each), count in want.items() if each == name) for name in names}
@@ -106,7 +106,7 @@ def test_invented_names_blind_nobody(shared_world: World, request: pytest.Fixtur
     assert {labels: counted[labels] for labels in want} == want
     assert sum(count for (key, _), count in counted.items() if key == "other") == 0
 
-    # the limits: each key's requests, tokens and money, exactly
+    # the limits: exact requests, tokens and money of each key
     journal: dict[str, list[Any]] = {}
     for server, entry in world.entries():
         journal.setdefault(entry["body"]["model"], []).append((server, entry))
@@ -127,12 +127,12 @@ def test_invented_names_blind_nobody(shared_world: World, request: pytest.Fixtur
 
 
 def _targets(journal: dict[str, Any]) -> list[tuple[str, str]]:
-    """Each model by its name, and by that which the servers know."""
+    """Calls each model by its own name, and by the names that the servers know."""
     gpt = next(name for name in journal if name.startswith("gpt-4o"))
     return [(name, name) for name in ("strict-one", "strict-two", "lenient-one")] + [("gpt-4o", gpt)]
 
 
-def test_a_name_is_told_in_the_access_log(shared_world: World) -> None:
+def test_access_log_has_the_requested_name(shared_world: World) -> None:
     """Whatever label it is counted under."""
     before = len(shared_world.logged())
     assert shared_world.send(chat_body(model="strict-unheard"), headers=_bearer("neighbour-0")).status_code == 404

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the gateway; its rules and the dashboard's queries find what they look for."""
+"""A real Prometheus scrapes the gateway; its rules and the dashboard's queries find data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from world import World, chat_body, eventually
 
 RULES = ROOT / "envoy" / "prometheus"
 DASHBOARD = ROOT / "envoy" / "grafana" / "dashboard.json"
-# What Grafana puts in for its variables, as short as a test's traffic is.
+# Values of Grafana's variables, short enough for a test's traffic.
 VARIABLES = {"$__rate_interval": "15s", "$__range": "1m", "$key": ".*", "$model": ".*", "$cluster": ".*"}
 
 
@@ -34,7 +34,7 @@ def _program(name: str) -> Path:
 
 
 def test_rules() -> None:
-    """Their own tests, and that Prometheus takes the files."""
+    """Their own tests pass, and Prometheus accepts the files."""
     promtool = _program("promtool")
     for arguments in (["test", "rules", "rules_test.yaml"], ["check", "config", "prometheus.yaml"]):
         run = subprocess.run([promtool, *arguments], cwd=RULES, capture_output=True, text=True, timeout=60)
@@ -43,7 +43,7 @@ def test_rules() -> None:
 
 @pytest.fixture(scope="module")
 def busy_world(open_world: OpenWorld, settings: Any) -> Iterator[World]:
-    """A gateway whose histograms are merged often, and whose clusters leave the pool soon."""
+    """A gateway that merges histograms often, and ejects clusters quickly."""
     changed: Settings = settings()
     changed.tree["stats_flush_interval"] = "1s"
     changed.values("router")["ejection"] = {"consecutive_failures": 2, "time": "1s", "max_time": "1s"}
@@ -52,13 +52,13 @@ def busy_world(open_world: OpenWorld, settings: Any) -> Iterator[World]:
 
 
 class Prometheus:
-    """A running one."""
+    """A running Prometheus."""
 
     def __init__(self, port: int):
         self.url = f"http://127.0.0.1:{port}"
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The samples of now."""
+        """The current samples."""
         parameters = urllib.parse.urlencode({"query": expression})
         status, body = fetch(f"{self.url}/api/v1/query?{parameters}")
         answer = json.loads(body)
@@ -68,7 +68,7 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def scraper(busy_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """prometheus.yaml with this run's address, and quicker."""
+    """prometheus.yaml with this run's address, and shorter intervals."""
     program, port, directory = _program("prometheus"), free_port(), tmp_path_factory.mktemp("prometheus")
     config = yaml.safe_load((RULES / "prometheus.yaml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -85,7 +85,7 @@ def scraper(busy_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def _traffic(world: World, seconds: float) -> None:
-    """All that a dashboard shows: both kinds of answers, errors, attempts that fail, clusters that leave the pool."""
+    """Everything that a dashboard shows: JSON and streams, errors, failed attempts, ejected clusters."""
     deadline, number = time.monotonic() + seconds, 0
     world.fault({"fault": "status", "status": 503}, "mock-a")
     while time.monotonic() < deadline:
@@ -132,7 +132,7 @@ def _has_numbers(samples: list[dict[str, Any]]) -> bool:
 
 
 def test_prometheus_agrees_with_the_gateway(busy_world: World, scraper: Prometheus) -> None:
-    """What was scraped is what was counted."""
+    """The scraped values are the gateway's counts."""
     busy_world.reset()
     for _ in range(5):
         assert busy_world.chat("one two three").status_code == 200
@@ -145,8 +145,8 @@ def test_prometheus_agrees_with_the_gateway(busy_world: World, scraper: Promethe
 NAMES = ("a.b c", "a;model=b;cluster=c", "a|b", 'q"uo\'te\\', "ünïcode 漢字", "x" * 256, "a,b={}", "_rq_")
 
 
-def test_whatever_names_people_use(open_world: OpenWorld, settings: Any) -> None:
-    """Prometheus' own parser reads every line, and no label is longer than it may be."""
+def test_unusual_names(open_world: OpenWorld, settings: Any) -> None:
+    """Prometheus' own parser reads every line, and no label is too long."""
     changed: Settings = settings()
     changed.tree["stats_flush_interval"] = "1s"
     changed.models.append({"name": "*", "targets": [{"upstream": "mock-c", "model": "gpt-4o-mock-c"}]})
@@ -170,14 +170,14 @@ def test_whatever_names_people_use(open_world: OpenWorld, settings: Any) -> None
         assert {sample.labels[label] for sample in ours["llm_requests"].samples} == cut
 
 
-def test_no_client_can_fill_the_memory(open_world: OpenWorld, settings: Any) -> None:
-    """From some number of a key's names on, further ones are `other`; nothing goes uncounted."""
+def test_label_sets_are_bounded(open_world: OpenWorld, settings: Any) -> None:
+    """After a number of names for one key, further ones are `other`; everything is counted."""
     changed: Settings = settings()
     changed.tree["stats_flush_interval"] = "1s"
     changed.models.append({"name": "*", "targets": [{"upstream": "mock-c", "model": "gpt-4o-mock-c"}]})
     with open_world(changed.text()) as world:
         sent = 150
-        for number in range(sent):  # over one connection, and so by one worker
+        for number in range(sent):  # over one connection, so at one worker
             assert world.chat(model=f"m{number}").status_code == 200
         world.settle()
         counted = world.counted("llm_requests_total")
@@ -193,8 +193,8 @@ def _families(world: World) -> dict[str, Any]:
     return {family.name: family for family in families if family.name.startswith("llm_")}
 
 
-def test_a_histogram(busy_world: World) -> None:
-    """Its buckets are those of envoy.yaml; the slow answer is in the right one."""
+def test_histogram(busy_world: World) -> None:
+    """Its buckets are those of envoy.yaml; the slow answer is in the right bucket."""
     busy_world.reset()
     busy_world.fault({"delay_ms": 300})
     before = busy_world.counted("llm_time_to_first_token_ms_bucket")

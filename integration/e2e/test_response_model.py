@@ -1,4 +1,4 @@
-"""`response_model: requested`: answers have the client's name of the model, and a header has the target's."""
+"""`response_model: requested`: answers have the client's name for the model, and a header has the target's name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def named(settings: Callable[[], Settings], models: Any, open_world: OpenWorld) 
 
 
 def _names(text: str) -> set[str]:
-    """The models that an answer or the events of a stream name, wherever a dialect has them."""
+    """The models that an answer or a stream's events name, in every dialect."""
     lines = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith(("data:", "{"))]
     documents = [json.loads(line) for line in lines if line != "[DONE]"]
     found = set()
@@ -69,7 +69,7 @@ def test_every_dialect(named: World, call: str) -> None:
     assert _names(answer.text) == {NAME}
     assert "gpt-4o-mock-a" not in json.dumps(sorted(_names(answer.text)))
     assert answer.headers["x-sluice-model"] == "gpt-4o-mock-a"
-    assert "x-sluice-cluster" not in answer.headers, "that is told after a failure"
+    assert "x-sluice-cluster" not in answer.headers, "the header is only sent after a failure"
     if "content-length" in answer.headers:
         assert int(answer.headers["content-length"]) == len(answer.content)
 
@@ -84,7 +84,7 @@ def test_translated_answers(named: World, provider: str, call: str) -> None:
     assert answer.headers["x-sluice-model"] == "gpt-4o-mock-a"
 
 
-def test_geminis_version(named: World) -> None:
+def test_gemini_model_version(named: World) -> None:
     for verb in ("generateContent", "streamGenerateContent?alt=sse", "streamGenerateContent"):
         answer = named.send(json.dumps(CONTENTS).encode(), path=f"/v1beta/models/mine%20%220%22:{verb}", headers=BEARER)
         assert answer.status_code == 200, answer.text
@@ -96,7 +96,7 @@ def _version(text: str) -> str:
     return " ".join(part.split('"')[2] for part in text.split("modelVersion")[1:])
 
 
-def test_the_default_is_the_targets(world: World) -> None:
+def test_default_is_the_target_name(world: World) -> None:
     answer = world.send(chat_body(model="gpt-4o"), headers=BEARER)
     assert answer.json()["model"].startswith("gpt-4o-mock-")
     assert answer.headers["x-sluice-model"] == answer.json()["model"]

@@ -41,7 +41,7 @@ def test_chat(client: openai.OpenAI) -> None:
 
 
 def test_chat_stream(client: openai.OpenAI) -> None:
-    """The gateway asks the server for usage; a client that did not must not notice."""
+    """The gateway requests usage from the server; a client that did not must not see it."""
     chunks = list(client.chat.completions.create(**SAYING_HELLO, stream=True))
     assert all(chunk.choices and chunk.usage is None for chunk in chunks)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) in ANSWERS

@@ -1,4 +1,4 @@
-"""A short file becomes a gateway: as an operator writes it, through `sluice`, in a real Envoy."""
+"""From a short file to a gateway: as an operator does it, with `sluice` and a real Envoy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODELS = {"openai": "gpt-4o", "azure": "my-gpt-4o", "anthropic": "claude-sonnet-
 
 @pytest.fixture(scope="module")
 def providers() -> Iterator[dict[str, MockModels]]:
-    """Servers that stand for the three, each of which knows one key."""
+    """Servers that replace the three providers; each knows one key."""
     servers = {
         name: MockModels(name, api_key=secret, models=[model])
         for (name, model), secret in zip(MODELS.items(), SECRETS.values())
@@ -44,7 +44,7 @@ def providers() -> Iterator[dict[str, MockModels]]:
 
 
 def short_file(providers: dict[str, MockModels]) -> str:
-    """The example, with the providers' addresses as the only change."""
+    """The example; only the providers' addresses are different."""
     text = EXAMPLE.read_text()
     for name, server in providers.items():
         url = f'url: "http://127.0.0.1:{server.port}/v1"'
@@ -54,12 +54,12 @@ def short_file(providers: dict[str, MockModels]) -> str:
 
 
 def render(text: str) -> str:
-    """What `sluice render` makes of it."""
+    """The output of `sluice render`."""
     return subprocess.run([TOOL, "render", "-"], input=text, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def test_three_providers(providers: dict[str, MockModels]) -> None:
-    """In at most 30 lines: each answers when those before it fail, a limit is told, and no provider sees the address."""
+    """In at most 30 lines: fallbacks work, a limit is reported, and no provider sees the address."""
     assert len(EXAMPLE.read_text().splitlines()) <= 30
     with Gateway(render(short_file(providers)), env=SECRETS) as gateway:
         for name in ("openai", "azure", "anthropic"):
@@ -78,7 +78,7 @@ def test_three_providers(providers: dict[str, MockModels]) -> None:
 
 
 def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
-    """One command: it answers, takes a change while a stream runs, refuses a wrong one, and ends after the stream."""
+    """One command: it answers, applies a change while a stream runs, refuses a wrong one, and ends after the stream."""
     for server in providers.values():
         server.clear()
     file = tmp_path / "sluice.yaml"
@@ -128,7 +128,7 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
 def running(
     command: list[str | Path], env: dict[str, str], directory: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
-    """A program, and what it has said so far."""
+    """A program, and its output so far."""
     log = directory / "said.log"
     with log.open("wb") as output:
         child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=output, env={**os.environ, **env})
@@ -143,14 +143,14 @@ def running(
 
 
 def replace(file: Path, old: str, new: str) -> None:
-    """Saves a change as editors do, in place."""
+    """Saves a change in place, as editors do."""
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
 
 
-def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:
-    """Before Envoy is there."""
+def test_mistake_has_its_line(tmp_path: Path) -> None:
+    """Before Envoy is started."""
     file = tmp_path / "sluice.yaml"
     file.write_text("upstreams:\n  openai: {provider: opnai}\n")
     run = subprocess.run([TOOL, "render", file], capture_output=True, text=True, timeout=30, env=os.environ)

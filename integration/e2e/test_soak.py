@@ -1,7 +1,7 @@
-"""Every attack on memory at once, and every kind of honest call beside them: none of those fails, every one is counted, and
-the memory stays as it is.
+"""Every attack on memory at once, beside every kind of normal call: none of these fails, each is counted, and memory does not
+grow.
 
-`make soak` is the full form, of SOAK_MINUTES.
+`make soak` is the long form, of SOAK_MINUTES.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from table import Table
 from world import World, eventually
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
-# Rounds of so many seconds: after each, all are counted.
+# Rounds of this many seconds; after each, everything is counted.
 ROUNDS, SECONDS = (max(2, round(MINUTES)), 45) if MINUTES else (2, 5)
 CALLERS = 20
 ATTACKERS = {"chats": 200, "events": 300, "answers": 80, "keyless": 40, "wrong-key": 40}
-# The short form's.
+# For the short form.
 FEW = {"chats": 20, "events": 40, "answers": 10, "keyless": 5, "wrong-key": 5}
 BUDGET, LARGEST = 256 * MIB, 8 * MIB
-# Envoy sees that an attacker has gone when it has read what that one had sent: gigabytes by then, on a busy machine.
+# Envoy only notices that an attacker has left after it has read all its data: gigabytes, on a busy machine.
 GONE = 30.0
 COLUMNS = [*mixed.SHARES, "attackers' statuses", "VM", "used", "wasm", "Envoy: most", "at rest", "allocated"]
 
@@ -48,16 +48,16 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 class _Soaked:
-    """The gateway, and the servers behind it."""
+    """The gateway and its servers."""
 
     def __init__(self, world: World, echo: Echo):
         self.world = world
         self.echo = echo
-        # At rest after each round: what Envoy has allocated, and the footprint.
+        # At rest after each round: Envoy's allocated memory, and the footprint.
         self.rests: list[tuple[int, Footprint]] = []
 
     def prepare(self) -> None:
-        """Empty journals, and the servers' faults."""
+        """Empties the journals, and sets the servers' faults."""
         for name, server in self.world.models.items():
             server.clear()
             if name in mixed.FAULTS:
@@ -73,7 +73,7 @@ class _Soaked:
         return mixed.counted(self.world.series("llm_requests_total")), tokens
 
     def reported(self) -> Counter[tuple[str, ...]]:
-        """The tokens that the servers have reported in this round, of calls that nobody left."""
+        """The tokens that the servers have reported in this round, for calls that no client left."""
         tokens: Counter[tuple[str, ...]] = Counter()
         for name in mixed.WELL:
             for entry in self.world.models[name].requests():
@@ -100,7 +100,7 @@ def test_all_at_once(soaked: _Soaked, table: Table) -> None:
     numbers = itertools.count()
     everything = mixed.Calls()
     world = soaked.world
-    mixed.call(world.gateway.port, 2, CALLERS, numbers)  # before the attackers come: the gateway as it is
+    mixed.call(world.gateway.port, 2, CALLERS, numbers)  # the baseline, before the attacks
     for number in range(ROUNDS):
         world.settle(GONE)
         soaked.prepare()
@@ -115,7 +115,7 @@ def test_all_at_once(soaked: _Soaked, table: Table) -> None:
 
 
 def _round(soaked: _Soaked, numbers: Iterator[int], table: Table, row: str) -> mixed.Calls:
-    """Calls and attacks for some seconds, and what is left of them."""
+    """Runs calls and attacks for some seconds; returns the state afterwards."""
     world = soaked.world
     requests, tokens = soaked.counts()
     with contextlib.ExitStack() as ending, Watch(world.gateway) as watch:
@@ -150,8 +150,8 @@ def _show(table: Table, row: str, calls: mixed.Calls, attacked: attacks.Outcome,
 
 
 def _assert_flat(rests: list[tuple[int, Footprint]]) -> None:
-    """The last half adds less than 2 % to the level, and no round stands out by more than 10 %: that much may still be given
-    back after a round, once in a while, and the next one shows that it was."""
+    """The last half adds less than 2 %, and no round exceeds the level by more than 10 %. After a round that much memory may not
+    have been returned yet; the next round shows that it was."""
     half = len(rests) // 2
     for name, read in _READ.items():
         first, last = ([read(rest) for rest in part] for part in (rests[:half], rests[half:]))

@@ -1,8 +1,8 @@
-"""The members of a request that decide something, spelt in every way: what goes upstream means the same to every reader,
-and it is what the gateway has decided on.
+"""The decisive members of a request, in every spelling: the request that goes upstream means the same to every reader, and it is
+what the gateway decided on.
 
-Of a name that is there twice some readers take the first value, most the last. Go's reader ignores the case of names too,
-by Unicode's simple folding.
+If a name occurs twice, some readers take the first value, most the last. Go's reader also ignores the case of names, by Unicode's
+simple folding.
 """
 
 from __future__ import annotations
@@ -28,18 +28,17 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 OTHER_TOOL = {"type": "function", "function": {"name": "g", "parameters": {"type": "object", "properties": {}}}}
 
 Pairs = list[tuple[str, Any]]
-# A body: the names as they are to be written, escapes and all, each with a value; objects within are the same.
+# A body: the written names, with escapes, each with a value; nested objects have the same form.
 Body = list[tuple[str, Any]]
 
 
 class Dialect(NamedTuple):
-    """A path, what a request there has besides, and the members that decide: each with a value and another one. A name with
-    a dot stands within an object."""
+    """A path, the rest of a request, and the decisive members, each with two values. A name with a dot is inside an object."""
 
     path: str
     prompt: tuple[str, Any]
     members: dict[str, tuple[Any, Any]]
-    # What bounds the output, and how often that is multiplied, by the names of `members`.
+    # The members that limit the output, and those that multiply it, by the names of `members`.
     tokens: tuple[str, ...]
     choices: tuple[str, ...] = ()
 
@@ -100,7 +99,7 @@ DIALECTS = [
 
 
 class Case(NamedTuple):
-    """What is sent, and whether it may go on."""
+    """A request, and whether it may pass."""
 
     name: str
     dialect: Dialect
@@ -109,12 +108,12 @@ class Case(NamedTuple):
 
 
 def _escaped(name: str) -> str:
-    """Each letter as `\\uXXXX`, in capitals and not by turns."""
+    """Each letter as `\\uXXXX`, with upper- and lower-case digits."""
     return "".join(f"\\u{ord(letter):04{'xX'[index % 2]}}" for index, letter in enumerate(name))
 
 
 def _look_alikes(name: str) -> list[str]:
-    """Other names that Go's reader takes for this one."""
+    """Other names that Go's reader treats as this one."""
     found = [name.upper(), name[0].swapcase() + name[1:], name[:-1] + name[-1].swapcase(), _escaped(name.upper())]
     if "s" in name:
         found += [name.replace("s", "\u017f", 1), name.replace("s", "\\u017f", 1)]
@@ -128,7 +127,7 @@ def _cases(dialect: Dialect) -> Iterator[Case]:
         parent, _, name = path.rpartition(".")
 
         def case(kind: str, *members: tuple[str, Any], good: bool) -> Case:
-            """The members at their place, with what else a request needs."""
+            """The members at their place, with the rest of the request."""
             body: Body = [(parent, list(members))] if parent else list(members)
             if not parent.startswith("gen") and dialect.path != GENERATE and path != "model":
                 body.insert(0, ("model", "recorded"))
@@ -158,14 +157,14 @@ def _cases(dialect: Dialect) -> Iterator[Case]:
 
 
 def _written(value: Any) -> str:
-    """JSON in which names stand as they are given."""
+    """JSON in which names are written exactly as given."""
     if isinstance(value, list) and value and all(isinstance(item, tuple) for item in value):
         return "{" + ",".join(f'"{name}":{_written(item)}' for name, item in value) + "}"
     return json.dumps(value)
 
 
 def _fold(name: str) -> str:
-    """Go's `foldName`: ASCII's case, and the two characters that fold to ASCII letters."""
+    """Go's `foldName`: ASCII case, and the two characters that fold to ASCII letters."""
     return name.replace("\u017f", "s").replace("\u212a", "k").lower()
 
 
@@ -184,13 +183,13 @@ def _reader(folds: bool, takes_last: bool) -> Reader:
 
 
 class Object(Pairs):
-    """An object in which nothing is lost that is there twice."""
+    """An object that keeps repeated members."""
 
 
 READERS = [_reader(folds, takes_last) for folds in (False, True) for takes_last in (False, True)]
 
 
-def test_every_reader_reads_what_was_decided(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+def test_every_reader_reads_the_decided_values(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     cases = [case for dialect in DIALECTS for case in _cases(dialect)]
     assert len(cases) >= 300
     changed = limited.limited(settings())
@@ -213,7 +212,7 @@ def test_every_reader_reads_what_was_decided(settings: Callable[[], Settings], o
 
 
 def _ask(world: World, index: int, case: Case) -> tuple[httpx.Response, int]:
-    """The answer, and how many tokens the gateway has reserved for the request, which it tells in a header."""
+    """The answer, and the tokens that the gateway has reserved for the request, from a header."""
     headers = {"anthropic-version": "2023-06-01", "x-stainless-lang": str(index), **issue(world, {"tokens_per_minute": LIMIT})}
     answer = world.send(_written(case.body).encode(), path=case.dialect.path, headers=headers)
     return answer, LIMIT - int(answer.headers.get("x-ratelimit-remaining-tokens", LIMIT))

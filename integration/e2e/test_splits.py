@@ -1,4 +1,4 @@
-"""Filters may share an entry with their neighbours or have one of their own: all ways do the same."""
+"""Filters may share an entry or have their own: the result is the same."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ CHECKS = [
 
 
 def _ways() -> Iterator[tuple[str, ...]]:
-    """Neighbours joined, or apart, between any two."""
+    """Adjacent filters joined or separate, in all combinations."""
     for signs in itertools.product("+ ", repeat=len(FILTERS) - 1):
         yield tuple("".join(itertools.chain(*itertools.zip_longest(FILTERS, signs, fillvalue=""))).split())
 
 
 @pytest.mark.parametrize("entries", list(_ways()), ids=" ".join)
-def test_every_split_does_the_same(settings: Callable[[], Settings], open_world: OpenWorld, entries: tuple[str, ...]) -> None:
+def test_every_split_gives_the_same_result(settings: Callable[[], Settings], open_world: OpenWorld, entries: tuple[str, ...]) -> None:
     with Fake() as fake:
         changed = settings()
         changed.add_cluster("classifier", fake.address)
@@ -58,7 +58,7 @@ def test_every_split_does_the_same(settings: Callable[[], Settings], open_world:
 
 
 def _hides(world: World) -> None:
-    """Personal data, from the server and not from the client; in bodies that the filters keep, and in others."""
+    """Personal data from the server, not from the client, in bodies that the filters keep and in others."""
     for body in (chat_body(MAIL, model="mask"), pieces(chat_body(LARGE, model="mask"))):
         assert answers.content(world.send(body)).endswith("<EMAIL_ADDRESS>")
     assert world.send(chat_body(MAIL, model="mask"), headers=basic("alice", PASSWORD)).status_code == 200
@@ -85,7 +85,7 @@ def _limits(world: World) -> None:
 
 
 def _counts(world: World) -> None:
-    """Each request once, with the usage of its answer, whoever asked for it."""
+    """Each request once, with its answer's usage, for every caller."""
     before = world.counted("llm_tokens_total")
     assert all(world.chat("Hello", stream=stream).status_code == 200 for stream in (False, True))
 
@@ -96,9 +96,8 @@ def _counts(world: World) -> None:
     eventually(tokens, {"input": 2, "output": 20})
 
 
-def test_auth_behind_another(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """It would know nothing of what the filter before has let through, so that nothing passes. Clients, stats and the log
-    say why."""
+def test_auth_after_another_filter(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """It cannot know what the earlier filter has passed, so nothing passes. Clients, stats and the log say why."""
     changed = settings().split("router", "auth", "usage")
     with open_world(changed.text()) as world:
         for path, error in ((CHAT, answers.openai_error), (MESSAGES, answers.anthropic_error)):

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: names, labels, and nothing that is secret."""
+"""The metrics for Prometheus: names, labels, and no secrets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = {
 }
 GAUGES = {"llm_in_flight": ["cluster"], "llm_ejected": ["cluster"]}
 WRONG = {"x-api-key": "sk-wrong"}
-# Headers, path, body, then the labels of the request that is counted.
+# Headers, path, body, then the labels of the counted request.
 REFUSED = [
     ({}, CHAT, chat_body(), ("none", "none", "none", "401")),
     (WRONG, CHAT, chat_body(), ("none", "none", "none", "401")),
@@ -32,8 +32,8 @@ REFUSED = [
 ]
 
 
-def test_the_manual_lists_them() -> None:
-    """Every name that the wasm may define, with its labels, and no other."""
+def test_manual_lists_all_metrics() -> None:
+    """Every name that the wasm can define, with its labels, and no other."""
     defined = dict(re.findall(r'"(llm_[a-z_]+)((?:;[a-z]+=[^;"]*)*)"', (ROOT / "src" / "contract.rs").read_text()))
     listed = {}
     for row in re.findall(r"^\| (`llm_.*)$", (ROOT / "docs" / "observability.md").read_text(), re.MULTILINE):
@@ -77,8 +77,8 @@ def test_sources(world: World, fault: dict, source: str) -> None:
 
 
 @pytest.mark.parametrize("variant", ["usage_on_last_chunk", "continuous_usage"])
-def test_usage_as_other_servers_report_it(world: World, variant: str) -> None:
-    """LiteLLM has it on the last chunk that has choices; vLLM has running totals on each."""
+def test_usage_of_other_servers(world: World, variant: str) -> None:
+    """LiteLLM reports it in the last chunk with choices; vLLM has running totals in each chunk."""
     before = world.counted("llm_tokens_total")
     world.fault({variant: True})
     assert world.chat(stream=True).status_code == 200
@@ -114,7 +114,7 @@ def test_strange_names_do_not_break_the_metrics(wide_world: World) -> None:
 
 
 def test_no_secrets(world: World) -> None:
-    """Neither in stats nor in the log nor in the configuration that Envoy shows."""
+    """Neither in stats, nor in the log, nor in Envoy's `/config_dump`."""
     world.fault({"fault": "status", "status": 503}, "mock-a")
     for headers in (BEARER, WRONG, {"api-key": demo.ADMIN_KEY}):
         world.send(chat_body(), headers=headers)

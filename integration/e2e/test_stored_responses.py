@@ -1,4 +1,4 @@
-"""`previous_response_id` goes back to the upstream that stores the response, whichever worker has the call."""
+"""`previous_response_id` goes to the upstream that stores the response, in every worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _id(answer: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_it_goes_back(storing: World, stream: bool) -> None:
+def test_follow_up_goes_to_the_same_upstream(storing: World, stream: bool) -> None:
     for _ in range(4):
         first = _ask(storing, stream=stream)
         home = first.headers["x-sluice-cluster"]
@@ -48,20 +48,20 @@ def test_it_goes_back(storing: World, stream: bool) -> None:
         assert {answer.headers["x-sluice-cluster"] for answer in answers} == {home}
 
 
-def test_a_conversation_stays(storing: World) -> None:
+def test_conversation_stays_at_its_upstream(storing: World) -> None:
     home = _ask(storing, conversation="conv_1").headers["x-sluice-cluster"]
     again = [_ask(storing, conversation={"id": "conv_1"}).headers["x-sluice-cluster"] for _ in range(6)]
     assert again == [home] * 6
 
 
-def test_anothers_id_is_not_known(storing: World) -> None:
-    """Another key's request is routed as if the id did not exist."""
+def test_id_of_another_key_is_unknown(storing: World) -> None:
+    """The request is routed as if the id did not exist."""
     first = _ask(storing)
     clusters = {_ask(storing, ADMIN, previous_response_id=_id(first)).headers["x-sluice-cluster"] for _ in range(9)}
     assert len(clusters) == len(demo.SERVERS)
 
 
-def test_the_upstream_is_out(storing: World) -> None:
+def test_upstream_is_ejected(storing: World) -> None:
     first = _ask(storing)
     home = first.headers["x-sluice-cluster"]
     storing.send(b"", path=f"/gateway/upstreams/{home}/eject", headers=ADMIN)
@@ -75,8 +75,8 @@ def test_the_upstream_is_out(storing: World) -> None:
     assert _ask(storing, previous_response_id=_id(first)).headers["x-sluice-cluster"] == home
 
 
-def test_it_fails_there(storing: World) -> None:
-    """The failure is the client's; nobody else is asked."""
+def test_upstream_fails(storing: World) -> None:
+    """The client gets the failure; no other upstream is tried."""
     first = _ask(storing)
     home = first.headers["x-sluice-cluster"]
     storing.reset()

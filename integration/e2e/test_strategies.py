@@ -1,4 +1,4 @@
-"""Which of a model's targets is asked, and what happens when it does not answer well."""
+"""Which of a model's targets is picked, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from settings import Settings
 from table import Table
 from world import BEARER, World, chat_body
 
-# Servers of unequal speed, each with few places: a request that finds them taken waits there.
+# Servers with different speeds, each with few slots: further requests wait there.
 SPEEDS = {"a": 20, "b": 40, "c": 80}
 PLACES = 2
 CALLS, AT_ONCE = 200, 50
@@ -39,14 +39,14 @@ STRATEGIES: dict[str, Any] = {
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 BROKEN = {"fault": "status", "status": 503}
 TOO_LONG = {"message": "This model's maximum context length is 8 tokens.", "code": "context_length_exceeded"}
-# Each worker keeps a balance of its own.
+# Each worker balances separately.
 WORKERS = 2
 BUDGET = {"percent": 20, "min_per_second": 1}
 
 
 @pytest.fixture
 def lanes(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """Servers for each strategy alone: `random-a` is its fast one. So all can be measured at the same time."""
+    """Separate servers for each strategy (`random-a` is the fast one), so that all can be measured at the same time."""
     changed = settings()
     servers: dict[str, MockModels] = {}
     with contextlib.ExitStack() as running:
@@ -78,7 +78,7 @@ def strategic_world(_strategic_world: World) -> World:
 
 
 def _add_models(changed: Settings, servers: list[MockModels]) -> None:
-    """The models of the tests below, each with clusters of its own: `NAME-a` leads to mock-a."""
+    """The models of the tests below, each with its own clusters: `NAME-a` leads to mock-a."""
     a, b, c = servers
     alone = NEVER_EJECTED_ALONE
     _add(changed, "tiers", "priority", [(a, {"tier": 0}), (b, {"tier": 0}), (c, {"tier": 1})])
@@ -111,7 +111,7 @@ def _add(changed: Settings, name: str, strategy: Any, servers: list[tuple[MockMo
 
 
 def test_least_used_is_faster(lanes: World, request: pytest.FixtureRequest) -> None:
-    """Than strategies that look at no server's load, on average and for the slowest."""
+    """Than strategies that ignore the servers' load, on average and for the slowest calls."""
     for name in STRATEGIES:
         for letter, delay in SPEEDS.items():
             lanes.fault({"delay_ms": delay, "concurrency": PLACES}, f"{name}-{letter}")
@@ -123,13 +123,13 @@ def test_least_used_is_faster(lanes: World, request: pytest.FixtureRequest) -> N
     assert all(sum(counts.values()) == CALLS for counts in calls.values())
     for other in ("random", "weighted"):
         assert statistics.mean(seconds["least_used"]) < statistics.mean(seconds[other])
-        # the slowest twentieth are eight calls, which a busy machine may delay on its own
+        # the slowest 5 % are only eight calls, and a busy machine can delay those
         assert _p95(seconds["least_used"]) < 1.25 * _p95(seconds[other])
     assert calls["least_used"]["a"] > 1.5 * calls["least_used"]["c"]
 
 
 def test_priority(strategic_world: World) -> None:
-    """The second tier is asked only when nobody of the first is left."""
+    """The second tier is only used when the first is out."""
     world = strategic_world
     assert _clusters(world, "tiers", 24).keys() == {"tiers-a", "tiers-b"}
     world.fault(BROKEN, "mock-a")
@@ -140,7 +140,7 @@ def test_priority(strategic_world: World) -> None:
 
 
 def test_first_available(strategic_world: World) -> None:
-    """The first that has a free slot; who finds none waits for one."""
+    """The first target with a free slot; without one, the request waits."""
     world = strategic_world
     world.fault({"delay_ms": 150})
     assert _clusters(world, "slots", 2, at_once=1) == {"slots-a": 2}
@@ -152,7 +152,7 @@ def test_first_available(strategic_world: World) -> None:
 
 
 def test_no_slot_is_taken_twice(strategic_world: World) -> None:
-    """Not even when clients come at the same moment, to different workers."""
+    """Not even when clients arrive at the same moment, at different workers."""
     world, delay = strategic_world, 0.02
     world.fault({"delay_ms": int(delay * 1000)}, "mock-a")
     for _ in range(8):
@@ -173,7 +173,7 @@ def test_first_available_does_not_wait_forever(strategic_world: World) -> None:
     assert len(world.journals()["mock-a"]) == 1
 
 
-def test_who_leaves_the_line_takes_no_slot(strategic_world: World) -> None:
+def test_client_that_leaves_the_queue_takes_no_slot(strategic_world: World) -> None:
     world = strategic_world
     world.fault({"delay_ms": 300}, "mock-a")
 
@@ -193,7 +193,7 @@ def test_who_leaves_the_line_takes_no_slot(strategic_world: World) -> None:
 
 
 def test_affinity_by_user(strategic_world: World) -> None:
-    """A user stays where his prompts are cached; when that cluster leaves, only its users move."""
+    """A user stays at the cluster with its prompt cache; when a cluster leaves the pool, only its users move."""
     world, users = strategic_world, range(12)
 
     def homes() -> dict[int, set[str]]:
@@ -212,7 +212,7 @@ def test_affinity_by_user(strategic_world: World) -> None:
 
 
 def test_affinity_by_key(strategic_world: World) -> None:
-    """Whoever is named as the user."""
+    """Whatever user the body names."""
     for headers in (BEARER, ADMIN):
         bodies = [chat_body(model="by-key", user=f"user {number}") for number in range(12)]
         answers = crowd.ask(strategic_world.gateway.port, bodies, 4, headers=headers)
@@ -232,7 +232,7 @@ def test_affinity_by_prompt(strategic_world: World) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 def test_fallback(strategic_world: World, stream: bool) -> None:
-    """When all of a model's servers fail, another model answers, under its own name there."""
+    """If all of a model's servers fail, another model answers, with its own name there."""
     strategic_world.fault(BROKEN, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="first", stream=stream)
     assert answer.text() == "Hello from mock-b. You said: Hello"
@@ -241,7 +241,7 @@ def test_fallback(strategic_world: World, stream: bool) -> None:
     assert entry["body"]["model"] == "gpt-4o-mock-b"
 
 
-def test_no_fallback_for_a_clients_mistake(strategic_world: World) -> None:
+def test_no_fallback_for_client_errors(strategic_world: World) -> None:
     strategic_world.fault({"fault": "status", "status": 400, "body": '{"error":{}}'}, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="first")
     assert (answer.status_code, answer.content) == (400, b'{"error":{}}')
@@ -249,8 +249,8 @@ def test_no_fallback_for_a_clients_mistake(strategic_world: World) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
-def test_too_long_for_the_model(strategic_world: World, stream: bool) -> None:
-    """Another server of the same model would not take it either; a model with a longer context does."""
+def test_context_length_fallback(strategic_world: World, stream: bool) -> None:
+    """Another server of the same model would refuse it too; a model with a longer context does not."""
     strategic_world.fault({"fault": "status", "status": 400, "body": json.dumps({"error": TOO_LONG})}, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="short", stream=stream)
     assert answer.text() == "Hello from mock-c. You said: Hello"
@@ -258,7 +258,7 @@ def test_too_long_for_the_model(strategic_world: World, stream: bool) -> None:
     assert strategic_world.journals()["mock-b"] == []
 
 
-def test_another_mistake_than_its_length(strategic_world: World) -> None:
+def test_no_context_length_fallback_for_other_errors(strategic_world: World) -> None:
     body = json.dumps({"error": {"message": "Unknown parameter.", "code": "unknown_parameter"}})
     strategic_world.fault({"fault": "status", "status": 400, "body": body}, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="short")
@@ -267,7 +267,7 @@ def test_another_mistake_than_its_length(strategic_world: World) -> None:
 
 
 def test_retry_budget(strategic_world: World) -> None:
-    """An outage of all servers makes a fifth more calls of them, not three times as many."""
+    """When all servers fail, the number of calls grows by a fifth, not to three times."""
     world, calls = strategic_world, 300
     world.fault({**BROKEN, "delay_ms": 20})
     start = time.monotonic()
@@ -281,7 +281,7 @@ def test_retry_budget(strategic_world: World) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 def test_deadline(strategic_world: World, stream: bool) -> None:
-    """It ends the second attempt, which has time left, and there is no third."""
+    """It ends the second attempt before its own timeout, and there is no third one."""
     strategic_world.fault({"fault": "hang"})
     (answer,) = _ask(strategic_world, 1, model="late", stream=stream)
     assert answer.status_code == 504
@@ -291,14 +291,14 @@ def test_deadline(strategic_world: World, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_no_retry_of_mistakes(strategic_world: World, status: int) -> None:
+def test_client_errors_are_not_retried(strategic_world: World, status: int) -> None:
     strategic_world.fault({"fault": "status", "status": status})
     (answer,) = _ask(strategic_world, 1, model="thrifty")
     assert (answer.status_code, answer.attempts()) == (status, [("thrifty-a", "client_error")])
     assert len(strategic_world.entries()) == 1
 
 
-def test_what_is_retried_can_be_chosen(strategic_world: World) -> None:
+def test_retry_on(strategic_world: World) -> None:
     strategic_world.fault(BROKEN, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="picky")
     assert (answer.status_code, answer.attempts()) == (503, [("picky-a", "server_error")])
@@ -307,7 +307,7 @@ def test_what_is_retried_can_be_chosen(strategic_world: World) -> None:
     assert (answer.status_code, answer.attempts()) == (200, [("picky-a", "rate_limited"), ("picky-b", "success")])
 
 
-def test_number_of_attempts(strategic_world: World) -> None:
+def test_max_attempts(strategic_world: World) -> None:
     strategic_world.fault(BROKEN)
     (answer,) = _ask(strategic_world, 1, model="twice")
     assert answer.status_code == 503
@@ -316,8 +316,8 @@ def test_number_of_attempts(strategic_world: World) -> None:
 
 
 @pytest.mark.parametrize(("stream", "want"), [(False, "two-limits-a"), (True, "two-limits-b")], ids=["json", "stream"])
-def test_time_for_streams_and_for_the_rest(strategic_world: World, stream: bool, want: str) -> None:
-    """A whole answer takes longer than a stream's first event."""
+def test_per_try_timeouts(strategic_world: World, stream: bool, want: str) -> None:
+    """A complete answer takes longer than a stream's first event."""
     strategic_world.fault({"delay_ms": 500}, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="two-limits", stream=stream)
     assert answer.text() and answer.headers["x-sluice-cluster"] == want
@@ -328,7 +328,7 @@ def _ask(world: World, calls: int, at_once: int = 4, **fields: Any) -> list[crow
 
 
 def _one_by_one(world: World, model: str, calls: int) -> list[crowd.Answer]:
-    """Calls that begin shortly after each other."""
+    """Calls that start shortly after each other."""
 
     async def visit(client: crowd.Client, number: int) -> crowd.Answer:
         await asyncio.sleep(number * 0.01)
@@ -346,13 +346,13 @@ def _clusters(world: World, model: str, calls: int, at_once: int = 4, **fields: 
 
 
 def _order(world: World, cluster: str, verb: str) -> None:
-    """What an operator does to a cluster."""
+    """Ejects or restores a cluster, as an operator."""
     response = world.send(path=f"/gateway/upstreams/{cluster}/{verb}", headers=ADMIN)
     assert response.status_code == 200, response.text
 
 
 def _measure(world: World, model: str) -> list[float]:
-    """How long the calls took, in ascending order."""
+    """The calls' durations, in ascending order."""
     bodies = (chat_body(model=model, user=f"user {number}") for number in range(CALLS))
     answers = crowd.ask(world.gateway.port, bodies, AT_ONCE)
     assert all(answer.text() for answer in answers), model
@@ -360,7 +360,7 @@ def _measure(world: World, model: str) -> list[float]:
 
 
 def _show(seconds: Mapping[str, list[float]], calls: Mapping[str, Mapping[str, int]], config: pytest.Config) -> None:
-    title = f"{AT_ONCE} clients, {CALLS} calls, servers that take {list(SPEEDS.values())} ms and have {PLACES} places each"
+    title = f"{AT_ONCE} clients, {CALLS} calls, servers that take {list(SPEEDS.values())} ms and have {PLACES} slots each"
     table = Table(title, ["mean", "p95", *(f"{delay} ms" for delay in SPEEDS.values())])
     for name, taken in seconds.items():
         table.put(name, "mean", f"{statistics.mean(taken) * 1000:.0f} ms")

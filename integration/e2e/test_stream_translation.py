@@ -1,6 +1,6 @@
-"""40 streams of each pair of dialects: the same bytes however they are cut, and what the client's SDK makes of them is what it
-makes of the JSON answer. EVERY_CUT=40 cuts all of them into two at every byte, which takes minutes; else that is done to some,
-and the others come in small pieces."""
+"""40 streams of each pair of dialects. Translation gives the same bytes wherever the input is cut, and the client's SDK reads the
+same as from the JSON answer. EVERY_CUT=40 cuts all of them into two at every byte, which takes minutes. Otherwise only some are
+cut like this, and the others come in small pieces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HELLO: Any = [{"role": "user", "content": "Hello"}]
 
 
 def _served(body: bytes, kind: str, library: Any = httpx) -> Any:
-    """A server that answers anything with this."""
+    """A client that gets this answer to every request."""
     answer = lambda _: library.Response(200, content=body, headers={"content-type": kind})  # noqa: E731
     return library.Client(transport=library.MockTransport(answer))
 
@@ -53,12 +53,12 @@ def _openai(http: Any) -> openai.OpenAI:
 
 
 def chat(whole: bytes, streamed: bytes) -> tuple[Any, Any]:
-    """What OpenAI's SDK reads of both, as its users see it."""
+    """The result of OpenAI's SDK."""
     one: Any = _openai(_as_json(whole)).chat.completions.create(model="m", messages=HELLO)
     with _openai(_as_stream(streamed)).chat.completions.stream(model="m", messages=HELLO, stream_options={"include_usage": True}) as stream:
         try:
             two: Any = stream.get_final_completion()
-        except openai.LengthFinishReasonError as cut:  # raised for what is not whole, and has it
+        except openai.LengthFinishReasonError as cut:  # raised for an incomplete answer, which it contains
             two = cut.completion
     return _chat(one), _chat(two)
 
@@ -96,7 +96,7 @@ def _message(message: Any) -> dict[str, Any]:
 
 
 def responses(whole: bytes, streamed: bytes) -> tuple[Any, Any]:
-    """The same with OpenAI's newer API."""
+    """The same with OpenAI's Responses API."""
     one = _openai(_as_json(whole)).responses.create(model="m", input="Hello")
     with _openai(_as_stream(streamed)).responses.stream(model="m", input="Hello") as stream:
         *_, last = stream
@@ -117,7 +117,7 @@ SDKS: Mapping[str, Callable[[bytes, bytes], tuple[Any, Any]]] = {"chat": chat, "
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_streams_come_to_the_answer(pair: str) -> None:
+def test_streams_equal_the_answer(pair: str) -> None:
     client, dialect = PAIRS[pair]
     drawn = [draw(f"{pair} {number}") for number in range(STREAMS)]
     given = [answers(dialect, said) for said in drawn]
@@ -134,7 +134,7 @@ def test_streams_come_to_the_answer(pair: str) -> None:
 
 
 def _check_usage(client: str, usage: Any, said: Said) -> None:
-    """The provider's own counts: what was cached is part of OpenAI's input, and not of Anthropic's."""
+    """The provider's own counts: cached tokens are part of OpenAI's input, but not of Anthropic's."""
     plain, output, cached = said.usage
     told = {
         "chat": lambda: (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]),
@@ -144,8 +144,8 @@ def _check_usage(client: str, usage: Any, said: Said) -> None:
     assert told == (plain + cached, output, cached)
 
 
-def test_amazons_own_parser_reads_the_streams() -> None:
-    """What these tests take for Converse's streams is what botocore takes for them."""
+def test_amazon_parser_reads_the_streams() -> None:
+    """botocore reads these tests' Converse streams as intended."""
     for number in range(STREAMS):
         said = draw(f"botocore {number}")
         _, stream = answers("converse", said)

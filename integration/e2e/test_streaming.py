@@ -1,4 +1,4 @@
-"""A stream flows: each event goes on as it comes, the first one too."""
+"""Streams pass event by event, from the first one on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from world import BEARER, CHAT, World, chat_body
 
 GAP = 0.2
-# What the gateway may add to the gaps a client sees that is connected to the server directly.
+# The delay that the gateway may add between events, compared with a direct connection.
 SLACK = 0.05
 ROUNDS = 3
 USAGE_ONLY = b'"choices":[],'
@@ -20,14 +20,14 @@ USAGE_ONLY = b'"choices":[],'
 
 @pytest.mark.parametrize("asked", [False, True], ids=["without usage", "with usage"])
 def test_events_are_not_held_back(world: World, asked: bool) -> None:
-    """Compared with a direct connection at the same moment. Buffering shows every time, a busy machine not."""
+    """Compared with a direct connection at the same moment. Buffering shows every time, a busy machine does not."""
     world.fault({"chunk_delay_ms": int(GAP * 1000), "text": "one two three"})
     lags = [_lag(world, asked) for _ in range(ROUNDS)]
     assert min(lags) <= SLACK, lags
 
 
 def _lag(world: World, asked: bool) -> float:
-    """By how much an event, at worst, came later after its predecessor than it should."""
+    """The largest delay of an event after its predecessor."""
     options = {"stream": True, "stream_options": {"include_usage": True}}
     direct_url = f"http://127.0.0.1:{world.models['mock-a'].port}"
     direct_headers = {"authorization": "Bearer mock-a-secret"}
@@ -43,7 +43,7 @@ def _lag(world: World, asked: bool) -> float:
 
 
 def _arrivals(url: str, headers: Mapping[str, str], fields: Mapping[str, Any]) -> list[tuple[float, bytes]]:
-    """Each event with the time since the request at which its first byte was there."""
+    """Each event with the arrival time of its first byte, counted from the request."""
     arrived: list[tuple[float, bytes]] = []
     with httpx.Client(trust_env=False, timeout=20) as client:
         start = time.monotonic()
@@ -56,5 +56,5 @@ def _arrivals(url: str, headers: Mapping[str, str], fields: Mapping[str, Any]) -
 
 
 def _gaps(times: list[float]) -> list[float]:
-    """The first one is the time to the first event."""
+    """The gaps between events; the first is the time to the first event."""
     return [later - earlier for earlier, later in zip([0.0, *times], times)]

@@ -1,4 +1,4 @@
-"""Streams as servers of many makers send them: a good one passes as it is and costs one call, a bad one is asked for elsewhere."""
+"""Streams of many kinds of servers: a good one passes unchanged with one attempt, a bad one is retried elsewhere."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _ask(world: World, number: int, path: str) -> httpx.Response:
 
 
 def _is_error(event: str) -> bool:
-    """Whether a stream's last event says that it has failed, in any dialect."""
+    """Whether a stream's last event is an error, in any dialect."""
     lines = [line.removeprefix("data:") for line in event.splitlines() if line.startswith(("data:", "{"))]
     try:
         document = json.loads("".join(lines) or "null")
@@ -73,8 +73,8 @@ def _is_error(event: str) -> bool:
     return bool(failed or isinstance(document, dict) and document.get("object") == "error")
 
 
-def test_streams_that_break(settings: Callable[[], Settings], open_world: OpenWorld, field: Scripted) -> None:
-    """After its first event nothing is retried: the end is an error event, or the connection breaks with the stream's."""
+def test_broken_streams(settings: Callable[[], Settings], open_world: OpenWorld, field: Scripted) -> None:
+    """No retry after the first event: the stream ends with an error event, or the connection breaks."""
     changed = settings()
     add_upstream(changed, "field", "mock-a", field.address, ejection=NEVER_EJECTED_ALONE, strict_end=True)
     changed.models.append({"name": "gemini-2.5-flash", "targets": [target("field", "mock-a", weight=FIRST), target("mock-b")]})

@@ -1,4 +1,4 @@
-"""A provider behind TLS: its certificate is checked, and neither name nor key of another server reaches it."""
+"""A provider with TLS: its certificate is checked, and neither name nor key of another server reaches it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "models.example.test"
 KEY = "tls-secret"
 TLS_CONTEXT = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 ROUNDS = 25
-# What each server must see, whichever was asked before it.
+# The headers that each server must see, whichever was tried before.
 SEEN = {
     "mock-a": {
         "sni": None,
@@ -48,7 +48,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def secure(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockModels]:
-    """A model server that speaks TLS."""
+    """A model server with TLS."""
     directory = tmp_path_factory.mktemp("tls")
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     issued = authority.issue_cert(NAME)
@@ -100,7 +100,7 @@ def test_failover_to_tls_and_back(tls_world: World) -> None:
 
 
 def test_broken_connections(tls_world: World) -> None:
-    """The same when the first server does not even answer."""
+    """The same if the first server does not answer at all."""
     for fault in ("refuse", "reset", "close"):
         tls_world.fault({"fault": fault, "times": 1}, "secure")
         response = tls_world.chat(model="secure-first")
@@ -109,7 +109,7 @@ def test_broken_connections(tls_world: World) -> None:
 
 
 def test_wrong_name_in_the_certificate(tls_world: World) -> None:
-    """The request goes elsewhere, and nothing of it to the stranger."""
+    """The request goes elsewhere, and nothing of it reaches the wrong server."""
     before = tls_world.counted("llm_attempts_total")
     response = tls_world.chat(model="stranger-first")
     assert (response.status_code, content(response)) == (200, "Hello from mock-a. You said: Hello")
@@ -123,7 +123,7 @@ def test_wrong_name_in_the_certificate(tls_world: World) -> None:
 
 
 def _add_upstream(settings: Settings, name: str, server: MockModels, transport: Mapping[str, Any]) -> None:
-    """An upstream as Azure has it: the model in the path, the version in the query, a header of its own."""
+    """An upstream like Azure: the model in the path, the version in the query, its own header for the key."""
     cluster = settings.add_cluster(name, server.address)
     cluster["transport_socket"] = transport
     settings.upstreams[name] = {

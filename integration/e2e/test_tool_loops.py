@@ -1,5 +1,5 @@
-"""Three turns of an agent with the providers' own SDKs, two calls of a tool in each: every id, argument, result and signature
-arrives, whatever dialect the server speaks."""
+"""Three turns of an agent with the providers' own SDKs, with two tool calls each: every id, argument, result and signature
+arrives, in every server's dialect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Callable[[str, bool], str]
 
 
 def result(given: Mapping[str, Any]) -> str:
-    """What the tool says: the arguments must have come whole for that."""
+    """The tool's result, which proves that the arguments are complete."""
     return f"{given['city']} on day {given['day']}: 2{given['exact']:.0f} degrees"
 
 
@@ -128,7 +128,7 @@ def claude(url: str) -> Iterator[Run]:
 
 
 def on_openai(request: dict[str, Any]) -> None:
-    """The last request, as OpenAI's server gets it."""
+    """The last request, as OpenAI's server receives it."""
     question, *turns = request["messages"]
     assert question == {"role": "user", "content": GO}
     for turn in (1, 2):
@@ -142,7 +142,7 @@ def on_openai(request: dict[str, Any]) -> None:
 
 
 def on_anthropic(request: dict[str, Any]) -> None:
-    """The last request, as Anthropic's server gets it."""
+    """The last request, as Anthropic's server receives it."""
     question, *turns = request["messages"]
     assert question == {"role": "user", "content": [{"type": "text", "text": GO}]}
     for turn in (1, 2):
@@ -158,7 +158,7 @@ def on_anthropic(request: dict[str, Any]) -> None:
 
 
 def on_gemini(request: dict[str, Any]) -> None:
-    """The last request, as Google's server gets it: functions have names there, and no ids."""
+    """The last request, as Google's server receives it: functions have names there, but no ids."""
     question, *turns = request["contents"]
     assert question == {"role": "user", "parts": [{"text": GO}]}
     for turn in (1, 2):
@@ -171,7 +171,7 @@ def on_gemini(request: dict[str, Any]) -> None:
 
 
 def on_converse(request: dict[str, Any]) -> None:
-    """The last request, as Bedrock gets it."""
+    """The last request, as Bedrock receives it."""
     question, *turns = request["messages"]
     assert question == {"role": "user", "content": [{"text": GO}]}
     for turn in (1, 2):

@@ -1,4 +1,4 @@
-"""The demo as people start it: `make run`, and `make compose` where there is Docker."""
+"""The demo as users start it: `make run`, and `make compose` if there is Docker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model_ports() -> None:
 
 
 def test_run(tmp_path: Path) -> None:
-    """Its curl works as it is printed; SIGTERM ends all it has started."""
+    """The printed curl command works; SIGTERM ends all started programs."""
     with _running(tmp_path) as (child, output):
         assert _answer(_ready_line(output.read_text())) == 200
         started = _descendants(child.pid)
@@ -51,7 +51,7 @@ def test_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def classifiers(model_ports: None) -> None:
-    """`make run GUARD=1` needs theirs as well, and their packages."""
+    """`make run GUARD=1` also needs the classifiers' ports and packages."""
     for address in (demo.TOXICITY, demo.PRESIDIO):
         try:
             ports.require_free(address[1], "")
@@ -66,7 +66,7 @@ def classifiers(model_ports: None) -> None:
 
 @pytest.mark.usefixtures("classifiers")
 def test_run_with_a_guard(tmp_path: Path) -> None:
-    """What it prints as blocked is blocked, what comes back did not reach a model; SIGTERM ends all it has started."""
+    """The request printed as blocked is blocked, the restored value did not reach a model; SIGTERM ends all programs."""
     own = {server.port_variable: "" for server in demo.SERVERS}
     with _running(tmp_path, GUARD="1", **own) as (child, output):
         printed = output.read_text()
@@ -86,8 +86,8 @@ def test_run_with_a_guard(tmp_path: Path) -> None:
     _wait_for(lambda: not any(map(_is_alive, started)))
 
 
-def test_a_guard_without_packages(tmp_path: Path) -> None:
-    """In a new checkout that reaches no package index: it says what is missing, and starts nothing."""
+def test_guard_without_packages(tmp_path: Path) -> None:
+    """In a new checkout without a package index: it says what is missing, and starts nothing."""
     for part in ("integration", "envoy"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "e2e"))
     unreachable = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/simple", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
@@ -98,9 +98,9 @@ def test_a_guard_without_packages(tmp_path: Path) -> None:
 
 
 def test_killing_run_ends_the_rest(tmp_path: Path) -> None:
-    """Even SIGKILL leaves nothing behind that keeps a port."""
+    """Even after SIGKILL no process is left that keeps a port."""
     if sys.platform != "linux":
-        pytest.skip("only Linux tells children that their parent is gone")
+        pytest.skip("only Linux signals children when their parent ends")
     with _running(tmp_path) as (child, _):
         started = _descendants(child.pid)
         os.kill(child.pid, signal.SIGKILL)
@@ -123,8 +123,10 @@ def test_run_with_a_busy_model_port() -> None:
     assert f"port {port} is busy" in ended.stderr and "MOCK_B_PORT=" in ended.stderr
 
 
-def test_run_shows_the_failover_and_survives_it(tmp_path: Path) -> None:
-    """What it prints has a model server fail until it is out of the pool. It goes on when that server is killed."""
+def test_run_shows_the_failover(tmp_path: Path) -> None:
+    """The printed command makes a model server fail until it is out of the pool. The gateway continues when that server is
+    killed.
+    """
     with _running(tmp_path) as (child, output):
         command = _line(output.read_text(), "failover")
         said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30).stdout
@@ -137,8 +139,8 @@ def test_run_shows_the_failover_and_survives_it(tmp_path: Path) -> None:
         assert child.ended() is None and _answer(_ready_line(output.read_text())) == 200
 
 
-def test_run_takes_an_edited_file(tmp_path: Path) -> None:
-    """Another listener, other models and one server less."""
+def test_run_with_an_edited_file(tmp_path: Path) -> None:
+    """Another listener, other models, and one server less."""
     edited = tmp_path / "envoy.yaml"
     gateway, elsewhere = free_port(), free_port()
     text = demo.ENVOY_YAML.read_text().replace("name: gpt-4o\n", "name: my-model\n").replace("aliases: [gpt-4o-latest]", "aliases: []")
@@ -150,7 +152,7 @@ def test_run_takes_an_edited_file(tmp_path: Path) -> None:
         assert len(_descendants(child.pid)) == 1 + len(demo.SERVERS) - 1
 
 
-def test_compose_passes_what_the_file_names() -> None:
+def test_compose_passes_host_env_keys() -> None:
     text = demo.ENVOY_YAML.read_text()
     assert compose.further_variables(text) == []
     flow = text.replace("[MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY]", "[MOCK_A_KEY, OPENAI_API_KEY, 'OTHER']")
@@ -158,8 +160,8 @@ def test_compose_passes_what_the_file_names() -> None:
     assert compose.further_variables("host_env_keys:\n  - MOCK_A_KEY\n  - OPENAI_API_KEY\n") == ["OPENAI_API_KEY"]
 
 
-def test_the_demo_is_written_down_once() -> None:
-    """demo.py says what envoy.yaml says."""
+def test_demo_constants_match_envoy_yaml() -> None:
+    """demo.py agrees with envoy.yaml."""
     tree = yaml.safe_load(demo.ENVOY_YAML.read_text())
     found = {leaf for _, leaf in _leaves(tree)}
     assert {demo.LISTENER[1], demo.ADMIN[1], *(server.port for server in demo.SERVERS)} <= found
@@ -167,7 +169,7 @@ def test_the_demo_is_written_down_once() -> None:
 
 
 def test_the_guard_is_the_only_difference() -> None:
-    """Without what examples/guard.yaml is about, it is envoy.yaml."""
+    """Without its guard, examples/guard.yaml equals envoy.yaml."""
     guarded, plain = (yaml.safe_load(file.read_text()) for file in (demo.GUARD_YAML, demo.ENVOY_YAML))
     resources = guarded["static_resources"]
     clusters = {cluster["name"]: cluster for cluster in resources["clusters"]}
@@ -182,7 +184,7 @@ def test_the_guard_is_the_only_difference() -> None:
 
 
 def test_containers_differ_in_addresses_only() -> None:
-    """What `make compose` runs is envoy.yaml; only names stand where loopback addresses did."""
+    """`make compose` runs envoy.yaml, with names instead of loopback addresses."""
     original = demo.ENVOY_YAML.read_text()
     rendered = compose.render(original, compose.container_addresses())
     before, after = _leaves(yaml.safe_load(original)), _leaves(yaml.safe_load(rendered))
@@ -196,7 +198,7 @@ def test_containers_differ_in_addresses_only() -> None:
 
 
 def test_compose(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """In containers, beside a demo that may be running: its own project, its own ports."""
+    """In containers, beside a running demo: it has its own project and ports."""
     _require_docker()
     monkeypatch.setattr(compose, "PROJECT", PROJECT)
     monkeypatch.delenv("PYTHONPATH", raising=False)  # docker-compose 1.29 is a Python program with a module `compose`
@@ -212,7 +214,7 @@ def test_compose(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
 
 
 def test_containers_of_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose takes the classifiers' file: they listen where guard.yaml looks for them. (Building needs a registry.)"""
+    """Compose accepts the classifiers' file, and they listen where guard.yaml expects them. (Building needs a registry.)"""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     try:
         command = [*compose.compose_command(guarded=True), "config"]
@@ -235,7 +237,7 @@ def test_containers_of_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _require_docker() -> None:
-    """Skips where `make compose` could not work either."""
+    """Skips if `make compose` could not work here."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode != 0:
         pytest.skip("no docker engine")
     try:
@@ -245,7 +247,7 @@ def _require_docker() -> None:
 
 
 def _compose_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the image that is there, else on the stand-in: no test waits for a registry."""
+    """On an image that is present, else on the stand-in: no test waits for a registry."""
     if "SLUICE_ENVOY_IMAGE" not in os.environ and not _has_image("envoyproxy/envoy:v1.40.0"):
         if not _has_image(compose.STANDIN):
             compose.build_standin()
@@ -258,14 +260,14 @@ def _has_image(name: str) -> bool:
 
 
 def _free_ports() -> dict[str, str]:
-    """The variables that keep `make run` from all ports of a demo that may be running."""
+    """Variables that keep `make run` off the ports of a running demo."""
     variables = ["GATEWAY_PORT", "ADMIN_PORT", *(server.port_variable for server in demo.SERVERS)]
     return {variable: str(free_port()) for variable in variables}
 
 
 @contextlib.contextmanager
 def _running(directory: Path, *arguments: str | Path, **environment: str) -> Iterator[tuple[Child, Path]]:
-    """`make run` on free ports, from its `ready` line on."""
+    """`make run` on free ports, once it has printed its `ready` line."""
     output = directory / "output"
     environment = {**_free_ports(), **environment}
     child = Child("run", [sys.executable, RUN, *arguments], directory / "errors", env=environment, stdout=output)
@@ -291,14 +293,14 @@ def _line(output: str, name: str) -> str:
 
 
 def _answer(command: str) -> int:
-    """Pastes the command into a shell; returns the status it was answered with."""
+    """Runs the command in a shell; returns the status of the answer."""
     status, body = _paste(command)
     assert body["choices"][0]["message"]["content"].startswith("Hello from mock-")
     return status
 
 
 def _paste(command: str) -> tuple[int, Any]:
-    """The status and the body of what a shell makes of the command."""
+    """The status and the body that the command prints."""
     if not shutil.which("curl"):
         pytest.skip("no curl")
     ended = subprocess.run(["sh", "-c", command + " -m 10 -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=20)
@@ -315,7 +317,7 @@ def _leaves(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 
 def _values(tree: Any, name: str) -> list[Any]:
-    """Everything in the tree that has this name."""
+    """All values in the tree with this key."""
     if isinstance(tree, list):
         return [value for each in tree for value in _values(each, name)]
     if not isinstance(tree, dict):
@@ -324,13 +326,13 @@ def _values(tree: Any, name: str) -> list[Any]:
 
 
 def _descendants(pid: int) -> set[int]:
-    """The processes a process has started, and those these have."""
+    """The processes that a process has started, and their children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {each for child in map(int, children) for each in {child, *_descendants(child)}}
 
 
 def _is_alive(pid: int) -> bool:
-    """Not if it has ended and only waits to be noticed."""
+    """False for a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -51,7 +51,7 @@ def traced(_traced: World) -> World:
 
 
 def _span(receiver: Receiver, before: int) -> Span:
-    """The one span that has come since."""
+    """The only span since then."""
     eventually(lambda: len(receiver.spans()) - before, 1)
     return receiver.spans()[-1]
 
@@ -81,8 +81,8 @@ def test_tags(traced: World, receiver: Receiver, stream: bool) -> None:
     assert (span.service, span.headers["authorization"]) == ("sluice", AUTHORIZATION)
 
 
-def test_a_cut_stream(traced: World, receiver: Receiver) -> None:
-    """What was known when it began, which with Anthropic is the input."""
+def test_cut_stream(traced: World, receiver: Receiver) -> None:
+    """The values known at its start, which with Anthropic include the input tokens."""
     before = len(receiver.spans())
     traced.fault({"fault": "reset_body", "after_events": 2})
     body = json.dumps({"model": "gpt-4o", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "one two"}]})
@@ -108,7 +108,7 @@ def test_refusals_and_failures(traced: World, receiver: Receiver) -> None:
 
 
 def test_spans_carry_exact_tokens(traced: World, receiver: Receiver) -> None:
-    """Of a hundred mixed answers, the spans' sums are the counters'."""
+    """For a hundred mixed answers, the spans' sums equal the counters."""
     before, counted = len(receiver.spans()), traced.counted("llm_tokens_total")
     for number in range(100):
         assert traced.chat("word " * (number % 7 + 1), stream=bool(number % 2)).status_code == 200
@@ -149,7 +149,7 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def test_phoenix_computes_the_tokens(models: Mapping[str, MockModels], open_world: OpenWorld, phoenix: int) -> None:
-    """What the backend shows its users is what the gateway counted."""
+    """The tokens that the backend shows are those that the gateway counted."""
     with open_world(_example(models, ("127.0.0.1", phoenix)), env={**demo.PROVIDER_KEYS, "TRACES_AUTHORIZATION": "none"}) as world:
         for number in range(6):
             assert world.chat("one two three", stream=bool(number % 2)).status_code == 200

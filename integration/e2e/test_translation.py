@@ -1,4 +1,4 @@
-"""Clients of one dialect at servers that speak another, with the providers' own SDKs."""
+"""Clients of one dialect at servers with another, with the providers' own SDKs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from world import BEARER, MESSAGES, World, eventually
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 TEXTS = {f"mock-{letter}": f"Hello from mock-{letter}. You said: Hello" for letter in "abcd"}
 FROM_A, FROM_B, FROM_C, FROM_D = TEXTS.values()
-# What only the server it is meant for may see.
+# Headers and values that only the intended server may see.
 FOREIGN = {
     "mock-a": {"x-api-key", "anthropic-version", "anthropic-beta", "x-goog-api-key"},
     "mock-b": {"authorization", "openai-organization", "x-goog-api-key"},
     "mock-c": {"authorization", "openai-organization", "x-api-key", "anthropic-version"},
-    # it needs no key here
+    # Ollama needs no key here
     "mock-d": {"authorization", "openai-organization", "x-api-key", "anthropic-version", "x-goog-api-key"},
 }
 FAULTS: dict[str, dict[str, Any]] = {
@@ -38,13 +38,13 @@ FAULTS: dict[str, dict[str, Any]] = {
     "garbage": {"fault": "garbage"},
     "cut": {"fault": "truncate_body"},
 }
-# Others pass where nothing is translated: a JSON answer is not read, and a stream has begun.
+# Other faults are not noticed without translation: JSON is not read then, and a stream has begun.
 RETRIED = [(name, False) for name in ("500", "429", "refused", "reset", "cut")] + [(name, True) for name in FAULTS if name != "cut"]
 
 
 @pytest.fixture(scope="module")
 def bedrock() -> Iterator[MockModels]:
-    """One more model server."""
+    """Another model server."""
     with MockModels("mock-d", models=["gpt-4o-mock-d"]) as server:
         yield server
 
@@ -167,8 +167,7 @@ def test_chat_on_converse(client: openai.OpenAI, translating: World) -> None:
 @pytest.mark.parametrize("last", TEXTS)
 @pytest.mark.parametrize(("name", "stream"), RETRIED)
 def test_faults_across_four_dialects(client: openai.OpenAI, translating: World, name: str, stream: bool, last: str) -> None:
-    """Three of a model's targets fail, each of a dialect of its own; the journals show that no server sees what another's
-    request bore."""
+    """Three of a model's targets fail, each with another dialect. The journals show that no server sees another server's headers."""
     translating.fault(FAULTS[name], *(TEXTS.keys() - {last}))
     chat: Any = client.chat.completions.create(model=f"{last}-last", messages=HELLO, stream=stream)
     texts = [chunk.choices[0].delta.content or "" for chunk in chat if chunk.choices] if stream else [chat.choices[0].message.content]
@@ -224,7 +223,7 @@ def test_responses(client: openai.OpenAI, translating: World, model: str, server
     eventually(lambda: translating.counted("llm_tokens_total") - before, want)
 
 
-def test_responses_keep_no_state(client: openai.OpenAI, translating: World) -> None:
+def test_responses_without_state(client: openai.OpenAI, translating: World) -> None:
     for fields in ({"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"background": True}):
         with pytest.raises(openai.BadRequestError) as caught:
             client.responses.create(model="claude", input="Hello", **fields)
@@ -233,7 +232,7 @@ def test_responses_keep_no_state(client: openai.OpenAI, translating: World) -> N
 
 
 @pytest.mark.parametrize("fault", ["truncate_stream", "error_event"])
-def test_responses_that_break(client: openai.OpenAI, translating: World, fault: str) -> None:
+def test_broken_responses(client: openai.OpenAI, translating: World, fault: str) -> None:
     for model, server in [("gpt", "mock-a"), ("claude", "mock-b"), ("nova", "mock-d")]:
         translating.fault({"fault": fault, "after_events": 5}, server)
         *_, last = client.responses.create(model=model, input="Hello", stream=True)
@@ -247,7 +246,7 @@ def test_bodies_of_any_size(client: openai.OpenAI, translating: World, size: int
     assert answer.choices[0].finish_reason == "length"
 
 
-def test_the_same_dialect_comes_first(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
+def test_same_dialect_comes_first(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
     for _ in range(6):
         assert client.chat.completions.create(model="either", messages=HELLO).choices[0].message.content == FROM_A
         assert claude.messages.create(model="either", messages=HELLO, max_tokens=64).content[0].text == FROM_B
@@ -255,7 +254,7 @@ def test_the_same_dialect_comes_first(client: openai.OpenAI, claude: anthropic.A
         assert claude.messages.create(model="gpt-first", messages=HELLO, max_tokens=64).content[0].text == FROM_A
 
 
-def test_an_upstream_may_forbid_it(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
+def test_translate_false(client: openai.OpenAI, claude: anthropic.Anthropic, translating: World) -> None:
     for dialect in ("anthropic", "gemini", "converse"):
         with pytest.raises(openai.NotFoundError, match=f"only in: {dialect}"):
             client.chat.completions.create(model=f"{dialect}-only", messages=HELLO)
@@ -297,7 +296,7 @@ def test_retries_cross_dialects(
         ({"fault": "garbage"}, 502, openai.InternalServerError),
     ],
 )
-def test_errors_come_in_the_clients_words(
+def test_errors_in_the_clients_dialect(
     client: openai.OpenAI, translating: World, fault: dict[str, Any], status: int, kind: type
 ) -> None:
     translating.fault(fault, "mock-b")
@@ -307,19 +306,19 @@ def test_errors_come_in_the_clients_words(
     assert caught.value.body["message"] and caught.value.body["type"]
 
 
-def test_errors_for_anthropics_clients(claude: anthropic.Anthropic, translating: World) -> None:
+def test_errors_for_anthropic_clients(claude: anthropic.Anthropic, translating: World) -> None:
     translating.fault({"fault": "status", "status": 429}, "mock-a")
     with pytest.raises(anthropic.RateLimitError) as caught:
         claude.messages.create(model="gpt", messages=HELLO, max_tokens=64)
     assert caught.value.body["error"]["type"] == "rate_limit_error"
 
 
-def test_a_limit_that_only_the_provider_insists_on(client: openai.OpenAI) -> None:
+def test_output_limit_that_only_the_provider_requires(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model="short", messages=HELLO)
     assert (answer.choices[0].finish_reason, answer.usage.completion_tokens) == ("length", 3)
 
 
-def test_a_reason_nobody_knows(client: openai.OpenAI, translating: World) -> None:
+def test_unknown_finish_reason(client: openai.OpenAI, translating: World) -> None:
     before = translating.counted("llm_unknown_finish_reasons_total")
     body = {"content": [{"type": "text", "text": "a"}], "stop_reason": "moon_phase", "usage": {"output_tokens": 1}}
     headers = {"content-type": "application/json"}
@@ -330,7 +329,7 @@ def test_a_reason_nobody_knows(client: openai.OpenAI, translating: World) -> Non
 
 
 @pytest.mark.parametrize("model", ["claude", "gemini", "nova"])
-def test_what_cannot_be_translated_is_refused(client: openai.OpenAI, translating: World, model: str) -> None:
+def test_untranslatable_requests_are_refused(client: openai.OpenAI, translating: World, model: str) -> None:
     wanted: list[dict[str, Any]] = [{"n": 2}, {"audio": {"voice": "alloy", "format": "wav"}}, {"logprobs": True}]
     for fields in wanted:
         with pytest.raises(openai.BadRequestError) as caught:
@@ -343,7 +342,7 @@ STREAMS_THAT_BREAK = [(demo.CHAT_PATH, "claude", "mock-b"), (MESSAGES, "gpt", "m
 
 
 @pytest.mark.parametrize(("path", "model", "server"), STREAMS_THAT_BREAK)
-def test_streams_that_break(translating: World, path: str, model: str, server: str) -> None:
+def test_broken_streams(translating: World, path: str, model: str, server: str) -> None:
     """They end in the client's dialect, and count as interrupted."""
     for fault in ("truncate_stream", "error_event"):
         translating.fault({"fault": fault, "after_events": 5}, server)

@@ -1,4 +1,4 @@
-"""The corpus of answers through Envoy: what is counted, and what the client gets, however the bytes are cut."""
+"""The corpus of answers through Envoy: the counts, and the client's bytes, wherever the bytes are cut."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from table import Table
 from world import World, eventually
 
 CORPUS = child.ROOT / "tests" / "corpus"
-# Bytes at a time; 0: all of them.
+# Bytes per piece; 0: all of them.
 PIECES = [1, 7, 0]
 RESET = "reset"
-# A key for each size and one for the resets: with the model's name it tells a call from all others in the stats.
+# A key for each size and one for resets: key and model identify a call in the stats.
 KEYS = {each: f"key-{each}" for each in (*PIECES, RESET)}
 AT_ONCE = 16
 INTERRUPTED = (b"upstream_stream_interrupted", b"ended before it was complete")
-# What the gateway has no path for.
+# Files without a path in the gateway.
 UNROUTED = ("/v1/images/", "/v1/audio/")
-# What is known of these depends on how they end. The first has no end of its last line; of the next two only the end
-# tells that no further choice or message_delta follows; the others are cut after the last word on usage, and a reset adds
-# nothing to that.
+# The result of these depends on how they end. The first lacks the end of its last line. For the next two, only the end shows that
+# no further choice or message_delta follows. The others are cut after the last usage, so a reset changes nothing.
 IF_RESET = {
     "ollama-chat-stream-no-last-line-end.ndjson": {"source": "partial", "usage": {}},
     "openai-chat-stream-two-choices.sse": {"source": "partial"},
@@ -42,7 +41,7 @@ IF_RESET = {
 SAID = "How do you do?"
 # The estimate.
 SAID_TOKENS = 4
-# Complete, and no answers.
+# Complete, but not valid answers.
 ERRORS = {"openai-error.json", "vllm-error-flat.json"}
 CHAT = {"messages": [{"role": "user", "content": SAID}]}
 # The text of a request, by its path.
@@ -61,7 +60,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """An answer of the corpus, and what must become of it."""
+    """An answer of the corpus, and its expected results."""
 
     file: str
     path: str
@@ -77,12 +76,12 @@ class Entry:
 
     @property
     def bytes(self) -> bytes:
-        """All of it."""
+        """The whole text."""
         return (CORPUS / self.file).read_bytes()
 
     @property
     def passes(self) -> bytes:
-        """What the client gets of it."""
+        """The client's part of it."""
         kept, rest, at = b"", self.bytes, 0
         for start, end in self.removed:
             kept, at = kept + rest[at:start], end
@@ -90,7 +89,7 @@ class Entry:
 
     @property
     def model(self) -> str:
-        """One that the configuration names: of those that clients choose the stats tell only so many apart."""
+        """A configured model name, because the stats only keep a limited number of names from clients."""
         return self.file
 
     def request(self) -> tuple[str, bytes]:
@@ -105,21 +104,21 @@ class Entry:
         return path, json.dumps(request).encode()
 
 
-# What is asked for: the entry, the answer's name at the player, the key.
+# A request: the entry, the answer's name at the player, the key.
 Asked = list[tuple[Entry, str, str]]
-# Key and model: they tell a call from all others in the stats.
+# Key and model identify a call in the stats.
 Call = tuple[str, str]
 
 
 def entries() -> list[Entry]:
-    """Those that can be asked for."""
+    """The entries with a path in the gateway."""
     listed = [Entry(**entry) for entry in json.loads((CORPUS / "index.json").read_text())]
     return [entry for entry in listed if not entry.path.startswith(UNROUTED)]
 
 
 @pytest.fixture(scope="module")
 def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """A model for each answer, all of them the player's. JSON answers are not held, so that they pass in pieces as well."""
+    """A model for each answer, all at the player. JSON answers are not held, so that they pass in pieces as well."""
     played = {entry.file: Played(entry.content_type, entry.bytes) for entry in entries()}
     played |= {f"{entry.file}+reset": Played(entry.content_type, entry.bytes, reset=True) for entry in entries()}
     changed = settings()
@@ -137,7 +136,7 @@ def corpus_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Ite
 
 
 def test_sample_is_large_enough() -> None:
-    """At least one of each shape, whole and cut."""
+    """At least one of each shape, complete and cut."""
     shapes = Counter((entry.dialect, entry.framing, entry.source == "partial") for entry in entries())
     assert len(entries()) >= 60
     framings = {("openai", "sse"), ("anthropic", "sse"), ("gemini", "sse"), ("ollama", "ndjson")}
@@ -146,7 +145,7 @@ def test_sample_is_large_enough() -> None:
 
 
 def test_answers_in_pieces(corpus_world: World, request: pytest.FixtureRequest) -> None:
-    """Each in pieces of 1, 7 and all bytes: the counters and the bytes that reach the client."""
+    """Each in pieces of 1, 7 and all bytes: checks the counters and the client's bytes."""
     asked = [(entry, f"{entry.file}/{size}", KEYS[size]) for entry in entries() for size in PIECES]
     before = corpus_world.counted("llm_usage_source_total")
     answers = _ask(corpus_world, asked)
@@ -158,8 +157,8 @@ def test_answers_in_pieces(corpus_world: World, request: pytest.FixtureRequest) 
     _show(asked, sources, request.config)
 
 
-def test_answers_that_are_reset(corpus_world: World) -> None:
-    """The same bytes, then a broken connection: what was complete is, whatever became of the connection."""
+def test_reset_answers(corpus_world: World) -> None:
+    """The same bytes, then a broken connection: a complete answer stays complete."""
     cut = [replace(entry, **IF_RESET.get(entry.file, {})) for entry in entries() if entry.framing != "json"]
     asked = [(entry, f"{entry.file}+reset/7", KEYS[RESET]) for entry in cut]
     before = corpus_world.counted("llm_usage_source_total")
@@ -171,7 +170,7 @@ def test_answers_that_are_reset(corpus_world: World) -> None:
 
 
 def _ask(world: World, asked: Asked) -> list[crowd.Answer]:
-    """One request for each."""
+    """Sends one request for each."""
 
     def visit(entry: Entry, name: str, key: str) -> Any:
         path, body = entry.request()
@@ -182,7 +181,7 @@ def _ask(world: World, asked: Asked) -> list[crowd.Answer]:
 
 
 def _is_as_due(entry: Entry, answer: crowd.Answer) -> bool:
-    """Whether the client got what it should, byte for byte, and the event that says that the rest is missing."""
+    """Whether the client got the right bytes, and the error event if the rest is missing."""
     passes = entry.passes
     if answer.status_code != 200 or not answer.complete or not answer.content.startswith(passes):
         return False
@@ -191,12 +190,12 @@ def _is_as_due(entry: Entry, answer: crowd.Answer) -> bool:
 
 
 def _due(asked: Asked) -> tuple[dict[Call, dict[str, int]], Counter[tuple[str, ...]]]:
-    """What must be counted: tokens by call, and sources."""
+    """The expected counts: tokens by call, and sources."""
     tokens, sources = {}, Counter()
     for entry, _, key in asked:
         estimated = entry.source == "missing" and entry.file not in ERRORS
         usage = {"input": SAID_TOKENS} if estimated else entry.usage
-        usage = {kind: count for kind, count in usage.items() if kind != "cache_write_1h_input"}  # no counter has it
+        usage = {kind: count for kind, count in usage.items() if kind != "cache_write_1h_input"}  # it has no counter
         tokens[key, entry.model] = {kind: count for kind, count in usage.items() if count}
         sources[("estimated" if estimated else entry.source,)] += 1
     assert len(tokens) == len(asked), "each call has its own labels"
@@ -204,7 +203,7 @@ def _due(asked: Asked) -> tuple[dict[Call, dict[str, int]], Counter[tuple[str, .
 
 
 def _tokens(world: World, calls: Iterable[Call]) -> dict[Call, dict[str, int]]:
-    """What has been counted."""
+    """The counts."""
     tokens: dict[Call, dict[str, int]] = {call: {} for call in calls}
     for labels, count in world.series("llm_tokens_total"):
         call = labels["key"], labels["model"]
@@ -215,8 +214,8 @@ def _tokens(world: World, calls: Iterable[Call]) -> dict[Call, dict[str, int]]:
 
 
 def _assert_tokens(world: World, asked: Asked, due: dict[Call, dict[str, int]]) -> None:
-    """What is counted is what is due, but for what is estimated: that is a matter of the core's tests. Of an answer that
-    was cut it is no less than what was reported."""
+    """Counts are as expected, except for estimates, which the core's tests check. For a cut answer, the count is at least what
+    was reported."""
     cut = {(key, entry.model) for entry, _, key in asked if entry.source == "partial"}
     guessed = {call for call, usage in due.items() if usage == {"input": SAID_TOKENS}}
 

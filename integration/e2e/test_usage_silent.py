@@ -1,4 +1,4 @@
-"""Servers that say nothing of their tokens: they are asked to count the prompt, or all is estimated."""
+"""Servers that report no tokens: they count the prompt on request, or everything is estimated."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from world import BEARER, CHAT, World, chat_body, eventually
 SILENT = {"no_usage": True}
 SAID = "One, two, three, four: how many bytes is that in all, grüße and all?"
 ANSWER = "A text of some length, so that there is something to be estimated."
-# The prompt by the mock's tokenizer.
+# The prompt's tokens by the mock's tokenizer.
 PROMPT_TOKENS = 20
 METRICS = ("llm_requests_total", "llm_attempts_total", "llm_usage_source_total", "llm_tokens_total")
-# Upstreams by name, all of them mock-a: what their `usage` says.
+# Upstreams by name, all of them mock-a, with their `usage`.
 COUNTS: dict[str, dict[str, Any]] = {
     "silent": {},
     "vllm": {"count": {"path": "/tokenize"}},
@@ -85,14 +85,14 @@ def _silent_world(settings: Callable[[], Settings], models: Any, open_world: Ope
 
 @pytest.fixture
 def silent_world(_silent_world: World) -> World:
-    """mock-a says nothing of tokens, under several names."""
+    """mock-a reports no tokens, under several names."""
     _silent_world.reset()
     _silent_world.fault({**SILENT, "text": ANSWER}, "mock-a")
     return _silent_world
 
 
 class Since:
-    """What has been counted since."""
+    """The counts since then."""
 
     def __init__(self, world: World):
         self._world = world
@@ -102,7 +102,7 @@ class Since:
         return self._world.counted(metric) - self._before[metric]
 
     def tokens(self) -> dict[str, int]:
-        """By their type."""
+        """By type."""
         return {labels[3]: count for labels, count in self("llm_tokens_total").items()}
 
 
@@ -118,7 +118,7 @@ def _ask(world: World, shape: str, model: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_without_an_endpoint_all_is_estimated(silent_world: World, shape: str) -> None:
+def test_without_an_endpoint_everything_is_estimated(silent_world: World, shape: str) -> None:
     since = Since(silent_world)
     _ask(silent_world, shape, "silent")
     want = {"input": _prompt(SAID), "output": 0 if "embed" in shape else generated_tokens(ANSWER)}
@@ -129,8 +129,8 @@ def test_without_an_endpoint_all_is_estimated(silent_world: World, shape: str) -
 
 @pytest.mark.parametrize("model", ["vllm", "extras"])
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.startswith("gemini")])
-def test_the_prompt_is_counted(silent_world: World, shape: str, model: str) -> None:
-    """By the server that answered, with its key; the count is no request of a client's."""
+def test_prompt_is_counted(silent_world: World, shape: str, model: str) -> None:
+    """By the server that answered, with its key; the call does not count as a client's request."""
     since = Since(silent_world)
     _ask(silent_world, shape, model)
     eventually(lambda: since("llm_usage_source_total"), Counter({("counted",): 1}))
@@ -146,8 +146,8 @@ def test_the_prompt_is_counted(silent_world: World, shape: str, model: str) -> N
         assert count["body"] == {"model": server.models[0], "messages": asked["body"]["messages"]}
 
 
-def test_what_no_endpoint_can_count_is_estimated(silent_world: World) -> None:
-    """Another dialect's prompt, and one too long to be kept."""
+def test_uncountable_prompts_are_estimated(silent_world: World) -> None:
+    """A prompt in another dialect, and one too long to keep."""
     since = Since(silent_world)
     _ask(silent_world, "gemini", "vllm")
     eventually(since.tokens, {"input": _prompt(SAID), "output": generated_tokens(ANSWER)})
@@ -159,7 +159,7 @@ def test_what_no_endpoint_can_count_is_estimated(silent_world: World) -> None:
 
 
 @pytest.mark.parametrize("model", ["absent", "wordless", "late"])
-def test_a_count_that_fails_leaves_the_estimate(silent_world: World, model: str) -> None:
+def test_failed_count_keeps_the_estimate(silent_world: World, model: str) -> None:
     if model == "late":
         silent_world.fault({**SILENT, "text": ANSWER, "delay_ms": 300}, "mock-a")
     since = Since(silent_world)
@@ -170,8 +170,8 @@ def test_a_count_that_fails_leaves_the_estimate(silent_world: World, model: str)
     assert since("llm_requests_total").total() == 3
 
 
-def test_a_count_that_envoy_refuses_leaves_the_estimate(silent_world: World) -> None:
-    """The cluster takes one request at a time, and a stream is under way when the count is to be sent."""
+def test_count_refused_by_envoy_keeps_the_estimate(silent_world: World) -> None:
+    """The cluster takes one request at a time, and a stream runs when the count should be sent."""
     since = Since(silent_world)
 
     async def visit(client: crowd.Client) -> None:
@@ -180,21 +180,21 @@ def test_a_count_that_envoy_refuses_leaves_the_estimate(silent_world: World) -> 
         silent_world.fault({**SILENT, "chunk_delay_ms": 50, "text": ANSWER}, "mock-a")
         assert (await client.ask(chat_body(SAID, model="narrow", stream=True))).complete
 
-    # unless the count is sent before the stream has begun; then once more
+    # if the count was sent before the stream began, try again
     for visits in range(1, 6):
         crowd.each(silent_world.gateway.port, 1, [visit])
         eventually(lambda: since("llm_requests_total").total(), 2 * visits)
         if since("llm_usage_source_total")["estimated",]:
             break
-    # the stream's own prompt can be counted, for nothing is under way by then
+    # the stream's own prompt can be counted, because nothing else runs then
     assert since("llm_usage_source_total") == Counter({("estimated",): 1, ("counted",): 2 * visits - 1})
     silent_world.fault({}, "mock-a")
     assert silent_world.chat(model="narrow").status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_is_reported_stands_alone(silent_world: World, stream: bool) -> None:
-    """No count, no estimate, whatever could be asked."""
+def test_reported_usage_is_not_mixed(silent_world: World, stream: bool) -> None:
+    """No count and no estimate, although the server can count."""
     silent_world.fault({"text": ANSWER}, "mock-a")
     since = Since(silent_world)
     assert silent_world.chat(SAID, model="vllm", stream=stream).status_code == 200
@@ -205,8 +205,8 @@ def test_what_is_reported_stands_alone(silent_world: World, stream: bool) -> Non
     assert usage["prompt_tokens"] == PROMPT_TOKENS
 
 
-def test_a_cut_stream_is_not_counted(silent_world: World) -> None:
-    """What has passed is estimated: three events have text."""
+def test_cut_stream_is_estimated(silent_world: World) -> None:
+    """The passed text is estimated: three events have text."""
     silent_world.fault({**SILENT, "text": ANSWER, "fault": "truncate_stream", "after_events": 4}, "mock-a")
     since = Since(silent_world)
     assert silent_world.chat(SAID, model="vllm", stream=True).status_code == 200
@@ -215,7 +215,7 @@ def test_a_cut_stream_is_not_counted(silent_world: World) -> None:
     assert len(silent_world.entries()) == 1
 
 
-def test_what_cannot_be_read_is_missing(silent_world: World) -> None:
+def test_unreadable_answers_are_missing(silent_world: World) -> None:
     since = Since(silent_world)
     headers = {**BEARER, "x-answer": "encoded"}
     assert silent_world.send(chat_body(SAID, model="player"), headers=headers).status_code == 200
@@ -223,15 +223,15 @@ def test_what_cannot_be_read_is_missing(silent_world: World) -> None:
     assert since.tokens() == {}
 
 
-def test_another_format_is_not_read(silent_world: World) -> None:
-    """An upstream may be told to write other fields than its dialect's: then those of the dialect are none."""
+def test_other_formats_are_not_read(silent_world: World) -> None:
+    """If an upstream is configured with another format, its dialect's usual fields are ignored."""
     silent_world.fault({"text": ANSWER}, "mock-a")
     since = Since(silent_world)
     assert silent_world.chat(SAID, model="other").status_code == 200
     eventually(lambda: since("llm_usage_source_total"), Counter({("estimated",): 1}))
 
 
-def test_the_gateways_own_answers_have_no_tokens(silent_world: World) -> None:
+def test_own_answers_have_no_tokens(silent_world: World) -> None:
     since = Since(silent_world)
     for path in ("/gateway/usage", "/gateway/whoami", "/v1/models"):
         assert silent_world.send(path=path, method="GET").status_code == 200
@@ -239,8 +239,8 @@ def test_the_gateways_own_answers_have_no_tokens(silent_world: World) -> None:
     assert since("llm_usage_source_total") == Counter()
 
 
-def test_counts_under_way_are_limited(silent_world: World) -> None:
-    """However many there are, each request is counted once: those beyond the limit by the estimate."""
+def test_running_counts_are_limited(silent_world: World) -> None:
+    """Each request is counted once; those beyond the limit by estimate."""
     silent_world.fault({**SILENT, "text": ANSWER, "delay_ms": 1000}, "mock-a")
     since = Since(silent_world)
     calls = 500
@@ -249,7 +249,7 @@ def test_counts_under_way_are_limited(silent_world: World) -> None:
     eventually(lambda: since("llm_requests_total").total(), calls)
     sources = since("llm_usage_source_total")
     assert sources.total() == calls and sources.keys() == {("counted",), ("estimated",)}
-    # a hundred of each worker
+    # a hundred in each worker
     assert sources[("counted",)] <= 200
     tokens = since.tokens()
     input_tokens = sources[("counted",)] * PROMPT_TOKENS + sources[("estimated",)] * _prompt(SAID)

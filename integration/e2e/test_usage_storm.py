@@ -1,6 +1,6 @@
-"""Every token counted once: mixed calls under load, some of them cut on either side, against the servers' journals.
+"""Every token is counted once: mixed calls under load, some of them cut on either side, compared with the servers' journals.
 
-`SLUICE_USAGE_CALLS=20000` is the full form.
+`SLUICE_USAGE_CALLS=20000` is the long form.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from world import ADMIN, BEARER, CHAT, World, eventually
 
 CALLS = int(os.environ.get("SLUICE_USAGE_CALLS", "3000"))
 AT_ONCE = 40
-# What becomes of a hundred calls.
+# The fates of a hundred calls.
 SHARES = {"whole": 90, "cut": 5, "left": 3.5, "left before": 1.5}
-# The ways a server breaks off a stream: it looks like an end, or it does not.
+# The ways in which a server breaks off a stream: looking like an end, or not.
 BREAKS = {"cut-a": {"fault": "truncate_stream", "after_events": 4}, "cut-b": {"fault": "reset_body", "after_events": 4}}
 SLOW = {"slow": {"chunk_delay_ms": 30, "text": "word " * 400}, "late": {"delay_ms": 5000}}
 KEYS = {"demo-user": demo.USER_KEY, "demo-admin": demo.ADMIN_KEY}
@@ -44,7 +44,7 @@ DIALECTS = ["openai", "anthropic", "ollama", "gemini"]
 USAGE = "/gateway/usage"
 # 100 MB in events of 64 KiB.
 LARGE = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 65_480)] * 1526
-# What a thousand texts of the largest batches take: the tokens stand behind 20 MB of numbers.
+# The memory for a thousand texts of the largest batches: the tokens come after 20 MB of numbers.
 EMBEDDING = b'{"object":"embedding","index":0,"embedding":[%b]}' % b",".join([b"-0.012345678"] * 1536)
 EMBEDDINGS = b'{"object":"list","data":[%b],"model":"m","usage":{"prompt_tokens":8191,"total_tokens":8191}}' % b",".join([EMBEDDING] * 1000)
 LARGE_END = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
@@ -52,7 +52,7 @@ LARGE_END = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens"
 
 @dataclass(frozen=True)
 class Call:
-    """One call, and what is to become of it."""
+    """One call, and its planned fate."""
 
     number: int
     key: str
@@ -64,13 +64,13 @@ class Call:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The client's key, and what tells the call in the journals."""
+        """The client's key, and the text that identifies the call in the journals."""
         version = {"anthropic-version": "2023-06-01"}
         return {"authorization": f"Bearer {KEYS[self.key]}", "x-call": str(self.number), **version}
 
 
 def _shapes(model: str, text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every kind of request: its path and its body. The streams stand first."""
+    """Every kind of request: path and body. Streams come first."""
     chat = {"model": model, "messages": [{"role": "user", "content": text}]}
     asks = {"stream_options": {"include_usage": True}}
     contents = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
@@ -114,7 +114,7 @@ def _calls() -> list[Call]:
 
 @pytest.fixture(scope="module")
 def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    """Servers that take any model: three that are healthy, two that break off, two slow ones, and one for large answers."""
+    """Servers that accept any model: three healthy ones, two that break off, two slow ones, and one for large answers."""
     changed = settings()
     changed.values("auth")["keys"].append({"id": "nobody", "role": "user", "hash": "sha256:" + "0" * 64})
     with ExitStack() as running:
@@ -129,7 +129,7 @@ def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
             changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer", "x-call"], "strict_end": True}
             changed.models.append({"name": name, "targets": [{"upstream": name}]})
         changed.models.append({"name": "*", "targets": [{"upstream": "sea"}]})
-        with open_world(changed.text(), servers, own=True) as world:  # its memory is measured
+        with open_world(changed.text(), servers, own=True) as world:  # its own Envoy, because its memory is measured
             yield world
 
 
@@ -147,7 +147,7 @@ def test_every_token_is_counted_once(storm_world: World, request: pytest.Fixture
     assert not failed, failed[:2]
 
     fates = Counter(call.fate for call in calls)
-    # one that left before there was an answer has no tokens, and nothing to say where they come from
+    # a call that left before the answer has no tokens, and no source
     sources = Counter({("reported",): fates["whole"], ("partial",): fates["cut"] + fates["left"]})
     eventually(lambda: world.counted("llm_usage_source_total") - before["llm_usage_source_total"], sources)
     requests = world.counted("llm_requests_total") - before["llm_requests_total"]
@@ -171,13 +171,13 @@ async def _visit(client: crowd.Client, call: Call) -> crowd.Answer:
         for _ in range(1 + call.number % 4):
             assert await anext(pieces, None), (call, answer)
     else:
-        await asyncio.sleep(0.2)  # the gateway has read it, and a server thinks about it
+        await asyncio.sleep(0.2)  # the gateway has read the request, and a server prepares the answer
     client.leave()
     return answer
 
 
 def _reported(world: World, calls: list[Call]) -> Counter[tuple[str, ...]]:
-    """What the servers have told the clients of complete calls, as the gateway labels it."""
+    """The usage of complete calls in the clients' answers, with the gateway's labels."""
     by_number = {call.number: call for call in calls}
     reported: Counter[tuple[str, ...]] = Counter()
     seen = Counter()
@@ -193,7 +193,7 @@ def _reported(world: World, calls: list[Call]) -> Counter[tuple[str, ...]]:
 
 
 def _assert_parts(world: World, calls: list[Call], tokens: Counter[tuple[str, ...]]) -> None:
-    """Of calls that were cut what passed is counted, by an estimate where the servers had not said it yet."""
+    """For cut calls the passed text is counted, by estimate if the server had not reported it yet."""
     by_number = {str(call.number): call for call in calls}
     said: Counter[tuple[str, ...]] = Counter()
     for name, entry in world.entries():
@@ -206,7 +206,7 @@ def _assert_parts(world: World, calls: list[Call], tokens: Counter[tuple[str, ..
 
 
 def _of(counted: Counter[tuple[str, ...]], *models: str) -> Counter[tuple[str, ...]]:
-    """The part of the counts that is these models'."""
+    """The counts of these models."""
     return Counter({labels: count for labels, count in counted.items() if labels[1] in models})
 
 
@@ -222,16 +222,16 @@ def _show(calls: list[Call], seconds: float, tokens: Counter[tuple[str, ...]], c
     table.show(config)
 
 
-# What has been used, as the gateway tells it.
+# Usage as the gateway reports it.
 
 NUMBERS = ["requests", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens"]
 NUMBERS += ["cost_microusd", "incomplete_requests"]
-# Names that are odd in a stat, in JSON or in a spreadsheet.
+# Names that are special in a stat, in JSON or in a spreadsheet.
 ODD = ["a.b c", "ü日本", 'q"uote,', "=1+1", "-x", "x" * 250, "semi;colon=1"]
 
 
 def test_usage_equals_the_stats(storm_world: World) -> None:
-    """By key, model and cluster what the stats say; by day the sum of it. A user sees only its own."""
+    """Usage by key, model and cluster equals the stats; usage by day is their sum. A user only sees its own."""
     world = storm_world
     for model in ODD:
         for key in KEYS.values():
@@ -260,7 +260,7 @@ def test_usage_as_csv(storm_world: World) -> None:
     assert response.headers["content-type"].startswith("text/csv")
     header, *rows = csv.reader(io.StringIO(response.text, newline=""))
     assert header == ["model", *NUMBERS]
-    # no cell is a formula to a spreadsheet
+    # no cell is a formula in a spreadsheet
     assert not [name for name, *_ in rows if name[:1] in "=+-@"]
     found = {name.removeprefix("'"): dict(zip(NUMBERS, map(int, numbers))) for name, *numbers in rows}
     assert found.keys() == want.keys()
@@ -281,7 +281,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "status"), REFUSED)
-def test_usage_is_asked_for_rightly(storm_world: World, method: str, path: str, headers: dict, status: int) -> None:
+def test_usage_parameters_are_checked(storm_world: World, method: str, path: str, headers: dict, status: int) -> None:
     response = storm_world.send(method=method, path=path, headers=headers)
     assert response.status_code == status
     if status >= 400:
@@ -289,7 +289,7 @@ def test_usage_is_asked_for_rightly(storm_world: World, method: str, path: str, 
 
 
 def _rows(world: World, by: str, headers: Any = ADMIN) -> dict[str, dict[str, int]]:
-    """What the gateway says, by name."""
+    """The gateway's report, by name."""
     response = world.send(method="GET", path=f"{USAGE}?by={by}", headers=headers)
     assert response.status_code == 200, response.text
     told = response.json()
@@ -298,8 +298,8 @@ def _rows(world: World, by: str, headers: Any = ADMIN) -> dict[str, dict[str, in
 
 
 def _both(world: World, by: str) -> list[Any]:
-    """In what the stats and the gateway's own sums differ; nothing, if they agree. The stats are asked first, for to
-    ask the gateway is a request as well."""
+    """The differences between the stats and the gateway's own totals; empty if they agree. The stats are read first, because a
+    request for the totals also counts."""
     world.settle()
     place = ["key", "model", "cluster"].index(by)
     stats: dict[str, Counter[str]] = {}
@@ -316,7 +316,7 @@ def _both(world: World, by: str) -> list[Any]:
 
 
 def _label(name: str) -> str:
-    """A name as it stands in the stats."""
+    """A name in the stats' form."""
     return re.sub(r"[^A-Za-z0-9_./@+-]", "_", name[:100])
 
 
@@ -324,7 +324,7 @@ def _label(name: str) -> str:
 
 
 def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.FixtureRequest) -> None:
-    """100 MB, metered as they pass."""
+    """100 MB, metered while they pass."""
     world = storm_world
     body = json.dumps({"model": "large", "stream": True, "messages": [{"role": "user", "content": "all of it"}]}).encode()
     status = Path(f"/proc/{world.gateway.child.pid}/status")
@@ -346,7 +346,7 @@ def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.F
     seconds = time.monotonic() - start
     usage = [(("demo-user", "large", "large", "input"), 7), (("demo-user", "large", "large", "output"), 9)]
     eventually(lambda: world.counted("llm_tokens_total") - before, Counter(dict(usage)))
-    # what Envoy's buffers and the wasm's take is there after the first tenth
+    # the buffers of Envoy and the wasm are full after the first tenth
     idle, early, most = (size / 1024 for size in (rss[0], max(rss[:3]), max(rss)))
     table = Table(f"Envoy's memory while {got / 1e6:.0f} MB are metered in {seconds:.1f} s", ["before", "after 10 MB", "at most"])
     for column, size in zip(table.columns, (idle, early, most)):
@@ -368,5 +368,5 @@ def test_many_embeddings(storm_world: World, piece: int) -> None:
 
 
 def _resident(status: Path) -> int:
-    """Kilobytes of a process that are in memory."""
+    """A process's memory in KiB."""
     return int(re.search(r"VmRSS:\s+(\d+) kB", status.read_text())[1])

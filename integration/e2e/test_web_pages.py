@@ -1,4 +1,4 @@
-"""Web pages that call the gateway from a browser (CORS), by Envoy's own filter."""
+"""Web pages that call the gateway from a browser (CORS), through Envoy's own filter."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _preflight(world: World, origin: str, path: str = CHAT) -> httpx.Response:
 
 
 def test_web_pages(world: World) -> None:
-    """The browser's question is answered without a key; then the page reads answers and errors, with all their headers."""
+    """The preflight is answered without a key; then the page can read answers and errors, with all their headers."""
     world.reset()
     for path in (CHAT, MESSAGES, GENERATE, "/api/chat", "/v1/models", "/gateway/usage"):
         for origin in (PAGE, "http://127.0.0.1:8080", "https://localhost", "http://[::1]:5173"):
             answer = _preflight(world, origin, path)
             assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == origin
-            # a browser takes `*` for all headers but this one
+            # for a browser `*` means all headers except this one
             assert answer.headers["access-control-allow-headers"] == "authorization, *"
             assert "POST" in answer.headers["access-control-allow-methods"]
             assert "access-control-allow-credentials" not in answer.headers
@@ -49,15 +49,15 @@ def test_web_pages(world: World) -> None:
         assert "origin" not in {name.lower() for name in entry["headers"]}
 
 
-def test_web_pages_of_others(world: World) -> None:
-    """Their browser is not told that they may call."""
+def test_other_web_pages(world: World) -> None:
+    """Their browser gets no permission."""
     for origin in ("https://evil.example", "http://localhost.evil.example", "http://127.0.0.1.evil.example", "null", "http://localhostx"):
         answer = _preflight(world, origin)
         assert answer.status_code == 401 and "access-control-allow-origin" not in answer.headers, origin
 
 
-def test_model_servers_have_no_say(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Several let every page call."""
+def test_cors_headers_of_model_servers_are_ignored(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Some servers allow every page."""
     permission = {"access-control-allow-origin": "*", "access-control-allow-credentials": "true"}
     answer = b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
     changed = settings()
@@ -95,7 +95,7 @@ const call = async (path, init) => {
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium")
 @pytest.mark.parametrize("host, allowed", [("localhost", True), ("evil.example", False)])
-def test_a_page_in_a_browser(world: World, tmp_path: Path, host: str, allowed: bool) -> None:
+def test_page_in_a_browser(world: World, tmp_path: Path, host: str, allowed: bool) -> None:
     page = SCRIPT.replace("GATEWAY", world.url).replace("KEY", demo.USER_KEY).encode()
     found: queue.Queue[dict[str, list[Any]]] = queue.Queue()
 

@@ -1,4 +1,4 @@
-"""The gateway's translation by itself, without an Envoy around it: the program that `make translator` builds."""
+"""The gateway's translation without Envoy: runs the program that `make translator` builds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRAM = ROOT / "target" / "debug" / "examples" / "translate"
 
 
 def translate(tasks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What becomes of each of these; what are bytes in a task goes as base64, and `body` comes back as bytes."""
+    """The results of these tasks. Bytes in a task are sent as base64, and `body` is returned as bytes."""
     lines = [json.dumps({name: _encoded(value) for name, value in task.items()}) for task in tasks]
     run = subprocess.run([PROGRAM], input="\n".join(lines) + "\n", stdout=subprocess.PIPE, text=True, check=True, timeout=120)
     answers = [json.loads(line) for line in run.stdout.splitlines()]

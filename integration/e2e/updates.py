@@ -1,4 +1,4 @@
-"""A gateway whose listeners Envoy reads from a file, so that they can be changed while it runs."""
+"""A gateway whose listeners Envoy reads from a file, so that they can change while it runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
 def to_file(settings: Settings, path: Path) -> Settings:
-    """Has Envoy read the listeners from `path` (ending in .json), and writes them there; returns the settings."""
+    """Makes Envoy read the listeners from `path` (ending in .json), and writes them there; returns the settings."""
     listeners = settings.tree["static_resources"].pop("listeners")
-    settings.tree["node"] = {"id": "gateway", "cluster": "gateway"}  # Envoy wants to be named where it asks others
+    settings.tree["node"] = {"id": "gateway", "cluster": "gateway"}  # Envoy needs a node id to read a file
     settings.tree["dynamic_resources"] = {"lds_config": {"path_config_source": {"path": str(path)}}}
     _write(listeners, path)
     return settings
 
 
 def update(world: World, path: Path, settings: Settings) -> str:
-    """Has Envoy take these settings' listeners in place of those it has; returns what its log says meanwhile."""
+    """Replaces Envoy's listeners with those of these settings; returns the log of the change."""
     before, done = len(world.gateway.log()), _updates(world)
     _write(settings.tree["static_resources"]["listeners"], path)
     eventually(lambda: _updates(world) > done, True)
@@ -31,13 +31,13 @@ def update(world: World, path: Path, settings: Settings) -> str:
 
 
 def _write(listeners: list[dict[str, Any]], path: Path) -> None:
-    """All at once: Envoy reads a file that is moved here."""
+    """Replaces a file atomically: Envoy reads a file that is moved here."""
     written = path.with_suffix(".new")
     written.write_text(json.dumps({"resources": [{"@type": LISTENER, **each} for each in listeners]}))
     os.replace(written, path)
 
 
 def _updates(world: World) -> int:
-    """How many there have been, taken or refused."""
+    """The number of accepted or refused updates so far."""
     stats = world.gateway.stats(r"^listener_manager\.lds\.update_(success|rejected)$")
     return sum(stats.values())

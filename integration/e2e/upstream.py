@@ -1,4 +1,4 @@
-"""A model server of a test's own: HTTP/1.1 in a thread, with every byte of its answers in the test's hands."""
+"""A model server for one test: HTTP/1.1 in a thread; the test controls every byte of its answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Mapping
 
 
 class Upstream(ABC):
-    """What it answers is up to its subclass."""
+    """A server whose subclass writes the answers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -18,7 +18,7 @@ class Upstream(ABC):
 
     @property
     def address(self) -> tuple[str, int]:
-        """For a cluster."""
+        """As an address for a cluster."""
         return self._socket.getsockname()
 
     @abstractmethod
@@ -53,7 +53,7 @@ class Upstream(ABC):
         def work() -> None:
             self._loop.run_until_complete(run())
             self._loop.run_forever()
-            for task in asyncio.all_tasks(self._loop):  # connections that nobody has closed
+            for task in asyncio.all_tasks(self._loop):  # open connections
                 task.cancel()
             self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
@@ -70,14 +70,14 @@ class Upstream(ABC):
 
 
 async def send_head(writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:
-    """The head of an answer that comes in chunks."""
+    """The response headers of a chunked answer."""
     headers = {"transfer-encoding": "chunked", **headers}
     lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
 
 
 async def send_chunk(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    """A piece of the body, alone on its way if the system lets it."""
+    """A piece of the body, sent separately if the system allows it."""
     writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
     await writer.drain()
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A gateway and the model servers behind it, as a test sees them."""
+"""A gateway and its model servers, as a test sees them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 class World:
-    """Requests go in at one side; the other side's journals and the gateway's counters come out."""
+    """A test sends requests, and reads the servers' journals and the gateway's counters."""
 
     def __init__(self, gateway: Gateway, models: Mapping[str, MockModels]):
         self.gateway = gateway
         self.models = models
         self.url = f"http://127.0.0.1:{gateway.port}"
-        # No limit of connections, for tests ask from many threads.
+        # No limit of connections, because tests call from many threads.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False, limits=limits)
 
     def reset(self) -> None:
-        """Back to healthy servers in the pool and empty journals, once all that went before has been counted."""
+        """Waits until all calls are counted, then resets: healthy servers in the pool, empty journals."""
         self.heal()
         ejected = {labels["cluster"] for labels, value in self.series("llm_ejected") if value}
         for cluster in ejected:
@@ -43,17 +43,17 @@ class World:
         self.settle()
 
     def heal(self) -> None:
-        """Back to healthy servers and empty journals; what is out of the pool stays out."""
+        """Resets to healthy servers and empty journals; ejected clusters stay out."""
         self.settle()
         for model in self.models.values():
             model.clear()
 
     def settle(self, seconds: float = 5) -> None:
-        """Waits for the end of all requests: a client may have its answer before they are counted."""
+        """Waits for the end of all requests: clients may have their answers before the requests are counted."""
         eventually(lambda: self.gateway.stats(f"^{re.escape(_ACTIVE)}$"), {_ACTIVE: 0}, seconds)
 
     def fault(self, fault: Mapping[str, Any], *names: str) -> None:
-        """Gives the servers of these names a fault; all of them, if none is named."""
+        """Sets a fault at the servers with these names, or at all servers."""
         for name in names or self.models:
             self.models[name].fault(fault)
 
@@ -73,20 +73,20 @@ class World:
         return self.send(chat_body(text, **fields))
 
     def journals(self) -> dict[str, list[dict[str, Any]]]:
-        """What each server was asked, by its name."""
+        """The requests at each server, by its name."""
         return {name: model.requests() for name, model in self.models.items()}
 
     def entries(self) -> list[tuple[str, dict[str, Any]]]:
-        """The same, one by one."""
+        """The same as one list."""
         return [(name, entry) for name, entries in self.journals().items() for entry in entries]
 
     def entry(self) -> tuple[str, dict[str, Any]]:
-        """The one request that any server was asked, and that server's name."""
+        """The only request at any server, and that server's name."""
         (entry,) = self.entries()
         return entry
 
     def counted(self, metric: str) -> Counter[tuple[str, ...]]:
-        """A metric as Prometheus sees it, by the values of its labels in their order."""
+        """A metric as Prometheus sees it, by the values of its labels, in order."""
         return Counter({tuple(labels.values()): value for labels, value in self.series(metric)})
 
     def series(self, metric: str) -> list[tuple[dict[str, str], int]]:
@@ -95,11 +95,11 @@ class World:
         return [(dict(_LABEL.findall(match[2])), int(match[3])) for match in matches if match and match[1] == metric]
 
     def logged(self, since: int = 0) -> list[dict[str, Any]]:
-        """The lines of the access log, from one on."""
+        """The lines of the access log, starting at one."""
         return [json.loads(line) for line in self.gateway.output().splitlines() if line][since:]
 
     def everything_shown(self, output: bool = True) -> str:
-        """All that an operator can see of the gateway: its log, its stats, its configuration, its output."""
+        """Everything that an operator can see: log, stats, configuration, output."""
         shown = (self.gateway.ask(path) for path in ("/stats", "/stats/prometheus", "/config_dump", "/clusters"))
         return self.gateway.log() + (self.gateway.output() if output else "") + "".join(map(str, shown))
 
@@ -111,12 +111,12 @@ def chat_body(text: str = "Hello", **fields: Any) -> bytes:
 
 
 def pieces(body: bytes) -> Iterator[bytes]:
-    """A body to be sent in chunks, so that no length is declared."""
+    """A body in chunks, so that no length is declared."""
     yield from (body[start : start + 4096] for start in range(0, len(body), 4096))
 
 
 def eventually(read: Callable[[], Any], want: Any, seconds: float = 5) -> None:
-    """Asserts what becomes true soon: a client may have its answer before the gateway has counted it."""
+    """Asserts a condition that becomes true soon: clients may have answers before the gateway has counted them."""
     deadline = time.monotonic() + seconds
     while (found := read()) != want and time.monotonic() < deadline:
         time.sleep(0.02)
