@@ -41,6 +41,7 @@ pub mod latency;
 pub mod limits;
 pub mod memory_budget;
 pub mod names;
+pub mod order;
 pub mod outcome;
 pub mod password;
 pub mod pattern;

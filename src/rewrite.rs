@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::facts::{Facts, Layout, UsageOption};
 use crate::json::write_string;
+use crate::order::by_number;
 
 /// One replacement: the bytes of `range` give way to `text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl BodyRewrite {
         if inject_usage && injects_usage(facts) {
             splices.push(usage_splice(layout));
         }
-        splices.sort_by_key(|splice| splice.range.start);
+        by_number(&mut splices, |splice| splice.range.start);
         BodyRewrite { splices, length: layout.length, passed: 0 }
     }
 

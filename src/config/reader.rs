@@ -1,6 +1,7 @@
 //! Reads a configuration tree and knows the path of whatever it reads, so that every mistake can be named
 //! in the operator's own terms.
 
+use crate::order::by_text;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -98,7 +99,7 @@ impl<'a> Node<'a> {
             .fields()
             .map(|(name, value)| (name.as_str(), Node { path: object.child_path(name), value }))
             .collect();
-        entries.sort_by_key(|(name, _)| *name);
+        by_text(&mut entries, |(name, _)| name);
         Ok(entries)
     }
 

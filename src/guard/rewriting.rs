@@ -13,6 +13,7 @@ use super::stream::{Flow, Replacement, Rewrite};
 use super::texts::{echoes, splice_values, Kind, Passage};
 use super::{Finding, Speaker};
 use crate::json::write_string;
+use crate::order::by_number;
 
 /// What a passage becomes: what is to come back in the answer goes into the vault, all else gives way to its name. What
 /// was JSON stays JSON.
@@ -108,7 +109,7 @@ impl MaskedSpans {
     fn of(marked: &[Marked]) -> Self {
         let masks = marked.iter().filter(|marked| marked.rewriting == Rewriting::Mask);
         let mut spans: Vec<Range<usize>> = masks.map(|marked| marked.finding.span.clone()).collect();
-        spans.sort_by_key(|span| span.start);
+        by_number(&mut spans, |span| span.start);
         MaskedSpans { spans: spans.into_iter().peekable(), reached: 0 }
     }
 

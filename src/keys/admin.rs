@@ -1,5 +1,6 @@
 //! What the gateway answers to operators who ask for keys, issue and revoke them.
 
+use crate::order::by_text;
 use std::time::Duration;
 
 use serde_json::{json, Map, Value};
@@ -19,7 +20,7 @@ pub fn list<'a>(
     is_revoked: &dyn Fn(&Identity) -> bool,
 ) -> String {
     let mut configured: Vec<&Identity> = configured.collect();
-    configured.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    by_text(&mut configured, |identity| &identity.id);
     let issued: Vec<Identity> = issued.iter().map(Claims::identity).collect();
     let total = configured.len() + issued.len();
     let virtual_keys = issued.iter().map(|identity| ("virtual", identity));
@@ -112,8 +113,10 @@ pub fn random_id(random: &[u8]) -> String {
 }
 
 fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
-    let labels: Map<String, Value> =
-        identity.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let mut labels = Map::new();
+    for (name, value) in &identity.labels {
+        labels.insert(name.clone(), value.as_str().into());
+    }
     json!({
         "id": identity.id,
         "kind": kind,

@@ -9,6 +9,7 @@ use super::upstream::Upstream;
 use super::{Strategy, TargetSet};
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::limits::Limits;
+use crate::order::by_number;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::Price;
 
@@ -244,7 +245,7 @@ impl Table {
                 return Err(name.clone());
             }
         }
-        self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        by_number(&mut self.prefixes, |(prefix, _)| usize::MAX - prefix.len());
         if model.strategy.counts_in_flight() {
             for target in &model.targets {
                 if let Some(upstream) = self.upstreams.get_mut(target.upstream) {

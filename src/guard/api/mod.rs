@@ -7,6 +7,7 @@ mod chat;
 mod moderations;
 mod presidio;
 
+use crate::order::by_number;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -146,7 +147,8 @@ pub enum Reading {
 impl Reading {
     /// The reading of a text in which `findings` were found.
     pub fn of(mut findings: Vec<Finding>) -> Reading {
-        findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        by_number(&mut findings, |finding| finding.span.end);
+        by_number(&mut findings, |finding| finding.span.start);
         if findings.is_empty() {
             Reading::Clean
         } else {

@@ -1,6 +1,5 @@
 //! One round of questions: some texts, the checks that apply to them, and one outcome.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::guard::api::{self, Answer, Api, Callout, Failure, Reading};
 use crate::guard::pii::is_placeholder;
 use crate::guard::texts::{Kind, Passage};
 use crate::guard::Speaker;
+use crate::order::{by_number, by_text};
 
 /// The most callouts of one check in one round: a service that reads one text at a time is not to be flooded.
 const MAX_CALLOUTS: usize = 64;
@@ -214,7 +214,7 @@ impl Round {
                     }
                     part.readings.push((*at, reading));
                 }
-                part.readings.sort_by_key(|(at, _)| *at); // by passage, whatever came first
+                by_number(&mut part.readings, |(at, _)| *at); // by passage, whatever came first
             }
             // of several, the first by name, so that their order does not matter
             Err(failure) => part.failure = Some(part.failure.map_or(failure, |other| other.min(failure))),
@@ -345,10 +345,11 @@ impl Part {
             let blocks = match (phase, check.unrewritable, check.action) {
                 (Phase::Response, ..) | (Phase::Request, Some(Unrewritable::Allow), _) => false,
                 (Phase::Request, None, Action::Restore) => {
-                    let hidden: BTreeSet<&str> = open.flat_map(|reading| values(reading, passages)).collect();
+                    let mut hidden: Vec<&str> = open.flat_map(|reading| values(reading, passages)).collect();
+                    by_text(&mut hidden, |value| value);
                     !sealed
                         .flat_map(|reading| values(reading, passages))
-                        .all(|value| hidden.contains(value) || is_placeholder(value))
+                        .all(|value| hidden.binary_search(&value).is_ok() || is_placeholder(value))
                 }
                 (Phase::Request, Some(Unrewritable::Block) | None, _) => true,
             };

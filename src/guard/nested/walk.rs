@@ -28,14 +28,15 @@ pub struct Unit<'a> {
     pub role: Role,
 }
 
-pub(super) struct Walk<'w, F: FnMut(Unit<'_>)> {
+pub(super) struct Walk<'w> {
     pub layers: [Layer; LAYERS],
     /// Before the outermost escape under way: where it begins, and the state there.
     pub safe: Option<(usize, [Layer; LAYERS])>,
-    pub each: &'w mut F,
+    /// Not generic: ten callers would have ten copies of all this.
+    pub each: &'w mut dyn FnMut(Unit<'_>),
 }
 
-impl<F: FnMut(Unit<'_>)> Walk<'_, F> {
+impl Walk<'_> {
     pub(super) fn is_within_escape(&self) -> bool {
         self.layers.iter().any(|layer| layer.escape != Escape::None)
     }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use super::name::{is_name, MAX_NAME};
 use crate::guard::Finding;
+use crate::order::by_number;
 
 /// The name of what has none.
 const NAMELESS: &str = "PII";
@@ -49,7 +50,7 @@ pub(super) fn replace<E>(
     mut write: impl FnMut(&mut String, &str, &str) -> Result<(), E>,
 ) -> Result<String, E> {
     let mut ordered: Vec<&Finding> = findings.iter().collect();
-    ordered.sort_by_key(|finding| finding.span.start);
+    by_number(&mut ordered, |finding| finding.span.start);
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for finding in ordered {

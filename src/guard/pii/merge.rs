@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::guard::Finding;
+use crate::order::by_number;
 
 /// Entities that say little of what they are, the least first: these yield to any other with the same span.
 const GENERAL: &[&str] = &[
@@ -45,7 +46,7 @@ pub fn merge(local: Vec<Finding>, remote: Vec<Finding>) -> Vec<Finding> {
 pub(in crate::guard) fn disjoint<F: Borrow<Finding>>(mut findings: Vec<F>) -> Vec<F> {
     let span = |finding: &F| finding.borrow().span.clone();
     findings.retain(|finding| span(finding).start < span(finding).end);
-    findings.sort_by_key(|finding| span(finding).start);
+    by_number(&mut findings, |finding| span(finding).start);
     let is_disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| span(one).end <= span(next).start);
     if is_disjoint {
         return findings;

@@ -10,6 +10,7 @@ use super::{Flow, Replacement};
 use crate::guard::api::Failure;
 use crate::guard::texts::{read_answer, splice_raw, Found, Unreadable};
 use crate::json::JsonError;
+use crate::order::by_number;
 use crate::usage::Framing;
 
 /// What an event is besides its bytes takes about so much memory, and so does each of its texts.
@@ -50,7 +51,7 @@ impl Said {
             return Cow::Borrowed(&self.text);
         }
         let mut edits: Vec<&Replacement> = self.edits.iter().collect();
-        edits.sort_by_key(|(range, _)| range.start);
+        by_number(&mut edits, |(range, _)| range.start);
         let mut out = String::with_capacity(self.text.len());
         let mut copied = 0;
         for (range, new) in edits {

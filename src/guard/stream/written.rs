@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::guard::nested::{escaped, locate, Nesting, Spot};
 use crate::guard::rewriting::in_place;
+use crate::order::by_number;
 
 use super::Replacement;
 
@@ -54,7 +55,7 @@ impl Written {
     /// What takes the place of what, where it is written.
     pub(super) fn edits(&self, replacements: &[Replacement]) -> Vec<Replacement> {
         let mut sorted: Vec<&Replacement> = replacements.iter().collect();
-        sorted.sort_by_key(|(range, _)| range.start);
+        by_number(&mut sorted, |(range, _)| range.start);
         let mut edits = Vec::new();
         let mut seen = 0;
         for (start, nesting, part) in self.parts() {

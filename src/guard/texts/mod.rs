@@ -19,6 +19,7 @@ use std::ops::Range;
 
 use super::Speaker;
 use crate::json::{write_string, JsonError, Scanner, Text};
+use crate::order::by_number;
 
 pub(super) use answer::read as read_answer;
 pub(super) use content::Found;
@@ -159,7 +160,7 @@ pub fn splice_values(body: &[u8], splices: Vec<(Range<usize>, String)>) -> Vec<u
 
 /// The same.
 pub(super) fn splice_raw(body: &[u8], mut splices: Vec<(Range<usize>, String)>) -> Vec<u8> {
-    splices.sort_by_key(|(range, _)| range.start);
+    by_number(&mut splices, |(range, _)| range.start);
     let added: usize = splices.iter().map(|(_, json)| json.len()).sum();
     let mut out = Vec::with_capacity(body.len() + added);
     let mut copied = 0;
