@@ -1,5 +1,7 @@
 //! Why no connection to an upstream stood.
 
+use crate::codec::{Reader, SharedRecord, Writer};
+
 /// The cause, as Envoy tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
@@ -99,33 +101,29 @@ pub struct LastFailure {
     pub reason: String,
 }
 
-impl LastFailure {
-    /// The bytes to share: the cause's place in [`ConnectFailure::ALL`], the time (8 bytes, little-endian), and the
-    /// reason.
-    ///
-    /// ```
-    /// use sluice::connect_failure::{ConnectFailure, LastFailure};
-    ///
-    /// let last = LastFailure { cause: ConnectFailure::Tls, at: 7, reason: "no".to_owned() };
-    /// assert_eq!(LastFailure::decode(&last.encode()), Some(last));
-    /// assert_eq!(LastFailure::decode(b"\xff"), None);
-    /// ```
-    pub fn encode(&self) -> Vec<u8> {
+/// The cause's place in [`ConnectFailure::ALL`], the time, and the reason.
+///
+/// ```
+/// use sluice::codec::SharedRecord;
+/// use sluice::connect_failure::{ConnectFailure, LastFailure};
+///
+/// let last = LastFailure { cause: ConnectFailure::Tls, at: 7, reason: "no".to_owned() };
+/// assert_eq!(LastFailure::parse(&last.encode()), Some(last));
+/// assert_eq!(LastFailure::parse(b"?"), None);
+/// ```
+impl SharedRecord for LastFailure {
+    /// Before there were versions, the cause stood first: six of them.
+    const VERSION: u8 = 6;
+
+    fn write(&self, out: &mut Writer) {
         let place = ConnectFailure::ALL.iter().position(|cause| *cause == self.cause).unwrap_or_default();
-        let mut out = vec![place as u8];
-        out.extend(self.at.to_le_bytes());
-        out.extend(self.reason.bytes());
-        out
+        out.u8(place as u8);
+        out.u64(self.at);
+        out.text(&self.reason);
     }
 
-    /// Reads shared bytes; `None` for what cannot be read.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (place, rest) = bytes.split_first()?;
-        let (at, reason) = rest.split_first_chunk()?;
-        Some(LastFailure {
-            cause: *ConnectFailure::ALL.get(usize::from(*place))?,
-            at: u64::from_le_bytes(*at),
-            reason: std::str::from_utf8(reason).ok()?.to_owned(),
-        })
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let cause = *ConnectFailure::ALL.get(usize::from(input.u8()?))?;
+        Some(LastFailure { cause, at: input.u64()?, reason: input.text()?.to_owned() })
     }
 }

@@ -4,14 +4,12 @@
 //! `done:true`), and many small servers leave it out: there a clean end of the stream is all that a whole answer has. A
 //! server that has sent it once sends it always, so that its answer is cut where it is missing.
 
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::endpoint::Endpoint;
 use crate::hash::stable;
 
 /// The most clusters that are remembered. What a further one does is not learnt.
 pub const MAX_CLUSTERS: usize = 4096;
-
-/// The length of an encoded cluster: eight bytes of its name's hash, and a bit for each endpoint, little-endian.
-const ENTRY: usize = 10;
 
 /// The clusters whose servers have said it, and at which endpoints: shared by all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +22,7 @@ impl Ends {
     /// Whether a cluster's server has said it at this endpoint.
     ///
     /// ```
+    /// use sluice::codec::{Forgettable, SharedRecord};
     /// use sluice::ends::Ends;
     /// use sluice::endpoint::Endpoint;
     ///
@@ -54,34 +53,32 @@ impl Ends {
         }
     }
 
-    /// The bytes to share.
-    pub fn encode(&self) -> Vec<u8> {
-        let entry = |(hash, endpoints): &(u64, u16)| {
-            let mut entry = [0; ENTRY];
-            let bytes = hash.to_le_bytes().into_iter().chain(endpoints.to_le_bytes());
-            entry.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
-            entry
-        };
-        self.clusters.iter().flat_map(entry).collect()
-    }
-
-    /// Reads shared bytes. What cannot be read is forgotten, and soon learnt anew.
-    pub fn decode(bytes: &[u8]) -> Self {
-        let entry = |entry: &[u8]| {
-            let (hash, rest) = entry.split_first_chunk()?;
-            let endpoints = <[u8; 2]>::try_from(rest).ok()?;
-            Some((u64::from_le_bytes(*hash), u16::from_le_bytes(endpoints)))
-        };
-        let mut clusters: Vec<(u64, u16)> = bytes.chunks(ENTRY).take(MAX_CLUSTERS).filter_map(entry).collect();
-        clusters.sort_unstable();
-        clusters.dedup_by_key(|(hash, _)| *hash);
-        Ends { clusters }
-    }
-
     fn find(&self, hash: u64) -> Result<usize, usize> {
         self.clusters.binary_search_by_key(&hash, |(hash, _)| *hash)
     }
 }
+
+/// How many clusters there are, and for each the hash of its name, and a bit for each endpoint.
+impl SharedRecord for Ends {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Writer) {
+        out.number(self.clusters.len() as u64);
+        for (hash, endpoints) in &self.clusters {
+            out.u64(*hash);
+            out.u16(*endpoints);
+        }
+    }
+
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let length = input.number()?;
+        let clusters = input.list(length, MAX_CLUSTERS, |input| Some((input.u64()?, input.u16()?)))?;
+        clusters.is_sorted_by(|(one, _), (next, _)| one < next).then_some(Ends { clusters })
+    }
+}
+
+/// What cannot be read is forgotten, and soon learnt anew.
+impl Forgettable for Ends {}
 
 fn bit(endpoint: Endpoint) -> u16 {
     1 << match endpoint {

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
+
 /// How long a VM is taken for alive after it was seen last.
 pub const LEASE: Duration = Duration::from_secs(5);
 /// How often a VM shows itself.
@@ -166,38 +168,47 @@ impl Roster {
     pub fn is_busy(&self) -> bool {
         self.step != Step::Settled || self.stale || self.seats.iter().any(|seat| !seat.done)
     }
+}
 
-    /// The bytes to share: the step, whether it is stale, and for each VM its name, when it was seen (8 bytes each,
-    /// little-endian) and whether it has done the step.
-    pub fn encode(&self) -> Vec<u8> {
-        let step = Step::ALL.iter().position(|step| *step == self.step).unwrap_or_default();
-        let mut out = Vec::with_capacity(2 + SEAT * self.seats.len());
-        out.extend_from_slice(&[step as u8, u8::from(self.stale)]);
+/// Whether it is stale, and for each VM its name, when it was seen, and whether it has done the step.
+///
+/// Filters that are being replaced go on beside the new ones, and would count twice if they did not share the roster. So
+/// it has no byte more than before it had a version: the version is the upper half of the byte that says the step.
+impl SharedRecord for Roster {
+    const VERSION: u8 = 0;
+
+    fn write(&self, out: &mut Writer) {
+        out.u8(u8::from(self.stale));
         for seat in &self.seats {
-            out.extend_from_slice(&seat.vm.to_le_bytes());
-            out.extend_from_slice(&seat.seen.to_le_bytes());
-            out.push(u8::from(seat.done));
+            out.u64(seat.vm);
+            out.u64(seat.seen);
+            out.u8(u8::from(seat.done));
         }
-        out
     }
 
-    /// Reads shared bytes. What it cannot read is an empty roster, which all join anew.
-    pub fn decode(bytes: &[u8]) -> Self {
-        Self::read(bytes).unwrap_or_default()
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let stale = input.u8()? != 0;
+        let seats = input
+            .list_to_end(MAX_VMS, |input| Some(Seat { vm: input.u64()?, seen: input.u64()?, done: input.u8()? != 0 }));
+        Some(Roster { step: Step::Settled, stale, seats: seats? })
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let ([step, stale], rest) = bytes.split_first_chunk()?;
-        let step = *Step::ALL.get(usize::from(*step))?;
-        let seats = rest.chunks(SEAT).take(MAX_VMS).map(|seat| {
-            let (vm, seat) = seat.split_first_chunk()?;
-            let (seen, done) = seat.split_first_chunk()?;
-            let [done] = <[u8; 1]>::try_from(done).ok()?;
-            Some(Seat { vm: u64::from_le_bytes(*vm), seen: u64::from_le_bytes(*seen), done: done != 0 })
-        });
-        Some(Roster { step, stale: *stale != 0, seats: seats.collect::<Option<Vec<Seat>>>()? })
+    fn encode(&self) -> Vec<u8> {
+        let step = Step::ALL.iter().position(|step| *step == self.step).unwrap_or_default();
+        let mut out = Writer::default();
+        out.u8(Self::VERSION << 4 | step as u8);
+        self.write(&mut out);
+        out.into_bytes()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut input = Reader::new(bytes);
+        let first = input.u8()?;
+        let (version, step) = (first >> 4, *Step::ALL.get(usize::from(first & 0xf))?);
+        let roster = Self::read(&mut input, version).filter(|_| version == Self::VERSION)?;
+        Some(Roster { step, ..roster })
     }
 }
 
-/// The length of an encoded seat.
-const SEAT: usize = 17;
+/// What cannot be read is an empty roster, which all join anew.
+impl Forgettable for Roster {}

@@ -16,6 +16,7 @@
 )]
 
 pub mod base64;
+pub mod codec;
 pub mod commit;
 pub mod config;
 pub mod connect_failure;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::config::{ConfigError, Environment, Node};
 
 /// Envoy's environment variable with the budget of each worker's VM.
@@ -124,27 +125,7 @@ pub struct Peak {
 }
 
 impl Peak {
-    /// The length of an encoded record, in bytes.
-    pub const ENCODED: usize = 24;
     const PERIOD: u64 = 5_000;
-
-    /// The record as bytes that workers share: three numbers, little-endian.
-    pub fn encode(&self) -> [u8; Self::ENCODED] {
-        let mut bytes = [0; Self::ENCODED];
-        for (place, number) in bytes.chunks_exact_mut(8).zip([self.began, self.size, self.used]) {
-            place.copy_from_slice(&number.to_le_bytes());
-        }
-        bytes
-    }
-
-    /// A record from its bytes; of anything else, an empty one.
-    pub fn decode(bytes: &[u8]) -> Self {
-        let mut numbers = bytes.chunks_exact(8).filter_map(|part| part.try_into().ok().map(u64::from_le_bytes));
-        match (numbers.next(), numbers.next(), numbers.next()) {
-            (Some(began), Some(size), Some(used)) => Peak { began, size, used },
-            _ => Peak::default(),
-        }
-    }
 
     /// Takes in what one VM reports at `now`. Returns the peak to show, if a period has ended: until the next one ends,
     /// it can only rise.
@@ -171,3 +152,19 @@ impl Peak {
         Some(raised)
     }
 }
+
+/// When the period began, and the two sizes.
+impl SharedRecord for Peak {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Writer) {
+        [self.began, self.size, self.used].into_iter().for_each(|number| out.number(number));
+    }
+
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        Some(Peak { began: input.number()?, size: input.number()?, used: input.number()? })
+    }
+}
+
+/// All VMs report again in a second.
+impl Forgettable for Peak {}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::hash::stable;
 use crate::json::{Scanner, Value};
 
@@ -18,7 +19,7 @@ const MAX_ENTRIES: usize = 256;
 /// The most bytes of one part when it is encoded; of more, those go that end first.
 const MAX_BYTES: usize = 16 << 10;
 /// The length of an encoded entry without its model: the hashes of the id, the key and the cluster, the second it ends at,
-/// and the length of the model's name, little-endian.
+/// and the length of the model's name.
 const ENTRY: usize = 16 + 8 + 8 + 4 + 2;
 /// The longest id that is remembered, in bytes.
 const MAX_ID: usize = 256;
@@ -105,6 +106,7 @@ impl Part {
     /// the epoch.
     ///
     /// ```
+    /// use sluice::codec::{Forgettable, SharedRecord};
     /// use sluice::stored::{Keeper, Part, StoredId};
     /// use std::time::Duration;
     ///
@@ -137,47 +139,37 @@ impl Part {
     fn length(&self) -> usize {
         self.entries.iter().map(|entry| ENTRY + entry.model.len()).sum()
     }
+}
 
-    /// The bytes to share.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.length());
+/// How many ids there are, and for each the hashes of the id, of its owner and of the cluster, the second it ends at, and
+/// the model.
+impl SharedRecord for Part {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Writer) {
+        out.number(self.entries.len() as u64);
         for Entry { id, owner, keeper: Keeper(keeper), model, until } in &self.entries {
-            out.extend(id);
-            out.extend(owner);
-            out.extend(keeper.to_le_bytes());
-            out.extend(until.to_le_bytes());
-            out.extend(u16::try_from(model.len()).unwrap_or(u16::MAX).to_le_bytes());
-            out.extend(model.as_bytes());
+            out.array(id);
+            out.array(owner);
+            out.u64(*keeper);
+            out.u32(*until);
+            out.text(model);
         }
-        out
     }
 
-    /// Reads shared bytes. What cannot be read is forgotten.
-    pub fn decode(bytes: &[u8]) -> Self {
-        let mut rest = bytes;
-        Part { entries: std::iter::from_fn(|| Entry::decode(&mut rest)).take(MAX_ENTRIES).collect() }
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let length = input.number()?;
+        let entries = input.list(length, MAX_ENTRIES, |input| {
+            let (id, owner) = (input.array()?, input.array()?);
+            let (keeper, until) = (Keeper(input.u64()?), input.u32()?);
+            Some(Entry { id, owner, keeper, model: input.text()?.to_owned(), until })
+        });
+        Some(Part { entries: entries? })
     }
 }
 
-impl Entry {
-    /// The next of the shared bytes.
-    fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let (id, rest) = bytes.split_first_chunk()?;
-        let (owner, rest) = rest.split_first_chunk()?;
-        let (keeper, rest) = rest.split_first_chunk()?;
-        let (until, rest) = rest.split_first_chunk()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let (model, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        *bytes = rest;
-        Some(Entry {
-            id: *id,
-            owner: *owner,
-            keeper: Keeper(u64::from_le_bytes(*keeper)),
-            model: std::str::from_utf8(model).ok()?.to_owned(),
-            until: u32::from_le_bytes(*until),
-        })
-    }
-}
+/// What cannot be read is forgotten: the upstream then says that it does not know the id.
+impl Forgettable for Part {}
 
 /// What an answer may be continued by: the ids that a request to Responses names. Its conversation comes last.
 ///

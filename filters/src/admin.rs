@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use sluice::codec::{Changed, SharedRecord};
 use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -12,12 +13,9 @@ use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revo
 use sluice::totals::{Form, Query};
 
 use crate::changes;
-use crate::host;
+use crate::host::{self, shared_data};
 use crate::reply::Answer;
 use crate::totals;
-
-/// How often a change that another worker was faster than is tried again.
-const MAX_TRIES: usize = 100;
 
 thread_local! {
     static REVOKED: RefCell<Revoked> = RefCell::default();
@@ -38,7 +36,7 @@ pub fn is_revoked(identity: &Identity) -> bool {
     REVOKED.with_borrow_mut(|revoked| {
         if revoked.seen != changes {
             revoked.seen = changes;
-            revoked.ids = read_revoked().map(|(ids, _)| ids);
+            revoked.ids = read_revoked();
         }
         match &revoked.ids {
             Some(ids) => !ids.is_empty() && ids.is_revoked(&identity.id, identity.issued_at, host::recent()),
@@ -47,9 +45,8 @@ pub fn is_revoked(identity: &Identity) -> bool {
     })
 }
 
-fn read_revoked() -> Option<(Revocations, u32)> {
-    let (value, version) = host::shared(REVOKED_KEYS).unwrap_or((Vec::new(), host::ABSENT));
-    Some((Revocations::decode(&value)?, version))
+fn read_revoked() -> Option<Revocations> {
+    Revocations::parse(&shared_data::read(REVOKED_KEYS).unwrap_or_default())
 }
 
 /// Answers what is asked of the gateway itself; `None` if that is for another filter.
@@ -64,7 +61,7 @@ pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError
         Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
         Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
         Command::Usage => known().and_then(|identity| usage(identity, exchange)),
-        Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued().0, &|identity| {
+        Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued(), &|identity| {
             auth.is_revoked(identity, host::recent()) || is_revoked(identity)
         }))),
         Command::IssueKey => issue(auth, body),
@@ -94,9 +91,8 @@ fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
     })
 }
 
-fn issued() -> (Issued, u32) {
-    let (value, version) = host::shared(ISSUED_KEYS).unwrap_or((Vec::new(), host::ABSENT));
-    (Issued::decode(&value), version)
+fn issued() -> Issued {
+    shared_data::record(ISSUED_KEYS)
 }
 
 fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
@@ -108,7 +104,7 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
         let message = "A configured key or user has this id; choose another.";
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
-    let at_run_time = read_revoked().and_then(|(ids, _)| ids.get(&claims.id));
+    let at_run_time = read_revoked().and_then(|ids| ids.get(&claims.id));
     for revocation in [auth.revoked.get(&claims.id), at_run_time].into_iter().flatten() {
         claims.iat = revocation.next_issue(claims.iat);
     }
@@ -119,14 +115,12 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
     claims.exp = claims.exp.max(claims.iat.saturating_add(1));
-    for _ in 0..MAX_TRIES {
-        let (mut issued, version) = issued();
+    // a list for operators to see; no key depends on it
+    shared_data::update(ISSUED_KEYS, |issued: &mut Issued| {
         issued.prune(now);
         issued.add(claims.clone());
-        if host::set_shared(ISSUED_KEYS, &issued.encode(), version) {
-            break; // a list for operators to see; no key depends on it
-        }
-    }
+        Changed::Write
+    });
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
@@ -139,7 +133,7 @@ fn own_key() -> ApiError {
 fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
     let is_configured = auth.configured().any(|identity| identity.id == id);
-    let last_issue = issued().0.iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
+    let last_issue = issued().iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
     let is_issued = last_issue.is_some();
     let revocation = Revocation::of_issued_by(now.max(Duration::from_secs(last_issue.unwrap_or(0))));
     // virtual keys end by themselves, also those of this id that were signed elsewhere; of others nobody knows when
@@ -163,14 +157,18 @@ fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
 
 /// Changes what is revoked at run time, for all workers.
 fn change_revoked<T>(change: impl Fn(&mut Revocations) -> Result<T, ApiError>) -> Result<T, ApiError> {
-    for _ in 0..MAX_TRIES {
-        let unreadable = || ApiError::internal("What is revoked cannot be read.");
-        let (mut ids, version) = read_revoked().ok_or_else(unreadable)?;
-        let changed = change(&mut ids)?;
-        if host::set_shared(REVOKED_KEYS, &ids.encode(), version) {
+    let mut changed = Err(ApiError::internal("What is revoked cannot be read."));
+    let written = shared_data::swap(REVOKED_KEYS, &mut |bytes| {
+        let mut ids = Revocations::parse(bytes)?;
+        changed = change(&mut ids);
+        changed.is_ok().then(|| ids.encode())
+    });
+    match (written, changed) {
+        (true, Ok(changed)) => {
             changes::note();
-            return Ok(changed);
+            Ok(changed)
         }
+        (false, Ok(_)) => Err(ApiError::internal("The key could not be changed; try again.")),
+        (_, Err(error)) => Err(error),
     }
-    Err(ApiError::internal("The key could not be changed; try again."))
 }

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use sluice::codec::Changed;
 use sluice::config::ConfigError;
 use sluice::contract::{stats, MEMORY_PEAK};
 use sluice::guard::checks::Failures;
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
 
 use crate::allocator;
-use crate::host::{self, Buffer};
+use crate::host::{self, shared_data, Buffer};
 use crate::metrics::find_or_define;
 
 /// How often a VM reports its memory.
@@ -154,12 +155,14 @@ pub fn report() {
     }
     REPORTED.set(now);
     let (size, used) = (allocator::size() as u64, allocator::used() as u64);
-    let (bytes, version) = host::shared(MEMORY_PEAK).unwrap_or((Vec::new(), host::ABSENT));
-    let known = Peak::decode(&bytes);
-    let mut peak = known;
-    let ended = peak.report(size, used, now);
-    // where another worker was faster, the next report will do
-    if peak != known && host::set_shared(MEMORY_PEAK, &peak.encode(), version) {
+    let (mut ended, mut changed) = (None, Changed::Keep);
+    let peak = shared_data::update(MEMORY_PEAK, |peak: &mut Peak| {
+        let known = *peak;
+        ended = peak.report(size, used, now);
+        changed = Changed::when(*peak != known);
+        changed
+    });
+    if let (Some(peak), Changed::Write) = (peak, changed) {
         let shown = ended.unwrap_or(peak);
         for (gauge, value) in GAUGES.with(|gauges| *gauges).into_iter().zip([shown.size, shown.used]) {
             let Some(gauge) = gauge else {

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use sluice::codec::{Changed, SharedRecord};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::contract::{connect_failure_key, health_key, stats};
 use sluice::exchange::Exchange;
@@ -19,13 +20,11 @@ use sluice::routing::{Ending, Fleet, Upstream};
 use sluice::stored::{Keeper, StoredId};
 
 use crate::changes;
-use crate::host;
+use crate::host::{self, shared_data};
 use crate::in_flight::{self, InFlight};
 use crate::metrics;
 use crate::stored;
 
-/// How often a change that another worker was faster than is tried again at once.
-const MAX_TRIES: usize = 50;
 /// How long the probe of a half-open cluster may take until another request may probe.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
 /// How often the log tells of the same failure to connect, in seconds.
@@ -98,7 +97,7 @@ fn note_connect_failure(cluster: &str, failure: LastFailure) {
         if age.is_none_or(|age| age >= LOGGED_EVERY) {
             let LastFailure { cause, reason, .. } = &failure;
             log::warn!("sluice: no connection to cluster {cluster:?} ({}): {reason}", cause.label());
-            host::set_shared(&connect_failure_key(cluster), &failure.encode(), host::WHATEVER);
+            shared_data::put(&connect_failure_key(cluster), &failure.encode());
             *told = Some(failure);
         }
     });
@@ -169,7 +168,7 @@ pub fn state(upstream: &Upstream) -> State {
         let cluster = clusters.get(&upstream.cluster);
         let in_flight = cluster.in_flight.read();
         let connect_failure =
-            host::shared(&connect_failure_key(&upstream.cluster)).and_then(|(value, _)| LastFailure::decode(&value));
+            shared_data::read(&connect_failure_key(&upstream.cluster)).and_then(|bytes| LastFailure::parse(&bytes));
         State {
             health: cluster.health.clone(),
             in_flight,
@@ -198,32 +197,25 @@ impl Clusters {
         }
         self.seen = now;
         for cluster in self.by_name.values_mut() {
-            cluster.health =
-                host::shared(&cluster.key).map(|(value, _)| ClusterHealth::decode(&value)).unwrap_or_default();
+            cluster.health = shared_data::record(&cluster.key);
         }
         self.all_healthy = self.by_name.values().all(|cluster| cluster.health.is_well());
     }
 
-    /// Changes a cluster's health for all workers, or that of its model `model`. A change that finds no way in fifty tries is given up: as
-    /// many others have been made meanwhile.
+    /// Changes a cluster's health for all workers, or that of its model `model`.
     fn change(&mut self, name: &str, model: &str, mut change: impl FnMut(&mut ClusterHealth) -> Changes) {
         let cluster = self.get(name);
-        for _ in 0..MAX_TRIES {
-            let (value, version) = host::shared(&cluster.key).unwrap_or((Vec::new(), host::ABSENT));
-            let mut health = ClusterHealth::decode(&value);
-            let changed = change(&mut health);
-            if changed == Changes::NONE {
-                return;
-            }
-            if host::set_shared(&cluster.key, &health.encode(), version) {
-                cluster.health = health;
-                cluster.tell(name, model, changed);
-                changes::note();
-                self.refresh();
-                return;
-            }
+        let mut changed = Changes::NONE;
+        let health = shared_data::update(&cluster.key, |health| {
+            changed = change(health);
+            Changed::when(changed != Changes::NONE)
+        });
+        if let (Some(health), true) = (health, changed != Changes::NONE) {
+            cluster.health = health;
+            cluster.tell(name, model, changed);
+            changes::note();
+            self.refresh();
         }
-        log::warn!("sluice: the health of cluster {:?} could not be noted", name);
     }
 }
 

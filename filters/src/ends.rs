@@ -2,16 +2,14 @@
 
 use std::cell::RefCell;
 
+use sluice::codec::Changed;
 use sluice::contract::STREAM_ENDS;
 use sluice::endpoint::Endpoint;
 use sluice::ends::Ends;
 use sluice::routing::Upstream;
 
 use crate::changes;
-use crate::host;
-
-/// How often what another worker was faster with is tried again at once.
-const MAX_TRIES: usize = 20;
+use crate::host::shared_data;
 
 /// What this worker knows.
 #[derive(Default)]
@@ -26,17 +24,11 @@ thread_local! {
 }
 
 impl Known {
-    fn read(&mut self) -> u32 {
-        let (bytes, version) = host::shared(STREAM_ENDS).unwrap_or((Vec::new(), host::ABSENT));
-        self.seen = Some(changes::latest());
-        self.ends = Ends::decode(&bytes);
-        version
-    }
-
     /// Whether a server has said it; asks for what others have learnt where it is not known to.
     fn knows(&mut self, upstream: &Upstream, endpoint: Endpoint) -> bool {
         if !self.ends.knows(&upstream.cluster, endpoint) && self.seen != Some(changes::latest()) {
-            self.read();
+            self.seen = Some(changes::latest());
+            self.ends = shared_data::record(STREAM_ENDS);
         }
         self.ends.knows(&upstream.cluster, endpoint)
     }
@@ -57,14 +49,16 @@ pub fn learn(upstream: &Upstream, endpoint: Endpoint) {
         if known.knows(upstream, endpoint) {
             return;
         }
-        for _ in 0..MAX_TRIES {
-            let version = known.read();
-            if !known.ends.learn(&upstream.cluster, endpoint) {
-                return; // another worker has, or there are too many
-            }
-            if host::set_shared(STREAM_ENDS, &known.ends.encode(), version) {
+        known.seen = Some(changes::latest());
+        let mut is_new = false;
+        let ends = shared_data::update(STREAM_ENDS, |ends: &mut Ends| {
+            is_new = ends.learn(&upstream.cluster, endpoint); // or another worker has learnt it, or there are too many
+            Changed::when(is_new)
+        });
+        if let Some(ends) = ends {
+            known.ends = ends;
+            if is_new {
                 changes::note();
-                return;
             }
         }
     });

@@ -4,14 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use sluice::codec::Changed;
 use sluice::contract::{stats, IN_FLIGHT_ROSTER};
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, RENEWED_EVERY};
 
 use crate::changes;
-use crate::host;
+use crate::host::{self, shared_data};
 
-/// How often a visit that another worker was faster than is tried again at once.
-const MAX_TRIES: usize = 50;
 /// The most visits in a row: each step of a recount is one.
 const MAX_VISITS: usize = 8;
 
@@ -207,20 +206,17 @@ pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
 
 /// One visit. `None` if other workers were faster each time.
 fn visit(member: &mut Member, now: Duration) -> Option<Visit> {
-    for _ in 0..MAX_TRIES {
-        let (bytes, version) = host::shared(IN_FLIGHT_ROSTER).unwrap_or((Vec::new(), host::ABSENT));
-        let mut roster = Roster::decode(&bytes);
-        let was_busy = roster.is_busy();
-        let visit = roster.visit(member.vm, member.done, member.doubts, now);
-        if host::set_shared(IN_FLIGHT_ROSTER, &roster.encode(), version) {
-            member.busy = roster.is_busy();
-            member.doubts = false;
-            if member.busy && !was_busy {
-                log::warn!("sluice: a worker's filters have ended; attempts under way are counted anew");
-                changes::note();
-            }
-            return Some(visit);
-        }
+    let (mut was_busy, mut visit) = (false, None);
+    let roster = shared_data::update(IN_FLIGHT_ROSTER, |roster: &mut Roster| {
+        was_busy = roster.is_busy();
+        visit = Some(roster.visit(member.vm, member.done, member.doubts, now));
+        Changed::Write
+    })?;
+    member.busy = roster.is_busy();
+    member.doubts = false;
+    if member.busy && !was_busy {
+        log::warn!("sluice: a worker's filters have ended; attempts under way are counted anew");
+        changes::note();
     }
-    None
+    visit
 }

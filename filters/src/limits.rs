@@ -13,11 +13,8 @@ use sluice::limits::{
     Ticket, LEASE,
 };
 
-use crate::host::{self, Headers};
+use crate::host::{self, shared_data, Headers};
 use crate::shared;
-
-/// How often a change that another worker was faster than is tried again at once.
-const MAX_TRIES: usize = 100;
 
 thread_local! {
     static BOOK: RefCell<Book> = RefCell::default();
@@ -82,29 +79,14 @@ impl SharedData {
 
 impl Ledger for SharedData {
     fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool {
-        let key = subject.data_key();
-        let mut bytes = Vec::new();
-        for _ in 0..MAX_TRIES {
-            let (value, version) = host::shared(&key).unwrap_or((Vec::new(), host::ABSENT));
-            let mut record = Record::decode(&value);
-            let written = match change(&mut record) {
-                Changed::Keep => true,
-                Changed::Write => {
-                    bytes.clear();
-                    record.encode_into(&mut bytes);
-                    host::set_shared(&key, &bytes, version)
-                }
-            };
-            if written {
-                self.remember(subject, record);
-                return true;
-            }
-        }
-        false
+        let record = shared_data::update(&subject.data_key(), change);
+        let known = record.is_some();
+        record.into_iter().for_each(|record| self.remember(subject, record));
+        known
     }
 
     fn read(&self, subject: &Subject) -> Record {
-        host::shared(&subject.data_key()).map(|(value, _)| Record::decode(&value)).unwrap_or_default()
+        shared_data::record(&subject.data_key())
     }
 }
 

@@ -1,19 +1,16 @@
 //! What upstreams store for their clients, and which of them, as all workers know it (see [`sluice::stored`]).
 
+use sluice::codec::{Changed, SharedRecord};
 use sluice::contract::stored_part;
 use sluice::exchange::Exchange;
 use sluice::routing::Route;
 use sluice::stored::{Keeper, Part, StoredId};
 
-use crate::host;
-
-/// How often what another worker was faster with is tried again at once.
-const MAX_TRIES: usize = 20;
+use crate::host::{self, shared_data};
 
 /// Which cluster stores what an id names, and the model that made it.
 pub fn find(id: StoredId) -> Option<(Keeper, String)> {
-    let (bytes, _) = host::shared(&stored_part(id.part()))?;
-    let part = Part::decode(&bytes);
+    let part = Part::parse(&shared_data::read(&stored_part(id.part()))?)?;
     part.find(id, host::now()).map(|(keeper, model)| (keeper, model.to_owned()))
 }
 
@@ -25,14 +22,9 @@ pub fn keep(exchange: &Exchange, id: &str) {
     };
     let now = host::now();
     for id in exchange.stores(id) {
-        let key = stored_part(id.part());
-        for _ in 0..MAX_TRIES {
-            let (bytes, version) = host::shared(&key).unwrap_or((Vec::new(), host::ABSENT));
-            let mut part = Part::decode(&bytes);
+        shared_data::update(&stored_part(id.part()), |part: &mut Part| {
             part.add(id, keeper, exchange.model_name(), now.saturating_add(time), now);
-            if host::set_shared(&key, &part.encode(), version) {
-                break;
-            }
-        }
+            Changed::Write
+        });
     }
 }

@@ -4,14 +4,13 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use sluice::codec::{Changed, SharedRecord};
 use sluice::contract;
 use sluice::exchange::Exchange;
 use sluice::totals::{day_of, part_of, place_of, Query, Report, Totals, MAX_DAYS, PARTS};
 
-use crate::host;
+use crate::host::{self, shared_data};
 
-/// How often a change that another worker was faster than is tried again at once.
-const MAX_TRIES: usize = 20;
 /// How long sums stay with the worker.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -54,7 +53,8 @@ pub fn report(query: Query, only: Option<&str>) -> String {
     let own = only.map(part_of);
     for part in (0..PARTS).filter(|part| own.is_none_or(|own| own == *part)) {
         for place in 0..MAX_DAYS {
-            if let Some(totals) = read(&contract::totals(part, place)).0 {
+            let known = shared_data::read(&contract::totals(part, place));
+            if let Some(totals) = known.and_then(|bytes| Totals::parse(&bytes)) {
                 report.add(&totals);
             }
         }
@@ -70,18 +70,13 @@ fn flush() {
 }
 
 fn add(key: &str, new: &Totals) -> bool {
-    (0..MAX_TRIES).any(|_| {
-        let (known, version) = read(key);
+    let added = shared_data::update(key, |totals: &mut Totals| {
         // what is of another day, is of one that is too long ago
-        let mut totals = known.filter(|known| known.day() == new.day()).unwrap_or_else(|| Totals::new(new.day()));
+        if totals.day() != new.day() {
+            *totals = Totals::new(new.day());
+        }
         totals.merge(new);
-        host::set_shared(key, &totals.encode(), version)
-    })
-}
-
-fn read(key: &str) -> (Option<Totals>, u32) {
-    match host::shared(key) {
-        Some((bytes, version)) => (Totals::decode(&bytes), version),
-        None => (None, host::ABSENT),
-    }
+        Changed::Write
+    });
+    added.is_some()
 }

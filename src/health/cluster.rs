@@ -10,6 +10,7 @@ use super::lease::Lease;
 use super::machine::Health;
 use super::policy::{Blame, Policy, Verdict};
 use super::standing::{Change, Standing};
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
 /// The most models of one cluster that have a record: clients may choose the names. What a further one says counts against
 /// nobody.
@@ -214,39 +215,6 @@ impl ClusterHealth {
         }
     }
 
-    /// The bytes to share: the cluster's record, then for each model the length of its name (2 bytes, little-endian), the name,
-    /// and its record.
-    ///
-    /// ```
-    /// use sluice::health::ClusterHealth;
-    ///
-    /// let health = ClusterHealth::default();
-    /// assert_eq!(ClusterHealth::decode(&health.encode()), health);
-    /// assert_eq!(ClusterHealth::decode(b"?"), ClusterHealth::default());
-    /// ```
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.cluster.encode().to_vec();
-        for (name, health) in &self.models {
-            out.extend((name.len() as u16).to_le_bytes());
-            out.extend(name.as_bytes());
-            out.extend(health.encode());
-        }
-        out
-    }
-
-    /// Reads shared bytes. What it cannot read has never failed.
-    pub fn decode(bytes: &[u8]) -> Self {
-        let Some((cluster, mut rest)) = bytes.split_first_chunk::<{ Health::ENCODED }>() else {
-            return ClusterHealth::default();
-        };
-        let mut models = Vec::new();
-        while let Some((model, tail)) = model(rest).filter(|_| models.len() < MAX_MODELS) {
-            models.push(model);
-            rest = tail;
-        }
-        ClusterHealth { cluster: Health::decode(cluster), models }
-    }
-
     fn find(&self, model: &str) -> Option<&Health> {
         self.models.iter().find(|(name, _)| name == model).map(|(_, health)| health)
     }
@@ -279,9 +247,38 @@ fn is_forgotten(health: &Health, now: Duration, policy: &Policy) -> bool {
     health.reason().is_none() && health.consecutive_failures() == 0 && health.ejections(now, policy) == 0
 }
 
-fn model(bytes: &[u8]) -> Option<((String, Health), &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
-    let (health, rest) = rest.split_first_chunk::<{ Health::ENCODED }>()?;
-    Some(((String::from_utf8(name.to_vec()).ok()?, Health::decode(health)), rest))
+/// The cluster's record, then for each model its name, and its record with the version.
+///
+/// ```
+/// use sluice::codec::{Forgettable, SharedRecord};
+/// use sluice::health::ClusterHealth;
+///
+/// let health = ClusterHealth::default();
+/// assert_eq!(ClusterHealth::decode(&health.encode()), health);
+/// assert_eq!(ClusterHealth::decode(b"?"), ClusterHealth::default());
+/// ```
+impl SharedRecord for ClusterHealth {
+    const VERSION: u8 = Health::VERSION;
+
+    fn write(&self, out: &mut Writer) {
+        self.cluster.write(out);
+        for (name, health) in &self.models {
+            out.text(name);
+            out.u8(Health::VERSION);
+            health.write(out);
+        }
+    }
+
+    fn read(input: &mut Reader<'_>, version: u8) -> Option<Self> {
+        let cluster = Health::read(input, version)?;
+        let models = input.list_to_end(MAX_MODELS, |input| {
+            let name = input.text()?.to_owned();
+            let version = input.u8().filter(|version| *version == Health::VERSION)?;
+            Some((name, Health::read(input, version)?))
+        });
+        Some(ClusterHealth { cluster, models: models? })
+    }
 }
+
+/// What cannot be read has never failed.
+impl Forgettable for ClusterHealth {}

@@ -4,10 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::bytes::{read_text, write_text};
 use super::Claims;
-
-const VERSION: u8 = 1;
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
 /// The claims of the keys issued last, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,32 +34,21 @@ impl Issued {
     pub fn iter(&self) -> impl Iterator<Item = &Claims> {
         self.claims.iter()
     }
+}
 
-    /// The bytes to share: the version, and for each key the length of its claims (2 bytes, little-endian) and the
-    /// claims as JSON.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        for claims in &self.claims {
-            write_text(&mut out, &claims.to_json());
-        }
-        out
+/// The claims of each key, as JSON.
+impl SharedRecord for Issued {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Writer) {
+        self.claims.iter().for_each(|claims| out.text(&claims.to_json()));
     }
 
-    /// Reads shared bytes; none at all are an empty list, and so is what cannot be read, such as another version's:
-    /// no key depends on it.
-    pub fn decode(bytes: &[u8]) -> Self {
-        Self::read(bytes).unwrap_or_default()
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut issued = Issued::default();
-        let (version, mut rest) = bytes.split_first()?;
-        while !rest.is_empty() {
-            if issued.claims.len() >= Self::MAX {
-                return None;
-            }
-            issued.add(Claims::from_json(read_text(&mut rest)?.as_bytes())?);
-        }
-        (*version == VERSION).then_some(issued)
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let claims = input.list_to_end(Self::MAX, |input| Claims::from_json(input.text()?.as_bytes()))?;
+        Some(Issued { claims: claims.into() })
     }
 }
+
+/// No key depends on it.
+impl Forgettable for Issued {}

@@ -11,7 +11,6 @@
 
 pub mod admin;
 mod authority;
-pub(crate) mod bytes;
 mod claims;
 mod issue;
 mod issued;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::bytes::{read_text, take, write_text};
+use crate::codec::{Reader, SharedRecord, Writer};
 
-const VERSION: u8 = 2;
 /// What was written before revocations had a `before`.
 const WITHOUT_BEFORE: u8 = 1;
 const FOR_EVER: u64 = u64::MAX;
@@ -50,6 +49,7 @@ impl Revocation {
 ///
 /// ```
 /// use std::time::Duration;
+/// use sluice::codec::SharedRecord;
 /// use sluice::keys::{Revocation, Revocations};
 ///
 /// let at = Duration::from_secs;
@@ -57,7 +57,7 @@ impl Revocation {
 /// assert_eq!(revoked.revoke("alice", Revocation { before: Some(at(9)), until: Some(at(60)) }), Ok(()));
 /// assert!(revoked.is_revoked("alice", Some(at(8)), at(59)) && !revoked.is_revoked("alice", Some(at(8)), at(60)));
 /// assert!(!revoked.is_revoked("alice", Some(at(9)), at(59)));
-/// assert_eq!(Revocations::decode(&revoked.encode()), Some(revoked));
+/// assert_eq!(Revocations::parse(&revoked.encode()), Some(revoked));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocations {
@@ -154,45 +154,50 @@ impl Revocations {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+}
 
-    /// The bytes to share: the version, and for each id, in order, its length (2 bytes) and itself, and the times
-    /// `until` and `before` in milliseconds (8 bytes each, all ones: none), little-endian.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+/// For each id, in order, the id, and the times `until` and `before` in milliseconds (all ones: none).
+///
+/// Whoever takes what cannot be read for an empty set lets revoked keys in again, so it is not [`Forgettable`]: nothing
+/// at all is an empty set, and every other version's bytes are none.
+///
+/// [`Forgettable`]: crate::codec::Forgettable
+impl SharedRecord for Revocations {
+    const VERSION: u8 = 2;
+    /// What was written before revocations had a `before`.
+    const OLDEST: u8 = WITHOUT_BEFORE;
+
+    fn write(&self, out: &mut Writer) {
         for (id, entry) in &self.entries {
-            write_text(&mut out, id);
-            out.extend(entry.until.to_le_bytes());
-            out.extend(entry.before.to_le_bytes());
+            out.text(id);
+            out.u64(entry.until);
+            out.u64(entry.before);
         }
-        out
     }
 
-    /// Reads shared bytes; none at all are an empty set. `None` for what cannot be read, such as a later version's:
-    /// whoever takes that for an empty set lets revoked keys in again.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut revocations = Revocations::default();
-        let Some((version, mut rest)) = bytes.split_first() else {
-            return Some(revocations);
-        };
-        if ![VERSION, WITHOUT_BEFORE].contains(version) {
-            return None;
-        }
+    fn read(input: &mut Reader<'_>, version: u8) -> Option<Self> {
         let mut last = None;
-        while !rest.is_empty() {
-            let id = read_text(&mut rest)?;
-            let until = u64::from_le_bytes(take(&mut rest)?);
-            let before = match *version {
+        let entries = input.list_to_end(Self::MAX, |input| {
+            let (id, until) = (input.text()?, input.u64()?);
+            let before = match version {
                 WITHOUT_BEFORE => FOR_EVER,
-                _ => u64::from_le_bytes(take(&mut rest)?),
+                _ => input.u64()?,
             };
             // as it was written: in order, and so each of them once
-            if last.is_some_and(|last| last >= id) || id.len() > MAX_ID || revocations.len() >= Self::MAX {
-                return None;
-            }
-            revocations.entries.insert(id.to_owned(), Entry { until, before });
+            let follows = last.is_none_or(|last| last < id) && id.len() <= MAX_ID;
             last = Some(id);
+            follows.then(|| (id.to_owned(), Entry { until, before }))
+        });
+        Some(Revocations { entries: entries?.into_iter().collect() })
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut input = Reader::new(bytes);
+        match input.u8() {
+            None => Some(Revocations::default()),
+            Some(version) if (Self::OLDEST..=Self::VERSION).contains(&version) => Self::read(&mut input, version),
+            Some(_) => None,
         }
-        Some(revocations)
     }
 }
 

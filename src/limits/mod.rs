@@ -30,7 +30,6 @@ mod record;
 mod report;
 pub mod shared;
 mod subject;
-pub(crate) mod varint;
 mod window;
 
 pub use admission::{prompt_tokens, Demand, Reservation, Spent};
@@ -38,9 +37,11 @@ pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
 pub use ledger::{Ledger, Ticket};
 pub use places::{LEASE, MAX_VMS};
-pub use record::{Changed, Record};
+pub use record::Record;
 pub use report::{write_report, Line};
 pub use subject::Subject;
+
+pub use crate::codec::Changed;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::varint;
+use crate::codec::{Reader, Writer};
 
 /// How long a VM keeps its places without renewing them. Times are whole seconds, so it may be one more.
 pub const LEASE: Duration = Duration::from_secs(6);
@@ -81,27 +81,23 @@ impl Places {
     }
 
     /// Writes the number of VMs, and each: eight bytes of name, little-endian, its places, and their age.
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
-        varint::write(out, self.shares.len() as u64);
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.number(self.shares.len() as u64);
         for share in &self.shares {
-            out.extend_from_slice(&share.vm.to_le_bytes());
-            varint::write(out, u64::from(share.count));
-            varint::write(out, share.age);
+            out.u64(share.vm);
+            out.number(u64::from(share.count));
+            out.number(share.age);
         }
     }
 
-    /// Takes the places off the front; `None` if they are none, or too many.
-    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
-        let length = usize::try_from(varint::read(rest)?).ok().filter(|length| *length <= MAX_VMS)?;
-        // nothing is reserved on the word of the length alone: each takes ten bytes
-        let mut shares = Vec::with_capacity(length.min(rest.len() / 10));
-        for _ in 0..length {
-            let (vm, tail) = rest.split_first_chunk()?;
-            *rest = tail;
-            let count = u32::try_from(varint::read(rest)?).ok()?;
-            let age = varint::read(rest).filter(|age| *age <= LEASE.as_secs())?;
-            shares.push(Share { vm: u64::from_le_bytes(*vm), count, age });
-        }
-        Some(Places { shares })
+    /// Reads the places; `None` if they are none, or too many.
+    pub(super) fn read(input: &mut Reader<'_>) -> Option<Self> {
+        let length = input.number()?;
+        let shares = input.list(length, MAX_VMS, |input| {
+            let (vm, count) = (input.u64()?, u32::try_from(input.number()?).ok()?);
+            let age = input.number().filter(|age| *age <= LEASE.as_secs())?;
+            Some(Share { vm, count, age })
+        });
+        Some(Places { shares: shares? })
     }
 }

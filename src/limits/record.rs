@@ -7,23 +7,12 @@
 use std::time::Duration;
 
 use super::places::Places;
-use super::varint;
 use super::window::{Day, Minute, Month, Window};
 use super::{Limited, Limits};
-
-const VERSION: u8 = 1;
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
 /// How far the workers' clocks may be apart, in seconds; what is further back was set back.
 const CLOCKS_APART: u64 = 60;
-
-/// Whether a record has changed, so that it has to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// It is as it was.
-    Keep,
-    /// It must be written.
-    Write,
-}
 
 /// What one subject has used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,18 +81,19 @@ impl Record {
         fit(&mut self.microusd_day, limits.microusd_per_day);
         fit(&mut self.places, limits.concurrency);
     }
+}
 
-    /// Appends the bytes to share.
-    ///
-    /// ```
-    /// use sluice::limits::Record;
-    ///
-    /// let mut bytes = Vec::new();
-    /// Record::default().encode_into(&mut bytes);
-    /// assert_eq!(Record::decode(&bytes), Record::default());
-    /// assert_eq!(Record::decode(b"?"), Record::default());
-    /// ```
-    pub fn encode_into(&self, out: &mut Vec<u8>) {
+/// ```
+/// use sluice::codec::{Forgettable, SharedRecord};
+/// use sluice::limits::Record;
+///
+/// assert_eq!(Record::decode(&Record::default().encode()), Record::default());
+/// assert_eq!(Record::decode(b"?"), Record::default());
+/// ```
+impl SharedRecord for Record {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Writer) {
         let parts = [
             self.requests.is_some(),
             self.tokens_minute.is_some(),
@@ -112,44 +102,36 @@ impl Record {
             self.microusd_day.is_some(),
             self.places.is_some(),
         ];
-        out.push(VERSION);
-        out.push(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
-        varint::write(out, self.seen);
-        encode(&self.requests, out);
-        encode(&self.tokens_minute, out);
-        encode(&self.tokens_day, out);
-        encode(&self.tokens_month, out);
-        encode(&self.microusd_day, out);
+        out.u8(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
+        out.number(self.seen);
+        write(&self.requests, out);
+        write(&self.tokens_minute, out);
+        write(&self.tokens_day, out);
+        write(&self.tokens_month, out);
+        write(&self.microusd_day, out);
         if let Some(places) = &self.places {
-            places.encode_into(out);
+            places.write(out);
         }
     }
 
-    /// Reads shared bytes. What it cannot read, such as another version's, is a subject that has used nothing: nobody is
-    /// locked out by mistake, and what is used from now on is counted.
-    pub fn decode(bytes: &[u8]) -> Self {
-        Self::read(bytes).unwrap_or_default()
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (&[version, parts], mut rest) = bytes.split_first_chunk()?;
-        if version != VERSION || parts >> Limited::ALL.len() != 0 {
-            return None;
-        }
-        let rest = &mut rest;
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let parts = input.u8().filter(|parts| parts >> Limited::ALL.len() == 0)?;
         let has = |part: u32| parts >> part & 1 == 1;
-        let record = Record {
-            seen: varint::read(rest)?,
-            requests: decode(has(0), rest)?,
-            tokens_minute: decode(has(1), rest)?,
-            tokens_day: decode(has(2), rest)?,
-            tokens_month: decode(has(3), rest)?,
-            microusd_day: decode(has(4), rest)?,
-            places: if has(5) { Some(Places::decode(rest)?) } else { None },
-        };
-        rest.is_empty().then_some(record)
+        Some(Record {
+            seen: input.number()?,
+            requests: read(has(0), input)?,
+            tokens_minute: read(has(1), input)?,
+            tokens_day: read(has(2), input)?,
+            tokens_month: read(has(3), input)?,
+            microusd_day: read(has(4), input)?,
+            places: if has(5) { Some(Places::read(input)?) } else { None },
+        })
     }
 }
+
+/// What cannot be read is a subject that has used nothing: nobody is locked out by mistake, and what is used from now on
+/// is counted.
+impl Forgettable for Record {}
 
 type Part<const BUCKETS: usize, const SECONDS: u64> = Option<Window<BUCKETS, SECONDS>>;
 
@@ -176,16 +158,16 @@ fn fit<T: Default>(part: &mut Option<T>, limit: Option<u64>) {
     }
 }
 
-fn encode<const B: usize, const S: u64>(window: &Part<B, S>, out: &mut Vec<u8>) {
+fn write<const B: usize, const S: u64>(window: &Part<B, S>, out: &mut Writer) {
     if let Some(window) = window {
-        window.encode_into(out);
+        window.write(out);
     }
 }
 
 /// `None`: it cannot be read.
-fn decode<const B: usize, const S: u64>(there: bool, rest: &mut &[u8]) -> Option<Part<B, S>> {
+fn read<const B: usize, const S: u64>(there: bool, input: &mut Reader<'_>) -> Option<Part<B, S>> {
     match there {
-        true => Window::decode(rest).map(Some),
+        true => Window::read(input).map(Some),
         false => Some(None),
     }
 }

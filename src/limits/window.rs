@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::varint;
+use crate::codec::{Reader, Writer};
 
 /// The most one bucket counts, far beyond any use: a sum of 64 buckets fits a `u64`.
 const MAX_COUNT: u64 = 1 << 56;
@@ -83,21 +83,21 @@ impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
     }
 
     /// Writes a bit for each bucket that holds anything, the newest lowest, and the counts of those.
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Writer) {
         let bit = |(age, count): (usize, &u64)| u64::from(*count > 0) << age;
-        varint::write(out, self.counts.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit));
+        out.number(self.counts.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit));
         for count in self.counts.iter().filter(|count| **count > 0) {
-            varint::write(out, *count);
+            out.number(*count);
         }
     }
 
-    /// Takes a window off the front; `None` if there is none.
-    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
+    /// Reads a window; `None` if there is none.
+    pub(super) fn read(input: &mut Reader<'_>) -> Option<Self> {
         let mut window = Self::default();
-        let mut mask = varint::read(rest)?;
+        let mut mask = input.number()?;
         while mask != 0 {
             let count = window.counts.get_mut(mask.trailing_zeros() as usize)?;
-            *count = varint::read(rest)?.min(MAX_COUNT);
+            *count = input.number()?.min(MAX_COUNT);
             mask &= mask - 1;
         }
         Some(window)

@@ -20,11 +20,10 @@ pub use sums::Sums;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::contract::OTHER;
 use crate::exchange::Exchange;
 use crate::hash::stable;
-use crate::keys::bytes::{read_text, write_text};
-use crate::limits::varint;
 
 /// How many parts a day has.
 pub const PARTS: u64 = 16;
@@ -39,7 +38,6 @@ pub const MAX_LABELLINGS: usize = 8;
 /// How many days are kept.
 pub const MAX_DAYS: u32 = 62;
 
-const VERSION: u8 = 2;
 const DAY: u64 = 24 * 60 * 60;
 /// The longest name that is kept, in bytes; longer ones are cut.
 const MAX_NAME: usize = 256;
@@ -113,13 +111,14 @@ fn cut(name: &str) -> &str {
 /// The sums of one day, or of a part of it.
 ///
 /// ```
+/// use sluice::codec::SharedRecord;
 /// use sluice::totals::{Caller, Place, Sums, Totals};
 ///
 /// let mut totals = Totals::new(20_000);
 /// let (caller, place) = (Caller::new("alice", &[]), Place::new("gpt-4o", "openai"));
 /// totals.add(&caller, true, &place, &Sums { requests: 1, input: 7, ..Sums::default() });
 /// totals.add(&caller, true, &place, &Sums { requests: 1, input: 2, ..Sums::default() });
-/// assert_eq!(Totals::decode(&totals.encode()), Some(totals.clone()));
+/// assert_eq!(Totals::parse(&totals.encode()), Some(totals.clone()));
 /// assert_eq!(totals.iter().map(|(_, _, sums)| (sums.requests, sums.input)).collect::<Vec<_>>(), [(2, 9)]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -206,53 +205,53 @@ impl Totals {
             .iter()
             .flat_map(|(caller, used)| used.places.iter().map(move |(place, sums)| (caller, place, sums)))
     }
+}
 
-    /// The bytes to share: the version, the day, and caller by caller the names, the labels, and row by row the names
-    /// and the sums.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        varint::write(&mut out, self.day.into());
+/// The day, and caller by caller the names, the labels, and row by row the names and the sums.
+impl SharedRecord for Totals {
+    const VERSION: u8 = 2;
+
+    fn write(&self, out: &mut Writer) {
+        out.number(self.day.into());
         for (caller, used) in &self.callers {
-            write_text(&mut out, &caller.key);
-            varint::write(&mut out, caller.labels.len() as u64);
+            out.text(&caller.key);
+            out.number(caller.labels.len() as u64);
             for (name, value) in &caller.labels {
-                write_text(&mut out, name);
-                write_text(&mut out, value);
+                out.text(name);
+                out.text(value);
             }
-            varint::write(&mut out, used.places.len() as u64);
+            out.number(used.places.len() as u64);
             for (place, sums) in &used.places {
-                write_text(&mut out, &place.model);
-                write_text(&mut out, &place.cluster);
-                sums.encode_into(&mut out);
+                out.text(&place.model);
+                out.text(&place.cluster);
+                sums.write(out);
             }
         }
-        out
     }
 
-    /// Reads shared bytes; `None`: another version wrote them, or they are broken.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (version, mut rest) = bytes.split_first()?;
-        if *version != VERSION {
-            return None;
-        }
-        let rest = &mut rest;
-        let mut totals = Totals::new(u32::try_from(varint::read(rest)?).ok()?);
-        while !rest.is_empty() {
-            let mut caller = Caller { key: read_text(rest)?.to_owned(), labels: Vec::new() };
-            for _ in 0..varint::read(rest)? {
-                caller.labels.push((read_text(rest)?.to_owned(), read_text(rest)?.to_owned()));
+    fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
+        let mut totals = Totals::new(u32::try_from(input.number()?).ok()?);
+        while !input.is_empty() {
+            let mut caller = Caller { key: input.text()?.to_owned(), labels: Vec::new() };
+            for _ in 0..input.number()? {
+                caller.labels.push((input.text()?.to_owned(), input.text()?.to_owned()));
             }
             let mut used = Used::default();
-            for _ in 0..varint::read(rest)? {
-                let [model, cluster] = [(); 2].map(|()| read_text(rest).map(str::to_owned));
-                used.places.insert(Place { model: model?, cluster: cluster? }, Sums::decode(rest)?);
+            for _ in 0..input.number()? {
+                let [model, cluster] = [(); 2].map(|()| input.text().map(str::to_owned));
+                used.places.insert(Place { model: model?, cluster: cluster? }, Sums::read(input)?);
             }
             totals.rows += used.places.len();
-            totals.callers.insert(caller, used);
+            if totals.callers.insert(caller, used).is_some() {
+                return None;
+            }
         }
         Some(totals)
     }
 }
+
+/// What another version has summed up is lost.
+impl Forgettable for Totals {}
 
 impl Used {
     /// Adds to a place; how many rows there are more now.

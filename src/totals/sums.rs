@@ -1,6 +1,6 @@
 //! The sums of a row.
 
-use crate::limits::varint;
+use crate::codec::{Reader, Writer};
 use crate::usage::{Source, TokenUsage};
 
 /// What was used.
@@ -61,16 +61,14 @@ impl Sums {
         }
     }
 
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
-        for sum in self.fields() {
-            varint::write(out, sum);
-        }
+    pub(super) fn write(&self, out: &mut Writer) {
+        self.fields().into_iter().for_each(|sum| out.number(sum));
     }
 
-    pub(super) fn decode(rest: &mut &[u8]) -> Option<Self> {
+    pub(super) fn read(input: &mut Reader<'_>) -> Option<Self> {
         let mut sums = Sums::default();
         for sum in sums.fields_mut() {
-            *sum = varint::read(rest)?;
+            *sum = input.number()?;
         }
         Some(sums)
     }

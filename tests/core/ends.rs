@@ -1,5 +1,6 @@
 //! Which servers say that their streams are complete.
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::endpoint::Endpoint;
 use sluice::ends::{Ends, MAX_CLUSTERS};
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, LEASE, MAX_VMS, RENEWED_EVERY};
 
 /// What another thread may come between.

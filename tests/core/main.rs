@@ -9,6 +9,7 @@
 #![allow(clippy::type_complexity)]
 
 mod base64;
+mod codec;
 mod commit;
 mod config;
 mod date;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
 
 const MIB: usize = 1 << 20;

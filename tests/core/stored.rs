@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
+use sluice::codec::SharedRecord;
 use sluice::totals::{
     day_of, part_of, place_of, By, Caller, Form, Place, Query, Report, Sums, Totals, MAX_CALLERS, MAX_DAYS,
     MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
@@ -168,7 +169,7 @@ fn all_days_are_kept_at_the_promised_size() {
         shared[place_of(day) as usize] = Some(totals.encode());
     }
     let largest = shared.iter().flatten().map(Vec::len).max().unwrap();
-    let read = || shared.iter().flatten().map(|bytes| Totals::decode(bytes).unwrap());
+    let read = || shared.iter().flatten().map(|bytes| Totals::parse(bytes).unwrap());
     for (by, names) in [(By::Key, keys), (By::Day, MAX_DAYS as usize), (By::Label("team".to_owned()), 10)] {
         let report = report(by.clone(), Form::Json, None, &read().collect::<Vec<_>>());
         let lines = lines(&report);
@@ -220,13 +221,13 @@ proptest! {
         }
         let bytes = totals.encode();
         for cut in 0..bytes.len() {
-            let _ = Totals::decode(&bytes[..cut]);
+            let _ = Totals::parse(&bytes[..cut]);
         }
-        prop_assert_eq!(Totals::decode(&bytes), Some(totals));
+        prop_assert_eq!(Totals::parse(&bytes), Some(totals));
     }
 
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Totals::decode(&bytes);
+        let _ = Totals::parse(&bytes);
     }
 }

@@ -8,6 +8,7 @@ mod grpc;
 mod handed;
 mod headers;
 mod metrics;
+pub mod shared_data;
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -74,14 +75,6 @@ extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        value: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, size: usize, cas: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
@@ -249,28 +242,6 @@ pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: 
 pub fn log(level: LogLevel, message: &str) {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
-}
-
-/// A value that all workers share, and the version it has. `None` if nobody has set it yet.
-pub fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
-    let mut version = 0;
-    // SAFETY: the pointers are valid for the duration of the call.
-    let value =
-        received(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version) })?;
-    Some((value, version))
-}
-
-/// The version that no value has: what is set with it is set only if there is nothing yet. (The host compares
-/// versions where there is a value, and counts them from 1.)
-pub const ABSENT: u32 = u32::MAX;
-
-/// The version of whatever is there: what is set with it is set in any case.
-pub const WHATEVER: u32 = 0;
-
-/// Sets a value that all workers share, if it still has this version. `false` if another worker was first.
-pub fn set_shared(key: &str, value: &[u8], version: u32) -> bool {
-    // SAFETY: the pointers are valid for the duration of the call.
-    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
 }
 
 /// Has the hostcalls that follow in this callback act on another stream. `false` if that has ended.

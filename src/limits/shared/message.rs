@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Counter, Hit};
-use crate::limits::varint;
+use crate::codec::varint;
 use crate::limits::{Limited, Subject};
 
 /// The most limits that one answer may speak of.

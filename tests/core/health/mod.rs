@@ -7,6 +7,7 @@ mod workers;
 
 use std::time::Duration;
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::{Change, Health, Lease, Policy, Verdict};
 
 use Change::Noted;

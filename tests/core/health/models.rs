@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::health::{Change, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict, MAX_MODELS};
 
@@ -149,5 +150,5 @@ fn what_cannot_be_read_has_never_failed() {
     }
     let mut bad = bytes;
     bad.extend([255; 7]);
-    assert_eq!(ClusterHealth::decode(&bad), health);
+    assert_eq!(ClusterHealth::decode(&bad), ClusterHealth::default());
 }

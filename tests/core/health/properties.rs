@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::{Change, Health, Policy, Reason, Standing, Verdict};
 
 use super::Step::{AsksFor, Counted, Ends, Leaves, ProbeEnds, ProbeIsAskedFor, Probes};
@@ -83,7 +84,7 @@ proptest! {
     #[test]
     fn any_bytes_decode(bytes in vec(any::<u8>(), 0..60), code in 0..8u8, now in any_time(), policy in wild_policy()) {
         let mut record = bytes;
-        record.resize(Health::ENCODED, 7);
+        record.resize(Health::default().encode().len(), 7);
         record[0] = 1;
         record[1] = code;
         let health = Health::decode(&record);

@@ -1,3 +1,4 @@
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::Health;
 
 use super::at;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::health::{Change, Health, Lease, Policy, Verdict};
 
 use super::after;
@@ -76,7 +77,7 @@ impl Envoy {
             return Ok(());
         }
         if lease.is_some() || change != Change::None {
-            (self.bytes, self.version) = (changed.encode().to_vec(), version + 1);
+            (self.bytes, self.version) = (changed.encode(), version + 1);
         }
         if let Some(lease) = lease {
             self.begins(index, lease, clock, health.until())?;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::keys::{Claims, Issued, Revocation, Revocations, RevokeError};
 
 use super::token::claims;
@@ -51,7 +52,7 @@ fn revoked_before_a_time() {
         let mut revoked = Revocations::default();
         revocations.into_iter().for_each(|revocation| revoked.revoke("a", revocation).unwrap());
         assert_eq!(revoked.get("a"), Some(Revocation { before: want, until: None }), "{name}");
-        let revoked = Revocations::decode(&revoked.encode()).unwrap();
+        let revoked = Revocations::parse(&revoked.encode()).unwrap();
         let found =
             [None, Some(at(4)), Some(at(9)), Some(Duration::MAX)].map(|issued| revoked.is_revoked("a", issued, NOW));
         let later = want.is_none();
@@ -94,16 +95,16 @@ fn there_is_room_for_so_many() {
     }
     assert_eq!(revoked.revoke("one more", until(None)), Err(RevokeError::TooMany));
     assert_eq!(revoked.revoke("k7", until(None)), Ok(()), "one that is there");
-    let again = Revocations::decode(&revoked.encode());
+    let again = Revocations::parse(&revoked.encode());
     assert_eq!(again.as_ref(), Some(&revoked));
     let one_more = [revoked.encode(), [b"\x01\0z".as_slice(), &[0; 16]].concat()].concat();
-    assert_eq!(Revocations::decode(&one_more), None);
+    assert_eq!(Revocations::parse(&one_more), None);
     revoked.prune(at(9_000));
     assert_eq!(revoked.len(), 1_000);
     assert_eq!(revoked.revoke("one more", until(None)), Ok(()));
     assert_eq!(revoked.revoke(&"x".repeat(1024), until(None)), Ok(()));
     assert_eq!(revoked.revoke(&"x".repeat(1025), until(None)), Err(RevokeError::IdTooLong));
-    assert!(Revocations::decode(&revoked.encode()) == Some(revoked));
+    assert!(Revocations::parse(&revoked.encode()) == Some(revoked));
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn other_bytes() {
         ("no UTF-8", [b"\x02\x01\0\xff".as_slice(), &[0; 16]].concat(), None),
     ];
     for (name, bytes, want) in cases {
-        assert_eq!(Revocations::decode(&bytes).map(|revoked| revoked.len()), want, "{name}");
+        assert_eq!(Revocations::parse(&bytes).map(|revoked| revoked.len()), want, "{name}");
     }
 }
 
@@ -160,7 +161,7 @@ proptest! {
     fn any_bytes_are_read_or_not(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let versioned = [1, 2].map(|version| [&[version], bytes.as_slice()].concat());
         for bytes in [bytes].into_iter().chain(versioned) {
-            if let Some(revoked) = Revocations::decode(&bytes).filter(|_| bytes.first() == Some(&2)) {
+            if let Some(revoked) = Revocations::parse(&bytes).filter(|_| bytes.first() == Some(&2)) {
                 prop_assert_eq!(revoked.encode(), bytes.clone());
             }
             let _ = Issued::decode(&bytes);
@@ -173,7 +174,7 @@ proptest! {
         for (id, time) in &entries {
             revoked.revoke(id, until(time.map(Duration::from_millis))).unwrap();
         }
-        prop_assert_eq!(Revocations::decode(&revoked.encode()), Some(revoked.clone()));
+        prop_assert_eq!(Revocations::parse(&revoked.encode()), Some(revoked.clone()));
         for (id, until) in &entries {
             prop_assert!(revoked.is_revoked(id, None, until.map_or(Duration::MAX, |until| Duration::from_millis(until.saturating_sub(1)))) || *until == Some(0));
         }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use sluice::codec::SharedRecord;
 use sluice::error::{ApiError, Kind, Shape};
 use sluice::limits::{
     prompt_tokens, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS,
@@ -248,8 +249,7 @@ fn a_limit_that_is_gone_takes_no_room() {
     let mut record = Record::default();
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     admit(&mut record, &requests(5), ask(5), at(0)).unwrap();
-    let mut bytes = Vec::new();
-    record.encode_into(&mut bytes);
+    let bytes = record.encode();
     assert_eq!((bytes.len(), record.used(Limited::Requests, at(0))), (9, 2));
     assert_eq!(record.used(Limited::TokensPerDay, at(0)), 0);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::limits::{Changed, Demand, Ledger, Limited, Limits, Record, Reservation, Spent, Subject, Ticket};
 
 use super::{ask, at, requests, NONE};
@@ -41,8 +42,7 @@ impl Ledger for Shared {
                 return true;
             }
             if !self.fails() {
-                let mut bytes = Vec::new();
-                record.encode_into(&mut bytes);
+                let bytes = record.encode();
                 self.bytes.borrow_mut().insert(subject.data_key(), bytes);
                 self.writes.set(self.writes.get() + 1);
                 return true;
@@ -169,8 +169,7 @@ proptest! {
             match record.admit(&limits, Demand { vm: index as u64, ..ask(0) }, now) {
                 Ok(_) if read != version => {}
                 Ok(_) => {
-                    bytes.clear();
-                    record.encode_into(&mut bytes);
+                    bytes = record.encode();
                     version += 1;
                     admitted += 1;
                     worker.calls += 1;

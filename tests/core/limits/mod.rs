@@ -8,6 +8,7 @@ mod speed;
 
 use std::time::Duration;
 
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::limits::{Demand, Excess, Limits, Record, Reservation};
 
 /// An hour begins here, and no day.
@@ -47,8 +48,7 @@ fn ask(tokens: u64) -> Demand {
 }
 
 fn shared(record: &Record) -> Record {
-    let mut bytes = Vec::new();
-    record.encode_into(&mut bytes);
+    let bytes = record.encode();
     Record::decode(&bytes)
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sluice::codec::{Forgettable, SharedRecord};
 use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
 
 use super::{admit, ask, at, requests, shared, WIDE};
@@ -9,8 +10,7 @@ use super::{admit, ask, at, requests, shared, WIDE};
 #[test]
 fn records_are_small() {
     let length = |record: &Record| {
-        let mut bytes = Vec::new();
-        record.encode_into(&mut bytes);
+        let bytes = record.encode();
         bytes.len()
     };
     let mut record = Record::default();
@@ -35,8 +35,7 @@ fn records_are_small() {
 fn what_is_no_record() {
     let mut record = Record::default();
     admit(&mut record, &WIDE, ask(1000), at(0)).unwrap();
-    let mut good = Vec::new();
-    record.encode_into(&mut good);
+    let good = record.encode();
     let with = |index: usize, byte: u8| {
         let mut bytes = good.clone();
         bytes[index] = byte;
