@@ -1,5 +1,4 @@
-//! What `auth` answers by itself: whether the gateway is there, who the caller is, and what administrators do with
-//! keys.
+//! What administrators do with keys, and see of them and of what was used.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -7,8 +6,6 @@ use std::time::Duration;
 use sluice::codec::{Changed, SharedRecord};
 use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
-use sluice::exchange::Exchange;
-use sluice::gateway::Command;
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revocations, Role, MAX_LIFETIME};
 use sluice::totals::{Form, Query};
 
@@ -45,41 +42,27 @@ pub fn is_revoked(identity: &Identity) -> bool {
     })
 }
 
+/// The answer to a caller whose key has been revoked.
+pub fn revoked() -> ApiError {
+    ApiError::unauthorized("The API key has been revoked.")
+}
+
 fn read_revoked() -> Option<Revocations> {
     Revocations::parse(&shared_data::read(REVOKED_KEYS).unwrap_or_default())
 }
 
-/// Answers what is asked of the gateway itself; `None` if that is for another filter.
-pub fn serve(auth: &Auth, exchange: &Exchange) -> Option<Result<Answer, ApiError>> {
-    let (command, body) = exchange.command()?;
-    let known = || {
-        let unknown = || ApiError::internal("The request passed without a caller.");
-        exchange.identity().map(AsRef::as_ref).ok_or_else(unknown)
-    };
-    Some(match command {
-        Command::Ping => Ok(Answer::text("pong")),
-        Command::Health => Ok(Answer::json(r#"{"status":"ok"}"#)),
-        Command::WhoAmI => known().map(|identity| Answer::json(admin::whoami(identity))),
-        Command::Usage => known().and_then(|identity| usage(identity, exchange)),
-        Command::Keys => Ok(Answer::json(admin::list(auth.configured(), &issued(), &|identity| {
-            auth.is_revoked(identity, host::recent()) || is_revoked(identity)
-        }))),
-        Command::IssueKey => issue(auth, body),
-        Command::RevokeKey(id) => {
-            known().and_then(|caller| match *id == caller.id && !admin::is_forced(&exchange.original().path)? {
-                true => Err(own_key()),
-                false => revoke(auth, id),
-            })
-        }
-        Command::RestoreKey(id) => restore(auth, id),
-        Command::Models | Command::Model(_) | Command::Tags | Command::Limits => return None,
-        Command::Version | Command::Running => return None,
-        Command::Upstreams | Command::Eject(_) | Command::Restore(_) => return None,
-    })
+/// Everyone who may call.
+pub fn list(auth: &Auth) -> Answer {
+    let is_revoked = |identity: &Identity| auth.is_revoked(identity, host::recent()) || is_revoked(identity);
+    Answer::json(admin::list(auth.configured(), &issued(), &is_revoked))
 }
 
-fn usage(identity: &Identity, exchange: &Exchange) -> Result<Answer, ApiError> {
-    let query = Query::read(&exchange.original().path)?;
+/// What has been used: by all, or by the caller's own key. `path` has the query.
+///
+/// # Errors
+/// 400: the query asks for what there is not.
+pub fn usage(identity: &Identity, path: &str) -> Result<Answer, ApiError> {
+    let query = Query::read(path)?;
     let form = query.form;
     let text = match identity.role {
         Role::Admin => totals::report(query, None),
@@ -95,7 +78,11 @@ fn issued() -> Issued {
     shared_data::record(ISSUED_KEYS)
 }
 
-fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
+/// A new virtual key.
+///
+/// # Errors
+/// 400: it is none that may be issued, or no secret signs any.
+pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     let signer = auth.signer.as_ref().ok_or_else(ApiError::virtual_keys_off)?;
     let random = host::random_bytes().ok_or_else(|| ApiError::internal("The host has no randomness."))?;
     let now = host::now();
@@ -124,13 +111,11 @@ fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
-fn own_key() -> ApiError {
-    let message =
-        "This is the id of the key that you call with; repeat it with `?force=true` if that is what you want.";
-    ApiError::conflict("own_key", "id", message)
-}
-
-fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+/// Revokes all keys of an id that have been issued so far.
+///
+/// # Errors
+/// There are too many, or it could not be written.
+pub fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
     let is_configured = auth.configured().any(|identity| identity.id == id);
     let last_issue = issued().iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
@@ -146,7 +131,11 @@ fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::revoked(id, revocation, is_configured || is_issued)))
 }
 
-fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+/// Takes back what has been revoked of an id at run time.
+///
+/// # Errors
+/// The configuration revokes it, or it could not be written.
+pub fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     if auth.revoked.get(id).is_some_and(|revocation| revocation.before.is_none()) {
         let message = "The configuration revokes this id; take it out of `auth.revoked`.";
         return Err(ApiError::conflict("revoked_by_configuration", "id", message));

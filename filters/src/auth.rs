@@ -10,13 +10,14 @@ use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
 use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
 
 use crate::admin;
+use crate::admission::{admit_caller, without_caller};
 use crate::chain;
+use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::host::{self, text};
 use crate::intake::Intake;
 use crate::limits;
 use crate::password_checks;
-use crate::permission::{permit, without_caller};
 use crate::registry::{self, Shared};
 use crate::reply;
 use crate::shared::{self, Asked};
@@ -87,8 +88,9 @@ impl Auth {
         let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused(None)) else {
             return Action::Pause;
         };
-        let permitted = intake.body(size).and_then(|exchange| permit(&self.config.auth, &mut exchange.borrow_mut()));
-        match permitted {
+        let admitted =
+            intake.body(size).and_then(|exchange| admit_caller(&self.config.auth, &mut exchange.borrow_mut()));
+        match admitted {
             Ok(()) if self.config.auth.shared.is_some() => self.ask(intake),
             Ok(()) => self.pass(intake),
             Err(error) => self.refuse(intake, &error),
@@ -124,7 +126,7 @@ impl Auth {
     }
 
     fn pass(&mut self, intake: Intake) -> Action {
-        let answer = admin::serve(&self.config.auth, &intake.exchange().borrow());
+        let answer = commands::serve(&mut intake.exchange().borrow_mut(), By::Auth(&self.config.auth));
         match answer {
             Some(Ok(body)) => {
                 self.state = State::Refused(Some(intake));
@@ -152,7 +154,7 @@ impl Auth {
                 Action::Pause
             }
             Some(Verdict::Right(index)) => match self.config.auth.users.get(index) {
-                Some(user) if self.is_revoked(&user.identity) => self.refuse(intake, &revoked()),
+                Some(user) if self.is_revoked(&user.identity) => self.refuse(intake, &admin::revoked()),
                 Some(user) => {
                     intake.identified(user.identity.clone());
                     self.state = State::Body(intake);
@@ -202,7 +204,7 @@ impl Auth {
                 None => Err(KeyError::Unknown),
             };
             match found {
-                Ok(identity) if self.is_revoked(&identity) => refusal = revoked(),
+                Ok(identity) if self.is_revoked(&identity) => refusal = admin::revoked(),
                 Ok(identity) => return Ok(Caller::Known(identity)),
                 Err(KeyError::Expired) => refusal = ApiError::expired(KeyError::Expired.to_string()),
                 Err(KeyError::Unknown) if *name == "authorization" && key.is_none() => {
@@ -214,7 +216,7 @@ impl Auth {
             }
         }
         match self.provided()? {
-            Some(identity) if self.is_revoked(&identity) => Err(revoked()),
+            Some(identity) if self.is_revoked(&identity) => Err(admin::revoked()),
             Some(identity) => Ok(Caller::Known(Rc::new(identity))),
             None => Err(refusal),
         }
@@ -231,7 +233,7 @@ impl Auth {
             Knock::Open(index) => {
                 let user = self.config.auth.users.get(index).map(|user| user.identity.clone());
                 match user {
-                    Some(identity) if self.is_revoked(&identity) => Err(revoked()),
+                    Some(identity) if self.is_revoked(&identity) => Err(admin::revoked()),
                     user => Ok(user.map(Caller::Known)),
                 }
             }
@@ -276,10 +278,6 @@ fn refuse_misplaced(exchange: &Shared) -> Action {
     }
     let shape = exchange.borrow().shape();
     reply::error(&ApiError::filter_order(), shape)
-}
-
-fn revoked() -> ApiError {
-    ApiError::unauthorized("The API key has been revoked.")
 }
 
 impl HttpContext for Auth {

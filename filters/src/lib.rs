@@ -15,6 +15,7 @@
 )]
 
 mod admin;
+mod admission;
 mod allocator;
 mod attempt;
 mod auth;
@@ -22,6 +23,7 @@ mod budget;
 mod chain;
 mod changes;
 mod clusters;
+mod commands;
 mod ends;
 mod exports;
 mod filter;
@@ -39,7 +41,6 @@ mod metrics;
 mod names;
 mod nested;
 mod password_checks;
-mod permission;
 mod registry;
 mod reply;
 mod root;

@@ -8,13 +8,14 @@ use sluice::connect_failure::ConnectFailure;
 use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER};
 use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
-use sluice::exchange::{Exchange, Routed};
-use sluice::gateway::{self, Access, Command, DEFAULT_PREFIX};
-use sluice::limits::Subject;
+use sluice::exchange::Routed;
+use sluice::gateway::{self, DEFAULT_PREFIX};
 use sluice::outcome::Outcome;
-use sluice::routing::{AnswerHeaders, Model, ResponseModel, Table};
+use sluice::routing::{AnswerHeaders, ResponseModel, Table};
 
+use crate::admission::admit_model;
 use crate::clusters::{self, AllClusters};
+use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::hand_over::hand_over;
 use crate::host::{self, Headers};
@@ -96,17 +97,7 @@ impl Router {
 
     fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
-        let asked = self.table.find(exchange.model_name());
-        let asked = asked.and_then(|index| Some((index, self.table.models().get(index)?)));
-        let is_limited = |model: &Model| !model.limits.is_unlimited() || limits::has_budget(&exchange);
-        if let Some((index, model)) = asked.filter(|(_, model)| is_limited(model)) {
-            let microusd = exchange.cost_estimate(&self.table, index);
-            limits::reserve(&mut exchange, microusd)?;
-            if !model.limits.is_unlimited() {
-                let subject = (Subject::Model(model.name.as_str().into()), model.limits);
-                limits::admit(&mut exchange, &[subject], microusd)?;
-            }
-        }
+        admit_model(&self.table, &mut exchange)?;
         let routed = exchange.route(&self.table, &AllClusters)?;
         if routed == Routed::Ready {
             if !hand_over(&exchange) {
@@ -120,72 +111,11 @@ impl Router {
     /// Answers what is asked of the gateway itself.
     fn serve(&mut self, exchange: &Shared, intake: Option<Intake>) -> Action {
         self.state = State::Answered { _opened: intake };
-        let exchange = exchange.borrow();
-        let answer = match exchange.command() {
-            Some((command, body)) => self.obey(command, body, &exchange),
-            None => Err(ApiError::admin_only()),
-        };
-        match answer {
+        let answer = commands::serve(&mut exchange.borrow_mut(), By::Router(&self.table));
+        match answer.unwrap_or_else(|| Err(ApiError::admin_only())) {
             Ok(answer) => answer.reply(),
             Err(error) => reply::error(&error, Shape::OpenAi),
         }
-    }
-
-    fn obey(&self, command: &Command, body: &[u8], exchange: &Exchange) -> Result<Answer, ApiError> {
-        let upstreams = self.table.upstreams();
-        let find = |name: &str| {
-            let found = upstreams.iter().find(|upstream| upstream.cluster == name);
-            let known = || upstreams.iter().map(|upstream| upstream.cluster.as_str()).collect::<Vec<_>>().join(", ");
-            found.ok_or_else(|| ApiError::unknown_cluster(name, &known()))
-        };
-        // without `auth` nobody is an administrator
-        if command.access() == Access::Admin && exchange.identity().is_none() {
-            return Err(ApiError::admin_only());
-        }
-        let upstream = match command {
-            Command::Ping => return Ok(Answer::text("pong")),
-            Command::Health => return Ok(Answer::json(r#"{"status":"ok"}"#)),
-            Command::Models => return Ok(Answer::json(gateway::models(exchange.usable_models(&self.table)))),
-            Command::Tags => return Ok(Answer::json(gateway::tags(exchange.usable_models(&self.table)))),
-            Command::Version => return Ok(Answer::json(gateway::OLLAMA_VERSION)),
-            Command::Running => return Ok(Answer::json(gateway::OLLAMA_RUNNING)),
-            Command::Model(name) => {
-                let found = exchange.usable_models(&self.table).find(|known| known == name);
-                let name = found.ok_or_else(|| exchange.unknown_model(&self.table, name))?;
-                let mut json = String::new();
-                gateway::model(&mut json, name);
-                return Ok(Answer::json(json));
-            }
-            Command::Limits if exchange.identity().is_some() => {
-                return Ok(Answer::json(limits::report(&exchange.limits(&self.table))));
-            }
-            Command::WhoAmI
-            | Command::Limits
-            | Command::Usage
-            | Command::Keys
-            | Command::IssueKey
-            | Command::RevokeKey(_)
-            | Command::RestoreKey(_) => {
-                return Err(ApiError::unknown_path(command.method(), &exchange.original().path));
-            }
-            Command::Upstreams => {
-                let states = upstreams.iter().map(|upstream| (upstream, clusters::state(upstream)));
-                return Ok(Answer::json(gateway::list(states, host::now())));
-            }
-            Command::Eject(name) => {
-                let upstream = find(name)?;
-                clusters::eject(upstream, gateway::ejection_time(body)?);
-                upstream
-            }
-            Command::Restore(name) => {
-                let upstream = find(name)?;
-                clusters::restore(upstream);
-                upstream
-            }
-        };
-        let mut json = String::new();
-        gateway::entry(&mut json, upstream, &clusters::state(upstream), host::now());
-        Ok(Answer::json(json))
     }
 
     /// Goes on with a request whose body has been read.

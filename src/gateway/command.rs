@@ -1,43 +1,46 @@
-//! What is asked of the gateway itself, by path and method.
+//! What is asked of the gateway itself: one table of paths, methods and rights.
 
+use std::mem::discriminant;
+
+use crate::keys::Role;
 use crate::uri::percent_decode;
 
-/// What is asked of the gateway itself. The paths that begin with `/gateway` begin with its configured prefix.
+/// What is asked of the gateway itself. [`COMMANDS`] has the paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// `GET /ping`: whether anybody is there.
+    /// Whether anybody is there.
     Ping,
-    /// `GET /healthz`: the same for load balancers and orchestrators.
+    /// The same for load balancers and orchestrators.
     Health,
-    /// `GET /v1/models`: the models that the caller may use.
+    /// The models that the caller may use.
     Models,
-    /// `GET /v1/models/{model}`: one of them.
+    /// One of them.
     Model(String),
-    /// `GET /api/tags` and `GET /tags`: the same in Ollama's form.
+    /// The same in Ollama's form.
     Tags,
-    /// `GET /api/version`: the version of Ollama whose API is spoken.
+    /// The version of Ollama whose API is spoken.
     Version,
-    /// `GET /api/ps`: the models that Ollama has in memory, of which the gateway knows nothing.
+    /// The models that Ollama has in memory, of which the gateway knows nothing.
     Running,
-    /// `GET /gateway/whoami`: who the caller is.
+    /// Who the caller is.
     WhoAmI,
-    /// `GET /gateway/limits`: what is left of the caller's limits.
+    /// What is left of the caller's limits.
     Limits,
-    /// `GET /gateway/usage`: what has been used; of the caller's own key, unless it is an administrator's.
+    /// What has been used; of the caller's own key, unless it is an administrator's.
     Usage,
-    /// `GET /gateway/keys`: everyone who may call.
+    /// Everyone who may call.
     Keys,
-    /// `POST /gateway/keys`: a new virtual key.
+    /// A new virtual key.
     IssueKey,
-    /// `DELETE /gateway/keys/{id}`: revokes a key.
+    /// Revokes a key.
     RevokeKey(String),
-    /// `POST /gateway/keys/{id}/restore`: takes a revocation back.
+    /// Takes a revocation back.
     RestoreKey(String),
-    /// `GET /gateway/upstreams`: the state of every upstream.
+    /// The state of every upstream.
     Upstreams,
-    /// `POST /gateway/upstreams/{cluster}/eject`: takes a cluster out of the pool.
+    /// Takes a cluster out of the pool.
     Eject(String),
-    /// `POST /gateway/upstreams/{cluster}/restore`: takes it in again.
+    /// Takes it in again.
     Restore(String),
 }
 
@@ -52,6 +55,65 @@ pub enum Access {
     Admin,
 }
 
+impl Access {
+    /// Whether a caller may ask who has this role; `None`: who has no key.
+    pub fn allows(self, role: Option<Role>) -> bool {
+        match (self, role) {
+            (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => true,
+            (Access::Caller | Access::Admin, None) | (Access::Admin, Some(Role::User)) => false,
+        }
+    }
+}
+
+/// A path of the gateway's own.
+struct Entry {
+    method: &'static str,
+    path: Path,
+    access: Access,
+    /// The value of `Allow`, for other methods.
+    allow: &'static str,
+    takes_body: bool,
+    /// The command, given what stands in the path in place of `{}`.
+    command: fn(String) -> Command,
+}
+
+/// Where a command is found. `{}` stands for a name, which may have slashes.
+enum Path {
+    /// At this path.
+    At(&'static str),
+    /// After the configured prefix, [`DEFAULT_PREFIX`] by default.
+    Own(&'static str),
+}
+
+use Access::{Admin, Anyone, Caller};
+use Path::{At, Own};
+
+/// All of them. Of two that a path may mean, the first whose method is the request's.
+static COMMANDS: [Entry; 18] = [
+    entry("GET", At("/ping"), Anyone, |_| Command::Ping),
+    entry("GET", At("/healthz"), Anyone, |_| Command::Health),
+    entry("GET", At("/v1/models"), Caller, |_| Command::Models),
+    entry("GET", At("/v1/models/{}"), Caller, Command::Model),
+    entry("GET", At("/api/tags"), Caller, |_| Command::Tags),
+    entry("GET", At("/tags"), Caller, |_| Command::Tags),
+    entry("GET", At("/api/version"), Caller, |_| Command::Version),
+    entry("GET", At("/api/ps"), Caller, |_| Command::Running),
+    entry("GET", Own("/whoami"), Caller, |_| Command::WhoAmI),
+    entry("GET", Own("/limits"), Caller, |_| Command::Limits),
+    entry("GET", Own("/usage"), Caller, |_| Command::Usage),
+    Entry { allow: "GET, POST", ..entry("GET", Own("/keys"), Admin, |_| Command::Keys) },
+    Entry { allow: "GET, POST", takes_body: true, ..entry("POST", Own("/keys"), Admin, |_| Command::IssueKey) },
+    entry("POST", Own("/keys/{}/restore"), Admin, Command::RestoreKey),
+    entry("DELETE", Own("/keys/{}"), Admin, Command::RevokeKey),
+    entry("GET", Own("/upstreams"), Admin, |_| Command::Upstreams),
+    Entry { takes_body: true, ..entry("POST", Own("/upstreams/{}/eject"), Admin, Command::Eject) },
+    entry("POST", Own("/upstreams/{}/restore"), Admin, Command::Restore),
+];
+
+const fn entry(method: &'static str, path: Path, access: Access, command: fn(String) -> Command) -> Entry {
+    Entry { method, path, access, allow: method, takes_body: false, command }
+}
+
 /// Why a request asks nothing of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCommand {
@@ -63,6 +125,20 @@ pub enum NoCommand {
 
 /// What the gateway's own paths begin with, where nothing else is configured.
 pub const DEFAULT_PREFIX: &str = "/gateway";
+
+impl Path {
+    /// The name that a path has in place of `{}`, undecoded, or nothing where none is asked for. `None`: it is another path.
+    fn name<'a>(&self, path: &'a str, prefix: &str) -> Option<&'a str> {
+        let (path, pattern) = match self {
+            At(pattern) => (path, pattern),
+            Own(pattern) => (path.strip_prefix(prefix)?, pattern),
+        };
+        match pattern.split_once("{}") {
+            Some((before, after)) => path.strip_prefix(before)?.strip_suffix(after),
+            None => (path == *pattern).then_some(""),
+        }
+    }
+}
 
 impl Command {
     /// What a request asks of the gateway. `path` has no query.
@@ -79,89 +155,37 @@ impl Command {
     /// assert_eq!(Command::find("GET", "/gateway/keys", "/admin"), Err(NoCommand::Unknown));
     /// ```
     pub fn find(method: &str, path: &str, prefix: &str) -> Result<Command, NoCommand> {
-        let command = Command::at(path, prefix, method).ok_or(NoCommand::Unknown)?;
-        let allowed = command.method();
-        if method == allowed || (method == "HEAD" && command.access() == Access::Anyone) {
-            return Ok(command);
+        let mut refusal = NoCommand::Unknown;
+        for entry in &COMMANDS {
+            let Some(name) = entry.path.name(path, prefix) else {
+                continue;
+            };
+            if method == entry.method || method == "HEAD" && entry.access == Anyone {
+                return Ok((entry.command)(percent_decode(name).into_owned()));
+            }
+            if refusal == NoCommand::Unknown {
+                refusal = NoCommand::WrongMethod(entry.allow);
+            }
         }
-        Err(NoCommand::WrongMethod(match command {
-            Command::Keys => "GET, POST",
-            _ => allowed,
-        }))
+        Err(refusal)
     }
 
-    /// The command at a path. Where there are two, the method tells which.
-    fn at(path: &str, prefix: &str, method: &str) -> Option<Command> {
-        match path {
-            "/ping" => return Some(Command::Ping),
-            "/healthz" => return Some(Command::Health),
-            "/v1/models" => return Some(Command::Models),
-            "/tags" | "/api/tags" => return Some(Command::Tags),
-            "/api/version" => return Some(Command::Version),
-            "/api/ps" => return Some(Command::Running),
-            _ => {}
-        }
-        if let Some(model) = path.strip_prefix("/v1/models/") {
-            return Some(Command::Model(percent_decode(model).into_owned()));
-        }
-        let own = path.strip_prefix(prefix)?;
-        match (own, method) {
-            ("/whoami", _) => return Some(Command::WhoAmI),
-            ("/limits", _) => return Some(Command::Limits),
-            ("/usage", _) => return Some(Command::Usage),
-            ("/keys", "POST") => return Some(Command::IssueKey),
-            ("/keys", _) => return Some(Command::Keys),
-            ("/upstreams", _) => return Some(Command::Upstreams),
-            _ => {}
-        }
-        if let Some(id) = own.strip_prefix("/keys/") {
-            let decoded = |id| percent_decode(id).into_owned();
-            // an id may have a slash in it
-            return Some(match id.strip_suffix("/restore").filter(|_| method != "DELETE") {
-                Some(id) => Command::RestoreKey(decoded(id)),
-                None => Command::RevokeKey(decoded(id)),
-            });
-        }
-        let (cluster, verb) = own.strip_prefix("/upstreams/")?.rsplit_once('/')?;
-        let cluster = percent_decode(cluster).into_owned();
-        match verb {
-            "eject" => Some(Command::Eject(cluster)),
-            "restore" => Some(Command::Restore(cluster)),
-            _ => None,
-        }
+    fn entry(&self) -> Option<&'static Entry> {
+        COMMANDS.iter().find(|entry| discriminant(&(entry.command)(String::new())) == discriminant(self))
     }
 
     /// The method it takes.
     pub fn method(&self) -> &'static str {
-        match self {
-            Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => "GET",
-            Command::Version | Command::Running => "GET",
-            Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => "GET",
-            Command::IssueKey | Command::RestoreKey(_) | Command::Eject(_) | Command::Restore(_) => "POST",
-            Command::RevokeKey(_) => "DELETE",
-        }
+        self.entry().map_or("", |entry| entry.method)
     }
 
     /// Whether it reads a body; others are answered without waiting for it.
     pub fn takes_body(&self) -> bool {
-        match self {
-            Command::IssueKey | Command::Eject(_) => true,
-            Command::Ping | Command::Health | Command::Models | Command::Model(_) | Command::Tags => false,
-            Command::Version | Command::Running => false,
-            Command::WhoAmI | Command::Limits | Command::Usage | Command::Keys | Command::Upstreams => false,
-            Command::RevokeKey(_) | Command::RestoreKey(_) | Command::Restore(_) => false,
-        }
+        self.entry().is_some_and(|entry| entry.takes_body)
     }
 
     /// Who may ask for it.
     pub fn access(&self) -> Access {
-        match self {
-            Command::Ping | Command::Health => Access::Anyone,
-            Command::Models | Command::Model(_) | Command::Tags => Access::Caller,
-            Command::Version | Command::Running => Access::Caller,
-            Command::WhoAmI | Command::Limits | Command::Usage => Access::Caller,
-            Command::Keys | Command::IssueKey | Command::RevokeKey(_) | Command::RestoreKey(_) => Access::Admin,
-            Command::Upstreams | Command::Eject(_) | Command::Restore(_) => Access::Admin,
-        }
+        self.entry().map_or(Admin, |entry| entry.access)
     }
 }

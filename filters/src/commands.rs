@@ -1,0 +1,138 @@
+//! Answers what is asked of the gateway itself: the one place that says what each command does.
+//!
+//! `auth` knows the keys, and `router` the upstreams; a command is answered by the first of them that knows what it
+//! takes. Without `auth` there are no keys, and nobody is an administrator.
+
+use sluice::error::ApiError;
+use sluice::exchange::Exchange;
+use sluice::gateway::{self, Access, Command};
+use sluice::keys::{admin as written, Auth};
+use sluice::routing::{Table, Upstream};
+
+use crate::admin;
+use crate::admission::{self, without_caller};
+use crate::clusters;
+use crate::host;
+use crate::limits;
+use crate::reply::Answer;
+
+/// The filter that is to answer, by what it knows.
+#[derive(Clone, Copy)]
+pub enum By<'a> {
+    /// Keys.
+    Auth(&'a Auth),
+    /// Models and upstreams.
+    Router(&'a Table),
+}
+
+/// The answer to what a request asks of the gateway. `None`: it asks nothing, or another filter is to answer.
+pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<Answer, ApiError>> {
+    if let (Some((Command::Limits, _)), By::Auth(auth), Some(identity)) = (exchange.command(), by, exchange.identity())
+    {
+        let reported = admission::subjects(identity, auth).to_vec();
+        exchange.report_limits(reported); // the router adds the models
+    }
+    let (command, body) = exchange.command()?;
+    answer(command, body, exchange, by).transpose()
+}
+
+fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Result<Option<Answer>, ApiError> {
+    permit(command.access(), exchange, by)?;
+    let known = || exchange.identity().map(AsRef::as_ref).ok_or_else(without_caller);
+    Ok(Some(match (command, by) {
+        (Command::Ping, _) => Answer::text("pong"),
+        (Command::Health, _) => Answer::json(r#"{"status":"ok"}"#),
+        (Command::WhoAmI, By::Auth(_)) => Answer::json(written::whoami(known()?)),
+        (Command::Usage, By::Auth(_)) => admin::usage(known()?, &exchange.original().path)?,
+        (Command::Keys, By::Auth(auth)) => admin::list(auth),
+        (Command::IssueKey, By::Auth(auth)) => admin::issue(auth, body)?,
+        (Command::RevokeKey(id), By::Auth(auth)) => {
+            if *id == known()?.id && !written::is_forced(&exchange.original().path)? {
+                return Err(own_key());
+            }
+            admin::revoke(auth, id)?
+        }
+        (Command::RestoreKey(id), By::Auth(auth)) => admin::restore(auth, id)?,
+        (Command::Models, By::Router(table)) => Answer::json(gateway::models(exchange.usable_models(table))),
+        (Command::Model(name), By::Router(table)) => {
+            let found = exchange.usable_models(table).find(|known| known == name);
+            let name = found.ok_or_else(|| exchange.unknown_model(table, name))?;
+            let mut json = String::new();
+            gateway::model(&mut json, name);
+            Answer::json(json)
+        }
+        (Command::Tags, By::Router(table)) => Answer::json(gateway::tags(exchange.usable_models(table))),
+        (Command::Version, By::Router(_)) => Answer::json(gateway::OLLAMA_VERSION),
+        (Command::Running, By::Router(_)) => Answer::json(gateway::OLLAMA_RUNNING),
+        (Command::Limits, By::Router(table)) if exchange.identity().is_some() => {
+            Answer::json(limits::report(&exchange.limits(table)))
+        }
+        (Command::Upstreams, By::Router(table)) => {
+            let states = table.upstreams().iter().map(|upstream| (upstream, clusters::state(upstream)));
+            Answer::json(gateway::list(states, host::now()))
+        }
+        (Command::Eject(name), By::Router(table)) => {
+            let upstream = find(table, name)?;
+            clusters::eject(upstream, gateway::ejection_time(body)?);
+            entry(upstream)
+        }
+        (Command::Restore(name), By::Router(table)) => {
+            let upstream = find(table, name)?;
+            clusters::restore(upstream);
+            entry(upstream)
+        }
+        (
+            Command::Models
+            | Command::Model(_)
+            | Command::Tags
+            | Command::Version
+            | Command::Running
+            | Command::Limits
+            | Command::Upstreams
+            | Command::Eject(_)
+            | Command::Restore(_),
+            By::Auth(_),
+        ) => return Ok(None),
+        (
+            Command::WhoAmI
+            | Command::Limits
+            | Command::Usage
+            | Command::Keys
+            | Command::IssueKey
+            | Command::RevokeKey(_)
+            | Command::RestoreKey(_),
+            By::Router(_),
+        ) => return Err(ApiError::unknown_path(command.method(), &exchange.original().path)),
+    }))
+}
+
+/// Whether the caller may ask this.
+fn permit(access: Access, exchange: &Exchange, by: By<'_>) -> Result<(), ApiError> {
+    let role = exchange.identity().map(|identity| identity.role);
+    match by {
+        _ if access.allows(role) => Ok(()),
+        By::Auth(_) if role.is_none() => Err(without_caller()),
+        // without `auth` everyone is a caller
+        By::Router(_) if access == Access::Caller => Ok(()),
+        By::Auth(_) | By::Router(_) => Err(ApiError::admin_only()),
+    }
+}
+
+fn own_key() -> ApiError {
+    let message =
+        "This is the id of the key that you call with; repeat it with `?force=true` if that is what you want.";
+    ApiError::conflict("own_key", "id", message)
+}
+
+fn find<'a>(table: &'a Table, cluster: &str) -> Result<&'a Upstream, ApiError> {
+    let upstreams = table.upstreams();
+    let found = upstreams.iter().find(|upstream| upstream.cluster == cluster);
+    let known = || upstreams.iter().map(|upstream| upstream.cluster.as_str()).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| ApiError::unknown_cluster(cluster, &known()))
+}
+
+fn entry(upstream: &Upstream) -> Answer {
+    let mut json = String::new();
+    gateway::entry(&mut json, upstream, &clusters::state(upstream), host::now());
+    Answer::json(json)
+}
