@@ -1,4 +1,4 @@
-//! Metering allocates nothing per chunk once its buffers have grown: counted, by the allocator itself.
+//! Metering allocates nothing per chunk once its buffers have grown. The allocator itself counts.
 
 #![cfg(not(target_arch = "wasm32"))]
 
@@ -13,7 +13,7 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: all is handed to the system's allocator; the counter is a plain cell that allocates nothing.
+// SAFETY: every call is passed to the system's allocator; the counter is a plain cell that does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
@@ -38,7 +38,7 @@ const DELTA: &str = concat!(
     r#""delta":{"content":" wörd"},"finish_reason":null}],"usage":null}"#,
     "\n\n"
 );
-/// It is read: every count in it is a running total.
+/// The meter reads this event: every count in it is a running total.
 const RUNNING: &str = concat!(
     r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}],"#,
     r#""usage":{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":1}}}"#,
@@ -55,7 +55,7 @@ const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"comp
 const CHUNKS: usize = 10_000;
 const WARM_UP: usize = 100;
 
-/// How many allocations the chunks take after the warm-up. `pass` is what must come of each.
+/// The number of allocations for the chunks after the warm-up. `pass` is the expected output of each.
 fn allocations(meter: &mut Meter, chunks: &[&[u8]], is_right: impl Fn(Pass<'_>) -> bool) -> u64 {
     let mut before = 0;
     for count in 0..WARM_UP + CHUNKS {
@@ -68,7 +68,7 @@ fn allocations(meter: &mut Meter, chunks: &[&[u8]], is_right: impl Fn(Pass<'_>) 
     ALLOCATIONS.get() - before
 }
 
-/// The event in three chunks that do not end where it does.
+/// The event in three chunks that do not end at its end.
 fn split(event: &str) -> [Vec<u8>; 3] {
     let twice = [event, event, event].concat().into_bytes();
     let third = event.len();

@@ -1,7 +1,7 @@
-//! How fast answers are metered: `cargo test --release -p sluice --test throughput -- --nocapture`.
+//! The speed of metering: `cargo test --release -p sluice --test throughput -- --nocapture`.
 //!
-//! It prints what it measures, and fails only where metering is absurdly slow: a shared machine is no place
-//! to judge by percents.
+//! It prints its measurements, and fails only if metering is absurdly slow, because a shared machine cannot measure
+//! percents.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use sluice::usage::{Framing, Meter, Source};
 
-/// Envoy hands on what it has read from the socket; these are common sizes.
+/// Envoy passes on the bytes of each read from the socket; these are common sizes.
 const CHUNK_SIZES: [usize; 3] = [256, 4096, 16_384];
 const MEASURED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5 } else { 300 });
-/// Gigabytes a second; far below what the slowest machine does.
+/// Gigabytes per second; far below the slowest machine.
 const LEAST: f64 = if cfg!(debug_assertions) { 0.0 } else { 0.02 };
 
 fn openai_stream() -> Vec<u8> {
@@ -74,7 +74,7 @@ fn embedding_answer() -> Vec<u8> {
     answer.into_bytes()
 }
 
-/// Meters the answer over and over; gigabytes a second, the best time of all: others may use the machine.
+/// Meters the answer repeatedly; gigabytes per second, the best run, because others use the machine too.
 fn measure(framing: Framing, strip: bool, answer: &[u8], size: usize) -> f64 {
     let begun = Instant::now();
     let mut best = Duration::MAX;

@@ -136,8 +136,7 @@ def _widened(settings: Settings) -> Settings:
     return settings
 
 
-# These take longest. Where several processes share the tests they come first, so that none of them is left alone with
-# one in the end.
+# These take longest. With several processes they come first, so that none of them runs alone at the end.
 LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_places")
 
 

@@ -1,23 +1,23 @@
-//! An answer before any fault is applied to it, and the three ways providers frame a stream.
+//! An answer before any fault is applied, and the framings of streams.
 
 use bytes::Bytes;
 use serde_json::Value;
 
-/// What a dialect has to say to a request.
+/// A dialect's answer to a request.
 #[derive(Debug)]
 pub enum Answer {
     Json(Json),
     Stream(Stream),
 }
 
-/// A body sent whole, and the usage it reports, if any.
+/// A complete body, and the usage it reports, if any.
 #[derive(Debug)]
 pub struct Json {
     pub body: Value,
     pub usage: Option<Value>,
 }
 
-/// One event; `usage` is what the client knows of usage once it has this event.
+/// One event; `usage` is the usage that the client knows once it has this event.
 #[derive(Debug)]
 pub struct Event {
     pub name: Option<&'static str>,
@@ -25,12 +25,12 @@ pub struct Event {
     pub usage: Option<Value>,
 }
 
-/// A stream; its last event is the one that ends it properly (`[DONE]`, `message_stop`).
+/// A stream; its last event ends it properly (`[DONE]`, `message_stop`).
 pub struct Stream {
     pub framing: Framing,
     pub events: Box<dyn Iterator<Item = Event> + Send>,
     pub count: u64,
-    /// What the provider sends in the midst of a stream when it fails.
+    /// The provider's error event in the middle of a stream.
     pub failure: Event,
 }
 
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Events are made while they are sent: a long answer does not exist as a whole.
+    /// Events are created while they are sent, so a long answer is never in memory as a whole.
     pub fn new(
         framing: Framing,
         opening: Vec<Event>,
@@ -70,7 +70,7 @@ impl Event {
     }
 }
 
-/// How events follow one another.
+/// How events are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     Sse,
@@ -82,7 +82,7 @@ pub enum Framing {
     Binary,
 }
 
-/// Where in its stream an event stands: an array has to be opened and closed.
+/// An event's position in its stream, because an array must be opened and closed.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     pub first: bool,
@@ -118,7 +118,7 @@ impl Framing {
     }
 }
 
-/// One of Amazon's messages: lengths, headers, the payload, and a checksum after the lengths and at the end.
+/// One Amazon message: lengths, headers, the payload, and checksums after the lengths and at the end.
 fn message(event: &Event) -> Bytes {
     let name = event.name.unwrap_or_default();
     let (kind, named) = match name.ends_with("Exception") {

@@ -9,23 +9,23 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "mock-models", version)]
 pub struct Args {
-    /// Address and port to listen on; port 0 picks a free one, which is then printed.
+    /// Address and port to listen on; port 0 picks a free one, which is printed.
     #[arg(long, value_name = "ADDR:PORT", required_unless_present = "healthcheck")]
     pub listen: Option<SocketAddr>,
 
-    /// The name this server answers with, so that a test can tell which server answered.
+    /// This server's name, which its answers contain, so that a test can tell which server answered.
     #[arg(long, default_value = "mock")]
     pub name: String,
 
-    /// The credential a request must carry in its dialect's usual header; none: any is accepted.
+    /// The credential that a request must have, in its dialect's usual header; none: any is accepted.
     #[arg(long, value_name = "SECRET")]
     pub api_key: Option<String>,
 
-    /// A model served here (repeatable); none: every model is.
+    /// A model served here (repeatable); none: every model.
     #[arg(long = "model", value_name = "NAME")]
     pub models: Vec<String>,
 
-    /// Certificate chain, PEM; then only `/_mock` and `/healthz` are also answered in plain HTTP.
+    /// Certificate chain, PEM; plain HTTP then only serves `/_mock` and `/healthz`.
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "PEM", requires = "tls_key")]
     pub tls_cert: Option<std::path::PathBuf>,
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     pub no_journal: bool,
 
-    /// Ask the server at this address or URL for `/healthz`, and exit 0 if it is well, else 1.
+    /// Ask the server at this address or URL for `/healthz`; exit 0 if it is healthy, else 1.
     #[arg(long, value_name = "URL-or-ADDR", exclusive = true)]
     pub healthcheck: Option<String>,
 }

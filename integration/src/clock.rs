@@ -1,8 +1,8 @@
-//! Wall-clock time as the providers print it.
+//! Wall-clock time in the providers' formats.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Time since 1970; a clock set before that reads as 1970.
+/// Time since 1970; an earlier clock counts as 1970.
 pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -9,13 +9,13 @@ use serde_json::{json, Value};
 use crate::journal::Journal;
 use crate::plan::{Fault, Orders, Plan};
 
-/// The plan in force. Every request takes it once, so that `times` can count.
+/// The current plan. Each request takes it once, so that `times` can count.
 #[derive(Debug, Default)]
 pub struct Control {
     current: Mutex<Current>,
 }
 
-/// Orders and plan are the same thing, as written and as checked.
+/// The same settings twice: as written and as checked.
 #[derive(Debug, Default)]
 struct Current {
     orders: Orders,
@@ -23,12 +23,12 @@ struct Current {
 }
 
 impl Control {
-    /// The plan for one more request.
+    /// The plan for the next request.
     pub fn take(&self) -> Arc<Plan> {
         self.lock().take()
     }
 
-    /// Whether a new connection is to be refused; if so that counts as a request.
+    /// Whether to refuse a new connection; a refusal counts as a request.
     pub fn take_refusal(&self) -> bool {
         let mut current = self.lock();
         let refusing = current.plan.fault == Some(Fault::Refuse);
@@ -65,7 +65,7 @@ impl Current {
         plan
     }
 
-    /// Healthy again; a text and a limit are no faults, so they stay.
+    /// Resets to healthy answers; text and limit are not faults, so they stay.
     fn recovered(&self) -> Self {
         let (text, slots) = (self.plan.text.clone(), self.plan.slots.clone());
         let orders = Orders { text: text.clone(), concurrency: self.orders.concurrency, ..Orders::default() };
@@ -101,7 +101,7 @@ fn put(control: &Control, body: &Bytes) -> Result<Value, String> {
     control.order(orders)
 }
 
-/// `?since=N`; absent: from the first.
+/// `?since=N`; default: from the first.
 fn since(uri: &Uri) -> Result<usize, String> {
     match uri.query() {
         None | Some("") => Ok(0),
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_wears_off_and_the_rest_stays() {
+    fn a_fault_expires_and_the_rest_stays() {
         let control = Control::default();
         let orders = r#"{"fault":"hang","times":2,"text":"safe","concurrency":3}"#;
         put(&control, &Bytes::from(orders)).expect("valid");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn only_refusals_are_taken_at_the_gate() {
+    fn only_refusals_count_at_connect() {
         let control = Control::default();
         put(&control, &Bytes::from(r#"{"fault":"hang","times":1}"#)).expect("valid");
         assert!(!control.take_refusal());

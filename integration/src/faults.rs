@@ -1,4 +1,4 @@
-//! From an answer to a response, with the fault of the hour applied.
+//! Turns an answer into an HTTP response, and applies the current fault.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::problem::{Dialect, Problem};
 use crate::slots::Slot;
 use crate::socket::Ending;
 
-/// A cut header block ends here: within the first header, whatever the status line.
+/// Where a cut header block ends: within the first header, for any status line.
 const BYTES_OF_CUT_HEADERS: usize = 40;
 const JSON: &str = "application/json";
 const GARBAGE: &[u8] = b"<!DOCTYPE html><html><head><title>502</title></head>\
     <body><h1>Bad gateway</h1><p>{\"not\": json</p></body></html>\n";
 
-/// Where an answer is given.
+/// The place where an answer is sent.
 #[derive(Debug)]
 pub struct Stage {
     pub dialect: Dialect,
@@ -37,7 +37,7 @@ pub struct Stage {
 type Reply = Result<Response<Playback>, HungUp>;
 
 impl Stage {
-    /// Gives the answer, or what the fault makes of it. A problem is a JSON answer like any other.
+    /// Sends the answer, or what the fault makes of it. A problem is a JSON answer like any other.
     pub async fn perform(self, plan: &Plan, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
         let Some(only) = plan.only else {
             return self.strike(plan.fault.as_ref(), answer).await;
@@ -49,7 +49,7 @@ impl Stage {
 
     async fn strike(self, fault: Option<&Fault>, answer: impl FnOnce() -> Result<Answer, Problem>) -> Reply {
         match fault {
-            // the dialect has seen to it that there is no stream
+            // the dialect has made sure that there is no stream
             None | Some(Fault::Unstreamed) => self.healthy(answer()),
             Some(Fault::Status { code, headers, body }) => self.status(*code, headers, body.clone()),
             Some(Fault::Refuse) => self.hang_up(Ending::Rst),
@@ -102,14 +102,14 @@ impl Stage {
         Err(HungUp)
     }
 
-    /// The client gets no status, so the journal gets none either.
+    /// The client gets no status, so the journal has none either.
     fn cut_headers(self, ending: Ending, answer: Result<Answer, Problem>) -> Reply {
         self.line.break_after(BYTES_OF_CUT_HEADERS, ending);
         Self { ticket: None, ..self }.healthy(answer)
     }
 
-    /// Part of the answer: that many events (none given: half of them), never the last one. A JSON
-    /// body is cut in half if it is to break or to end, and withheld if nothing is to come of it.
+    /// Part of the answer: this many events (default: half of them), never the last one. A JSON body is cut in half if
+    /// it should break or end early, and withheld if it should never come.
     fn shortened(self, answer: Result<Answer, Problem>, after: Option<u64>, finale: Finale) -> Reply {
         match answer {
             Ok(Answer::Json(json)) => self.cut_json(StatusCode::OK, &json.body, after, finale),
@@ -160,7 +160,7 @@ impl Stage {
         self.send(status, JSON, Score::whole(bytes, json.usage), Finale::End)
     }
 
-    /// The first `events` of a stream, and then perhaps the event that says what went wrong.
+    /// The first `events` of a stream, and optionally an error event.
     fn stream(self, stream: Stream, events: u64, failure: Option<Event>, finale: Finale) -> Reply {
         let (framing, last) = (stream.framing, stream.count.saturating_sub(1));
         let told = stream.events.take(usize::try_from(events).unwrap_or(usize::MAX));

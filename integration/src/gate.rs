@@ -1,15 +1,15 @@
-//! What a connection is, judged by its first bytes before anything reads them.
+//! Detects the kind of a connection from its first bytes, before anything reads them.
 //!
-//! A server that refuses connections must still hear the order to stop refusing, and one that
-//! speaks TLS is still checked and controlled in plain HTTP.
+//! A server that refuses connections must still accept the control call that ends this. A server with TLS must still
+//! answer health checks and control calls in plain HTTP.
 
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// How long a refusing server waits for a control call to show itself.
+/// How long a refusing server waits for a control call.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How often it looks while only part of the beginning is there.
+/// How often it checks again while too few bytes have arrived.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 const CONTROL: [&[u8]; 3] = [b"GET /_mock", b"PUT /_mock", LONGEST];
 const LONGEST: &[u8] = b"DELETE /_mock";
@@ -21,7 +21,7 @@ pub async fn is_control(stream: &TcpStream) -> bool {
     tokio::time::timeout(PATIENCE, begins_with_control(stream)).await.unwrap_or(false)
 }
 
-/// Whether the connection begins with a TLS handshake; `None` if it ends before it begins.
+/// Whether the connection begins with a TLS handshake; `None` if it ends before.
 #[cfg(feature = "tls")]
 pub async fn is_tls(stream: &TcpStream) -> Option<bool> {
     let mut first = [0];

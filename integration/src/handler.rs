@@ -1,4 +1,4 @@
-//! One request, from its head to its answer.
+//! One request, from its headers to its answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::{clock, dialect};
 
 const LARGEST_BODY: usize = 64 << 20;
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug)]
 pub struct Server {
     pub name: String,
@@ -63,7 +63,7 @@ pub struct Visit {
     pub server: Arc<Server>,
     pub line: Arc<Line>,
     pub sni: Option<Arc<str>>,
-    /// Plain HTTP on a TLS port: models are not served on it.
+    /// Plain HTTP on a TLS port: it does not serve models.
     pub control_only: bool,
 }
 
@@ -93,7 +93,7 @@ impl Visit {
         Ok(json_response(status, shown, &self.line))
     }
 
-    /// Who is refused a connection is refused this, too.
+    /// A server that refuses connections also refuses health checks.
     fn health(&self) -> Result<Response<Playback>, HungUp> {
         if self.server.control.take_refusal() {
             return Err(self.refuse());
@@ -137,7 +137,7 @@ impl Visit {
     }
 }
 
-/// The outer error: the client broke off, there is nobody to answer.
+/// The outer error: the client closed the connection, so there is nobody to answer.
 async fn read(body: Incoming) -> Result<Result<Bytes, Problem>, HungUp> {
     match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(collected) => Ok(Ok(collected.to_bytes())),

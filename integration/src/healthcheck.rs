@@ -1,4 +1,4 @@
-//! The client side of `/healthz`: an image built from nothing has no curl to check itself with.
+//! The client for `/healthz`: an image built from scratch has no curl.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -28,7 +28,7 @@ fn ask(authority: &str) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// A server with TLS answers `/healthz` in plain HTTP as well, so the scheme does not matter.
+/// A server with TLS also answers `/healthz` in plain HTTP, so the scheme does not matter.
 fn authority(target: &str) -> &str {
     let rest = target.strip_prefix("http://").or(target.strip_prefix("https://")).unwrap_or(target);
     rest.split('/').next().unwrap_or(rest)

@@ -1,4 +1,4 @@
-//! The record of what arrived and what was reported, against which the gateway is checked.
+//! The record of requests and reported usage, with which tests compare the gateway's counts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use serde_json::{json, Map, Value};
 
 use crate::clock;
 
-/// From here on entries are kept without their bodies.
+/// After this many entries, bodies are no longer kept.
 const ENTRIES_WITH_BODY: usize = 200_000;
-/// The same bound in bytes, since one body may have 64 MiB.
+/// The same limit in bytes, since one body may have 64 MiB.
 const BODY_BYTES: usize = 512 << 20;
-/// From here on nothing is recorded.
+/// After this many entries, nothing is recorded.
 const ENTRIES: usize = 1_000_000;
 
 /// Requests in order of arrival.
@@ -28,13 +28,13 @@ pub struct Journal {
 struct Pages {
     entries: Vec<Entry>,
     body_bytes: usize,
-    /// Grows with every clearing, so that a late report does not reach a newer entry.
+    /// Grows with every clearing, so that a late report does not change a newer entry.
     edition: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// When its head had arrived, since 1970.
+    /// When its headers arrived, since 1970.
     at: Duration,
     method: Method,
     path: String,
@@ -45,7 +45,7 @@ struct Entry {
     status: Option<u16>,
 }
 
-/// The right to complete one entry.
+/// Allows its holder to complete one entry.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     journal: Arc<Journal>,
@@ -58,7 +58,7 @@ impl Journal {
         Self { recording, pages: Mutex::default() }
     }
 
-    /// Enters a request; `None` if it is not recorded.
+    /// Adds a request; `None` if it is not recorded.
     pub fn open(self: &Arc<Self>, head: &Parts, sni: Option<&Arc<str>>) -> Option<Ticket> {
         if !self.recording {
             return None;
@@ -87,7 +87,7 @@ impl Journal {
         *pages = Pages { edition: pages.edition + 1, ..Pages::default() };
     }
 
-    /// The entries from the `first` on, as a JSON array.
+    /// The entries starting at `first`, as a JSON array.
     pub fn to_json(&self, first: usize) -> String {
         let pages = self.lock();
         let entries: Vec<String> = pages.entries.iter().skip(first).map(|entry| entry.to_json().to_string()).collect();
@@ -113,7 +113,7 @@ impl Ticket {
         }
     }
 
-    /// The status answered.
+    /// The status of the answer.
     pub fn status(&self, status: u16) {
         self.update(|entry| entry.status = Some(status));
     }

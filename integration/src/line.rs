@@ -1,8 +1,8 @@
-//! A connection whose end is in the hands of whoever answers on it.
+//! A connection whose request handler controls how it ends.
 //!
-//! hyper does the HTTP; it neither cuts a header block in two nor resets a connection. So the
-//! request handler shares a [`Line`] with the I/O below hyper: it can limit how many bytes still go
-//! out, choose how the connection ends, and learn when what it wrote has reached the socket.
+//! hyper does the HTTP; it can neither cut a header block in two nor reset a connection. So the request handler shares
+//! a [`Line`] with the I/O below hyper. With it, the handler can limit how many more bytes are sent, choose how the
+//! connection ends, and learn when its bytes have reached the socket.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::journal::Ticket;
 use crate::socket::{Ending, Socket};
 
-/// The handle shared by a connection and its request handler.
+/// The handle that a connection shares with its request handler.
 #[derive(Debug, Default)]
 pub struct Line {
     state: Mutex<State>,
@@ -24,7 +24,7 @@ pub struct Line {
 #[derive(Debug, Default)]
 struct State {
     ending: Ending,
-    /// How many bytes may still be written; `None`: any number.
+    /// How many more bytes may be written; `None`: any number.
     allowance: Option<usize>,
     unflushed: bool,
     waiting: Option<Waker>,
@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Line {
-    /// How the connection ends once it does.
+    /// How the connection will end.
     pub fn end_with(&self, ending: Ending) {
         self.lock().ending = ending;
     }
@@ -41,14 +41,14 @@ impl Line {
         self.lock().ending
     }
 
-    /// The connection breaks after that many more bytes.
+    /// Breaks the connection after this many more bytes.
     pub fn break_after(&self, bytes: usize, ending: Ending) {
         let mut state = self.lock();
         state.ending = ending;
         state.allowance = Some(bytes);
     }
 
-    /// Bytes are on their way; `receipt` is entered in the journal once they are on the socket.
+    /// Expects bytes to be sent; `receipt` is entered in the journal once they are on the socket.
     pub fn expect_flush(&self, receipt: Option<(Ticket, Value)>) {
         let mut state = self.lock();
         state.unflushed = true;
@@ -57,7 +57,7 @@ impl Line {
         }
     }
 
-    /// Ready once all that was expected has been handed to the socket.
+    /// Ready once all expected bytes have been written to the socket.
     pub fn poll_flushed(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.unflushed {
@@ -85,7 +85,7 @@ impl Line {
     }
 }
 
-/// The I/O that obeys a [`Line`].
+/// The I/O that a [`Line`] controls.
 #[derive(Debug)]
 pub struct LineIo {
     pub socket: Socket,
@@ -97,7 +97,7 @@ impl LineIo {
         Self { socket, line }
     }
 
-    /// Writes within an allowance, which only a fault imposes.
+    /// Writes within the allowance; only faults set one.
     fn poll_write_limited(&mut self, cx: &mut Context<'_>, bytes: &[u8], allowance: usize) -> Poll<io::Result<usize>> {
         let allowed = bytes.get(..allowance.min(bytes.len())).unwrap_or_default();
         if allowed.is_empty() {

@@ -1,9 +1,9 @@
-//! Mock model servers: one binary that answers as OpenAI, Azure OpenAI, Anthropic, Ollama and Gemini
-//! do, and fails on demand in every way a provider has been seen to fail.
+//! Mock model servers: one binary that answers like OpenAI, Azure OpenAI, Anthropic, Ollama and Gemini, and fails on
+//! demand in every way that providers have been seen to fail.
 //!
-//! The gateway is tested against real sockets, so the faults are real too: a reset is a TCP RST, a
-//! truncated body is a closed connection. What the mock reports as usage is counted, never invented,
-//! and kept in a journal, so that a test can hold the gateway's metering against it.
+//! The gateway is tested with real sockets, so the faults are real too: a reset is a TCP RST, a truncated body is a
+//! closed connection. The usage that the mock reports is counted, never invented. It is kept in a journal, so that
+//! tests can compare it with the gateway's counts.
 
 mod answer;
 mod args;
@@ -48,8 +48,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread serves everything: it is fast enough, and what a client has been sent is then always
-/// in the journal before the next request is read.
+/// One thread serves everything: it is fast enough. So the journal always has everything that a client was sent, before
+/// the next request is read.
 fn serve(args: args::Args) -> Result<(), String> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

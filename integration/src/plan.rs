@@ -1,4 +1,4 @@
-//! How the server is to behave: the body of `PUT /_mock`, and its checked form.
+//! The server's behaviour: the body of `PUT /_mock`, and its checked form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::slots::Slots;
 use crate::socket::Ending;
 
-/// The control message as written; `{}` is a healthy server. Shown again by `GET /_mock`.
+/// The control message as written; `{}` is a healthy server. `GET /_mock` returns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Orders {
@@ -23,35 +23,36 @@ pub struct Orders {
     pub headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// How many stream events come before the fault; role chunks and pings count.
+    /// The number of stream events before the fault, including role chunks and pings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_events: Option<u64>,
-    /// Answers of the other kind are healthy. Refusals and early ends know no kind.
+    /// The kind of answers that the fault affects; others stay healthy. Refusals and early ends ignore it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Kind>,
-    /// Before answering, or before the fault that replaces the answer.
+    /// The delay before the answer, or before the fault that replaces it.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
-    /// Between stream events.
+    /// The delay between stream events.
     #[serde(skip_serializing_if = "is_zero")]
     pub chunk_delay_ms: u64,
-    /// How many requests are served at a time, delay and stream included; the others wait in line.
-    /// 0: any number. A new order begins with an empty line.
+    /// How many requests are served at a time, including delay and stream; the others queue. 0: no limit. A new plan
+    /// starts with an empty queue.
     #[serde(skip_serializing_if = "is_zero")]
     pub concurrency: u32,
-    /// For how many requests all this holds; then only `text` and `concurrency` stay. Absent: until changed.
+    /// The number of requests for which this plan applies; after that only `text` and `concurrency` stay. Default:
+    /// until the next change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// The answer, instead of an echo.
+    /// The answer's text, instead of an echo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Usage is never reported.
+    /// Never reports usage.
     #[serde(skip_serializing_if = "is_false")]
     pub no_usage: bool,
-    /// OpenAI streams that were asked for usage have it on the chunk that finishes (LiteLLM).
+    /// OpenAI streams with requested usage report it in the chunk that finishes (LiteLLM).
     #[serde(skip_serializing_if = "is_false")]
     pub usage_on_last_chunk: bool,
-    /// OpenAI streams that were asked for usage have running totals on every chunk (vLLM).
+    /// OpenAI streams with requested usage report running totals in every chunk (vLLM).
     #[serde(skip_serializing_if = "is_false")]
     pub continuous_usage: bool,
 }
@@ -60,41 +61,41 @@ pub struct Orders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultName {
-    /// `status`, `headers` and `body` instead of an answer; by default the provider's error shape.
+    /// `status`, `headers` and `body` instead of an answer; default: the provider's error shape.
     Status,
-    /// New connections are reset after the accept, kept ones at the next request.
+    /// New connections are reset after the accept, existing ones at the next request.
     Refuse,
-    /// Closed once the head is read, whatever of the body is still to come.
+    /// Closes the connection after the request's headers, without reading the rest of the body.
     CloseEarly,
-    /// The request is read, and the connection closed.
+    /// Reads the request, and closes the connection.
     Close,
-    /// The request is read, and the connection reset.
+    /// Reads the request, and resets the connection.
     Reset,
-    /// Reset within the header block.
+    /// Resets within the header block.
     ResetHeaders,
-    /// Closed within the header block.
+    /// Closes within the header block.
     HalfHeaders,
-    /// Reset halfway through a JSON body, or after `after_events` of a stream.
+    /// Resets in the middle of a JSON body, or after `after_events` of a stream.
     ResetBody,
-    /// The same, but closed: less arrives than was declared.
+    /// The same, but closes: the body is shorter than declared.
     TruncateBody,
-    /// A stream ends properly as HTTP, but without its last event; JSON is half a document.
+    /// Ends a stream properly as HTTP, but without its last event; JSON is cut in half.
     TruncateStream,
-    /// The request is read and never answered.
+    /// Reads the request, and never answers.
     Hang,
-    /// 200, and then the provider's in-stream error after `after_events`; as JSON an error object.
+    /// 200, then the provider's error event after `after_events`; as JSON an error object.
     ErrorEvent,
     /// 200 without any event; as JSON an empty body.
     EmptyStream,
-    /// 200 and `after_events` events, then silence; as JSON not a byte of the body.
+    /// 200 and `after_events` events, then silence; as JSON no byte of the body.
     Stall,
-    /// 200 and the whole answer as JSON, though a stream was asked for.
+    /// 200 and the complete answer as JSON, though a stream was requested.
     Unstreamed,
-    /// 200 with a page of HTML.
+    /// 200 with an HTML page.
     Garbage,
 }
 
-/// What a fault may be meant for.
+/// The kinds of answers that a fault can affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -102,7 +103,7 @@ pub enum Kind {
     Stream,
 }
 
-/// Checked orders.
+/// The checked plan.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub fault: Option<Fault>,
@@ -114,19 +115,19 @@ pub struct Plan {
     pub usage: UsageReport,
 }
 
-/// How usage reaches the client.
+/// How usage is reported to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UsageReport {
     #[default]
     AsDocumented,
     Never,
-    /// LiteLLM: on the last chunk that has choices.
+    /// LiteLLM: in the last chunk with choices.
     OnLastChunk,
-    /// vLLM: running totals on every chunk.
+    /// vLLM: running totals in every chunk.
     Continuous,
 }
 
-/// What goes wrong. `after` counts stream events; without it, half of them.
+/// The fault. `after` counts stream events; default: half of them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
     Status {
@@ -137,7 +138,7 @@ pub enum Fault {
     Refuse,
     /// The connection ends before the body is read.
     CloseEarly,
-    /// The connection ends in place of an answer.
+    /// The connection ends instead of an answer.
     HangUp(Ending),
     CutHeaders(Ending),
     CutBody {
@@ -204,7 +205,7 @@ fn fault(orders: &Orders) -> Result<Option<Fault>, String> {
     }))
 }
 
-/// A field that would be ignored is a mistake in the test that wrote it.
+/// An ignored field is a mistake in the test that set it.
 fn check_fields_of_status(orders: &Orders) -> Result<(), String> {
     let given =
         [("status", orders.status.is_some()), ("headers", !orders.headers.is_empty()), ("body", orders.body.is_some())];
@@ -258,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistakes_are_named() {
+    fn errors_name_the_mistake() {
         let cases = [
             (r#"{"falt":"hang"}"#, "falt"),
             (r#"{"fault":"explode"}"#, "explode"),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_sent_again() {
+    fn shown_plan_can_be_sent_again() {
         let orders = r#"{"fault":"stall","after_events":2,"times":3,"text":"hi","concurrency":2}"#;
         let parsed: Orders = serde_json::from_str(orders).expect("valid");
         let shown = serde_json::to_string(&parsed).expect("plain data");

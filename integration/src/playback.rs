@@ -1,4 +1,4 @@
-//! The response body: frames played one at a time, and then an end, proper or not.
+//! The response body: frames played one at a time, then a proper or a broken end.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::journal::Ticket;
 use crate::line::Line;
 use crate::slots::Slot;
 
-/// The connection is given up on purpose; its [`Line`] knows how it ends.
+/// The connection is broken on purpose; its [`Line`] knows how it ends.
 #[derive(Debug)]
 pub struct HungUp;
 
@@ -29,7 +29,7 @@ impl fmt::Display for HungUp {
 
 impl std::error::Error for HungUp {}
 
-/// Bytes, and the usage the client has been told once it has them.
+/// Bytes, and the usage that the client has seen once it has them.
 #[derive(Debug)]
 pub struct Piece {
     pub bytes: Bytes,
@@ -41,13 +41,13 @@ pub struct Piece {
 pub enum Finale {
     End,
     HangUp,
-    /// Nothing, until the client gives up.
+    /// Nothing, until the client closes the connection.
     Silence,
 }
 
-/// What is to be played.
+/// The content to play.
 pub enum Score {
-    /// One frame, and the length that is declared for it.
+    /// One frame, and its declared length.
     Whole {
         piece: Option<Piece>,
         declared: u64,
@@ -87,9 +87,9 @@ pub struct Playback {
     finale: Finale,
     line: Arc<Line>,
     ticket: Option<Ticket>,
-    /// Held until all is played.
+    /// Kept until everything is played.
     _slot: Slot,
-    /// Between events.
+    /// The delay between events.
     pause: Duration,
     pausing: Option<Pin<Box<Sleep>>>,
 }
@@ -121,8 +121,8 @@ impl Body for Playback {
     type Data = Bytes;
     type Error = HungUp;
 
-    /// Every frame waits until the one before is on the socket: each event travels on its own, and
-    /// a connection never ends before what was to be sent on it.
+    /// Every frame waits until the previous one is on the socket: so each event is sent separately, and a connection
+    /// never ends before its bytes are sent.
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HungUp>>> {
         ready!(self.line.poll_flushed(cx));
         if let Some(pausing) = &mut self.pausing {
@@ -137,7 +137,7 @@ impl Body for Playback {
         }
     }
 
-    /// Spares the common answer a second look.
+    /// A shortcut for the common answer.
     fn is_end_stream(&self) -> bool {
         match (&self.score, self.finale) {
             (Score::Whole { piece, .. }, Finale::End) => piece.as_ref().is_none_or(|piece| piece.bytes.is_empty()),

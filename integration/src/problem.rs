@@ -1,9 +1,9 @@
-//! Errors in each provider's own shape, whether earned by the request or injected by a fault.
+//! Errors in each provider's own shape, caused by the request or by a fault.
 
 use hyper::StatusCode;
 use serde_json::{json, Value};
 
-/// Whose shapes and credentials apply.
+/// The dialect of the error's shape and of the credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     OpenAi,
@@ -19,7 +19,7 @@ pub enum Dialect {
 pub struct Problem {
     pub status: StatusCode,
     message: String,
-    /// OpenAI's `code`, where the status does not settle it.
+    /// OpenAI's `code`, if the status does not determine it.
     code: Option<&'static str>,
 }
 
@@ -54,12 +54,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request body exceeds 64 MiB")
     }
 
-    /// A fault's own error.
+    /// An error from a fault.
     pub fn injected(status: StatusCode) -> Self {
         Self::new(status, format!("Injected fault: {}", status.as_u16()))
     }
 
-    /// The failure a provider reports after it has begun to answer 200: it is overloaded.
+    /// The failure that a provider reports after it has answered 200: it is overloaded.
     pub fn in_stream(dialect: Dialect) -> Self {
         let status = match dialect {
             Dialect::Anthropic => StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
@@ -70,7 +70,7 @@ impl Problem {
         Self::new(status, "Overloaded")
     }
 
-    /// The error object, as that provider words it.
+    /// The error object in that provider's words.
     pub fn body(&self, dialect: Dialect) -> Value {
         let message = &self.message;
         match dialect {
@@ -89,7 +89,7 @@ impl Problem {
         }
     }
 
-    /// The event of OpenAI's Responses streams, whose errors are flat.
+    /// The error event of OpenAI's Responses streams, which is flat.
     pub fn responses_event(&self) -> Value {
         json!({
             "type": "error", "code": self.openai_code().unwrap_or("server_error"),

@@ -1,10 +1,10 @@
-//! What a request says to the model, in whichever dialect: how long it is, and what to echo.
+//! The texts of a request in any dialect: how long they are, and which one to echo.
 
 use serde::Deserialize;
 
 use crate::tokens;
 
-/// Text as every dialect allows it: a string, or a list of parts of which some have text.
+/// Text in the forms that the dialects allow: a string, or a list of parts, some with text.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Content {
@@ -45,7 +45,7 @@ pub struct Message {
     content: Option<Content>,
 }
 
-/// The sum of what was said.
+/// The total of the texts.
 #[derive(Debug, Default)]
 pub struct Prompt {
     pub tokens: u64,
@@ -53,13 +53,13 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Text that is not to be echoed: a system prompt.
+    /// Adds text that is not echoed: a system prompt.
     pub fn instructed(mut self, content: Option<&Content>) -> Self {
         self.tokens += content.map_or(0, |content| tokens::count(&content.text()));
         self
     }
 
-    /// Text from the user; the last one is the one echoed.
+    /// Adds text from the user; the last one is echoed.
     pub fn said(mut self, content: &Content) -> Self {
         let text = content.text();
         self.tokens += tokens::count(&text);

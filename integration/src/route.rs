@@ -1,10 +1,10 @@
-//! From method and path to the operation asked for.
+//! From method and path to the requested operation.
 
 use hyper::{Method, Uri};
 
 use crate::problem::{Dialect, Problem};
 
-/// What is asked for; names in the path are part of it.
+/// The operation, with the names in the path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Operation {
     Chat,
@@ -24,7 +24,7 @@ pub enum Operation {
     Converse { model: String, stream: bool },
 }
 
-/// Gemini's three ways to answer; the path decides, not the body.
+/// Gemini's three kinds of answers; the path decides, not the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Whole,
@@ -32,7 +32,7 @@ pub enum Delivery {
     Array,
 }
 
-/// A request's dialect is known even where its operation is not: its errors depend on it.
+/// A request's dialect is known even if its operation is not: the error depends on it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     pub dialect: Dialect,
@@ -122,7 +122,7 @@ fn generate(path: &str, query: &str) -> Option<Operation> {
     Some(Operation::Generate { model: model.to_owned(), delivery })
 }
 
-/// The model's id is escaped: it may be an ARN.
+/// The model's id is percent-encoded: it may be an ARN.
 fn converse(path: &str) -> Option<Operation> {
     let (model, action) = path.strip_prefix("/model/")?.split_once('/')?;
     let stream = match action {
@@ -133,7 +133,7 @@ fn converse(path: &str) -> Option<Operation> {
     Some(Operation::Converse { model: unescaped(model)?, stream })
 }
 
-/// What `%XX` stands for; `None` if a `%` stands by itself, or the bytes are no text.
+/// Decodes `%XX`; `None` if a `%` is alone, or the bytes are not UTF-8.
 fn unescaped(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();

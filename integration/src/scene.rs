@@ -1,4 +1,4 @@
-//! What an answer depends on besides the request: who answers, when, and by which plan.
+//! What an answer depends on besides the request: the server, the time and the plan.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ pub struct Scene<'a> {
     pub models: &'a [String],
     pub plan: &'a Plan,
     pub now: Duration,
-    /// Differs for every request, so that ids do.
+    /// Unique for every request, so that ids are unique.
     pub serial: u64,
 }
 
-/// An answer's text and the tokens it costs.
+/// An answer's text and its tokens.
 #[derive(Debug)]
 pub struct Spoken {
     pub text: String,
     pub input: u64,
     pub output: u64,
-    /// The limit of the request cut the text.
+    /// Whether the request's limit has cut the text.
     pub cut: bool,
 }
 
@@ -50,7 +50,7 @@ impl Scene<'_> {
         asked && self.plan.fault != Some(Fault::Unstreamed)
     }
 
-    /// An id as the providers make them: a prefix and something unique.
+    /// An id in the providers' form: a prefix and something unique.
     pub fn id(&self, prefix: &str) -> String {
         format!("{prefix}{:08x}{:08x}", self.now.as_secs(), self.serial)
     }
@@ -63,7 +63,7 @@ impl Scene<'_> {
         }
     }
 
-    /// The models to list: a server that takes any name lists its own.
+    /// The models to list; a server that accepts any name lists its own.
     pub fn listed_models(&self) -> Vec<&str> {
         match self.models {
             [] => vec![self.name],

@@ -1,4 +1,4 @@
-//! Accepting connections, and serving each until its end.
+//! Accepts connections, and serves each until its end.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::handler::{Server, Visit};
 use crate::line::{Line, LineIo};
 use crate::socket::{reset, Socket};
 
-/// Out of file descriptors, most likely: some may be free again after this.
+/// Probably out of file descriptors: some may be free again after this time.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
-/// Serves until SIGTERM or ctrl-c, and then ends at once.
+/// Serves until SIGTERM or ctrl-c, then ends at once.
 pub async fn run(args: Args) -> Result<(), String> {
     let address = args.listen.ok_or("--listen is needed")?;
     let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
@@ -83,7 +83,7 @@ async fn accept(listener: &TcpListener, host: &Arc<Host>) {
 }
 
 async fn serve(stream: TcpStream, host: Arc<Host>) {
-    // It fails only on a connection that is gone already, which will show.
+    // It only fails on a closed connection, which the next read notices.
     let _nodelay = stream.set_nodelay(true);
     let Some((socket, control_only)) = host.admit(stream).await else {
         return;
@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, host: Arc<Host>) {
     let service = service_fn(move |request| Box::pin(Arc::clone(&visit).handle(request)));
     let io = TokioIo::new(LineIo::new(socket, Arc::clone(&line)));
     let mut connection = http1::Builder::new().serve_connection(io, service);
-    // A client that breaks off, and a fault, are no news: both end the connection here.
+    // Clients that disconnect and faults are expected: both end the connection here.
     let _ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     connection.into_parts().io.into_inner().socket.end(line.ending()).await;
 }

@@ -1,34 +1,33 @@
-//! A bound on how many requests are answered at the same time, as a server with one GPU has it.
+//! Limits how many requests are answered at the same time, like a server with one GPU.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places there are; whoever finds none waits in line and is served in order of arrival.
+/// The free slots; requests without one queue, and are served in order of arrival.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     places: Option<Arc<Semaphore>>,
 }
 
-/// A place taken. It is free again once this is dropped: with the answer's last byte, or when the
-/// client has left.
+/// A taken slot. Dropping it frees it: after the answer's last byte, or when the client has left.
 #[derive(Debug, Default)]
 pub struct Slot {
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {
-    /// So many places; 0: no bound.
+    /// This many slots; 0: no limit.
     pub fn new(places: u32) -> Self {
         let places = usize::try_from(places).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self { places: (places > 0).then(|| Arc::new(Semaphore::new(places))) }
     }
 
-    /// Waits for a place.
+    /// Waits for a slot.
     pub async fn take(&self) -> Slot {
         match &self.places {
             None => Slot::default(),
-            // Nobody closes it, so that this always ends with a place.
+            // The semaphore is never closed, so this always returns a slot.
             Some(places) => Slot { _place: Arc::clone(places).acquire_owned().await.ok() },
         }
     }
@@ -40,7 +39,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    /// Who is let in, in this order, when each stays a while and the second gives up.
+    /// The order of admission when each request takes a while and the second one gives up.
     #[tokio::test(start_paused = true)]
     async fn first_come_first_served() {
         let slots = Slots::new(1);

@@ -1,4 +1,4 @@
-//! A TCP connection, with or without TLS on it.
+//! A TCP connection, with or without TLS.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A reset waits this long: a peer that finds data and reset at once may never look at the data.
+/// A delay before a reset: a peer that finds data and reset at once may never read the data.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 
 /// How a connection ends.
@@ -28,7 +28,7 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// The server name the client asked for in its TLS handshake.
+    /// The server name in the client's TLS handshake.
     pub fn sni(&self) -> Option<Arc<str>> {
         match self {
             Socket::Plain(_) => None,
@@ -37,7 +37,7 @@ impl Socket {
         }
     }
 
-    /// Ends the connection; an error only means that the peer was faster.
+    /// Ends the connection; an error only means that the peer has closed it first.
     pub async fn end(mut self, ending: Ending) {
         match ending {
             Ending::Fin => drop(self.shutdown().await),
@@ -65,14 +65,14 @@ impl Socket {
     }
 }
 
-/// From now on closing this connection resets it.
+/// From now on, closing this connection resets it.
 pub fn reset(stream: &TcpStream) {
     if let Err(error) = stream.set_zero_linger() {
         eprintln!("cannot reset a connection: {error}");
     }
 }
 
-/// Both kinds of stream, seen as one.
+/// Both kinds of streams as one type.
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 

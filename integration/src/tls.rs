@@ -1,4 +1,4 @@
-//! TLS for listeners that stand in for providers reached over https.
+//! TLS for listeners that replace HTTPS providers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::args::Args;
 use crate::socket::Socket;
 
-/// The acceptor the arguments ask for, if they ask for TLS.
+/// The acceptor, if the arguments enable TLS.
 pub fn acceptor(args: &Args) -> Result<Option<TlsAcceptor>, String> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some(from_files(certificate, key)?)),
-        // clap accepts neither alone.
+        // clap requires both or neither.
         (Some(_), None) | (None, Some(_)) | (None, None) => Ok(None),
     }
 }
@@ -37,7 +37,7 @@ fn from_files(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// A failed handshake is the client's affair.
+/// A failed handshake is the client's problem.
 pub async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream) -> Option<Socket> {
     let stream = acceptor.accept(stream).await.ok()?;
     Some(Socket::Tls(Box::new(stream)))

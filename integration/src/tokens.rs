@@ -1,11 +1,10 @@
-//! The mock's tokenizer: small enough to compute by hand, and used for everything it reports.
+//! The mock's tokenizer: simple enough to compute by hand, and used for all reported usage.
 //!
-//! A piece is either one character that is neither a letter, a digit nor whitespace, or a run of
-//! letters and digits together with the one whitespace character before it. Further whitespace
-//! stands alone. The pieces of a text joined are the text: `Hello, big  world` is
-//! `Hello` `,` ` big` ` ` ` world`.
+//! A piece is either one character that is neither a letter, a digit nor whitespace, or a run of letters and digits
+//! together with one whitespace character before it. Further whitespace is a piece of its own. The joined pieces are
+//! the text: `Hello, big world` is `Hello` `,` ` big` ` ` ` world`.
 
-/// The pieces of a text, owned, so that a stream can be told piece by piece while it is sent.
+/// The pieces of a text, owned, so that a stream can be generated piece by piece.
 #[derive(Clone, Debug)]
 pub struct Pieces {
     text: std::sync::Arc<str>,
@@ -29,12 +28,12 @@ impl Iterator for Pieces {
     }
 }
 
-/// How many pieces a text has.
+/// The number of pieces in a text.
 pub fn count(text: &str) -> u64 {
     cut(text, None).1
 }
 
-/// The longest start of `text` with at most `limit` pieces, and how many it has.
+/// The longest start of `text` with at most `limit` pieces, and its number of pieces.
 pub fn cut(text: &str, limit: Option<u64>) -> (&str, u64) {
     let mut end = 0;
     let mut pieces = 0;

@@ -29,7 +29,7 @@ fn vectors() {
 }
 
 #[test]
-fn nothing_else_is_read() {
+fn other_texts_are_refused() {
     for text in
         ["A", "AAAAA", "Zh", "Zm9", "Zm-", "Zg==", "Zg=", "Zm9v\n", " Zm9v", "Zm 9v", "Zm9+", "Zm9/", "Zmé", "="]
     {
@@ -46,7 +46,7 @@ fn nothing_else_is_read() {
 
 proptest! {
     #[test]
-    fn there_and_back(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn round_trip(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         let text = encode_url(&bytes);
         prop_assert_eq!(decode_url(&text), Some(bytes.clone()));
         let standard = encode_standard(&bytes);
@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(decode_standard(&standard), Some(bytes));
     }
 
-    /// What is read is what would be written: there is one text for each sequence of bytes.
+    /// Only one text decodes to each sequence of bytes.
     #[test]
     fn one_text_each(text in of_characters("AQgwZz019_-=+/", 0..12)) {
         if let Some(bytes) = decode_url(&text) {
@@ -63,7 +63,7 @@ proptest! {
         }
     }
 
-    /// But for the padding, so it is here.
+    /// Only the padding is optional here.
     #[test]
     fn one_standard_text_each(text in of_characters("AQgwZz019+/=-_", 0..12)) {
         if let Some(bytes) = decode_standard(&text) {

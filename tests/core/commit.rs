@@ -13,7 +13,7 @@ const SSE: Option<&str> = Some("text/event-stream");
 const NDJSON: Option<&str> = Some("application/x-ndjson");
 const JSON: Option<&str> = Some("application/json; charset=UTF-8");
 
-/// Feeds a stream in chunks; `end` comes with the last one. Returns what it came to, and after how many bytes.
+/// Feeds a stream in chunks; `end` comes with the last one. Returns the decision, and the number of bytes before it.
 fn watch(endpoint: Endpoint, content_type: Option<&str>, chunks: &[&[u8]], end: bool) -> (Gate, usize) {
     let mut first = match FirstEvent::new(endpoint, content_type) {
         Ok(first) => first,
@@ -30,7 +30,7 @@ fn watch(endpoint: Endpoint, content_type: Option<&str>, chunks: &[&[u8]], end: 
     (Hold, seen)
 }
 
-/// Watches a stream cut at every place: the decision is the same, and is made with the same byte.
+/// Cuts a stream at every place: the decision is the same, and comes with the same byte.
 fn at_every_split(
     name: &str,
     endpoint: Endpoint,
@@ -53,7 +53,7 @@ fn at_every_split(
 }
 
 #[test]
-fn streams_that_go_on() {
+fn committed_streams() {
     let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
     let cases: &[(&str, Endpoint, Option<&str>, &str, Gate)] = &[
         ("a role", ChatCompletions, SSE, role, Commit),
@@ -142,7 +142,7 @@ fn streams_that_go_on() {
 }
 
 #[test]
-fn lines_and_arrays_that_go_on() {
+fn committed_lines_and_arrays() {
     let cases: &[(&str, Endpoint, Option<&str>, &str, Gate)] = &[
         ("a line", OllamaChat, NDJSON, "{\"message\":{\"content\":\"a\"},\"done\":false}\n", Commit),
         ("a line, CRLF", OllamaGenerate, NDJSON, "\r\n{\"response\":\"a\"}\r\n", Commit),
@@ -182,7 +182,7 @@ fn lines_and_arrays_that_go_on() {
 }
 
 #[test]
-fn streams_that_end() {
+fn failed_streams() {
     let cases: &[(&str, Endpoint, Option<&str>, &str, Gate)] = &[
         ("nothing", ChatCompletions, SSE, "", Reject(EmptyStream)),
         ("nothing of no type", StreamGenerateContent, None, "", Reject(EmptyStream)),
@@ -208,7 +208,7 @@ fn streams_that_end() {
 }
 
 #[test]
-fn so_much_is_held() {
+fn the_hold_is_bounded() {
     let comment = |length: usize| [&b":"[..], &vec![b'x'; length - 3], b"\n\n"].concat();
     let error = b"data: {\"error\":{}}\n\n";
     let large = |length: usize| [&b"data: {\"x\":\""[..], &vec![b'x'; length], b"\"}\n\n"].concat();

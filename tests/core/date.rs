@@ -34,7 +34,7 @@ fn timestamps() {
 }
 
 #[test]
-fn no_timestamps() {
+fn invalid_timestamps() {
     let cases = [
         "",
         "2027",
@@ -73,14 +73,14 @@ fn no_timestamps() {
 }
 
 #[test]
-fn what_cannot_be_written_is_the_last_that_can() {
+fn later_times_are_written_as_the_last_one() {
     assert_eq!(Timestamp(Duration::MAX).to_string(), "9999-12-31T23:59:59Z");
     assert_eq!(Timestamp(Duration::from_nanos(1)).to_string(), "1970-01-01T00:00:01Z");
 }
 
 proptest! {
     #[test]
-    fn there_and_back(seconds in 0..253_402_300_800_u64) {
+    fn round_trip(seconds in 0..253_402_300_800_u64) {
         let time = Duration::from_secs(seconds);
         let text = Timestamp(time).to_string();
         prop_assert_eq!(rfc3339(&text), Some(time), "{}", text);

@@ -1,4 +1,4 @@
-//! What is an answer to a request for JSON, for each endpoint.
+//! What counts as a valid answer to a JSON request, for each endpoint.
 
 use proptest::prelude::*;
 use sluice::commit::Document::{self, Answer, Broken, Error};
@@ -12,7 +12,7 @@ use Endpoint::{
 const CHAT: &str = r#"{"id":"x","choices":[{"index":0,"message":{"content":"Yes"},"finish_reason":"stop"}]}"#;
 
 #[test]
-fn each_endpoint_has_its_answers() {
+fn answers_of_each_endpoint() {
     let answers = [
         (ChatCompletions, CHAT),
         (Completions, r#"{"choices":[{"text":"Yes"}]}"#),
@@ -38,7 +38,7 @@ fn each_endpoint_has_its_answers() {
 }
 
 #[test]
-fn what_servers_send() {
+fn real_servers() {
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"index\":0}]}\n\n";
     let finish = "data: {\"choices\":[{\"delta\":{},\"index\":0,\"finish_reason\":\"stop\"}]}\n\n";
     let cases: Vec<(&str, Endpoint, String, Document)> = vec![
@@ -94,7 +94,7 @@ fn what_servers_send() {
 
 proptest! {
     #[test]
-    fn no_beginning_of_an_answer_is_one(at in 0..CHAT.len()) {
+    fn a_cut_answer_is_invalid(at in 0..CHAT.len()) {
         prop_assert_eq!(Document::judge(ChatCompletions, &CHAT.as_bytes()[..at]), Broken);
     }
 

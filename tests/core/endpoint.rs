@@ -72,7 +72,7 @@ fn calls() {
 }
 
 #[test]
-fn the_key_parameter_is_taken_out() {
+fn the_key_parameter_is_removed() {
     let cases = [
         ("/p", "/p"),
         ("/p?", "/p?"),
@@ -160,9 +160,9 @@ fn dialects() {
     }
 }
 
-/// The operator's query comes first, and what the client says of the same is left out.
+/// The operator's query comes first, and the client's values of its parameters are left out.
 #[test]
-fn queries_of_two() {
+fn queries_of_operator_and_client() {
     let cases = [
         ("", "", ""),
         ("v=1", "", "v=1"),

@@ -1,11 +1,11 @@
-//! Which servers say that their streams are complete.
+//! Which servers mark the end of their streams.
 
 use sluice::codec::{Forgettable, SharedRecord};
 use sluice::endpoint::Endpoint;
 use sluice::ends::{Ends, MAX_CLUSTERS};
 
 #[test]
-fn each_cluster_and_endpoint_by_itself() {
+fn each_cluster_and_endpoint_is_separate() {
     let mut ends = Ends::default();
     assert!(ends.learn("a", Endpoint::ChatCompletions));
     assert!(ends.learn("a", Endpoint::Messages));
@@ -21,7 +21,7 @@ fn each_cluster_and_endpoint_by_itself() {
 }
 
 #[test]
-fn only_so_many() {
+fn the_table_is_bounded() {
     let mut ends = Ends::default();
     for cluster in 0..MAX_CLUSTERS {
         assert!(ends.learn(&format!("cluster-{cluster}"), Endpoint::Responses));
@@ -32,7 +32,7 @@ fn only_so_many() {
 }
 
 #[test]
-fn what_cannot_be_read_is_forgotten() {
+fn unreadable_bytes_are_an_empty_table() {
     for bytes in [&b""[..], b"short", b"ten bytes and"] {
         let ends = Ends::decode(bytes);
         assert_eq!(Ends::decode(&ends.encode()), ends, "{bytes:?}");

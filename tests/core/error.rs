@@ -59,7 +59,7 @@ fn bodies() {
 }
 
 #[test]
-fn googles_bodies() {
+fn google_bodies() {
     let limited = ApiError { retry_after: Some(Duration::from_millis(1500)), ..ApiError::no_free_slot("m") };
     let cases = [
         (ApiError::bad_request("invalid_type", Some("stream"), "m"), "INVALID_ARGUMENT"),

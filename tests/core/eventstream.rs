@@ -1,4 +1,4 @@
-//! Amazon's binary messages: what they say, where they end in bytes that come in pieces, and what is none.
+//! Amazon's event stream messages: their fields, their ends in chunked input, and invalid messages.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn with_all_types() -> Vec<u8> {
     header(":event-type", 7, b"\x00\x08metadata");
     header("time", 8, &[1; 8]);
     header("uuid", 9, &[1; 16]);
-    // lengths and checksums are those of a message with one string as long as all this
+    // lengths and checksums as for a message with one string of the total length
     let filler = "x".repeat(headers.len() - 5);
     let mut bytes = encode(&[("n", &filler)], b"{}");
     bytes.splice(12..12 + headers.len(), headers);
@@ -34,7 +34,7 @@ fn with_all_types() -> Vec<u8> {
     bytes
 }
 
-/// Bit by bit, as the standard has it.
+/// CRC-32 bit by bit, as the standard defines it.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
@@ -56,7 +56,7 @@ fn messages() {
     assert_eq!(Message::parse(&all).map(|message| message.name), Some("metadata"));
 }
 
-/// A bit that has turned anywhere is found.
+/// Any flipped bit is detected.
 #[test]
 fn every_byte_is_checked() {
     let whole = with_all_types();
@@ -68,7 +68,7 @@ fn every_byte_is_checked() {
     }
 }
 
-/// The ends of the messages in `bytes`, which come in chunks of this size.
+/// The ends of the messages in `bytes`, read in chunks of this size.
 fn ends(bytes: &[u8], size: usize) -> Vec<usize> {
     let mut boundaries = Boundaries::default();
     let mut ends = Vec::new();
@@ -81,7 +81,7 @@ fn ends(bytes: &[u8], size: usize) -> Vec<usize> {
     ends
 }
 
-/// Wrong lengths are found by the prelude alone: nothing is awaited that never comes.
+/// The prelude alone shows wrong lengths, so nothing waits for bytes that never come.
 #[test]
 fn wrong_lengths_end_at_once() {
     let good = encode(&[], b"{}");
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_read_without_a_panic(bytes in vec(any::<u8>(), 0..200), size in 1_usize..80) {
+    fn any_bytes(bytes in vec(any::<u8>(), 0..200), size in 1_usize..80) {
         Message::parse(&bytes);
         prop_assert!(ends(&bytes, size).iter().all(|end| *end <= bytes.len()));
     }

@@ -73,7 +73,7 @@ fn no_route() {
     assert_eq!(error.status, 500);
 }
 
-/// Headers that nobody reads.
+/// Request headers that no test reads.
 struct NoHeaders;
 
 impl RequestHeaders for NoHeaders {
@@ -103,7 +103,7 @@ fn attempts_begin() {
     assert!(exchange.has_begun());
 }
 
-/// At a dollar for a million of input and two for one of output; the prompt counts 10 tokens.
+/// A dollar for a million input tokens and two for a million output tokens; the prompt counts 10 tokens.
 fn priced() -> Exchange {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
     let mut table = Table::new(upstreams.clone());
@@ -119,7 +119,7 @@ fn priced() -> Exchange {
 }
 
 #[test]
-fn what_was_spent() {
+fn actual_usage() {
     let known = |input, output| TokenUsage { input, output, ..TokenUsage::default() };
     let reported = |tokens, microusd| Spent::Reported { tokens, microusd };
     let at_least = |tokens, microusd| Spent::AtLeast { tokens, microusd };
@@ -144,7 +144,7 @@ fn what_was_spent() {
 }
 
 #[test]
-fn what_was_spent_on_what_could_not_be_read() {
+fn usage_of_an_unreadable_answer() {
     let mut exchange = priced();
     exchange.answer(200, None);
     exchange.left_unread(true);
@@ -159,7 +159,7 @@ fn what_was_spent_on_what_could_not_be_read() {
 }
 
 #[test]
-fn what_was_spent_without_an_answer() {
+fn usage_without_an_answer() {
     let (fleet, refused) = (TestFleet::default(), Ending::silent(Outcome::ConnectFailure));
     let mut exchange = priced();
     assert_eq!(exchange.spent(), Spent::Nothing, "no attempt has begun");
@@ -193,7 +193,7 @@ fn the_estimate() {
     }
 }
 
-/// What is asked for is what is paid for: the provider sells them by the piece.
+/// The number of requested images is charged, because providers sell them by the piece.
 #[test]
 fn images_cost_by_the_piece() {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
@@ -219,10 +219,10 @@ fn images_cost_by_the_piece() {
 }
 
 #[test]
-fn the_tightest_rates_are_told() {
+fn the_tightest_rates_are_reported() {
     let quota = |limit, remaining| Some(Quota { limit, remaining, reset: Duration::from_secs(1) });
     let mut exchange = Exchange::default();
-    // what one more filter says of requests and tokens, and what is told then
+    // another filter's rates for requests and tokens, and the reported rates
     let steps = [
         (None, None, None, None),
         (quota(10, 5), None, quota(10, 5), None),
@@ -238,7 +238,7 @@ fn the_tightest_rates_are_told() {
 }
 
 #[test]
-fn limits_of_the_models_one_may_use() {
+fn limits_of_the_callers_models() {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
     let mut table = Table::new(upstreams.clone());
     let some = Limits { requests_per_minute: Some(1), ..Limits::default() };
@@ -255,13 +255,13 @@ fn limits_of_the_models_one_may_use() {
     assert_eq!(found, [Subject::All, Subject::Model("one".into()), Subject::Model("two".into())]);
 }
 
-/// Prices per million tokens, so that a token costs so many dollars.
+/// Prices per million tokens, given in dollars per token.
 fn price(input: u64, output: u64) -> Option<Price> {
     let dollars = 1_000_000_000_000;
     Some(Price::new(input * dollars, output * dollars))
 }
 
-/// A model of two targets, one with a price of its own, and its two fallbacks.
+/// A model with two targets, one with its own price, and its two fallbacks.
 fn price_list() -> Rc<Table> {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
     let mut table = Table::new(upstreams.clone());
@@ -282,10 +282,10 @@ fn price_list() -> Rc<Table> {
 }
 
 #[test]
-fn what_a_request_may_cost() {
+fn the_highest_cost_of_a_request() {
     let prompt = r#""messages":[{"role":"user","content":"hi"}]"#;
     let all = ["m", "free", "dear"];
-    // what is asked, what the key may use; input and output by the prices that hold
+    // the request, the key's models; input and output at the prices that apply
     let cases: [(Endpoint, String, &[&str], fn(u64) -> u64); 7] = [
         (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all, |p| p * 7 + 10 * 70),
         (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all[..2], |p| {
@@ -314,7 +314,7 @@ fn what_a_request_may_cost() {
 }
 
 #[test]
-fn what_it_costs_depends_on_where_it_was_served() {
+fn cost_depends_on_the_target() {
     let mut exchange = exchange(Endpoint::ChatCompletions, "m");
     let fleet = TestFleet::default();
     exchange.route(&price_list(), &fleet).unwrap();
@@ -355,7 +355,7 @@ fn names_that_clients_choose() {
 }
 
 #[test]
-fn what_a_failed_attempt_has_generated() {
+fn tokens_of_a_failed_attempt() {
     let usage = r#""usage":{"prompt_tokens":7,"completion_tokens":9}"#;
     let text = r#"{"choices":[{"message":{"content":"12345678"#; // cut there
     let event = r#"data: {"choices":[{"delta":{"content":"1234"}}]}"#;

@@ -23,7 +23,7 @@ fn refusals() {
             "The request body is not valid UTF-8.",
         ),
         (
-            // RFC 8259, 8.1 lets a parser refuse it, and many do: what one upstream would take, the next would not
+            // RFC 8259, 8.1 lets a parser refuse it, and many do, so not all upstreams would accept it
             "a BOM",
             b"\xef\xbb\xbf{\"model\":\"m\"}",
             None,
@@ -254,12 +254,12 @@ fn output_limits() {
         (r#""x":{"max_tokens":100}"#, None),
         (r#""generation_config":{"max_output_tokens":100,"candidate_count":2}"#, Some(200)),
         (r#""max_tokens":100,"best_of":4,"n":2"#, Some(400)),
-        // servers disagree on which of several counts: the most is what it may come to
+        // servers disagree on which of several fields counts, so the largest is assumed
         (r#""max_tokens":5,"max_completion_tokens":100"#, Some(100)),
         (r#""max_tokens":5,"n_predict":100"#, Some(100)),
         (r#""max_tokens":100,"options":{"num_predict":5}"#, Some(100)),
         (r#""max_tokens":100,"n":3,"n":3"#, Some(300)),
-        // what is no number of tokens
+        // invalid numbers of tokens
         (r#""max_tokens":"100""#, None),
         (r#""max_tokens":null"#, None),
         (r#""max_tokens":-5"#, None),
@@ -272,7 +272,7 @@ fn output_limits() {
     }
 }
 
-/// Errors name it as the client's dialect spells it.
+/// Errors name the field in the client's dialect.
 #[test]
 fn the_field_that_limits_the_output() {
     let cases = [
@@ -296,11 +296,11 @@ fn the_field_that_limits_the_output() {
 }
 
 #[test]
-fn data_is_no_text() {
+fn data_does_not_count_as_text() {
     let base64 = "iVBORw0KGgo+/".repeat(100_000);
     let (prose, tokens) = ("the quick brown fox ".repeat(1000), "1234,".repeat(10_000));
     let chinese = "\u{4f60}\u{597d}".repeat(10_000);
-    // the value of `input`, and how much of it counts at least and at most
+    // the value of `input`, and the bounds of its estimate
     let cases = [
         ("short", format!(r#""{}""#, "x".repeat(900)), 902, 902),
         ("prose", format!(r#""{prose}""#), 20_002, 20_002),

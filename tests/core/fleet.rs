@@ -1,4 +1,4 @@
-//! A fleet of clusters for tests: one worker's, with a clock and chance of the test's own.
+//! Clusters for tests: those of one worker, with the test's own clock and random numbers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ pub struct TestFleet {
     pub in_flight: RefCell<BTreeMap<String, i64>>,
     /// Every attempt that ended, in order: cluster and outcome.
     pub ended: RefCell<Vec<(String, &'static str)>>,
-    /// What upstreams store.
+    /// The ids that upstreams store.
     pub stored: RefCell<Part>,
 }
 
 impl TestFleet {
-    /// Has a cluster ask for a pause of so many seconds.
+    /// Makes a cluster send `Retry-After` with this many seconds.
     pub fn eject(&self, cluster: &str, seconds: u64) {
         let mut health = self.health.borrow_mut();
         let health = health.entry(cluster.into()).or_default();
@@ -29,7 +29,7 @@ impl TestFleet {
         let _ = health.judge(&ended, self.now.get(), &Policy::default());
     }
 
-    /// The attempts under way at all clusters.
+    /// The running attempts at all clusters.
     pub fn under_way(&self) -> i64 {
         self.in_flight.borrow().values().sum()
     }

@@ -1,4 +1,4 @@
-//! What real clients send, as recorded, and what of it goes upstream.
+//! Recorded headers of real clients, and those of them that go upstream.
 
 use sluice::forwarding::{goes_upstream, Forwarded, KeptBack};
 
@@ -29,7 +29,7 @@ fn names(lists: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn what_clients_send() {
+fn headers_of_clients() {
     let mut kept = KeptBack::default();
     for name in names(WANTED).chain(names(KEPT)).chain([":path", ":authority", ":scheme", "host"]) {
         kept.take_in(name.as_bytes(), b"1");
@@ -39,7 +39,7 @@ fn what_clients_send() {
 }
 
 #[test]
-fn what_an_upstream_gets_besides() {
+fn extra_headers_of_an_upstream() {
     let forwarded =
         Forwarded::new(["X-Team".into(), "x-*".into(), "c*".into(), "p*".into(), "a*".into(), "forw*".into()]).unwrap();
     for name in ["x-team", "x-amz-security-token", "cf-connecting-ip"] {

@@ -22,7 +22,7 @@ pub fn json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        // eighths: serde_json reads other fractions back with the last digit off
+        // eighths, because serde_json changes the last digit of other fractions
         any::<i32>().prop_map(|eighths| Number::from_f64(f64::from(eighths) / 8.0).map_or(Value::Null, Value::Number)),
         text().prop_map(Value::String),
     ];
@@ -42,7 +42,7 @@ pub fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// Bytes out of which JSON, and almost JSON, is made.
+/// Bytes that are the pieces of JSON and near-JSON.
 pub fn json_like() -> impl Strategy<Value = Vec<u8>> {
     let spaces = [" ", "\n", "\t", "\u{c}", "\u{1}", "\u{feff}", "é"];
     let tokens = r#"{ } [ ] , : " "a" "model" \ \u \ud83d \ude00 \n \x 0 - 1 12.5 e E+3 . true false null nul"#;
@@ -50,7 +50,7 @@ pub fn json_like() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
-/// Cuts `bytes` into chunks whose lengths are taken from `lengths`, the last chunk taking what is left.
+/// Cuts `bytes` into chunks with the lengths in `lengths`; the last chunk takes the rest.
 pub fn chunks<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = bytes;
     let mut chunks = Vec::new();
@@ -63,7 +63,7 @@ pub fn chunks<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     chunks
 }
 
-/// Strings out of the characters of `alphabet`.
+/// Strings from the characters of `alphabet`.
 pub fn of_characters(
     alphabet: &'static str,
     length: impl Into<prop::collection::SizeRange>,

@@ -1,4 +1,4 @@
-//! All attempts share one header map: what one of them wrote must not reach the next one's upstream.
+//! All attempts share one header map: an attempt's headers must not reach the next attempt's upstream.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use crate::fleet::TestFleet;
 
-/// The host's header map, several lines of one name divided by `|`; refuses what is named in `refused`.
+/// The host's header map; several lines of one name are separated by `|`. It refuses changes of the names in `refused`.
 #[derive(Clone, Default)]
 struct Map {
     headers: BTreeMap<String, String>,
@@ -52,7 +52,7 @@ const CONFIG: &str = r#"{
         {"upstream": "plain", "weight": 1}
     ]}]
 }"#;
-/// What the client has sent; Envoy's route has added a line to one of them, and removed another.
+/// The client's headers; Envoy's route has added a line to one of them, and removed another.
 const CLIENTS: [(&str, &str); 6] = [
     ("accept", "text/event-stream"),
     ("cookie", "a=1|b=2"),
@@ -67,7 +67,7 @@ fn exchange() -> (Exchange, Map) {
     exchange_with(&CLIENTS)
 }
 
-/// The same for a request of which these headers are kept back.
+/// The same for a request of which these headers are not forwarded.
 fn exchange_with(kept: &[(&str, &str)]) -> (Exchange, Map) {
     let secret = |name: &str| Some(format!("{}-secret", name.to_lowercase()));
     let table: Rc<Table> = Rc::new(config::router(CONFIG.as_bytes(), &secret).unwrap());
@@ -89,9 +89,9 @@ fn exchange_with(kept: &[(&str, &str)]) -> (Exchange, Map) {
     (exchange, Map { headers, ..Map::default() })
 }
 
-/// After each turn the headers are the client's, and this target's: nothing of the targets before.
+/// After each attempt the headers are the client's and this target's, with nothing of earlier targets.
 #[test]
-fn turns_leave_nothing_behind() {
+fn attempts_leave_nothing_behind() {
     let wanted: [(&str, &[(&str, &str)]); 3] = [
         (
             "azure",
@@ -148,13 +148,13 @@ fn turns_leave_nothing_behind() {
     assert_eq!(advance(&mut exchange), None, "all have been tried");
 }
 
-/// After a connection that was refused.
+/// After a refused connection.
 fn advance(exchange: &mut Exchange) -> Option<String> {
     exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).map(str::to_owned)
 }
 
 #[test]
-fn nothing_goes_to_a_stranger() {
+fn nothing_goes_to_an_unchosen_cluster() {
     let (mut exchange, mut map) = exchange();
     let before = map.headers.clone();
     assert_eq!(exchange.prepare(b"openai", &mut map).unwrap_err(), Unprepared::OtherCluster);
@@ -172,9 +172,9 @@ fn a_refused_header_stops_the_attempt() {
     }
 }
 
-/// A request of an SDK has nothing that stays here, so that nothing need be read.
+/// An SDK's request has no header that must be removed, so nothing is read.
 #[test]
-fn what_goes_everywhere_costs_nothing() {
+fn forwarded_headers_cost_nothing() {
     let (mut exchange, mut map) = exchange_with(&[]);
     exchange.prepare(b"azure", &mut map).unwrap();
     exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
@@ -185,9 +185,9 @@ fn what_goes_everywhere_costs_nothing() {
     assert_eq!(map.reads.get(), 0);
 }
 
-/// A model's name that leads out of a path is not known, whatever pattern it fits.
+/// A model name that would leave its path is unknown, whatever pattern it matches.
 #[test]
-fn no_model_leads_out_of_its_path() {
+fn no_model_leaves_its_path() {
     let table = r#"{"upstreams": {"a": {"base_path": "/models/{model}"}},
         "models": [{"name": "*", "targets": ["a"]}, {"name": "org/*", "targets": ["a"]}]}"#;
     let table: Rc<Table> = Rc::new(config::router(table.as_bytes(), &|_| None).unwrap());

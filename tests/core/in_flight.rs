@@ -1,4 +1,4 @@
-//! Attempts under way, counted by VMs of which some crash.
+//! Running attempts, counted by VMs of which some crash.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, LEASE, MAX_VMS, RENEWED_EVERY};
 
-/// What another thread may come between.
+/// Points where another thread can interrupt.
 #[derive(Clone, Copy)]
 enum Call {
     Add(Gauge, i64),
@@ -20,7 +20,7 @@ struct Vm {
     done: Option<Step>,
     told: i64,
     calls: VecDeque<Call>,
-    /// What it has read so far, and the least it must find.
+    /// The sum read so far, and the minimum it must find.
     reading: Option<(i64, i64)>,
 }
 
@@ -57,7 +57,7 @@ impl World {
         self.vms.iter().map(|vm| vm.told).sum()
     }
 
-    /// Makes the next of a VM's calls; `false` if it is in none of its callbacks.
+    /// Runs the next of a VM's calls; `false` if it is in none of its callbacks.
     fn call(&mut self, at: usize) -> bool {
         let Some(call) = self.vms[at].calls.pop_front() else {
             return false;
@@ -112,7 +112,7 @@ impl World {
     }
 
     fn read(&mut self, at: usize) {
-        // what another VM has counted but not told yet is not to be found
+        // counts that another VM has not published yet cannot be found
         let untold = self.vms.iter().map(|vm| match (vm.calls.len(), vm.calls.front()) {
             (1, Some(Call::Add(_, by))) => (*by).max(0),
             _ => 0,
@@ -127,7 +127,7 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whatever comes between what: no count is ever too low, and a crashed VM's share is gone soon.
+    /// In any interleaving: no count is ever too low, and a crashed VM's share disappears soon.
     #[test]
     fn a_crash_leaves_nothing_behind(turns in prop::collection::vec((0usize..4, 0u8..100, 0u64..15), 200..1500)) {
         let mut world = World::default();
@@ -170,7 +170,7 @@ fn the_living_are_on_the_roster() {
     assert_eq!(roster.visit(2, None, false, at(0)), Visit::Joined(Step::Settled));
     assert_eq!(roster.visit(1, Some(Step::Settled), false, at(lease)), Visit::Rest);
     assert!(!roster.is_busy());
-    // the lease of the other has run out, and there is nobody else to wait for
+    // the other's lease has expired, and there is no other VM to wait for
     let mut done = Step::Settled;
     for want in [Step::Announced, Step::MovedAside, Step::Cleared, Step::MovedBack, Step::Settled] {
         assert_eq!(roster.visit(1, Some(done), false, at(lease + 1)), Visit::Do(want));
@@ -179,7 +179,7 @@ fn the_living_are_on_the_roster() {
     }
     assert_eq!(roster.visit(1, Some(done), false, at(lease + 1)), Visit::Rest);
     assert!(!roster.is_busy());
-    // it was alive after all: all that was counted is counted anew, once again
+    // it was alive after all: everything is counted again
     assert_eq!(roster.visit(2, Some(Step::Settled), false, at(lease + 2)), Visit::Joined(Step::Settled));
     assert_eq!(roster.visit(1, Some(Step::Settled), false, at(lease + 3)), Visit::Do(Step::Announced));
     assert_eq!(roster.visit(1, Some(Step::Announced), false, at(lease + 3)), Visit::Rest, "not before the other");
@@ -187,14 +187,14 @@ fn the_living_are_on_the_roster() {
 }
 
 #[test]
-fn who_doubts_has_all_recount() {
+fn a_doubtful_vm_triggers_a_recount() {
     let mut roster = Roster::default();
     let _ = roster.visit(1, None, false, at(0));
     assert_eq!(roster.visit(1, Some(Step::Settled), true, at(1)), Visit::Do(Step::Announced));
 }
 
 #[test]
-fn a_roster_has_an_end() {
+fn the_roster_is_bounded() {
     let mut roster = Roster::default();
     for vm in 0..MAX_VMS as u64 {
         assert_eq!(roster.visit(vm, None, false, at(0)), Visit::Joined(Step::Settled));
@@ -204,7 +204,7 @@ fn a_roster_has_an_end() {
 }
 
 #[test]
-fn what_is_no_roster_is_an_empty_one() {
+fn unreadable_rosters_are_empty() {
     let cases: [&[u8]; 5] = [b"", b"\0", b"\x09\0", b"\0\0seventeen bytes!", b"\0\0seventeen bytes!!?"];
     for bytes in cases {
         assert_eq!(Roster::decode(bytes), Roster::default(), "{bytes:?}");

@@ -4,7 +4,7 @@ use sluice::json::{write_number, write_string, JsonError, Scanner, Value, MAX_DE
 
 use crate::generate::{json, json_like, json_text, text};
 
-/// Scans a whole text that holds one value.
+/// Scans a text with one value.
 fn scan(text: &[u8]) -> Result<Value<'_>, JsonError> {
     let mut scanner = Scanner::new(text);
     let value = scanner.value()?;
@@ -12,7 +12,7 @@ fn scan(text: &[u8]) -> Result<Value<'_>, JsonError> {
     Ok(value)
 }
 
-/// Scans a whole text by the callbacks, to the bottom.
+/// Scans a text with callbacks, at all depths.
 fn walk(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     match scanner.peek() {
         Some(b'{') => scanner.object(|_, scanner| walk(scanner)).map(|_| ()),
@@ -21,8 +21,8 @@ fn walk(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     }
 }
 
-/// What serde_json says of a text's grammar. `IgnoredAny` judges it without a limit of depth and without
-/// judging what strings and numbers mean.
+/// serde_json's judgement of the grammar. `IgnoredAny` has no depth limit, and ignores the contents of strings and
+/// numbers.
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
@@ -181,7 +181,7 @@ fn counts() {
     }
 }
 
-/// Strings are looked at in blocks of several sizes.
+/// Strings are scanned in blocks of several sizes.
 #[test]
 fn strings_end_anywhere() {
     for length in 0..200 {
@@ -249,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn spans_and_strings_are_serde_jsons(value in json(), pretty in any::<bool>()) {
+    fn spans_and_strings_equal_serde_json(value in json(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         let mut found = Vec::new();
         let mut scanner = Scanner::new(text.as_bytes());

@@ -1,11 +1,11 @@
 //! The core's tests: tables of cases, and properties over generated ones.
 //!
-//! The same tests run natively (`cargo test`) and as the WebAssembly that Envoy runs, under Node
+//! The same tests run natively (`cargo test`) and as WebAssembly in Wasmtime
 //! (`make test-core-wasm`). The generated cases are the same in every run; the fuzz targets in
 //! `tests/fuzz/` look for new ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-// tables are types of their own, and read best where they stand
+// tables have their own types, which are easiest to read in place
 #![allow(clippy::type_complexity)]
 
 mod base64;

@@ -1,4 +1,4 @@
-//! The filters' allocator, over the system's: the core's tests are where it can be run without Envoy.
+//! The filters' allocator on top of the system's: the core's tests can run it without Envoy.
 
 #[path = "../../filters/src/memory.rs"]
 mod by_size;
@@ -9,7 +9,7 @@ use std::cell::Cell;
 use by_size::BySize;
 use proptest::prelude::*;
 
-/// A block in use, each of whose bytes is `mark`.
+/// A block in use; each of its bytes is `mark`.
 struct Block {
     start: *mut u8,
     layout: Layout,
@@ -29,7 +29,7 @@ impl Block {
         assert!(bytes.iter().all(|byte| *byte == self.mark));
     }
 
-    /// Gives it another size. What is in both stays.
+    /// Resizes it. The bytes in both sizes stay.
     fn resize(&mut self, allocator: &impl GlobalAlloc, size: usize) {
         let kept = self.layout.size().min(size);
         self.start = unsafe { allocator.realloc(self.start, self.layout, size) };
@@ -45,7 +45,7 @@ impl Block {
     }
 }
 
-/// Sizes around those where blocks are kept no longer, and around their steps.
+/// Sizes around the largest cached one, and around the size steps.
 fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![1..100_usize, 2_000..2_100_usize, 1..8_000_usize, 65_000..66_000_usize]
 }
@@ -53,7 +53,7 @@ fn sizes() -> impl Strategy<Value = usize> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// No two blocks share a byte, whatever is asked for and given back in whatever order.
+    /// No two blocks overlap, for any order of allocations and frees.
     #[test]
     fn blocks_are_apart(steps in prop::collection::vec((0..4_u8, sizes(), 0..6_u32, any::<prop::sample::Index>()), 1..200)) {
         let allocator = BySize::new(System, System);
@@ -80,7 +80,7 @@ thread_local! {
     static IN_USE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts the bytes that are in use.
+/// The system's allocator, which counts the bytes in use.
 struct Counting;
 
 unsafe impl GlobalAlloc for Counting {
@@ -96,7 +96,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[test]
-fn most_of_what_is_given_back_may_be_used_for_other_sizes() {
+fn freed_memory_can_be_used_for_other_sizes() {
     let allocator = BySize::new(Counting, Counting);
     for size in (32..=2048).step_by(32) {
         let layout = Layout::from_size_align(size, 8).unwrap();
@@ -109,13 +109,13 @@ fn most_of_what_is_given_back_may_be_used_for_other_sizes() {
 }
 
 #[test]
-fn a_block_that_was_given_back_is_used_again() {
+fn a_freed_block_is_reused() {
     let allocator = BySize::new(System, System);
     let block = |size| Block::of(&allocator, Layout::from_size_align(size, 1).unwrap(), 7);
     let first = block(33);
     let start = first.start;
     first.give_back(&allocator);
-    let again = block(64); // of the same step
+    let again = block(64); // of the same size step
     assert_eq!(again.start, start);
     let other = block(64);
     assert_ne!(other.start, start);
@@ -124,10 +124,10 @@ fn a_block_that_was_given_back_is_used_again() {
 }
 
 #[test]
-fn what_is_in_use_is_counted() {
+fn used_bytes_are_counted() {
     let allocator = BySize::new(System, System);
     let mut block = Block::of(&allocator, Layout::from_size_align(33, 1).unwrap(), 7);
-    assert_eq!(allocator.used(), 64); // of the small ones all of the step
+    assert_eq!(allocator.used(), 64); // small blocks count with their size step
     for size in [100_000, 3_000, 200_000, 64 << 10, 10] {
         block.resize(&allocator, size);
         assert_eq!(allocator.used(), if size == 10 { 32 } else { size });
@@ -144,7 +144,7 @@ fn large_blocks_are_apart() {
     assert_eq!(IN_USE.get(), before);
     let mut large = Block::of(&allocator, Layout::from_size_align(64 << 10, 1).unwrap(), 7);
     assert_eq!(IN_USE.get(), before + (64 << 10));
-    large.resize(&allocator, 1000); // what is left of it does not stay among them
+    large.resize(&allocator, 1000); // the rest does not stay in the cache
     assert_eq!(IN_USE.get(), before);
     large.give_back(&allocator);
     small.give_back(&allocator);

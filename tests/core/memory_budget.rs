@@ -1,4 +1,4 @@
-//! How a VM's memory is shared out.
+//! How a VM's memory is divided.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn sizes_from_the_environment() {
 }
 
 #[test]
-fn small_requests_come_in_last() {
+fn small_requests_are_refused_last() {
     let budget = MemoryBudget { memory: 100 * MIB, bodies: 100 * MIB };
     let cases = [
         (0, [100, 75, 75, 50, 50]),
@@ -54,7 +54,7 @@ fn small_requests_come_in_last() {
 }
 
 #[test]
-fn bodies_fit_side_by_side() {
+fn bodies_share_the_budget() {
     let budget = MemoryBudget { memory: 100 * MIB, bodies: 10 * MIB };
     for (under_way, more, want) in
         [(0, 64, true), (2, 8, true), (3, 8, false), (11, 0, false), (1, usize::MAX / MIB, false)]
@@ -64,7 +64,7 @@ fn bodies_fit_side_by_side() {
 }
 
 #[test]
-fn the_peak_of_all_is_shown_and_forgotten() {
+fn the_peak_of_all_vms_is_shown_and_expires() {
     let at = Duration::from_millis;
     let mut peak = Peak::default();
     assert!(peak.report(10, 1, at(1_000_000)).is_some());

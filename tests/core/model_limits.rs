@@ -1,4 +1,4 @@
-//! Limits as providers tell them: of one model, of everything, or of one request that is too large.
+//! Providers' limits: of one model, of everything, or of one request that is too large.
 
 use sluice::commit::Refusal;
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
@@ -7,7 +7,7 @@ use sluice::outcome::Outcome::{self, RateLimited, ServerError};
 const MODEL: &str = "gpt-4o";
 
 #[test]
-fn whose_limit_it_is() {
+fn scope_of_a_limit() {
     let cases: &[(&str, u16, &str, Outcome, Blame)] = &[
         (
             "OpenAI's rate of everything",
@@ -129,7 +129,7 @@ fn whose_limit_it_is() {
 }
 
 #[test]
-fn limits_that_came_as_200() {
+fn limits_with_status_200() {
     for (body, blame) in [
         (r#"{"error":{"code":429,"message":"Rate limit reached for gpt-4o in organization o"}}"#, Model),
         (r#"{"error":{"code":"rate_limit_exceeded","message":"Too many requests"}}"#, Cluster),
@@ -141,7 +141,7 @@ fn limits_that_came_as_200() {
 }
 
 #[test]
-fn a_pause_that_the_body_asks_for() {
+fn retry_delay_in_the_body() {
     let google = |delay: &str| {
         format!(
             r#"{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{delay}"}}]}}}}"#

@@ -1,4 +1,4 @@
-//! A target whose model is paused, beside another model of the same cluster.
+//! A target whose model is ejected, beside another model of the same cluster.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn table() -> Rc<Table> {
     Rc::new(config::router(CONFIG.as_bytes(), &|_| None).unwrap())
 }
 
-/// Has a request to a model end so at its first target; returns that target's upstream.
+/// Ends a request to a model like this at its first target; returns that target's upstream.
 fn call(table: &Rc<Table>, model: &str, ending: Ending, fleet: &TestFleet) -> String {
     let body = format!(r#"{{"model":"{model}"}}"#);
     let mut exchange = Exchange::new(None, Original::default());
@@ -47,26 +47,26 @@ fn the_other_models_of_the_cluster_are_served_there() {
     let first = |model: &str| call(&table, model, SERVED, &fleet);
     assert_eq!(call(&table, "large", limited(Blame::Model), &fleet), "a");
     assert_eq!([first("large"), first("small"), first("any-1")], ["b", "a", "a"]);
-    // names that clients choose are told apart as well
+    // names that clients choose are separate, too
     assert_eq!(call(&table, "any-1", limited(Blame::Model), &fleet), "a");
     assert_eq!([first("any-1"), first("any-2"), first("small")], ["b", "a", "a"]);
-    // when its time is over, one request probes
+    // when its time is over, one request probes it
     fleet.now.set(Duration::from_secs(21));
     assert_eq!([first("large"), first("any-1")], ["a", "a"]);
     assert_eq!(fleet.health.borrow()["a"].models_out(), 0);
 }
 
 #[test]
-fn a_limit_of_the_cluster_holds_for_all_its_models() {
+fn a_limit_of_the_cluster_applies_to_all_its_models() {
     let (table, fleet) = (table(), TestFleet::default());
     assert_eq!(call(&table, "large", limited(Blame::Cluster), &fleet), "a");
     assert_eq!([call(&table, "large", SERVED, &fleet), call(&table, "any-1", SERVED, &fleet)], ["b", "b"]);
-    // the only target is tried all the same
+    // the only target is still tried
     assert_eq!(call(&table, "small", SERVED, &fleet), "a");
 }
 
 #[test]
-fn nobody_is_out_for_one_request() {
+fn a_too_large_request_ejects_nothing() {
     let (table, fleet) = (table(), TestFleet::default());
     for _ in 0..20 {
         assert_eq!(call(&table, "large", limited(Blame::Nobody), &fleet), "a");

@@ -1,7 +1,7 @@
 use sluice::names::{Names, MAX_NAMES, MAX_NAMES_OF_KEY};
 
 #[test]
-fn a_name_that_only_failed_is_none() {
+fn a_name_that_only_failed_is_not_kept() {
     let mut names = Names::default();
     for (key, name, answered, want) in [
         ("alice", "invented", false, false),
@@ -14,9 +14,9 @@ fn a_name_that_only_failed_is_none() {
     }
 }
 
-/// Also where a server takes any name.
+/// Even if a server accepts any name.
 #[test]
-fn a_key_has_so_many_names() {
+fn names_of_a_key_are_bounded() {
     let mut names = Names::default();
     let told = (0..10_000).filter(|number| names.tells("greedy", &format!("invented-{number}"), true)).count();
     assert_eq!(told, MAX_NAMES_OF_KEY);
@@ -27,7 +27,7 @@ fn a_key_has_so_many_names() {
 }
 
 #[test]
-fn all_keys_together_have_so_many() {
+fn names_of_all_keys_are_bounded() {
     let mut names = Names::default();
     let keys = 2 * MAX_NAMES / MAX_NAMES_OF_KEY;
     let all = (0..keys).flat_map(|key| (0..MAX_NAMES_OF_KEY).map(move |name| (key, name)));

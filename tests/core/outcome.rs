@@ -20,7 +20,7 @@ fn statuses() {
 }
 
 #[test]
-fn silences() {
+fn missing_answers() {
     let cases = [
         ("no connection", false, false, Outcome::ConnectFailure),
         ("no connection, and too late", false, true, Outcome::ConnectFailure),

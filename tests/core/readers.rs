@@ -1,5 +1,5 @@
-//! What goes upstream means the same to every reader: to one that ignores the case of names, as Go's does, to one that
-//! takes the first of several values, and to one that takes the last.
+//! The request that goes upstream means the same to every reader: one that ignores the case of names (as Go's does),
+//! one that takes the first of several values, and one that takes the last.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use sluice::endpoint::Endpoint;
@@ -8,7 +8,7 @@ use sluice::rewrite::BodyRewrite;
 
 const TARGET: &str = "target/model";
 
-/// JSON in which nothing is lost that stands there twice.
+/// JSON that keeps repeated members.
 #[derive(Clone, Debug, PartialEq)]
 enum Json {
     Null,
@@ -67,12 +67,12 @@ struct Reader {
 
 const READERS: [Reader; 4] = [
     Reader { folds: false, takes_last: true },  // most
-    Reader { folds: false, takes_last: false }, // some in C and Java
+    Reader { folds: false, takes_last: false }, // some readers in C and Java
     Reader { folds: true, takes_last: true },   // Go
     Reader { folds: true, takes_last: false },
 ];
 
-/// What a request asks for.
+/// The decisive parts of a request.
 #[derive(Debug, PartialEq)]
 struct Asked {
     model: Json,
@@ -124,7 +124,7 @@ impl Reader {
     }
 }
 
-/// A member, another value for it, and the names that a folding reader takes for it.
+/// A member, another value for it, and the names that a case-folding reader treats as the same.
 const MEMBERS: [(&str, &str, &str, &[&str]); 12] = [
     ("model", r#""one""#, r#""expensive-405b""#, &["MODEL", "Model", "modeL", r"mod\u0045l"]),
     ("stream", "true", "false", &["Stream", "STREAM", "ſtream", r"\u017ftream", "streaM"]),
@@ -145,7 +145,7 @@ const MEMBERS: [(&str, &str, &str, &[&str]); 12] = [
     ("messages", "[]", r#"[{"role":"user","content":"x"}]"#, &["Messages", "meſſages", r"message\u0053"]),
 ];
 
-/// Where the same names mean nothing. `$` stands for them.
+/// Places where the same names mean nothing. `$` stands for the names.
 const NESTED: [&str; 6] = [
     r#""metadata":{$}"#,
     r#""logit_bias":{$}"#,
@@ -172,7 +172,7 @@ fn upstream(facts: &Facts, body: &str) -> String {
     String::from_utf8(rewritten.unwrap_or_else(|| body.as_bytes().to_vec())).unwrap()
 }
 
-/// Whether the body is taken; what goes upstream is the same to all readers then, and what was decided on.
+/// Whether the body is accepted. If so, all readers of the upstream body agree with the decision.
 fn is_taken(body: &str) -> bool {
     let facts = match read(Endpoint::ChatCompletions, None, body.as_bytes()) {
         Ok(facts) => facts,
@@ -268,7 +268,7 @@ fn the_members_of_members() {
 }
 
 #[test]
-fn what_means_nothing_stays_as_it_stands() {
+fn meaningless_members_are_unchanged() {
     let body =
         r#"{"model":"target/model","MODELS":1,"mode":2,"streams":3,"Stream-Options":4,"x":{"MODEL":5,"n":6,"n":7}}"#;
     let facts = read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();

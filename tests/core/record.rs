@@ -47,7 +47,7 @@ const FIELDS: [&str; 25] = [
     "label_team",
 ];
 
-/// A record's fields, read by the reader of configurations, which takes the same message.
+/// A record's fields, read by the configuration's reader, which reads the same message.
 fn fields(record: Record<Struct>) -> Value {
     let names = [&FIELDS[..], &["error"]].concat();
     let texts = Joined::parse("record", &record.into_bytes()).unwrap().split(&names).unwrap();
@@ -55,7 +55,7 @@ fn fields(record: Record<Struct>) -> Value {
     shown.map(|(name, text)| ((*name).to_owned(), serde_json::from_slice::<Value>(&text).unwrap())).collect()
 }
 
-/// The same as the access log has it. (JSON from a `Struct` has doubles for numbers.)
+/// The same as in the access log. (JSON from a `Struct` has doubles for numbers.)
 fn logged(record: Record<Json>) -> Value {
     let line = [b"{\"status\":200".to_vec(), record.into_bytes(), b"}".to_vec()].concat();
     let mut logged = serde_json::from_slice::<Value>(&line).unwrap()["sluice"].take();
@@ -65,7 +65,7 @@ fn logged(record: Record<Json>) -> Value {
     logged
 }
 
-/// What is on record, in whichever form.
+/// The recorded values in either form.
 fn shown(exchange: &Exchange, status: u16) -> Value {
     let shown = fields(Record::of(exchange, status));
     assert_eq!(logged(Record::of(exchange, status)), shown);
@@ -109,7 +109,7 @@ fn labels_of_the_key() {
 }
 
 #[test]
-fn an_answer_that_ends_as_its_server_always_does_is_no_error() {
+fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
     for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
         exchange.metered(Some((TokenUsage::default(), Source::Partial)));
@@ -154,7 +154,7 @@ fn a_request_that_was_answered() {
 }
 
 #[test]
-fn what_checks_have_found() {
+fn findings_of_checks() {
     let flag = |check: &str, category: &str| Flag { check: check.into(), category: category.into() };
     let mut exchange = Exchange::default();
     assert_eq!(exchange.flags(), None);
@@ -201,7 +201,7 @@ fn operations() {
 }
 
 proptest! {
-    /// Whatever a client calls a model: one field, cut between characters.
+    /// Any model name of a client: one field, cut between characters.
     #[test]
     fn any_name(name in prop::collection::vec(any::<char>(), 1..200)) {
         let mut exchange = chat("m");

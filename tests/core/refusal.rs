@@ -1,4 +1,4 @@
-//! What errors say, as providers write them: who is to blame, and whether another target may do better.
+//! Real providers' errors: the cause, and whether another target may succeed.
 
 use proptest::prelude::*;
 use sluice::commit::Refusal;
@@ -273,7 +273,7 @@ fn errors_by_their_status() {
 }
 
 #[test]
-fn errors_that_came_as_200() {
+fn errors_with_status_200() {
     let cases: &[(&str, &str, Option<Outcome>)] = &[
         ("a number", r#"{"error":{"code":429,"message":"m"}}"#, Some(RateLimited)),
         ("a number in a text", r#"{"error":{"code":"503","message":"m"}}"#, Some(ServerError)),

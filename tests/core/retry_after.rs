@@ -11,7 +11,7 @@ fn pause(headers: &[(&str, &str)], now: Duration) -> Option<Duration> {
     parse_retry_after(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), now)
 }
 
-/// `None` for what cannot be read; else milliseconds.
+/// `None` if unreadable; else milliseconds.
 fn check(header: &str, cases: &[(&str, Option<u64>)]) {
     for (value, want) in cases {
         assert_eq!(pause(&[(header, value)], NOW), want.map(Duration::from_millis), "{header}: {value}");
@@ -62,7 +62,7 @@ fn dates() {
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("Wed, 31 Dec 1969 23:59:59 GMT", Some(0)),
             ("Fri, 01 Jan 0000 00:00:00 GMT", Some(0)),
-            // two digits: 44 is fifty years ahead, 45 is long past
+            // two digits: 44 is up to fifty years ahead, 45 is in the past
             ("Sunday, 06-Nov-44 08:49:37 GMT", Some(1_577_923_200_000)),
             ("Monday, 06-Nov-45 08:49:37 GMT", Some(0)),
             ("Sun, 06 Nov 1994 08:49:37 PST", None),
@@ -156,7 +156,7 @@ fn resets() {
 }
 
 #[test]
-fn which_counts() {
+fn precedence() {
     let requests = ("x-ratelimit-reset-requests", "1s");
     let tokens = ("x-ratelimit-reset-tokens", "6m0s");
     let anthropic = ("anthropic-ratelimit-tokens-reset", "1994-11-06T08:49:40Z");
@@ -211,7 +211,7 @@ const VALUES: [&str; 8] = [
     "1994-11-06T08:49:37+01:00",
 ];
 
-/// Values that are nearly right, and others.
+/// Almost valid values, and others.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let splice =
         (any::<prop::sample::Index>(), 0..4usize, vec(prop::sample::select(&b"0919:.-+ ,szT\xc3\xb5"[..]), 0..4));
@@ -248,7 +248,7 @@ proptest! {
         prop_assert_eq!(pause(&[("x-ratelimit-reset-tokens", &text)], NOW), Some(want));
     }
 
-    /// Counts the days one by one, to compare with.
+    /// Counts the days one by one, for comparison.
     #[test]
     fn each_day_follows_the_last(year in 1970..2400u64, month in 1..=12u64, day in 1..=31u64) {
         const LENGTHS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

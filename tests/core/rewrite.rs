@@ -100,7 +100,7 @@ fn the_model_is_written_as_json() {
 }
 
 #[test]
-fn a_model_beside_the_path_is_renamed() {
+fn a_model_in_path_and_body_is_renamed() {
     for (body, want) in
         [(r#"{"model":"m"}"#, r#"{"model":"t"}"#), (r#"{"model":"models/m"}"#, r#"{"model":"models/t"}"#), ("{}", "{}")]
     {
@@ -111,7 +111,7 @@ fn a_model_beside_the_path_is_renamed() {
 }
 
 #[test]
-fn usage_is_asked_for_only_where_it_can_be() {
+fn usage_is_only_requested_where_supported() {
     let body = r#"{"model":"m","stream":true}"#;
     for (endpoint, want) in [
         (Endpoint::ChatCompletions, true),
@@ -142,7 +142,7 @@ fn a_changed_body_is_refused() {
     }
 }
 
-/// The fields of a request body in which anything goes.
+/// The fields of a request body with arbitrary values.
 fn body() -> impl Strategy<Value = (Vec<(String, Value)>, bool)> {
     let options = prop_oneof![
         Just(None),
@@ -163,7 +163,7 @@ fn body() -> impl Strategy<Value = (Vec<(String, Value)>, bool)> {
     )
 }
 
-/// Writes fields in their order, as serde_json's own maps would not.
+/// Writes fields in order, which serde_json's maps do not.
 fn write(fields: &[(String, Value)], pretty: bool) -> String {
     let (colon, comma) = if pretty { (" : ", " ,\n\t") } else { (":", ",") };
     let field = |(name, value): &(String, Value)| format!("{}{colon}{value}", Value::from(name.as_str()));
@@ -192,7 +192,7 @@ proptest! {
         let rewritten = pass(rewrite, &chunks(body.as_bytes(), &lengths)).unwrap();
         prop_assert_eq!(rewritten.len(), length);
         prop_assert_eq!(&serde_json::from_str::<Value>(&rewritten).unwrap(), &Value::Object(want));
-        // what stands between the changes is the same to the byte
+        // the text between the changes is identical
         for (name, value) in fields.iter().filter(|(name, _)| name.starts_with('x')) {
             let field = write(&[(name.clone(), value.clone())], pretty);
             let field = field.trim_matches(['{', '}']);

@@ -1,4 +1,4 @@
-//! The way of a request: every target once, who is out stays out, fallbacks, deadline and budget.
+//! A request's route: every target once, ejected ones stay out, fallbacks, deadline and budget.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::fleet::TestFleet;
 const REFUSED: Ending = Ending::silent(Outcome::ConnectFailure);
 const SERVED: Ending = Ending::answered(Outcome::Success, 200);
 
-/// A table over the upstreams a to f with these models, and with these fields beside them.
+/// A table with the upstreams a to f, these models, and these further fields.
 fn table(models: &str, fields: &str) -> Rc<Table> {
     let text = format!(
         r#"{{"upstreams":{{"a":{{}},"b":{{}},"c":{{}},"d":{{}},"e":{{}},"f":{{}}}},"models":[{models}]{fields}}}"#
@@ -41,7 +41,7 @@ fn current(exchange: &Exchange) -> String {
     exchange.routed().unwrap().upstream().unwrap().name.clone()
 }
 
-/// Has every attempt end so; returns the upstreams in the order they were tried.
+/// Makes every attempt end like this; returns the upstreams in the order of attempts.
 fn exhaust(exchange: &mut Exchange, ending: Ending, fleet: &TestFleet) -> Vec<String> {
     let mut tried = vec![current(exchange)];
     loop {
@@ -68,7 +68,7 @@ impl RequestHeaders for NoHeaders {
 }
 
 #[test]
-fn who_is_out_stays_out() {
+fn ejected_targets_are_not_tried() {
     let cases: [(&str, &[(&str, u64)], u64, &[&str]); 4] = [
         ("all healthy", &[], 0, &["a", "b", "c"]),
         ("one out: it is tried when nothing else is left", &[("b", 9)], 0, &["a", "c", "b"]),
@@ -86,10 +86,10 @@ fn who_is_out_stays_out() {
     }
 }
 
-/// Healthy fallbacks come before targets that are out, and of these the one that comes back soonest, whichever model it
-/// serves.
+/// Healthy fallbacks come before ejected targets. Of these, the one that returns soonest comes first, whichever model
+/// it serves.
 #[test]
-fn fallbacks_come_before_who_is_out() {
+fn fallbacks_come_before_ejected_targets() {
     let models = r#"
         {"name":"m","fallbacks":["second","third"],"targets":[{"upstream":"a"},{"upstream":"b"}]},
         {"name":"second","targets":[{"upstream":"c"},{"upstream":"d"}]},
@@ -158,7 +158,7 @@ fn one_request_probes_and_the_others_stay_away() {
 }
 
 #[test]
-fn what_an_operator_took_out_is_asked_last_of_all() {
+fn manually_ejected_targets_are_tried_last() {
     let table = table(ABC, "");
     let by_hand = |fleet: &TestFleet, cluster: &str| {
         let _ = fleet.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
@@ -174,9 +174,9 @@ fn what_an_operator_took_out_is_asked_last_of_all() {
     assert_eq!(exhaust(&mut all, REFUSED, &fleet), ["a"], "rather than not at all");
 }
 
-/// A retry that the budget does not allow must not keep the lease of a probe.
+/// A retry that the budget refuses must not keep a probe's lease.
 #[test]
-fn an_unpaid_retry_leaves_the_probe_to_others() {
+fn a_refused_retry_releases_the_probe() {
     let table = table(ABC, r#","retry":{"budget":{"percent":0,"min_per_second":0}}"#);
     let fleet = TestFleet::default();
     let mut poor = exchange();
@@ -190,7 +190,7 @@ fn an_unpaid_retry_leaves_the_probe_to_others() {
 }
 
 #[test]
-fn no_more_than_a_share_is_out() {
+fn max_ejected_percent() {
     let fleet = TestFleet::default();
     for cluster in ["a", "b"] {
         fleet.eject(cluster, if cluster == "a" { 5 } else { 9 });
@@ -207,7 +207,7 @@ fn no_more_than_a_share_is_out() {
 }
 
 #[test]
-fn what_may_be_retried() {
+fn retry_on() {
     let table = table(ABC, r#","retry":{"on":[429,"connect"],"max_attempts":2}"#);
     let ending = Ending::answered;
     let cases = [
@@ -269,7 +269,7 @@ fn fallbacks() {
 }
 
 #[test]
-fn time_runs_out() {
+fn deadline() {
     let table = table(ABC, r#","retry":{"deadline":"10s"}"#);
     let fleet = TestFleet::default();
     fleet.now.set(Duration::from_secs(100));
@@ -306,7 +306,7 @@ fn slots() {
 }
 
 #[test]
-fn every_end_gives_up_its_place_once() {
+fn every_end_releases_its_slot_once() {
     let table = table(ABC, "");
     let fleet = TestFleet::default();
     let mut never_sent = exchange();
@@ -345,7 +345,7 @@ fn every_end_gives_up_its_place_once() {
 }
 
 #[test]
-fn the_last_failure_is_told() {
+fn the_last_failure_is_reported() {
     let mut exchange = exchange();
     exchange.route(&table(ABC, ""), &TestFleet::default()).unwrap();
     exchange.exhaust(Outcome::Timeout);
@@ -354,7 +354,7 @@ fn the_last_failure_is_told() {
 }
 
 proptest! {
-    /// Whatever is out, whatever fails: each target is tried once, and the books are even.
+    /// For any ejections and failures: each target is tried once, and all counts are balanced.
     #[test]
     fn each_target_is_tried_once(
         weights in vec(1..1000u32, 1..=6),

@@ -28,7 +28,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
     }
 }
 
-/// A model with one target for each weight, each at the upstream of its index.
+/// A model with one target for each weight; target i is at upstream i.
 pub fn model(name: &str, aliases: &[&str], weights: &[u32], upstreams: &[Upstream]) -> Model {
     let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
     let targets = (0..weights.len()).map(|upstream| Target { upstream, model: None, price: None }).collect();
@@ -50,7 +50,7 @@ fn each_dialect_has_its_targets() {
 }
 
 #[test]
-fn responses_go_to_those_who_serve_them() {
+fn responses_go_to_upstreams_that_serve_them() {
     use Dialect::{Anthropic, OpenAi};
     let chat_alone = Upstream { responses_api: false, ..upstream("b", &[OpenAi]) };
     let untranslated = Upstream { translate: false, ..chat_alone.clone() };
@@ -154,7 +154,7 @@ fn upstream_paths() {
 }
 
 #[test]
-fn a_budget() {
+fn retry_budget() {
     let at = Duration::from_secs;
     let balance = BudgetBalance::new(Budget { percent: 10, min_per_second: 2 });
     assert!(balance.withdraw(at(1)) && balance.withdraw(at(1)) && !balance.withdraw(at(1)), "a second's reserve");

@@ -1,10 +1,10 @@
-//! The model's name and a response's id in answers as servers send them, cut anywhere.
+//! The model's name and a response's id in real servers' answers, cut at any place.
 
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint::{self, *};
 use sluice::splice::Splice;
 
-/// Passes an answer in chunks of `size` bytes; returns what goes on, and the id.
+/// Passes an answer in chunks of `size` bytes; returns the output and the id.
 fn pass(endpoint: Endpoint, stream: bool, answer: &str, size: usize) -> (String, Option<String>) {
     let mut splice = Splice::new(endpoint, stream, Some("mi\"ne"), endpoint == Responses);
     let (mut out, mut id) = (Vec::new(), None);
@@ -18,7 +18,7 @@ fn pass(endpoint: Endpoint, stream: bool, answer: &str, size: usize) -> (String,
     (String::from_utf8(out).unwrap(), id)
 }
 
-/// Endpoint, whether it is a stream, and an answer with `MODEL` where the target's name stands.
+/// Endpoint, whether it is a stream, and an answer with `MODEL` in place of the target's name.
 const ANSWERS: &[(Endpoint, bool, &str)] = &[
     (
         ChatCompletions,
@@ -72,7 +72,7 @@ fn names_in_every_dialect() {
 }
 
 #[test]
-fn what_has_no_name_passes_as_it_is() {
+fn answers_without_a_name_are_unchanged() {
     for answer in ["", "{}", "[]", r#"{"model":1}"#, "data: [DONE]\n\n", "no JSON", r#"{"a":{"model":"x"}}"#, "}}]]{"] {
         for stream in [false, true] {
             let mut splice = Splice::new(ChatCompletions, stream, Some("m"), false);
@@ -82,7 +82,7 @@ fn what_has_no_name_passes_as_it_is() {
 }
 
 #[test]
-fn ids_that_are_none() {
+fn invalid_ids() {
     let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(300));
     for (answer, want) in
         [(r#"{"id":7}"#, None), (r#"{"id":""}"#, None), (&long, None), (r#"{"id":"a","id":"b"}"#, Some("a"))]

@@ -1,4 +1,4 @@
-//! Requests that go on from what one upstream stores go there, and nowhere else.
+//! Follow-up requests go to the upstream that stores the response, and nowhere else.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn exchange(key: &str, endpoint: Endpoint, body: &str) -> Exchange {
     exchange
 }
 
-/// Where a request goes first, or why it does not.
+/// The request's first target, or why it has none.
 fn first(table: &Rc<Table>, exchange: &mut Exchange, fleet: &TestFleet) -> Result<String, ApiError> {
     assert_eq!(exchange.route(table, fleet)?, Routed::Ready);
     Ok(exchange.routed().unwrap().upstream().unwrap().name.clone())
@@ -50,7 +50,7 @@ fn store(fleet: &TestFleet, key: &str, id: &str, cluster: &str) {
 }
 
 #[test]
-fn it_goes_where_it_is_stored() {
+fn follow_ups_go_to_the_storing_upstream() {
     let (table, fleet) = (table(""), TestFleet::default());
     store(&fleet, "alice", "resp_1", "b");
     store(&fleet, "alice", "conv_1", "b");
@@ -68,17 +68,17 @@ fn it_goes_where_it_is_stored() {
 }
 
 #[test]
-fn it_goes_nowhere_else() {
+fn follow_ups_have_no_fallback() {
     let (table, fleet) = (table(""), TestFleet::default());
     store(&fleet, "alice", "resp_1", "b");
-    // another model, which another upstream serves
+    // a model at another upstream
     let error =
         first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("n", "resp_1")), &fleet).unwrap_err();
     assert_eq!(
         (error.status, error.code, error.param),
         (400, "previous_response_not_found", Some("previous_response_id"))
     );
-    // a failure is the answer
+    // the client gets the failure
     let mut failing = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
     assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
     let failed = Ending::answered(Outcome::ServerError, 500);
@@ -90,7 +90,7 @@ fn it_goes_nowhere_else() {
         first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet).unwrap_err();
     assert_eq!((error.status, error.code), (503, "stored_response_unavailable"));
     assert_eq!(error.retry_after, Some(Duration::from_secs(9)));
-    // half-open: it may be the probe
+    // half-open: the request may be the probe
     fleet.now.set(Duration::from_secs(10));
     let mut probe = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
     assert_eq!(first(&table, &mut probe, &fleet).unwrap(), "b");
@@ -113,7 +113,7 @@ fn a_configuration_without_its_upstream() {
 }
 
 #[test]
-fn what_an_answer_stores() {
+fn ids_in_answers() {
     let (table, fleet) = (table(""), TestFleet::default());
     let body = r#"{"model":"m","input":"x","conversation":"conv_1"}"#;
     let mut exchange = exchange("alice", Endpoint::Responses, body);
@@ -138,7 +138,7 @@ fn the_table_is_bounded() {
     assert_eq!(Part::decode(b"junk"), Part::default());
     part.add(StoredId::of("k", "999"), Keeper::of("b"), "m", at(20_000), at(2));
     assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some((Keeper::of("b"), "m")));
-    // names are the client's, and may be long
+    // conversation names come from clients, and may be long
     for number in 0..1000 {
         part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), &"m".repeat(256), at(30_000), at(3));
     }
@@ -168,7 +168,7 @@ fn a_response_by_its_id() {
     let unknown = Err((404, "response_not_found"));
     assert_eq!(to("bob", Role::User, "resp_1"), unknown, "another key does not");
     assert_eq!(to("alice", Role::User, "resp_2"), unknown);
-    // nothing is generated, nothing is tried elsewhere
+    // nothing is generated, and no other target is tried
     let mut failing = by_id("alice", Role::User, "resp_1");
     assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
     let seen = (TokenUsage { input: 5, output: 7, ..TokenUsage::default() }, Source::Reported);
@@ -177,7 +177,7 @@ fn a_response_by_its_id() {
     let failed = Ending::answered(Outcome::ServerError, 500);
     failing.end_attempt(failed, &fleet);
     assert_eq!(failing.advance(failed, &fleet), None);
-    // out of the pool, gone from the configuration, or nothing is remembered at all
+    // out of the pool, removed from the configuration, or `stored_responses` is off
     fleet.eject("b", 9);
     assert_eq!(to("alice", Role::User, "resp_1"), Err((503, "stored_response_unavailable")));
     store(&fleet, "alice", "resp_3", "gone");
@@ -190,7 +190,7 @@ fn a_response_by_its_id() {
 }
 
 #[test]
-fn what_comes_with_an_id() {
+fn further_ids() {
     for body in ["", "{}", " {}\n"] {
         let facts = Facts::of_stored("m".into(), "resp_1".into(), false, body.as_bytes()).unwrap();
         assert_eq!((facts.layout.length, facts.uses_tokens()), (body.len(), false));

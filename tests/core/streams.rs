@@ -1,5 +1,5 @@
-//! Streams as servers really send them: good ones pass at once and whole; bad ones are found, before their first event or
-//! after it.
+//! Streams of real servers: good ones pass at once and complete; bad ones are detected, before or after their first
+//! event.
 
 use serde::Deserialize;
 use sluice::commit::{FirstEvent, Gate};
@@ -19,11 +19,11 @@ struct Stream {
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Want {
-    /// It is an answer, and complete.
+    /// It is valid and complete.
     Whole,
-    /// It fails before its first event, so that another target may try.
+    /// It fails before its first event, so another target can be tried.
     Retried,
-    /// It fails after its first event, or ends without its end.
+    /// It fails after its first event, or ends without a last event.
     Failed,
 }
 
@@ -35,7 +35,7 @@ impl Stream {
         }
     }
 
-    /// Whether it passes to the client, as far as its beginning tells.
+    /// Whether its beginning lets it pass to the client.
     fn passes(&self, chunks: &[&[u8]]) -> bool {
         let Ok(mut first) = FirstEvent::new(self.endpoint(), self.content_type.as_deref()) else {
             return false;
@@ -44,7 +44,7 @@ impl Stream {
         gates.into_iter().find(|gate| *gate != Gate::Hold) == Some(Gate::Commit)
     }
 
-    /// How it is metered: the usage's source, and whether it ended without its end.
+    /// The metering: the usage's source, and whether the last event was missing.
     fn metered(&self, chunks: &[&[u8]]) -> (Source, bool) {
         let framing =
             Framing::of_answer(self.endpoint().dialect(), true, self.body.trim_start_matches('\u{feff}').as_bytes());
@@ -61,7 +61,7 @@ fn streams() -> Vec<Stream> {
 }
 
 #[test]
-fn streams_of_the_field() {
+fn streams_of_real_servers() {
     let streams = streams();
     let of = |want| streams.iter().filter(|stream| stream.want == want).count();
     assert!(of(Want::Whole) >= 60 && of(Want::Retried) + of(Want::Failed) >= 30);

@@ -54,7 +54,7 @@ fn speeds() {
 
 proptest! {
     #[test]
-    fn a_clock_that_is_set_back_does_no_harm(arrived: u64, first: u64, end: u64, tokens: u64) {
+    fn a_clock_set_back_does_no_harm(arrived: u64, first: u64, end: u64, tokens: u64) {
         let mut timing = Timing::arrived(Duration::from_nanos(arrived));
         timing.first_bytes(Duration::from_nanos(first));
         timing.end(Duration::from_nanos(end));

@@ -23,7 +23,7 @@ fn bare(key: &str) -> Caller {
     Caller::new(key, &[])
 }
 
-/// The numbers of a report's lines: the name, the requests, the input.
+/// The rows of a report: name, requests, input.
 fn lines(report: &Report) -> Value {
     let report: Value = serde_json::from_str(&report.write()).unwrap();
     let name = report["by"].as_str().unwrap();
@@ -111,10 +111,10 @@ fn queries() {
 }
 
 #[test]
-fn nobody_takes_the_rows_of_others() {
+fn keys_have_separate_rows() {
     let mut totals = Totals::new(TODAY);
     for number in 0..10 * MAX_ROWS {
-        // one after the other, each with more names than it may have
+        // one after another, each with more names than allowed
         let key = format!("greedy-{}", number / 2000);
         totals.add(&bare(&key), false, &Place::new(&format!("m-{number}"), "c"), &sums(1, 1));
     }
@@ -138,7 +138,7 @@ fn nobody_takes_the_rows_of_others() {
 }
 
 #[test]
-fn one_key_has_so_many_labels() {
+fn labels_of_a_key_are_bounded() {
     let mut totals = Totals::new(TODAY);
     for number in 0..3 * MAX_LABELLINGS {
         totals.add(&caller("k", &format!("team-{number}")), false, &Place::new("m", "c"), &sums(1, 1));
@@ -154,12 +154,12 @@ fn names_are_cut() {
     assert_eq!(part_of(&long), part_of(&bare(&long).key));
 }
 
-/// Every day has its own places: no number of days or keys pushes another day out, or into `other`.
+/// Every day has its own rows: however many days and keys there are, no day is dropped or counted as `other`.
 #[test]
-fn all_days_are_kept_at_the_promised_size() {
+fn all_days_are_kept_at_full_size() {
     let (keys, models) = (MAX_CALLERS, MAX_ROWS / MAX_CALLERS);
     let mut shared: Vec<Option<Vec<u8>>> = vec![None; MAX_DAYS as usize];
-    // two more than are kept: the first two give way
+    // two more than are kept, so the first two are dropped
     for day in TODAY - MAX_DAYS - 1..=TODAY {
         let mut totals = Totals::new(day);
         for (key, model) in (0..keys).flat_map(|key| (0..models).map(move |model| (key, model))) {
@@ -183,13 +183,13 @@ fn all_days_are_kept_at_the_promised_size() {
 }
 
 #[test]
-fn what_is_too_old_is_not_told() {
+fn old_days_are_not_reported() {
     let of = |day| {
         let mut totals = Totals::new(day);
         totals.add(&bare("a"), true, &Place::new("m", "c"), &sums(1, 1));
         totals
     };
-    // the first has a place that nothing has taken since
+    // the first day's rows have not been reused
     let parts = [of(TODAY - MAX_DAYS), of(TODAY - MAX_DAYS + 1), of(TODAY)];
     assert_eq!(lines(&report(By::Key, Form::Json, None, &parts)), json!([["a", 2, 2]]));
     assert_eq!(day_of(Duration::from_secs(86_400 * 5 + 7)), 5);
@@ -197,7 +197,7 @@ fn what_is_too_old_is_not_told() {
 }
 
 #[test]
-fn a_report_has_so_many_lines() {
+fn reports_are_bounded() {
     let parts: Vec<Totals> = (0..12)
         .map(|part| {
             let mut totals = Totals::new(TODAY);

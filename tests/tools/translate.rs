@@ -1,10 +1,10 @@
-//! Translates what stands on its standard input, so that tests in other languages can look at what comes out: a JSON
-//! object a line, and one back for each.
+//! Translates its standard input, so that tests in other languages can check the output: each input line is a JSON
+//! object, and so is each output line.
 //!
-//! `{"pair": "ChatToMessages", "do": "request" | "answer" | "stream" | "error", "model": "m", "stream": false,
-//! "body": "...", "status": 400, "size": 7}`: the body is base64, `size` the chunks' of a stream, in bytes; 0 is every
-//! cut into two, which all must come to the same. `request` is the client's, without which an answer's translation knows
-//! nothing of it. Back: `{"body": "<base64>", "dropped": "..."}`, or `{"refused": "...", "param": "..."}`.
+//! `{"pair": "ChatToMessages", "do": "request" | "answer" | "stream" | "error", "model": "m", "stream": false, "body":
+//! "...", "status": 400, "size": 7}`: the body is base64. `size` is the size of a stream's chunks in bytes; 0 tries
+//! every cut into two, which must all give the same result. `request` is the client's request, which the translation of
+//! an answer needs. Output: `{"body": "<base64>", "dropped": "..."}`, or `{"refused": "...", "param": "..."}`.
 
 use std::io::{stdin, stdout, BufRead, Write};
 

@@ -54,7 +54,7 @@ impl Reply {
         }
     }
 
-    /// Usage after that many tokens of output.
+    /// Usage after this many output tokens.
     fn usage(&self, output: u64) -> Option<Value> {
         self.reporting.then(|| {
             json!({
@@ -109,7 +109,7 @@ impl Reply {
         ]
     }
 
-    /// `message_delta` reports output alone, cumulatively; with `message_start` the client knows all.
+    /// `message_delta` only reports output, cumulatively; with `message_start` the client knows everything.
     fn closing(&self) -> Vec<Event> {
         let known = self.usage(self.spoken.output);
         let output = self.reporting.then(|| json!({"output_tokens": self.spoken.output}));

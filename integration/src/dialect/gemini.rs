@@ -1,4 +1,4 @@
-//! `generateContent` and `streamGenerateContent`: every chunk of a stream reports usage so far.
+//! `generateContent` and `streamGenerateContent`: every chunk of a stream reports the usage so far.
 
 use serde::Deserialize;
 use serde_json::{json, Value};
@@ -22,7 +22,7 @@ struct Request {
     generation_config: Option<GenerationConfig>,
 }
 
-/// A turn without role is the user's.
+/// A turn without a role is the user's.
 #[derive(Debug, Deserialize)]
 struct Turn {
     role: Option<String>,
@@ -75,7 +75,7 @@ struct Reply {
 }
 
 impl Reply {
-    /// Usage after that many tokens of output.
+    /// Usage after this many output tokens.
     fn usage(&self, output: u64) -> Option<Value> {
         self.reporting.then(|| {
             json!({

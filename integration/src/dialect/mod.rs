@@ -1,4 +1,4 @@
-//! The providers' dialects: each module reads its requests and words its answers.
+//! The providers' dialects: each module reads its requests and writes its answers.
 
 mod anthropic;
 mod converse;
@@ -15,7 +15,7 @@ use crate::problem::{Dialect, Problem};
 use crate::route::{Operation, Route};
 use crate::scene::Scene;
 
-/// Answers a request that is well-formed, authorized and for a model served here.
+/// Answers a request that is well-formed, authorized and for a served model.
 pub fn answer(
     route: Route,
     headers: &HeaderMap,
@@ -53,7 +53,7 @@ fn check_credential(dialect: Dialect, headers: &HeaderMap, key: Option<&str>) ->
         Dialect::OpenAi | Dialect::Azure | Dialect::Ollama => is_bearer(headers, key) || is("api-key"),
         Dialect::Anthropic => is("x-api-key"),
         Dialect::Gemini => is("x-goog-api-key"),
-        // a key of Bedrock's; a signature is not checked here
+        // a Bedrock API key; signatures are not checked here
         Dialect::Converse => is_bearer(headers, key),
     };
     accepted.then_some(()).ok_or_else(Problem::bad_credential)
@@ -65,7 +65,7 @@ fn is_bearer(headers: &HeaderMap, key: &str) -> bool {
     parts.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && given.trim() == key)
 }
 
-/// Reads a body; what is wrong with it is the client's 400.
+/// Parses a body; errors in it are the client's 400.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Problem::bad_request(format!("Invalid request: {error}")),
@@ -75,7 +75,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     })
 }
 
-/// The providers take no empty conversation.
+/// Providers refuse an empty conversation.
 fn not_empty<T>(name: &str, list: &[T]) -> Result<(), Problem> {
     if list.is_empty() {
         return Err(Problem::bad_request(format!("`{name}` must not be empty")));
@@ -87,14 +87,14 @@ fn whole(body: serde_json::Value, usage: Option<serde_json::Value>) -> Answer {
     Answer::Json(Json { body, usage })
 }
 
-/// A vector that depends on the text alone, so that equal inputs get equal embeddings.
+/// A vector that depends only on the text, so that equal inputs get equal embeddings.
 fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
     let mut state = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The upper bits are the random ones; 256 steps from -1 to 1 print short.
+        // The upper bits are the random ones; 256 steps from -1 to 1 have few digits.
         f32::from((state >> 56) as u8) / 128.0 - 1.0
     };
     (0..dimensions).map(|_| next()).collect()

@@ -1,4 +1,4 @@
-//! Ollama: it streams unless told not to, and reports usage as counts beside durations.
+//! Ollama: it streams by default, and reports usage as counts next to durations.
 
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
@@ -13,7 +13,7 @@ use crate::scene::{Scene, Spoken};
 use crate::tokens::{self, Pieces};
 
 const DIMENSIONS: usize = 16;
-/// Claimed for every token, so that the durations are plausible.
+/// The time for each token, so that the durations are plausible.
 const NANOS_PER_TOKEN: u64 = 1_000_000;
 
 #[derive(Debug, Deserialize)]
@@ -58,7 +58,7 @@ impl Options {
     }
 }
 
-/// How the two endpoints carry text.
+/// How the two endpoints send text.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     Chat,

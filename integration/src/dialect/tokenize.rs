@@ -1,4 +1,4 @@
-//! What counts tokens without answering: vLLM's `POST /tokenize`, and `POST /extras/tokenize/count`, which takes a string
+//! Endpoints that only count tokens: vLLM's `POST /tokenize`, and `POST /extras/tokenize/count`, which takes a string
 //! or a chat request.
 
 use serde::Deserialize;

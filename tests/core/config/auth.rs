@@ -9,10 +9,10 @@ use sluice::pattern::Patterns;
 
 use super::refusal;
 
-/// A password's hash; nobody knows of which.
+/// The hash of an unknown password.
 const PASSWORD: &str = "pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// The hash of `abc`, and another one.
+/// The hash of `abc`, and a different hash.
 const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -22,7 +22,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// 2027-01-15T08:00:00Z
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-/// Reads the configuration, where `GOOD` and `OLD` are secrets, `SHORT` is none and `EMPTY` is empty.
+/// Reads the configuration. `GOOD` and `OLD` are valid secrets, `SHORT` is too short, and `EMPTY` is empty.
 fn auth(text: &str) -> Result<Auth, ConfigError> {
     let environment = |name: &str| match name {
         "GOOD" | "OLD" => Some(format!("{SECRET}{name}")),
@@ -126,7 +126,7 @@ fn by_default() {
     assert_eq!(own.roles, Roles { admin: vec!["boss".into(), "admin".into()], ..Roles::default() });
 }
 
-/// Twice as many keys take twice as long, not four times.
+/// Twice as many keys take twice as long, not four times as long.
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn many_keys() {
@@ -135,7 +135,7 @@ fn many_keys() {
     let text = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     let began = std::time::Instant::now();
     assert_eq!(auth(&text).unwrap().ring.len(), 100_000);
-    // seconds without optimisation; with each id compared to all before it, minutes
+    // takes seconds without optimisation; comparing each id to all earlier ones would take minutes
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
@@ -364,7 +364,7 @@ fn mistakes_elsewhere() {
 }
 
 #[test]
-fn limits_that_envoys_share() {
+fn shared_limits() {
     let service = |fields: &str| auth(&format!(r#"{{"keys":[{{"id":"a","hash":"ABC"}}]{fields}}}"#)).unwrap().shared;
     assert_eq!(service(""), None);
     let least = service(r#","shared":{"cluster":"ledger"}"#).unwrap();

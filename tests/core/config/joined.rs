@@ -7,7 +7,7 @@ fn agree(settings: &str) -> Result<(), ConfigError> {
     Joined::parse("auth+guard+router+usage", settings.as_bytes())?.agree()
 }
 
-/// What is said of a check with these fields, besides the settings of other filters.
+/// The error for a check with these fields, beside the settings of other filters.
 fn said(others: &[&str], check: &str) -> Option<String> {
     let guard = format!(r#""guard":{{"checks":[{{"name":"first"}},{{{check}}}]}}"#);
     let settings = format!("{{{}}}", [others, &[guard.as_str()]].concat().join(","));
@@ -15,7 +15,7 @@ fn said(others: &[&str], check: &str) -> Option<String> {
 }
 
 #[test]
-fn what_exists() {
+fn known_names() {
     for check in [
         "",
         r#""models":null"#,
@@ -32,7 +32,7 @@ fn what_exists() {
 }
 
 #[test]
-fn what_does_not() {
+fn unknown_names() {
     for (check, want) in [
         (
             r#""models":["gpt-4o","gpt-4"]"#,
@@ -55,9 +55,9 @@ fn what_does_not() {
     }
 }
 
-/// Names that other filters' settings do not tell cannot be judged.
+/// Names that the other filters' settings cannot confirm are not judged.
 #[test]
-fn what_cannot_be_known() {
+fn unverifiable_names() {
     let check = r#""models":["gpt-5"],"keys":["zoe"]"#;
     assert_eq!(said(&[], check), None);
     assert!(said(&[ROUTER], check).is_some_and(|said| said.contains("gpt-5")));

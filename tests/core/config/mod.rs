@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sluice::config::{self, ConfigError};
 
-/// A field of a protobuf message that holds bytes.
+/// A protobuf message's field with bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut length = content.len();
     let mut out = vec![number << 3 | 2];
@@ -21,7 +21,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes a JSON object as the `google.protobuf.Struct` that Envoy makes of it.
+/// Writes a JSON object as the `google.protobuf.Struct` that Envoy passes to the filter.
 fn protobuf_struct(value: &Value) -> Vec<u8> {
     let entry = |(name, value): (&String, &Value)| {
         field(1, &[field(1, name.as_bytes()), field(2, &protobuf_value(value))].concat())
@@ -42,7 +42,7 @@ fn protobuf_value(value: &Value) -> Vec<u8> {
     }
 }
 
-/// The message of a refused configuration.
+/// The error of a refused configuration.
 fn refusal<T>(name: &str, result: Result<T, ConfigError>) -> String {
     match result {
         Ok(_) => panic!("{name}: accepted"),

@@ -22,7 +22,7 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// Reads it as JSON, and as the Struct that Envoy hands over: both must say the same.
+/// Reads it as JSON, and as Envoy's Struct: both must give the same result.
 fn read(text: &str) -> Result<Table, ConfigError> {
     let table = router(text.as_bytes(), &environment);
     if let Ok(value) = serde_json::from_str(text) {
@@ -259,7 +259,7 @@ fn mistakes_in_models() {
             "1.5 is not a whole number from 1 to 1000000",
         ),
         (
-            r#"{"name":"m","targets":[{"upstream":"openai","weight":"1.5"}]}"#, // as Envoy hands it on
+            r#"{"name":"m","targets":[{"upstream":"openai","weight":"1.5"}]}"#, // as Envoy passes it on
             ".targets[0].weight",
             "1.5 is not a whole number from 1 to 1000000",
         ),
@@ -335,7 +335,7 @@ fn mistakes_in_models() {
 }
 
 #[test]
-fn mistakes_in_the_whole() {
+fn mistakes_across_sections() {
     let cases = [
         ("", "router.upstreams: missing"),
         (r#"{"upstreams":{}}"#, "router.models: missing"),

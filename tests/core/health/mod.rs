@@ -23,16 +23,16 @@ fn after(consecutive_failures: u32) -> Policy {
     Policy { consecutive_failures, ..Policy::default() }
 }
 
-/// What happens to a cluster; pauses and times in seconds.
+/// An event at a cluster; pauses and times in seconds.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Ends(Verdict),
     AsksFor(u64),
-    /// Takes the lease.
+    /// Gets the lease.
     Probes,
-    /// Is refused the lease.
+    /// Does not get the lease.
     MayNotProbe,
-    /// The holder of the lease that was given last.
+    /// The last holder of the lease.
     ProbeEnds(Verdict),
     ProbeIsAskedFor(u64),
     Leaves,
@@ -47,7 +47,7 @@ const SUCCEEDS: Step = Ends(Verdict::Success);
 const PROBE_FAILS: Step = ProbeEnds(Verdict::Failure);
 const PROBE_SUCCEEDS: Step = ProbeEnds(Verdict::Success);
 
-/// A cluster whose record is shared after every step, and the lease it gave last.
+/// A cluster whose record is stored after every step, and its last lease.
 struct Cluster {
     health: Health,
     held: Option<Lease>,

@@ -1,4 +1,4 @@
-//! The models of one cluster: each has its own state, and none takes the others along.
+//! The models of one cluster: each has its own state, which does not affect the others.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn is_out(health: &ClusterHealth, model: &str, now: u64) -> bool {
 }
 
 #[test]
-fn a_limit_of_one_model_leaves_the_others() {
+fn a_limit_of_one_model_does_not_affect_others() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&paused("large", 20, Model), at(100), &Policy::default());
     assert_eq!((changes.cluster, changes.model), (Change::None, Change::Ejected(Reason::RetryAfter)));
@@ -35,7 +35,7 @@ fn a_limit_of_one_model_leaves_the_others() {
 }
 
 #[test]
-fn a_limit_of_the_cluster_holds_for_all_its_models() {
+fn a_limit_of_the_cluster_applies_to_all_its_models() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&paused("large", 20, Cluster), at(100), &Policy::default());
     assert_eq!((changes.cluster, changes.model), (Change::Ejected(Reason::RetryAfter), Change::None));
@@ -44,7 +44,7 @@ fn a_limit_of_the_cluster_holds_for_all_its_models() {
 }
 
 #[test]
-fn the_last_of_several_failures_takes_a_model_out() {
+fn consecutive_failures_eject_a_model() {
     let policy = Policy { consecutive_failures: 3, ..Policy::default() };
     let mut health = ClusterHealth::default();
     let fail = ended("m", Verdict::Failure, Model);
@@ -53,7 +53,7 @@ fn the_last_of_several_failures_takes_a_model_out() {
         assert_eq!(is_out(&health, "m", second), out, "{second}");
     }
     assert!(!is_out(&health, "other", 3));
-    // a success in between begins anew, and what says nothing is forgotten
+    // a success in between resets the count, and an empty state is removed
     let mut health = ClusterHealth::default();
     let _ = health.judge(&fail, at(1), &policy);
     assert!(health.would_change(&ended("m", Verdict::Success, Cluster)));
@@ -63,7 +63,7 @@ fn the_last_of_several_failures_takes_a_model_out() {
 }
 
 #[test]
-fn a_model_that_the_account_may_not_use_is_out_at_once() {
+fn a_forbidden_model_is_ejected_at_once() {
     let mut health = ClusterHealth::default();
     let changes = health.judge(&ended("m", Verdict::Credential, Model), at(1), &Policy::default());
     assert_eq!(changes.model, Change::Ejected(Reason::Credential));
@@ -101,7 +101,7 @@ fn the_cluster_is_probed_before_its_model() {
     let changes = health.judge(&success, at(12), &policy);
     assert_eq!(changes.cluster, Change::Restored);
     assert!(matches!(health.standing("m", at(12)), Standing::HalfOpen { .. }), "the model has not been probed");
-    // a cluster is not probed by a model that is out
+    // an ejected model does not probe the cluster
     let _ = health.judge(&paused("n", 100, Model), at(13), &policy);
     let _ = health.judge(&paused("x", 1, Cluster), at(13), &policy);
     assert!(is_out(&health, "n", 20) && health.probe("n", at(20), LEASE).is_none());
@@ -109,7 +109,7 @@ fn the_cluster_is_probed_before_its_model() {
 }
 
 #[test]
-fn an_operators_word_holds_for_all_models() {
+fn manual_changes_apply_to_all_models() {
     let mut health = ClusterHealth::default();
     let _ = health.judge(&paused("m", 50, Model), at(1), &Policy::default());
     let _ = health.eject(None, at(2));
@@ -121,7 +121,7 @@ fn an_operators_word_holds_for_all_models() {
 }
 
 #[test]
-fn no_more_models_than_fit() {
+fn the_number_of_models_is_bounded() {
     let policy = Policy::default();
     let mut health = ClusterHealth::default();
     for number in 0..MAX_MODELS + 5 {
@@ -129,7 +129,7 @@ fn no_more_models_than_fit() {
     }
     assert_eq!(health.models().count(), MAX_MODELS);
     assert!(is_out(&health, "m0", 2) && !is_out(&health, "m64", 2), "those that are out stay");
-    // one whose time is over gives way
+    // an expired one is replaced
     let _ = health.judge(&paused("new", 50, Model), at(60), &policy);
     assert_eq!(health.models().count(), MAX_MODELS);
     assert!(is_out(&health, "new", 61));
@@ -141,7 +141,7 @@ fn no_more_models_than_fit() {
 }
 
 #[test]
-fn what_cannot_be_read_has_never_failed() {
+fn unreadable_records_are_healthy() {
     let mut health = ClusterHealth::default();
     let _ = health.judge(&paused("m", 50, Model), at(1), &Policy::default());
     let bytes = health.encode();

@@ -5,7 +5,7 @@ use super::{after, at, LEASE};
 use Change::Restored;
 use Reason::{ConsecutiveFailures, Manual, RetryAfter};
 
-/// Ejected three times in a row, and back at 221.
+/// Ejected three times in a row; returns at 221.
 fn ejected_thrice() -> (Health, Policy) {
     let policy = after(1);
     let mut health = Health::default();
@@ -21,7 +21,7 @@ fn ejected_thrice() -> (Health, Policy) {
 
 #[test]
 fn ejections_are_forgotten() {
-    // seconds in the pool, ejections that count, seconds out
+    // seconds in the pool, counted ejections, seconds out
     let cases = [(0, 3, 240), (29, 3, 240), (30, 2, 120), (60, 1, 60), (89, 1, 60), (90, 0, 30), (9_999, 0, 30)];
     for (healthy, want, pause) in cases {
         let (mut health, policy) = ejected_thrice();

@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Like [`Cluster::step`], where the lease is not always to be had.
+/// Like [`Cluster::step`], but the lease may be taken.
 fn step_if_possible(cluster: &mut Cluster, step: Step, now: Duration) -> Change {
     match step {
         Probes => {
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn only_a_row_ejects(verdicts in vec(verdict(), 0..60), row in 1..6u32) {
+    fn only_consecutive_failures_eject(verdicts in vec(verdict(), 0..60), row in 1..6u32) {
         let policy = after(row);
         let (mut health, mut failures) = (Health::default(), 0);
         for verdict in verdicts.into_iter().filter(|verdict| !matches!(verdict, Verdict::Credential | Verdict::NoCluster)) {
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn what_would_change_is_what_changes(
+    fn predicted_changes_are_real(
         steps in vec((step(), 0..40u64), 0..60),
         policy in policy(),
         verdict in verdict(),

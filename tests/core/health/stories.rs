@@ -24,7 +24,7 @@ fn probing(reason: Reason) -> Standing {
     Standing::HalfOpen { probing: true, reason }
 }
 
-/// After each step: when, what it changes, the standing then.
+/// After each step: the time, the changes, the state.
 type Story = (&'static str, Policy, Vec<(u64, Step, Change, Standing)>);
 
 fn check(stories: Vec<Story>) {

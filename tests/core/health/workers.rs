@@ -10,7 +10,7 @@ use sluice::health::{Change, Health, Lease, Policy, Verdict};
 use super::after;
 use Change::Restored;
 
-/// What a worker is about to do with what it has read.
+/// What a worker is about to do with the record it has read.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     Probe,
@@ -34,21 +34,21 @@ impl Plan {
 
 #[derive(Default)]
 struct Worker {
-    /// The version read, what it said, and what to do.
+    /// The version it read, the record, and its plan.
     turn: Option<(u32, Health, Plan)>,
     held: Option<Lease>,
     /// How far this worker's clock is behind, in milliseconds.
     behind: u64,
 }
 
-/// Who probes, since when, in which half-open window.
+/// The prober, since when, and in which half-open window.
 struct Probe {
     worker: usize,
     since: u64,
     window: Option<Duration>,
 }
 
-/// The workers of an Envoy and the value they share, which is swapped only by who has seen the latest.
+/// The workers of an Envoy and their shared value. A swap only succeeds for a worker that has seen the latest version.
 struct Envoy {
     workers: Vec<Worker>,
     bytes: Vec<u8>,
@@ -56,14 +56,14 @@ struct Envoy {
     probe: Option<Probe>,
     /// Half-open windows in which a probe began.
     windows: Vec<Option<Duration>>,
-    /// Probes that began on what somebody had changed meanwhile, and so did not begin.
+    /// Probes that did not begin, because the record had changed in the meantime.
     races: usize,
 }
 
 const LEASE_MILLIS: u64 = 100;
 
 impl Envoy {
-    /// A worker's next step: it reads the record, or tries to swap what it read before.
+    /// A worker's next step: it reads the record, or tries to swap the one it has read.
     fn step(&mut self, index: usize, choice: u8, clock: u64) -> Result<(), TestCaseError> {
         let Some((version, health, plan)) = self.workers[index].turn.take() else {
             let plan = Plan::choose(self.workers[index].held.is_some(), choice);

@@ -55,7 +55,7 @@ fn the_list() {
 }
 
 #[test]
-fn a_list_ends() {
+fn the_list_is_bounded() {
     let many: Vec<Identity> = (0..=admin::MAX_LISTED).map(|index| identity(&index.to_string())).collect();
     let found = parsed(&admin::list(many.iter(), &Issued::default(), &|_| false));
     assert_eq!((found["data"].as_array().unwrap().len(), &found["has_more"]), (admin::MAX_LISTED, &json!(true)));
@@ -92,7 +92,7 @@ fn revocations() {
 }
 
 #[test]
-fn whether_it_is_forced() {
+fn the_force_parameter() {
     for (query, want) in [("", false), ("?", false), ("?force=true", true), ("?force=false", false)] {
         assert_eq!(admin::is_forced(&format!("/gateway/keys/a{query}")), Ok(want), "{query}");
     }

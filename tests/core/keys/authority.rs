@@ -53,7 +53,7 @@ fn every_kind_of_key_is_known() {
 }
 
 #[test]
-fn keys_in_use_stay_known() {
+fn keys_in_use_stay_cached() {
     let auth = auth("");
     let often = signer().sign(&claims("often"));
     let rarely = signer().sign(&claims("rarely"));

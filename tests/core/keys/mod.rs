@@ -71,7 +71,7 @@ fn a_ring_finds_its_keys() {
 }
 
 #[test]
-fn keys_end() {
+fn keys_expire() {
     let mut ring = KeyRing::default();
     ring.insert(KeyHash::of("k"), Identity { expires: Some(NOW), ..identity("one") });
     let nanosecond = Duration::from_nanos(1);

@@ -63,7 +63,7 @@ fn ids() {
 }
 
 #[test]
-fn models_and_the_end() {
+fn models_and_expiry() {
     let cases = [
         (Value::Null, Some(vec!["*"])),
         (json!(["a", "b-*"]), Some(vec!["a", "b-*"])),

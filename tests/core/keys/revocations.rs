@@ -17,7 +17,7 @@ fn until(until: Option<Duration>) -> Revocation {
 }
 
 #[test]
-fn revoked_for_the_longest_time_asked_for() {
+fn the_longest_revocation_applies() {
     let cases = [
         ("once", vec![Some(at(5))], Some(at(5))),
         ("longer", vec![Some(at(5)), Some(at(9))], Some(at(9))),
@@ -88,7 +88,7 @@ fn restored() {
 }
 
 #[test]
-fn there_is_room_for_so_many() {
+fn the_table_is_bounded() {
     let mut revoked = Revocations::default();
     for index in 0..Revocations::MAX {
         assert_eq!(revoked.revoke(&format!("k{index}"), until(Some(at(index as u64)))), Ok(()));
@@ -158,7 +158,7 @@ fn the_keys_issued_last() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_not(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let versioned = [1, 2].map(|version| [&[version], bytes.as_slice()].concat());
         for bytes in [bytes].into_iter().chain(versioned) {
             if let Some(revoked) = Revocations::parse(&bytes).filter(|_| bytes.first() == Some(&2)) {
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn there_and_back(entries in prop::collection::vec((crate::generate::text(), prop::option::of(0..1_u64 << 40)), 0..20)) {
+    fn round_trip(entries in prop::collection::vec((crate::generate::text(), prop::option::of(0..1_u64 << 40)), 0..20)) {
         let mut revoked = Revocations::default();
         for (id, time) in &entries {
             revoked.revoke(id, until(time.map(Duration::from_millis))).unwrap();

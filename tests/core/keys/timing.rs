@@ -1,4 +1,4 @@
-//! What the time of a refusal says about the right key; natively only, since WebAssembly has no clock.
+//! Whether the time of a refusal reveals the right key; only native, because WebAssembly has no clock.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
@@ -11,10 +11,10 @@ mod native {
 
     const RIGHT: &str = "sk-5f1c2a9be07d4836a1b2c3d4e5f60718";
     const WRONG_KEYS: usize = 50_000;
-    /// Beyond it two means differ by more than chance (the bound that is usual for leaks of time).
+    /// Above this value two means differ by more than chance (the usual bound for timing leaks).
     const BOUND: f64 = 4.5;
 
-    /// A wrong key that begins with so many characters of the right one.
+    /// A wrong key that shares this many first characters with the right one.
     fn wrong(shared: usize, number: usize) -> String {
         let other = RIGHT.chars().skip(shared).enumerate();
         let changed = other.map(|(place, c)| match (c, (number >> (place % 16)) & 1) {
@@ -25,7 +25,7 @@ mod native {
         RIGHT.chars().take(shared).chain(changed).collect()
     }
 
-    /// Welch's t of two samples, without the slowest tenth of each: those were interrupted.
+    /// Welch's t of two samples, without the slowest tenth of each, which was interrupted.
     fn welch(one: &[f64], other: &[f64]) -> f64 {
         let parts = [one, other].map(|sample| {
             let mut sample = sample.to_vec();
@@ -40,15 +40,16 @@ mod native {
         (one - other) / (of_one + of_other).sqrt()
     }
 
-    /// The times of refusals of keys that share nothing, half, and all but one character with the right one, in turns.
+    /// The times of refusals, alternating between keys that share no, half, and all but one character with the right
+    /// one.
     fn measure() -> [Vec<f64>; 3] {
         let mut ring = KeyRing::default();
         ring.insert(KeyHash::of(RIGHT), identity("one"));
         let shares = [0, RIGHT.len() / 2, RIGHT.len() - 1];
         let mut times = shares.map(|_| Vec::with_capacity(WRONG_KEYS / 3 + 1));
-        // who goes first changes, so that what the machine does otherwise meets all alike
+        // the order changes, so that other load on the machine affects all alike
         let classes = (0..WRONG_KEYS).map(|number| (number + number / 3) % 3);
-        // made beforehand: to make them takes a time of its own, which the caches remember
+        // made beforehand, because making them changes the caches
         let keys: Vec<_> = classes.enumerate().map(|(number, class)| (class, wrong(shares[class], number))).collect();
         for (class, key) in keys {
             let begun = Instant::now();
@@ -62,7 +63,7 @@ mod native {
 
     #[test]
     fn the_shared_prefix_does_not_show() {
-        // a leak shows every time, another program's work not
+        // a leak shows every time, load on the machine does not
         let worst = (0..3).map(|_| {
             let [none, half, most] = measure();
             let statistics = [welch(&none, &half), welch(&none, &most), welch(&half, &most)];

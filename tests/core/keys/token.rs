@@ -47,7 +47,7 @@ fn signed(payload: &str) -> String {
 }
 
 #[test]
-fn what_is_signed_is_compact() {
+fn tokens_are_compact() {
     let token = signer().sign(&claims("a"));
     let payload = token.strip_prefix(TOKEN_PREFIX).unwrap().split_once('.').unwrap().0;
     let json = String::from_utf8(decode_url(payload).unwrap()).unwrap();
@@ -56,7 +56,7 @@ fn what_is_signed_is_compact() {
 }
 
 #[test]
-fn keys_hold_until_they_end() {
+fn keys_are_valid_until_they_expire() {
     for claims in [claims("a"), all_claims()] {
         let token = signer().sign(&claims);
         assert_eq!(signer().verify(&token, NOW), Ok(claims.clone()));
@@ -93,7 +93,7 @@ fn secrets_rotate() {
 }
 
 #[test]
-fn what_is_no_key() {
+fn invalid_keys() {
     let payload = |json: &str| signed(&encode_url(json.as_bytes()));
     let token = signer().sign(&claims("a"));
     let (head, tag) = token.split_once('.').unwrap();
@@ -140,7 +140,7 @@ fn what_is_no_key() {
 }
 
 #[test]
-fn what_a_key_says_whoever_signed_it() {
+fn unverified_claims() {
     let token = Signer::new(OLD, None).unwrap().sign(&all_claims());
     assert_eq!(Claims::unverified(&token), Ok(all_claims()));
     assert_eq!(Claims::unverified("sk-1"), Err(TokenError::NotAToken));
@@ -162,9 +162,9 @@ fn the_largest_claims_fit_into_a_key() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Exactly one text is a key: one bit or byte changed, cut off or added makes it none.
+    /// Exactly one text is the key: any changed, removed or added bit or byte makes it invalid.
     #[test]
-    fn changed_keys_are_none(
+    fn changed_keys_are_invalid(
         at in any::<prop::sample::Index>(),
         kind in 0..6_u8,
         value in any::<u8>(),
@@ -195,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn there_and_back(
+    fn round_trip(
         id in of_characters("aZ09@:/.!~{}\"\\", 1..=128),
         admin in any::<bool>(),
         models in prop::option::of(prop::collection::vec(of_characters("abcé\"*", 1..12), 1..64)),

@@ -5,7 +5,7 @@ use sluice::keys::{Oidc, Property, Role, Roles};
 
 use crate::generate::of_characters;
 
-/// A value as Envoy serialises it for a filter; `None` where it cannot.
+/// A value as Envoy serialises it for a filter; `None` if it cannot.
 fn serialized(value: &Value) -> Option<Vec<u8>> {
     Some(match value {
         Value::Null => return None,
@@ -35,7 +35,7 @@ fn pairs(pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<u8> {
     bytes
 }
 
-/// Envoy, after it has verified a token with these claims.
+/// Envoy's state after it has verified a token with these claims.
 fn envoy(claims: &Value) -> impl Fn(&[&str]) -> Property + '_ {
     move |path| {
         let found = path.iter().try_fold(claims, |inner, name| inner.get(name));
@@ -51,7 +51,7 @@ fn oidc() -> Oidc {
 }
 
 #[test]
-fn what_matters_is_read() {
+fn relevant_claims_are_read() {
     let cases = [
         (
             "usual",
@@ -85,7 +85,7 @@ fn what_matters_is_read() {
 }
 
 #[test]
-fn what_cannot_be_read_opens_nothing() {
+fn unreadable_claims_grant_nothing() {
     let usual = json!({"sub": "a", "models": ["m"]});
     for models in [json!(null), json!(["m", null]), json!(7), json!({"m": true})] {
         let mut claims = usual.clone();
@@ -99,7 +99,7 @@ fn what_cannot_be_read_opens_nothing() {
 }
 
 #[test]
-fn ended_tokens() {
+fn expired_tokens() {
     let is = |text: &str| Oidc::is_expired(&Property::Is(text.into()));
     assert!(is("Jwt is expired"));
     assert!(!is("Jwt verification fails") && !is(""));
@@ -107,7 +107,7 @@ fn ended_tokens() {
 }
 
 proptest! {
-    /// Whatever stands there, it is read or refused.
+    /// Any bytes are read or refused.
     #[test]
     fn any_bytes(bytes in vec(any::<u8>(), 0..64)) {
         let claims = oidc().verified_claims(&|_| Property::Is(bytes.clone()));
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn lists_are_read_whole_or_not_at_all(words in vec(of_characters("ab*-", 0..5), 0..5), cut in 0usize..100, extra in any::<u8>()) {
+    fn lists_are_read_completely_or_not_at_all(words in vec(of_characters("ab*-", 0..5), 0..5), cut in 0usize..100, extra in any::<u8>()) {
         let whole = serialized(&json!(words)).unwrap();
         let models = |bytes: &[u8]| oidc().verified_claims(&|_| Property::Is(bytes.to_vec())).unwrap()["models"].clone();
         prop_assert_eq!(models(&whole), json!(words));

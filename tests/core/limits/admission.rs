@@ -16,7 +16,7 @@ fn each_limit_refuses_and_opens_again() {
     let tokens = |limit| (Limits { tokens_per_minute: Some(limit), ..NONE }, Limited::TokensPerMinute);
     let daily = (Limits { tokens_per_day: Some(100), ..NONE }, Limited::TokensPerDay);
     let monthly = (Limits { tokens_per_month: Some(100), ..NONE }, Limited::TokensPerMonth);
-    // limits, tokens asked for each time, how often it is admitted, seconds until it is again
+    // limits, tokens for each request, number of admissions, seconds until the next one
     let cases = [
         ((requests(3), Limited::Requests), 9, 3, 60),
         (tokens(100), 30, 3, 60),
@@ -41,7 +41,7 @@ fn each_limit_refuses_and_opens_again() {
 }
 
 #[test]
-fn a_wait_is_no_longer_than_it_must_be() {
+fn a_wait_is_as_short_as_possible() {
     let limits = Limits { tokens_per_minute: Some(100), ..NONE };
     let mut record = Record::default();
     for (second, tokens) in [(0, 10), (5, 20), (10, 40), (20, 30)] {
@@ -76,7 +76,7 @@ fn money_is_reserved() {
     let first = admit(&mut record, &limits, costs(60), at(0)).unwrap();
     let excess = admit(&mut record, &limits, costs(50), at(0)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.wanted), (Limited::Cost, 60, 50));
-    // the model of one that has been admitted is known later
+    // the model of an admitted request becomes known later
     let second = admit(&mut record, &limits, costs(0), at(0)).unwrap();
     let excess = record.reserve(&second, 41, at(HOUR)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.wanted, excess.limit), (Limited::Cost, 60, 41, 100));
@@ -120,7 +120,7 @@ fn all_or_nothing() {
 }
 
 #[test]
-fn the_limit_that_keeps_out_longest_is_named() {
+fn the_limit_with_the_longest_wait_is_named() {
     let limits = Limits { requests_per_minute: Some(1), tokens_per_day: Some(10), concurrency: Some(1), ..NONE };
     let mut record = Record::default();
     admit(&mut record, &limits, ask(8), at(0)).unwrap();
@@ -130,8 +130,8 @@ fn the_limit_that_keeps_out_longest_is_named() {
 }
 
 #[test]
-fn what_was_reserved_is_settled() {
-    // spent, tokens and requests used then
+fn reservations_are_settled() {
+    // actual usage, then the counted tokens and requests
     let reported = |tokens| Spent::Reported { tokens, microusd: 7 };
     let at_least = |tokens| Spent::AtLeast { tokens, microusd: 7 };
     for (spent, tokens) in [
@@ -173,7 +173,7 @@ fn an_answer_longer_than_the_window() {
 }
 
 #[test]
-fn a_withdrawn_request_was_never_there() {
+fn a_withdrawn_request_counts_nothing() {
     let mut record = Record::default();
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     let before = record.clone();
@@ -183,9 +183,9 @@ fn a_withdrawn_request_was_never_there() {
 }
 
 #[test]
-fn clocks_that_go_back() {
+fn clocks_that_are_set_back() {
     let limits = Limits { requests_per_minute: Some(2), tokens_per_day: Some(100), concurrency: Some(2), ..NONE };
-    // how far back, and when it opens again by the clock that was set back
+    // how far back, and when it opens again by the changed clock
     for (back, opens) in
         [(0, 60), (1, 60), (59, 60), (60, 60), (61, 60 - 61), (1000, 60 - 1000), (900_000_000, 60 - 900_000_000i64)]
     {
@@ -207,7 +207,7 @@ fn clocks_that_go_back() {
 const START_I64: i64 = super::START as i64;
 
 #[test]
-fn a_crashed_vm_gives_its_places_back() {
+fn the_slots_of_a_crashed_vm_are_released() {
     let limits = Limits { concurrency: Some(3), ..NONE };
     let mut record = Record::default();
     let on = |vm| Demand { vm, ..ask(0) };
@@ -230,7 +230,7 @@ fn a_crashed_vm_gives_its_places_back() {
 }
 
 #[test]
-fn only_so_many_vms() {
+fn the_number_of_vms_is_bounded() {
     let limits = Limits { concurrency: Some(1 << 40), ..NONE };
     let mut record = Record::default();
     for vm in 0..MAX_VMS as u64 {
@@ -245,7 +245,7 @@ fn only_so_many_vms() {
 }
 
 #[test]
-fn a_limit_that_is_gone_takes_no_room() {
+fn a_removed_limit_takes_no_space() {
     let mut record = Record::default();
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     admit(&mut record, &requests(5), ask(5), at(0)).unwrap();
@@ -272,9 +272,9 @@ fn estimates() {
     assert_eq!([0, 1, 4, 5].map(prompt_tokens), [0, 1, 1, 2]);
 }
 
-/// The window holds what was reserved until the request ends, and then what it used.
+/// The window holds the reservation until the request ends, and then the actual usage.
 #[test]
-fn the_reservation_of_output_may_be_capped() {
+fn reserve_output() {
     let limits = Limits {
         tokens_per_minute: Some(1000),
         tokens_per_day: Some(1000),
@@ -297,9 +297,9 @@ fn the_reservation_of_output_may_be_capped() {
     assert_eq!((excess.used, excess.wanted, excess.is_too_large()), (900, 300, false));
 }
 
-/// A request that no waiting helps: 400, and the field to change.
+/// Requests that waiting does not help: 400, and the field to change.
 #[test]
-fn what_is_above_the_whole_limit() {
+fn requests_above_the_limit() {
     let tokens = |prompt, output| Demand { output, ..ask(prompt) };
     let costs = |microusd| Demand { microusd, ..ask(4) };
     let (per_minute, per_day) =

@@ -9,12 +9,12 @@ use sluice::limits::{Changed, Demand, Ledger, Limited, Limits, Record, Reservati
 
 use super::{ask, at, requests, NONE};
 
-/// The data that the workers share. A swap fails at random, as if another worker had been faster; then it is tried
-/// again, up to ten times.
+/// The workers' shared data. A swap fails at random, as if another worker had been faster. It is then retried, up to
+/// ten times.
 struct Shared {
     bytes: RefCell<HashMap<String, Vec<u8>>>,
     random: Cell<u64>,
-    /// In 256.
+    /// Out of 256.
     failing: u64,
     writes: Cell<usize>,
 }
@@ -91,7 +91,7 @@ fn all_subjects_or_none() {
         ("sluice.limits.model.m", writes),
         "nothing to write"
     );
-    // what no waiting helps is said first, and nothing is read for it
+    // a request above the limit is refused first, without reading any data
     let full = [(key(), requests(1)), (model.clone(), tight)];
     let (subject, excess) = Ticket::take(&ledger, &full, ask(11), at(0)).unwrap_err();
     assert_eq!((subject, excess.what, excess.is_too_large()), (model, Limited::TokensPerMinute, true));
@@ -101,7 +101,7 @@ fn all_subjects_or_none() {
 }
 
 #[test]
-fn what_cannot_be_written() {
+fn failed_writes() {
     let broken = Shared::new(1, 256);
     let ticket = Ticket::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
     assert_eq!(ticket.reservations(), [], "served, not counted");
@@ -137,7 +137,7 @@ fn money_is_reserved_where_there_is_a_budget() {
     assert!(!Ticket::take(&ledger, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
 }
 
-/// A worker that has read the record and not yet swapped it.
+/// A worker that has read the record but not swapped it yet.
 #[derive(Default)]
 struct Worker {
     turn: Option<(u32, Record)>,
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn swaps_that_fail_count_nothing_twice(seed in any::<u64>()) {
+    fn failed_swaps_count_nothing_twice(seed in any::<u64>()) {
         let ledger = Shared::new(seed, 100);
         let mut tickets = Vec::new();
         let subjects = [(key(), Limits { concurrency: Some(1000), ..requests(100) }), (Subject::All, requests(1000))];
@@ -201,9 +201,9 @@ proptest! {
         prop_assert!(ledger.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
     }
 
-    /// Tokens go beyond the limit by what the requests under way use beyond their estimates, and no further.
+    /// Tokens exceed the limit by at most the running requests' usage beyond their estimates.
     #[test]
-    fn tokens_overshoot_by_what_was_not_estimated(
+    fn token_overshoot_is_the_estimation_error(
         limit in 50..500u64,
         calls in vec((1..50u64, 0..200u64, any::<bool>()), 1..100),
     ) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sluice::codec::{Forgettable, SharedRecord};
 use sluice::limits::{Demand, Excess, Limits, Record, Reservation};
 
-/// An hour begins here, and no day.
+/// The start of an hour, but not of a day.
 const START: u64 = 1_700_002_800;
 
 /// Seconds after [`START`].
@@ -52,7 +52,7 @@ fn shared(record: &Record) -> Record {
     Record::decode(&bytes)
 }
 
-/// As a worker does it: what is refused is not written.
+/// As a worker does it: a refusal is not written.
 fn admit(record: &mut Record, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
     let mut changed = shared(record);
     let reservation = changed.admit(limits, demand, now)?;

@@ -6,8 +6,8 @@ use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
 
 use super::{admit, ask, at, shared};
 
-/// What was counted, as a list: when, and how much. A window of `buckets` holds those of its running bucket and of
-/// the ones before it.
+/// The counted events as a list: time and amount. A window of `buckets` buckets has the events of the current bucket
+/// and the ones before it.
 #[derive(Clone, Debug, Default)]
 struct Events(Vec<(u64, u64)>);
 
@@ -23,7 +23,7 @@ impl Events {
     }
 }
 
-/// The windows as the naive model has them.
+/// The windows in the naive model.
 #[derive(Clone, Debug, Default)]
 struct Model {
     requests: Events,
@@ -86,12 +86,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn a_record_is_what_the_list_of_events_says(limits in limits(), steps in vec((step(), pause()), 1..100)) {
+    fn a_record_equals_the_list_of_events(limits in limits(), steps in vec((step(), pause()), 1..100)) {
         let (mut record, mut model, mut clock) = (Record::default(), Model::default(), at(0));
         let mut under_way: Vec<(Reservation, usize)> = Vec::new();
         for (step, pause) in steps {
             clock += Duration::from_millis(pause);
-            // no tick is missed here: places are looked at elsewhere
+            // no tick is missed here; other tests cover concurrency
             let _ = record.renew(1, under_way.len() as u32, clock);
             let holds = |model: &Model, what, wanted| match (limits.of(what), model.used(what, clock)) {
                 (Some(limit), Some(used)) => used + wanted <= limit,
@@ -161,7 +161,7 @@ proptest! {
                 for later in [0, 1, 59, 60, 3600, 86_400, 2_592_000] {
                     let now = clock + Duration::from_secs(later);
                     if let Some(used) = model.used(what, now) {
-                        // a window that nothing was counted in yet does not exist
+                        // an empty window does not exist
                         let exists = !model.requests.0.is_empty();
                         prop_assert!(!exists || record.used(what, now) == used, "{:?} {} s later", what, later);
                     }
@@ -189,7 +189,7 @@ proptest! {
     }
 }
 
-/// It is refused until then, and not a bucket longer.
+/// It is refused until that time, but not a bucket longer.
 fn check_wait(
     model: &Model,
     what: Limited,

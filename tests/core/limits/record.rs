@@ -32,7 +32,7 @@ fn records_are_small() {
 }
 
 #[test]
-fn what_is_no_record() {
+fn invalid_records() {
     let mut record = Record::default();
     admit(&mut record, &WIDE, ask(1000), at(0)).unwrap();
     let good = record.encode();

@@ -1,4 +1,4 @@
-//! Limits that several Envoys share: what is asked, what an answer means, and what is charged.
+//! Limits that several Envoys share: questions, the meaning of answers, and charges.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ const ALL: Limits = Limits {
 };
 
 #[test]
-fn a_request_counts_once_and_what_it_uses_afterwards() {
+fn a_request_counts_once_and_its_usage_later() {
     let mut known = shared(vec![(key(), ALL), (Subject::All, NONE)]);
     let asked = [(Limited::Requests, 1), (Limited::TokensPerMinute, 0), (Limited::TokensPerDay, 0), (Limited::Cost, 0)];
     assert_eq!(named(&known.question()), asked);
@@ -70,10 +70,10 @@ fn wants(tokens: u64) -> Demand {
 #[test]
 fn answers() {
     let cases = [
-        (Limited::Requests, false, 0, true), // it was the last one
+        (Limited::Requests, false, 0, true), // the last allowed request
         (Limited::Requests, true, 0, false),
         (Limited::TokensPerMinute, false, 5, true),
-        (Limited::TokensPerMinute, false, 4, false), // the request may use 5
+        (Limited::TokensPerMinute, false, 4, false), // the request's estimate is 5
         (Limited::TokensPerDay, true, 0, false),
         (Limited::Cost, false, 1, true),
         (Limited::Cost, false, 0, false), // nothing is left
@@ -90,7 +90,7 @@ fn answers() {
 }
 
 #[test]
-fn what_is_reserved_counts_as_wanted() {
+fn reservations_count_as_requested() {
     let known = shared(vec![(key(), ALL)]);
     let demand = Demand { prompt: 5, output: 1000, microusd: 0, vm: 0 };
     let judged = |left| judge(&known, &question(Limited::TokensPerDay, 5000), &answer(false, left), demand, at(0));
@@ -98,7 +98,7 @@ fn what_is_reserved_counts_as_wanted() {
 }
 
 #[test]
-fn the_client_is_told_the_tightest() {
+fn the_client_sees_the_tightest_limit() {
     let mut question = question(Limited::Requests, 10);
     question.extend(self::question(Limited::Requests, 100));
     let reset = Some(Duration::from_secs(9));
@@ -110,7 +110,7 @@ fn the_client_is_told_the_tightest() {
 }
 
 #[test]
-fn a_service_that_says_only_yes_or_no() {
+fn a_service_without_counts() {
     let silent = |is_over| Answer { is_over, statuses: Vec::new() };
     let question = question(Limited::Requests, 10);
     assert!(judge(&shared(vec![(key(), NONE)]), &question, &silent(false), wants(0), at(0)).is_ok());
@@ -141,12 +141,12 @@ fn messages() {
 }
 
 #[test]
-fn answers_that_cannot_be_read() {
+fn unreadable_answers() {
     let good = b"\x08\x01\x12\x0c\x08\x01\x12\x02\x08\x03\x18\x02\x22\x02\x08\x09";
     let status = Status { is_over: false, remaining: 2, reset: Some(Duration::from_secs(9)) };
     assert_eq!(read_answer(good, 1), Some(Answer { is_over: false, statuses: vec![status] }));
     for end in 0..good.len() {
-        // some beginnings are messages of their own
+        // some prefixes are valid messages
         if let Some(answer) = read_answer(&good[..end], 1) {
             assert_eq!(answer.statuses, [], "{end}");
         }
@@ -159,7 +159,7 @@ fn answers_that_cannot_be_read() {
 }
 
 #[test]
-fn charges_wait_in_sums() {
+fn charges_are_summed_while_they_wait() {
     let mut charges = Charges::default();
     let hit = |what, hits| Hit { counter: Counter { subject: key(), what, limit: 10 }, hits };
     for hits in [1, 2] {

@@ -1,4 +1,4 @@
-//! What an admission costs; natively only, since WebAssembly has no clock.
+//! The cost of an admission; only native, because WebAssembly has no clock.
 
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
@@ -22,7 +22,7 @@ fn an_admission_is_cheap() {
             bytes = record.encode();
             spent.push(begun.elapsed().as_nanos());
         }
-        // the median: others may use the machine as well
+        // the median, because other programs use the machine too
         spent.sort_unstable();
         let median = spent[spent.len() / 2];
         println!("{name}: {median} ns per decode, admission and encode; {} bytes", bytes.len());

@@ -31,7 +31,7 @@ fn vectors() {
 }
 
 #[test]
-fn it_matches_when_it_is_done() {
+fn it_matches_once_finished() {
     let open = hash("sesame", 1000);
     let mut derivation = Derivation::start(b"sesame", SALT, 1000);
     assert_eq!(derivation.work(0), Progress::More, "no budget");
@@ -49,7 +49,7 @@ fn it_matches_when_it_is_done() {
 }
 
 #[test]
-fn nothing_prints_what_it_holds() {
+fn nothing_prints_its_state() {
     assert_eq!(format!("{:?}", Derivation::start(b"sesame", SALT, 1000)), "Derivation(***, 999 left)");
 }
 
@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_slicing_comes_to_the_same(
+    fn any_slicing_gives_the_same_result(
         password in vec(any::<u8>(), 0..100),
         salt in vec(any::<u8>(), 0..70),
         iterations in 1..200u32,

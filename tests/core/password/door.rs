@@ -10,7 +10,7 @@ use Knock::{Busy, Checking, Open, Wait};
 
 const KEY: [u8; 32] = [7; 32];
 const WRONG: &str = "wrong";
-/// `hashlib.pbkdf2_hmac` of Python: "sesame", and "simsim".
+/// From Python's `hashlib.pbkdf2_hmac`: "sesame" and "simsim".
 const SESAME: &str = "pbkdf2-sha256$1000$OCBieXRlcys=$Qn2f9IwmSmHRyZraRaqoutNoYN+UaIVtU8lk7Zj4BSc=";
 const SIMSIM: &str = "pbkdf2-sha256$1500$OCBieXRlcys=$XEYuZoohZTI6rF9mQdzXTyzKoqTE1mz476FeYW8wOEs=";
 
@@ -44,7 +44,7 @@ fn user(verdict: Verdict) -> Option<usize> {
     }
 }
 
-/// Knocks and waits for the answer.
+/// Tries to log in, and waits for the answer.
 fn try_one(door: &mut Door, name: &str, password: &str, now: u64) -> Option<usize> {
     match knock(door, 1, name, password, now) {
         Open(user) => Some(user),
@@ -54,7 +54,7 @@ fn try_one(door: &mut Door, name: &str, password: &str, now: u64) -> Option<usiz
 }
 
 #[test]
-fn who_comes_in() {
+fn logins() {
     let cases = [
         ("alice", "sesame", Some(0)),
         ("bob", "simsim", Some(1)),
@@ -95,7 +95,7 @@ fn a_first_burst_shares_one_check() {
 }
 
 #[test]
-fn guessing_waits_and_the_remembered_does_not() {
+fn guesses_wait_and_remembered_logins_do_not() {
     let mut door = door();
     for name in ["alice", "nobody"] {
         if name == "alice" {
@@ -118,7 +118,7 @@ fn guessing_waits_and_the_remembered_does_not() {
 }
 
 #[test]
-fn guesses_at_once_are_worth_no_more() {
+fn parallel_guesses_gain_nothing() {
     for name in ["alice", "nobody"] {
         let mut door = door();
         for id in 0..5 {
@@ -135,9 +135,9 @@ fn guesses_at_once_are_worth_no_more() {
     }
 }
 
-/// Neither names that are nobody's nor wrong passwords shut a user out who comes from elsewhere.
+/// Neither unknown names nor wrong passwords lock out a user at another address.
 #[test]
-fn nobody_is_shut_out_from_elsewhere() {
+fn users_elsewhere_are_not_locked_out() {
     let mut door = door();
     for id in 0..MAX_WAITING_OF_SOURCE as u32 {
         let name = if id < 5 { "alice".to_owned() } else { format!("name {id}") };
@@ -152,7 +152,7 @@ fn nobody_is_shut_out_from_elsewhere() {
     assert!(answers.contains(&Answer { id: 902, verdict: Verdict::Right(0) }), "{answers:?}");
 }
 
-/// A network of 64 bits is one source, since whoever has one address there has all of them.
+/// An IPv6 /64 network is one source, since its owner has all addresses in it.
 #[test]
 fn a_network_is_one_source() {
     let wait = |address: &str| {
@@ -172,7 +172,7 @@ fn a_network_is_one_source() {
     }
 }
 
-/// How many iterations an answer takes.
+/// The number of iterations before an answer.
 fn cost(door: &mut Door, name: &str) -> u32 {
     assert_eq!(knock(door, 1, name, WRONG, 1000), Checking);
     let cost = (1..).find(|_| !door.work(1, at(1000)).is_empty());
@@ -180,7 +180,7 @@ fn cost(door: &mut Door, name: &str) -> u32 {
 }
 
 #[test]
-fn an_unknown_name_costs_what_a_user_does() {
+fn an_unknown_name_costs_as_much_as_a_known_one() {
     let mut costs = Vec::new();
     for number in 0..8 {
         let name = format!("name {number}");
@@ -194,7 +194,7 @@ fn an_unknown_name_costs_what_a_user_does() {
 }
 
 #[test]
-fn without_users_nobody_comes_in() {
+fn without_users_every_login_fails() {
     let mut door = Door::new(Vec::new(), &KEY, REMEMBERED_FOR).unwrap();
     assert_eq!(knock(&mut door, 1, "alice", "sesame", 1000), Checking);
     assert_eq!(door.work(10_000, at(1000)), [], "it takes its time all the same");
@@ -251,9 +251,9 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Only who has the password comes in, and whoever waits is answered once, unless they left.
+    /// Only right passwords succeed, and everyone who waits is answered exactly once, unless they left.
     #[test]
-    fn any_story(steps in vec(step(), 0..40)) {
+    fn any_sequence_of_events(steps in vec(step(), 0..40)) {
         let mut door = door();
         let mut now = Duration::from_secs(1000);
         let mut waiting = Vec::new();

@@ -6,11 +6,11 @@ use super::SALT;
 use crate::generate::text;
 use HashError::{Form, Hash, Iterations, Salt};
 
-/// `hashlib.pbkdf2_hmac` of Python: the password "pässword €", the salt 0, 1, .., 15.
+/// From Python's `hashlib.pbkdf2_hmac`: the password "pässword €", the salt 0, 1, .., 15.
 const PYTHONS: &str = "pbkdf2-sha256$4096$AAECAwQFBgcICQoLDA0ODw==$xYQqtl0sQwL39FusKID7uC0RiR3pN2idgoSPtX/43pg=";
 
 #[test]
-fn pythons_is_read() {
+fn a_python_hash_is_read() {
     for text in [PYTHONS.to_owned(), PYTHONS.replace('=', "")] {
         let hash = PasswordHash::parse(&text).unwrap();
         assert_eq!((hash.iterations(), hash.salt().len()), (4096, 16));
@@ -73,7 +73,7 @@ fn errors_say_how_to_make_one() {
 }
 
 #[test]
-fn what_would_not_be_read_is_not_made() {
+fn unreadable_hashes_are_not_made() {
     assert_eq!(PasswordHash::make(b"x", SALT, 999), Err(Iterations));
     assert_eq!(PasswordHash::make(b"x", SALT, MAX_ITERATIONS + 1), Err(Iterations));
     assert_eq!(PasswordHash::make(b"x", b"7 bytes", 1000), Err(Salt));

@@ -1,4 +1,4 @@
-//! Basic users. Iterations are few here: a debug build does them slowly.
+//! Users with passwords. Few iterations, because a debug build is slow.
 
 mod basic;
 mod derivation;

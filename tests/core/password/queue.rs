@@ -20,7 +20,7 @@ fn name(name: &str) -> NameTag {
     key().name_from(&key().source("192.0.2.1:80"), name)
 }
 
-/// Who waited, and what came of it.
+/// The waiting checks, and their results.
 fn ended(verified: &[Verified]) -> Vec<(&[u32], Option<usize>)> {
     verified.iter().map(|check| (check.waiting.as_slice(), check.user)).collect()
 }
@@ -52,7 +52,7 @@ fn newest_first_and_within_the_budget() {
 }
 
 #[test]
-fn one_budget_may_end_several() {
+fn one_budget_can_finish_several() {
     let hash = Rc::new(hash("sesame", 1000));
     let mut checks = Checks::default();
     for id in 0..4 {
@@ -62,7 +62,7 @@ fn one_budget_may_end_several() {
     assert_eq!(all, [3, 2, 1]);
 }
 
-/// However many wait, at one address or at a hundred: who comes from elsewhere is next.
+/// However many checks wait, at one address or at a hundred: a check from a new address is next.
 #[test]
 fn sources_take_turns() {
     let hash = Rc::new(hash("sesame", 1000));
@@ -77,7 +77,7 @@ fn sources_take_turns() {
         for owner in 1000..1003 {
             checks.submit(owner, job_from("192.0.2.1:7", &owner.to_string(), "sesame", &hash, Some(0))).unwrap();
             let mut others = 0;
-            // each guesser comes again at once
+            // each guesser tries again at once
             while !checks.work(1000).iter().any(|check| check.waiting == [owner]) {
                 others += 1;
                 guess(&mut checks, id);
@@ -88,9 +88,9 @@ fn sources_take_turns() {
     }
 }
 
-/// Where all places are taken, whoever has most gives one up: never to one that has as many.
+/// When the queue is full, the source with most checks loses one, unless the new one has as many.
 #[test]
-fn places_are_given_up() {
+fn a_full_queue_drops_checks() {
     let hash = Rc::new(hash("sesame", 1000));
     let mut checks = Checks::default();
     let submit = |checks: &mut Checks, address: &str, id: u32| {
@@ -132,7 +132,7 @@ fn cancelled() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever the slices: all end, newest first, each by its own password, for exactly the work they need.
+    /// For any slices: all finish, newest first, each with its own password, and after exactly the necessary work.
     #[test]
     fn any_budgets(rights in vec(any::<bool>(), 0..6), budgets in vec(0..1500u32, 0..20)) {
         let hash = Rc::new(hash("sesame", 1000));

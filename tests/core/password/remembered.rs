@@ -40,7 +40,7 @@ fn for_a_time() {
 }
 
 #[test]
-fn the_least_used_gives_way() {
+fn the_least_used_is_replaced() {
     let mut remembered = Remembered::default();
     for number in 0..MAX_REMEMBERED {
         remembered.insert(login(number), at(1000));
@@ -58,7 +58,7 @@ fn the_least_used_gives_way() {
 }
 
 #[test]
-fn those_that_are_over_give_way_first() {
+fn expired_ones_are_replaced_first() {
     let mut remembered = Remembered::default();
     remembered.insert(login(0), at(1000));
     for number in 1..MAX_REMEMBERED {
@@ -80,7 +80,7 @@ fn nothing_prints_a_tag() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// As a plain list of successes would have it, while there is room.
+    /// Behaves like a list of successes, until it is full.
     #[test]
     fn as_a_list(steps in vec((any::<bool>(), 0..5usize, 0..200u64), 0..60)) {
         let mut remembered = Remembered::default();

@@ -14,7 +14,7 @@ fn wait(seconds: u64) -> Result<(), Duration> {
     Err(at(seconds))
 }
 
-/// A throttle in which alice has failed so often, one second apart, the last time at 1000 s.
+/// A throttle in which alice has failed this often, one second apart, the last time at 1000 s.
 fn after(failures: u64) -> Throttle {
     let mut throttle = Throttle::default();
     for number in 0..failures {
@@ -40,7 +40,7 @@ fn waits_double() {
 }
 
 #[test]
-fn who_waits_for_how_long() {
+fn waiting_times() {
     let cases = [
         ("no failure", 0, 0, 1000, Ok(())),
         ("no failure, five at once", 0, 4, 1000, Ok(())),
@@ -66,7 +66,7 @@ fn who_waits_for_how_long() {
 }
 
 #[test]
-fn what_is_forgotten() {
+fn expiry() {
     let mut throttle = after(20);
     throttle.succeeded(&alice());
     assert_eq!((throttle.allowed(&alice(), 4, at(1000)), throttle.len()), (Ok(()), 0), "after a success");
@@ -80,7 +80,7 @@ fn what_is_forgotten() {
     }
 }
 
-/// Each made-up name fails so often at the time.
+/// Each made-up name fails this often at that time.
 fn fill(throttle: &mut Throttle, names: usize, failures: usize, now: Duration) {
     for number in 0..names {
         for _ in 0..failures {
@@ -90,7 +90,7 @@ fn fill(throttle: &mut Throttle, names: usize, failures: usize, now: Duration) {
 }
 
 #[test]
-fn a_full_table_keeps_those_that_wait() {
+fn a_full_table_keeps_waiting_names() {
     let mut throttle = after(10);
     fill(&mut throttle, MAX_NAMES + 100, 1, at(1001));
     assert_eq!(throttle.len(), MAX_NAMES);
@@ -98,7 +98,7 @@ fn a_full_table_keeps_those_that_wait() {
 }
 
 #[test]
-fn a_full_table_forgets_the_oldest_of_the_few() {
+fn a_full_table_drops_the_oldest_with_few_failures() {
     let mut throttle = after(4);
     fill(&mut throttle, MAX_NAMES - 1, 1, at(1001));
     assert_eq!(throttle.allowed(&alice(), 1, at(1001)), wait(1));
@@ -109,7 +109,7 @@ fn a_full_table_forgets_the_oldest_of_the_few() {
 }
 
 #[test]
-fn names_without_a_place_wait_together() {
+fn names_without_an_entry_wait_together() {
     let mut throttle = Throttle::default();
     fill(&mut throttle, MAX_NAMES, FREE_FAILURES + 1, at(1000));
     let [bob, carol] = ["bob", "carol"].map(|name| key().name(name));
@@ -126,7 +126,7 @@ fn names_without_a_place_wait_together() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// However the attempts of a guesser fall: no more than 4 a minute for free, and then one each wait.
+    /// For any timing of attempts, a guesser gets at most 4 a minute without waiting, and then one for each wait.
     #[test]
     fn a_guesser_gets_few_attempts(gaps in vec(prop_oneof![0..3000u64, 0..70_000u64], 1..300)) {
         let mut throttle = Throttle::default();

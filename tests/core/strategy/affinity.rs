@@ -4,7 +4,7 @@ use sluice::routing::{self, Choice, Member, TargetSet};
 
 use super::{any_set, build, members, target};
 
-/// Members with identities of their own.
+/// Members with distinct identities.
 fn any_members() -> impl Strategy<Value = Vec<Member>> {
     let member = |(weight, identity)| Member { weight, identity, ..Member::default() };
     btree_set(any::<u64>(), 1..10)
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn a_new_target_only_takes(members in any_members(), users in vec(any::<u64>(), 1..100)) {
+    fn a_new_target_only_takes_users(members in any_members(), users in vec(any::<u64>(), 1..100)) {
         let (newcomer, veterans) = members.split_last().unwrap();
         let (before, after) = (build("affinity", veterans), build("affinity", &members));
         for user in users.into_iter().filter(|_| !veterans.is_empty()) {
@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn more_weight_only_takes(members in any_members(), users in vec(any::<u64>(), 1..100), more in 1..100u32) {
+    fn more_weight_only_takes_users(members in any_members(), users in vec(any::<u64>(), 1..100), more in 1..100u32) {
         let mut heavier = members.clone();
         heavier[0].weight += more;
         let (before, after) = (build("affinity", &members), build("affinity", &heavier));
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// The share of users that each target gets, in percent, with users that are numbered and so barely differ.
+/// Each target's share of users in percent, for numbered and so very similar users.
 fn shares(members: &[Member], allowed: TargetSet) -> Vec<u32> {
     let affinity = build("affinity", members);
     let mut counts = vec![0; members.len()];
@@ -99,10 +99,10 @@ fn shares_by_weight() {
     near(shares(&members(&[1, 1, 1]), all), [33, 33, 33]);
     near(shares(&members(&[5, 3, 2]), all), [50, 30, 20]);
     near(shares(&members(&[5, 3, 2]), TargetSet::from_iter([1, 2])), [0, 60, 40]);
-    near(shares(&[Member::default(); 3], all), [33, 33, 33]); // told apart, although alike
+    near(shares(&[Member::default(); 3], all), [33, 33, 33]); // distinct targets, although identical
 }
 
-/// What a gateway decides must not change with its next version, or every prompt cache would be cold after it.
+/// The choice must not change with the next version, or every prompt cache would be cold after an upgrade.
 #[test]
 fn it_never_changes() {
     let affinity = build("affinity", &members(&[5, 3, 2]));

@@ -9,18 +9,18 @@ use super::build;
 
 const PICKS: usize = 1_000_000;
 
-/// One request arrives in each tick; what it meets is the same in every run.
+/// One request arrives in each tick; the state it finds is the same in every run.
 struct Scenario {
     strategy: &'static str,
-    /// What is set up, for the table.
+    /// A description of the setup, for the table.
     setting: &'static str,
     /// Weight, tier and slots of the three targets.
     targets: [(u32, u32, u32); 3],
-    /// How many ticks each takes for an answer, at most [`LONGEST`].
+    /// The duration of each target's answer in ticks, at most [`LONGEST`].
     ticks: [usize; 3],
-    /// The expected share of each in percent; the rest waits.
+    /// Each target's expected share in percent; the rest waits.
     want: [f64; 3],
-    /// By how many of a hundred a share may differ.
+    /// The tolerance of a share in percentage points.
     tolerance: f64,
 }
 
@@ -41,7 +41,7 @@ const SCENARIOS: &[Scenario] = &[
         targets: [(1, 0, 1), (1, 0, 1), (1, 0, 1)],
         ticks: [30, 30, 120],
         want: [400.0 / 9.0, 400.0 / 9.0, 100.0 / 9.0],
-        tolerance: 1.0, // attempts in flight are whole ones
+        tolerance: 1.0, // running attempts are integers
     },
     Scenario {
         strategy: "random",
@@ -85,7 +85,7 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// How often each target was picked, and how often the request had to wait.
+/// How often each target was picked, and how often a request waited.
 fn run(scenario: &Scenario) -> [u32; 4] {
     let members: Vec<Member> = (0..)
         .zip(scenario.targets)
@@ -94,7 +94,7 @@ fn run(scenario: &Scenario) -> [u32; 4] {
     let strategy: Box<dyn routing::Strategy> = build(scenario.strategy, &members);
     let mut counts = [0; 4];
     let mut in_flight = [0; 3];
-    let mut recent = [3; LONGEST]; // who was picked in the last ticks; 3: the request waited
+    let mut recent = [3; LONGEST]; // the picks of the last ticks; 3: the request waited
     let mut random = 0x5eed_u64;
     for tick in 0..PICKS {
         for (target, ticks) in scenario.ticks.iter().enumerate() {

@@ -6,7 +6,7 @@ use sluice::routing::{self, Choice, TargetSet};
 
 use super::{build, firsts, members, tally, target};
 
-/// Picks `count` times; each answer begins after the milliseconds that `time` says. Tells the shares in percent.
+/// Picks `count` times; each answer begins after `time` milliseconds. Returns the shares in percent.
 fn shares(strategy: &dyn routing::Strategy, times: &[u64], count: usize) -> Vec<u32> {
     let mut counts = vec![0; times.len()];
     for _ in 0..count {
@@ -35,7 +35,7 @@ fn shares_follow_speed() {
 }
 
 #[test]
-fn unmeasured_it_is_weighted() {
+fn without_measurements_it_is_weighted() {
     let weights = [5, 1, 1];
     let (dynamic, weighted) = (build("dynamic_weighted", &members(&weights)), build("weighted", &members(&weights)));
     let all = TargetSet::first(3);
@@ -62,7 +62,7 @@ fn one_slow_answer_costs_little() {
 }
 
 #[test]
-fn one_that_recovers_gets_its_share_back() {
+fn a_recovered_target_gets_its_share_back() {
     let dynamic = build("dynamic_weighted", &members(&[1, 1]));
     assert_eq!(shares(&*dynamic, &[100, 100], 1000), [50, 50]);
     assert_eq!(shares(&*dynamic, &[100, 20_000], 3000), [98, 2]);
@@ -71,7 +71,7 @@ fn one_that_recovers_gets_its_share_back() {
 }
 
 #[test]
-fn an_ejected_target_is_no_measure() {
+fn an_ejected_target_does_not_count() {
     let dynamic = build("dynamic_weighted", &members(&[1, 1, 1]));
     for (target, time) in [(0, 1), (1, 1000), (2, 3000)] {
         dynamic.learn(target, Duration::from_millis(time));

@@ -24,13 +24,13 @@ fn the_fewest_in_flight_for_its_weight() {
 }
 
 #[test]
-fn one_by_one_it_is_weighted() {
+fn without_concurrency_it_is_weighted() {
     let least_used = build("least_used", &members(&[5, 3, 2]));
     assert_eq!(tally(&firsts(&*least_used, TargetSet::first(3), 1000), 3), [500, 300, 200]);
 }
 
 #[test]
-fn what_was_missed_is_made_up_for_within_bounds() {
+fn missed_turns_are_made_up_within_bounds() {
     let cases = [("a little", 5, 5), ("for an hour", 100_000, 31)];
     for (name, missed, made_up) in cases {
         let least_used = build("least_used", &members(&[1, 1]));
@@ -50,7 +50,7 @@ fn what_was_missed_is_made_up_for_within_bounds() {
 
 proptest! {
     #[test]
-    fn no_other_has_less_in_flight(
+    fn no_other_target_has_fewer_attempts(
         weights in vec(1..10u32, 1..8),
         in_flight in vec(vec(0..10u64, 8), 1..30),
     ) {
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn of_equals_the_one_with_the_fewest_uses(in_flight in vec(vec(0..2u64, 4), 1..30)) {
+    fn ties_go_to_the_least_picked(in_flight in vec(vec(0..2u64, 4), 1..30)) {
         let least_used = build("least_used", &members(&[1; 4]));
         let mut uses = [0; 4];
         for in_flight in in_flight {

@@ -1,4 +1,4 @@
-//! The strategies: what holds for all of them, here; what each promises, in files of their own.
+//! The strategies: rules for all of them are tested here, each strategy's own rules in its file.
 
 use std::time::Duration;
 
@@ -109,14 +109,14 @@ proptest! {
         firsts(&*strategy, allowed, warm_up);
         for attempt in 0..weights.len() {
             let choice = Choice { first: attempt == 0, random, affinity: random, ..Choice::among(allowed) };
-            allowed.remove(target(&*strategy, &choice)); // which it was in, or it would not have been picked
+            allowed.remove(target(&*strategy, &choice)); // it was in the set, or it would not have been picked
         }
         prop_assert!(allowed.is_empty());
         prop_assert_eq!(strategy.pick(&Choice::among(allowed)), Pick::None);
     }
 
     #[test]
-    fn retries_do_not_bend_shares(
+    fn retries_do_not_change_shares(
         name in any_name(),
         members in vec(any_member(), 1..8),
         requests in vec((any_set(), any::<u64>(), vec(any_set(), 0..3)), 1..40),
@@ -148,6 +148,6 @@ fn the_registry() {
 }
 
 #[test]
-fn a_member_of_which_nothing_is_said() {
+fn a_member_without_options() {
     assert_eq!(Member::default(), Member { weight: 1, tier: 0, slots: 1, identity: 0 });
 }

@@ -5,7 +5,7 @@ use sluice::routing::{Choice, TargetSet};
 use super::{any_set, build, members, tally, target};
 
 proptest! {
-    /// Of numbers that are evenly spread, each target gets exactly its share.
+    /// With evenly spread numbers, each target gets exactly its share.
     #[test]
     fn as_likely_as_the_weight(weights in vec(1..50u32, 1..8), allowed in any_set(), offset in 0.0..1.0f64) {
         let random = build("random", &members(&weights));

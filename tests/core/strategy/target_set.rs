@@ -52,7 +52,7 @@ proptest! {
 }
 
 #[test]
-fn an_index_that_no_model_has() {
+fn an_index_out_of_range() {
     let mut set = TargetSet::default();
     for target in [64, 65, 128, usize::MAX] {
         set.insert(target);

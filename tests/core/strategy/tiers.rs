@@ -43,7 +43,7 @@ proptest! {
         let in_tier = |tier: u32| -> TargetSet { (0..of.len()).filter(|target| of[*target].0 == tier).collect() };
         let (all, first) = (TargetSet::first(of.len()), of.iter().map(|(tier, _)| *tier).min().unwrap());
         for ejected in ejections {
-            // the whole first tier at once, so that its own turns do not change
+            // the whole first tier at once, so that its own shares do not change
             priority.pick(&Choice::among(if ejected { all.without(in_tier(first)) } else { all }));
         }
         let sum: u32 = in_tier(first).iter().map(|target| of[target].1).sum();

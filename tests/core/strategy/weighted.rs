@@ -19,7 +19,7 @@ fn turns() {
 }
 
 #[test]
-fn a_retry_goes_to_whose_turn_it_is() {
+fn a_retry_takes_the_next_turn() {
     let weighted = build("weighted", &members(&[3, 1]));
     for _ in 0..400 {
         let Pick::Target(first) = weighted.pick(&Choice::among(TargetSet::first(2))) else { panic!() };
@@ -31,7 +31,7 @@ fn a_retry_goes_to_whose_turn_it_is() {
 
 #[test]
 fn an_ejection_at_any_moment_keeps_the_rest_even() {
-    // beside a target of weight 1000 the two others wait for hundreds of turns; without it they must not
+    // beside a target of weight 1000 the others wait hundreds of turns; without it they must not wait
     for moment in 0..1002 {
         let weighted = build("weighted", &members(&[1000, 1, 1]));
         firsts(&*weighted, TargetSet::first(3), moment);
@@ -63,7 +63,7 @@ proptest! {
         prop_assert_eq!(tally(&window, weights.len()), wanted);
     }
 
-    /// Whatever was allowed before: once the debts of that time are paid, all is exact again.
+    /// Whatever was allowed before: once those differences are made up, shares are exact again.
     #[test]
     fn shares_become_exact_again(
         weights in vec(1..20u32, 1..6),
@@ -81,7 +81,7 @@ proptest! {
         prop_assert_eq!(tally(&window, weights.len()), weights);
     }
 
-    /// Each target is picked as often as its share of each turn adds up to, whoever shares in a turn.
+    /// Each target is picked as often as the sum of its shares of all turns, for any allowed sets.
     #[test]
     fn shares_add_up_while_the_allowed_change(weights in vec(1..1000u32, 1..8), turns in vec(any_set(), 0..400)) {
         let weighted = build("weighted", &members(&weights));

@@ -78,9 +78,9 @@ fn requests() {
     assert_eq!(dropped(PAIR, CLAUDE, &request), "seed, user, top_p");
 }
 
-/// Each maker's models take what the others refuse.
+/// Each vendor's models accept fields that other vendors' models refuse.
 #[test]
-fn what_models_take() {
+fn fields_by_model() {
     let additional =
         |model: &str, fields: Value| body(PAIR, model, &with(fields))["additionalModelRequestFields"].clone();
     let effort = |level: &str| json!({"reasoning_effort": level, "max_tokens": 9000});
@@ -92,7 +92,7 @@ fn what_models_take() {
     assert_eq!(additional("openai.gpt-oss-120b-1:0", effort("low")), json!({"reasoning_effort": "low"}));
     assert_eq!(additional(LLAMA, effort("low")), Value::Null);
     assert_eq!(dropped(PAIR, LLAMA, &with(effort("low"))), "reasoning_effort");
-    // a Nova that thinks its best takes no limit and no temperature
+    // Nova with maximum reasoning accepts neither limit nor temperature
     let high = with(json!({"reasoning_effort": "max", "max_tokens": 9, "temperature": 0.1, "top_p": 0.5}));
     assert_eq!(body(PAIR, NOVA_2, &high)["inferenceConfig"], Value::Null);
     assert_eq!(dropped(PAIR, NOVA_2, &high), "max_tokens, temperature, top_p");
@@ -114,9 +114,9 @@ fn what_models_take() {
     assert_eq!(body(PAIR, NOVA, &with(own.clone()))["guardrailConfig"], own["guardrailConfig"]);
 }
 
-/// A Claude tells its thoughts' tokens if it is asked to; they are a part of the output.
+/// Claude reports reasoning tokens on request; they are part of the output.
 #[test]
-fn tokens_of_thoughts() {
+fn reasoning_tokens() {
     let asked = body(PAIR, CLAUDE, &with(json!({"reasoning_effort": "low"})));
     assert_eq!(asked["additionalModelResponseFieldPaths"], json!(["/usage/output_tokens_details"]));
     let told = json!({"usage": {"output_tokens_details": {"thinking_tokens": 4}}});
@@ -135,7 +135,7 @@ fn tokens_of_thoughts() {
     }
 }
 
-/// A thinking budget needs a limit beyond it; without either the model's own holds.
+/// A thinking budget needs a larger limit; without both, the model's own apply.
 #[test]
 fn limits() {
     let limit = |fields: Value| body(PAIR, CLAUDE, &with(fields))["inferenceConfig"]["maxTokens"].clone();
@@ -145,7 +145,7 @@ fn limits() {
 }
 
 #[test]
-fn schemas_of_answers() {
+fn answer_schemas() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let wanted = with(
         json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "d", "schema": schema}}}),
@@ -173,7 +173,7 @@ fn schemas_of_answers() {
     assert!(object["system"][0]["text"].as_str().unwrap().contains("JSON"));
 }
 
-/// A tool that may not be called is left out, unless the conversation has called tools: then they must be defined.
+/// A forbidden tool is left out, unless the conversation has tool calls: then the tools must be defined.
 #[test]
 fn forbidden_tools() {
     let none = with(json!({"tools": [tool("f")], "tool_choice": "none"}));
@@ -191,7 +191,7 @@ fn forbidden_tools() {
 }
 
 #[test]
-fn names_that_do_not_fit_come_back() {
+fn invalid_names_are_mapped_and_restored() {
     let long = "mcp__a.server__".to_owned() + &"x".repeat(80);
     let request = with(
         json!({"tools": [tool(&long), tool("f")], "tool_choice": {"type": "function", "function": {"name": long}}}),
@@ -217,7 +217,7 @@ fn names_that_do_not_fit_come_back() {
 }
 
 #[test]
-fn what_cannot_be_asked() {
+fn unsupported_requests() {
     let user = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
     let cases = [
         (json!({"n": 2}), "n"),

@@ -77,7 +77,7 @@ fn reasoning() {
 }
 
 #[test]
-fn what_cannot_be_said_is_refused() {
+fn unsupported_requests_are_refused() {
     let user = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
     let cases = [
         (json!({"n": 2}), "n", "`n`"),

@@ -37,7 +37,7 @@ fn conversations() {
     let png = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}});
     let call = |id: &str, name: &str, arguments: Value| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
     let cases = [
-        // instructions anywhere go to the front, in their order; neighbours of one role become one turn
+        // all instructions move to the front, in order; adjacent turns of one role are merged
         (
             json!([
                 {"role": "user", "content": "a"}, {"role": "developer", "content": [text("x"), text(" ")]},
@@ -51,7 +51,7 @@ fn conversations() {
                 ]}],
             }),
         ),
-        // two calls at once, their results in one turn before what the user says; ids that do not fit
+        // two parallel calls, their results in one turn before the user's text; invalid ids
         (
             json!([
                 {"role": "user", "content": "go"},
@@ -78,7 +78,7 @@ fn conversations() {
                 ],
             }),
         ),
-        // thoughts come first, and only with their signature; blank texts are left out
+        // reasoning comes first, and only with its signature; blank texts are left out
         (
             json!([
                 {"role": "user", "content": "go"},
@@ -106,7 +106,7 @@ fn conversations() {
                 ],
             }),
         ),
-        // files, images by address, marks for the cache, the older form of calls
+        // files, image URLs, cache marks, the older form of calls
         (
             json!([
                 {"role": "system", "content": "s", "cache_control": {"type": "ephemeral"}},
@@ -174,7 +174,7 @@ fn tools_and_choices() {
 }
 
 #[test]
-fn what_was_called_is_defined() {
+fn called_tools_are_defined() {
     let request = json!({"model": "m", "messages": [
         {"role": "user", "content": "go"},
         {"role": "assistant", "tool_calls": [{"id": "i", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
@@ -187,7 +187,7 @@ fn what_was_called_is_defined() {
 
 #[test]
 fn reasoning() {
-    // model, fields, thinking, effort, max_tokens, what is left out
+    // model, fields, thinking, effort, max_tokens, dropped fields
     let budget = |tokens: u64| json!({"type": "enabled", "budget_tokens": tokens});
     let adaptive = json!({"type": "adaptive"});
     let null = Value::Null;
@@ -281,7 +281,7 @@ fn formats_of_answers() {
 }
 
 #[test]
-fn what_is_left_out_is_told() {
+fn dropped_fields_are_reported() {
     let cases = [
         (json!({"seed": 1, "logit_bias": {"1": 2}, "frequency_penalty": 0.5}), "frequency_penalty, logit_bias, seed"),
         (json!({"store": false, "logit_bias": {}, "modalities": ["text"], "n": 1}), ""),
@@ -299,7 +299,7 @@ fn what_is_left_out_is_told() {
 }
 
 #[test]
-fn what_would_be_another_answer_is_refused() {
+fn unsupported_requests_are_refused() {
     let user = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
     let cases = [
         (json!({"n": 2}), "n", "`n`"),
@@ -369,7 +369,7 @@ fn answers() {
 }
 
 #[test]
-fn reasons_to_end() {
+fn finish_reasons() {
     let cases = [
         ("end_turn", "stop", true),
         ("stop_sequence", "stop", true),

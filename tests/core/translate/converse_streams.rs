@@ -8,7 +8,7 @@ use super::chat_to_converse::{answer, usage, PAIR};
 use super::reply;
 use super::streams::{at_every_cut, events};
 
-/// One message of a stream, as Bedrock sends it.
+/// One message of a stream, in Bedrock's format.
 pub fn message(name: &str, payload: Value) -> Vec<u8> {
     let headers = [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")];
     encode(&headers, payload.to_string().as_bytes())
@@ -84,7 +84,7 @@ fn streams() {
     assert_eq!((&told["usage"], done), (&usage(), &json!("[DONE]")));
 }
 
-/// Usage is the last that comes; a stream that has said why it ended lacks nothing else.
+/// Usage comes last; a stream that has sent its stop reason is complete without it.
 #[test]
 fn ends() {
     let parts = all();
@@ -102,9 +102,9 @@ fn ends() {
     assert_eq!(gate, Gate::Reject(Fault::EmptyStream), "nothing has been said");
 }
 
-/// A server that stops after a text, and never says why.
+/// A server that stops after a text, without a stop reason.
 #[test]
-fn what_ends_unsaid() {
+fn streams_without_a_stop_reason() {
     for (lenient, cut) in [(true, false), (false, false), (true, true)] {
         let mut bytes = all()[..8].concat();
         if cut {
@@ -149,7 +149,7 @@ fn errors_in_streams() {
     let error = encode(&[(":message-type", "error"), (":error-code", "x"), (":error-message", "gone")], b"");
     let (out, _) = at_every_cut(PAIR, &reply(), &error);
     assert_eq!(events(&out)[0]["error"]["message"], "gone");
-    // what is no message, and one whose checksum is wrong
+    // an invalid message, and one with a wrong checksum
     let mut broken = all().concat();
     let at = all()[..9].concat().len() + 30;
     broken[at] ^= 1;

@@ -1,4 +1,4 @@
-//! Errors of providers, as clients of another dialect read them.
+//! Providers' errors in the client's dialect.
 
 use serde_json::{json, Value};
 use sluice::translate::Pair;
@@ -8,7 +8,7 @@ fn error(pair: Pair, status: u16, body: &str) -> Value {
 }
 
 #[test]
-fn anthropics_for_openais_clients() {
+fn anthropic_errors_for_openai_clients() {
     let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#;
     let too_long = r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 5 tokens > 4 maximum"}}"#;
     let cases = [
@@ -52,14 +52,14 @@ fn anthropics_for_openais_clients() {
 }
 
 #[test]
-fn openais_for_anthropics_clients() {
+fn openai_errors_for_anthropic_clients() {
     let cases = [
         (429, r#"{"error":{"message":"m","type":"tokens","code":"rate_limit_exceeded"}}"#, "m", "rate_limit_error"),
         (402, r#"{"error":{"message":"m"}}"#, "m", "billing_error"),
         (503, r#"{"error":"busy"}"#, "busy", "overloaded_error"),
         (500, r#"{"object":"error","message":"flat","type":"InternalServerError","code":500}"#, "flat", "api_error"),
         (504, "", "The model server answered with status 504.", "timeout_error"),
-        // Claude Code knows by these words that it must send less
+        // these words tell Claude Code to send less
         (
             400,
             r#"{"error":{"message":"This model's maximum context length is 4 tokens.","code":"context_length_exceeded"}}"#,

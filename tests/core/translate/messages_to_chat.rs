@@ -1,4 +1,4 @@
-//! OpenAI's answers for Anthropic's clients.
+//! OpenAI's answers for Anthropic clients.
 
 use serde_json::{json, Value};
 use sluice::translate::Pair;
@@ -33,7 +33,7 @@ fn answers() {
 }
 
 #[test]
-fn reasons_to_end() {
+fn finish_reasons() {
     let cases = [
         ("stop", "end_turn", true),
         ("length", "max_tokens", true),

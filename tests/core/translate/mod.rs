@@ -17,7 +17,7 @@ use serde_json::{json, Value};
 use sluice::error::ApiError;
 use sluice::translate::{Pair, Platform, Reply, Target, Translated, MAX_OUTPUT_TOKENS};
 
-/// A target that calls the model so.
+/// A target with this model name.
 fn target(model: &str, stream: bool) -> Target<'_> {
     Target { model, stream, include_usage: true, max_output_tokens: MAX_OUTPUT_TOKENS, platform: Platform::Own }
 }
@@ -31,7 +31,7 @@ fn translate(pair: Pair, model: &str, request: &Value) -> Result<Translated, Api
     pair.request(request.to_string().as_bytes(), &target(model, stream))
 }
 
-/// The translated body, which must be JSON.
+/// The translated body, parsed as JSON.
 fn body(pair: Pair, model: &str, request: &Value) -> Value {
     let translated = translate(pair, model, request).unwrap();
     serde_json::from_slice(&translated.body).unwrap()
@@ -41,7 +41,7 @@ fn dropped(pair: Pair, model: &str, request: &Value) -> String {
     translate(pair, model, request).unwrap().dropped.header().unwrap_or_default().to_owned()
 }
 
-/// A request with these fields, and a message so that it has one.
+/// A request with these fields and one message.
 fn with(fields: Value) -> Value {
     let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
     for (name, value) in fields.as_object().unwrap() {
@@ -50,7 +50,7 @@ fn with(fields: Value) -> Value {
     request
 }
 
-/// Checks that an answer comes to this, and gives back whether its reason to end was known.
+/// Checks an answer's translation, and returns whether its finish reason was known.
 fn check_answer(pair: Pair, reply: &Reply, answer: &Value, want: &Value) -> bool {
     let got = pair.answer(answer.to_string().as_bytes(), reply).unwrap();
     assert_eq!(&serde_json::from_slice::<Value>(&got.body).unwrap(), want);

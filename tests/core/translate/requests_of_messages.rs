@@ -1,4 +1,4 @@
-//! Anthropic's requests for OpenAI's servers.
+//! Anthropic's requests for OpenAI servers.
 
 use serde_json::{json, Value};
 use sluice::translate::Pair;
@@ -56,7 +56,7 @@ fn conversations() {
                 {"role": "user", "content": [{"type": "text", "text": "now"}, url]},
             ]),
         ),
-        // documents, addresses, thoughts that came from such a server
+        // documents, URLs, reasoning from an OpenAI server
         (
             json!([
                 {"role": "user", "content": [
@@ -108,7 +108,7 @@ fn tools_and_choices() {
         request["tools"] = tools.clone();
         assert_eq!(body(PAIR, "m", &request)["tool_choice"], want);
     }
-    // the answer has the name the client knows
+    // the answer has the client's name for the tool
     let translated = translate(PAIR, "m", &request).unwrap();
     let reply = sluice::translate::Reply { notes: translated.notes, ..super::reply() };
     let answer = json!({"choices": [{"message": {"tool_calls": [{"id": "i", "function": {"name": short, "arguments": "{"}}]}, "finish_reason": "stop"}]});
@@ -141,7 +141,7 @@ fn reasoning_and_formats() {
 }
 
 #[test]
-fn what_cannot_be_said_is_refused() {
+fn unsupported_requests_are_refused() {
     let user = |block: Value| json!({"messages": [{"role": "user", "content": [block]}]});
     let cases = [
         (json!({"messages": "a"}), "messages", "array"),

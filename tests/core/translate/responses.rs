@@ -1,4 +1,4 @@
-//! OpenAI's Responses for servers of chat completions, of Messages and of Gemini: requests and answers.
+//! OpenAI's Responses for servers with chat completions, Messages and Gemini: requests and answers.
 
 use serde_json::{json, Value};
 use sluice::translate::{Pair, Reply};
@@ -9,7 +9,7 @@ const CHAT: Pair = Pair::ResponsesToChat;
 const MESSAGES: Pair = Pair::ResponsesToMessages;
 const GEMINI: Pair = Pair::ResponsesToGemini;
 
-/// A request with these fields, and an input so that it has one.
+/// A request with these fields and one input.
 fn with(fields: Value) -> Value {
     let mut request = json!({"model": "m", "input": "Hi"});
     for (name, value) in fields.as_object().unwrap() {
@@ -22,7 +22,7 @@ fn call(id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
 }
 
-/// What a client sends in its third turn.
+/// A client's third turn.
 fn loop_of_tools() -> Value {
     json!([
         {"role": "developer", "content": [{"type": "input_text", "text": "More."}]},
@@ -137,7 +137,7 @@ fn requests_for_gemini() {
 fn inputs() {
     let cases = [
         (json!("Hi"), json!([{"role": "user", "content": "Hi"}])),
-        // what was thought without a signature goes back as it came
+        // reasoning without a signature goes back unchanged
         (
             json!([
                 {"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}, {"type": "function_call", "call_id": "1", "name": "f", "arguments": ""},
@@ -148,13 +148,13 @@ fn inputs() {
                 {"role": "tool", "tool_call_id": "1", "content": "{\"ok\": true}".replace(' ', "")},
             ]),
         ),
-        // OpenAI's own thoughts are OpenAI's
+        // OpenAI's own encrypted reasoning is dropped
         (
             json!([{"role": "user", "content": "a"}, {"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}], "encrypted_content": "gAAAA"},
                 {"role": "assistant", "content": "b"}, {"role": "system", "content": "c"}]),
             json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "system", "content": "c"}]),
         ),
-        // tools that the client runs in its own way
+        // tools that the client runs itself
         (
             json!([{"type": "local_shell_call", "call_id": "1", "action": {"type": "exec", "command": ["ls"]}}, {"type": "local_shell_call_output", "id": "1", "output": "{}"},
                 {"type": "function_call", "call_id": "2", "namespace": "mcp__db", "name": "read", "arguments": "{}"}, {"type": "shell_call_output", "call_id": "2", "output": [{"stdout": "x"}]}]),
@@ -176,7 +176,7 @@ fn inputs() {
 }
 
 #[test]
-fn choices_of_tools() {
+fn tool_choices() {
     let tools = json!([{"type": "function", "name": "f"}, {"type": "function", "name": "g"}]);
     let cases = [
         (json!("auto"), json!(null), 2),
@@ -196,7 +196,7 @@ fn choices_of_tools() {
 }
 
 #[test]
-fn what_cannot_be_said_is_refused() {
+fn unsupported_requests_are_refused() {
     let cases = [
         (json!({"previous_response_id": "resp_1"}), "previous_response_id"),
         (json!({"conversation": "conv_1"}), "conversation"),
@@ -226,24 +226,24 @@ fn what_cannot_be_said_is_refused() {
             assert!(error.message.contains(param), "{}", error.message);
         }
     }
-    // and what only the provider's own dialect lacks, under the client's name
+    // and fields that only the provider's dialect lacks, under the client's names
     let audio = json!({"input": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]});
     let error = translate(MESSAGES, "m", &with(audio)).unwrap_err();
     assert_eq!(error.param, Some("input"));
     let error = translate(MESSAGES, "m", &with(json!({"reasoning": {"effort": "huge"}}))).unwrap_err();
     assert_eq!(error.param, Some("reasoning.effort"));
-    // those that change nothing are no reason
+    // fields without an effect are not refused
     let harmless = json!({"background": false, "previous_response_id": null, "store": true, "truncation": "auto"});
     assert_eq!(dropped(CHAT, "m", &with(harmless)), "store, truncation");
 }
 
-/// The reply to a request with all kinds of tools.
+/// The answer to a request with all kinds of tools.
 pub fn to(pair: Pair) -> Reply {
     let model = if pair == GEMINI { "gemini-3-pro" } else { "claude-sonnet-4-6" };
     Reply { notes: translate(pair, model, &asked()).unwrap().notes, ..reply() }
 }
 
-/// A response to it, without ids of items.
+/// A response object, without item ids.
 pub fn response(status: &str, incomplete: Value, model: &str, output: Value, usage: Value) -> Value {
     json!({
         "id": "resp_0000000000000abc", "object": "response", "created_at": 1_700_000_000, "status": status, "background": false, "error": null,

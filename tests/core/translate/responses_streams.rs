@@ -1,5 +1,5 @@
-//! Streams of chat completions, of Messages and of Gemini as events of a response: the right ones in the right order, at every
-//! cut, and in the end the same response as the JSON answer.
+//! Streams of chat completions, Messages and Gemini as response events: the right events in the right order, at every
+//! cut, and at the end the same response as the JSON answer.
 
 use serde_json::{json, Value};
 use sluice::commit::{Fault, Gate};
@@ -23,7 +23,7 @@ fn usage() -> Value {
     json!({"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 2}})
 }
 
-/// A chat's stream, with two calls that come in turns.
+/// A chat stream with two interleaved calls.
 fn all_of_a_chat() -> Vec<Value> {
     vec![
         json!({"id": "", "choices": [], "prompt_filter_results": []}),
@@ -46,7 +46,7 @@ fn all_of_a_chat() -> Vec<Value> {
     ]
 }
 
-/// The JSON answer that says the same.
+/// The equivalent JSON answer.
 fn whole_chat() -> Value {
     let call = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
     json!({"id": "c1", "model": "llama", "usage": usage(), "choices": [{"finish_reason": "tool_calls", "message": {
@@ -55,7 +55,7 @@ fn whole_chat() -> Value {
     }}]})
 }
 
-/// Checks what holds for all streams, and gives back their types.
+/// Checks the rules for all streams, and returns their event types.
 fn check(pair: Pair, reply: &Reply, bytes: &[u8], whole: &Value) -> Vec<String> {
     let (out, gate) = at_every_cut(pair, reply, bytes);
     assert_eq!(gate, Gate::Commit);
@@ -66,7 +66,7 @@ fn check(pair: Pair, reply: &Reply, bytes: &[u8], whole: &Value) -> Vec<String> 
     for (number, event) in events.iter().enumerate() {
         assert_eq!(event["sequence_number"], number);
     }
-    // every item begins, gets filled by its deltas, and ends
+    // every item is added, filled by deltas, and done
     let (mut begun, mut ended) = (Vec::new(), Vec::new());
     let mut filled: Vec<String> = Vec::new();
     for event in &events {
@@ -159,7 +159,7 @@ fn check_unfilled(bytes: &[u8], whole: &Value) -> Vec<String> {
 }
 
 #[test]
-fn other_dialects_streams_become_events() {
+fn streams_of_other_dialects_become_events() {
     let delta = |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
     let block =
         |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
@@ -238,7 +238,7 @@ fn faults() {
 }
 
 #[test]
-fn an_answer_that_is_too_long_to_keep_fails() {
+fn an_answer_too_long_to_keep_fails() {
     let piece = format!("data: {}\n\n", chunk(json!({"content": "x".repeat(1 << 20)}), Value::Null)).into_bytes();
     let (out, _) = run(CHAT, &reply(), &piece.repeat(5), piece.len());
     assert_eq!(events(&out).last().unwrap()["type"], "response.failed");

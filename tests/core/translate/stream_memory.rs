@@ -1,4 +1,4 @@
-//! What a translated stream keeps in memory.
+//! The memory of a translated stream.
 
 use serde_json::{json, Value};
 use sluice::translate::Pair;

@@ -1,4 +1,4 @@
-//! Streams, whole and at every cut.
+//! Streams, complete and at every cut.
 
 use serde_json::{json, Value};
 use sluice::commit::{Fault, Gate};
@@ -7,7 +7,7 @@ use sluice::usage::Framing;
 
 use super::reply;
 
-/// What comes of a stream in chunks of this size, and what the gate says first.
+/// The output of a stream in chunks of this size, and the gate's first decision.
 pub fn run(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) -> (Vec<u8>, Gate) {
     let mut stream = pair.stream(reply);
     let (mut out, mut first) = (Vec::new(), Gate::Hold);
@@ -23,7 +23,7 @@ pub fn run(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) -> (Vec<u8>, Ga
     (out, first)
 }
 
-/// The same at every cut into two and at several sizes: always the same bytes.
+/// The output at every cut into two and at several sizes: always the same bytes.
 pub fn at_every_cut(pair: Pair, reply: &Reply, bytes: &[u8]) -> (Vec<u8>, Gate) {
     let want = run(pair, reply, bytes, bytes.len());
     for size in [1, 2, 3, 7, 64] {
@@ -39,14 +39,14 @@ pub fn at_every_cut(pair: Pair, reply: &Reply, bytes: &[u8]) -> (Vec<u8>, Gate) 
     want
 }
 
-/// The data of the events of a stream.
+/// The data of a stream's events.
 pub fn events(bytes: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(bytes).unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| json!(data))).collect()
 }
 
-/// A stream of events with names, as Anthropic sends it.
+/// A stream of named events, in Anthropic's format.
 pub fn named(events: &[Value]) -> Vec<u8> {
     events
         .iter()
@@ -55,7 +55,7 @@ pub fn named(events: &[Value]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A stream of chunks, as OpenAI sends it.
+/// A stream of chunks, in OpenAI's format.
 pub fn chunks(chunks: &[Value]) -> Vec<u8> {
     let events = chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n"));
     (events.collect::<String>() + "data: [DONE]\r\n\r\n").into_bytes()
@@ -104,7 +104,7 @@ fn all_of_anthropics() -> Vec<Value> {
 }
 
 #[test]
-fn anthropics_events_become_chunks() {
+fn anthropic_events_become_chunks() {
     let (out, gate) = at_every_cut(Pair::ChatToMessages, &reply(), &named(&all_of_anthropics()));
     assert_eq!(gate, Gate::Commit);
     let events = events(&out);
@@ -174,7 +174,7 @@ fn all_of_openais() -> Vec<Value> {
 }
 
 #[test]
-fn openais_chunks_become_events() {
+fn openai_chunks_become_events() {
     let (out, gate) = at_every_cut(Pair::MessagesToChat, &reply(), &chunks(&all_of_openais()));
     assert_eq!(gate, Gate::Commit);
     let usage = |input: u64, read: u64, output: u64| json!({"input_tokens": input, "cache_read_input_tokens": read, "cache_creation_input_tokens": 0, "output_tokens": output});
@@ -206,14 +206,14 @@ fn openais_chunks_become_events() {
         json!({"type": "message_stop"}),
     ];
     assert_eq!(events(&out), want);
-    // each event bears its name
+    // each event has its name
     let text = String::from_utf8(out).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!(names, want.iter().map(|event| event["type"].as_str().unwrap()).collect::<Vec<_>>());
 }
 
 #[test]
-fn whole_calls_and_calls_without_numbers() {
+fn complete_calls_and_calls_without_an_index() {
     let given = [
         calls(
             json!([{"id": "a", "function": {"name": "f", "arguments": "{}"}}, {"id": "b", "function": {"name": "f", "arguments": "{\"x\":1}"}}]),
@@ -278,7 +278,7 @@ fn faults() {
         assert_eq!((last["type"].as_str(), last["error"]["type"].as_str()), (Some("error"), Some(kind)));
         assert!(last["error"]["message"].as_str().unwrap().contains(message), "{last}");
     }
-    // some servers send nothing after the reason
+    // some servers send nothing after the finish reason
     let finished = format!("data: {}\n\n", chunk(json!({"content": "a"}), json!("stop")));
     let last = events(&at_every_cut(Pair::MessagesToChat, &reply(), finished.as_bytes()).0).pop().unwrap();
     assert_eq!(last["type"], "message_stop");
@@ -317,9 +317,9 @@ fn without_memory_a_stream_ends_with_an_error() {
     }
 }
 
-/// A stream whose server never says that an answer is complete ends as any other; one that is cut within an event does not.
+/// A stream of a server that never sends a last event ends normally; one that is cut within an event does not.
 #[test]
-fn what_ends_unsaid() {
+fn streams_without_a_last_event() {
     let text = |text: &str| json!({"candidates": [{"content": {"parts": [{"text": text}]}}]});
     let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}});
     let chunk = json!({"id": "x", "choices": [{"index": 0, "delta": {"content": "Hi"}}]});

@@ -1,6 +1,6 @@
-//! The answers of `tests/corpus/`, one file each: the exact bytes a provider sends. `index.json` says for
-//! each what was asked, how it is framed, the record it must leave (`usage`, `source`, `interrupted`), and
-//! with `strip`, which bytes are kept from a client that did not ask for them (`removed`).
+//! The answers of `tests/corpus/`, one file each, with the exact bytes of a provider. `index.json` has for each the
+//! request, the framing, and the expected record (`usage`, `source`, `interrupted`). With `strip` it also has the bytes
+//! that are removed for a client that did not ask for them (`removed`).
 //!
 //! The files are compiled in, since the tests also run as WebAssembly.
 
@@ -156,7 +156,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "vllm-error-flat.json",
 ];
 
-/// One answer, and what must come of it.
+/// One answer, and the expected result.
 pub struct Entry {
     pub name: &'static str,
     pub bytes: &'static [u8],
@@ -169,11 +169,11 @@ pub struct Entry {
     pub usage: TokenUsage,
     pub source: Source,
     pub interrupted: bool,
-    /// What the client gets.
+    /// The client's part of it.
     pub passes: Vec<u8>,
 }
 
-/// Every answer, in the order of the index.
+/// Every answer, in the index's order.
 pub fn entries() -> Vec<Entry> {
     let index: Vec<Value> = serde_json::from_str(INDEX).unwrap();
     let names: Vec<&str> = index.iter().map(|entry| entry["file"].as_str().unwrap()).collect();

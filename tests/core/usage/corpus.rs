@@ -1,11 +1,11 @@
-//! Every answer of the corpus, cut wherever it can be; then every one of them broken in some way.
+//! Every answer of the corpus, cut at every place; then every one of them broken in some way.
 
 use sluice::endpoint::{classify, Call};
 use sluice::usage::{Boundaries, Format, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT, MAX_JSON};
 
 use super::answers::{entries, Entry};
 
-/// What came of an answer.
+/// The result of an answer.
 #[derive(Debug, PartialEq)]
 struct Metered {
     usage: TokenUsage,
@@ -14,7 +14,7 @@ struct Metered {
     out: Vec<u8>,
 }
 
-/// Meters an answer in chunks, `end` with the last; and the most that was held.
+/// Meters an answer in chunks, `end` with the last one; also returns the most that was held.
 fn meter(mut meter: Meter, chunks: &[&[u8]]) -> (Metered, usize) {
     let (mut out, mut held) = (Vec::new(), 0);
     for (index, chunk) in chunks.iter().enumerate() {
@@ -82,7 +82,7 @@ fn every_answer_in_its_own_format() {
 }
 
 #[test]
-fn how_answers_are_framed() {
+fn framings_of_answers() {
     for entry in entries() {
         assert_eq!(Framing::of_answer(entry.dialect, entry.stream, entry.bytes), entry.framing, "{}", entry.name);
         assert_eq!(Framing::of_content_type(&entry.content_type), entry.framing, "{}", entry.name);
@@ -96,7 +96,7 @@ fn how_answers_are_framed() {
 }
 
 #[test]
-fn what_is_held_is_bounded() {
+fn held_bytes_are_bounded() {
     let mut most = ("", 0);
     for entry in entries() {
         let bytes: Vec<&[u8]> = entry.bytes.chunks(1).collect();
@@ -126,7 +126,7 @@ fn what_is_held_is_bounded() {
     }
 }
 
-/// An xorshift generator: the same cases in every run, natively and as WebAssembly.
+/// An xorshift generator: the same cases in every run, native and in WebAssembly.
 struct Cases(u64);
 
 impl Cases {
@@ -205,7 +205,7 @@ impl Cases {
     }
 }
 
-/// The tokens of a stream where every event is parsed.
+/// A stream's tokens if every event is parsed.
 fn parsed(framing: Framing, bytes: &[u8]) -> TokenUsage {
     let (mut boundaries, mut reading, mut start) = (Boundaries::default(), Reading::default(), 0);
     while start < bytes.len() {
@@ -240,7 +240,7 @@ fn broken_answers() {
     }
 }
 
-/// Every file is in the index: those who add one are told where else to write it.
+/// Every file is in the index. If not, the error says where to add it.
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn no_file_is_left_out() {

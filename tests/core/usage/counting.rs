@@ -1,4 +1,4 @@
-//! What an exchange makes of an answer that says nothing of its tokens.
+//! An exchange whose answer reports no tokens.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
 use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
-/// An exchange whose answer has passed; its server can count, and the answer was found to be this.
+/// An exchange with a finished answer of this kind, whose server can count tokens.
 fn silent(body: &str, usage: Option<(TokenUsage, Source)>) -> Exchange {
     let mut server = upstream("a", &[Dialect::OpenAi]);
     server.host = Some("there".to_owned());
@@ -85,7 +85,7 @@ fn nothing_else_is_counted() {
 }
 
 #[test]
-fn a_count_takes_the_place_of_the_guess() {
+fn a_count_replaces_the_estimate() {
     let cases = [(Some(7), (TokenUsage { input: 7, ..GUESS }, Source::Counted)), (None, (GUESS, Source::Estimated))];
     for (count, want) in cases {
         let mut exchange = silent(CHAT, Some((GUESS, Source::Estimated)));
@@ -95,7 +95,7 @@ fn a_count_takes_the_place_of_the_guess() {
 }
 
 #[test]
-fn what_a_silent_answer_has_used() {
+fn usage_of_an_answer_without_a_report() {
     let metered = (TokenUsage::default(), Source::Missing);
     let mut exchange = silent(CHAT, None);
     let estimate = TokenUsage { input: 1, output: 2, ..TokenUsage::default() };

@@ -1,4 +1,4 @@
-//! What is made of answers that say nothing of their tokens.
+//! Estimates for answers that report no tokens.
 
 use sluice::endpoint::Endpoint;
 use sluice::facts;
@@ -18,7 +18,7 @@ const NOTHING: TokenUsage = TokenUsage {
 };
 
 #[test]
-fn what_is_known_in_the_end() {
+fn final_counts() {
     let reported = TokenUsage { input: 3, output: 4, ..NOTHING };
     let guess = TokenUsage { input: 11, output: 2, ..NOTHING };
     let huge = |input, output| TokenUsage { input, output, ..NOTHING };
@@ -157,11 +157,11 @@ fn texts_of_streams() {
 }
 
 #[test]
-fn what_no_field_can_hide() {
+fn no_field_hides_text() {
     let words = "word".repeat(1000);
     let base64 = "iVBORw0KGgo+/".repeat(1000);
     let image = |mime: &str| format!(r#""inlineData":{{"mimeType":"{mime}","data":"{base64}"}}"#);
-    // what stands in a message, and how much of it counts
+    // a message, and its estimate
     let cases = [
         ("no spaces", format!(r#""content":"{words}""#), 4000..=4000),
         ("base64 as text", format!(r#""content":"{base64}""#), 13_000..=13_000),
@@ -201,9 +201,9 @@ fn what_no_field_can_hide() {
     assert_eq!((facts.layout.text, facts.text_length), (4 << 20, body.len()));
 }
 
-/// Cut anywhere, a stream has taken what it has shown: by the server's last report, and an estimate of the rest.
+/// A stream that is cut anywhere counts the server's last report, and an estimate of the rest.
 #[test]
-fn what_no_report_counts() {
+fn estimates_after_the_last_report() {
     let chat = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{delta}}}}}]}}\n\n");
     let running = |text: &str, tokens: u64| {
         format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{tokens}}}}}\n\n")
@@ -260,7 +260,7 @@ fn texts_of_documents() {
         ),
         (r#"{"data":[{"object":"embedding","embedding":[0.1]}]}"#, Some(0)),
         (r#"{"error":{"message":"no"}}"#, None),
-        (r#"{"choices":[{"message":{"content":"Hello"}}],"usage":{"prompt_tokens":1}}"#, Some(0)), // nobody will ask
+        (r#"{"choices":[{"message":{"content":"Hello"}}],"usage":{"prompt_tokens":1}}"#, Some(0)), // no estimate is needed
     ];
     for (document, want) in cases {
         assert_eq!(generated(Framing::Json, &[document]), want, "{document}");
@@ -270,11 +270,11 @@ fn texts_of_documents() {
 }
 
 #[test]
-fn what_counters_are_asked() {
+fn requests_to_tokenizers() {
     use Endpoint::{ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaGenerate, Responses};
     let chat = Some(r#"{"model":"there","messages":[{"content":"Hi"}]}"#);
     let prompt = Some(r#"{"model":"there","prompt":"Hi"}"#);
-    // the endpoint, the request's fields, what /tokenize is asked, what /extras/tokenize/count is
+    // the endpoint, the request's fields, the body for /tokenize, the body for /extras/tokenize/count
     let cases = [
         (ChatCompletions, r#""messages":[{"content":"Hi"}],"stream":true"#, chat, chat),
         (
@@ -310,7 +310,7 @@ fn what_counters_are_asked() {
 }
 
 #[test]
-fn what_counters_answer() {
+fn answers_of_tokenizers() {
     let cases: &[(u16, &str, Option<u64>)] = &[
         (200, r#"{"count":7,"max_model_len":4096,"tokens":[1,2]}"#, Some(7)),
         (200, r#"{"tokens":[1,2],"count":7}"#, Some(7)),
@@ -337,12 +337,12 @@ fn what_counters_answer() {
     assert_eq!(read_count(200, long.as_bytes()), None);
 }
 
-/// Texts as OpenAI's `o200k_base` cuts them, each as the list of its tokens. A character that has several tokens stands in the
-/// last of them.
+/// Texts as OpenAI's `o200k_base` splits them, each as the list of its tokens. A character with several tokens is in
+/// the last of them.
 const TOKENIZED: &str = include_str!("tokenized.json");
 
-/// Code, JSON and several languages, cut at each point of a stream, one, four or twenty tokens a chunk: what is charged is
-/// between all of it and half as much again; within the first tokens, a few more.
+/// Code, JSON and several languages, cut at each point of a stream, with one, four or twenty tokens per chunk: the
+/// charge is 100 % to 150 % of the tokens; for the first few tokens it may be a few more.
 #[test]
 fn estimates_lean_upwards_for_every_kind_of_text() {
     let texts: std::collections::BTreeMap<String, Vec<String>> = serde_json::from_str(TOKENIZED).unwrap();

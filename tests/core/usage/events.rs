@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use sluice::endpoint::Dialect;
 use sluice::usage::{event_data, Boundaries, Framing};
 
-/// Splits text that arrives in chunks into events, and the rest that is not complete.
+/// Splits chunked text into events, and the incomplete rest.
 fn split(framing: Framing, chunks: &[&str]) -> (Vec<String>, String) {
     let mut boundaries = Boundaries::default();
     let mut buffer: Vec<u8> = Vec::new();
@@ -14,7 +14,7 @@ fn split(framing: Framing, chunks: &[&str]) -> (Vec<String>, String) {
             boundaries.consume(end);
             let event = String::from_utf8(event).unwrap();
             match events.last_mut() {
-                // the LF of a CRLF that came apart
+                // the LF of a split CRLF
                 Some(last) if framing == Framing::Sse && event == "\n" && last.ends_with('\r') => last.push('\n'),
                 _ => events.push(event),
             }

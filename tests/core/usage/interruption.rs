@@ -32,7 +32,7 @@ const ENDPOINTS: [(Endpoint, Framing, &str); 7] = [
 const OPENAI: &str = "data: {\"error\":{\"message\":\"The model server's stream ended before it was complete.\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_stream_interrupted\"}}\n\n";
 const OLLAMA: &str = "{\"error\":\"The model server's stream ended before it was complete.\"}\n";
 
-/// What the client gets, and the meter after the end.
+/// The client's bytes, and the meter after the end.
 fn meter(framing: Framing, strip: bool, chunks: &[&[u8]]) -> (Vec<u8>, Meter) {
     let mut meter = Meter::new(framing, strip);
     let mut out = Vec::new();
@@ -108,9 +108,9 @@ fn what_is_appended() {
     }
 }
 
-/// Where the server never says that an answer is complete: whether it is taken for whole, and where its usage is from.
+/// For a server that never sends a last event: whether the stream counts as complete, and the usage's source.
 #[test]
-fn what_ends_unsaid() {
+fn streams_without_a_last_event() {
     use Framing::{Ndjson, Sse};
     use Source::{Partial, Reported};
     const CHAT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
@@ -191,7 +191,7 @@ fn what_ends_unsaid() {
 }
 
 #[test]
-fn a_stream_under_way_is_not_interrupted() {
+fn a_running_stream_is_not_interrupted() {
     let mut meter = Meter::new(Framing::Sse, true);
     meter.chunk(b"data: {}\n\nda", false);
     assert!(!meter.is_interrupted() && meter.interruption(Endpoint::ChatCompletions).is_none());
@@ -199,7 +199,7 @@ fn a_stream_under_way_is_not_interrupted() {
 }
 
 #[test]
-fn beyond_the_limits_nothing_is_known() {
+fn beyond_the_limits_the_end_is_unknown() {
     let large = [&b"data: "[..], &vec![b'x'; MAX_EVENT]].concat();
     let (out, meter) = meter(Framing::Sse, true, &[&large, b"data: {}"]);
     assert!(!meter.is_interrupted() && out.len() == large.len() + 8);
@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn the_client_sees_an_error_of_its_own(
+    fn the_client_gets_its_dialects_error(
         bytes in prop_oneof![stream_like(), vec(any::<u8>(), 0..80)],
         lengths in vec(0..20usize, 0..10),
         strip in any::<bool>(),

@@ -7,7 +7,7 @@ use crate::generate;
 const USAGE: &[u8] = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\n";
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// Meters an answer in chunks of `size`. Returns what passed, the most that was held, and the meter.
+/// Meters an answer in chunks of `size`. Returns the output, the most that was held, and the meter.
 fn meter(framing: Framing, strip: bool, bytes: &[u8], size: usize) -> (Vec<u8>, usize, Meter) {
     let mut meter = Meter::new(framing, strip);
     let mut out = Vec::with_capacity(bytes.len());
@@ -26,7 +26,7 @@ fn meter(framing: Framing, strip: bool, bytes: &[u8], size: usize) -> (Vec<u8>, 
     (out, held, meter)
 }
 
-/// An event of exactly `length` bytes, its blank line included.
+/// An event of exactly `length` bytes, including its blank line.
 fn event(length: usize) -> Vec<u8> {
     let (head, tail) = (&b"data: {\"x\":\""[..], &b"\"}\n\n"[..]);
     [head, &vec![b'x'; length - head.len() - tail.len()], tail].concat()
@@ -72,9 +72,9 @@ fn many_events() {
     }
 }
 
-/// A large event is read by its digest: what it says is found wherever the text around it stands.
+/// A large event is read through its digest, which finds the values wherever the text is.
 #[test]
-fn what_large_events_say() {
+fn values_in_large_events() {
     let pad = "x".repeat(5 << 20);
     let image = format!(r#"{{"type":"image","result":"{pad}"}}"#);
     let cases = [
@@ -135,7 +135,7 @@ fn large_documents() {
     }
 }
 
-/// The usage stands behind them, as in what OpenAI's SDK gets: one text of base64 for each.
+/// Their usage comes last, as in the answers for OpenAI's SDK: one base64 text for each.
 #[test]
 fn many_embeddings() {
     let embedding = |values: &str| format!(r#"{{"object":"embedding","index":0,"embedding":{values}}}"#);
@@ -151,7 +151,7 @@ fn many_embeddings() {
 }
 
 proptest! {
-    /// What a large answer reports is what it would report if it were small, wherever it is cut.
+    /// A large answer's report is the same as a small one's, wherever it is cut.
     #[test]
     fn a_large_answer_reports_the_same(
         fields in prop::collection::vec((generate::text(), generate::json()), 0..4),

@@ -7,7 +7,7 @@ use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 use super::transcripts::{Transcript, TRANSCRIPTS};
 use crate::generate::chunks;
 
-/// What came of an answer: the record, and the bytes that passed.
+/// An answer's record, and its output.
 #[derive(Debug, PartialEq)]
 struct Metered {
     record: (TokenUsage, Source),
@@ -55,13 +55,13 @@ fn write(transcript: &Transcript, line_end: &str, bom: bool, last_blank: bool) -
         if bare == *event {
             stripped.extend([&lines, end]);
         } else if index == 0 && !bom.is_empty() {
-            stripped.clear(); // it stands at the start of the event
+            stripped.clear(); // the mark is at the start of the event
         }
     }
     (whole.into_bytes(), stripped.into_bytes())
 }
 
-/// Each way of writing a transcript that its framing has.
+/// All ways to write a transcript in its framing.
 fn variants(transcript: &Transcript) -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let ways: &[(&str, &str, bool, bool)] = &[
         ("LF", "\n", false, true),
@@ -128,7 +128,7 @@ fn a_cut_stream_is_partial() {
 }
 
 #[test]
-fn what_is_complete_is_not_held_back() {
+fn complete_events_are_not_held() {
     let mut meter = Meter::new(Framing::Sse, true);
     let cases: &[(&str, &[u8], Pass, usize)] = &[
         ("an event", b"data: a\n\n", Pass::Unchanged, 0),
@@ -144,7 +144,7 @@ fn what_is_complete_is_not_held_back() {
 }
 
 #[test]
-fn what_follows_a_document() {
+fn bytes_after_a_document() {
     let document = &b"{\"usage\":{\"prompt_tokens\":5}}"[..];
     let cases: &[(&str, &[&[u8]], u64, Source)] = &[
         ("nothing", &[document, b""], 5, Source::Reported),
@@ -220,9 +220,9 @@ proptest! {
     }
 }
 
-/// What passes unheld is judged by what is read of it, however it is cut and however large it is.
+/// An answer that passes without being held is judged from the bytes read, for any cuts and any size.
 #[test]
-fn what_was_too_large_to_be_held() {
+fn answers_too_large_to_hold() {
     let large = "word ".repeat(1_000_000);
     let answer = |text: &str| format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}]}}"#);
     let cases = [

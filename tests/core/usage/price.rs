@@ -32,9 +32,9 @@ fn costs() {
     assert_eq!(gpt.cost(&details), 3000, "details are counted within");
 }
 
-/// Each in dollars: what is no part of it costs 1, and the output 100.
+/// In dollars: other input costs 1, output 100.
 #[test]
-fn parts_have_prices_of_their_own() {
+fn parts_have_their_own_prices() {
     const DOLLAR: u64 = 1_000_000_000_000;
     let price = Price {
         cached_input: 0,
@@ -47,7 +47,7 @@ fn parts_have_prices_of_their_own() {
         ..Price::new(DOLLAR, 100 * DOLLAR)
     };
     let cases = [
-        // cached, written, of that for an hour, audio of the input and of the output, of ten each; the cost
+        // cached, written, of those for an hour, audio input, audio output, out of ten each; the cost
         ([0, 0, 0, 0, 0], 10 + 1000),
         ([4, 0, 0, 0, 0], 6 + 1000),
         ([0, 3, 0, 0, 0], 7 + 60 + 1000),
@@ -56,7 +56,7 @@ fn parts_have_prices_of_their_own() {
         ([4, 3, 1, 0, 0], 3 + 40 + 300 + 1000),
         ([0, 0, 0, 2, 3], 8 + 8000 + 700 + 150_000),
         ([4, 3, 1, 3, 10], 40 + 300 + 12_000 + 500_000),
-        // more parts than there is: none is charged twice
+        // parts that exceed the total: none is charged twice
         ([8, 8, 8, 8, 99], 600 + 500_000),
         ([99, 99, 99, 99, 0], 1000),
         ([0, 2, 99, 0, 0], 8 + 600 + 1000),
@@ -83,7 +83,7 @@ fn parts_have_prices_of_their_own() {
     }
 }
 
-/// As Anthropic's price list has it for Claude Sonnet: 3 dollars, writes 3.75 and 6, reads 0.30, output 15.
+/// Anthropic's price list for Claude Sonnet: 3 dollars, writes 3.75 and 6, reads 0.30, output 15.
 #[test]
 fn cache_writes_cost_more_by_default() {
     let price = Price { cached_input: 300_000, ..Price::new(3_000_000, 15_000_000) };

@@ -107,7 +107,7 @@ fn events() {
 }
 
 #[test]
-fn choices_that_have_ended() {
+fn finished_choices() {
     let cases: &[(&str, &[&str], bool)] = &[
         ("none", &["{}"], false),
         ("no reason yet", &[r#"{"choices":[{"index":0,"finish_reason":null}]}"#], false),

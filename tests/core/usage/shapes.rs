@@ -1,4 +1,4 @@
-//! Usage as servers really send it: totals and parts are checked against each other, and the reading that fits wins.
+//! Usage from real servers: totals and parts are checked against each other, and the reading that fits is used.
 
 use sluice::usage::{EventKind, Reading, TokenUsage};
 
@@ -12,10 +12,10 @@ const fn images(image_input: u64, image_output: u64, usage: TokenUsage) -> Token
     TokenUsage { image_input, image_output, ..usage }
 }
 
-/// A name, the events or the whole answer, and the tokens.
+/// A name, the events or the complete answer, and the tokens.
 type Case = (&'static str, &'static [&'static str], TokenUsage);
 
-/// The parts that are sound or images.
+/// The parts for audio and images.
 const MODALITIES: &[Case] = &[
     (
         "OpenAI's chat with sound",
@@ -333,7 +333,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn what_servers_send() {
+fn real_servers() {
     for (name, texts, want) in CASES.iter().chain(MODALITIES) {
         let mut reading = Reading::default();
         for text in *texts {

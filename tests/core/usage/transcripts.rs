@@ -1,12 +1,11 @@
-//! Answers as providers send them, and the record each must leave.
+//! Providers' answers, and the record that each must leave.
 
 use sluice::usage::Source::{Missing, Partial, Reported};
 use sluice::usage::{Framing, Source, TokenUsage};
 
 use super::tokens;
 
-/// One answer. An event that starts with `~` carries nothing but usage and is to be stripped; the mark is
-/// not part of it.
+/// One answer. An event that starts with `~` has only usage, and must be stripped; the mark is not part of it.
 pub struct Transcript {
     pub name: &'static str,
     pub framing: Framing,
@@ -16,7 +15,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Whether it is a stream that ends without its end: cut, and no error.
+    /// Whether it is a stream that ends without its last event: cut, but not an error.
     pub fn is_interrupted(&self) -> bool {
         let cut = self.source == Partial && !self.events.iter().any(|event| event.contains("error"));
         cut && self.framing != Framing::Json
@@ -126,7 +125,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         tokens(5, 2, [0; 5]),
         Reported,
     ),
-    // what the gateway asked for is taken out in whatever form it comes, and nothing else
+    // the usage that the gateway requested is removed in any form, and nothing else
     sse(
         "usage with choices of null",
         &[

@@ -1,4 +1,4 @@
-//! Whatever Envoy hands over is accepted or refused, and nothing prints a secret.
+//! Any bytes from Envoy are accepted or refused, and nothing prints a secret.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A body that is accepted is rewritten to what serde_json says it should be, in any number of chunks.
+//! An accepted body is rewritten as serde_json would do it, in any number of chunks.
 
 #![no_main]
 
@@ -33,7 +33,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert_eq!(again.stream, facts.stream);
     assert!(!facts.stream || again.layout.usage_option == UsageOption::Asked);
 
-    // serde_json refuses some of what is accepted (lone surrogates, huge numbers, a lower depth)
+    // serde_json refuses some accepted bodies (lone surrogates, huge numbers, its lower depth limit)
     let Ok(mut want) = serde_json::from_slice::<Value>(body) else {
         return;
     };

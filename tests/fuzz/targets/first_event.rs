@@ -1,4 +1,4 @@
-//! However the beginning of a stream is cut, the decision is the same, and is made with the same byte.
+//! For any cuts of a stream's beginning, the decision is the same, and comes with the same byte.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ const CONTENT_TYPES: [Option<&str>; 4] =
     [Some("text/event-stream"), Some("application/x-ndjson"), Some("application/json"), None];
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
-    // the first byte says what kind of stream it is, the second how it is cut
+    // the first byte chooses the kind of stream, the second the cuts
     let (kind, size, bytes) = input;
     let kind = usize::from(kind);
     let (endpoint, content_type, end) = (ENDPOINTS[kind % 4], CONTENT_TYPES[kind / 4 % 4], kind / 16 % 2 == 1);
@@ -27,7 +27,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     Refusal::judge_reported(bytes, "m");
 });
 
-/// What a stream comes to, and after how many bytes.
+/// The decision for a stream, and the number of bytes before it.
 fn watch(endpoint: Endpoint, content_type: Option<&str>, size: usize, bytes: &[u8], end: bool) -> (Gate, usize) {
     let mut first = match FirstEvent::new(endpoint, content_type) {
         Ok(first) => first,

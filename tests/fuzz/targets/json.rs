@@ -1,4 +1,4 @@
-//! The scanner accepts what serde_json accepts (apart from depth), and decodes strings alike.
+//! The scanner accepts the same texts as serde_json (except for depth), and decodes strings alike.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use sluice::json::{JsonError, Scanner, Value};
 fuzz_target!(|text: &[u8]| {
     let mut scanner = Scanner::new(text);
     let found = scanner.spanned().and_then(|found| scanner.end().map(|()| found));
-    // `IgnoredAny` judges the grammar alone, with no limit of depth
+    // `IgnoredAny` only checks the grammar, without a depth limit
     let is_json = serde_json::from_slice::<IgnoredAny>(text).is_ok();
     match found {
         Err(JsonError::TooDeep) => {}

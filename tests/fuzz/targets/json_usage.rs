@@ -1,5 +1,5 @@
-//! One JSON text, whatever it is: it passes as it is, and however it is cut the record is the same. The tokens
-//! are those of serde_json's tree wherever both read the text.
+//! Any JSON text passes unchanged, and the record does not depend on the cuts. The tokens equal those from serde_json's
+//! tree if both can read the text.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice::usage::{Format, Framing, Meter, Pass, Reading, Source, TokenUsage};
 
 fuzz_target!(|input: (u8, &[u8])| {
-    // the first byte says how the rest is cut
+    // the first byte chooses the cuts
     let (way, bytes) = input;
     let whole = meter(Format::Auto, usize::MAX, bytes);
     assert_eq!(meter(Format::Auto, usize::from(way) + 1, bytes), whole, "cut");
@@ -26,7 +26,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         again.read(bytes);
         assert_eq!(again, before, "counts are set, not added");
     }
-    // written by serde_json, nothing is named twice
+    // serde_json's output has no repeated names
     if let Ok(tree @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) {
         if let Some(count) = count(&tree, "prompt_tokens") {
             assert_eq!(meter(Format::OpenAi, usize::MAX, tree.to_string().as_bytes()).0.input, count);
@@ -36,7 +36,7 @@ fuzz_target!(|input: (u8, &[u8])| {
 
 fn count(answer: &Value, name: &str) -> Option<u64> {
     if answer.get("response").is_some() {
-        return None; // it may hold another
+        return None; // it may hold another value
     }
     answer.get("usage")?.get(name)?.as_u64()
 }

@@ -1,4 +1,4 @@
-//! No key but the one that was signed is accepted, and what is accepted is as if it had been written here.
+//! Only the signed key is accepted, and an accepted key is exactly as the gateway writes it.
 
 #![no_main]
 
@@ -53,7 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Takes the input for places in a good key, and what is to be changed there.
+/// Uses the input as positions in a good key, and the changes there.
 fn changed_keys_are_none(changes: &[u8]) {
     let mut key = KEY.clone().into_bytes();
     for change in changes.chunks_exact(2) {

@@ -1,5 +1,5 @@
-//! Lines of JSON: however an answer is cut, the record and what passes are the same; no byte is lost or invented. What is
-//! appended to an interrupted stream makes it a failed one. Skipping deltas changes nothing.
+//! Lines of JSON: the record and the output do not depend on the cuts; no byte is lost or invented. An interrupted
+//! stream with the appended bytes is a failed one. Skipping deltas changes nothing.
 
 #![no_main]
 
@@ -7,11 +7,11 @@ use libfuzzer_sys::fuzz_target;
 use sluice::endpoint::Endpoint;
 use sluice::usage::{Boundaries, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT};
 
-/// The tokens and their source, and what is to be appended.
+/// The tokens and their source, and the bytes to append.
 type Record = (TokenUsage, Source, Option<Vec<u8>>);
 
 fuzz_target!(|input: (u8, &[u8])| {
-    // the first byte says how the rest is cut
+    // the first byte chooses the cuts
     let (way, bytes) = input;
     let size = usize::from(way) + 1;
     let framing = Framing::Ndjson;
@@ -31,7 +31,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     }
 });
 
-/// The tokens where every event is parsed.
+/// The tokens if every event is parsed.
 fn parsed(framing: Framing, bytes: &[u8]) -> TokenUsage {
     let (mut boundaries, mut reading, mut start) = (Boundaries::default(), Reading::default(), 0);
     while start < bytes.len() {

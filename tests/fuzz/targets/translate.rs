@@ -1,5 +1,5 @@
-//! Whatever stands in a request, an answer or a stream, translating it ends well: what comes out is JSON, and a stream
-//! comes to the same however it is cut.
+//! Any request, answer or stream can be translated: the output is JSON, and a stream's output does not depend on the
+//! cuts.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ const NAMES: [&str; 7] = [
 ];
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
-    // the first byte says which pair and model, the second how a stream is cut
+    // the first byte chooses pair and model, the second the cuts
     let (kind, size, bytes) = input;
     let (kind, size) = (usize::from(kind), usize::from(size) + 1);
     let pair = Pair::ALL[kind % Pair::ALL.len()];
@@ -52,7 +52,7 @@ fn check(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) {
     assert_eq!(run(pair, reply, bytes, size), run(pair, reply, bytes, bytes.len().max(1)));
 }
 
-/// A binary message for each line, whose first byte says what it is: nobody guesses a checksum.
+/// A binary message for each line, whose first byte is its type, because fuzzing cannot guess a checksum.
 fn messages(bytes: &[u8]) -> Vec<u8> {
     let message = |line: &[u8]| {
         let (first, payload) = line.split_first().unwrap_or((&0, b"{}"));
@@ -69,7 +69,7 @@ fn assert_json(bytes: &[u8]) {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).expect("JSON");
 }
 
-/// What a stream comes to, and what its gate says first.
+/// The output of a stream, and its gate's first decision.
 fn run(pair: Pair, reply: &Reply, bytes: &[u8], size: usize) -> (Vec<u8>, Gate) {
     let mut stream = pair.stream(reply);
     let (mut out, mut first) = (Vec::new(), Gate::Hold);

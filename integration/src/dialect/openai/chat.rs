@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`, and the same under an Azure deployment.
+//! `POST /v1/chat/completions`, and the same for an Azure deployment.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -22,7 +22,7 @@ struct Request {
     stream_options: Option<StreamOptions>,
 }
 
-/// On Azure the deployment in the path is the model, and the body need not name one.
+/// On Azure the deployment in the path is the model, so the body may omit it.
 pub fn answer(body: &[u8], deployment: Option<String>, scene: &Scene<'_>) -> Result<Answer, Problem> {
     let request: Request = parse(body)?;
     let dialect = if deployment.is_some() { Dialect::Azure } else { Dialect::OpenAi };

@@ -1,4 +1,4 @@
-//! The chunks in which chat and text completions are streamed, and where usage goes in them.
+//! The chunks of streamed chat and text completions, and where usage goes in them.
 
 use serde_json::{json, Value};
 
@@ -9,7 +9,7 @@ use crate::problem::{Dialect, Problem};
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 
-/// Which of the two APIs the chunks belong to.
+/// The API of the chunks.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     Chat,
@@ -19,7 +19,7 @@ pub enum Shape {
 /// Where a stream reports usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UsagePlace {
-    /// Not asked for, or never reported.
+    /// Not requested, or never reported.
     Nowhere,
     /// A last chunk without choices, as documented.
     OwnChunk,
@@ -29,7 +29,7 @@ enum UsagePlace {
     EveryChunk,
 }
 
-/// The maker of one stream's chunks.
+/// Makes the chunks of one stream.
 #[derive(Clone, Debug)]
 pub struct Chunks {
     shape: Shape,
@@ -90,7 +90,7 @@ impl Chunks {
         (self.place == UsagePlace::EveryChunk).then(|| usage(input, output))
     }
 
-    /// Once usage is to be reported, chunks without it say `null`.
+    /// If usage is to be reported, chunks without it say `null`.
     fn chunk(&self, choices: &[Value], reported: Option<Value>) -> Event {
         let mut chunk = json!({
             "id": self.id,
@@ -141,7 +141,7 @@ fn chat_choice(delta: &Value, finish_reason: Option<&str>) -> Value {
     json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason})
 }
 
-/// The one choice of a text completion, whole or in part.
+/// The only choice of a text completion, complete or in part.
 pub fn text_choice(text: &str, finish_reason: Option<&str>) -> Value {
     json!({"index": 0, "text": text, "logprobs": null, "finish_reason": finish_reason})
 }
@@ -152,7 +152,7 @@ mod tests {
     use crate::plan::Plan;
     use std::time::Duration;
 
-    /// For every chunk how many choices it has, and the completion tokens it reports.
+    /// For every chunk: its number of choices, and the completion tokens it reports.
     fn outline(asked: bool, report: UsageReport) -> Vec<String> {
         let plan = Plan { usage: report, ..Plan::default() };
         let scene = Scene { name: "m", models: &[], plan: &plan, now: Duration::ZERO, serial: 0 };
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_where_it_was_ordered() {
+    fn usage_is_in_the_requested_chunk() {
         let cases: [(bool, UsageReport, &[&str]); 5] = [
             (false, UsageReport::AsDocumented, &["1", "1", "1", "1", "[DONE]"]),
             (true, UsageReport::Never, &["1", "1", "1", "1", "[DONE]"]),

@@ -1,4 +1,4 @@
-//! `POST /v1/completions`. Several prompts count as one, answered by one choice.
+//! `POST /v1/completions`. Several prompts count as one, and get one choice.
 
 use serde::Deserialize;
 use serde_json::json;

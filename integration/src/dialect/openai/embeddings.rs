@@ -26,7 +26,7 @@ struct Request {
     encoding_format: Encoding,
 }
 
-/// Texts, or texts already cut into tokens.
+/// Texts, or texts as token ids.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Input {
@@ -69,7 +69,7 @@ pub fn answer(body: &[u8], scene: &Scene<'_>) -> Result<Answer, Problem> {
     Ok(whole(with_usage(body, usage.as_ref()), usage))
 }
 
-/// The inputs as texts, and how many tokens they have together.
+/// The inputs as texts, and the total of their tokens.
 fn counted(input: Input) -> (Vec<String>, u64) {
     let count = |texts: &[String]| texts.iter().map(|text| tokens::count(text)).sum();
     match input {

@@ -1,4 +1,4 @@
-//! OpenAI, and Azure's variant of it.
+//! OpenAI and Azure OpenAI.
 
 pub mod chat;
 mod chunks;
@@ -24,7 +24,7 @@ impl StreamOptions {
     }
 }
 
-/// `usage` of chat and text completions after `output` tokens of the answer.
+/// `usage` of chat and text completions after `output` output tokens.
 fn usage(input: u64, output: u64) -> Value {
     json!({
         "prompt_tokens": input,
@@ -46,7 +46,7 @@ fn finish_reason(spoken: &Spoken) -> &'static str {
     }
 }
 
-/// Sets `usage` where there is one to report.
+/// Sets `usage` if there is one to report.
 fn with_usage(mut body: Value, usage: Option<&Value>) -> Value {
     if let (Some(object), Some(usage)) = (body.as_object_mut(), usage) {
         object.insert("usage".to_owned(), usage.clone());

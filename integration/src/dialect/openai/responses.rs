@@ -1,4 +1,4 @@
-//! `POST /v1/responses`: an object that a stream shows at its beginning and again, done, at its end.
+//! `POST /v1/responses`: a stream contains the response object at its start, and again, completed, at its end.
 
 use serde::Deserialize;
 use serde_json::{json, Value};
@@ -11,7 +11,7 @@ use crate::prompt::{Content, Prompt};
 use crate::scene::{Scene, Spoken};
 use crate::tokens::Pieces;
 
-/// Events that every stream has before its first delta.
+/// The events of every stream before its first delta.
 const BEFORE_DELTAS: u64 = 4;
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +30,7 @@ enum Input {
     Items(Vec<Item>),
 }
 
-/// An item without role (a tool's output) is not the user's.
+/// An item without a role (a tool's output) is not the user's.
 #[derive(Debug, Deserialize)]
 struct Item {
     role: Option<String>,

@@ -5,7 +5,7 @@ use sluice::usage::Price;
 
 use super::{read, refusal};
 
-/// The only model, with these further fields.
+/// A configuration with one model, which has these further fields.
 fn with_fields(fields: &str) -> Result<Table, ConfigError> {
     read(&format!(
         r#"{{"upstreams": {{"a": {{}}}}, "models": [{{"name": "m", "targets": [{{"upstream": "a"}}], {fields}}}]}}"#

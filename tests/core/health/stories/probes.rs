@@ -68,7 +68,7 @@ fn probes() {
 }
 
 #[test]
-fn by_hand() {
+fn manual_ejection() {
     let for_good = Standing::Ejected { until: None, reason: Manual };
     check(vec![
         (
@@ -114,7 +114,7 @@ fn by_hand() {
 }
 
 #[test]
-fn a_lease_that_is_over_decides_nothing() {
+fn an_expired_lease_decides_nothing() {
     let policy = after(1);
     let mut health = Health::default();
     let _ = health.judge(Verdict::Failure, None, None, at(100), &policy);
@@ -130,7 +130,7 @@ fn a_lease_that_is_over_decides_nothing() {
     assert!(health.would_change(Verdict::Success, Some(live)));
     assert_eq!(health.judge(Verdict::Success, None, Some(live), at(141), &policy), Restored);
 
-    // nor does it after the operator's hand
+    // nor after a manual change
     let mut health = Health::default();
     let _ = health.eject(Some(at(1)), at(100));
     let stale = health.probe(at(101), LEASE).unwrap();
