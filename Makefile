@@ -36,7 +36,7 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
 
 test-core: layout ## Run the tests of the core and of the tools natively
 	@# without make's jobserver: rustdoc would warn that it cannot use it
-	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
+	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
 
 test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
@@ -61,7 +61,7 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(CARGO) test -p sluice -p sluice-cli -p sluice-ledger -p sluice-order
+	$(CARGO) test -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
 	@$(MAKE) --no-print-directory wasm
 
 .PHONY: layout

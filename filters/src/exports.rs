@@ -96,6 +96,11 @@ pub extern "C" fn _initialize() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         host::log(host::LogLevel::Critical, &format!("sluice: panic at {place}"));
     }));
+    log_to_host();
+}
+
+/// Has the core's log lines go to Envoy.
+pub(crate) fn log_to_host() {
     if log::set_logger(&EnvoyLog).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }

@@ -26,6 +26,8 @@ mod clusters;
 mod commands;
 mod ends;
 mod exports;
+#[cfg(test)]
+mod fake;
 mod filter;
 mod guard;
 mod hand_over;

@@ -97,7 +97,7 @@ pub fn text(value: &[u8]) -> &str {
 }
 
 /// Headers as the host reads them.
-pub(super) fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     let word = |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
     word(&mut out, headers.len());
