@@ -1,12 +1,15 @@
 //! One request and its answer: the record that all filters of a request share.
 
 mod accounts;
+mod answer;
+mod answering;
 mod caller;
 mod events;
 mod labels;
 mod models;
 mod original;
 mod passing;
+mod phase;
 mod preparation;
 mod queries;
 mod shared;
@@ -18,9 +21,8 @@ use std::time::Duration;
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
-use crate::gateway::Command;
 use crate::guard::checks::Flag;
-use crate::header_plan::{Overwritten, RequestHeaders, Turn};
+use crate::header_plan::{RequestHeaders, Turn};
 use crate::health::Blame;
 use crate::keys::Identity;
 use crate::limits::shared::Shared;
@@ -29,11 +31,12 @@ use crate::outcome::Outcome;
 use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
 use crate::uri::climbs;
-use crate::usage::{Meter, Source, TokenUsage};
+use crate::usage::{Source, TokenUsage};
 
 pub use accounts::CountCall;
 use caller::Caller;
 pub use original::Original;
+use phase::{Phase, Request, Stage};
 use preparation::wish;
 pub use preparation::Prepared;
 
@@ -51,16 +54,8 @@ pub struct Exchange {
     identity: Option<Rc<Identity>>,
     /// What the client's headers said, before any attempt wrote over them.
     original: Original,
-    /// The body's facts; `None` until it has been read.
-    facts: Option<Facts>,
-    /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
-    /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part
-    /// that strategies look at.
-    body: Vec<u8>,
-    /// What is asked of the gateway itself, and the body that came with it.
-    command: Option<(Command, Vec<u8>)>,
-    /// Where it goes; `None` until it has been routed.
-    route: Option<Route>,
+    /// How far it has come, with what there is from then on.
+    phase: Phase,
     /// The tokens, once the answer is through.
     usage: Option<(TokenUsage, Source)>,
     /// When what happened.
@@ -77,44 +72,10 @@ pub struct Exchange {
     reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.
     rates: RateHeaders,
-    /// Envoy has been asked to retry, and no new attempt has begun.
-    retry_asked: bool,
-    /// How the last of all targets failed. Envoy retries what it saw break by itself, so one more attempt may
-    /// follow, which only has to tell the client.
-    exhausted: Option<Outcome>,
-    /// The status of the answer that an attempt has let pass to the client.
-    answered: Option<u16>,
-    /// The status of the answer that the client gets in place of it.
-    replaced: Option<u16>,
-    /// How the attempt under way will have ended, if its answer passes to the client whole.
-    passing: Option<Outcome>,
-    /// The answer came compressed, although it was asked not to.
-    encoded: bool,
-    /// Reads the usage of an answer where the attempt has it in hand: one that is translated, in the provider's own words,
-    /// since what the client gets has been written here; and one that was held until it was whole.
-    provider_meter: Option<Box<Meter>>,
-    /// The answer passed to the client ended without being complete.
-    interrupted: bool,
-    /// The answer has passed to the client unjudged, since it was too large to be held, and is to be judged by what is
-    /// read of it.
-    unjudged: bool,
-    /// It was none.
-    no_answer: bool,
-    /// Not all of the answer could be read, so that it may have used more than is known.
-    unread: bool,
-    /// It ended as all answers of its server do, none of which says that it is complete.
-    ended_unsaid: bool,
-    /// The status of the answer that has come from the target whole.
-    whole: Option<u16>,
     /// The client has its answer, or has gone.
     closed: bool,
     /// The gateway has answered in place of the model servers, which took too long altogether.
     timed_out: bool,
-    /// Why no connection stood, of the last attempt for which none did.
-    connect_failure: Option<String>,
-    /// The target the request's headers are fit for.
-    prepared_for: Option<(usize, usize)>,
-    overwritten: Overwritten,
     /// The model's name, which the client has chosen, is told apart from others.
     told_apart: bool,
 }
@@ -159,20 +120,22 @@ impl Exchange {
 
     /// Takes in what the body says, and the body.
     pub fn read(&mut self, facts: Facts, body: Vec<u8>) {
-        self.body = body;
-        self.facts = Some(facts);
-        if self.body.len() > MAX_KEPT_BODY {
+        let large = body.len() > MAX_KEPT_BODY;
+        self.phase.read(Request { facts, body });
+        if large {
             self.spare_body();
         }
     }
 
     /// Keeps no more of the body than the part that strategies look at.
     pub fn spare_body(&mut self) {
-        let prompt = self.facts.as_ref().map_or(0, |facts| facts.layout.prompt);
-        let kept = prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
-        if let Some(beginning) = self.body.get(..kept) {
+        let Some(Request { facts, body }) = self.phase.request_mut() else {
+            return;
+        };
+        let kept = facts.layout.prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
+        if let Some(beginning) = body.get(..kept) {
             // a copy: whatever stays of a large block of memory keeps the next body from using it
-            self.body = beginning.to_vec();
+            *body = beginning.to_vec();
         }
     }
 
@@ -194,7 +157,7 @@ impl Exchange {
 
     /// The whole body, if it has been kept.
     pub fn whole_body(&self) -> Option<&[u8]> {
-        self.kept_body(self.facts.as_ref()?.layout.length)
+        self.kept_body(self.facts()?.layout.length)
     }
 
     /// Has another body go on in place of the client's.
@@ -202,7 +165,7 @@ impl Exchange {
     /// # Errors
     /// It cannot be read: whoever wrote it has broken it.
     pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
-        let Some(facts) = &self.facts else {
+        let Some(facts) = self.facts() else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
         let path_model = facts.named_in_path.then(|| facts.model.clone());
@@ -214,18 +177,8 @@ impl Exchange {
 
     /// The whole body, if it has been kept and is of this size.
     pub fn kept_body(&self, size: usize) -> Option<&[u8]> {
-        let whole = self.facts.as_ref().is_some_and(|facts| facts.layout.length == size);
-        (whole && self.body.len() == size).then_some(self.body.as_slice())
-    }
-
-    /// An answer of this status is on its way to the client; there will be no further attempt. `passing`: how the
-    /// attempt ends if all of the answer passes, unless it has ended already.
-    pub fn answer(&mut self, status: u16, passing: Option<Outcome>) {
-        self.answered = Some(status);
-        self.passing = passing;
-        if self.counter().is_none() {
-            self.body = Vec::new();
-        }
+        let Request { facts, body } = self.phase.request()?;
+        (facts.layout.length == size && body.len() == size).then_some(body)
     }
 
     /// Routes the request: picks the first target of the model it names.
@@ -233,7 +186,7 @@ impl Exchange {
     /// # Errors
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
     pub fn route(&mut self, table: &Rc<Table>, fleet: &dyn Fleet) -> Result<Routed, ApiError> {
-        let facts = self.facts.as_ref().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
+        let facts = self.facts().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
         // a model's name may stand in an upstream's path
         let Some(index) = table.find(&facts.model).filter(|_| !climbs(&facts.model)) else {
             return Err(self.unknown_model(table, &facts.model));
@@ -241,7 +194,7 @@ impl Exchange {
         let keeper = self.keeper(table, fleet)?;
         match Route::start(table, index, facts.endpoint, keeper, &self.caller(), fleet) {
             Ok(route) => {
-                self.route = Some(route);
+                self.phase.route(route);
                 Ok(Routed::Ready)
             }
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
@@ -276,45 +229,46 @@ impl Exchange {
     /// # Errors
     /// Why nothing may be sent: it would carry a credential to a stranger.
     pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<Prepared, Unprepared> {
-        if let Some(outcome) = self.exhausted {
-            return Err(Unprepared::Exhausted(outcome));
-        }
-        let (Some(route), Some(facts)) = (&self.route, &self.facts) else {
+        let Phase::Routed(Request { facts, .. }, journey) = &mut self.phase else {
             return Err(Unprepared::NotRouted);
         };
+        if let Some(outcome) = journey.exhausted {
+            return Err(Unprepared::Exhausted(outcome));
+        }
+        let route = &journey.route;
         let (body, wanted) = wish(route, route.place(), facts).ok_or(Unprepared::NotRouted)?;
         if wanted.upstream.cluster.as_bytes() != cluster {
             return Err(Unprepared::OtherCluster);
         }
-        let before = self.prepared_for.and_then(|place| wish(route, place, facts));
+        let before = journey.prepared_for.and_then(|place| wish(route, place, facts));
         let before = before.as_ref().map(|(_, wish)| wish);
         let turn = Turn { original: &self.original, before, wish: &wanted };
-        if !turn.apply(&mut self.overwritten, headers) {
+        if !turn.apply(&mut journey.overwritten, headers) {
             return Err(Unprepared::HeaderRefused);
         }
-        self.prepared_for = Some(route.place());
-        self.retry_asked = false;
+        journey.prepared_for = Some(route.place());
+        journey.stage = Stage::Begun;
         Ok(body)
     }
 
     /// Whether Envoy has begun the attempt that was decided on last.
     pub fn has_begun(&self) -> bool {
-        self.prepared_for.is_some() && !self.retry_asked
+        self.phase.journey().is_some_and(|journey| journey.stage == Stage::Begun)
     }
 
     /// The attempt under way has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
     /// from a header of the client's.
     pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
-        self.passing = None;
-        let upstream = self.route.as_ref().and_then(Route::upstream);
-        let ending = match upstream.is_some_and(|upstream| self.original.may_cause(ending.outcome, upstream)) {
+        let Phase::Routed(request, journey) = &mut self.phase else {
+            return;
+        };
+        journey.answer.passing = None;
+        let may_cause = |upstream| self.original.may_cause(ending.outcome, upstream);
+        let ending = match journey.route.upstream().is_some_and(may_cause) {
             true => Ending { blame: Blame::Nobody, retry_after: None, ..ending },
             false => ending,
         };
-        if let Some(route) = &mut self.route {
-            let asked = self.facts.as_ref().map_or("", |facts| &facts.model);
-            route.end(ending, asked, fleet);
-        }
+        journey.route.end(ending, &request.facts.model, fleet);
     }
 
     /// After a failed attempt: goes on to another target and asks Envoy to retry. Returns the target's
@@ -329,48 +283,44 @@ impl Exchange {
     }
 
     fn turn(&mut self, advance: impl FnOnce(&mut Route, &Caller<'_>) -> bool) -> Option<&str> {
-        let mut route = self.route.take()?;
-        let turned = !self.closed && advance(&mut route, &self.caller());
-        let route = self.route.insert(route);
-        if !turned {
+        let Phase::Routed(request, journey) = &mut self.phase else {
+            return None;
+        };
+        let caller = Caller::new(self.identity.as_deref(), Some(request));
+        if self.closed || !advance(&mut journey.route, &caller) {
             return None;
         }
-        self.retry_asked = true;
-        route.upstream().map(|upstream| upstream.cluster.as_str())
+        journey.stage = Stage::RetryAsked;
+        journey.route.upstream().map(|upstream| upstream.cluster.as_str())
     }
 
     /// The whole answer has come from the target. It is judged when the client's filters have seen its end as
     /// well, which may be before or after.
     pub fn end_whole(&mut self, status: u16, fleet: &dyn Fleet) {
-        self.whole = Some(status);
+        if let Some(journey) = self.phase.journey_mut() {
+            journey.answer.whole = Some(status);
+        }
         if self.closed {
             self.judge_whole(fleet);
         }
     }
 
-    /// What an answer has turned out to be that passed as a good one.
-    fn spoiled(&self) -> Option<Outcome> {
-        match (self.interrupted, self.no_answer) {
-            (true, _) => Some(Outcome::Interrupted),
-            (false, true) => Some(Outcome::BadResponse),
-            (false, false) => None,
-        }
-    }
-
     fn judge_whole(&mut self, fleet: &dyn Fleet) {
-        if let Some(status) = self.whole {
-            let outcome = self.spoiled().unwrap_or(Outcome::of_status(status));
-            self.end_attempt(Ending::answered(outcome, status), fleet);
-        }
+        let Some((answer, status)) = self.answer_state().and_then(|answer| Some((answer, answer.whole?))) else {
+            return;
+        };
+        let outcome = answer.spoiled().unwrap_or(Outcome::of_status(status));
+        self.end_attempt(Ending::answered(outcome, status), fleet);
     }
 
     /// The exchange is over for the client. An attempt that has begun ends by itself.
     pub fn close(&mut self, fleet: &dyn Fleet) {
         self.closed = true;
         self.judge_whole(fleet);
-        let begun = self.has_begun();
-        if let Some(route) = self.route.as_mut().filter(|_| !begun) {
-            route.abandon(self.facts.as_ref().map_or("", |facts| &facts.model), fleet);
+        if let Phase::Routed(request, journey) = &mut self.phase {
+            if journey.stage != Stage::Begun {
+                journey.route.abandon(&request.facts.model, fleet);
+            }
         }
     }
 }

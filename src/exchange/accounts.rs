@@ -13,7 +13,7 @@ use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Sour
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
     pub fn demand(&self, microusd: u64, vm: u64) -> Demand {
-        let facts = self.facts.as_ref().filter(|facts| facts.uses_tokens());
+        let facts = self.facts().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let output = facts.and_then(|facts| facts.output_limit).unwrap_or(0);
         Demand { prompt, output, microusd, vm }
@@ -21,13 +21,13 @@ impl Exchange {
 
     /// The field by which the request says how much output it asks for, if it does.
     pub fn output_field(&self) -> Option<&'static str> {
-        self.facts.as_ref()?.output_field
+        self.facts()?.output_field
     }
 
     /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
     /// model is to answer where it does not say, at the dearest place where it may be served.
     pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
-        let Some(facts) = self.facts.as_ref().filter(|facts| facts.uses_tokens()) else {
+        let Some(facts) = self.facts().filter(|facts| facts.uses_tokens()) else {
             return 0;
         };
         let generates = facts.endpoint.answers_in_words();
@@ -54,9 +54,11 @@ impl Exchange {
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
     /// cannot save tokens by leaving early. Of an answer that could not be read to its end, the estimate counts if it is more.
     pub fn spent(&self) -> Spent {
-        let under_way = self.has_begun() && self.exhausted.is_none();
-        match (self.usage, self.answered) {
-            (Some((tokens, Source::Partial)), _) if self.unread => self.at_least(tokens),
+        let under_way = self.has_begun() && self.phase.journey().is_some_and(|journey| journey.exhausted.is_none());
+        match (self.usage, self.answered()) {
+            (Some((tokens, Source::Partial)), _) if self.answer_state().is_some_and(|answer| answer.unread) => {
+                self.at_least(tokens)
+            }
             (Some((tokens, Source::Reported | Source::Partial | Source::Counted | Source::Estimated)), _) => {
                 Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
             }
@@ -70,7 +72,7 @@ impl Exchange {
     }
 
     fn at_least(&self, known: TokenUsage) -> Spent {
-        let facts = self.facts.as_ref().filter(|facts| facts.uses_tokens());
+        let facts = self.facts().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
@@ -80,39 +82,39 @@ impl Exchange {
     /// What the request costs that has used these tokens, in millionths of a dollar, by the price of where it was served;
     /// 0 if that has none. Images that were asked for may have a price of their own.
     pub fn cost(&self, tokens: &TokenUsage) -> u64 {
-        let price = self.route.as_ref().and_then(Route::price);
+        let price = self.routed().and_then(Route::price);
         price.map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
     }
 
     /// How many images the request asks for.
     fn images(&self) -> u64 {
         let asks = |facts: &&Facts| facts.endpoint == Endpoint::Further(Further::Images);
-        self.facts.as_ref().filter(asks).map_or(0, |facts| facts.choices)
+        self.facts().filter(asks).map_or(0, |facts| facts.choices)
     }
 
     /// The fields in which the current target reports usage.
     pub fn format(&self) -> Format {
-        self.route.as_ref().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
+        self.routed().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
     }
 
     /// What the answer has used, given what its meter has found and how many tokens it saw that no report counts: an
     /// estimate, where the server did not say all. `None` if the gateway itself was asked.
     pub fn completed(&self, metered: (TokenUsage, Source), unreported: Option<u64>) -> Option<(TokenUsage, Source)> {
-        if self.command.is_some() {
+        if self.command().is_some() {
             return None;
         }
-        if self.facts.as_ref().is_some_and(|facts| !facts.uses_tokens()) {
+        if self.facts().is_some_and(|facts| !facts.uses_tokens()) {
             return Some((TokenUsage::default(), Source::Reported));
         }
-        let prompt = self.facts.as_ref().map(|facts| facts.layout.text);
-        Some(complete(metered, Known { prompt, unreported, encoded: self.encoded }))
+        let prompt = self.facts().map(|facts| facts.layout.text);
+        Some(complete(metered, Known { prompt, unreported, encoded: self.is_encoded() }))
     }
 
     /// What an attempt that failed has generated, by as much of its answer as has come: it was paid for, though the client
     /// gets nothing of it. With what that costs, in millionths of a dollar; `None` if it shows no output.
     pub fn wasted(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
-        let facts = self.facts.as_ref().filter(|_| !self.encoded)?;
-        let route = self.route.as_ref()?;
+        let facts = self.facts().filter(|_| !self.is_encoded())?;
+        let route = self.routed()?;
         let endpoint = match route.pair_at(route.place()) {
             Some(pair) => pair.target(facts.stream),
             None => facts.endpoint,
@@ -131,7 +133,7 @@ impl Exchange {
     }
 
     pub(super) fn counter(&self) -> Option<&Counter> {
-        self.route.as_ref()?.upstream()?.usage.count.as_ref()
+        self.routed()?.upstream()?.usage.count.as_ref()
     }
 
     /// Whether the prompt's tokens are to be counted by the server that answered: it can count them, and has not
@@ -143,7 +145,7 @@ impl Exchange {
     /// The call that has them counted; `None` if this prompt cannot be.
     pub fn count_call(&self) -> Option<CountCall<'_>> {
         let counter = self.counter().filter(|_| self.counts_prompt())?;
-        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let (route, facts) = (self.routed()?, self.facts()?);
         let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
         let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
         let mut headers = vec![
@@ -167,8 +169,8 @@ impl Exchange {
 
     /// Whether the gateway asks the current target for usage on the client's behalf, and strips it again.
     pub fn injects_usage(&self) -> bool {
-        let upstream = self.route.as_ref().and_then(Route::upstream);
-        let wanted = self.facts.as_ref().is_some_and(injects_usage);
+        let upstream = self.routed().and_then(Route::upstream);
+        let wanted = self.facts().is_some_and(injects_usage);
         wanted && upstream.is_some_and(|upstream| upstream.include_usage)
     }
 }

@@ -1,5 +1,6 @@
 //! Who asks, as a route may know it.
 
+use super::phase::Request;
 use crate::contract::ANONYMOUS;
 use crate::facts::Facts;
 use crate::hash::stable;
@@ -11,6 +12,13 @@ pub(super) struct Caller<'a> {
     pub(super) identity: Option<&'a Identity>,
     pub(super) facts: Option<&'a Facts>,
     pub(super) body: &'a [u8],
+}
+
+impl<'a> Caller<'a> {
+    pub(super) fn new(identity: Option<&'a Identity>, request: Option<&'a Request>) -> Self {
+        let body = request.map_or(&[][..], |request| &request.body);
+        Caller { identity, facts: request.map(|request| &request.facts), body }
+    }
 }
 
 impl Subject for Caller<'_> {

@@ -9,9 +9,8 @@ use crate::guard::checks::Flag;
 use crate::keys::Identity;
 use crate::limits::{self, Limits, Ticket};
 use crate::outcome::Outcome;
-use crate::routing::Upstream;
 use crate::timing::Timing;
-use crate::usage::{Meter, Source, TokenUsage};
+use crate::usage::{Source, TokenUsage};
 
 impl Exchange {
     /// It has arrived, and is found by this number; `published`: Envoy has been told it.
@@ -32,7 +31,7 @@ impl Exchange {
 
     /// Something is asked of the gateway itself, with this body.
     pub fn commanded(&mut self, command: Command, body: Vec<u8>) {
-        self.command = Some((command, body));
+        self.phase.ask(command, body);
     }
 
     /// The limits that a report is to show besides the models'.
@@ -71,40 +70,23 @@ impl Exchange {
         self.blocked = found;
     }
 
-    /// The client gets an answer of this status in place of the one that was to pass.
-    pub fn replace_answer(&mut self, status: u16) {
-        self.replaced = Some(status);
-    }
-
     /// No connection stood for an attempt.
     pub fn connect_failed(&mut self, reason: String) {
-        self.connect_failure = Some(reason);
+        if let Some(journey) = self.phase.journey_mut() {
+            journey.connect_failure = Some(reason);
+        }
     }
 
     /// The last of all targets has failed.
     pub fn exhaust(&mut self, last: Outcome) {
-        self.exhausted = Some(last);
+        if let Some(journey) = self.phase.journey_mut() {
+            journey.exhausted = Some(last);
+        }
     }
 
     /// The gateway answers in place of the model servers, which took too long altogether.
     pub fn time_out(&mut self) {
         self.timed_out = true;
-    }
-
-    /// Whether the answer that has begun comes compressed.
-    pub fn answer_encoded(&mut self, encoded: bool) {
-        self.encoded = encoded;
-    }
-
-    /// The answer passes, whole and judged, and this has read it.
-    pub fn answer_metered(&mut self, meter: Box<Meter>) {
-        self.unjudged = false;
-        self.provider_meter = Some(meter);
-    }
-
-    /// Whether the answer passes unjudged, since it is too large to be held: what it is must be told from what passes.
-    pub fn answer_unjudged(&mut self, unjudged: bool) {
-        self.unjudged = unjudged;
     }
 
     /// Bytes of an answer pass for the first time.
@@ -117,38 +99,8 @@ impl Exchange {
         self.timing.end(now);
     }
 
-    /// What has passed to the client has turned out to be no answer.
-    pub fn turned_out_no_answer(&mut self) {
-        self.no_answer = true;
-    }
-
-    /// The answer has ended without being complete.
-    pub fn interrupt(&mut self) {
-        self.interrupted = true;
-    }
-
-    /// The answer has ended as all of its server do, none of which says that it is complete.
-    pub fn end_unsaid(&mut self) {
-        self.ended_unsaid = true;
-    }
-
-    /// What reads the usage of an answer that is translated; `None` if none is.
-    pub fn provider_meter_mut(&mut self) -> Option<&mut Meter> {
-        self.provider_meter.as_deref_mut()
-    }
-
-    /// The current target's upstream, and what reads the usage of its translated answer.
-    pub fn upstream_and_meter(&mut self) -> Option<(&Upstream, &mut Meter)> {
-        Some((self.route.as_ref()?.upstream()?, self.provider_meter.as_deref_mut()?))
-    }
-
     /// What the answer has used, as far as is known by now.
     pub fn metered(&mut self, usage: Option<(TokenUsage, Source)>) {
         self.usage = usage;
-    }
-
-    /// Whether not all of the answer could be read, so that it may have used more than is known.
-    pub fn left_unread(&mut self, unread: bool) {
-        self.unread = unread;
     }
 }

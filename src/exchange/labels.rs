@@ -1,5 +1,6 @@
 //! The names under which a request is counted.
 
+use super::answer::Answer;
 use super::Exchange;
 use crate::contract::{ANONYMOUS, NONE, OTHER};
 use crate::routing::Route;
@@ -7,48 +8,52 @@ use crate::routing::Route;
 impl Exchange {
     /// The name of the model, where the configuration leaves it to the client.
     pub fn chosen_name(&self) -> Option<&str> {
-        let model = self.route.as_ref().and_then(Route::model)?;
+        let model = self.routed().and_then(Route::model)?;
         model.name.ends_with('*').then(|| self.model_name())
     }
 
     /// Whether a target has answered successfully, as far as one can tell by now.
     pub fn has_succeeded(&self) -> bool {
-        matches!(self.answered, Some(200..=299)) && self.replaced.is_none() && !self.interrupted && !self.no_answer
+        let is_good = |answer: &Answer| {
+            matches!(answer.status, Some(200..=299)) && answer.replaced.is_none() && answer.spoiled().is_none()
+        };
+        self.answer_state().is_some_and(is_good)
     }
 
     /// The key, the model and the cluster as labels: names from the configuration wherever there is one. Of those that
     /// clients choose only the ones that are told apart.
     pub fn labels(&self) -> (&str, &str, &str) {
         let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
-        let model = self.route.as_ref().and_then(Route::model).map(|model| model.name.as_str());
-        let model = match (model, &self.facts) {
+        let model = self.routed().and_then(Route::model).map(|model| model.name.as_str());
+        let model = match (model, self.facts()) {
             (Some(name), Some(facts)) if name.ends_with('*') && self.told_apart => facts.model.as_str(),
             (Some(name), _) if name.ends_with('*') => OTHER,
             (Some(name), _) => name,
             (None, _) => NONE,
         };
-        let cluster = self.route.as_ref().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
+        let cluster = self.routed().and_then(Route::upstream).map_or(NONE, |upstream| upstream.cluster.as_str());
         (key, model, cluster)
     }
 
     /// The cluster whose answer passes to the client; `None` while none does.
     pub fn answering_cluster(&self) -> Option<&str> {
-        self.answered?;
-        self.route.as_ref()?.upstream().map(|upstream| upstream.cluster.as_str())
+        self.answered()?;
+        self.routed()?.upstream().map(|upstream| upstream.cluster.as_str())
     }
 
     /// The model as the client named it; empty until the body has been read.
     pub fn model_name(&self) -> &str {
-        self.facts.as_ref().map_or("", |facts| facts.model.as_str())
+        self.facts().map_or("", |facts| facts.model.as_str())
     }
 
     /// What became of each attempt, as the answer's headers tell it: `a=connect_failure:dns, b=success`.
     pub fn attempts(&self) -> String {
         let mut out = String::new();
-        let Some(route) = &self.route else {
+        let Some(route) = self.routed() else {
             return out;
         };
-        let passing = self.passing.map(|outcome| self.spoiled().unwrap_or(outcome));
+        let spoiled = self.answer_state().and_then(Answer::spoiled);
+        let passing = self.passing().map(|outcome| spoiled.unwrap_or(outcome));
         let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome, None)));
         for (upstream, outcome, connect) in route.log().chain(under_way) {
             if !out.is_empty() {
@@ -67,20 +72,20 @@ impl Exchange {
 
     /// Whether the answer finds fault with what the client has sent. (A 401 or 403 does not: the key is the gateway's.)
     pub fn blames_client(&self) -> bool {
-        matches!(self.answered, Some(400 | 404 | 405 | 413 | 415 | 422))
+        matches!(self.answered(), Some(400 | 404 | 405 | 413 | 415 | 422))
     }
 
     /// How many attempts there were, the one whose answer passes included.
     pub fn attempt_count(&self) -> usize {
-        let Some(route) = &self.route else {
+        let Some(route) = self.routed() else {
             return 0;
         };
-        route.log().count() + usize::from(self.passing.is_some())
+        route.log().count() + usize::from(self.passing().is_some())
     }
 
     /// The model by the name the current target knows.
     pub fn target_model(&self) -> Option<&str> {
-        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let (route, facts) = (self.routed()?, self.facts()?);
         route.model_name(route.place(), &facts.model)
     }
 }

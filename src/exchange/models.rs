@@ -9,7 +9,7 @@ use crate::routing::{Model, Subject, Table};
 impl Exchange {
     /// What the route must know of the request.
     pub(super) fn caller(&self) -> Caller<'_> {
-        Caller { identity: self.identity.as_deref(), facts: self.facts.as_ref(), body: &self.body }
+        Caller::new(self.identity.as_deref(), self.phase.request())
     }
 
     /// The names of the models the caller may use, aliases among them. Patterns are no names.

@@ -12,29 +12,29 @@ use crate::stored::{Keeper, StoredId};
 impl Exchange {
     /// What reads the answer that begins to pass; `None` if there is nothing to read in it.
     pub fn splice(&self, translated: bool) -> Option<Splice> {
-        let (route, facts) = (self.route.as_ref()?, self.facts.as_ref()?);
+        let (route, facts) = (self.routed()?, self.facts()?);
         let model = self.writes_model().then_some(facts.model.as_str());
-        let is_response = facts.endpoint == Endpoint::Responses && !facts.by_id && !translated && !self.encoded;
+        let is_response = facts.endpoint == Endpoint::Responses && !facts.by_id && !translated && !self.is_encoded();
         let wants_id = is_response && route.table().remembers_responses().is_some();
         (model.is_some() || wants_id).then(|| Splice::new(facts.endpoint, facts.stream, model, wants_id))
     }
 
     /// Whether the client's name of the model is put into the answer.
     pub fn writes_model(&self) -> bool {
-        let wanted = self.route.as_ref().is_some_and(|route| route.table().response_model == ResponseModel::Requested);
-        wanted && !self.encoded && self.facts.as_ref().is_some_and(|facts| facts.endpoint.answers_in_json())
+        let wanted = self.routed().is_some_and(|route| route.table().response_model == ResponseModel::Requested);
+        wanted && !self.is_encoded() && self.facts().is_some_and(|facts| facts.endpoint.answers_in_json())
     }
 
     /// What the current upstream stores, now that it has answered with a response of this id: that, and the conversation it
     /// belongs to.
     pub fn stores<'a>(&'a self, id: &'a str) -> impl Iterator<Item = StoredId> + 'a {
-        let conversation = self.facts.as_ref().and_then(|facts| facts.stored.conversation());
+        let conversation = self.facts().and_then(|facts| facts.stored.conversation());
         std::iter::once(id).chain(conversation).map(|id| StoredId::of(self.key(), id))
     }
 
     /// The current upstream, as the table of what is stored knows it.
     pub fn as_keeper(&self) -> Option<Keeper> {
-        self.route.as_ref().and_then(Route::upstream).map(|upstream| Keeper::of(&upstream.cluster))
+        self.routed().and_then(Route::upstream).map(|upstream| Keeper::of(&upstream.cluster))
     }
 
     /// The upstream that stores what the request goes on from, if that is known.
@@ -42,7 +42,7 @@ impl Exchange {
     /// # Errors
     /// 400, or 404 for what is asked for by its id: the configuration has it no more.
     pub(super) fn keeper(&self, table: &Table, fleet: &dyn Fleet) -> Result<Option<usize>, ApiError> {
-        let Some(facts) = self.facts.as_ref().filter(|facts| !facts.stored.0.is_empty()) else {
+        let Some(facts) = self.facts().filter(|facts| !facts.stored.0.is_empty()) else {
             return Ok(None);
         };
         let known =
@@ -65,7 +65,7 @@ impl Exchange {
 
     /// The upstream that stores it does not serve the model any more, or never has.
     pub(super) fn stored_elsewhere(&self) -> ApiError {
-        match self.facts.as_ref().is_some_and(|facts| facts.by_id) {
+        match self.facts().is_some_and(|facts| facts.by_id) {
             true => ApiError::response_not_found(),
             false => ApiError::stored_elsewhere(),
         }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::phase::Stage;
 use super::{Exchange, Original};
 use crate::error::Shape;
 use crate::facts::Facts;
@@ -9,10 +10,9 @@ use crate::gateway::Command;
 use crate::guard::checks::Flag;
 use crate::keys::Identity;
 use crate::limits::{RateHeaders, Ticket};
-use crate::outcome::Outcome;
 use crate::routing::{Route, Upstream};
 use crate::timing::Timing;
-use crate::usage::{Meter, Source, TokenUsage};
+use crate::usage::{Source, TokenUsage};
 
 impl Exchange {
     /// The number that filters find it by.
@@ -47,27 +47,27 @@ impl Exchange {
 
     /// The body's facts; `None` until it has been read.
     pub fn facts(&self) -> Option<&Facts> {
-        self.facts.as_ref()
+        self.phase.request().map(|request| &request.facts)
     }
 
     /// Whether the client has asked for a stream.
     pub fn streams(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| facts.stream)
+        self.facts().is_some_and(|facts| facts.stream)
     }
 
     /// What is asked of the gateway itself, and the body that came with it.
-    pub fn command(&self) -> Option<&(Command, Vec<u8>)> {
-        self.command.as_ref()
+    pub fn command(&self) -> Option<(&Command, &[u8])> {
+        self.phase.command()
     }
 
     /// Where it goes; `None` until it has been routed.
     pub fn routed(&self) -> Option<&Route> {
-        self.route.as_ref()
+        self.phase.journey().map(|journey| &journey.route)
     }
 
     /// The upstream of the current target.
     pub fn upstream(&self) -> Option<&Upstream> {
-        self.route.as_ref().and_then(Route::upstream)
+        self.routed().and_then(Route::upstream)
     }
 
     /// The tokens, once the answer is through.
@@ -97,52 +97,7 @@ impl Exchange {
 
     /// Whether Envoy has been asked to retry, and no new attempt has begun.
     pub fn is_retry_asked(&self) -> bool {
-        self.retry_asked
-    }
-
-    /// The status of the answer that an attempt has let pass to the client.
-    pub fn answered(&self) -> Option<u16> {
-        self.answered
-    }
-
-    /// The status of the answer that the client gets in place of it.
-    pub fn replaced(&self) -> Option<u16> {
-        self.replaced
-    }
-
-    /// How the attempt under way will have ended, if its answer passes to the client whole.
-    pub fn passing(&self) -> Option<Outcome> {
-        self.passing
-    }
-
-    /// Whether the answer came compressed, although it was asked not to.
-    pub fn is_encoded(&self) -> bool {
-        self.encoded
-    }
-
-    /// What reads the usage of an answer that is translated, in the provider's own words; `None` if none is.
-    pub fn provider_meter(&self) -> Option<&Meter> {
-        self.provider_meter.as_deref()
-    }
-
-    /// Whether the answer passed to the client ended without being complete.
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted
-    }
-
-    /// Whether the answer passes to the client unjudged.
-    pub fn is_unjudged(&self) -> bool {
-        self.unjudged
-    }
-
-    /// Whether what passed to the client was no answer.
-    pub fn is_no_answer(&self) -> bool {
-        self.no_answer
-    }
-
-    /// Whether the answer ended as all of its server do, none of which says that it is complete.
-    pub fn ended_unsaid(&self) -> bool {
-        self.ended_unsaid
+        self.phase.journey().is_some_and(|journey| journey.stage == Stage::RetryAsked)
     }
 
     /// Whether the client has its answer, or has gone.
@@ -157,6 +112,6 @@ impl Exchange {
 
     /// Why no connection stood, of the last attempt for which none did.
     pub fn connect_failure(&self) -> Option<&str> {
-        self.connect_failure.as_deref()
+        self.phase.journey()?.connect_failure.as_deref()
     }
 }

@@ -13,7 +13,7 @@ impl Exchange {
     /// # Errors
     /// 400 that names the field which that target could not answer.
     pub fn translate(&self, pair: Pair, body: &[u8]) -> Result<Translated, ApiError> {
-        let (Some(facts), Some(route)) = (&self.facts, &self.route) else {
+        let (Some(facts), Some(route)) = (self.facts(), self.routed()) else {
             return Err(ApiError::internal("The request was translated unread."));
         };
         let target = Target {
@@ -28,7 +28,7 @@ impl Exchange {
 
     /// What the answer is translated with. `now`: in seconds since the epoch.
     pub fn reply(&self, notes: Notes, now: u64) -> Reply {
-        let facts = self.facts.as_ref();
+        let facts = self.facts();
         Reply {
             created: now,
             id: self.id,
@@ -40,15 +40,17 @@ impl Exchange {
 
     /// An answer that is translated is on its way to the client: its usage is read in the provider's words.
     pub fn meter_provider(&mut self) {
-        let stream = self.facts.as_ref().is_some_and(|facts| facts.stream);
-        let pair = self.route.as_ref().and_then(|route| route.pair_at(route.place()));
+        let stream = self.facts().is_some_and(|facts| facts.stream);
+        let pair = self.routed().and_then(|route| route.pair_at(route.place()));
         let framing = match (stream, pair) {
             (true, Some(pair)) => pair.framing(),
             (true, None) => Framing::Sse,
             (false, _) => Framing::Json,
         };
-        let format = self.route.as_ref().and_then(Route::upstream).map(|upstream| upstream.usage.format);
+        let format = self.routed().and_then(Route::upstream).map(|upstream| upstream.usage.format);
         let meter = Meter::new(framing, false).with_format(format.unwrap_or_default());
-        self.provider_meter = Some(Box::new(meter));
+        if let Some(journey) = self.phase.journey_mut() {
+            journey.answer.meter = Some(Box::new(meter));
+        }
     }
 }

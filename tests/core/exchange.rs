@@ -74,7 +74,7 @@ fn no_route() {
 }
 
 /// Request headers that no test reads.
-struct NoHeaders;
+pub struct NoHeaders;
 
 impl RequestHeaders for NoHeaders {
     fn read(&self, _: &mut dyn FnMut(&str, &[u8])) {}

@@ -39,6 +39,7 @@ mod model_pauses;
 mod names;
 mod outcome;
 mod password;
+mod phase;
 mod readers;
 mod record;
 mod refusal;

@@ -112,6 +112,7 @@ fn labels_of_the_key() {
 fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
     for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
+        exchange.route(&table(), &TestFleet::default()).unwrap();
         exchange.metered(Some((TokenUsage::default(), Source::Partial)));
         if ended_unsaid {
             exchange.end_unsaid();

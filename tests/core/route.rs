@@ -9,12 +9,12 @@ use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::exchange::{Exchange, Original, Routed, Unprepared};
 use sluice::facts;
-use sluice::header_plan::RequestHeaders;
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 
+use crate::exchange::NoHeaders;
 use crate::fleet::TestFleet;
 
 const REFUSED: Ending = Ending::silent(Outcome::ConnectFailure);
@@ -50,20 +50,6 @@ fn exhaust(exchange: &mut Exchange, ending: Ending, fleet: &TestFleet) -> Vec<St
             Some(cluster) => tried.push(cluster.to_owned()),
             None => return tried,
         }
-    }
-}
-
-struct NoHeaders;
-
-impl RequestHeaders for NoHeaders {
-    fn read(&self, _: &mut dyn FnMut(&str, &[u8])) {}
-
-    fn set(&mut self, _: &str, _: &[u8]) -> bool {
-        true
-    }
-
-    fn remove(&mut self, _: &str) -> bool {
-        true
     }
 }
 

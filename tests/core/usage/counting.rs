@@ -103,6 +103,7 @@ fn usage_of_an_answer_without_a_report() {
     assert_eq!(exchange.completed(metered, None), Some(metered), "an error has no text");
     exchange.answer_encoded(true);
     assert_eq!(exchange.completed(metered, Some(2)), Some(metered), "nobody could read it");
-    exchange.commanded(Command::Usage, Vec::new());
-    assert_eq!(exchange.completed(metered, Some(2)), None, "the gateway itself has answered");
+    let mut asking = Exchange::default();
+    asking.commanded(Command::Usage, Vec::new());
+    assert_eq!(asking.completed(metered, Some(2)), None, "the gateway itself has answered");
 }
