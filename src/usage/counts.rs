@@ -26,7 +26,7 @@ pub(super) struct Counts {
     pub(super) input: u64,
     pub(super) output: u64,
     /// `output_tokens` was written, be it 0: that of a refusal replaces the estimate in `message_start`.
-    output_named: bool,
+    pub(super) output_named: bool,
     /// Input and output as the server adds them up.
     pub(super) total: u64,
     /// Anthropic's, beside `input`. Where they stand beside `prompt` (LiteLLM), it includes them.

@@ -55,6 +55,10 @@ pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Sou
         (Source::Reported | Source::Counted | Source::Estimated, _) => (tokens, source),
         (Source::Partial | Source::Missing, Known { encoded: true, .. }) => (tokens, Source::Missing),
         (Source::Missing, Known { unreported: Some(output), .. }) => match prompt {
+            // it was reported before the answer began, and not again
+            Some(_) if tokens.input > 0 => {
+                (TokenUsage { output: tokens.output.max(output), ..tokens }, Source::Estimated)
+            }
             Some(input) => (TokenUsage { input, output, ..TokenUsage::default() }, Source::Estimated),
             None => (tokens, source),
         },

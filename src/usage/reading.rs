@@ -27,6 +27,8 @@ pub struct Reading {
     prompts: u32,
     /// Anthropic's message, or Converse's, has said why it stopped.
     stopped: bool,
+    /// The output was reported last before there was any, as Anthropic's `message_start` does.
+    early: bool,
 }
 
 impl Reading {
@@ -40,9 +42,9 @@ impl Reading {
         *self = Reading::of(self.format);
     }
 
-    /// Whether anything was reported.
+    /// Whether anything was reported, once there was something to report.
     pub fn is_reported(&self) -> bool {
-        self.counts.is_reported()
+        self.counts.is_reported() && !self.early
     }
 
     /// Whether the server has counted its tokens, as far as one can tell.
@@ -266,6 +268,9 @@ impl Reading {
 
     /// Takes in what one event reports. Counts replace those before, except where they are of another prompt.
     fn take_in(&mut self, report: Counts, marks: &Marks) {
+        if report.output_named || report.completion > 0 {
+            self.early = marks.preliminary;
+        }
         let prompt = match marks.choices {
             Seen::Ended(prompt) if marks.usage => prompt,
             Seen::Ended(_) | Seen::Some | Seen::Nothing | Seen::None => 0,

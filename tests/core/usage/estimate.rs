@@ -17,6 +17,37 @@ const NOTHING: TokenUsage = TokenUsage {
     image_output: 0,
 };
 
+/// Servers that report their usage as they begin, and what they say in the end: the output that is charged then.
+#[test]
+fn what_is_reported_before_there_is_an_answer() {
+    const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}}"#;
+    const CREATED: &str = r#"{"type":"response.created","response":{"usage":{"input_tokens":10,"output_tokens":1}}}"#;
+    const DELTA: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"one two three four five six"}}"#;
+    const TEXT: &str = r#"{"type":"response.output_text.delta","delta":"one two three four five six"}"#;
+    let stop = |usage: &str| [r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}"#, usage, "}"].concat();
+    let done = |usage: &str| format!(r#"{{"type":"response.completed","response":{{"usage":{usage}}}}}"#);
+    let end = r#"{"type":"message_stop"}"#.to_owned();
+    let known = |unreported| Known { prompt: Some(40), unreported, encoded: false };
+    for (name, events, want) in [
+        ("in the end", vec![START.into(), DELTA.into(), stop(r#","usage":{"output_tokens":9}"#), end.clone()], 9),
+        ("none", vec![START.into(), DELTA.into(), stop(r#","usage":{"output_tokens":0}"#), end.clone()], 0),
+        ("no more", vec![START.into(), DELTA.into(), stop(""), end.clone()], 7),
+        ("null", vec![START.into(), DELTA.into(), stop(r#","usage":null"#), end.clone()], 7),
+        ("null tokens", vec![START.into(), DELTA.into(), stop(r#","usage":{"output_tokens":null}"#), end.clone()], 7),
+        ("an empty object", vec![START.into(), DELTA.into(), stop(r#","usage":{}"#), end.clone()], 7),
+        ("the input again", vec![START.into(), DELTA.into(), stop(r#","usage":{"input_tokens":10}"#), end], 7),
+        ("Responses", vec![CREATED.into(), TEXT.into(), done(r#"{"input_tokens":10,"output_tokens":9}"#)], 9),
+        ("Responses, null", vec![CREATED.into(), TEXT.into(), done("null")], 7),
+    ] {
+        let mut meter = Meter::new(Framing::Sse, false);
+        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        meter.chunk(stream.as_bytes(), true);
+        let (tokens, source) = complete(meter.finish(), known(meter.unreported()));
+        let told = if want == 7 { Source::Estimated } else { Source::Reported };
+        assert_eq!((tokens.input, tokens.output, source), (10, want, told), "{name}");
+    }
+}
+
 #[test]
 fn final_counts() {
     let reported = TokenUsage { input: 3, output: 4, ..NOTHING };
@@ -27,6 +58,8 @@ fn final_counts() {
     let cases = [
         ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
         ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
+        ("reported before it began", (huge(3, 1), Source::Missing), known, (huge(3, 2), Source::Estimated)),
+        ("more than there is text", (reported, Source::Missing), known, (reported, Source::Estimated)),
         ("cut, nothing told", (NOTHING, Source::Partial), known, (guess, Source::Partial)),
         ("cut, both told", (reported, Source::Partial), known, (huge(3, 6), Source::Partial)),
         ("cut, told up to the end", (reported, Source::Partial), nothing_more, (reported, Source::Partial)),
