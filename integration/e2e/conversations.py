@@ -186,6 +186,41 @@ def _ollama(p: Personal, new: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def translatable(dialect: str, number: int) -> tuple[dict[str, Any], list[str]]:
+    """A request that can be said in any dialect, and what it has to hide."""
+    p = Personal(number)
+    name, said = p.name(), {"type": "text", "text": p.text()}
+    if dialect == "messages":
+        request = {
+            "max_tokens": 1000,
+            "system": p.text(),
+            "messages": [
+                {"role": "user", "content": [said]},
+                {"role": "assistant", "content": [{"type": "text", "text": p.text()}, {"type": "tool_use", "id": "t1", "name": name, "input": p.tree()}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": _nested(p)}, {"type": "text", "text": p.text()}]},
+            ],
+            "tools": [{"name": name, "description": p.text(), "input_schema": _schema(p)}],
+        }
+    elif dialect == "responses":
+        call = {"type": "function_call", "call_id": "t1", "name": name, "arguments": _nested(p)}
+        result = {"type": "function_call_output", "call_id": "t1", "output": _nested(p)}
+        tool = {"type": "function", "name": name, "description": p.text(), "parameters": _schema(p)}
+        messages = [{"role": "user", "content": p.text()}, call, result, {"role": "user", "content": p.text()}]
+        request = {"instructions": p.text(), "input": messages, "tools": [tool]}
+    else:
+        call = {"id": "t1", "type": "function", "function": {"name": name, "arguments": _nested(p)}}
+        function = {"name": name, "description": p.text(), "parameters": _schema(p)}
+        messages = [
+            {"role": "system", "content": p.text()},
+            {"role": "user", "content": [said]},
+            {"role": "assistant", "content": p.text(), "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "t1", "content": _nested(p)},
+            {"role": "user", "content": p.text()},
+        ]
+        request = {"messages": messages, "tools": [{"type": "function", "function": function}]}
+    return request, p.values
+
+
 _TEMPLATES: dict[str, Callable[[Personal, dict[str, Any]], dict[str, Any]]] = {
     "chat": _chat,
     "completions": _completions,

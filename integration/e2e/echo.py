@@ -33,14 +33,15 @@ class Echo(Upstream):
         """All texts of the request, repeated."""
         self.bodies.append(body)
         request = json.loads(body)
-        seed = request["seed"]
+        seed = request.get("seed", len(body))  # a translated request may have none
         speaks = voice(headers[":path"])
         said = self.told.get(seed) or echoed(request)
         if speaks.streams(headers[":path"], request):
             size, bytewise = (1, False) if seed % 2 == 0 else (17, True)
-            events = b"".join(speaks.stream(said, size)) if bytewise else b""
-            pieces: Iterator[bytes] = (bytes([byte]) for byte in events) if bytewise else speaks.stream(said, size)
-            kind = speaks.content_type
+            is_array = "alt=sse" not in headers[":path"] and "{verb}" in speaks.path
+            events = speaks.array(said, size) if is_array else speaks.stream(said, size)
+            pieces = (bytes([byte]) for event in events for byte in event) if bytewise else events
+            kind = "application/json" if is_array else speaks.content_type
         else:
             pieces, kind = iter([json.dumps(speaks.whole(said)).encode()]), "application/json"
         await send_head(writer, {"content-type": kind})

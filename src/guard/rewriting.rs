@@ -164,6 +164,7 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
         let restored = restored(vault, passage.kind, &text);
         if restored != passage.source() {
             splices.push((passage.span.clone(), quoted(&restored)));
+            splices.extend(passage.more.iter().map(|rest| (rest.clone(), quoted(""))));
         }
     }
     if masked {

@@ -1,6 +1,8 @@
 //! The texts of an answer: of a whole one, or of one event of a stream.
 
-use super::content::{index, Place, Texts};
+use std::collections::BTreeMap;
+
+use super::content::{index, Found, Place, Texts};
 use super::fields::field;
 use super::shapes::is_plain_name;
 use super::{fold, look_ahead, Kind, Unreadable};
@@ -36,7 +38,10 @@ pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
     let mut scanner = Scanner::new(data);
     match scanner.peek() {
         // Gemini without `alt=sse` streams one array of answers
-        Some(b'[') => scanner.array(|scanner| texts.answer(scanner)).map(drop)?,
+        Some(b'[') => {
+            scanner.array(|scanner| texts.answer(scanner))?;
+            texts.join();
+        }
         _ => texts.answer(&mut scanner)?,
     }
     scanner.end()?;
@@ -44,6 +49,24 @@ pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
 }
 
 impl Texts {
+    /// Makes one text of those that are pieces of it.
+    fn join(&mut self) {
+        let mut flows = BTreeMap::new();
+        let mut joined: Vec<Found> = Vec::new();
+        for found in std::mem::take(&mut self.found) {
+            let place = found.place;
+            let flow = *flows.entry((place.choice, place.part, place.kind, place.whole)).or_insert(joined.len());
+            match joined.get_mut(flow).filter(|_| !place.whole) {
+                Some(first) => {
+                    first.text.push_str(&found.text);
+                    first.more.push(found.span);
+                }
+                None => joined.push(found),
+            }
+        }
+        self.found = joined;
+    }
+
     fn answer(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         let label = Label::of(scanner);
         let model = Place::of(Speaker::Assistant);

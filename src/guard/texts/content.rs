@@ -19,6 +19,8 @@ pub(in crate::guard) struct Found {
     pub place: Place,
     /// The JSON string, quotes and all.
     pub span: Range<usize>,
+    /// The strings that go on with it, where an array has the pieces of a stream.
+    pub more: Vec<Range<usize>>,
     pub text: String,
 }
 
@@ -116,13 +118,15 @@ impl Texts {
     }
 
     pub(super) fn passages(self) -> Result<Vec<Passage>, Unreadable> {
-        let passage = |found: Found| {
+        let passage = |mut found: Found| {
             let view = view(Nesting::default(), &found.text);
+            let said = std::mem::take(&mut found.text);
             let (text, source) = match view {
-                Some(view) => (view, Some(found.text)),
-                None => (found.text, None),
+                Some(view) => (view, Some(said)),
+                None => (said, None),
             };
-            Passage { speaker: found.place.speaker, kind: found.place.kind, span: found.span, text, source }
+            let Found { place: Place { speaker, kind, .. }, span, more, .. } = found;
+            Passage { speaker, kind, span, more, text, source }
         };
         Ok(self.found.into_iter().map(passage).collect())
     }
@@ -146,7 +150,8 @@ impl Texts {
         if !text.raw().is_empty() && self.has_room(self.found.len()) {
             // whoever is said to have spoken in an answer, it is the model that tells
             let speaker = if self.is_answer { Speaker::Assistant } else { place.speaker };
-            self.found.push(Found { place: Place { speaker, ..place }, span, text: text.decode().into_owned() });
+            let (place, text) = (Place { speaker, ..place }, text.decode().into_owned());
+            self.found.push(Found { place, span, more: Vec::new(), text });
         }
     }
 

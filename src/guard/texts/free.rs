@@ -38,7 +38,7 @@ impl Texts {
                 && text.bytes().all(|byte| byte.is_ascii_digit())
                 && self.has_room(self.found.len())
             {
-                self.found.push(Found { place, span, text: text.to_owned() });
+                self.found.push(Found { place, span, more: Vec::new(), text: text.to_owned() });
             }
         }
         Ok(())

@@ -60,6 +60,8 @@ pub struct Passage {
     pub kind: Kind,
     /// Where the JSON string stands in the body, quotes and all.
     pub span: Range<usize>,
+    /// The strings that go on with it, where an answer is an array of a stream's pieces.
+    pub more: Vec<Range<usize>>,
     /// What it says: the string with its escapes decoded, and with those of JSON that stands in it.
     pub text: String,
     /// The string with its own escapes decoded only, where that is something else.

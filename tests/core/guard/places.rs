@@ -313,6 +313,33 @@ fn nothing_passes_in_streams() {
     }
 }
 
+/// Gemini's stream without `alt=sse` is one array: a value, or a placeholder, may stand in several of its answers.
+#[test]
+fn pieces_in_an_array_are_one_text() {
+    let mut vault = Vault::default();
+    vault.hide("me@example.com", &patterns().find("me@example.com")).unwrap();
+    let piece = |text: &str| {
+        format!(r#"{{"candidates":[{{"index":0,"content":{{"parts":[{{"text":"{text}"}}]}}}},{{"index":1,"content":{{"parts":[{{"text":"x"}}]}}}}]}}"#)
+    };
+    let call = r#"{"candidates":[{"index":0,"content":{"parts":[{"functionCall":{"name":"f","args":{"a":"x","b":"y"}}}]}}]}"#;
+    let pieces = ["To jo@exam", "ple.com: <EM", "AIL_ADD", "RESS_1", ">."];
+    let body = format!("[{},\r\n{call}]", pieces.map(piece).join(",\r\n"));
+    let found = answer_passages(body.as_bytes()).unwrap();
+    let marks = marks(&found, Rewriting::Mask);
+    let shown = rewrite_answer(body.as_bytes(), &found, &marks, &vault);
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    let said = |candidate: usize| -> String {
+        let text = |event: &Value| event["candidates"][candidate]["content"]["parts"][0]["text"].as_str().map(str::to_owned);
+        shown.as_array().unwrap().iter().filter_map(text).collect()
+    };
+    assert_eq!((said(0).as_str(), said(1).as_str()), ("To <EMAIL_ADDRESS>: me@example.com.", "xxxxx"));
+    assert_eq!(shown[5]["candidates"][0]["content"]["parts"][0]["functionCall"]["args"]["b"], "y");
+    // what nothing is found in stays, byte by byte
+    let plain = body.replace('@', "-").replace("<EM", "<em ");
+    let found = answer_passages(plain.as_bytes()).unwrap();
+    assert_eq!(rewrite_answer(plain.as_bytes(), &found, &[], &vault), plain.as_bytes());
+}
+
 /// What an answer repeats of its request comes back, and is not checked.
 #[test]
 fn what_is_given_back() {
