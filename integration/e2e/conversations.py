@@ -187,7 +187,7 @@ def _ollama(p: Personal, new: dict[str, Any]) -> dict[str, Any]:
 
 
 def translatable(dialect: str, number: int) -> tuple[dict[str, Any], list[str]]:
-    """A request that can be said in any dialect, and what it has to hide."""
+    """A short request, as any dialect could say it, and what it has to hide."""
     p = Personal(number)
     name, said = p.name(), {"type": "text", "text": p.text()}
     if dialect == "messages":
@@ -207,6 +207,11 @@ def translatable(dialect: str, number: int) -> tuple[dict[str, Any], list[str]]:
         tool = {"type": "function", "name": name, "description": p.text(), "parameters": _schema(p)}
         messages = [{"role": "user", "content": p.text()}, call, result, {"role": "user", "content": p.text()}]
         request = {"instructions": p.text(), "input": messages, "tools": [tool]}
+    elif dialect == "completions":
+        request = {"prompt": [p.text(), _nested(p)]}
+    elif dialect == "gemini":
+        tool = {"functionDeclarations": [{"name": name, "description": p.text(), "parameters": _schema(p)}]}
+        request = {"contents": [{"role": "user", "parts": [said]}, {"role": "user", "parts": [{"text": _nested(p)}]}], "tools": [tool]}
     else:
         call = {"id": "t1", "type": "function", "function": {"name": name, "arguments": _nested(p)}}
         function = {"name": name, "description": p.text(), "parameters": _schema(p)}

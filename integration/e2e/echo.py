@@ -28,6 +28,8 @@ class Echo(Upstream):
         super().__init__()
         self.bodies: list[bytes] = []
         self.told: dict[int, Said] = {}
+        # What streams say they are, if not what they are; "": nothing.
+        self.content_type: str | None = None
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         """All texts of the request, repeated."""
@@ -42,9 +44,10 @@ class Echo(Upstream):
             events = speaks.array(said, size) if is_array else speaks.stream(said, size)
             pieces = (bytes([byte]) for event in events for byte in event) if bytewise else events
             kind = "application/json" if is_array else speaks.content_type
+            kind = kind if self.content_type is None else self.content_type
         else:
             pieces, kind = iter([json.dumps(speaks.whole(said)).encode()]), "application/json"
-        await send_head(writer, {"content-type": kind})
+        await send_head(writer, {"content-type": kind} if kind else {})
         for piece in pieces:
             await send_chunk(writer, piece)
         await send_end(writer)

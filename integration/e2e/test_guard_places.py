@@ -180,6 +180,35 @@ def test_translated_conversations(restoring: World, echo: Echo, dialect: str, se
             assert said.name.startswith("for-") and said.name.removeprefix("for-") in values
 
 
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/plain", "application/json", ""])
+def test_whatever_a_stream_says_it_is(restoring: World, masking: World, echo: Echo, content_type: str) -> None:
+    """Its bytes decide."""
+    personal = Personal(9)
+    hidden, asked, want = [], [], []
+    for number, dialect in enumerate(VOICES):
+        seed = 2_000_000 + 2 * number
+        echo.told[seed + 1000] = Said(personal.text(), personal.name(), json.dumps(personal.tree()))
+        request = {**translatable(dialect, seed)[0], "model": "echo", "seed": seed, **_streamed(dialect)}
+        hidden.append((dialect, True, json.dumps(request).encode()))
+        asked.append((dialect, True, json.dumps({**request, "seed": seed + 1000}).encode()))
+        want.append(echoed(request))
+    echo.content_type = content_type
+    restored, masked = _ask(restoring, hidden), _ask(masking, asked)
+    echo.content_type = None
+    problems: list[Any] = []
+    for dialect, answer, said in zip(VOICES, restored, want):
+        assert answer.status_code == 200 and answer.complete, (dialect, answer)
+        problems += [(dialect, each) for got in VOICES[dialect].read(answer.content, True) for each in _differences(said.text, got.text)]
+    for dialect, answer in zip(VOICES, masked):
+        assert answer.status_code == 200 and answer.complete, (dialect, answer)
+        problems += [(dialect, value) for value in personal.values if value.encode() in answer.content]
+    assert not problems, "\n".join(map(str, problems))
+
+
+def _streamed(dialect: str) -> dict[str, Any]:
+    return {} if dialect == "gemini" else {"stream": True}
+
+
 def test_a_stream_that_is_an_array(restoring: World, echo: Echo) -> None:
     """Gemini's answers without `alt=sse`."""
     for number in range(2):

@@ -117,6 +117,11 @@ impl WholeAnswer {
         }
     }
 
+    /// Whether some of it has come.
+    pub fn has_begun(&self) -> bool {
+        self.ended || self.denied || !self.body.is_empty()
+    }
+
     /// Takes in what a check says.
     pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         if let Some(case) = &mut self.case {

@@ -139,6 +139,7 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         let guard = &mut *guard;
+        guard.tell_by_bytes();
         match &mut guard.state {
             State::Whole(answer) => {
                 let taken = guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, exchange, &me));

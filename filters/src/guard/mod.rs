@@ -17,9 +17,10 @@ use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Phase, Round};
 use sluice::guard::pii::Vault;
+use sluice::usage::Framing;
 
 use crate::chain;
-use crate::host::{self, Headers};
+use crate::host::{self, Buffer, Headers};
 use crate::intake::Intake;
 use crate::nested;
 use crate::registry::Shared;
@@ -44,6 +45,9 @@ pub fn tick() {
 pub fn next() -> Option<Duration> {
     searches::next()
 }
+
+/// How much of an answer is looked at to tell what it is, in bytes.
+const BEGINNING: usize = 64;
 
 /// The guard's part in one stream.
 struct Guard {
@@ -200,6 +204,26 @@ impl Guard {
         }
     }
 
+    /// A stream that says it is JSON may show by its first bytes that it is one of events.
+    fn tell_by_bytes(&mut self) {
+        let (State::Whole(answer), Some(shared)) = (&self.state, &self.exchange) else {
+            return;
+        };
+        let exchange = shared.borrow();
+        let Some(facts) = exchange.facts().filter(|facts| facts.stream && !answer.has_begun()) else {
+            return;
+        };
+        let beginning = host::bytes(Buffer::ResponseBody, BEGINNING).unwrap_or_default();
+        let framing = Framing::of_answer(facts.endpoint.dialect(), true, &beginning);
+        if framing == Framing::Json || beginning.trim_ascii().is_empty() {
+            return;
+        }
+        let checked = self.config.applies(&subject(Phase::Response, &exchange));
+        let answer = StreamedAnswer::new(&self.config, shared, facts, checked, &self.vault, self.context);
+        drop(exchange);
+        self.state = State::Streamed(answer);
+    }
+
     /// Lets the checked answer go on. `held`: Envoy waits for it.
     fn end_whole(&mut self, held: bool) -> Action {
         let (State::Whole(answer), Some(shared)) = (std::mem::replace(&mut self.state, State::Passed), &self.exchange)
@@ -216,7 +240,7 @@ impl Guard {
                     // the headers are held with the body
                     host::set_header(Headers::Response, GUARD_HEADER, &flags);
                 }
-                if !host::replace_bytes(host::Buffer::ResponseBody, &body) {
+                if !host::replace_bytes(Buffer::ResponseBody, &body) {
                     log::error!("sluice: guard: Envoy refused the checked answer");
                 }
                 if held && !nested::is_ending(self.context) {

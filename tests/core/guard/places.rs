@@ -319,9 +319,12 @@ fn pieces_in_an_array_are_one_text() {
     let mut vault = Vault::default();
     vault.hide("me@example.com", &patterns().find("me@example.com")).unwrap();
     let piece = |text: &str| {
-        format!(r#"{{"candidates":[{{"index":0,"content":{{"parts":[{{"text":"{text}"}}]}}}},{{"index":1,"content":{{"parts":[{{"text":"x"}}]}}}}]}}"#)
+        format!(
+            r#"{{"candidates":[{{"index":0,"content":{{"parts":[{{"text":"{text}"}}]}}}},{{"index":1,"content":{{"parts":[{{"text":"x"}}]}}}}]}}"#
+        )
     };
-    let call = r#"{"candidates":[{"index":0,"content":{"parts":[{"functionCall":{"name":"f","args":{"a":"x","b":"y"}}}]}}]}"#;
+    let call =
+        r#"{"candidates":[{"index":0,"content":{"parts":[{"functionCall":{"name":"f","args":{"a":"x","b":"y"}}}]}}]}"#;
     let pieces = ["To jo@exam", "ple.com: <EM", "AIL_ADD", "RESS_1", ">."];
     let body = format!("[{},\r\n{call}]", pieces.map(piece).join(",\r\n"));
     let found = answer_passages(body.as_bytes()).unwrap();
@@ -329,7 +332,8 @@ fn pieces_in_an_array_are_one_text() {
     let shown = rewrite_answer(body.as_bytes(), &found, &marks, &vault);
     let shown: Value = serde_json::from_slice(&shown).unwrap();
     let said = |candidate: usize| -> String {
-        let text = |event: &Value| event["candidates"][candidate]["content"]["parts"][0]["text"].as_str().map(str::to_owned);
+        let text =
+            |event: &Value| event["candidates"][candidate]["content"]["parts"][0]["text"].as_str().map(str::to_owned);
         shown.as_array().unwrap().iter().filter_map(text).collect()
     };
     assert_eq!((said(0).as_str(), said(1).as_str()), ("To <EMAIL_ADDRESS>: me@example.com.", "xxxxx"));

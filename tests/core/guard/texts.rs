@@ -160,7 +160,7 @@ const ANSWERS: &[Case] = &[
     (
         "Gemini's array",
         r#"[{"candidates":[{"content":{"parts":[{"text":"a"}]}}]},{"candidates":[{"content":{"parts":[{"text":"b"}]}}]}]"#,
-        &[(Assistant, Plain, "a"), (Assistant, Plain, "b")],
+        &[(Assistant, Plain, "ab")],
     ),
     ("embeddings", r#"{"data":[{"embedding":[0.1]}]}"#, &[]),
 ];
@@ -171,7 +171,8 @@ fn check(cases: &[Case], read: impl Fn(&[u8]) -> Result<Vec<Passage>, Unreadable
         let got: Vec<_> = found.iter().map(|passage| (passage.speaker, passage.kind, passage.text.as_str())).collect();
         assert_eq!(got, *want, "{name}");
         for passage in found {
-            let string: String = serde_json::from_str(&body[passage.span.clone()]).unwrap();
+            let string = |span: &std::ops::Range<usize>| serde_json::from_str::<String>(&body[span.clone()]).unwrap();
+            let string: String = std::iter::once(&passage.span).chain(&passage.more).map(string).collect();
             assert_eq!(string, passage.source(), "{name}");
         }
     }
