@@ -197,6 +197,9 @@ fn quoted(text: &str) -> String {
     json
 }
 
+/// Of more flows it is not known how their text goes on where nothing of it was held back.
+const MAX_FLOWS: usize = 1024;
+
 /// Brings back what a vault keeps, in a stream.
 pub struct Restoring {
     vault: Vault,
@@ -221,5 +224,12 @@ impl Rewrite for Restoring {
 
     fn finish(&mut self, flow: Flow) -> String {
         self.flows.remove(&flow).map(|mut restorer| restorer.finish()).unwrap_or_default()
+    }
+
+    fn flush(&mut self, flow: Flow) -> String {
+        if self.flows.len() > MAX_FLOWS {
+            return self.finish(flow);
+        }
+        self.flows.get_mut(&flow).map(Restorer::flush).unwrap_or_default()
     }
 }

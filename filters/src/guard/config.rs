@@ -8,7 +8,7 @@ use sluice::config::{self, ConfigError};
 use sluice::contract::ANONYMOUS;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::checks::{Action, Check, Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::Patterns;
 
 use crate::metrics;
@@ -44,6 +44,23 @@ impl Config {
     /// Whether one of the checks lets nothing pass that it has not seen.
     pub fn denies(&self, subject: &Subject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
+    }
+
+    /// Whether one of the checks that hide values of such a request lets nothing pass that it cannot restore.
+    pub fn denies_unrestored(&self, subject: &Subject<'_>) -> bool {
+        self.restoring(subject).any(Check::denies)
+    }
+
+    /// Counts that values of such a request could not be brought back in its answer.
+    pub fn fail_restoring(&self, subject: &Subject<'_>, failure: Failure) {
+        for check in self.restoring(subject) {
+            metrics::count_check(&check.name, Phase::Response, failure.label(), Duration::ZERO);
+        }
+    }
+
+    fn restoring<'a>(&'a self, subject: &'a Subject<'a>) -> impl Iterator<Item = &'a Check> {
+        let checks = self.checks.checks.iter();
+        checks.filter(move |check| check.action == Action::Restore && !check.dry_run && check.applies(subject))
     }
 
     /// Counts that none of the checks could be made. Whether one of them lets nothing pass then.

@@ -67,7 +67,11 @@ impl StreamedAnswer {
             (true, StreamMode::Window) => Mode::Window,
             (true, StreamMode::Final) => Mode::Final,
         };
-        let unchecked = if config.denies(&subject) { Unchecked::Block } else { Unchecked::Pass };
+        let denies = match checked {
+            true => config.denies(&subject),
+            false => config.denies_unrestored(&Subject { phase: Phase::Request, ..subject }),
+        };
+        let unchecked = if denies { Unchecked::Block } else { Unchecked::Pass };
         StreamedAnswer {
             context,
             exchange: shared.clone(),
@@ -131,10 +135,16 @@ impl StreamedAnswer {
         }
     }
 
-    /// Counts that something could not be checked.
+    /// Counts that something could not be checked, or restored.
     fn count(&mut self, config: &Config) {
         while let Some(failure) = self.guard.as_mut().and_then(StreamGuard::unchecked) {
-            config.fail(&Subject { phase: Phase::Response, model: &self.model, key: &self.key }, failure);
+            let (model, key) = (&*self.model, &*self.key);
+            match self.mode {
+                Mode::Pass => config.fail_restoring(&Subject { phase: Phase::Request, model, key }, failure),
+                Mode::Window | Mode::Final => {
+                    config.fail(&Subject { phase: Phase::Response, model, key }, failure);
+                }
+            }
         }
     }
 

@@ -97,6 +97,8 @@ pub enum Failure {
     TooLarge,
     /// Too many callouts under way.
     Busy,
+    /// An event of a stream that could not be read.
+    Event,
 }
 
 impl Failure {
@@ -109,6 +111,7 @@ impl Failure {
             Failure::Shape => "error_shape",
             Failure::TooLarge => "error_too_large",
             Failure::Busy => "error_busy",
+            Failure::Event => "error_event",
         }
     }
 }
@@ -129,6 +132,7 @@ impl fmt::Display for Failure {
             Failure::Shape => f.write_str("its service answered something else than what was asked"),
             Failure::TooLarge => f.write_str("there was more text than it takes"),
             Failure::Busy => f.write_str("too many callouts were under way"),
+            Failure::Event => f.write_str("an event of a stream could not be read"),
         }
     }
 }

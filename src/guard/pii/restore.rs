@@ -127,6 +127,11 @@ impl Restorer {
         rest
     }
 
+    /// What is held back, where nothing can be; the text may go on.
+    pub fn flush(&mut self) -> String {
+        self.go_on(true)
+    }
+
     /// How many bytes are held back: no more than a placeholder may have, each character of it as an escape.
     pub fn held(&self) -> usize {
         self.held.len()

@@ -31,6 +31,22 @@ pub(super) struct Event {
     pub(super) once: Vec<Range<usize>>,
     /// How many of its texts no check has seen.
     pub(super) pending: usize,
+    pub(super) extent: Extent,
+}
+
+/// Whether it is all of an event.
+#[derive(Debug, Default)]
+pub(super) enum Extent {
+    /// It is.
+    #[default]
+    Whole,
+    /// It is a part of one, of which more comes.
+    Piece {
+        /// What is to be shown if nothing more of it is.
+        closing: Vec<u8>,
+    },
+    /// It is the last part of one.
+    Last,
 }
 
 /// A text of an event.
@@ -40,6 +56,9 @@ pub(super) struct Said {
     /// Where its string stands in the event, quotes and all.
     pub(super) span: Range<usize>,
     pub(super) text: String,
+    /// Whether the string begins here, and ends here; of an event that is read in pieces it may not.
+    pub(super) begins: bool,
+    pub(super) ends: bool,
     /// What checks made of its parts.
     pub(super) edits: Vec<Replacement>,
 }
@@ -77,7 +96,7 @@ impl Trouble {
     pub(super) fn failure(self) -> Failure {
         match self {
             Trouble::Garbage => Failure::Shape,
-            Trouble::Beyond => Failure::TooLarge,
+            Trouble::Beyond => Failure::Event,
         }
     }
 }
@@ -185,7 +204,8 @@ impl<'a> Data<'a> {
     fn said(&self, found: Found) -> Said {
         let place = found.place;
         let flow = Flow { choice: place.choice, part: place.part, kind: place.kind, whole: place.whole };
-        Said { flow, span: self.place(found.span), text: found.text, edits: Vec::new() }
+        let span = self.place(found.span);
+        Said { flow, span, text: found.text, begins: true, ends: true, edits: Vec::new() }
     }
 
     /// Where a value stands in the event.

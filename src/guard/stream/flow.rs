@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::event::Said;
 use super::written::Written;
 use super::Limits;
 use crate::guard::nested::{Nesting, Role};
 
 /// The punctuation a sentence ends with; a line's end is one as well.
 const SENTENCE_ENDS: [char; 8] = ['.', '!', '?', '\n', '…', '。', '！', '？'];
-/// A longer number, or word, is cut.
+/// A longer number, or word, is cut, unless it is a small part of a large text.
 const MAX_KEPT: usize = 64;
 
 /// A text that waits for its check, or a part of it: its event, its number in that, and where it stands in the window as it
@@ -50,6 +51,8 @@ pub(super) struct Collected {
     /// The characters of the new text.
     characters: usize,
     pieces: Vec<Piece>,
+    /// The last text goes on.
+    open: bool,
     /// When the first of the new text came.
     since: Option<Duration>,
     /// When the last of it came.
@@ -70,12 +73,14 @@ pub(super) struct Cut {
 }
 
 impl Collected {
-    /// Another text of this flow. `apart`: it is a text of its own. `place`: the event that waits for it, and which
-    /// of its texts it is.
-    pub(super) fn add(&mut self, text: &str, apart: bool, place: Option<(u64, usize)>, now: Duration) {
+    /// Another text of this flow, or a part of one. `apart`: it is a text of its own. `place`: the event that waits for
+    /// it, and which of its texts it is.
+    pub(super) fn add(&mut self, said: &Said, apart: bool, place: Option<(u64, usize)>, now: Duration) {
+        let text = &said.text;
         self.since.get_or_insert(now);
         self.latest = now;
-        if apart && !self.text.is_empty() {
+        self.open = !said.ends;
+        if apart && said.begins && !self.text.is_empty() {
             self.text.push('\n');
             self.breaks.push(self.text.len());
         }
@@ -100,6 +105,11 @@ impl Collected {
         self.since.map(|since| since.saturating_add(limits.delay))
     }
 
+    /// Whether the last text goes on.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Where the new text begins, as it is written.
     pub(super) fn fresh(&self) -> usize {
         self.fresh
@@ -121,11 +131,12 @@ impl Collected {
             return None;
         }
         let rest = self.text.split_off(until);
+        let apart = self.breaks.last().copied().unwrap_or(0);
         let written = Written::new(self.nesting, std::mem::take(&mut self.text), std::mem::take(&mut self.breaks));
         let (text, fresh) = written.view(self.fresh);
         let kept = match (overlap, why) {
             (0, _) | (_, Why::End) => until,
-            _ => written.text().char_indices().rev().nth(overlap - 1).map_or(0, |(at, _)| at),
+            _ => written.text().char_indices().rev().nth(overlap - 1).map_or(0, |(at, _)| at).max(apart),
         };
         let (kept, nesting) = written.state_before(kept);
         let before = written.text().get(kept..).unwrap_or_default();
@@ -196,7 +207,7 @@ fn half_a_word(text: &str) -> usize {
     let word: usize =
         run(|next| !next.is_whitespace() && !matches!(next, '"' | '{' | '}' | '[' | ']' | ',' | ';' | '<' | '>'));
     let length = number.max(word);
-    if length <= MAX_KEPT && length < text.len() {
+    if length <= MAX_KEPT.max(text.len() / 8) && length < text.len() {
         length
     } else {
         0

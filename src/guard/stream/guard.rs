@@ -1,21 +1,23 @@
 //! The guard itself.
 
+mod large;
 mod unread;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::ending::Ending;
-use super::event::Event;
+use super::event::{Event, Extent};
 use super::flow::{Collected, Why};
 use super::outline::Ends;
+use super::pieces::Pieces;
 use super::queue::{Checked, Queue};
 use super::voice::Voice;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Window};
 use crate::endpoint::Endpoint;
 use crate::guard::api::Failure;
 use crate::guard::texts::Kind;
-use crate::usage::{Boundaries, Framing, MAX_JSON};
+use crate::usage::{Boundaries, Framing};
 
 /// The most flows whose texts are collected at a time.
 const MAX_FLOWS: usize = 1024;
@@ -71,6 +73,10 @@ pub struct StreamGuard {
     ending: Ending,
     /// The rest of an event passes unread, or is swallowed.
     skipping: bool,
+    /// The event under way is read in pieces.
+    pieces: Option<Pieces>,
+    /// What ends the event of which a part is the last thing that was shown.
+    closing: Vec<u8>,
     /// Why something was not checked, and whether that has been told.
     failures: Vec<(Failure, bool)>,
 }
@@ -93,6 +99,8 @@ impl StreamGuard {
             voice: Voice::new(framing, endpoint.dialect()),
             ending: Ending::new(endpoint),
             skipping: false,
+            pieces: None,
+            closing: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -162,6 +170,7 @@ impl StreamGuard {
             State::Ended => true,
             State::Blocked | State::Finished => return out,
         };
+        self.close_event(&mut out);
         self.voice.finish(&mut out);
         out.extend(self.ending.write());
         for event in self.queue.give_up() {
@@ -170,6 +179,7 @@ impl StreamGuard {
         self.flows.clear();
         self.ready.clear();
         self.state = State::Blocked;
+        self.skipping |= self.pieces.take().is_some();
         if is_ended {
             self.end(&mut out);
         }
@@ -198,23 +208,8 @@ impl StreamGuard {
         !self.failures.is_empty()
     }
 
-    /// There is no memory for what waits: it passes unchecked, or the answer ends. What comes after is checked again.
-    pub fn overflow(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        if self.state == State::Open {
-            let buffer = std::mem::take(&mut self.buffer);
-            self.give_up(&mut out);
-            if !buffer.is_empty() {
-                self.boundaries.consume(buffer.len());
-                self.skip(buffer, &mut out);
-                self.skipping = true;
-            }
-        }
-        out
-    }
-
     fn note(&mut self, failure: Failure) {
-        if self.mode != Mode::Pass && !self.failures.iter().any(|(known, _)| *known == failure) {
+        if !self.failures.iter().any(|(known, _)| *known == failure) {
             self.failures.push((failure, false));
         }
     }
@@ -244,13 +239,11 @@ impl StreamGuard {
         }
         buffer.drain(..start);
         self.boundaries.consume(start);
-        let is_large = buffer.len() > self.largest();
-        if self.skipping || is_large {
+        if self.skipping {
             self.boundaries.consume(buffer.len());
-            match std::mem::replace(&mut self.skipping, true) {
-                true => self.skip(buffer, out),
-                false => self.too_large(buffer, out),
-            }
+            self.skip(buffer, out);
+        } else if !end && (self.pieces.is_some() || buffer.len() > self.limits.event) {
+            self.read_part(buffer, now, out);
         } else if end && !buffer.is_empty() {
             self.event(buffer, end, now, out);
         } else {
@@ -260,8 +253,9 @@ impl StreamGuard {
 
     /// An event has come whole; `last`: nothing comes after it, not even the blank line it should end with.
     fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
-        if bytes.len() > self.largest() {
-            return self.too_large(bytes, out);
+        if self.pieces.is_some() || self.state == State::Open && bytes.len() > self.limits.event {
+            self.read_pieces(&bytes, true, now, out);
+            return;
         }
         if self.state == State::Blocked {
             let (event, _) = Event::read(self.framing, bytes, |_| ());
@@ -272,12 +266,17 @@ impl StreamGuard {
             return;
         }
         let (mut event, trouble) = Event::read(self.framing, bytes, |outline| self.ending.see(outline));
-        if trouble.is_some_and(|trouble| self.is_refused(trouble, out)) {
+        if trouble.is_some_and(|trouble| self.refuses(trouble, out)) {
             return;
         }
         if last {
             event.ends = Ends::All;
         }
+        self.take(event, now, out);
+    }
+
+    /// An event that has been read, or a part of one, goes on, or waits for its checks.
+    fn take(&mut self, mut event: Event, now: Duration, out: &mut Vec<u8>) {
         self.collect(&mut event, now);
         if self.queue.is_empty() && event.pending == 0 {
             self.say(event, out);
@@ -286,14 +285,6 @@ impl StreamGuard {
         }
         if self.queue.weight().max(self.ready_length()) > self.limits.held || self.flows.len() > MAX_FLOWS {
             self.give_up(out);
-        }
-    }
-
-    /// The largest event that is read.
-    fn largest(&self) -> usize {
-        match self.framing {
-            Framing::Sse | Framing::Ndjson | Framing::EventStream => self.limits.event,
-            Framing::Json => MAX_JSON,
         }
     }
 
@@ -310,7 +301,7 @@ impl StreamGuard {
         for (position, said) in checked {
             pending += 1;
             let collected = self.flows.entry(said.flow).or_default();
-            collected.add(&said.text, said.flow.whole, waits.then_some((number, position)), now);
+            collected.add(said, said.flow.whole, waits.then_some((number, position)), now);
         }
         if !waits {
             let collected: usize = self.flows.values().map(Collected::len).sum();
@@ -322,12 +313,14 @@ impl StreamGuard {
         event.pending = pending;
         let limits = self.limits;
         let ends = &event.ends;
-        let why = |flow: &Flow, collected: &Collected| match flow.whole || ends.has(flow.choice) {
+        let has_ended =
+            |flow: &Flow, collected: &Collected| !collected.is_open() && (flow.whole || ends.has(flow.choice));
+        let why = |flow: &Flow, collected: &Collected| match has_ended(flow, collected) {
             true => Some(Why::End),
             false => collected.is_full(&limits),
         };
         event.pending += self.cut(Some(number), why);
-        self.flows.retain(|flow, _| !flow.whole && !ends.has(flow.choice));
+        self.flows.retain(|flow, collected| !has_ended(flow, collected));
     }
 
     /// Makes windows of the flows for which there is a reason. Returns how many texts of the event with the number `latest`,
@@ -338,7 +331,7 @@ impl StreamGuard {
             let Some(why) = why(flow, collected) else {
                 continue;
             };
-            let overlap = if flow.whole { 0 } else { self.limits.overlap };
+            let overlap = if flow.whole && !collected.is_open() { 0 } else { self.limits.overlap };
             let begins = collected.fresh();
             let Some(cut) = collected.cut(overlap, why) else {
                 continue;
@@ -358,8 +351,12 @@ impl StreamGuard {
         divided
     }
 
-    fn say(&mut self, event: Event, out: &mut Vec<u8>) {
+    fn say(&mut self, mut event: Event, out: &mut Vec<u8>) {
         self.ending.shown(&event);
+        self.closing = match &mut event.extent {
+            Extent::Piece { closing } => std::mem::take(closing),
+            Extent::Whole | Extent::Last => Vec::new(),
+        };
         self.voice.say(event, out);
     }
 

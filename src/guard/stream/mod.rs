@@ -9,6 +9,7 @@ mod event;
 mod flow;
 mod guard;
 mod outline;
+mod pieces;
 mod queue;
 mod voice;
 mod written;
@@ -31,7 +32,8 @@ pub enum Mode {
     Pass,
 }
 
-/// What happens to that which cannot be checked: no JSON, more than the limits.
+/// What happens to that which cannot be checked: no JSON, more than the limits. Of an answer that is only restored, what is
+/// no JSON is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unchecked {
     /// It is shown, after all that stands before it.
@@ -54,9 +56,9 @@ pub struct Limits {
     pub collected: usize,
     /// The bytes of the events that wait.
     pub held: usize,
-    /// The bytes of the largest event that is read.
+    /// The bytes of the largest event that is held; a larger one is read in pieces.
     pub event: usize,
-    /// What becomes of that which cannot be checked, in [`Mode::Window`].
+    /// What becomes of that which cannot be checked, in [`Mode::Window`], or cannot be restored, in [`Mode::Pass`].
     pub unchecked: Unchecked,
 }
 
@@ -68,7 +70,7 @@ impl Default for Limits {
             overlap: 50,
             collected: 256 << 10,
             held: 12 << 20,
-            event: 6 << 20,
+            event: 1 << 20,
             unchecked: Unchecked::default(),
         }
     }
@@ -111,4 +113,6 @@ pub trait Rewrite {
     fn push(&mut self, flow: Flow, text: &str) -> String;
     /// The flow has ended; returns what was held back. The next piece, if one comes, begins another text.
     fn finish(&mut self, flow: Flow) -> String;
+    /// Nothing can be held back here; returns what was. The text may go on.
+    fn flush(&mut self, flow: Flow) -> String;
 }

@@ -22,6 +22,18 @@ impl Ends {
             Ends::All => true,
         }
     }
+
+    /// What ends with another part of the same event.
+    pub(super) fn add(&mut self, more: &Ends) {
+        match (&mut *self, more) {
+            (_, Ends::Nothing) | (Ends::All, _) => {}
+            (_, Ends::All) | (Ends::Nothing, _) => *self = more.clone(),
+            (Ends::Choices(choices), Ends::Choices(more)) => {
+                let new: Vec<u32> = more.iter().copied().filter(|choice| !choices.contains(choice)).collect();
+                choices.extend(new);
+            }
+        }
+    }
 }
 
 /// How an answer goes on with an event, as far as its end must know.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::event::{terminated, Event, Said};
+use super::event::{terminated, Event, Extent, Said};
 use super::{Flow, Rewrite};
 use crate::endpoint::Dialect;
 use crate::guard::texts::Kind;
@@ -22,6 +22,19 @@ pub(super) struct Voice {
     rewrite: Option<Box<dyn Rewrite>>,
     /// By flow, the last event that carried a piece of it: what is held back at the flow's end goes on in a copy.
     copies: BTreeMap<Flow, Copy>,
+    /// The flow of the text within which the last event was cut.
+    cut: Option<Flow>,
+}
+
+/// What of a flow follows a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// More may come, and something may be held back until then.
+    Comes,
+    /// More may come, but nothing can be held back.
+    Apart,
+    /// Nothing.
+    Nothing,
 }
 
 /// An event that can carry another text.
@@ -35,7 +48,7 @@ struct Copy {
 
 impl Voice {
     pub(super) fn new(framing: Framing, dialect: Dialect) -> Self {
-        Voice { framing, dialect, rewrite: None, copies: BTreeMap::new() }
+        Voice { framing, dialect, rewrite: None, copies: BTreeMap::new(), cut: None }
     }
 
     /// Changes the texts from now on.
@@ -55,9 +68,13 @@ impl Voice {
             out.extend_from_slice(&event.bytes);
             return;
         }
+        self.end_cut(&event, out);
+        if !matches!(event.extent, Extent::Whole) {
+            return self.say_piece(&event, out);
+        }
         self.end_flows(&event, out);
-        let ended = self.ended(&event);
-        let mut splices = self.changes(&event, &ended);
+        let rests = self.rests(&event);
+        let mut splices = self.changes(&event, &rests);
         if is_replaced {
             splices.extend(event.echoes.iter().cloned());
         }
@@ -65,11 +82,49 @@ impl Voice {
             true => out.extend_from_slice(&event.bytes),
             false => out.extend(event.spliced(splices)),
         }
-        self.keep_copies(&event, &ended);
+        self.keep_copies(&event, &rests);
+    }
+
+    /// A part of an event goes on. What is held back at the end of a string goes with it.
+    fn say_piece(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let rest = |said: &Said| match (said.ends, said.flow.whole) {
+            (false, _) => Rest::Comes,
+            (true, false) => Rest::Apart,
+            (true, true) => Rest::Nothing,
+        };
+        let rests: Vec<Rest> = event.said.iter().map(rest).collect();
+        let splices = self.changes(event, &rests);
+        out.extend(event.spliced(splices));
+        self.cut = event.said.last().filter(|said| !said.ends).map(|said| said.flow);
+        // it is too late to say it before the event
+        self.end_flows(event, out);
+    }
+
+    /// A text that was cut has no more to come here: what is held back of it goes on.
+    fn end_cut(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if let Some(flow) = self.cut.filter(|_| event.said.first().is_none_or(|said| said.begins)) {
+            self.close(flow, out);
+        }
+    }
+
+    /// Nothing more of a cut event is shown: what is held back of its text goes on.
+    pub(super) fn close_cut(&mut self, out: &mut Vec<u8>) {
+        if let Some(flow) = self.cut {
+            self.close(flow, out);
+        }
+    }
+
+    fn close(&mut self, flow: Flow, out: &mut Vec<u8>) {
+        self.cut = None;
+        if let Some(rewrite) = &mut self.rewrite {
+            let rest = written(&rewrite.finish(flow));
+            out.extend_from_slice(rest.get(1..rest.len() - 1).unwrap_or_default().as_bytes());
+        }
     }
 
     /// All flows have ended; what was held back goes on.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.close_cut(out);
         let flows: Vec<Flow> = self.copies.keys().copied().collect();
         flows.into_iter().for_each(|flow| self.end_flow(flow, out));
     }
@@ -97,54 +152,61 @@ impl Voice {
     }
 
     /// The texts of the event that are not shown as they came.
-    fn changes(&mut self, event: &Event, ended: &[bool]) -> Vec<(Range<usize>, String)> {
+    fn changes(&mut self, event: &Event, rests: &[Rest]) -> Vec<(Range<usize>, String)> {
         let mut splices = Vec::new();
-        let open = |(said, _): &(&Said, &bool)| said.flow.kind != Kind::Sealed;
-        for (said, ends) in event.said.iter().zip(ended).filter(open) {
+        let open = |(said, _): &(&Said, &Rest)| said.flow.kind != Kind::Sealed;
+        for (said, rest) in event.said.iter().zip(rests).filter(open) {
             let text = said.edited();
             let shown = match &mut self.rewrite {
                 None => text.into_owned(),
                 Some(rewrite) => {
                     let mut shown = rewrite.push(said.flow, &text);
-                    if *ends {
-                        shown.push_str(&rewrite.finish(said.flow));
+                    match rest {
+                        Rest::Comes => {}
+                        Rest::Apart => shown.push_str(&rewrite.flush(said.flow)),
+                        Rest::Nothing => shown.push_str(&rewrite.finish(said.flow)),
                     }
                     shown
                 }
             };
             if shown != said.text {
-                splices.push((said.span.clone(), written(&shown)));
+                splices.push((said.span.clone(), written_part(&shown, said)));
             }
         }
         splices
     }
 
-    /// For each text of the event, whether nothing more of its flow is to come, or can be held back.
-    fn ended(&self, event: &Event) -> Vec<bool> {
+    /// For each text of the event, what follows it.
+    fn rests(&self, event: &Event) -> Vec<Rest> {
         let mut room = MAX_FLOWS.saturating_sub(self.copies.len());
         let is_large = event.bytes.len() > MAX_COPIED || event.said.len() > MAX_TEXTS;
         let mut later = BTreeSet::new();
-        let ended = |said: &Said| {
+        let rest = |said: &Said| {
             let is_whole = said.flow.whole || said.flow.kind == Kind::Sealed;
             if is_whole || !later.insert(said.flow) {
-                return is_whole;
+                return if is_whole { Rest::Nothing } else { Rest::Comes };
             }
             let is_known = self.copies.contains_key(&said.flow);
-            let ends = event.ends.has(said.flow.choice) || is_large || room == 0 && !is_known;
-            room -= usize::from(!ends && !is_known);
-            ends
+            if event.ends.has(said.flow.choice) {
+                return Rest::Nothing;
+            }
+            if is_large || room == 0 && !is_known {
+                return Rest::Apart;
+            }
+            room -= usize::from(!is_known);
+            Rest::Comes
         };
-        let mut ended: Vec<bool> = event.said.iter().rev().map(ended).collect();
-        ended.reverse();
-        ended
+        let mut rests: Vec<Rest> = event.said.iter().rev().map(rest).collect();
+        rests.reverse();
+        rests
     }
 
-    fn keep_copies(&mut self, event: &Event, ended: &[bool]) {
+    fn keep_copies(&mut self, event: &Event, rests: &[Rest]) {
         if self.rewrite.is_none() {
             return;
         }
-        for (said, ends) in event.said.iter().zip(ended) {
-            if *ends {
+        for (said, rest) in event.said.iter().zip(rests) {
+            if *rest != Rest::Comes {
                 self.copies.remove(&said.flow);
                 continue;
             }
@@ -162,6 +224,18 @@ impl Voice {
             self.copies.insert(said.flow, copy);
         }
     }
+}
+
+/// A text as it is written in the place of another: without the quotes that do not stand there.
+fn written_part(text: &str, said: &Said) -> String {
+    let mut string = written(text);
+    if !said.ends {
+        string.pop();
+    }
+    if !said.begins {
+        string.remove(0);
+    }
+    string
 }
 
 fn written(text: &str) -> String {

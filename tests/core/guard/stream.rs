@@ -1,5 +1,6 @@
 mod bounds;
 mod large;
+mod pieces;
 mod properties;
 mod restoring;
 mod within;

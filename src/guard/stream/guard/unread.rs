@@ -1,4 +1,6 @@
-//! What a guard does with events that it cannot read: too large, no JSON, or more than may wait.
+//! What a guard does with events that it cannot read: no JSON, nothing that can be read in pieces, or more than may wait.
+
+use std::time::Duration;
 
 use super::{State, StreamGuard};
 use crate::guard::api::Failure;
@@ -6,32 +8,43 @@ use crate::guard::stream::event::{Event, Trouble};
 use crate::guard::stream::{Mode, Unchecked};
 
 impl StreamGuard {
-    /// An event that cannot be checked has come. `true` if it may not be shown.
-    pub(super) fn is_refused(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
+    /// An event that cannot be checked, or restored, has come. `true` if it may not be shown.
+    pub(super) fn refuses(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
         match (self.mode, self.limits.unchecked, trouble) {
-            (Mode::Window, Unchecked::Block, Trouble::Garbage | Trouble::Beyond) => {
+            // there is nothing to restore in what is no JSON
+            (Mode::Pass, _, Trouble::Garbage) => false,
+            (Mode::Window | Mode::Pass, Unchecked::Block, _) => {
                 self.note(trouble.failure());
                 out.extend(self.block());
                 true
             }
-            (Mode::Window, Unchecked::Pass, _) | (Mode::Final, ..) => {
+            (Mode::Window | Mode::Pass, Unchecked::Pass, _) | (Mode::Final, ..) => {
                 self.note(trouble.failure());
                 false
             }
-            (Mode::Pass, ..) => false,
         }
     }
 
-    /// An event is larger than what is read, or will be. Nothing else ends with it.
-    pub(super) fn too_large(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
+    /// There is no memory for what waits: it passes unchecked, or the answer ends. What comes after is checked again.
+    pub fn overflow(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
         if self.state != State::Open {
-            return;
+            return out;
         }
-        self.note(Failure::TooLarge);
-        match (self.mode, self.limits.unchecked) {
-            (Mode::Window, Unchecked::Block) => out.extend(self.block()),
-            (Mode::Window, Unchecked::Pass) | (Mode::Final | Mode::Pass, _) => self.skip(bytes, out),
+        let buffer = std::mem::take(&mut self.buffer);
+        if self.mode == Mode::Pass {
+            self.read_part(buffer, Duration::ZERO, &mut out);
+            return out;
         }
+        self.give_up(&mut out);
+        if self.pieces.is_some() {
+            self.buffer = buffer;
+        } else if !buffer.is_empty() {
+            self.boundaries.consume(buffer.len());
+            self.skip(buffer, &mut out);
+            self.skipping = true;
+        }
+        out
     }
 
     /// A part of an event that is not read: it passes after all that stands before it; or it is swallowed.

@@ -36,6 +36,10 @@ impl Rewrite for Restore {
     fn finish(&mut self, flow: Flow) -> String {
         self.0.remove(&flow).unwrap_or_default()
     }
+
+    fn flush(&mut self, flow: Flow) -> String {
+        self.finish(flow)
+    }
 }
 
 /// Ways to say a text in pieces, and to hear it.

@@ -1,0 +1,73 @@
+//! How a guard reads an event that is larger than what it holds.
+
+use std::time::Duration;
+
+use super::{State, StreamGuard};
+use crate::guard::stream::event::Trouble;
+use crate::guard::stream::flow::Why;
+use crate::guard::stream::pieces::Pieces;
+use crate::guard::stream::Mode;
+
+/// If so much waits behind texts that have ended, these wait no longer for their windows to fill, in bytes.
+const HASTE: usize = 1 << 20;
+
+impl StreamGuard {
+    /// The event under way has come so far, and is too large to be held.
+    pub(super) fn read_part(&mut self, mut buffer: Vec<u8>, now: Duration, out: &mut Vec<u8>) {
+        let read = match self.state {
+            State::Open => self.read_pieces(&buffer, false, now, out),
+            State::Ended | State::Blocked | State::Finished => {
+                self.skipping = !buffer.is_empty();
+                buffer.len()
+            }
+        };
+        self.boundaries.consume(read);
+        buffer.drain(..read);
+        self.buffer = buffer;
+    }
+
+    /// Reads as much of the event under way as can be; `is_all`: no more of it comes. Returns how much that was.
+    pub(super) fn read_pieces(&mut self, bytes: &[u8], is_all: bool, now: Duration, out: &mut Vec<u8>) -> usize {
+        let (framing, largest) = (self.framing, self.limits.event);
+        let mut pieces = self.pieces.take().unwrap_or_else(|| Pieces::new(framing, largest));
+        let mut rest = bytes;
+        while self.state == State::Open {
+            match pieces.next(rest, is_all, |outline| self.ending.see(outline)) {
+                Ok(Some(event)) => {
+                    rest = rest.get(event.bytes.len()..).unwrap_or_default();
+                    // what is said again, token by token, may have been shown before the text changes, and may not
+                    if self.mode == Mode::Window && !event.echoes.is_empty() && self.refuses(Trouble::Beyond, out) {
+                        break;
+                    }
+                    self.take(event, now, out);
+                    if self.mode == Mode::Window && self.queue.weight() > HASTE.min(self.limits.held / 2) {
+                        self.cut(None, |_, collected| (!collected.is_open()).then_some(Why::Now));
+                    }
+                }
+                Ok(None) => {
+                    self.pieces = (!is_all).then_some(pieces);
+                    return bytes.len() - rest.len();
+                }
+                Err(trouble) => {
+                    if !self.refuses(trouble, out) {
+                        self.skipping = !is_all;
+                        self.skip(rest.to_vec(), out);
+                        return bytes.len();
+                    }
+                }
+            }
+        }
+        // it has been blocked
+        self.skipping = !is_all;
+        bytes.len()
+    }
+
+    /// What is shown of an event that was cut becomes a whole one.
+    pub(super) fn close_event(&mut self, out: &mut Vec<u8>) {
+        let closing = std::mem::take(&mut self.closing);
+        if !closing.is_empty() {
+            self.voice.close_cut(out);
+            out.extend(closing);
+        }
+    }
+}
