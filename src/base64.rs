@@ -1,10 +1,10 @@
-//! Base64 (RFC 4648), strictly: each sequence of bytes has exactly one text, but for the padding that the standard
-//! alphabet may leave out.
+//! Base64 (RFC 4648), strictly: each sequence of bytes has exactly one text, except that the padding of the standard
+//! alphabet may be left out.
 //!
-//! A reader that overlooks line breaks or spare bits, or a token's padding, would let one token be written in several
-//! ways, and whoever remembers or revokes tokens by their text would miss the others.
+//! A reader that ignores line breaks, spare bits or a token's padding would accept several texts of one token. Then a
+//! cache or revocation by text would miss the other texts.
 
-/// The digits in which the alphabets differ.
+/// The digits that differ between the alphabets.
 const URL: [u8; 2] = [b'-', b'_'];
 const STANDARD: [u8; 2] = [b'+', b'/'];
 
@@ -22,7 +22,7 @@ pub fn encode_url(bytes: &[u8]) -> String {
     encode(bytes, URL)
 }
 
-/// Reads the alphabet for URLs, without padding. `None` for whatever [`encode_url`] would not write.
+/// Reads the alphabet for URLs, without padding. `None` for any text that [`encode_url`] would not write.
 pub fn decode_url(text: &str) -> Option<Vec<u8>> {
     decode(text.as_bytes(), URL)
 }
@@ -40,7 +40,7 @@ pub fn encode_standard(bytes: &[u8]) -> String {
     text
 }
 
-/// Reads the standard alphabet, with its padding, as HTTP's `Basic` has it, or without any. `None` for anything else.
+/// Reads the standard alphabet, with padding as in HTTP Basic, or without. `None` for anything else.
 ///
 /// ```
 /// use sluice::base64::decode_standard;
@@ -59,7 +59,7 @@ pub fn decode_standard(text: &str) -> Option<Vec<u8>> {
     decode(digits.as_bytes(), STANDARD)
 }
 
-/// Writes digits without padding; `last` are the two digits in which the alphabets differ.
+/// Writes digits without padding; `last` has the two digits that differ between the alphabets.
 fn encode(bytes: &[u8], last: [u8; 2]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
@@ -83,7 +83,7 @@ fn digit(value: u32, [plus, slash]: [u8; 2]) -> char {
     })
 }
 
-/// Reads digits without padding; `last` are the two digits in which the alphabets differ.
+/// Reads digits without padding; `last` has the two digits that differ between the alphabets.
 fn decode(digits: &[u8], last: [u8; 2]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     for chunk in digits.chunks(4) {

@@ -1,30 +1,30 @@
-//! Why no connection to an upstream stood.
+//! Why a connection to an upstream failed.
 
 use crate::codec::{Reader, SharedRecord, Writer};
 
-/// The cause, as Envoy tells it.
+/// The cause, as reported by Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
-    /// The cluster has no host to connect to: its name does not resolve.
+    /// The cluster has no host: its name does not resolve.
     Dns,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// The TLS handshake failed: a certificate that is not trusted, or no TLS at the other end.
+    /// The TLS handshake failed: an untrusted certificate, or no TLS at the other end.
     Tls,
-    /// Nobody answered within the cluster's `connect_timeout`.
+    /// No answer within the cluster's `connect_timeout`.
     Timeout,
-    /// Another cause, which Envoy's reason tells.
+    /// Another cause, which is in Envoy's reason.
     Other,
-    /// Envoy has no such cluster, or the matcher names another one.
+    /// Envoy does not have this cluster, or the matcher names another one.
     NoCluster,
 }
 
-/// The end of the address that stands in for a cluster's hosts where its name resolves to none. (A port that no model
-/// server listens on: `closed_port` in envoy.yaml.)
+/// The end of the address that replaces a cluster's hosts if its name does not resolve. (A port that no model server
+/// listens on: `closed_port` in envoy.yaml.)
 const CLOSED_PORT: &[u8] = b":1";
 
 impl ConnectFailure {
-    /// Every cause.
+    /// All causes.
     pub const ALL: [ConnectFailure; 6] = [
         ConnectFailure::Dns,
         ConnectFailure::Refused,
@@ -34,7 +34,7 @@ impl ConnectFailure {
         ConnectFailure::NoCluster,
     ];
 
-    /// Tells the cause by Envoy's `upstream.transport_failure_reason`, and the address it tried.
+    /// Determines the cause from Envoy's `upstream.transport_failure_reason` and the address that Envoy tried.
     ///
     /// ```
     /// use sluice::connect_failure::ConnectFailure;
@@ -59,7 +59,7 @@ impl ConnectFailure {
         }
     }
 
-    /// A word for it, which stands after the outcome: `connect_failure:tls`.
+    /// A label for it, which follows the outcome: `connect_failure:tls`.
     pub fn label(self) -> &'static str {
         match self {
             ConnectFailure::Dns => "dns",
@@ -71,7 +71,7 @@ impl ConnectFailure {
         }
     }
 
-    /// What an operator is told, with Envoy's own words where it has any.
+    /// The message for operators, with Envoy's own words if it has any.
     pub fn explain(self, reason: &str) -> String {
         match self {
             ConnectFailure::Dns => "it has no host: its name does not resolve".to_owned(),
@@ -87,21 +87,21 @@ impl ConnectFailure {
     }
 }
 
-/// The longest reason that is told, in characters.
+/// The longest reason that is stored, in characters.
 const MAX_REASON: usize = 300;
 
-/// The last failure to connect to a cluster, as the workers share it.
+/// The last failure to connect to a cluster, shared by the workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastFailure {
     /// The cause.
     pub cause: ConnectFailure,
-    /// When, in seconds since the epoch.
+    /// The time, in seconds since the epoch.
     pub at: u64,
-    /// What an operator is told.
+    /// The message for operators.
     pub reason: String,
 }
 
-/// The cause's place in [`ConnectFailure::ALL`], the time, and the reason.
+/// The cause's index in [`ConnectFailure::ALL`], the time, and the reason.
 ///
 /// ```
 /// use sluice::codec::SharedRecord;
@@ -112,7 +112,7 @@ pub struct LastFailure {
 /// assert_eq!(LastFailure::parse(b"?"), None);
 /// ```
 impl SharedRecord for LastFailure {
-    /// Before there were versions, the cause stood first: six of them.
+    /// The unversioned format started with the cause: six of them.
     const VERSION: u8 = 6;
 
     fn write(&self, out: &mut Writer) {

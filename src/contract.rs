@@ -1,42 +1,42 @@
-//! What the filters agree on among themselves and with the operator: names that stand in envoy.yaml, in
-//! stats and in headers. A name that is not here is nobody's promise.
+//! The names that the filters and the operator agree on: in envoy.yaml, in stats and in headers. A name that is not
+//! here is not guaranteed.
 
 use crate::label::Label;
 
-/// Filter state that names the exchange to the filters of one request (`wasm.sluice.id` for Envoy).
+/// Filter state with the exchange's id, for the filters of one request (`wasm.sluice.id` for Envoy).
 pub const EXCHANGE_ID: &str = "sluice.id";
-/// What the names begin with of filter state that marks a stream as an exchange's.
+/// The prefix of filter state names that mark a stream as belonging to an exchange.
 pub const MARK: &str = "sluice.id.";
-/// Filter state that names the cluster to Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
+/// Filter state with the cluster, for Envoy's route (`wasm.sluice.cluster` in envoy.yaml).
 pub const CLUSTER: &str = "sluice.cluster";
 
-/// Filter state with what access logs say of the request, as JSON text (`wasm.sluice.record` in envoy.yaml).
+/// Filter state with the request's record for access logs, as JSON text (`wasm.sluice.record` in envoy.yaml).
 pub const RECORD: &str = "sluice.record";
-/// Filter state with the same and more in single fields, for traces (`wasm.sluice.fields` in envoy.yaml).
+/// Filter state with the same and more in separate fields, for traces (`wasm.sluice.fields` in envoy.yaml).
 pub const FIELDS: &str = "sluice.fields";
 
-/// Response header that names the cluster an answer comes from.
+/// Response header with the cluster that answered.
 pub const CLUSTER_HEADER: &str = "x-sluice-cluster";
-/// Response header that names the model that answered, as its target calls it.
+/// Response header with the target's name of the model that answered.
 pub const MODEL_HEADER: &str = "x-sluice-model";
-/// Response header that tells what became of each attempt.
+/// Response header with the outcome of each attempt.
 pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
-/// Response header that names what checks have found in a request that passed all the same.
+/// Response header with the findings of checks in a request that passed anyway.
 pub const GUARD_HEADER: &str = "x-sluice-guard";
-/// Response header that names what of the request the provider's dialect has no word for.
+/// Response header with the request's fields that the provider's dialect does not have.
 pub const DROPPED_HEADER: &str = "x-sluice-dropped";
-/// Response header of a token count that no model server made: `estimate`.
+/// Response header of a token count that is an estimate of the gateway: `estimate`.
 pub const TOKEN_COUNT_HEADER: &str = "x-sluice-token-count";
-/// Response header by which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
+/// Response header with which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
 pub const RETRY_HEADER: &str = "x-sluice-retry";
-/// Request header by which `router` tells Envoy how long one attempt may take, in milliseconds.
+/// Request header with which `router` tells Envoy an attempt's timeout, in milliseconds.
 pub const PER_TRY_TIMEOUT_HEADER: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
-/// The headers a client may present its key in, and an upstream receive its own. None of them passes from
-/// one side to the other.
+/// The headers in which clients send their keys, and upstreams receive theirs. None of them passes from one side to the
+/// other.
 pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
-/// Headers that steer the gateway or Envoy; no client may set them. (Envoy itself writes over one of them,
+/// Headers that control the gateway or Envoy; clients must not set them. (Envoy itself overwrites one of them,
 /// `x-envoy-external-address`, before any filter runs, and the route removes it: see envoy.yaml.)
 pub fn is_reserved_header(name: &[u8]) -> bool {
     let steers = name.starts_with(b"x-sluice-") || name.starts_with(b"x-envoy-");
@@ -56,61 +56,61 @@ pub fn connect_failure_key(cluster: &str) -> String {
 /// Shared data with the memory of the fullest VM.
 pub const MEMORY_PEAK: &str = "sluice.memory";
 
-/// Shared data with the living VMs, and how far they are with counting attempts under way anew.
+/// Shared data with the living VMs, and their progress in recounting running attempts.
 pub const IN_FLIGHT_ROSTER: &str = "sluice.in_flight";
 
-/// Shared data with the clusters whose servers say that a streamed answer is complete.
+/// Shared data with the clusters whose servers mark the end of a stream.
 pub const STREAM_ENDS: &str = "sluice.ends";
 
-/// Shared data with a part of what upstreams store.
+/// Shared data with a part of the responses that upstreams store.
 pub fn stored_part(part: u8) -> String {
     format!("sluice.stored.{part}")
 }
 
 /// Shared data with the ids that were revoked at run time.
 pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
-/// Shared data with the virtual keys that were issued here.
+/// Shared data with the virtual keys issued by this Envoy.
 pub const ISSUED_KEYS: &str = "sluice.keys.issued";
 
-/// Shared data with a part of the sums of what has been used on a day, by the place that day takes.
+/// Shared data with a part of a day's usage totals, by the day's slot.
 pub fn totals(part: u64, place: u32) -> String {
     format!("sluice.totals.{part}.{place}")
 }
 
-/// Shared data with what a client key has used of its limits.
+/// Shared data with a client key's usage of its limits.
 pub fn key_limits(id: &str) -> String {
     format!("sluice.limits.key.{id}")
 }
 
-/// Shared data with what a model has been used of its limits.
+/// Shared data with a model's usage of its limits.
 pub fn model_limits(name: &str) -> String {
     format!("sluice.limits.model.{name}")
 }
 
-/// Shared data with what has been used of the limits of everything together.
+/// Shared data with the usage of the limits of all callers together.
 pub const ALL_LIMITS: &str = "sluice.limits.all";
 
-/// The most label sets of one counter before further ones collapse: clients choose model names, and each
-/// set of labels is memory in Envoy for good.
+/// The maximum number of label sets of one counter; further ones are merged. Clients choose model names, and Envoy
+/// never frees the memory of a label set.
 pub const MAX_LABEL_SETS: usize = 2000;
-/// The most label sets of one key, so that none takes those of others.
+/// The maximum number of label sets of one key, so that no key uses up those of others.
 pub const MAX_LABEL_SETS_OF_KEY: usize = 400;
-/// The most models and clusters that have histograms of their own, where clients choose the names: each is some twenty
-/// lines of Prometheus.
+/// The maximum number of models and clusters with their own histograms, if clients choose the names: each adds some
+/// twenty lines for Prometheus.
 pub const MAX_HISTOGRAM_SETS: usize = 300;
-/// The label value that stands for all that came after [`MAX_LABEL_SETS`], and for names that no target has answered.
+/// The label value for everything after [`MAX_LABEL_SETS`], and for names that no target has answered.
 pub const OTHER: &str = "other";
-/// The key label of a request that no key was asked of.
+/// The key label of a request that needs no key.
 pub const ANONYMOUS: &str = "anonymous";
-/// The label value of what is not known.
+/// The label value of unknown values.
 pub const NONE: &str = "none";
 
-/// Names of the counters, as in `/stats/prometheus`; labels ride in the name and are taken out again by
-/// `stats_tags` in envoy.yaml.
+/// Names of the counters, as in `/stats/prometheus`. Labels are part of the name; `stats_tags` in envoy.yaml extracts
+/// them.
 pub mod stats {
     use super::Label;
 
-    /// Requests by the status the client got.
+    /// Requests by the status that the client got.
     pub fn requests(key: &str, model: &str, cluster: &str, status: u16) -> String {
         format!(
             "llm_requests_total;key={};model={};cluster={};status={status}",
@@ -125,12 +125,12 @@ pub mod stats {
         format!("llm_tokens_total;key={};model={};cluster={};type={kind}", Label(key), Label(model), Label(cluster))
     }
 
-    /// What the tokens cost, in millionths of a dollar.
+    /// The cost of the tokens, in millionths of a dollar.
     pub fn cost(key: &str, model: &str, cluster: &str) -> String {
         format!("llm_cost_microusd_total;key={};model={};cluster={}", Label(key), Label(model), Label(cluster))
     }
 
-    /// What [`tokens`] and [`cost`] are called where an attempt has failed: the gateway has paid, and no client.
+    /// The variant of [`tokens`] and [`cost`] for failed attempts: the gateway pays for them, but no client does.
     pub fn failed(counter: &str) -> String {
         format!("{counter};outcome=failed")
     }
@@ -144,15 +144,15 @@ pub mod stats {
     pub const TIME_TO_FIRST_TOKEN: &str = "llm_time_to_first_token_ms";
     /// Histogram: from a request's arrival to its end.
     pub const REQUEST_DURATION: &str = "llm_request_duration_ms";
-    /// Histogram: how fast the output was written.
+    /// Histogram: the speed of the output.
     pub const OUTPUT_SPEED: &str = "llm_output_tokens_per_second";
 
-    /// Where the tokens of a request come from.
+    /// The source of a request's token counts.
     pub fn usage_source(source: &str) -> String {
         format!("llm_usage_source_total;source={source}")
     }
 
-    /// Clusters that are out of the pool: 1 for each.
+    /// Clusters that are out of the pool: 1 each.
     pub fn ejected(cluster: &str) -> String {
         format!("llm_ejected;cluster={}", Label(cluster))
     }
@@ -162,7 +162,7 @@ pub mod stats {
         format!("llm_ejections_total;cluster={};reason={reason}", Label(cluster))
     }
 
-    /// Models of a cluster that are out of the pool while the cluster is not: how many.
+    /// The number of a cluster's models that are out while the cluster is not.
     pub fn ejected_models(cluster: &str) -> String {
         format!("llm_ejected_models;cluster={}", Label(cluster))
     }
@@ -172,51 +172,51 @@ pub mod stats {
         format!("llm_model_ejections_total;cluster={};reason={reason}", Label(cluster))
     }
 
-    /// Attempts under way.
+    /// Running attempts.
     pub fn in_flight(cluster: &str) -> String {
         format!("llm_in_flight;cluster={}", Label(cluster))
     }
 
-    /// The part of them that counts there while they are counted anew, after a worker's filters have ended.
+    /// The part of them that is counted here during a recount, after a worker's filters have crashed.
     pub fn recounted(cluster: &str) -> String {
         format!("llm_in_flight_recounted;cluster={}", Label(cluster))
     }
 
-    /// Counts changes of what the workers share (the clusters' health, revoked keys), so that each of them knows when
-    /// what it remembers is out of date.
+    /// Counts changes of the workers' shared state (the clusters' health, revoked keys), so that each worker knows when
+    /// its cached copy is out of date.
     pub const STATE_CHANGES: &str = "llm_state_changes_total";
 
-    /// What the checks have said, by phase.
+    /// The checks' verdicts, by phase.
     pub fn guard(check: &str, phase: &str, verdict: &str) -> String {
         format!("llm_guard_total;check={};phase={phase};verdict={verdict}", Label(check))
     }
 
-    /// How long a check took, in milliseconds.
+    /// The duration of a check, in milliseconds.
     pub fn guard_duration(check: &str) -> String {
         format!("llm_guard_duration_ms;check={}", Label(check))
     }
 
-    /// Callouts of checks under way.
+    /// Running calls of checks to services.
     pub const GUARD_IN_FLIGHT: &str = "llm_guard_in_flight";
     /// See [`recounted`].
     pub const GUARD_RECOUNTED: &str = "llm_guard_in_flight_recounted";
 
-    /// The memory of the fullest worker's VM, and how much of it is in use.
+    /// The memory of the fullest worker's VM, and the part in use.
     pub const MEMORY: &str = "llm_memory_bytes";
     /// See [`MEMORY`].
     pub const MEMORY_USED: &str = "llm_memory_used_bytes";
 
-    /// What has gone without memory, by what it was for.
+    /// Requests and answers that a memory budget refused, by purpose.
     pub fn memory_refused(reason: &str) -> String {
         format!("llm_memory_refused_total;reason={reason}")
     }
 
-    /// Calls of the service that counts limits for all Envoys, by what became of them.
+    /// Calls to the service that counts limits for all Envoys, by result.
     pub fn shared_limits(outcome: &str) -> String {
         format!("llm_shared_limits_total;outcome={outcome}")
     }
 
-    /// Answers that ended for a reason nobody knows, and were translated as if they had ended as usual.
+    /// Translated answers with an unknown finish reason, treated as a normal end.
     pub fn unknown_finish_reasons(cluster: &str) -> String {
         format!("llm_unknown_finish_reasons_total;cluster={}", Label(cluster))
     }

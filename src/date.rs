@@ -1,4 +1,4 @@
-//! Points in time as texts write them (RFC 3339), and the calendar behind them.
+//! Points in time in text form (RFC 3339), and the calendar.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,8 @@ pub(crate) const DAY: i64 = 24 * 60 * 60;
 /// Days in 400 years, after which the calendar repeats.
 pub(crate) const DAYS_OF_400_YEARS: i64 = 146_097;
 
-/// Reads an RFC 3339 timestamp; since the epoch, and one before it reads as the epoch. `None` for anything else.
+/// Reads an RFC 3339 timestamp, as the time since the epoch; an earlier time reads as the epoch. `None` for anything
+/// else.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,12 +30,12 @@ pub fn rfc3339(text: &str) -> Option<Duration> {
     }
     let (nanoseconds, zone) = fraction(rest)?;
     let seconds = midnight + (hours * 60 + minutes) * 60 + seconds - offset(zone)?;
-    // before the epoch, so would be its fraction
+    // before the epoch the fraction would be negative, too
     let seconds = u64::try_from(seconds).ok();
     Some(seconds.map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanoseconds)))
 }
 
-/// Reads an RFC 3339 timestamp, or a date alone, which stands for its first second in UTC.
+/// Reads an RFC 3339 timestamp, or a date, which means its first second in UTC.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,8 +49,8 @@ pub fn timestamp(text: &str) -> Option<Duration> {
     date_only(text).map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))).or_else(|| rfc3339(text))
 }
 
-/// Writes a time since the epoch as an RFC 3339 timestamp in UTC. A part of a second counts as a whole one, so that
-/// nothing ends earlier than it should.
+/// Writes a time since the epoch as an RFC 3339 timestamp in UTC. A fraction of a second is rounded up, so that nothing
+/// seems to end too early.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,7 +63,7 @@ pub struct Timestamp(pub Duration);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// 9999-12-31T23:59:59Z, the last that can be written
+        /// 9999-12-31T23:59:59Z, the last time that can be written
         const LAST: u64 = 253_402_300_799;
         let seconds = self.0.as_secs().saturating_add(u64::from(self.0.subsec_nanos() > 0)).min(LAST);
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
@@ -78,7 +79,7 @@ fn date_only(text: &str) -> Option<i64> {
     midnight(year, month, day)
 }
 
-/// Three numbers of as many digits as `widths` says.
+/// Three numbers with as many digits as `widths` says.
 fn three(text: &str, separator: char, widths: [usize; 3]) -> Option<(i64, i64, i64)> {
     let mut parts = text.split(separator);
     let [first, second, third] = widths.map(|width| digits(parts.next()?, width));
@@ -90,7 +91,7 @@ fn digits(text: &str, width: usize) -> Option<i64> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// The fraction of a second in nanoseconds, zero if there is none, and what follows it.
+/// The fraction of a second in nanoseconds, zero if there is none, and the text after it.
 fn fraction(text: &str) -> Option<(u32, &str)> {
     let Some(rest) = text.strip_prefix('.') else {
         return Some((0, text));
@@ -101,7 +102,7 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     Some((nine.fold(0, |number, digit| number * 10 + u32::from(digit.saturating_sub(b'0'))), zone))
 }
 
-/// Seconds east of Greenwich.
+/// The offset from UTC in seconds, positive to the east.
 fn offset(zone: &str) -> Option<i64> {
     if zone.eq_ignore_ascii_case("Z") {
         return Some(0);
@@ -116,7 +117,7 @@ fn offset(zone: &str) -> Option<i64> {
     }
 }
 
-/// The first second of a day, relative to the epoch. `None` if there is no such day.
+/// The first second of a day, relative to the epoch. `None` if the day does not exist.
 pub fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
     let first = |month| days_from_civil(year, month, 1);
     let length = match month {
@@ -139,7 +140,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * DAYS_OF_400_YEARS + day_of_era - 719_468
 }
 
-/// The year, month and day of a number of days since 1970-01-01: `civil_from_days`, from the same place.
+/// The year, month and day of a number of days since 1970-01-01: `civil_from_days`, from the same source.
 pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(DAYS_OF_400_YEARS);
@@ -153,7 +154,7 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// When the calendar month of a time ends, both in seconds since the epoch, in UTC.
+/// When the calendar month of a time ends; both in seconds since the epoch, in UTC.
 ///
 /// ```
 /// use sluice::date::{next_month, timestamp};

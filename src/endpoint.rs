@@ -1,4 +1,4 @@
-//! Which API a request speaks, told from its method and path alone.
+//! Determines a request's API from its method and path.
 //!
 //! Sources: the providers' API references (OpenAI, Anthropic Messages, Ollama `docs/api.md`, Gemini
 //! `models.generateContent`).
@@ -11,11 +11,11 @@ use crate::uri::{percent_decode, without_query};
 
 pub use further::Further;
 
-/// The family of wire formats a request and its answer are written in. A target serves the dialects its
-/// upstream's configuration names; nothing is translated between them.
+/// The family of wire formats of a request and its answer. A target serves the dialects in its upstream's
+/// configuration; requests in other dialects are translated if possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI's API, and the many servers that copy it (vLLM, Azure OpenAI, ...).
+    /// OpenAI's API, and the many compatible servers (vLLM, Azure OpenAI, ...).
     OpenAi,
     /// Anthropic's Messages API.
     Anthropic,
@@ -23,7 +23,7 @@ pub enum Dialect {
     Ollama,
     /// Google's Gemini API.
     Gemini,
-    /// Amazon Bedrock's Converse API. Clients do not speak it here: requests are translated into it.
+    /// Amazon Bedrock's Converse API. Clients do not use it here: requests are translated into it.
     Converse,
 }
 
@@ -54,7 +54,7 @@ impl Dialect {
         }
     }
 
-    /// What the provider's paths start with; `base_path` in the configuration stands in its place.
+    /// The prefix of the provider's paths, which `base_path` in the configuration replaces.
     pub fn base_path(self) -> &'static str {
         match self {
             Dialect::OpenAi | Dialect::Anthropic => "/v1",
@@ -64,7 +64,7 @@ impl Dialect {
         }
     }
 
-    /// The header the provider expects its key in.
+    /// The header in which the provider expects its key.
     pub fn credential_header(self) -> &'static str {
         match self {
             Dialect::OpenAi | Dialect::Ollama | Dialect::Converse => "authorization",
@@ -74,7 +74,7 @@ impl Dialect {
     }
 }
 
-/// One operation of a dialect that the gateway routes.
+/// One operation of a dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /v1/chat/completions`
@@ -101,7 +101,7 @@ pub enum Endpoint {
     Converse,
     /// `POST /model/{model}/converse-stream`; only at targets.
     ConverseStream,
-    /// What is no conversation.
+    /// Operations other than conversations.
     Further(Further),
 }
 
@@ -120,8 +120,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether the answer is streamed, given the body's `stream` field. Ollama streams unless told not to;
-    /// Gemini says so in the path.
+    /// Whether the answer is streamed, given the body's `stream` field. Ollama streams by default; Gemini's path
+    /// decides.
     pub fn streams(self, stream_field: Option<bool>) -> bool {
         match self {
             Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
@@ -137,7 +137,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether there is text in its answers; others may be many times as long.
+    /// Whether its answers contain text; other answers may be many times as long.
     ///
     /// ```
     /// use sluice::endpoint::Endpoint;
@@ -148,7 +148,7 @@ impl Endpoint {
         !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_))
     }
 
-    /// Whether its answers are JSON, or streams of it.
+    /// Whether its answers are JSON, or streams of JSON.
     pub fn answers_in_json(self) -> bool {
         !matches!(self, Endpoint::Further(further) if further.answer_members().is_none())
     }
@@ -158,7 +158,7 @@ impl Endpoint {
         !matches!(self, Endpoint::Further(further) if !further.uses_tokens())
     }
 
-    /// The request's field that holds what is said to the model, for errors about it; `None` where there are several.
+    /// The request's field with the prompt, for errors about it; `None` if there are several.
     pub fn text_param(self) -> Option<&'static str> {
         match self {
             Endpoint::ChatCompletions
@@ -173,31 +173,31 @@ impl Endpoint {
         }
     }
 
-    /// Whether a stream of this endpoint reports usage only when asked by `stream_options.include_usage`.
+    /// Whether a stream of this endpoint only reports usage if `stream_options.include_usage` requests it.
     pub fn has_stream_options(self) -> bool {
         matches!(self, Endpoint::ChatCompletions | Endpoint::Completions)
     }
 }
 
-/// A request's method and path, understood.
+/// A request's method and path, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// The body names the model.
     Body(Endpoint),
     /// The path names the model (decoded).
     Path(Endpoint, String),
-    /// It is for a response that an upstream has stored under this id.
+    /// It concerns a response that an upstream stores under this id.
     Stored(String),
-    /// It is for the gateway itself.
+    /// It is a request to the gateway itself.
     Gateway(Command),
     /// A known path, but not with this method; the value for `Allow`.
     WrongMethod(&'static str),
-    /// No path of the gateway's.
+    /// Not a path of the gateway.
     Unknown,
 }
 
-/// Tells which API a request speaks. `path` is the `:path` header, query included; `prefix` is what the gateway's own
-/// paths begin with.
+/// Determines a request's API. `path` is the `:path` header with its query; `prefix` is the prefix of the gateway's own
+/// paths.
 ///
 /// ```
 /// use sluice::endpoint::{classify, Call, Endpoint};
@@ -223,13 +223,13 @@ pub fn classify(method: &str, path: &str, prefix: &str) -> Call {
     }
 }
 
-/// Whether errors on this path must have Anthropic's shape.
+/// Whether errors on this path have Anthropic's shape.
 pub fn is_anthropic_path(path: &str) -> bool {
     let path = without_query(path);
     path == "/v1/messages" || path.starts_with("/v1/messages/")
 }
 
-/// What a path is for that takes POST.
+/// The meaning of a path with the method POST.
 fn by_path(path: &str) -> Option<Call> {
     Some(Call::Body(match path {
         "/v1/chat/completions" => Endpoint::ChatCompletions,

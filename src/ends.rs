@@ -1,25 +1,25 @@
-//! Which servers say that a streamed answer is complete.
+//! Which servers mark the end of a streamed answer.
 //!
-//! Each dialect has a last event that says so (`[DONE]`, a finish reason, `message_stop`, `response.completed`,
-//! `done:true`), and many small servers leave it out: there a clean end of the stream is all that a whole answer has. A
-//! server that has sent it once sends it always, so that its answer is cut where it is missing.
+//! Each dialect has a last event (`[DONE]`, a finish reason, `message_stop`, `response.completed`, `done:true`), and
+//! many small servers leave it out. Their complete answers only have a proper end of the stream. A server that has sent
+//! the event once always sends it, so an answer without it is cut.
 
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::endpoint::Endpoint;
 use crate::hash::stable;
 
-/// The most clusters that are remembered. What a further one does is not learnt.
+/// The maximum number of remembered clusters. Further ones are not learned.
 pub const MAX_CLUSTERS: usize = 4096;
 
-/// The clusters whose servers have said it, and at which endpoints: shared by all workers.
+/// The clusters whose servers send the last event, by endpoint: shared by all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
-    /// By hash, in ascending order.
+    /// Sorted by hash.
     clusters: Vec<(u64, u16)>,
 }
 
 impl Ends {
-    /// Whether a cluster's server has said it at this endpoint.
+    /// Whether a cluster's server has sent it at this endpoint.
     ///
     /// ```
     /// use sluice::codec::{Forgettable, SharedRecord};
@@ -36,7 +36,7 @@ impl Ends {
         found.is_some_and(|(_, endpoints)| endpoints & bit(endpoint) != 0)
     }
 
-    /// Its server has said it. Whether that is new.
+    /// Notes that its server has sent it. Returns whether that is new.
     pub fn learn(&mut self, cluster: &str, endpoint: Endpoint) -> bool {
         let hash = stable(cluster.as_bytes());
         match self.find(hash) {
@@ -58,7 +58,7 @@ impl Ends {
     }
 }
 
-/// How many clusters there are, and for each the hash of its name, and a bit for each endpoint.
+/// The number of clusters, and for each the hash of its name, and a bit for each endpoint.
 impl SharedRecord for Ends {
     const VERSION: u8 = 1;
 
@@ -77,7 +77,7 @@ impl SharedRecord for Ends {
     }
 }
 
-/// What cannot be read is forgotten, and soon learnt anew.
+/// Unreadable bytes are an empty table, which is soon learned again.
 impl Forgettable for Ends {}
 
 fn bit(endpoint: Endpoint) -> u16 {

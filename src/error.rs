@@ -1,6 +1,6 @@
-//! The errors the gateway answers by itself, in the shape the client's SDK understands.
+//! The gateway's own errors, in the shape of the client's SDK.
 //!
-//! The shapes are those of [`Shape`], from the providers' API references.
+//! [`Shape`] has the shapes, from the providers' API references.
 
 mod body;
 mod google;
@@ -12,25 +12,25 @@ use std::time::Duration;
 use crate::outcome::Outcome;
 pub use shape::{Kind, Shape};
 
-/// SDKs do not wait for longer; they try again after a time of their own.
+/// SDKs do not wait longer than this; they retry after their own delay.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// A refusal, before it takes a dialect's shape. Messages name fields, models and ids; never keys or prompts.
+/// A refusal, before it gets a dialect's shape. Messages name fields, models and ids; never keys or prompts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// What kind of mistake it was.
+    /// The kind of error.
     pub kind: Kind,
-    /// For the developer who reads it: what is wrong, and what to do.
+    /// For developers: the problem, and what to do.
     pub message: String,
-    /// The request's field at fault, if there is one.
+    /// The wrong field of the request, if there is one.
     pub param: Option<&'static str>,
     /// OpenAI's machine-readable code.
     pub code: &'static str,
-    /// For 405: the method the path takes.
+    /// For 405: the path's method.
     pub allow: Option<&'static str>,
-    /// After what time another attempt may succeed.
+    /// When a retry may succeed.
     pub retry_after: Option<Duration>,
 }
 
@@ -48,7 +48,7 @@ impl ApiError {
         }
     }
 
-    /// 401: no key, or one that is not known.
+    /// 401: no key, or an unknown one.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         ApiError {
             status: 401,
@@ -61,7 +61,7 @@ impl ApiError {
         }
     }
 
-    /// 401: the key was good once.
+    /// 401: the key has expired.
     pub fn expired(message: impl Into<String>) -> Self {
         ApiError { code: "expired_api_key", ..ApiError::unauthorized(message) }
     }
@@ -92,7 +92,7 @@ impl ApiError {
         }
     }
 
-    /// 404: no key of that id, or none that can be changed here.
+    /// 404: no key with that id, or none that can be changed here.
     pub fn virtual_keys_off() -> Self {
         ApiError {
             status: 404,
@@ -118,7 +118,7 @@ impl ApiError {
         }
     }
 
-    /// 403: the caller is known, and may not call.
+    /// 403: the caller is known, but may not call.
     pub fn not_permitted(message: impl Into<String>) -> Self {
         ApiError { param: None, code: "not_permitted", ..ApiError::model_not_allowed(message) }
     }
@@ -136,12 +136,12 @@ impl ApiError {
         }
     }
 
-    /// 409: the gateway's state, or its configuration, is against it.
+    /// 409: it conflicts with the gateway's state or configuration.
     pub fn conflict(code: &'static str, param: &'static str, message: impl Into<String>) -> Self {
         ApiError { status: 409, ..ApiError::bad_request(code, Some(param), message) }
     }
 
-    /// 404: no cluster of that name.
+    /// 404: no cluster with that name.
     pub fn unknown_cluster(name: &str, known: &str) -> Self {
         ApiError {
             status: 404,
@@ -154,7 +154,7 @@ impl ApiError {
         }
     }
 
-    /// 429: every target stayed at its limit for as long as the request could wait.
+    /// 429: every target was at its limit for as long as the request could wait.
     pub fn no_free_slot(model: &str) -> Self {
         ApiError {
             status: 429,
@@ -206,7 +206,7 @@ impl ApiError {
         }
     }
 
-    /// 429, 502, 503 or 504: every target failed, the last one so.
+    /// 429, 502, 503 or 504: every target failed, the last one with this outcome.
     pub fn unavailable(last: Outcome) -> Self {
         let (status, kind, code, message) = match last {
             Outcome::Timeout => {
@@ -214,7 +214,7 @@ impl ApiError {
             }
             Outcome::Credential => {
                 let message =
-                    "The model server refused the gateway's own account. The gateway's operator has to see to it; \
+                    "The model server refused the gateway's own account. The gateway's operator must fix this; \
                                your key is not to blame.";
                 (502, Kind::Server, "upstream_credential", message)
             }
@@ -239,12 +239,12 @@ impl ApiError {
         ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None, retry_after: None }
     }
 
-    /// 504: no answer began within the time that all attempts together may take.
+    /// 504: no answer began before the deadline for all attempts.
     pub fn deadline() -> Self {
         ApiError::unavailable(Outcome::Timeout)
     }
 
-    /// 502: an answer that cannot be read, and so cannot be translated.
+    /// 502: an unreadable answer, which cannot be translated.
     pub fn unreadable() -> Self {
         ApiError {
             status: 502,
@@ -257,7 +257,7 @@ impl ApiError {
         }
     }
 
-    /// 503: an answer that nobody could check, where nothing passes unchecked.
+    /// 503: the answer could not be checked, and unchecked answers must not pass.
     pub fn unchecked() -> Self {
         ApiError {
             status: 503,
@@ -270,7 +270,7 @@ impl ApiError {
         }
     }
 
-    /// 503: so much is being checked that no more can be held.
+    /// 503: no more texts can be held, because too many are being checked.
     pub fn busy_checking() -> Self {
         ApiError {
             message: "Too many requests are being checked; try again later.".to_owned(),
@@ -284,7 +284,7 @@ impl ApiError {
         ApiError { message: "The gateway is at its memory limit; try again later.".to_owned(), ..ApiError::busy() }
     }
 
-    /// 415: a body that cannot be read as it comes.
+    /// 415: a compressed body, which the gateway cannot read.
     pub fn unsupported_encoding() -> Self {
         let message = "The gateway does not read compressed bodies: send the request without `content-encoding`.";
         ApiError {
@@ -293,13 +293,13 @@ impl ApiError {
         }
     }
 
-    /// 413: what is asked of the gateway itself takes no such body.
+    /// 413: a request to the gateway itself with a body that is too large.
     pub fn body_too_large() -> Self {
         let message = "The request body is larger than this path takes.";
         ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) }
     }
 
-    /// 500: the gateway's own parts do not fit together. The operator finds the reason in Envoy's log.
+    /// 500: the filters do not fit together. Envoy's log has the reason.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {
             status: 500,
@@ -312,15 +312,15 @@ impl ApiError {
         }
     }
 
-    /// 500: the filters stand in an order in which nobody can tell who is calling.
+    /// 500: with this order of filters the caller is unknown.
     pub fn filter_order() -> Self {
         let message =
-            "The gateway is misconfigured, so it refuses all requests: `auth` stands behind another of Sluice's \
+            "The gateway is misconfigured, so it refuses all requests: `auth` comes after another of Sluice's \
                        filters in http_filters. Its operator must put `auth` first; `sluice check` shows the line.";
         ApiError { code: "filter_order", ..ApiError::internal(message) }
     }
 
-    /// Whether the client had better not ask again by itself: it is refused for ever, or for longer than SDKs wait.
+    /// Whether a client should not retry: it would be refused again, or for longer than SDKs wait.
     pub fn is_final(&self) -> bool {
         match self.kind {
             Kind::Tokens | Kind::Quota => self.retry_after.is_none_or(|wait| wait > LONGEST_RETRY_AFTER),

@@ -1,4 +1,4 @@
-//! Amazon's event streams: binary messages, one after the other, each with its length, headers, a payload and checksums.
+//! Amazon's event streams: a sequence of binary messages, each with its length, headers, a payload and checksums.
 //!
 //! Source: AWS, "Event stream encoding" (Amazon Transcribe's and S3's manuals): a prelude of the whole length, the length
 //! of the headers and the CRC-32 of both; the headers; the payload; the CRC-32 of all before it. Numbers are big-endian.
@@ -6,40 +6,40 @@
 
 /// The prelude: two lengths and their checksum.
 const PRELUDE: usize = 12;
-/// What is no payload and no header.
+/// The bytes outside headers and payload.
 const OVERHEAD: usize = PRELUDE + CHECKSUM;
 const CHECKSUM: usize = 4;
-/// The longest message that Amazon's own readers take, in bytes.
+/// The longest message that Amazon's own readers accept, in bytes.
 const MAX_MESSAGE: usize = 24 << 20;
-/// The type of a header's value that is a string.
+/// The header value type for strings.
 const STRING: u8 = 7;
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// What it is.
+    /// The kind of message.
     pub kind: Kind,
     /// The name of the event, or of the error.
     pub name: &'a str,
-    /// What a message says of an error that has no payload.
+    /// The error text of a message without a payload.
     pub error: &'a str,
-    /// Its payload: of models' answers, JSON.
+    /// Its payload: JSON, for models' answers.
     pub payload: &'a [u8],
 }
 
-/// What a message is.
+/// The kinds of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A part of the stream.
     Event,
-    /// An error that the service knows, with a payload.
+    /// An error of the service, with a payload.
     Exception,
-    /// Another error, in the headers alone.
+    /// Another error, only in the headers.
     Error,
 }
 
 impl<'a> Message<'a> {
-    /// Reads one whole message. `None` if it is none: its lengths or its checksums are wrong, or its headers broken.
+    /// Reads one complete message. `None` if it is invalid: wrong lengths or checksums, or broken headers.
     ///
     /// ```
     /// use sluice::eventstream::{encode, Kind, Message};
@@ -75,8 +75,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The name of a message of which the prelude and the headers are there, and the length of its payload. `None` if they are
-/// not all there, or more than that.
+/// The name of a message from its prelude and headers, and the length of its payload. `None` if they are incomplete, or
+/// if there is more.
 pub(crate) fn beginning(head: &[u8]) -> Option<(&str, usize)> {
     let (total, length) = prelude(head.first_chunk()?)?;
     let headers = head.get(PRELUDE..).filter(|headers| headers.len() == length)?;
@@ -89,19 +89,19 @@ pub(crate) fn beginning(head: &[u8]) -> Option<(&str, usize)> {
     Some((name, total - length - OVERHEAD))
 }
 
-/// Finds the ends of messages in bytes that come in pieces, without looking at any of them twice.
+/// Finds the ends of messages in chunked bytes, without reading any byte twice.
 #[derive(Clone, Debug, Default)]
 pub struct Messages {
-    /// The prelude of the message under way, as far as it has come.
+    /// The received part of the current message's prelude.
     prelude: [u8; PRELUDE],
     seen: usize,
-    /// What is still to come of it, once its prelude is there.
+    /// The rest of the current message, once its prelude is complete.
     rest: usize,
 }
 
 impl Messages {
-    /// The end of the message under way in `bytes`, which have been looked at up to `scanned`. Where the lengths are
-    /// wrong it is right there, and what ends there is no message.
+    /// The end of the current message in `bytes`, which have been read up to `scanned`. If the lengths are wrong, the
+    /// end is directly after them, and the part before is not a message.
     pub(crate) fn next(&mut self, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
         while self.seen < PRELUDE {
             let byte = bytes.get(*scanned)?;
@@ -124,7 +124,7 @@ impl Messages {
     }
 }
 
-/// The length of a message and that of its headers, if they can be true.
+/// The lengths of a message and of its headers, if they are plausible.
 fn prelude(bytes: &[u8; PRELUDE]) -> Option<(usize, usize)> {
     let [a, b, c, d, e, f, g, h, checksum @ ..] = bytes;
     let (total, headers) = (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]));
@@ -133,7 +133,7 @@ fn prelude(bytes: &[u8; PRELUDE]) -> Option<(usize, usize)> {
     (fits && crc32(bytes.first_chunk::<8>()?) == u32::from_be_bytes(*checksum)).then_some((total, headers))
 }
 
-/// Shows the headers that are strings; `None` if they are broken.
+/// Calls back with the headers that are strings; `None` if they are broken.
 fn read_headers<'a>(mut bytes: &'a [u8], see: &mut dyn FnMut(&'a [u8], &'a str)) -> Option<()> {
     while let Some((length, rest)) = bytes.split_first() {
         let (name, rest) = rest.split_at_checked(usize::from(*length))?;
@@ -160,7 +160,7 @@ fn read_headers<'a>(mut bytes: &'a [u8], see: &mut dyn FnMut(&'a [u8], &'a str))
     Some(())
 }
 
-/// Writes a message whose headers are strings. Names and values that are too long for the format are cut.
+/// Writes a message with string headers. Names and values that are too long for the format are cut.
 pub fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut lines = Vec::new();
     for (name, value) in headers {
@@ -183,7 +183,7 @@ pub fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The checksum of ISO 3309, as gzip has it.
+/// The CRC-32 of ISO 3309, as in gzip.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         let [index, ..] = (crc ^ u32::from(*byte)).to_le_bytes();

@@ -1,4 +1,4 @@
-//! What the gateway must know of a request's body: one pass, borrowed, no tree.
+//! Everything that the gateway must know about a request's body: one pass, borrowed, no tree.
 
 mod fields;
 mod layout;
@@ -17,38 +17,38 @@ pub const MAX_MODEL_NAME: usize = 256;
 /// The facts of one request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which operation is asked for.
+    /// The operation.
     pub endpoint: Endpoint,
-    /// The model the client asked for, decoded.
+    /// The client's name for the model, decoded.
     pub model: String,
-    /// Whether the path names it, not the body.
+    /// Whether the name is in the path, not in the body.
     pub named_in_path: bool,
     /// Whether the answer will be a stream.
     pub stream: bool,
-    /// The most output tokens the client asks for, over all choices; `None` if it does not say.
+    /// The maximum number of output tokens, over all choices; `None` if the request does not limit them.
     pub output_limit: Option<u64>,
-    /// The field that says so; of several the one that asks for most.
+    /// The field with the limit; of several, the one with the largest value.
     pub output_field: Option<&'static str>,
-    /// How many answers the client asks for, at least 1.
+    /// The number of requested answers, at least 1.
     pub choices: u64,
-    /// How many bytes of the body may be text; the rest are images, sounds and files.
+    /// The number of bytes that may be text; the rest are images, audio and files.
     pub text_length: usize,
-    /// A hash of who the client says the request is for: `prompt_cache_key`, else `user`.
+    /// A hash of the end user: `prompt_cache_key`, else `user`.
     pub user: Option<u64>,
-    /// What it goes on from, which one upstream stores. Of Responses alone.
+    /// The stored response or conversation that it continues. Only for Responses.
     pub stored: Named,
-    /// It asks for a response that is stored, by its id: nothing is generated.
+    /// It requests a stored response by its id: nothing is generated.
     pub by_id: bool,
-    /// Where things stand in the body, for rewriting it.
+    /// The positions in the body that may be rewritten.
     pub layout: Layout,
 }
 
 impl Facts {
-    /// The facts of a request for a response that an upstream has stored by this id. `model`: the one that made it, as the
-    /// client named it then; `stream`: it is to be streamed once more.
+    /// The facts of a request for a stored response with this id. `model`: the client's name for the model that made
+    /// it; `stream`: it is streamed again.
     ///
     /// # Errors
-    /// 400: there is a body that says something.
+    /// 400: the body is not empty.
     pub fn of_stored(model: String, id: String, stream: bool, body: &[u8]) -> Result<Self, ApiError> {
         if !matches!(body.trim_ascii(), b"" | b"{}") {
             return Err(ApiError::bad_request("invalid_value", None, "This path takes no body."));
@@ -75,7 +75,7 @@ impl Facts {
     }
 }
 
-/// Reads a request's facts from its body. `path_model` is the model the path names, where it does (Gemini).
+/// Reads a request's facts from its body. `path_model` is the model in the path, if there is one (Gemini).
 ///
 /// ```
 /// use sluice::{endpoint::Endpoint, facts::read};
@@ -87,10 +87,10 @@ impl Facts {
 /// ```
 ///
 /// # Errors
-/// A 400 that names the field: not UTF-8, not JSON, no object, no usable `model`, a `stream` that is no
-/// boolean, a name that other readers would take for another one, or one that is said twice and differently.
+/// A 400 that names the field: not UTF-8, not JSON, not an object, no valid `model`, a `stream` that is not a boolean,
+/// a name that some readers would treat as another one, or a field that is repeated with different values.
 pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Result<Facts, ApiError> {
-    // most bodies are ASCII: told without a branch, and so by vector instructions
+    // most bodies are ASCII: this check has no branches, so it uses vector instructions
     let is_ascii = body.iter().fold(0, |all, byte| all | byte) < 0x80;
     if !is_ascii && std::str::from_utf8(body).is_err() {
         return Err(invalid_json("The request body is not valid UTF-8."));
@@ -155,8 +155,8 @@ fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {
     }
 }
 
-/// Where the path names the model, the body can only repeat it, as Gemini's clients do: a server may read either. Says
-/// what stands before the name there.
+/// If the path names the model, the body must have the same name: Gemini's clients repeat it, and a server may read
+/// either. Returns the text before the name in the body.
 fn prefix_beside_path(field: Option<Value<'_>>, model: &str) -> Result<&'static str, ApiError> {
     const COLLECTION: &str = "models/";
     let named = match field {

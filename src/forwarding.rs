@@ -1,13 +1,13 @@
-//! Which of a client's headers go upstream: those that SDKs and tools need, and what an upstream's `forward_headers`
-//! names besides. All others stay here, whoever invents them: cookies, addresses, accounts at a provider.
+//! Selects the client headers that go upstream: those that SDKs and tools need, and those in an upstream's
+//! `forward_headers`. All others are removed: cookies, addresses, accounts at a provider.
 
 use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use crate::pattern::matches;
 
-/// Whether a header of a client's goes to every upstream. `name` is in lower case.
+/// Whether a client's header goes to every upstream. `name` is in lower case.
 ///
-/// Recorded from the SDKs of OpenAI, Anthropic, Google and Ollama, and from what Codex and Claude Code send; no header
-/// that names an account or a person is among them.
+/// Recorded from the SDKs of OpenAI, Anthropic, Google and Ollama, and from Codex and Claude Code. None of them names
+/// an account or a person.
 ///
 /// ```
 /// use sluice::forwarding::goes_upstream;
@@ -34,8 +34,8 @@ pub fn goes_upstream(name: &[u8]) -> bool {
 const LISTED_PREFIXES: [&[u8]; 6] =
     [b"content-", b"accept", b"x-stainless-", b"x-codex-", b"x-claude-code-", b"x-claude-remote-"];
 
-/// Headers by which a client names an account at a provider: where that does not fit the gateway's key, or has used up
-/// its own limits, the provider refuses the request, and the key is not to blame.
+/// Headers in which a client names an account at a provider. If the account does not match the gateway's key, or has
+/// used up its limits, the provider refuses the request, and the key is not the cause.
 const ACCOUNTS: [&str; 6] = [
     "openai-organization",
     "openai-project",
@@ -45,7 +45,7 @@ const ACCOUNTS: [&str; 6] = [
     "cookie",
 ];
 
-/// Headers that belong to one connection, or that the gateway or Envoy writes: nobody can have them forwarded.
+/// Headers that belong to one connection, or that the gateway or Envoy sets: they cannot be forwarded.
 const OWN: [&str; 11] = [
     "host",
     "connection",
@@ -60,15 +60,15 @@ const OWN: [&str; 11] = [
     "expect",
 ];
 
-/// The headers of clients that an upstream gets besides those that every one gets: `forward_headers`.
+/// An upstream's `forward_headers`: further client headers that it gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarded(Vec<String>);
 
 impl Forwarded {
-    /// Names, and beginnings of names that end in `*`.
+    /// Names, and prefixes of names that end in `*`.
     ///
     /// # Errors
-    /// What is wrong with one of them, by its index.
+    /// The first problem, with the index of its name.
     ///
     /// ```
     /// use sluice::forwarding::Forwarded;
@@ -83,7 +83,7 @@ impl Forwarded {
             let name = name.to_ascii_lowercase();
             let stem = name.strip_suffix('*').unwrap_or(&name);
             if stem.is_empty() || !stem.bytes().all(is_name_byte) {
-                return Err((index, "is not a header's name, nor the beginning of one and a \"*\""));
+                return Err((index, "is neither a header's name nor a prefix of one with a \"*\""));
             }
             let is_pattern = stem.len() < name.len();
             if CREDENTIAL_HEADERS.contains(&stem) || stem == "proxy-authorization" {
@@ -100,7 +100,7 @@ impl Forwarded {
         Ok(Forwarded(patterns))
     }
 
-    /// Whether a header of this name goes upstream. Patterns match no cookie: that must be named.
+    /// Whether a header with this name goes upstream. Patterns do not match cookies: those must be named in full.
     pub fn has(&self, name: &str) -> bool {
         may_be_forwarded(name)
             && self.0.iter().any(|pattern| pattern == name || name != "cookie" && matches(pattern, name))
@@ -114,23 +114,23 @@ fn may_be_forwarded(name: &str) -> bool {
         && !is_reserved_header(name.as_bytes())
 }
 
-/// Headers that Envoy writes itself, and those that proxies before it have written.
+/// Headers that Envoy sets, and those of proxies before it.
 fn is_envoys_own(name: &[u8]) -> bool {
     name.starts_with(b"x-forwarded-") || name.starts_with(b"x-envoy-") || name.starts_with(b":")
 }
 
-/// What may stand in a header's name (RFC 9110, section 5.6.2, without the signs that nobody uses).
+/// The characters of a header's name (RFC 9110, section 5.6.2, without the unusual ones).
 pub fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Those of a request's headers that go upstream only where `forward_headers` names them; each once, with its values.
+/// A request's headers that only go upstream if `forward_headers` names them; each once, with its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeptBack(Vec<(String, Vec<Vec<u8>>)>);
 
 impl KeptBack {
-    /// Notes a header, if it does not go to every upstream. (Envoy has written three of them itself before any filter
-    /// runs; the route removes those: see envoy.yaml.)
+    /// Notes a header that does not go to every upstream. (Envoy itself sets three of them before any filter runs; the
+    /// route removes those: see envoy.yaml.)
     pub fn take_in(&mut self, name: &[u8], value: &[u8]) {
         let envoys = matches!(name, b"x-forwarded-for" | b"x-forwarded-proto" | b"x-envoy-external-address");
         if goes_upstream(name) || envoys || matches!(name, [b':', ..] | b"host") {
@@ -148,7 +148,7 @@ impl KeptBack {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether the client has sent this, and it is kept back.
+    /// Whether the client has sent this header, and it is not forwarded.
     pub fn has(&self, name: &str) -> bool {
         self.names().any(|known| known == name)
     }
@@ -159,7 +159,7 @@ impl KeptBack {
         values.into_iter().any(|known| known == value)
     }
 
-    /// What the client sent, in one line (RFC 9110, section 5.3; cookies: RFC 9113, section 8.2.3).
+    /// The client's values in one line (RFC 9110, section 5.3; cookies: RFC 9113, section 8.2.3).
     pub fn line(&self, name: &str) -> Vec<u8> {
         let separator: &[u8] = if name == "cookie" { b"; " } else { b", " };
         let values = self.0.iter().find(|(known, _)| known == name).map(|(_, values)| values.join(separator));
@@ -167,7 +167,7 @@ impl KeptBack {
     }
 }
 
-/// Whether a header names an account, and with it that account's limits.
+/// Whether a header names an account, and so that account's limits.
 pub fn names_account(name: &str) -> bool {
     ACCOUNTS.contains(&name)
 }

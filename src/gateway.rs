@@ -1,4 +1,4 @@
-//! The gateway's own endpoints: what operators see of its clusters and do to them.
+//! The gateway's own endpoints for operators.
 
 mod command;
 
@@ -36,7 +36,7 @@ pub fn models<'a>(names: impl Iterator<Item = &'a str>) -> String {
     out
 }
 
-/// One model of it: the answer to [`Command::Model`].
+/// One of these models: the answer to [`Command::Model`].
 pub fn model(out: &mut String, name: &str) {
     out.push_str(r#"{"id":"#);
     write_string(out, name);
@@ -59,14 +59,14 @@ pub fn tags<'a>(names: impl Iterator<Item = &'a str>) -> String {
     out
 }
 
-/// The answer to [`Command::Version`]: of the Ollama whose `docs/api.md` the gateway follows.
+/// The answer to [`Command::Version`]: the Ollama version whose `docs/api.md` the gateway follows.
 pub const OLLAMA_VERSION: &str = r#"{"version":"0.12.6"}"#;
 
-/// The answer to [`Command::Running`]: clients show the list, and do without.
+/// The answer to [`Command::Running`]: clients show the list, but do not need it.
 pub const OLLAMA_RUNNING: &str = r#"{"models":[]}"#;
 
-/// The answer to Anthropic's `count_tokens`, and to OpenAI's `input_tokens`, where no target can count: about four bytes
-/// are a token.
+/// The answer to Anthropic's `count_tokens` and OpenAI's `input_tokens` if no target can count: about four bytes are a
+/// token.
 ///
 /// ```
 /// use sluice::endpoint::{Endpoint, Further};
@@ -83,12 +83,12 @@ pub fn token_count(endpoint: Endpoint, tokens: u64) -> String {
     }
 }
 
-/// What is known of a cluster, in all workers but for `latency`.
+/// The state of a cluster, in all workers except for `latency`.
 #[derive(Clone, Debug)]
 pub struct State {
     /// Its record, and those of its models.
     pub health: ClusterHealth,
-    /// Attempts under way.
+    /// Running attempts.
     pub in_flight: u64,
     /// Attempts so far.
     pub uses: u64,
@@ -161,7 +161,7 @@ pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration
     out.push_str("]}");
 }
 
-/// One model of an upstream that has failed.
+/// One of an upstream's models that has failed.
 fn model_entry(out: &mut String, name: &str, health: &Health, now: Duration) {
     let (state, reason, until) = standing(health, now);
     out.push_str(r#"{"model":"#);
@@ -197,7 +197,7 @@ fn write_time(out: &mut String, time: Option<Duration>) {
     }
 }
 
-/// How long [`Command::Eject`] is to last: `{"time": "10m"}`, or nothing for until it is restored.
+/// The duration of [`Command::Eject`]: `{"time": "10m"}`, or an empty body for until restored.
 ///
 /// # Errors
 /// 400 that names the field.

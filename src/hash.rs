@@ -1,7 +1,7 @@
 //! A hash that is the same in every worker and after every restart, for choosing targets by content.
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv), with the finalizer of `MurmurHash3`, which spreads
-/// what FNV leaves in the lower bits. Not for secrets.
+/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv), with the finalizer of `MurmurHash3`, which improves FNV's
+/// lower bits. Not for secrets.
 ///
 /// ```
 /// assert_eq!(sluice::hash::stable(b"alice"), sluice::hash::stable(b"alice"));

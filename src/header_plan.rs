@@ -1,8 +1,7 @@
-//! What each attempt must change in the request's headers.
+//! The changes of the request's headers for each attempt.
 //!
-//! All attempts of a request share one header map: what one attempt wrote is still there for the next, the
-//! credential included. So each turn to another target also takes back what the one before wanted and this
-//! one does not.
+//! All attempts of a request share one header map, so an attempt's headers, including the credential, are still there
+//! for the next one. So each change of the target also undoes the previous target's changes.
 
 use std::borrow::Cow;
 
@@ -11,12 +10,12 @@ use crate::exchange::Original;
 use crate::routing::Upstream;
 use crate::translate::Pair;
 
-/// What a cluster's own filter, which signs requests or adds a token, leaves among the headers that all attempts share.
+/// The headers that a cluster's own filter, which signs requests or adds a token, leaves in the shared header map.
 const SIGNATURE_HEADERS: [&str; 4] = ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"];
 
-/// The request's headers, as they stand at the host.
+/// The request's headers at the host.
 pub trait RequestHeaders {
-    /// Shows all of them, name (in lower case) and value; dear, so that an attempt asks for it once at most.
+    /// Visits all headers, with the name in lower case. Expensive, so an attempt calls it at most once.
     fn read(&self, see: &mut dyn FnMut(&str, &[u8]));
     /// Sets a header to one value; `false` if the host refused.
     fn set(&mut self, name: &str, value: &[u8]) -> bool;
@@ -24,20 +23,20 @@ pub trait RequestHeaders {
     fn remove(&mut self, name: &str) -> bool;
 }
 
-/// What a target's request must look like.
+/// The target's request.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
-    /// Where it goes.
+    /// The cluster.
     pub upstream: &'a Upstream,
-    /// What is asked for, at the upstream.
+    /// The operation at the upstream.
     pub endpoint: Endpoint,
     /// How the request is translated, if it is.
     pub pair: Option<Pair>,
-    /// Whether the answer is to be a stream.
+    /// Whether the answer should be a stream.
     pub stream: bool,
-    /// The model, as the target calls it.
+    /// The target's name of the model.
     pub model: &'a str,
-    /// The body's length; `None` if that is known only once the body is there.
+    /// The body's length; `None` if it is only known once the body is complete.
     pub length: Option<usize>,
 }
 
@@ -48,35 +47,35 @@ impl Wish<'_> {
         self.upstream.path(self.endpoint, asked, self.model)
     }
 
-    /// Whether it writes over a header, or removes it.
+    /// Whether it overwrites or removes a header.
     fn writes(&self, name: &str) -> bool {
         self.headers().any(|(own, _)| own == name)
     }
 
-    /// The headers that it writes over, and those that it removes: the dialect's, then the upstream's own.
+    /// The headers that it overwrites and those that it removes: the dialect's, then the upstream's own.
     fn headers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let dialect = self.pair.map(Pair::headers).unwrap_or_default().iter().copied();
         dialect.chain(self.upstream.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))))
     }
 }
 
-/// What headers of the client's an upstream's own `headers` have written over.
+/// The client headers that an upstream's own `headers` have overwritten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overwritten(Vec<(String, Option<Vec<u8>>)>);
 
-/// A turn from one target to another.
+/// The change from one target to another.
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
-    /// What the client sent.
+    /// The client's headers.
     pub original: &'a Original,
-    /// What the attempt before has made of it.
+    /// The previous attempt's request.
     pub before: Option<&'a Wish<'a>>,
-    /// What it must look like now.
+    /// This attempt's request.
     pub wish: &'a Wish<'a>,
 }
 
 impl Turn<'_> {
-    /// Edits the headers. `false` if the host refused an edit: then the request must not go on.
+    /// Edits the headers. `false` if the host refused an edit: then the request must not be sent.
     pub fn apply(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let there = self.read(overwritten, headers);
         self.take_back(overwritten, headers)
@@ -88,8 +87,8 @@ impl Turn<'_> {
             && self.own(overwritten, headers)
     }
 
-    /// Reads what must be known of the headers as they stand, if anything must: what will be written over, which is
-    /// remembered, and what is to go nowhere, which is returned with what Envoy has added to it of its own.
+    /// Reads the headers if that is necessary: those to be overwritten, which it remembers, and those to be removed,
+    /// which it returns together with Envoy's own additions.
     fn read(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> Vec<(String, Option<Vec<u8>>)> {
         let kept = &self.original.kept_back;
         let known = overwritten.0.len();
@@ -118,13 +117,13 @@ impl Turn<'_> {
         there.map(|(name, _, others)| (name.to_owned(), others)).collect()
     }
 
-    /// Whether a header that is kept back stands among the headers by now, as the client sent it.
+    /// Whether an unforwarded header is still there, as the client sent it.
     fn stands(&self, name: &str) -> bool {
         !self.wish.writes(name)
             && self.before.is_none_or(|before| before.upstream.forwarded.has(name) && !before.writes(name))
     }
 
-    /// Restores what the attempt before has written over by its upstream's own headers.
+    /// Restores the headers that the previous upstream's own headers have overwritten.
     fn take_back(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let kept = &self.original.kept_back;
         let mut written = self.before.into_iter().flat_map(Wish::headers).filter(|(name, _)| !self.wish.writes(name));
@@ -135,7 +134,7 @@ impl Turn<'_> {
         })
     }
 
-    /// Removes those of the client's headers that this upstream must not see, and puts in those that it must.
+    /// Removes the client headers that this upstream must not see, and restores those that it must.
     fn keep_back(&self, there: &[(String, Option<Vec<u8>>)], headers: &mut dyn RequestHeaders) -> bool {
         let kept = &self.original.kept_back;
         let gone = there.iter().all(|(name, others)| match others {
@@ -152,7 +151,7 @@ impl Turn<'_> {
         kept.names().filter(is_new).all(|name| headers.set(name, &kept.line(name)))
     }
 
-    /// An upstream without a `host` gets its cluster's name: what the client calls the gateway is not its business.
+    /// An upstream without a `host` gets its cluster's name: it must not see the client's name for the gateway.
     fn authority(&self, headers: &mut dyn RequestHeaders) -> bool {
         let now = self.before.map_or(self.original.authority.as_str(), |before| before.upstream.authority());
         let wanted = self.wish.upstream.authority();
@@ -172,7 +171,7 @@ impl Turn<'_> {
         self.wish.length.filter(|wanted| now != Some(*wanted)).is_none_or(set)
     }
 
-    /// The client's own credentials are gone by now; only an attempt can have put one there.
+    /// The client's own credentials are already removed; only an attempt can have set one.
     fn credential(&self, headers: &mut dyn RequestHeaders) -> bool {
         let wanted = self.wish.upstream.credential(self.wish.endpoint.dialect());
         let there = self.before.and_then(|before| before.upstream.credential(before.endpoint.dialect()));
@@ -181,13 +180,13 @@ impl Turn<'_> {
             (Some((there, _)), _) => headers.remove(there),
             (None, _) => true,
         };
-        // one without a credential of its own may have got one from a filter of its cluster's
+        // a target without its own credential may have got one from a filter of its cluster
         let signed = there.is_none() && self.before.is_some();
         let cleared = !signed || SIGNATURE_HEADERS.iter().all(|name| headers.remove(name));
         removed && cleared && wanted.is_none_or(|(header, value)| headers.set(header, value.as_bytes()))
     }
 
-    /// Sets the upstream's own headers, and removes what its dialect has no use for, where that is there.
+    /// Sets the upstream's own headers, and removes headers that its dialect does not use.
     fn own(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let stood = |name: &str| overwritten.0.iter().any(|(known, value)| known == name && value.is_some());
         self.wish.headers().all(|(name, value)| match value {

@@ -1,45 +1,45 @@
-//! Attempts under way at a cluster, counted so that a VM (a worker's wasm) that crashes leaves nothing behind.
+//! Running attempts at a cluster, counted so that a VM (a worker's wasm) that crashes leaves no counts behind.
 //!
-//! All VMs count on one gauge, which costs a request one call and is exact at any time. What a crashed VM had counted
-//! stays there, and nobody knows how much that was. So the VMs keep a [`Roster`] with a lease for each. When a lease has
-//! run out, the living recount: each moves what it has under way to a second gauge, what then remains on the first is
-//! cleared, and each moves back. Each [`Step`] begins when all have done the one before. Meanwhile both gauges are read,
-//! in the order that never misses what is being moved: no count is too low while attempts begin and end as usual.
+//! All VMs count on one gauge, which costs one call per request and is always exact. The counts of a crashed VM remain
+//! there, and their number is unknown. So the VMs keep a [`Roster`] with a lease for each. When a lease expires, the
+//! living VMs recount: each moves its running attempts to a second gauge, the rest on the first is cleared, and each
+//! moves back. Each [`Step`] begins when all VMs have finished the previous one. Meanwhile both gauges are read, in an
+//! order that never misses moving counts: no count is too low while attempts begin and end as usual.
 
 use std::time::Duration;
 
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
-/// How long a VM is taken for alive after it was seen last.
+/// How long a VM counts as alive after its last visit.
 pub const LEASE: Duration = Duration::from_secs(5);
-/// How often a VM shows itself.
+/// How often a VM visits the roster.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(1);
-/// The most VMs on the roster; what a further one counts is not protected.
+/// The maximum number of VMs on the roster; counts of further ones are not protected.
 pub const MAX_VMS: usize = 1024;
 
 /// One of a cluster's two gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gauge {
-    /// The one that is used.
+    /// The usual one.
     #[default]
     Main,
-    /// The one that is used during a recount.
+    /// The one for a recount.
     Aside,
 }
 
-/// The steps of a recount. A VM has done one when it has done its [`Duty`].
+/// The steps of a recount. A VM has finished a step when it has done its [`Duty`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Step {
-    /// There is none, and nothing is left aside.
+    /// No recount, and nothing on the second gauge.
     #[default]
     Settled,
-    /// One has begun: both gauges are read.
+    /// The recount has begun: both gauges are read.
     Announced,
-    /// What the VM has under way is counted aside.
+    /// The VM's running attempts are on the second gauge.
     MovedAside,
-    /// What crashed VMs have left is gone.
+    /// The counts of crashed VMs are cleared.
     Cleared,
-    /// What the VM has under way is counted as usual.
+    /// The VM's running attempts are back on the first gauge.
     MovedBack,
 }
 
@@ -48,7 +48,7 @@ pub enum Step {
 pub enum Duty {
     /// Nothing.
     Rest,
-    /// Adds them to the second gauge, then takes them off the first.
+    /// Adds them to the second gauge, then subtracts them from the first.
     Move(Gauge, Gauge),
     /// Sets the gauge to zero.
     Clear(Gauge),
@@ -67,7 +67,7 @@ impl Step {
         }
     }
 
-    /// What is to be done for it.
+    /// The duty of this step.
     pub fn duty(self) -> Duty {
         match self {
             Step::Settled => Duty::Clear(Gauge::Aside),
@@ -78,7 +78,7 @@ impl Step {
         }
     }
 
-    /// Where a VM that has done it counts.
+    /// The gauge on which a VM counts after this step.
     pub fn gauge(self) -> Gauge {
         match self {
             Step::Settled | Step::Announced | Step::MovedBack => Gauge::Main,
@@ -86,7 +86,7 @@ impl Step {
         }
     }
 
-    /// The gauges whose sum a VM that has done it reads, in this order: others may be one step ahead.
+    /// The gauges whose sum a VM reads after this step, in this order: other VMs may be one step ahead.
     pub fn reads(self) -> &'static [Gauge] {
         match self {
             Step::Settled => &[Gauge::Main],
@@ -100,28 +100,27 @@ impl Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seat {
     vm: u64,
-    /// When it was seen last, in milliseconds since the epoch.
+    /// Its last visit, in milliseconds since the epoch.
     seen: u64,
-    /// It has done the roster's step.
+    /// It has finished the roster's step.
     done: bool,
 }
 
-/// The living VMs, and how far a recount is: shared by all.
+/// The living VMs, and the progress of a recount: shared by all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
     step: Step,
-    /// Somebody has left counts behind.
+    /// A VM has left counts behind.
     stale: bool,
     seats: Vec<Seat>,
 }
 
-/// What a visit to the roster comes to.
+/// The result of a visit to the roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visit {
-    /// The VM is on it from now on, as if it had done this step: it counts all it has under way anew, on that step's
-    /// gauge.
+    /// The VM joins, as if it had finished this step: it counts all its running attempts again, on that step's gauge.
     Joined(Step),
-    /// The VM is to do this step, and to visit again.
+    /// The VM must do this step, and visit again.
     Do(Step),
     /// There is nothing to do.
     Rest,
@@ -130,8 +129,8 @@ pub enum Visit {
 }
 
 impl Roster {
-    /// A VM shows itself at `now` (since the epoch). `done`: the last step it has done; `None` if it has not joined yet.
-    /// `doubts`: it has read what cannot be.
+    /// A VM visits at `now` (since the epoch). `done`: the last step it has finished; `None` if it has not joined yet.
+    /// `doubts`: it has read an impossible count.
     pub fn visit(&mut self, vm: u64, done: Option<Step>, doubts: bool, now: Duration) -> Visit {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let before = self.seats.len();
@@ -140,7 +139,7 @@ impl Roster {
         self.stale |= doubts || self.seats.len() < before;
         let step = self.step;
         let Some(seat) = self.seats.iter_mut().find(|seat| seat.vm == vm) else {
-            // one that was taken for dead has lost its counts, and may have gone on counting
+            // a VM that was considered dead has lost its counts, and may have continued counting
             self.stale |= done.is_some();
             if self.seats.len() >= MAX_VMS {
                 return Visit::Full;
@@ -164,16 +163,16 @@ impl Roster {
         }
     }
 
-    /// Whether a recount is under way, or about to be.
+    /// Whether a recount is running, or about to start.
     pub fn is_busy(&self) -> bool {
         self.step != Step::Settled || self.stale || self.seats.iter().any(|seat| !seat.done)
     }
 }
 
-/// Whether it is stale, and for each VM its name, when it was seen, and whether it has done the step.
+/// Whether it is stale, and for each VM its name, its last visit, and whether it has finished the step.
 ///
-/// Filters that are being replaced go on beside the new ones, and would count twice if they did not share the roster. So
-/// it has no byte more than before it had a version: the version is the upper half of the byte that says the step.
+/// Filters that are being replaced run beside the new ones, and would count twice if they did not share the roster. So
+/// the format has no extra byte for the version: it is the upper half of the step's byte.
 impl SharedRecord for Roster {
     const VERSION: u8 = 0;
 
@@ -210,5 +209,5 @@ impl SharedRecord for Roster {
     }
 }
 
-/// What cannot be read is an empty roster, which all join anew.
+/// Unreadable bytes are an empty roster, which all VMs join again.
 impl Forgettable for Roster {}

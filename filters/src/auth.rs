@@ -272,7 +272,7 @@ fn has_expired(failure: &str) -> bool {
 fn refuse_misplaced(exchange: &Shared) -> Action {
     if let Some(untold) = MISPLACED.with_borrow_mut(|told| told.note("", "filter_order", host::recent())) {
         log::error!(
-            "sluice: auth: `auth` stands behind another of Sluice's filters in http_filters, so all requests are refused; \
+            "sluice: auth: `auth` comes after another of Sluice's filters in http_filters, so all requests are refused; \
              put it first (`sluice check` shows the line); and {untold} times since this was logged last"
         );
     }

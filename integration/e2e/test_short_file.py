@@ -110,7 +110,7 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
         replace(file, "upstreams:", f'  - {{id: new, hash: "sha256:{digest}"}}\n\nupstreams:')
         eventually(lambda: fetch(whoami, headers=new_key)[0], 200, 10)
         replace(file, "strategy: priority", "strategy: preority")
-        eventually(lambda: "not taken" in said() and "preority" in said(), True, 10)
+        eventually(lambda: "not applied" in said() and "preority" in said(), True, 10)
         assert fetch(whoami, headers=new_key)[0] == 200
         changed.set()
         caller.join(30)

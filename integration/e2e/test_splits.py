@@ -103,9 +103,9 @@ def test_auth_after_another_filter(settings: Callable[[], Settings], open_world:
         for path, error in ((CHAT, answers.openai_error), (MESSAGES, answers.anthropic_error)):
             refused = [world.send(chat_body(max_tokens=9), path=path) for _ in range(3)]
             assert [answer.status_code for answer in refused] == [500] * 3 and world.entries() == []
-            assert "`auth` stands behind another of Sluice's filters" in error(refused[0])["message"]
+            assert "`auth` comes after another of Sluice's filters" in error(refused[0])["message"]
         assert answers.openai_error(world.chat())["code"] == "filter_order"
-        lines = [line for line in world.gateway.log().splitlines() if "`auth` stands behind another of Sluice's filters" in line]
+        lines = [line for line in world.gateway.log().splitlines() if "`auth` comes after another of Sluice's filters" in line]
         assert len(lines) in (1, 2), "one for each worker"
         assert "put it first (`sluice check` shows the line)" in lines[0]
 

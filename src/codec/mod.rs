@@ -1,11 +1,10 @@
-//! How the records that workers share are written.
+//! The encoding of the records that workers share.
 //!
-//! Shared data outlives the filters: a running Envoy may load another version of them, and read with it what this one
-//! has written. So each record begins with its version, and one of an unknown version, a cut one, or one that is
-//! followed by more, is no record. Bytes may say anything: nothing is reserved on the word of a length, and nothing
-//! panics.
+//! Shared data outlives the filters: a running Envoy may load another version of them, which then reads this version's
+//! records. So each record starts with its version. An unknown version, a cut record, or extra bytes make it invalid.
+//! The bytes may be arbitrary: no length is trusted for an allocation, and nothing panics.
 //!
-//! Integers of a fixed size are little-endian. A [`Writer::number`] takes as few bytes as it needs, and a text follows
+//! Integers of a fixed size are little-endian. A [`Writer::number`] uses as few bytes as possible, and a text follows
 //! its length in two bytes.
 
 mod reader;
@@ -42,15 +41,15 @@ pub use writer::Writer;
 /// assert_eq!(Seen::parse(&[1, 0xac, 2, 0]), None, "more than that");
 /// ```
 pub trait SharedRecord: Sized {
-    /// The version that is written.
+    /// The version to write.
     const VERSION: u8;
-    /// The oldest version that is still read.
+    /// The oldest version that can be read.
     const OLDEST: u8 = Self::VERSION;
 
-    /// Writes all but the version.
+    /// Writes everything except the version.
     fn write(&self, out: &mut Writer);
 
-    /// Reads what `write` has written, in this version. `None`: it is none.
+    /// Reads this version of what `write` writes. `None`: invalid.
     fn read(input: &mut Reader<'_>, version: u8) -> Option<Self>;
 
     /// The bytes to share.
@@ -61,7 +60,7 @@ pub trait SharedRecord: Sized {
         out.into_bytes()
     }
 
-    /// Reads shared bytes. `None`: they are no such record, or another version's.
+    /// Reads shared bytes. `None`: invalid, or an unknown version.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut input = Reader::new(bytes);
         let version = input.u8().filter(|version| (Self::OLDEST..=Self::VERSION).contains(version))?;
@@ -69,10 +68,10 @@ pub trait SharedRecord: Sized {
     }
 }
 
-/// A record that may be forgotten: what it says is soon learnt anew. (What must not be forgotten is read by
-/// [`SharedRecord::parse`], so that its reader has to say what follows from bytes that cannot be read.)
+/// A record that may be lost, because its content is soon learned again. (Records that must not be lost are read with
+/// [`SharedRecord::parse`], so that the reader must handle unreadable bytes.)
 pub trait Forgettable: SharedRecord + Default {
-    /// Reads shared bytes. What is no such record is an empty one.
+    /// Reads shared bytes. Invalid bytes are an empty record.
     fn decode(bytes: &[u8]) -> Self {
         Self::parse(bytes).unwrap_or_default()
     }
@@ -81,14 +80,14 @@ pub trait Forgettable: SharedRecord + Default {
 /// Whether a record has changed, so that it has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// It is as it was.
+    /// Unchanged.
     Keep,
     /// It must be written.
     Write,
 }
 
 impl Changed {
-    /// Written, if this is so.
+    /// `Write` if `changed`.
     pub fn when(changed: bool) -> Self {
         match changed {
             true => Changed::Write,

@@ -2,7 +2,7 @@
 
 use super::varint;
 
-/// What is still to be read of a record. Everything is `None` where there is too little.
+/// The unread part of a record. All methods return `None` if it is too short.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a>(&'a [u8]);
 
@@ -12,12 +12,12 @@ impl<'a> Reader<'a> {
         Reader(bytes)
     }
 
-    /// Whether all has been read.
+    /// Whether everything has been read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// So many bytes.
+    /// This many bytes.
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -44,12 +44,12 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A number in as few bytes as it needs; `None` also for one of more than 64 bits.
+    /// A number in as few bytes as possible; `None` also if it has more than 64 bits.
     pub fn number(&mut self) -> Option<u64> {
         varint::read(&mut self.0)
     }
 
-    /// A text after its length; `None` also if it is no UTF-8.
+    /// A text after its length; `None` also if it is not UTF-8.
     pub fn text(&mut self) -> Option<&'a str> {
         let length = self.u16()?;
         let (text, rest) = self.0.split_at_checked(length.into())?;
@@ -57,10 +57,10 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
-    /// So many of what `item` reads, or `None` if there are not so many, or more than `max`.
+    /// This many items, read by `item`; `None` if there are fewer, or if it is more than `max`.
     pub fn list<T>(&mut self, length: u64, max: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let length = usize::try_from(length).ok().filter(|length| *length <= max)?;
-        // each takes a byte at least
+        // each takes at least a byte
         let mut items = Vec::with_capacity(length.min(self.0.len()));
         for _ in 0..length {
             items.push(item(self)?);
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Some(items)
     }
 
-    /// What `item` reads until the end, or `None` if there is another end, or there are more than `max`.
+    /// Items, read by `item`, until the end; `None` if the end does not match, or if there are more than `max`.
     pub fn list_to_end<T>(&mut self, max: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let mut items = Vec::new();
         while !self.is_empty() {

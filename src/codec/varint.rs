@@ -1,4 +1,4 @@
-//! Numbers in as few bytes as they need: seven bits each, the lowest first, the top bit set on all but the last.
+//! Numbers in as few bytes as possible: seven bits each, the lowest first, the top bit set on all but the last.
 
 /// Writes a number.
 pub(crate) fn write(out: &mut Vec<u8>, mut number: u64) {

@@ -2,10 +2,10 @@
 
 use super::varint;
 
-/// What most records take at most, in bytes.
+/// The usual maximum size of a record, in bytes.
 const USUAL: usize = 64;
 
-/// The bytes of a record, as far as they are written.
+/// The bytes written so far.
 #[derive(Debug)]
 pub struct Writer(Vec<u8>);
 
@@ -36,17 +36,18 @@ impl Writer {
         self.array(&number.to_le_bytes());
     }
 
-    /// A number in as few bytes as it needs.
+    /// A number in as few bytes as possible.
     pub fn number(&mut self, number: u64) {
         varint::write(&mut self.0, number);
     }
 
-    /// So many bytes, which the reader knows.
+    /// Bytes whose number the reader knows.
     pub fn array<const N: usize>(&mut self, bytes: &[u8; N]) {
         self.0.extend_from_slice(bytes);
     }
 
-    /// A text and its length, in two bytes. What is kept is bounded far below; a longer one is an empty one.
+    /// A text after its length in two bytes. Stored texts are far shorter than that; a longer one is written as an
+    /// empty one.
     pub fn text(&mut self, text: &str) {
         let length = u16::try_from(text.len()).unwrap_or(0);
         self.u16(length);

@@ -1,6 +1,6 @@
-//! The codes of errors, as providers document them, by what they say is the cause. In lower case.
+//! The error codes that providers document, grouped by their cause. In lower case.
 
-/// The account is not known, not valid, or out of money.
+/// The account is unknown, invalid, or out of money.
 pub(super) const ACCOUNT: &[&str] = &[
     "insufficient_quota", // OpenAI, Azure
     "billing_not_active",
@@ -9,7 +9,7 @@ pub(super) const ACCOUNT: &[&str] = &[
     "invalid_api_key",
     "invalid_issuer",
     "unsupported_country_region_territory",
-    "authentication_error", // Anthropic, and who copies it
+    "authentication_error", // Anthropic and compatible servers
     "billing_error",
     "unauthenticated", // Gemini, and its reasons
     "api_key_invalid",
@@ -55,7 +55,7 @@ pub(super) const PERMISSION: &[&str] = &[
     "access_terminated_error",
     "permission_denied_error",
 ];
-/// One client's content.
+/// The client's content.
 pub(super) const CONTENT: &[&str] = &[
     "content_policy_violation",
     "content_filter",
@@ -90,7 +90,7 @@ pub(super) const MODEL: &[&str] = &[
     "user_model_access_denied",
     "model_access_denied",
 ];
-/// Too much to do.
+/// Overload or rate limits.
 pub(super) const RATE: &[&str] = &[
     "rate_limit_exceeded",
     "rate_limit_error",

@@ -1,18 +1,18 @@
 //! Refusals because a request does not fit the model's context.
 //!
-//! Such a request is not wrong: a model with a longer context may take it. Only OpenAI has a code for it that
-//! others copy; the rest say so in words.
+//! Such a request is not wrong: a model with a longer context may accept it. Only OpenAI has a code for it that others
+//! copy; other providers only say so in the message.
 
 use crate::json::{JsonError, Scanner, Value};
 
-/// How much of a body is read; no error is longer.
+/// How much of a body is read; errors are shorter.
 const MAX_BODY: usize = 64 * 1024;
-/// How much of one text is read: the reason stands at its beginning, what it quotes may follow.
+/// How much of one text is read: the reason comes first, and quotes may follow.
 const MAX_TEXT: usize = 4 * 1024;
 /// The deepest text: in a list (Gemini's), in `error`, in `message`.
 const LEVELS: u8 = 4;
 
-/// In any case, and anywhere in a code, a type or a message.
+/// In any letter case, anywhere in a code, a type or a message.
 const PHRASES: [&[u8]; 12] = [
     b"context_length_exceeded",              // OpenAI, Azure, Groq
     b"exceed_context_size",                  // llama.cpp
@@ -28,8 +28,8 @@ const PHRASES: [&[u8]; 12] = [
     b"exceeds the maximum number of tokens", // Gemini
 ];
 
-/// Whether the body of a 400 or 413 says that the request is too long for the model. Reads at most the first
-/// 64 KiB of the body, and of a body that is cut or broken what comes before.
+/// Whether the body of a 400 or 413 says that the request is too long for the model. Reads at most the first 64 KiB of
+/// the body; of a cut or broken body it reads the part before.
 ///
 /// ```
 /// use sluice::commit::is_context_length_exceeded;
@@ -41,12 +41,12 @@ const PHRASES: [&[u8]; 12] = [
 /// ```
 pub fn is_context_length_exceeded(body: &[u8]) -> bool {
     let mut found = false;
-    // what is broken says nothing more
+    // ignore everything after a syntax error
     let _ = search(&mut Scanner::new(body.get(..MAX_BODY).unwrap_or(body)), LEVELS, &mut found);
     found
 }
 
-/// Searches the texts of a value, and those of the fields that say what went wrong.
+/// Searches a value's texts, and those of the fields that describe the error.
 fn search(scanner: &mut Scanner<'_>, levels: u8, found: &mut bool) -> Result<(), JsonError> {
     match (scanner.peek(), levels.checked_sub(1)) {
         (Some(b'['), Some(levels)) => {

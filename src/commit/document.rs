@@ -1,4 +1,4 @@
-//! Answers to requests for JSON, judged once they are there.
+//! Judges complete answers to JSON requests.
 
 use std::ops::ControlFlow;
 
@@ -8,19 +8,20 @@ use crate::usage::{Boundaries, EventKind, Framing, Meter, Reading};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What a whole body of status 200 is.
+/// The kind of a complete body with status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
-    /// An answer to what was asked: one JSON text, or a complete stream of events, which some servers send all the same.
+    /// An answer of the endpoint: one JSON text, or a complete stream of events, which some servers send anyway.
     Answer,
     /// It reports an error.
     Error,
-    /// Neither: nothing, a web page, half a text, another endpoint's answer.
+    /// Neither: empty, a web page, cut JSON, another endpoint's answer.
     Broken,
 }
 
 impl Document {
-    /// Judges a body. What is nested too deep to tell is taken for an answer: another target would answer no better.
+    /// Judges a body. If it is nested too deep to judge, it counts as an answer, because another target would answer
+    /// the same way.
     ///
     /// ```
     /// use sluice::commit::Document;
@@ -45,7 +46,7 @@ impl Document {
         }
     }
 
-    /// The same for a body that a meter has read: most need not be read again.
+    /// The same for a body that a meter has read: most bodies need not be read again.
     ///
     /// ```
     /// use sluice::commit::Document;
@@ -74,7 +75,7 @@ impl Document {
         let mut scanner = Scanner::new(body);
         let mut marks = Marks::default();
         let scanned = match scanner.peek() {
-            // Gemini's array of answers; others send errors so
+            // Gemini's array of answers; other servers send errors like this
             Some(b'[') => scanner.array(|scanner| marks.read(endpoint, scanner)).map(|_| ()),
             _ => marks.read(endpoint, &mut scanner),
         };
@@ -89,7 +90,8 @@ impl Document {
         }
     }
 
-    /// Judges a stream of events where none was asked for: whole, it has an end and something before it.
+    /// Judges a stream of events where JSON was requested: a complete one has a last event and at least one other
+    /// event.
     fn judge_events(framing: Framing, body: &[u8]) -> Self {
         let (mut boundaries, mut reading) = (Boundaries::default(), Reading::default());
         let (mut begun, mut complete) = (false, false);
@@ -114,7 +116,7 @@ impl Document {
     }
 }
 
-/// What an event is of a whole stream.
+/// The role of an event in a complete stream.
 enum Part {
     Nothing,
     Content,
@@ -133,7 +135,7 @@ fn judge_event(event: Option<EventKind>) -> ControlFlow<Document, Part> {
     })
 }
 
-/// What the members of an answer show.
+/// The relevant members of an answer.
 #[derive(Default)]
 struct Marks {
     answer: bool,
@@ -149,7 +151,7 @@ impl Marks {
                 b"object" | b"type" => {
                     self.error |= matches!(scanner.value()?, Value::String(kind) if kind.raw() == b"error");
                 }
-                // OpenRouter tells of a failure within the choice
+                // OpenRouter reports a failure within the choice
                 b"choices" => {
                     let mut failed = false;
                     self.answer |= scanner.array(|scanner| {
@@ -169,7 +171,7 @@ impl Marks {
     }
 }
 
-/// The members that each endpoint's answer has at least one of.
+/// The members of each endpoint's answer; an answer has at least one of them.
 fn members(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions => &["choices"],
@@ -187,7 +189,7 @@ fn members(endpoint: Endpoint) -> &'static [&'static str] {
     }
 }
 
-/// Whether a choice is an error in place of a text.
+/// Whether a choice is an error instead of a text.
 fn is_failed(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut failed = false;
     scanner.object(|key, scanner| {
@@ -198,12 +200,12 @@ fn is_failed(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     Ok(failed)
 }
 
-/// Some servers write `error` into every answer, and mean none.
+/// Some servers write an empty `error` into every answer.
 fn is_something(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
 }
 
-/// Whether nothing follows a document, or what some servers end their streams with.
+/// Whether a document ends here, or is only followed by a stream's end marker, as some servers send it.
 fn is_end(rest: &[u8]) -> bool {
     let rest = rest.trim_ascii();
     let data = rest.strip_prefix(b"data:").map(<[u8]>::trim_ascii_start);

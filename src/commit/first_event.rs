@@ -1,4 +1,4 @@
-//! Holds a streamed answer until its first event shows that something comes of it.
+//! Holds a streamed answer until its first event shows whether it is valid.
 
 use std::ops::Range;
 
@@ -6,38 +6,38 @@ use super::Refusal;
 use crate::endpoint::{Dialect, Endpoint};
 use crate::usage::{event_data, Boundaries, EventKind, Framing, Reading};
 
-/// The most of a stream that is held, in bytes. Errors are short, and come early; a first event longer than
-/// this is an answer (an image, or a response that repeats its instructions).
+/// The maximum number of bytes that are held. Errors are short and come early, so a longer first event is an answer (an
+/// image, or a response that repeats its instructions).
 pub const MAX_HELD: usize = 64 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What becomes of the bytes held so far.
+/// The decision about the held bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// Nothing shows yet what comes of the stream.
+    /// Undecided.
     Hold,
-    /// It is an answer, and may go to the client with all that follows.
+    /// It is an answer: pass it to the client, with all following bytes.
     Commit,
-    /// Nothing comes of it; another target may try.
+    /// It has failed; another target can be tried.
     Reject(Fault),
 }
 
-/// Why nothing comes of a stream.
+/// Why a stream has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The answer is no stream: a web page, or one JSON text.
+    /// It is not a stream but a web page, or one JSON text.
     NotAStream,
-    /// It reports an error before anything else.
+    /// Its first event is an error.
     ErrorEvent,
-    /// It ended, with `[DONE]` or without, before an event that carries anything.
+    /// It ended, with or without `[DONE]`, before any event with content.
     EmptyStream,
-    /// Its first event is no JSON, perhaps because it was cut.
+    /// Its first event is not JSON, perhaps because it was cut.
     Garbage,
 }
 
 impl Fault {
-    /// Every fault.
+    /// All faults.
     pub const ALL: [Fault; 4] = [Fault::NotAStream, Fault::ErrorEvent, Fault::EmptyStream, Fault::Garbage];
 
     /// The label in stats.
@@ -51,39 +51,39 @@ impl Fault {
     }
 }
 
-/// Watches the beginning of one stream.
+/// Watches the start of one stream.
 ///
-/// Comments, pings and other preliminaries (Anthropic's `message_start`, OpenAI Responses'
-/// `response.created`, chunks without choices) are held too, since overloaded servers send them before they
-/// fail. What commits is the first event that carries a part of the answer or properly ends it, OpenAI's
-/// chunk with nothing but the role included: the servers that send it have begun to answer.
+/// Comments, pings and other preliminaries are held too (Anthropic's `message_start`, OpenAI Responses'
+/// `response.created`, chunks without choices), because overloaded servers send them before they fail. The first event
+/// with a part of the answer, or a proper end, commits. That includes OpenAI's chunk with only the role: servers that
+/// send it have begun to answer.
 #[derive(Debug)]
 pub struct FirstEvent {
     dialect: Dialect,
     declared: Option<Framing>,
-    /// What has not been judged: the bytes of the event under way.
+    /// The unjudged bytes of the current event.
     held: Vec<u8>,
-    /// How many bytes have come, held or judged.
+    /// How many bytes have arrived, held or judged.
     seen: usize,
-    /// The error that it was rejected for.
+    /// The error for which it was rejected.
     error: Vec<u8>,
     state: State,
 }
 
-/// What the bytes are.
+/// The kind of bytes.
 #[derive(Debug)]
 enum State {
-    /// Nothing but white space has come.
+    /// Only white space so far.
     Beginning,
-    /// Events, each with an end of its own.
+    /// Events, each with its own end.
     Events(Framing, Boundaries),
-    /// Gemini's array of answers, or one answer by itself.
+    /// Gemini's array of answers, or a single answer.
     Elements(FirstObject),
 }
 
 impl FirstEvent {
-    /// Begins to watch an answer that should be a stream. `content_type` is its header; the first bytes tell what it
-    /// is. An answer with a `content-encoding` must not be watched: its bytes say nothing.
+    /// Starts to watch an answer that should be a stream. `content_type` is its header; the first bytes show its kind.
+    /// An answer with a `content-encoding` must not be watched, because its bytes are not readable.
     ///
     /// ```
     /// use sluice::commit::{Fault, FirstEvent, Gate};
@@ -113,8 +113,8 @@ impl FirstEvent {
         Ok(FirstEvent { dialect, declared, held: Vec::new(), seen: 0, error: Vec::new(), state: State::Beginning })
     }
 
-    /// Judges the stream by the bytes that came since the last call; `end` if they are its last. Once it has
-    /// said anything but [`Gate::Hold`], there is nothing more to ask.
+    /// Judges the stream by the new bytes; `end` if they are the last ones. After any result except [`Gate::Hold`], it
+    /// must not be called again.
     pub fn chunk(&mut self, bytes: &[u8], end: bool) -> Gate {
         let room = MAX_HELD.saturating_sub(self.seen);
         let too_long = bytes.len() > room;
@@ -147,13 +147,13 @@ impl FirstEvent {
         }
     }
 
-    /// What the error says that the stream was rejected for; `None` if there is none, or none that says anything.
-    /// `model` is the name that the target knows the model by.
+    /// The error's meaning for which the stream was rejected; `None` if there is none, or it has no known code. `model`
+    /// is the target's name for the model.
     pub fn refusal(&self, model: &str) -> Option<Refusal> {
         Refusal::judge_reported(&self.error, model)
     }
 
-    /// The first byte that is neither white space nor part of a byte order mark; those are dropped.
+    /// The first byte that is neither white space nor part of a byte order mark; those are skipped.
     fn first_byte(&mut self) -> Option<u8> {
         loop {
             let blank = self.held.len() - self.held.trim_ascii_start().len();
@@ -168,7 +168,7 @@ impl FirstEvent {
         }
     }
 
-    /// How the events are framed, by the header and the first byte; `None` if they are no stream.
+    /// The events' framing, from the header and the first byte; `None` if it is not a stream.
     fn framing(&self, first: u8) -> Option<Framing> {
         match (self.dialect, first) {
             (Dialect::Ollama, b'{') => Some(Framing::Ndjson),
@@ -176,7 +176,7 @@ impl FirstEvent {
             (Dialect::Gemini, b'{') if !matches!(self.declared, Some(Framing::Sse | Framing::Ndjson)) => {
                 Some(Framing::Json)
             }
-            // no field of an event begins so: it is JSON, or a web page
+            // no event field starts like this: it is JSON, or a web page
             (Dialect::Ollama, _) | (_, b'{' | b'[' | b'<') => None,
             (Dialect::Converse, _) => Some(Framing::EventStream),
             // the names of an event's fields, and a comment
@@ -187,13 +187,13 @@ impl FirstEvent {
     }
 }
 
-/// Whether an answer of this `content-type` can be no stream, however it begins. Any other name proves nothing: proxies
-/// and servers call their events `text/plain`, `application/json`, or what else they like.
+/// Whether an answer with this `content-type` cannot be a stream. Other types prove nothing, because proxies and
+/// servers label their events as `text/plain`, `application/json`, and so on.
 fn is_web_page(content_type: &str) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")
 }
 
-/// Judges the events that are complete, and drops those that tell nothing.
+/// Judges the complete events, and drops those without content.
 fn judge_events(
     framing: Framing,
     boundaries: &mut Boundaries,
@@ -205,7 +205,7 @@ fn judge_events(
     while start < held.len() {
         let next = boundaries.next(framing, held);
         let Some(stop) = next.or(end.then_some(held.len())) else {
-            break; // the last event may lack its blank line, but only it
+            break; // only the last event may lack its blank line
         };
         let event = held.get(start..stop).unwrap_or_default();
         let gate = judge_event(framing, event);
@@ -237,7 +237,7 @@ fn judge_event(framing: Framing, event: &[u8]) -> Gate {
     }
 }
 
-/// Judges the first answer of Gemini's array once it is complete. There are no preliminaries among them.
+/// Judges the first answer of Gemini's array once it is complete. The array has no preliminaries.
 fn judge_element(object: &mut FirstObject, held: &[u8], error: &mut Vec<u8>, end: bool) -> Gate {
     match object.search(held) {
         Some(Ok(span)) => match Reading::default().read(held.get(span.clone()).unwrap_or_default()) {
@@ -258,13 +258,13 @@ fn judge_element(object: &mut FirstObject, held: &[u8], error: &mut Vec<u8>, end
     }
 }
 
-/// Finds the first object of a JSON text that may be an array of them, without ever looking at a byte twice.
-/// It only counts brackets; whether what stands between them is JSON is judged once the object is there.
+/// Finds the first object of a JSON text, which may be an array of objects, without reading a byte twice. It only
+/// counts brackets; the object is parsed once it is complete.
 #[derive(Debug, Default)]
 struct FirstObject {
     scanned: usize,
     start: Option<usize>,
-    /// How many brackets are open.
+    /// The number of open brackets.
     depth: usize,
     place: Place,
 }
@@ -279,7 +279,7 @@ enum Place {
 }
 
 impl FirstObject {
-    /// Where the object stands in `text`, which has grown since the last call. `None` until it is complete.
+    /// The object's position in `text`, which has grown since the last call. `None` until it is complete.
     fn search(&mut self, text: &[u8]) -> Option<Result<Range<usize>, Fault>> {
         while let Some(byte) = text.get(self.scanned) {
             let at = self.scanned;

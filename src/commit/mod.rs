@@ -1,10 +1,10 @@
-//! Whether an answer is worth committing to.
+//! Decides whether to commit to an answer.
 //!
-//! Once a byte of an answer is on its way to the client, no other target can be tried. A status of 200 says
-//! little: a model server that fails while it answers says so in the body. So the beginning of a stream is
-//! held until it shows that something comes of it ([`FirstEvent`]), a JSON answer until it is all there and shows to be
-//! one ([`Document`]); and an error until it says who is to blame ([`Refusal`]), or that a model with a longer context
-//! would not make it ([`is_context_length_exceeded`]).
+//! Once a byte of an answer has gone to the client, no other target can be tried. Status 200 proves little: a model
+//! server that fails during its answer reports that in the body. So a stream's start is held until it is valid
+//! ([`FirstEvent`]), and a JSON answer until it is complete and valid ([`Document`]). An error is held until its cause
+//! is known ([`Refusal`]), or that a model with a longer context would accept the request
+//! ([`is_context_length_exceeded`]).
 
 mod codes;
 mod context_length;

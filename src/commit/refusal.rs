@@ -1,9 +1,9 @@
-//! What an error says: whose fault it is, and so whether another target may do better.
+//! Reads an error's cause, and so whether another target may succeed.
 //!
-//! A status alone does not tell. A 403 may refuse the gateway's key or one client's words; a 429 may be a full minute or
-//! an empty account; an error may even come as 200. So the codes are read that providers document, and only where they
-//! have none the first words of the message. What a client can write itself, such as a prompt that an error quotes,
-//! must not decide: an account is blamed by codes, or by how a message begins.
+//! A status alone is not enough. A 403 may be about the gateway's key or about one client's content; a 429 may be a
+//! rate limit or an empty account; an error may even have status 200. So documented codes are read first, and without a
+//! code the first words of the message. Text that a client can write, such as a prompt quoted in an error, must not
+//! decide: only codes, or the start of a message, can blame an account.
 
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use super::words::Words;
 use crate::health::{self, Blame};
 use crate::outcome::Outcome;
 
-/// How an attempt ended whose answer is an error, and what is to blame.
+/// The outcome of an attempt that was answered with an error, and the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Who stays away from what because of it.
+    /// What to eject because of it.
     pub blame: Blame,
-    /// The pause that the body asks for. Google has it there and in no header.
+    /// The retry delay in the body. Google sends it there and in no header.
     pub pause: Option<Duration>,
 }
 
-/// What a code means, whatever status it comes with. In lower case.
+/// The meaning of a code, with any status. In lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// The account is not known, not valid, or out of money.
+    /// The account is unknown, invalid, or out of money.
     Account,
-    /// The account lacks a permission. Also said of one client's content.
+    /// The account lacks a permission. Some providers also use it for a client's content.
     Permission,
-    /// One client's content.
+    /// The client's content.
     Content,
     /// The model, for this account.
     Model,
-    /// Too much to do.
+    /// Overload or rate limits.
     Rate,
     /// The server's own failure.
     Server,
@@ -42,7 +42,7 @@ enum Cause {
     Request,
 }
 
-/// By these, in this order, an error without a status is judged: the code that says most first.
+/// The order in which the codes of an error without a status are checked, the most specific first.
 const CAUSES: [(Cause, &[&str]); 7] = [
     (Cause::Account, ACCOUNT),
     (Cause::Content, CONTENT),
@@ -53,7 +53,7 @@ const CAUSES: [(Cause, &[&str]); 7] = [
     (Cause::Request, REQUEST),
 ];
 
-/// How messages begin that blame the account, where the code says nothing of it. In lower case.
+/// The first words of messages that blame the account, for errors without a code. In lower case.
 const BLAMES_ACCOUNT: &[&str] = &[
     "api key not valid", // Gemini, 400
     "api key expired",
@@ -65,7 +65,7 @@ const BLAMES_ACCOUNT: &[&str] = &[
     "billing hard limit has been reached",
     "organization has been restricted",
 ];
-/// The same for a 403, which has no code at many servers.
+/// The same for a 403, for which many servers have no code.
 const FORBIDS_ACCOUNT: &[&str] = &[
     "your api key",
     "invalid api key",
@@ -91,7 +91,7 @@ const FORBIDS_ACCOUNT: &[&str] = &[
     "the security token included in the request",
     "user is not authorized",
 ];
-/// What messages say of one client's content, anywhere in them.
+/// Phrases about a client's content, anywhere in a message.
 const SAYS_CONTENT: &[&str] = &[
     "moderation",
     "flagged",
@@ -102,7 +102,7 @@ const SAYS_CONTENT: &[&str] = &[
     "safety",
     "inappropriate",
 ];
-/// What messages say of one model, anywhere in them.
+/// Phrases about one model, anywhere in a message.
 const SAYS_MODEL: &[&str] = &[
     "access to model",
     "access to the model",
@@ -111,9 +111,8 @@ const SAYS_MODEL: &[&str] = &[
     "sample from this model",
     "not allowed to access model",
 ];
-/// What messages say, anywhere in them, of a limit that is one model's. It may name the model
-/// otherwise than the request does. Anthropic, Azure and Bedrock limit each model or deployment by
-/// itself (their documentation of rate limits and quotas).
+/// Phrases about one model's limit, anywhere in a message, which may use another name for the model. Anthropic, Azure
+/// and Bedrock limit each model or deployment separately (see their documentation of rate limits and quotas).
 const LIMITS_MODEL: &[&str] = &[
     "(model: ",                                 // Anthropic
     "would exceed your organization's",         // Anthropic
@@ -131,7 +130,7 @@ const LIMITS_MODEL: &[&str] = &[
     "is currently loading",                     // Hugging Face
     "rate-limited upstream",                    // OpenRouter
 ];
-/// How OpenAI and Groq begin to say whose limit it is: a model's, unless one of [`LIMITS_ALL`] follows.
+/// OpenAI's and Groq's words before a limit's owner: a model, unless one of [`LIMITS_ALL`] follows.
 const LIMIT_OF: &[&str] = &["rate limit reached for ", "too many requests for "];
 const LIMITS_ALL: &[&str] = &[
     "reached for requests",
@@ -142,12 +141,12 @@ const LIMITS_ALL: &[&str] = &[
     "requests for your",
     "requests for this",
 ];
-/// The codes that say the same.
+/// Codes with the same meaning.
 const LIMITS_MODEL_CODES: &[&str] = &["modelnotreadyexception", "model_overloaded", "model_rate_limit_exceeded"];
-/// What a 429 says of one request, which asks for more than a minute allows: a smaller one would be served.
+/// Phrases of a 429 about one request that exceeds a limit per minute; a smaller one would be served.
 const SAYS_TOO_LARGE: &[&str] = &["request too large for", "requested tokens exceed"];
 
-/// What a 402 says of one request, which asks for more than the account can pay.
+/// Phrases of a 402 about one request that costs more than the account has.
 const SAYS_TOO_EXPENSIVE: &[&str] = &["fewer max_tokens", "can only afford"];
 
 impl Refusal {
@@ -155,8 +154,7 @@ impl Refusal {
         Refusal { outcome, blame, pause: None }
     }
 
-    /// Judges an error by its status and its body, as far as that has been read; `model` is the name that the target
-    /// knows the model by.
+    /// Judges an error by its status and the read part of its body; `model` is the target's name for the model.
     ///
     /// ```
     /// use sluice::commit::Refusal;
@@ -173,7 +171,7 @@ impl Refusal {
         Self::by_words(status, &Words::of(body), model)
     }
 
-    /// Judges an error that came as 200, by the code it has. `None` if it has none that says anything.
+    /// Judges an error with status 200 by its code. `None` if it has no known code.
     ///
     /// ```
     /// use sluice::commit::Refusal;
@@ -218,7 +216,7 @@ impl Refusal {
     }
 }
 
-/// Judges a 403: content first, for its message may quote anything; nobody is blamed where it says nothing.
+/// Judges a 403: content first, because its message may quote anything. Without a known phrase, nothing is ejected.
 fn forbidden(words: &Words<'_>, cause: Option<Cause>) -> Refusal {
     if cause == Some(Cause::Content) || words.moderated || words.message_has(SAYS_CONTENT) {
         Refusal::of(Outcome::ClientError, Blame::Nobody)
@@ -236,7 +234,7 @@ fn says_model(words: &Words<'_>, cause: Option<Cause>) -> bool {
     cause == Some(Cause::Model) || cause != Some(Cause::Account) && words.message_has(SAYS_MODEL)
 }
 
-/// Whether an answer of too much to do is about one model, which the target knows as `model`.
+/// Whether an answer about overload or limits is about one model, which the target calls `model`.
 fn limits_model(words: &Words<'_>, model: &str) -> bool {
     words.model_quota
         || words.has_code(LIMITS_MODEL_CODES)
@@ -250,12 +248,12 @@ fn blames_account(words: &Words<'_>, cause: Option<Cause>) -> bool {
     cause == Some(Cause::Account) || words.message_begins(BLAMES_ACCOUNT)
 }
 
-/// What the codes say.
+/// The codes' meaning.
 fn cause(words: &Words<'_>) -> Option<Cause> {
     CAUSES.into_iter().find(|(_, codes)| words.has_code(codes)).map(|(cause, _)| cause)
 }
 
-/// The status such an error should have had.
+/// The status that such an error should have had.
 fn status_of(cause: Cause) -> u16 {
     match cause {
         Cause::Account => 401,

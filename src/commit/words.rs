@@ -1,42 +1,42 @@
-//! The words of an error's body that say what went wrong: its codes and its message.
+//! An error body's codes and message.
 
 use crate::json::{JsonError, Scanner, Text, Value};
 
-/// How much of a body is read; no error is longer.
+/// How much of a body is read; errors are shorter.
 const MAX_BODY: usize = 64 * 1024;
-/// How much of a message is read: the reason stands at its beginning, what it quotes may follow.
+/// How much of a message is read: the reason comes first, and quotes may follow.
 const MAX_MESSAGE: usize = 1024;
-/// The most codes of one error: those of its own, and the reasons in its details.
+/// The maximum number of codes of one error: its own, and the reasons in its details.
 const MAX_CODES: usize = 12;
-/// The deepest code: in a list (Gemini's), in `error`, in `details`, in one of them, in its `violations`.
+/// The deepest code: in a list (Gemini), in `error`, in `details`, in one of them, in its `violations`.
 const LEVELS: u8 = 6;
 
-/// What an error says, in whichever dialect.
+/// An error's words, in any dialect.
 #[derive(Debug, Default)]
 pub(super) struct Words<'a> {
     codes: [Option<Text<'a>>; MAX_CODES],
     message: Option<Text<'a>>,
-    /// A status of HTTP among the codes, written as a number or as text.
+    /// An HTTP status among the codes, as a number or as text.
     pub(super) status: Option<u16>,
-    /// It says what in the request was found (OpenRouter's `flagged_input`).
+    /// It lists findings in the request (OpenRouter's `flagged_input`).
     pub(super) moderated: bool,
-    /// A quota that it names is one model's (Gemini's `quotaDimensions`), or it comes from one of several providers of a
-    /// model (OpenRouter's `provider_name`).
+    /// It names a quota of one model (Gemini's `quotaDimensions`), or it comes from one of several providers of a model
+    /// (OpenRouter's `provider_name`).
     pub(super) model_quota: bool,
-    /// The pause that it asks for (Google's `RetryInfo`): a time such as `34s`.
+    /// The requested retry delay (Google's `RetryInfo`), such as `34s`.
     pub(super) retry_delay: Option<Text<'a>>,
 }
 
 impl<'a> Words<'a> {
-    /// Reads a body, and of one that is cut or broken what comes before.
+    /// Reads a body; of a cut or broken body the part before.
     pub(super) fn of(body: &'a [u8]) -> Self {
         let mut words = Words::default();
-        // what is broken says nothing more
+        // ignore everything after a syntax error
         let _ = words.read(&mut Scanner::new(body.get(..MAX_BODY).unwrap_or(body)), LEVELS, false);
         words
     }
 
-    /// Whether it has one of these codes, which are in lower case.
+    /// Whether it has one of these codes (in lower case).
     pub(super) fn has_code(&self, codes: &[&str]) -> bool {
         self.codes.iter().flatten().any(|found| {
             codes
@@ -45,7 +45,7 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// Whether its message begins with one of these phrases, which are in lower case.
+    /// Whether its message starts with one of these phrases (in lower case).
     pub(super) fn message_begins(&self, phrases: &[&str]) -> bool {
         let message = self.message().trim_ascii_start();
         phrases.iter().any(|phrase| {
@@ -53,12 +53,12 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// Whether its message has one of these phrases, which are in lower case.
+    /// Whether its message contains one of these phrases (in lower case).
     pub(super) fn message_has(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| contains(self.message(), phrase.as_bytes()))
     }
 
-    /// Whether its message names the model: as a word of its own, since a short name is part of many words.
+    /// Whether its message contains the model's name as a separate word, since a short name is part of many words.
     pub(super) fn message_names(&self, model: &str) -> bool {
         let (message, model) = (self.message(), model.as_bytes());
         let stands_alone = |at: usize| {
@@ -75,7 +75,7 @@ impl<'a> Words<'a> {
         raw.get(..MAX_MESSAGE).unwrap_or(raw)
     }
 
-    /// Reads one value. `is_error`: it is what stands as `error`, so that a text is the message.
+    /// Reads one value. `is_error`: the value of `error`, where a text is the message.
     fn read(&mut self, scanner: &mut Scanner<'a>, levels: u8, is_error: bool) -> Result<(), JsonError> {
         match (scanner.peek(), levels.checked_sub(1)) {
             (Some(b'['), Some(levels)) => {

@@ -1,4 +1,4 @@
-//! The configuration of `auth`: who may call.
+//! The configuration of `auth`: the callers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::pattern::Patterns;
 pub const AUTH_FIELDS: &[&str] =
     &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "shared", "gateway_prefix", "oidc"];
 
-/// The fields that keys and users have in common.
+/// The common fields of keys and users.
 const IDENTITY_FIELDS: [&str; 5] = ["role", "models", "labels", "limits", "issued"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads who may call.
+/// Reads the callers.
 ///
 /// # Errors
 /// The first mistake, with its path.
@@ -59,7 +59,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
     })
 }
 
-/// The name of a caller in stats and logs; no two of them are the same.
+/// A caller's unique name in stats and logs.
 fn id<'a>(node: &Node<'a>, ids: &mut HashSet<&'a str>) -> Result<&'a str, ConfigError> {
     let id = node.text()?;
     if id.len() > 256 || id.chars().any(char::is_control) {
@@ -76,7 +76,7 @@ fn ring<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) -
         let known = ids.len();
         let id = id(&fields.require("id")?, ids)?;
         let hash = fields.require("hash")?;
-        // the value itself is not quoted: an operator may have pasted the key where its hash belongs
+        // the value is not quoted, because it may be the key itself, pasted by mistake
         let parsed = KeyHash::parse(hash.text()?).ok_or_else(|| {
             hash.error("must be \"sha256:\" and 64 hexadecimal digits; make it with: printf %s 'sk-...' | sha256sum")
         })?;
@@ -100,13 +100,13 @@ fn users<'a>(node: Option<Node<'a>>, roles: &Roles, ids: &mut HashSet<&'a str>) 
         let at = fields.require("name")?;
         let name = id(&at, ids)?;
         if name.contains(':') {
-            return Err(at.error("must not have a colon in it: HTTP's Basic ends the name with the first one"));
+            return Err(at.error("must not contain a colon: in HTTP Basic it ends the name"));
         }
         if !is_name(name) {
             return Err(at.error(format!("must be at most {MAX_NAME} bytes, without control characters")));
         }
         let hash = fields.require("hash")?;
-        // the text itself is not quoted: it may be the password
+        // the text is not quoted, because it may be the password
         let parsed = PasswordHash::parse(hash.text()?).map_err(|problem| hash.error(problem.to_string()))?;
         let identity = identity(name, &fields, roles)?;
         if ids.len() == known {
@@ -132,7 +132,7 @@ fn identity(id: &str, fields: &Object<'_>, roles: &Roles) -> Result<Identity, Co
     })
 }
 
-/// Reads `labels`: names and values of the operator's choosing, by name.
+/// Reads `labels`: names and values that the operator chooses, by name.
 ///
 /// # Errors
 /// The first mistake, with its path.
@@ -170,7 +170,7 @@ fn roles(node: Option<Node<'_>>) -> Result<Roles, ConfigError> {
     Ok(roles)
 }
 
-/// How virtual keys are signed, and how long they may last.
+/// The secrets that sign virtual keys, and the keys' maximum lifetime.
 fn virtual_keys(
     node: Option<Node<'_>>,
     environment: Environment<'_>,
@@ -189,26 +189,24 @@ fn virtual_keys(
     let (first, second) = match secrets.as_slice() {
         [first] => (first, None),
         [first, second] => (first, Some(second)),
-        _ => return Err(list.error("must be one secret, or two: the one that signs, and the one before it")),
+        _ => return Err(list.error("must be one secret, or two: the current one, and the previous one")),
     };
     let (at, first) = secret(first, environment)?;
     let first = first.ok_or_else(|| unset(&at))?;
-    // between two rotations there is no secret before
+    // between two rotations there is no previous secret
     let second = second.map(|node| secret(node, environment)).transpose()?.and_then(|(_, secret)| secret);
     let signer = Signer::new(first.as_bytes(), second.as_deref().map(str::as_bytes));
-    // each has been checked by itself
+    // each has been checked separately
     Ok((Some(signer.map_err(|error| list.error(format!("one of them {error}")))?), max_expires_in))
 }
 
-/// A secret, if its variable is set, and where the variable is named.
+/// A secret, if its variable is set, and the node that names the variable.
 fn secret<'a>(node: &Node<'a>, environment: Environment<'_>) -> Result<(Node<'a>, Option<String>), ConfigError> {
     let env = node.object(&["env"])?.require("env")?;
     let name = env.text()?;
     if !is_variable_name(name) {
-        // not quoted: an operator may have pasted the secret where its variable's name belongs
-        return Err(
-            env.error("is not the name of an environment variable; the secret itself belongs into the variable")
-        );
+        // not quoted, because it may be the secret itself, pasted by mistake
+        return Err(env.error("is not the name of an environment variable; put the secret itself into the variable"));
     }
     let secret = environment(name).filter(|secret| !secret.is_empty());
     if let Some(Err(error)) = secret.as_ref().map(|secret| Signer::new(secret.as_bytes(), None)) {
@@ -233,12 +231,12 @@ fn revoked(node: Option<Node<'_>>) -> Result<Revocations, ConfigError> {
     Ok(revoked)
 }
 
-/// What the paths of the gateway itself begin with.
+/// The prefix of the gateway's own paths.
 fn prefix(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
     if !text.starts_with('/') || text.ends_with('/') || text.contains("//") || !text.bytes().all(plain) {
-        return Err(node.error(format!("{text:?} is not the beginning of a path; write it like /gateway")));
+        return Err(node.error(format!("{text:?} is not a path prefix; write it like /gateway")));
     }
     Ok(text.to_owned())
 }

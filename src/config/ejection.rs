@@ -1,4 +1,4 @@
-//! The configuration of ejection: `router.ejection`, and an upstream's own `ejection` over it.
+//! The configuration of ejection: `router.ejection`, and an upstream's own `ejection`, which overrides it.
 
 use super::reader::{ConfigError, Node, Object};
 use crate::health::Policy;
@@ -6,7 +6,7 @@ use crate::health::Policy;
 const FIELDS: [&str; 7] =
     ["consecutive_failures", "time", "max_time", "failure_percent", "min_requests", "window", "max_retry_after"];
 
-/// Reads `router.ejection`: the policy, and how many percent of a model's targets may be out at a time.
+/// Reads `router.ejection`: the policy, and the largest percentage of a model's targets that may be out.
 pub(super) fn read_defaults(node: Option<Node<'_>>) -> Result<(Policy, u32), ConfigError> {
     let Some(node) = node else {
         return Ok((Policy::default(), 100));
@@ -17,7 +17,7 @@ pub(super) fn read_defaults(node: Option<Node<'_>>) -> Result<(Policy, u32), Con
     Ok((policy(&fields, &Policy::default())?, percent))
 }
 
-/// Reads what stands there over `defaults`, field by field.
+/// Reads the fields; `defaults` has the values of missing ones.
 pub(super) fn read(node: Option<Node<'_>>, defaults: &Policy) -> Result<Policy, ConfigError> {
     match node {
         Some(node) => policy(&node.object(&FIELDS)?, defaults),

@@ -1,4 +1,4 @@
-//! The configuration of `guard`: which checks are made, of what, and what follows.
+//! The configuration of `guard`: the checks, their scope and their actions.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::guard::Speaker;
 use crate::pattern::Patterns;
 use crate::routing::Secret;
 
-/// What speaks, by its name.
+/// The phases by name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Moderations,
@@ -40,17 +40,17 @@ const ACTIONS: [(&str, Action); 4] =
 const UNREWRITABLE: [(&str, Unrewritable); 2] = [("allow", Unrewritable::Allow), ("block", Unrewritable::Block)];
 const ON_FAILURE: [(&str, OnFailure); 2] = [("allow", OnFailure::Allow), ("deny", OnFailure::Deny)];
 
-/// The fields all checks have.
+/// The common fields of all checks.
 const COMMON: [&str; 10] =
     ["name", "api", "phase", "roles", "models", "keys", "on_failure", "action", "unrewritable", "dry_run"];
-/// The fields of checks that a service makes.
+/// The fields of checks with a service.
 const SERVICE: [&str; 5] = ["cluster", "path", "authority", "credential", "timeout"];
 
 /// The longest name of a check or an entity.
 const MAX_NAME: usize = 64;
 /// The longest regular expression.
 const MAX_REGEX: usize = 1000;
-/// What one check may send to its service, in bytes.
+/// The limits of one check's text, in bytes.
 const MAX_TEXT: RangeInclusive<usize> = 1 << 10..=16 << 20;
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -125,7 +125,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
     })
 }
 
-/// A name that can stand in stats, in a header and in a message.
+/// A name that is valid in stats, in a header and in a message.
 fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -158,7 +158,7 @@ fn key(node: &Node<'_>, environment: Environment<'_>) -> Result<Secret, ConfigEr
     key_of(&node.object(&["env"])?.require("env")?, environment).map(Secret::new)
 }
 
-/// One number for every category, or a number for each.
+/// One threshold for every category, or one for each.
 fn thresholds(node: &Node<'_>) -> Result<Thresholds, ConfigError> {
     if !node.is_object() {
         return node.share().map(Thresholds::All);
@@ -186,7 +186,7 @@ fn local(fields: &Object<'_>) -> Result<LocalPatterns, ConfigError> {
         let fields = node.object(&["name", "regex"])?;
         let name = entity(&fields.require("name")?)?;
         if custom.iter().any(|other| other.name == name) {
-            return Err(node.error(format!("a second pattern {name:?}; join them with `|`")));
+            return Err(node.error(format!("a second pattern {name:?}; join both with `|`")));
         }
         let regex = fields.require("regex")?;
         if regex.text()?.len() > MAX_REGEX {
@@ -248,7 +248,7 @@ fn speakers(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Vec<Speaker>
     Ok(Some(speakers))
 }
 
-/// Names, and beginnings of names that end in `*`.
+/// Names, and prefixes of names that end in `*`.
 fn patterns(node: &Node<'_>) -> Result<Patterns, ConfigError> {
     let list = node.list()?;
     for node in &list {
@@ -263,7 +263,7 @@ fn patterns(node: &Node<'_>) -> Result<Patterns, ConfigError> {
     node.texts().map(Patterns::new)
 }
 
-/// Patterns cannot fail, but be given too much.
+/// Patterns only fail if they get too much text.
 fn on_failure(fields: &Object<'_>, kind: Kind) -> Result<OnFailure, ConfigError> {
     match fields.get("on_failure") {
         Some(node) => node.choice(&ON_FAILURE),
@@ -290,7 +290,7 @@ fn action(fields: &Object<'_>, kind: Kind, phases: &[Phase]) -> Result<Action, C
     Ok(action)
 }
 
-/// What follows when something is found in what may not be rewritten.
+/// The policy for findings in signed content, which may not be rewritten.
 fn unrewritable(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Unrewritable>, ConfigError> {
     let Some(node) = fields.get("unrewritable") else {
         return Ok(None);
@@ -319,7 +319,7 @@ fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
     Ok(StreamPolicy { mode, characters: number(&fields, "characters", default.characters, 1, 100_000)?, time })
 }
 
-/// At the end of a stream that has passed there is nothing left to block or to rewrite.
+/// At the end of a stream that has passed, blocking and rewriting are no longer possible.
 fn fits_streams(node: &Node<'_>, check: &Check, stream: &StreamPolicy) -> Result<(), ConfigError> {
     let late = stream.mode == StreamMode::Final && check.phases.contains(&Phase::Response);
     match check.action {

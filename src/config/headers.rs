@@ -1,10 +1,10 @@
-//! The headers of an upstream: those that the operator sets, and those of clients that it gets.
+//! The headers of an upstream: those that the operator sets, and those forwarded from clients.
 
 use super::reader::{ConfigError, Node};
 use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use crate::forwarding::{is_name_byte, Forwarded};
 
-/// Headers to set, their names in lower case.
+/// Headers to set, with names in lower case.
 pub(super) fn own(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {
     let mut headers = Vec::new();
     for (name, node) in node.entries()? {
@@ -13,14 +13,14 @@ pub(super) fn own(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError>
             return Err(node.error("is not a header's name"));
         }
         if is_reserved_header(lower.as_bytes()) || CREDENTIAL_HEADERS.contains(&lower.as_str()) {
-            return Err(node.error("is set by the gateway itself; a key belongs into `credential`"));
+            return Err(node.error("is set by the gateway itself; put a key into `credential`"));
         }
         headers.push((lower, header_value(&node)?));
     }
     Ok(headers)
 }
 
-/// Headers of clients that go to this upstream besides those that go to every one.
+/// Further client headers for this upstream.
 pub(super) fn forwarded(node: Option<Node<'_>>) -> Result<Forwarded, ConfigError> {
     let Some(node) = node else {
         return Ok(Forwarded::default());
@@ -30,7 +30,7 @@ pub(super) fn forwarded(node: Option<Node<'_>>) -> Result<Forwarded, ConfigError
     Forwarded::new(names).map_err(|(index, problem)| list.get(index).unwrap_or(&node).error(problem))
 }
 
-/// A value that can stand in a header.
+/// A value that is valid in a header.
 pub(super) fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
     let text = node.text()?;
     if is_header_value(text) {
@@ -40,7 +40,7 @@ pub(super) fn header_value(node: &Node<'_>) -> Result<String, ConfigError> {
     }
 }
 
-/// Whether a text can stand in a header.
+/// Whether a text is valid in a header.
 pub(super) fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }

@@ -6,18 +6,18 @@ use super::reader::{parse, ConfigError, Node};
 use super::suggestion::suggestion;
 use crate::pattern::overlap;
 
-/// The filters that may be in one entry, and how.
+/// The filters that can share an entry, and their order.
 const FILTERS: [&str; 4] = ["auth", "guard", "router", "usage"];
 const CHAIN: &str = "auth+guard+router+usage";
 
-/// The settings of filters in one entry: an object with a field for each.
+/// The settings of the filters in one entry: an object with a field for each.
 pub struct Joined {
     root: String,
     value: Value,
 }
 
 impl Joined {
-    /// Reads them; `root` is what they are called in messages.
+    /// Reads them; `root` is their name in messages.
     ///
     /// # Errors
     /// No configuration.
@@ -28,7 +28,7 @@ impl Joined {
     /// The settings of each of the filters `names`.
     ///
     /// # Errors
-    /// A field that is none of them.
+    /// An unknown field.
     pub fn split(&self, names: &[&str]) -> Result<Vec<Vec<u8>>, ConfigError> {
         let root = Node::root(&self.root, &self.value);
         for (name, node) in root.entries()? {
@@ -40,11 +40,11 @@ impl Joined {
         Ok(names.iter().map(|name| fields.get(name).map(|node| node.to_json()).unwrap_or_default()).collect())
     }
 
-    /// Compares the filters' settings, each of which has been read on its own, with each other: a check limited to a
-    /// model that nobody serves, or to a key that nobody has, would check nothing, and nobody would notice.
+    /// Compares the filters' settings with each other, after each has been read. A check limited to an unknown model or
+    /// key would check nothing, and nobody would notice.
     ///
     /// # Errors
-    /// Such a model or key, with the one that was probably meant.
+    /// The unknown model or key, with a suggestion.
     pub fn agree(&self) -> Result<(), ConfigError> {
         let Some(guard) = self.part("guard") else {
             return Ok(());
@@ -62,13 +62,13 @@ impl Joined {
         Ok(())
     }
 
-    /// What is written for a filter.
+    /// A filter's settings.
     fn part(&self, name: &str) -> Option<Node<'_>> {
         self.value.get(name).filter(|part| !part.is_null()).map(|part| Node::root(name, part))
     }
 }
 
-/// Whether everything that a field of a check names is known.
+/// Whether all names in a field of a check are known.
 fn exist(check: &Node<'_>, field: &str, what: &str, known: &[&str]) -> Result<(), ConfigError> {
     for named in list(check, field)? {
         let name = named.text()?;
@@ -91,7 +91,7 @@ fn models<'a>(router: &Node<'a>) -> Result<Vec<&'a str>, ConfigError> {
     Ok(names)
 }
 
-/// `None` where callers come with names that are written nowhere here.
+/// `None` if callers can have names that are not in the configuration.
 fn keys<'a>(auth: &Node<'a>) -> Result<Option<Vec<&'a str>>, ConfigError> {
     let fields = auth.any_object()?;
     if ["virtual_keys", "oidc"].iter().any(|way| fields.get(way).is_some()) {
@@ -106,7 +106,7 @@ fn keys<'a>(auth: &Node<'a>) -> Result<Option<Vec<&'a str>>, ConfigError> {
     Ok(Some(names))
 }
 
-/// The list that is a field of an object; where it is not written, an empty one.
+/// The list in a field of an object; empty if it is missing.
 fn list<'a>(object: &Node<'a>, field: &str) -> Result<Vec<Node<'a>>, ConfigError> {
     object.any_object()?.get(field).map_or(Ok(Vec::new()), |node| node.list())
 }

@@ -1,4 +1,4 @@
-//! The configuration of limits, wherever `limits` stands.
+//! The configuration of limits, for every `limits` field.
 
 use super::reader::{ConfigError, Node};
 use crate::limits::Limits;
@@ -14,7 +14,7 @@ pub const LIMIT_FIELDS: [&str; 7] = [
     "reserve_output",
 ];
 
-/// Reads a `limits` object; what is not there is not limited.
+/// Reads a `limits` object; missing limits do not apply.
 ///
 /// # Errors
 /// The first mistake, with its path.

@@ -1,9 +1,9 @@
-//! How an upstream's answers are metered: `usage` in an upstream.
+//! How an upstream's answers are metered: its `usage`.
 
 use super::reader::{ConfigError, Node};
 use crate::usage::{Counter, Format, Metering, COUNT_TIMEOUT};
 
-/// Reads a `usage` object; what is not there is told by the answers' shape, and not counted.
+/// Reads a `usage` object. Defaults: the format by the answer's shape, and no counting.
 ///
 /// # Errors
 /// The first mistake, with its path.

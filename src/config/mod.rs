@@ -1,6 +1,6 @@
 //! The filters' configuration: plain YAML in envoy.yaml (`google.protobuf.Struct`), or JSON in a
-//! `google.protobuf.StringValue`. A mistake refuses the start with the field's path and the fix; nothing is defaulted
-//! over silently.
+//! `google.protobuf.StringValue`. A mistake refuses the start with the field's path and the fix; invalid values never
+//! become defaults silently.
 
 mod auth;
 mod ejection;
@@ -32,10 +32,10 @@ pub use router::{router, Environment, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIEL
 pub use shared::SHARED_FIELDS;
 pub use usage::{usage, Reports};
 
-/// Reads the configuration of a filter that takes no settings (yet): empty, or an empty object.
+/// Reads the configuration of a filter without settings (yet): empty, or an empty object.
 ///
 /// # Errors
-/// Names whatever stands there.
+/// Names the unexpected field.
 pub fn none(root: &str, bytes: &[u8]) -> Result<(), ConfigError> {
     let value = reader::parse(root, bytes)?;
     Node::root(root, &value).object(&[]).map(|_| ())

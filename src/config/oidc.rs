@@ -1,4 +1,4 @@
-//! The configuration of `auth.oidc`: callers whom an identity provider knows.
+//! The configuration of `auth.oidc`: callers with an identity provider's tokens.
 
 use super::reader::{ConfigError, Node};
 use crate::keys::{Oidc, Role};
@@ -14,7 +14,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<Oidc, ConfigError> {
         id_claim: claim("id_claim", usual.id_claim)?,
         roles_claim: claim("roles_claim", usual.roles_claim)?,
         models_claim: claim("models_claim", usual.models_claim)?,
-        // not `admin`: whoever the provider knows would be one
+        // not `admin`: every user of the provider would be one
         default_role: match fields.get("default_role") {
             Some(node) => node.choice(&[("user", Some(Role::User)), ("none", None)])?,
             None => None,

@@ -17,7 +17,7 @@ pub const PRICE_FIELDS: &[&str] = &[
     "image",
 ];
 
-/// Reads prices. What is left out costs what [`Price::new`] says.
+/// Reads prices. [`Price::new`] has the defaults.
 ///
 /// # Errors
 /// The first mistake, with its path.

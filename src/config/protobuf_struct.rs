@@ -1,11 +1,10 @@
-//! Reads a `google.protobuf.Struct` in its wire format, which is how Envoy hands a filter the
-//! configuration that operators write as plain YAML.
+//! Reads a `google.protobuf.Struct` in its wire format: Envoy passes a filter's YAML configuration in this form.
 //!
 //! Formats: <https://protobuf.dev/programming-guides/encoding/> and `google/protobuf/struct.proto`.
 
 use serde_json::{Map, Number, Value};
 
-/// The deepest nesting that is read; a configuration has fewer than ten levels.
+/// The deepest supported nesting; a configuration has fewer than ten levels.
 const MAX_DEPTH: u32 = 64;
 
 /// The Struct as JSON. `None` if the bytes are not one.
@@ -88,7 +87,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let field = self.field();
         if field.is_none() {
-            self.0 = &[]; // what follows broken bytes is not to be read
+            self.0 = &[]; // do not read on after broken bytes
         }
         Some(field)
     }

@@ -1,5 +1,5 @@
-//! Reads a configuration tree and knows the path of whatever it reads, so that every mistake can be named
-//! in the operator's own terms.
+//! Reads a configuration tree and tracks the path of each value, so that every error names its place in the operator's
+//! terms.
 
 use crate::order::by_text;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::suggestion::suggestion;
 use super::{protobuf_struct, units};
 use crate::date::timestamp;
 
-/// A mistake in the configuration: where, what, and how to mend it.
+/// A mistake in the configuration: place, problem and fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     path: String,
@@ -20,12 +20,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Where it is, such as `router.models[0].name`.
+    /// The path, such as `router.models[0].name`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong there, and how to mend it.
+    /// The problem, and its fix.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -39,7 +39,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Parses what Envoy handed over: a Struct's bytes, or JSON. Nothing at all is an empty object.
+/// Parses the bytes from Envoy: a Struct, or JSON. Empty input is an empty object.
 pub(super) fn parse(root: &str, bytes: &[u8]) -> Result<Value, ConfigError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
@@ -77,7 +77,7 @@ impl<'a> Node<'a> {
     /// The value as an object that may only have the fields `known`.
     ///
     /// # Errors
-    /// Not an object, or a field that is not known, with the one that was probably meant.
+    /// Not an object, or an unknown field, with a suggestion.
     pub fn object(&self, known: &[&str]) -> Result<Object<'a>, ConfigError> {
         let object = self.open_object()?;
         for (name, _) in object.fields() {
@@ -89,7 +89,7 @@ impl<'a> Node<'a> {
         Ok(object)
     }
 
-    /// The value as an object with names of the operator's choosing, in alphabetical order.
+    /// The value as an object whose names the operator chooses, in alphabetical order.
     ///
     /// # Errors
     /// Not an object.
@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value as an object, whatever its fields: one of them says which others there may be.
+    /// The value as an object with any fields, if one field decides which others are allowed.
     ///
     /// # Errors
     /// Not an object.
@@ -150,7 +150,7 @@ impl<'a> Node<'a> {
     /// The value as a list of strings.
     ///
     /// # Errors
-    /// Not a list, or an element that is no string.
+    /// Not a list, or an element that is not a string.
     pub fn texts(&self) -> Result<Vec<String>, ConfigError> {
         self.list()?.iter().map(|node| node.text().map(str::to_owned)).collect()
     }
@@ -170,11 +170,11 @@ impl<'a> Node<'a> {
     /// `1e+06` are all whole.
     ///
     /// # Errors
-    /// No number, a fraction, or out of range.
+    /// Not a number, a fraction, or out of range.
     pub fn integer(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
         let number = match self.value {
             Value::Number(number) => number.as_f64(),
-            // as Envoy hands a fraction on
+            // Envoy passes fractions on as strings
             Value::String(text) => text.parse().ok().filter(|number: &f64| number.fract() != 0.0),
             _ => None,
         };
@@ -187,11 +187,11 @@ impl<'a> Node<'a> {
         Ok(number as u32)
     }
 
-    /// The value as a whole number from 1 to 10^15, such as a month's tokens. A large one may come as a string: Envoy
-    /// hands what does not fit 32 bits on so.
+    /// The value as a whole number from 1 to 10^15, such as a month's tokens. A large one may be a string, because
+    /// Envoy passes numbers above 32 bits on as strings.
     ///
     /// # Errors
-    /// No number, a fraction, or out of range.
+    /// Not a number, a fraction, or out of range.
     pub fn count(&self) -> Result<u64, ConfigError> {
         let (number, written) = match self.value {
             Value::Number(number) => {
@@ -207,19 +207,19 @@ impl<'a> Node<'a> {
         Ok(number as u64)
     }
 
-    /// The value as an amount of money in dollars, such as `2.5`, in millionths of a dollar. A fraction may come
-    /// as a string: Envoy hands some of a Struct's numbers on so.
+    /// The value as an amount in dollars, such as `2.5`, in millionths of a dollar. A fraction may be a string, because
+    /// Envoy passes some of a Struct's numbers on as strings.
     ///
     /// # Errors
-    /// No number, less than a millionth of a dollar, or more than a billion dollars.
+    /// Not a number, less than a millionth of a dollar, or more than a billion dollars.
     pub fn microusd(&self) -> Result<u64, ConfigError> {
         self.money(1.0)
     }
 
-    /// The value as a price in dollars, in millionths of a dollar; like [`Node::microusd`], but it may be nothing.
+    /// The value as a price in dollars, in millionths of a dollar; like [`Node::microusd`], but zero is allowed.
     ///
     /// # Errors
-    /// No number, less than nothing, or more than a billion dollars.
+    /// Not a number, negative, or more than a billion dollars.
     pub fn price(&self) -> Result<u64, ConfigError> {
         self.money(0.0)
     }
@@ -237,10 +237,11 @@ impl<'a> Node<'a> {
         Ok(microusd as u64)
     }
 
-    /// The value as a number from 0 to 1. It may come as a string: Envoy hands some of a Struct's numbers on so.
+    /// The value as a number from 0 to 1. It may be a string, because Envoy passes some of a Struct's numbers on as
+    /// strings.
     ///
     /// # Errors
-    /// No number, or out of range.
+    /// Not a number, or out of range.
     pub fn share(&self) -> Result<f64, ConfigError> {
         let share = match self.value {
             Value::Number(number) => number.as_f64(),
@@ -252,10 +253,10 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.error("must be a number from 0 to 1, such as 0.5"))
     }
 
-    /// The value as a number of bytes: a number, or a text such as `256KiB`. `wanted` is what it must be.
+    /// The value as a number of bytes: a number, or a text such as `256KiB`. `wanted` describes it in the error.
     ///
     /// # Errors
-    /// None, or out of `range`.
+    /// Not a size, or out of `range`.
     pub fn size(&self, range: RangeInclusive<usize>, wanted: &str) -> Result<usize, ConfigError> {
         let bytes = match self.value {
             Value::Number(number) => {
@@ -275,7 +276,7 @@ impl<'a> Node<'a> {
     /// The value as a duration such as `500ms`, `30s` or `2m`.
     ///
     /// # Errors
-    /// No such text, or nothing or less.
+    /// Not such a text, or not positive.
     pub fn duration(&self) -> Result<Duration, ConfigError> {
         let Value::String(text) = self.value else {
             return Err(self.mismatch("a duration such as 500ms, 30s or 2m", self.value));
@@ -284,11 +285,11 @@ impl<'a> Node<'a> {
         units::duration(text).ok_or_else(|| self.error(format!("{text:?} {problem}")))
     }
 
-    /// The value as a point in time such as `2027-01-31T00:00:00Z`, or `2027-01-31` for its first second; since the
-    /// epoch.
+    /// The value as a point in time such as `2027-01-31T00:00:00Z`, or `2027-01-31` for its first second, as the time
+    /// since the epoch.
     ///
     /// # Errors
-    /// No such text.
+    /// Not such a text.
     pub fn timestamp(&self) -> Result<Duration, ConfigError> {
         let text = self.text()?;
         timestamp(text).ok_or_else(|| {
@@ -296,10 +297,10 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// One of the values of `choices`, by its name. A whole number stands for its digits.
+    /// One of the values of `choices`, by its name. A whole number is read as its digits.
     ///
     /// # Errors
-    /// None of them, with the one that was probably meant.
+    /// None of them, with a suggestion.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
         let number = self.value.as_f64().filter(|number| number.fract() == 0.0).map(|number| format!("{number:.0}"));
         let text = match &number {
@@ -334,12 +335,12 @@ impl<'a> Node<'a> {
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
     path: String,
-    /// `None`: nothing was written, so there is no field.
+    /// `None`: the object is missing, so it has no fields.
     map: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Object<'a> {
-    /// An object without fields, where the operator wrote none: everything in it has its default.
+    /// A missing object: all fields have their defaults.
     pub fn empty(path: &str) -> Self {
         Object { path: path.to_owned(), map: None }
     }

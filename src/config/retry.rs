@@ -1,11 +1,11 @@
-//! The configuration of retries: `router.retry`, and a model's own `retry` over it.
+//! The configuration of retries: `router.retry`, and a model's own `retry`, which overrides it.
 
 use std::time::Duration;
 
 use super::reader::{ConfigError, Node, Object};
 use crate::routing::{Budget, Retry, RetryOn, MAX_TARGETS};
 
-/// Reads what stands there over `defaults`, field by field.
+/// Reads the fields; `defaults` has the values of missing ones.
 pub(super) fn read(node: Option<Node<'_>>, defaults: &Retry) -> Result<Retry, ConfigError> {
     let mut retry = defaults.clone();
     let Some(node) = node else {
@@ -30,7 +30,7 @@ pub(super) fn read(node: Option<Node<'_>>, defaults: &Retry) -> Result<Retry, Co
     Ok(retry)
 }
 
-/// Statuses may be written as numbers or as text.
+/// Statuses can be numbers or text.
 fn on(node: &Node<'_>) -> Result<RetryOn, ConfigError> {
     node.list()?.iter().try_fold(RetryOn::NONE, |on, node| Ok(on.and(node.choice(&RetryOn::KINDS)?)))
 }

@@ -12,7 +12,7 @@ use crate::routing::{
 };
 use crate::uri::climbs;
 
-/// Where secrets come from: the value of an environment variable of Envoy's, if the wasm may see it.
+/// Reads secrets: the value of a variable in Envoy's environment, if the wasm may see it.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The fields of `router`.
@@ -61,7 +61,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
         if let Some(twin) = upstreams.iter().find(|other| other.cluster == upstream.cluster) {
             let twin = &twin.name;
             return Err(node.error(format!(
-                "its cluster {:?} is also upstream {twin:?}'s; one cluster has one credential, so use one upstream",
+                "its cluster {:?} also belongs to upstream {twin:?}; one cluster has one credential, so use one upstream",
                 upstream.cluster
             )));
         }
@@ -113,10 +113,10 @@ const ANSWER_HEADERS: [(&str, AnswerHeaders); 3] = [
 const RESPONSE_MODEL: [(&str, ResponseModel); 2] =
     [("target", ResponseModel::Target), ("requested", ResponseModel::Requested)];
 
-/// The longest JSON answer that can be held: what Envoy buffers is limited as well.
+/// The longest JSON answer that can be held; Envoy's buffers are limited as well.
 const MAX_HOLD_JSON: usize = 64 << 20;
 
-/// The models that stand in for the one at `index`, by index.
+/// The fallbacks of the model at `index`, as indices.
 fn fallbacks(node: &Node<'_>, names: &[String], index: usize) -> Result<(Vec<usize>, Option<usize>), ConfigError> {
     let fields = node.object(MODEL_FIELDS)?;
     let find = |node: &Node<'_>| {
@@ -228,12 +228,12 @@ fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credentia
     Ok(Credential::new(header, &secret))
 }
 
-/// The key in the variable that `env` names, as it can stand in a header.
+/// The key in the variable that `env` names, as a header value.
 pub(super) fn key_of(env: &Node<'_>, environment: Environment<'_>) -> Result<String, ConfigError> {
     let name = env.text()?;
     if !is_variable_name(name) {
-        // not quoted: an operator may have pasted the key where its variable's name belongs
-        return Err(env.error("is not the name of an environment variable; the key itself belongs into the variable"));
+        // not quoted, because it may be the key itself, pasted by mistake
+        return Err(env.error("is not the name of an environment variable; put the key itself into the variable"));
     }
     let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(env))?;
     if !headers::is_header_value(&secret) {
@@ -242,7 +242,7 @@ pub(super) fn key_of(env: &Node<'_>, environment: Environment<'_>) -> Result<Str
     Ok(secret)
 }
 
-/// `env` names a variable that is not there.
+/// The error for a missing variable.
 pub(super) fn unset(env: &Node<'_>) -> ConfigError {
     let name = env.text().unwrap_or_default();
     env.error(format!(
@@ -351,7 +351,7 @@ fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
 
 fn target(node: &Node<'_>, upstreams: &[Upstream], factory: &Factory) -> Result<(Target, Member), ConfigError> {
     let known: Vec<&str> = ["upstream", "model", "price"].iter().chain(factory.target_fields).copied().collect();
-    // a name alone is an upstream's
+    // a plain name is an upstream's
     let (fields, reference) = match node.is_text() {
         true => (Object::empty("target"), node.clone()),
         false => {

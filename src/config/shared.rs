@@ -8,7 +8,7 @@ use crate::limits::shared::{OnFailure, Service};
 /// The fields of `auth.shared`.
 pub const SHARED_FIELDS: &[&str] = &["cluster", "domain", "timeout", "on_failure"];
 
-/// No client waits longer for a count.
+/// The longest that a client waits for a count.
 const MAX_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads `shared`.

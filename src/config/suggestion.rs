@@ -1,9 +1,9 @@
-//! What an operator may have meant by a name that nothing has.
+//! Suggestions for unknown names.
 
-/// The most names that are listed for an operator to choose from.
+/// The maximum number of names in a suggestion.
 const MAX_NAMED: usize = 20;
 
-/// What to say after a name that is not known: `; did you mean "x"?` or the names there are.
+/// The text after an unknown name: `; did you mean "x"?` or the known names.
 pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     let nearest = known.iter().map(|known| (distance(name, known), known)).min();
@@ -21,8 +21,8 @@ pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
-/// How many letters must be added, removed, changed or swapped with their neighbour to get from one word to
-/// the other (optimal string alignment distance).
+/// The number of letters to add, remove, change or swap with an adjacent one to get from one word to the other (optimal
+/// string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut two_ago: Vec<usize> = Vec::new();

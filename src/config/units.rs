@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A duration such as `500ms` or `1.5h`, from a millisecond to a year; `None` if it is none.
+/// A duration such as `500ms` or `1.5h`, from a millisecond to a year; otherwise `None`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at_checked(split)?;
@@ -19,7 +19,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (0.001..=31_536_000.0).contains(&total).then(|| Duration::from_secs_f64(total))
 }
 
-/// A number of bytes such as `256KiB`; `None` if it is none.
+/// A number of bytes such as `256KiB`; otherwise `None`.
 pub(super) fn size(text: &str) -> Option<usize> {
     let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
     let unit = match unit {

@@ -3,12 +3,12 @@
 use super::reader::{self, ConfigError};
 use super::Node;
 
-/// Who is told of each request, besides Envoy's stats. Off, it costs nothing.
+/// Where each request's record goes, besides Envoy's stats. Turned off, it costs nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reports {
-    /// Envoy's access log: the record is there when the request is logged.
+    /// Envoy's access log: the record exists when the request is logged.
     pub access_log: bool,
-    /// Envoy's tracer: the record is there while the answer passes, since a span is finished before the log.
+    /// Envoy's tracer: the record exists while the answer passes, because spans are finished before the log.
     pub tracing: bool,
 }
 

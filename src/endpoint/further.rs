@@ -1,18 +1,18 @@
-//! What providers offer beside conversations, as a table: a row says all that the gateway must know of a path.
+//! Operations besides conversations, as a table: a row has everything that the gateway needs to know about a path.
 //!
 //! Sources: OpenAI's API reference (moderations, images, audio, responses/input-tokens), Cohere's, Jina's and vLLM's rerank,
 //! Anthropic's "Count Message tokens", Ollama's `docs/api.md`.
 
 use super::Dialect;
 
-/// One of them. The body is JSON and names the model; the answer comes whole.
+/// One of them. The body is JSON and names the model; the answer is not streamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Further {
     /// `POST /v1/moderations`
     Moderations,
     /// `POST /v1/images/generations`
     Images,
-    /// `POST /v1/audio/speech`; the answer is sound.
+    /// `POST /v1/audio/speech`; the answer is audio.
     Speech,
     /// `POST /v1/rerank` and `POST /v2/rerank`
     Rerank,
@@ -22,18 +22,18 @@ pub enum Further {
     InputTokens,
     /// `POST /api/show`
     OllamaShow,
-    /// `POST /api/embeddings`, which `/api/embed` has replaced.
+    /// `POST /api/embeddings`, the older form of `/api/embed`.
     OllamaEmbeddings,
 }
 
-/// What is to be known of one.
+/// The properties of one operation.
 struct Row {
     paths: &'static [&'static str],
     further: Further,
     dialect: Dialect,
-    /// The request's field with what is said to the model.
+    /// The request's field with the prompt.
     text: Option<&'static str>,
-    /// The members that an answer has at least one of; none, if it is not JSON.
+    /// The members of its answer, of which at least one must be there; none, if the answer is not JSON.
     answer: &'static [&'static str],
     /// Its name in traces.
     operation: &'static str,
@@ -117,7 +117,7 @@ const TABLE: [Row; 8] = [
 ];
 
 impl Further {
-    /// The one at a path, without its query.
+    /// The operation at a path without its query.
     ///
     /// ```
     /// use sluice::endpoint::Further;
@@ -129,17 +129,17 @@ impl Further {
         TABLE.iter().find(|row| row.paths.contains(&path)).map(|row| row.further)
     }
 
-    /// The dialect it belongs to.
+    /// Its dialect.
     pub fn dialect(self) -> Dialect {
         self.row().map_or(Dialect::OpenAi, |row| row.dialect)
     }
 
-    /// The request's field that holds what is said to the model; `None` where there are several, or none.
+    /// The request's field with the prompt; `None` if there are several, or none.
     pub fn text_param(self) -> Option<&'static str> {
         self.row()?.text
     }
 
-    /// The members that an answer has at least one of; `None` if it is not JSON.
+    /// The members of its answer, of which at least one must be there; `None` if it is not JSON.
     pub fn answer_members(self) -> Option<&'static [&'static str]> {
         self.row().map(|row| row.answer).filter(|members| !members.is_empty())
     }
@@ -149,7 +149,7 @@ impl Further {
         self.row().map_or("", |row| row.operation)
     }
 
-    /// Whether it uses tokens: where it does, and none are reported, they are estimated.
+    /// Whether it uses tokens: if it does and none are reported, they are estimated.
     pub fn uses_tokens(self) -> bool {
         self.row().is_none_or(|row| row.uses_tokens)
     }

@@ -2,10 +2,10 @@
 
 use super::Call;
 
-/// The longest id that is taken for one, in bytes; OpenAI's have 53.
+/// The longest accepted id, in bytes; OpenAI's have 53.
 const MAX_ID: usize = 256;
 
-/// What a path is for that names a stored response; `None` if it names none.
+/// The meaning of a path with a stored response's id; `None` if it has no id.
 pub(super) fn find(method: &str, path: &str) -> Option<Call> {
     let rest = path.strip_prefix("/v1/responses/")?;
     let (id, allowed) = match rest.split_once('/') {
@@ -14,7 +14,7 @@ pub(super) fn find(method: &str, path: &str) -> Option<Call> {
         Some((id, "input_items")) => (id, "GET"),
         Some(_) => return None,
     };
-    // such an id needs no escapes, and cannot lead elsewhere
+    // such an id needs no escapes, and cannot leave its path segment
     let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if id.is_empty() || id.len() > MAX_ID || !is_id {
         return None;

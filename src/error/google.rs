@@ -4,8 +4,8 @@ use super::{ApiError, Kind};
 use crate::json::write_string;
 
 impl ApiError {
-    /// Writes the error for Gemini's SDKs, which show `code`, `status` and `message`. The gateway's own code is the reason of an
-    /// `ErrorInfo`, the field at fault stands in its metadata, and the pause in a `RetryInfo`, where Google's have them.
+    /// Writes the error for Gemini's SDKs, which show `code`, `status` and `message`. As at Google, the gateway's own
+    /// code is the `reason` of an `ErrorInfo`, its metadata has the wrong field, and a `RetryInfo` has the retry delay.
     pub(super) fn write_google(&self, out: &mut String) {
         out.push_str(&format!(r#"{{"error":{{"code":{},"message":"#, self.status));
         write_string(out, &self.message);
@@ -28,7 +28,7 @@ impl ApiError {
         out.push_str("]}}");
     }
 
-    /// The name of the status, by `google.rpc.Code` and the HTTP status that goes with each.
+    /// The status name, from `google.rpc.Code` and its HTTP status.
     fn google_status(&self) -> &'static str {
         match (self.status, self.kind) {
             (401, _) => "UNAUTHENTICATED",

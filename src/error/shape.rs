@@ -1,21 +1,21 @@
-//! The shapes of errors, and each one's word for a kind of mistake.
+//! The shapes of errors, and their names for each kind of error.
 
-/// The `type` of an error; each dialect has its own word for it.
+/// The `type` of an error; each dialect has its own name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The request is wrong.
     InvalidRequest,
-    /// Who is calling is not known.
+    /// The caller is unknown.
     Authentication,
-    /// Who is calling may not do this.
+    /// The caller may not do this.
     Permission,
-    /// There is no such thing.
+    /// It does not exist.
     NotFound,
     /// The gateway failed.
     Server,
     /// The model servers took too long.
     Timeout,
-    /// There is more to do than may be done.
+    /// Overload.
     RateLimit,
     /// More requests than the caller may make.
     Requests,
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// Whose shape an error takes.
+/// The shape of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `{"error":{"message","type","param","code"}}`

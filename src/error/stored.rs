@@ -1,17 +1,17 @@
-//! Errors of requests that go on from what an upstream stores.
+//! Errors of follow-up requests to stored responses.
 
 use std::time::Duration;
 
 use super::ApiError;
 
 impl ApiError {
-    /// 503: the upstream that stores what the request goes on from is out of the pool.
+    /// 503: the upstream that stores the response or conversation is out of the pool.
     pub fn keeper_away(retry_after: Option<Duration>) -> Self {
         let message = "The provider that stores the response or the conversation is not available; try again later.";
         ApiError { code: "stored_response_unavailable", message: message.to_owned(), retry_after, ..ApiError::busy() }
     }
 
-    /// 404: no upstream is known to store a response of that id for this caller.
+    /// 404: no upstream is known to store a response with that id for this caller.
     pub fn response_not_found() -> Self {
         let message =
             "No response of this id is known to the gateway for your key. Ids are known for a time, and to the \
@@ -23,10 +23,9 @@ impl ApiError {
         }
     }
 
-    /// 400: that upstream does not serve the model.
+    /// 400: the upstream that stores it does not serve the model.
     pub fn stored_elsewhere() -> Self {
-        let message =
-            "What `previous_response_id` or `conversation` names is stored by a provider that does not serve \
+        let message = "The response or conversation is stored by a provider that does not serve \
                        this model.";
         ApiError::bad_request("previous_response_not_found", Some("previous_response_id"), message)
     }

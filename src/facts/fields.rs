@@ -1,7 +1,7 @@
-//! The fields of a body as they stand, before they are judged.
+//! A body's fields as written, before they are checked.
 //!
-//! Of a name that is repeated, some readers take the first value and some the last. So a repetition that says the same
-//! is taken out of what goes upstream, and one that differs is refused.
+//! If a name is repeated, some readers take the first value and some the last. So an equal repetition is removed from
+//! the upstream request, and a different one is refused.
 
 use std::ops::Range;
 
@@ -12,25 +12,25 @@ use crate::hash::stable;
 use crate::json::{JsonError, Scanner, Value};
 use crate::usage::{length_of_images, length_of_prompt, PromptLength};
 
-/// How many repetitions are taken out of one body. More is no client's mistake.
+/// The maximum number of removed repetitions in a body. More is not an accident.
 const MAX_REPETITIONS: usize = 8;
-/// A field that says nothing to the gateway counts as text from this length on, in bytes: schemas, documents.
+/// An unknown field counts as text if it has at least this many bytes: schemas, documents.
 const LONG: usize = 256;
 
-/// The fields as they stand, before they are judged.
+/// The fields as written, before they are checked.
 pub(super) struct Fields<'a> {
     pub model: Option<Value<'a>>,
     pub stream: Option<Value<'a>>,
     pub user: Option<u64>,
     pub cache_key: Option<u64>,
     pub max_tokens: Option<u64>,
-    /// The field that `max_tokens` is from.
+    /// The name of the field that `max_tokens` comes from.
     pub output_field: Option<&'static str>,
     pub choices: Option<u64>,
     pub layout: Layout,
-    /// How many bytes do not count as text.
+    /// The number of bytes that do not count as text.
     pub data: u64,
-    /// The first thing that two readers would not agree on.
+    /// The first thing on which two readers would disagree.
     pub problem: Option<ApiError>,
     body: &'a [u8],
     seen: [Option<Seen>; MEMBERS],
@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads the whole body. `false`: it is no object.
+    /// Reads the whole body. `false`: it is not an object.
     pub(super) fn scan(&mut self) -> Result<bool, JsonError> {
         let mut scanner = Scanner::new(self.body);
         scanner.peek();
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         Ok(fields.is_some())
     }
 
-    /// Reads an object, and says how many members it has; `None`: it is no object.
+    /// Reads an object, and returns its number of members; `None`: it is not an object.
     fn object(&mut self, level: Level, scanner: &mut Scanner<'a>) -> Result<Option<usize>, JsonError> {
         let mut members = 0;
         let mut end_of_last = scanner.position();
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
         Ok(is_object.then_some(members))
     }
 
-    /// Reads a member, if it is the first of its kind, and compares it with the first, if it is not.
+    /// Reads a member if it is the first of its kind, otherwise compares it with the first.
     fn member(
         &mut self,
         member: Member,
@@ -116,11 +116,11 @@ impl<'a> Fields<'a> {
         };
         scanner.value()?;
         if first.name != name {
-            self.refuse(name, format!("`{}` and `{name}` are the same: send one of them.", first.name));
+            self.refuse(name, format!("`{}` and `{name}` mean the same: send one of them.", first.name));
         } else if !self.is_same(&first.value, &(start..scanner.position())) {
-            self.refuse(name, format!("`{name}` stands in the body twice, with different values: send it once."));
+            self.refuse(name, format!("`{name}` is in the body twice, with different values: send it once."));
         } else if self.layout.repetitions.len() == MAX_REPETITIONS {
-            self.refuse(name, format!("`{name}` stands in the body too often: send it once."));
+            self.refuse(name, format!("`{name}` is in the body too often: send it once."));
         } else {
             self.layout.repetitions.push(end_of_last..scanner.position());
         }
@@ -174,13 +174,13 @@ impl<'a> Fields<'a> {
                 self.layout.prompt = start;
                 self.add(length_of_prompt(scanner)?);
             }
-            // what stands before a prompt
+            // members before the prompt
             Member::System | Member::Instructions | Member::SystemInstruction => {
                 self.add(length_of_prompt(scanner)?);
             }
             Member::Tools | Member::Functions => {
                 scanner.value()?;
-                // their schemas are part of the prompt as they stand
+                // their schemas are part of the prompt as written
                 self.add(PromptLength::of_text((scanner.position() - start) as u64));
             }
             Member::Images => self.add(length_of_images(scanner)?),
@@ -188,7 +188,7 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// A member that decides nothing.
+    /// A member without effect on the decision.
     fn other(&mut self, level: Level, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         let (_, span) = scanner.spanned()?;
         if level == Level::Top && span.len() >= LONG {
@@ -202,7 +202,7 @@ impl<'a> Fields<'a> {
         self.data = self.data.saturating_add(length.data);
     }
 
-    /// Whether two values are the same to every reader.
+    /// Whether every reader sees two values as equal.
     fn is_same(&self, first: &Range<usize>, second: &Range<usize>) -> bool {
         let [first, second] = [first, second].map(|range| self.body.get(range.clone()).unwrap_or_default());
         let text = |bytes| match Scanner::new(bytes).value() {

@@ -1,4 +1,4 @@
-//! Where in a body what will be rewritten stands.
+//! The positions in a body that will be rewritten.
 
 use std::ops::Range;
 
@@ -11,25 +11,25 @@ pub struct Layout {
     pub first_field: usize,
     /// The value of the body's `model`.
     pub model: Option<Range<usize>>,
-    /// What stands before the model's name in that value: Gemini's `models/`.
+    /// The text before the model's name in that value: Gemini's `models/`.
     pub model_prefix: &'static str,
-    /// Members that say once more what the same name has said before, each with the comma before it: they go no further.
+    /// Repeated members with the same value, each with the comma before it: they are removed.
     pub repetitions: Vec<Range<usize>>,
-    /// What the body says about usage in streams.
+    /// The body's settings for usage in streams.
     pub usage_option: UsageOption,
     /// Where the prompt starts: the value of `messages`, `prompt`, `input` or `contents`.
     pub prompt: usize,
-    /// How many bytes of text the prompt has, all that belongs to it together.
+    /// The prompt's number of text bytes, including everything that belongs to it.
     pub text: u64,
 }
 
-/// What a body says about `stream_options.include_usage`.
+/// The body's value of `stream_options.include_usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UsageOption {
     /// There is no `stream_options`.
     #[default]
     Absent,
-    /// `stream_options` is null, or nothing an API would accept: replace the value.
+    /// `stream_options` is null, or a value that no API accepts: replace it.
     NoObject(Range<usize>),
     /// `stream_options` is an object without the field; the position is right after its `{`.
     Unset {
@@ -38,7 +38,7 @@ pub enum UsageOption {
         /// Whether the object has other fields.
         empty: bool,
     },
-    /// The field says something else than `true`.
+    /// The field has a value other than `true`.
     Declined(Range<usize>),
     /// The field is `true`.
     Asked,

@@ -1,11 +1,11 @@
-//! The members of a request's body that decide something, and how other readers spell them.
+//! The decisive members of a request's body, and other readers' spellings of them.
 //!
-//! Go's reader of JSON ignores the case of a name, by Unicode's simple folding. To it `MODEL` and `ſtream` are members
-//! that decide; to others they are nothing. So a name that equals one of ours only after folding is refused.
+//! Go's JSON reader ignores the case of names, by Unicode's simple folding. For it, `MODEL` and `ſtream` are decisive
+//! members; for other readers they mean nothing. So a name that only equals one of ours after folding is refused.
 
 use crate::json::Text;
 
-/// Which object a member stands in.
+/// The object of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     /// The body itself.
@@ -18,7 +18,7 @@ pub(super) enum Level {
     GenerationConfig,
 }
 
-/// A member that decides something.
+/// A decisive member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Member {
     Model,
@@ -51,7 +51,7 @@ pub(super) enum Member {
 }
 
 impl Member {
-    /// The field's path in the body, of those that bound the output.
+    /// The field's path in the body, for fields that limit the output.
     pub(super) fn output_field(self) -> Option<&'static str> {
         Some(match self {
             Member::MaxTokens => "max_tokens",
@@ -65,11 +65,11 @@ impl Member {
     }
 }
 
-/// How many members there are.
+/// The number of members.
 pub(super) const MEMBERS: usize = Member::Images as usize + 1;
 
-/// A name, its level and what it stands for. Two names of one member are Gemini's two spellings: of its JSON, and of
-/// its protocol buffers, which its servers read as well.
+/// A name, its level and its member. If a member has two names, they are Gemini's two spellings: from JSON and from its
+/// protobuf, which its servers read as well.
 type Named = (&'static str, Level, Member);
 
 static NAMES: [Named; 31] = [
@@ -106,23 +106,23 @@ static NAMES: [Named; 31] = [
     ("candidate_count", Level::GenerationConfig, Member::CandidateCount),
 ];
 
-/// What a name stands for.
+/// The meaning of a name.
 pub(super) enum Meaning {
-    /// This member, by this name.
+    /// This member, with this name.
     Is(Member, &'static str),
-    /// No member, but some readers take it for the one of this name.
+    /// Not a member, but some readers treat it as this one.
     LooksLike(&'static str),
-    /// Nothing that decides.
+    /// Without effect.
     Other,
 }
 
-/// What a name stands for at a level.
+/// The meaning of a name at a level.
 pub(super) fn meaning(name: &Text<'_>, level: Level) -> Meaning {
     let name = name.decode();
     let is_ascii = name.is_ascii();
     let mut looks_like = None;
     for (known, at, member) in &NAMES {
-        // nearly all names are ASCII, and then most differ in length; a character that folds to an ASCII letter has up to
+        // nearly all names are ASCII, and most differ in length; a character that folds to an ASCII letter has up to
         // three bytes
         let may_be = match is_ascii {
             true => name.len() == known.len(),
@@ -145,7 +145,7 @@ fn folds_to(name: &str, known: &str) -> bool {
     name.chars().map(fold).eq(known.chars().map(fold))
 }
 
-/// Unicode's simple case folding, as far as it leads to ASCII.
+/// Unicode's simple case folding, for characters that fold to ASCII.
 fn fold(character: char) -> char {
     match character {
         '\u{17f}' => 's',  // the long s

@@ -1,62 +1,62 @@
-//! What is asked of the gateway itself: one table of paths, methods and rights.
+//! The gateway's own commands: one table of paths, methods and permissions.
 
 use std::mem::discriminant;
 
 use crate::keys::Role;
 use crate::uri::percent_decode;
 
-/// What is asked of the gateway itself. [`COMMANDS`] has the paths.
+/// A command to the gateway itself. [`COMMANDS`] has the paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Whether anybody is there.
+    /// Whether the gateway is running.
     Ping,
     /// The same for load balancers and orchestrators.
     Health,
     /// The models that the caller may use.
     Models,
-    /// One of them.
+    /// One of these models.
     Model(String),
     /// The same in Ollama's form.
     Tags,
-    /// The version of Ollama whose API is spoken.
+    /// The version of the Ollama API that the gateway follows.
     Version,
-    /// The models that Ollama has in memory, of which the gateway knows nothing.
+    /// The models in Ollama's memory; always an empty list.
     Running,
     /// Who the caller is.
     WhoAmI,
-    /// What is left of the caller's limits.
+    /// The rest of the caller's limits.
     Limits,
-    /// What has been used; of the caller's own key, unless it is an administrator's.
+    /// Usage of the caller's own key, or of all keys for administrators.
     Usage,
-    /// Everyone who may call.
+    /// All callers.
     Keys,
-    /// A new virtual key.
+    /// Issues a virtual key.
     IssueKey,
     /// Revokes a key.
     RevokeKey(String),
-    /// Takes a revocation back.
+    /// Undoes a revocation.
     RestoreKey(String),
     /// The state of every upstream.
     Upstreams,
-    /// Takes a cluster out of the pool.
+    /// Ejects a cluster.
     Eject(String),
-    /// Takes it in again.
+    /// Restores a cluster.
     Restore(String),
 }
 
-/// Who may ask.
+/// The permission for a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everyone, without a key.
     Anyone,
-    /// Whoever has a key.
+    /// Callers with a key.
     Caller,
-    /// Whoever has an administrator's key.
+    /// Callers with an administrator's key.
     Admin,
 }
 
 impl Access {
-    /// Whether a caller may ask who has this role; `None`: who has no key.
+    /// Whether a caller with this role may use it; `None`: a caller without a key.
     pub fn allows(self, role: Option<Role>) -> bool {
         match (self, role) {
             (Access::Anyone, _) | (Access::Caller, Some(_)) | (Access::Admin, Some(Role::Admin)) => true,
@@ -65,7 +65,7 @@ impl Access {
     }
 }
 
-/// A path of the gateway's own.
+/// A path of the gateway itself.
 struct Entry {
     method: &'static str,
     path: Path,
@@ -73,13 +73,13 @@ struct Entry {
     /// The value of `Allow`, for other methods.
     allow: &'static str,
     takes_body: bool,
-    /// The command, given what stands in the path in place of `{}`.
+    /// The command, from the name in place of `{}`.
     command: fn(String) -> Command,
 }
 
-/// Where a command is found. `{}` stands for a name, which may have slashes.
+/// The path of a command. `{}` is a name, which may contain slashes.
 enum Path {
-    /// At this path.
+    /// Exactly this path.
     At(&'static str),
     /// After the configured prefix, [`DEFAULT_PREFIX`] by default.
     Own(&'static str),
@@ -88,7 +88,7 @@ enum Path {
 use Access::{Admin, Anyone, Caller};
 use Path::{At, Own};
 
-/// All of them. Of two that a path may mean, the first whose method is the request's.
+/// All commands. If two match a path, the first with the request's method is used.
 static COMMANDS: [Entry; 18] = [
     entry("GET", At("/ping"), Anyone, |_| Command::Ping),
     entry("GET", At("/healthz"), Anyone, |_| Command::Health),
@@ -114,20 +114,20 @@ const fn entry(method: &'static str, path: Path, access: Access, command: fn(Str
     Entry { method, path, access, allow: method, takes_body: false, command }
 }
 
-/// Why a request asks nothing of the gateway.
+/// Why a request is not a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCommand {
-    /// The path is one of the gateway's own, but not with this method; the value for `Allow`.
+    /// It is the gateway's own path, but with another method; the value for `Allow`.
     WrongMethod(&'static str),
-    /// It is none of them.
+    /// It is not the gateway's own path.
     Unknown,
 }
 
-/// What the gateway's own paths begin with, where nothing else is configured.
+/// The default prefix of the gateway's own paths.
 pub const DEFAULT_PREFIX: &str = "/gateway";
 
 impl Path {
-    /// The name that a path has in place of `{}`, undecoded, or nothing where none is asked for. `None`: it is another path.
+    /// The name in place of `{}`, undecoded; empty if the path has none. `None`: another path.
     fn name<'a>(&self, path: &'a str, prefix: &str) -> Option<&'a str> {
         let (path, pattern) = match self {
             At(pattern) => (path, pattern),
@@ -141,10 +141,10 @@ impl Path {
 }
 
 impl Command {
-    /// What a request asks of the gateway. `path` has no query.
+    /// The command of a request. `path` has no query.
     ///
     /// # Errors
-    /// It asks nothing of the gateway, or by another method than the path takes.
+    /// It is not a command, or it has another method.
     ///
     /// ```
     /// use sluice::gateway::{Command, NoCommand};
@@ -174,17 +174,17 @@ impl Command {
         COMMANDS.iter().find(|entry| discriminant(&(entry.command)(String::new())) == discriminant(self))
     }
 
-    /// The method it takes.
+    /// Its method.
     pub fn method(&self) -> &'static str {
         self.entry().map_or("", |entry| entry.method)
     }
 
-    /// Whether it reads a body; others are answered without waiting for it.
+    /// Whether it reads a body; other commands are answered without waiting for it.
     pub fn takes_body(&self) -> bool {
         self.entry().is_some_and(|entry| entry.takes_body)
     }
 
-    /// Who may ask for it.
+    /// Its permission.
     pub fn access(&self) -> Access {
         self.entry().map_or(Admin, |entry| entry.access)
     }

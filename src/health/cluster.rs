@@ -1,8 +1,8 @@
-//! A cluster with the models that it serves: a provider may limit or refuse one model, and serve the others.
+//! A cluster with its models: a provider may limit or refuse one model, and serve the others.
 //!
-//! The cluster and each of its models have a record of their own, and all of them are one value that the workers share.
-//! An answer counts against a model only where it says so ([`Blame::Model`]); everything else counts against the
-//! cluster. A model without a failure has no record.
+//! The cluster and each of its models have separate records, which the workers share as one value. An answer only
+//! counts against a model if it says so ([`Blame::Model`]); everything else counts against the cluster. A model without
+//! failures has no record.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use super::policy::{Blame, Policy, Verdict};
 use super::standing::{Change, Standing};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
-/// The most models of one cluster that have a record: clients may choose the names. What a further one says counts against
-/// nobody.
+/// The maximum number of a cluster's models with a record, since clients may choose the names. Failures of further
+/// models are ignored.
 pub const MAX_MODELS: usize = 64;
 
-/// The longest name of a model that has a record, in bytes.
+/// The longest model name with a record, in bytes.
 const MAX_NAME: usize = 512;
 
-/// The health of a cluster and of its models. The default is healthy, and never failed.
+/// The health of a cluster and of its models. The default is healthy, without failures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,11 +38,11 @@ const MAX_NAME: usize = 512;
 pub struct ClusterHealth {
     /// The cluster's own.
     pub cluster: Health,
-    /// Its models', by the names it knows them by.
+    /// Its models' records, by the cluster's names of the models.
     models: Vec<(String, Health)>,
 }
 
-/// The lease of a probe, and of whom.
+/// The lease of a probe, and what it probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// It probes the cluster.
@@ -51,16 +51,16 @@ pub enum Probe {
     Model(Lease),
 }
 
-/// How an attempt has ended, as far as health is concerned.
+/// The end of an attempt, as far as it matters for health.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
-    /// The model, by the name that the cluster knows it by.
+    /// The cluster's name of the model.
     pub model: &'a str,
-    /// What it says.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Of whom.
+    /// The subject of the verdict.
     pub blame: Blame,
-    /// The pause that the provider asked for.
+    /// The retry delay from the provider.
     pub pause: Option<Duration>,
     /// The lease, if the attempt was a probe.
     pub held: Option<Probe>,
@@ -74,7 +74,7 @@ impl Ended<'_> {
         }
     }
 
-    /// A success is one of the model as well.
+    /// A success also counts for the model.
     fn of_model(&self) -> Verdict {
         match (self.blame, self.verdict) {
             (Blame::Model, verdict) => verdict,
@@ -98,7 +98,7 @@ impl Ended<'_> {
     }
 }
 
-/// What changed.
+/// The changes.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changes {
@@ -119,7 +119,8 @@ impl Changes {
 }
 
 impl ClusterHealth {
-    /// Whether a model of the cluster may be used at `now` (since the epoch). A cluster that is out has all its models out.
+    /// Whether a model of the cluster may be used at `now` (since the epoch). If the cluster is out, all its models
+    /// are.
     pub fn standing(&self, model: &str, now: Duration) -> Standing {
         let cluster = self.cluster.standing(now);
         let model = self.find(model).map_or(Standing::Healthy, |health| health.standing(now));
@@ -130,7 +131,7 @@ impl ClusterHealth {
         }
     }
 
-    /// Whether neither the cluster nor any of its models is out.
+    /// Whether the cluster and all of its models are in the pool.
     pub fn is_well(&self) -> bool {
         self.cluster.reason().is_none() && self.models.iter().all(|(_, health)| health.reason().is_none())
     }
@@ -140,12 +141,12 @@ impl ClusterHealth {
         self.models.iter().map(|(name, health)| (name.as_str(), health))
     }
 
-    /// How many models are out, the cluster's own state aside.
+    /// The number of models that are out, not counting the cluster's own state.
     pub fn models_out(&self) -> usize {
         self.models.iter().filter(|(_, health)| health.reason().is_some()).count()
     }
 
-    /// Whether [`ClusterHealth::judge`] has to be asked (see [`Health::would_change`]).
+    /// Whether [`ClusterHealth::judge`] must be called (see [`Health::would_change`]).
     pub fn would_change(&self, ended: &Ended<'_>) -> bool {
         let model = match self.find(ended.model) {
             Some(health) => health.would_change(ended.of_model(), ended.lease_of_model()),
@@ -154,7 +155,7 @@ impl ClusterHealth {
         model || self.cluster.would_change(ended.of_cluster(), ended.lease_of_cluster())
     }
 
-    /// Takes in how an attempt ended. `now`: since the epoch.
+    /// Records the end of an attempt. `now`: since the epoch.
     pub fn judge(&mut self, ended: &Ended<'_>, now: Duration, policy: &Policy) -> Changes {
         let pause = |blame| ended.pause.filter(|_| ended.blame == blame);
         let cluster =
@@ -171,12 +172,12 @@ impl ClusterHealth {
         Changes { cluster, model }
     }
 
-    /// Takes in successes of the cluster (see [`Health::add_successes`]).
+    /// Adds successes of the cluster (see [`Health::add_successes`]).
     pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> Changes {
         Changes::of_cluster(self.cluster.add_successes(count, now, policy))
     }
 
-    /// Takes the lease of whoever is half-open: the cluster, or else the model (see [`Health::probe`]).
+    /// Takes the probe's lease: of the cluster if it is half-open, else of the model (see [`Health::probe`]).
     pub fn probe(&mut self, model: &str, now: Duration, lease: Duration) -> Option<Probe> {
         let Standing::HalfOpen { .. } = self.standing(model, now) else {
             return None;
@@ -188,7 +189,7 @@ impl ClusterHealth {
         health.probe(now, lease).map(Probe::Model)
     }
 
-    /// Gives a lease back (see [`Health::release`]).
+    /// Returns a lease (see [`Health::release`]).
     pub fn release(&mut self, model: &str, held: Probe) -> Changes {
         match held {
             Probe::Cluster(lease) => Changes::of_cluster(self.cluster.release(lease)),
@@ -200,12 +201,12 @@ impl ClusterHealth {
         }
     }
 
-    /// Takes the cluster out by hand (see [`Health::eject`]).
+    /// Ejects the cluster manually (see [`Health::eject`]).
     pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> Changes {
         Changes::of_cluster(self.cluster.eject(time, now))
     }
 
-    /// Takes the cluster in again by hand, and all its models.
+    /// Restores the cluster and all its models manually.
     pub fn restore(&mut self) -> Changes {
         let models = std::mem::take(&mut self.models);
         let had_models = !models.is_empty();
@@ -219,7 +220,7 @@ impl ClusterHealth {
         self.models.iter().find(|(name, _)| name == model).map(|(_, health)| health)
     }
 
-    /// Makes a record for a model that has failed. Where there are too many, one that is not out gives way.
+    /// Creates a record for a model that has failed. If there are too many, a record of a model in the pool is dropped.
     fn make_room(&mut self, model: &str, now: Duration) {
         if self.find(model).is_some() || model.is_empty() || model.len() > MAX_NAME {
             return;
@@ -242,7 +243,7 @@ fn is_failure(verdict: Verdict) -> bool {
     }
 }
 
-/// Whether a record says no more than that there is none.
+/// Whether a record equals no record.
 fn is_forgotten(health: &Health, now: Duration, policy: &Policy) -> bool {
     health.reason().is_none() && health.consecutive_failures() == 0 && health.ejections(now, policy) == 0
 }
@@ -280,5 +281,5 @@ impl SharedRecord for ClusterHealth {
     }
 }
 
-/// What cannot be read has never failed.
+/// An unreadable record is healthy, without failures.
 impl Forgettable for ClusterHealth {}

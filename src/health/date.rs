@@ -1,12 +1,12 @@
-//! Points in time as headers write them.
+//! Points in time in header format.
 
 use std::time::Duration;
 
 use super::decimal::decimal;
 use crate::date::{midnight, DAY, DAYS_OF_400_YEARS};
 
-/// Reads a date of RFC 9110, 5.6.7, in any of its three forms. `now` tells the century of the oldest one.
-/// Both are since the epoch; a date before it reads as the epoch.
+/// Reads a date of RFC 9110, 5.6.7, in any of its three forms. `now` determines the century of the oldest form. Both
+/// are since the epoch; an earlier date reads as the epoch.
 ///
 /// ```text
 /// Sun, 06 Nov 1994 08:49:37 GMT     IMF-fixdate
@@ -32,7 +32,7 @@ pub(super) fn http_date(text: &str, now: Duration) -> Option<Duration> {
     rest.is_empty().then(|| since_epoch(midnight, time))
 }
 
-/// A year of two digits, in the century that brings it nearest: more than 50 years ahead is past (RFC 9110, 5.6.7).
+/// A year with two digits, in the nearest century: more than 50 years ahead means the past (RFC 9110, 5.6.7).
 fn in_century(year: i64, now: Duration) -> i64 {
     let days = i64::try_from(now.as_secs()).unwrap_or_default() / DAY;
     let this_year = 1970 + days * 400 / DAYS_OF_400_YEARS;
@@ -46,7 +46,7 @@ fn in_century(year: i64, now: Duration) -> i64 {
     }
 }
 
-/// The time since midnight, and what follows it.
+/// The time since midnight, and the text after it.
 fn time_of_day(text: &str) -> Option<(Duration, &str)> {
     let (hours, rest) = text.split_once(':')?;
     let (minutes, rest) = rest.split_once(':')?;

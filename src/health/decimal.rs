@@ -1,4 +1,4 @@
-//! Numbers as headers and error messages write them.
+//! Numbers in headers and error messages.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(super) struct Decimal {
     pub(super) whole: u64,
-    /// The rest, in billionths.
+    /// The fraction, in billionths.
     billionths: u64,
 }
 
 impl Decimal {
-    /// So many units; the longest time of all where it would be more.
+    /// This many units; the maximum duration if it would be longer.
     pub(super) fn of(self, unit: Duration) -> Duration {
         const BILLION: u128 = 1_000_000_000;
         let parts = u128::from(self.whole).saturating_mul(BILLION).saturating_add(self.billionths.into());
@@ -23,8 +23,8 @@ impl Decimal {
     }
 }
 
-/// Reads a number (`3`, `3.5`), and says what follows. A whole part beyond `u64` is read as its greatest value,
-/// and digits after the ninth of the fraction are dropped.
+/// Reads a number (`3`, `3.5`), and returns the text after it. A whole part beyond `u64` becomes its maximum, and
+/// digits after the ninth decimal are dropped.
 pub(super) fn decimal(text: &str) -> Option<(Decimal, &str)> {
     let (whole, rest) = digits(text)?;
     let whole = whole.bytes().fold(0, push);
@@ -39,7 +39,7 @@ fn push(number: u64, digit: u8) -> u64 {
     number.saturating_mul(10).saturating_add(u64::from(digit.saturating_sub(b'0')))
 }
 
-/// One digit or more, and what follows.
+/// One or more digits, and the text after them.
 fn digits(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).filter(|_| end > 0)

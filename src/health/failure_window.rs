@@ -1,12 +1,12 @@
 //! The share of failures among the latest requests.
 //!
-//! Two counters stand for a window that slides: one for the span that runs, one for the span before, which
-//! counts only as far as the window still reaches into it.
+//! Two counters approximate a sliding window: one for the current span, one for the previous span, which counts only
+//! for the part still in the window.
 
 use super::millis;
 use super::policy::Policy;
 
-/// Requests by how they ended.
+/// Requests by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) successes: u32,
@@ -29,7 +29,7 @@ impl Counts {
 /// The requests of the last [`Policy::window`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FailureWindow {
-    /// When the running span began, in milliseconds since the epoch.
+    /// When the current span began, in milliseconds since the epoch.
     pub(super) began: u64,
     pub(super) current: Counts,
     pub(super) previous: Counts,

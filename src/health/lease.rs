@@ -1,7 +1,7 @@
-//! Who may probe, and until when.
+//! The lease of a probe.
 
-/// The right to probe a half-open cluster. No two leases of a record are equal, so one that is over does not
-/// pass for its successor: its end, and a number.
+/// The right to probe a half-open cluster, as its end and a number. No two leases of a record are equal, so an expired
+/// one is not mistaken for its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease(pub(super) u64);
 

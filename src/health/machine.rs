@@ -1,4 +1,4 @@
-//! The states of a cluster, and all that changes them.
+//! The states of a cluster, and all their transitions.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::millis;
 use super::policy::{Policy, Reason, Verdict};
 use super::standing::{Change, Standing};
 
-/// Where a cluster is. Times in milliseconds since the epoch.
+/// The state of a cluster. Times in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Pool {
-        /// When it came back.
+        /// When it returned.
         since: u64,
         window: FailureWindow,
     },
     Out {
         reason: Reason,
-        /// `None`: until it is restored by hand.
+        /// `None`: until it is restored manually.
         until: Option<u64>,
         lease: Option<Lease>,
     },
@@ -30,7 +30,7 @@ impl Default for Place {
     }
 }
 
-/// What is known of one cluster. The default is healthy, and never failed.
+/// The health of one cluster. The default is healthy, without failures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,7 @@ impl Default for Place {
 pub struct Health {
     /// Failures since the last success.
     pub(super) failures: u32,
-    /// Ejections that lengthen the next one.
+    /// The ejections that lengthen the next one.
     pub(super) ejections: u32,
     /// The number of the last lease.
     pub(super) lease_number: u16,
@@ -75,9 +75,9 @@ impl Health {
         }
     }
 
-    /// Whether [`Health::judge`] has to be asked. It need not for the usual success at a healthy cluster, so that
-    /// such a success writes nothing that all workers share: the caller counts it, and hands the count in with
-    /// [`Health::add_successes`] later.
+    /// Whether [`Health::judge`] must be called. It need not for the usual success at a healthy cluster, so such a
+    /// success writes no shared state: the caller counts it, and reports the count with [`Health::add_successes`]
+    /// later.
     pub fn would_change(&self, verdict: Verdict, held: Option<Lease>) -> bool {
         match (verdict, self.place) {
             (Verdict::Failure | Verdict::Credential | Verdict::NoCluster, _) => true,
@@ -87,11 +87,11 @@ impl Health {
         }
     }
 
-    /// Takes in how an attempt ended.
+    /// Records the end of an attempt.
     ///
-    /// - `retry_after`: the pause that came with a 429 or 503; none if it is zero.
-    /// - `held`: the lease, if the attempt was the probe. One that ended late still decides, unless another
-    ///   was given meanwhile.
+    /// - `retry_after`: the delay from a 429 or 503; none if it is zero.
+    /// - `held`: the lease, if the attempt was the probe. A late probe still decides, unless another lease was given in
+    ///   the meantime.
     /// - `now`: since the epoch.
     pub fn judge(
         &mut self,
@@ -119,15 +119,15 @@ impl Health {
         }
     }
 
-    /// Takes in successes that one worker counted by itself since it last did so (see [`Health::would_change`]).
-    /// They weigh in the share of failures alone: a failure may have come after them.
+    /// Adds successes that one worker has counted since its last call (see [`Health::would_change`]). They only affect
+    /// the share of failures, because a failure may have come after them.
     pub fn add_successes(&mut self, count: u32, now: Duration, policy: &Policy) -> Change {
         Change::noted_if(self.count(Counts { successes: count, failures: 0 }, millis(now), policy))
     }
 
-    /// Takes the lease of a half-open cluster, for the time `lease`: after it another may probe, so that a
-    /// worker that vanishes does not lock the cluster out. `None` if the cluster is not half-open, or another
-    /// holds the lease. It is taken only once the record has been written.
+    /// Takes the lease of a half-open cluster, for the time `lease`. After that time another worker may probe, so a
+    /// worker that crashes does not lock the cluster out. `None` if the cluster is not half-open, or another worker
+    /// holds the lease. The lease is only valid once the record has been written.
     pub fn probe(&mut self, now: Duration, lease: Duration) -> Option<Lease> {
         let Standing::HalfOpen { probing: false, .. } = self.standing(now) else {
             return None;
@@ -135,13 +135,13 @@ impl Health {
         let Place::Out { lease: current, .. } = &mut self.place else {
             return None;
         };
-        // Zero is never used: the record says "no lease" with it.
+        // Zero is never used: in the record it means "no lease".
         self.lease_number = self.lease_number.wrapping_add(1).max(1);
         *current = Some(Lease::new(millis(now).saturating_add(millis(lease)), self.lease_number));
         *current
     }
 
-    /// Gives the lease back when the probe ended without saying anything, so that another may probe at once.
+    /// Returns the lease if the probe ended without a result, so that another one may start at once.
     pub fn release(&mut self, held: Lease) -> Change {
         match &mut self.place {
             Place::Out { lease, .. } if *lease == Some(held) => {
@@ -152,8 +152,8 @@ impl Health {
         }
     }
 
-    /// Takes the cluster out by hand, for a time (then it is half-open) or until it is restored. What was known
-    /// before is forgotten.
+    /// Ejects the cluster manually, for a time (then it is half-open) or until it is restored. Its earlier state is
+    /// dropped.
     pub fn eject(&mut self, time: Option<Duration>, now: Duration) -> Change {
         self.forget();
         match time {
@@ -165,7 +165,7 @@ impl Health {
         }
     }
 
-    /// Brings the cluster back by hand. What was known before is forgotten.
+    /// Restores the cluster manually. Its earlier state is dropped.
     pub fn restore(&mut self) -> Change {
         let before = self.clone();
         self.forget();
@@ -183,8 +183,7 @@ impl Health {
         }
     }
 
-    /// When the cluster's time out ends or ended, since the epoch; `None` if it is not out, or out until it is
-    /// restored by hand.
+    /// When the cluster's ejection ends or ended, since the epoch; `None` if it is not out, or until restored.
     pub fn until(&self) -> Option<Duration> {
         match self.place {
             Place::Out { until, .. } => until.map(Duration::from_millis),
@@ -192,12 +191,12 @@ impl Health {
         }
     }
 
-    /// Failures since the last success, those of stragglers included.
+    /// Failures since the last success, including stragglers'.
     pub fn consecutive_failures(&self) -> u32 {
         self.failures
     }
 
-    /// The ejections that lengthen the next one: those not yet forgotten.
+    /// The ejections that lengthen the next one: those that have not decayed.
     pub fn ejections(&self, now: Duration, policy: &Policy) -> u32 {
         match self.place {
             Place::Out { .. } => self.ejections,
@@ -266,8 +265,8 @@ impl Health {
         }
     }
 
-    /// Keeps to the pause that a straggler was asked for, if it is longer than the time out. The operator's word
-    /// is not touched. Who probes meanwhile has lost the lease: the cluster is not half-open any more.
+    /// Applies the retry delay of a straggler, if it is longer than the ejection. Manual ejections are not changed. A
+    /// running probe loses its lease, because the cluster is no longer half-open.
     fn extend(&mut self, pause: u64, reason: Reason, until: Option<u64>, now: u64) -> Change {
         match until {
             Some(until) if reason == Reason::Manual || now.saturating_add(pause) <= until => Change::Noted,
@@ -280,7 +279,7 @@ impl Health {
         }
     }
 
-    /// Why the last failure was one too many.
+    /// Why the last failure ejects.
     fn too_much(&self, now: u64, policy: &Policy) -> Option<Reason> {
         let Place::Pool { window, .. } = &self.place else {
             return None;
@@ -292,7 +291,7 @@ impl Health {
         }
     }
 
-    /// Counts requests for the share of failures, if anything is judged by it.
+    /// Counts requests for the share of failures, if the policy uses it.
     fn count(&mut self, counts: Counts, now: u64, policy: &Policy) -> bool {
         match &mut self.place {
             Place::Pool { window, .. } if policy.failure_percent.is_some() && counts != Counts::default() => {
@@ -303,27 +302,27 @@ impl Health {
         }
     }
 
-    /// Leaves the pool for longer than the last time.
+    /// Ejects for longer than the last time.
     fn back_off(&mut self, reason: Reason, now: u64, policy: &Policy) -> Change {
         let earlier = self.ejections(Duration::from_millis(now), policy);
         self.ejections = earlier.saturating_add(1);
         self.leave(reason, millis(policy.backoff(earlier)), now)
     }
 
-    /// Leaves the pool for a pause that the provider asked for, which says nothing about the next one.
+    /// Ejects for a delay that the provider requested, which does not affect the next ejection.
     fn pause(&mut self, pause: u64, now: u64, policy: &Policy) -> Change {
         self.ejections = self.ejections(Duration::from_millis(now), policy);
         self.leave(Reason::RetryAfter, pause, now)
     }
 
     fn leave(&mut self, reason: Reason, time: u64, now: u64) -> Change {
-        // The last instant of all stands for "until it is restored" in the record.
+        // In the record, the latest time means "until it is restored".
         let until = Some(now.saturating_add(time).min(u64::MAX - 1));
         self.place = Place::Out { reason, until, lease: None };
         Change::Ejected(reason)
     }
 
-    /// As if it had never failed; but leases stay apart from earlier ones.
+    /// Resets to the default, but keeps leases distinct from earlier ones.
     fn forget(&mut self) {
         *self = Health { lease_number: self.lease_number, ..Health::default() };
     }

@@ -1,4 +1,4 @@
-//! What counts against a cluster, and how much of it is too much.
+//! What counts against a cluster, and how much of it ejects.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use crate::outcome::Outcome;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// So many failures in a row eject; 0: never for this reason.
+    /// This many consecutive failures eject; 0: off.
     pub consecutive_failures: u32,
-    /// How long the first ejection lasts. Each further one lasts twice as long as the one before.
+    /// The duration of the first ejection. Each further one lasts twice as long.
     pub time: Duration,
-    /// Ejections grow up to this; one that begins longer (`time`) does not grow.
+    /// The maximum duration. If `time` is longer, ejections do not grow.
     pub max_time: Duration,
-    /// So many failures in a hundred requests eject (1 to 100); `None`: never for this reason.
+    /// This percentage of failed requests ejects (1 to 100); `None`: off.
     pub failure_percent: Option<u32>,
-    /// A share of fewer requests than this says nothing.
+    /// The share is ignored for fewer requests than this.
     pub min_requests: u32,
-    /// How far back the share of failures looks.
+    /// The length of the window for the share of failures.
     pub window: Duration,
-    /// A pause that the provider asks for is kept to, up to this.
+    /// The longest retry delay that is applied.
     pub max_retry_after: Duration,
 }
 
@@ -48,7 +48,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How long an ejection lasts after `earlier` ones.
+    /// The duration of an ejection after `earlier` ones.
     pub fn backoff(&self, earlier: u32) -> Duration {
         let time = millis(self.time);
         let grown = time.saturating_mul(2_u64.saturating_pow(earlier));
@@ -59,22 +59,22 @@ impl Policy {
 /// Why a cluster left the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It failed too often in a row, or its probe failed.
+    /// Too many consecutive failures, or a failed probe.
     ConsecutiveFailures,
-    /// It failed too large a share of its requests.
+    /// Too large a share of failed requests.
     FailureRatio,
-    /// It asked for a pause.
+    /// It requested a delay.
     RetryAfter,
-    /// It refuses the gateway's account, and will refuse it to everyone.
+    /// It refuses the gateway's account, so it would refuse all requests.
     Credential,
-    /// The operator took it out.
+    /// Ejected manually.
     Manual,
-    /// Envoy has no such cluster, or none with a host, and tries no other one.
+    /// Envoy has no such cluster, or it has no host, and Envoy tries no other one.
     NoCluster,
 }
 
 impl Reason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: [Reason; 6] = [
         Reason::ConsecutiveFailures,
         Reason::FailureRatio,
@@ -97,35 +97,35 @@ impl Reason {
     }
 }
 
-/// What an attempt's end is held against.
+/// What the end of an attempt counts against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blame {
-    /// The cluster, and so all that is served there.
+    /// The cluster, and so all its models.
     #[default]
     Cluster,
-    /// The one model at that cluster, for the answer says so.
+    /// One model at that cluster, because the answer says so.
     Model,
-    /// Nobody: it followed from what the client had sent.
+    /// Nothing: the client's request caused it.
     Nobody,
 }
 
-/// What the end of an attempt says of the cluster.
+/// The meaning of an attempt's end for the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It works, whether the client likes the answer or not.
+    /// It works, whether or not the client likes the answer.
     Success,
-    /// It does not work, or has too much to do.
+    /// It does not work, or is overloaded.
     Failure,
     /// It refuses the gateway's key.
     Credential,
-    /// Envoy cannot send anything there.
+    /// Envoy cannot send anything to it.
     NoCluster,
     /// Nothing.
     Neutral,
 }
 
 impl Verdict {
-    /// Judges an attempt by how it ended.
+    /// Judges an attempt by its outcome.
     ///
     /// ```
     /// use sluice::health::Verdict;

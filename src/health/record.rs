@@ -1,9 +1,9 @@
-//! The record as the bytes that the workers share.
+//! The record's encoding.
 //!
-//! After the version, in this order: reason (0: in the pool; one byte); the last lease's number (2); failures in a row,
-//! ejections (4 each). In the pool follow the time it came back, the time the running window began (8 each), and the
-//! successes and failures of the running and the previous window (4 each). Out of it follow the time it ends (all ones:
-//! by hand), the lease (8 each), and zeros.
+//! After the version: reason (0: in the pool; one byte); the last lease's number (2); consecutive failures, ejections
+//! (4 each). In the pool: the time it returned, the start of the current window (8 each), and the successes and
+//! failures of the current and the previous window (4 each). Out of the pool: the time it ends (all ones: until
+//! restored), the lease (8 each), and zeros.
 
 use super::failure_window::{Counts, FailureWindow};
 use super::lease::Lease;
@@ -64,7 +64,7 @@ impl SharedRecord for Health {
     }
 }
 
-/// What cannot be read is a cluster that never failed: nothing is locked out by mistake.
+/// An unreadable record is a healthy cluster, so that nothing is locked out by mistake.
 impl Forgettable for Health {}
 
 fn code(reason: Reason) -> u8 {

@@ -1,4 +1,4 @@
-//! How long a provider wants to be left alone.
+//! The retry delay that a provider requests.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::date::rfc3339;
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The pause that an answer of too much to do (429, 503, 529) asks for; `None` if it names none. A point in time
-/// that has passed is a pause of zero. What cannot be read is as good as absent.
+/// The delay in an answer about overload or limits (429, 503, 529); `None` if it has none. A time in the past is a
+/// delay of zero. Unreadable values are ignored.
 ///
-/// `headers` are names in lower case and values; `now` is since the epoch. In this order counts:
+/// `headers` are values with names in lower case; `now` is since the epoch. The order of precedence:
 ///
 /// 1. `retry-after-ms`: milliseconds (Azure);
 /// 2. `retry-after`: seconds or a date (RFC 9110, 10.2.3);
 /// 3. the longest of `x-ratelimit-reset-{requests,tokens}`: a time such as `6m0s`, or seconds; and of
-///    `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-reset`: an RFC 3339 timestamp. One whose
-///    `remaining` is not 0 is not what was exceeded, and does not count.
+///    `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-reset`: an RFC 3339 timestamp. A limit whose
+///    `remaining` is not 0 was not exceeded, and does not count.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn parse_retry_after<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>
     in_milliseconds.or(plain).or(exceeded.filter_map(|limit| limit.reset).max())
 }
 
-/// A pause that an error's body asks for, as Google's `RetryInfo` writes it: `34.5s`.
+/// A retry delay in an error's body, in the format of Google's `RetryInfo`: `34.5s`.
 ///
 /// ```
 /// use sluice::health::pause_of;
@@ -68,7 +68,7 @@ pub fn pause_of(text: &[u8]) -> Option<Duration> {
     go_duration(std::str::from_utf8(text).ok()?)
 }
 
-/// What a limit's headers are called, and how its reset is written.
+/// The names of a limit's headers, and the format of its reset.
 struct LimitNames {
     reset: &'static str,
     remaining: &'static str,
@@ -108,10 +108,10 @@ static LIMITS: [LimitNames; 6] = [
     },
 ];
 
-/// What an answer says of one limit.
+/// An answer's values for one limit.
 #[derive(Clone, Copy, Default)]
 struct Limit {
-    /// Something remains of it, or it is not known how much.
+    /// Whether it may have a remainder.
     has_room: bool,
     reset: Option<Duration>,
 }
@@ -134,7 +134,7 @@ fn until_timestamp(value: &str, now: Duration) -> Option<Duration> {
     Some(rfc3339(value)?.saturating_sub(now))
 }
 
-/// A time as Go writes it (`1h2m3.5s`, `20ms`), or plain seconds.
+/// A duration in Go's format (`1h2m3.5s`, `20ms`), or seconds.
 fn go_duration(value: &str) -> Option<Duration> {
     const UNITS: [(&str, Duration); 7] = [
         // `ms` before `m`
@@ -159,7 +159,7 @@ fn go_duration(value: &str) -> Option<Duration> {
     (!value.is_empty()).then_some(total)
 }
 
-/// A number of units, and nothing else.
+/// A number of units, and nothing after it.
 fn quantity(value: &str, unit: Duration) -> Option<Duration> {
     let (count, rest) = decimal(value)?;
     rest.is_empty().then(|| count.of(unit))

@@ -1,4 +1,4 @@
-//! What the world sees of a cluster's record.
+//! The public view of a cluster's record.
 
 use std::time::Duration;
 
@@ -7,33 +7,33 @@ use super::policy::Reason;
 /// Whether a cluster may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Like any other.
+    /// Yes.
     Healthy,
-    /// Not at all.
+    /// No.
     Ejected {
-        /// Until then, since the epoch; `None`: until it is restored by hand.
+        /// Until this time, since the epoch; `None`: until it is restored manually.
         until: Option<Duration>,
-        /// Why it left.
+        /// Why it was ejected.
         reason: Reason,
     },
-    /// By one request at a time, which finds out for all others.
+    /// By one request at a time, the probe.
     HalfOpen {
-        /// Another request is finding out.
+        /// Whether another request is probing.
         probing: bool,
-        /// Why it left.
+        /// Why it was ejected.
         reason: Reason,
     },
 }
 
-/// What a change of a record means to the world. Anything but `None` must be written back.
+/// The effect of a change of a record. Every change except `None` must be written.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing changed.
     None,
-    /// The record changed, not the standing.
+    /// The record changed, but not the standing.
     Noted,
-    /// The cluster left the pool, or has to stay away anew.
+    /// The cluster was ejected, now or again.
     Ejected(Reason),
     /// The cluster is back.
     Restored,

@@ -1,9 +1,9 @@
-//! A strict JSON scanner that hands out borrowed values and byte positions.
+//! A strict JSON scanner that returns borrowed values and byte positions.
 //!
-//! The gateway must find a handful of fields in bodies of up to megabytes, know *where* they stand (so that
-//! a rewrite splices instead of re-serialising), and refuse what an upstream's parser would read
-//! differently. A tree would cost an allocation per value; this scanner allocates nothing and never
-//! recurses, so no nesting can exhaust the stack.
+//! The gateway must find a few fields in bodies of up to megabytes, know *where* they are (so that a rewrite replaces
+//! bytes instead of serialising again), and refuse anything that an upstream's parser would read differently. A tree
+//! would cost an allocation per value. This scanner does not allocate and does not recurse, so no nesting can exhaust
+//! the stack.
 //!
 //! Grammar: RFC 8259, nothing more (no comments, no trailing commas, no NaN).
 //!
@@ -33,18 +33,18 @@ use std::ops::Range;
 
 pub use text::{write_number, write_string, Text};
 
-/// The deepest nesting accepted. Real requests (tool schemas are the deepest) stay under 30; parsers behind
-/// us give up somewhere above 100, so a deeper body is an attack or a mistake.
+/// The deepest accepted nesting. Real requests (tool schemas are the deepest) stay under 30. Upstream parsers give up
+/// somewhere above 100, so a deeper body is an attack or a mistake.
 pub const MAX_DEPTH: u32 = 128;
 
-/// Why a body is not JSON we accept. `at` is a byte offset from the start of the text.
+/// Why a body is not accepted as JSON. `at` is a byte offset from the start of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
     /// The text ends inside a value.
     UnexpectedEnd,
-    /// A byte that cannot stand here.
+    /// A byte that is not allowed here.
     Unexpected {
-        /// Where it stands.
+        /// Its position.
         at: usize,
     },
     /// More than [`MAX_DEPTH`] levels of nesting.
@@ -61,7 +61,7 @@ impl fmt::Display for JsonError {
     }
 }
 
-/// A value that was scanned over.
+/// A scanned value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// `null`
@@ -82,14 +82,14 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// The value as a count, if it is a number that can be one. Fractions are cut off, as providers that
-    /// count in doubles write `12.0`; negative numbers are none.
+    /// The value as a count, if it is a number that can be one. Fractions are cut off, since providers that count in
+    /// doubles write `12.0`; negative numbers are not counts.
     pub fn as_count(&self) -> Option<u64> {
         let Value::Number(digits) = self else {
             return None;
         };
         if let 1..=19 = digits.len() {
-            // nearly all are, and what has no more digits cannot overflow
+            // nearly all have few digits, which cannot overflow
             let value = digits.iter().try_fold(0, |value, digit| match digit {
                 b'0'..=b'9' => Some(value * 10 + u64::from(digit - b'0')),
                 _ => None,
@@ -101,18 +101,18 @@ impl Value<'_> {
         let text = std::str::from_utf8(digits).ok()?;
         text.parse().ok().or_else(|| {
             let number: f64 = text.parse().ok()?;
-            // 2^53: the largest range in which every double is the integer it was written as
+            // 2^53: up to here every integer is exact as a double
             (0.0..=9_007_199_254_740_992.0).contains(&number).then_some(number as u64)
         })
     }
 }
 
-/// Walks over one JSON text.
+/// Walks through one JSON text.
 #[derive(Clone, Debug)]
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
-    /// How many objects and arrays are being walked over.
+    /// The current number of open objects and arrays.
     depth: u32,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Scanner<'a> {
         Scanner { text, at: 0, depth: 0 }
     }
 
-    /// How many bytes have been scanned.
+    /// The number of scanned bytes.
     pub fn position(&self) -> usize {
         self.at
     }

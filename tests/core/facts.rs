@@ -73,7 +73,7 @@ fn refusals() {
             br#"{"model":"m","model":4}"#,
             Some("model"),
             "ambiguous_parameter",
-            "`model` stands in the body twice, with different values: send it once.",
+            "`model` is in the body twice, with different values: send it once.",
         ),
         ("model empty", br#"{"model":""}"#, Some("model"), "invalid_value", "`model` is empty."),
         ("model too long", long.as_bytes(), Some("model"), "invalid_value", "`model` is too long."),
@@ -89,7 +89,7 @@ fn refusals() {
             often.as_bytes(),
             Some("model"),
             "ambiguous_parameter",
-            "`model` stands in the body too often: send it once.",
+            "`model` is in the body too often: send it once.",
         ),
         (
             "a model for readers without case",
@@ -103,7 +103,7 @@ fn refusals() {
             br#"{"model":"m","generationConfig":{},"generation_config":{}}"#,
             Some("generation_config"),
             "ambiguous_parameter",
-            "`generationConfig` and `generation_config` are the same: send one of them.",
+            "`generationConfig` and `generation_config` mean the same: send one of them.",
         ),
         (
             "stream a string",

@@ -1,4 +1,4 @@
-//! What the commands do with files.
+//! File handling of the commands.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::short::{Mistake, Short};
 use crate::yaml::Tree;
 use crate::Failure;
 
-/// The largest file that is read.
+/// The largest file that is accepted.
 const MAX_FILE: u64 = 16 << 20;
 
 #[derive(Args)]
 pub(crate) struct Render {
     /// The short file; - for standard input.
     file: PathBuf,
-    /// Write envoy.yaml, clusters.yaml and listeners.yaml to this directory, from which Envoy takes changes while it runs.
+    /// Write envoy.yaml, clusters.yaml and listeners.yaml to this directory, from which Envoy applies changes while it runs.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Render {
 /// Prints Envoy's configuration.
 ///
 /// # Errors
-/// What is wrong in the short file, with lines.
+/// The mistakes in the short file, with lines.
 pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     let text = read(&command.file)?;
     let name = name(&command.file);
@@ -37,7 +37,7 @@ pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     }
 }
 
-/// Writes the three files, each by a move: clusters first, so that no listener leads to one that is not there.
+/// Writes the three files, each with a move: clusters first, so that every listener's cluster exists.
 fn write_split(rendered: &str, directory: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Usage(format!("{} cannot be written: {error}", directory.display()));
     std::fs::create_dir_all(directory).map_err(failed)?;
@@ -53,12 +53,12 @@ fn write_split(rendered: &str, directory: &Path) -> Result<(), Failure> {
 /// The short file's text as Envoy's.
 ///
 /// # Errors
-/// This program was built with a template that it does not know.
+/// This program was built with an unknown template.
 pub(crate) fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
     crate::render::render(short, text, name).map_err(|error| lost(&error))
 }
 
-/// What is to be said where the template is another one.
+/// The error for an unknown template.
 pub(crate) fn lost(lost: &Lost) -> Failure {
     let place = lost.place();
     Failure::Usage(format!("the envoy.yaml that this program was built with has no `{place}`; build it with another"))
@@ -67,7 +67,7 @@ pub(crate) fn lost(lost: &Lost) -> Failure {
 /// Reads a short file's text.
 ///
 /// # Errors
-/// Each mistake, a line for each.
+/// All mistakes, one line each.
 pub(crate) fn short(text: &str, name: &str) -> Result<Short, Failure> {
     let tree = Tree::parse(text).map_err(|error| {
         Failure::Input(format!("the file cannot be read\n{name}:{}: {}", error.line, error.problem))
@@ -78,10 +78,10 @@ pub(crate) fn short(text: &str, name: &str) -> Result<Short, Failure> {
 fn refused(name: &str, mistakes: &[Mistake]) -> Failure {
     let lines =
         mistakes.iter().map(|mistake| format!("\n{name}:{}: {}: {}", mistake.line, mistake.path, mistake.problem));
-    Failure::Input(format!("the file is not right{}", lines.collect::<String>()))
+    Failure::Input(format!("the file has mistakes{}", lines.collect::<String>()))
 }
 
-/// What messages call a file.
+/// A file's name in messages.
 pub(crate) fn name(file: &Path) -> String {
     match file.as_os_str() == "-" {
         true => "standard input".to_owned(),
@@ -92,7 +92,7 @@ pub(crate) fn name(file: &Path) -> String {
 /// A file's text.
 ///
 /// # Errors
-/// It cannot be read, is too large, or is no text.
+/// It cannot be read, is too large, or is not text.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let read = match file.as_os_str() == "-" {

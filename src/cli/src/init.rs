@@ -1,4 +1,4 @@
-//! `sluice init`: a short file from the API keys that are in the environment.
+//! `sluice init`: a short file from the API keys in the environment.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::Args;
 use crate::short::providers::{Provider, PROVIDERS};
 use crate::{file, key, Failure};
 
-/// What a provider's models are called, so that a name leads to it. The others serve what no other serves.
+/// Prefixes of a provider's model names. The other providers serve all remaining names.
 const PREFIXES: [(&str, &[&str]); 7] = [
     ("openai", &["gpt-*", "o1*", "o3*", "o4*", "text-embedding-*"]),
     ("anthropic", &["claude-*"]),
@@ -20,18 +20,18 @@ const PREFIXES: [(&str, &[&str]); 7] = [
 
 #[derive(Args)]
 pub(crate) struct Init {
-    /// Where to write it; a file that is there already stays as it is.
+    /// The file to write; an existing file is not changed.
     #[arg(default_value = "sluice.yaml")]
     file: PathBuf,
 }
 
-/// Writes the file, and prints the key it has made.
+/// Writes the file, and prints the new key.
 ///
 /// # Errors
 /// No API key is in the environment, or the file cannot be written.
 pub(crate) fn run(command: &Init) -> Result<(), Failure> {
     let is_set = |provider: &&Provider| std::env::var_os(provider.variable).is_some_and(|value| !value.is_empty());
-    // what needs to be told more is not usable by its key alone
+    // providers that need more than a key are left out
     let usable = |provider: &&Provider| !provider.variable.is_empty() && !provider.url.contains('{');
     let found: Vec<&Provider> = PROVIDERS.iter().filter(usable).filter(is_set).collect();
     if found.is_empty() {
@@ -44,13 +44,13 @@ pub(crate) fn run(command: &Init) -> Result<(), Failure> {
     let written = created.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     let name = command.file.display();
     written.map_err(|error| Failure::Usage(format!("{name} cannot be written: {error}")))?;
-    eprintln!("{name} is written. The key for it, which is shown only now:");
+    eprintln!("{name} is written. Its key, which is shown only now:");
     file::print(&format!("{key}\n"))
 }
 
 fn short_file(found: &[&Provider], hash: &str) -> String {
     let mut text = format!(
-        "# An LLM gateway, by the API keys that were in the environment.\n\n\
+        "# An LLM gateway, for the API keys that were in the environment.\n\n\
          keys: # `sluice key new` makes more\n  - {{id: first, hash: \"{hash}\"}}\n\nupstreams:\n"
     );
     for provider in found {

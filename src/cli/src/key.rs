@@ -1,4 +1,4 @@
-//! `sluice key`. Keys and secrets never come from the command line, which every process may read.
+//! `sluice key`. Keys and secrets are never read from the command line, which every process can see.
 
 use std::io::{Read, Write};
 use std::time::{Duration, SystemTime};
@@ -12,18 +12,18 @@ use sluice::keys::{Claims, IssueRequest, KeyHash, Role, Signer, TokenError, MAX_
 
 use crate::Failure;
 
-/// The longest key that the gateway looks at.
+/// The longest key that the gateway accepts.
 const MAX_KEY: usize = 4096;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a random key: prints the key, and its entry for `auth.keys`.
     New(New),
-    /// Hash the key on standard input: prints what `auth.keys[].hash` takes.
+    /// Hash the key on standard input: prints the value for `auth.keys[].hash`.
     Hash,
     /// Sign a virtual key with the gateway's secret: prints the key.
     Sign(Sign),
-    /// Show what the virtual key on standard input says, and whether its signature holds.
+    /// Show the claims of the virtual key on standard input, and whether its signature is valid.
     Inspect(Secret),
 }
 
@@ -32,17 +32,17 @@ pub(crate) struct New {
     /// The key's name in stats and logs.
     #[arg(long, default_value = "new-key")]
     id: String,
-    /// Make it an administrator's.
+    /// Make it an administrator's key.
     #[arg(long)]
     admin: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Sign {
-    /// The key's name in stats and logs, by which it is revoked; a random one without it.
+    /// The key's name in stats and logs, by which it is revoked; default: random.
     #[arg(long)]
     id: Option<String>,
-    /// The models it may use, with commas between them; all without it.
+    /// The models it may use, separated by commas; default: all.
     #[arg(long, value_delimiter = ',')]
     models: Vec<String>,
     /// How long it lasts: seconds, or a time such as 12h or 30d.
@@ -81,10 +81,10 @@ impl Secret {
     }
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// What is wrong, and with what.
+/// The problem, and its source.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::New(new) => make(&new),
@@ -94,7 +94,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// A random key, and the hash by which the gateway knows it.
+/// A random key, and its hash for the gateway.
 ///
 /// # Errors
 /// The system has no random numbers.
@@ -106,7 +106,7 @@ pub(crate) fn random_key() -> Result<(String, String), Failure> {
 
 fn make(new: &New) -> Result<(), Failure> {
     let (key, hash) = random_key()?;
-    // text of JSON is text of YAML
+    // JSON strings are valid YAML
     let id = Value::from(new.id.as_str());
     let role = if new.admin { ", role: admin" } else { "" };
     let entry = format!("- {{id: {id}, hash: \"{hash}\"{role}}}");
@@ -126,7 +126,7 @@ fn make_virtual(sign: &Sign) -> Result<(), Failure> {
     print(&[&signer.sign(&claims)])
 }
 
-/// The same request that administrators make of the gateway.
+/// The same request that administrators send to the gateway.
 fn request(sign: &Sign) -> Value {
     let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
     let models = (!sign.models.is_empty()).then(|| Value::from(sign.models.clone()));
@@ -164,10 +164,10 @@ fn inspect(secret: &Secret) -> Result<(), Failure> {
     verdict.map(drop).map_err(|text| Failure::Input(format!("the signature {text}")))
 }
 
-/// The key on standard input, without the line's end.
+/// The key on standard input, without the line end.
 fn read_key() -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    // room for a line's end
+    // room for a line end
     let read = std::io::stdin().take(MAX_KEY as u64 + 3).read_to_end(&mut bytes);
     read.map_err(|error| Failure::Input(format!("standard input cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::Input("the key is not UTF-8".to_owned()))?;
@@ -176,10 +176,12 @@ fn read_key() -> Result<String, Failure> {
         return Err(Failure::Input("no key on standard input; use: printf %s \"$KEY\" | sluice key ...".to_owned()));
     }
     if key.len() > MAX_KEY {
-        return Err(Failure::Input(format!("the key has more than {MAX_KEY} bytes; the gateway takes none so long")));
+        return Err(Failure::Input(format!(
+            "the key has more than {MAX_KEY} bytes; the gateway does not accept longer ones"
+        )));
     }
     if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Failure::Input("there is white space in the key; headers cannot carry it".to_owned()));
+        return Err(Failure::Input("the key contains white space, which headers cannot carry".to_owned()));
     }
     Ok(key.to_owned())
 }

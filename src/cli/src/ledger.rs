@@ -1,4 +1,4 @@
-//! `sluice ledger`: keeps what each request has used, and counts the limits that several Envoys share.
+//! `sluice ledger`: stores each request's usage, and counts the limits that several Envoys share.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +11,7 @@ use sluice_ledger::{import, open, Query};
 
 use crate::Failure;
 
-/// The environment variable with the place of the ledger, which may hold a password.
+/// The environment variable with the ledger's store, which may contain a password.
 const STORE_VARIABLE: &str = "SLUICE_LEDGER_STORE";
 const DEFAULT_STORE: &str = "ledger.db";
 
@@ -20,7 +20,7 @@ const DEFAULT_STORE: &str = "ledger.db";
 pub(crate) struct Ledger {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Where to listen, for Envoy and for people. There is no password: keep it on a network of your own.
+    /// The address to listen on, for Envoy and for people. There is no password: keep it on a private network.
     #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     #[command(flatten)]
@@ -29,15 +29,15 @@ pub(crate) struct Ledger {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take in access logs that Envoy has written. Each request counts once, however often it is read.
+    /// Import access logs that Envoy has written. Each request counts once, however often it is imported.
     Import(Import),
-    /// Print what has been used.
+    /// Print usage.
     Report(Report),
 }
 
 #[derive(Args)]
 struct Place {
-    /// The SQLite file, or a postgres:// URL. A URL with a password belongs into the environment: SLUICE_LEDGER_STORE.
+    /// The SQLite file, or a postgres:// URL. Put a URL with a password into the environment: SLUICE_LEDGER_STORE.
     #[arg(long, value_name = "FILE|URL")]
     store: Option<String>,
 }
@@ -53,10 +53,10 @@ struct Import {
 
 #[derive(Args)]
 struct Report {
-    /// What to sum by, with commas between: key, model, cluster, upstream_model, label:NAME, day, month.
+    /// Columns to sum by, separated by commas: key, model, cluster, upstream_model, label:NAME, day, month.
     #[arg(long, default_value = "key")]
     by: String,
-    /// The month, such as 2026-11; the running one without it.
+    /// The month, such as 2026-11; default: the current one.
     #[arg(long, conflicts_with_all = ["from", "to"])]
     month: Option<String>,
     /// The first day, such as 2026-11-01.
@@ -84,7 +84,7 @@ impl Place {
     }
 }
 
-/// Whether a URL has one: `postgres://user:password@host/name`, or `?password=`.
+/// Whether a URL has a password: `postgres://user:password@host/name`, or `?password=`.
 fn has_password(store: &str) -> bool {
     let Some((_, rest)) = store.split_once("://") else {
         return false;
@@ -132,7 +132,7 @@ fn import_all(command: Import) -> Result<(), Failure> {
     }
     match malformed {
         0 => Ok(()),
-        lines => Err(Failure::Input(format!("ledger: {lines} lines could not be read; the others have been taken in"))),
+        lines => Err(Failure::Input(format!("ledger: {lines} lines could not be read; the others have been imported"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sluice`: the operator's tool.
 //!
-//! Exit codes: 0, it is done; 1, what was read is not right; 2, the command line or the environment is not.
+//! Exit codes: 0, success; 1, the input has mistakes; 2, the command line or the environment has mistakes.
 
 mod check;
 mod file;
@@ -37,24 +37,24 @@ enum Command {
     /// Make, sign and inspect client keys.
     #[command(subcommand)]
     Key(key::Command),
-    /// Keep what each request has used, and count the limits that several Envoys share.
+    /// Store each request's usage, and count the limits that several Envoys share.
     #[cfg(feature = "ledger")]
     Ledger(ledger::Ledger),
-    /// Find what is wrong in a short file, or in Envoy's configuration, before Envoy is there.
+    /// Find mistakes in a short file or in Envoy's configuration, without Envoy.
     Check(check::Check),
     /// Write Envoy's configuration from a short file.
     Render(file::Render),
-    /// Start Envoy as a short file says.
+    /// Start Envoy with a short file.
     Run(run::Run),
     /// Print the JSON schema of short files, for editors.
     Schema,
 }
 
-/// Why nothing came of it.
+/// Why a command failed.
 pub(crate) enum Failure {
-    /// What was read is not right.
+    /// The input has mistakes.
     Input(String),
-    /// The command line or the environment is not.
+    /// The command line or the environment has mistakes.
     Usage(String),
 }
 

@@ -1,5 +1,5 @@
-//! `sluice schema`: the short file as a JSON schema, with which editors complete and underline. The names of fields come
-//! from the reader of the configuration, so that the two cannot drift apart; what is known of each field stands here.
+//! `sluice schema`: the short file as a JSON schema, with which editors complete and check fields. The field names come
+//! from the configuration's reader, so that both always agree; the types and descriptions are here.
 
 use serde_json::{json, Map, Value};
 use sluice::config::{
@@ -13,7 +13,7 @@ use sluice::usage::Format;
 use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
 use crate::{file, Failure};
 
-/// Where drafts are defined.
+/// The JSON schema draft.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Prints the schema.
@@ -34,7 +34,7 @@ fn schema() -> Value {
     root
 }
 
-/// An object with no other fields than `names`, each as `of` knows it.
+/// An object with only the fields `names`; `of` has their types.
 fn object(names: &[&str], of: fn(&str) -> Value, required: &[&str]) -> Value {
     let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), of(name))).collect();
     let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
@@ -64,7 +64,7 @@ fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
     json!({"enum": names.into_iter().collect::<Vec<_>>()})
 }
 
-/// Fields by name, with `names` in their order.
+/// Fields by name, with `names` in order.
 fn fields(names: &[&str], of: fn(&str) -> Value) -> Value {
     object(names, of, &[])
 }
@@ -98,7 +98,7 @@ fn definitions() -> Value {
         "duration": {"type": "string", "pattern": "^[0-9.]+(ms|s|m|h|d)$", "description": "such as 500ms, 30s, 2m, 12h or 90d"},
         "size": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"}], "description": "in bytes, such as 256KiB"},
         "date": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}", "description": "2030-01-01 or 2030-01-01T12:00:00Z"},
-        "env": object(&["env"], |_| text("the name of an environment variable of Envoy's"), &["env"]),
+        "env": object(&["env"], |_| text("the name of a variable in Envoy's environment"), &["env"]),
         "credential": object(&["env", "header"], credential, &["env"]),
         "limits": fields(&LIMIT_FIELDS, limit),
         "key": object(&["id", "hash", "role", "models", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
@@ -128,9 +128,9 @@ fn top(name: &str) -> Value {
         |of: &str, description: &str| json!({"type": "array", "items": reference(of), "description": description});
     let named = |of: &str, description: &str| json!({"type": "object", "additionalProperties": reference(of), "description": description});
     match name {
-        "keys" => list("key", "who may call: the SHA-256 of each key"),
-        "users" => list("user", "who may call with a password"),
-        "roles" => fields(&["user", "admin"], |_| texts("what the identity provider calls the role")),
+        "keys" => list("key", "the keys that may call: the SHA-256 of each"),
+        "users" => list("user", "the users that may call with a password"),
+        "roles" => fields(&["user", "admin"], |_| texts("the identity provider's names of the role")),
         "virtual_keys" => object(&["secrets", "max_expires_in"], virtual_keys, &["secrets"]),
         "revoked" => {
             json!({"type": "array", "items": {"anyOf": [text("an id"), object(&["id", "before", "until"], |name| match name {
@@ -149,8 +149,8 @@ fn top(name: &str) -> Value {
             },
             &["metadata"],
         ),
-        "upstreams" => named("upstream", "the model servers, by names of your choosing"),
-        "models" => list("model", "what clients may ask for, and who serves it"),
+        "upstreams" => named("upstream", "the model servers, by names that you choose"),
+        "models" => list("model", "the models that clients may use, and their targets"),
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
         "hold_json" => reference("size"),
@@ -161,8 +161,8 @@ fn top(name: &str) -> Value {
         "listen" | "admin" => {
             json!({"type": "string", "pattern": ":[0-9]+$", "description": "an address, such as 127.0.0.1:10000"})
         }
-        "services" => named("service", "what checks ask, by the names of their clusters"),
-        "checks" => list("check", "what the guard checks"),
+        "services" => named("service", "the services that checks call, by cluster name"),
+        "checks" => list("check", "the guard's checks"),
         "guard" => fields(GUARD_FIELDS, guard),
         "usage" => fields(&["access_log", "tracing"], |_| json!({"type": "boolean"})),
         "tracing" => object(
@@ -201,9 +201,9 @@ fn limit(name: &str) -> Value {
 fn caller(name: &str) -> Value {
     match name {
         "id" | "name" => text("the caller's name in stats and logs"),
-        "hash" => text("of the key, `sluice key new` prints it; never the key itself"),
+        "hash" => text("the key's hash, as `sluice key new` prints it; never the key itself"),
         "role" => text("user (the default), admin, or one of `roles`"),
-        "models" => texts("as clients write them, prefixes like gpt-* too; all if left out"),
+        "models" => texts("as clients write them, prefixes like gpt-* too; default: all"),
         "labels" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         "limits" => reference("limits"),
         "issued" | "expires" => reference("date"),
@@ -222,23 +222,23 @@ fn upstream(name: &str) -> Value {
     match name {
         "provider" => one_of(PROVIDERS.iter().map(|provider| provider.name)),
         "url" => {
-            json!({"type": "string", "pattern": "^https?://", "description": "where the server is, if it is no provider's usual place"})
+            json!({"type": "string", "pattern": "^https?://", "description": "the server's address, if it is not the provider's usual one"})
         }
         "resource" => text("of azure"),
-        "region" => text("of bedrock and vertex"),
+        "region" => text("for bedrock and vertex"),
         "project" => text("of vertex"),
         "trusted_ca" => text("the file with the authorities that sign the server's certificate"),
         "connect_timeout" => reference("duration"),
         "dialects" => json!({"type": "array", "minItems": 1, "items": one_of(Dialect::ALL.map(Dialect::name))}),
-        "host" => text("the host name that the server is sent"),
-        "base_path" => json!({"type": "string", "description": "in place of /v1, /api or /v1beta"}),
-        "forward_headers" => texts("the client's headers that it gets besides those that every upstream gets"),
-        "query" => text("put before the client's query"),
+        "host" => text("the `host` header that the server gets"),
+        "base_path" => json!({"type": "string", "description": "replaces /v1, /api or /v1beta"}),
+        "forward_headers" => texts("further client headers that it gets"),
+        "query" => text("added before the client's query"),
         "credential" => reference("credential"),
         "headers" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         "include_usage" | "translate" | "responses_api" => json!({"type": "boolean", "default": true}),
         "strict_end" => {
-            json!({"type": "boolean", "description": "whether a stream is cut if nothing in it says that it is complete"})
+            json!({"type": "boolean", "description": "whether a stream without its dialect's last event counts as cut"})
         }
         "usage" => fields(&["format", "count"], |name| match name {
             "format" => one_of(Format::ALL.map(Format::name)),
@@ -263,7 +263,7 @@ fn model(name: &str) -> Value {
         "targets" => json!({"type": "array", "minItems": 1, "items": reference("target")}),
         "strategy" => reference("strategy"),
         "retry" => reference("retry"),
-        "fallbacks" => texts("models that serve when none of the targets does"),
+        "fallbacks" => texts("models that serve when all targets fail"),
         "context_length_fallback" => text("the model for requests that are too long for this one"),
         "max_output_tokens" => whole(1, 1_000_000),
         "limits" => reference("limits"),
@@ -292,7 +292,7 @@ fn target_fields() -> Vec<&'static str> {
 fn target(name: &str) -> Value {
     match name {
         "upstream" => text("an upstream"),
-        "model" => text("the model's name there, if it is another one"),
+        "model" => text("the upstream's name for the model, if it differs"),
         "weight" | "slots" => whole(1, 1_000_000),
         "tier" => whole(0, 1_000_000),
         "price" => model("price"),
@@ -368,7 +368,7 @@ fn check(name: &str) -> Value {
         "action" => one_of(["block", "mask", "restore", "flag"]),
         "on_failure" => one_of(["allow", "deny"]),
         "unrewritable" => one_of(["allow", "block"]),
-        "models" | "keys" | "entities" => texts("all if left out"),
+        "models" | "keys" | "entities" => texts("default: all"),
         "dry_run" => json!({"type": "boolean"}),
         "cluster" => text("one of `services`"),
         "credential" => reference("env"),

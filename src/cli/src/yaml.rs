@@ -1,17 +1,17 @@
-//! YAML that knows its lines: every message about a file names one.
+//! YAML with line numbers: every message about a file names a line.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::{Map, Number, Value};
 
-/// A value, and where it stands.
+/// A value, and its line.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
-    /// From 1 on; of a field's value the line of the field's name.
+    /// Starts at 1; for a field's value, the line of the field's name.
     pub(crate) line: usize,
     pub(crate) data: Data,
 }
 
-/// What a value is.
+/// The kinds of values.
 #[derive(Clone, Debug)]
 pub(crate) enum Data {
     Null,
@@ -49,12 +49,12 @@ impl Tree {
         self.entries().iter().find(|(field, _)| field == name).map(|(_, value)| value)
     }
 
-    /// The value that fields lead to, one after the other.
+    /// The value at the end of a path of fields.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Tree> {
         path.iter().try_fold(self, |tree, name| tree.get(name))
     }
 
-    /// An object's fields; of anything else none.
+    /// An object's fields; none for other values.
     pub(crate) fn entries(&self) -> &[(String, Tree)] {
         match &self.data {
             Data::Map(entries) => entries,
@@ -62,7 +62,7 @@ impl Tree {
         }
     }
 
-    /// A list's values; of anything else none.
+    /// A list's values; none for other values.
     pub(crate) fn items(&self) -> &[Tree] {
         match &self.data {
             Data::List(items) => items,
@@ -70,7 +70,7 @@ impl Tree {
         }
     }
 
-    /// The text, if it is one.
+    /// The text, if it is a text.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
@@ -78,7 +78,7 @@ impl Tree {
         }
     }
 
-    /// The number, if it is one.
+    /// The number, if it is a number.
     pub(crate) fn number(&self) -> Option<f64> {
         match &self.data {
             Data::Number(number) => number.as_f64(),
@@ -110,7 +110,7 @@ impl Tree {
         }
     }
 
-    /// Shows every value of the tree to `visit`, the outer ones first.
+    /// Calls `visit` for every value of the tree, outer ones first.
     pub(crate) fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Tree)) {
         visit(self);
         match &self.data {
@@ -120,7 +120,7 @@ impl Tree {
         }
     }
 
-    /// The line that `path` leads to, such as `.models[0].name` or `["a b"].url`; as far as there is anything.
+    /// The line of `path`, such as `.models[0].name` or `["a b"].url`, or of its deepest existing part.
     pub(crate) fn line_of(&self, path: &str) -> usize {
         let mut tree = self;
         for step in steps(path) {
@@ -142,7 +142,7 @@ enum Step {
     Index(usize),
 }
 
-/// What a path is made of, as the core writes it.
+/// The parts of a path in the core's format.
 fn steps(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = path;
@@ -199,7 +199,7 @@ fn scalar(value: &Scalar<'_>) -> Data {
     }
 }
 
-/// `text` as YAML in a flow, quoted if it would otherwise be something else.
+/// `text` as a flow scalar, quoted if YAML would read it as something else.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '=' | '@' | '*' | '+');
     let first = text.chars().next();
@@ -212,7 +212,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// A value as YAML in a flow.
+/// A value in YAML's flow style.
 pub(crate) fn flow(value: &Tree) -> String {
     let joined = |parts: Vec<String>| parts.join(", ");
     match &value.data {

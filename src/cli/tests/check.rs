@@ -1,4 +1,4 @@
-//! `sluice check`, as it is called: mistakes are found, each with its line, and what is shipped has none.
+//! `sluice check` as a command: it finds mistakes, each with its line, and the shipped files have none.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -18,12 +18,12 @@ const THREE: &str = "examples/three-providers.yaml";
 /// A mistake in a shipped file.
 struct Mistake {
     file: &'static str,
-    /// What stands there, and what is put in its place.
+    /// The original text, and its replacement.
     old: &'static str,
     new: &'static str,
     rule: &'static str,
     level: &'static str,
-    /// What the line has that is named.
+    /// A part of the line that the finding names.
     line: &'static str,
 }
 
@@ -61,7 +61,7 @@ const MISTAKES: &[Mistake] = &[
     error(THREE, "provider: azure, resource: my-resource", "provider: azure", "short_file", "provider: azure"),
     error(THREE, "action: restore", "action: hide", "configuration", "action: hide"),
     error(GUARD, "cluster: toxicity\n", "cluster: toxic\n", "service_without_cluster", "cluster: toxic\n"),
-    // the VM, and what it sees
+    // the VM and its environment
     error(ENVOY, "root_id: auth+router+usage", "root_id: router+auth+usage", "root_id", "root_id: router+auth"),
     error(ENVOY, "allow_on_headers_stop_iteration: true # without it, requests hang", "fail_open: false", "allow_on_headers_stop_iteration", "config:\n                        name: sluice"),
     error(ENVOY, "failure_policy: FAIL_RELOAD #", "failure_policy: FAIL_CLOSED #", "failure_policy", "FAIL_CLOSED"),
@@ -136,7 +136,7 @@ fn text(file: &str) -> String {
     std::fs::read_to_string(folder().join(file)).unwrap()
 }
 
-/// What is found in a text where every variable is set that the shipped files name; and the exit code.
+/// The findings in a text, with every variable set that the shipped files name; and the exit code.
 fn check(text: &str) -> (i32, Vec<Value>) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
     for name in [
@@ -179,7 +179,7 @@ fn every_mistake_is_found_on_its_line() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// So that to put back what stood there is a fix.
+/// Whether putting the original text back is the fix.
 #[test]
 fn what_is_shipped_passes() {
     let examples = std::fs::read_dir(folder().join("examples")).unwrap().map(|entry| entry.unwrap().path());
@@ -193,7 +193,7 @@ fn what_is_shipped_passes() {
     assert!(files >= 10);
 }
 
-/// Every mistake has a fix, or a problem that says it.
+/// Every finding has a fix, or a problem that implies it.
 #[test]
 fn for_people() {
     let bad = text(ENVOY).replace("refresh_cluster_on_retry: true", "refresh_cluster_on_retry: false");
@@ -210,7 +210,7 @@ fn for_people() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("standard input has an error"));
 }
 
-/// Envoy's listeners in a file of their own: nothing is said of clusters that are elsewhere.
+/// Envoy's listeners in a separate file: clusters elsewhere are not checked.
 #[test]
 fn a_file_of_listeners() {
     let whole = text(ENVOY);

@@ -1,4 +1,4 @@
-//! `sluice import`: what comes out is a short file without errors, and what has no counterpart is told.
+//! `sluice import`: the output is a short file without errors, and everything without a counterpart gets a note.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -12,7 +12,7 @@ fn sluice(arguments: &[&str], input: &str) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A configuration of LiteLLM's, what comes of it, and what is told.
+/// A LiteLLM configuration, the output, and the notes.
 const CASES: &[(&str, &[&str], &[&str])] = &[
     (
         "model_list:
@@ -69,7 +69,7 @@ router_settings:
             "groq: {provider: groq}",
             "gemini: {provider: gemini}",
         ],
-        &["litellm_settings.drop_params has no counterpart", "\"huge\", which is no model", "alias \"gone\" of \"nothing\""],
+        &["litellm_settings.drop_params has no counterpart", "\"huge\", which is not in model_list", "alias \"gone\" of \"nothing\""],
     ),
     (
         "model_list:
@@ -85,7 +85,7 @@ router_settings:
             "{upstream: openai, model: local-model, weight: 2}",
             "price: {input: 2.5, output: 10}",
         ],
-        &["litellm_params.temperature has no counterpart", "a key stood in the file, and is not copied"],
+        &["litellm_params.temperature has no counterpart", "a key was in the file, and is not copied"],
     ),
     (
         "model_list:
@@ -104,7 +104,7 @@ general_settings: {master_key: os.environ/NOT_SET, database_url: os.environ/DB}
             "{upstream: vertex, model: google/gemini-2.5-flash, tier: 2}",
         ],
         &[
-            "b: no provider of \"sagemaker/x\" is known",
+            "b: the provider of \"sagemaker/x\" is unknown",
             "openai/*: the name that clients send is passed on",
             "cost-based-routing has no counterpart",
             "router_settings.redis_host has no counterpart",

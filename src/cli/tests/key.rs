@@ -1,4 +1,4 @@
-//! `sluice key`, as it is called.
+//! `sluice key` as a command.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -9,7 +9,7 @@ use sluice::keys::{Claims, KeyHash, Role, Signer};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// What a call comes to: its exit code, and what it prints.
+/// The exit code and the output of a call.
 fn sluice(arguments: &[&str], secret: Option<&str>, input: &str) -> (i32, String, String) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
     command.args(arguments).write_stdin(input).env_remove("SLUICE_KEY_SECRET").env_remove("OTHER");

@@ -1,4 +1,4 @@
-//! `sluice render`, as it is called.
+//! `sluice render` as a command.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -10,7 +10,7 @@ use assert_cmd::Command;
 const KEYS: &str =
     "keys: [{id: a, hash: \"sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c\"}]\n";
 
-/// What a call comes to: its exit code, and what it prints.
+/// The exit code and the output of a call.
 fn render(text: &str) -> (i32, String, String) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
     let output = command.args(["render", "-"]).write_stdin(text).output().unwrap();
@@ -28,7 +28,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap()
 }
 
-/// Skipped where the file has been edited by hand, which is everybody's right: as git tells.
+/// Skipped if git says that the file has been edited by hand, which is allowed.
 #[test]
 fn the_demo_is_the_shipped_file() {
     let shipped = std::fs::read_to_string(root().join("envoy/envoy.yaml")).unwrap();
@@ -52,7 +52,7 @@ fn the_demo_is_the_shipped_file() {
     );
 }
 
-/// Everything that a provider's name stands for.
+/// All settings that a provider's name implies.
 #[test]
 fn providers() {
     const CASES: [(&str, &str, &str); 20] = [
@@ -224,7 +224,7 @@ fn web_pages_that_may_call() {
     }
 }
 
-/// What cannot be moved as it stands is written anew.
+/// Text that cannot be moved unchanged is rewritten.
 #[test]
 fn odd_yaml() {
     for text in [
@@ -270,7 +270,7 @@ fn mistakes() {
             "services: {s: {url: \"http://a\"}}\nupstreams: {s: {provider: vllm}}",
             "-:1: services.s: is the name of an upstream",
         ),
-        ("checks: []\nguard: {checks: []}", "checks: stands in `guard`, too"),
+        ("checks: []\nguard: {checks: []}", "checks: is also in `guard`"),
         ("a: [", "-:2: not YAML"),
         ("a: 1\na: 2", "-:2: not YAML"),
     ];

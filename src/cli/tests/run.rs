@@ -1,4 +1,4 @@
-//! `sluice run`, as far as no Envoy is needed; what it does with one, the end-to-end tests show.
+//! `sluice run` without Envoy; the end-to-end tests run it with one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -13,7 +13,7 @@ upstreams: {x: {provider: vllm}}
 models: [{name: m, targets: [x]}]
 ";
 
-/// A directory of one test's own.
+/// A directory for one test.
 struct Place(PathBuf);
 
 impl Place {
@@ -73,7 +73,7 @@ fn what_cannot_be_run() {
     );
 }
 
-/// Whatever an index serves: it is the release that is known here, or nothing.
+/// Only the known release is accepted, whatever an index serves.
 #[test]
 fn another_wheel_is_refused() {
     let place = Place::new("wheel");

@@ -1,4 +1,4 @@
-//! `sluice schema`: what it allows is what the reader of the configuration takes. And `sluice init`.
+//! `sluice schema`: it allows exactly what the configuration's reader accepts. And `sluice init`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -18,7 +18,7 @@ fn schema() -> Value {
     serde_json::from_str(&sluice(&["schema"], "").1).unwrap()
 }
 
-/// Whether `value` is what `schema` allows: as much of JSON Schema as is used there.
+/// Whether `schema` allows `value`; supports the part of JSON Schema that is used.
 fn allows(root: &Value, schema: &Value, value: &Value) -> bool {
     if let Some(reference) = schema["$ref"].as_str() {
         return allows(root, root.pointer(&reference[1..]).unwrap(), value);
@@ -80,7 +80,7 @@ fn shipped_files_are_allowed() {
     }
 }
 
-/// One of everything that has fields of its own.
+/// One of everything that has fields.
 fn everything() -> Value {
     json!({
         "keys": [{"id": "a", "hash": format!("sha256:{}", "0".repeat(64)), "limits": {"concurrency": 1}}],
@@ -103,7 +103,7 @@ fn everything() -> Value {
     })
 }
 
-/// The names that the reader says there are, beside one that it does not know.
+/// The reader's field names, from its error for an unknown name.
 fn known(document: &Value, at: &str) -> BTreeSet<String> {
     let mut document = document.clone();
     document.pointer_mut(at).unwrap().as_object_mut().unwrap().insert("qqqqqqqq".into(), json!(1));
@@ -154,7 +154,7 @@ fn it_has_the_fields_of_the_reader() {
     };
     for (place, at) in PLACES {
         let known = known(&everything, place);
-        // of a long list, the reader says the beginning
+        // the reader only lists the first names of a long list
         let own = own(at);
         assert!(if known.len() < 20 { known == own } else { known.is_subset(&own) }, "{place}: {known:?}, not {own:?}");
         let mut odd = everything.clone();

@@ -5,26 +5,26 @@ use std::io::BufRead;
 use crate::record::{NoRecord, Record, MAX_LINE};
 use crate::store::{Failed, Store};
 
-/// How many records go into one transaction.
+/// The number of records in one transaction.
 const BATCH: usize = 2000;
 
-/// What was in an access log.
+/// The contents of an access log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Records that were new.
     pub new: usize,
-    /// Records that the ledger had.
+    /// Records that the ledger already had.
     pub known: usize,
-    /// Lines of no request to a model.
+    /// Lines that are not requests to a model.
     pub without_usage: usize,
-    /// Lines that cannot be read.
+    /// Unreadable lines.
     pub malformed: usize,
 }
 
-/// Takes in all lines. What was taken in before an error stays; the same file may be imported again.
+/// Imports all lines. Lines imported before an error stay; the same file can be imported again.
 ///
 /// # Errors
-/// The file cannot be read, or the records cannot be kept.
+/// The file cannot be read, or the records cannot be stored.
 pub fn import(lines: &mut dyn BufRead, store: &mut dyn Store) -> Result<Imported, Failed> {
     let (mut imported, mut batch, mut line) = (Imported::default(), Vec::with_capacity(BATCH), Vec::new());
     loop {

@@ -1,4 +1,4 @@
-//! The thread that the store belongs to: it does one thing after the other, and nobody waits for it but who asked.
+//! The thread that owns the store: it runs one task at a time, and only the caller of a task waits for it.
 
 use std::sync::mpsc;
 
@@ -8,12 +8,12 @@ use crate::store::{Failed, Store};
 
 type Task = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
-/// Hands tasks to the thread.
+/// Sends tasks to the thread.
 #[derive(Clone)]
 pub struct Keeper(mpsc::Sender<Task>);
 
 impl Keeper {
-    /// Starts the thread. It ends with the last of those who hand tasks to it.
+    /// Starts the thread. It ends when the last sender is dropped.
     pub fn start(mut store: Box<dyn Store>) -> Self {
         let (sender, tasks) = mpsc::channel::<Task>();
         std::thread::spawn(move || {
@@ -24,17 +24,17 @@ impl Keeper {
         Keeper(sender)
     }
 
-    /// Does something with the store.
+    /// Runs a task on the store.
     ///
     /// # Errors
-    /// It has failed.
+    /// The task failed.
     pub async fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce(&mut dyn Store) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {
         let (sender, result) = oneshot::channel();
         let task: Task = Box::new(move |store| {
-            // who has asked may have left
+            // the caller may have left
             let _ = sender.send(task(store));
         });
         let gone = || Failed("the store's thread has ended".to_owned());

@@ -1,8 +1,8 @@
-//! The ledger of a fleet: what each request has used, for good, and how much is left of the limits that several Envoys
-//! share. One process beside them, and none is needed without it.
+//! The ledger of a fleet: it stores each request's usage permanently, and counts the limits that several Envoys share.
+//! It is one optional process beside the Envoys.
 //!
-//! tonic and prost speak gRPC, axum HTTP on the same port; rusqlite brings SQLite along, and postgres is the client that
-//! most others are built on. Of all of them only what is used is compiled.
+//! tonic and prost speak gRPC, axum speaks HTTP on the same port; rusqlite includes SQLite, and postgres is the usual
+//! synchronous client. Only the needed features are compiled.
 
 mod day;
 mod import;

@@ -1,7 +1,7 @@
-//! The limits that several Envoys share: who has used how much of the running minute, day and month.
+//! The limits that several Envoys share: usage in the current minute, day and month.
 //!
-//! All of it is in memory, where each question is answered; what has changed is written to the store several times a
-//! second, so that a restart forgets nothing that is older than that.
+//! All of it is in memory, so that questions are answered at once. Changes are written to the store several times a
+//! second, so a restart forgets only the last moment.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,12 +11,12 @@ use crate::proto::{
 };
 use crate::store::Counter;
 
-/// The most limits that are counted at a time.
+/// The maximum number of counted limits.
 const MAX_COUNTERS: usize = 1_000_000;
-/// How often windows that have ended are looked for, in seconds.
+/// How often expired windows are removed, in seconds.
 const SWEPT_EVERY: i64 = 10;
 
-/// What has been used.
+/// The usage of a limit.
 #[derive(Debug, Default)]
 pub struct Limits {
     counters: HashMap<String, Used>,
@@ -32,49 +32,49 @@ struct Used {
     used: i64,
 }
 
-/// What has become of a question.
+/// The result of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It passes.
+    /// The request passes.
     Passes,
     /// A limit is reached.
     Refused,
-    /// It was no question: something has been used already.
+    /// Not a question but a charge: the usage has already happened.
     Charged,
 }
 
-/// No further limit can be counted.
+/// No further limit can be counted: the maximum is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl Limits {
-    /// The limits as they were kept; windows that have ended at `now`, in seconds since the epoch, are forgotten.
+    /// The stored limits; windows that have ended at `now`, in seconds since the epoch, are dropped.
     pub fn new(kept: Vec<Counter>, now: i64) -> Self {
         let running = kept.into_iter().filter(|counter| counter.ends > now);
         let used = |Counter { name, window, ends, used }| (name, Used { window, ends, used });
         Limits { counters: running.map(used).collect(), ..Limits::default() }
     }
 
-    /// How many are counted.
+    /// The number of counted limits.
     pub fn len(&self) -> usize {
         self.counters.len()
     }
 
-    /// Whether none is.
+    /// Whether no limit is counted.
     pub fn is_empty(&self) -> bool {
         self.counters.is_empty()
     }
 
-    /// How many changes there have been.
+    /// The number of changes so far.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Answers a question: all of its hits are counted, or none. But tokens and cost have been used already when they
-    /// are told: they count in any case, and so does what comes with them.
+    /// Answers a question: all of its hits are counted, or none. Tokens and cost are different: they are reported after
+    /// use, so they always count, together with their other hits.
     ///
     /// # Errors
-    /// There is no room for one more limit.
+    /// The maximum number of limits is reached.
     pub fn decide(&mut self, request: &RateLimitRequest, now: i64) -> Result<(RateLimitResponse, Decision), Full> {
         self.sweep(now);
         let otherwise = u64::from(request.hits_addend.max(1));
@@ -127,7 +127,7 @@ impl Limits {
         }
     }
 
-    /// What has changed since this was asked last.
+    /// The changes since the last call.
     pub fn take_changed(&mut self) -> Vec<Counter> {
         let changed = std::mem::take(&mut self.changed);
         let counter = |name: String| {
@@ -137,13 +137,13 @@ impl Limits {
         changed.into_iter().filter_map(counter).collect()
     }
 
-    /// Has these be written again: they could not be.
+    /// Marks these as changed again, because they could not be written.
     pub fn give_back(&mut self, counters: Vec<Counter>) {
         self.changed.extend(counters.into_iter().map(|counter| counter.name));
     }
 }
 
-/// One limit that is asked about.
+/// One limit in a question.
 struct Asked<'a> {
     name: String,
     descriptor: &'a Descriptor,
@@ -163,7 +163,7 @@ impl<'a> Asked<'a> {
         let window = window(unit, now);
         let hits = descriptor.hits_addend.map_or(otherwise, |hits| hits.value);
         Asked {
-            // a list of texts as JSON: no two limits have the same
+            // the texts as a JSON list, which is unique for each limit
             name: serde_json::to_string(&words).unwrap_or_default(),
             descriptor,
             limit: descriptor.limit.filter(|_| window.is_some()),
@@ -173,7 +173,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Whether it limits what is known only after a request.
+    /// Whether it limits values that are only known after a request.
     fn is_use(&self) -> bool {
         self.descriptor.entries.last().is_some_and(|entry| {
             entry.key == "limit" && (entry.value.starts_with("tokens_") || entry.value.starts_with("cost_"))
@@ -193,8 +193,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// When the running window of a `RateLimitUnit` began and ends, in seconds since the epoch; `None` if there is no such
-/// unit.
+/// The begin and end of the current window of a `RateLimitUnit`, in seconds since the epoch; `None` for unknown units.
 fn window(unit: i32, now: i64) -> Option<(i64, i64)> {
     let of = |seconds: i64| {
         let begins = now - now.rem_euclid(seconds);

@@ -1,29 +1,29 @@
-//! What the ledger tells Prometheus.
+//! The ledger's metrics for Prometheus.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
-/// Counts, from this process's start on.
+/// Counts since this process started.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Records that were new.
     pub new: AtomicU64,
     /// Records whose id was known.
     pub known: AtomicU64,
-    /// Entries of an access log that are of no request to a model.
+    /// Access log entries that are not requests to a model.
     pub without_usage: AtomicU64,
-    /// Entries that could not be read.
+    /// Unreadable entries.
     pub malformed: AtomicU64,
-    /// What the store could not do.
+    /// Failures of the store.
     pub store_failures: AtomicU64,
-    /// Questions about limits that passed.
+    /// Questions about limits that were admitted.
     pub passed: AtomicU64,
     /// Questions about limits that were refused.
     pub refused: AtomicU64,
     /// Charges.
     pub charged: AtomicU64,
-    /// What the store said last, if it has failed since it last worked.
+    /// The store's last error, if it is failing now.
     failing: Mutex<Option<String>>,
 }
 
@@ -36,29 +36,29 @@ pub fn add(count: &AtomicU64, more: usize) {
 }
 
 impl Metrics {
-    /// The store has failed, and said this. Whether it had worked before.
+    /// Records a failure of the store. Returns whether it had worked before.
     pub fn fail(&self, said: &str) -> bool {
         add(&self.store_failures, 1);
         let mut failing = self.failing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         failing.replace(said.to_owned()).is_none()
     }
 
-    /// The store has worked.
+    /// Records that the store works.
     pub fn recover(&self) {
         *self.failing.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
 
-    /// What the store said last, if it is failing.
+    /// The store's last error, if it is failing.
     pub fn failing(&self) -> Option<String> {
         self.failing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// As Prometheus reads it; `counters` is how many limits are counted.
+    /// In Prometheus' format; `counters` is the number of counted limits.
     pub fn text(&self, counters: usize) -> String {
         let families: [Family<'_>; 3] = [
             (
                 "sluice_ledger_records_total",
-                "Entries of access logs, by what became of them.",
+                "Entries of access logs, by result.",
                 &[
                     ("{result=\"new\"}", &self.new),
                     ("{result=\"known\"}", &self.known),
@@ -68,14 +68,14 @@ impl Metrics {
             ),
             (
                 "sluice_ledger_limits_total",
-                "Calls about limits, by what became of them.",
+                "Calls about limits, by result.",
                 &[
                     ("{result=\"ok\"}", &self.passed),
                     ("{result=\"over_limit\"}", &self.refused),
                     ("{result=\"charged\"}", &self.charged),
                 ],
             ),
-            ("sluice_ledger_store_failures_total", "What the store could not do.", &[("", &self.store_failures)]),
+            ("sluice_ledger_store_failures_total", "Failures of the store.", &[("", &self.store_failures)]),
         ];
         let mut out = String::new();
         for (name, help, counts) in families {
@@ -86,7 +86,7 @@ impl Metrics {
             }
         }
         let name = "sluice_ledger_counters";
-        let _ = writeln!(out, "# HELP {name} Limits that are counted.\n# TYPE {name} gauge\n{name} {counters}");
+        let _ = writeln!(out, "# HELP {name} Counted limits.\n# TYPE {name} gauge\n{name} {counters}");
         out
     }
 }

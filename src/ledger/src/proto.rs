@@ -1,5 +1,5 @@
-//! The messages of Envoy's services, as far as they are needed; unknown fields are skipped. Written by hand, so that no
-//! compiler of protocol buffers is needed:
+//! The messages of Envoy's services, with only the needed fields; unknown fields are skipped. Written by hand, so that
+//! the build needs no protobuf compiler:
 //! <https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/accesslog/v3/als.proto>,
 //! <https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/ratelimit/v3/rls.proto>.
 
@@ -10,7 +10,7 @@ use prost::Message;
 /// `envoy.service.accesslog.v3.StreamAccessLogsMessage`
 #[derive(Clone, PartialEq, Message)]
 pub struct AccessLogs {
-    /// Requests that have ended.
+    /// Finished requests.
     #[prost(message, optional, tag = "2")]
     pub http: Option<HttpLogs>,
 }
@@ -18,7 +18,7 @@ pub struct AccessLogs {
 /// `envoy.service.accesslog.v3.StreamAccessLogsMessage.HTTPAccessLogEntries`
 #[derive(Clone, PartialEq, Message)]
 pub struct HttpLogs {
-    /// One for each.
+    /// One entry for each request.
     #[prost(message, repeated, tag = "1")]
     pub entries: Vec<HttpLog>,
 }
@@ -26,7 +26,7 @@ pub struct HttpLogs {
 /// `envoy.data.accesslog.v3.HTTPAccessLogEntry`
 #[derive(Clone, PartialEq, Message)]
 pub struct HttpLog {
-    /// What is said of any protocol.
+    /// Properties of any protocol.
     #[prost(message, optional, tag = "1")]
     pub common: Option<Common>,
     /// The request.
@@ -43,7 +43,7 @@ pub struct Common {
     /// When the request began.
     #[prost(message, optional, tag = "5")]
     pub start_time: Option<Timestamp>,
-    /// What filters have left, by name.
+    /// Filter state that filters have set, by name.
     #[prost(map = "string, message", tag = "21")]
     pub filter_state: HashMap<String, Any>,
 }
@@ -59,7 +59,7 @@ pub struct HttpRequest {
 /// `envoy.data.accesslog.v3.HTTPResponseProperties`
 #[derive(Clone, PartialEq, Message)]
 pub struct HttpResponse {
-    /// The status; none if the client has left before.
+    /// The status; none if the client left before it.
     #[prost(message, optional, tag = "1")]
     pub code: Option<UInt32Value>,
 }
@@ -67,10 +67,10 @@ pub struct HttpResponse {
 /// `google.protobuf.Timestamp` and `Duration`
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Timestamp {
-    /// Since the epoch.
+    /// Seconds since the epoch.
     #[prost(int64, tag = "1")]
     pub seconds: i64,
-    /// The rest.
+    /// Nanoseconds.
     #[prost(int32, tag = "2")]
     pub nanos: i32,
 }
@@ -78,7 +78,7 @@ pub struct Timestamp {
 /// `google.protobuf.Any`
 #[derive(Clone, PartialEq, Message)]
 pub struct Any {
-    /// What it is.
+    /// The message's type.
     #[prost(string, tag = "1")]
     pub type_url: String,
     /// The message.
@@ -120,10 +120,10 @@ pub struct RateLimitRequest {
     /// The namespace.
     #[prost(string, tag = "1")]
     pub domain: String,
-    /// The limits that are asked about.
+    /// The limits in the question.
     #[prost(message, repeated, tag = "2")]
     pub descriptors: Vec<Descriptor>,
-    /// The hits of those that do not say; 0 is 1.
+    /// The default number of hits; 0 means 1.
     #[prost(uint32, tag = "3")]
     pub hits_addend: u32,
 }
@@ -131,10 +131,10 @@ pub struct RateLimitRequest {
 /// `envoy.extensions.common.ratelimit.v3.RateLimitDescriptor`
 #[derive(Clone, PartialEq, Message)]
 pub struct Descriptor {
-    /// What is limited.
+    /// The limited subject.
     #[prost(message, repeated, tag = "1")]
     pub entries: Vec<Entry>,
-    /// How much.
+    /// The limit itself.
     #[prost(message, optional, tag = "2")]
     pub limit: Option<Limit>,
     /// The hits, which may be 0.
@@ -156,10 +156,10 @@ pub struct Entry {
 /// `RateLimitDescriptor.RateLimitOverride`, and `RateLimitResponse.RateLimit` without its name
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Limit {
-    /// How many hits.
+    /// The number of hits.
     #[prost(uint32, tag = "1")]
     pub requests_per_unit: u32,
-    /// In which window: `envoy.type.v3.RateLimitUnit`.
+    /// The window: `envoy.type.v3.RateLimitUnit`.
     #[prost(int32, tag = "2")]
     pub unit: i32,
 }
@@ -170,7 +170,7 @@ pub struct RateLimitResponse {
     /// [`OK`] or [`OVER_LIMIT`]
     #[prost(int32, tag = "1")]
     pub overall_code: i32,
-    /// One for each limit that was asked about.
+    /// One for each limit in the question.
     #[prost(message, repeated, tag = "2")]
     pub statuses: Vec<DescriptorStatus>,
 }
@@ -184,10 +184,10 @@ pub struct DescriptorStatus {
     /// The limit.
     #[prost(message, optional, tag = "2")]
     pub current_limit: Option<ResponseLimit>,
-    /// What is left of it.
+    /// The rest of it.
     #[prost(uint32, tag = "3")]
     pub limit_remaining: u32,
-    /// How long its window still lasts.
+    /// The time until its window ends.
     #[prost(message, optional, tag = "4")]
     pub duration_until_reset: Option<Timestamp>,
 }
@@ -195,10 +195,10 @@ pub struct DescriptorStatus {
 /// `RateLimitResponse.RateLimit`
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct ResponseLimit {
-    /// How many hits.
+    /// The number of hits.
     #[prost(uint32, tag = "1")]
     pub requests_per_unit: u32,
-    /// In which window: `RateLimitResponse.RateLimit.Unit`, whose numbers are the same.
+    /// The window: `RateLimitResponse.RateLimit.Unit`, which has the same numbers.
     #[prost(int32, tag = "2")]
     pub unit: i32,
 }

@@ -1,4 +1,4 @@
-//! What one request has used, as Envoy's access log tells it.
+//! The usage of one request, from Envoy's access log.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ const FILTER_STATE: &str = "wasm.sluice.record";
 /// The longest line of an access log, and the longest record, in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// What one request has used.
+/// One request's usage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// The request's id, which makes it count once.
+    /// The request's id; each id counts once.
     pub id: String,
     /// When it began, in milliseconds since the epoch.
     pub at: i64,
-    /// Whom and what it counts for.
+    /// The subject that it counts for.
     pub subject: Subject,
-    /// How much it counts.
+    /// The amounts.
     pub sums: Sums,
     /// The status that the client got; 0 if it left before.
     pub status: u16,
 }
 
-/// Whom and what requests count for: all that sums are made by, but for the time.
+/// The subject that requests count for: all grouping columns except time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
     /// The client key's id.
@@ -41,26 +41,26 @@ pub struct Subject {
     pub cluster: String,
     /// The model's name at that cluster.
     pub upstream_model: String,
-    /// The key's labels, as a JSON object in the order of their names.
+    /// The key's labels, as a JSON object in alphabetical order.
     pub labels: String,
 }
 
-/// What requests have used together.
+/// The sums of several requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// How many there were.
+    /// The number of requests.
     pub requests: i64,
-    /// How many of them failed.
+    /// The number of failed requests.
     pub errors: i64,
     /// Tokens of prompts.
     pub input_tokens: i64,
     /// Tokens of answers.
     pub output_tokens: i64,
-    /// Of the prompts' tokens, those that were read from a cache.
+    /// Prompt tokens that were read from a cache.
     pub cached_input_tokens: i64,
-    /// Of the prompts' tokens, those that were written to a cache.
+    /// Prompt tokens that were written to a cache.
     pub cache_write_input_tokens: i64,
-    /// Of the answers' tokens, those of reasoning.
+    /// Answer tokens for reasoning.
     pub reasoning_output_tokens: i64,
     /// The cost, in millionths of a dollar.
     pub cost_microusd: i64,
@@ -95,7 +95,7 @@ impl Sums {
         ]
     }
 
-    /// The sums of these numbers.
+    /// The sums with these numbers.
     pub fn of_numbers(numbers: [i64; 8]) -> Self {
         let [requests, errors, input_tokens, output_tokens, cached, cache_write, reasoning, cost_microusd] = numbers;
         Sums {
@@ -110,14 +110,14 @@ impl Sums {
         }
     }
 
-    /// Adds others.
+    /// Adds other sums.
     pub fn add(&mut self, other: &Sums) {
         let (own, other) = (self.numbers(), other.numbers());
         *self = Sums::of_numbers(std::array::from_fn(|place| own[place].saturating_add(other[place])));
     }
 }
 
-/// A line of the access log, as envoy.yaml formats it.
+/// A line of the access log, in the format of envoy.yaml.
 #[derive(Deserialize)]
 struct Line {
     start_time: String,
@@ -127,7 +127,7 @@ struct Line {
     sluice: Option<Fields>,
 }
 
-/// The record in it.
+/// The record in the line.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(default)]
@@ -159,9 +159,9 @@ struct Fields {
 /// Why a line is not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoRecord {
-    /// It is of no request to a model, such as one that Envoy has answered by itself.
+    /// It is not a request to a model, such as one that Envoy has answered itself.
     NoUsage,
-    /// It cannot be read.
+    /// It is unreadable.
     Malformed,
 }
 
@@ -169,7 +169,7 @@ impl Record {
     /// Reads a line of the access log.
     ///
     /// # Errors
-    /// It is no record.
+    /// It is not a record.
     pub fn of_line(line: &str) -> Result<Record, NoRecord> {
         let line: Line = match serde_json::from_str(line) {
             Ok(line) => line,
@@ -185,12 +185,12 @@ impl Record {
     /// Reads an entry of Envoy's access log service.
     ///
     /// # Errors
-    /// It is no record.
+    /// It is not a record.
     pub fn of_entry(entry: HttpLog) -> Result<Record, NoRecord> {
         let common = entry.common.ok_or(NoRecord::NoUsage)?;
         let state = common.filter_state.get(FILTER_STATE).ok_or(NoRecord::NoUsage)?;
         let text = BytesValue::decode(state.value.as_slice()).map_err(|_| NoRecord::Malformed)?.value;
-        // `,"sluice":{...}`, the end of a JSON object
+        // `,"sluice":{...}` at the end of a JSON object
         let text = std::str::from_utf8(&text).map_err(|_| NoRecord::Malformed)?;
         let text = text.trim_start_matches(',').strip_prefix("\"sluice\":").ok_or(NoRecord::Malformed)?;
         if text.len() > MAX_LINE {
@@ -238,13 +238,13 @@ impl Record {
         })
     }
 
-    /// The day it began, in days since the epoch.
+    /// The day of its start, in days since the epoch.
     pub fn day(&self) -> i64 {
         self.at / 86_400_000
     }
 }
 
-/// Whether a line is JSON of another form: the access log of something else.
+/// Whether a line is JSON of another form, such as another program's access log.
 fn is_without_record(line: &str) -> bool {
     line.trim().is_empty() || serde_json::from_str::<Value>(line).is_ok_and(|value| value.get("sluice").is_none())
 }

@@ -1,5 +1,4 @@
-//! What the ledger serves on its one port: Envoy's access log and rate limit services (gRPC), and HTTP for people and
-//! programs.
+//! The ledger's only port: Envoy's access log and rate limit services (gRPC), and HTTP for people and programs.
 
 mod http;
 mod services;
@@ -17,14 +16,14 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::{self, Failed};
 
-/// How often what has changed of the limits is written.
+/// How often changes of the limits are written.
 const WRITTEN_EVERY: Duration = Duration::from_millis(50);
 
-/// What all calls share.
+/// State shared by all calls.
 pub(crate) struct State {
     keeper: Keeper,
     limits: Mutex<Limits>,
-    /// How many changes of the limits there had been when they were written last, or could not be.
+    /// The number of the limits' changes at the last write, successful or not.
     written: watch::Sender<u64>,
     metrics: Metrics,
 }
@@ -34,14 +33,14 @@ impl State {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells of what the store could not do, once until it works again.
+    /// Logs the store's first failure, then nothing until it works again.
     fn failed(&self, error: &Failed) {
         if self.metrics.fail(&error.0) {
             eprintln!("sluice ledger: the store has failed: {error}; it is tried again each second");
         }
     }
 
-    /// Writes what has changed of the limits.
+    /// Writes changes of the limits.
     async fn write(&self) {
         let (changed, changes) = {
             let mut limits = self.limits();
@@ -67,7 +66,7 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Serves until the process is asked to end. `ready` gets the address it listens on.
+/// Serves until the process is told to stop. `ready` gets the listening address.
 ///
 /// # Errors
 /// It cannot start: the store cannot be opened, or the address is taken.
@@ -86,7 +85,7 @@ pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) ->
         let listener = TcpListener::bind(listen).await?;
         ready(listener.local_addr()?);
         let writer = tokio::spawn(write_now_and_then(state.clone()));
-        // streams of Envoy's access logs never end by themselves: none is waited for
+        // Envoy's access log streams never end by themselves, so do not wait for them
         tokio::select! {
             served = axum::serve(listener, http::routes(state.clone())) => served?,
             ended = asked_to_end() => ended?,

@@ -1,4 +1,4 @@
-//! What has been used, by whatever one wants to know it by: `/usage`, and `sluice ledger report`.
+//! Usage by any columns: `/usage`, and `sluice ledger report`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,10 +9,10 @@ use crate::day::{month_of, read_day, read_month, write_day, write_month};
 use crate::record::Sums;
 use crate::store::{Failed, Rollup, Span, Store};
 
-/// The most columns that sums can be made by.
+/// The maximum number of columns to sum by.
 const MAX_COLUMNS: usize = 8;
 
-/// What sums are made by.
+/// A column to sum by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
     /// The client key's id.
@@ -80,7 +80,7 @@ impl Column {
     }
 }
 
-/// How the answer is written.
+/// The answer's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// An object with `rows`.
@@ -89,24 +89,24 @@ pub enum Form {
     Csv,
 }
 
-/// What is asked.
+/// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     by: Vec<Column>,
     only: Vec<(Column, String)>,
-    /// The first day, since the epoch, and the first that is not asked about.
+    /// The first day, since the epoch, and the first day after the range.
     days: (i64, i64),
-    /// How the answer is written.
+    /// The answer's format.
     pub form: Form,
 }
 
 impl Query {
-    /// Reads the parameters of `/usage`: `by` (columns, with commas between them), `month`, `day`, or `from` and `to`
-    /// (days, both included), `format` (`json` or `csv`), and a value for any column, to see only that. `today` is the
-    /// day, since the epoch, whose month is asked about otherwise.
+    /// Reads the parameters of `/usage`: `by` (columns, separated by commas), `month`, `day`, or `from` and `to` (days,
+    /// inclusive), `format` (`json` or `csv`), and a value for any column, as a filter. `today` is a day, since the
+    /// epoch, whose month is the default.
     ///
     /// # Errors
-    /// The parameter that is wrong, and what it may be.
+    /// The invalid parameter, and its allowed values.
     pub fn read<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>, today: i64) -> Result<Self, String> {
         let first = month_of(today);
         let mut query = Query { by: Vec::new(), only: Vec::new(), days: (first, i64::MAX), form: Form::Json };
@@ -168,13 +168,13 @@ impl Query {
         Ok(query)
     }
 
-    /// Answers it.
+    /// Runs the query.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn answer(&self, store: &mut dyn Store) -> Result<Table, Failed> {
         let (from, to) = self.days;
-        // whole months are read from their own roll-ups
+        // complete months are read from their own roll-ups
         let whole = month_of(from) == from && (to == i64::MAX || month_of(to) == to);
         let of_days = |(column, _): &(Column, String)| *column == Column::Day;
         let by_day = self.by.contains(&Column::Day) || self.only.iter().any(of_days);
@@ -194,7 +194,7 @@ impl Query {
     }
 }
 
-/// Sums, by what was asked.
+/// Sums by the query's columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     columns: Vec<String>,
@@ -204,7 +204,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// As JSON: `rows`, their `total`, and how many roll-ups were read for them.
+    /// As JSON: `rows`, their `total`, and the number of roll-ups that were read.
     pub fn json(&self) -> String {
         let numbers = |sums: &Sums| Sums::NAMES.into_iter().zip(sums.numbers());
         let row = |(values, sums): &(Vec<String>, Sums)| {
@@ -274,7 +274,7 @@ impl Table {
     }
 }
 
-/// A cell; one that a spreadsheet would take for a formula is kept from that.
+/// A cell; one that a spreadsheet would read as a formula is escaped.
 fn write_cell(out: &mut String, cell: &str) {
     let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<i64>().is_err();
     let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };

@@ -241,8 +241,8 @@ fn mistakes_in_keys() {
 
 #[test]
 fn mistakes_elsewhere() {
-    let variable = "is not the name of an environment variable; the secret itself belongs into the variable";
-    let secrets = "must be one secret, or two: the one that signs, and the one before it";
+    let variable = "is not the name of an environment variable; put the secret itself into the variable";
+    let secrets = "must be one secret, or two: the current one, and the previous one";
     let unset = |name: &str| {
         format!(
             "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts and \
@@ -250,7 +250,7 @@ fn mistakes_elsewhere() {
         )
     };
     let short = "has 31 bytes, but needs 32 or more; make one with: openssl rand -hex 32";
-    let path = |text: &str| format!("gateway_prefix: {text:?} is not the beginning of a path; write it like /gateway");
+    let path = |text: &str| format!("gateway_prefix: {text:?} is not a path prefix; write it like /gateway");
     let cases = [
         (r#""users":{}"#, "users: must be a list, but is an object".into()),
         (r#""users":[{"hash":"x"}]"#, "users[0].name: missing".into()),
@@ -258,7 +258,7 @@ fn mistakes_elsewhere() {
         (r#""users":[{"id":"a"}]"#, "users[0].id: no such field; there is name, hash, role, models, labels, limits, issued".into()),
         (
             r#""users":[{"name":"a:b","hash":"pbkdf2-sha256$1000$c2FsdHNhbHQ=$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]"#,
-            "users[0].name: must not have a colon in it: HTTP's Basic ends the name with the first one".into(),
+            "users[0].name: must not contain a colon: in HTTP Basic it ends the name".into(),
         ),
         (
             r#""users":[{"name":"b","hash":"hunter2"}]"#,

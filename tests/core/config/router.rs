@@ -141,7 +141,7 @@ fn mistakes_in_upstreams() {
     let (missing, empty) = (unset("MISSING"), unset("EMPTY"));
     let no_path = "must be a path from the server's root, such as \"/tokenize\"";
     let no_duration = "must be a duration such as 500ms, 30s or 2m, but is a number";
-    let no_name = "is not the name of an environment variable; the key itself belongs into the variable";
+    let no_name = "is not the name of an environment variable; put the key itself into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
         (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, usage, ejection"),
@@ -189,16 +189,16 @@ fn mistakes_in_upstreams() {
         ),
         (r#""headers":{"a b":"x"}"#, ".headers[\"a b\"]", "is not a header's name"),
         (r#""headers":{"":"x"}"#, ".headers[\"\"]", "is not a header's name"),
-        (r#""headers":{"X-Api-Key":"x"}"#, ".headers.X-Api-Key", "is set by the gateway itself; a key belongs into `credential`"),
-        (r#""headers":{"x-envoy-x":"x"}"#, ".headers.x-envoy-x", "is set by the gateway itself; a key belongs into `credential`"),
+        (r#""headers":{"X-Api-Key":"x"}"#, ".headers.X-Api-Key", "is set by the gateway itself; put a key into `credential`"),
+        (r#""headers":{"x-envoy-x":"x"}"#, ".headers.x-envoy-x", "is set by the gateway itself; put a key into `credential`"),
         (r#""headers":{"x-a":"\u0000"}"#, ".headers.x-a", "contains characters that cannot stand in a header"),
         (r#""forward_headers":"cookie""#, ".forward_headers", "must be a list, but is a string"),
         (
             r#""forward_headers":["x-a","x b"]"#,
             ".forward_headers[1]",
-            "is not a header's name, nor the beginning of one and a \"*\"",
+            "is neither a header's name nor a prefix of one with a \"*\"",
         ),
-        (r#""forward_headers":["*"]"#, ".forward_headers[0]", "is not a header's name, nor the beginning of one and a \"*\""),
+        (r#""forward_headers":["*"]"#, ".forward_headers[0]", "is neither a header's name nor a prefix of one with a \"*\""),
         (
             r#""forward_headers":["cookie","Authorization"]"#,
             ".forward_headers[1]",
@@ -362,7 +362,7 @@ fn mistakes_across_sections() {
         ),
         (
             r#"{"upstreams":{"a":{},"b":{"cluster":"a"}},"models":[]}"#,
-            "router.upstreams.b: its cluster \"a\" is also upstream \"a\"'s; one cluster has one credential, so use one \
+            "router.upstreams.b: its cluster \"a\" also belongs to upstream \"a\"; one cluster has one credential, so use one \
              upstream",
         ),
         (

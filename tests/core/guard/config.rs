@@ -333,7 +333,7 @@ fn mistakes_in_checks() {
         (r#""custom":[{"name":"t","regex":"x"}]"#, ".custom[0].name: \"t\" is not an entity's name"),
         (
             r#""custom":[{"name":"T","regex":"x"},{"name":"T","regex":"y"}]"#,
-            ".custom[1]: a second pattern \"T\"; join them with `|`",
+            ".custom[1]: a second pattern \"T\"; join both with `|`",
         ),
     ] {
         let text =

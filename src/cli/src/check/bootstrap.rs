@@ -1,30 +1,30 @@
-//! An Envoy configuration, by what Sluice needs of it: a bootstrap, or a file of listeners or clusters.
+//! The parts of an Envoy configuration that Sluice needs: of a bootstrap, or of a file of listeners or clusters.
 
 use crate::yaml::{Data, Tree};
 
-/// In this order, joined by `+`, or `attempt` alone.
+/// Joined by `+` in this order, or `attempt` alone.
 pub(super) const CHAIN: [&str; 4] = ["auth", "guard", "router", "usage"];
 
-/// What was found in the file.
+/// The parts found in the file.
 pub(super) struct Envoy<'a> {
     pub(super) root: &'a Tree,
     pub(super) listeners: Vec<&'a Tree>,
-    /// `None` where they are elsewhere, so that nothing can be said of those that are not here.
+    /// `None` if they are in another file, so that nothing can be checked.
     pub(super) clusters: Option<Vec<&'a Tree>>,
 }
 
-/// One of Envoy's HTTP connection managers, with Sluice in it.
+/// One of Envoy's HTTP connection managers with Sluice in it.
 pub(super) struct Manager<'a> {
     pub(super) tree: &'a Tree,
     pub(super) listener: &'a Tree,
     pub(super) plugins: Vec<Plugin<'a>>,
 }
 
-/// What Envoy buffers where nothing is said of it, in bytes.
+/// Envoy's default for buffers, in bytes.
 pub(super) const DEFAULT_LIMIT: f64 = 1_048_576.0;
 
 impl Manager<'_> {
-    /// How much of a request's body, or of an answer, is kept for the filters, and where that is said.
+    /// How much of a request body or an answer is kept for the filters, and the line that says so.
     pub(super) fn buffer_limit(&self) -> (&Tree, Option<f64>) {
         let hosts = self.tree.at(&["route_config", "virtual_hosts"]).map(Tree::items).unwrap_or_default();
         let limits =
@@ -34,12 +34,12 @@ impl Manager<'_> {
     }
 }
 
-/// Whether a value is of a type of Envoy's, by the end of the type's name.
+/// Whether a value has this Envoy type, by the end of the type's name.
 pub(super) fn is_type(tree: &Tree, name: &str) -> bool {
     tree.text_of("@type").is_some_and(|text| text.rsplit('.').next() == Some(name))
 }
 
-/// What an object is called.
+/// An object's name.
 pub(super) fn name_of(tree: &Tree) -> &str {
     tree.text_of("name").unwrap_or("?")
 }
@@ -60,12 +60,12 @@ impl<'a> Envoy<'a> {
 
 /// An entry of one of Sluice's filters.
 pub(super) struct Plugin<'a> {
-    /// Its `config`.
+    /// The entry's `config`.
     pub(super) config: &'a Tree,
     pub(super) root_id: &'a str,
 }
 
-/// The entry in a filter's `typed_config`, if it is Sluice's.
+/// The entry in a filter's `typed_config`, if it is one of Sluice's.
 pub(super) fn plugin(filter: &Tree) -> Option<Plugin<'_>> {
     let config = filter.get("typed_config").filter(|tree| is_type(tree, "Wasm"))?.get("config")?;
     let root_id = config.text_of("root_id").unwrap_or_default();
@@ -84,7 +84,7 @@ impl Plugin<'_> {
     }
 }
 
-/// A number of bytes or of anything else, however it is written: Envoy takes `{value: 5}` in some places, text in others.
+/// A number in any form: Envoy accepts `{value: 5}` in some places, text in others.
 pub(super) fn number(tree: &Tree) -> Option<f64> {
     match &tree.data {
         Data::Map(_) => tree.get("value").and_then(number),
@@ -93,7 +93,7 @@ pub(super) fn number(tree: &Tree) -> Option<f64> {
     }
 }
 
-/// Seconds, as Envoy writes times: `0.5s`.
+/// Seconds in Envoy's format: `0.5s`.
 pub(super) fn seconds(tree: &Tree) -> Option<f64> {
     tree.text()?.strip_suffix('s')?.parse().ok()
 }

@@ -1,11 +1,11 @@
-//! The clusters: each as one of the filters needs it.
+//! Checks of clusters: each one must work for the filters.
 
 use super::bootstrap::{is_type, name_of, number, plugin, seconds, Envoy, Manager, Plugin, DEFAULT_LIMIT};
 use super::filters::Read;
 use super::{manager, meaning, Report};
 use crate::yaml::Tree;
 
-/// The options for HTTP of a cluster.
+/// A cluster's HTTP options.
 fn options(cluster: &Tree) -> Option<&Tree> {
     let options = cluster.get("typed_extension_protocol_options")?.entries();
     options.iter().map(|(_, tree)| tree).find(|tree| is_type(tree, "HttpProtocolOptions"))
@@ -30,8 +30,7 @@ pub(super) fn check(
         match find(name) {
             Some(cluster) => upstream(cluster, manager, read, report),
             None => {
-                let problem =
-                    format!("Envoy has no cluster {name:?}, so that every request that picks it is answered 503");
+                let problem = format!("Envoy has no cluster {name:?}, so every request that picks it gets 503");
                 report.error(
                     "upstream_without_cluster",
                     *line,
@@ -47,7 +46,7 @@ pub(super) fn check(
         match find(&name) {
             Some(cluster) => tls(cluster, report),
             None => {
-                let problem = format!("Envoy has no cluster {name:?}, so that no call there is answered");
+                let problem = format!("Envoy has no cluster {name:?}, so calls to it get no answer");
                 report.error(
                     "service_without_cluster",
                     line,
@@ -74,8 +73,8 @@ fn upstream(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut
                 "auto_sni",
                 auto.line,
                 &path("auto_sni"),
-                "a retry sends the name of the server before, whose certificate this one does not have",
-                "take it out, and write `sni` in transport_socket",
+                "a retry sends the name of the previous server, for which this one has no certificate",
+                "remove it, and set `sni` in transport_socket",
             );
         }
         if let Some(time) = options
@@ -96,8 +95,8 @@ fn upstream(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut
             "auto_sni",
             flag.line,
             &path("auto_sni"),
-            "a retry sends the name of the server before, whose certificate this one does not have",
-            "take it out, and write `sni` in transport_socket",
+            "a retry sends the name of the previous server, for which this one has no certificate",
+            "remove it, and set `sni` in transport_socket",
         );
     }
     tls(cluster, report);
@@ -110,7 +109,7 @@ fn upstream(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut
             "connect_timeout",
             time.line,
             &path("connect_timeout"),
-            "a server that is gone holds each request for so long before another is asked",
+            "if the server is down, each request waits this long before the next one is tried",
             "connect_timeout: 5s",
         );
     }
@@ -131,8 +130,8 @@ fn breakers(cluster: &Tree, report: &mut Report) {
             "circuit_breakers",
             line,
             &path,
-            "at Envoy's defaults (3 retries at a time, 1024 requests) requests fail under load",
-            "circuit_breakers: *no_limits, as the others have it",
+            "with Envoy's defaults (3 retries at a time, 1024 requests), requests fail under load",
+            "circuit_breakers: *no_limits, like the other clusters",
         );
         return;
     };
@@ -144,7 +143,7 @@ fn breakers(cluster: &Tree, report: &mut Report) {
     ] {
         let value = first.get(field);
         if !value.and_then(number).is_some_and(|number| number >= least) {
-            let problem = format!("{field} is low, so that requests fail under load: Envoy answers 503 without trying");
+            let problem = format!("{field} is low, so requests fail under load: Envoy answers 503 without trying");
             report.error(
                 "circuit_breakers",
                 value.map_or(first.line, |tree| tree.line),
@@ -168,7 +167,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
                 "no_tls",
                 *line,
                 &format!("clusters[{name}]"),
-                "port 443 speaks TLS, but the cluster does not, so that every request fails",
+                "port 443 speaks TLS, but the cluster does not, so every request fails",
                 "add transport_socket as in examples/providers.yaml",
             );
         }
@@ -179,7 +178,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
             "no_sni",
             context.line,
             &path("sni"),
-            "providers choose their certificate by the name that is asked for; without it the connection fails",
+            "providers choose their certificate by this name; without it the connection fails",
             "sni: the server's name",
         );
     }
@@ -194,7 +193,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
             "no_trusted_ca",
             context.line,
             &path("validation_context"),
-            "without it Envoy takes any certificate: whoever is in between gets the key and the prompts",
+            "without it Envoy accepts any certificate: an attacker in between gets the key and the prompts",
             "validation_context with trusted_ca and match_typed_subject_alt_names",
         ),
         Some(validation) => {
@@ -203,7 +202,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
                     "no_trusted_ca",
                     validation.line,
                     &path("trusted_ca"),
-                    "without it Envoy takes any certificate: whoever is in between gets the key and the prompts",
+                    "without it Envoy accepts any certificate: an attacker in between gets the key and the prompts",
                     "trusted_ca: {filename: /etc/ssl/certs/ca-certificates.crt}",
                 );
             }
@@ -212,7 +211,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
                     "no_san",
                     validation.line,
                     &path("match_typed_subject_alt_names"),
-                    "the certificate of any server will do, not only this one's",
+                    "Envoy accepts the certificate of any server, not only this one's",
                     "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: the server's name}}]",
                 );
             }
@@ -220,7 +219,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
     }
 }
 
-/// The ports that a cluster leads to, and their lines.
+/// A cluster's ports, and their lines.
 fn addresses(cluster: &Tree) -> Vec<(f64, usize)> {
     let mut found = Vec::new();
     if let Some(assignment) = cluster.get("load_assignment") {
@@ -231,7 +230,7 @@ fn addresses(cluster: &Tree) -> Vec<(f64, usize)> {
     found
 }
 
-/// What is read at once must fit into what is held.
+/// The bytes read ahead must fit into the held ones.
 fn limit(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Report) {
     let field = "per_connection_buffer_limit_bytes";
     let at_once = cluster.get(field).and_then(number).unwrap_or(DEFAULT_LIMIT);
@@ -245,13 +244,13 @@ fn limit(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Re
             "buffer_limit",
             line,
             &path,
-            "is more than request_body_buffer_limit; a JSON answer that is held would be answered 500",
-            "make it at most that: 1048576",
+            "is more than request_body_buffer_limit; held JSON answers would get 500",
+            "set it to at most that: 1048576",
         );
     }
 }
 
-/// A name that resolves to nothing is not retried, unless a closed port stands behind it.
+/// An unresolved name is only retried if the cluster has a closed port as a second endpoint.
 fn closed_port(cluster: &Tree, report: &mut Report) {
     let endpoints = cluster.at(&["load_assignment", "endpoints"]).map(Tree::items).unwrap_or_default();
     let by_name = cluster.text_of("type").is_some_and(|kind| kind.ends_with("_DNS"));
@@ -266,7 +265,7 @@ fn closed_port(cluster: &Tree, report: &mut Report) {
             "closed_port",
             line,
             &path,
-            "if its name resolves to nothing, requests fail at once, and no other provider is tried",
+            "if its name does not resolve, requests fail at once, and no other provider is tried",
             "add {priority: 1, lb_endpoints: [*closed_port]}, as in envoy.yaml",
         );
     }

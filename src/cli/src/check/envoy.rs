@@ -10,8 +10,8 @@ pub(super) fn check(envoy: &Envoy<'_>, report: &mut Report) {
     let elsewhere = envoy.root.at(&["dynamic_resources", "lds_config"]).is_some();
     if managers.is_empty() && !envoy.listeners.is_empty() && !elsewhere {
         let line = envoy.listeners.first().map_or(1, |listener| listener.line);
-        let problem = "no filter of Sluice's is in it";
-        report.error("no_filters", line, "http_filters", problem, "put them into http_filters, as envoy.yaml has them");
+        let problem = "it has none of Sluice's filters";
+        report.error("no_filters", line, "http_filters", problem, "add them to http_filters, as in envoy.yaml");
     }
     let mut plugins: Vec<&Plugin<'_>> = managers.iter().flat_map(|manager| &manager.plugins).collect();
     let of_clusters: Vec<Plugin<'_>> = envoy.clusters.iter().flatten().flat_map(|one| clusters::plugins(one)).collect();

@@ -1,4 +1,4 @@
-//! The filters' own entries: what they are called, what VM they run in, and their configuration.
+//! Checks of the filters' entries: their names, their VM, and their configuration.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::sections;
 use super::{meaning, Report};
 use crate::yaml::Tree;
 
-/// What is the same for every entry, wherever it stands.
+/// Checks that apply to every entry.
 pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
     let first = plugins.first().and_then(|plugin| plugin.config.get("vm_config"));
     for plugin in plugins {
@@ -17,7 +17,7 @@ pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
         let in_order = places.is_some_and(|places| places.is_sorted_by(|one, next| one < next));
         if plugin.root_id != "attempt" && !in_order {
             let problem =
-                format!("{:?} is not what a filter is called, so Envoy refuses the configuration", plugin.root_id);
+                format!("{:?} is not the name of a filter, so Envoy refuses the configuration", plugin.root_id);
             let fix = "auth, guard, router and usage, joined by + in this order; or attempt alone";
             report.error("root_id", plugin.line_of("root_id"), "config.root_id", problem, fix);
         }
@@ -30,12 +30,12 @@ pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
                 "allow_on_headers_stop_iteration",
                 plugin.line_of("allow_on_headers_stop_iteration"),
                 "config.allow_on_headers_stop_iteration",
-                "the filter waits for the body before the headers go on; without this Envoy never sends it, and requests hang",
+                "the filter needs the body before the headers go on; without this setting Envoy never sends it, and requests hang",
                 "allow_on_headers_stop_iteration: true",
             );
         }
         if plugin.config.text_of("failure_policy") != Some("FAIL_RELOAD") {
-            let problem = "after a crash of the filters this worker answers 503 until Envoy is restarted";
+            let problem = "after a crash of the filters this worker answers 503 until Envoy restarts";
             report.error(
                 "failure_policy",
                 plugin.line_of("failure_policy"),
@@ -50,7 +50,7 @@ pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
                 plugin.config.line,
                 "config.vm_config",
                 "is missing",
-                "vm_config: *sluice_vm, as the others have it",
+                "vm_config: *sluice_vm, like the other filters",
             );
             continue;
         };
@@ -60,37 +60,40 @@ pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
     }
 }
 
-/// The filters of a request share what they know of it in the memory of one VM.
+/// A request's filters share its record in the memory of one VM.
 fn same_vm(first: &Tree, vm: &Tree, report: &mut Report) {
     let id = |vm: &Tree| vm.text_of("vm_id").unwrap_or_default().to_owned();
     let line = |field: &str| vm.get(field).map_or(vm.line, |tree| tree.line);
     if id(first) != id(vm) {
-        let problem = format!("differs from the first filter's {:?}; in different VMs the filters know nothing of each other, and requests fail", id(first));
+        let problem = format!(
+            "differs from the first filter's {:?}; filters in different VMs share no data, so requests fail",
+            id(first)
+        );
         report.error(
             "vm_id",
             line("vm_id"),
             "vm_config.vm_id",
             problem,
-            "use one vm_config for all: define it with &sluice_vm, and refer to it by *sluice_vm",
+            "use one vm_config for all: define it with &sluice_vm, and use it as *sluice_vm",
         );
         return;
     }
     for field in ["code", "environment_variables", "configuration", "runtime"] {
         let json = |vm: &Tree| vm.get(field).map(Tree::json);
         if json(first) != json(vm) {
-            let problem = format!("`{field}` differs from the first filter's; which one holds is chance");
+            let problem = format!("`{field}` differs from the first filter's; it is undefined which one applies");
             report.error(
                 "vm_config",
                 line(field),
                 &format!("vm_config.{field}"),
                 problem,
-                "use one vm_config for all: define it with &sluice_vm, and refer to it by *sluice_vm",
+                "use one vm_config for all: define it with &sluice_vm, and use it as *sluice_vm",
             );
         }
     }
 }
 
-/// The configuration of the filters of one connection manager.
+/// Checks the configuration of one connection manager's filters.
 pub(super) struct Read<'a> {
     parts: Vec<(&'static str, &'a Tree, Value)>,
 }
@@ -100,7 +103,7 @@ impl<'a> Read<'a> {
         self.parts.iter().map(|(name, _, value)| (*name, value.clone())).collect()
     }
 
-    /// The line that a path of the core's leads to.
+    /// The line for a path of the core.
     pub(super) fn locate(&self, path: &str) -> (usize, String) {
         let end = path.find(['.', '[']).unwrap_or(path.len());
         let (name, rest) = path.split_at(end);
@@ -131,13 +134,13 @@ pub(super) fn sections<'a>(manager: &Manager<'a>, report: &mut Report) -> Read<'
                         Some(name) => read.parts.push((*name, part, part.json())),
                         None if plugin.root_id == "attempt" => {}
                         None => {
-                            let problem = "no filter of this name is in root_id, so Envoy refuses the configuration";
+                            let problem = "root_id has no filter with this name, so Envoy refuses the configuration";
                             report.error(
                                 "configuration",
                                 part.line,
                                 field,
                                 problem,
-                                "join it to root_id, or take it out: auth+guard+router+usage",
+                                "add it to root_id, as in auth+guard+router+usage, or remove it",
                             );
                         }
                     }
@@ -165,7 +168,7 @@ pub(super) fn sections<'a>(manager: &Manager<'a>, report: &mut Report) -> Read<'
     read
 }
 
-/// Every variable that is named must reach the VM.
+/// Every named variable must be visible to the VM.
 fn variables(plugin: &Plugin<'_>, value: &Tree, report: &mut Report) {
     let environment = plugin.config.at(&["vm_config", "environment_variables"]);
     let keys = environment.and_then(|tree| tree.get("host_env_keys")).map(Tree::items).unwrap_or_default();
@@ -186,7 +189,7 @@ fn variables(plugin: &Plugin<'_>, value: &Tree, report: &mut Report) {
     }
 }
 
-/// The clusters of the upstreams, and where they are named.
+/// The upstreams' clusters, and the lines that name them.
 pub(super) fn upstreams(read: &Read<'_>) -> Vec<(String, usize)> {
     let upstreams =
         read.part("router").and_then(|router| router.get("upstreams")).map(Tree::entries).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! The HTTP connection manager: its filters, times, log and errors.
+//! Checks of the HTTP connection manager: filters, timeouts, log and errors.
 
 use super::bootstrap::{is_type, name_of, plugin, seconds, Manager, Plugin, DEFAULT_LIMIT};
 use super::Report;
 use crate::yaml::Tree;
 
-/// The sluice filters of a connection manager, those of its router included.
+/// The Sluice filters of a connection manager, including those in its router.
 pub(super) fn plugins(manager: &Tree) -> Vec<Plugin<'_>> {
     let own = filters(manager).iter().filter_map(plugin);
     let router = router(manager).map(upstream_filters).unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) fn check(manager: &Manager<'_>, report: &mut Report) {
                 "no_router",
                 line,
                 "http_filters",
-                "Envoy's router is not in it, so nothing is sent anywhere",
+                "Envoy's router is missing, so nothing is sent",
                 "end http_filters with envoy.filters.http.router",
             );
         }
@@ -46,7 +46,7 @@ pub(super) fn check(manager: &Manager<'_>, report: &mut Report) {
                     "envoy_headers",
                     line,
                     "suppress_envoy_headers",
-                    "providers and clients are told Envoy's internals in x-envoy-* headers",
+                    "providers and clients see Envoy's internals in x-envoy-* headers",
                     "suppress_envoy_headers: true",
                 );
             }
@@ -58,7 +58,7 @@ pub(super) fn check(manager: &Manager<'_>, report: &mut Report) {
             "steering_headers",
             at.map_or(tree.line, |tree| tree.line),
             "use_remote_address",
-            "clients on internal addresses may steer Envoy through x-envoy-* headers, such as its retries and times",
+            "clients on internal addresses can control Envoy's retries and timeouts through x-envoy-* headers",
             "use_remote_address: true, and internal_address_config as in envoy.yaml",
         );
     }
@@ -76,7 +76,7 @@ pub(super) fn check(manager: &Manager<'_>, report: &mut Report) {
     }
 }
 
-/// Filters that only work in one order, whether joined or not.
+/// Filters that only work in one order, joined or not.
 fn order(manager: &Manager<'_>, report: &mut Report) {
     let names: Vec<(&str, usize)> = manager
         .plugins
@@ -91,8 +91,7 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
     for pair in names.windows(2) {
         if let [(one, _), (next, line)] = pair {
             if place(one) > place(next) && manager.plugins.len() > 2 {
-                let problem =
-                    format!("{next} must come before {one}: who is calling is known before where the request goes");
+                let problem = format!("{next} must come before {one}: the caller must be known before the target");
                 report.error(
                     "filter_order",
                     *line,
@@ -109,7 +108,7 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
             "no_filters",
             line,
             "http_filters",
-            "the filter `router` is not in it, so no model is served",
+            "the filter `router` is missing, so no model is served",
             "root_id: auth+router+usage",
         );
     }
@@ -119,7 +118,7 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
             "no_auth",
             line,
             "http_filters",
-            "the filter `auth` is not in it, so whoever reaches the listener may call",
+            "the filter `auth` is missing, so everyone who reaches the listener may call",
             "root_id: auth+router+usage, with auth's keys",
         );
     }
@@ -141,7 +140,7 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
     }
 }
 
-/// The filters beside an upstream: `attempt` first, Envoy's codec last.
+/// The upstream filters: `attempt` first, Envoy's codec last.
 pub(super) fn attempt(filters: &[Tree], line: usize, path: &str, report: &mut Report) {
     let first = filters.first();
     let at = filters.iter().position(|filter| plugin(filter).is_some_and(|plugin| plugin.root_id == "attempt"));
@@ -150,8 +149,8 @@ pub(super) fn attempt(filters: &[Tree], line: usize, path: &str, report: &mut Re
             "no_attempt",
             line,
             path,
-            "the filter `attempt` is not in it: no credential, no path and no model is set, and nothing is judged",
-            "put sluice.attempt there, as envoy.yaml has it",
+            "the filter `attempt` is missing: credential, path and model are not set, and answers are not judged",
+            "add sluice.attempt, as in envoy.yaml",
         ),
         Some(0) => {}
         Some(_) => report.error(
@@ -184,7 +183,7 @@ fn times(tree: &Tree, report: &mut Report) {
             "stream_idle_timeout",
             tree.line,
             "stream_idle_timeout",
-            "Envoy's default is five minutes of silence, in which a reasoning model may still think",
+            "Envoy's default is five minutes of silence; a reasoning model may need longer",
             "stream_idle_timeout: 600s",
         ),
         Some(time) if seconds(time).is_some_and(|seconds| seconds > 0.0 && seconds < 120.0) => {
@@ -192,7 +191,7 @@ fn times(tree: &Tree, report: &mut Report) {
                 "stream_idle_timeout",
                 time.line,
                 "stream_idle_timeout",
-                "cuts streams in which a model thinks for longer",
+                "cuts streams in which a model is silent for longer",
                 "stream_idle_timeout: 600s",
             );
         }
@@ -205,14 +204,13 @@ fn times(tree: &Tree, report: &mut Report) {
                 time.line,
                 &path.join("."),
                 "ends requests after this time, long streams among them",
-                "take it out; a model's `retry` has `per_try_timeout` and `deadline`",
+                "remove it; a model's `retry` has `per_try_timeout` and `deadline`",
             );
         }
     }
 }
 
-/// How large a request, or an answer that is held, may be: what is kept of it, where the route says so, and what is read at
-/// once.
+/// The largest request or held answer: the kept bytes, if the route sets them, and the bytes read ahead.
 fn limit(manager: &Manager<'_>, report: &mut Report) {
     let (place, limit) = manager.buffer_limit();
     let fix = "request_body_buffer_limit: 8388608, in the virtual host";
@@ -221,21 +219,21 @@ fn limit(manager: &Manager<'_>, report: &mut Report) {
             "buffer_limit",
             place.line,
             "request_body_buffer_limit",
-            "at Envoy's default of 1 MiB, larger requests (images, long chats) are answered 413",
+            "at Envoy's default of 1 MiB, larger requests (images, long chats) get 413",
             fix,
         ),
         Some(bytes) if bytes < DEFAULT_LIMIT => report.warning(
             "buffer_limit",
             place.line,
             "request_body_buffer_limit",
-            "requests that are larger (images, long chats) are answered 413",
+            "larger requests (images, long chats) get 413",
             fix,
         ),
         Some(_) => {}
     }
 }
 
-/// What the access log says, and must not say.
+/// What the access log should contain, and what it must not.
 fn log(manager: &Manager<'_>, report: &mut Report) {
     let logs = manager.tree.get("access_log");
     let mut texts: Vec<(&str, usize)> = Vec::new();
@@ -249,7 +247,7 @@ fn log(manager: &Manager<'_>, report: &mut Report) {
             .find(|name| upper.contains(&format!("REQ({name}")));
         if let Some(name) = secret {
             let problem = format!(
-                "the log gets the header {}, which is the provider's key once the request is sent",
+                "the log has the header {}, which is the provider's key once the request is sent",
                 name.to_ascii_lowercase()
             );
             report.error(
@@ -257,7 +255,7 @@ fn log(manager: &Manager<'_>, report: &mut Report) {
                 *line,
                 "access_log",
                 problem,
-                "take it out; the record of `usage` has the caller's id",
+                "remove it; the record of `usage` has the caller's id",
             );
         }
     }
@@ -276,14 +274,14 @@ fn log(manager: &Manager<'_>, report: &mut Report) {
             "access_log",
             usage.line,
             "usage.access_log",
-            "a record is made of each request, but no access log prints it",
+            "each request gets a record, but no access log prints it",
             "put %FILTER_STATE(wasm.sluice.record:PLAIN)% into the log's format, as in envoy.yaml",
         ),
         false if prints => report.warning(
             "access_log",
             usage.line,
             "usage.access_log",
-            "the access log prints the record, but none is made",
+            "the access log prints the record, but `usage` writes none",
             "usage: {access_log: true}",
         ),
         _ => {}
@@ -294,7 +292,7 @@ fn log(manager: &Manager<'_>, report: &mut Report) {
             "tracing",
             usage.line,
             "usage.tracing",
-            "a record is made for spans, but there is no tracer",
+            "each request gets a record for spans, but there is no tracer",
             "add `tracing` to the connection manager, as in examples/tracing.yaml",
         );
     }

@@ -1,4 +1,4 @@
-//! What the core takes, but nobody can have meant.
+//! Settings that the core accepts, but that cannot be intended.
 
 use serde_json::Value;
 use sluice::date::timestamp;
@@ -7,10 +7,10 @@ use sluice::pattern::overlap;
 use super::sections::Sections;
 use super::Report;
 
-/// Leads from the core's path to a line, and to the path that the file has for it.
+/// Maps the core's path to a line, and to the path in the file.
 pub(super) type Locate<'a> = &'a dyn Fn(&str) -> (usize, String);
 
-/// The keys that everybody knows: sk-demo-user and sk-demo-admin.
+/// The publicly known keys: sk-demo-user and sk-demo-admin.
 const DEMO_KEYS: [&str; 2] = [
     "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c",
     "sha256:a1304128f87ba7aa357d7fe938db628cccb9ad9465ba832773a604aed2cfd54e",
@@ -18,11 +18,11 @@ const DEMO_KEYS: [&str; 2] = [
 
 pub(super) const PLAIN: &str = "clients outside this machine send their keys and prompts unencrypted";
 pub(super) const PLAIN_FIX: &str =
-    "give the listener a certificate (`transport_socket`), or let something in front of it end TLS";
-pub(super) const ADMIN: &str = "whoever reaches Envoy's admin interface can stop it and read its configuration";
+    "give the listener a certificate (`transport_socket`), or terminate TLS in front of it";
+pub(super) const ADMIN: &str = "everyone who reaches Envoy's admin interface can stop Envoy and read its configuration";
 pub(super) const ADMIN_FIX: &str = "listen on 127.0.0.1";
 
-/// Whether others than this machine reach an address.
+/// Whether an address can be reached from other machines.
 pub(super) fn is_open(host: &str) -> bool {
     let ip = host.parse::<std::net::IpAddr>();
     host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback())
@@ -55,19 +55,19 @@ pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report
         let tiered = targets.iter().any(|target| target.get("tier").is_some());
         if strategy == Some("priority") && targets.len() > 1 && !tiered {
             let (line, path) = locate(&format!("router.models[{index}].strategy"));
-            let problem = "no target has a `tier`, so all are asked in turn, and none is kept for when the first fails";
+            let problem = "no target has a `tier`, so all are tried in turn, and none is kept as a fallback";
             report.warning(
                 "no_tiers",
                 line,
                 &path,
                 problem,
-                "give the targets `tier: 1` and so on; the lowest is asked first",
+                "give the targets `tier: 1` and so on; the lowest is tried first",
             );
         }
     }
 }
 
-/// The names that targets have.
+/// The names of targets.
 fn targets(router: Option<&Value>) -> Vec<&str> {
     let all = list(router, "models").iter().flat_map(|model| list(Some(model), "targets"));
     all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).collect()
@@ -79,12 +79,12 @@ fn upstreams(router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
     for name in upstreams.into_iter().flat_map(|upstreams| upstreams.keys()) {
         if !used.contains(&name.as_str()) {
             let (line, path) = locate(&format!("router.upstreams[{}]", Value::from(name.as_str())));
-            report.warning("unused", line, &path, "no model has it as a target", "add a model for it, or take it out");
+            report.warning("unused", line, &path, "no model has it as a target", "add a model for it, or remove it");
         }
     }
 }
 
-/// Callers may use models that there are.
+/// Callers must be limited to existing models.
 fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
     let mut served: Vec<&str> = Vec::new();
     for model in list(router, "models") {
@@ -99,7 +99,7 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
             let unknown: Vec<&str> =
                 names.iter().copied().filter(|name| !served.iter().any(|served| overlap(name, served))).collect();
             if unknown.len() == names.len() {
-                let problem = "none of its models is served here, so that every call with it is refused";
+                let problem = "none of its models is served here, so every call with it is refused";
                 report.error(
                     "key_without_models",
                     line,
@@ -144,7 +144,7 @@ fn prices(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, repo
     let all = auth.filter(|auth| costs(auth)).map(|_| "auth.limits".to_owned());
     for path in lists.chain(all) {
         let (line, path) = locate(&path);
-        let problem = "limits what may be spent, but no model has a `price`, so that nothing ever counts";
+        let problem = "limits spending, but no model has a `price`, so nothing counts";
         report.error(
             "no_price",
             line,
@@ -164,25 +164,25 @@ fn expired(auth: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
                 "expired_key",
                 line,
                 &path,
-                "the key has expired, so that every call with it is refused",
-                "take it out, or set a later date",
+                "the key has expired, so every call with it is refused",
+                "remove it, or set a later date",
             );
         }
     }
 }
 
-/// The demo's keys, where others than this machine may call.
+/// The demo's keys, if other machines can call.
 pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, report: &mut Report) {
     for (index, key) in list(section(sections, "auth"), "keys").iter().enumerate() {
         if text(key, "hash").is_some_and(|hash| DEMO_KEYS.contains(&hash)) {
             let path = format!("auth.keys[{index}]");
-            let problem = "everybody knows this key: it is the demo's, and others than this machine can call";
+            let problem = "this key is public: it is the demo's, and other machines can call";
             report.error("demo_key", line(&path), &path, problem, "make one: sluice key new --id NAME");
         }
     }
 }
 
-/// The clusters that checks and limits ask, and where they are named.
+/// The clusters of checks and shared limits, and the lines that name them.
 pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
     let checks = list(section(sections, "guard"), "checks").iter().enumerate();
     let named = checks.filter_map(|(index, check)| {

@@ -1,5 +1,5 @@
-//! `sluice check`: what is wrong in a short file, or in an Envoy configuration with Sluice in it, before Envoy is there.
-//! The filters' part is read by the core, as it is at the start; the rest is what only Envoy's side shows.
+//! `sluice check`: finds mistakes in a short file, or in an Envoy configuration with Sluice in it, without Envoy. The
+//! core reads the filters' part, as at the start; the other checks need Envoy's part.
 
 mod bootstrap;
 mod clusters;
@@ -31,10 +31,10 @@ pub(crate) struct Check {
     json: bool,
 }
 
-/// Prints what is wrong.
+/// Prints the mistakes.
 ///
 /// # Errors
-/// There are errors, and not only warnings.
+/// There are errors, not only warnings.
 pub(crate) fn run(command: &Check) -> Result<(), Failure> {
     let text = file::read(&command.file)?;
     let name = file::name(&command.file);
@@ -47,13 +47,13 @@ pub(crate) fn run(command: &Check) -> Result<(), Failure> {
     }
 }
 
-/// Everything that can be said of a file.
+/// All findings in a file.
 pub(crate) fn check(text: &str) -> Report {
     let mut report = Report::default();
     let tree = match Tree::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            report.error("yaml", error.line, "", error.problem, "mend the YAML; nothing else has been checked");
+            report.error("yaml", error.line, "", error.problem, "fix the YAML; nothing else has been checked");
             return report;
         }
     };
@@ -96,7 +96,7 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     for upstream in &short.upstreams {
         let path = format!("upstreams.{}", upstream.name);
         let line = short.tree.line_of(&path);
-        // those that a provider's name stands for
+        // the variables that a provider's name implies
         for (name, _) in sections::variables(&upstream.router()) {
             if !written.iter().any(|(other, _)| *other == name) {
                 sections::unset(&name, line, report);
@@ -116,7 +116,7 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     if meaning::is_open(&short.admin.host) {
         report.warning("open_admin", short.tree.line_of("admin"), "admin", meaning::ADMIN, meaning::ADMIN_FIX);
     }
-    // what is rendered is checked as well, so that it is never worse than what an operator writes
+    // the rendered configuration is checked as well, as if an operator had written it
     if let Ok(rendered) = crate::render::render(&short, text, "") {
         if let (Ok(tree), true) = (Tree::parse(&rendered), report.errors() == 0) {
             let mut own = Report::default();
@@ -128,14 +128,14 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     }
 }
 
-/// Checks ask services, and services are there to be asked.
+/// Every check needs its service, and every service needs a check.
 fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
     let known: Vec<&str> = short.clusters().map(|cluster| cluster.name.as_str()).collect();
     let asked = meaning::services(sections);
     for (path, cluster) in &asked {
         if !known.contains(&cluster.as_str()) {
             let path = short.own_path(path);
-            let problem = format!("there is no service {cluster:?}, so that this check would always fail");
+            let problem = format!("there is no service {cluster:?}, so this check would always fail");
             report.error(
                 "service_without_cluster",
                 short.tree.line_of(&path),
@@ -152,8 +152,8 @@ fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
             "unused",
             line,
             &path,
-            "no check asks this service",
-            "name it as a check's `cluster`, or take it out",
+            "no check uses this service",
+            "name it as a check's `cluster`, or remove it",
         );
     }
 }

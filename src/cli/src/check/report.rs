@@ -1,30 +1,30 @@
-//! What `sluice check` says.
+//! The output of `sluice check`.
 
 use serde_json::{json, Value};
 
-/// How bad it is.
+/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Error,
     Warning,
 }
 
-/// Something that is wrong.
+/// A finding.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) level: Level,
-    /// What scripts know it by.
+    /// The rule's name, for scripts.
     pub(crate) rule: &'static str,
     pub(crate) line: usize,
-    /// Where it is, in the file's terms.
+    /// The place, in the file's terms.
     pub(crate) path: String,
-    /// What is wrong, and why it matters.
+    /// The problem, and why it matters.
     pub(crate) problem: String,
-    /// How to mend it; empty where the problem says so.
+    /// The fix; empty if the problem implies it.
     pub(crate) fix: String,
 }
 
-/// All of it.
+/// All findings.
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
@@ -55,7 +55,7 @@ impl Report {
 
     fn add(&mut self, level: Level, rule: &'static str, line: usize, path: &str, problem: String, fix: String) {
         let path = path.to_owned();
-        // what aliases lead to is found more than once
+        // findings in YAML aliases occur more than once
         if !self.findings.iter().any(|other| other.rule == rule && other.line == line && other.problem == problem) {
             self.findings.push(Finding { level, rule, line, path, problem, fix });
         }
@@ -69,7 +69,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.level == Level::Error).count()
     }
 
-    /// For people: two lines for each finding.
+    /// As text: two lines for each finding.
     pub(crate) fn text(&self, file: &str) -> String {
         let mut text = String::new();
         for Finding { level, line, path, problem, fix, rule } in &self.findings {
@@ -86,7 +86,7 @@ impl Report {
         text
     }
 
-    /// For programs.
+    /// As JSON.
     pub(crate) fn json(&self, file: &str) -> String {
         let finding = |finding: &Finding| {
             let Finding { level, rule, line, path, problem, fix } = finding;

@@ -1,12 +1,12 @@
-//! The route: how Envoy retries, and where it sends what.
+//! Checks of the route: Envoy's retries, and the cluster of each request.
 
 use super::bootstrap::{number, seconds, Envoy, Manager};
 use super::Report;
 use crate::yaml::Tree;
 
-/// What the matcher reads.
+/// The key that the matcher reads.
 const CLUSTER_KEY: &str = "wasm.sluice.cluster";
-/// What Envoy is to retry: the filters decide about the rest.
+/// The cases that Envoy must retry by itself; the filters decide about the others.
 const RETRY_ON: &str = "retry_on: reset,connect-failure,refused-stream,retriable-headers";
 
 pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(String, usize)], report: &mut Report) {
@@ -27,7 +27,7 @@ pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(Stri
         for name in ["x-forwarded-for", "x-envoy-external-address"] {
             if !names.contains(&name) {
                 let line = host.get("request_headers_to_remove").map_or(host.line, |tree| tree.line);
-                let problem = format!("providers are told the clients' addresses in {name}");
+                let problem = format!("providers see the clients' addresses in {name}");
                 report.warning(
                     "client_addresses",
                     line,
@@ -43,7 +43,7 @@ pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(Stri
             "no_route",
             manager.tree.line,
             "route_config",
-            "no route leads anywhere",
+            "no route leads to a cluster",
             "copy route_config from envoy.yaml",
         );
     }
@@ -55,7 +55,7 @@ fn action_of(action: &Tree, report: &mut Report) {
             "route_timeout",
             action.line,
             "route.timeout",
-            "Envoy's default ends every answer after 15 seconds, streams in the middle",
+            "Envoy's default cuts every answer after 15 seconds, including streams",
             "timeout: 0s",
         ),
         Some(time) if seconds(time) != Some(0.0) => {
@@ -87,7 +87,7 @@ fn action_of(action: &Tree, report: &mut Report) {
             "stream_idle_timeout",
             time.line,
             "route.idle_timeout",
-            "cuts streams in which a model thinks for longer",
+            "cuts streams in which a model is silent for longer",
             "idle_timeout: 600s",
         );
     }
@@ -97,7 +97,7 @@ fn action_of(action: &Tree, report: &mut Report) {
             policy.line,
             "route.hedge_policy",
             "sends a request to several providers at once, and each bills it",
-            "take it out; attempts come one by one",
+            "remove it; attempts must come one at a time",
         );
     }
     if let Some(mirror) = action.get("request_mirror_policies") {
@@ -105,8 +105,8 @@ fn action_of(action: &Tree, report: &mut Report) {
             "mirror",
             mirror.line,
             "route.request_mirror_policies",
-            "the copy has the client's prompt, and does not pass `attempt`",
-            "take it out, unless it is meant",
+            "the copy contains the client's prompt, and bypasses `attempt`",
+            "remove it, unless it is intended",
         );
     }
     retries(action, report);
@@ -129,7 +129,7 @@ fn retries(action: &Tree, report: &mut Report) {
             "refresh_cluster_on_retry",
             line("refresh_cluster_on_retry"),
             "retry_policy.refresh_cluster_on_retry",
-            "a retry goes to the same provider again, with the next one's credential refused there",
+            "a retry goes to the same provider again, which refuses the next one's credential",
             "refresh_cluster_on_retry: true (Envoy 1.39 or later)",
         );
     }
@@ -139,18 +139,18 @@ fn retries(action: &Tree, report: &mut Report) {
         .filter(|each| !on.contains(each))
         .collect();
     if !missing.is_empty() {
-        let problem = format!("lacks {}, so that such failures end at the client", missing.join(", "));
+        let problem = format!("lacks {}, so such failures reach the client", missing.join(", "));
         report.error("retry_on", line("retry_on"), "retry_policy.retry_on", problem, RETRY_ON);
     }
     if let Some(each) =
         on.iter().find(|each| ["5xx", "gateway-error", "retriable-4xx", "retriable-status-codes"].contains(each))
     {
-        let problem = format!("{each} has Envoy retry what the filters have decided not to");
+        let problem = format!("{each} makes Envoy retry requests that the filters have decided not to retry");
         report.error("retry_on", line("retry_on"), "retry_policy.retry_on", problem, RETRY_ON);
     }
     let headers = policy.get("retriable_headers").map(Tree::items).unwrap_or_default();
     if !headers.iter().any(|header| header.text_of("name") == Some("x-sluice-retry")) {
-        report.error("retriable_headers", line("retriable_headers"), "retry_policy.retriable_headers", "the filters ask for a retry by the header x-sluice-retry; without this, no answer of a provider is ever retried", "retriable_headers: [{name: x-sluice-retry, present_match: true}]");
+        report.error("retriable_headers", line("retriable_headers"), "retry_policy.retriable_headers", "the filters request a retry with the header x-sluice-retry; without this, no provider's answer is ever retried", "retriable_headers: [{name: x-sluice-retry, present_match: true}]");
     }
     if !policy.get("num_retries").and_then(number).is_some_and(|number| number >= 10.0) {
         report.error(
@@ -158,7 +158,7 @@ fn retries(action: &Tree, report: &mut Report) {
             line("num_retries"),
             "retry_policy.num_retries",
             "Envoy gives up before the filters have tried every target",
-            "num_retries: 100; the filters know when to stop",
+            "num_retries: 100; the filters decide when to stop",
         );
     }
     match policy.get("per_try_timeout") {
@@ -166,7 +166,7 @@ fn retries(action: &Tree, report: &mut Report) {
             "per_try_timeout",
             policy.line,
             "retry_policy.per_try_timeout",
-            "an attempt at a provider that says nothing has no end, unless the model's `retry` sets one",
+            "an attempt at a silent provider never ends, unless the model's `retry` has a timeout",
             "per_try_timeout: 300s",
         ),
         Some(time) if seconds(time).is_some_and(|seconds| seconds > 0.0 && seconds < 10.0) => {
@@ -174,7 +174,7 @@ fn retries(action: &Tree, report: &mut Report) {
                 "per_try_timeout",
                 time.line,
                 "retry_policy.per_try_timeout",
-                "a long answer in JSON takes more time than this until it is whole",
+                "a long JSON answer needs more time than this until it is complete",
                 "per_try_timeout: 300s",
             );
         }
@@ -185,13 +185,13 @@ fn retries(action: &Tree, report: &mut Report) {
             "retry_back_off",
             policy.line,
             "retry_policy.retry_back_off",
-            "Envoy waits 25 ms and more before it asks another provider",
+            "Envoy waits 25 ms or more before it tries another provider",
             "retry_back_off: {base_interval: 0.001s, max_interval: 0.005s}",
         );
     }
 }
 
-/// The matcher that leads to the cluster that `router` or `attempt` has chosen.
+/// The matcher that selects the cluster chosen by `router` or `attempt`.
 fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], report: &mut Report) {
     let Some(matcher) = action.at(&["inline_cluster_specifier_plugin", "extension", "typed_config", "cluster_matcher"])
     else {
@@ -202,7 +202,7 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
             "no_matcher",
             by.map_or(action.line, |tree| tree.line),
             "route",
-            "does not ask the filters for the cluster, so every attempt goes to the same one",
+            "ignores the filters' choice of the cluster, so every attempt goes to the same one",
             "use inline_cluster_specifier_plugin with a line for each cluster, as in envoy.yaml",
         );
         return;
@@ -214,7 +214,7 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
             "matcher_input",
             key.map_or(matcher.line, |key| key.line),
             "matcher_tree.input",
-            "reads another value than the one in which the filters name the cluster",
+            "does not read the value in which the filters name the cluster",
             format!("key: {CLUSTER_KEY}"),
         );
     }
@@ -223,7 +223,7 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
     for (name, at) in upstreams {
         if !lines.iter().any(|(other, _)| other == name) {
             let problem =
-                format!("the cluster {name:?} has no line in cluster_matcher, so every attempt at it is answered 500");
+                format!("the cluster {name:?} has no line in cluster_matcher, so every attempt at it gets 500");
             report.error(
                 "cluster_without_matcher",
                 *at,
@@ -239,7 +239,7 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
         let to = line.at(&["action", "typed_config", "cluster"]).and_then(Tree::text).unwrap_or_default();
         if to != name {
             let problem =
-                format!("the line for {name:?} leads to {to:?}, so that a credential would go to the wrong provider");
+                format!("the line for {name:?} leads to {to:?}, so a credential would go to the wrong provider");
             report.error(
                 "matcher_line",
                 line.line,
@@ -248,13 +248,13 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
                 format!("cluster: {name}"),
             );
         } else if !exists(to) {
-            let problem = format!("leads to {to:?}, which is no cluster");
+            let problem = format!("leads to {to:?}, which is not a cluster");
             report.error(
                 "matcher_line",
                 line.line,
                 &format!("exact_match_map.map.{name}"),
                 problem,
-                "take the line out, or add the cluster",
+                "remove the line, or add the cluster",
             );
         }
     }
@@ -263,13 +263,13 @@ fn specifier(envoy: &Envoy<'_>, action: &Tree, upstreams: &[(String, usize)], re
             "on_no_match",
             matcher.line,
             "cluster_matcher.on_no_match",
-            "a cluster without a line is answered 503 without a word in the log",
+            "a cluster without a line gets 503, without a log line",
             "on_no_match as in envoy.yaml",
         ),
         Some(rest) => {
             let to = rest.at(&["action", "typed_config", "cluster"]).and_then(Tree::text).unwrap_or_default();
             if !exists(to) {
-                let problem = format!("leads to {to:?}, which is no cluster");
+                let problem = format!("leads to {to:?}, which is not a cluster");
                 report.error(
                     "on_no_match",
                     rest.line,

@@ -1,9 +1,9 @@
-//! Secrets that stand in a file, where everybody who may read it has them.
+//! Secrets in a file, where everyone who may read the file sees them.
 
 use super::Report;
 use crate::yaml::{Data, Tree};
 
-/// How providers' keys begin, and how many characters follow at least.
+/// The prefixes of providers' keys, and the minimum number of characters after them.
 const BEGINNINGS: [(&str, usize); 13] = [
     ("sk-", 20),
     ("AIza", 30),
@@ -41,13 +41,13 @@ fn visit(tree: &Tree, name: &str, report: &mut Report) {
     }
 }
 
-/// The secret itself is not said.
+/// The message does not contain the secret.
 fn said(line: usize, name: &str, report: &mut Report) {
     report.error(
         "plain_secret",
         line,
         name,
-        "a secret stands in the file, and in /config_dump",
+        "a secret is in the file, and in /config_dump",
         "replace it at its issuer, put the new one into an environment variable, and name that: {env: NAME}",
     );
 }

@@ -9,16 +9,16 @@ use crate::yaml::Tree;
 /// The configuration of each filter, by its name.
 pub(super) type Sections = [(&'static str, Value)];
 
-/// Stands for a secret that is not in this environment: any would do.
+/// Replaces a secret that is not in this environment; any value works.
 const STAND_IN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// A secret, if it is set here; else one that stands in for it.
+/// A secret, if it is set here, else a placeholder.
 fn environment(name: &str) -> Option<String> {
     let set = std::env::var(name).ok().filter(|value| !value.is_empty());
     Some(set.unwrap_or_else(|| STAND_IN.to_owned()))
 }
 
-/// What the core finds: of each filter the first mistake, and where filters disagree.
+/// The core's findings: the first mistake of each filter, and conflicts between filters.
 pub(super) fn read(sections: &Sections) -> Vec<ConfigError> {
     let mut errors: Vec<ConfigError> = Vec::new();
     for (name, value) in sections {
@@ -51,7 +51,7 @@ pub(super) fn variables(tree: &Tree) -> Vec<(String, usize)> {
     found
 }
 
-/// Says so if a variable is not set where this runs.
+/// Reports a variable that is not set here.
 pub(super) fn unset(name: &str, line: usize, report: &mut Report) {
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if is_name && std::env::var_os(name).is_none_or(|value| value.is_empty()) {

@@ -5,7 +5,7 @@ use crate::short::providers::PROVIDERS;
 use crate::short::Url;
 use crate::yaml::{quoted, Data, Tree};
 
-/// What LiteLLM calls providers where it has another name for them.
+/// LiteLLM's names of providers that have another name here.
 const NAMES: [(&str, &str); 10] = [
     ("vertex_ai", "vertex"),
     ("together_ai", "together"),
@@ -19,7 +19,7 @@ const NAMES: [(&str, &str); 10] = [
     ("custom_openai", "openai"),
 ];
 
-/// Fields of `litellm_params` that are read.
+/// The fields of `litellm_params` that are imported.
 const READ: [&str; 17] = [
     "model",
     "api_base",
@@ -43,15 +43,15 @@ const READ: [&str; 17] = [
 /// A model at a provider.
 pub(super) struct Deployment {
     pub(super) line: usize,
-    /// What clients ask for.
+    /// The name that clients use.
     pub(super) name: String,
     pub(super) upstream: String,
-    /// What it is called there.
+    /// The provider's name of the model.
     pub(super) model: String,
     pub(super) numbers: Numbers,
 }
 
-/// What is said of it in numbers.
+/// Its numeric settings.
 #[derive(Default)]
 pub(super) struct Numbers {
     pub(super) weight: Option<f64>,
@@ -61,16 +61,16 @@ pub(super) struct Numbers {
     /// In seconds.
     pub(super) timeout: Option<f64>,
     pub(super) stream_timeout: Option<f64>,
-    /// Dollars for a token, in and out.
+    /// Dollars per token, input and output.
     pub(super) price: Option<(f64, f64)>,
 }
 
-/// The upstreams that deployments need, each once.
+/// The upstreams of the deployments, without duplicates.
 #[derive(Default)]
 pub(super) struct Upstreams(Vec<(String, String)>);
 
 impl Upstreams {
-    /// The name of the upstream with these fields; a new one gets `name`, or that with a number.
+    /// The name of the upstream with these fields; a new one is called `name`, with a number if it is taken.
     fn named(&mut self, name: &str, fields: String) -> String {
         if let Some((known, _)) = self.0.iter().find(|(_, other)| *other == fields) {
             return known.clone();
@@ -102,13 +102,13 @@ impl Deployment {
         let Some(provider) = provider else {
             notes.add(
                 entry.line,
-                format!("{name}: no provider of {full:?} is known here; add its upstream with a `url`"),
+                format!("{name}: the provider of {full:?} is unknown here; add its upstream with a `url`"),
             );
             return None;
         };
         if name.find('*').is_some_and(|at| at > 0) && name.contains('/') {
             let problem =
-                "the name that clients send is passed on as it is; name the models without the provider's prefix";
+                "the name that clients send is passed on unchanged; name the models without the provider's prefix";
             notes.add(entry.line, format!("{name}: {problem}"));
             return None;
         }
@@ -144,7 +144,7 @@ impl Numbers {
     }
 }
 
-/// A number, also one such as `3e-06`, which is text in some readings of YAML.
+/// A number, also one such as `3e-06`, which some YAML readers treat as text.
 pub(super) fn number(tree: &Tree) -> Option<f64> {
     match &tree.data {
         Data::Text(text) => text.parse().ok(),
@@ -152,7 +152,7 @@ pub(super) fn number(tree: &Tree) -> Option<f64> {
     }
 }
 
-/// The provider in `groq/llama3`, by its name here, and the model there.
+/// The provider in `groq/llama3`, with its name here, and the model.
 fn provider_of<'a>(full: &'a str, custom: Option<&str>) -> (Option<&'static str>, &'a str) {
     let known = |name: &str| {
         let name = NAMES.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, own)| own);
@@ -171,7 +171,7 @@ fn provider_of<'a>(full: &'a str, custom: Option<&str>) -> (Option<&'static str>
     }
 }
 
-/// The fields of its upstream; `None` if something has to be known that is not.
+/// The fields of its upstream; `None` if a required value is missing.
 fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<String> {
     let own = PROVIDERS.iter().find(|own| own.name == provider)?;
     let mut fields = vec![format!("provider: {provider}")];
@@ -197,7 +197,7 @@ fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<St
                 None => fields.push(format!("url: {}", quoted(text.trim_end_matches('/')))),
             }
             if params.get("api_version").is_some() {
-                notes.add(line, "api_version is left out: Azure's v1 API, which is used here, needs none");
+                notes.add(line, "api_version is left out: Azure's v1 API, used here, does not need it");
             }
         }
         (_, Some((_, text))) => {
@@ -229,7 +229,7 @@ fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<St
     Some(fields.join(", "))
 }
 
-/// The key's variable, where it is not the one that the provider's name stands for.
+/// The key's variable, if it is not the provider's usual one.
 fn credential(
     usual: &str,
     header: &str,
@@ -241,7 +241,7 @@ fn credential(
     let header = if header.is_empty() { String::new() } else { format!(", header: {header}") };
     let Some(key) = params.get("api_key") else {
         if is_elsewhere {
-            notes.add(params.line, format!("no api_key: the server is sent the key in {usual}, if that is not meant, write another `credential`"));
+            notes.add(params.line, format!("no api_key: the server gets the key in {usual}; if that is not intended, write another `credential`"));
         }
         return;
     };
@@ -254,7 +254,7 @@ fn credential(
             }
             notes.add(
                 key.line,
-                format!("a key stood in the file, and is not copied; put it into the environment variable {name}"),
+                format!("a key was in the file, and is not copied; put it into the environment variable {name}"),
             );
         }
         _ => {}

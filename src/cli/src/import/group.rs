@@ -1,11 +1,11 @@
-//! Deployments of one name are one model here.
+//! Deployments with one name become one model.
 
 use super::deployment::Deployment;
 use super::notes::Notes;
 use super::settings::Settings;
 use crate::yaml::quoted;
 
-/// The deployments by the names that clients ask for.
+/// The deployments by the names that clients use.
 #[derive(Default)]
 pub(super) struct Groups(Vec<(String, Vec<Deployment>)>);
 
@@ -26,13 +26,13 @@ impl Groups {
         let known = |name: &str| self.0.iter().any(|(other, _)| other == name);
         for (name, others) in settings.fallbacks.iter().chain(&settings.context_window_fallbacks) {
             for name in std::iter::once(name).chain(others).filter(|name| !known(name)) {
-                notes.add(1, format!("fallbacks name {name:?}, which is no model of model_list; it is left out there"));
+                notes.add(1, format!("fallbacks name {name:?}, which is not in model_list; it is left out there"));
             }
         }
         for (alias, model) in settings.aliases.iter().filter(|(alias, model)| !known(model) || known(alias)) {
             notes.add(
                 1,
-                format!("the alias {alias:?} of {model:?} is left out: it must be a new name of a model that there is"),
+                format!("the alias {alias:?} of {model:?} is left out: it must be a new name of an existing model"),
             );
         }
         self.0.iter().flat_map(|(name, all)| self.model(name, all, settings, notes)).collect()
@@ -89,7 +89,7 @@ impl Groups {
     }
 }
 
-/// Limits, price and times, which are the model's here, and not each deployment's.
+/// Limits, price and timeouts, which here belong to the model, not to each deployment.
 fn numbers(name: &str, all: &[Deployment], notes: &mut Notes) -> Vec<String> {
     let mut lines = Vec::new();
     let sum = |of: fn(&Deployment) -> Option<f64>| {
@@ -108,7 +108,7 @@ fn numbers(name: &str, all: &[Deployment], notes: &mut Notes) -> Vec<String> {
         if all.len() > 1 {
             notes.add(
                 line,
-                format!("{name}: rpm and tpm are limits of the whole model here, added up over its deployments"),
+                format!("{name}: rpm and tpm are limits of the whole model here, the sum of its deployments'"),
             );
         }
     }

@@ -1,4 +1,5 @@
-//! `sluice import`: a short file from another gateway's configuration, and what of it has no counterpart here.
+//! `sluice import`: a short file from another gateway's configuration, with notes about everything that has no
+//! counterpart.
 
 mod deployment;
 mod group;
@@ -29,10 +30,10 @@ pub(crate) struct Litellm {
     file: PathBuf,
 }
 
-/// Prints the short file, and on standard error what has no counterpart.
+/// Prints the short file, and the notes on standard error.
 ///
 /// # Errors
-/// The file cannot be read, or there is no model in it that can be served.
+/// The file cannot be read, or it has no model that can be served.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let Command::Litellm(litellm) = command;
     let text = file::read(&litellm.file)?;
@@ -46,7 +47,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         eprintln!("{name}: {note}");
     }
     if !notes.lines().is_empty() {
-        eprintln!("{} notes; see what is left to do, then: sluice check", notes.lines().len());
+        eprintln!("{} notes; see the remaining work, then: sluice check", notes.lines().len());
     }
     Ok(())
 }
@@ -73,7 +74,7 @@ fn converted(tree: &Tree, name: &str, notes: &mut Notes) -> Result<String, Failu
     Ok(text)
 }
 
-/// The master key becomes an administrator's. It is not written, as nothing secret is.
+/// The master key becomes an administrator's key. It is not written, like all secrets.
 fn keys(tree: &Tree, notes: &mut Notes) -> Result<String, Failure> {
     let general = tree.get("general_settings");
     if let Some(general) = general {

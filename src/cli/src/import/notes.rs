@@ -1,8 +1,8 @@
-//! What is told of a conversion, and how LiteLLM names variables.
+//! The notes of a conversion, and LiteLLM's variable names.
 
 use crate::yaml::Tree;
 
-/// What is told of the conversion: what has no counterpart, and what is left to do.
+/// The notes of a conversion: settings without a counterpart, and remaining work.
 #[derive(Default)]
 pub(super) struct Notes(Vec<String>);
 
@@ -18,7 +18,7 @@ impl Notes {
         }
     }
 
-    /// The fields of an object that nobody has read.
+    /// Notes the fields of an object that were not read.
     pub(super) fn rest(&mut self, tree: &Tree, path: &str, known: &[&str]) {
         for (name, value) in tree.entries().iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             self.add(value.line, format!("{path}{name} has no counterpart; it is left out"));
@@ -31,7 +31,7 @@ pub(super) fn variable(text: &str) -> Option<&str> {
     text.strip_prefix("os.environ/")
 }
 
-/// A text, or what the variable has that it names; else the variable's name.
+/// A text, or the value of the variable that it names; else the variable's name.
 pub(super) fn resolved(text: &str) -> Result<String, &str> {
     match variable(text) {
         Some(name) => std::env::var(name).map_err(|_| name),

@@ -1,10 +1,10 @@
-//! LiteLLM's `router_settings` and `litellm_settings`: how requests are spread and retried.
+//! LiteLLM's `router_settings` and `litellm_settings`: distribution and retries.
 
 use super::deployment::number;
 use super::notes::Notes;
 use crate::yaml::Tree;
 
-/// Those that are read from either place.
+/// The settings that LiteLLM reads from either place.
 const READ: [&str; 13] = [
     "routing_strategy",
     "num_retries",
@@ -21,7 +21,7 @@ const READ: [&str; 13] = [
     "num_workers",
 ];
 
-/// What they come to.
+/// The imported settings.
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) strategy: Option<&'static str>,
@@ -30,11 +30,11 @@ pub(super) struct Settings {
     stream_timeout: Option<f64>,
     allowed_fails: Option<f64>,
     cooldown: Option<f64>,
-    /// Models, and those that serve in their place.
+    /// Models, and their fallbacks.
     pub(super) fallbacks: Vec<(String, Vec<String>)>,
     pub(super) default_fallbacks: Vec<String>,
     pub(super) context_window_fallbacks: Vec<(String, Vec<String>)>,
-    /// Further names, and the models they stand for.
+    /// Aliases, and their models.
     pub(super) aliases: Vec<(String, String)>,
 }
 
@@ -66,7 +66,7 @@ impl Settings {
         settings
     }
 
-    /// The fields of the short file that hold for all models.
+    /// The fields of the short file that apply to all models.
     pub(super) fn lines(&self) -> String {
         let mut lines = String::new();
         let mut retry = Vec::new();
@@ -102,14 +102,14 @@ fn strategy_of(tree: &Tree, notes: &mut Notes) -> Option<&'static str> {
         "usage-based-routing" | "usage-based-routing-v2" => {
             notes.add(
                 tree.line,
-                "routing by usage becomes least_used: the fewest requests under way, not the fewest tokens so far",
+                "routing by usage becomes least_used: the fewest running requests, not the fewest tokens so far",
             );
             Some("least_used")
         }
         other => {
             notes.add(
                 tree.line,
-                format!("routing_strategy {other} has no counterpart; targets are asked in turn, by weight"),
+                format!("routing_strategy {other} has no counterpart; targets are used in turn, by weight"),
             );
             None
         }

@@ -1,4 +1,4 @@
-//! A short file's text in pieces: each field with its comments, as its author wrote it.
+//! A short file's text in pieces: each field with its comments, as written.
 
 use super::template::indentation;
 use crate::short::Upstream;
@@ -8,7 +8,7 @@ use crate::yaml::{flow, quoted, Data, Tree};
 pub(super) struct Source<'a> {
     lines: Vec<&'a str>,
     tree: &'a Tree,
-    /// Whether text is copied; else it is written anew, in one line for each field.
+    /// Whether the text is copied; otherwise it is rewritten, with one line for each field.
     verbatim: bool,
 }
 
@@ -17,7 +17,7 @@ impl<'a> Source<'a> {
         Source { lines: text.lines().collect(), tree, verbatim }
     }
 
-    /// The comment at the head of the file, if a blank line sets it apart from what follows.
+    /// The comment at the top of the file, if a blank line follows it.
     pub(super) fn head(&self) -> Vec<String> {
         let comments: Vec<&&str> = self.lines.iter().take_while(|line| line.starts_with('#')).collect();
         match self.lines.get(comments.len()) {
@@ -26,7 +26,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The fields that are in `names`, one after the other, indented by `by`.
+    /// The fields in `names`, in order, indented by `by`.
     pub(super) fn fields(&self, names: &[&str], by: usize) -> Vec<String> {
         let wanted = self.tree.entries().iter().filter(|(name, _)| names.contains(&name.as_str()));
         wanted.flat_map(|(name, _)| self.field(name, by)).collect()
@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
         all.map(|line| indented(&line, by)).collect()
     }
 
-    /// `upstreams`, each in one line as the router takes it, below its comments.
+    /// `upstreams`, each in one line for the router, below its comments.
     pub(super) fn upstreams(&self, upstreams: &[Upstream], by: usize) -> Vec<String> {
         let found = self.tree.entries().iter().enumerate().find(|(_, (name, _))| name == "upstreams");
         let Some((index, (_, tree))) = found else {
@@ -69,7 +69,7 @@ impl<'a> Source<'a> {
         let line_of = |index: usize| tree.entries().get(index).map_or(start + own.len(), |(_, value)| value.line);
         let mut from = start + 1;
         for (index, upstream) in upstreams.iter().enumerate() {
-            // whatever is said before an upstream, or within it
+            // the comments before an upstream, or within it
             let to = line_of(index + 1).max(from);
             let to = self.comments_above(to, from);
             let said = own.get(from.saturating_sub(start)..to.saturating_sub(start)).unwrap_or_default();
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
         lines
     }
 
-    /// What stands in a field that is an object, each part as a field of its own.
+    /// The parts of an object field, each as a separate field.
     pub(super) fn inner(&self, name: &str, by: usize) -> Vec<String> {
         let entries = self.tree.get(name).map(Tree::entries).unwrap_or_default();
         let fields = entries.iter().filter(|(_, value)| !matches!(value.data, Data::Null));
@@ -105,7 +105,7 @@ impl<'a> Source<'a> {
         (self.lines.get(first..at).unwrap_or_default(), own, rest.get(..after).unwrap_or_default())
     }
 
-    /// The number of the first of the comment lines right above line `number`, none of them before line `least`.
+    /// The first of the comment lines directly above line `number`, not before line `least`.
     fn comments_above(&self, number: usize, least: usize) -> usize {
         let mut first = number;
         while first > least && self.lines.get(first - 2).is_some_and(|line| line.trim_start().starts_with('#')) {
@@ -115,7 +115,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Whether a line of a field may be indented more: a bracket at the line's beginning must not.
+/// Whether a field's line may be indented more; not if it starts with a bracket.
 fn can_be_moved(line: &str) -> bool {
     line.trim().is_empty() || indentation(line) > 0 || line.starts_with('#') || line.starts_with("- ") || line == "-"
 }

@@ -1,10 +1,10 @@
-//! The clusters, each as the template has its own.
+//! The clusters, in the template's form.
 
 use super::template::{between, indentation, Lost, Template};
 use crate::short::{Address, Cluster};
 use crate::yaml::quoted;
 
-/// The lines of `clusters`: the first one is written like the template's first, which says why; the others like its second.
+/// The lines of `clusters`: the first one copies the template's first, with its comments; the others copy its second.
 pub(super) fn lines<'a>(template: &Template, clusters: impl Iterator<Item = &'a Cluster>) -> Result<Vec<String>, Lost> {
     let at = template.find(template.find(0, "static_resources:")?, "clusters:")?;
     let block = template.lines(template.block(at));

@@ -1,5 +1,5 @@
-//! `sluice render`: a short file becomes Envoy's. The shipped envoy.yaml is the template, so that what is rendered reads
-//! like it; what the short file says is copied as it stands, with its comments.
+//! `sluice render`: turns a short file into Envoy's configuration. The shipped envoy.yaml is the template, so the
+//! result reads like it. The short file's lines are copied unchanged, with their comments.
 
 mod blocks;
 mod clusters;
@@ -18,16 +18,16 @@ use self::template::{between, indentation, Template, DEMO};
 use crate::short::Short;
 use crate::yaml::{quoted, Tree};
 
-/// What the template's clusters are called where they stand for others.
+/// The names of the template's clusters, which are replaced.
 const STANDS_FOR: &str = "mock-a";
 
-/// Renders a short file whose text is `text`; `name` is what its head calls the file.
+/// Renders a short file with the text `text`; `name` is its name in the header comment.
 ///
 /// # Errors
-/// The template that this program was built with is not the one it knows.
+/// This program was built with an unknown template.
 pub(crate) fn render(short: &Short, text: &str, name: &str) -> Result<String, Lost> {
     let copied = written(short, &Source::new(text, &short.tree, true), name)?;
-    // what was moved is still the same, unless its author used YAML that cannot be moved
+    // the copied text means the same, unless it uses YAML that cannot be moved
     match Tree::parse(&copied).is_ok_and(|tree| says_the_same(&tree, short)) {
         true => Ok(copied),
         false => written(short, &Source::new(text, &short.tree, false), name),
@@ -105,7 +105,7 @@ fn filters(template: &mut Template, short: &Short, source: &Source<'_>) -> Resul
     lines.extend(source.fields(&["models"], by));
     keep_comments(template, router, lines)?;
     if short.is_guarded() {
-        let mut guard = vec![format!("{:1$}# What is checked, by whom, and what follows.", "", by - 2)];
+        let mut guard = vec![format!("{:1$}# The checks, their services and actions.", "", by - 2)];
         guard.push(format!("{:1$}guard:", "", by - 2));
         guard.extend(source.inner("guard", by));
         guard.extend(source.field("checks", by));
@@ -116,7 +116,7 @@ fn filters(template: &mut Template, short: &Short, source: &Source<'_>) -> Resul
     keep_comments(template, auth, source.fields(AUTH_FIELDS, by))
 }
 
-/// Puts `lines` in place of what belongs to line `at`, but for the numbered comment that it begins with.
+/// Replaces the block of line `at` with `lines`, but keeps the numbered comment at its start.
 fn keep_comments(template: &mut Template, at: usize, lines: Vec<String>) -> Result<(), Lost> {
     let block = template.block(at);
     let own = template.lines(block.clone());
@@ -132,7 +132,7 @@ fn without<'a>(fields: &[&'a str], others: &[&str]) -> Vec<&'a str> {
     fields.iter().copied().filter(|field| !others.contains(field)).collect()
 }
 
-/// One line for each upstream, and one for what has none.
+/// One line for each upstream, and one for unknown clusters.
 fn matcher(template: &mut Template, short: &Short) -> Result<(), Lost> {
     let matcher = template.find(0, "cluster_matcher:")?;
     let names: Vec<String> = short.upstreams.iter().map(|upstream| quoted(&upstream.name)).collect();
@@ -153,7 +153,7 @@ fn clusters(template: &mut Template, short: &Short) -> Result<(), Lost> {
     Ok(())
 }
 
-/// Whether the filters' configuration in `tree` is what the short file says.
+/// Whether the filters' configuration in `tree` equals the short file's.
 fn says_the_same(tree: &Tree, short: &Short) -> bool {
     let mut found = None;
     tree.walk(&mut |tree| {

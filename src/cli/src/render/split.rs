@@ -4,18 +4,18 @@ use super::template::{Lost, Template};
 
 /// The three files.
 pub(crate) struct Split {
-    /// What changes only with a restart; it names the other two.
+    /// The part that only changes with a restart; it names the other two files.
     pub(crate) bootstrap: String,
     pub(crate) clusters: String,
     pub(crate) listeners: String,
 }
 
-/// What the files are called, in the directory `directory`.
+/// The files' names, in the directory `directory`.
 pub(crate) const BOOTSTRAP: &str = "envoy.yaml";
 pub(crate) const CLUSTERS: &str = "clusters.yaml";
 pub(crate) const LISTENERS: &str = "listeners.yaml";
 
-/// Splits what has been rendered; Envoy finds the other two files in `directory`.
+/// Splits the rendered configuration; Envoy finds the other two files in `directory`.
 pub(crate) fn split(rendered: &str, directory: &str) -> Result<Split, Lost> {
     let mut template = Template::new(rendered);
     let statics = template.find(0, "static_resources:")?;
@@ -27,7 +27,7 @@ pub(crate) fn split(rendered: &str, directory: &str) -> Result<Split, Lost> {
         listeners: resources("envoy.config.listener.v3.Listener", &template.lines(template.block(listeners))),
     };
     let source = |file: &str| {
-        // a swap of the whole directory, as of a ConfigMap, is noticed only there
+        // only this setting notices a swap of the whole directory, as with a ConfigMap
         let path = serde_json::Value::from(format!("{directory}/{file}"));
         let watched = serde_json::Value::from(directory);
         format!("{{resource_api_version: V3, path_config_source: {{path: {path}, watched_directory: {{path: {watched}}}}}}}")
@@ -43,7 +43,7 @@ pub(crate) fn split(rendered: &str, directory: &str) -> Result<Split, Lost> {
     Ok(Split { bootstrap: template.into_text(), ..files })
 }
 
-/// A file of resources: each with its type, indented as they were, less two.
+/// A file of resources: each with its type, indented by two less than before.
 fn resources(kind: &str, block: &[String]) -> String {
     let mut text = "resources:\n".to_owned();
     for line in block {
@@ -56,7 +56,7 @@ fn resources(kind: &str, block: &[String]) -> String {
     text
 }
 
-/// The resources of the file `old` that the file `new` has no more, to be added to it as long as they are in use.
+/// The resources of the file `old` that the file `new` no longer has. They are added to it while they are in use.
 pub(crate) fn missing(old: &str, new: &str) -> String {
     let names = |block: &&str| block.lines().find_map(|line| line.trim().strip_prefix("name: ").map(str::to_owned));
     let blocks = |text: &str| -> Vec<String> {

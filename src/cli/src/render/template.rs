@@ -1,25 +1,25 @@
-//! The shipped envoy.yaml as a template: lines, and the places in them that a short file decides.
+//! The shipped envoy.yaml as a template: its lines, and the places that a short file fills.
 
 use std::ops::Range;
 
-/// The file that is rendered from `envoy/demo.yaml`, and everything else from it.
+/// The file rendered from `envoy/demo.yaml`, and the template for all others.
 pub(super) const DEMO: &str = include_str!("../../../../envoy/envoy.yaml");
 
-/// The demo with traces, from which their parts are taken.
+/// The demo with traces, from which the tracer's parts are taken.
 pub(super) const TRACES: &str = include_str!("../../../../envoy/examples/tracing.yaml");
 
-/// The template has changed, and has no such place any more.
+/// The template has changed, and no longer has this place.
 #[derive(Debug)]
 pub(crate) struct Lost(pub(super) &'static str);
 
 impl Lost {
-    /// What is not there.
+    /// The missing place.
     pub(crate) fn place(&self) -> &'static str {
         self.0
     }
 }
 
-/// A file in the making.
+/// A file that is being rendered.
 pub(super) struct Template {
     lines: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Template {
         self.lines.get(range).unwrap_or_default().to_vec()
     }
 
-    /// What belongs to the line `at`: the lines after it that are indented more.
+    /// The block of line `at`: the following lines with more indentation.
     pub(super) fn block(&self, at: usize) -> Range<usize> {
         let indentation = indentation(self.line(at));
         let inner = |line: &&String| line.trim().is_empty() || self::indentation(line) > indentation;
@@ -60,7 +60,7 @@ impl Template {
         at + 1..end
     }
 
-    /// The first of the comments right before the line `at`.
+    /// The first of the comments directly before line `at`.
     pub(super) fn comments_before(&self, at: usize) -> usize {
         let before = self.lines.get(..at).unwrap_or_default();
         at - before.iter().rev().take_while(|line| line.trim_start().starts_with('#')).count()
@@ -72,7 +72,7 @@ impl Template {
         }
     }
 
-    /// Changes the line `at`, if `change` finds its place there.
+    /// Changes line `at`, if `change` finds its place there.
     pub(super) fn change(&mut self, at: usize, change: impl Fn(&str) -> Option<String>) -> Result<(), Lost> {
         let line = self.lines.get_mut(at).ok_or(Lost("a line"))?;
         *line = change(line).ok_or(Lost("the text of a line"))?;
@@ -85,7 +85,7 @@ pub(super) fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-/// The line with other text between `before` and `after`.
+/// The line with `text` between `before` and `after`.
 pub(super) fn between(line: &str, before: &str, after: &str, text: &str) -> Option<String> {
     let (head, rest) = line.split_once(before)?;
     let (_, tail) = rest.split_once(after)?;

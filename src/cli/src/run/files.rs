@@ -1,4 +1,4 @@
-//! The files that Envoy runs by, and how they follow the short file.
+//! Envoy's configuration files, and how they follow the short file.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,23 +8,23 @@ use crate::render::{missing, split, Split, BOOTSTRAP, CLUSTERS, LISTENERS};
 use crate::short::Short;
 use crate::{check, file, Failure};
 
-/// How long Envoy may take until it has taken or refused a change: it may have to compile the filters anew.
+/// How long Envoy may take to accept or refuse a change: it may have to compile the filters again.
 const TAKEN: Duration = Duration::from_secs(60);
 
-/// The SHA-256 of `sk-demo-user`, which everybody knows.
+/// The SHA-256 of `sk-demo-user`, which is public.
 const DEMO_USER: &str = "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c";
 
-/// A short file that has been checked.
+/// A checked short file.
 pub(super) struct Gateway {
     short: Short,
     text: String,
     name: String,
-    /// Where the short file says the filters are.
+    /// The short file's path of the filters.
     pub(super) wasm: Option<PathBuf>,
 }
 
 impl Gateway {
-    /// Reads and checks a short file, and prints what is wrong.
+    /// Reads and checks a short file, and prints the mistakes.
     ///
     /// # Errors
     /// It has errors.
@@ -37,21 +37,21 @@ impl Gateway {
         }
         let unset = report.findings.iter().any(|finding| finding.rule == "unset_variable");
         if report.errors() > 0 || unset {
-            return Err(Failure::Input(format!("{name} cannot be run as it is")));
+            return Err(Failure::Input(format!("{name} cannot be run; see the errors above")));
         }
         let mut short = file::short(&text, &name)?;
         let wasm = short.wasm.take().map(|wasm| path.parent().unwrap_or(Path::new("")).join(wasm));
         Ok(Gateway { short, text, name, wasm })
     }
 
-    /// A model that a client may ask for.
+    /// A model for the printed command.
     pub(super) fn model(&self) -> String {
         let models = self.short.tree.get("models").map(crate::yaml::Tree::items).unwrap_or_default();
         let names = || models.iter().filter_map(|model| model.text_of("name"));
         names().find(|name| !name.contains('*')).or_else(|| names().next()).unwrap_or("MODEL").to_owned()
     }
 
-    /// The key for the command that is printed; others than the demo's are not known here.
+    /// The key for the printed command; only the demo's key is known here.
     pub(super) fn key(&self) -> &'static str {
         let keys = self.short.tree.get("keys").map(crate::yaml::Tree::items).unwrap_or_default();
         match keys.iter().any(|key| key.text_of("hash") == Some(DEMO_USER)) {
@@ -70,14 +70,14 @@ impl Gateway {
 pub(super) struct Files {
     directory: PathBuf,
     current: Split,
-    /// The short file as it was when it was last looked at.
+    /// The short file when it was last read.
     seen: Option<SystemTime>,
-    /// When clusters that nothing new is sent to may go.
+    /// When unused old clusters may be removed.
     cleanup: Option<Instant>,
 }
 
 impl Files {
-    /// Writes them.
+    /// Writes the files.
     ///
     /// # Errors
     /// They cannot be written.
@@ -96,14 +96,14 @@ impl Files {
         Ok(files)
     }
 
-    /// Envoy notices what is moved into its place.
+    /// Moves a file into place, because Envoy only notices moves.
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         let (part, file) = (self.directory.join(format!(".{name}")), self.directory.join(name));
         let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &file));
         written.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", file.display())))
     }
 
-    /// Has Envoy take what has changed in the short file; what is wrong is told, and the old one goes on.
+    /// Applies changes of the short file to Envoy. Mistakes are printed, and the old configuration stays.
     pub(super) fn follow(&mut self, path: &Path, admin: &Admin, drain: Duration) {
         if self.cleanup.is_some_and(|at| at <= Instant::now()) {
             self.cleanup = None;
@@ -115,14 +115,14 @@ impl Files {
         }
         let first = self.seen.is_none();
         self.seen = changed;
-        // what was changed between the start and now is seen as well
+        // changes between the start and now are noticed as well
         let new = match Gateway::read(path).and_then(|gateway| gateway.split(&self.directory)) {
             Ok(new) => new,
             Err(failure) => return self.told(Err(failure)),
         };
         let same = new.clusters == self.current.clusters && new.listeners == self.current.listeners;
         if new.bootstrap != self.current.bootstrap {
-            eprintln!("sluice: `admin`, `tracing` and the file's name change with the next start");
+            eprintln!("sluice: changes of `admin`, `tracing` and the file's name need a restart");
         }
         if same {
             if !first {
@@ -136,11 +136,11 @@ impl Files {
 
     fn told(&self, done: Result<(), Failure>) {
         if let Err(Failure::Input(problem) | Failure::Usage(problem)) = done {
-            eprintln!("sluice: not taken: {problem}; what ran before goes on");
+            eprintln!("sluice: not applied: {problem}; the old configuration stays");
         }
     }
 
-    /// Clusters come before what leads to them, and go after it.
+    /// Clusters are added before the listeners that use them, and removed after them.
     fn apply(&mut self, new: Split, admin: &Admin, drain: Duration) -> Result<(), Failure> {
         let old = missing(&self.current.clusters, &new.clusters);
         if new.clusters != self.current.clusters {
@@ -154,12 +154,12 @@ impl Files {
             self.cleanup = Some(Instant::now() + drain);
         }
         self.current = new;
-        eprintln!("sluice: the change is taken");
+        eprintln!("sluice: the change is applied");
         Ok(())
     }
 }
 
-/// Makes a change, and waits until Envoy has taken or refused it.
+/// Makes a change, and waits until Envoy has accepted or refused it.
 fn taken(admin: &Admin, what: &str, change: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
     let count = |outcome: &str| admin.stat(&format!("{what}.update_{outcome}")).unwrap_or_default();
     let before = (count("success"), count("rejected"));
@@ -167,7 +167,7 @@ fn taken(admin: &Admin, what: &str, change: impl Fn() -> Result<(), Failure>) ->
     let until = Instant::now() + TAKEN;
     while Instant::now() < until {
         if count("rejected") > before.1 {
-            return Err(Failure::Input("Envoy refuses it; see what it says above".to_owned()));
+            return Err(Failure::Input("Envoy refuses it; see its message above".to_owned()));
         }
         if count("success") > before.0 {
             return Ok(());

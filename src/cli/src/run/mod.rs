@@ -1,5 +1,5 @@
-//! `sluice run`: a gateway from a short file, in one command. It starts Envoy, has it take changes of the file while it runs,
-//! and lets requests end before it stops.
+//! `sluice run`: a gateway from a short file, in one command. It starts Envoy, applies changes of the file while Envoy
+//! runs, and lets running requests finish before it stops.
 
 mod admin;
 mod binary;
@@ -22,7 +22,7 @@ use self::admin::Admin;
 use self::files::{Files, Gateway};
 use crate::Failure;
 
-/// How often is looked at what may have changed.
+/// How often the files are checked for changes.
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// A new Envoy compiles the filters before it listens.
@@ -35,10 +35,10 @@ pub(crate) struct Run {
     /// The file with the filters, if it is not beside this program, here, or in the short file.
     #[arg(long)]
     wasm: Option<PathBuf>,
-    /// How many workers Envoy has; one for each processor without it.
+    /// The number of Envoy's workers; default: one for each processor.
     #[arg(long)]
     concurrency: Option<u32>,
-    /// For how long requests may go on after SIGTERM or Ctrl-C, in seconds; a second signal ends it at once.
+    /// How long running requests may take after SIGTERM or Ctrl-C, in seconds; a second signal stops at once.
     #[arg(long, default_value_t = 600)]
     drain_timeout: u64,
     /// More arguments for Envoy, after --.
@@ -49,7 +49,7 @@ pub(crate) struct Run {
 /// Runs until a signal ends it.
 ///
 /// # Errors
-/// The file has errors, there is no Envoy, or it has ended by itself.
+/// The file has errors, there is no Envoy, or Envoy has ended by itself.
 pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     let gateway = Gateway::read(&command.file)?;
     let stop = signals()?;
@@ -71,9 +71,9 @@ pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     }
 }
 
-/// Counts the signals that ask for an end.
+/// Counts the signals that request a stop.
 fn signals() -> Result<Arc<AtomicUsize>, Failure> {
-    let failed = |error| Failure::Usage(format!("signals cannot be waited for: {error}"));
+    let failed = |error| Failure::Usage(format!("cannot wait for signals: {error}"));
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
@@ -85,12 +85,12 @@ fn signals() -> Result<Arc<AtomicUsize>, Failure> {
     Ok(count)
 }
 
-/// A directory of this run's own.
+/// A directory for this run.
 fn directory() -> Result<PathBuf, Failure> {
     let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|directory| directory.is_dir());
     let directory = parent.unwrap_or_else(std::env::temp_dir).join(format!("sluice-run-{}", std::process::id()));
     let failed = |error| Failure::Usage(format!("{} cannot be made: {error}", directory.display()));
-    // whatever is there is somebody else's
+    // an existing directory belongs to another program
     std::fs::create_dir(&directory).map_err(failed)?;
     #[cfg(unix)]
     {
@@ -100,7 +100,7 @@ fn directory() -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-/// Removes it at the end, whichever that is.
+/// Removes it in any case.
 struct Removed(PathBuf);
 
 impl Drop for Removed {
@@ -129,7 +129,7 @@ impl Envoy {
         let mut command = Command::new(binary);
         command.current_dir(directory).args(["-c", crate::render::BOOTSTRAP, "--log-level", "warning"]);
         command.arg("--admin-address-path").arg(&address_file);
-        // a connection that is used on after a change gets the new configuration with its next request
+        // an open connection gets the new configuration with its next request
         command.args(["--disable-hot-restart", "--drain-strategy", "immediate", "--reject-unknown-dynamic-fields"]);
         if let Some(workers) = options.concurrency {
             command.args(["--concurrency", &workers.to_string()]);
@@ -138,16 +138,16 @@ impl Envoy {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt;
-            // Ctrl-C goes to the whole group, and Envoy would not wait for its requests
+            // Ctrl-C would reach the whole group, and Envoy would stop without finishing its requests
             command.process_group(0);
         }
         #[cfg(target_os = "linux")]
         {
             use std::os::unix::process::CommandExt;
-            // SAFETY: between fork and exec only what is safe in a signal handler may be called; prctl is a bare system call.
+            // SAFETY: between fork and exec only async-signal-safe functions are allowed; prctl is a plain system call.
             #[allow(unsafe_code)]
             unsafe {
-                // an Envoy that is left behind would keep the port
+                // an orphaned Envoy would keep the port
                 command.pre_exec(|| {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
                     Ok(())
@@ -160,7 +160,7 @@ impl Envoy {
         Ok(Envoy { child, admin: Admin(nowhere), address_file })
     }
 
-    /// Until it listens.
+    /// Waits until it listens.
     fn wait(&mut self, stop: &AtomicUsize) -> Result<(), Failure> {
         let until = Instant::now() + START;
         while Instant::now() < until && stop.load(Ordering::Relaxed) == 0 {
@@ -171,7 +171,7 @@ impl Envoy {
                 self.admin = Admin(address);
                 if self.admin.is_ready() {
                     let refused =
-                        || Failure::Input("Envoy has refused the configuration; see what it says above".to_owned());
+                        || Failure::Input("Envoy has refused the configuration; see its message above".to_owned());
                     return self.admin.listener().map(drop).ok_or_else(refused);
                 }
             }
@@ -187,13 +187,13 @@ impl Envoy {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => {
-                Err(Failure::Input(format!("Envoy has ended by itself ({status}); see what it says above")))
+                Err(Failure::Input(format!("Envoy has ended by itself ({status}); see its message above")))
             }
-            Err(error) => Err(Failure::Usage(format!("Envoy cannot be watched: {error}"))),
+            Err(error) => Err(Failure::Usage(format!("cannot watch Envoy: {error}"))),
         }
     }
 
-    /// A command that can be pasted.
+    /// A command to paste.
     fn tell(&self, gateway: &Gateway) {
         let Some((host, port)) = self.admin.listener() else { return };
         let host = match host.as_str() {
@@ -208,12 +208,12 @@ impl Envoy {
              -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
         );
         eprintln!(
-            "metrics: http://{}/stats/prometheus; changes of the file are taken as it is saved; Ctrl-C ends it",
+            "metrics: http://{}/stats/prometheus; changes of the file apply when it is saved; Ctrl-C stops the gateway",
             self.admin.0
         );
     }
 
-    /// Load balancers see it fail, no new connections come, requests go on; then it ends.
+    /// Fails the health check, so that load balancers send no new connections; waits for the requests, then stops.
     fn drain(&mut self, timeout: Duration, stop: &AtomicUsize) -> Result<(), Failure> {
         let signals = stop.load(Ordering::Relaxed);
         self.admin.post("/healthcheck/fail");
@@ -224,13 +224,13 @@ impl Envoy {
             let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or_default();
             if active == 0 || Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
                 if active > 0 {
-                    eprintln!("sluice: ending with {active} requests under way");
+                    eprintln!("sluice: stopping with {active} requests still running");
                 }
                 break;
             }
             if !told {
                 eprintln!(
-                    "sluice: waiting for {active} requests, at most {} s; once more ends it at once",
+                    "sluice: waiting for {active} requests, at most {} s; a second signal stops at once",
                     timeout.as_secs()
                 );
                 told = true;

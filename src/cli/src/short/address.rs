@@ -1,4 +1,4 @@
-//! Where something listens, and what a URL says.
+//! Listen addresses, and the parts of a URL.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads `127.0.0.1:10000`, `[::1]:10000` or `:10000`, which is every address.
+    /// Reads `127.0.0.1:10000`, `[::1]:10000` or `:10000`, which means every address.
     pub(crate) fn parse(text: &str) -> Option<Address> {
         let (host, port) = text.rsplit_once(':')?;
         let host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
@@ -29,12 +29,12 @@ impl Address {
 pub(crate) struct Url {
     pub(crate) tls: bool,
     pub(crate) address: Address,
-    /// Empty, or from the first slash on; without one at its end.
+    /// Empty, or from the first slash on; without a slash at its end.
     pub(crate) path: String,
 }
 
 impl Url {
-    /// Reads `http://` or `https://`, a host, a port that is not the usual one, and a path.
+    /// Reads `http://` or `https://`, a host, an optional port, and a path.
     pub(crate) fn parse(text: &str) -> Option<Url> {
         let (scheme, rest) = text.split_once("://")?;
         let tls = match scheme {
@@ -55,7 +55,7 @@ impl Url {
         named.then_some(Url { tls, address, path: path.trim_end_matches('/').to_owned() })
     }
 
-    /// What the server is called in `host` headers: nothing for one that is no name, which does not ask for any.
+    /// The server's `host` header; none for an IP address, which needs none.
     pub(crate) fn host_header(&self) -> Option<String> {
         let Address { host, port } = &self.address;
         let usual = if self.tls { 443 } else { 80 };

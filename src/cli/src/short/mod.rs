@@ -1,5 +1,5 @@
-//! The short file: what an operator decides, and nothing that follows from it. Its fields are those of the filters'
-//! configuration, `auth` and `router` side by side, and what says where things are.
+//! The short file: the operator's decisions, and nothing that follows from them. Its fields are those of the filters'
+//! configuration, `auth` and `router` side by side, and the addresses.
 
 mod address;
 pub(crate) mod providers;
@@ -13,7 +13,7 @@ pub(crate) use upstream::{fields as upstream_fields, Cluster, Upstream};
 
 use crate::yaml::{Data, Tree};
 
-/// The fields that are no filter's.
+/// The fields that do not belong to a filter.
 pub(crate) const OWN_FIELDS: &[&str] = &[
     "listen",
     "admin",
@@ -28,11 +28,11 @@ pub(crate) const OWN_FIELDS: &[&str] = &[
     "wasm",
 ];
 
-/// Something that is wrong in a file.
+/// A mistake in a file.
 #[derive(Debug)]
 pub(crate) struct Mistake {
     pub(crate) line: usize,
-    /// In the file's own terms, such as `models[0].name`.
+    /// The path in the file's own terms, such as `models[0].name`.
     pub(crate) path: String,
     pub(crate) problem: String,
 }
@@ -44,12 +44,12 @@ pub(crate) struct Short {
     pub(crate) admin: Address,
     /// The file with the filters.
     pub(crate) wasm: Option<String>,
-    /// The web pages that may call, by their origins; those of this machine, if it is not said.
+    /// The origins of the web pages that may call; by default those of this machine.
     pub(crate) allow_origins: Option<Vec<String>>,
     /// In bytes.
     pub(crate) max_request_body: Option<usize>,
     pub(crate) upstreams: Vec<Upstream>,
-    /// Those that only checks ask.
+    /// The services that only checks call.
     pub(crate) services: Vec<Cluster>,
     pub(crate) tracing: Option<Tracing>,
 }
@@ -62,17 +62,17 @@ pub(crate) struct Tracing {
     pub(crate) variable: Option<String>,
 }
 
-/// Whether a tree looks like a short file, rather than like Envoy's own.
+/// Whether a tree looks like a short file, and not like an Envoy configuration.
 pub(crate) fn is_short(tree: &Tree) -> bool {
     let of_envoy = ["static_resources", "dynamic_resources", "resources", "node", "overload_manager", "stats_config"];
     !of_envoy.iter().any(|field| tree.get(field).is_some())
 }
 
 impl Short {
-    /// Reads what is not the filters' own; `sections` has the rest, which the core reads.
+    /// Reads the file's own fields; `sections` has the rest, which the core reads.
     ///
     /// # Errors
-    /// Every mistake that can be told.
+    /// All mistakes.
     pub(crate) fn read(tree: Tree) -> Result<Short, Vec<Mistake>> {
         let mut reader = Reader { tree: &tree, mistakes: Vec::new() };
         reader.fields();
@@ -94,7 +94,7 @@ impl Short {
         }
     }
 
-    /// The configuration of each filter, by its name, as it stands in Envoy's file; in that order.
+    /// The configuration of each filter by its name, as in Envoy's file and in its order.
     pub(crate) fn sections(&self) -> Vec<(&'static str, Value)> {
         let mut router = picked(&self.tree, ROUTER_FIELDS);
         if router.contains_key("upstreams") {
@@ -123,18 +123,18 @@ impl Short {
         sections
     }
 
-    /// Whether anything is checked.
+    /// Whether there are checks.
     pub(crate) fn is_guarded(&self) -> bool {
         self.tree.get("guard").is_some() || self.tree.get("checks").is_some()
     }
 
-    /// A mistake that the core found, in this file's terms.
+    /// The core's mistakes, in this file's terms.
     pub(crate) fn mistake(&self, error: &ConfigError) -> Mistake {
         let path = self.own_path(error.path());
         Mistake { line: self.tree.line_of(&path), path, problem: error.problem().to_owned() }
     }
 
-    /// `router.models[0]` is `models[0]` here, `guard.checks[0]` is `checks[0]` if that is where they stand.
+    /// `router.models[0]` is `models[0]` here. `guard.checks[0]` is `checks[0]` if the checks are there.
     pub(crate) fn own_path(&self, path: &str) -> String {
         let own = ["auth", "router"].iter().find_map(|filter| path.strip_prefix(&format!("{filter}.")));
         let checks =
@@ -142,7 +142,7 @@ impl Short {
         own.or(checks).unwrap_or(path).to_owned()
     }
 
-    /// Every cluster that Envoy needs: the upstreams' first.
+    /// Every cluster that Envoy needs, the upstreams' first.
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &Cluster> {
         let own = self.upstreams.iter().map(|upstream| &upstream.cluster).chain(&self.services);
         own.chain(self.tracing.iter().map(|tracing| &tracing.cluster))
@@ -161,7 +161,7 @@ impl Short {
     }
 }
 
-/// The names in `{env: NAME}`, each once.
+/// The names in `{env: NAME}`, without duplicates.
 pub(crate) fn variables(tree: &Tree, names: &mut Vec<String>) {
     tree.walk(&mut |tree| {
         if let Some(name) = tree.text_of("env").filter(|name| !names.iter().any(|known| known == name)) {
@@ -175,7 +175,7 @@ fn picked(tree: &Tree, fields: &[&str]) -> Map<String, Value> {
     own.map(|(name, value)| (name.clone(), value.json())).collect()
 }
 
-/// Reads the file's own fields, and keeps every mistake.
+/// Reads the file's own fields, and collects all mistakes.
 struct Reader<'a> {
     tree: &'a Tree,
     mistakes: Vec<Mistake>,
@@ -187,7 +187,7 @@ impl Reader<'_> {
         self.mistakes.push(Mistake { line: self.tree.line_of(&path), path, problem: problem.into() });
     }
 
-    /// A mistake whose path starts with the name of a field of this file.
+    /// Adds a mistake whose path starts with a field of this file.
     fn take(&mut self, error: &ConfigError) {
         self.add(error.path(), error.problem());
     }
@@ -199,14 +199,14 @@ impl Reader<'_> {
         let known = [AUTH_FIELDS, ROUTER_FIELDS, OWN_FIELDS].concat();
         for (name, value) in self.tree.entries() {
             if !known.contains(&name.as_str()) {
-                // the core knows what may have been meant
+                // the core can suggest the intended name
                 let json = Value::Object(Map::from_iter([(name.clone(), Value::Null)]));
                 let fix = Node::root("", &json).object(&known).err().map(|error| error.problem().to_owned());
                 self.mistakes.push(Mistake { line: value.line, path: name.clone(), problem: fix.unwrap_or_default() });
             }
         }
         if self.tree.at(&["guard", "checks"]).is_some() && self.tree.get("checks").is_some() {
-            self.add("checks", "stands in `guard`, too; keep one of them");
+            self.add("checks", "is also in `guard`; keep one of them");
         }
     }
 
@@ -254,7 +254,7 @@ impl Reader<'_> {
         })
     }
 
-    /// What is defined by names of the operator's choosing.
+    /// An object whose names the operator chooses.
     fn named<T>(&mut self, field: &str, read: impl Fn(&str, &Node<'_>, &Tree) -> Result<T, ConfigError>) -> Vec<T> {
         let mut all = Vec::new();
         let Some(tree) = self.tree.get(field) else {
@@ -268,7 +268,7 @@ impl Reader<'_> {
                 return all;
             }
         };
-        // in the file's order, which is not the core's
+        // in the file's order, which the core does not keep
         for (name, value) in tree.entries() {
             match entries.iter().find(|(other, _)| other == name).map(|(_, node)| read(name, node, value)) {
                 Some(Ok(value)) => all.push(value),
@@ -291,13 +291,13 @@ impl Reader<'_> {
         read().map_err(|error| self.take(&error)).ok()
     }
 
-    /// Clusters have names of their own.
+    /// Each cluster needs a unique name.
     fn names(&mut self, upstreams: &[Upstream], services: &[Cluster]) {
         for service in services {
             if upstreams.iter().any(|upstream| upstream.name == service.name) {
                 self.add(
                     format!("services.{}", service.name),
-                    "is the name of an upstream, too; Envoy knows both by their names, so give it another one",
+                    "is the name of an upstream, too; Envoy needs unique names, so give it another one",
                 );
             }
         }
@@ -307,7 +307,7 @@ impl Reader<'_> {
         if taken {
             self.add(
                 "tracing",
-                "has a cluster of the name `traces`; give the upstream or service of that name another one",
+                "needs a cluster with the name `traces`; rename the upstream or service with that name",
             );
         }
     }

@@ -1,20 +1,20 @@
-//! The providers that a short file can name: what has to be known of each to reach it.
+//! The providers that a short file can name, with their addresses and settings.
 
-/// A provider, as `provider:` of an upstream names it.
+/// A provider, as an upstream's `provider` names it.
 pub(crate) struct Provider {
     pub(crate) name: &'static str,
-    /// Its address; `{resource}`, `{region}` and `{project}` in it, and in `base_path`, are fields of the upstream.
+    /// Its address. `{resource}`, `{region}` and `{project}` in it, and in `base_path`, are fields of the upstream.
     pub(crate) url: &'static str,
-    /// In place of `/v1`, `/api` or `/v1beta`; empty where it has the usual ones.
+    /// Replaces `/v1`, `/api` or `/v1beta`; empty for the usual one.
     pub(crate) base_path: &'static str,
     pub(crate) dialects: &'static [&'static str],
-    /// The environment variable with its key; empty where it asks for none.
+    /// The environment variable with its key; empty if it needs none.
     pub(crate) variable: &'static str,
-    /// The header for the key, if it is not the dialect's own.
+    /// The header for the key, if it is not the dialect's usual one.
     pub(crate) header: &'static str,
-    /// Headers that it insists on.
+    /// Headers that it requires.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// Whether it takes `stream_options`. One that does not reports a stream's usage anyway.
+    /// Whether it accepts `stream_options`. A provider that does not reports a stream's usage anyway.
     pub(crate) include_usage: bool,
 }
 
@@ -29,10 +29,10 @@ const HOSTED: Provider = Provider {
     include_usage: true,
 };
 
-/// By name. The sources are the providers' own references, as of 2026.
+/// By name. Source: the providers' own references, as of 2026.
 pub(crate) const PROVIDERS: &[Provider] = &[
     Provider { name: "openai", url: "https://api.openai.com", variable: "OPENAI_API_KEY", ..HOSTED },
-    // the v1 API, whose `model` is the deployment's name; it wants no api-version
+    // the v1 API, whose `model` is the deployment's name; it needs no api-version
     Provider {
         name: "azure",
         url: "https://{resource}.openai.azure.com",
@@ -56,7 +56,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         variable: "GEMINI_API_KEY",
         ..HOSTED
     },
-    // OpenAI's API of Amazon Bedrock, with a Bedrock API key
+    // Amazon Bedrock's OpenAI-compatible API, with a Bedrock API key
     Provider {
         name: "bedrock",
         url: "https://bedrock-runtime.{region}.amazonaws.com",
@@ -72,7 +72,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         variable: "AWS_BEARER_TOKEN_BEDROCK",
         ..HOSTED
     },
-    // OpenAI's API of Vertex AI; the variable has an access token, which lasts an hour
+    // Vertex AI's OpenAI-compatible API; the variable has an access token, which lasts an hour
     Provider {
         name: "vertex",
         url: "https://{region}-aiplatform.googleapis.com",
@@ -80,7 +80,7 @@ pub(crate) const PROVIDERS: &[Provider] = &[
         variable: "VERTEX_ACCESS_TOKEN",
         ..HOSTED
     },
-    // refuses fields that it does not know
+    // refuses unknown fields
     Provider {
         name: "mistral",
         url: "https://api.mistral.ai",

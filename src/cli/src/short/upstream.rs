@@ -1,4 +1,4 @@
-//! An upstream of a short file: what it is to the router, and what Envoy has to know to reach it.
+//! An upstream of a short file: its entry for the router, and its cluster for Envoy.
 
 use sluice::config::{ConfigError, Node, Object, UPSTREAM_FIELDS};
 
@@ -6,7 +6,7 @@ use super::providers::{Provider, PROVIDERS};
 use super::{Address, Url};
 use crate::yaml::{Data, Tree};
 
-/// The fields of an upstream that the router does not know; it has the others of the router, but for `cluster`.
+/// The fields of an upstream that the router does not know. It also has the router's fields, except `cluster`.
 pub(crate) const OWN_FIELDS: &[&str] =
     &["provider", "url", "resource", "region", "project", "trusted_ca", "connect_timeout"];
 
@@ -16,7 +16,7 @@ pub(crate) fn fields() -> Vec<&'static str> {
     OWN_FIELDS.iter().copied().chain(router).collect()
 }
 
-/// What the placeholders of a provider's address are, for whoever left one out.
+/// The meaning of the placeholders in providers' addresses, for error messages.
 const PLACEHOLDERS: [(&str, &str); 3] = [
     ("resource", "the name of the Azure OpenAI resource"),
     ("region", "where the models run, such as us-east-1 or us-central1"),
@@ -29,16 +29,16 @@ pub(crate) struct Upstream {
     pub(crate) cluster: Cluster,
     /// Whether it is on this machine, or has an IP address.
     is_local: bool,
-    /// For the router, in its order.
+    /// The router's fields, in its order.
     fields: Vec<(String, Tree)>,
 }
 
-/// What Envoy has to know of a server.
+/// The data for a server's Envoy cluster.
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) address: Address,
     pub(crate) connect_timeout: String,
-    /// The file with the authorities that may have signed the server's certificate; `None`: no TLS.
+    /// The file with the certificate authorities for the server; `None`: no TLS.
     pub(crate) trusted_ca: Option<String>,
 }
 
@@ -52,13 +52,13 @@ impl Cluster {
         }
     }
 
-    /// A service that checks ask.
+    /// A service that checks call.
     pub(super) fn of_service(name: &str, node: &Node<'_>, trusted_ca: &str) -> Result<Cluster, ConfigError> {
         let fields = node.object(&["url", "trusted_ca", "connect_timeout"])?;
         let at = fields.require("url")?;
         let url = url(&at)?;
         if !url.path.is_empty() {
-            return Err(at.error("must have no path; the path belongs into the check, as its `path`"));
+            return Err(at.error("must have no path; put it into the check's `path`"));
         }
         Cluster::new(name, &url, trusted_ca).with(&fields)
     }
@@ -116,14 +116,14 @@ impl Upstream {
         Tree { line: 0, data: Data::Map(self.fields.clone()) }
     }
 
-    /// Whether it is sent a key over a network without TLS.
+    /// Whether its key crosses a network without TLS.
     pub(crate) fn sends_key_in_plain(&self) -> bool {
         let has_key = self.fields.iter().any(|(name, _)| name == "credential");
         has_key && self.cluster.trusted_ca.is_none() && !self.is_local
     }
 }
 
-/// What holds where nothing is written.
+/// The default values.
 struct Defaults<'a> {
     url: &'a Url,
     base_path: Option<String>,
@@ -155,7 +155,7 @@ impl Defaults<'_> {
     }
 }
 
-/// A URL, which must be one.
+/// Reads a URL.
 pub(super) fn url(node: &Node<'_>) -> Result<Url, ConfigError> {
     let text = node.text()?;
     Url::parse(text).ok_or_else(|| {
@@ -170,7 +170,7 @@ fn provider(node: &Node<'_>) -> Result<&'static Provider, ConfigError> {
     node.choice(&choices)
 }
 
-/// `template` with the upstream's fields in place of its placeholders.
+/// `template` with its placeholders replaced by the upstream's fields.
 fn filled(provider: &Provider, template: &str, fields: &Object<'_>) -> Result<String, ConfigError> {
     let mut filled = template.to_owned();
     for (name, meaning) in PLACEHOLDERS {
@@ -185,7 +185,7 @@ fn filled(provider: &Provider, template: &str, fields: &Object<'_>) -> Result<St
         if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(node.error("must be letters, digits and hyphens"));
         }
-        // Vertex AI calls the place that is none `global`, and its host has no name before it
+        // Vertex AI's region `global` has no prefix in the host name
         if provider.name == "vertex" && value == "global" {
             filled = filled.replace("{region}-aiplatform", "aiplatform");
         }

@@ -17,7 +17,7 @@ use crate::metrics::add;
 use crate::proto::{AccessLogs, Nothing, RateLimitRequest, RateLimitResponse};
 use crate::record::{NoRecord, Record};
 
-/// How long after a failure of the store records are tried again.
+/// How long records wait after a failure of the store, before the next try.
 const TRIED_EVERY: Duration = Duration::from_secs(1);
 
 /// `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`
@@ -61,7 +61,7 @@ impl UnaryService<RateLimitRequest> for RateLimits {
                 Decision::Refused => add(&metrics.refused, 1),
                 Decision::Charged => {
                     add(&metrics.charged, 1);
-                    // whoever charges keeps what is not acknowledged
+                    // the client keeps charges that are not acknowledged
                     let _ = state.written.subscribe().wait_for(|written| *written >= change).await;
                 }
             }
@@ -89,7 +89,7 @@ impl ClientStreamingService<AccessLogs> for Logs {
     }
 }
 
-/// Keeps records. While the store fails they wait here, and Envoy's stream with them.
+/// Stores records. While the store fails they wait here, and so does Envoy's stream.
 async fn keep(state: &State, entries: impl Iterator<Item = Result<Record, NoRecord>>) {
     let metrics = &state.metrics;
     let mut records = Vec::new();

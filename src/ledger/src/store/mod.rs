@@ -1,11 +1,11 @@
-//! Where the ledger keeps what it knows: SQLite in a file, or PostgreSQL.
+//! The ledger's store: SQLite in a file, or PostgreSQL.
 //!
-//! | table | what a row is |
+//! | table | a row |
 //! |---|---|
 //! | `records` | one request, by its id; a second record of the same id changes nothing |
 //! | `rollups` | the sums of a day or a month for one subject, written with the records they count |
-//! | `counters` | what has been used of one limit in its running window |
-//! | `revocations` | one key that is revoked on all Envoys |
+//! | `counters` | the usage of one limit in its current window |
+//! | `revocations` | a key that is revoked on all Envoys |
 
 mod postgres;
 mod sqlite;
@@ -19,13 +19,13 @@ use crate::record::{Record, Subject, Sums};
 /// Sums of a day or a month.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period {
-    /// How long it is.
+    /// Its length.
     pub span: Span,
     /// Its first day, in days since the epoch.
     pub first: i64,
 }
 
-/// How long a period is.
+/// The length of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Span {
     /// A day.
@@ -35,7 +35,7 @@ pub enum Span {
 }
 
 impl Span {
-    /// How the tables call it.
+    /// Its name in the tables.
     fn code(self) -> &'static str {
         match self {
             Span::Day => "d",
@@ -44,31 +44,31 @@ impl Span {
     }
 }
 
-/// One line of the roll-ups.
+/// One row of the roll-ups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollup {
     /// The first day of its period, in days since the epoch.
     pub first: i64,
-    /// For whom and what.
+    /// The subject.
     pub subject: Subject,
-    /// How much.
+    /// The sums.
     pub sums: Sums,
 }
 
-/// What has been used of one limit.
+/// The usage of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// The limit, as its descriptor names it.
+    /// The limit, in the form of its descriptor.
     pub name: String,
     /// When its window began, in seconds since the epoch.
     pub window: i64,
     /// When its window ends.
     pub ends: i64,
-    /// How many hits there have been in it.
+    /// The number of hits in it.
     pub used: i64,
 }
 
-/// A change of what is revoked.
+/// A change of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// The key's id.
@@ -79,7 +79,7 @@ pub struct Revocation {
     pub change: i64,
 }
 
-/// Something could not be kept, or read.
+/// The store could not write or read.
 #[derive(Debug)]
 pub struct Failed(pub String);
 
@@ -91,12 +91,12 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Where the ledger keeps what it knows. Each call is one transaction.
+/// A store. Each call is one transaction.
 pub trait Store: Send {
-    /// Keeps records, and adds those that are new to the roll-ups. How many are new.
+    /// Stores records, and adds the new ones to the roll-ups. Returns the number of new ones.
     ///
     /// # Errors
-    /// Nothing has been kept.
+    /// Nothing has been stored.
     fn add(&mut self, records: &[Record]) -> Result<usize, Failed>;
 
     /// The roll-ups of the periods that begin on a day from `from` until before `to`.
@@ -105,10 +105,10 @@ pub trait Store: Send {
     /// They cannot be read.
     fn rollups(&mut self, span: Span, from: i64, to: i64) -> Result<Vec<Rollup>, Failed>;
 
-    /// Keeps counters, and forgets those whose window has ended before `now`, in seconds since the epoch.
+    /// Stores counters, and deletes those whose window has ended before `now`, in seconds since the epoch.
     ///
     /// # Errors
-    /// Nothing has been kept.
+    /// Nothing has been stored.
     fn put_counters(&mut self, counters: &[Counter], now: i64) -> Result<(), Failed>;
 
     /// All counters.
@@ -117,20 +117,20 @@ pub trait Store: Send {
     /// They cannot be read.
     fn counters(&mut self) -> Result<Vec<Counter>, Failed>;
 
-    /// Keeps a change of what is revoked. The number of the change.
+    /// Stores a change of a revocation. Returns the change's number.
     ///
     /// # Errors
-    /// It has not been kept.
+    /// It has not been stored.
     fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed>;
 
-    /// The changes after one, in their order.
+    /// The changes after this one, in order.
     ///
     /// # Errors
     /// They cannot be read.
     fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>, Failed>;
 }
 
-/// Opens a store: a `postgres://` URL, or else the path of an SQLite file, which is made if it is not there.
+/// Opens a store: a `postgres://` URL, or else the path of an SQLite file, which is created if it is missing.
 ///
 /// # Errors
 /// It cannot be opened.
@@ -141,8 +141,7 @@ pub fn open(place: &str) -> Result<Box<dyn Store>, Failed> {
     }
 }
 
-/// What new records add to the roll-ups, in an order that is the same for all writers, so that no two of them wait for
-/// each other.
+/// The roll-up changes for new records. All writers use the same order, so that they cannot deadlock.
 fn sums_of<'a>(records: impl Iterator<Item = &'a Record>) -> BTreeMap<(Period, &'a Subject), Sums> {
     let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
     for record in records {

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS revocations (id TEXT PRIMARY KEY, value TEXT, change 
 CREATE SEQUENCE IF NOT EXISTS revocation_changes;
 ";
 
-/// PostgreSQL. A connection that has broken is made anew by the next call.
+/// PostgreSQL. A broken connection is opened again by the next call.
 pub struct Postgres {
     url: String,
     client: Client,
@@ -36,7 +36,7 @@ pub struct Postgres {
 
 impl From<::postgres::Error> for Failed {
     fn from(error: ::postgres::Error) -> Self {
-        // the error's own text leaves out what the server says
+        // the error's own text omits the server's message
         match error.as_db_error() {
             Some(said) => Failed(format!("PostgreSQL: {}", said.message())),
             None => Failed(format!("PostgreSQL: {error}")),
@@ -45,7 +45,7 @@ impl From<::postgres::Error> for Failed {
 }
 
 impl Postgres {
-    /// Connects, and makes the tables if they are not there.
+    /// Connects, and creates the tables if they are missing.
     pub fn open(url: &str) -> Result<Self, Failed> {
         Ok(Postgres { url: url.to_owned(), client: connect(url)? })
     }
@@ -60,7 +60,7 @@ impl Postgres {
 
 fn connect(url: &str) -> Result<Client, Failed> {
     let mut client = Client::connect(url, NoTls)?;
-    // two processes that make the tables at the same time would hinder each other
+    // two processes that create the tables at the same time would conflict
     client.batch_execute("SET client_min_messages = warning; SELECT pg_advisory_lock(5417);")?;
     let made = client.batch_execute(TABLES);
     client.batch_execute("SELECT pg_advisory_unlock(5417)")?;
@@ -76,7 +76,7 @@ fn column<'a, T>(records: &[&'a Record], value: impl Fn(&'a Record) -> T) -> Vec
 impl Store for Postgres {
     fn add(&mut self, records: &[Record]) -> Result<usize, Failed> {
         let mut transaction = self.client()?.transaction()?;
-        // in one order for all writers, so that no two of them wait for each other; each id once
+        // in the same order for all writers, so that they cannot deadlock; each id once
         let mut sorted: Vec<&Record> = records.iter().collect();
         sorted.sort_by(|one, other| one.id.cmp(&other.id));
         sorted.dedup_by(|one, other| one.id == other.id);
@@ -166,7 +166,7 @@ impl Store for Postgres {
 
     fn put_counters(&mut self, counters: &[Counter], now: i64) -> Result<(), Failed> {
         let mut transaction = self.client()?.transaction()?;
-        // they are written again and again; the last of them may be lost if the server's machine crashes
+        // they are written repeatedly; the last write may be lost if the server's machine crashes
         transaction.batch_execute("SET LOCAL synchronous_commit = off")?;
         let number = |value: fn(&Counter) -> i64| counters.iter().map(value).collect::<Vec<_>>();
         let names: Vec<&str> = counters.iter().map(|counter| counter.name.as_str()).collect();
@@ -197,7 +197,7 @@ impl Store for Postgres {
     }
 
     fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed> {
-        // under a lock: who reads change 7 must have seen change 6
+        // under a lock: a reader of change 7 must have seen change 6
         let mut transaction = self.client()?.transaction()?;
         transaction.batch_execute("LOCK TABLE revocations IN EXCLUSIVE MODE")?;
         let row = transaction.query_one(

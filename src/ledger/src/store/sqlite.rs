@@ -7,7 +7,7 @@ use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
 use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
 use crate::record::{Record, Subject, Sums};
 
-/// How long one writer waits for another, such as an import.
+/// How long a writer waits for another one, such as an import.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS counters (
 CREATE TABLE IF NOT EXISTS revocations (id TEXT PRIMARY KEY, value TEXT, change INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
 ";
 
-/// SQLite. The file is in WAL mode: who reads does not wait for who writes.
+/// SQLite. The file is in WAL mode, so readers do not wait for writers.
 pub struct Sqlite(Connection);
 
 impl From<rusqlite::Error> for Failed {
@@ -42,11 +42,11 @@ impl From<rusqlite::Error> for Failed {
 }
 
 impl Sqlite {
-    /// Opens a file, and makes it if it is not there.
+    /// Opens a file, and creates it if it is missing.
     pub fn open(path: &str) -> Result<Self, Failed> {
         let connection = Connection::open(path).map_err(|error| Failed(format!("SQLite: {path}: {error}")))?;
         connection.busy_timeout(PATIENCE)?;
-        // what has been committed survives the end of this process; only a crash of the machine may lose the last of it
+        // commits survive the end of this process; only a crash of the machine may lose the last ones
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         connection.execute_batch(TABLES)?;
         Ok(Sqlite(connection))

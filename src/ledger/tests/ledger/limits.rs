@@ -24,7 +24,7 @@ fn request(descriptors: &[Descriptor]) -> RateLimitRequest {
     RateLimitRequest { domain: "sluice".to_owned(), descriptors: descriptors.to_vec(), hits_addend: 0 }
 }
 
-/// What becomes of it, and what is left of each limit.
+/// The result, and the rest of each limit.
 fn ask(limits: &mut Limits, descriptors: &[Descriptor], now: i64) -> (Decision, Vec<(bool, u32)>) {
     let (answer, decision) = limits.decide(&request(descriptors), now).unwrap();
     let statuses: Vec<_> =

@@ -1,4 +1,4 @@
-//! The ledger without its network: what is kept, what is summed, and what passes a limit.
+//! The ledger without its network: storage, sums and limits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use sluice_ledger::{open, Store};
 
-/// A store in a directory of its own, which ends with it.
+/// A store in its own directory, which is removed with it.
 struct Kept {
     store: Box<dyn Store>,
     directory: PathBuf,
@@ -23,7 +23,7 @@ impl Kept {
         Kept { store: open(directory.join("ledger.db").to_str().unwrap()).unwrap(), directory }
     }
 
-    /// As after a restart.
+    /// The state after a restart.
     fn again(&mut self) {
         self.store = open(self.directory.join("ledger.db").to_str().unwrap()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What is taken in, once.
+//! Records are imported once.
 
 use sluice_ledger::{import, Imported, NoRecord, Record, Span, Sums};
 

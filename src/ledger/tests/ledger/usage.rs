@@ -1,4 +1,4 @@
-//! What is asked of the sums, and how the answer is written.
+//! Queries of the sums, and the answers' formats.
 
 use serde_json::{json, Value};
 use sluice_ledger::{import, Query, Table};
