@@ -1,12 +1,12 @@
-//! Label values fit for a stat's name.
+//! Label values that are valid in a stat's name.
 
 use std::fmt;
 
 /// The longest label value, in characters.
 const MAX_LABEL: usize = 100;
 
-/// Prints a label value so that it can break neither Envoy's stat lines nor the regexes that take it out
-/// of the name: whatever is not a plain character becomes `_`, and long values are cut.
+/// Writes a label value so that it breaks neither Envoy's stat lines nor the regular expressions that extract it from
+/// the name: special characters become `_`, and long values are cut.
 ///
 /// ```
 /// use sluice::label::Label;

@@ -1,14 +1,14 @@
-//! How long answers take to begin, as a mean that follows what changes.
+//! The average time until answers begin, which follows changes.
 
 use std::time::Duration;
 
-/// How far an answer moves the mean: the gain of TCP's smoothed round-trip time (RFC 6298, section 2).
+/// How much an answer moves the average: the gain of TCP's smoothed round-trip time (RFC 6298, section 2).
 const GAIN: f64 = 1.0 / 8.0;
 
-/// The shortest time told apart from none, in seconds.
+/// The shortest time that differs from zero, in seconds.
 const SHORTEST: f64 = 1e-6;
 
-/// An exponentially weighted mean of times to first byte.
+/// An exponentially weighted average of times to first byte.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,13 +24,13 @@ const SHORTEST: f64 = 1e-6;
 pub struct Latency(Option<f64>);
 
 impl Latency {
-    /// Takes in how long one more answer took to begin.
+    /// Adds the time to first byte of an answer.
     pub fn learn(&mut self, time_to_first_byte: Duration) {
         let time = time_to_first_byte.as_secs_f64().max(SHORTEST);
         self.0 = Some(self.0.map_or(time, |mean| mean + (time - mean) * GAIN));
     }
 
-    /// The mean in seconds; `None` until an answer was seen.
+    /// The average in seconds; `None` before the first answer.
     pub fn seconds(self) -> Option<f64> {
         self.0
     }

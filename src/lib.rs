@@ -1,4 +1,4 @@
-//! The core of Sluice, the LLM gateway that runs inside Envoy: everything it decides, and nothing it does.
+//! The core of Sluice, the LLM gateway that runs inside Envoy: all decisions, without their execution.
 //!
 //! No clock, no randomness, no I/O and no host: bytes and time come in as arguments, decisions go out as
 //! values. `filters/` connects it to Envoy.

@@ -1,8 +1,8 @@
-//! How the memory of a worker's VM is shared out, and what Envoy keeps of request bodies for it.
+//! How a worker's VM divides its memory, and how much of request bodies Envoy keeps.
 //!
-//! A VM has one memory for all its requests, and one that is full ends all of them. So what grows with what clients and
-//! servers send stops at a share of the budget: first what is kept of answers only to be read, then texts that wait for
-//! checks and large bodies, and small requests last, since they cost least and most callers send nothing else.
+//! All requests in a VM share its memory, and if it is full all of them end. So data whose size depends on clients and
+//! servers stops at a share of the budget. Data kept from answers, only to be read, stops first; then texts that wait
+//! for checks, and large bodies. Small requests stop last, because they cost least, and most callers send nothing else.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use serde_json::Value;
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::config::{ConfigError, Environment, Node};
 
-/// Envoy's environment variable with the budget of each worker's VM.
+/// Envoy's environment variable for the budget of each worker's VM.
 pub const MEMORY_VARIABLE: &str = "SLUICE_MEMORY";
-/// Envoy's environment variable with the budget of request bodies that Envoy keeps for each worker.
+/// Envoy's environment variable for the budget of request bodies that Envoy keeps for each worker.
 pub const BODIES_VARIABLE: &str = "SLUICE_BODIES";
 
 const MIB: usize = 1 << 20;
 
-/// What memory is needed for.
+/// The purpose of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// A new request.
     Request,
-    /// A large body, for as long as it is read.
+    /// A large body, while it is read.
     Body,
     /// Texts that wait for their checks.
     Check,
-    /// What is kept of an answer to read its usage.
+    /// Data kept from an answer to read its usage.
     Answer,
-    /// A small body that is kept, so that attempts need not ask Envoy for it.
+    /// A small body, kept so that attempts need not ask Envoy for it.
     Kept,
 }
 
@@ -46,12 +46,12 @@ impl Purpose {
     }
 }
 
-/// What a worker may take.
+/// A worker's budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryBudget {
     /// The VM's memory, in bytes.
     pub memory: usize,
-    /// The bodies of requests under way, which are in Envoy's memory, in bytes.
+    /// The bodies of running requests in Envoy's memory, in bytes.
     pub bodies: usize,
 }
 
@@ -65,7 +65,7 @@ impl MemoryBudget {
     /// Reads the budget from Envoy's environment.
     ///
     /// # Errors
-    /// No size, or none that works.
+    /// Not a size, or out of range.
     pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
         let default = MemoryBudget::default();
         let size = |name: &str, default, range, wanted: &str| match environment(name) {
@@ -80,7 +80,7 @@ impl MemoryBudget {
         })
     }
 
-    /// How many bytes are left for a purpose when so many are in use for whatever.
+    /// The number of free bytes for a purpose, when this many bytes are in use for all purposes.
     ///
     /// ```
     /// use sluice::memory_budget::{MemoryBudget, Purpose};
@@ -99,36 +99,36 @@ impl MemoryBudget {
         (self.memory / 4 * quarters).saturating_sub(used)
     }
 
-    /// Whether bodies of `more` bytes fit beside those under way. A single one always does: how large it may be, the
-    /// listener says.
+    /// Whether bodies of `more` bytes fit beside those of running requests. A single one always fits: the listener
+    /// limits its size.
     pub fn fits_body(&self, under_way: usize, more: usize) -> bool {
         under_way == 0 || under_way.saturating_add(more) <= self.bodies
     }
 
-    /// The most that may be in use when Envoy hands something over. Whoever asked for it then does without, which is
-    /// better than a VM that has no memory left.
+    /// The maximum in use when Envoy passes data to the VM. Above it the data is refused, which is better than a VM
+    /// without memory.
     pub fn most(&self) -> usize {
         self.memory + 192 * MIB
     }
 }
 
-/// The fullest VM of all workers. Each reports for itself, as often as it likes; what none has reported for some time,
-/// as after a crash, is forgotten.
+/// The fullest VM of all workers. Each reports separately, as often as it likes. A value that is not reported again for
+/// some time, as after a crash, is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peak {
-    /// When the running period began, in milliseconds.
+    /// When the current period began, in milliseconds.
     began: u64,
-    /// The largest memory of this period, in bytes.
+    /// The largest memory in this period, in bytes.
     pub size: u64,
-    /// The most that was in use, in bytes.
+    /// The maximum in use, in bytes.
     pub used: u64,
 }
 
 impl Peak {
     const PERIOD: u64 = 5_000;
 
-    /// Takes in what one VM reports at `now`. Returns the peak to show, if a period has ended: until the next one ends,
-    /// it can only rise.
+    /// Adds one VM's report at `now`. Returns the peak to show, if a period has ended: until the next one ends, it can
+    /// only rise.
     ///
     /// ```
     /// use std::time::Duration;
@@ -143,7 +143,7 @@ impl Peak {
     pub fn report(&mut self, size: u64, used: u64, now: Duration) -> Option<Peak> {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let raised = Peak { began: self.began, size: self.size.max(size), used: self.used.max(used) };
-        // a clock that has been set back ends the period, too
+        // a clock set back ends the period, too
         if now.checked_sub(self.began).is_some_and(|passed| passed < Self::PERIOD) {
             *self = raised;
             return None;
@@ -153,7 +153,7 @@ impl Peak {
     }
 }
 
-/// When the period began, and the two sizes.
+/// The start of the period, and the two sizes.
 impl SharedRecord for Peak {
     const VERSION: u8 = 1;
 
@@ -166,5 +166,5 @@ impl SharedRecord for Peak {
     }
 }
 
-/// All VMs report again in a second.
+/// If lost, all VMs report again in a second.
 impl Forgettable for Peak {}

@@ -1,29 +1,29 @@
-//! Which names of models are told apart in stats and sums, where clients choose them.
+//! Which model names stats and totals distinguish, if clients choose them.
 //!
-//! A model whose configured name ends in `*` takes any name, and each name that is told apart takes memory for good. So
-//! only those are that a target has answered successfully, and only so many of each key: no key takes the names of
-//! others.
+//! A model whose configured name ends in `*` accepts any name, and each distinguished name takes memory permanently. So
+//! only names that a target has answered successfully are distinguished, and only a limited number for each key: no key
+//! can use up the names of others.
 
 use std::rc::Rc;
 
 use hashbrown::{HashMap, HashSet};
 
-/// The most names of one key that are told apart.
+/// The maximum number of distinguished names of one key.
 pub const MAX_NAMES_OF_KEY: usize = 100;
-/// The most names of all keys together, each counted as often as there are keys that use it.
+/// The maximum for all keys together; a name counts once for each key that uses it.
 pub const MAX_NAMES: usize = 20_000;
 
-/// The names that are told apart.
+/// The distinguished names.
 #[derive(Debug, Default)]
 pub struct Names {
     answered: HashSet<Rc<str>>,
     by_key: HashMap<String, Vec<Rc<str>>>,
-    /// How many there are of all keys.
+    /// The number of names of all keys.
     count: usize,
 }
 
 impl Names {
-    /// Whether a key's requests for this name are told apart; `answered`: a target has answered this one.
+    /// Whether a key's requests for this name are distinguished; `answered`: a target has answered this request.
     ///
     /// ```
     /// use sluice::names::Names;

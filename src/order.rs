@@ -1,8 +1,9 @@
 //! Sorting by a number or a text, with one copy of the sorting code.
 //!
-//! `slice::sort_by_key` is compiled anew for each type, five kilobytes each, and Envoy compiles all of them at its start.
+//! `slice::sort_by_key` is compiled again for each type, with five kilobytes each, and Envoy compiles all of it at its
+//! start.
 
-/// Sorts by a number; equal ones stay in their order. What is in order already, the usual case, is not moved.
+/// Sorts by a number, stably. A sorted slice, the usual case, is not changed.
 ///
 /// ```
 /// let mut words = vec!["three", "a", "to", "b"];
@@ -16,7 +17,7 @@ pub fn by_number<T>(items: &mut Vec<T>, number: impl Fn(&T) -> usize) {
     }
 }
 
-/// Sorts by a text; equal ones stay in their order.
+/// Sorts by a text, stably.
 ///
 /// ```
 /// let mut people = vec![("bob", 1), ("alice", 2)];

@@ -1,41 +1,41 @@
-//! How an attempt ended.
+//! The outcomes of attempts.
 
 use std::time::Duration;
 
-/// The end of one attempt at one target.
+/// The outcome of one attempt at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It answered, and the answer is the client's.
+    /// It answered, and the answer goes to the client.
     Success,
-    /// It answered that the request is wrong; another target would say the same.
+    /// It says that the request is wrong; another target would say the same.
     ClientError,
     /// It refuses the gateway's own account: its key, its permissions, or its money.
     Credential,
-    /// 429: it has too much to do.
+    /// 429: overload or rate limits.
     RateLimited,
-    /// 408, 409 or 425: it asks for another try.
+    /// 408, 409 or 425: it asks for a retry.
     TryAgain,
-    /// 5xx, 529 included.
+    /// 5xx, including 529.
     ServerError,
-    /// No connection.
+    /// The connection could not be established.
     ConnectFailure,
     /// The connection broke before an answer began.
     Reset,
     /// No answer in time.
     Timeout,
-    /// 200, but not the answer that was asked for: a stream that began with an error, or had no event at all.
+    /// 200, but without a valid stream: it began with an error, or had no event at all.
     BadStream,
-    /// It answered, but with no answer to what was asked: a status that means nothing here, an empty body, a web page,
-    /// half a document, an error as 200.
+    /// A response that is not a valid answer: an unexpected status, an empty body, a web page, cut JSON, an error with
+    /// status 200.
     BadResponse,
     /// The connection broke in the middle of an answer that had already reached the client.
     Interrupted,
-    /// The client left first; nothing is known of the target.
+    /// The client left first; nothing is known about the target.
     Abandoned,
 }
 
 impl Outcome {
-    /// Every outcome.
+    /// All outcomes.
     pub const ALL: [Outcome; 13] = [
         Outcome::Success,
         Outcome::ClientError,
@@ -52,15 +52,15 @@ impl Outcome {
         Outcome::Abandoned,
     ];
 
-    /// Judges an answer by its status alone. What an error's body says may change it.
+    /// Judges an answer by its status alone. An error's body may change the result.
     ///
-    /// A model server has no reason to redirect, to switch protocols, or to send a status that does not exist.
+    /// A model server has no reason to redirect, to switch protocols, or to send an invalid status.
     pub fn of_status(status: u16) -> Self {
         match status {
             200..=299 => Outcome::Success,
             401 | 402 => Outcome::Credential,
             408 | 409 | 425 => Outcome::TryAgain,
-            424 => Outcome::ServerError, // Bedrock's, and TGI's: the model failed
+            424 => Outcome::ServerError, // from Bedrock and TGI: the model failed
             429 => Outcome::RateLimited,
             400..=499 => Outcome::ClientError,
             500..=599 => Outcome::ServerError,
@@ -68,8 +68,8 @@ impl Outcome {
         }
     }
 
-    /// Judges an attempt that ended without an answer: Envoy names a reason only when the connection never
-    /// stood, and a timeout shows in the time alone (`late`).
+    /// Judges an attempt that ended without an answer. Envoy only names a reason if the connection was never
+    /// established, and only the elapsed time shows a timeout (`late`).
     pub fn of_silence(connected: bool, late: bool) -> Self {
         match (connected, late) {
             (false, _) => Outcome::ConnectFailure,
@@ -78,8 +78,8 @@ impl Outcome {
         }
     }
 
-    /// Whether an attempt of this length ran into its limit. Envoy's timer may fire a little before the limit
-    /// by another clock; an answer that broke that close to it is as good as late.
+    /// Whether an attempt of this duration reached its timeout. By another clock, Envoy's timer may fire slightly
+    /// before the timeout, so a connection that breaks that close to it counts as late.
     pub fn is_late(elapsed: Duration, limit: Duration) -> bool {
         elapsed + limit / 20 + Duration::from_millis(20) >= limit
     }

@@ -10,7 +10,7 @@ impl Patterns {
         Patterns(vec!["*".to_owned()])
     }
 
-    /// Matches what one of `patterns` matches; none matches nothing.
+    /// Matches everything that one of `patterns` matches; an empty list matches nothing.
     pub fn new(patterns: Vec<String>) -> Self {
         Patterns(patterns)
     }
@@ -42,7 +42,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether there may be a name that both patterns match.
+/// Whether a name exists that both patterns match.
 ///
 /// ```
 /// use sluice::pattern::overlap;

@@ -1,9 +1,9 @@
-//! What is on record of one request: for the access log and for traces.
+//! The record of one request, for the access log and for traces.
 //!
-//! Envoy writes both, by formats that stand in envoy.yaml, and reads the record from filter state, which takes one call
-//! whatever is in it. Its access log gets JSON text as it stands: to have Envoy make JSON of a message costs a tenth of
-//! a request. Its tracer, and formats that pick single fields, get a `google.protobuf.Struct`. There is no prompt in a
-//! record and no secret.
+//! Envoy writes both, with formats in envoy.yaml, and reads the record from filter state, which takes one call for any
+//! size. Its access log gets finished JSON text, because converting a message to JSON in Envoy would cost a tenth of a
+//! request. Its tracer, and formats that pick single fields, get a `google.protobuf.Struct`. A record contains no
+//! prompt and no secret.
 
 use crate::endpoint::{Dialect, Endpoint};
 use crate::exchange::Exchange;
@@ -11,13 +11,13 @@ use crate::json::{write_number, write_string};
 use crate::outcome::Outcome;
 use crate::usage::Source;
 
-/// The longest text, in characters: clients name models as they like.
+/// The longest text, in characters, because clients choose model names.
 const MAX_TEXT: usize = 100;
 
-/// The longest record there usually is, in bytes.
+/// The usual maximum size of a record, in bytes.
 const USUAL: usize = 384;
 
-/// What a record is made of.
+/// A writer of records.
 pub trait Fields {
     /// Adds a text.
     fn text(&mut self, name: &str, value: &str);
@@ -30,8 +30,8 @@ pub trait Fields {
 pub struct Record<F>(F);
 
 impl<F: Fields + Default> Record<F> {
-    /// What is known of a request whose client gets this status. Called while the answer still passes, it says what is
-    /// true if nothing more comes.
+    /// The values for a request whose client gets this status. While the answer still passes, they are correct if
+    /// nothing more comes.
     pub fn of(exchange: &Exchange, status: u16) -> Self {
         let mut record = Record::<F>::default();
         let (key, model, cluster) = exchange.labels();
@@ -80,7 +80,7 @@ impl<F: Fields + Default> Record<F> {
         record
     }
 
-    /// With what only traces want to know.
+    /// With the fields that only traces need.
     #[must_use]
     pub fn for_traces(mut self, exchange: &Exchange) -> Self {
         if let Some(facts) = exchange.facts() {
@@ -94,7 +94,7 @@ impl<F: Fields + Default> Record<F> {
         self
     }
 
-    /// The record of a request that was refused before anything was known of it.
+    /// The record of a request that was refused before anything was known about it.
     pub fn of_stranger(none: &str, status: u16) -> Self {
         let mut record = Record::<F>::default();
         for name in ["key", "model", "cluster"] {
@@ -105,7 +105,7 @@ impl<F: Fields + Default> Record<F> {
         record
     }
 
-    /// Nothing, if nothing went wrong.
+    /// Writes nothing for a success.
     fn error(&mut self, status: u16, interrupted: bool) {
         match (status, interrupted) {
             (0, _) => self.text("error", "client_disconnected"),
@@ -130,8 +130,8 @@ impl<F: Fields + Default> Record<F> {
 }
 
 impl Record<Json> {
-    /// The end of a JSON object that has fields already: `,"sluice":{"key":"alice", ...}`. So a line of the access log
-    /// is JSON also where there is no record, of what was no request.
+    /// The end of a JSON object that already has fields: `,"sluice":{"key":"alice", ...}`. So a line of the access log
+    /// is valid JSON even without a record, for example for invalid HTTP.
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.0 .0.push('}');
         self.0 .0.into_bytes()
@@ -163,7 +163,7 @@ impl Json {
             self.0.push(',');
         }
         self.0.push('"');
-        self.0.push_str(name); // it is one of ours, or a label's, which needs no quoting
+        self.0.push_str(name); // our own names and labels' names need no quoting
         self.0.push_str("\":");
     }
 }
@@ -237,7 +237,7 @@ fn operation(endpoint: Endpoint) -> &'static str {
     }
 }
 
-/// `gen_ai.provider.name`: whose API is spoken, which is all the gateway can know.
+/// `gen_ai.provider.name`: the API's provider, which is all that the gateway knows.
 fn provider(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAi => "openai",

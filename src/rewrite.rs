@@ -1,7 +1,7 @@
-//! Rewrites a request body for one target by splicing: bytes that need not change stay identical.
+//! Rewrites a request body for one target by splicing: unchanged bytes stay identical.
 //!
-//! The splices are known before the first body byte is forwarded (from [`Facts`]), so `content-length` can
-//! be written with the headers and the body may pass in any number of chunks.
+//! The splices are known before the first body byte is forwarded (from [`Facts`]), so `content-length` can be written
+//! with the headers, and the body can pass in any number of chunks.
 
 use std::ops::Range;
 
@@ -9,19 +9,19 @@ use crate::facts::{Facts, Layout, UsageOption};
 use crate::json::write_string;
 use crate::order::by_number;
 
-/// One replacement: the bytes of `range` give way to `text`.
+/// One replacement: `text` replaces the bytes of `range`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Splice {
     range: Range<usize>,
     text: String,
 }
 
-/// The body passed to [`BodyRewrite::chunk`] is not the body the facts were read from: another filter in
-/// between changed it. Forwarding it would garble it, so nothing more may be sent.
+/// The body passed to [`BodyRewrite::chunk`] is not the one that the facts were read from: another filter has changed
+/// it. A rewrite would corrupt it, so nothing more may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyChanged;
 
-/// What is to be changed in one body, and how far it has come. By default nothing is.
+/// The changes of one body, and their progress. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct BodyRewrite {
     splices: Vec<Splice>,
@@ -30,8 +30,8 @@ pub struct BodyRewrite {
 }
 
 impl BodyRewrite {
-    /// Plans the rewriting of a body for a target: `model` as the target calls it, and `include_usage` set
-    /// where a stream would otherwise not report its tokens.
+    /// Plans the rewrite of a body for a target: `model` is the target's name for the model, and `include_usage` is set
+    /// if a stream would otherwise report no tokens.
     ///
     /// ```
     /// use sluice::{endpoint::Endpoint, facts, rewrite::BodyRewrite};
@@ -75,10 +75,10 @@ impl BodyRewrite {
         self.splices.is_empty()
     }
 
-    /// The next bytes of the body; `end` with the last ones. `None`: they pass unchanged.
+    /// The next bytes of the body; `end` with the last ones. `None`: unchanged.
     ///
     /// # Errors
-    /// [`BodyChanged`] when the body is longer or shorter than the one that was planned for.
+    /// [`BodyChanged`] if the body has another length than planned.
     pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Result<Option<Vec<u8>>, BodyChanged> {
         let start = self.passed;
         let stop = start + chunk.len();
@@ -108,8 +108,8 @@ impl BodyRewrite {
     }
 }
 
-/// Whether the gateway must ask for a stream's usage because the client did not. The chunk that then
-/// carries it is stripped from what the client receives.
+/// Whether the gateway must request a stream's usage because the client did not. The chunk with the usage is then
+/// removed from the client's stream.
 pub fn injects_usage(facts: &Facts) -> bool {
     facts.stream && facts.endpoint.has_stream_options() && facts.layout.usage_option != UsageOption::Asked
 }

@@ -1,28 +1,28 @@
-//! Single fields of an answer as it passes: the model's name, which may give way to the client's own, and a response's id.
+//! Single fields of a passing answer: the model's name, which the client's name may replace, and a response's id.
 //!
-//! Each dialect has them near the top of its documents (the providers' API references): OpenAI, Ollama and embeddings have
-//! `model` in each document; Responses has it there, or in an event's `response`; Anthropic in the message, which a stream
-//! has in `message_start`; Gemini calls it `modelVersion`. So brackets and strings are counted, byte by byte, nothing is
-//! held back, and it does not matter where the chunks are cut.
+//! Each dialect has them near the top of its documents (see the providers' API references). OpenAI, Ollama and
+//! embeddings have `model` in each document. Responses has it there, or in an event's `response`. Anthropic has it in
+//! the message, which a stream has in `message_start`. Gemini calls it `modelVersion`. So brackets and strings are
+//! counted byte by byte, nothing is held back, and the cuts between chunks do not matter.
 
 use crate::endpoint::Endpoint;
 use crate::json::write_string;
 use crate::usage::Framing;
 
-/// The longest key that is looked at, in bytes.
+/// The longest key that is compared, in bytes.
 const MAX_KEY: usize = 16;
 /// The longest id that is read, in bytes.
 const MAX_ID: usize = 256;
 
-/// Reads one answer, and puts the client's name of the model in place of the target's.
+/// Reads one answer, and replaces the target's name of the model with the client's.
 #[derive(Debug)]
 pub struct Splice {
-    /// What the bytes are; the first ones tell.
+    /// The kind of bytes; the first ones decide.
     lines: Option<Lines>,
     endpoint: Endpoint,
     stream: bool,
     fields: Fields,
-    /// The name as JSON has it, with its quotes.
+    /// The name as a JSON string with quotes.
     model: Option<Vec<u8>>,
     wants_id: bool,
     id: Option<String>,
@@ -30,8 +30,8 @@ pub struct Splice {
 }
 
 impl Splice {
-    /// Begins to read an answer of `endpoint`, which may be a stream. `model`: what is to stand in it, if anything is. `wants_id`:
-    /// whether the id of a response is looked for.
+    /// Starts to read an answer of `endpoint`, which may be a stream. `model`: the new name, if it is to be replaced.
+    /// `wants_id`: whether to look for the id of a response.
     ///
     /// ```
     /// use sluice::endpoint::Endpoint;
@@ -51,11 +51,11 @@ impl Splice {
         Splice { lines: None, endpoint, stream, fields, model, wants_id, id: None, out: Vec::new() }
     }
 
-    /// Takes in what has come. What goes on in its place; `None`: the same.
+    /// Reads the next bytes. Returns their replacement; `None`: unchanged.
     pub fn chunk(&mut self, bytes: &[u8]) -> Option<&[u8]> {
         self.out.clear();
         let lines = self.lines.get_or_insert_with(|| Lines::of(self.endpoint, self.stream, bytes));
-        let mut copied = 0; // up to here it stands in `out`, or is left out
+        let mut copied = 0; // up to here it is in `out`, or left out
         let mut changed = self.fields.leaves_out();
         for (at, byte) in bytes.iter().enumerate() {
             if !lines.is_data(*byte, &mut self.fields) {
@@ -83,12 +83,12 @@ impl Splice {
         Some(&self.out)
     }
 
-    /// The id, once it has come.
+    /// The id, once it has arrived.
     pub fn take_id(&mut self) -> Option<String> {
         self.id.take()
     }
 
-    /// Whether there is nothing more to look for.
+    /// Whether there is nothing left to look for.
     pub fn is_done(&self) -> bool {
         self.model.is_none() && !self.wants_id
     }
@@ -99,7 +99,7 @@ impl Splice {
 enum Lines {
     /// All of them are.
     None,
-    /// The beginning of a line: so many bytes of [`DATA`] have come.
+    /// The start of a line: this many bytes of [`DATA`] have arrived.
     Start { matched: usize, after_cr: bool },
     /// A line of data.
     Data,
@@ -117,7 +117,7 @@ impl Lines {
         }
     }
 
-    /// Whether a byte belongs to the data. A blank line ends an event, and so what is read of it.
+    /// Whether a byte belongs to the data. A blank line ends an event, and resets the document.
     fn is_data(&mut self, byte: u8, fields: &mut Fields) -> bool {
         *self = match (*self, byte) {
             (Lines::None, _) => return true,
@@ -143,7 +143,7 @@ impl Lines {
     }
 }
 
-/// What a byte means.
+/// The meaning of a byte.
 enum Step {
     Other,
     /// The opening quote of the model's name.
@@ -154,25 +154,25 @@ enum Step {
     Id,
 }
 
-/// Where in a document the bytes are.
+/// The position in a document.
 #[derive(Debug)]
 struct Fields {
     /// The model's key.
     model_key: &'static [u8],
-    /// The key of the object within the document that has it as well.
+    /// The key of the nested object that may have it as well.
     within: &'static [u8],
-    /// How many of the objects that count are open: the document, and the one within it.
+    /// How many of the relevant objects are open: the document, and the nested one.
     level: u8,
     /// How many other brackets are open.
     skipped: usize,
-    /// A colon has come, and no comma.
+    /// After a colon and before a comma.
     is_value: bool,
     text: Text,
     key: Vec<u8>,
     id: Vec<u8>,
 }
 
-/// Which text the bytes are in.
+/// The text that the bytes belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Text {
     None,
@@ -215,7 +215,7 @@ impl Fields {
         }
     }
 
-    /// Whether the bytes are those of a name that gives way.
+    /// Whether the bytes belong to a name that is being replaced.
     fn leaves_out(&self) -> bool {
         matches!(self.text, Text::In { kind: Kind::Model, .. })
     }
@@ -225,7 +225,7 @@ impl Fields {
         String::from_utf8(id).ok().filter(|id| !id.is_empty() && id.len() < MAX_ID)
     }
 
-    /// Another document begins. What is left out goes on to be left out.
+    /// Starts another document. A replacement in progress continues.
     fn reset(&mut self) {
         if !self.leaves_out() {
             (self.level, self.skipped, self.is_value, self.text) = (0, 0, false, Text::None);

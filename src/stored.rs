@@ -1,8 +1,9 @@
-//! What upstreams store for their clients, and which of them: OpenAI's Responses are continued by `previous_response_id` or
-//! `conversation`, and read or deleted by their ids, which mean nothing anywhere else (OpenAI's "Conversation state").
+//! The responses that upstreams store for their clients. OpenAI's Responses are continued with `previous_response_id`
+//! or `conversation`, and read or deleted by their ids, which mean nothing at other upstreams (OpenAI's "Conversation
+//! state").
 //!
-//! The table knows an id and the key that was given it only as hashes, and nobody finds, or uses, what is another key's,
-//! administrators aside. The workers share it in parts, each small enough to be changed as a whole.
+//! The table only has hashes of an id and of the key that got it, and nobody except administrators can find or use
+//! another key's ids. The workers share it in parts, each small enough to be rewritten completely.
 
 use std::time::Duration;
 
@@ -12,30 +13,30 @@ use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 use crate::hash::stable;
 use crate::json::{Scanner, Value};
 
-/// How many parts the table has.
+/// The number of parts.
 pub const PARTS: u8 = 128;
-/// The most ids of one part; of more, those go that end first.
+/// The maximum number of ids in a part; beyond it, those that end first are dropped.
 const MAX_ENTRIES: usize = 256;
-/// The most bytes of one part when it is encoded; of more, those go that end first.
+/// The maximum size of an encoded part in bytes; beyond it, those that end first are dropped.
 const MAX_BYTES: usize = 16 << 10;
 /// The length of an encoded entry without its model: the hashes of the id, the key and the cluster, the second it ends at,
 /// and the length of the model's name.
 const ENTRY: usize = 16 + 8 + 8 + 4 + 2;
-/// The longest id that is remembered, in bytes.
+/// The longest id that is stored, in bytes.
 const MAX_ID: usize = 256;
-/// The most ids that one request may name.
+/// The maximum number of ids that a request may name.
 const MAX_NAMED: usize = 4;
 
-/// An id that a key's answer had, as the table knows it.
+/// An id from a key's answer, as stored in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredId {
     id: [u8; 16],
-    /// The key that was given it; `None`: whichever it was.
+    /// The key that got it; `None`: any.
     owner: Option<[u8; 8]>,
 }
 
 impl StoredId {
-    /// The id that `key` (a key's id) was given.
+    /// The id that `key` (a key's id) got.
     ///
     /// ```
     /// use sluice::stored::StoredId;
@@ -47,7 +48,7 @@ impl StoredId {
         StoredId { id: hash(id), owner: Some(hash(key)) }
     }
 
-    /// The id, whichever key was given it: what administrators ask for.
+    /// The id for any key: for administrators.
     ///
     /// ```
     /// use sluice::stored::{Keeper, Part, StoredId};
@@ -66,14 +67,14 @@ impl StoredId {
         self.id == entry.id && self.owner.is_none_or(|owner| owner == entry.owner)
     }
 
-    /// The part of the table that it stands in.
+    /// Its part of the table.
     pub fn part(self) -> u8 {
         let [first, ..] = self.id;
         first % PARTS
     }
 }
 
-/// A cluster, as the table knows it.
+/// A cluster, as stored in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keeper(u64);
 
@@ -95,15 +96,14 @@ struct Entry {
     id: [u8; 16],
     owner: [u8; 8],
     keeper: Keeper,
-    /// The model that made it, as the client named it.
+    /// The client's name for the model that made it.
     model: String,
     /// In seconds since the epoch.
     until: u32,
 }
 
 impl Part {
-    /// Which cluster stores an id, and the model that made it; `None` if that is not known, or not any more. `now`: since
-    /// the epoch.
+    /// The cluster that stores an id, and the model that made it; `None` if unknown or expired. `now`: since the epoch.
     ///
     /// ```
     /// use sluice::codec::{Forgettable, SharedRecord};
@@ -123,7 +123,7 @@ impl Part {
         Some((found.keeper, &found.model))
     }
 
-    /// Remembers that a cluster stores an id that a model made, for so long. Both times are since the epoch.
+    /// Stores that a cluster has an id that a model made, for this long. Both times are since the epoch.
     pub fn add(&mut self, id: StoredId, keeper: Keeper, model: &str, until: Duration, now: Duration) {
         let now = seconds(now);
         self.entries.retain(|entry| entry.until > now && !id.matches(entry));
@@ -168,10 +168,10 @@ impl SharedRecord for Part {
     }
 }
 
-/// What cannot be read is forgotten: the upstream then says that it does not know the id.
+/// Unreadable bytes are an empty table: the upstream then answers that it does not know the id.
 impl Forgettable for Part {}
 
-/// What an answer may be continued by: the ids that a request to Responses names. Its conversation comes last.
+/// The ids that a request to Responses continues from. Its conversation comes last.
 ///
 /// ```
 /// use sluice::stored::named;
@@ -183,7 +183,7 @@ impl Forgettable for Part {}
 pub fn named(body: &[u8]) -> Named {
     let (mut responses, mut conversation) = (Vec::new(), None);
     let mut scanner = Scanner::new(body);
-    // it has been read before: it is JSON
+    // it has been parsed before, so it is JSON
     let _ = scanner.object(|key, scanner| {
         match key.raw() {
             b"previous_response_id" => {
@@ -210,12 +210,12 @@ pub fn named(body: &[u8]) -> Named {
     Named(responses.into_iter().chain(conversation.clone()).collect(), conversation.is_some())
 }
 
-/// The ids that a request names, and whether the last is a conversation's, which goes on to be used.
+/// The ids that a request names, and whether the last one is a conversation, which is continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named(pub Vec<String>, pub bool);
 
 impl Named {
-    /// The conversation, which the answer belongs to.
+    /// The answer's conversation.
     pub fn conversation(&self) -> Option<&str> {
         self.0.last().filter(|_| self.1).map(String::as_str)
     }

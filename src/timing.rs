@@ -1,8 +1,8 @@
-//! When things happened to one request, as its client sees it.
+//! The times of one request, from its client's view.
 
 use std::time::Duration;
 
-/// The moments of one request. Clocks of the system may be set back: no span is ever negative.
+/// The times of one request. The system clock may be set back, but no span is ever negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
     arrived: Duration,
@@ -11,7 +11,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// A request that arrived at the gateway `now`.
+    /// A request that arrived at `now`.
     pub fn arrived(now: Duration) -> Self {
         Timing { arrived: now, ..Timing::default() }
     }
@@ -21,17 +21,17 @@ impl Timing {
         self.first_bytes.is_none()
     }
 
-    /// The first bytes of the answer's body pass to the client. Later ones change nothing.
+    /// The first bytes of the answer's body pass to the client. Later calls change nothing.
     pub fn first_bytes(&mut self, now: Duration) {
         self.first_bytes.get_or_insert(now);
     }
 
-    /// Whether the request is not over yet.
+    /// Whether the request is still running.
     pub fn is_under_way(&self) -> bool {
         self.ended.is_none()
     }
 
-    /// The request is over. A later end changes nothing.
+    /// The request has ended. Later calls change nothing.
     pub fn end(&mut self, now: Duration) {
         self.ended.get_or_insert(now);
     }
@@ -42,12 +42,12 @@ impl Timing {
         self.first_bytes.map(|first| milliseconds(first.saturating_sub(self.arrived)))
     }
 
-    /// From the request's arrival to its end, in milliseconds. `None` while it is under way.
+    /// From the request's arrival to its end, in milliseconds. `None` while it is running.
     pub fn whole(&self) -> Option<u64> {
         self.ended.map(|ended| milliseconds(ended.saturating_sub(self.arrived)))
     }
 
-    /// How fast a stream's tokens were written, after the first one. `None` if there is nothing to measure.
+    /// The speed of a stream's tokens after the first one. `None` if there is nothing to measure.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Paths and their queries: what is read of them, taken out of them, and escaped in them (RFC 3986).
+//! Reading and changing paths and their queries (RFC 3986).
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ pub fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
-/// The path without the query parameters that may carry a key (Gemini's clients may send theirs as `?key=`), however
-/// they are spelt: what stands in a path reaches access logs and providers.
+/// The path without the query parameters that may carry a key (Gemini's clients may send theirs as `?key=`), in any
+/// spelling, because paths reach access logs and providers.
 ///
 /// ```
 /// use sluice::uri::without_keys;
@@ -56,7 +56,7 @@ pub fn asks_for_stream(path: &str) -> bool {
 const KEYS: [&str; 8] =
     ["key", "apikey", "xapikey", "xgoogapikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey"];
 
-/// Whether a query parameter has this name, `-` and `_` aside: escaped or not, in capitals or not.
+/// Whether a query parameter has this name, ignoring `-` and `_`, escapes and letter case.
 fn is_named(parameter: &str, name: &str) -> bool {
     let found = parameter.split_once('=').map_or(parameter, |(name, _)| name);
     let found = percent_decode(found);
@@ -69,7 +69,7 @@ fn without(query: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
     query.split('&').any(&is_out).then(|| query.split('&').filter(|part| !is_out(part)).collect::<Vec<_>>().join("&"))
 }
 
-/// A query that has the operator's parameters first, and of the client's only those of other names.
+/// A query with the operator's parameters first, and the client's parameters with other names.
 ///
 /// ```
 /// use sluice::uri::join_queries;
@@ -83,7 +83,7 @@ pub fn join_queries(operators: &str, clients: &str) -> String {
     Some(operators).into_iter().filter(|own| !own.is_empty()).chain(kept).collect::<Vec<_>>().join("&")
 }
 
-/// Whether a model's name would lead out of the path that it is put into, by servers that decode what is escaped in it.
+/// Whether a model's name would leave the path it is put into, at servers that decode escapes in it.
 ///
 /// ```
 /// use sluice::uri::climbs;
@@ -95,7 +95,7 @@ pub fn climbs(model: &str) -> bool {
     model == "." || model.split(['/', '\\']).any(|segment| segment == "..")
 }
 
-/// Decodes `%XX`; what is no valid escape stays as it is.
+/// Decodes `%XX`; invalid escapes stay unchanged.
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);

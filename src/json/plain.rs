@@ -1,9 +1,9 @@
-//! How far a string goes on without a byte that means something: most of what is scanned is prompts.
+//! Finds how far a string goes on without a special byte: most scanned bytes are prompts.
 
-/// How many blocks of sixteen bytes are looked at one by one before a string is taken for a long one.
+/// The number of 16-byte blocks that are checked one by one before a string counts as long.
 const SHORT_BLOCKS: usize = 2;
 
-/// How many bytes go by before a quote, a backslash or a control character.
+/// The number of bytes before a quote, a backslash or a control character.
 pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     let mut blocks = 0;
@@ -21,8 +21,8 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + plain
 }
 
-/// What is left of a long string, of which prompts are made, past the blocks without a special byte. With no branch
-/// within a block, this compiles to vector instructions.
+/// The rest of a long string, such as a prompt, after the blocks without a special byte. Without branches inside a
+/// block, this compiles to vector instructions.
 fn without_plain_blocks(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
     while let Some((block, tail)) = rest.split_first_chunk::<64>() {
@@ -34,12 +34,12 @@ fn without_plain_blocks(bytes: &[u8]) -> &[u8] {
     rest
 }
 
-/// Whether a byte cannot stand for itself in a string.
+/// Whether a byte must be escaped in a string.
 fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
-/// Which byte of a block is the first special one, if one is.
+/// The index of a block's first special byte, if there is one.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 fn plain_in_block(block: &[u8; 16]) -> Option<usize> {
     use std::arch::wasm32::{u64x2, u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_or};
@@ -51,7 +51,7 @@ fn plain_in_block(block: &[u8; 16]) -> Option<usize> {
     (special != 0).then_some(special.trailing_zeros() as usize)
 }
 
-/// Which byte of a block is the first special one, if one is.
+/// The index of a block's first special byte, if there is one.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 fn plain_in_block(block: &[u8; 16]) -> Option<usize> {
     block.iter().position(|byte| is_special(*byte))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The inside of a JSON string, as it stands in the text.
+/// The inside of a JSON string, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
     raw: &'a [u8],
@@ -10,7 +10,7 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The bytes between the quotes, and whether there is an escape among them.
+    /// The bytes between the quotes, and whether they contain an escape.
     pub(super) fn new(raw: &'a [u8], escaped: bool) -> Self {
         Text { raw, escaped }
     }
@@ -24,7 +24,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The bytes between the quotes, escapes and all: for matching names that need no escape.
+    /// The bytes between the quotes, with escapes: for matching names that need no escape.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
@@ -98,7 +98,7 @@ fn hex4(rest: &mut &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Appends `text` as a JSON string, quotes and all.
+/// Appends `text` as a JSON string with quotes.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
@@ -118,15 +118,16 @@ pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// What stands before the first character that needs an escape, all of which are ASCII, that one, and what follows it.
+/// The text before the first character that needs an escape (all of these are ASCII), that character, and the text
+/// after it.
 fn split_at_special(text: &str) -> Option<(&str, u8, &str)> {
     let at = super::plain::plain_prefix(text.as_bytes());
     Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
 }
 
-/// Appends a number, in a third of the time that formatting takes.
+/// Appends a number, three times as fast as formatting.
 pub fn write_number(out: &mut String, number: u64) {
-    let mut digits = [0; 20]; // of u64::MAX
+    let mut digits = [0; 20]; // enough for u64::MAX
     let mut rest = number;
     let mut used = 0;
     for digit in digits.iter_mut().rev() {

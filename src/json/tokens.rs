@@ -1,4 +1,4 @@
-//! What has no values in it: strings, numbers and words.
+//! Values without nested values: strings, numbers and words.
 
 use super::plain::plain_prefix;
 use super::{JsonError, Scanner, Text};

@@ -1,4 +1,4 @@
-//! What the gateway answers to operators who ask for keys, issue and revoke them.
+//! The gateway's answers to operators who list, issue and revoke keys.
 
 use crate::order::by_text;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::date::Timestamp;
 use crate::error::ApiError;
 use crate::limits::Limits;
 
-/// The most keys that are listed; beyond them, `has_more` is true.
+/// The maximum number of listed keys; beyond it, `has_more` is true.
 pub const MAX_LISTED: usize = 10_000;
 
-/// The answer to `GET /gateway/keys`: who is configured, by id, and the virtual keys issued last.
+/// The answer to `GET /gateway/keys`: the configured callers by id, and the virtual keys issued last.
 pub fn list<'a>(
     configured: impl Iterator<Item = &'a Identity>,
     issued: &Issued,
@@ -30,7 +30,7 @@ pub fn list<'a>(
     json!({"object": "list", "has_more": total > data.len(), "data": data}).to_string()
 }
 
-/// The answer to `POST /gateway/keys`: the only time that the key is seen.
+/// The answer to `POST /gateway/keys`: the only time that the key is shown.
 pub fn issued(token: &str, claims: &Claims) -> String {
     let mut entry = entry("virtual", &claims.identity(), false);
     if let Value::Object(fields) = &mut entry {
@@ -39,10 +39,10 @@ pub fn issued(token: &str, claims: &Claims) -> String {
     entry.to_string()
 }
 
-/// The answer to the revocation of a key. `config` is what holds it after a restart, and in other gateways; `known`:
-/// this gateway has configured or issued such a key.
+/// The answer to the revocation of a key. `config` is the entry that makes it last after a restart and in other
+/// gateways. `known`: this gateway has configured or issued such a key.
 pub fn revoked(id: &str, revocation: Revocation, known: bool) -> String {
-    // texts of JSON are texts of YAML
+    // JSON strings are valid YAML
     let mut entry = format!("{{id: {}", Value::from(id));
     for (name, time) in [("before", revocation.before), ("until", revocation.until)] {
         if let Some(time) = time {
@@ -68,13 +68,13 @@ pub fn revoked(id: &str, revocation: Revocation, known: bool) -> String {
 const UNKNOWN_ID: &str = "This gateway has neither configured nor issued a key of this id since it started. It is \
                           revoked all the same; check the spelling.";
 
-/// The answer to the restoration of a key; `changed`: it had been revoked.
+/// The answer to the restoration of a key; `changed`: it was revoked before.
 pub fn restored(id: &str, changed: bool) -> String {
     json!({"id": id, "revoked": false, "changed": changed}).to_string()
 }
 
-/// Whether a revocation is to be made though it locks out the administrator who asks for it: `force=true` in the query
-/// of the request's path.
+/// Whether a revocation may lock out the administrator who requests it: `force=true` in the query of the request's
+/// path.
 ///
 /// # Errors
 /// 400 that names the parameter.
@@ -89,7 +89,7 @@ pub fn is_forced(path: &str) -> Result<bool, ApiError> {
                 return Err(ApiError::bad_request("invalid_value", Some("force"), "`force` must be true or false."))
             }
             (_, _) => {
-                let message = "This path takes the parameter `force` alone.";
+                let message = "The only parameter of this path is `force`.";
                 return Err(ApiError::bad_request("invalid_value", None, message));
             }
         };
@@ -97,7 +97,7 @@ pub fn is_forced(path: &str) -> Result<bool, ApiError> {
     Ok(forced)
 }
 
-/// The answer to a caller who asks who they are.
+/// The answer of `/gateway/whoami`.
 pub fn whoami(identity: &Identity) -> String {
     let mut entry = entry("", identity, false);
     if let Value::Object(fields) = &mut entry {
@@ -107,7 +107,7 @@ pub fn whoami(identity: &Identity) -> String {
     entry.to_string()
 }
 
-/// An id for a key that was given none, from random bytes.
+/// A random id for a key without one.
 pub fn random_id(random: &[u8]) -> String {
     random.iter().take(8).fold(String::from("vk-"), |id, byte| id + &format!("{byte:02x}"))
 }
@@ -132,7 +132,7 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
     })
 }
 
-/// Limits as requests and configurations have them: money in dollars.
+/// Limits in the form of requests and configurations: money in dollars.
 fn limits(limits: &Limits) -> Value {
     let mut value = serde_json::to_value(limits).unwrap_or_default();
     if let (Value::Object(fields), Some(microusd)) = (&mut value, limits.microusd_per_day) {
@@ -146,7 +146,7 @@ fn timestamp(time: Duration) -> String {
     Timestamp(time).to_string()
 }
 
-/// As `expires_at` is told: seconds since the epoch, rounded up.
+/// The value of `expires_at`: seconds since the epoch, rounded up.
 fn seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }

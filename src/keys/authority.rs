@@ -1,4 +1,4 @@
-//! All ways to call, together.
+//! All kinds of callers together.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,44 +14,44 @@ use crate::password::PasswordHash;
 /// A user with a password.
 #[derive(Clone, Debug)]
 pub struct UserEntry {
-    /// Who it is; the id is the name.
+    /// The caller; its id is the name.
     pub identity: Rc<Identity>,
     /// The hash of the password.
     pub hash: PasswordHash,
 }
 
-/// Who may call, and by what they are known.
+/// The callers, and how they are recognised.
 #[derive(Debug)]
 pub struct Auth {
     /// The configured keys.
     pub ring: KeyRing,
     /// The users.
     pub users: Vec<UserEntry>,
-    /// For virtual keys, if there are any.
+    /// For virtual keys, if they are configured.
     pub signer: Option<Signer>,
-    /// How long a virtual key may last at most.
+    /// The maximum lifetime of a virtual key.
     pub max_expires_in: Duration,
-    /// What the configuration revokes.
+    /// The configured revocations.
     pub revoked: Revocations,
-    /// How much all callers together may use the gateway.
+    /// The limits of all callers together.
     pub limits: Limits,
-    /// Who counts limits for all Envoys, if anyone does.
+    /// The service that counts limits for all Envoys, if there is one.
     pub shared: Option<Rc<Service>>,
-    /// What the paths of the gateway itself begin with.
+    /// The prefix of the gateway's own paths.
     pub prefix: String,
     /// The names of the roles.
     pub roles: Roles,
-    /// For callers whom an identity provider knows, if there are any.
+    /// For an identity provider's tokens, if they are configured.
     pub oidc: Option<Oidc>,
-    /// Virtual keys that have been verified.
+    /// Verified virtual keys.
     pub(crate) verified: RefCell<Verified>,
 }
 
 impl Auth {
-    /// Whom a presented key belongs to. Whether its id is revoked is to be asked afterwards.
+    /// The owner of a presented key. The caller must check for revocation afterwards.
     ///
     /// # Errors
-    /// There is no such key, or it has ended at `now` (since the epoch).
+    /// There is no such key, or it has expired at `now` (since the epoch).
     pub fn identify(&self, presented: &str, now: Duration) -> Result<Rc<Identity>, KeyError> {
         let hash = KeyHash::of_presented(presented).ok_or(KeyError::Unknown)?;
         if let Some(found) = self.ring.get(&hash, now) {
@@ -75,24 +75,24 @@ impl Auth {
         self.revoked.is_revoked(&identity.id, identity.issued_at, now)
     }
 
-    /// Everyone who is configured: the keys' owners in no order, then the users.
+    /// All configured callers: the keys' owners in any order, then the users.
     pub fn configured(&self) -> impl Iterator<Item = &Identity> {
         self.ring.identities().chain(self.users.iter().map(|user| user.identity.as_ref()))
     }
 }
 
-/// The bearers of virtual keys that have been verified, by the key's hash: the second time a key costs one hash.
-/// Only what is signed gets in, so that nobody without a key can drive the others out.
+/// The owners of verified virtual keys, by the key's hash: from its second use on, a key costs one hash. Only signed
+/// keys get in, so that nobody without a key can evict others.
 #[derive(Debug, Default)]
 pub(crate) struct Verified {
-    /// Those seen since the last time that this was full.
+    /// The keys seen since the young half was last full.
     young: HashMap<KeyHash, Rc<Identity>>,
-    /// Those seen before. They go when the young ones are full again.
+    /// The keys seen before that. They are dropped when the young half is full again.
     old: HashMap<KeyHash, Rc<Identity>>,
 }
 
 impl Verified {
-    /// Half of what is remembered.
+    /// Half of the capacity.
     const HALF: usize = 512;
 
     fn get(&mut self, hash: &KeyHash) -> Option<Rc<Identity>> {

@@ -1,4 +1,4 @@
-//! What a virtual key says of its bearer.
+//! The claims of a virtual key.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,38 +10,38 @@ use super::{Identity, Role};
 use crate::limits::Limits;
 use crate::pattern::Patterns;
 
-/// The most models one virtual key may name.
+/// The maximum number of models in a virtual key.
 pub const MAX_MODELS: usize = 64;
 
-/// The most labels of one key.
+/// The maximum number of labels of a key.
 pub const MAX_LABELS: usize = 16;
 
 /// The longest id, model, and label, in bytes.
 const MAX_TEXT: usize = 128;
 
-/// The longest claims as JSON: with them in it, a token still is no longer than the longest key.
+/// The longest claims as JSON, so that a token is not longer than the longest accepted key.
 const MAX_JSON: usize = 3000;
 
 /// The claims of a virtual key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
-    /// The key's id: the name it has in stats and logs, and by which it is revoked.
+    /// The key's id: its name in stats and logs, and for revocations.
     pub id: String,
-    /// The bearer's role.
+    /// The owner's role.
     #[serde(default, skip_serializing_if = "is_default")]
     pub role: Role,
     /// The models the key may use; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
-    /// When it ends, in seconds since the epoch.
+    /// When it expires, in seconds since the epoch.
     pub exp: u64,
     /// When it was issued, in seconds since the epoch.
     pub iat: u64,
-    /// How much it may be used.
+    /// Its limits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
-    /// What the operator wants to know of the bearer.
+    /// Labels that the operator has given it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -50,12 +50,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What is wrong with claims: the field in a request for a key, and the problem.
+/// An error in claims: the field in a request for a key, and the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimsError {
-    /// As requests and configurations call it.
+    /// The field's name in requests and configurations.
     pub field: &'static str,
-    /// What is wrong with it, and what to do.
+    /// The problem, and what to do.
     pub problem: String,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for ClaimsError {
 }
 
 impl Claims {
-    /// Whether a key may carry these claims.
+    /// Whether a key may have these claims.
     ///
     /// # Errors
     /// The first mistake.
@@ -100,12 +100,12 @@ impl Claims {
         Ok(())
     }
 
-    /// When the key ends, since the epoch.
+    /// When the key expires, since the epoch.
     pub fn expires(&self) -> Duration {
         Duration::from_secs(self.exp)
     }
 
-    /// Who bears the key.
+    /// The key's owner.
     pub fn identity(&self) -> Identity {
         Identity {
             id: self.id.clone(),
@@ -121,18 +121,18 @@ impl Claims {
 
     /// The claims as compact JSON.
     pub(super) fn to_json(&self) -> String {
-        // maps with text for names, and numbers, can always be written
+        // maps with string keys, and numbers, can always be serialised
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads what [`Claims::to_json`] writes; `None` for what cannot be read or is not allowed.
+    /// Reads the output of [`Claims::to_json`]; `None` for unreadable or invalid claims.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         let claims: Claims = serde_json::from_slice(json).ok()?;
         claims.check().is_ok().then_some(claims)
     }
 }
 
-/// An id goes into stats, logs, headers and lists, so it must need no quoting in any of them.
+/// An id is used in stats, logs, headers and lists, so it must need no quoting in any of them.
 fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b';' | b'|');
     (1..=MAX_TEXT).contains(&text.len()) && text.bytes().all(plain)
@@ -142,10 +142,10 @@ fn is_plain(text: &str) -> bool {
     (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether a label may be called so and be this.
+/// Whether a label's name and value are valid.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem.
 pub(crate) fn check_label(name: &str, value: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if !(1..=MAX_TEXT).contains(&name.len()) || !name.bytes().all(plain) {

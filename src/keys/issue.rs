@@ -1,4 +1,4 @@
-//! What an administrator asks a new virtual key to be.
+//! An administrator's request for a new virtual key.
 
 use std::time::Duration;
 
@@ -8,22 +8,23 @@ use super::{Claims, Role};
 use crate::config::{read_labels, read_limits, ConfigError, Node, Object};
 use crate::error::ApiError;
 
-/// The longest that a virtual key may last, whoever signs it. (A gateway's `max_expires_in` is for the keys that it issues.)
+/// The maximum lifetime of a virtual key, whoever signs it. (A gateway's `max_expires_in` only limits the keys that it
+/// issues.)
 pub const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const FIELDS: [&str; 6] = ["id", "role", "models", "expires_in", "limits", "labels"];
 
 /// A request for a virtual key: `{"id", "role", "models", "expires_in", "limits", "labels"}`, all of them optional.
-/// `expires_in` is a number of seconds, or a text like `30d`; without it the key lasts as long as one may.
+/// `expires_in` is a number of seconds, or a text like `30d`; the default is the maximum.
 #[derive(Clone, Copy, Debug)]
 pub struct IssueRequest;
 
-/// A field at fault, and what is wrong with it. `None`: the whole.
+/// A wrong field, and the problem. `None`: the whole request.
 type Mistake = (Option<&'static str>, String);
 
 impl IssueRequest {
-    /// Reads the body of a request into the claims of the key. `cap` is how long a key may last at most; `now` is
-    /// since the epoch; `random_id` is the id of a key for which none is given.
+    /// Reads the body of a request into the claims of the key. `cap` is the maximum lifetime; `now` is since the epoch;
+    /// `random_id` is the default id.
     ///
     /// # Errors
     /// 400 that names the field.
@@ -38,10 +39,10 @@ impl IssueRequest {
             .map_err(|(param, message)| ApiError::bad_request("invalid_value", param, message))
     }
 
-    /// The same of a value that stands elsewhere.
+    /// The same for a value from another place.
     ///
     /// # Errors
-    /// The field at fault, and a message that names its path.
+    /// The wrong field, and a message that names its path.
     pub fn claims(node: &Node<'_>, cap: Duration, now: Duration, random_id: &str) -> Result<Claims, Mistake> {
         let fields = node.object(&FIELDS).map_err(|error| (None, error.to_string()))?;
         let claims = Claims {

@@ -1,5 +1,4 @@
-//! The virtual keys that were issued lately, for operators to see. Not the keys themselves: nobody has those but
-//! whom they were given to.
+//! The recently issued virtual keys, for operators. The keys themselves are not stored: only their owners have them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,17 +6,17 @@ use std::time::Duration;
 use super::Claims;
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
-/// The claims of the keys issued last, in order.
+/// The claims of the last issued keys, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Issued {
     claims: VecDeque<Claims>,
 }
 
 impl Issued {
-    /// The most keys that are kept.
+    /// The maximum number of stored keys.
     pub const MAX: usize = 1_000;
 
-    /// Adds a key. The oldest one makes room for it.
+    /// Adds a key. If it is full, the oldest one is dropped.
     pub fn add(&mut self, claims: Claims) {
         if self.claims.len() >= Self::MAX {
             self.claims.pop_front();
@@ -25,7 +24,7 @@ impl Issued {
         self.claims.push_back(claims);
     }
 
-    /// Forgets the keys that have ended at `now`.
+    /// Drops the keys that have expired at `now`.
     pub fn prune(&mut self, now: Duration) {
         self.claims.retain(|claims| now < claims.expires());
     }
@@ -50,5 +49,5 @@ impl SharedRecord for Issued {
     }
 }
 
-/// No key depends on it.
+/// The list is only for information.
 impl Forgettable for Issued {}

@@ -1,13 +1,14 @@
-//! Client keys: who is calling, and what they may do.
+//! Client keys: the caller's identity and permissions.
 //!
-//! | way to call | known by | found in |
+//! | kind of caller | recognised by | type |
 //! |---|---|---|
 //! | a configured key | the SHA-256 of the key | [`KeyRing`] |
-//! | a virtual key | the signature of the claims it carries | [`Signer`] |
+//! | a virtual key | the signature of its claims | [`Signer`] |
 //! | a user with a password | the name | [`UserEntry`] |
 //! | an identity provider's token | Envoy, which verified it | [`Oidc`] |
 //!
-//! Each comes to an [`Identity`]. Whether its id has been revoked is asked afterwards, of all of them alike.
+//! Each of them gives an [`Identity`]. Whether its id is revoked is checked afterwards, in the same way for all of
+//! them.
 
 pub mod admin;
 mod authority;
@@ -39,17 +40,17 @@ use serde::{Deserialize, Serialize};
 use crate::limits::Limits;
 use crate::pattern::Patterns;
 
-/// The longest key that is looked at; a longer one is no key of ours.
+/// The longest key that is accepted.
 const MAX_KEY: usize = 4096;
 
-/// What a caller may do beyond using models.
+/// A caller's permissions besides the use of models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Uses models.
     #[default]
     User,
-    /// Also sees and changes the gateway's state.
+    /// May also read and change the gateway's state.
     Admin,
 }
 
@@ -63,30 +64,30 @@ impl Role {
     }
 }
 
-/// Who is calling, once the key is known.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The key's id: the name it has in stats and logs.
+    /// The key's id: its name in stats and logs.
     pub id: String,
     /// The caller's role.
     pub role: Role,
     /// The models the key may use.
     pub models: Patterns,
-    /// What the operator wants to know of the caller, such as its team.
+    /// Labels that the operator has given the caller, such as its team.
     pub labels: Vec<(String, String)>,
-    /// How much the key may be used.
+    /// The key's limits.
     pub limits: Limits,
-    /// When the key ends, since the epoch; `None` if it does not.
+    /// When the key expires, since the epoch; `None`: never.
     pub expires: Option<Duration>,
-    /// Whether a token names it, which the gateway or an identity provider has issued, and not the configuration: there
-    /// may be any number of those.
+    /// Whether a token names it, issued by the gateway or by an identity provider, and not the configuration: the
+    /// number of such ids is unlimited.
     pub issued: bool,
-    /// When the key was issued, since the epoch; `None` if nobody says. A revocation asks for it.
+    /// When the key was issued, since the epoch; `None` if unknown. Revocations use it.
     pub issued_at: Option<Duration>,
 }
 
 impl Identity {
-    /// A caller of the configuration, without labels, limits or an end.
+    /// A configured caller, without labels, limits or expiry.
     pub fn new(id: impl Into<String>, role: Role, models: Patterns) -> Self {
         Identity {
             id: id.into(),
@@ -100,20 +101,19 @@ impl Identity {
         }
     }
 
-    /// Whether the key has ended at `now`.
+    /// Whether the key has expired at `now`.
     pub fn is_expired(&self, now: Duration) -> bool {
         self.expires.is_some_and(|expires| now >= expires)
     }
 }
 
-/// The key in an `authorization` header: after `Bearer`, in any case (RFC 9110, 11.1).
+/// The key in an `authorization` header: after `Bearer`, in any letter case (RFC 9110, 11.1).
 pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
-/// Whether two secrets are the same, in a time that says nothing about where they differ. Their lengths are no
-/// secret.
+/// Whether two secrets are equal. The time does not depend on where they differ. Their lengths are not secret.
 fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     let difference = a.iter().zip(b).fold(0, |difference, (a, b)| std::hint::black_box(difference | (a ^ b)));
     a.len() == b.len() && difference == 0

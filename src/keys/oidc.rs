@@ -1,4 +1,4 @@
-//! Callers whom an identity provider knows. Envoy verifies their tokens (`jwt_authn`) and hands on what they claim.
+//! Callers with an identity provider's token. Envoy verifies it (`jwt_authn`) and passes on its claims.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::{Identity, Role};
 use crate::limits::Limits;
 use crate::pattern::Patterns;
 
-/// The longest id that is taken over, in bytes.
+/// The longest accepted id, in bytes.
 const MAX_ID: usize = 256;
 
-/// The operator's names of the roles.
+/// The configured names of the roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Of those who use models.
+    /// The role of callers who use models.
     pub user: Vec<String>,
-    /// Of administrators.
+    /// The role of administrators.
     pub admin: Vec<String>,
 }
 
@@ -28,8 +28,8 @@ impl Default for Roles {
 }
 
 impl Roles {
-    /// The role of this name, of those the operator chose. Plain `user` and `admin` are not among them by themselves:
-    /// an identity provider may call something else so.
+    /// The role with this configured name. Plain `user` and `admin` only count if they are configured, because at an
+    /// identity provider they may mean something else.
     pub fn of(&self, name: &str) -> Option<Role> {
         self.names().find(|(known, _)| *known == name).map(|(_, role)| role)
     }
@@ -41,13 +41,13 @@ impl Roles {
     }
 }
 
-/// How the claims of an identity provider are read.
+/// How to read an identity provider's claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oidc {
-    /// Where Envoy puts the claims: `payload_in_metadata` of its `jwt_authn` filter.
+    /// Envoy's metadata key of the claims: `payload_in_metadata` of its `jwt_authn` filter.
     pub metadata: String,
-    /// Where it says why it refused a token: `failed_status_in_metadata`. Without it, one that has ended is like any
-    /// other that is wrong.
+    /// Its metadata key of the reason for refusing a token: `failed_status_in_metadata`. Without it, expired tokens
+    /// cannot be distinguished from other invalid ones.
     pub failure_metadata: Option<String>,
     /// The claim with the caller's id.
     pub id_claim: String,
@@ -55,18 +55,18 @@ pub struct Oidc {
     pub roles_claim: String,
     /// The claim with the models.
     pub models_claim: String,
-    /// The role of callers without one; `None`: they are refused.
+    /// The role of callers without a role; `None`: they are refused.
     pub default_role: Option<Role>,
 }
 
-/// Why a caller whom the provider knows is refused all the same.
+/// Why a caller with a valid token is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OidcError {
-    /// The claim for the id, which is missing, or cannot be one.
+    /// The claim for the id is missing or invalid.
     NoId(String),
-    /// The claim for the roles, which names none of ours.
+    /// The claim for the roles has none of the configured ones.
     NoRole(String),
-    /// The claim for the models, which is no list.
+    /// The claim for the models is not a list.
     BadModels(String),
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for OidcError {
 }
 
 impl Oidc {
-    /// Who is calling. An administrator is one whatever other roles there are.
+    /// The caller. A token with the administrators' role is an administrator's, whatever other roles it has.
     ///
     /// ```
     /// use serde_json::json;
@@ -94,7 +94,7 @@ impl Oidc {
     /// ```
     ///
     /// # Errors
-    /// The claim that is at fault.
+    /// The wrong claim.
     pub fn identity(&self, claims: &Value, roles: &Roles) -> Result<Identity, OidcError> {
         let id = claim(claims, &self.id_claim).and_then(Value::as_str);
         let is_id = |id: &&str| (1..=MAX_ID).contains(&id.len()) && !id.chars().any(char::is_control);
@@ -121,7 +121,7 @@ impl Oidc {
         })
     }
 
-    /// The usual claims, in what Envoy calls `metadata`.
+    /// The usual claims, in Envoy's metadata key `metadata`.
     pub fn new(metadata: impl Into<String>) -> Self {
         Oidc {
             metadata: metadata.into(),
@@ -139,15 +139,15 @@ fn time(claims: &Value, name: &str) -> Option<Duration> {
     claim(claims, name)?.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// A claim that is called `path`, or stands there: names may have points in them (`https://example.com/roles`), and
-/// claims may be nested (`realm_access.roles`).
+/// The claim with the name `path`, or at that path: names may contain points (`https://example.com/roles`), and claims
+/// may be nested (`realm_access.roles`).
 fn claim<'a>(claims: &'a Value, path: &str) -> Option<&'a Value> {
     let whole = claims.get(path);
     let found = whole.or_else(|| path.split('.').try_fold(claims, |inner, name| inner.get(name)));
     found.filter(|value| !value.is_null())
 }
 
-/// A list of texts, or one text with spaces between the words.
+/// A list of texts, or one text with words separated by spaces.
 fn words(value: &Value) -> Option<Vec<&str>> {
     match value {
         Value::String(text) => Some(text.split_ascii_whitespace().collect()),

@@ -1,4 +1,4 @@
-//! Keys that hold no longer, whatever they say of themselves.
+//! Revoked keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,35 +6,34 @@ use std::time::Duration;
 
 use crate::codec::{Reader, SharedRecord, Writer};
 
-/// What was written before revocations had a `before`.
+/// The format before revocations had a `before`.
 const WITHOUT_BEFORE: u8 = 1;
 const FOR_EVER: u64 = u64::MAX;
 
-/// By how many seconds a new key may be said to be issued later than it is.
+/// How many seconds later than its real time a new key may claim to be issued.
 const LONGEST_POSTDATING: u64 = 60;
 
-/// The longest id that is kept.
+/// The longest id that is stored.
 const MAX_ID: usize = 1024;
 
-/// Which keys of an id are revoked, and for how long: all of them and for ever, where nothing else is said.
+/// Which keys of an id are revoked, and for how long; by default all of them, forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revocation {
-    /// Only keys that were issued before this time, since the epoch. A key that does not say when it was issued counts
-    /// as one of them.
+    /// Only keys issued before this time, since the epoch. A key without a time of issue counts as one of them.
     pub before: Option<Duration>,
     /// Only until this time, since the epoch.
     pub until: Option<Duration>,
 }
 
 impl Revocation {
-    /// Of all keys that have been issued by `now` (since the epoch). Virtual keys say their time in whole seconds, so
-    /// it reaches to the next one.
+    /// Revokes all keys issued by `now` (since the epoch). Virtual keys have their time in whole seconds, so it
+    /// includes the current second.
     pub fn of_issued_by(now: Duration) -> Self {
         Revocation { before: Some(Duration::from_secs(now.as_secs().saturating_add(1))), until: None }
     }
 
-    /// The issue time for a new key, in seconds since the epoch, which this does not revoke: `now`, or a little later
-    /// where keys of this very second are revoked. Where that would be too late, `now`.
+    /// A time of issue for a new key that this does not revoke, in seconds since the epoch: `now`, or slightly later if
+    /// keys of the current second are revoked. If that would be too late, `now`.
     pub fn next_issue(self, now: u64) -> u64 {
         let before =
             self.before.map_or(0, |before| before.as_secs().saturating_add(u64::from(before.subsec_nanos() > 0)));
@@ -81,7 +80,7 @@ impl Entry {
     }
 }
 
-/// Why an id cannot be revoked here; the configuration can still do it.
+/// Why an id cannot be revoked here; the configuration can still revoke it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeError {
     /// There are too many already.
@@ -100,13 +99,13 @@ impl fmt::Display for RevokeError {
 }
 
 impl Revocations {
-    /// The most ids that are kept.
+    /// The maximum number of stored ids.
     pub const MAX: usize = 10_000;
 
-    /// Revokes keys of an id. What is revoked already stays so: of two revocations, the later times hold.
+    /// Revokes keys of an id. Existing revocations stay: of two, the later times apply.
     ///
     /// # Errors
-    /// It could not be kept.
+    /// It could not be stored.
     pub fn revoke(&mut self, id: &str, revocation: Revocation) -> Result<(), RevokeError> {
         let until = revocation.until.map_or(FOR_EVER, millis);
         let before = revocation.before.map_or(FOR_EVER, millis);
@@ -124,47 +123,47 @@ impl Revocations {
         Ok(())
     }
 
-    /// Takes back what was revoked of an id; whether there was anything.
+    /// Undoes the revocation of an id; returns whether there was one.
     pub fn restore(&mut self, id: &str) -> bool {
         self.entries.remove(id).is_some()
     }
 
-    /// Whether a key of this id is revoked at `now`; `issued` is when it was issued.
+    /// Whether a key with this id is revoked at `now`; `issued` is its time of issue.
     pub fn is_revoked(&self, id: &str, issued: Option<Duration>, now: Duration) -> bool {
         self.entries.get(id).is_some_and(|entry| !entry.is_over(now) && entry.covers(issued))
     }
 
-    /// Forgets what is over at `now`.
+    /// Drops the revocations that have ended at `now`.
     pub fn prune(&mut self, now: Duration) {
         self.entries.retain(|_, entry| !entry.is_over(now));
     }
 
-    /// What is revoked of an id.
+    /// The revocation of an id.
     pub fn get(&self, id: &str) -> Option<Revocation> {
         let time = |time| (time != FOR_EVER).then_some(Duration::from_millis(time));
         self.entries.get(id).map(|entry| Revocation { before: time(entry.before), until: time(entry.until) })
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// For each id, in order, the id, and the times `until` and `before` in milliseconds (all ones: none).
+/// For each id, in alphabetical order: the id, and the times `until` and `before` in milliseconds (all ones: none).
 ///
-/// Whoever takes what cannot be read for an empty set lets revoked keys in again, so it is not [`Forgettable`]: nothing
-/// at all is an empty set, and every other version's bytes are none.
+/// Unreadable bytes must not count as an empty set, because then revoked keys would be valid again. So this is not
+/// [`Forgettable`]: missing bytes are an empty set, and unknown versions are unreadable.
 ///
 /// [`Forgettable`]: crate::codec::Forgettable
 impl SharedRecord for Revocations {
     const VERSION: u8 = 2;
-    /// What was written before revocations had a `before`.
+    /// The format before revocations had a `before`.
     const OLDEST: u8 = WITHOUT_BEFORE;
 
     fn write(&self, out: &mut Writer) {
@@ -183,7 +182,7 @@ impl SharedRecord for Revocations {
                 WITHOUT_BEFORE => FOR_EVER,
                 _ => input.u64()?,
             };
-            // as it was written: in order, and so each of them once
+            // must be in order, so that each id occurs once
             let follows = last.is_none_or(|last| last < id) && id.len() <= MAX_ID;
             last = Some(id);
             follows.then(|| (id.to_owned(), Entry { until, before }))
@@ -201,7 +200,7 @@ impl SharedRecord for Revocations {
     }
 }
 
-/// In whole milliseconds; a part of one counts, so that nothing ends too early.
+/// In whole milliseconds, rounded up, so that nothing ends too early.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(FOR_EVER)
 }

@@ -1,8 +1,8 @@
 //! The configured keys.
 //!
-//! Only the SHA-256 of a key is configured; the presented key is hashed and looked up by its digest, so the
-//! time a lookup takes says nothing about how much of a guessed *key* was right. That digests are compared in
-//! constant time keeps even the digest to itself.
+//! Only the SHA-256 of a key is configured. The presented key is hashed and looked up by its digest, so the time of a
+//! lookup does not reveal how much of a guessed *key* was right. Digests are compared in constant time, so the time
+//! does not reveal the digest either.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -42,7 +42,7 @@ impl KeyHash {
         KeyHash(Sha256::digest(key.as_bytes()).into())
     }
 
-    /// Hashes what a client presents; `None` if it can be no key.
+    /// Hashes a client's key; `None` if it cannot be a key.
     pub(super) fn of_presented(presented: &str) -> Option<Self> {
         (!presented.is_empty() && presented.len() <= MAX_KEY).then(|| KeyHash::of(presented))
     }
@@ -62,7 +62,7 @@ impl KeyHash {
         Some(KeyHash(hash))
     }
 
-    /// What [`KeyHash::parse`] reads.
+    /// The text that [`KeyHash::parse`] reads.
     ///
     /// ```
     /// use sluice::keys::KeyHash;
@@ -82,9 +82,9 @@ impl KeyHash {
 /// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// No such key, or none that is signed by us.
+    /// No such key, or it was not signed by this gateway.
     Unknown,
-    /// It was one, until it ended.
+    /// It has expired.
     Expired,
 }
 
@@ -109,10 +109,10 @@ impl KeyRing {
         self.by_hash.insert(hash, Rc::new(identity)).is_none()
     }
 
-    /// Whom a presented key belongs to.
+    /// The owner of a presented key.
     ///
     /// # Errors
-    /// No such key, or it has ended at `now` (since the epoch).
+    /// No such key, or it has expired at `now` (since the epoch).
     ///
     /// ```
     /// use std::time::Duration;
@@ -130,18 +130,18 @@ impl KeyRing {
         self.get(&hash, now).ok_or(KeyError::Unknown)?
     }
 
-    /// Whom the key of this hash belongs to; `None` if there is none.
+    /// The owner of the key with this hash; `None` if there is none.
     pub(super) fn get(&self, hash: &KeyHash, now: Duration) -> Option<Result<Rc<Identity>, KeyError>> {
         let identity = self.by_hash.get(hash)?;
         Some(if identity.is_expired(now) { Err(KeyError::Expired) } else { Ok(identity.clone()) })
     }
 
-    /// Whose keys there are, in no order.
+    /// The owners of all keys, in any order.
     pub fn identities(&self) -> impl Iterator<Item = &Identity> {
         self.by_hash.values().map(Rc::as_ref)
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.by_hash.len()
     }

@@ -1,5 +1,4 @@
-//! Virtual keys: claims that the gateway signed itself, so that every gateway with the secret knows them without
-//! being told.
+//! Virtual keys: claims that the gateway itself has signed, so every gateway with the secret accepts them at once.
 //!
 //! ```text
 //! sk-sluice-<claims as JSON, base64url>.<HMAC-SHA256 over "sluice-key-v1." and the text before the point, base64url>
@@ -14,17 +13,17 @@ use sha2::Sha256;
 use super::{Claims, MAX_KEY};
 use crate::base64::{decode_url, encode_url};
 
-/// What every virtual key begins with.
+/// The prefix of every virtual key.
 pub const TOKEN_PREFIX: &str = "sk-sluice-";
 
-/// Signed before the payload, so that no signature for another purpose is one of a key.
+/// Signed before the payload, so that a signature for another purpose is never valid for a key.
 const DOMAIN: &[u8] = b"sluice-key-v1.";
 
 /// The shortest secret, in bytes: as long as the tag (RFC 2104, 3).
 const MIN_SECRET: usize = 32;
 
-/// Signs and verifies virtual keys. The first secret signs; the second one, if there is one, is the one before, whose
-/// keys hold until they end.
+/// Signs and verifies virtual keys. The first secret signs; the second, if there is one, is the previous one, whose
+/// keys are valid until they expire.
 #[derive(Clone)]
 pub struct Signer {
     first: Hmac<Sha256>,
@@ -37,10 +36,10 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The secret has fewer than 32 bytes: so few could be guessed by whoever has a key.
+/// The secret has fewer than 32 bytes, so the owner of a key could guess it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretError {
-    /// How many it has.
+    /// Its number of bytes.
     pub length: usize,
 }
 
@@ -51,16 +50,16 @@ impl fmt::Display for SecretError {
     }
 }
 
-/// Why a text is no virtual key.
+/// Why a text is not a valid virtual key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenError {
     /// It does not look like one.
     NotAToken,
-    /// It looks like one, but cannot be read.
+    /// It looks like one, but is unreadable.
     Malformed,
     /// None of the secrets signed it.
     BadSignature,
-    /// It has ended.
+    /// It has expired.
     Expired,
 }
 
@@ -104,15 +103,16 @@ impl Signer {
         format!("{TOKEN_PREFIX}{payload}.{}", encode_url(&tag))
     }
 
-    /// The claims of a key, if it is one at `now` (since the epoch). Nothing is read before the signature holds.
+    /// The claims of a key that is valid at `now` (since the epoch). Nothing is parsed before the signature is
+    /// verified.
     ///
     /// # Errors
-    /// Why it is none.
+    /// Why it is not valid.
     pub fn verify(&self, presented: &str, now: Duration) -> Result<Claims, TokenError> {
         let (payload, tag) = parts(presented)?;
         let tag = decode_url(tag).filter(|tag| tag.len() == 32).ok_or(TokenError::Malformed)?;
         let signed = |secret: &Hmac<Sha256>| over(secret, payload).verify_slice(&tag).is_ok();
-        // both are tried, whichever it is
+        // both are always tried, so that the time does not reveal which one matches
         if !(signed(&self.first) | self.second.as_ref().is_some_and(signed)) {
             return Err(TokenError::BadSignature);
         }
@@ -125,10 +125,10 @@ impl Signer {
 }
 
 impl Claims {
-    /// What a virtual key says, whoever signed it: for whoever is to see it, and never to decide by.
+    /// The claims of a virtual key without verification: only for display, never for decisions.
     ///
     /// # Errors
-    /// It does not look like one, or cannot be read.
+    /// It does not look like one, or is unreadable.
     pub fn unverified(presented: &str) -> Result<Self, TokenError> {
         parts(presented).and_then(|(payload, _)| read(payload))
     }

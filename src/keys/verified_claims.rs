@@ -1,33 +1,33 @@
-//! Reads what a token claims, as Envoy hands it over.
+//! Reads the claims of a token from Envoy.
 //!
 //! Envoy serialises a value for a filter without its type: a text as it is, a number as the eight bytes of a double, a
-//! list as the pairs that header maps are written in, each element with nothing beside it. So it is known what a claim
-//! is only by what it ought to be; and a value with a null anywhere in it is not handed over at all. That is why claims
-//! are asked for one by one: a null in one that nobody needs does no harm.
+//! list in the format of header maps, with empty values. So only the expected type says how to read a claim. A value
+//! with a null anywhere inside is not passed on at all. So claims are read one by one: a null in an unused claim does
+//! no harm.
 
 use serde_json::{Map, Number, Value};
 
 use super::Oidc;
 
-/// What Envoy says to the question for a value.
+/// Envoy's answer to the request for a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Property {
     /// There is none.
     Missing,
-    /// There is one that it cannot hand over.
+    /// It exists, but Envoy cannot pass it on.
     Unreadable,
     /// Its bytes.
     Is(Vec<u8>),
 }
 
-/// Makes JSON of a claim; `None` if it is not what it ought to be.
+/// Converts a claim to JSON; `None` if it does not have the expected type.
 type Reader = fn(&[u8]) -> Option<Value>;
 
-/// What Envoy says of a token that has ended.
+/// Envoy's message for an expired token.
 const EXPIRED: &[u8] = b"Jwt is expired";
 
 impl Oidc {
-    /// The claims that matter, by their configured names, for [`Oidc::identity`]. `read` asks Envoy for what stands at a
+    /// The relevant claims, by their configured names, for [`Oidc::identity`]. `read` asks Envoy for the value at a
     /// path within the claims. `None` if no token has been verified.
     ///
     /// ```
@@ -56,7 +56,7 @@ impl Oidc {
         for (name, reader) in readers {
             let value = match find(name, read) {
                 Property::Missing => continue,
-                // neither text nor list: a claim that cannot be read must not count as one that is not there
+                // neither text nor list: an unreadable claim must not count as missing
                 Property::Unreadable => Value::Bool(false),
                 Property::Is(bytes) => reader(&bytes).unwrap_or(Value::Bool(false)),
             };
@@ -65,13 +65,13 @@ impl Oidc {
         Some(Value::Object(claims))
     }
 
-    /// Whether the token that Envoy refused has ended; `message` is its reason.
+    /// Whether the token that Envoy refused has expired; `message` is Envoy's reason.
     pub fn is_expired(message: &Property) -> bool {
         matches!(message, Property::Is(bytes) if bytes == EXPIRED)
     }
 }
 
-/// The claim of that very name, or the one inside others.
+/// The claim with this exact name, or the nested one.
 fn find(name: &str, read: &dyn Fn(&[&str]) -> Property) -> Property {
     match read(&[name]) {
         Property::Missing if name.contains('.') => read(&name.split('.').collect::<Vec<_>>()),
@@ -79,7 +79,7 @@ fn find(name: &str, read: &dyn Fn(&[&str]) -> Property) -> Property {
     }
 }
 
-/// A text. Numbers, lists and objects have control characters in them, but for numbers that nobody uses.
+/// A text. Numbers, lists and objects contain control characters, except for unusual numbers.
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
@@ -96,8 +96,8 @@ fn number(bytes: &[u8]) -> Option<Value> {
     Number::from_f64(double).map(Value::Number)
 }
 
-/// The elements of a list: how many, the sizes of each and of the nothing beside it, then each with a NUL after it and
-/// after the nothing (little endian, 32 bits).
+/// The elements of a list: their number, the sizes of each element and of its empty value, then each element and its
+/// empty value with a NUL after it (little endian, 32 bits).
 fn list(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     let (count, rest) = size(bytes)?;
     let (sizes, mut rest) = rest.split_at_checked(count.checked_mul(8)?)?;

@@ -1,24 +1,24 @@
-//! Whether a request may begin, and what becomes of what was reserved for it.
+//! Whether a request may begin, and how its reservation is settled.
 
 use std::time::Duration;
 
 use super::{Changed, Excess, Limited, Limits, Record};
 
-/// What a request asks for.
+/// The estimate for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The tokens of its prompt, as [`prompt_tokens`] has them.
+    /// The tokens of its prompt, from [`prompt_tokens`].
     pub prompt: u64,
-    /// The most output tokens it asks for, over all its choices; 0 if it does not say.
+    /// Its maximum number of output tokens, over all choices; 0 if it has no limit.
     pub output: u64,
-    /// What it may cost, in millionths of a dollar; 0 while that is not known.
+    /// Its maximum cost, in millionths of a dollar; 0 while it is unknown.
     pub microusd: u64,
-    /// The VM that carries it: a number no other VM has.
+    /// The VM that serves it: a number that no other VM has.
     pub vm: u64,
 }
 
 impl Demand {
-    /// The tokens that are reserved for it under these limits.
+    /// The tokens that these limits reserve for it.
     ///
     /// ```
     /// use sluice::limits::{Demand, Limits};
@@ -32,42 +32,43 @@ impl Demand {
     }
 }
 
-/// What was counted for a request.
+/// The counts of an admitted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// When it was counted, since the epoch, in whole seconds: by the record's clock, which may be ahead of a worker's.
+    /// When it was counted, since the epoch, in whole seconds, by the record's clock, which may be ahead of a worker's.
     pub at: Duration,
-    /// The tokens that were reserved.
+    /// The reserved tokens.
     pub tokens: u64,
-    /// The money that was reserved, in millionths of a dollar.
+    /// The reserved money, in millionths of a dollar.
     pub microusd: u64,
-    /// How much money may be spent, if that is limited: more may be reserved once it is known what the request may cost.
+    /// The budget, if money is limited: more may be reserved once the request's maximum cost is known.
     pub budget: Option<u64>,
 }
 
-/// What a request has used in the end.
+/// The actual usage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// The model server told.
+    /// As reported by the model server.
     Reported {
         /// Input and output together.
         tokens: u64,
-        /// What they cost, in millionths of a dollar.
+        /// Their cost, in millionths of a dollar.
         microusd: u64,
     },
-    /// A model server was asked, and did not tell all: this much it has used, and the estimate stays if it is more.
+    /// A model server was called, but did not report everything: at least this much was used, and a higher estimate
+    /// stays.
     AtLeast {
-        /// Input and output together, as far as they are known.
+        /// Input and output together, as far as known.
         tokens: u64,
-        /// What those cost, in millionths of a dollar.
+        /// Their cost, in millionths of a dollar.
         microusd: u64,
     },
-    /// No model server answered: there was nothing to use, but the request stays counted.
+    /// No model server answered: nothing was used, but the request stays counted.
     Nothing,
 }
 
-/// The tokens of a prompt: about four bytes each. Deliberately no tokenizer: those differ by model, are slow, and the
-/// estimate is replaced by what is reported anyway.
+/// The tokens of a prompt: about four bytes each. Deliberately without a tokenizer: tokenizers differ by model and are
+/// slow, and the report replaces the estimate anyway.
 ///
 /// ```
 /// use sluice::limits::prompt_tokens;
@@ -78,17 +79,17 @@ pub fn prompt_tokens(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
 }
 
-/// What a request adds to a limit of this kind.
+/// The amount that a request adds to a limit of this kind.
 fn wanted(what: Limited, limits: &Limits, demand: Demand) -> u64 {
     match what {
         Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens(limits),
-        // of the cost nothing may be known yet, but there must be something left
+        // the cost may be unknown yet, but some of the budget must be left
         Limited::Cost => demand.microusd.max(1),
         Limited::Requests | Limited::Concurrency => 1,
     }
 }
 
-/// The limit that is too small for the request, however little of it is used.
+/// The limit that is too small for the request even when unused.
 pub(super) fn too_small(limits: &Limits, demand: Demand) -> Option<Excess> {
     let excess = |what: Limited| {
         let (limit, wanted) = (limits.of(what)?, wanted(what, limits, demand));
@@ -98,10 +99,11 @@ pub(super) fn too_small(limits: &Limits, demand: Demand) -> Option<Excess> {
 }
 
 impl Record {
-    /// Counts a request, reserves its tokens and takes a place, if all limits hold; or else changes nothing that counts.
+    /// Counts a request, reserves its tokens and takes a concurrency slot, if it fits all limits. Otherwise nothing is
+    /// counted.
     ///
     /// # Errors
-    /// The limit that keeps it out longest.
+    /// The limit with the longest wait.
     pub fn admit(&mut self, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
         self.slide(now);
         self.fit(limits);
@@ -132,10 +134,10 @@ impl Record {
         Ok(Reservation { at, tokens, microusd: demand.microusd, budget })
     }
 
-    /// Reserves money for a request that has been admitted, once it is known what it may cost.
+    /// Reserves money for an admitted request, once its maximum cost is known.
     ///
     /// # Errors
-    /// There is not so much left of the budget.
+    /// The rest of the budget is too small.
     pub fn reserve(&mut self, reservation: &Reservation, microusd: u64, now: Duration) -> Result<(), Excess> {
         self.slide(now);
         let limits = Limits { microusd_per_day: reservation.budget, ..Limits::default() };
@@ -149,7 +151,7 @@ impl Record {
         }
     }
 
-    /// Undoes an admission wholly: another subject has refused the request.
+    /// Undoes an admission completely, because another subject has refused the request.
     pub fn withdraw(&mut self, reservation: &Reservation, vm: u64, now: Duration) {
         self.slide(now);
         if let Some(window) = &mut self.requests {
@@ -160,8 +162,7 @@ impl Record {
         self.give_back(vm);
     }
 
-    /// Takes in what an admitted request has used, and gives its place back. Tokens and cost go where the estimates
-    /// were.
+    /// Settles an admitted request: actual usage replaces the estimates, and its slot is released.
     pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) -> Changed {
         if !self.counts_ends() {
             return Changed::Keep;
@@ -178,14 +179,14 @@ impl Record {
         Changed::Write
     }
 
-    /// Whether the end of a request says anything new: where only requests are limited, it does not.
+    /// Whether the end of a request changes anything; if only requests are limited, it does not.
     fn counts_ends(&self) -> bool {
         let tokens = self.tokens_minute.is_some() || self.tokens_day.is_some() || self.tokens_month.is_some();
         tokens || self.microusd_day.is_some() || self.places.is_some()
     }
 
-    /// A VM is alive, and this is how many of the subject's places it holds: also of those it has lost since, because
-    /// it was too late.
+    /// Renews the lease of a VM with its number of slots, including slots that it has lost in the meantime because it
+    /// was too late.
     pub fn renew(&mut self, vm: u64, held: u32, now: Duration) -> Changed {
         let before = self.places.clone();
         self.slide(now);

@@ -1,4 +1,4 @@
-//! What a refused client is told.
+//! The error for a client that a limit refuses.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::error::{ApiError, Kind};
 pub struct Excess {
     /// Which limit.
     pub what: Limited,
-    /// What may be used.
+    /// The limit's value.
     pub limit: u64,
-    /// What is used.
+    /// The current usage.
     pub used: u64,
-    /// What the request would have added at least.
+    /// The minimum that the request would add.
     pub wanted: u64,
-    /// How many tokens of it are its prompt.
+    /// The tokens of its prompt.
     pub prompt: u64,
-    /// How long it will be refused, if nothing else is admitted. `None` if nobody knows, or for ever.
+    /// The wait, if nothing else is admitted. `None` if it is unknown or infinite.
     pub retry_after: Option<Duration>,
 }
 
 impl Excess {
-    /// How long it keeps the request out: for ever, for a time, or for as long as others are under way.
+    /// The length of the wait: forever, a duration, or until other requests end.
     pub(super) fn severity(&self) -> Duration {
         match (self.wanted > self.limit, self.retry_after) {
             (true, _) => Duration::MAX,
@@ -34,8 +34,8 @@ impl Excess {
         }
     }
 
-    /// The refusal: who is at which limit, and until when: 429, or 400 where waiting does not help. `output` is the field
-    /// by which the request says how much output it asks for.
+    /// The refusal, with the limit, its owner and the wait: 429, or 400 if waiting does not help. `output` is the field
+    /// that limits the request's output.
     ///
     /// ```
     /// use std::time::Duration;
@@ -62,7 +62,7 @@ impl Excess {
         self.write_numbers(&mut message);
         let (mut status, mut param) = (429, None);
         if self.is_too_large() {
-            // a prompt that is too large by itself fits with no output either
+            // a prompt that is too large by itself does not fit even without output
             param = output.filter(|_| self.what == Limited::Cost || self.prompt < self.limit);
             (status, kind, code) = (400, Kind::InvalidRequest, "request_above_limit");
         }
@@ -93,7 +93,7 @@ impl Excess {
         }
     }
 
-    /// Whether the request alone is more than the limit, however little is used.
+    /// Whether the request alone exceeds the limit, even when unused.
     pub fn is_too_large(&self) -> bool {
         match self.what {
             Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth | Limited::Cost => {
@@ -105,7 +105,7 @@ impl Excess {
 
     fn write_numbers(&self, out: &mut String) {
         let Excess { limit, used, wanted, .. } = self;
-        let is_known = *wanted > 1; // else there only had to be something left
+        let is_known = *wanted > 1; // otherwise only a part of the budget had to be left
                                     // writing to a String cannot fail
         let _ = match self.what {
             what if what != Limited::Cost && self.is_too_large() => write!(out, "Limit {limit}, Requested {wanted}."),

@@ -1,24 +1,24 @@
-//! What a client is told of its limits along with each answer, in OpenAI's headers: `x-ratelimit-limit-requests`,
-//! `-remaining-` and `-reset-`, and the same for tokens (per minute).
+//! The limits in each answer's headers, in OpenAI's format: `x-ratelimit-limit-requests`, `-remaining-` and `-reset-`,
+//! and the same for tokens (per minute).
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Limited, Limits, Record};
 
-/// How much of a limit is left.
+/// The rest of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The limit.
     pub limit: u64,
-    /// What is left of it.
+    /// The rest.
     pub remaining: u64,
-    /// How long it takes until all of it is left again, if nothing is added.
+    /// The time until it is unused again, if nothing is added.
     pub reset: Duration,
 }
 
 impl Quota {
-    /// What is left of one kind; `None` if it is not limited. The reset of requests under way is not known: zero.
+    /// The rest of one limit; `None` if there is no such limit. The reset of concurrency is unknown: zero.
     pub fn of(what: Limited, limits: &Limits, record: &Record, now: Duration) -> Option<Self> {
         let limit = limits.of(what)?;
         let remaining = limit.saturating_sub(record.used(what, now));
@@ -26,7 +26,7 @@ impl Quota {
     }
 }
 
-/// The limits that a client comes to first.
+/// The limits that a client will reach first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateHeaders {
     /// Requests per minute.
@@ -36,7 +36,7 @@ pub struct RateHeaders {
 }
 
 impl RateHeaders {
-    /// Those of the subjects with the least left; of several the first.
+    /// Those of the subjects with the least left; of equal ones the first.
     pub fn tightest<'a>(subjects: impl IntoIterator<Item = (&'a Limits, &'a Record)>, now: Duration) -> Self {
         let mut tightest = RateHeaders::default();
         for (limits, record) in subjects {
@@ -51,7 +51,7 @@ impl RateHeaders {
         tightest
     }
 
-    /// As if a request that had reserved these `tokens` had not been admitted.
+    /// The same without a request that had reserved these `tokens`.
     pub fn without(self, tokens: u64) -> Self {
         let more = |quota: Quota, back: u64| Quota {
             remaining: quota.remaining.saturating_add(back).min(quota.limit),
@@ -64,7 +64,7 @@ impl RateHeaders {
     }
 }
 
-/// Appends a time in OpenAI's form, rounded up: `20ms`, `1s`, `6m0s`, `1h2m3s`.
+/// Appends a duration in OpenAI's format, rounded up: `20ms`, `1s`, `6m0s`, `1h2m3s`.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,22 +1,21 @@
-//! Where records are kept, and how one request is counted in several of them.
+//! The storage of records, and the admission of a request to several of them.
 
 use std::time::Duration;
 
 use super::admission::too_small;
 use super::{Changed, Demand, Excess, Limits, Record, Reservation, Spent, Subject};
 
-/// Where the records are kept.
+/// The storage of records.
 pub trait Ledger {
-    /// Changes a subject's record. `change` may be called several times, each time with a record just read; only what
-    /// its last call did counts. `false`: the record could not be written.
+    /// Changes a subject's record. `change` may be called several times, each time with a freshly read record; only its
+    /// last call counts. `false`: the record could not be written.
     fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool;
 
     /// A subject's record; an empty one if there is none.
     fn read(&self, subject: &Subject) -> Record;
 }
 
-/// An admitted request: what was counted for it, and where. It has to be settled, or its places stay taken for as long
-/// as its VM lives.
+/// An admitted request: its counts by subject. It must be settled, or its slots stay taken for as long as its VM lives.
 #[must_use]
 #[derive(Debug)]
 pub struct Ticket {
@@ -25,12 +24,12 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Admits a request to all subjects, one after the other, or to none of them.
+    /// Admits a request to all subjects in order, or to none of them.
     ///
-    /// A record that cannot be written refuses nobody: the gateway serves rather than count exactly.
+    /// If a record cannot be written, the request is admitted: availability matters more than exact counts.
     ///
     /// # Errors
-    /// The first subject that could never admit the request, or else the first that refuses it now; and its limit.
+    /// The first subject that can never admit the request, or else the first that refuses it now; with its limit.
     pub fn take(
         ledger: &dyn Ledger,
         subjects: &[(Subject, Limits)],
@@ -67,11 +66,11 @@ impl Ticket {
         self.reservations.iter().any(|(_, reserved)| reserved.budget.is_some())
     }
 
-    /// Reserves money in all subjects that have a budget, now that it is known what the request may cost. Where one
-    /// refuses, the ticket is to be withdrawn.
+    /// Reserves money in all subjects with a budget, once the request's maximum cost is known. If one refuses, the
+    /// ticket must be withdrawn.
     ///
     /// # Errors
-    /// The first subject whose whole budget is too small, or else the first that refuses now; and its budget.
+    /// The first subject whose whole budget is too small, or else the first that refuses now; with its budget.
     pub fn reserve(&mut self, ledger: &dyn Ledger, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
         let budget = |reserved: &Reservation| Limits { microusd_per_day: reserved.budget, ..Limits::default() };
         let demand = Demand { prompt: 0, output: 0, microusd, vm: self.vm };
@@ -98,17 +97,17 @@ impl Ticket {
         Ok(())
     }
 
-    /// The most tokens that are reserved for the request by one of its subjects.
+    /// The maximum of tokens that one subject reserves for the request.
     pub fn tokens(&self) -> u64 {
         self.reservations.iter().map(|(_, reserved)| reserved.tokens).max().unwrap_or_default()
     }
 
-    /// What was counted for the request, by subject.
+    /// The request's counts, by subject.
     pub fn reservations(&self) -> &[(Subject, Reservation)] {
         &self.reservations
     }
 
-    /// Counts what the request has used in the end. `failed` gets what could not be written, to try again later.
+    /// Counts the request's actual usage. `failed` gets the changes that could not be written, for a retry.
     pub fn settle(
         self,
         ledger: &dyn Ledger,
@@ -124,7 +123,8 @@ impl Ticket {
         }
     }
 
-    /// Undoes the admission: somebody else has refused the request. What cannot be written stays counted until it slides out; a place, until its VM renews.
+    /// Undoes the admission, because another filter has refused the request. A count that cannot be written stays until
+    /// it slides out of its window; a slot, until its VM renews.
     pub fn withdraw(self, ledger: &dyn Ledger, now: Duration) {
         for (subject, reservation) in &self.reservations {
             ledger.change(subject, &mut |record| {

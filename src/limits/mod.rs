@@ -1,25 +1,25 @@
-//! Limits: how much a key, a model or the whole gateway may be used.
+//! Limits of a key, a model or the whole gateway.
 //!
-//! All workers of an Envoy share one record per subject, which the host swaps only if nobody else did meanwhile. So
-//! everything is in that record, and each change is a function of it, of the request and of the time:
+//! All workers of an Envoy share one record per subject; the host swaps it only if no other worker has changed it. So
+//! the record holds the whole state, and each change is a function of the record, the request and the time:
 //!
-//! | moment | what happens |
+//! | moment | change |
 //! |---|---|
-//! | a request arrives | [`Record::admit`]: all of its subject's limits hold, or nothing is counted |
-//! | its model is known | [`Record::reserve`]: its subject's budget holds what it may cost |
-//! | another subject refuses it, in whichever filter | [`Record::withdraw`]: as if it had never been admitted |
-//! | its answer has ended | [`Record::settle`]: the estimated tokens and cost give way to the reported ones |
-//! | its worker ticks | [`Record::renew`]: the worker is alive, and so are its requests |
+//! | a request arrives | [`Record::admit`]: it fits all of its subject's limits, or nothing is counted |
+//! | its model is known | [`Record::reserve`]: its subject's budget covers its maximum cost |
+//! | another subject refuses it, in any filter | [`Record::withdraw`]: as if it had never been admitted |
+//! | its answer has ended | [`Record::settle`]: the reported tokens and cost replace the estimates |
+//! | its worker ticks | [`Record::renew`]: the worker is alive, and so its slots stay taken |
 //!
-//! **Estimates.** What a request will use is known only afterwards. Tokens are reserved by [`Demand::tokens`], and
-//! money by the prices of its model, so a limit is overshot by what the requests under way use beyond their estimates.
+//! **Estimates.** A request's usage is only known at its end. Tokens are reserved by [`Demand::tokens`], and money by
+//! its model's prices. So a limit can be exceeded by the running requests' usage beyond their estimates.
 //!
-//! **Scope.** The records live in one Envoy. Several Envoys each have their own, and each admits up to the limit, unless
-//! a service counts for all of them: see [`shared`].
+//! **Scope.** The records belong to one Envoy. Several Envoys have separate records, and each admits up to the limit,
+//! unless a service counts for all of them: see [`shared`].
 //!
-//! **Clocks.** The workers' clocks may differ a little: a time before the last one seen counts as no time passed. A
-//! clock that was set back by more than a minute is believed, and everything keeps its age: nothing is forgiven, and
-//! nothing is locked until the old time comes around again.
+//! **Clocks.** The workers' clocks may differ a little: a time before the last one seen counts as no elapsed time. If a
+//! clock was set back by more than a minute, the new time is used, and everything keeps its age. So no usage is dropped
+//! early, and nothing is locked until the old time is reached again.
 
 mod admission;
 mod excess;
@@ -45,8 +45,8 @@ pub use crate::codec::Changed;
 
 use serde::{Deserialize, Serialize};
 
-/// What may be used at most; `None` is no limit. The windows slide: a minute is the last 60 seconds, a day the
-/// last 24 hours, a month the last 30 days.
+/// The limits; `None`: no limit. The windows slide: a minute is the last 60 seconds, a day the last 24 hours, a month
+/// the last 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -65,11 +65,11 @@ pub struct Limits {
     /// Millionths of a dollar per day; `cost_per_day` in the configuration and in requests, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub microusd_per_day: Option<u64>,
-    /// Requests under way at a time.
+    /// Concurrent requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
-    /// No limit: the most output tokens that are reserved for a request, however many it asks for. The token limits
-    /// follow it, budgets do not.
+    /// Not a limit: the maximum number of output tokens reserved for a request, however many it asks for. It applies to
+    /// token limits, not to budgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserve_output: Option<u64>,
 }
@@ -87,7 +87,7 @@ pub enum Limited {
     TokensPerMonth,
     /// Millionths of a dollar per day.
     Cost,
-    /// Requests under way.
+    /// Concurrent requests.
     Concurrency,
 }
 
@@ -116,7 +116,7 @@ impl Limited {
 }
 
 impl Limits {
-    /// The limit of one kind.
+    /// The limit of this kind.
     pub fn of(&self, what: Limited) -> Option<u64> {
         match what {
             Limited::Requests => self.requests_per_minute,
@@ -128,12 +128,12 @@ impl Limits {
         }
     }
 
-    /// Whether nothing is limited, so that there is nothing to count.
+    /// Whether there are no limits, so that nothing must be counted.
     pub fn is_unlimited(&self) -> bool {
         Limits { reserve_output: None, ..*self } == Limits::default()
     }
 
-    /// Whether tokens are limited, for whatever time.
+    /// Whether tokens are limited, in any window.
     pub fn has_token_limit(&self) -> bool {
         self.tokens_per_minute.is_some() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
     }

@@ -1,36 +1,36 @@
-//! The requests under way, by the VM (a worker's wasm) that carries them.
+//! The running requests, by the VM (a worker's wasm) that serves them.
 //!
-//! A VM that crashes cannot give its places back. So each VM holds its places on a lease, which it renews as it
-//! works; places whose lease has run out are free.
+//! A VM that crashes cannot release its slots. So each VM holds its slots on a lease, which it renews while it runs.
+//! When a lease expires, its slots are free.
 
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
 
-/// How long a VM keeps its places without renewing them. Times are whole seconds, so it may be one more.
+/// How long a VM keeps its slots without renewing them. Times are whole seconds, so it may be one second more.
 pub const LEASE: Duration = Duration::from_secs(6);
 
-/// The most VMs that can hold places of one subject: one for each of Envoy's workers, and some that are about to
-/// end. A further one is refused while none of them leaves.
+/// The maximum number of VMs with slots of one subject: one for each of Envoy's workers, and some that are about to
+/// end. A further VM is refused until one of them leaves.
 pub const MAX_VMS: usize = 256;
 
-/// The places of one VM.
+/// The slots of one VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share {
     vm: u64,
     count: u32,
-    /// Seconds since it was renewed.
+    /// Seconds since the last renewal.
     age: u64,
 }
 
-/// The places that are taken.
+/// The taken slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
     shares: Vec<Share>,
 }
 
 impl Places {
-    /// Moves on by `seconds`; what was not renewed for too long is free.
+    /// Advances by `seconds`; slots with an expired lease are free.
     pub(super) fn slide(&mut self, seconds: u64) {
         self.shares.retain_mut(|share| {
             share.age = share.age.saturating_add(seconds);
@@ -38,18 +38,18 @@ impl Places {
         });
     }
 
-    /// The places taken when another `seconds` have passed.
+    /// The slots that will be taken after another `seconds`.
     pub(super) fn used(&self, seconds: u64) -> u64 {
         let live = self.shares.iter().filter(|share| share.age.saturating_add(seconds) <= LEASE.as_secs());
         live.map(|share| u64::from(share.count)).sum()
     }
 
-    /// Whether a place can be taken down for a VM.
+    /// Whether a slot can be recorded for a VM.
     pub(super) fn has_room_for(&self, vm: u64) -> bool {
         self.shares.len() < MAX_VMS || self.shares.iter().any(|share| share.vm == vm)
     }
 
-    /// Takes a place.
+    /// Takes a slot.
     pub(super) fn take(&mut self, vm: u64) {
         match self.share(vm) {
             Some(share) => *share = Share { count: share.count.saturating_add(1), age: 0, ..*share },
@@ -57,7 +57,7 @@ impl Places {
         }
     }
 
-    /// Gives a place back, if the VM still holds one.
+    /// Releases a slot, if the VM still holds one.
     pub(super) fn give_back(&mut self, vm: u64) {
         if let Some(share) = self.share(vm) {
             let left = share.count.saturating_sub(1);
@@ -65,7 +65,7 @@ impl Places {
         }
     }
 
-    /// Puts down how many places a VM holds now.
+    /// Records the number of slots that a VM holds now.
     pub(super) fn set(&mut self, vm: u64, count: u32) {
         let is_full = self.shares.len() >= MAX_VMS;
         match self.share(vm) {
@@ -80,7 +80,7 @@ impl Places {
         self.shares.iter_mut().find(|share| share.vm == vm)
     }
 
-    /// Writes the number of VMs, and each: eight bytes of name, little-endian, its places, and their age.
+    /// Writes the number of VMs, and each: eight bytes of name, little-endian, its slots, and their age.
     pub(super) fn write(&self, out: &mut Writer) {
         out.number(self.shares.len() as u64);
         for share in &self.shares {
@@ -90,7 +90,7 @@ impl Places {
         }
     }
 
-    /// Reads the places; `None` if they are none, or too many.
+    /// Reads the slots; `None` if they are invalid, or too many.
     pub(super) fn read(input: &mut Reader<'_>) -> Option<Self> {
         let length = input.number()?;
         let shares = input.list(length, MAX_VMS, |input| {

@@ -1,8 +1,8 @@
-//! What one subject has used, as the bytes that the workers share.
+//! A subject's usage, as the bytes that the workers share.
 //!
-//! In this order: the version and a bit for each part that is there, one byte each; the last time seen, in seconds
-//! since the epoch; the parts. Only what is limited is there, and only buckets that hold anything take room: a minute
-//! of requests is some 70 bytes when every second has some, and 7 when none has.
+//! In this order: the version and a bit for each part, one byte each; the last time seen, in seconds since the epoch;
+//! the parts. Only limited kinds have a part, and only nonzero buckets take space: a minute of requests takes about 70
+//! bytes if every second has some, and 7 if none has.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::window::{Day, Minute, Month, Window};
 use super::{Limited, Limits};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
-/// How far the workers' clocks may be apart, in seconds; what is further back was set back.
+/// The maximum difference between the workers' clocks, in seconds; a larger one means that a clock was set back.
 const CLOCKS_APART: u64 = 60;
 
-/// What one subject has used.
+/// A subject's usage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The last time seen, in seconds since the epoch; ages are counted from here.
@@ -28,7 +28,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// What is used at `now`; nothing of what is not counted.
+    /// The usage of this kind at `now`; zero for kinds that are not counted.
     pub fn used(&self, what: Limited, now: Duration) -> u64 {
         let (seen, now) = (self.seen, now.as_secs());
         match what {
@@ -41,8 +41,8 @@ impl Record {
         }
     }
 
-    /// How long it takes until no more than `room` is used, if nothing is added. `None` for requests under way: nobody
-    /// knows when they end.
+    /// The time until at most `room` is used, if nothing is added. `None` for concurrency: the end of requests is
+    /// unknown.
     pub fn wait(&self, what: Limited, room: u64, now: Duration) -> Option<Duration> {
         match what {
             Limited::Requests => Some(wait(&self.requests, self.seen, now, room)),
@@ -54,7 +54,7 @@ impl Record {
         }
     }
 
-    /// Moves on to `now`.
+    /// Advances to `now`.
     pub(super) fn slide(&mut self, now: Duration) {
         let (seen, now) = (self.seen, now.as_secs());
         if now > seen {
@@ -72,7 +72,7 @@ impl Record {
         }
     }
 
-    /// Counts what is limited, and forgets what is not.
+    /// Starts to count the limited kinds, and drops the others.
     pub(super) fn fit(&mut self, limits: &Limits) {
         fit(&mut self.requests, limits.requests_per_minute);
         fit(&mut self.tokens_minute, limits.tokens_per_minute);
@@ -129,8 +129,7 @@ impl SharedRecord for Record {
     }
 }
 
-/// What cannot be read is a subject that has used nothing: nobody is locked out by mistake, and what is used from now on
-/// is counted.
+/// An unreadable record is an unused subject: so nobody is locked out by mistake, and new usage is counted.
 impl Forgettable for Record {}
 
 type Part<const BUCKETS: usize, const SECONDS: u64> = Option<Window<BUCKETS, SECONDS>>;
@@ -164,7 +163,7 @@ fn write<const B: usize, const S: u64>(window: &Part<B, S>, out: &mut Writer) {
     }
 }
 
-/// `None`: it cannot be read.
+/// `None`: unreadable.
 fn read<const B: usize, const S: u64>(there: bool, input: &mut Reader<'_>) -> Option<Part<B, S>> {
     match there {
         true => Window::read(input).map(Some),

@@ -1,4 +1,4 @@
-//! What `GET /gateway/limits` answers.
+//! The answer of `GET /gateway/limits`.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,16 +11,15 @@ use crate::json::write_string;
 /// One subject of the report.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Who or what is limited.
+    /// The subject.
     pub subject: &'a Subject,
-    /// How much it may use.
+    /// Its limits.
     pub limits: &'a Limits,
-    /// What it has used.
+    /// Its usage.
     pub record: &'a Record,
 }
 
-/// Writes the limits of the subjects and what is left of them, as JSON. `"scope":"envoy"` says that each Envoy counts
-/// by itself.
+/// Writes the subjects' limits and the rest of them, as JSON. `"scope":"envoy"` says that each Envoy counts separately.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,22 +1,22 @@
-//! Who or what is limited.
+//! The subjects of limits.
 
 use std::rc::Rc;
 
 use crate::contract;
 
-/// Who or what is limited.
+/// The subject of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A client key, by its id.
     Key(Rc<str>),
     /// A model, by its configured name.
     Model(Rc<str>),
-    /// Everything together.
+    /// All callers together.
     All,
 }
 
 impl Subject {
-    /// The name of its record in the data that the workers share.
+    /// The name of its record in the workers' shared data.
     pub fn data_key(&self) -> String {
         match self {
             Subject::Key(id) => contract::key_limits(id),

@@ -1,20 +1,20 @@
-//! What was used in the last minute, day or month.
+//! The usage in the last minute, day or month.
 //!
-//! A window is a row of buckets, the newest first, and slides by whole buckets: it holds the running bucket and those
-//! before it. So it never holds more than its name says, and what was used is forgotten up to a bucket early. It
-//! knows ages only; the record knows the time.
+//! A window is a row of buckets, the newest first, and slides by whole buckets: it has the current bucket and the ones
+//! before it. So it never covers more than its length, and usage is dropped up to a bucket early. It only knows ages;
+//! the record knows the time.
 
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
 
-/// The most one bucket counts, far beyond any use: a sum of 64 buckets fits a `u64`.
+/// The maximum of one bucket, far beyond any use, so that a sum of 64 buckets fits a `u64`.
 const MAX_COUNT: u64 = 1 << 56;
 
 /// `BUCKETS` (at most 64) buckets of `SECONDS` each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Window<const BUCKETS: usize, const SECONDS: u64> {
-    /// By age, so the running bucket is the first.
+    /// By age: the current bucket is the first.
     counts: [u64; BUCKETS],
 }
 
@@ -29,13 +29,13 @@ impl<const BUCKETS: usize, const SECONDS: u64> Default for Window<BUCKETS, SECON
 }
 
 impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
-    /// How many buckets begin after `from` and until `to` (seconds since the epoch); at most all of them.
+    /// The number of buckets that begin after `from` and until `to` (seconds since the epoch); at most all of them.
     fn passed(from: u64, to: u64) -> usize {
         let passed = (to / SECONDS).saturating_sub(from / SECONDS);
         usize::try_from(passed).unwrap_or(BUCKETS).min(BUCKETS)
     }
 
-    /// Moves on from the time `from` to the time `to`.
+    /// Advances from the time `from` to the time `to`.
     pub(super) fn slide(&mut self, from: u64, to: u64) {
         let passed = Self::passed(from, to);
         if passed > 0 {
@@ -44,27 +44,27 @@ impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
         }
     }
 
-    /// What a window that was last moved at `seen` holds at `now`.
+    /// The sum at `now` of a window that was last advanced at `seen`.
     pub(super) fn used(&self, seen: u64, now: u64) -> u64 {
         self.counts.iter().take(BUCKETS - Self::passed(seen, now)).sum()
     }
 
-    /// Counts `more` in the running bucket.
+    /// Adds `more` to the current bucket.
     pub(super) fn add(&mut self, more: u64) {
         if let Some(count) = self.counts.first_mut() {
             *count = count.saturating_add(more).min(MAX_COUNT);
         }
     }
 
-    /// Puts `right` in place of `wrong` in the bucket of the time `at`, unless it has slid out. A time still to come is
-    /// one before a clock was set back: its share is somewhere in the window, and is taken from the running bucket.
+    /// Replaces `wrong` with `right` in the bucket of the time `at`, unless it has slid out. A time in the future is
+    /// from before a clock was set back: its share is somewhere in the window, and is taken from the current bucket.
     pub(super) fn correct(&mut self, seen: u64, at: u64, wrong: u64, right: u64) {
         if let Some(count) = self.counts.get_mut(Self::passed(at, seen)) {
             *count = count.saturating_add(right).saturating_sub(wrong).min(MAX_COUNT);
         }
     }
 
-    /// How long it takes from `now` until no more than `room` is used, if nothing is added.
+    /// The time from `now` until at most `room` is used, if nothing is added.
     pub(super) fn wait(&self, seen: u64, now: Duration, room: u64) -> Duration {
         let mut left = self.used(seen, seen);
         let mut slides = 0;
@@ -82,7 +82,7 @@ impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
         Duration::from_secs(free).saturating_sub(now)
     }
 
-    /// Writes a bit for each bucket that holds anything, the newest lowest, and the counts of those.
+    /// Writes a bit for each nonzero bucket, the newest lowest, and the counts of those.
     pub(super) fn write(&self, out: &mut Writer) {
         let bit = |(age, count): (usize, &u64)| u64::from(*count > 0) << age;
         out.number(self.counts.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit));
@@ -91,7 +91,7 @@ impl<const BUCKETS: usize, const SECONDS: u64> Window<BUCKETS, SECONDS> {
         }
     }
 
-    /// Reads a window; `None` if there is none.
+    /// Reads a window; `None` if it is invalid.
     pub(super) fn read(input: &mut Reader<'_>) -> Option<Self> {
         let mut window = Self::default();
         let mut mask = input.number()?;

@@ -1,4 +1,4 @@
-//! What a client presents: `authorization: Basic ...` (RFC 7617).
+//! The client's credentials: `authorization: Basic ...` (RFC 7617).
 
 use crate::base64::decode_standard;
 use crate::routing::Secret;
@@ -10,11 +10,11 @@ pub const MAX_PASSWORD: usize = 1024;
 /// The longest base64 that can hold both.
 const MAX_DIGITS: usize = (MAX_NAME + 1 + MAX_PASSWORD).div_ceil(3) * 4;
 
-/// The name and password in an `authorization` header; the scheme may be in any case (RFC 9110, 11.1). The password
+/// The name and password in an `authorization` header; the scheme may be in any letter case (RFC 9110, 11.1). The password
 /// may contain colons, the name may not (RFC 7617, section 2).
 ///
-/// `None` for another scheme, for what is not base64 or not UTF-8, without a colon, with a control character, or
-/// empty or too long on either side. Bytes are compared as they come: nothing is normalized.
+/// `None` for another scheme, for anything that is not base64 or not UTF-8, without a colon, with a control character,
+/// or empty or too long on either side. Bytes are compared without normalization.
 ///
 /// ```
 /// use sluice::password::credentials;
@@ -35,7 +35,7 @@ pub fn credentials(header: &str) -> Option<(String, Secret)> {
     presented.then(|| (name.to_owned(), Secret::new(password.to_owned())))
 }
 
-/// Whether a client could present this name.
+/// Whether a client could send this name.
 pub fn is_name(name: &str) -> bool {
     is_plain(name, MAX_NAME) && !name.contains(':')
 }

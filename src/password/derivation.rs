@@ -6,22 +6,22 @@ use std::hint::black_box;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-/// HMAC's block, which a shorter key is padded to and a longer one is hashed for (RFC 2104).
+/// HMAC's block size: a shorter key is padded to it, a longer one is hashed first (RFC 2104).
 const BLOCK: usize = 64;
 
-/// How far a derivation is.
+/// The progress of a derivation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Iterations are left.
     More,
-    /// None is.
+    /// No iterations are left.
     Done,
 }
 
-/// The derivation of one 32-byte hash. Does not hold the password, but what HMAC makes of it.
+/// The derivation of one 32-byte hash. It holds HMAC's state, not the password.
 #[derive(Clone)]
 pub struct Derivation {
-    /// HMAC, keyed: cloned for each iteration, so that the key's two blocks are hashed just once.
+    /// HMAC with its key: cloned for each iteration, so that the key's two blocks are hashed only once.
     keyed: Hmac<Sha256>,
     last: [u8; 32],
     sum: [u8; 32],
@@ -54,7 +54,7 @@ impl Derivation {
         Derivation { keyed, last: first, sum: first, left: iterations.saturating_sub(1) }
     }
 
-    /// Does up to so many iterations more.
+    /// Runs up to this many further iterations.
     pub fn work(&mut self, iterations: u32) -> Progress {
         let iterations = iterations.min(self.left);
         for _ in 0..iterations {
@@ -70,17 +70,17 @@ impl Derivation {
         }
     }
 
-    /// How many iterations are left.
+    /// The number of iterations left.
     pub fn left(&self) -> u32 {
         self.left
     }
 
-    /// What was derived; `None` while it is under way.
+    /// The derived hash; `None` while it is running.
     pub fn derived(&self) -> Option<[u8; 32]> {
         (self.left == 0).then_some(self.sum)
     }
 
-    /// Whether it is done and has come to this hash. Takes the same time wherever the two differ.
+    /// Whether it has finished with this hash. The time does not depend on where the two differ.
     pub fn matches(&self, hash: &[u8; 32]) -> bool {
         let difference = self.sum.iter().zip(hash).fold(0, |all, (one, other)| black_box(all | (one ^ other)));
         self.left == 0 && difference == 0

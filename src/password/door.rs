@@ -1,4 +1,4 @@
-//! Who comes in: all that is known of users and of those who would be one, in one worker.
+//! One worker's state of password authentication.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,45 +15,45 @@ use super::tag::TagKey;
 use super::throttle::Throttle;
 use crate::routing::Secret;
 
-/// What becomes of a request at the door.
+/// The result of a login attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knock {
-    /// It goes on, as the user of this index.
+    /// It succeeds, as the user with this index.
     Open(usize),
-    /// Too many wrong passwords for this name; not before this time.
+    /// Too many wrong passwords for this name; no attempt before this time.
     Wait(Duration),
     /// It waits; [`Door::work`] will answer.
     Checking,
-    /// Too many wait already.
+    /// Too many requests wait already.
     Busy,
 }
 
-/// What a request that waited is told.
+/// The answer to a request that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The request.
     pub id: u32,
-    /// What of.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What became of a request that waited.
+/// The verdict on a request that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on, as the user of this index.
+    /// It succeeds, as the user with this index.
     Right(usize),
     /// It is refused.
     Wrong,
-    /// It has given up its place to one from elsewhere, unchecked.
+    /// It was dropped without a check, for a request from another address.
     Crowded,
 }
 
-/// Why the users cannot be used; with the index of the first that cannot.
+/// Why the users are invalid, with the index of the first invalid one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserError {
-    /// No client could present this name.
+    /// No client could send this name.
     Name(usize),
-    /// An earlier user has it.
+    /// An earlier user has the same name.
     Twice(usize),
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for UserError {
 
 impl std::error::Error for UserError {}
 
-/// The users, and who knocks.
+/// The users, and the running checks.
 #[derive(Debug)]
 pub struct Door {
     by_name: HashMap<String, usize>,
@@ -80,15 +80,15 @@ pub struct Door {
     remembered: Remembered,
     throttle: Throttle,
     checks: Checks,
-    /// Requests that gave up their place, and have not been told.
+    /// Requests that were dropped, and have not been answered yet.
     crowded: Vec<u32>,
 }
 
 impl Door {
-    /// A door for these users. `key` must be random, and be known to nobody else.
+    /// Password authentication for these users. `key` must be random and secret.
     ///
     /// # Errors
-    /// The first name that cannot be used.
+    /// The first invalid name.
     ///
     /// ```
     /// use std::time::Duration;
@@ -133,8 +133,7 @@ impl Door {
         })
     }
 
-    /// The request `id` presents a name and a password. `source`: the client's address and port, asked for only where
-    /// it matters.
+    /// The request `id` sends a name and a password. `source`: the client's address and port, only read if needed.
     pub fn knock(
         &mut self,
         id: u32,
@@ -145,14 +144,14 @@ impl Door {
     ) -> Knock {
         let login = self.key.login(name, password.expose());
         let user = self.by_name.get(name).copied();
-        // before the throttle, or guessing would lock the user out
+        // before the throttle, or guesses would lock the user out
         let is_remembered = self.remembered.contains(&login, now);
         if let Some(user) = user.filter(|_| is_remembered) {
             return Knock::Open(user);
         }
         let source = self.key.source(&source());
         let tag = self.key.name_from(&source, name);
-        // who waits for the same check as another guesses nothing more
+        // a request that waits for the same check as another one is not a further guess
         if !self.checks.has(&login) {
             if let Err(wait) = self.throttle.allowed(&tag, self.checks.of(&tag), now) {
                 return Knock::Wait(wait);
@@ -168,8 +167,8 @@ impl Door {
         }
     }
 
-    /// Does up to `budget` iterations of the checks, and answers those who waited for the ones that ended. For each
-    /// tick; as WebAssembly in V8 a millisecond is enough for about 1,500.
+    /// Runs up to `budget` iterations of the checks, and answers the requests whose checks have ended. Called on each
+    /// tick; in WebAssembly in V8, about 1,500 iterations take a millisecond.
     pub fn work(&mut self, budget: u32, now: Duration) -> Vec<Answer> {
         let crowded = std::mem::take(&mut self.crowded).into_iter();
         let mut answers: Vec<Answer> = crowded.map(|id| Answer { id, verdict: Verdict::Crowded }).collect();
@@ -190,20 +189,20 @@ impl Door {
         answers
     }
 
-    /// The request is gone. A check for which nobody waits any more is not done, and counts as no failure: nobody
-    /// has learned anything from it.
+    /// The request has ended. A check without waiting requests is cancelled, and does not count as a failure, because
+    /// nobody has learned its result.
     pub fn cancel(&mut self, id: u32) {
         self.checks.cancel(id);
         self.crowded.retain(|crowded| *crowded != id);
     }
 
-    /// How many checks are under way, and requests that are to be told that there is no room for theirs.
+    /// The number of running checks, and of dropped requests without an answer.
     pub fn under_way(&self) -> usize {
         self.checks.len() + self.crowded.len()
     }
 
-    /// The hash to check against. For a name that is no user's it is some user's, always the same one: then the time
-    /// says nothing, even if the users' iterations differ.
+    /// The hash to check against. For an unknown name it is a decoy: the hash of one user, always the same one. So the
+    /// time reveals nothing, even if the users' iterations differ.
     fn hash(&self, name: &str, user: Option<usize>) -> Rc<PasswordHash> {
         let count = u64::try_from(self.hashes.len()).unwrap_or(u64::MAX);
         let decoy = self.decoys.name(name).number().checked_rem(count).and_then(|index| usize::try_from(index).ok());
@@ -212,8 +211,8 @@ impl Door {
     }
 }
 
-/// What picks the decoy of a name: out of the hashes themselves, so that nobody can foretell it, and all workers, and
-/// the same ones after a restart, pick the same.
+/// The key that picks the decoy of a name. It is derived from the hashes themselves, so that nobody can predict it, and
+/// all workers pick the same decoy, even after a restart.
 fn decoys(hashes: &[Rc<PasswordHash>]) -> TagKey {
     let digest = hashes.iter().fold(Sha256::new(), |digest, hash| digest.chain_update(hash.hash()));
     TagKey::new(&digest.finalize().into())

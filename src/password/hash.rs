@@ -1,4 +1,4 @@
-//! A password's hash, as the configuration holds it.
+//! A password's hash in the configuration.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::base64::{decode_standard, encode_standard};
 pub const MIN_ITERATIONS: u32 = 1_000;
 /// The most iterations.
 pub const MAX_ITERATIONS: u32 = 2_000_000;
-/// What an unknown name costs where there is no user at all.
+/// The iterations for an unknown name if there are no users at all.
 const DECOY_ITERATIONS: u32 = 600_000;
 const MIN_SALT: usize = 8;
 const MAX_SALT: usize = 64;
@@ -29,16 +29,16 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Why a text is no hash. It never says what the text is: an operator may have pasted the password itself.
+/// Why a text is not a hash. The error never contains the text: an operator may have pasted the password itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashError {
-    /// Not four parts of which the first names the scheme.
+    /// Not four parts, or the first is not the scheme.
     Form,
-    /// No number of iterations, or one out of bounds.
+    /// Not a number of iterations, or one out of range.
     Iterations,
-    /// No base64, or a salt of another length.
+    /// Not base64, or a salt with an invalid length.
     Salt,
-    /// No base64, or not 32 bytes.
+    /// Not base64, or not 32 bytes.
     Hash,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for HashError {
 
 impl std::error::Error for HashError {}
 
-/// Asks for the password, so that it is in no shell history.
+/// Reads the password from the terminal, so that it is in no shell history.
 const HOW_TO_MAKE_ONE: &str = "python3 -c 'import base64, getpass, hashlib, os; s = os.urandom(16); \
     h = hashlib.pbkdf2_hmac(\"sha256\", getpass.getpass().encode(), s, 600000); \
     print(\"pbkdf2-sha256$600000$%s$%s\" % tuple(base64.b64encode(b).decode() for b in (s, h)))'";
@@ -66,7 +66,7 @@ impl PasswordHash {
     /// Reads a hash. Padding of the base64 may be left out.
     ///
     /// # Errors
-    /// The first part that is wrong.
+    /// The first invalid part.
     ///
     /// ```
     /// use sluice::password::{HashError, PasswordHash};
@@ -88,11 +88,11 @@ impl PasswordHash {
         Ok(PasswordHash { iterations, salt, hash })
     }
 
-    /// Writes the hash of a password, for a command line: it does all the work at once, which a worker must not.
-    /// The salt must be random.
+    /// Writes the hash of a password, for a command line: it does all the work at once, which a worker must not. The
+    /// salt must be random.
     ///
     /// # Errors
-    /// If [`PasswordHash::parse`] would not read it.
+    /// If [`PasswordHash::parse`] would refuse it.
     pub fn make(password: &[u8], salt: &[u8], iterations: u32) -> Result<String, HashError> {
         if !are_iterations(iterations) {
             return Err(HashError::Iterations);
@@ -106,12 +106,12 @@ impl PasswordHash {
         Ok(format!("{SCHEME}${iterations}${}${}", encode_standard(salt), encode_standard(&hash)))
     }
 
-    /// What stands in for a user's hash where there is no user. That it matches nothing is the caller's to see to.
+    /// A decoy if there are no users. The caller must make sure that it matches nothing.
     pub(super) fn decoy() -> Self {
         PasswordHash { iterations: DECOY_ITERATIONS, salt: vec![0; 16], hash: [0; 32] }
     }
 
-    /// What checking costs.
+    /// The cost of a check.
     pub fn iterations(&self) -> u32 {
         self.iterations
     }
@@ -121,13 +121,13 @@ impl PasswordHash {
         &self.salt
     }
 
-    /// What a right password comes to.
+    /// The derived hash of the right password.
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
     }
 }
 
-/// A number in digits alone, without leading zeros: a hash has one spelling.
+/// A number of digits without leading zeros, so that a hash has one spelling.
 fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     is_plain.then(|| text.parse().ok()).flatten()

@@ -1,4 +1,4 @@
-//! The checks under way in one worker.
+//! One worker's running checks.
 
 use std::cmp::Reverse;
 use std::rc::Rc;
@@ -9,14 +9,14 @@ use super::derivation::{Derivation, Progress};
 use super::hash::PasswordHash;
 use super::tag::{LoginTag, NameTag, SourceTag};
 
-/// The most requests that wait for checks; each check has one at least.
+/// The maximum number of requests that wait for checks; each check has at least one.
 pub const MAX_WAITING: usize = 1024;
-/// The most of them from one source.
+/// The maximum number of them from one source.
 pub const MAX_WAITING_OF_SOURCE: usize = 256;
-/// The most sources of which it is known when it was their turn.
+/// The maximum number of sources whose last turn is remembered.
 const MAX_SOURCES: usize = 1024;
 
-/// There is no room for another.
+/// There is no room for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
@@ -27,14 +27,14 @@ pub struct Job {
     name: NameTag,
     login: LoginTag,
     hash: Rc<PasswordHash>,
-    /// `None`: there is no such user, and no password is right.
+    /// `None`: there is no such user, so no password is right.
     user: Option<usize>,
     derivation: Derivation,
 }
 
 impl Job {
-    /// A check of `password` against `hash`, which is the user's own, or, if there is no such user, another's: then
-    /// the check takes as long, and fails whatever it comes to. `name`: as presented by the source.
+    /// A check of `password` against `hash`. If the user does not exist, it is another user's hash: then the check
+    /// takes as long, and always fails. `name`: as sent by the source.
     pub fn new(
         (source, name): (SourceTag, NameTag),
         login: LoginTag,
@@ -52,16 +52,16 @@ impl Job {
     }
 }
 
-/// A check that has ended.
+/// A finished check.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Whose.
+    /// The name.
     pub name: NameTag,
-    /// With what.
+    /// The login.
     pub login: LoginTag,
     /// The user; `None` if the password was wrong.
     pub user: Option<usize>,
-    /// The requests that wait for it.
+    /// The requests that waited for it.
     pub waiting: Vec<u32>,
 }
 
@@ -71,31 +71,30 @@ struct Check {
     waiting: Vec<u32>,
 }
 
-/// The checks. They are done one after the other: in turns all would end as late as the last. Requests with the same
-/// name and password share one.
+/// The checks. They run one after another, because in parallel all would end as late as the last. Requests with the
+/// same name and password share a check.
 ///
-/// **Whose turn it is.** A check takes a second, and nobody can tell a guess from a right password before. So the source
-/// is next whose last turn was longest ago, and of it the newest check: however many wait, from one address or from a
-/// hundred, whoever comes from elsewhere is next or next but one, and of those who wait in the same place the last one,
-/// not the first. When all places are taken, the source that has most of them gives one up.
+/// **Order.** A check takes a second, and a guess cannot be distinguished from a right password before. So the next
+/// source is the one whose last turn was longest ago, and of its checks the newest one. So a request from another
+/// address is next or next but one, however many wait. When all slots are taken, the source with the most loses one.
 #[derive(Debug, Default)]
 pub struct Checks {
     current: Option<Check>,
     /// Oldest first.
     queue: Vec<Check>,
-    /// When it was the turn of a source.
+    /// The last turn of each source.
     turns: HashMap<SourceTag, usize>,
     turn: usize,
 }
 
 impl Checks {
-    /// Adds a check for the request `id`, or the request to the check of the same login. Returns the requests that gave
-    /// up their place for it.
+    /// Adds a check for the request `id`, or adds the request to the check of the same login. Returns the requests that
+    /// were dropped for it.
     ///
     /// # Errors
     /// There is no room.
     pub fn submit(&mut self, id: u32, job: Job) -> Result<Vec<u32>, Busy> {
-        self.cancel(id); // a request waits for one check
+        self.cancel(id); // a request waits for only one check
         let own = self.waiting_of(&job.source);
         if own >= MAX_WAITING_OF_SOURCE {
             return Err(Busy);
@@ -112,14 +111,14 @@ impl Checks {
         Ok(evicted)
     }
 
-    /// Takes its newest check from the source that has most requests waiting; `None` if none has more than `own`.
+    /// Drops the newest check of the source with most waiting requests; `None` if no source has more than `own`.
     fn evict(&mut self, own: usize) -> Option<Vec<u32>> {
         let of_source = |check: &Check| self.waiting_of(&check.job.source);
         let (index, most) = self.queue.iter().map(of_source).enumerate().max_by_key(|(index, most)| (*most, *index))?;
         (most > own + 1).then(|| self.queue.remove(index).waiting)
     }
 
-    /// Does up to `budget` iterations; hands out the checks that have ended.
+    /// Runs up to `budget` iterations; returns the finished checks.
     pub fn work(&mut self, budget: u32) -> Vec<Verified> {
         let mut left = budget;
         let mut ended = Vec::new();
@@ -138,7 +137,7 @@ impl Checks {
         ended
     }
 
-    /// The check whose turn it is.
+    /// The next check.
     fn next(&mut self) -> Option<Check> {
         let turn_of = |check: &Check| self.turns.get(&check.job.source).copied().unwrap_or(0);
         let waits = self.queue.iter().map(turn_of).enumerate();
@@ -153,7 +152,7 @@ impl Checks {
         Some(check)
     }
 
-    /// The request waits no more; a check for which nobody waits is not done.
+    /// The request no longer waits; a check without waiting requests is cancelled.
     pub fn cancel(&mut self, id: u32) {
         self.all_mut().for_each(|check| check.waiting.retain(|waiting| *waiting != id));
         self.queue.retain(|check| !check.waiting.is_empty());
@@ -173,22 +172,22 @@ impl Checks {
         self.all().any(|check| check.job.login == *login)
     }
 
-    /// How many passwords are being checked for this name.
+    /// The number of running checks for this name.
     pub fn of(&self, name: &NameTag) -> usize {
         self.all().filter(|check| check.job.name == *name).count()
     }
 
-    /// How many checks there are.
+    /// The number of checks.
     pub fn len(&self) -> usize {
         self.all().count()
     }
 
-    /// Whether there is none.
+    /// Whether there are no checks.
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
     }
 
-    /// How many requests wait.
+    /// The number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.all().map(|check| check.waiting.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! Who has shown the right password lately.
+//! Recent successful logins.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use hashbrown::HashMap;
 
 use super::tag::LoginTag;
 
-/// The most that are remembered.
+/// The maximum number of remembered logins.
 pub const MAX_REMEMBERED: usize = 1024;
-/// How long, if nothing else is said.
+/// The default time.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     since: Duration,
-    /// When it was last asked for, by [`Remembered::uses`].
+    /// Its last use, by [`Remembered::uses`].
     used: u64,
 }
 
-/// Logins that succeeded, each for a time that use does not lengthen. If there are too many, the one that was not
-/// used for longest gives way: only right passwords come in here, so nobody can push others out by guessing.
+/// Successful logins, each for a fixed time that uses do not extend. If there are too many, the least recently used one
+/// is dropped: only right passwords get in, so guesses cannot evict others.
 #[derive(Debug)]
 pub struct Remembered {
     time: Duration,
     entries: HashMap<LoginTag, Entry>,
-    /// Counts uses: it orders them where the clock does not.
+    /// Counts uses, as an order that does not depend on the clock.
     uses: u64,
 }
 
@@ -35,13 +35,13 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    /// Remembers each for `time`; zero: not at all.
+    /// Remembers each login for `time`; zero: off.
     pub fn for_time(time: Duration) -> Self {
         Remembered { time, entries: HashMap::new(), uses: 0 }
     }
 
-    /// Whether the login succeeded within the time before `now` (since the epoch). A success that lies ahead is none:
-    /// a clock that was put back makes nobody remembered for longer.
+    /// Whether the login succeeded within the time before `now` (since the epoch). A success in the future does not
+    /// count, so a clock set back does not extend it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -63,7 +63,7 @@ impl Remembered {
         now.checked_sub(entry.since).is_some_and(|age| age < time)
     }
 
-    /// Remembers the login from now on.
+    /// Remembers the login from `now` on.
     pub fn insert(&mut self, login: LoginTag, now: Duration) {
         if self.entries.len() >= MAX_REMEMBERED && !self.entries.contains_key(&login) {
             self.make_room(now);
@@ -72,17 +72,17 @@ impl Remembered {
         self.entries.insert(login, Entry { since: now, used: self.uses });
     }
 
-    /// How many there are, those whose time is over included.
+    /// The number of logins, including expired ones.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Looks at all of them, which is little against the check that comes before.
+    /// Scans all of them, which is cheap compared with a password check.
     fn make_room(&mut self, now: Duration) {
         let time = self.time;
         self.entries.retain(|_, entry| now.saturating_sub(entry.since) < time);

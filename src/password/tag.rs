@@ -1,5 +1,5 @@
-//! Keyed hashes under which names and passwords are remembered: of no use without the key, which is random and never
-//! leaves the worker's memory. Nobody can make two that fall together in a table, either.
+//! Keyed hashes under which names and passwords are remembered. They are useless without the key, which is random and
+//! never leaves the worker's memory. Nobody can provoke collisions in a table, either.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,15 +9,15 @@ use sha2::Sha256;
 
 use super::derivation::{keyed, mac};
 
-/// Stands for a name.
+/// Represents a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NameTag([u8; 32]);
 
-/// Stands for where a request comes from.
+/// Represents a source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceTag([u8; 32]);
 
-/// Stands for a name with a password.
+/// Represents a name with a password.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LoginTag([u8; 32]);
 
@@ -36,14 +36,13 @@ impl TagKey {
         NameTag(mac(&self.0, &[name.as_bytes()]))
     }
 
-    /// The tag of a name that is presented from somewhere.
+    /// The tag of a name from a source.
     pub fn name_from(&self, source: &SourceTag, name: &str) -> NameTag {
         NameTag(mac(&self.0, &[&source.0, &[0], name.as_bytes()]))
     }
 
-    /// The tag of where a request comes from, given its address and port as Envoy writes them: the address, and of
-    /// IPv6 the network of 64 bits, since whoever has one address there has all of it. What is no address (a Unix
-    /// socket) is one source.
+    /// The tag of a source, from its address and port in Envoy's format: the address; for IPv6 the /64 network, because
+    /// its owner has all addresses in it. Anything else (a Unix socket) is one source.
     pub fn source(&self, address: &str) -> SourceTag {
         let source = match address.parse::<SocketAddr>() {
             Ok(SocketAddr::V4(address)) => address.ip().octets().to_vec(),
@@ -63,7 +62,7 @@ impl TagKey {
 }
 
 impl NameTag {
-    /// A number that is evenly spread over names.
+    /// A number that is uniformly distributed over names.
     pub(super) fn number(&self) -> u64 {
         self.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }

@@ -1,4 +1,4 @@
-//! Slows down whoever guesses a user's password.
+//! Slows down guesses at a user's password.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use hashbrown::HashMap;
 
 use super::tag::NameTag;
 
-/// The most names whose failures are counted.
+/// The maximum number of names whose failures are counted.
 pub const MAX_NAMES: usize = 4096;
-/// So many failures within [`WINDOW`] cost no wait.
+/// This many failures within [`WINDOW`] cause no wait.
 pub const FREE_FAILURES: usize = 4;
 /// The first wait; each failure after it doubles it.
 pub const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -16,15 +16,15 @@ pub const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_secs(60);
-/// After a wait, without a failure for so long, all is forgotten.
+/// Without a failure for this long after a wait, everything is forgotten.
 const QUIET: Duration = Duration::from_secs(10 * 60);
 
-/// What is known of one name.
+/// The state of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failures {
-    /// Not too many yet: when, the newest first.
+    /// Few failures yet: their times, the newest first.
     Few([Option<Duration>; FREE_FAILURES]),
-    /// Each costs a wait now.
+    /// Each failure causes a wait now.
     Many { wait: Duration, until: Duration },
 }
 
@@ -52,7 +52,7 @@ impl Failures {
         Failures::Many { wait, until: now.saturating_add(wait) }
     }
 
-    /// `under_way`: attempts that have not ended, each of which may be the next failure.
+    /// `under_way`: running attempts, each of which may be the next failure.
     fn allowed(&self, under_way: usize, now: Duration) -> Result<(), Duration> {
         let wait = match self {
             _ if self.is_over(now) => (under_way > FREE_FAILURES).then_some(SHORTEST_WAIT),
@@ -61,7 +61,7 @@ impl Failures {
                 too_many.then_some(SHORTEST_WAIT)
             }
             Failures::Many { wait, until } => {
-                // more than the whole wait is left: the clock was put back, who knows how far
+                // more than the whole wait is left, so the clock was set back by an unknown time
                 let left = until.checked_sub(now).filter(|left| !left.is_zero() && left <= wait);
                 left.or((under_way > 0).then_some(SHORTEST_WAIT))
             }
@@ -69,7 +69,7 @@ impl Failures {
         wait.map_or(Ok(()), Err)
     }
 
-    /// Whether nothing of it counts any more.
+    /// Whether none of it counts any more.
     fn is_over(&self, now: Duration) -> bool {
         match self {
             Failures::Few(times) => recent(times, now) == 0,
@@ -82,17 +82,17 @@ fn recent(times: &[Option<Duration>], now: Duration) -> usize {
     times.iter().flatten().filter(|time| now.saturating_sub(**time) < WINDOW).count()
 }
 
-/// Failures by name, whether there is such a user or not.
+/// Failures by name, whether or not the user exists.
 ///
-/// **What a full table does.** Each name in it has cost a whole check, so it does not fill by itself. When it is full,
-/// names whose failures are over go first, then of those that do not wait the one that failed least lately: a guesser
-/// who wants the few failures of one name forgotten pays 4,096 checks, and a minute would have done the same. Names
-/// that wait are never pushed out. If all do (more than 20,000 failed checks within minutes), the names that have no
-/// place are counted together, as if they were one: they wait together, but nobody guesses unseen.
+/// **A full table.** Each name in it has cost a complete check, so it does not fill by itself. When it is full, names
+/// with expired failures are dropped first, then the name without a wait whose last failure is oldest. To make it
+/// forget one name's few failures, a guesser pays 4,096 checks; waiting a minute has the same effect. Names with a wait
+/// are never dropped. If all names wait (more than 20,000 failed checks within minutes), names without an entry are
+/// counted together as one: they wait together, but no guess is uncounted.
 #[derive(Debug)]
 pub struct Throttle {
     names: HashMap<NameTag, Failures>,
-    /// The names that found no place.
+    /// The names without an entry.
     others: Failures,
 }
 
@@ -103,8 +103,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Whether the name may be tried now. `under_way`: its attempts that have not ended, so that many at once are
-    /// worth no more than one after the other.
+    /// Whether the name may be tried now. `under_way`: its running attempts, so that parallel guesses gain nothing.
     ///
     /// # Errors
     /// How long it has to wait.
@@ -144,12 +143,12 @@ impl Throttle {
         self.names.remove(name);
     }
 
-    /// How many names are in the table.
+    /// The number of names in the table.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether none is.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -9,15 +9,15 @@ use crate::outcome::Outcome;
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// How.
+    /// The outcome.
     pub outcome: Outcome,
     /// The answer's status; 0 if there was none.
     pub status: u16,
-    /// When the provider wants to be asked again.
+    /// The retry delay from the provider.
     pub retry_after: Option<Duration>,
-    /// What it is held against.
+    /// What it counts against.
     pub blame: Blame,
-    /// Why no connection stood, where none did.
+    /// Why the connection failed, if it did.
     pub connect: Option<ConnectFailure>,
 }
 
@@ -32,7 +32,7 @@ impl Ending {
         Ending { outcome, status, retry_after: None, blame: Blame::Cluster, connect: None }
     }
 
-    /// An attempt for which no connection stood.
+    /// An attempt whose connection failed.
     pub const fn unconnected(cause: ConnectFailure) -> Self {
         Ending { connect: Some(cause), ..Ending::silent(Outcome::ConnectFailure) }
     }

@@ -1,4 +1,4 @@
-//! Picks the target of an attempt: who is in the pool, then the model's strategy.
+//! Picks the target of an attempt: targets in the pool, by the model's strategy.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::health::{Probe, Reason, Standing};
 /// The target of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
-    /// This one; with the lease, if the attempt is the probe of a half-open cluster or model.
+    /// This one; with the lease, if the attempt probes a half-open cluster or model.
     Target(usize, Option<Probe>),
-    /// All that may be used have no free slot.
+    /// All usable targets have no free slot.
     Full,
-    /// All that are left are out of the pool: this one comes back soonest.
+    /// All remaining targets are out of the pool; this one returns soonest.
     Out(Soonest),
-    /// There is none left.
+    /// No target is left.
     None,
 }
 
-/// A target that is out of the pool, and when it comes back: the smallest is to be tried first, if nothing better is
-/// there. An ejected cluster may still answer, a request without a target cannot.
+/// A target that is out of the pool, and when it returns: the smallest is tried first, if there is nothing better. An
+/// ejected cluster may still answer; a request without a target cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Soonest {
-    /// An operator has taken it out: it is asked only if nothing else was ever there to ask.
+    /// It was ejected manually: it is only tried if no other target exists.
     pub by_hand: bool,
     /// Since the epoch.
     pub at: Duration,
@@ -30,28 +30,28 @@ pub struct Soonest {
     pub target: usize,
 }
 
-/// What may be picked from, and by what.
+/// The candidates of a pick, and its inputs.
 pub struct Pool<'a> {
-    /// Where the model's upstreams stand.
+    /// The table with the model's upstreams.
     pub table: &'a Table,
     /// The model.
     pub model: &'a Model,
-    /// Its name for targets that have none of their own.
+    /// The name for targets without their own name for the model.
     pub name: &'a str,
-    /// The targets that can serve the request: they speak its dialect, or it can be translated for them.
+    /// The targets that can serve the request: they have its dialect, or it can be translated for them.
     pub serving: TargetSet,
-    /// Those that speak its dialect, which come first.
+    /// Those with its dialect, which come first.
     pub speaking: TargetSet,
-    /// Those that have been tried.
+    /// Those that were already tried.
     pub tried: TargetSet,
-    /// The request's hash, for strategies that ask for one.
+    /// The request's hash, for strategies that need one.
     pub affinity: u64,
 }
 
 impl Pool<'_> {
-    /// Picks a target among those that have not been tried.
+    /// Picks a target that has not been tried.
     ///
-    /// One request probes a half-open cluster, whatever the strategy would say; the others stay away.
+    /// One request probes a half-open cluster, whatever the strategy; the others go elsewhere.
     pub fn pick(&self, fleet: &dyn Fleet) -> Picked {
         let untried = self.serving.without(self.tried);
         if untried.is_empty() {
@@ -95,7 +95,7 @@ impl Pool<'_> {
         match self.model.strategy.pick(&choice) {
             Pick::Target(target) => Picked::Target(target, None),
             Pick::Full if first => Picked::Full,
-            // a retry cannot wait, and one too many is better than none
+            // a retry cannot wait, and one request too many is better than no answer
             Pick::Full => match allowed.iter().min_by_key(|target| in_flight(*target)) {
                 Some(target) => Picked::Target(target, None),
                 None => Picked::None,
@@ -104,7 +104,7 @@ impl Pool<'_> {
         }
     }
 
-    /// The targets that are not healthy, those that come back soonest first.
+    /// The targets that are not healthy; those that return soonest come first.
     fn out(&self, fleet: &dyn Fleet) -> Vec<(usize, Standing)> {
         let standing = |target| Some((target, fleet.standing(self.upstream(target)?, self.model_at(target))));
         let mut out: Vec<(usize, Standing)> =
@@ -113,8 +113,8 @@ impl Pool<'_> {
         out
     }
 
-    /// Of those that are out, the ones that stay out: no more than the configured share of the pool. Those that
-    /// come back soonest are let in before their time; what was ejected by hand stays out.
+    /// The targets that stay out: at most the configured share of the pool. Those that return soonest are restored
+    /// early; manually ejected ones stay out.
     fn most_that_may_be_out(&self, mut out: Vec<(usize, Standing)>) -> Vec<(usize, Standing)> {
         let most = self.serving.len() * self.table.max_ejected_percent as usize / 100;
         while out.len() > most {
@@ -126,7 +126,7 @@ impl Pool<'_> {
         out
     }
 
-    /// The model by the name that a target knows.
+    /// A target's name for the model.
     fn model_at(&self, target: usize) -> &str {
         self.model.targets.get(target).and_then(|target| target.model.as_deref()).unwrap_or(self.name)
     }
@@ -136,7 +136,7 @@ impl Pool<'_> {
     }
 }
 
-/// When a cluster comes back, since the epoch.
+/// When a cluster returns, since the epoch.
 fn back_at(standing: &Standing) -> Duration {
     match standing {
         Standing::Healthy | Standing::HalfOpen { .. } => Duration::ZERO,

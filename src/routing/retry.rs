@@ -1,4 +1,4 @@
-//! When a failed attempt may be followed by another, and how long each may take.
+//! When a failed attempt may be retried, and each attempt's timeout.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 pub struct RetryOn(u16);
 
 impl RetryOn {
-    /// Every kind, by its name in the configuration. 4xx other than these are the request's own fault.
+    /// All kinds, by their names in the configuration. Other 4xx are the request's own fault.
     pub const KINDS: [(&'static str, RetryOn); 11] = [
         ("408", RetryOn(1)),
         ("409", RetryOn(1 << 1)),
@@ -29,12 +29,12 @@ impl RetryOn {
     /// None of them.
     pub const NONE: RetryOn = RetryOn(0);
 
-    /// These kinds and those.
+    /// The union of both.
     pub fn and(self, other: RetryOn) -> RetryOn {
         RetryOn(self.0 | other.0)
     }
 
-    /// Whether an attempt that ended so may be followed by another. `status` is the answer's, if there was one.
+    /// Whether an attempt with this outcome may be retried. `status` is the answer's, if there was one.
     pub fn allows(self, outcome: Outcome, status: u16) -> bool {
         let kind = match (outcome, status) {
             (Outcome::TryAgain, 408) => 0,
@@ -57,17 +57,17 @@ impl RetryOn {
 /// How a model's requests are retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// After which failures.
+    /// The failures to retry.
     pub on: RetryOn,
-    /// The most attempts at one model's targets; each target is tried once at most.
+    /// The maximum number of attempts at one model's targets; each target is tried at most once.
     pub max_attempts: usize,
-    /// How long one attempt may take until a stream's first event; Envoy's route decides if absent.
+    /// The timeout until a stream's first event; by default Envoy's route decides.
     pub stream_timeout: Option<Duration>,
-    /// How long one attempt may take until a JSON answer is whole; Envoy's route decides if absent.
+    /// The timeout until a JSON answer is complete; by default Envoy's route decides.
     pub json_timeout: Option<Duration>,
-    /// How long all attempts together may take until the answer begins.
+    /// The timeout of all attempts together, until the answer begins.
     pub deadline: Option<Duration>,
-    /// How many retries there may be, in proportion to requests.
+    /// The maximum number of retries, relative to requests.
     pub budget: Option<Budget>,
 }
 
@@ -85,7 +85,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// How long one attempt may take.
+    /// The timeout of one attempt.
     pub fn per_try_timeout(&self, streamed: bool) -> Option<Duration> {
         if streamed {
             self.stream_timeout
@@ -104,18 +104,18 @@ pub struct Budget {
     pub min_per_second: u32,
 }
 
-/// A retry budget's balance: an outage must not multiply the load on those that still serve.
+/// A retry budget's balance: an outage must not multiply the load on the remaining targets.
 ///
-/// The algorithm is Finagle's `RetryBudget` (and tower's `TpsBudget`): a request deposits its share, a retry
-/// withdraws a whole one, and a reserve fills up with time. The balance is capped at ten seconds of reserve
-/// and ten retries besides. Each worker keeps its own.
+/// The algorithm is Finagle's `RetryBudget` (and tower's `TpsBudget`): a request deposits its share, a retry withdraws
+/// one unit, and a reserve fills up with time. The balance is capped at ten seconds of reserve plus ten retries. Each
+/// worker has its own.
 #[derive(Debug)]
 pub struct BudgetBalance {
     limits: Budget,
     state: RefCell<State>,
 }
 
-/// The balance in hundredths of a retry, and when the reserve was last added.
+/// The balance in hundredths of a retry, and the time of the last addition to the reserve.
 #[derive(Clone, Copy, Debug)]
 struct State {
     hundredths: u64,
@@ -123,7 +123,7 @@ struct State {
 }
 
 impl BudgetBalance {
-    /// A balance with a second's reserve in it.
+    /// A balance with one second of reserve.
     ///
     /// ```
     /// use sluice::routing::{Budget, BudgetBalance};
@@ -140,19 +140,19 @@ impl BudgetBalance {
         BudgetBalance { limits, state: RefCell::new(State { hundredths, filled: None }) }
     }
 
-    /// A request has come in.
+    /// Deposits for a request.
     pub fn deposit(&self) {
         let mut state = self.state.borrow_mut();
         state.hundredths = (state.hundredths + u64::from(self.limits.percent)).min(self.cap());
     }
 
-    /// Whether there is enough for a retry. `now` is the time since the epoch.
+    /// Whether the balance covers a retry. `now` is the time since the epoch.
     pub fn affords(&self, now: Duration) -> bool {
         self.fill(now);
         self.state.borrow().hundredths >= 100
     }
 
-    /// Pays for a retry; `false` if there is not enough. `now` is the time since the epoch.
+    /// Withdraws a retry; `false` if the balance is too small. `now` is the time since the epoch.
     pub fn withdraw(&self, now: Duration) -> bool {
         self.fill(now);
         let mut state = self.state.borrow_mut();
@@ -161,7 +161,7 @@ impl BudgetBalance {
         paid.is_some()
     }
 
-    /// Adds the reserve of the time that has passed.
+    /// Adds the reserve for the elapsed time.
     fn fill(&self, now: Duration) {
         let mut state = self.state.borrow_mut();
         let passed = now.saturating_sub(state.filled.unwrap_or(now));

@@ -1,4 +1,4 @@
-//! The way of one request through the targets of its model, and of the models that stand in for it.
+//! One request's route through the targets of its model and of the fallbacks.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::outcome::Outcome;
 use crate::translate::Pair;
 use crate::usage::Price;
 
-/// What a route must know of its request.
+/// The request's data for a route.
 pub trait Subject {
-    /// A hash of what the strategy goes by.
+    /// A hash of the strategy's affinity.
     fn affinity(&self, by: AffinityBy) -> u64;
-    /// The model as the client named it.
+    /// The client's name of the model.
     fn model(&self) -> &str;
     /// Whether the caller may use a model.
     fn may_use(&self, model: &str) -> bool;
@@ -26,11 +26,11 @@ pub trait Subject {
 /// Why a request has no target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// No target has a free slot; it may wait this long for one.
+    /// No target has a free slot; the request may wait this long for one.
     Full(Duration),
-    /// The model does not speak the dialect.
+    /// The model's targets do not serve the dialect.
     Silent,
-    /// The upstream that stores what the request goes on from is out of the pool, until then (since the epoch).
+    /// The upstream that stores the response is out of the pool, until then (since the epoch).
     Away(Duration),
     /// That upstream does not serve the model.
     Elsewhere,
@@ -39,31 +39,31 @@ pub enum NotStarted {
 /// The way of one request.
 #[derive(Debug)]
 pub struct Route {
-    /// The configuration that routed it. A change of configuration does not touch requests under way.
+    /// The configuration that routed it. Changes of the configuration do not affect running requests.
     table: Rc<Table>,
     endpoint: Endpoint,
-    /// The model that was asked for, and the one whose targets are tried now.
+    /// The requested model, and the one whose targets are tried now.
     asked: usize,
     model: usize,
-    /// The only upstream that it may go to: it stores what the request goes on from.
+    /// The only possible upstream, because it stores the response.
     keeper: Option<usize>,
     context_fallback_taken: bool,
     current: usize,
     tried: TargetSet,
-    /// The models that were tried before, and which of their targets.
+    /// The models that were tried before, with their tried targets.
     left: Vec<(usize, TargetSet)>,
     probe: Option<Probe>,
-    /// The attempt under way has been chosen and has not ended.
+    /// The current attempt has been chosen, and has not ended.
     open: bool,
     began: Option<Duration>,
     log: Vec<(usize, Outcome, Option<ConnectFailure>)>,
 }
 
 impl Route {
-    /// Gives a request to a model and picks its first target: at the upstream `keeper`, if it can go nowhere else.
+    /// Assigns a request to a model and picks its first target: at the upstream `keeper`, if only that one is possible.
     ///
     /// # Errors
-    /// There is none, or none is free.
+    /// There is no target, or none is free.
     pub fn start(
         table: &Rc<Table>,
         model: usize,
@@ -102,7 +102,7 @@ impl Route {
             }
             Picked::Out(soonest) if keeper.is_some() => return Err(NotStarted::Away(soonest.at)),
             Picked::None if keeper.is_some() => return Err(NotStarted::Elsewhere),
-            // a healthy fallback comes before targets that are out
+            // healthy fallbacks come before ejected targets
             Picked::Out(_) if route.go_on(subject, fleet) => {}
             Picked::Full => return full,
             Picked::Out(_) | Picked::None => return Err(NotStarted::Silent),
@@ -118,41 +118,41 @@ impl Route {
         self.table.models().get(self.model)
     }
 
-    /// The model the client asked for.
+    /// The requested model.
     pub fn asked(&self) -> Option<&Model> {
         self.table.models().get(self.asked)
     }
 
-    /// The name by which the target at `place` knows the model; `asked` is the client's own.
+    /// The name for the model at the target at `place`; `asked` is the client's own.
     pub fn model_name<'a>(&'a self, place: (usize, usize), asked: &'a str) -> Option<&'a str> {
         let (model, target) = place;
         let target = self.table.models().get(model)?.targets.get(target)?;
         target.model.as_deref().or_else(|| self.name_of(model, asked))
     }
 
-    /// The name of a model for targets that have none of their own; `asked` is the client's.
+    /// The name for targets without their own name for a model; `asked` is the client's.
     fn name_of<'a>(&'a self, model: usize, asked: &'a str) -> Option<&'a str> {
         let name = self.table.models().get(model)?.name.as_str();
         let stands_in = model != self.asked && !name.ends_with('*');
         Some(if stands_in { name } else { asked })
     }
 
-    /// The target of the attempt under way.
+    /// The target of the current attempt.
     pub fn target(&self) -> Option<&Target> {
         self.model()?.targets.get(self.current)
     }
 
-    /// What tokens cost at the target of the attempt under way, if that is known.
+    /// The price at the target of the current attempt, if it is known.
     pub fn price(&self) -> Option<Price> {
         self.model()?.price_at(self.target()?)
     }
 
-    /// The upstream of the attempt under way.
+    /// The upstream of the current attempt.
     pub fn upstream(&self) -> Option<&Upstream> {
         self.table.upstream_of(self.target()?)
     }
 
-    /// The current target: its model and its number there.
+    /// The current target: its model and its index there.
     pub fn place(&self) -> (usize, usize) {
         (self.model, self.current)
     }
@@ -163,12 +163,12 @@ impl Route {
         self.table.upstream_of(self.table.models().get(model)?.targets.get(target)?)
     }
 
-    /// How the request is translated for the target at `place`; `None` if that speaks its dialect.
+    /// The translation for the target at `place`; `None` if it has the request's dialect.
     pub fn pair_at(&self, place: (usize, usize)) -> Option<Pair> {
         self.upstream_at(place)?.pair(self.endpoint)
     }
 
-    /// The endpoint that was called.
+    /// The requested endpoint.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
@@ -178,8 +178,8 @@ impl Route {
         &self.table
     }
 
-    /// How long one attempt may take, if the model that was asked for says so: until a stream's first event, or
-    /// until a JSON answer is whole. Envoy is told once, so it holds for fallbacks as well.
+    /// The timeout of one attempt, if the requested model has one: until a stream's first event, or until a JSON answer
+    /// is complete. Envoy is told once, so it applies to fallbacks as well.
     pub fn per_try_timeout(&self, streamed: bool) -> Option<Duration> {
         self.asked()?.retry.per_try_timeout(streamed)
     }
@@ -189,14 +189,14 @@ impl Route {
         Some(self.began? + self.asked()?.retry.deadline?)
     }
 
-    /// The current target's answer began after this time.
+    /// Records the time to first byte of the current target.
     pub fn learn(&self, time_to_first_byte: Duration) {
         if let Some(model) = self.model() {
             model.strategy.learn(self.current, time_to_first_byte);
         }
     }
 
-    /// The attempt under way has ended. Says so to the fleet, once. `asked` is the client's name of the model.
+    /// Reports the end of the current attempt to the fleet, once. `asked` is the client's name of the model.
     pub fn end(&mut self, ending: Ending, asked: &str, fleet: &dyn Fleet) {
         if !std::mem::take(&mut self.open) {
             return;
@@ -212,7 +212,7 @@ impl Route {
         self.log.push((index, ending.outcome, ending.connect));
     }
 
-    /// The attempt that was decided on will not be made. `asked` is the client's name of the model.
+    /// Cancels the chosen attempt. `asked` is the client's name of the model.
     pub fn abandon(&mut self, asked: &str, fleet: &dyn Fleet) {
         if std::mem::take(&mut self.open) {
             if let Some(upstream) = self.upstream() {
@@ -221,9 +221,8 @@ impl Route {
         }
     }
 
-    /// Goes on to another target, if the failed attempt may be retried and there is one: of the same model
-    /// first, then of its fallbacks; and only then one that is out of the pool. The attempt must have
-    /// [ended](Route::end).
+    /// Moves on to another target, if the failed attempt may be retried and there is one: of the same model first, then
+    /// of its fallbacks; then one that is out of the pool. The attempt must have [ended](Route::end).
     pub fn advance(&mut self, ending: Ending, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let Some(retry) = self.asked().map(|model| &model.retry) else {
             return false;
@@ -241,8 +240,8 @@ impl Route {
         self.go_on(subject, fleet) && balance(self, BudgetBalance::withdraw)
     }
 
-    /// Goes on to the next target: of the model that was tried last, then of the fallbacks in their order. When nothing
-    /// healthy is left, the one that comes back soonest is tried, whichever model it serves.
+    /// Moves on to the next target: of the current model, then of the fallbacks in order. If none is healthy, the one
+    /// that returns soonest is tried, whichever model it serves.
     fn go_on(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let Some(asked) = self.table.models().get(self.asked) else {
             return false;
@@ -280,7 +279,7 @@ impl Route {
         true
     }
 
-    /// Whether a model may be tried: it is the one that was asked for or the caller may use it, and it has attempts left.
+    /// Whether a model may be tried: it is the requested one, or the caller may use it, and it has attempts left.
     fn may_try(&self, model: usize, subject: &dyn Subject) -> bool {
         self.table.models().get(model).is_some_and(|found| {
             let permitted = model == self.model || model == self.asked || subject.may_use(&found.name);
@@ -288,7 +287,7 @@ impl Route {
         })
     }
 
-    /// Which targets of a model have been tried.
+    /// The tried targets of a model.
     fn tried_of(&self, model: usize) -> TargetSet {
         if model == self.model {
             return self.tried;
@@ -296,7 +295,7 @@ impl Route {
         self.left.iter().find(|(left, _)| *left == model).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
-    /// Goes on to the model for requests that are too long for this one, if there is one.
+    /// Moves on to the model for requests that are too long for this one, if there is one.
     pub fn advance_for_context(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
         let fallback = self.asked().and_then(|model| model.context_length_fallback);
         let stays = self.context_fallback_taken || self.keeper.is_some();
@@ -318,14 +317,14 @@ impl Route {
         true
     }
 
-    /// Whether an answer of the request's own fault might be sent to another model.
+    /// Whether an answer that blames the request may be retried at another model.
     pub fn has_context_fallback(&self) -> bool {
         !self.context_fallback_taken
             && self.keeper.is_none()
             && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
     }
 
-    /// The attempts so far, in order: the upstream, the outcome, and why no connection stood where none did.
+    /// The attempts so far, in order: the upstream, the outcome, and why the connection failed if it did.
     pub fn log(&self) -> impl Iterator<Item = (&Upstream, Outcome, Option<ConnectFailure>)> {
         let attempt =
             |(index, outcome, connect): &(usize, _, _)| Some((self.table.upstreams().get(*index)?, *outcome, *connect));
@@ -336,7 +335,7 @@ impl Route {
         self.deadline().is_some_and(|deadline| fleet.now() >= deadline)
     }
 
-    /// What is tried from now on are the targets of this model.
+    /// Starts to try the targets of this model.
     fn turn_to(&mut self, model: usize) {
         if model != self.model {
             let tried = self.tried_of(model);
@@ -371,8 +370,7 @@ impl Route {
     }
 }
 
-/// Whether one target is to be tried before another; of those that come back at the same time, that of the model that
-/// comes first.
+/// Whether one target comes before another; of targets that return at the same time, that of the earlier model.
 fn before(one: &Soonest, other: &Soonest) -> bool {
     (one.by_hand, one.at) < (other.by_hand, other.at)
 }

@@ -13,41 +13,41 @@ use crate::order::by_number;
 use crate::translate::{Pair, MAX_OUTPUT_TOKENS};
 use crate::usage::Price;
 
-/// One place a model can be served.
+/// One target of a model.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Index of the upstream in the table.
     pub upstream: usize,
-    /// The model's name there; the one the client asked for if absent.
+    /// The upstream's name for the model; the client's name if absent.
     pub model: Option<String>,
-    /// What its tokens cost there, if not the model's price.
+    /// The price of its tokens, if it differs from the model's.
     pub price: Option<Price>,
 }
 
-/// A model clients can name, and its targets.
+/// A model and its targets.
 #[derive(Debug)]
 pub struct Model {
     /// The name; ends in `*` if it stands for every name with that prefix.
     pub name: String,
     /// Other names for it.
     pub aliases: Vec<String>,
-    /// Where it is served.
+    /// Its targets.
     pub targets: Vec<Target>,
-    /// How a target is picked among them.
+    /// How a target is picked.
     pub strategy: Box<dyn Strategy>,
-    /// How failed attempts are followed by others.
+    /// How failed attempts are retried.
     pub retry: Retry,
-    /// What its retry budget holds, if it has one.
+    /// The balance of its retry budget, if it has one.
     pub balance: Option<BudgetBalance>,
-    /// The models, by index, that serve when none of the targets does, in order.
+    /// The fallbacks, as indices, in order.
     pub fallbacks: Vec<usize>,
-    /// The model, by index, for requests that are too long for this one.
+    /// The model, as an index, for requests that are too long for this one.
     pub context_length_fallback: Option<usize>,
-    /// The most tokens of an answer, where a provider insists on a number and the client gives none.
+    /// The output limit for providers that require one, if the client sets none.
     pub max_output_tokens: u64,
-    /// How much it may be used, by all callers together.
+    /// Its limits, for all callers together.
     pub limits: Limits,
-    /// What its tokens cost, if that is known.
+    /// The price of its tokens, if it is known.
     pub price: Option<Price>,
     speaking: [TargetSet; Dialect::ALL.len()],
     /// Those of them that do not serve OpenAI's Responses.
@@ -57,12 +57,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// The names clients call it by: its own first.
+    /// All its names: its own first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.aliases).map(String::as_str)
     }
 
-    /// A model over `targets`, which refer to `upstreams` by index.
+    /// A model with `targets`, which refer to `upstreams` by index.
     pub fn new(
         name: String,
         aliases: Vec<String>,
@@ -110,17 +110,17 @@ impl Model {
         }
     }
 
-    /// The targets that speak a dialect.
+    /// The targets with a dialect.
     pub fn speaking(&self, dialect: Dialect) -> TargetSet {
         self.speaking.get(dialect.index()).copied().unwrap_or_default()
     }
 
-    /// Whether any target speaks a dialect.
+    /// Whether any target has a dialect.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         !self.speaking(dialect).is_empty()
     }
 
-    /// The targets that serve an endpoint as it is.
+    /// The targets that serve an endpoint without translation.
     pub fn serving(&self, endpoint: Endpoint) -> TargetSet {
         let speaking = self.speaking(endpoint.dialect());
         match matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens)) {
@@ -143,23 +143,23 @@ impl Model {
             .fold(TargetSet::default(), |all, (_, some)| all.union(*some))
     }
 
-    /// What its tokens cost at a target.
+    /// The price of its tokens at a target.
     pub fn price_at(&self, target: &Target) -> Option<Price> {
         target.price.or(self.price)
     }
 
-    /// What they cost at each of its targets.
+    /// The prices at its targets.
     fn prices(&self) -> impl Iterator<Item = Price> + '_ {
         self.targets.iter().filter_map(|target| self.price_at(target))
     }
 
-    /// The dialects the model can be called in.
+    /// The dialects in which the model can be requested.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> + '_ {
         Dialect::ALL.into_iter().filter(|dialect| self.speaks(*dialect))
     }
 }
 
-/// All that can be routed to.
+/// All models and upstreams.
 #[derive(Debug)]
 pub struct Table {
     upstreams: Vec<Upstream>,
@@ -167,46 +167,46 @@ pub struct Table {
     by_name: HashMap<String, usize>,
     /// Prefixes and their models, longest first.
     prefixes: Vec<(String, usize)>,
-    /// The most of a model's targets that may be out of the pool, in percent.
+    /// The largest percentage of a model's targets that may be out of the pool.
     pub max_ejected_percent: u32,
-    /// The longest JSON answer that is held until it is whole, in bytes; 0: none is.
+    /// The longest JSON answer that is held until it is complete, in bytes; 0: none.
     pub hold_json: usize,
-    /// When answers say which cluster they come from, and what became of each attempt.
+    /// When answers name their cluster and the outcomes of attempts.
     pub answer_headers: AnswerHeaders,
-    /// Whose name of the model answers have.
+    /// The model's name in answers.
     pub response_model: ResponseModel,
-    /// How long it is remembered which upstream stores a response; `None`: it is not.
+    /// How long the gateway remembers which upstream stores a response; `None`: not at all.
     pub stored_responses: Option<Duration>,
-    /// How long an answer is held whose upstream has begun it and says nothing; `None`: until its time is over.
+    /// How long a stalled answer is held after it has begun; `None`: until its timeout.
     pub hold: Option<Duration>,
 }
 
-/// Whose name of the model answers have.
+/// The model's name in answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseModel {
-    /// The target's, as it has written it.
+    /// The target's, as the target wrote it.
     #[default]
     Target,
     /// The client's own.
     Requested,
 }
 
-/// How long it is remembered which upstream stores a response, unless the configuration says otherwise.
+/// The default time to remember which upstream stores a response.
 pub const STORED_RESPONSES: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When answers say which cluster they come from, and what became of each attempt.
+/// When answers name their cluster and the outcomes of attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerHeaders {
     /// Always.
     Always,
-    /// Unless the first attempt succeeded, or was refused for what the client had sent: few need it then.
+    /// Unless the first attempt succeeded, or was refused because of the client's request: then few need it.
     #[default]
     AfterFailure,
-    /// Never: it is nobody's business.
+    /// Never.
     Never,
 }
 
-/// The longest JSON answer that is held unless the configuration says otherwise.
+/// The default limit of held JSON answers.
 pub const HOLD_JSON: usize = 4 << 20;
 
 impl Table {
@@ -257,7 +257,7 @@ impl Table {
         Ok(())
     }
 
-    /// Names the models that stand in for one.
+    /// Sets a model's fallbacks.
     pub fn set_fallbacks(&mut self, model: usize, fallbacks: Vec<usize>, context_length: Option<usize>) {
         if let Some(model) = self.models.get_mut(model) {
             model.fallbacks = fallbacks;
@@ -265,7 +265,7 @@ impl Table {
         }
     }
 
-    /// The model a client's name stands for: an exact name or alias first, then the longest prefix.
+    /// The model for a client's name: an exact name or alias first, then the longest prefix.
     pub fn find(&self, name: &str) -> Option<usize> {
         let exact = self.by_name.get(name).copied();
         exact.or_else(|| self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, index)| *index))
@@ -281,8 +281,8 @@ impl Table {
         &self.upstreams
     }
 
-    /// What a model may cost, by what `cost` makes of each of its prices: the most at any of its targets, or at those of the models
-    /// that stand in for it and that `may_use` permits.
+    /// A model's maximum cost, with `cost` computing it from each price: the maximum of its targets, and of the
+    /// fallbacks that `may_use` permits.
     pub fn dearest(&self, model: usize, may_use: impl Fn(&str) -> bool, cost: impl Fn(&Model, Price) -> u64) -> u64 {
         let Some(asked) = self.models.get(model) else {
             return 0;
@@ -294,7 +294,7 @@ impl Table {
         costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
     }
 
-    /// How long it is remembered which upstream stores a response, and whose it is.
+    /// How long the gateway remembers which upstream stores a response, and for which key.
     pub fn remembers_responses(&self) -> Option<Duration> {
         self.stored_responses
     }

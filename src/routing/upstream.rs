@@ -1,4 +1,4 @@
-//! Providers and model servers, as requests reach them.
+//! Providers and model servers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::usage::Metering;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the value in.
+    /// Wraps the value.
     pub fn new(value: String) -> Self {
         Secret(value)
     }
 
-    /// The value, for the one place that sends it.
+    /// The value, only for the code that sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -41,59 +41,59 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The key `secret` for `header`, or for the dialect's own.
+    /// The key `secret` for `header`, or for the dialect's usual one.
     pub fn new(header: Option<&'static str>, secret: &str) -> Self {
         Credential { header, secret: Secret::new(secret.to_owned()), bearer: Secret::new(format!("Bearer {secret}")) }
     }
 }
 
-/// One provider or model server, as Envoy's cluster of that name reaches it.
+/// One provider or model server, behind an Envoy cluster.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// The name targets refer to.
+    /// Its name in targets.
     pub name: String,
     /// Envoy's cluster.
     pub cluster: String,
-    /// The dialects it speaks.
+    /// Its dialects.
     pub dialects: Vec<Dialect>,
     /// The `:authority` it expects; its cluster's name if absent.
     pub host: Option<String>,
-    /// What stands in place of the dialect's base path; `{model}` in it gives way to the target's model.
+    /// Replaces the dialect's base path; `{model}` in it is replaced by the target's model.
     pub base_path: Option<String>,
-    /// Query parameters to add, in place of the client's of the same names.
+    /// Query parameters to add, replacing the client's with the same names.
     pub query: Option<String>,
     /// Its key.
     pub credential: Option<Credential>,
     /// Further headers to set.
     pub headers: Vec<(String, String)>,
-    /// Headers of clients that it gets besides those that every upstream gets.
+    /// Further client headers that it gets.
     pub forwarded: Forwarded,
-    /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
+    /// Whether it accepts requests for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
-    /// Whether it may get requests of other dialects, translated.
+    /// Whether it may get translated requests of other dialects.
     pub translate: bool,
-    /// Whether it serves OpenAI's Responses; many that copy OpenAI's API have chat completions alone.
+    /// Whether it serves OpenAI's Responses; many compatible servers only have chat completions.
     pub responses_api: bool,
-    /// Whether a stream is cut if nothing in it says that it is complete; `None`: as far as the server has ever said so.
+    /// Whether a stream without a last event counts as cut; `None`: if its server has sent one before.
     pub strict_end: Option<bool>,
     /// How its answers are metered.
     pub usage: Metering,
     /// When it leaves the pool.
     pub ejection: Policy,
-    /// Whether a strategy goes by its attempts under way, so that their number must be exact at any time.
+    /// Whether a strategy uses its running attempts, so their number must always be exact.
     pub counts_in_flight: bool,
 }
 
 impl Upstream {
-    /// The `:authority` it is asked by.
+    /// Its `:authority`.
     pub fn authority(&self) -> &str {
         self.host.as_deref().unwrap_or(&self.cluster)
     }
 
     /// The `:path` this upstream expects for a request that came in with `path`.
     ///
-    /// The rest of the path stays as it is, and so does the client's query, after the operator's; a path of Gemini's or of
-    /// Bedrock's Converse gets `model` in place of the client's.
+    /// The rest of the path stays unchanged, and so does the client's query, after the operator's. In a Gemini or
+    /// Converse path, `model` replaces the client's.
     pub fn path<'a>(&self, endpoint: Endpoint, path: &'a str, model: &str) -> Cow<'a, str> {
         let names_model = matches!(
             endpoint,
@@ -105,7 +105,7 @@ impl Upstream {
         let dialect = endpoint.dialect();
         let bare = without_query(path);
         let query = path.get(bare.len() + 1..).unwrap_or_default();
-        // Cohere's second version has its own
+        // Cohere's version 2 has its own
         let base_path = if bare.starts_with("/v2/") { "/v2" } else { dialect.base_path() };
         let rest = bare.strip_prefix(base_path).unwrap_or(bare);
         let mut out = match &self.base_path {
@@ -132,13 +132,13 @@ impl Upstream {
         Cow::Owned(out)
     }
 
-    /// Whether it serves an endpoint as it is.
+    /// Whether it serves an endpoint without translation.
     pub fn serves(&self, endpoint: Endpoint) -> bool {
         let of_responses = matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens));
         self.dialects.contains(&endpoint.dialect()) && (self.responses_api || !of_responses)
     }
 
-    /// How a request is translated for it; `None` if it serves the endpoint itself, or there is no way.
+    /// The translation for it; `None` if it serves the endpoint itself, or if there is no translation.
     pub fn pair(&self, endpoint: Endpoint) -> Option<Pair> {
         if !self.translate || self.serves(endpoint) {
             return None;

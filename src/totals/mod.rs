@@ -1,15 +1,15 @@
-//! What has been used, by whom, of what, where and on which day: for those who pay.
+//! Usage totals by key, model, cluster and day, for billing.
 //!
-//! All workers of an Envoy share the sums. Each worker collects what its requests have used and adds it now and then
-//! to the shared sums, which the host swaps only if nobody else did meanwhile. Each day is kept in [`PARTS`] parts, so
-//! that a part stays small; whatever belongs to one key is in one part. A day's parts take the places of those
-//! [`MAX_DAYS`] before, so that no day takes room from another.
+//! All workers of an Envoy share the totals. Each worker collects its requests' usage and adds it to the shared totals
+//! from time to time; the host swaps them only if no other worker has changed them. Each day has [`PARTS`] parts, so
+//! that a part stays small; one key's rows are all in one part. A day's parts reuse the slots of the day [`MAX_DAYS`]
+//! before, so no day takes space from another.
 //!
-//! **Bounds.** No key takes another's rows: one that uses more models and clusters than [`MAX_PLACES`] a day has the
-//! rest in a row of its own, and so has every key once its part is full. A configured key always has its row; of the
-//! keys that tokens name, [`MAX_CALLERS`] of a part have theirs, and further ones share one that is `other`.
+//! **Bounds.** No key uses up another's rows. A key with more than [`MAX_PLACES`] models and clusters a day has the
+//! rest in one row, and so has every key once its part is full. A configured key always has its row. Of the keys that
+//! tokens name, [`MAX_CALLERS`] per part have their own rows, and further ones share the row `other`.
 //!
-//! They last as long as the Envoy process. What must last longer is to be scraped from Envoy's stats.
+//! They last as long as the Envoy process. For longer storage, scrape Envoy's stats.
 
 mod report;
 mod sums;
@@ -25,21 +25,21 @@ use crate::contract::OTHER;
 use crate::exchange::Exchange;
 use crate::hash::stable;
 
-/// How many parts a day has.
+/// The number of a day's parts.
 pub const PARTS: u64 = 16;
-/// The most callers of one part and day whom a token names.
+/// The maximum number of callers with tokens in one part and day.
 pub const MAX_CALLERS: usize = 1_000;
-/// The most models and clusters of one caller and day.
+/// The maximum number of models and clusters of one caller and day.
 pub const MAX_PLACES: usize = 256;
-/// The most rows of one part and day, besides one more for each caller.
+/// The maximum number of rows of one part and day, besides one more for each caller.
 pub const MAX_ROWS: usize = 4_000;
-/// The most sets of labels of one key and day.
+/// The maximum number of label sets of one key and day.
 pub const MAX_LABELLINGS: usize = 8;
-/// How many days are kept.
+/// The number of days that are stored.
 pub const MAX_DAYS: u32 = 62;
 
 const DAY: u64 = 24 * 60 * 60;
-/// The longest name that is kept, in bytes; longer ones are cut.
+/// The longest name that is stored, in bytes; longer ones are cut.
 const MAX_NAME: usize = 256;
 
 /// The day of a time since the epoch, in UTC.
@@ -47,17 +47,17 @@ pub fn day_of(now: Duration) -> u32 {
     u32::try_from(now.as_secs() / DAY).unwrap_or(u32::MAX)
 }
 
-/// The place that a day's parts take.
+/// The slot of a day's parts.
 pub fn place_of(day: u32) -> u32 {
     day % MAX_DAYS
 }
 
-/// The part a key's rows are in.
+/// The part with a key's rows.
 pub fn part_of(key: &str) -> u64 {
     stable(cut(key).as_bytes()) % PARTS
 }
 
-/// Who has called.
+/// A caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
     /// The key's id.
@@ -72,13 +72,13 @@ impl Caller {
         Caller { key: cut(key).to_owned(), labels: labels.to_vec() }
     }
 
-    /// Its label of this name.
+    /// Its label with this name.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What was called.
+/// The requested model and the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The model.
@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-/// The beginning of a name, on a character's boundary.
+/// The beginning of a name, cut between characters.
 fn cut(name: &str) -> &str {
     let mut end = name.len().min(MAX_NAME);
     while !name.is_char_boundary(end) {
@@ -108,7 +108,7 @@ fn cut(name: &str) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
-/// The sums of one day, or of a part of it.
+/// The totals of one day, or of a part of it.
 ///
 /// ```
 /// use sluice::codec::SharedRecord;
@@ -128,16 +128,16 @@ pub struct Totals {
     callers: BTreeMap<Caller, Used>,
 }
 
-/// What one caller has used.
+/// One caller's usage.
 #[derive(Clone, Debug, Default)]
 struct Used {
-    /// The configuration names it, as far as this worker knows.
+    /// Whether the configuration names it, as far as this worker knows.
     configured: bool,
     places: BTreeMap<Place, Sums>,
 }
 
 impl PartialEq for Used {
-    /// Who is configured is not shared: the worker that adds knows.
+    /// Whether a key is configured is not shared: the worker that adds knows it.
     fn eq(&self, other: &Self) -> bool {
         self.places == other.places
     }
@@ -146,7 +146,7 @@ impl PartialEq for Used {
 impl Eq for Used {}
 
 impl Totals {
-    /// Nothing yet, of a day since the epoch.
+    /// The empty totals of a day since the epoch.
     pub fn new(day: u32) -> Self {
         Totals { day, ..Totals::default() }
     }
@@ -156,7 +156,7 @@ impl Totals {
         self.day
     }
 
-    /// What a request has used that ended at `now`: the part it belongs to, and its sums.
+    /// A request's usage at `now`: its part, and its sums.
     pub fn of(exchange: &Exchange, now: Duration) -> (u64, Self) {
         let (key, model, cluster) = exchange.labels();
         let cost = exchange.usage().map_or(0, |(tokens, _)| exchange.cost(&tokens));
@@ -168,8 +168,8 @@ impl Totals {
         (part_of(key), totals)
     }
 
-    /// Adds to what a caller has used at a place. What exceeds the bounds goes into the caller's row for all others, or
-    /// else into that of all other callers.
+    /// Adds to a caller's usage of a place. Beyond the bounds, it goes into the caller's row for all others, or else
+    /// into the row of all other callers.
     pub fn add(&mut self, caller: &Caller, configured: bool, place: &Place, sums: &Sums) {
         let full = self.rows >= MAX_ROWS;
         if let Some(used) = self.callers.get_mut(caller) {
@@ -190,7 +190,7 @@ impl Totals {
         self.rows += used.add(place, sums, full);
     }
 
-    /// Adds those of the same day.
+    /// Adds totals of the same day.
     pub fn merge(&mut self, others: &Totals) {
         for (caller, used) in &others.callers {
             for (place, sums) in &used.places {
@@ -250,11 +250,11 @@ impl SharedRecord for Totals {
     }
 }
 
-/// What another version has summed up is lost.
+/// Totals of another version are lost.
 impl Forgettable for Totals {}
 
 impl Used {
-    /// Adds to a place; how many rows there are more now.
+    /// Adds to a place; returns the number of new rows.
     fn add(&mut self, place: &Place, sums: &Sums, full: bool) -> usize {
         if let Some(known) = self.places.get_mut(place) {
             known.add(sums);

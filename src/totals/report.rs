@@ -1,4 +1,4 @@
-//! What `GET /gateway/usage` answers.
+//! The answer of `GET /gateway/usage`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::error::ApiError;
 use crate::json::write_string;
 use crate::uri::percent_decode;
 
-/// The most lines of a report; what comes after is summed up as `other`.
+/// The maximum number of lines in a report; the rest is summed up as `other`.
 pub const MAX_LINES: usize = 50_000;
 
-/// What the sums are told by.
+/// The column to sum by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum By {
     /// By key.
@@ -29,7 +29,7 @@ pub enum By {
     Label(String),
 }
 
-/// How they are written.
+/// The report's format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// JSON.
@@ -39,12 +39,12 @@ pub enum Form {
     Csv,
 }
 
-/// What is asked for: `by=key|model|cluster|day|label:NAME` and `format=json|csv`.
+/// The query: `by=key|model|cluster|day|label:NAME` and `format=json|csv`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// What the sums are told by.
+    /// The column to sum by.
     pub by: By,
-    /// How they are written.
+    /// The format.
     pub form: Form,
 }
 
@@ -114,23 +114,23 @@ impl Query {
     }
 }
 
-/// A report that is being made, part by part.
+/// A report that is built part by part.
 #[derive(Debug)]
 pub struct Report {
     query: Query,
-    /// Whose sums alone are told.
+    /// The only key in the report.
     only: Option<String>,
     today: u32,
     lines: BTreeMap<String, Sums>,
 }
 
 impl Report {
-    /// A report on a day; of one key alone, if `only` names it.
+    /// A report about a day; only about one key, if `only` names it.
     pub fn new(query: Query, only: Option<&str>, today: u32) -> Self {
         Report { query, only: only.map(str::to_owned), today, lines: BTreeMap::new() }
     }
 
-    /// Adds a part, unless its day is too long ago: nothing has taken its place since.
+    /// Adds a part, unless its day is too old: its slot has not been reused since.
     pub fn add(&mut self, totals: &Totals) {
         if totals.day().saturating_add(MAX_DAYS) <= self.today {
             return;
@@ -193,7 +193,7 @@ impl Report {
     }
 }
 
-/// A cell in quotes. One that a spreadsheet would take for a formula gets an apostrophe (OWASP, "CSV Injection").
+/// A cell in quotes. One that a spreadsheet would read as a formula gets an apostrophe (OWASP, "CSV Injection").
 fn write_cell(out: &mut String, text: &str) {
     out.push('"');
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {

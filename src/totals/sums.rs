@@ -3,10 +3,10 @@
 use crate::codec::{Reader, Writer};
 use crate::usage::{Source, TokenUsage};
 
-/// What was used.
+/// The usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// Requests, refused and failed ones among them.
+    /// Requests, including refused and failed ones.
     pub requests: u64,
     /// Input tokens.
     pub input: u64,
@@ -18,12 +18,12 @@ pub struct Sums {
     pub reasoning_output: u64,
     /// Millionths of a dollar.
     pub microusd: u64,
-    /// Requests whose tokens are not all of them, or not known: the answer was cut, or said nothing.
+    /// Requests with incomplete or unknown tokens: the answer was cut, or reported nothing.
     pub incomplete: u64,
 }
 
 impl Sums {
-    /// The sums' names, in the order of their fields.
+    /// The fields' names, in order.
     pub(super) const NAMES: [&str; 7] = [
         "requests",
         "input_tokens",
@@ -54,7 +54,7 @@ impl Sums {
         }
     }
 
-    /// Adds others.
+    /// Adds other sums.
     pub fn add(&mut self, other: &Sums) {
         for (sum, more) in self.fields_mut().into_iter().zip(other.fields()) {
             *sum = sum.saturating_add(more);

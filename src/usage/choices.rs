@@ -1,4 +1,4 @@
-//! OpenAI's choices: which have begun, and which have said why they ended.
+//! OpenAI's choices: which have begun, and which have a finish reason.
 
 use super::counts::Counts;
 use super::format::Format;
@@ -8,9 +8,9 @@ use crate::json::{JsonError, Scanner, Value};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Choices {
     pub(super) begun: u32,
-    /// Said why they ended.
+    /// Those with a finish reason.
     pub(super) ended: u32,
-    /// One is an error in place of a text, or may be one.
+    /// One is an error instead of a text, or may be one.
     pub(super) failed: bool,
 }
 
@@ -21,19 +21,19 @@ pub(super) enum Seen {
     None,
     /// An array without any, or null.
     Nothing,
-    /// Some of an answer.
+    /// A part of an answer.
     Some,
-    /// The last of a completion's text, and its bit. A completion may have several prompts.
+    /// The end of a completion's text, and its bit. A completion may have several prompts.
     Ended(u32),
 }
 
 impl Choices {
-    /// Whether the choice that most answers have alone has begun.
+    /// Whether choice 0, usually the only one, has begun.
     pub(super) fn first_begun(self) -> bool {
         self.begun & 1 == 1
     }
 
-    /// Reads the choices of one chunk, and the usage that some servers put into them.
+    /// Reads the choices of one chunk, and the usage that some servers put there.
     pub(super) fn read(&mut self, report: &mut Counts, scanner: &mut Scanner<'_>) -> Result<Seen, JsonError> {
         if scanner.peek() == Some(b'n') {
             scanner.value()?;

@@ -1,4 +1,4 @@
-//! Has a prompt's tokens counted by its own server, where that counts them but does not say so in its answers.
+//! Asks a server to count a prompt's tokens, if it can count but does not report usage.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::json::{write_string, JsonError, Scanner, Value};
 /// How an upstream's answers are metered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metering {
-    /// The fields that are read.
+    /// The fields to read.
     pub format: Format,
-    /// Where a prompt's tokens can be counted, if the answers say nothing.
+    /// Where to count a prompt's tokens, if the answers report none.
     pub count: Option<Counter>,
 }
 
@@ -20,16 +20,16 @@ pub struct Metering {
 pub struct Counter {
     /// Its path, from the server's root.
     pub path: String,
-    /// How long the count may take; after that the estimate holds.
+    /// The timeout; after it, the estimate stays.
     pub timeout: Duration,
 }
 
-/// How long a count may take unless the configuration says otherwise.
+/// The default timeout.
 pub const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The longest answer that is read: vLLM's holds the tokens themselves.
+/// The longest answer that is read: vLLM's includes the tokens themselves.
 pub const MAX_COUNT_ANSWER: usize = 1 << 20;
 
-/// What such an endpoint takes.
+/// The endpoint's kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// vLLM's `/tokenize`: the model, and `messages` or `prompt`.
@@ -38,13 +38,13 @@ enum Form {
     Extras,
 }
 
-/// The prompt's parts as they stand in a body.
+/// The prompt's parts as written in a body.
 #[derive(Default)]
 struct Parts<'a> {
     messages: Option<&'a [u8]>,
     /// `prompt` or `input`.
     prompt: Option<Prompt<'a>>,
-    /// What stands apart from them: `system`, `instructions`.
+    /// The separate parts: `system`, `instructions`.
     system: Option<&'a [u8]>,
     tools: Option<&'a [u8]>,
 }
@@ -56,7 +56,7 @@ struct Prompt<'a> {
 
 impl Counter {
     /// The body that asks for the tokens of the prompt in `body`, which was sent to this model. `None` if the endpoint
-    /// takes no such prompt: several of them, or one in another dialect's words.
+    /// does not support the prompt: several prompts, or another dialect's.
     ///
     /// ```
     /// use sluice::endpoint::Endpoint;
@@ -92,7 +92,7 @@ impl Counter {
     }
 }
 
-/// Reads the answer: a number, or an object with one called `count`. `None` if it is none of these.
+/// Reads the answer: a number, or an object with a number called `count`. `None` for anything else.
 ///
 /// ```
 /// use sluice::usage::read_count;
@@ -144,7 +144,8 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    /// Both forms take a chat request's own fields. Anthropic's `system` becomes the first message, as servers make of it.
+    /// Both kinds accept a chat request's own fields. Anthropic's `system` becomes the first message, as servers
+    /// translate it.
     fn chat(&self, model: &str) -> Option<Vec<u8>> {
         let mut out = String::from(r#"{"model":"#);
         write_string(&mut out, model);

@@ -1,65 +1,65 @@
-//! The counts an answer reports, under all the names that providers give them. What they come to: `fit`.
+//! The counts in an answer, under all the names that providers use. `fit` interprets them.
 
 use super::format::Format;
 use crate::json::{JsonError, Scanner, Value};
 
-/// What has been reported so far; 0 is not reported, or none. Counts are cumulative wherever they repeat, so each is
-/// *set*, never added. A later 0 of input erases nothing: servers write it where they do not count (`message_delta`).
+/// The reported counts so far; 0 means unreported or none. Repeated counts are cumulative, so each is *set*, never
+/// added. A later 0 for input erases nothing: servers write it where they do not count (`message_delta`).
 ///
-/// A count is a JSON number from 0 to 2^64-1; a fraction is cut off, since some providers count in doubles
-/// (and write `12.0`). Whatever else stands in its place, a negative number, a string, null, a larger number,
-/// changes nothing. Neither does an array or a word where an object of details should be.
+/// A count is a JSON number from 0 to 2^64-1; a fraction is cut off, since some providers count in doubles (and write
+/// `12.0`). Anything else, such as a negative number, a string, null or a larger number, changes nothing. Neither does
+/// an array or a word instead of an object of details.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// There is a count of input or output, be it 0; details alone are no report.
+    /// Input or output was reported, even as 0; details alone are not a report.
     pub(super) named: bool,
-    /// The answer is a list (of embeddings, of ranks): nothing is generated, so that a total is all input.
+    /// The answer is a list (of embeddings, of ranks): nothing is generated, so a total is all input.
     pub(super) listed: bool,
-    /// Bedrock's Converse counts what was cached beside the input, and says so by its names.
+    /// Bedrock's Converse counts cached tokens separately from the input, under its own names.
     pub(super) beside: bool,
-    /// All input: OpenAI's `prompt_tokens`, Gemini's and Ollama's. Servers that write both this and
-    /// `input_tokens` mean this one, and may have left the other at 0.
+    /// All input: OpenAI's `prompt_tokens`, Gemini's and Ollama's. Servers that write both this and `input_tokens` mean
+    /// this one, and may leave the other at 0.
     pub(super) prompt: u64,
-    /// All output, under the names that go with it.
+    /// All output, under the corresponding names.
     pub(super) completion: u64,
-    /// `input_tokens`: OpenAI's includes what was cached, Anthropic's does not.
+    /// `input_tokens`: OpenAI's includes cached tokens, Anthropic's does not.
     pub(super) input: u64,
     pub(super) output: u64,
     /// `output_tokens` was written, be it 0: that of a refusal replaces the estimate in `message_start`.
     pub(super) output_named: bool,
     /// Input and output as the server adds them up.
     pub(super) total: u64,
-    /// Anthropic's, beside `input`. Where they stand beside `prompt` (LiteLLM), it includes them.
+    /// Anthropic's cached tokens, separate from `input`. Beside `prompt` (LiteLLM), they are included in it.
     pub(super) cache_creation: u64,
     pub(super) cache_read: u64,
-    /// Cache writes by how long they are kept: five minutes, an hour.
+    /// Cache writes by lifetime: five minutes, an hour.
     pub(super) cache_5m: u64,
     pub(super) cache_1h: u64,
     /// Parts of the input.
     pub(super) cached: u64,
     pub(super) cache_write: u64,
-    /// What of the prompt was not in the cache (DeepSeek).
+    /// The uncached part of the prompt (DeepSeek).
     pub(super) cache_miss: u64,
     pub(super) audio_input: u64,
     pub(super) image_input: u64,
-    /// Perplexity's sources, read beside the prompt.
+    /// Perplexity's sources, which count separately from the prompt.
     pub(super) citations: u64,
-    /// A part of the output; some servers leave it out of theirs.
+    /// A part of the output; some servers do not include it in theirs.
     pub(super) reasoning: u64,
     pub(super) audio_output: u64,
     pub(super) image_output: u64,
-    /// Gemini counts these beside the candidates' and the prompt's tokens, but not always.
+    /// Gemini usually counts these separately from the candidates' and the prompt's tokens.
     pub(super) thoughts: u64,
     pub(super) tool_prompt: u64,
-    /// llama.cpp's `timings`: the prompt that was read, that of the cache, the output.
+    /// llama.cpp's `timings`: prompt, cached tokens, output.
     pub(super) timed: [u64; 3],
 }
 
 impl Counts {
-    /// Takes in what one answer, or one event, reports.
+    /// Adds the report of an answer or an event.
     pub(super) fn merge(&mut self, report: &Counts) {
         if report.named || report.total > 0 {
-            self.total = report.total; // an earlier total says nothing of these counts
+            self.total = report.total; // an earlier total does not belong to these counts
         }
         self.named |= report.named;
         self.listed |= report.listed;
@@ -74,7 +74,7 @@ impl Counts {
         }
     }
 
-    /// Adds what is reported of another prompt.
+    /// Adds the report about another prompt.
     pub(super) fn add(&mut self, report: &Counts) {
         self.named |= report.named;
         for (count, reported) in self.all().into_iter().zip({ *report }.all()) {
@@ -111,8 +111,8 @@ impl Counts {
         ]
     }
 
-    /// Reads the `usage` of OpenAI, of Anthropic, and of those who write either with fields of their own; `false` if it
-    /// is no object.
+    /// Reads the `usage` of OpenAI, of Anthropic, and of servers that add their own fields; `false` if it is not an
+    /// object.
     pub(super) fn usage(&mut self, format: Format, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
         let openai = format.reads(&[Format::OpenAi]);
         let mut billed = Counts::default();
@@ -163,11 +163,11 @@ impl Counts {
             self.merge(&billed);
         }
         iterations.replace(self);
-        self.named |= self.cache_creation > 0 || self.cache_read > 0; // all input came from a cache, or went there
+        self.named |= self.cache_creation > 0 || self.cache_read > 0; // all input was read from or written to a cache
         Ok(is_object)
     }
 
-    /// Reads Gemini's `usageMetadata`; `false` if it is no object.
+    /// Reads Gemini's `usageMetadata`; `false` if it is not an object.
     pub(super) fn usage_metadata(&mut self, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
         scanner.object(|key, scanner| match key.raw() {
             b"promptTokenCount" => main(&mut self.prompt, &mut self.named, scanner),
@@ -182,8 +182,8 @@ impl Counts {
         })
     }
 
-    /// Reads llama.cpp's `timings`, which it sends whether usage was asked for or not. They are used where there is no
-    /// usage, and tell what was cached where it does not.
+    /// Reads llama.cpp's `timings`, which it always sends. They are used if there is no usage, and for cached tokens
+    /// that it does not report.
     pub(super) fn timings(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         let [prompt, cached, output] = &mut self.timed;
         scanner.object(|key, scanner| match key.raw() {
@@ -220,7 +220,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Reads Ollama's `prompt_eval_count`, which is absent when the prompt was cached; llama.cpp's `tokens_evaluated`.
+    /// Reads Ollama's `prompt_eval_count`, which is absent if the prompt was cached; llama.cpp's `tokens_evaluated`.
     pub(super) fn prompt_eval(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         main(&mut self.prompt, &mut self.named, scanner)
     }
@@ -253,7 +253,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Converse's cache writes, by how long they are kept: `[{"ttl":"1h","inputTokens":5}, ...]`.
+    /// Converse's cache writes by lifetime: `[{"ttl":"1h","inputTokens":5}, ...]`.
     fn cache_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         scanner.array(|scanner| {
             let (mut hour, mut tokens) = (false, 0);
@@ -300,8 +300,8 @@ impl Counts {
     }
 }
 
-/// Anthropic's `iterations`: what each turn took that made up the answer. The counts beside them leave out those that
-/// compacted the conversation, which are billed as well; an advisor is another model, with a bill of its own.
+/// Anthropic's `iterations`: the usage of each turn of the answer. The counts beside them leave out turns that
+/// compacted the conversation, which are billed as well; an advisor is another model with its own bill.
 #[derive(Default)]
 struct Iterations {
     compacted: bool,
@@ -337,7 +337,7 @@ impl Iterations {
         Ok(())
     }
 
-    /// The sum in the place of the counts; of the cache, where the iterations count it.
+    /// Replaces the counts with the sum; cached tokens only if the iterations have them.
     fn replace(&self, counts: &mut Counts) {
         if self.compacted {
             counts.merge(&Counts { named: true, total: counts.total, ..self.sum });
@@ -345,12 +345,12 @@ impl Iterations {
     }
 }
 
-/// Sets a count, unless what stands there is none, or 0.
+/// Sets a count, unless the value is invalid or 0.
 fn set(count: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     main(count, &mut false, scanner)
 }
 
-/// Sets a count of input or output, and says that there is one.
+/// Sets a count of input or output, and notes that there is one.
 fn main(count: &mut u64, named: &mut bool, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     if let Some(value) = scanner.value()?.as_count() {
         *named = true;

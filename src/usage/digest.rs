@@ -1,54 +1,54 @@
-//! What of a large JSON text may say something of its usage. Embeddings of a few hundred texts take megabytes, all of it
-//! numbers, with the tokens behind them; an event may hold an image.
+//! The part of a large JSON text that may contain usage. Embeddings of a few hundred texts take megabytes of numbers,
+//! with the tokens after them; an event may hold an image.
 
 use memchr::{memchr2, memchr_iter};
 
 use super::estimate::Texts;
 use super::skim::tells_nothing;
 
-/// How much of a digest is kept. What does not fit into it cannot be read.
+/// The maximum size of a digest. Anything beyond it cannot be read.
 pub(super) const MAX_DIGEST: usize = 1 << 20;
-/// How much of a string is kept, in bytes.
+/// The maximum kept part of a string, in bytes.
 const MAX_STRING: usize = 256;
-/// The longest escape, `\u` and four digits, and some.
+/// The longest escape, `\u` and four digits, with some reserve.
 const ESCAPE: usize = 8;
 const MAX_DEPTH: usize = 128;
-/// In these, every element of an array counts.
+/// In these arrays, every element counts.
 const KEPT: [&[u8]; 4] = [b"\"usage\":", b"\"usageMetadata\":", b"\"metrics\":", b"\"stats\":"];
 
-/// The same JSON, as it comes, without white space, and of its arrays without numbers, words, strings, and objects that
-/// say nothing; of all other strings it has the beginnings. What is no JSON becomes none.
+/// The same JSON without white space, and without the irrelevant parts of arrays: numbers, words, strings and objects.
+/// Other strings are shortened. Invalid JSON stays invalid.
 #[derive(Debug, Default)]
 pub(super) struct Digest {
     out: Vec<u8>,
     open: Vec<Level>,
     string: Option<Text>,
-    /// The text is complete; what follows is kept as it is.
+    /// The text is complete; bytes after it are kept unchanged.
     ended: bool,
-    /// It grew beyond its limit.
+    /// It exceeded its limit.
     beyond: bool,
     texts: Texts,
 }
 
-/// An object or array that is open.
+/// An open object or array.
 #[derive(Clone, Copy, Debug)]
 struct Level {
     is_array: bool,
     /// Where it begins.
     start: usize,
-    /// It has an element by now.
+    /// It already has an element.
     begun: bool,
     /// Every element counts.
     kept: bool,
 }
 
-/// A string that has not ended.
+/// An open string.
 #[derive(Clone, Copy, Debug, Default)]
 struct Text {
     kept: usize,
     /// The next byte belongs to an escape.
     escaped: bool,
-    /// Nothing more is kept.
+    /// Nothing more is kept of it.
     cut: bool,
     /// An element of an array: nothing of it is kept, not even its quotes.
     silent: bool,
@@ -62,22 +62,22 @@ impl Digest {
         &self.out
     }
 
-    /// How much memory it takes.
+    /// Its memory in bytes.
     pub(super) fn reserved(&self) -> usize {
         self.out.capacity() + self.open.capacity() * size_of::<Level>()
     }
 
-    /// Whether there was too much to be kept.
+    /// Whether it exceeded the limit.
     pub(super) fn is_beyond(&self) -> bool {
         self.beyond
     }
 
-    /// How much text was generated in it.
+    /// The amount of generated text in it.
     pub(super) fn texts(&self) -> Texts {
         self.texts
     }
 
-    /// Takes in the next bytes.
+    /// Reads the next bytes.
     pub(super) fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.beyond {
             bytes = match self.string.take() {
@@ -90,7 +90,7 @@ impl Digest {
         }
     }
 
-    /// Goes on in a string, up to its end or its next escape; returns the rest.
+    /// Continues in a string, up to its end or its next escape; returns the rest.
     fn within_string<'a>(&mut self, mut text: Text, bytes: &'a [u8]) -> &'a [u8] {
         if std::mem::take(&mut text.escaped) {
             let (byte, rest) = bytes.split_at_checked(1).unwrap_or((bytes, &[]));
@@ -105,7 +105,7 @@ impl Digest {
             None => self.string = Some(text),
             Some((b'"', rest)) => {
                 if !text.silent {
-                    // before its beginning stands its name
+                    // its name comes before its beginning
                     let before = self.out.len().saturating_sub(text.kept + 1);
                     self.texts.add(self.out.get(..before).unwrap_or_default(), text.length);
                     self.out.push(b'"');
@@ -113,7 +113,7 @@ impl Digest {
                 return rest;
             }
             Some((_, rest)) => {
-                text.cut |= text.kept + ESCAPE > MAX_STRING; // half an escape would be none
+                text.cut |= text.kept + ESCAPE > MAX_STRING; // half an escape would be invalid
                 text.escaped = true;
                 text.length = text.length.saturating_sub(1);
                 self.keep(&mut text, b"\\");
@@ -135,7 +135,7 @@ impl Digest {
         text.cut = kept.len() < bytes.len();
     }
 
-    /// Goes on up to the beginning of a string; returns the rest.
+    /// Continues up to the beginning of a string; returns the rest.
     fn between_strings<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         for (at, byte) in bytes.iter().enumerate() {
             let in_array = self.open.last().is_some_and(|level| level.is_array);
@@ -166,7 +166,7 @@ impl Digest {
 
     fn begin(&mut self, is_array: bool) {
         if self.open.len() == MAX_DEPTH {
-            self.out.push(b'!'); // too deep
+            self.out.push(b'!'); // too deep: make it invalid
             return;
         }
         let kept = KEPT.iter().any(|name| self.out.ends_with(name));
@@ -182,7 +182,7 @@ impl Digest {
         self.out.push(if is_array { b'[' } else { b'{' });
     }
 
-    /// Of the numbers, words and strings in an array, one is left, so that it is not empty.
+    /// Keeps one of an array's numbers, words and strings, so that the array is not empty.
     fn begin_scalar(&mut self) {
         if let Some(level) = self.open.last_mut() {
             if !level.begun {
@@ -194,7 +194,7 @@ impl Digest {
 
     fn end(&mut self, is_array: bool) {
         let Some(level) = self.open.pop().filter(|level| level.is_array == is_array) else {
-            self.out.push(b'!'); // no JSON
+            self.out.push(b'!'); // invalid JSON
             return;
         };
         let (open, close) = if is_array { (b'[', b']') } else { (b'{', b'}') };

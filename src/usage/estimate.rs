@@ -1,4 +1,4 @@
-//! What an answer has taken whose server does not say it all: a guess, by the texts that passed.
+//! Estimates for answers without complete usage, from the texts that passed.
 
 use memchr::{memchr2, memchr_iter};
 
@@ -6,9 +6,9 @@ use super::text_tokens::TextAmount;
 use super::{Source, TokenUsage, MAX_TOKENS};
 use crate::json::Scanner;
 
-/// What English prose comes to with the tokenizers in use, in bytes.
+/// Bytes per token of English prose with current tokenizers.
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
-/// The fields in which the dialects write the text they generate, as strings.
+/// The fields for generated text in the dialects, as strings.
 const GENERATED_FIELDS: [&str; 11] = [
     "content",
     "text",
@@ -20,23 +20,23 @@ const GENERATED_FIELDS: [&str; 11] = [
     "arguments",
     "partial_json",
     "refusal",
-    r#"toolUse":{"input"#, // Converse's; others call what they are given `input`
+    r#"toolUse":{"input"#, // Converse's; elsewhere `input` is a tool's arguments
 ];
 
-/// What is known of an exchange besides what its server has reported.
+/// The known values of an exchange besides the server's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// How many bytes of text the prompt has; `None` if it has not been read.
+    /// The prompt's bytes of text; `None` if it has not been read.
     pub prompt: Option<u64>,
-    /// About how many tokens were generated that no report counts; `None` if the answer says that there is none.
+    /// About how many tokens were generated without a report; `None` if the answer has none.
     pub unreported: Option<u64>,
-    /// The answer came compressed, so that nothing could be read of it.
+    /// The answer was compressed, so nothing could be read.
     pub encoded: bool,
 }
 
-/// Completes what a [`Meter`](super::Meter) has found by what else is known. Where an answer is complete and its server
-/// has said nothing, the tokens are estimated. Where it was cut, the server has not said all: what it has said counts,
-/// and an estimate of the rest.
+/// Completes the result of a [`Meter`](super::Meter) with other known values. If a complete answer reports nothing, the
+/// tokens are estimated. If the answer was cut, the server has not reported everything: its report counts, and an
+/// estimate of the rest.
 ///
 /// ```
 /// use sluice::usage::{complete, Known, Source, TokenUsage};
@@ -70,7 +70,7 @@ pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Sou
     }
 }
 
-/// Without what no request takes; then it is not all that was used.
+/// Without impossible counts; then the usage is incomplete.
 fn believed((mut tokens, source): (TokenUsage, Source)) -> (TokenUsage, Source) {
     if tokens.is_plausible() {
         return (tokens, source);
@@ -81,21 +81,21 @@ fn believed((mut tokens, source): (TokenUsage, Source)) -> (TokenUsage, Source) 
     (tokens, Source::Partial)
 }
 
-/// How much text has been generated, told without parsing: nearly all events of a stream have their text where the last
-/// one had it.
+/// The amount of generated text, measured without parsing: nearly all events of a stream have their text in the same
+/// place as the event before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Generated {
     all: TextAmount,
-    /// What the server's last report on its output covers.
+    /// The output that the server's last report covers.
     reported: TextAmount,
-    /// There are strings called `delta`; whatever has another name repeats them (OpenAI Responses).
+    /// There are strings called `delta`; texts with other names repeat them (OpenAI Responses).
     deltas: bool,
-    /// The field the last event had its text in, and where that began.
+    /// The field with the last event's text, and its position.
     last: Option<(usize, &'static str)>,
 }
 
 impl Generated {
-    /// How many bytes there have been.
+    /// The bytes so far.
     pub(super) fn bytes(&self) -> u64 {
         self.all.bytes
     }
@@ -110,7 +110,7 @@ impl Generated {
         self.reported = self.all;
     }
 
-    /// Adds the text of an event, or of a whole answer.
+    /// Adds the text of an event, or of a complete answer.
     pub(super) fn read(&mut self, data: &[u8]) {
         let same_place = self.last.and_then(|(at, name)| text_of(data.get(at..)?, name));
         match same_place {
@@ -119,7 +119,7 @@ impl Generated {
         }
     }
 
-    /// Adds the texts of what was read by its digest.
+    /// Adds the texts in a digest.
     pub(super) fn add(&mut self, texts: Texts) {
         self.deltas |= texts.deltas > 0;
         self.all.add(TextAmount::of_length(if self.deltas { texts.deltas } else { texts.others }));
@@ -136,7 +136,7 @@ impl Generated {
             }
             if let Some(json) = arguments(rest) {
                 self.all.add(json);
-                found += 2; // not where the next event has its text
+                found += 2; // the next event's text is elsewhere
                 continue;
             }
             let text = GENERATED_FIELDS.into_iter().find_map(|name| Some((name, text_of(rest, name)?)));
@@ -151,7 +151,7 @@ impl Generated {
             let own = text.get(..raw_length(text)).unwrap_or_default();
             found += 1;
             if amount.bytes > 0 && own == before {
-                continue; // the same under another name: `reasoning` and `reasoning_details`
+                continue; // the same text under another name: `reasoning` and `reasoning_details`
             }
             before = own;
             self.all.add(amount);
@@ -163,7 +163,7 @@ impl Generated {
     }
 }
 
-/// A call's arguments that stand there as an object (Gemini, Ollama, Anthropic), if it is that.
+/// A call's arguments if they are an object (Gemini, Ollama, Anthropic).
 fn arguments(field: &[u8]) -> Option<TextAmount> {
     let names: [&[u8]; 2] = [b"args\":", b"arguments\":"];
     let value = names.into_iter().find_map(|name| field.strip_prefix(name))?.trim_ascii_start();
@@ -176,7 +176,7 @@ fn arguments(field: &[u8]) -> Option<TextAmount> {
     value.get(..end).map(TextAmount::of_json)
 }
 
-/// The bytes of generated text in what is read by its digest, by the field.
+/// The bytes of generated text in a digest, by field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Texts {
     deltas: u64,
@@ -184,7 +184,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Adds a string of this length; `before` it stands its name, and a colon.
+    /// Adds a string of this length; `before` ends with its name and a colon.
     pub(super) fn add(&mut self, before: &[u8], length: u64) {
         let name = before.strip_suffix(b"\":").unwrap_or_default();
         let is = |field: &str| name.strip_suffix(field.as_bytes()).is_some_and(|rest| rest.ends_with(b"\""));
@@ -196,13 +196,13 @@ impl Texts {
     }
 }
 
-/// What follows `name":"`, which a text begins with; at most one space stands before the value.
+/// The text after `name":"`; at most one space may come before the value.
 fn text_of<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let value = field.strip_prefix(name.as_bytes())?.strip_prefix(b"\":")?;
     value.strip_prefix(b" ").unwrap_or(value).strip_prefix(b"\"")
 }
 
-/// How many bytes there are up to the quote that ends a text.
+/// The number of bytes up to the quote that ends a text.
 fn raw_length(text: &[u8]) -> usize {
     let mut end = 0;
     while let Some(offset) = memchr2(b'"', b'\\', text.get(end..).unwrap_or_default()) {
@@ -215,7 +215,7 @@ fn raw_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// How many bytes of UTF-8 a text has that begins here and goes on to the next quote, or to the end. Nothing is decoded.
+/// The number of UTF-8 bytes of a text that begins here and ends at the next quote, or at the end. Nothing is decoded.
 pub(super) fn length(text: &[u8]) -> u64 {
     let mut length = 0;
     let mut rest = text;
@@ -234,7 +234,7 @@ pub(super) fn length(text: &[u8]) -> u64 {
     (length + rest.len()) as u64
 }
 
-/// How many bytes of UTF-8 the four digits of a `\uXXXX` stand for: half a pair of surrogates for half of four.
+/// The number of UTF-8 bytes of a `\uXXXX` escape; half of a surrogate pair counts as half of four.
 fn length_of_code(digits: &[u8]) -> usize {
     let code = std::str::from_utf8(digits).ok().and_then(|digits| u16::from_str_radix(digits, 16).ok());
     match code {

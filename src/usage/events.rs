@@ -1,4 +1,4 @@
-//! Splits a stream of bytes into events, wherever the chunks are cut.
+//! Splits a stream of bytes into events, for any cuts between chunks.
 //!
 //! Server-sent events as the WHATWG HTML standard (9.2.6) defines them: lines end in LF, CRLF or CR, and an
 //! event at a blank line; and newline-delimited JSON, where each line is an event.
@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 use crate::endpoint::Dialect;
 use crate::eventstream::Messages;
 
-/// How the events of an answer are told apart.
+/// How an answer's events are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// `text/event-stream`
@@ -24,7 +24,7 @@ pub enum Framing {
 }
 
 impl Framing {
-    /// Told by the answer's `content-type`; what is no kind of stream is taken for JSON.
+    /// From the answer's `content-type`; anything that is not a stream counts as JSON.
     ///
     /// ```
     /// use sluice::usage::Framing;
@@ -47,8 +47,8 @@ impl Framing {
         }
     }
 
-    /// Told by what was asked for and how the answer begins, which saves reading its headers: a stream may
-    /// still be answered with one JSON text (an error, or Gemini's array).
+    /// From the request and the answer's first bytes, which saves reading its headers: a stream may still be answered
+    /// with one JSON text (an error, or Gemini's array).
     ///
     /// ```
     /// use sluice::endpoint::Dialect;
@@ -70,15 +70,14 @@ impl Framing {
     }
 }
 
-/// Finds the ends of events without ever looking at a byte twice: in a buffer that grows, or in one chunk
-/// after the other.
+/// Finds the ends of events without reading a byte twice: in a growing buffer, or in one chunk after another.
 #[derive(Clone, Debug, Default)]
 pub struct Boundaries {
-    /// Up to where there is nothing more to look for.
+    /// Everything before this position has been read.
     scanned: usize,
     /// The current line is not blank.
     within_line: bool,
-    /// The last line ended in CR: a LF that follows belongs to it.
+    /// The last line ended in CR: a following LF belongs to it.
     after_cr: bool,
     /// The last line was blank.
     after_event: bool,
@@ -86,9 +85,8 @@ pub struct Boundaries {
 }
 
 impl Boundaries {
-    /// The end of the next event in `bytes`: right after its blank line, or its line. `None` until more
-    /// bytes are there. Where the bytes came cut between the CR and the LF that end an event, the LF is
-    /// reported by itself.
+    /// The end of the next event in `bytes`: directly after its blank line, or its line. `None` until more bytes
+    /// arrive. If the bytes were cut between the CR and the LF that end an event, the LF is reported separately.
     pub fn next(&mut self, framing: Framing, bytes: &[u8]) -> Option<usize> {
         match framing {
             Framing::Sse => self.next_blank_line(bytes),
@@ -98,7 +96,7 @@ impl Boundaries {
         }
     }
 
-    /// The first `count` bytes are gone: events that have been read, or a chunk whose rest is kept elsewhere.
+    /// Removes the first `count` bytes: events that have been read, or a chunk whose rest is stored elsewhere.
     pub fn consume(&mut self, count: usize) {
         self.scanned = self.scanned.saturating_sub(count);
     }
@@ -151,8 +149,8 @@ impl Boundaries {
     }
 }
 
-/// The data of one server-sent event: the values of its `data` lines, joined with LF. Borrowed unless
-/// there are several. `None` if it has none (a comment, a ping).
+/// The data of one server-sent event: the values of its `data` lines, joined with LF. Borrowed unless there are
+/// several. `None` if it has none (a comment, a ping).
 ///
 /// ```
 /// use sluice::usage::event_data;
@@ -167,7 +165,7 @@ pub fn event_data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(if fields.joined { Cow::Owned(lines) } else { Cow::Borrowed(fields.first?) })
 }
 
-/// The fields of one server-sent event that say what it is.
+/// The relevant fields of one server-sent event.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     /// The last `event` line's value.
@@ -179,8 +177,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `event`. Where there are several `data` lines, their values are joined in `lines`, a
-    /// buffer whose content is of no use afterwards.
+    /// The fields of `event`. If there are several `data` lines, their values are joined in `lines`, a scratch buffer.
     pub(super) fn of(event: &'a [u8], lines: &mut Vec<u8>) -> Self {
         let mut fields = Fields::default();
         let mut rest = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
@@ -224,7 +221,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The value of a line, if it is of the field of this name.
+/// A line's value, if its field has this name.
 pub(super) fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(name)?;
     match value.split_first() {

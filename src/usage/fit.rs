@@ -1,24 +1,24 @@
-//! What the reported counts come to. Servers do not agree on what a count includes, but their totals tell: parts and
-//! totals are checked against each other, and the reading that fits them wins.
+//! Interprets the reported counts. Servers disagree on what a count includes, but their totals show it: parts and
+//! totals are checked against each other, and the reading that fits is used.
 
 use super::counts::Counts;
 use super::format::Format;
 use super::TokenUsage;
 
-/// A larger count is a mistake, and moves no other.
+/// A larger count is a mistake, and does not affect other counts.
 const PLAUSIBLE: u64 = 1 << 32;
 
-/// One way to understand the counts: all input, all output.
+/// One interpretation of the counts: all input, all output.
 type Whole = (u64, u64);
 
 impl Counts {
-    /// Whether any input or output was reported; details alone are no report.
+    /// Whether any input or output was reported; details alone are not a report.
     pub(super) fn is_reported(&self) -> bool {
         self.named || self.timed != [0; 3] || self.listed && self.total > 0
     }
 
-    /// The tokens, by the inclusive contract. A detail is a part of its whole: one that is larger is cut to it, except
-    /// where it shows that the whole leaves it out.
+    /// The tokens, by the inclusive contract. A detail is part of its total. A larger detail is cut to the total,
+    /// unless it shows that the total excludes it.
     pub(super) fn tokens(&self, format: Format) -> TokenUsage {
         let [timed_prompt, timed_cached, timed_output] = self.timed;
         let (input, output) = match (self.named, self.listed) {
@@ -44,17 +44,17 @@ impl Counts {
     /// All input and all output.
     fn whole(&self, format: Format) -> Whole {
         let (input, output) = match self.beside {
-            true => self.plain(format), // some totals leave out what was cached, and some do not
+            true => self.plain(format), // some totals exclude cached tokens, some include them
             false => self.fitting(format).unwrap_or_else(|| self.completed(self.plain(format))),
         };
-        // more reasoning than output: it stands beside it, and with it what was read for it
+        // more reasoning than output: it is separate, and so is the input read for it
         let reasoning = if output < self.reasoning && self.reasoning < PLAUSIBLE { self.reasoning } else { 0 };
         let beside = self.citations < PLAUSIBLE && (reasoning > 0 || self.citations > input);
         let citations = if beside { self.citations } else { 0 };
         (input.saturating_add(citations), output.saturating_add(reasoning))
     }
 
-    /// The first reading that comes to the total.
+    /// The first interpretation that matches the total.
     fn fitting(&self, format: Format) -> Option<Whole> {
         let all_input = self.all_input();
         let (read, created) = (self.cache_read, self.creation());
@@ -83,7 +83,7 @@ impl Counts {
         inputs.into_iter().flat_map(|input| outputs.map(|output| (input, output))).find(fits)
     }
 
-    /// As the fields are documented.
+    /// By the fields' documentation.
     fn plain(&self, format: Format) -> Whole {
         let input = match (self.prompt > 0 || self.cache_miss > 0, format) {
             (true, _) | (false, Format::OpenAi) => self.all_input(),
@@ -94,8 +94,8 @@ impl Counts {
         (input.saturating_add(self.tool_prompt), self.all_output().saturating_add(self.thoughts))
     }
 
-    /// What is in the total and in no count: the output that is not named, the reasoning that a server hides (Gemini's
-    /// endpoint for OpenAI's clients), or the input.
+    /// The part of the total that no count has: unnamed output, reasoning that a server hides (Gemini's OpenAI
+    /// endpoint), or the input.
     fn completed(&self, (input, output): Whole) -> Whole {
         let rest = self.total.checked_sub(input.saturating_add(output)).filter(|rest| *rest < PLAUSIBLE);
         let Some(rest) = rest else {
@@ -103,14 +103,14 @@ impl Counts {
         };
         match (input, output) {
             (0, 1..) => (rest, output),
-            (0, 0) => (0, 0), // how they divide is not said
-            // Gemini's own fields name the thoughts: what else is in the total is not output
+            (0, 0) => (0, 0), // the division is unknown
+            // Gemini's own fields include the thoughts, so the rest of the total is not output
             (_, 1..) if self.thoughts > 0 || self.prompt == 0 => (input, output),
             (_, _) => (input, output.saturating_add(rest)),
         }
     }
 
-    /// Reasoning that shows in the total alone.
+    /// Reasoning that only the total includes.
     fn hidden(&self, output: u64) -> u64 {
         let counted = self.all_output();
         if counted == 0 {
@@ -131,7 +131,7 @@ impl Counts {
         first(&[self.completion, self.output])
     }
 
-    /// Anthropic's cache writes. Those that are parts of the input have their own sum.
+    /// Anthropic's cache writes. Writes that are part of the input are summed separately.
     fn creation(&self) -> u64 {
         match (self.cache_creation, self.cache_write) {
             (0, 0) => self.cache_5m.saturating_add(self.cache_1h),
@@ -140,7 +140,7 @@ impl Counts {
     }
 }
 
-/// The first count that is there.
+/// The first nonzero count.
 fn first(counts: &[u64]) -> u64 {
     counts.iter().copied().find(|count| *count > 0).unwrap_or(0)
 }

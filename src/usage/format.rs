@@ -1,29 +1,29 @@
-//! Whose fields of usage are read in an answer.
+//! The provider whose usage fields are read.
 
 use crate::endpoint::Dialect;
 
-/// The family of fields in which a provider reports usage. Most answers tell by their shape, and
-/// [`Format::Auto`] reads whatever it knows; the others are for an upstream whose answers hold fields of
-/// another family that mean something else there. Errors are recognised in every format.
+/// The family of fields in which a provider reports usage. Most answers can be recognised by their shape, and
+/// [`Format::Auto`] reads all known fields. The others are for an upstream whose answers have fields of another family
+/// with another meaning. Errors are recognised in every format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// Whatever the answer's shape says.
+    /// By the answer's shape.
     #[default]
     Auto,
-    /// `usage` with `prompt_tokens` or `input_tokens`, both of which include what was cached.
+    /// `usage` with `prompt_tokens` or `input_tokens`, both including cached tokens.
     OpenAi,
-    /// `usage` with `input_tokens`, which leaves out what was cached.
+    /// `usage` with `input_tokens`, excluding cached tokens.
     Anthropic,
     /// `prompt_eval_count` and `eval_count`.
     Ollama,
     /// `usageMetadata`.
     Gemini,
-    /// `usage` with `inputTokens`, which leaves out what was cached.
+    /// `usage` with `inputTokens`, excluding cached tokens.
     Converse,
 }
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Format; 6] =
         [Format::Auto, Format::OpenAi, Format::Anthropic, Format::Ollama, Format::Gemini, Format::Converse];
 
@@ -39,7 +39,7 @@ impl Format {
         }
     }
 
-    /// The format of this name.
+    /// The format with this name.
     ///
     /// ```
     /// use sluice::usage::Format;
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-/// The format a request's path promises.
+/// The usual format of a request's endpoint.
 impl From<Dialect> for Format {
     fn from(dialect: Dialect) -> Self {
         match dialect {

@@ -1,7 +1,7 @@
-//! The event that ends a stream whose own end never came.
+//! The error event that ends a stream without a last event.
 //!
-//! A stream that just stops looks like a short answer to most clients; each dialect has an event of its own
-//! for an error in the midst of a stream, which its SDKs raise.
+//! A stream that just stops looks like a short answer to most clients. Each dialect has an error event for this, which
+//! its SDKs raise.
 
 use crate::endpoint::Endpoint;
 
@@ -29,9 +29,9 @@ const ANTHROPIC: &str =
 const OLLAMA: &str = concat!(r#"{"error":"The model server's stream ended before it was complete."}"#, "\n");
 const GEMINI: &str = concat!(r#"data: {"error":{"code":502,"#, message!(), r#","status":"UNAVAILABLE"}}"#, "\n\n");
 
-/// What tells the client of a stream that it was interrupted, in its dialect's words. Nothing may follow it,
-/// not even `[DONE]`. Gemini's is the one for `alt=sse`; its array cannot be mended. What stands before it
-/// must be a whole event: see [`Meter::interruption`](super::Meter::interruption).
+/// The event that tells the client, in its dialect, that the stream was interrupted. Nothing may follow it, not even
+/// `[DONE]`. Gemini's is for `alt=sse`; its array form cannot be repaired. The text before it must be a complete event:
+/// see [`Meter::interruption`](super::Meter::interruption).
 ///
 /// ```
 /// use sluice::endpoint::Endpoint;

@@ -1,4 +1,4 @@
-//! An event that is too large to be held: it passes as it comes, and its digest is read at its end.
+//! An event that is too large to hold: it passes at once, and its digest is read at its end.
 
 use memchr::memchr2;
 
@@ -6,9 +6,9 @@ use super::digest::Digest;
 use super::events::{field_value, Framing};
 use crate::eventstream;
 
-/// The longest name that means something is `error`.
+/// The longest relevant name is `error`.
 const MAX_NAME: usize = 64;
-/// The most that is kept of a binary message's prelude and headers.
+/// The maximum kept part of a binary message's prelude and headers.
 const MAX_HEAD: usize = 4096;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -17,21 +17,21 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct LargeEvent {
     framing: Framing,
     line: Line,
-    /// How the line begins, until that tells its field.
+    /// The start of the line, until its field is known.
     head: Vec<u8>,
     is_first_line: bool,
     has_data: bool,
     name: Option<Vec<u8>>,
     digest: Digest,
-    /// How much of a binary message's payload is still to come, once that has begun.
+    /// The remaining bytes of a binary message's payload, once it has begun.
     payload: Option<usize>,
 }
 
-/// Where in a line the event goes on.
+/// The position in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Head,
-    /// Before the value, which a space may precede.
+    /// Before the value, which may follow a space.
     Field(Field),
     Value(Field),
 }
@@ -57,7 +57,7 @@ impl LargeEvent {
         }
     }
 
-    /// The value of its last `event` line, or what a binary message says it is.
+    /// The value of its last `event` line, or a binary message's type.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.as_deref()
     }
@@ -67,12 +67,12 @@ impl LargeEvent {
         self.has_data.then_some(&self.digest)
     }
 
-    /// How much memory it takes.
+    /// Its memory in bytes.
     pub(super) fn reserved(&self) -> usize {
         self.digest.reserved() + self.head.capacity() + self.name.as_ref().map_or(0, Vec::capacity)
     }
 
-    /// Takes in the next bytes.
+    /// Reads the next bytes.
     pub(super) fn add(&mut self, mut bytes: &[u8]) {
         match self.framing {
             Framing::Sse => {}
@@ -111,7 +111,7 @@ impl LargeEvent {
         }
     }
 
-    /// Takes in the next bytes of a binary message: its payload is what follows its headers and precedes its checksum.
+    /// Reads the next bytes of a binary message: its payload is between its headers and its checksum.
     fn add_binary(&mut self, mut bytes: &[u8]) {
         while self.payload.is_none() {
             let Some((first, rest)) = bytes.split_first().filter(|_| self.head.len() < MAX_HEAD) else {
@@ -131,7 +131,7 @@ impl LargeEvent {
         }
     }
 
-    /// A line that is too short to tell its field: `data` alone is empty data.
+    /// A line that is too short to show its field: `data` alone is empty data.
     fn end_line(&mut self) {
         let field = match field_value(self.without_bom(), b"data") {
             Some(_) => Field::Data,

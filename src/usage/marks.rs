@@ -1,21 +1,21 @@
-//! What an event is, by the marks that a reading meets in it.
+//! Classifies events by marks found while reading them.
 
 use super::choices::Seen;
 use crate::json::Value;
 
-/// What an event is, besides the usage it carries.
+/// The kind of an event, besides its usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// It carries a part of the answer.
+    /// It has a part of the answer.
     Content,
-    /// It says that an answer has begun or is still wanted, and carries nothing of it: Anthropic's
-    /// `message_start` and `ping`, OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
+    /// It says that an answer has begun or is still running, without content: Anthropic's `message_start` and `ping`,
+    /// OpenAI Responses' `response.created`, Azure's first chunk, which has no choices.
     Preliminary,
-    /// It carries nothing but usage: OpenAI's extra chunk, `usage` with `"choices":[]`, with `null`, or without.
+    /// It only has usage: OpenAI's extra chunk, with `usage` and `"choices":[]`, null or missing.
     UsageOnly,
-    /// The answer is complete with it.
+    /// It completes the answer.
     Terminal,
-    /// The answer is complete with it, and has failed: OpenAI Responses' `response.failed`.
+    /// It completes the answer, which has failed: OpenAI Responses' `response.failed`.
     Failure,
     /// OpenAI's `[DONE]`.
     Done,
@@ -25,17 +25,17 @@ pub enum EventKind {
     Garbage,
 }
 
-/// Marks seen on the way through an event.
+/// Marks found in an event.
 pub(super) struct Marks {
     pub(super) usage: bool,
     pub(super) choices: Seen,
-    /// Nothing stands in it but usage and what each chunk repeats.
+    /// It only has usage and members that each chunk repeats.
     pub(super) bare: bool,
     pub(super) preliminary: bool,
     pub(super) terminal: bool,
     pub(super) failure: bool,
     pub(super) error: bool,
-    /// An event of an array has ended the answer: what follows it is none of it.
+    /// An element of an array has ended the answer: the rest does not belong to it.
     pub(super) ended: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for Marks {
 }
 
 impl Marks {
-    /// What the event is.
+    /// The kind of the event.
     pub(super) fn kind(&self) -> EventKind {
         let nothing = self.choices == Seen::Nothing;
         if self.error {
@@ -73,7 +73,7 @@ impl Marks {
         }
     }
 
-    /// What the `type` of Anthropic's and OpenAI Responses' events says, and of those of Cohere, Gemini's Interactions.
+    /// The meaning of the `type` of events of Anthropic, OpenAI Responses, Cohere and Gemini's Interactions.
     pub(super) fn event_type(&mut self, value: Value<'_>) {
         let Value::String(name) = value else {
             return;
@@ -95,7 +95,7 @@ impl Marks {
     }
 }
 
-/// Whether a member of this name stands in each chunk, and says nothing of its own.
+/// Whether each chunk has a member with this name, without meaning.
 pub(super) fn is_envelope(name: &[u8]) -> bool {
     const ENVELOPE: [&[u8]; 11] = [
         b"id",
@@ -113,13 +113,13 @@ pub(super) fn is_envelope(name: &[u8]) -> bool {
     ENVELOPE.contains(&name)
 }
 
-/// Whether an event's data is `null` or an empty object, by which some servers keep a stream open.
+/// Whether an event's data is `null` or an empty object, with which some servers keep a stream open.
 pub(super) fn says_nothing(data: &[u8]) -> bool {
     let within = data.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
     data == b"null" || within.is_some_and(is_blank)
 }
 
-/// Whether nothing but JSON's white space is left.
+/// Whether only JSON white space is left.
 pub(super) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
 }

@@ -1,4 +1,4 @@
-//! Meters one answer as it passes: bytes in, at most one partial event held, a record of usage at the end.
+//! Meters one answer as it passes: bytes in, at most one partial event held, a usage record at the end.
 
 mod verdict;
 
@@ -17,15 +17,15 @@ use super::skim::Skim;
 use super::state::State;
 use crate::endpoint::Endpoint;
 
-/// The largest event that is held whole by those who read its texts.
+/// The largest event that is held completely by readers of its text.
 pub const MAX_EVENT: usize = 1 << 20;
-/// An event beyond this passes as it comes, and is read by its digest. The chunk that is to be stripped is never so large.
+/// A larger event passes at once, and its digest is read. A chunk to be stripped is never this large.
 pub const LARGE_EVENT: usize = 64 << 10;
-/// The most of a JSON answer that is kept to be read. Of a larger one that is all but long strings and rows of numbers.
+/// The maximum kept size of a JSON answer. Of a larger one, everything except long strings and rows of numbers is kept.
 pub const MAX_JSON: usize = 4 << 20;
-/// From this size on.
+/// The size from which that applies.
 const LARGE_JSON: usize = 1 << 20;
-/// What is kept of a JSON answer to be read even where memory is short, in bytes.
+/// The kept size of a JSON answer even if memory is short, in bytes.
 const ALWAYS_KEPT: usize = 16 << 10;
 
 /// The meter of one answer.
@@ -33,48 +33,47 @@ const ALWAYS_KEPT: usize = 16 << 10;
 pub struct Meter {
     framing: Framing,
     strip: bool,
-    /// The event under way, as far as it came in earlier chunks; of JSON, the answer so far.
+    /// The current event from earlier chunks; of JSON, the answer so far.
     held: Vec<u8>,
     boundaries: Boundaries,
     reading: Reading,
-    /// What is kept of a large JSON answer, in place of all of it.
+    /// The kept part of a large JSON answer, instead of all of it.
     digest: Option<Box<Digest>>,
-    /// The event under way, where it is a large one.
+    /// The current event, if it is large.
     large: Option<Box<LargeEvent>>,
-    /// Not even the digest of an event could be kept: it may have been the last word.
+    /// An event's digest could not be kept: it may have been the last event.
     unread: bool,
-    /// What follows a JSON answer.
+    /// The bytes after a JSON answer.
     closing: Closing,
-    /// The last event was taken out and ended in CR: so does the LF that may follow it.
+    /// The last event was removed and ended in CR: a following LF must be removed, too.
     taken_to_cr: bool,
-    /// The bytes so far end within an event.
+    /// The bytes so far end inside an event.
     within_event: bool,
-    /// The last event of the stream is not whole.
+    /// The last event of the stream is incomplete.
     broken_off: bool,
     state: State,
-    /// What goes on in a chunk's place.
+    /// The replacement for a chunk.
     passage: Passage,
-    /// The data lines of one event, where there are several.
+    /// The data lines of one event, if there are several.
     lines: Vec<u8>,
     skim: Skim,
-    /// What an estimate goes by, if nothing is reported.
+    /// The basis of an estimate, if nothing is reported.
     generated: Generated,
     /// A JSON answer that reports an error: nothing was generated.
     refused: bool,
-    /// The most that may be kept to be read.
+    /// The maximum size that may be kept for reading.
     most: usize,
-    /// Tells whether a JSON text answers what was asked, if that is wanted.
+    /// Judges whether a JSON text is a valid answer, if that is needed.
     judge: Option<Judge>,
-    /// What it says of the whole answer.
+    /// Its judgement of the whole answer.
     is_answer: Option<bool>,
 }
 
-/// An endpoint, and what tells whether a JSON text is an answer of it.
+/// An endpoint, and the function that judges its answers.
 type Judge = (Endpoint, fn(Endpoint, &[u8]) -> bool);
 
 impl Meter {
-    /// A meter for an answer. `strip` takes the chunk that carries nothing but usage out of the stream, for
-    /// a client that did not ask for it.
+    /// A meter for an answer. `strip` removes the chunk that only has usage, for a client that did not request it.
     ///
     /// ```
     /// use sluice::usage::{Framing, Meter, Pass, Source};
@@ -112,16 +111,16 @@ impl Meter {
         }
     }
 
-    /// Has the answer to a request for JSON judged once it has passed; `judge` says of a text whether it is an answer of
-    /// the endpoint. Of a large answer it sees what is kept, in which long strings and rows of numbers are shortened.
+    /// Judges the answer to a JSON request once it has passed; `judge` returns whether a text is an answer of the
+    /// endpoint. For a large answer it gets the kept part, in which long strings and rows of numbers are shortened.
     #[must_use]
     pub fn judged(mut self, endpoint: Endpoint, judge: fn(Endpoint, &[u8]) -> bool) -> Self {
         self.judge = Some((endpoint, judge));
         self
     }
 
-    /// Says how much memory is left for what is kept of the answer besides what is kept already. Where it does not suffice,
-    /// nothing more is read.
+    /// Sets how much more memory may be used for the kept part of the answer. If it does not suffice, nothing more is
+    /// read.
     ///
     /// ```
     /// use sluice::usage::{Framing, Meter, Source};
@@ -135,12 +134,12 @@ impl Meter {
         self.most = self.held().saturating_add(room).max(ALWAYS_KEPT);
     }
 
-    /// Whether it has given up reading: the answer went beyond the limits, or there was no memory for it.
+    /// Whether it has stopped reading: the answer exceeded the limits, or there was no memory for it.
     pub fn has_given_up(&self) -> bool {
         self.state == State::Beyond
     }
 
-    /// Reads the fields of this format only. To be said before the first chunk.
+    /// Only reads the fields of this format. Must be called before the first chunk.
     #[must_use]
     pub fn with_format(mut self, format: Format) -> Self {
         self.reading = Reading::of(format);
@@ -150,7 +149,7 @@ impl Meter {
     /// The next bytes of the answer; `end` with the last ones.
     pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
         if self.state == State::Beyond {
-            self.passage = Passage::default(); // the last that was held back has passed
+            self.passage = Passage::default(); // the held bytes have passed
             return Pass::Unchanged;
         }
         match self.framing {
@@ -162,7 +161,7 @@ impl Meter {
         }
     }
 
-    /// How many bytes of the answer are held back or kept for reading.
+    /// How many bytes of the answer are held back or kept.
     pub fn held(&self) -> usize {
         self.kept().len()
     }
@@ -171,7 +170,7 @@ impl Meter {
         self.digest.as_ref().map_or(&self.held, |digest| digest.bytes())
     }
 
-    /// How much memory its buffers take, filled or not.
+    /// Its buffers' capacity.
     pub fn reserved(&self) -> usize {
         let digest = self.digest.as_ref().map_or(0, |digest| digest.reserved());
         let large = self.large.as_ref().map_or(0, |large| large.reserved());
@@ -183,7 +182,7 @@ impl Meter {
             match self.closing.takes(chunk) {
                 Some(closing) if closing.is_whole() || !end => self.closing = closing,
                 Some(_) | None => {
-                    self.forget(); // what stood before is no answer either
+                    self.forget(); // the bytes before are not an answer either
                     self.is_answer = Some(false);
                 }
             }
@@ -217,18 +216,18 @@ impl Meter {
         }
     }
 
-    /// Nothing is known of a JSON answer, and nothing more is read.
+    /// Gives up on a JSON answer: nothing is known, and nothing more is read.
     fn forget(&mut self) {
         self.reading.forget();
         self.stop();
     }
 
-    /// Reads a whole answer; `false` if it is not one, and may be the beginning of one.
+    /// Reads a complete answer; `false` if it is invalid, and may be the beginning of one.
     fn is_document(&mut self, text: &[u8]) -> bool {
         self.is_answer = self.judge.map(|(endpoint, judge)| judge(endpoint, text));
         let mut reading = self.reading;
         let kind = reading.read_document(text);
-        self.reading = reading; // of what is broken, what came whole is known
+        self.reading = reading; // of a broken text, the complete parts are known
         if kind == EventKind::Garbage {
             return false;
         }
@@ -246,7 +245,7 @@ impl Meter {
         while start < chunk.len() || end && (!self.held.is_empty() || self.large.is_some()) {
             let next = self.boundaries.next(self.framing, chunk);
             self.within_event = next.is_none();
-            let next = next.or(end.then_some(chunk.len())); // the last event may lack its blank line
+            let next = next.or(end.then_some(chunk.len())); // only the last event may lack its blank line
             let event = start..next.unwrap_or(chunk.len());
             start = event.end;
             if self.large.is_some() || self.is_large(chunk.get(event.clone()).unwrap_or_default()) {
@@ -271,7 +270,7 @@ impl Meter {
         self.pass(chunk, start)
     }
 
-    /// Whether the stream's last event, which lacks its end and has these bytes besides those held, is not whole.
+    /// Whether the stream's unfinished last event, with these further bytes, is incomplete.
     fn is_broken(&self, part: &[u8]) -> bool {
         let event = [&self.held, part].concat();
         match Reading::default().read_event(self.framing, &event) {
@@ -280,7 +279,7 @@ impl Meter {
         }
     }
 
-    /// Reads an event that ends in `chunk`, and lets it pass or takes it out.
+    /// Reads an event that ends in `chunk`, and passes or removes it.
     fn event(&mut self, chunk: &[u8], range: Range<usize>) {
         let part = chunk.get(range.clone()).unwrap_or_default();
         if self.held.is_empty() {
@@ -297,7 +296,7 @@ impl Meter {
         self.held = emptied(held);
     }
 
-    /// Reads one event; `true` if it is to be taken out.
+    /// Reads one event; `true` if it is to be removed.
     fn is_taken(&mut self, event: &[u8]) -> bool {
         let rest_of_taken = std::mem::take(&mut self.taken_to_cr) && event == b"\n";
         let taken = rest_of_taken || self.is_usage_only(event);
@@ -305,7 +304,7 @@ impl Meter {
         taken
     }
 
-    /// Reads one event; `true` if it carries nothing but usage and is to be stripped.
+    /// Reads one event; `true` if it only has usage and is to be stripped.
     fn is_usage_only(&mut self, event: &[u8]) -> bool {
         let Some(kind) =
             self.reading.skim_event(self.framing, event, &mut self.skim, &mut self.generated, &mut self.lines)
@@ -316,13 +315,13 @@ impl Meter {
         self.strip && kind == EventKind::UsageOnly
     }
 
-    /// Whether an event is a large one, with these bytes. It is so however it is cut: a LF may come by itself.
+    /// Whether an event is large with these bytes. This does not depend on the cuts: a LF may arrive separately.
     fn is_large(&self, part: &[u8]) -> bool {
         let lone = usize::from(self.framing == Framing::Sse && part.ends_with(b"\r\n"));
         self.held.len() + part.len() - lone > LARGE_EVENT
     }
 
-    /// Takes in a part of a large event, which passes; reads it at its end. What was held back goes on first.
+    /// Reads a part of a large event, which passes; reads its digest at its end. Held bytes pass first.
     fn large_event(&mut self, part: &[u8], ends: bool) {
         let mut large = self.large.take().unwrap_or_else(|| Box::new(LargeEvent::new(self.framing)));
         if !self.held.is_empty() {
@@ -354,7 +353,7 @@ impl Meter {
         }
     }
 
-    /// `released`: up to where the chunk goes on; the rest is held back.
+    /// `released`: the end of the part that passes; the rest is held back.
     fn pass(&mut self, chunk: &[u8], released: usize) -> Pass<'_> {
         match self.strip {
             true => self.passage.pass(chunk, released),
@@ -362,8 +361,7 @@ impl Meter {
         }
     }
 
-    /// Reads nothing more: the next bytes cannot be looked at. Returns what has been held back, which must go on before
-    /// them.
+    /// Stops reading: the next bytes are unavailable. Returns the held bytes, which must pass before them.
     ///
     /// ```
     /// use sluice::usage::{Framing, Meter, Pass, Source};
@@ -394,7 +392,7 @@ impl Meter {
     }
 }
 
-/// Whether a chunk may be a JSON answer in one piece, as most are.
+/// Whether a chunk may be a complete JSON answer, as most are.
 fn looks_whole(chunk: &[u8]) -> bool {
     matches!(chunk.trim_ascii_end().last(), Some(b'}' | b']'))
 }

@@ -1,4 +1,4 @@
-//! Token usage, as the provider reported it.
+//! Token usage as reported by the provider.
 //!
 //! The contract is inclusive, as in Envoy's `envoy.data.ai.v3.TokenUsage`: `input` is all input (cache
 //! reads and writes included), `output` all output (reasoning included); the details are subsets of them.
@@ -36,7 +36,7 @@ pub use price::Price;
 pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};
 pub use reading::Reading;
 
-/// More tokens than any request takes. A server that reports them is not believed: the sums would not stand it.
+/// More tokens than any request uses. Larger reports are ignored, because they would overflow the sums.
 pub const MAX_TOKENS: u64 = 1 << 40;
 
 /// The tokens of one exchange.
@@ -50,8 +50,8 @@ pub struct TokenUsage {
     pub cached_input: u64,
     /// Input written to the provider's cache; part of `input`.
     pub cache_write_input: u64,
-    /// Of the input written to the cache, what is kept for an hour, which costs more than the usual five minutes; part
-    /// of `cache_write_input`.
+    /// The part of the input that is cached for an hour, which costs more than the usual five minutes; part of
+    /// `cache_write_input`.
     pub cache_write_1h_input: u64,
     /// Output spent on reasoning; part of `output`.
     pub reasoning_output: u64,
@@ -59,9 +59,9 @@ pub struct TokenUsage {
     pub audio_input: u64,
     /// Audio output; part of `output`.
     pub audio_output: u64,
-    /// Input that was images; part of `input`. Of videos and documents it is known only that they are input.
+    /// Image input; part of `input`. Videos and documents only count as input.
     pub image_input: u64,
-    /// Output that was images; part of `output`.
+    /// Image output; part of `output`.
     pub image_output: u64,
 }
 
@@ -71,7 +71,7 @@ impl TokenUsage {
         self.input.saturating_add(self.output)
     }
 
-    /// Whether a request can take that many.
+    /// Whether a request can use that many.
     pub fn is_plausible(&self) -> bool {
         let mut tokens = *self;
         tokens.counts_mut().iter().all(|count| **count <= MAX_TOKENS)
@@ -109,23 +109,23 @@ impl TokenUsage {
     }
 }
 
-/// Where a record of usage comes from.
+/// The source of a usage record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The provider reported it, and the answer is complete.
     Reported,
-    /// The answer was cut, failed, or went beyond what the gateway reads; the tokens are what was known by then.
+    /// The answer was cut, failed, or exceeded what the gateway reads; the tokens are those known by then.
     Partial,
-    /// An endpoint that counts tokens was asked, since the provider said nothing. A meter never says so.
+    /// An endpoint counted the tokens, since the provider reported none. A meter never returns this.
     Counted,
-    /// The gateway guessed, by the length of what passed. A meter never says so.
+    /// The gateway estimated them from the passed text. A meter never returns this.
     Estimated,
-    /// The answer is complete and says nothing of usage.
+    /// The answer is complete and reports no usage.
     Missing,
 }
 
 impl Source {
-    /// Every source.
+    /// All sources.
     pub const ALL: [Source; 5] =
         [Source::Reported, Source::Partial, Source::Counted, Source::Estimated, Source::Missing];
 

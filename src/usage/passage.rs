@@ -1,20 +1,20 @@
-//! What passes of a chunk where something is taken out of it or held back.
+//! The output for a chunk if something is removed from it or held back.
 
 use std::ops::Range;
 
-/// A buffer that has grown beyond this is given back once it is empty; smaller ones are used again.
+/// A buffer larger than this is freed once it is empty; smaller ones are reused.
 const KEPT: usize = 64 << 10;
 
-/// What becomes of a chunk.
+/// The output for a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass<'a> {
-    /// It goes on as it is.
+    /// Unchanged.
     Unchanged,
-    /// These bytes go on in its place.
+    /// These bytes instead.
     Replace(&'a [u8]),
 }
 
-/// The buffer, to be filled again.
+/// The buffer for reuse.
 pub(super) fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() > KEPT {
         return Vec::new();
@@ -23,30 +23,30 @@ pub(super) fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer
 }
 
-/// Collects what passes of a chunk; copies nothing while all of it does.
+/// Collects the output for a chunk; copies nothing while everything passes.
 #[derive(Debug, Default)]
 pub(super) struct Passage {
     kept: Vec<u8>,
-    /// Up to where the chunk is in `kept`, or was taken out.
+    /// The part of the chunk that is in `kept`, or was removed.
     copied: usize,
-    /// The chunk does not pass as it is.
+    /// The chunk does not pass unchanged.
     replaced: bool,
 }
 
 impl Passage {
-    /// How many bytes its buffer takes.
+    /// Its buffer's capacity.
     pub(super) fn reserved(&self) -> usize {
         self.kept.capacity()
     }
 
-    /// `carried`: a part of the first event was held back when an earlier chunk passed.
+    /// `carried`: a part of the first event was held back from an earlier chunk.
     pub(super) fn begin(&mut self, carried: bool) {
         self.kept = emptied(std::mem::take(&mut self.kept));
         self.copied = 0;
         self.replaced = carried;
     }
 
-    /// An event that stands in the chunk.
+    /// An event inside the chunk.
     pub(super) fn event(&mut self, taken: bool, chunk: &[u8], range: Range<usize>) {
         if taken {
             self.kept.extend_from_slice(chunk.get(self.copied..range.start).unwrap_or_default());
@@ -63,7 +63,7 @@ impl Passage {
         self.copied = end;
     }
 
-    /// `released`: up to where the chunk goes on; the rest is held back.
+    /// `released`: the end of the part that passes; the rest is held back.
     pub(super) fn pass(&mut self, chunk: &[u8], released: usize) -> Pass<'_> {
         if !self.replaced && released == chunk.len() {
             return Pass::Unchanged;

@@ -1,4 +1,4 @@
-//! What tokens cost.
+//! The price of tokens.
 
 use super::TokenUsage;
 
@@ -7,17 +7,17 @@ const MILLION: u128 = 1_000_000;
 /// The prices of a model, or of a target, in millionths of a dollar per million tokens (`image`: per image).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// Input that has no price of its own.
+    /// Input without a specific price.
     pub input: u64,
     /// Input that was read from the provider's cache.
     pub cached_input: u64,
-    /// Input that was written to it, for as long as is usual.
+    /// Input written to it, for the usual time.
     pub cache_write: u64,
-    /// Input that was written to it for an hour.
+    /// Input written to it for an hour.
     pub cache_write_1h: u64,
     /// Audio input.
     pub audio_input: u64,
-    /// Output that has no price of its own.
+    /// Output without a specific price.
     pub output: u64,
     /// Audio output.
     pub audio_output: u64,
@@ -25,7 +25,7 @@ pub struct Price {
     pub image_input: u64,
     /// Images in the output, by their tokens.
     pub image_output: u64,
-    /// Each image that is asked for by `/v1/images/generations`, besides its tokens.
+    /// Each image requested from `/v1/images/generations`, besides its tokens.
     pub image: u64,
 }
 
@@ -48,9 +48,8 @@ impl Price {
         }
     }
 
-    /// The cost in millionths of a dollar, half of one rounded up. No token is charged twice: what was read from the cache
-    /// is charged so, whatever else it is, then what was written to it, then audio,
-    /// then images.
+    /// The cost in millionths of a dollar, with halves rounded up. No token is charged twice: cache reads are charged
+    /// first, whatever else they are, then cache writes, then audio, then images.
     ///
     /// ```
     /// use sluice::usage::{Price, TokenUsage};
@@ -60,7 +59,7 @@ impl Price {
     /// assert_eq!(price.cost(&usage), 1500 + 500 + 1000);
     /// ```
     pub fn cost(&self, usage: &TokenUsage) -> u64 {
-        // a provider may err, but there is never more of a part than of the whole
+        // a provider may report wrong parts, but a part is never larger than its total
         let mut input = usage.input;
         let mut output = usage.output;
         let mut take = |count: u64| {

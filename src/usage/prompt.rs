@@ -1,7 +1,7 @@
-//! How long a prompt is, told from its JSON.
+//! A prompt's length, computed from its JSON.
 //!
-//! Whatever a model may be shown counts: a client that could hide its prompt from the estimate would. So all strings
-//! count, but for short ids and settings, and for data in the parts that hold images, sounds and files.
+//! Everything that a model may see counts, because otherwise clients could hide a prompt from the estimate. So all
+//! strings count, except short ids and settings, and data in parts with images, audio and files.
 
 use std::ops::AddAssign;
 
@@ -10,23 +10,23 @@ use memchr::memmem;
 use super::estimate::{length, BYTES_PER_TOKEN};
 use crate::json::{JsonError, Scanner, Text, Value};
 
-/// How deeply the parts of a prompt are looked into; real ones stay under 8. What is deeper counts as it stands.
+/// The maximum depth of a prompt's parts; real ones stay under 8. Deeper parts count by length.
 const MAX_DEPTH: u32 = 12;
-/// The longest id. What is longer counts, whatever its field is called.
+/// The longest id. Longer values count, whatever their field's name.
 const MAX_SETTING: u64 = 64;
-/// What an image or a sound counts for at most, in bytes of text: some hundred tokens, about what it takes.
+/// The maximum count of an image or sound, in bytes of text: some hundred tokens, about its real use.
 const MAX_MEDIA: u64 = 2048;
-/// A document counts for its length by this: a page takes some ten bytes for each byte of its text.
+/// A document counts by its length divided by this: a page has about ten bytes for each byte of its text.
 const DOCUMENT_SHARE: u64 = 16;
-/// How far the beginning of a data URL reaches, and how much tells base64 from text.
+/// The maximum length of a data URL's prefix, and of the sample that distinguishes base64 from text.
 const BEGINNING: usize = 256;
 
-/// How long a prompt is, or a part of one.
+/// The length of a prompt or of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PromptLength {
     /// In bytes of text.
     pub(crate) text: u64,
-    /// How many bytes of its JSON do not count: they are images, sounds and files.
+    /// The JSON bytes that do not count: images, audio and files.
     pub(crate) data: u64,
 }
 
@@ -47,7 +47,7 @@ impl PromptLength {
         PromptLength::of_text(length(text.raw()))
     }
 
-    /// Of a string that stands where the bytes of an image, a sound or a file belong.
+    /// The length of a string in the place of an image's, a sound's or a file's bytes.
     fn of_payload(text: Text<'_>, mime: Option<Text<'_>>) -> Self {
         let raw = text.raw();
         let (mime, base64) = match raw.strip_prefix(b"data:") {
@@ -73,13 +73,13 @@ impl PromptLength {
     }
 }
 
-/// What a model makes of a part.
+/// How a model uses a part.
 enum Media {
-    /// It sees or hears it; so is a part of which nothing is said.
+    /// It sees or hears it; also for parts without a type.
     Perceived,
-    /// It is shown the pages.
+    /// It gets the pages.
     Document,
-    /// It is shown the text.
+    /// It gets the text.
     Read,
 }
 
@@ -96,7 +96,7 @@ impl Media {
     }
 }
 
-/// Told by its beginning: whoever has put text behind it gets no answer to the text.
+/// Recognised by its beginning: text hidden after it gets no answer.
 fn is_base64(bytes: &[u8]) -> bool {
     let beginning = bytes.get(..BEGINNING).unwrap_or(bytes);
     beginning
@@ -104,54 +104,54 @@ fn is_base64(bytes: &[u8]) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\'))
 }
 
-/// The length of the next value, which is a prompt or a part of one; it is scanned over. A number is a token by itself:
-/// some clients send what they have tokenized.
+/// The length of the next value, which is a prompt or a part of one; it is skipped. A number is one token: some clients
+/// send token ids.
 ///
 /// # Errors
-/// Whatever makes it no JSON.
+/// Invalid JSON.
 pub(crate) fn length_of_prompt(scanner: &mut Scanner<'_>) -> Result<PromptLength, JsonError> {
     within(scanner, MAX_DEPTH, Place::Part)
 }
 
-/// The length of the next value, which holds nothing but images.
+/// The length of the next value, which only holds images.
 ///
 /// # Errors
-/// Whatever makes it no JSON.
+/// Invalid JSON.
 pub(crate) fn length_of_images(scanner: &mut Scanner<'_>) -> Result<PromptLength, JsonError> {
     within(scanner, MAX_DEPTH, Place::Payload)
 }
 
-/// Where a value stands.
+/// The place of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// In a message, or a part of one.
     Part,
-    /// In an object that holds an image, a sound or a file.
+    /// In an object with an image, a sound or a file.
     Media,
-    /// Where its bytes belong.
+    /// In the place of its bytes.
     Payload,
-    /// In what a tool was given, or gave: what a field is called there means nothing.
+    /// In a tool's arguments or result: field names have no meaning there.
     Opaque,
 }
 
-/// What a field's name says.
+/// The meaning of a field's name.
 #[derive(Clone, Copy)]
 enum Name {
     /// An id, a role, a setting.
     Setting,
-    /// The same, and it is the type of a part.
+    /// The same, and the type of a part.
     Type,
-    /// The same, and it is what its bytes are.
+    /// The same, and the type of its bytes.
     Mime,
-    /// It holds an image, a sound or a file.
+    /// An image, a sound or a file.
     Media,
-    /// It holds its bytes, within such an object.
+    /// Its bytes, inside such an object.
     Bytes,
-    /// It holds the bytes wherever it stands.
+    /// Its bytes, in any place.
     Payload,
-    /// It holds what a tool was given, or gave.
+    /// A tool's arguments or result.
     Opaque,
-    /// It says nothing.
+    /// No meaning.
     Other,
 }
 
@@ -199,7 +199,7 @@ fn within(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptL
             let (value, span) = scanner.spanned()?;
             sum = match value {
                 Value::String(text) if place == Place::Payload => PromptLength::of_payload(text, None),
-                // Responses has the URL where others have an object
+                // Responses has the URL itself, others have an object
                 Value::String(text) if place == Place::Media && text.raw().starts_with(b"data:") => {
                     PromptLength::of_payload(text, None)
                 }
@@ -234,7 +234,7 @@ fn object(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptL
             }
             (_, Some(b'"')) if inner == Place::Payload => {
                 if let Value::String(text) = scanner.value()? {
-                    // of several, the type is one's
+                    // if it is repeated, any of them may be the type
                     sum += payload.replace(text).map_or(PromptLength::default(), PromptLength::of_string);
                 }
             }
@@ -250,7 +250,7 @@ fn object(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptL
     Ok(sum)
 }
 
-/// A short one is free.
+/// A short one does not count.
 fn setting(text: Text<'_>) -> PromptLength {
     match length(text.raw()) {
         0..=MAX_SETTING => PromptLength::default(),

@@ -1,9 +1,9 @@
-//! Reads usage out of one JSON text: a whole answer, or one event of a stream.
+//! Reads usage from one JSON text: a complete answer, or one event of a stream.
 //!
-//! The shapes do not collide, so one reader serves all dialects: OpenAI's and Anthropic's `usage`,
-//! OpenAI Responses' `response.usage`, Anthropic's `message.usage`, Gemini's `usageMetadata`, Ollama's
-//! `*_eval_count`, and where those who copy them put theirs (`choices[].usage`, `x_groq.usage`, `timings`, `metrics`).
-//! Names are compared as they are written: no provider escapes a letter of them.
+//! The shapes do not conflict, so one reader serves all dialects: OpenAI's and Anthropic's `usage`, OpenAI Responses'
+//! `response.usage`, Anthropic's `message.usage`, Gemini's `usageMetadata`, Ollama's `*_eval_count`, and the places
+//! that compatible servers use (`choices[].usage`, `x_groq.usage`, `timings`, `metrics`). Names are compared as
+//! written: no provider escapes a letter of them.
 
 use super::choices::{is_reason, Choices, Seen};
 use super::closing::Closing;
@@ -17,27 +17,27 @@ use super::TokenUsage;
 use crate::eventstream::{Kind, Message};
 use crate::json::{JsonError, Scanner, Value};
 
-/// What has been read so far.
+/// The usage read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     format: Format,
     counts: Counts,
     choices: Choices,
-    /// The prompts whose usage has been added, one bit each by their index: TGI tells each prompt's with its last chunk.
+    /// The prompts whose usage has been added, one bit each by index: TGI reports each prompt's with its last chunk.
     prompts: u32,
-    /// Anthropic's message, or Converse's, has said why it stopped.
+    /// Anthropic's message, or Converse's, has a stop reason.
     stopped: bool,
     /// The output was reported last before there was any, as Anthropic's `message_start` does.
     early: bool,
 }
 
 impl Reading {
-    /// Reads the fields of one format only.
+    /// Only reads the fields of one format.
     pub fn of(format: Format) -> Self {
         Reading { format, ..Reading::default() }
     }
 
-    /// What has been read was no part of an answer.
+    /// The text was not part of an answer.
     pub(super) fn forget(&mut self) {
         *self = Reading::of(self.format);
     }
@@ -47,19 +47,19 @@ impl Reading {
         self.counts.is_reported() && !self.early
     }
 
-    /// Whether the server has counted its tokens, as far as one can tell.
+    /// Whether the server seems to have counted its tokens.
     pub(super) fn says_all(&self) -> bool {
         self.is_reported() && self.tokens().is_plausible()
     }
 
-    /// Whether every choice so far, or Anthropic's message, has said why it ended. Some servers that copy these APIs send
-    /// nothing after that, no `[DONE]` and no `message_stop`.
+    /// Whether every choice so far, or Anthropic's message, has a finish reason. Some compatible servers send nothing
+    /// after that, no `[DONE]` and no `message_stop`.
     pub fn is_finished(&self) -> bool {
         self.stopped || self.choices.begun != 0 && self.choices.begun == self.choices.ended
     }
 
-    /// Whether there were choices, and all of them are parts of an answer. (Where it says no, there may be an answer all
-    /// the same.)
+    /// Whether there were choices, and all of them are parts of an answer. (`false` does not prove that there is no
+    /// answer.)
     pub(super) fn has_good_choices(&self) -> bool {
         self.choices.begun != 0 && !self.choices.failed
     }
@@ -69,8 +69,7 @@ impl Reading {
         self.counts.tokens(self.format)
     }
 
-    /// Reads one event of a stream, as it was framed. `None` if it has no data: comments and blank lines are
-    /// no events.
+    /// Reads one event of a stream with its framing. `None` if it has no data: comments and blank lines are not events.
     ///
     /// ```
     /// use sluice::usage::{EventKind, Framing, Reading};
@@ -84,9 +83,9 @@ impl Reading {
         self.event(framing, event, &mut Vec::new(), Self::read)
     }
 
-    /// The same for one who only wants the usage and the end: an event that surely says nothing of either is
-    /// taken for [`EventKind::Content`] without being parsed. Its text is added to `generated`. Several data lines are joined
-    /// in `lines`.
+    /// The same for a caller that only needs the usage and the end: an event that certainly has neither counts as
+    /// [`EventKind::Content`] without being parsed. Its text is added to `generated`. Several data lines are joined in
+    /// `lines`.
     pub(super) fn skim_event(
         &mut self,
         framing: Framing,
@@ -110,7 +109,7 @@ impl Reading {
         })
     }
 
-    /// Reads an event by the digest of its data.
+    /// Reads an event from its data's digest.
     pub(super) fn read_digest(&mut self, framing: Framing, name: Option<&[u8]>, data: &[u8]) -> Option<EventKind> {
         if framing == Framing::EventStream {
             let kind = self.read(data);
@@ -140,7 +139,7 @@ impl Reading {
         }
     }
 
-    /// Reads a message of Converse's stream, whose name says what it is.
+    /// Reads a message of Converse's stream; its name is its type.
     fn message(&mut self, message: &Message<'_>, read: impl FnOnce(&mut Self, &[u8]) -> EventKind) -> EventKind {
         if message.kind != Kind::Event {
             return EventKind::Error;
@@ -182,13 +181,13 @@ impl Reading {
         })
     }
 
-    /// Reads the data of one event, or a whole answer. What is broken changes nothing; of an array of answers
-    /// that is cut short, those that are complete count.
+    /// Reads the data of one event, or a complete answer. Broken data changes nothing; of an array that is cut, the
+    /// complete elements count.
     pub fn read(&mut self, data: &[u8]) -> EventKind {
         self.read_with(data, is_blank)
     }
 
-    /// The same for a whole answer, which some servers close as if it had been a stream.
+    /// The same for a complete answer, which some servers end like a stream.
     pub(super) fn read_document(&mut self, text: &[u8]) -> EventKind {
         self.read_with(text, |rest| Closing::default().takes(rest).is_some_and(Closing::is_whole))
     }
@@ -266,7 +265,7 @@ impl Reading {
         Ok(is_object)
     }
 
-    /// Takes in what one event reports. Counts replace those before, except where they are of another prompt.
+    /// Adds one event's report. Its counts replace earlier ones, unless they belong to another prompt.
     fn take_in(&mut self, report: Counts, marks: &Marks) {
         if report.output_named || report.completion > 0 {
             self.early = marks.preliminary;
@@ -281,7 +280,7 @@ impl Reading {
             (Seen::Ended(prompt), true) if self.prompts & prompt == 0 => self.counts.add(&report),
             (Seen::Ended(_) | Seen::Some, true) => {}
             (Seen::Nothing | Seen::None, true) => {
-                self.counts = Counts::default(); // the sum of all prompts, by the server itself
+                self.counts = Counts::default(); // the server's own sum of all prompts
                 self.counts.merge(&report);
             }
         }
@@ -289,7 +288,7 @@ impl Reading {
     }
 }
 
-/// Reads what stands at the top of answers that copy OpenAI's, and at that of those which nobody else reads.
+/// Reads top-level members of OpenAI-compatible answers, and of answers with other shapes.
 fn like_openai(
     report: &mut Counts,
     name: &[u8],
@@ -326,7 +325,7 @@ fn embedded(report: &mut Counts, format: Format, scanner: &mut Scanner<'_>) -> R
     Ok(())
 }
 
-/// What an event adds to the answer; whether it says why that stopped (Anthropic's `message_delta`).
+/// Reads an event's addition to the answer; returns whether it has a stop reason (Anthropic's `message_delta`).
 fn delta(report: &mut Counts, format: Format, scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut stopped = false;
     scanner.object(|key, scanner| match key.raw() {
@@ -354,7 +353,7 @@ fn llama_event(report: &mut Counts, scanner: &mut Scanner<'_>, marks: &mut Marks
     Ok(())
 }
 
-/// Whether one of Gemini's candidates says why it ended.
+/// Whether one of Gemini's candidates has a finish reason.
 fn finished(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     let mut finished = false;
     scanner.array(|scanner| {
@@ -364,7 +363,7 @@ fn finished(scanner: &mut Scanner<'_>) -> Result<bool, JsonError> {
     Ok(finished)
 }
 
-/// Whether an object has this field, and a word in it.
+/// Whether an object has this field with a word in it.
 fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonError> {
     let mut given = false;
     scanner.object(|key, scanner| {
@@ -375,7 +374,7 @@ fn gives_reason(scanner: &mut Scanner<'_>, name: &[u8]) -> Result<bool, JsonErro
     Ok(given)
 }
 
-/// Some servers write `error` into every event, and mean none.
+/// Some servers write an empty `error` into every event.
 fn is_error(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool(false)) && !matches!(value, Value::String(text) if text.is(""))
 }

@@ -1,30 +1,30 @@
-//! Tells the events that say nothing of usage, without parsing them: nearly all of a stream is deltas.
+//! Recognises events without usage, without parsing them: nearly all of a stream is deltas.
 
 use std::ops::Range;
 
 use memchr::memchr_iter;
 
-/// A longer event is not kept for comparison.
+/// Longer events are not kept for comparison.
 const MAX_KEPT: usize = 4096;
-/// How far from its quote a name, and the value that makes it tell nothing, can reach.
+/// The maximum distance from a quote to the end of a name and a value that matter.
 const REACH: usize = 40;
 
-/// Knows the last event that said nothing: the next one mostly differs from it in one word.
+/// Keeps the last event without usage: the next one mostly differs in one word.
 #[derive(Debug, Default)]
 pub(super) struct Skim {
     last: Vec<u8>,
-    /// What the last one was judged by.
+    /// The state with which the last one was judged.
     first_begun: bool,
 }
 
 impl Skim {
-    /// Whether reading this data would surely change nothing that a [`Meter`](super::Meter) looks at: no count,
-    /// no choice that begins or ends, no end of the answer and no error. `false` says nothing.
-    /// `first_begun`: choice 0 is known, and chunks that hold only more of it are nothing new.
+    /// Whether this data would certainly change nothing for a [`Meter`](super::Meter): no count, no choice that begins
+    /// or ends, no end of the answer and no error. `false` proves nothing. `first_begun`: choice 0 is known, so chunks
+    /// with more of it are not new.
     ///
-    /// Every such change needs a name or a value that is written in quotes, as it stands: so it is enough to
-    /// look at what follows each quote. A quote within a text may look like one of those; then the event is
-    /// parsed. And where the bytes are those of the last event, nothing has to be looked at again.
+    /// Every such change needs a name or a value in quotes, so it is enough to check the bytes after each quote. A
+    /// quote inside a text may look like one of those; then the event is parsed. Bytes that equal the last event's need
+    /// not be checked again.
     pub(super) fn says_nothing(&mut self, data: &[u8], first_begun: bool) -> bool {
         let looked_at = match self.first_begun == first_begun {
             true => difference(&self.last, data),
@@ -41,27 +41,27 @@ impl Skim {
         says_nothing
     }
 
-    /// How many bytes its buffer takes.
+    /// Its buffer's capacity.
     pub(super) fn reserved(&self) -> usize {
         self.last.capacity()
     }
 }
 
-/// The quotes of `data` that must be looked at: all but those whose reach is the same in `last`.
+/// The quotes of `data` to check: all except those with the same bytes as in `last`.
 fn difference(last: &[u8], data: &[u8]) -> Range<usize> {
     let start = common(last.chunks_exact(8), data.chunks_exact(8));
     let end = common(last.rchunks_exact(8), data.rchunks_exact(8));
-    // what both ends have in common may overlap, where a word is repeated
+    // the common prefix and suffix may overlap, if a word is repeated
     let end = end.min(last.len().saturating_sub(start)).min(data.len().saturating_sub(start));
     start.saturating_sub(REACH)..data.len() - end
 }
 
-/// How many bytes go by before the words differ.
+/// The number of bytes before the words differ.
 fn common<'a>(one: impl Iterator<Item = &'a [u8]>, other: impl Iterator<Item = &'a [u8]>) -> usize {
     8 * one.zip(other).take_while(|(one, other)| one == other).count()
 }
 
-/// Whether a name or a value that begins so tells nothing.
+/// Whether a name or a value with this beginning is irrelevant.
 pub(super) fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
     let is = |name: &str| text.starts_with(name.as_bytes());
     match text.first() {
@@ -88,7 +88,7 @@ pub(super) fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
     }
 }
 
-/// Whether this is a name, and its value begins so; at most a space stands before the value.
+/// Whether this is a name whose value begins like this; at most one space may come before the value.
 fn is_followed_by(text: &[u8], name: &str, value: &[u8]) -> bool {
     let found = text.strip_prefix(name.as_bytes()).and_then(|text| text.strip_prefix(b":"));
     found.is_some_and(|found| found.strip_prefix(b" ").unwrap_or(found).starts_with(value))

@@ -5,19 +5,19 @@ use super::marks::EventKind;
 /// How much of the answer the meter has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing says yet that it is complete.
+    /// It may be incomplete.
     Open,
-    /// The provider's last word on usage is there; the terminal event is still to come.
+    /// The provider's last usage report has arrived; the last event is still to come.
     Settled,
-    /// The provider said that it is complete, or it ended after every choice had said why.
+    /// The provider marked it as complete, or it ended after every choice had a finish reason.
     Complete,
-    /// It ended, and the provider had not said that it is complete.
+    /// It ended without being marked as complete.
     Interrupted,
-    /// So it did, and this provider never says so.
+    /// The same, but this provider never marks it.
     Ended,
-    /// An event reported an error; whatever follows makes the answer no better.
+    /// An event reported an error; later events do not change that.
     Failed,
-    /// It is a JSON answer of which not even the digest can be kept, or no answer; nothing more is read.
+    /// It is a JSON answer whose digest is too large, or not an answer; nothing more is read.
     Beyond,
 }
 
@@ -33,7 +33,7 @@ impl State {
         }
     }
 
-    /// After the last byte. `finished`: every choice has said why it ended.
+    /// After the last byte. `finished`: every choice has a finish reason.
     pub(super) fn at_end(self, finished: bool) -> Self {
         match self {
             State::Open | State::Settled if finished => State::Complete,

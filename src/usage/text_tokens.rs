@@ -1,16 +1,16 @@
-//! About how many tokens a generated text has, told from its bytes alone, as they stand in JSON.
+//! Estimates the tokens of a generated text from its bytes in JSON form.
 //!
-//! The tokenizers in use (those of OpenAI, Anthropic, DeepSeek) first cut a text into words, numbers, marks and spaces, and
-//! then join what is frequent. So what counts here are the cuts: about one token for each word, number and mark of prose,
-//! code and JSON, and a share of one for each letter of a script that has no spaces. A rule by length alone is off by half
-//! for code, and by more for data. The weights were fitted to 26 kinds of text with OpenAI's `o200k_base`, and raised, so
-//! that the estimate is between 100 % and 150 % of its count.
+//! The tokenizers in use (OpenAI, Anthropic, DeepSeek) first split a text into words, numbers, marks and spaces, and
+//! then join frequent sequences. So this counts the splits: about one token for each word, number and mark of prose,
+//! code and JSON, and a fraction for each letter of a script without spaces. A rule by length alone is off by half for
+//! code, and by more for data. The weights were fitted to 26 kinds of text with OpenAI's `o200k_base`, and raised, so
+//! that the estimate is 100 % to 150 % of its count.
 
 /// Weights are in this fraction of a token.
 const TOKEN: u64 = 16;
 /// A word; `camelCase` has two.
 const WORD: u64 = 18;
-/// Each letter of a word beyond so many.
+/// Each letter of a word beyond this number.
 const LONG_WORD: u32 = 6;
 const FURTHER_LETTER: u64 = 3;
 /// A capital after another one: tokenizers know few words in capitals.
@@ -22,7 +22,7 @@ const DIGITS: u32 = 3;
 /// The first of several marks in a row, and each that follows.
 const MARK: u64 = 17;
 const FURTHER_MARK: u64 = 3;
-/// Line ends in a row; more than one space, as before indented code; what follows of either.
+/// Consecutive line ends; more than one space, as before indented code; further ones of either.
 const LINE_END: u64 = 3;
 const SPACES: u64 = 12;
 const FURTHER_SPACE: u64 = 1;
@@ -41,35 +41,35 @@ const FOUR_BYTES: u64 = 36;
 pub(super) struct TextAmount {
     /// In bytes of UTF-8.
     pub(super) bytes: u64,
-    /// What it weighs, in sixteenths of a token.
+    /// Its weight, in sixteenths of a token.
     weight: u64,
 }
 
 impl TextAmount {
-    /// A text of which only the length is known. A token of prose has four bytes.
+    /// A text with a known length only. A token of prose has four bytes.
     pub(super) fn of_length(bytes: u64) -> Self {
         TextAmount { bytes, weight: bytes.saturating_mul(TOKEN / 4) }
     }
 
-    /// The text that begins here and goes on to the next quote, or to the end. In each there is a token at least.
+    /// The text that begins here and ends at the next quote, or at the end. Each text has at least one token.
     pub(super) fn of_string(text: &[u8]) -> Self {
         Weighing::default().string(text)
     }
 
-    /// JSON that was generated as it stands.
+    /// Generated JSON, as written.
     pub(super) fn of_json(json: &[u8]) -> Self {
         let mut weighing = Weighing::default();
         json.iter().for_each(|byte| weighing.byte(*byte));
         weighing.amount()
     }
 
-    /// This, and another text.
+    /// The sum of both.
     pub(super) fn add(&mut self, more: TextAmount) {
         self.bytes = self.bytes.saturating_add(more.bytes);
         self.weight = self.weight.saturating_add(more.weight);
     }
 
-    /// What has come since an earlier time.
+    /// The difference from an earlier amount.
     pub(super) fn since(self, earlier: TextAmount) -> TextAmount {
         let bytes = self.bytes.saturating_sub(earlier.bytes);
         TextAmount { bytes, weight: self.weight.saturating_sub(earlier.weight) }
@@ -81,7 +81,7 @@ impl TextAmount {
     }
 }
 
-/// What the last character was.
+/// The kind of the last character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Last {
     #[default]
@@ -100,7 +100,7 @@ struct Weighing {
     bytes: u64,
     weight: u64,
     last: Last,
-    /// How many characters of this kind there are in a row.
+    /// The number of consecutive characters of this kind.
     row: u32,
 }
 
@@ -132,7 +132,7 @@ impl Weighing {
         TextAmount { bytes: self.bytes, weight: self.weight.max(least) }
     }
 
-    /// The four digits of a `\uXXXX`; half a pair of surrogates is half of four bytes.
+    /// A `\uXXXX` escape; half of a surrogate pair counts as half of four bytes.
     fn code(&mut self, digits: &[u8]) {
         let code = std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
         match code {
@@ -155,7 +155,7 @@ impl Weighing {
             b' ' | b'\t' => Last::Space,
             b'\n' | b'\r' => Last::LineEnd,
             0..=0x7f => Last::Mark,
-            0x80..=0xbf => return self.bytes += 1, // goes on with a character
+            0x80..=0xbf => return self.bytes += 1, // continues a character
             0xc0..=0xdf => return self.other(1, TWO_BYTES),
             0xe0 | 0xe1 => return self.other(1, THREE_BYTES),
             0xe2 => return self.other(1, WIDE_MARK),

@@ -1,4 +1,4 @@
-//! What is to be charged, while it waits to be sent.
+//! Charges that wait to be sent.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use hashbrown::HashMap;
 
 use super::{Counter, Hit};
 
-/// The most limits for which something waits.
+/// The maximum number of limits with waiting charges.
 const MAX_WAITING: usize = 10_000;
-/// The most limits in one call.
+/// The maximum number of limits in one call.
 const MAX_SENT: usize = 100;
 
-/// What is to be charged, by limit.
+/// The waiting charges, by limit.
 #[derive(Debug, Default)]
 pub struct Charges {
     waiting: HashMap<Counter, Waiting>,
@@ -20,7 +20,7 @@ pub struct Charges {
 #[derive(Debug)]
 struct Waiting {
     hits: u64,
-    /// The minute in which the last of it was used, since the epoch.
+    /// The minute of the latest usage in it, since the epoch.
     minute: u64,
 }
 
@@ -30,7 +30,7 @@ impl Charges {
         self.waiting.is_empty()
     }
 
-    /// Adds a charge. `false`: there is no room for one more limit.
+    /// Adds a charge. `false`: there is no room for another limit.
     pub fn add(&mut self, hit: Hit, now: Duration) -> bool {
         let minute = now.as_secs() / 60;
         if let Some(known) = self.waiting.get_mut(&hit.counter) {
@@ -46,8 +46,8 @@ impl Charges {
         fits
     }
 
-    /// Takes what goes into the next call. What was used of a minute that has passed goes nowhere: it would count in a
-    /// minute that it does not belong to.
+    /// Takes the charges for the next call. Usage of a minute that has passed is dropped, because it would count in the
+    /// wrong minute.
     pub fn take(&mut self, now: Duration) -> Vec<Hit> {
         let minute = now.as_secs() / 60;
         self.waiting.retain(|counter, known| !counter.is_of_a_minute() || known.minute == minute);

@@ -1,5 +1,5 @@
 //! The messages of `envoy.service.ratelimit.v3`
-//! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/ratelimit/v3/rls.proto>), as protocol buffers.
+//! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/ratelimit/v3/rls.proto>), in protobuf encoding.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use super::{Counter, Hit};
 use crate::codec::varint;
 use crate::limits::{Limited, Subject};
 
-/// The most limits that one answer may speak of.
+/// The maximum number of limits in an answer.
 const MAX_STATUSES: usize = 256;
 
-/// What the service answers.
+/// The service's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Some limit is reached.
+    /// Whether any limit is reached.
     pub is_over: bool,
-    /// One for each limit that was asked about, or none at all.
+    /// One for each limit in the question, or none at all.
     pub statuses: Vec<Status>,
 }
 
-/// What the service says of one limit.
+/// The service's status of one limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// It is reached.
+    /// Whether it is reached.
     pub is_over: bool,
-    /// How many hits are left.
+    /// The remaining hits.
     pub remaining: u64,
-    /// How long its window still lasts.
+    /// The time until its window ends.
     pub reset: Option<Duration>,
 }
 
@@ -107,7 +107,8 @@ fn number(out: &mut Vec<u8>, field: u8, value: u64) {
     varint::write(out, value);
 }
 
-/// Reads a `RateLimitResponse` to a question about so many limits. `None`: it is none, or answers another question.
+/// Reads a `RateLimitResponse` to a question about this many limits. `None`: invalid, or the answer to another
+/// question.
 ///
 /// ```
 /// use sluice::limits::shared::{read_answer, Answer};
@@ -158,7 +159,7 @@ fn read_duration(message: &[u8]) -> Option<Duration> {
         }
         Some(())
     })?;
-    // a negative one has its top bit set
+    // a negative number has its top bit set
     let seconds = if seconds >> 63 == 1 { 0 } else { seconds };
     Some(Duration::new(seconds, u32::try_from(nanos).unwrap_or(0).min(999_999_999)))
 }
@@ -169,7 +170,7 @@ enum Value<'a> {
     Other,
 }
 
-/// Hands each field of a message to `take`. `None` if it is no message, or `take` says so.
+/// Passes each field of a message to `take`. `None` if the message is invalid, or if `take` returns `None`.
 fn each_field<'a>(mut rest: &'a [u8], mut take: impl FnMut((u64, Value<'a>)) -> Option<()>) -> Option<()> {
     while !rest.is_empty() {
         let tag = varint::read(&mut rest)?;

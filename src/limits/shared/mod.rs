@@ -1,9 +1,9 @@
 //! Limits that several Envoys share, by Envoy's rate limit service protocol, version 3.
 //!
-//! The service counts; what may be used stands in the gateway's own configuration and goes along with each question. A
-//! request asks once: one hit for each limit of requests, none for those of tokens and cost, whose answer only says what
-//! is left of them. What a request has used is charged when it has ended. So nothing is ever reserved at the service, and
-//! nothing can stay reserved there by mistake.
+//! The service counts; the limits are in the gateway's own configuration, and each question carries them. A request
+//! asks once: one hit for each limit of requests, and none for limits of tokens and cost, whose answer only reports the
+//! rest. A request's usage is charged when it has ended. So nothing is reserved at the service, and no reservation can
+//! remain there by mistake.
 //!
 //! The windows are the service's: the minute, the day and the month of the calendar, in UTC.
 
@@ -25,66 +25,66 @@ pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 /// See [`SERVICE`].
 pub const METHOD: &str = "ShouldRateLimit";
 
-/// What becomes of a request that the service does not answer for.
+/// The policy for requests without an answer of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It passes: this Envoy's own count has admitted it.
+    /// They pass: this Envoy's own count has admitted them.
     Local,
-    /// It is refused.
+    /// They are refused.
     Deny,
 }
 
 /// The service that counts for all Envoys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The cluster in envoy.yaml that it is behind. It has to speak HTTP/2.
+    /// Its cluster in envoy.yaml, which must speak HTTP/2.
     pub cluster: String,
     /// The namespace of these limits at the service.
     pub domain: String,
-    /// How long a request waits for the answer.
+    /// How long a request waits for an answer.
     pub timeout: Duration,
-    /// What becomes of a request without an answer.
+    /// The policy for requests without an answer.
     pub on_failure: OnFailure,
 }
 
 /// One limit of one subject.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Counter {
-    /// Who or what is limited.
+    /// The subject.
     pub subject: Subject,
-    /// What of it is limited.
+    /// The kind of limit.
     pub what: Limited,
-    /// How much may be used in a window.
+    /// The limit per window.
     pub limit: u64,
 }
 
-/// A limit, and what is to be added to what has been used of it.
+/// A limit, and the number to add to its usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The limit.
     pub counter: Counter,
-    /// How much is added; nothing, to be told what is left.
+    /// The number to add; zero to only get the rest.
     pub hits: u64,
 }
 
-/// What a request shares with other Envoys: it has been asked about, and is to be charged for.
+/// A request that other Envoys' limits apply to: it has been asked about, and must be charged.
 #[derive(Debug)]
 pub struct Shared {
-    /// Who counts.
+    /// The service.
     pub service: Rc<Service>,
-    /// For whom it is counted.
+    /// The subjects.
     pub subjects: Vec<(Subject, Limits)>,
-    /// The service has not counted the request itself.
+    /// Whether the service has not counted the request itself.
     pub uncounted: bool,
 }
 
 impl Shared {
-    /// What is asked for a request, each limit once. Places are not shared: they are of this Envoy.
+    /// The question for a request, with each limit once. Concurrency is not shared: each Envoy counts its own.
     pub fn question(&self) -> Vec<Hit> {
         self.hits(|what| Some(u64::from(what == Limited::Requests)))
     }
 
-    /// What is to be charged for a request that has used this much, and had reserved so many tokens.
+    /// The charges for a request with this usage and reservation.
     pub fn charges(&self, spent: Spent, reserved: u64) -> Vec<Hit> {
         let (tokens, microusd) = match spent {
             Spent::Reported { tokens, microusd } => (tokens, microusd),
@@ -119,7 +119,7 @@ impl Shared {
     }
 }
 
-/// 503: the service does not answer, and nothing passes uncounted.
+/// 503: the service does not answer, and requests must not pass uncounted.
 pub fn uncounted() -> ApiError {
     ApiError {
         status: 503,
@@ -132,10 +132,10 @@ pub fn uncounted() -> ApiError {
     }
 }
 
-/// Whether a request may begin, by the service's answer, and what its client is told of its limits.
+/// Whether a request may begin, by the service's answer, and the limits to report to its client.
 ///
 /// # Errors
-/// The limit that keeps it out longest.
+/// The limit with the longest wait.
 pub fn judge(
     known: &Shared,
     question: &[Hit],
@@ -175,7 +175,7 @@ pub fn judge(
     let longest = refusals.into_iter().max_by_key(|(_, excess)| excess.severity());
     match (longest, answer.is_over, question.first()) {
         (Some(refusal), _, _) => Err(refusal),
-        // a service that says no more than that
+        // a service that only says yes or no
         (None, true, Some(Hit { counter: Counter { subject, what, limit }, .. })) => {
             let retry_after = Some(what.rest_of_window(now));
             let (limit, prompt) = (*limit, demand.prompt);
@@ -186,7 +186,8 @@ pub fn judge(
 }
 
 impl Counter {
-    /// How much one hit is: the protocol's limits have 32 bits. A power of ten, and the same for all who have this limit.
+    /// The size of one hit, because the protocol's limits have 32 bits: a power of ten, which only depends on the
+    /// limit.
     pub(crate) fn scale(&self) -> u64 {
         let mut scale = 1;
         while self.limit / scale > u64::from(u32::MAX) {
@@ -195,14 +196,14 @@ impl Counter {
         scale
     }
 
-    /// Whether what is charged belongs to the minute in which it was used, and to no other.
+    /// Whether usage belongs to the minute in which it happened, and to no other.
     pub fn is_of_a_minute(&self) -> bool {
         matches!(self.what, Limited::Requests | Limited::TokensPerMinute)
     }
 }
 
 impl Limited {
-    /// How long the service's window still lasts.
+    /// The time until the service's window ends.
     fn rest_of_window(self, now: Duration) -> Duration {
         const DAY: u64 = 86_400;
         let seconds = now.as_secs();

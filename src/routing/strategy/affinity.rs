@@ -1,10 +1,10 @@
-//! `affinity`: the same user, key or prompt goes to the same target, whose prompt cache still knows it.
+//! `affinity`: the same user, key or prompt goes to the same target, whose prompt cache has its prompt.
 //!
 //! Weighted rendezvous hashing (highest random weight: Thaler and Ravishankar, 1998; the logarithmic method for
-//! weights: Schindelhauer and Schomaker, 2005). Each target's score for a request is `-weight / ln(h)`, where `h` is
-//! a number between 0 and 1 hashed from both; the highest wins. No state, so all workers and gateways agree, and a
-//! restart changes nothing. When a target is ejected only its own requests move, each to the next in its own order;
-//! when it comes back, so do they. A new target takes over just its share.
+//! weights: Schindelhauer and Schomaker, 2005). Each target's score for a request is `-weight / ln(h)`, where `h` is a
+//! number between 0 and 1 hashed from both; the highest score wins. There is no state, so all workers and gateways
+//! agree, and a restart changes nothing. When a target is ejected, only its own requests move, each to the next target
+//! in its own order; when it returns, they move back. A new target takes over just its share.
 //!
 //! ```
 //! use sluice::config::Object;
@@ -23,21 +23,21 @@
 use super::{Choice, Factory, Member, Pick, Strategy};
 use crate::config::{ConfigError, Object};
 
-/// What makes two requests go to the same target.
+/// The affinity of requests: what they have in common at a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AffinityBy {
-    /// The same user, as the request's body names it.
+    /// The same user, from the request's body.
     User,
     /// The same client key.
     Key,
-    /// The same beginning of the prompt.
+    /// The same prompt prefix.
     Prompt {
-        /// How much of it, in bytes.
+        /// Its length in bytes.
         bytes: usize,
     },
 }
 
-/// How much of a prompt is compared if nothing is said: past the system prompt's first words, before most questions.
+/// The default prefix length: past the first words of the system prompt, before most questions.
 const PREFIX_BYTES: usize = 512;
 
 pub(super) const FACTORY: Factory = Factory {
@@ -63,7 +63,7 @@ fn by(options: &Object<'_>) -> Result<AffinityBy, ConfigError> {
     }
 }
 
-/// The members, with those of the same identity told apart by their order: else one of them would never be picked.
+/// The members; those with the same identity are distinguished by their order, or one of them would never be picked.
 fn distinct(members: &[Member]) -> Vec<Member> {
     let mut distinct: Vec<Member> = Vec::with_capacity(members.len());
     for member in members {
@@ -79,7 +79,7 @@ fn distinct(members: &[Member]) -> Vec<Member> {
 #[derive(Debug)]
 struct Affinity {
     by: AffinityBy,
-    /// Their identities are mixed already.
+    /// The identities are already uniformly distributed.
     members: Vec<Member>,
 }
 
@@ -99,12 +99,12 @@ fn score(member: &Member, affinity: u64) -> f64 {
     -f64::from(member.weight.max(1)) / fraction(mix(member.identity ^ affinity)).ln()
 }
 
-/// A hash as a number between 0 and 1, and neither of them: its upper 52 bits, in the middle of their step.
+/// A hash as a number strictly between 0 and 1: its upper 52 bits, in the middle of their step.
 fn fraction(hash: u64) -> f64 {
     ((hash >> 12) as f64 + 0.5) / (1u64 << 52) as f64
 }
 
-/// Spreads a change of any bit over all of them (the finalizer of SplitMix64: Steele, Lea and Flood, 2014).
+/// Spreads each bit's change over all bits (the finalizer of SplitMix64: Steele, Lea and Flood, 2014).
 fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,12 +1,12 @@
-//! `dynamic_weighted`: shares by weight, and by how quickly a target's answers begin.
+//! `dynamic_weighted`: shares by weight and by the speed of a target's answers.
 //!
-//! A target's weight is divided by its mean time to the first byte. The mean is an exponentially weighted moving
-//! average: each answer moves it an eighth of the way (the gain of TCP's round-trip estimate, RFC 6298), so one slow
-//! answer costs a target little, and about a dozen tell that it has changed.
+//! A target's weight is divided by its average time to first byte. This is an exponentially weighted moving average:
+//! each answer moves it by an eighth (the gain of TCP's round-trip estimate, RFC 6298). So one slow answer costs a
+//! target little, and about a dozen show that it has changed.
 //!
-//! Two bounds keep it honest. A target counts as at most fifty times slower than the fastest one allowed: it keeps a
-//! fiftieth of its share, or it could never show that it has recovered. And one that has not been measured yet counts
-//! as fast as the fastest, so that it will be. The shares are taken in turns, like those of `weighted`.
+//! There are two bounds. A target counts as at most fifty times slower than the fastest allowed one: it keeps a
+//! fiftieth of its share, or it could never show that it has recovered. A target without a measurement counts as fast
+//! as the fastest, so that it gets measured. The shares are taken in turns, like those of `weighted`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -29,7 +29,7 @@ use super::turns::{Turn, Turns};
 use super::{weight, Choice, Factory, Member, Pick, Strategy, TargetSet};
 use crate::latency::Latency;
 
-/// The least part of its weight that a slow target keeps.
+/// The minimum part of its weight that a slow target keeps.
 const FLOOR: f64 = 1.0 / 50.0;
 
 /// Units of share in one of weight. With the largest weight that can be configured, a million, a share is still a
@@ -46,7 +46,7 @@ pub(super) const FACTORY: Factory = Factory {
 #[derive(Debug)]
 struct DynamicWeighted {
     members: Vec<Member>,
-    /// The mean time to each target's first byte in seconds; `None` until one was seen.
+    /// Each target's average time to first byte in seconds; `None` before the first one.
     means: RefCell<Vec<Latency>>,
     turns: Turns,
 }
@@ -64,12 +64,12 @@ impl DynamicWeighted {
         self.means.borrow().get(target)?.seconds()
     }
 
-    /// The mean of the fastest target; infinity if none was measured.
+    /// The average of the fastest target; infinity without measurements.
     fn fastest(&self, allowed: TargetSet) -> f64 {
         allowed.iter().filter_map(|target| self.mean(target)).fold(f64::INFINITY, f64::min)
     }
 
-    /// The target's weight, scaled by how its speed compares to the fastest one's.
+    /// The target's weight, scaled by its speed relative to the fastest one's.
     fn share(&self, target: usize, fastest: f64) -> u32 {
         let speed = self.mean(target).map_or(1.0, |mean| (fastest / mean).max(FLOOR));
         (f64::from(weight(&self.members, target)) * speed * FINENESS) as u32

@@ -1,7 +1,7 @@
-//! `first_available`: the first target in configured order that has a free slot; if none has, the request waits.
+//! `first_available`: the first target in configured order with a free slot; if there is none, the request waits.
 //!
-//! For model servers that can only work on so many requests at once (a GPU of one's own: `slots: 1`), where a further
-//! request would slow down those under way. The order is the operator's preference: a later target is used only while
+//! For model servers that can only serve so many requests at once (such as an own GPU: `slots: 1`), where a further
+//! request would slow down the running ones. The order is the operator's preference: a later target is only used while
 //! all earlier ones are full.
 //!
 //! ```
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::{Choice, Factory, Member, Pick, Strategy};
 
-/// How long a request may wait if nothing is said.
+/// The default waiting time.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) const FACTORY: Factory = Factory {

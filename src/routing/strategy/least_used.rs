@@ -1,13 +1,13 @@
-//! `least_used`: the target with the fewest attempts in flight for its weight; among equals, the least used so far.
+//! `least_used`: the target with the fewest running attempts relative to its weight; ties go to the least used one so
+//! far.
 //!
-//! A target that answers slowly has more in flight, and so gets fewer new requests without anyone measuring it. What
-//! is compared is `in_flight / weight`, as nginx's `least_conn` does, and not `(in_flight + 1) / weight`: that would
-//! leave the light targets without a request as long as the heavy one is not busy, and nobody would know whether
-//! they work.
+//! A slow target has more running attempts, so it gets fewer new requests without any measurement. It compares
+//! `in_flight / weight`, like nginx's `least_conn`, and not `(in_flight + 1) / weight`: with that, light targets would
+//! get no requests while the heavy one is not busy, and nobody would know whether they work.
 //!
-//! Of equals the one furthest behind its share is next: with the same weights, the one with the fewest uses. Then
-//! comes the heaviest, then the first. A target that was passed over because it was busy is owed what it missed, but
-//! never more than 16 turns, or it would be flooded after a long slowness; one that was not allowed is owed nothing.
+//! Of equal targets, the one furthest behind its share is next: with equal weights, the least used one. Then comes the
+//! heaviest, then the first. A target that was skipped because it was busy makes up for its missed turns, but at most
+//! 16, or it would be flooded after a long slowness. A target that was not allowed makes up for nothing.
 //!
 //! ```
 //! use sluice::config::Object;
@@ -40,7 +40,7 @@ struct LeastUsed {
 }
 
 impl LeastUsed {
-    /// The targets with the least in flight for their weight.
+    /// The targets with the fewest running attempts relative to their weight.
     fn idlest(&self, choice: &Choice<'_>) -> TargetSet {
         let mut idlest = TargetSet::default();
         let mut least = Load { in_flight: u64::MAX, weight: 1 };
@@ -75,7 +75,7 @@ impl Strategy for LeastUsed {
     }
 }
 
-/// How busy a target is.
+/// The load of a target.
 struct Load {
     in_flight: u64,
     weight: u32,

@@ -1,7 +1,7 @@
-//! `priority`: the lowest `tier` that has a target left; within it, shares by weight.
+//! `priority`: the lowest `tier` with a target left; within it, shares by weight.
 //!
-//! For what should be used up first: reserved capacity before pay-as-you-go, the near region before the far one. A
-//! later tier gets a request only if no target of an earlier one is allowed: all are ejected, or have been tried.
+//! For capacity that should be used up first: reserved before pay-as-you-go, the near region before the far one. A
+//! later tier only gets a request if no target of an earlier one is allowed: all are ejected, or have been tried.
 //!
 //! ```
 //! use sluice::config::Object;
@@ -32,7 +32,7 @@ struct Priority {
 }
 
 impl Priority {
-    /// The allowed targets of the first tier that has any.
+    /// The allowed targets of the first tier with any.
     fn first_tier(&self, allowed: TargetSet) -> TargetSet {
         let tier = |target: &usize| self.members.get(*target).map(|member| member.tier);
         let first = allowed.iter().filter_map(|target| tier(&target)).min();

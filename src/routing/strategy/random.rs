@@ -1,8 +1,8 @@
-//! `random`: each target by chance, as likely as its weight says.
+//! `random`: each target with a probability proportional to its weight.
 //!
-//! It keeps no state, so it needs nothing in common between workers or gateways; the price is that shares are only
-//! right on average. The random number is scaled to the sum of the weights by multiplication (D. Lemire, "Fast Random
-//! Integer Generation in an Interval", 2019).
+//! It has no state, so workers and gateways need not share any; in return, shares are only right on average. The random
+//! number is scaled to the sum of the weights by multiplication (D. Lemire, "Fast Random Integer Generation in an
+//! Interval", 2019).
 //!
 //! ```
 //! use sluice::config::Object;
@@ -45,7 +45,7 @@ impl Strategy for Random {
     }
 }
 
-/// A uniformly distributed number as one from 0 to `sum - 1`.
+/// Scales a uniformly distributed number to the range from 0 to `sum - 1`.
 fn scale(random: u64, sum: u64) -> u64 {
     ((u128::from(random) * u128::from(sum)) >> u64::BITS) as u64
 }

@@ -1,11 +1,11 @@
-//! A set of targets, small enough to be copied.
+//! A set of targets, small enough to copy.
 
-/// The most targets one model may have: a [`TargetSet`] is one bit each.
+/// The maximum number of a model's targets: a [`TargetSet`] has one bit for each.
 pub const MAX_TARGETS: usize = 64;
 
 /// A set of a model's targets by index, one bit each, so that a pick allocates nothing.
 ///
-/// A model has at most [`MAX_TARGETS`](crate::routing::MAX_TARGETS); a higher index is in no set.
+/// A model has at most [`MAX_TARGETS`](crate::routing::MAX_TARGETS); a higher index is never in a set.
 ///
 /// ```
 /// use sluice::routing::TargetSet;
@@ -19,7 +19,7 @@ pub const MAX_TARGETS: usize = 64;
 pub struct TargetSet(u64);
 
 impl TargetSet {
-    /// The targets 0 to `count - 1`: all there are, if the model has `count`.
+    /// The targets 0 to `count - 1`: all of a model with `count` targets.
     pub fn first(count: usize) -> Self {
         match bit(count) {
             0 => TargetSet(u64::MAX),
@@ -32,7 +32,7 @@ impl TargetSet {
         self.0 |= bit(target);
     }
 
-    /// Takes a target out.
+    /// Removes a target.
     pub fn remove(&mut self, target: usize) {
         self.0 &= !bit(target);
     }
@@ -47,7 +47,7 @@ impl TargetSet {
         self.0 == 0
     }
 
-    /// How many targets are in it.
+    /// The number of targets.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -62,12 +62,12 @@ impl TargetSet {
         })
     }
 
-    /// What of it is not in `other`.
+    /// The targets that are not in `other`.
     pub fn without(self, other: Self) -> Self {
         TargetSet(self.0 & !other.0)
     }
 
-    /// What of it is also in `other`, or all of it if nothing is.
+    /// The targets that are also in `other`, or all if there are none.
     pub fn preferring(self, other: Self) -> Self {
         match self.intersection(other) {
             none if none.is_empty() => self,
@@ -75,12 +75,12 @@ impl TargetSet {
         }
     }
 
-    /// What is in it or in `other`.
+    /// The union.
     pub fn union(self, other: Self) -> Self {
         TargetSet(self.0 | other.0)
     }
 
-    /// What is both in it and in `other`.
+    /// The intersection.
     pub fn intersection(self, other: Self) -> Self {
         TargetSet(self.0 & other.0)
     }
@@ -92,7 +92,7 @@ impl FromIterator<usize> for TargetSet {
     }
 }
 
-/// The target's bit; none for an index that no model has.
+/// The target's bit; none for an index out of range.
 fn bit(target: usize) -> u64 {
     u32::try_from(target).ok().and_then(|target| 1u64.checked_shl(target)).unwrap_or(0)
 }

@@ -1,24 +1,24 @@
-//! Turns: who comes next when each member has a share, deterministic, and spread out instead of in bursts.
+//! Turns: the next member if each has a share, deterministic, and spread out instead of in bursts.
 //!
 //! The algorithm is nginx's smooth weighted round robin (commit 52327e0, "Upstream: smooth weighted round-robin
-//! balancing"): each turn the credit of every member grows by its weight, the richest is picked and pays the sum
-//! of all weights. While the members stay the same, each is picked exactly `weight` times in any window as long as
-//! the sum of the weights.
+//! balancing"): each turn the credit of every member grows by its weight, the one with most credit is picked and pays
+//! the sum of all weights. While the members stay the same, each is picked exactly `weight` times in any window as long
+//! as the sum of the weights.
 //!
-//! Here the members change from turn to turn: an ejected target misses turns, and dialects have different targets.
-//! So credit is counted in turns, and converted when the sum of the weights changes. Counted in weights, as nginx
-//! does, what is half a turn beside a target of weight 1000 would be five hundred turns in a row once that target
-//! is ejected and only those of weight 1 are left.
+//! Here the members change from turn to turn: an ejected target misses turns, and dialects have different targets. So
+//! credit is counted in turns, and converted when the sum of the weights changes. If it were counted in weights, as in
+//! nginx, half a turn beside a target of weight 1000 would become five hundred turns in a row, once that target is
+//! ejected and only those of weight 1 are left.
 
 use std::cell::RefCell;
 
 use super::TargetSet;
 
-/// One unit of weight in credit: fine enough that what a conversion rounds off never matters.
+/// One unit of weight in credit: fine enough that rounding in conversions does not matter.
 const GRAIN: i64 = 1 << 20;
 
-/// The most turns a member can be owed, or owe. Taking turns alone stays far below it; it bounds how long a member
-/// that was passed over for another reason is made up to.
+/// The maximum number of turns that a member can be ahead or behind. Taking turns alone stays far below it. It bounds
+/// how long a member makes up for turns that it missed for another reason.
 const MOST_OWED: i64 = 16;
 
 /// The turns of some members, known by their index.
@@ -28,19 +28,19 @@ pub(super) struct Turns(RefCell<Credits>);
 #[derive(Debug)]
 struct Credits {
     amounts: Vec<i64>,
-    /// What a turn cost when they were last written: one turn, in their unit.
+    /// The price of a turn at the last change, in their unit.
     price: i64,
 }
 
-/// One turn to be had.
+/// A turn to give.
 pub(super) struct Turn<W> {
-    /// Those that have a share in it.
+    /// The members that have a share in it.
     pub sharing: TargetSet,
-    /// Those of them that may be picked.
+    /// The members that may be picked.
     pub eligible: TargetSet,
     /// The share of each, relative to the others; at least 1.
     pub weight: W,
-    /// Whether it is taken. If not, all stays as it is: so retries do not bend the shares of first attempts.
+    /// Whether it is taken. If not, nothing changes: so retries do not distort the shares of first attempts.
     pub taken: bool,
 }
 
@@ -50,8 +50,8 @@ impl Turns {
         Turns(RefCell::new(Credits { amounts: vec![0; count], price: GRAIN }))
     }
 
-    /// Whose turn it is; of several with the same credit the one with the most weight, then the first. `None` if
-    /// no member may be picked.
+    /// The member whose turn it is; of equal credits the one with the largest weight, then the first. `None` if no
+    /// member may be picked.
     pub fn next(&self, turn: Turn<impl Fn(usize) -> u32>) -> Option<usize> {
         let mut credits = self.0.borrow_mut();
         let sharing = turn.sharing.intersection(TargetSet::first(credits.amounts.len()));
@@ -70,8 +70,8 @@ impl Turns {
     }
 }
 
-/// The richer of two members; the first of equals. A member's standing includes what it gains this turn, so that
-/// of equal credits the greater weight wins.
+/// The member with more credit; the first of equals. The credit includes this turn's gain, so the larger weight wins a
+/// tie.
 fn richer(best: (usize, i64), next: (usize, i64)) -> (usize, i64) {
     if next.1 > best.1 {
         next
@@ -86,7 +86,7 @@ impl Credits {
         converted(self.amounts.get(member).copied().unwrap_or(0), self.price, price)
     }
 
-    /// Makes `price` the unit.
+    /// Changes the unit to `price`.
     fn convert(&mut self, price: i64) {
         for amount in &mut self.amounts {
             *amount = converted(*amount, self.price, price);
@@ -102,7 +102,7 @@ impl Credits {
     }
 }
 
-/// The same number of turns, where one costs `to` instead of `from`.
+/// Converts turns from the price `from` to the price `to`.
 fn converted(amount: i64, from: i64, to: i64) -> i64 {
     if from == to {
         amount

@@ -1,7 +1,7 @@
-//! `weighted`: each target has its share, exactly and without bursts.
+//! `weighted`: each target gets exactly its share, without bursts.
 //!
 //! Smooth weighted round robin among the allowed targets; [`turns`](super::turns) has the algorithm. It is
-//! deterministic: what happened once can be made to happen again.
+//! deterministic, so a sequence can be reproduced.
 //!
 //! ```
 //! use sluice::config::Object;
