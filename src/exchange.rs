@@ -22,13 +22,13 @@ use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::facts::{self, Facts};
 use crate::guard::checks::Flag;
-use crate::header_plan::{RequestHeaders, Turn};
+use crate::header_plan::{HeaderDiff, RequestHeaders};
 use crate::health::Blame;
 use crate::keys::Identity;
-use crate::limits::shared::Shared;
-use crate::limits::{self, Limits, RateHeaders, Ticket};
+use crate::limits::shared::SharedLimits;
+use crate::limits::{self, Admission, Limits, RateHeaders};
 use crate::outcome::Outcome;
-use crate::routing::{Ending, Fleet, Model, NotStarted, Route, Table};
+use crate::routing::{ClusterState, Ending, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
 use crate::uri::climbs;
 use crate::usage::{Source, TokenUsage};
@@ -37,7 +37,7 @@ pub use accounts::CountCall;
 use caller::Caller;
 pub use original::Original;
 use phase::{Phase, Request, Stage};
-use preparation::wish;
+use preparation::target_request;
 pub use preparation::Prepared;
 
 /// The most flags that are kept: what services find is named by them.
@@ -65,9 +65,9 @@ pub struct Exchange {
     /// The check that has stopped the request or its answer, and what it found.
     blocked: Option<Flag>,
     /// What the request has been counted for; settled when it ends.
-    tickets: Vec<Ticket>,
+    admissions: Vec<Admission>,
     /// What of it other Envoys count, too.
-    shared: Option<Box<Shared>>,
+    shared: Option<Box<SharedLimits>>,
     /// The limits that a report is to show besides the models'.
     reported: Vec<(limits::Subject, Limits)>,
     /// What the client is told of its limits.
@@ -185,21 +185,21 @@ impl Exchange {
     ///
     /// # Errors
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
-    pub fn route(&mut self, table: &Rc<Table>, fleet: &dyn Fleet) -> Result<Routed, ApiError> {
+    pub fn route(&mut self, table: &Rc<Table>, clusters: &dyn ClusterState) -> Result<Routed, ApiError> {
         let facts = self.facts().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
         // a model's name may stand in an upstream's path
         let Some(index) = table.find(&facts.model).filter(|_| !climbs(&facts.model)) else {
             return Err(self.unknown_model(table, &facts.model));
         };
-        let keeper = self.keeper(table, fleet)?;
-        match Route::start(table, index, facts.endpoint, keeper, &self.caller(), fleet) {
+        let keeper = self.keeper(table, clusters)?;
+        match Route::start(table, index, facts.endpoint, keeper, &self.caller(), clusters) {
             Ok(route) => {
                 self.phase.route(route);
                 Ok(Routed::Ready)
             }
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
             Err(NotStarted::Away(at)) => {
-                let wait = at.saturating_sub(fleet.now());
+                let wait = at.saturating_sub(clusters.now());
                 Err(ApiError::keeper_away(Some(wait).filter(|_| at < Duration::MAX)))
             }
             Err(NotStarted::Elsewhere) => Err(self.stored_elsewhere()),
@@ -236,14 +236,14 @@ impl Exchange {
             return Err(Unprepared::Exhausted(outcome));
         }
         let route = &journey.route;
-        let (body, wanted) = wish(route, route.place(), facts).ok_or(Unprepared::NotRouted)?;
+        let (body, wanted) = target_request(route, route.place(), facts).ok_or(Unprepared::NotRouted)?;
         if wanted.upstream.cluster.as_bytes() != cluster {
             return Err(Unprepared::OtherCluster);
         }
-        let before = journey.prepared_for.and_then(|place| wish(route, place, facts));
-        let before = before.as_ref().map(|(_, wish)| wish);
-        let turn = Turn { original: &self.original, before, wish: &wanted };
-        if !turn.apply(&mut journey.overwritten, headers) {
+        let before = journey.prepared_for.and_then(|place| target_request(route, place, facts));
+        let before = before.as_ref().map(|(_, target)| target);
+        let diff = HeaderDiff { original: &self.original, before, after: &wanted };
+        if !diff.apply(&mut journey.overwritten, headers) {
             return Err(Unprepared::HeaderRefused);
         }
         journey.prepared_for = Some(route.place());
@@ -258,7 +258,7 @@ impl Exchange {
 
     /// The attempt under way has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
     /// from a header of the client's.
-    pub fn end_attempt(&mut self, ending: Ending, fleet: &dyn Fleet) {
+    pub fn end_attempt(&mut self, ending: Ending, clusters: &dyn ClusterState) {
         let Phase::Routed(request, journey) = &mut self.phase else {
             return;
         };
@@ -268,18 +268,18 @@ impl Exchange {
             true => Ending { blame: Blame::Nobody, retry_after: None, ..ending },
             false => ending,
         };
-        journey.route.end(ending, &request.facts.model, fleet);
+        journey.route.end(ending, &request.facts.model, clusters);
     }
 
     /// After a failed attempt: goes on to another target and asks Envoy to retry. Returns the target's
     /// cluster, or `None` if there is none, or none may be tried.
-    pub fn advance(&mut self, ending: Ending, fleet: &dyn Fleet) -> Option<&str> {
-        self.turn(|route, caller| route.advance(ending, caller, fleet))
+    pub fn advance(&mut self, ending: Ending, clusters: &dyn ClusterState) -> Option<&str> {
+        self.turn(|route, caller| route.advance(ending, caller, clusters))
     }
 
     /// After an answer that the request is too long: goes on to the model for such requests.
-    pub fn advance_for_context(&mut self, fleet: &dyn Fleet) -> Option<&str> {
-        self.turn(|route, caller| route.advance_for_context(caller, fleet))
+    pub fn advance_for_context(&mut self, clusters: &dyn ClusterState) -> Option<&str> {
+        self.turn(|route, caller| route.advance_for_context(caller, clusters))
     }
 
     fn turn(&mut self, advance: impl FnOnce(&mut Route, &Caller<'_>) -> bool) -> Option<&str> {
@@ -296,30 +296,30 @@ impl Exchange {
 
     /// The whole answer has come from the target. It is judged when the client's filters have seen its end as
     /// well, which may be before or after.
-    pub fn end_whole(&mut self, status: u16, fleet: &dyn Fleet) {
+    pub fn end_whole(&mut self, status: u16, clusters: &dyn ClusterState) {
         if let Some(journey) = self.phase.journey_mut() {
             journey.answer.whole = Some(status);
         }
         if self.closed {
-            self.judge_whole(fleet);
+            self.judge_whole(clusters);
         }
     }
 
-    fn judge_whole(&mut self, fleet: &dyn Fleet) {
+    fn judge_whole(&mut self, clusters: &dyn ClusterState) {
         let Some((answer, status)) = self.answer_state().and_then(|answer| Some((answer, answer.whole?))) else {
             return;
         };
         let outcome = answer.spoiled().unwrap_or(Outcome::of_status(status));
-        self.end_attempt(Ending::answered(outcome, status), fleet);
+        self.end_attempt(Ending::answered(outcome, status), clusters);
     }
 
     /// The exchange is over for the client. An attempt that has begun ends by itself.
-    pub fn close(&mut self, fleet: &dyn Fleet) {
+    pub fn close(&mut self, clusters: &dyn ClusterState) {
         self.closed = true;
-        self.judge_whole(fleet);
+        self.judge_whole(clusters);
         if let Phase::Routed(request, journey) = &mut self.phase {
             if journey.stage != Stage::Begun {
-                journey.route.abandon(&request.facts.model, fleet);
+                journey.route.abandon(&request.facts.model, clusters);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Selects the client headers that go upstream: those that SDKs and tools need, and those in an upstream's
 //! `forward_headers`. All others are removed: cookies, addresses, accounts at a provider.
 
-use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use crate::pattern::matches;
+use crate::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 /// Whether a client's header goes to every upstream. `name` is in lower case.
 ///

@@ -85,7 +85,7 @@ pub fn token_count(endpoint: Endpoint, tokens: u64) -> String {
 
 /// The state of a cluster, in all workers except for `latency`.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct UpstreamStatus {
     /// Its record, and those of its models.
     pub health: ClusterHealth,
     /// Running attempts.
@@ -99,7 +99,7 @@ pub struct State {
 }
 
 /// The answer to [`Command::Upstreams`]. `now` is the time since the epoch.
-pub fn list<'a>(upstreams: impl Iterator<Item = (&'a Upstream, State)>, now: Duration) -> String {
+pub fn list<'a>(upstreams: impl Iterator<Item = (&'a Upstream, UpstreamStatus)>, now: Duration) -> String {
     let mut out = String::from(r#"{"object":"list","data":["#);
     for (index, (upstream, state)) in upstreams.enumerate() {
         if index > 0 {
@@ -112,7 +112,7 @@ pub fn list<'a>(upstreams: impl Iterator<Item = (&'a Upstream, State)>, now: Dur
 }
 
 /// One upstream as JSON: the answer to [`Command::Eject`] and [`Command::Restore`].
-pub fn entry(out: &mut String, upstream: &Upstream, state: &State, now: Duration) {
+pub fn entry(out: &mut String, upstream: &Upstream, state: &UpstreamStatus, now: Duration) {
     let (name, reason, until) = standing(&state.health.cluster, now);
     let texts = [
         ("cluster", Some(upstream.cluster.as_str())),

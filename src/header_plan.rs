@@ -25,7 +25,7 @@ pub trait RequestHeaders {
 
 /// The target's request.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct TargetRequest<'a> {
     /// The cluster.
     pub upstream: &'a Upstream,
     /// The operation at the upstream.
@@ -40,7 +40,7 @@ pub struct Wish<'a> {
     pub length: Option<usize>,
 }
 
-impl Wish<'_> {
+impl TargetRequest<'_> {
     /// The path the upstream expects.
     fn path<'p>(&self, original: &'p str) -> Cow<'p, str> {
         let asked = self.pair.map_or(original, |pair| pair.path(self.stream));
@@ -65,16 +65,16 @@ pub struct Overwritten(Vec<(String, Option<Vec<u8>>)>);
 
 /// The change from one target to another.
 #[derive(Clone, Copy)]
-pub struct Turn<'a> {
+pub struct HeaderDiff<'a> {
     /// The client's headers.
     pub original: &'a Original,
     /// The previous attempt's request.
-    pub before: Option<&'a Wish<'a>>,
+    pub before: Option<&'a TargetRequest<'a>>,
     /// This attempt's request.
-    pub wish: &'a Wish<'a>,
+    pub after: &'a TargetRequest<'a>,
 }
 
-impl Turn<'_> {
+impl HeaderDiff<'_> {
     /// Edits the headers. `false` if the host refused an edit: then the request must not be sent.
     pub fn apply(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let there = self.read(overwritten, headers);
@@ -92,13 +92,13 @@ impl Turn<'_> {
     fn read(&self, overwritten: &mut Overwritten, headers: &mut dyn RequestHeaders) -> Vec<(String, Option<Vec<u8>>)> {
         let kept = &self.original.kept_back;
         let known = overwritten.0.len();
-        for (name, _) in self.wish.headers() {
+        for (name, _) in self.after.headers() {
             if !kept.has(name) && !overwritten.0.iter().any(|(known, _)| known == name) {
                 overwritten.0.push((name.to_owned(), None));
             }
         }
         let new = overwritten.0.get_mut(known..).unwrap_or_default();
-        let stands = |name: &&str| self.stands(name) && !self.wish.upstream.forwarded.has(name);
+        let stands = |name: &&str| self.stands(name) && !self.after.upstream.forwarded.has(name);
         let mut away: Vec<(&str, bool, Option<Vec<u8>>)> =
             kept.names().filter(stands).map(|name| (name, false, None)).collect();
         if !new.is_empty() || !away.is_empty() {
@@ -119,17 +119,18 @@ impl Turn<'_> {
 
     /// Whether an unforwarded header is still there, as the client sent it.
     fn stands(&self, name: &str) -> bool {
-        !self.wish.writes(name)
+        !self.after.writes(name)
             && self.before.is_none_or(|before| before.upstream.forwarded.has(name) && !before.writes(name))
     }
 
     /// Restores the headers that the previous upstream's own headers have overwritten.
     fn take_back(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let kept = &self.original.kept_back;
-        let mut written = self.before.into_iter().flat_map(Wish::headers).filter(|(name, _)| !self.wish.writes(name));
+        let mut written =
+            self.before.into_iter().flat_map(TargetRequest::headers).filter(|(name, _)| !self.after.writes(name));
         written.all(|(name, _)| match overwritten.0.iter().find(|(known, _)| known == name) {
             Some((_, Some(value))) => headers.set(name, value),
-            None if kept.has(name) && self.wish.upstream.forwarded.has(name) => headers.set(name, &kept.line(name)),
+            None if kept.has(name) && self.after.upstream.forwarded.has(name) => headers.set(name, &kept.line(name)),
             Some((_, None)) | None => headers.remove(name),
         })
     }
@@ -145,8 +146,8 @@ impl Turn<'_> {
             return gone;
         };
         let is_new = |name: &&str| {
-            let forwarded = [before, self.wish].map(|wish| wish.upstream.forwarded.has(name));
-            forwarded == [false, true] && ![before, self.wish].iter().any(|wish| wish.writes(name))
+            let forwarded = [before, self.after].map(|after| after.upstream.forwarded.has(name));
+            forwarded == [false, true] && ![before, self.after].iter().any(|after| after.writes(name))
         };
         kept.names().filter(is_new).all(|name| headers.set(name, &kept.line(name)))
     }
@@ -154,26 +155,26 @@ impl Turn<'_> {
     /// An upstream without a `host` gets its cluster's name: it must not see the client's name for the gateway.
     fn authority(&self, headers: &mut dyn RequestHeaders) -> bool {
         let now = self.before.map_or(self.original.authority.as_str(), |before| before.upstream.authority());
-        let wanted = self.wish.upstream.authority();
+        let wanted = self.after.upstream.authority();
         now == wanted || headers.set(":authority", wanted.as_bytes())
     }
 
     fn path(&self, headers: &mut dyn RequestHeaders) -> bool {
         let original = self.original.path.as_str();
         let now = self.before.map_or(Cow::Borrowed(original), |before| before.path(original));
-        let wanted = self.wish.path(original);
+        let wanted = self.after.path(original);
         now == wanted || headers.set(":path", wanted.as_bytes())
     }
 
     fn length(&self, headers: &mut dyn RequestHeaders) -> bool {
         let now = self.before.map_or(self.original.length, |before| before.length);
         let set = |wanted: usize| headers.set("content-length", wanted.to_string().as_bytes());
-        self.wish.length.filter(|wanted| now != Some(*wanted)).is_none_or(set)
+        self.after.length.filter(|wanted| now != Some(*wanted)).is_none_or(set)
     }
 
     /// The client's own credentials are already removed; only an attempt can have set one.
     fn credential(&self, headers: &mut dyn RequestHeaders) -> bool {
-        let wanted = self.wish.upstream.credential(self.wish.endpoint.dialect());
+        let wanted = self.after.upstream.credential(self.after.endpoint.dialect());
         let there = self.before.and_then(|before| before.upstream.credential(before.endpoint.dialect()));
         let removed = match (there, wanted) {
             (Some((there, _)), Some((wanted, _))) if there == wanted => true,
@@ -189,7 +190,7 @@ impl Turn<'_> {
     /// Sets the upstream's own headers, and removes headers that its dialect does not use.
     fn own(&self, overwritten: &Overwritten, headers: &mut dyn RequestHeaders) -> bool {
         let stood = |name: &str| overwritten.0.iter().any(|(known, value)| known == name && value.is_some());
-        self.wish.headers().all(|(name, value)| match value {
+        self.after.headers().all(|(name, value)| match value {
             Some(value) => headers.set(name, value.as_bytes()),
             None if stood(name) || self.original.kept_back.has(name) => headers.remove(name),
             None => true,

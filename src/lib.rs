@@ -17,10 +17,8 @@
 
 pub mod base64;
 pub mod codec;
-pub mod commit;
 pub mod config;
 pub mod connect_failure;
-pub mod contract;
 pub mod date;
 pub mod endpoint;
 pub mod ends;
@@ -47,6 +45,7 @@ pub mod outcome;
 pub mod password;
 pub mod pattern;
 pub mod record;
+pub mod response_gate;
 pub mod rewrite;
 pub mod routing;
 pub mod splice;
@@ -56,3 +55,4 @@ pub mod totals;
 pub mod translate;
 pub mod uri;
 pub mod usage;
+pub mod wire_names;

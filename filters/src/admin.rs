@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use sluice::codec::{Changed, SharedRecord};
-use sluice::contract::{ISSUED_KEYS, REVOKED_KEYS};
 use sluice::error::ApiError;
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revocations, Role, MAX_LIFETIME};
 use sluice::totals::{Form, Query};
+use sluice::wire_names::{ISSUED_KEYS, REVOKED_KEYS};
 
 use crate::changes;
 use crate::host::{self, shared_data};

@@ -6,7 +6,7 @@
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::keys::{Auth, Identity};
-use sluice::limits::shared::Shared;
+use sluice::limits::shared::SharedLimits;
 use sluice::limits::{Limits, Subject};
 use sluice::routing::{Model, Table};
 
@@ -37,7 +37,7 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
     let subjects = subjects(&identity, auth);
     limits::admit(exchange, &subjects, 0)?;
     if let Some(service) = &auth.shared {
-        exchange.share(Shared { service: service.clone(), subjects: subjects.to_vec(), uncounted: false });
+        exchange.share(SharedLimits { service: service.clone(), subjects: subjects.to_vec(), uncounted: false });
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::guard::checks::Failures;
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
-use sluice::password::{credentials, Door, Knock, Verdict, REMEMBERED_FOR};
+use sluice::password::{credentials, LoginOutcome, PasswordVerifier, Verdict, REMEMBERED_FOR};
 
 use crate::admin;
 use crate::admission::{admit_caller, without_caller};
@@ -15,10 +15,10 @@ use crate::chain;
 use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::host::{self, text};
-use crate::intake::Intake;
+use crate::incoming::Incoming;
 use crate::limits;
 use crate::password_checks;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::reply;
 use crate::shared::{self, Asked};
 use crate::types::{Action, HttpContext};
@@ -39,17 +39,17 @@ thread_local! {
 /// Who may call.
 struct Config {
     auth: keys::Auth,
-    door: Option<Rc<RefCell<Door>>>,
+    verifier: Option<Rc<RefCell<PasswordVerifier>>>,
 }
 
 fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let auth = config::auth(bytes, &|name| std::env::var(name).ok())?;
     let users: Vec<_> = auth.users.iter().map(|user| (user.identity.id.clone(), user.hash.clone())).collect();
-    let door = match (users.is_empty(), host::random_bytes()) {
-        (false, Some(key)) => Door::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
+    let verifier = match (users.is_empty(), host::random_bytes()) {
+        (false, Some(key)) => PasswordVerifier::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
         (true, _) | (_, None) => None,
     };
-    Ok(Config { auth, door })
+    Ok(Config { auth, verifier })
 }
 
 struct Auth {
@@ -62,17 +62,17 @@ enum State {
     /// The headers are still to come.
     Headers,
     /// The caller's password is being checked; `complete`: all of the request is there.
-    Checking { intake: Intake, complete: bool },
+    Checking { incoming: Incoming, complete: bool },
     /// The caller is known, the body awaited.
-    Body(Intake),
+    Body(Incoming),
     /// The service that counts for all Envoys is being asked.
-    Asking(Intake),
+    Asking(Incoming),
     /// The request has gone on; the exchange ends with it.
-    Passed(Intake),
+    Passed(Incoming),
     /// The request is refused; its body is let come before the client is told.
     Unread(Unread),
     /// The request has been answered here; its exchange, if it got that far, says whose it was.
-    Refused(Option<Intake>),
+    Refused(Option<Incoming>),
 }
 
 /// What is known of a caller.
@@ -85,99 +85,99 @@ enum Caller {
 
 impl Auth {
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused(None)) else {
+        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Refused(None)) else {
             return Action::Pause;
         };
         let admitted =
-            intake.body(size).and_then(|exchange| admit_caller(&self.config.auth, &mut exchange.borrow_mut()));
+            incoming.body(size).and_then(|exchange| admit_caller(&self.config.auth, &mut exchange.borrow_mut()));
         match admitted {
-            Ok(()) if self.config.auth.shared.is_some() => self.ask(intake),
-            Ok(()) => self.pass(intake),
-            Err(error) => self.refuse(intake, &error),
+            Ok(()) if self.config.auth.shared.is_some() => self.ask(incoming),
+            Ok(()) => self.pass(incoming),
+            Err(error) => self.refuse(incoming, &error),
         }
     }
 
     /// Asks whether the other Envoys have left enough, if the request has limits.
-    fn ask(&mut self, intake: Intake) -> Action {
-        let asked = shared::ask(&mut intake.exchange().borrow_mut(), self.context);
+    fn ask(&mut self, incoming: Incoming) -> Action {
+        let asked = shared::ask(&mut incoming.exchange().borrow_mut(), self.context);
         if let Asked::Waits = asked {
             chain::wait_for_wake();
         }
-        self.go_by(asked, intake)
+        self.go_by(asked, incoming)
     }
 
-    fn heard(&mut self, intake: Intake) -> Action {
-        let heard = shared::heard(&mut intake.exchange().borrow_mut(), self.context);
-        self.go_by(heard, intake)
+    fn heard(&mut self, incoming: Incoming) -> Action {
+        let heard = shared::heard(&mut incoming.exchange().borrow_mut(), self.context);
+        self.go_by(heard, incoming)
     }
 
-    fn go_by(&mut self, asked: Asked, intake: Intake) -> Action {
+    fn go_by(&mut self, asked: Asked, incoming: Incoming) -> Action {
         match asked {
             Asked::Waits => {
-                self.state = State::Asking(intake);
+                self.state = State::Asking(incoming);
                 Action::Pause
             }
-            Asked::Passes => self.pass(intake),
+            Asked::Passes => self.pass(incoming),
             Asked::Refused(error) => {
-                limits::withdraw(&mut intake.exchange().borrow_mut(), host::now());
-                self.refuse(intake, &error)
+                limits::withdraw(&mut incoming.exchange().borrow_mut(), host::now());
+                self.refuse(incoming, &error)
             }
         }
     }
 
-    fn pass(&mut self, intake: Intake) -> Action {
-        let answer = commands::serve(&mut intake.exchange().borrow_mut(), By::Auth(&self.config.auth));
+    fn pass(&mut self, incoming: Incoming) -> Action {
+        let answer = commands::serve(&mut incoming.exchange().borrow_mut(), By::Auth(&self.config.auth));
         match answer {
             Some(Ok(body)) => {
-                self.state = State::Refused(Some(intake));
+                self.state = State::Refused(Some(incoming));
                 body.reply()
             }
-            Some(Err(error)) => self.refuse(intake, &error),
+            Some(Err(error)) => self.refuse(incoming, &error),
             None => {
-                self.state = State::Passed(intake);
+                self.state = State::Passed(incoming);
                 Action::Continue
             }
         }
     }
 
-    fn refuse(&mut self, intake: Intake, error: &ApiError) -> Action {
-        let shape = intake.shape();
-        self.state = State::Refused(Some(intake));
+    fn refuse(&mut self, incoming: Incoming, error: &ApiError) -> Action {
+        let shape = incoming.shape();
+        self.state = State::Refused(Some(incoming));
         reply::error(error, shape)
     }
 
     /// Goes on with a request whose caller has waited for this.
-    fn woken(&mut self, intake: Intake, complete: bool) -> Action {
+    fn woken(&mut self, incoming: Incoming, complete: bool) -> Action {
         match password_checks::verdict(self.context) {
             None => {
-                self.state = State::Checking { intake, complete };
+                self.state = State::Checking { incoming, complete };
                 Action::Pause
             }
             Some(Verdict::Right(index)) => match self.config.auth.users.get(index) {
-                Some(user) if self.is_revoked(&user.identity) => self.refuse(intake, &admin::revoked()),
+                Some(user) if self.is_revoked(&user.identity) => self.refuse(incoming, &admin::revoked()),
                 Some(user) => {
-                    intake.identified(user.identity.clone());
-                    self.state = State::Body(intake);
+                    incoming.identified(user.identity.clone());
+                    self.state = State::Body(incoming);
                     match complete {
                         true => self.take_in(usize::MAX),
                         false => Action::Pause,
                     }
                 }
-                None => self.refuse(intake, &without_caller()),
+                None => self.refuse(incoming, &without_caller()),
             },
-            Some(Verdict::Wrong) => self.refuse(intake, &ApiError::unauthorized("Incorrect user name or password.")),
-            Some(Verdict::Crowded) => self.refuse(intake, &ApiError::busy()),
+            Some(Verdict::Wrong) => self.refuse(incoming, &ApiError::unauthorized("Incorrect user name or password.")),
+            Some(Verdict::Crowded) => self.refuse(incoming, &ApiError::busy()),
         }
     }
 
     /// Refuses a request whose body is still coming.
     fn give_up(&mut self, error: &ApiError) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Checking { intake, .. } => {
-                self.config.door.iter().for_each(|door| door.borrow_mut().cancel(self.context));
-                self.refuse(intake, error)
+            State::Checking { incoming, .. } => {
+                self.config.verifier.iter().for_each(|verifier| verifier.borrow_mut().cancel(self.context));
+                self.refuse(incoming, error)
             }
-            State::Body(intake) | State::Asking(intake) | State::Passed(intake) => self.refuse(intake, error),
+            State::Body(incoming) | State::Asking(incoming) | State::Passed(incoming) => self.refuse(incoming, error),
             State::Headers | State::Unread(_) | State::Refused(_) => Action::Pause,
         }
     }
@@ -208,7 +208,7 @@ impl Auth {
                 Ok(identity) => return Ok(Caller::Known(identity)),
                 Err(KeyError::Expired) => refusal = ApiError::expired(KeyError::Expired.to_string()),
                 Err(KeyError::Unknown) if *name == "authorization" && key.is_none() => {
-                    if let Some(caller) = self.knock(value)? {
+                    if let Some(caller) = self.log_in(value)? {
                         return Ok(caller);
                     }
                 }
@@ -223,23 +223,23 @@ impl Auth {
     }
 
     /// Asks for a user, where the client presents a name and a password.
-    fn knock(&self, header: &str) -> Result<Option<Caller>, ApiError> {
-        let (Some(door), Some((name, password))) = (&self.config.door, credentials(header)) else {
+    fn log_in(&self, header: &str) -> Result<Option<Caller>, ApiError> {
+        let (Some(verifier), Some((name, password))) = (&self.config.verifier, credentials(header)) else {
             return Ok(None);
         };
         let address = || host::property("source\0address").map(|address| text(&address).to_owned()).unwrap_or_default();
-        let knock = door.borrow_mut().knock(self.context, &name, &password, address, host::now());
-        match knock {
-            Knock::Open(index) => {
+        let log_in = verifier.borrow_mut().log_in(self.context, &name, &password, address, host::now());
+        match log_in {
+            LoginOutcome::Open(index) => {
                 let user = self.config.auth.users.get(index).map(|user| user.identity.clone());
                 match user {
                     Some(identity) if self.is_revoked(&identity) => Err(admin::revoked()),
                     user => Ok(user.map(Caller::Known)),
                 }
             }
-            Knock::Checking => Ok(Some(Caller::Checking)),
-            Knock::Wait(time) => Err(ApiError::too_many_failures(time)),
-            Knock::Busy => Err(ApiError::busy()),
+            LoginOutcome::Checking => Ok(Some(Caller::Checking)),
+            LoginOutcome::Wait(time) => Err(ApiError::too_many_failures(time)),
+            LoginOutcome::Busy => Err(ApiError::busy()),
         }
     }
 
@@ -269,7 +269,7 @@ fn has_expired(failure: &str) -> bool {
 /// Refuses a request that a filter before `auth` has taken in, without a caller: nothing may pass so. A filter does not know
 /// its place before a request comes; `sluice check` finds it in the configuration.
 #[cold]
-fn refuse_misplaced(exchange: &Shared) -> Action {
+fn refuse_misplaced(exchange: &SharedExchange) -> Action {
     if let Some(untold) = MISPLACED.with_borrow_mut(|told| told.note("", "filter_order", host::recent())) {
         log::error!(
             "sluice: auth: `auth` comes after another of Sluice's filters in http_filters, so all requests are refused; \
@@ -287,7 +287,7 @@ impl HttpContext for Auth {
             return refuse_misplaced(&exchange);
         }
         let mut checking = false;
-        let opened = Intake::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
+        let opened = Incoming::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
             Caller::Known(identity) => Ok(Some(identity)),
             Caller::Checking => {
                 checking = true;
@@ -295,23 +295,23 @@ impl HttpContext for Auth {
             }
         });
         match (opened, checking) {
-            (Ok(intake), true) => {
-                let complete = intake.is_complete(end);
-                self.state = State::Checking { intake, complete };
+            (Ok(incoming), true) => {
+                let complete = incoming.is_complete(end);
+                self.state = State::Checking { incoming, complete };
                 chain::wait_for_wake();
                 Action::Pause
             }
-            (Ok(intake), false) => {
-                let complete = intake.is_complete(end);
-                self.state = State::Body(intake);
+            (Ok(incoming), false) => {
+                let complete = incoming.is_complete(end);
+                self.state = State::Body(incoming);
                 match complete {
                     true => self.take_in(0),
                     false => Action::Pause,
                 }
             }
             (Err(refusal), _) => {
-                if let (true, Some(door)) = (checking, &self.config.door) {
-                    door.borrow_mut().cancel(self.context);
+                if let (true, Some(verifier)) = (checking, &self.config.verifier) {
+                    verifier.borrow_mut().cancel(self.context);
                 }
                 self.state = Unread::refuse(refusal, end).map_or(State::Refused(None), State::Unread);
                 Action::Pause
@@ -322,7 +322,7 @@ impl HttpContext for Auth {
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let grown = match &mut self.state {
             State::Passed(_) => return Action::Continue,
-            State::Body(intake) | State::Checking { intake, .. } => intake.grow(size),
+            State::Body(incoming) | State::Checking { incoming, .. } => incoming.grow(size),
             State::Unread(unread) => {
                 if unread.drop_part(size, end) {
                     self.state = State::Refused(None);
@@ -362,8 +362,8 @@ impl HttpContext for Auth {
     /// The password has been checked, or the service that counts for all Envoys has answered.
     fn on_resume(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Checking { intake, complete } => self.woken(intake, complete),
-            State::Asking(intake) => self.heard(intake),
+            State::Checking { incoming, complete } => self.woken(incoming, complete),
+            State::Asking(incoming) => self.heard(incoming),
             other => {
                 self.state = other;
                 Action::Pause
@@ -373,9 +373,9 @@ impl HttpContext for Auth {
 
     fn on_http_response_headers(&mut self, _: bool) -> Action {
         match &mut self.state {
-            State::Passed(intake) | State::Refused(Some(intake)) => {
-                intake.let_go();
-                limits::write_headers(&intake.exchange().borrow());
+            State::Passed(incoming) | State::Refused(Some(incoming)) => {
+                incoming.let_go();
+                limits::write_headers(&incoming.exchange().borrow());
             }
             State::Headers
             | State::Checking { .. }
@@ -388,8 +388,8 @@ impl HttpContext for Auth {
     }
 
     fn on_done(&mut self) {
-        if let (State::Checking { .. }, Some(door)) = (&self.state, &self.config.door) {
-            door.borrow_mut().cancel(self.context);
+        if let (State::Checking { .. }, Some(verifier)) = (&self.state, &self.config.verifier) {
+            verifier.borrow_mut().cancel(self.context);
         }
         if let State::Asking(_) = self.state {
             shared::forget(self.context);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sluice::codec::Changed;
 use sluice::config::ConfigError;
-use sluice::contract::{stats, MEMORY_PEAK};
 use sluice::guard::checks::Failures;
 use sluice::memory_budget::{MemoryBudget, Peak, Purpose};
+use sluice::wire_names::{stats, MEMORY_PEAK};
 
 use crate::allocator;
 use crate::host::{self, shared_data, Buffer};

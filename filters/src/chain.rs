@@ -12,7 +12,7 @@ use sluice::config::{ConfigError, Joined};
 use crate::filter::Filter;
 use crate::host;
 use crate::nested;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::types::{Action, Event, HttpContext};
 
 thread_local! {
@@ -134,7 +134,7 @@ struct Stream {
     headers: Event,
     /// What came last of the request after its headers.
     last: Option<Event>,
-    exchange: Option<Shared>,
+    exchange: Option<SharedExchange>,
 }
 
 impl Stream {

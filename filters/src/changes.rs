@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use sluice::contract::stats;
+use sluice::wire_names::stats;
 
 use crate::host;
 

@@ -10,14 +10,14 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sluice::codec::{Changed, SharedRecord};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
-use sluice::contract::{connect_failure_key, health_key, stats};
 use sluice::exchange::Exchange;
-use sluice::gateway::State;
+use sluice::gateway::UpstreamStatus;
 use sluice::health::{Blame, Change, Changes, ClusterHealth, Ended, Policy, Probe, Reason, Standing, Verdict};
 use sluice::latency::Latency;
 use sluice::outcome::Outcome;
-use sluice::routing::{Ending, Fleet, Upstream};
+use sluice::routing::{ClusterState, Ending, Upstream};
 use sluice::stored::{Keeper, StoredId};
+use sluice::wire_names::{connect_failure_key, health_key, stats};
 
 use crate::changes;
 use crate::host::{self, shared_data};
@@ -160,7 +160,7 @@ pub fn restore(upstream: &Upstream) {
 }
 
 /// What operators are told of a cluster.
-pub fn state(upstream: &Upstream) -> State {
+pub fn state(upstream: &Upstream) -> UpstreamStatus {
     let uses = metrics::ended_attempts(&upstream.cluster);
     tell_in_flight();
     CLUSTERS.with_borrow_mut(|clusters| {
@@ -169,7 +169,7 @@ pub fn state(upstream: &Upstream) -> State {
         let in_flight = cluster.in_flight.read();
         let connect_failure =
             shared_data::read(&connect_failure_key(&upstream.cluster)).and_then(|bytes| LastFailure::parse(&bytes));
-        State {
+        UpstreamStatus {
             health: cluster.health.clone(),
             in_flight,
             uses: uses + in_flight,
@@ -285,7 +285,7 @@ impl Cluster {
     }
 }
 
-impl Fleet for AllClusters {
+impl ClusterState for AllClusters {
     fn now(&self) -> Duration {
         host::now()
     }

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use sluice::codec::Changed;
-use sluice::contract::STREAM_ENDS;
 use sluice::endpoint::Endpoint;
 use sluice::ends::Ends;
 use sluice::routing::Upstream;
+use sluice::wire_names::STREAM_ENDS;
 
 use crate::changes;
 use crate::host::shared_data;

@@ -1,7 +1,7 @@
 //! Hands a routed request to Envoy: the cluster in filter state, and the time that an attempt may take.
 
-use sluice::contract::{CLUSTER, PER_TRY_TIMEOUT_HEADER};
 use sluice::exchange::Exchange;
+use sluice::wire_names::{CLUSTER, PER_TRY_TIMEOUT_HEADER};
 
 use crate::host::{self, Headers};
 

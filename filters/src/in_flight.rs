@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sluice::codec::Changed;
-use sluice::contract::{stats, IN_FLIGHT_ROSTER};
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, RENEWED_EVERY};
+use sluice::wire_names::{stats, IN_FLIGHT_ROSTER};
 
 use crate::changes;
 use crate::host::{self, shared_data};

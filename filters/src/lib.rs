@@ -35,7 +35,7 @@ mod hand_over;
 mod heap;
 mod host;
 mod in_flight;
-mod intake;
+mod incoming;
 mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;

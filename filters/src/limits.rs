@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::{
-    write_report, write_reset, Changed, Ledger, Limits, Line, Quota, RateHeaders, Record, Reservation, Spent, Subject,
-    Ticket, LEASE,
+    write_report, write_reset, ActualUsage, Admission, Changed, Ledger, LimitRecord, Limits, Line, Quota, RateHeaders,
+    Reservation, Subject, LEASE,
 };
 
 use crate::host::{self, shared_data, Headers};
@@ -30,7 +30,7 @@ struct Book {
     /// When it said last that it still holds them.
     renewed: Duration,
     /// What could not be written when its request ended.
-    unsettled: Vec<(Subject, Reservation, Spent)>,
+    unsettled: Vec<(Subject, Reservation, ActualUsage)>,
 }
 
 impl Book {
@@ -64,11 +64,11 @@ impl Book {
 /// The records as this Envoy's workers share them, and those that have been read last.
 #[derive(Default)]
 struct SharedData {
-    seen: RefCell<Vec<(Subject, Record)>>,
+    seen: RefCell<Vec<(Subject, LimitRecord)>>,
 }
 
 impl SharedData {
-    fn remember(&self, subject: &Subject, record: Record) {
+    fn remember(&self, subject: &Subject, record: LimitRecord) {
         let mut seen = self.seen.borrow_mut();
         match seen.iter_mut().find(|(known, _)| known == subject) {
             Some((_, known)) => *known = record,
@@ -78,14 +78,14 @@ impl SharedData {
 }
 
 impl Ledger for SharedData {
-    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool {
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool {
         let record = shared_data::update(&subject.data_key(), change);
         let known = record.is_some();
         record.into_iter().for_each(|record| self.remember(subject, record));
         known
     }
 
-    fn read(&self, subject: &Subject) -> Record {
+    fn read(&self, subject: &Subject) -> LimitRecord {
         shared_data::record(&subject.data_key())
     }
 }
@@ -102,7 +102,7 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     let now = host::now();
     let vm = BOOK.with_borrow_mut(Book::vm);
     let ledger = SharedData::default();
-    let taken = Ticket::take(&ledger, subjects, exchange.demand(microusd, vm), now);
+    let taken = Admission::take(&ledger, subjects, exchange.usage_estimate(microusd, vm), now);
     if taken.is_err() {
         withdraw(exchange, now);
     }
@@ -113,13 +113,13 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     });
     exchange.tell_rates(RateHeaders::tightest(records, now));
     match taken {
-        Ok(ticket) => {
+        Ok(admission) => {
             let limited = |(subject, _): &&(Subject, Reservation)| {
                 subjects.iter().any(|(known, limits)| known == subject && limits.concurrency.is_some())
             };
-            let taken = ticket.reservations().iter().filter(limited);
+            let taken = admission.reservations().iter().filter(limited);
             BOOK.with_borrow_mut(|book| taken.for_each(|(subject, _)| book.hold(subject)));
-            exchange.admitted(ticket);
+            exchange.admitted(admission);
             Ok(())
         }
         Err((subject, excess)) => Err(excess.error(&subject, exchange.output_field())),
@@ -128,7 +128,7 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
 
 /// Whether a request has been admitted by a subject with a budget.
 pub fn has_budget(exchange: &Exchange) -> bool {
-    exchange.tickets().iter().any(Ticket::has_budget)
+    exchange.admissions().iter().any(Admission::has_budget)
 }
 
 /// Reserves what a request may cost where it has been admitted by a subject with a budget.
@@ -140,7 +140,8 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
         return Ok(());
     }
     let (ledger, now) = (SharedData::default(), host::now());
-    let reserved = exchange.tickets_mut().iter_mut().try_for_each(|ticket| ticket.reserve(&ledger, microusd, now));
+    let reserved =
+        exchange.admissions_mut().iter_mut().try_for_each(|admission| admission.reserve(&ledger, microusd, now));
     reserved.map_err(|(subject, excess)| {
         withdraw(exchange, now);
         excess.error(&subject, exchange.output_field())
@@ -151,30 +152,30 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
 pub fn withdraw(exchange: &mut Exchange, now: Duration) {
     exchange.take_shared();
     let ledger = SharedData::default();
-    if !exchange.tickets().is_empty() {
+    if !exchange.admissions().is_empty() {
         exchange.withdrawn();
     }
-    for ticket in exchange.take_tickets() {
-        BOOK.with_borrow_mut(|book| ticket.reservations().iter().for_each(|(subject, _)| book.release(subject)));
-        ticket.withdraw(&ledger, now);
+    for admission in exchange.take_admissions() {
+        BOOK.with_borrow_mut(|book| admission.reservations().iter().for_each(|(subject, _)| book.release(subject)));
+        admission.withdraw(&ledger, now);
     }
 }
 
 /// Settles what a request that has ended has used.
 pub fn settle(exchange: &mut Exchange) {
-    if exchange.tickets().is_empty() {
+    if exchange.admissions().is_empty() {
         return;
     }
-    let (spent, now) = (exchange.spent(), host::now());
+    let (spent, now) = (exchange.actual_usage(), host::now());
     if let Some(known) = exchange.take_shared() {
-        let reserved = exchange.tickets().iter().map(Ticket::tokens).max().unwrap_or_default();
+        let reserved = exchange.admissions().iter().map(Admission::tokens).max().unwrap_or_default();
         shared::charge(&known, spent, reserved, now);
     }
     let ledger = SharedData::default();
-    for ticket in exchange.take_tickets() {
+    for admission in exchange.take_admissions() {
         BOOK.with_borrow_mut(|book| {
-            ticket.reservations().iter().for_each(|(subject, _)| book.release(subject));
-            ticket.settle(&ledger, spent, now, |subject, reservation| {
+            admission.reservations().iter().for_each(|(subject, _)| book.release(subject));
+            admission.settle(&ledger, spent, now, |subject, reservation| {
                 book.unsettled.push((subject, reservation, spent));
             });
         });
@@ -202,7 +203,7 @@ pub fn renew() {
 /// What is left of these limits, for whoever asks.
 pub fn report(subjects: &[(Subject, Limits)]) -> String {
     let ledger = SharedData::default();
-    let records: Vec<Record> = subjects.iter().map(|(subject, _)| ledger.read(subject)).collect();
+    let records: Vec<LimitRecord> = subjects.iter().map(|(subject, _)| ledger.read(subject)).collect();
     let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
     let mut out = String::new();
     write_report(&mut out, lines, host::now());

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
-use sluice::contract::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
 use sluice::exchange::Exchange;
 use sluice::guard::checks::Phase;
 use sluice::outcome::Outcome;
 use sluice::usage::{Source, TokenUsage};
+use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
 
 use crate::host;
 use crate::registry;

@@ -11,20 +11,20 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use sluice::contract::{EXCHANGE_ID, MARK};
 use sluice::exchange::Exchange;
+use sluice::wire_names::{EXCHANGE_ID, MARK};
 
 use crate::host;
 use crate::types::ByNumber;
 
 /// An exchange that several filters share.
-pub type Shared = Rc<RefCell<Exchange>>;
+pub type SharedExchange = Rc<RefCell<Exchange>>;
 
 /// Names an exchange.
 pub type Id = u64;
 
 thread_local! {
-    static EXCHANGES: RefCell<ByNumber<Id, Shared>> = RefCell::default();
+    static EXCHANGES: RefCell<ByNumber<Id, SharedExchange>> = RefCell::default();
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
     /// The filters of one request are several entries, so that all but the first have to ask Envoy for the exchange.
@@ -47,7 +47,7 @@ enum AtHand {
     /// Nothing.
     Unknown,
     /// This callback is one of a chain's, which keeps the exchange once one is opened.
-    Chain(Option<Shared>),
+    Chain(Option<SharedExchange>),
 }
 
 /// A random start in the upper half, so that sequences of two VMs do not meet.
@@ -61,7 +61,7 @@ pub fn is_idle() -> bool {
 }
 
 /// Opens an exchange for the current request; whoever opens it closes it. `None` if Envoy would not keep its id.
-pub fn open(mut exchange: Exchange) -> Option<(Id, Shared)> {
+pub fn open(mut exchange: Exchange) -> Option<(Id, SharedExchange)> {
     let id = NEXT.with(|next| next.replace(next.get().wrapping_add(1)));
     let told = SPLIT.get();
     if !(if told { tell(id) } else { host::set_filter_state(Mark::of(id).name(), b"") }) {
@@ -79,7 +79,7 @@ pub fn open(mut exchange: Exchange) -> Option<(Id, Shared)> {
 }
 
 /// Forgets an exchange that has ended, and returns it.
-pub fn close(id: Id) -> Option<Shared> {
+pub fn close(id: Id) -> Option<SharedExchange> {
     EXCHANGES.with_borrow_mut(|exchanges| exchanges.remove(&id))
 }
 
@@ -164,7 +164,7 @@ pub fn expected() -> Option<Expected> {
 }
 
 /// The exchange of the attempt that begins, whose stream is `context`. `None` if there is none, or if it has ended.
-pub fn of_attempt(expected: Option<Expected>, context: u32) -> Option<Shared> {
+pub fn of_attempt(expected: Option<Expected>, context: u32) -> Option<SharedExchange> {
     match expected {
         Some(expected) if is_marked(expected.id) => return find(expected.id),
         Some(expected) => expected.publish_id(context),
@@ -179,9 +179,10 @@ fn is_marked(id: Id) -> bool {
 
 /// The exchange whose mark the current stream bears.
 #[cold]
-fn look_for_mark() -> Option<Shared> {
-    let untold =
-        |(id, exchange): (&Id, &Shared)| exchange.try_borrow().is_ok_and(|open| !open.is_id_published()).then_some(*id);
+fn look_for_mark() -> Option<SharedExchange> {
+    let untold = |(id, exchange): (&Id, &SharedExchange)| {
+        exchange.try_borrow().is_ok_and(|open| !open.is_id_published()).then_some(*id)
+    };
     let ids: Vec<Id> = EXCHANGES.with_borrow(|exchanges| exchanges.iter().filter_map(untold).collect());
     let exchange = find(ids.into_iter().find(|id| is_marked(*id))?)?;
     exchange.try_borrow_mut().ok().as_deref_mut().map(publish_id);
@@ -194,13 +195,13 @@ fn current_id() -> Option<Id> {
 }
 
 /// An exchange by its id. `None` if it has ended.
-fn find(id: Id) -> Option<Shared> {
+fn find(id: Id) -> Option<SharedExchange> {
     EXCHANGES.with_borrow(|exchanges| exchanges.get(&id).cloned())
 }
 
 /// Runs `callback` with the exchange at hand that its chain keeps, and returns it, or the one that was
 /// opened meanwhile.
-pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, Option<Shared>) {
+pub fn within<T>(exchange: Option<SharedExchange>, callback: impl FnOnce() -> T) -> (T, Option<SharedExchange>) {
     AT_HAND.set(AtHand::Chain(exchange));
     let result = callback();
     match AT_HAND.replace(AtHand::Unknown) {
@@ -210,12 +211,12 @@ pub fn within<T>(exchange: Option<Shared>, callback: impl FnOnce() -> T) -> (T, 
 }
 
 /// The current request's exchange, if a filter before has opened it, where filters may stand apart.
-pub fn taken_in() -> Option<Shared> {
+pub fn taken_in() -> Option<SharedExchange> {
     SPLIT.get().then(current).flatten()
 }
 
 /// The current request's exchange. `None` if no filter has opened one, or if it has ended.
-pub fn current() -> Option<Shared> {
+pub fn current() -> Option<SharedExchange> {
     let at_hand = AT_HAND.with_borrow(|at_hand| match at_hand {
         AtHand::Chain(exchange) => exchange.clone(),
         AtHand::Unknown => None,

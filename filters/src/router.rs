@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use sluice::config;
 use sluice::connect_failure::ConnectFailure;
-use sluice::contract::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER};
 use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::Routed;
 use sluice::gateway::{self, DEFAULT_PREFIX};
 use sluice::outcome::Outcome;
 use sluice::routing::{AnswerHeaders, ResponseModel, Table};
+use sluice::wire_names::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER};
 
 use crate::admission::admit_model;
 use crate::clusters::{self, AllClusters};
@@ -19,13 +19,13 @@ use crate::commands::{self, By};
 use crate::filter::{self, Filter};
 use crate::hand_over::hand_over;
 use crate::host::{self, Headers};
-use crate::intake::Intake;
+use crate::incoming::Incoming;
 use crate::limits;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::reply::{self, Answer};
 use crate::types::{Action, HttpContext};
 use crate::unread::Unread;
-use crate::waiting::{self, Ticket};
+use crate::waiting::{self, QueueGuard};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -49,53 +49,53 @@ enum State {
     /// The headers are still to come.
     Headers,
     /// No filter has read the body before; it is awaited.
-    Body(Intake),
+    Body(Incoming),
     /// The request is refused; its body is let come before the client is told.
     Unread(Unread),
-    /// Every target is at its limit. The ticket ends the wait; the intake, if the exchange ends with this filter.
-    Waiting { exchange: Shared, _ticket: Ticket, _opened: Option<Intake> },
+    /// Every target is at its limit. The guard ends the wait; the incoming request, if the exchange ends with this filter.
+    Waiting { exchange: SharedExchange, _queued: QueueGuard, _opened: Option<Incoming> },
     /// The request has a target.
-    Routed { exchange: Shared, _opened: Option<Intake> },
+    Routed { exchange: SharedExchange, _opened: Option<Incoming> },
     /// The request has been answered here.
-    Answered { _opened: Option<Intake> },
+    Answered { _opened: Option<Incoming> },
 }
 
 impl Router {
-    fn route(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
+    fn route(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
         let routed = self.pick(&exchange);
         match routed {
             Ok(Routed::Ready) => {
-                self.state = State::Routed { exchange, _opened: intake };
+                self.state = State::Routed { exchange, _opened: incoming };
                 Action::Continue
             }
             Ok(Routed::Queue(patience)) => {
                 match waiting::queue(self.context, exchange.clone(), self.table.clone(), patience) {
-                    Some(ticket) => {
-                        self.state = State::Waiting { exchange, _ticket: ticket, _opened: intake };
+                    Some(queued) => {
+                        self.state = State::Waiting { exchange, _queued: queued, _opened: incoming };
                         Action::Pause
                     }
                     None => {
                         let busy = ApiError::no_free_slot(exchange.borrow().model_name());
-                        self.refuse(&busy, &exchange, intake)
+                        self.refuse(&busy, &exchange, incoming)
                     }
                 }
             }
             Ok(Routed::Estimated(tokens)) => {
-                self.state = State::Answered { _opened: intake };
+                self.state = State::Answered { _opened: incoming };
                 let endpoint = exchange.borrow().facts().map_or(Endpoint::Messages, |facts| facts.endpoint);
                 let answer = Answer::json(gateway::token_count(endpoint, tokens));
                 answer.with(TOKEN_COUNT_HEADER, "estimate").reply()
             }
-            Err(error) => self.refuse(&error, &exchange, intake),
+            Err(error) => self.refuse(&error, &exchange, incoming),
         }
     }
 
-    fn refuse(&mut self, error: &ApiError, exchange: &Shared, intake: Option<Intake>) -> Action {
-        self.state = State::Answered { _opened: intake };
+    fn refuse(&mut self, error: &ApiError, exchange: &SharedExchange, incoming: Option<Incoming>) -> Action {
+        self.state = State::Answered { _opened: incoming };
         reply::error(error, exchange.borrow().shape())
     }
 
-    fn pick(&self, shared: &Shared) -> Result<Routed, ApiError> {
+    fn pick(&self, shared: &SharedExchange) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
         admit_model(&self.table, &mut exchange)?;
         let routed = exchange.route(&self.table, &AllClusters)?;
@@ -109,8 +109,8 @@ impl Router {
     }
 
     /// Answers what is asked of the gateway itself.
-    fn serve(&mut self, exchange: &Shared, intake: Option<Intake>) -> Action {
-        self.state = State::Answered { _opened: intake };
+    fn serve(&mut self, exchange: &SharedExchange, incoming: Option<Incoming>) -> Action {
+        self.state = State::Answered { _opened: incoming };
         let answer = commands::serve(&mut exchange.borrow_mut(), By::Router(&self.table));
         match answer.unwrap_or_else(|| Err(ApiError::admin_only())) {
             Ok(answer) => answer.reply(),
@@ -119,23 +119,23 @@ impl Router {
     }
 
     /// Goes on with a request whose body has been read.
-    fn go_on(&mut self, exchange: Shared, intake: Option<Intake>) -> Action {
+    fn go_on(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
         let command = exchange.borrow().command().is_some();
         match command {
-            true => self.serve(&exchange, intake),
-            false => self.route(exchange, intake),
+            true => self.serve(&exchange, incoming),
+            false => self.route(exchange, incoming),
         }
     }
 
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
+        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
             return Action::Pause;
         };
-        match intake.body(size).cloned() {
-            Ok(exchange) => self.go_on(exchange, Some(intake)),
+        match incoming.body(size).cloned() {
+            Ok(exchange) => self.go_on(exchange, Some(incoming)),
             Err(error) => {
-                let action = reply::error(&error, intake.shape());
-                self.state = State::Answered { _opened: Some(intake) };
+                let action = reply::error(&error, incoming.shape());
+                self.state = State::Answered { _opened: Some(incoming) };
                 action
             }
         }
@@ -143,11 +143,11 @@ impl Router {
 
     /// Refuses a request whose body is still coming.
     fn give_up(&mut self, error: &ApiError) -> Action {
-        let State::Body(intake) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
+        let State::Body(incoming) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
             return Action::Pause;
         };
-        let action = reply::error(error, intake.shape());
-        self.state = State::Answered { _opened: Some(intake) };
+        let action = reply::error(error, incoming.shape());
+        self.state = State::Answered { _opened: Some(incoming) };
         action
     }
 }
@@ -157,10 +157,10 @@ impl HttpContext for Router {
         if let Some(exchange) = registry::current() {
             return self.go_on(exchange, None);
         }
-        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
-            Ok(intake) => {
-                let complete = intake.is_complete(end);
-                self.state = State::Body(intake);
+        match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
+            Ok(incoming) => {
+                let complete = incoming.is_complete(end);
+                self.state = State::Body(incoming);
                 match complete {
                     true => self.take_in(0),
                     false => Action::Pause,
@@ -177,7 +177,7 @@ impl HttpContext for Router {
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let grown = match &mut self.state {
             State::Routed { .. } => return Action::Continue,
-            State::Body(intake) => intake.grow(size),
+            State::Body(incoming) => incoming.grow(size),
             State::Unread(unread) => {
                 if unread.drop_part(size, end) {
                     self.state = State::Answered { _opened: None };
@@ -218,10 +218,10 @@ impl HttpContext for Router {
     fn on_http_response_headers(&mut self, _: bool) -> Action {
         let (exchange, own) = match &mut self.state {
             State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {
-                opened.iter_mut().for_each(Intake::let_go);
+                opened.iter_mut().for_each(Incoming::let_go);
                 (&*exchange, opened.is_some())
             }
-            State::Answered { _opened: Some(intake) } => (intake.exchange(), true),
+            State::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
             State::Headers | State::Body(_) | State::Unread(_) | State::Answered { _opened: None } => {
                 return Action::Continue;
             }
@@ -261,7 +261,7 @@ impl HttpContext for Router {
 
 /// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
 /// not go on to another one, but the cluster's next requests shall.
-fn record_unroutable(exchange: &Shared) {
+fn record_unroutable(exchange: &SharedExchange) {
     if exchange.borrow().answered().is_some() || exchange.borrow().has_begun() {
         return;
     }

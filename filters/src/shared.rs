@@ -8,14 +8,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::contract::stats;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::checks::Failures;
 use sluice::limits::shared::{
-    judge, read_answer, uncounted, write_request, Answer, Charges, Hit, OnFailure, Service, Shared, METHOD, SERVICE,
+    judge, read_answer, uncounted, write_request, Answer, Charges, Hit, OnFailure, Service, SharedLimits, METHOD,
+    SERVICE,
 };
-use sluice::limits::Spent;
+use sluice::limits::ActualUsage;
+use sluice::wire_names::stats;
 
 use crate::chain;
 use crate::host::{self, Buffer};
@@ -103,7 +104,7 @@ pub fn heard(exchange: &mut Exchange, context: u32) -> Asked {
         return unanswered(exchange);
     };
     let now = host::now();
-    match judge(known, &known.question(), &answer, exchange.demand(0, 0), now) {
+    match judge(known, &known.question(), &answer, exchange.usage_estimate(0, 0), now) {
         Ok(rates) => {
             count("ok");
             exchange.tell_rates(rates);
@@ -184,7 +185,7 @@ fn wake(context: u32, heard: Heard) {
 }
 
 /// Charges what a request has used that had reserved so many tokens; the next tick sends it.
-pub fn charge(known: &Shared, spent: Spent, reserved: u64, now: Duration) {
+pub fn charge(known: &SharedLimits, spent: ActualUsage, reserved: u64, now: Duration) {
     let charges = known.charges(spent, reserved);
     if charges.is_empty() {
         return;

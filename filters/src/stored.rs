@@ -1,10 +1,10 @@
 //! What upstreams store for their clients, and which of them, as all workers know it (see [`sluice::stored`]).
 
 use sluice::codec::{Changed, SharedRecord};
-use sluice::contract::stored_part;
 use sluice::exchange::Exchange;
 use sluice::routing::Route;
 use sluice::stored::{Keeper, Part, StoredId};
+use sluice::wire_names::stored_part;
 
 use crate::host::{self, shared_data};
 

@@ -13,7 +13,7 @@ use sluice::usage::{read_count, MAX_COUNT_ANSWER};
 
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, Counted, Labels};
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 use crate::totals;
 
 /// The most requests of one worker whose prompts are being counted: their bodies are kept meanwhile.
@@ -35,12 +35,12 @@ struct Counts {
 
 /// A request that has ended.
 struct Ended {
-    exchange: Shared,
+    exchange: SharedExchange,
     status: u16,
 }
 
 /// Counts a request that has ended with this status, now or when its prompt has been counted.
-pub fn end(exchange: Shared, status: u16) {
+pub fn end(exchange: SharedExchange, status: u16) {
     let ended = Ended { exchange, status };
     let counts_prompt = ended.exchange.borrow().counts_prompt();
     let refused = COUNTS.with_borrow_mut(|counts| {

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use sluice::codec::{Changed, SharedRecord};
-use sluice::contract;
 use sluice::exchange::Exchange;
 use sluice::totals::{day_of, part_of, place_of, Query, Report, Totals, MAX_DAYS, PARTS};
+use sluice::wire_names;
 
 use crate::host::{self, shared_data};
 
@@ -53,7 +53,7 @@ pub fn report(query: Query, only: Option<&str>) -> String {
     let own = only.map(part_of);
     for part in (0..PARTS).filter(|part| own.is_none_or(|own| own == *part)) {
         for place in 0..MAX_DAYS {
-            let known = shared_data::read(&contract::totals(part, place));
+            let known = shared_data::read(&wire_names::totals(part, place));
             if let Some(totals) = known.and_then(|bytes| Totals::parse(&bytes)) {
                 report.add(&totals);
             }
@@ -65,7 +65,7 @@ pub fn report(query: Query, only: Option<&str>) -> String {
 fn flush() {
     PENDING.with_borrow_mut(|pending| {
         pending.flushed = host::recent();
-        pending.parts.retain(|(part, new)| !add(&contract::totals(*part, place_of(new.day())), new));
+        pending.parts.retain(|(part, new)| !add(&wire_names::totals(*part, place_of(new.day())), new));
     });
 }
 

@@ -5,7 +5,7 @@
 //! So there the body is let come first, and dropped as it comes: none of it is kept.
 
 use crate::host::{self, Buffer};
-use crate::intake::Refusal;
+use crate::incoming::RefusedRequest;
 use crate::reply;
 use crate::types::Action;
 
@@ -16,7 +16,7 @@ const LONGEST: usize = 16 << 20;
 
 /// A refused request whose body is still to come.
 pub struct Unread {
-    refusal: Refusal,
+    refusal: RefusedRequest,
     /// So much may still come.
     left: usize,
 }
@@ -24,7 +24,7 @@ pub struct Unread {
 impl Unread {
     /// Refuses a request at its headers: has its body come, and keeps what the client is told then; or, where none must be
     /// let come, answers the client at once and returns `None`.
-    pub fn refuse(refusal: Refusal, end: bool) -> Option<Self> {
+    pub fn refuse(refusal: RefusedRequest, end: bool) -> Option<Self> {
         match Unread::of(refusal, end) {
             Ok(unread) => Some(unread),
             Err(refusal) => {
@@ -38,7 +38,7 @@ impl Unread {
     ///
     /// # Errors
     /// There is none that must be let come; the client is to be answered at once.
-    fn of(refusal: Refusal, end: bool) -> Result<Self, Refusal> {
+    fn of(refusal: RefusedRequest, end: bool) -> Result<Self, RefusedRequest> {
         // over HTTP/2 a body may say nothing of its length
         let comes = !end && refusal.length.is_none_or(|length| (SHORT..=LONGEST).contains(&length));
         // where there is no memory, there is no time for that, either

@@ -3,12 +3,12 @@
 
 use std::rc::Rc;
 
-use sluice::commit::Document;
 use sluice::config::{self, ConfigError, Reports};
-use sluice::contract::{FIELDS, NONE, RECORD};
 use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
+use sluice::response_gate::Document;
 use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
+use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
 use crate::ends;
@@ -16,7 +16,7 @@ use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::names;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::tokenize_call;
 use crate::types::{Action, HttpContext};
 
@@ -38,7 +38,7 @@ fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
 /// What is known of the answer.
 struct Usage {
     reports: Reports,
-    exchange: Option<Shared>,
+    exchange: Option<SharedExchange>,
     /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
     status: Option<u16>,
     state: State,

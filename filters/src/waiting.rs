@@ -14,7 +14,7 @@ use sluice::routing::Table;
 use crate::clusters::AllClusters;
 use crate::hand_over::hand_over;
 use crate::host;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::reply;
 
 thread_local! {
@@ -22,12 +22,12 @@ thread_local! {
     static DEADLINES: RefCell<Vec<Deadline>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A request that waits for a free target. Dropping the ticket ends its wait.
-pub struct Ticket(Rc<Waiting>);
+/// A request that waits for a free target. Dropping the guard ends its wait.
+pub struct QueueGuard(Rc<Waiting>);
 
 struct Waiting {
     context: u32,
-    exchange: Shared,
+    exchange: SharedExchange,
     table: Rc<Table>,
     until: Duration,
     over: Cell<bool>,
@@ -39,7 +39,7 @@ struct Deadline {
     at: Duration,
 }
 
-impl Drop for Ticket {
+impl Drop for QueueGuard {
     fn drop(&mut self) {
         self.0.over.set(true);
     }
@@ -50,18 +50,18 @@ const MAX_WAITING: usize = 1024;
 
 /// Has a request wait for a free target, for so long at most. It goes on, or is answered, by itself. `None` if
 /// too many wait already.
-pub fn queue(context: u32, exchange: Shared, table: Rc<Table>, patience: Duration) -> Option<Ticket> {
+pub fn queue(context: u32, exchange: SharedExchange, table: Rc<Table>, patience: Duration) -> Option<QueueGuard> {
     if QUEUE.with_borrow(Vec::len) >= MAX_WAITING {
         return None;
     }
     let until = host::now() + patience;
     let waiting = Rc::new(Waiting { context, exchange, table, until, over: Cell::new(false) });
     QUEUE.with_borrow_mut(|queue| queue.push(waiting.clone()));
-    Some(Ticket(waiting))
+    Some(QueueGuard(waiting))
 }
 
 /// Answers a request in place of the model servers if its answer has not begun by its deadline, if it has one.
-pub fn limit(context: u32, shared: &Shared, exchange: &Exchange) {
+pub fn limit(context: u32, shared: &SharedExchange, exchange: &Exchange) {
     if let Some(at) = exchange.routed().and_then(|route| route.deadline()) {
         let exchange = Rc::downgrade(shared);
         DEADLINES.with_borrow_mut(|deadlines| deadlines.push(Deadline { context, exchange, at }));

@@ -1,8 +1,8 @@
 //! The headers of an upstream: those that the operator sets, and those forwarded from clients.
 
 use super::reader::{ConfigError, Node};
-use crate::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use crate::forwarding::{is_name_byte, Forwarded};
+use crate::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 /// Headers to set, with names in lower case.
 pub(super) fn own(node: &Node<'_>) -> Result<Vec<(String, String)>, ConfigError> {

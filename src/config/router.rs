@@ -223,7 +223,7 @@ fn query(node: &Node<'_>) -> Result<String, ConfigError> {
 fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credential, ConfigError> {
     let fields = node.object(&["env", "header"])?;
     let secret = key_of(&fields.require("env")?, environment)?;
-    let choices = crate::contract::CREDENTIAL_HEADERS.map(|header| (header, header));
+    let choices = crate::wire_names::CREDENTIAL_HEADERS.map(|header| (header, header));
     let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
     Ok(Credential::new(header, &secret))
 }

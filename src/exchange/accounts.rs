@@ -5,18 +5,18 @@ use std::time::Duration;
 use super::Exchange;
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::facts::Facts;
-use crate::limits::{prompt_tokens, Demand, Quota, RateHeaders, Spent};
+use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, UsageEstimate};
 use crate::rewrite::injects_usage;
-use crate::routing::{Model, Route, Subject, Table};
+use crate::routing::{Model, Route, RouteInput, Table};
 use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Source, TokenUsage};
 
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
-    pub fn demand(&self, microusd: u64, vm: u64) -> Demand {
+    pub fn usage_estimate(&self, microusd: u64, vm: u64) -> UsageEstimate {
         let facts = self.facts().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let output = facts.and_then(|facts| facts.output_limit).unwrap_or(0);
-        Demand { prompt, output, microusd, vm }
+        UsageEstimate { prompt, output, microusd, vm }
     }
 
     /// The field by which the request says how much output it asks for, if it does.
@@ -53,30 +53,30 @@ impl Exchange {
 
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
     /// cannot save tokens by leaving early. Of an answer that could not be read to its end, the estimate counts if it is more.
-    pub fn spent(&self) -> Spent {
+    pub fn actual_usage(&self) -> ActualUsage {
         let under_way = self.has_begun() && self.phase.journey().is_some_and(|journey| journey.exhausted.is_none());
         match (self.usage, self.answered()) {
             (Some((tokens, Source::Partial)), _) if self.answer_state().is_some_and(|answer| answer.unread) => {
                 self.at_least(tokens)
             }
             (Some((tokens, Source::Reported | Source::Partial | Source::Counted | Source::Estimated)), _) => {
-                Spent::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
+                ActualUsage::Reported { tokens: tokens.total(), microusd: self.cost(&tokens) }
             }
             (Some((tokens, Source::Missing)), _) => self.at_least(tokens),
             (None, Some(200..=299)) => self.at_least(TokenUsage::default()),
-            (None, Some(_)) => Spent::Nothing,
+            (None, Some(_)) => ActualUsage::Nothing,
             // the client has left, and the model server may go on
             (None, None) if under_way => self.at_least(TokenUsage::default()),
-            (None, None) => Spent::Nothing,
+            (None, None) => ActualUsage::Nothing,
         }
     }
 
-    fn at_least(&self, known: TokenUsage) -> Spent {
+    fn at_least(&self, known: TokenUsage) -> ActualUsage {
         let facts = self.facts().filter(|facts| facts.uses_tokens());
         let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
-        Spent::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
+        ActualUsage::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
     /// What the request costs that has used these tokens, in millionths of a dollar, by the price of where it was served;

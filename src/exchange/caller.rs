@@ -1,11 +1,11 @@
 //! Who asks, as a route may know it.
 
 use super::phase::Request;
-use crate::contract::ANONYMOUS;
 use crate::facts::Facts;
 use crate::hash::stable;
 use crate::keys::Identity;
-use crate::routing::{AffinityBy, Subject};
+use crate::routing::{AffinityBy, RouteInput};
+use crate::wire_names::ANONYMOUS;
 
 /// What a route may know of a request and its caller.
 pub(super) struct Caller<'a> {
@@ -21,7 +21,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-impl Subject for Caller<'_> {
+impl RouteInput for Caller<'_> {
     fn affinity(&self, by: AffinityBy) -> u64 {
         let key = || stable(self.identity.map_or(ANONYMOUS, |identity| &identity.id).as_bytes());
         match by {

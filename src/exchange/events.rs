@@ -7,7 +7,7 @@ use super::Exchange;
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
 use crate::keys::Identity;
-use crate::limits::{self, Limits, Ticket};
+use crate::limits::{self, Admission, Limits};
 use crate::outcome::Outcome;
 use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
@@ -39,24 +39,24 @@ impl Exchange {
         self.reported = limits;
     }
 
-    /// A limit has admitted the request; the ticket is settled when it ends.
-    pub fn admitted(&mut self, ticket: Ticket) {
-        self.tickets.push(ticket);
+    /// A limit has admitted the request; the admission is settled when it ends.
+    pub fn admitted(&mut self, admission: Admission) {
+        self.admissions.push(admission);
     }
 
     /// The limits that have admitted the request, to reserve what it may cost.
-    pub fn tickets_mut(&mut self) -> &mut [Ticket] {
-        &mut self.tickets
+    pub fn admissions_mut(&mut self) -> &mut [Admission] {
+        &mut self.admissions
     }
 
     /// The limits that have admitted the request, to be settled, or to be given back.
-    pub fn take_tickets(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.tickets)
+    pub fn take_admissions(&mut self) -> Vec<Admission> {
+        std::mem::take(&mut self.admissions)
     }
 
     /// What was admitted is given back: the client is told of its limits without this request.
     pub fn withdrawn(&mut self) {
-        let reserved = self.tickets.iter().map(Ticket::tokens).max().unwrap_or_default();
+        let reserved = self.admissions.iter().map(Admission::tokens).max().unwrap_or_default();
         self.rates = self.rates.without(reserved);
     }
 

@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::Exchange;
-use crate::contract::{ANONYMOUS, NONE, OTHER};
 use crate::routing::Route;
+use crate::wire_names::{ANONYMOUS, NONE, OTHER};
 
 impl Exchange {
     /// The name of the model, where the configuration leaves it to the client.

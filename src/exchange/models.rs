@@ -4,7 +4,7 @@ use super::caller::Caller;
 use super::Exchange;
 use crate::error::ApiError;
 use crate::limits::{self, Limits};
-use crate::routing::{Model, Subject, Table};
+use crate::routing::{Model, RouteInput, Table};
 
 impl Exchange {
     /// What the route must know of the request.

@@ -1,13 +1,13 @@
 //! What is read of an answer as it passes, and remembered of it.
 
 use super::Exchange;
-use crate::contract::ANONYMOUS;
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::keys::Role;
-use crate::routing::{Fleet, ResponseModel, Route, Table};
+use crate::routing::{ClusterState, ResponseModel, Route, Table};
 use crate::splice::Splice;
 use crate::stored::{Keeper, StoredId};
+use crate::wire_names::ANONYMOUS;
 
 impl Exchange {
     /// What reads the answer that begins to pass; `None` if there is nothing to read in it.
@@ -41,12 +41,12 @@ impl Exchange {
     ///
     /// # Errors
     /// 400, or 404 for what is asked for by its id: the configuration has it no more.
-    pub(super) fn keeper(&self, table: &Table, fleet: &dyn Fleet) -> Result<Option<usize>, ApiError> {
+    pub(super) fn keeper(&self, table: &Table, clusters: &dyn ClusterState) -> Result<Option<usize>, ApiError> {
         let Some(facts) = self.facts().filter(|facts| !facts.stored.0.is_empty()) else {
             return Ok(None);
         };
         let known =
-            |id: &String| fleet.keeper(if facts.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
+            |id: &String| clusters.keeper(if facts.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
         let keeper = table.stored_responses.and_then(|_| facts.stored.0.iter().find_map(known));
         let Some(keeper) = keeper else {
             return if facts.by_id { Err(ApiError::response_not_found()) } else { Ok(None) };

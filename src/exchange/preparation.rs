@@ -1,7 +1,7 @@
 //! What a target's request must look like.
 
 use crate::facts::Facts;
-use crate::header_plan::Wish;
+use crate::header_plan::TargetRequest;
 use crate::rewrite::BodyRewrite;
 use crate::routing::Route;
 use crate::translate::Pair;
@@ -16,15 +16,23 @@ pub enum Prepared {
 }
 
 /// What a target's request must look like, and the way to its body.
-pub(super) fn wish<'a>(route: &'a Route, place: (usize, usize), facts: &'a Facts) -> Option<(Prepared, Wish<'a>)> {
+pub(super) fn target_request<'a>(
+    route: &'a Route,
+    place: (usize, usize),
+    facts: &'a Facts,
+) -> Option<(Prepared, TargetRequest<'a>)> {
     let upstream = route.upstream_at(place)?;
     let model = route.model_name(place, &facts.model)?;
     let stream = facts.stream;
     if let Some(pair) = route.pair_at(place) {
-        let wish = Wish { upstream, endpoint: pair.target(stream), pair: Some(pair), stream, model, length: None };
-        return Some((Prepared::Translate(pair), wish));
+        let request =
+            TargetRequest { upstream, endpoint: pair.target(stream), pair: Some(pair), stream, model, length: None };
+        return Some((Prepared::Translate(pair), request));
     }
     let body = BodyRewrite::plan(facts, model, upstream.include_usage);
     let length = Some(body.length()).filter(|length| *length > 0 || !facts.by_id);
-    Some((Prepared::Rewrite(body), Wish { upstream, endpoint: route.endpoint(), pair: None, stream, model, length }))
+    Some((
+        Prepared::Rewrite(body),
+        TargetRequest { upstream, endpoint: route.endpoint(), pair: None, stream, model, length },
+    ))
 }

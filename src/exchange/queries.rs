@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
 use crate::keys::Identity;
-use crate::limits::{RateHeaders, Ticket};
+use crate::limits::{Admission, RateHeaders};
 use crate::routing::{Route, Upstream};
 use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
@@ -86,8 +86,8 @@ impl Exchange {
     }
 
     /// What the request has been counted for.
-    pub fn tickets(&self) -> &[Ticket] {
-        &self.tickets
+    pub fn admissions(&self) -> &[Admission] {
+        &self.admissions
     }
 
     /// What the client is told of its limits.

@@ -1,16 +1,16 @@
 //! What of a request other Envoys count, too.
 
 use super::Exchange;
-use crate::limits::shared::Shared;
+use crate::limits::shared::SharedLimits;
 
 impl Exchange {
     /// A service is to count the request for all Envoys.
-    pub fn share(&mut self, shared: Shared) {
+    pub fn share(&mut self, shared: SharedLimits) {
         self.shared = Some(Box::new(shared));
     }
 
     /// Who counts it for all Envoys, if anyone does.
-    pub fn shared(&self) -> Option<&Shared> {
+    pub fn shared(&self) -> Option<&SharedLimits> {
         self.shared.as_deref()
     }
 
@@ -22,7 +22,7 @@ impl Exchange {
     }
 
     /// What is to be charged for the request, which counts no more.
-    pub fn take_shared(&mut self) -> Option<Box<Shared>> {
+    pub fn take_shared(&mut self) -> Option<Box<SharedLimits>> {
         self.shared.take()
     }
 }

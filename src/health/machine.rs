@@ -10,13 +10,13 @@ use super::standing::{Change, Standing};
 
 /// The state of a cluster. Times in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Pool {
+pub(super) enum Circuit {
+    Closed {
         /// When it returned.
         since: u64,
         window: FailureWindow,
     },
-    Out {
+    Open {
         reason: Reason,
         /// `None`: until it is restored manually.
         until: Option<u64>,
@@ -24,9 +24,9 @@ pub(super) enum Place {
     },
 }
 
-impl Default for Place {
+impl Default for Circuit {
     fn default() -> Self {
-        Place::Pool { since: 0, window: FailureWindow::default() }
+        Circuit::Closed { since: 0, window: FailureWindow::default() }
     }
 }
 
@@ -58,18 +58,18 @@ pub struct Health {
     pub(super) ejections: u32,
     /// The number of the last lease.
     pub(super) lease_number: u16,
-    pub(super) place: Place,
+    pub(super) circuit: Circuit,
 }
 
 impl Health {
     /// Whether the cluster may be used at `now` (since the epoch).
     pub fn standing(&self, now: Duration) -> Standing {
-        match self.place {
-            Place::Pool { .. } => Standing::Healthy,
-            Place::Out { reason, until, .. } if until.is_none_or(|until| millis(now) < until) => {
+        match self.circuit {
+            Circuit::Closed { .. } => Standing::Healthy,
+            Circuit::Open { reason, until, .. } if until.is_none_or(|until| millis(now) < until) => {
                 Standing::Ejected { until: until.map(Duration::from_millis), reason }
             }
-            Place::Out { reason, lease, .. } => {
+            Circuit::Open { reason, lease, .. } => {
                 Standing::HalfOpen { probing: lease.is_some_and(|lease| lease.is_live(millis(now))), reason }
             }
         }
@@ -79,11 +79,11 @@ impl Health {
     /// success writes no shared state: the caller counts it, and reports the count with [`Health::add_successes`]
     /// later.
     pub fn would_change(&self, verdict: Verdict, held: Option<Lease>) -> bool {
-        match (verdict, self.place) {
+        match (verdict, self.circuit) {
             (Verdict::Failure | Verdict::Credential | Verdict::NoCluster, _) => true,
-            (Verdict::Success, Place::Pool { .. }) => self.failures > 0,
-            (Verdict::Neutral, Place::Pool { .. }) => false,
-            (Verdict::Success | Verdict::Neutral, Place::Out { lease, .. }) => lease.is_some() && lease == held,
+            (Verdict::Success, Circuit::Closed { .. }) => self.failures > 0,
+            (Verdict::Neutral, Circuit::Closed { .. }) => false,
+            (Verdict::Success | Verdict::Neutral, Circuit::Open { lease, .. }) => lease.is_some() && lease == held,
         }
     }
 
@@ -106,12 +106,12 @@ impl Health {
         if matches!(verdict, Verdict::Failure | Verdict::Credential | Verdict::NoCluster) {
             self.failures = self.failures.saturating_add(1);
         }
-        match self.place {
-            Place::Pool { .. } => self.judge_member(verdict, pause, now, policy),
-            Place::Out { reason, lease: Some(lease), .. } if held == Some(lease) => {
+        match self.circuit {
+            Circuit::Closed { .. } => self.judge_member(verdict, pause, now, policy),
+            Circuit::Open { reason, lease: Some(lease), .. } if held == Some(lease) => {
                 self.judge_probe(verdict, pause, reason, now, policy)
             }
-            Place::Out { reason, until, .. } => match (verdict, pause) {
+            Circuit::Open { reason, until, .. } => match (verdict, pause) {
                 (Verdict::Success | Verdict::Neutral, _) => Change::None,
                 (Verdict::Failure, Some(pause)) => self.extend(pause, reason, until, now),
                 (Verdict::Failure, None) | (Verdict::Credential | Verdict::NoCluster, _) => Change::Noted,
@@ -132,7 +132,7 @@ impl Health {
         let Standing::HalfOpen { probing: false, .. } = self.standing(now) else {
             return None;
         };
-        let Place::Out { lease: current, .. } = &mut self.place else {
+        let Circuit::Open { lease: current, .. } = &mut self.circuit else {
             return None;
         };
         // Zero is never used: in the record it means "no lease".
@@ -143,12 +143,12 @@ impl Health {
 
     /// Returns the lease if the probe ended without a result, so that another one may start at once.
     pub fn release(&mut self, held: Lease) -> Change {
-        match &mut self.place {
-            Place::Out { lease, .. } if *lease == Some(held) => {
+        match &mut self.circuit {
+            Circuit::Open { lease, .. } if *lease == Some(held) => {
                 *lease = None;
                 Change::Noted
             }
-            Place::Out { .. } | Place::Pool { .. } => Change::None,
+            Circuit::Open { .. } | Circuit::Closed { .. } => Change::None,
         }
     }
 
@@ -159,7 +159,7 @@ impl Health {
         match time {
             Some(time) => self.leave(Reason::Manual, millis(time), millis(now)),
             None => {
-                self.place = Place::Out { reason: Reason::Manual, until: None, lease: None };
+                self.circuit = Circuit::Open { reason: Reason::Manual, until: None, lease: None };
                 Change::Ejected(Reason::Manual)
             }
         }
@@ -169,25 +169,25 @@ impl Health {
     pub fn restore(&mut self) -> Change {
         let before = self.clone();
         self.forget();
-        match before.place {
-            Place::Out { .. } => Change::Restored,
-            Place::Pool { .. } => Change::noted_if(*self != before),
+        match before.circuit {
+            Circuit::Open { .. } => Change::Restored,
+            Circuit::Closed { .. } => Change::noted_if(*self != before),
         }
     }
 
     /// Why the cluster is out; `None` if it is not.
     pub fn reason(&self) -> Option<Reason> {
-        match self.place {
-            Place::Out { reason, .. } => Some(reason),
-            Place::Pool { .. } => None,
+        match self.circuit {
+            Circuit::Open { reason, .. } => Some(reason),
+            Circuit::Closed { .. } => None,
         }
     }
 
     /// When the cluster's ejection ends or ended, since the epoch; `None` if it is not out, or until restored.
     pub fn until(&self) -> Option<Duration> {
-        match self.place {
-            Place::Out { until, .. } => until.map(Duration::from_millis),
-            Place::Pool { .. } => None,
+        match self.circuit {
+            Circuit::Open { until, .. } => until.map(Duration::from_millis),
+            Circuit::Closed { .. } => None,
         }
     }
 
@@ -198,9 +198,9 @@ impl Health {
 
     /// The ejections that lengthen the next one: those that have not decayed.
     pub fn ejections(&self, now: Duration, policy: &Policy) -> u32 {
-        match self.place {
-            Place::Out { .. } => self.ejections,
-            Place::Pool { since, .. } => {
+        match self.circuit {
+            Circuit::Open { .. } => self.ejections,
+            Circuit::Closed { since, .. } => {
                 let forgotten = millis(now).saturating_sub(since) / millis(policy.time).max(1);
                 self.ejections.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
             }
@@ -239,11 +239,11 @@ impl Health {
         match (verdict, pause) {
             (Verdict::Success, _) => {
                 self.failures = 0;
-                self.place = Place::Pool { since: now, window: FailureWindow::default() };
+                self.circuit = Circuit::Closed { since: now, window: FailureWindow::default() };
                 Change::Restored
             }
             (Verdict::Neutral, _) => {
-                if let Place::Out { lease, .. } = &mut self.place {
+                if let Circuit::Open { lease, .. } = &mut self.circuit {
                     *lease = None;
                 }
                 Change::Noted
@@ -281,7 +281,7 @@ impl Health {
 
     /// Why the last failure ejects.
     fn too_much(&self, now: u64, policy: &Policy) -> Option<Reason> {
-        let Place::Pool { window, .. } = &self.place else {
+        let Circuit::Closed { window, .. } = &self.circuit else {
             return None;
         };
         if policy.consecutive_failures > 0 && self.failures >= policy.consecutive_failures {
@@ -293,12 +293,12 @@ impl Health {
 
     /// Counts requests for the share of failures, if the policy uses it.
     fn count(&mut self, counts: Counts, now: u64, policy: &Policy) -> bool {
-        match &mut self.place {
-            Place::Pool { window, .. } if policy.failure_percent.is_some() && counts != Counts::default() => {
+        match &mut self.circuit {
+            Circuit::Closed { window, .. } if policy.failure_percent.is_some() && counts != Counts::default() => {
                 window.add(counts, now, policy);
                 true
             }
-            Place::Pool { .. } | Place::Out { .. } => false,
+            Circuit::Closed { .. } | Circuit::Open { .. } => false,
         }
     }
 
@@ -318,7 +318,7 @@ impl Health {
     fn leave(&mut self, reason: Reason, time: u64, now: u64) -> Change {
         // In the record, the latest time means "until it is restored".
         let until = Some(now.saturating_add(time).min(u64::MAX - 1));
-        self.place = Place::Out { reason, until, lease: None };
+        self.circuit = Circuit::Open { reason, until, lease: None };
         Change::Ejected(reason)
     }
 

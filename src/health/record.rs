@@ -7,7 +7,7 @@
 
 use super::failure_window::{Counts, FailureWindow};
 use super::lease::Lease;
-use super::machine::{Health, Place};
+use super::machine::{Circuit, Health};
 use super::policy::Reason;
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
@@ -27,11 +27,11 @@ impl SharedRecord for Health {
     const VERSION: u8 = 1;
 
     fn write(&self, out: &mut Writer) {
-        let (code, times, counts) = match self.place {
-            Place::Pool { since, window: FailureWindow { began, current, previous } } => {
+        let (code, times, counts) = match self.circuit {
+            Circuit::Closed { since, window: FailureWindow { began, current, previous } } => {
                 (IN_POOL, [since, began], [current, previous])
             }
-            Place::Out { reason, until, lease } => {
+            Circuit::Open { reason, until, lease } => {
                 let lease = lease.map_or(NO_LEASE, |Lease(lease)| lease);
                 (code(reason), [until.unwrap_or(BY_HAND), lease], [Counts::default(); 2])
             }
@@ -52,15 +52,15 @@ impl SharedRecord for Health {
         let [failures, ejections] = [input.u32()?, input.u32()?];
         let [first, second] = [input.u64()?, input.u64()?];
         let [current, previous] = [read_counts(input)?, read_counts(input)?];
-        let place = match code {
-            IN_POOL => Place::Pool { since: first, window: FailureWindow { began: second, current, previous } },
-            code => Place::Out {
+        let circuit = match code {
+            IN_POOL => Circuit::Closed { since: first, window: FailureWindow { began: second, current, previous } },
+            code => Circuit::Open {
                 reason: reason(code)?,
                 until: (first != BY_HAND).then_some(first),
                 lease: (second != NO_LEASE).then_some(Lease(second)),
             },
         };
-        Some(Health { failures, ejections, lease_number, place })
+        Some(Health { failures, ejections, lease_number, circuit })
     }
 }
 

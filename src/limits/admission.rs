@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Changed, Excess, Limited, Limits, Record};
+use super::{Changed, Excess, LimitRecord, Limited, Limits};
 
 /// The estimate for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
+pub struct UsageEstimate {
     /// The tokens of its prompt, from [`prompt_tokens`].
     pub prompt: u64,
     /// Its maximum number of output tokens, over all choices; 0 if it has no limit.
@@ -17,15 +17,15 @@ pub struct Demand {
     pub vm: u64,
 }
 
-impl Demand {
+impl UsageEstimate {
     /// The tokens that these limits reserve for it.
     ///
     /// ```
-    /// use sluice::limits::{Demand, Limits};
+    /// use sluice::limits::{UsageEstimate, Limits};
     ///
-    /// let demand = Demand { prompt: 100, output: 64_000, microusd: 0, vm: 1 };
-    /// assert_eq!(demand.tokens(&Limits::default()), 64_100);
-    /// assert_eq!(demand.tokens(&Limits { reserve_output: Some(2000), ..Limits::default() }), 2100);
+    /// let estimate = UsageEstimate { prompt: 100, output: 64_000, microusd: 0, vm: 1 };
+    /// assert_eq!(estimate.tokens(&Limits::default()), 64_100);
+    /// assert_eq!(estimate.tokens(&Limits { reserve_output: Some(2000), ..Limits::default() }), 2100);
     /// ```
     pub fn tokens(&self, limits: &Limits) -> u64 {
         self.prompt.saturating_add(self.output.min(limits.reserve_output.unwrap_or(u64::MAX)))
@@ -47,7 +47,7 @@ pub struct Reservation {
 
 /// The actual usage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum ActualUsage {
     /// As reported by the model server.
     Reported {
         /// Input and output together.
@@ -80,41 +80,41 @@ pub fn prompt_tokens(bytes: usize) -> u64 {
 }
 
 /// The amount that a request adds to a limit of this kind.
-fn wanted(what: Limited, limits: &Limits, demand: Demand) -> u64 {
+fn wanted(what: Limited, limits: &Limits, estimate: UsageEstimate) -> u64 {
     match what {
-        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => demand.tokens(limits),
+        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => estimate.tokens(limits),
         // the cost may be unknown yet, but some of the budget must be left
-        Limited::Cost => demand.microusd.max(1),
+        Limited::Cost => estimate.microusd.max(1),
         Limited::Requests | Limited::Concurrency => 1,
     }
 }
 
 /// The limit that is too small for the request even when unused.
-pub(super) fn too_small(limits: &Limits, demand: Demand) -> Option<Excess> {
+pub(super) fn too_small(limits: &Limits, estimate: UsageEstimate) -> Option<Excess> {
     let excess = |what: Limited| {
-        let (limit, wanted) = (limits.of(what)?, wanted(what, limits, demand));
-        Some(Excess { what, limit, used: 0, wanted, prompt: demand.prompt, retry_after: None })
+        let (limit, wanted) = (limits.of(what)?, wanted(what, limits, estimate));
+        Some(Excess { what, limit, used: 0, wanted, prompt: estimate.prompt, retry_after: None })
     };
     Limited::ALL.into_iter().filter_map(excess).find(Excess::is_too_large)
 }
 
-impl Record {
+impl LimitRecord {
     /// Counts a request, reserves its tokens and takes a concurrency slot, if it fits all limits. Otherwise nothing is
     /// counted.
     ///
     /// # Errors
     /// The limit with the longest wait.
-    pub fn admit(&mut self, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
+    pub fn admit(&mut self, limits: &Limits, estimate: UsageEstimate, now: Duration) -> Result<Reservation, Excess> {
         self.slide(now);
         self.fit(limits);
-        let excesses = Limited::ALL.into_iter().filter_map(|what| self.excess(what, limits, demand, now));
+        let excesses = Limited::ALL.into_iter().filter_map(|what| self.excess(what, limits, estimate, now));
         if let Some(excess) = excesses.max_by_key(Excess::severity) {
             return Err(excess);
         }
         if let Some(window) = &mut self.requests {
             window.add(1);
         }
-        let tokens = demand.tokens(limits);
+        let tokens = estimate.tokens(limits);
         if let Some(window) = &mut self.tokens_minute {
             window.add(tokens);
         }
@@ -125,13 +125,13 @@ impl Record {
             window.add(tokens);
         }
         if let Some(window) = &mut self.microusd_day {
-            window.add(demand.microusd);
+            window.add(estimate.microusd);
         }
-        if let Some(places) = &mut self.places {
-            places.take(demand.vm);
+        if let Some(leases) = &mut self.leases {
+            leases.take(estimate.vm);
         }
         let (at, budget) = (Duration::from_secs(self.seen), limits.microusd_per_day);
-        Ok(Reservation { at, tokens, microusd: demand.microusd, budget })
+        Ok(Reservation { at, tokens, microusd: estimate.microusd, budget })
     }
 
     /// Reserves money for an admitted request, once its maximum cost is known.
@@ -141,8 +141,8 @@ impl Record {
     pub fn reserve(&mut self, reservation: &Reservation, microusd: u64, now: Duration) -> Result<(), Excess> {
         self.slide(now);
         let limits = Limits { microusd_per_day: reservation.budget, ..Limits::default() };
-        let demand = Demand { prompt: 0, output: 0, microusd, vm: 0 };
-        match self.excess(Limited::Cost, &limits, demand, now) {
+        let estimate = UsageEstimate { prompt: 0, output: 0, microusd, vm: 0 };
+        match self.excess(Limited::Cost, &limits, estimate, now) {
             Some(excess) => Err(excess),
             None => {
                 self.correct_money(reservation.at, 0, microusd);
@@ -163,15 +163,15 @@ impl Record {
     }
 
     /// Settles an admitted request: actual usage replaces the estimates, and its slot is released.
-    pub fn settle(&mut self, reservation: &Reservation, spent: Spent, vm: u64, now: Duration) -> Changed {
+    pub fn settle(&mut self, reservation: &Reservation, spent: ActualUsage, vm: u64, now: Duration) -> Changed {
         if !self.counts_ends() {
             return Changed::Keep;
         }
         self.slide(now);
         let (tokens, microusd) = match spent {
-            Spent::Reported { tokens, microusd } => (tokens, microusd),
-            Spent::AtLeast { tokens, microusd } => (tokens.max(reservation.tokens), microusd),
-            Spent::Nothing => (0, 0),
+            ActualUsage::Reported { tokens, microusd } => (tokens, microusd),
+            ActualUsage::AtLeast { tokens, microusd } => (tokens.max(reservation.tokens), microusd),
+            ActualUsage::Nothing => (0, 0),
         };
         self.correct_tokens(reservation, tokens);
         self.correct_money(reservation.at, reservation.microusd, microusd);
@@ -182,18 +182,18 @@ impl Record {
     /// Whether the end of a request changes anything; if only requests are limited, it does not.
     fn counts_ends(&self) -> bool {
         let tokens = self.tokens_minute.is_some() || self.tokens_day.is_some() || self.tokens_month.is_some();
-        tokens || self.microusd_day.is_some() || self.places.is_some()
+        tokens || self.microusd_day.is_some() || self.leases.is_some()
     }
 
     /// Renews the lease of a VM with its number of slots, including slots that it has lost in the meantime because it
     /// was too late.
     pub fn renew(&mut self, vm: u64, held: u32, now: Duration) -> Changed {
-        let before = self.places.clone();
+        let before = self.leases.clone();
         self.slide(now);
-        match &mut self.places {
-            Some(places) => {
-                places.set(vm, held);
-                if held > 0 || before != self.places {
+        match &mut self.leases {
+            Some(leases) => {
+                leases.set(vm, held);
+                if held > 0 || before != self.leases {
                     Changed::Write
                 } else {
                     Changed::Keep
@@ -203,12 +203,12 @@ impl Record {
         }
     }
 
-    fn excess(&self, what: Limited, limits: &Limits, demand: Demand, now: Duration) -> Option<Excess> {
+    fn excess(&self, what: Limited, limits: &Limits, estimate: UsageEstimate, now: Duration) -> Option<Excess> {
         let limit = limits.of(what)?;
         let used = self.used(what, now);
-        let wanted = wanted(what, limits, demand);
+        let wanted = wanted(what, limits, estimate);
         let has_room = match what {
-            Limited::Concurrency => self.places.as_ref().is_none_or(|places| places.has_room_for(demand.vm)),
+            Limited::Concurrency => self.leases.as_ref().is_none_or(|leases| leases.has_room_for(estimate.vm)),
             Limited::Requests
             | Limited::TokensPerMinute
             | Limited::TokensPerDay
@@ -219,7 +219,7 @@ impl Record {
             return None;
         }
         let retry_after = limit.checked_sub(wanted).and_then(|room| self.wait(what, room, now));
-        Some(Excess { what, limit, used, wanted, prompt: demand.prompt, retry_after })
+        Some(Excess { what, limit, used, wanted, prompt: estimate.prompt, retry_after })
     }
 
     fn correct_tokens(&mut self, reservation: &Reservation, tokens: u64) {
@@ -242,8 +242,8 @@ impl Record {
     }
 
     fn give_back(&mut self, vm: u64) {
-        if let Some(places) = &mut self.places {
-            places.give_back(vm);
+        if let Some(leases) = &mut self.leases {
+            leases.give_back(vm);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Limited, Limits, Record};
+use super::{LimitRecord, Limited, Limits};
 
 /// The rest of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Quota {
 
 impl Quota {
     /// The rest of one limit; `None` if there is no such limit. The reset of concurrency is unknown: zero.
-    pub fn of(what: Limited, limits: &Limits, record: &Record, now: Duration) -> Option<Self> {
+    pub fn of(what: Limited, limits: &Limits, record: &LimitRecord, now: Duration) -> Option<Self> {
         let limit = limits.of(what)?;
         let remaining = limit.saturating_sub(record.used(what, now));
         Some(Quota { limit, remaining, reset: record.wait(what, 0, now).unwrap_or_default() })
@@ -37,7 +37,7 @@ pub struct RateHeaders {
 
 impl RateHeaders {
     /// Those of the subjects with the least left; of equal ones the first.
-    pub fn tightest<'a>(subjects: impl IntoIterator<Item = (&'a Limits, &'a Record)>, now: Duration) -> Self {
+    pub fn tightest<'a>(subjects: impl IntoIterator<Item = (&'a Limits, &'a LimitRecord)>, now: Duration) -> Self {
         let mut tightest = RateHeaders::default();
         for (limits, record) in subjects {
             let RateHeaders { requests, tokens } = &mut tightest;

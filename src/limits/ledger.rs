@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use super::admission::too_small;
-use super::{Changed, Demand, Excess, Limits, Record, Reservation, Spent, Subject};
+use super::{ActualUsage, Changed, Excess, LimitRecord, Limits, Reservation, Subject, UsageEstimate};
 
 /// The storage of records.
 pub trait Ledger {
     /// Changes a subject's record. `change` may be called several times, each time with a freshly read record; only its
     /// last call counts. `false`: the record could not be written.
-    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool;
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool;
 
     /// A subject's record; an empty one if there is none.
-    fn read(&self, subject: &Subject) -> Record;
+    fn read(&self, subject: &Subject) -> LimitRecord;
 }
 
 /// An admitted request: its counts by subject. It must be settled, or its slots stay taken for as long as its VM lives.
 #[must_use]
 #[derive(Debug)]
-pub struct Ticket {
+pub struct Admission {
     reservations: Vec<(Subject, Reservation)>,
     vm: u64,
 }
 
-impl Ticket {
+impl Admission {
     /// Admits a request to all subjects in order, or to none of them.
     ///
     /// If a record cannot be written, the request is admitted: availability matters more than exact counts.
@@ -33,32 +33,32 @@ impl Ticket {
     pub fn take(
         ledger: &dyn Ledger,
         subjects: &[(Subject, Limits)],
-        demand: Demand,
+        estimate: UsageEstimate,
         now: Duration,
-    ) -> Result<Ticket, (Subject, Excess)> {
-        let hopeless = subjects.iter().find_map(|(subject, limits)| Some((subject, too_small(limits, demand)?)));
+    ) -> Result<Admission, (Subject, Excess)> {
+        let hopeless = subjects.iter().find_map(|(subject, limits)| Some((subject, too_small(limits, estimate)?)));
         if let Some((subject, excess)) = hopeless {
             return Err((subject.clone(), excess));
         }
-        let mut ticket = Ticket { reservations: Vec::with_capacity(subjects.len()), vm: demand.vm };
+        let mut admission = Admission { reservations: Vec::with_capacity(subjects.len()), vm: estimate.vm };
         for (subject, limits) in subjects.iter().filter(|(_, limits)| !limits.is_unlimited()) {
-            let mut admission = None;
+            let mut outcome = None;
             let written = ledger.change(subject, &mut |record| {
-                let admitted = record.admit(limits, demand, now);
+                let admitted = record.admit(limits, estimate, now);
                 let changed = if admitted.is_ok() { Changed::Write } else { Changed::Keep };
-                admission = Some(admitted);
+                outcome = Some(admitted);
                 changed
             });
-            match admission {
-                Some(Ok(reservation)) if written => ticket.reservations.push((subject.clone(), reservation)),
+            match outcome {
+                Some(Ok(reservation)) if written => admission.reservations.push((subject.clone(), reservation)),
                 Some(Ok(_)) | None => {}
                 Some(Err(excess)) => {
-                    ticket.withdraw(ledger, now);
+                    admission.withdraw(ledger, now);
                     return Err((subject.clone(), excess));
                 }
             }
         }
-        Ok(ticket)
+        Ok(admission)
     }
 
     /// Whether a subject has a budget of money.
@@ -67,15 +67,15 @@ impl Ticket {
     }
 
     /// Reserves money in all subjects with a budget, once the request's maximum cost is known. If one refuses, the
-    /// ticket must be withdrawn.
+    /// admission must be withdrawn.
     ///
     /// # Errors
     /// The first subject whose whole budget is too small, or else the first that refuses now; with its budget.
     pub fn reserve(&mut self, ledger: &dyn Ledger, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
         let budget = |reserved: &Reservation| Limits { microusd_per_day: reserved.budget, ..Limits::default() };
-        let demand = Demand { prompt: 0, output: 0, microusd, vm: self.vm };
+        let estimate = UsageEstimate { prompt: 0, output: 0, microusd, vm: self.vm };
         let too_small = |(subject, reserved): &(Subject, Reservation)| {
-            Some((subject.clone(), too_small(&budget(reserved), demand)?))
+            Some((subject.clone(), too_small(&budget(reserved), estimate)?))
         };
         if let Some(hopeless) = self.reservations.iter().find_map(too_small) {
             return Err(hopeless);
@@ -111,7 +111,7 @@ impl Ticket {
     pub fn settle(
         self,
         ledger: &dyn Ledger,
-        spent: Spent,
+        spent: ActualUsage,
         now: Duration,
         mut failed: impl FnMut(Subject, Reservation),
     ) {

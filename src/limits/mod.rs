@@ -5,13 +5,13 @@
 //!
 //! | moment | change |
 //! |---|---|
-//! | a request arrives | [`Record::admit`]: it fits all of its subject's limits, or nothing is counted |
-//! | its model is known | [`Record::reserve`]: its subject's budget covers its maximum cost |
-//! | another subject refuses it, in any filter | [`Record::withdraw`]: as if it had never been admitted |
-//! | its answer has ended | [`Record::settle`]: the reported tokens and cost replace the estimates |
-//! | its worker ticks | [`Record::renew`]: the worker is alive, and so its slots stay taken |
+//! | a request arrives | [`LimitRecord::admit`]: it fits all of its subject's limits, or nothing is counted |
+//! | its model is known | [`LimitRecord::reserve`]: its subject's budget covers its maximum cost |
+//! | another subject refuses it, in any filter | [`LimitRecord::withdraw`]: as if it had never been admitted |
+//! | its answer has ended | [`LimitRecord::settle`]: the reported tokens and cost replace the estimates |
+//! | its worker ticks | [`LimitRecord::renew`]: the worker is alive, and so its slots stay taken |
 //!
-//! **Estimates.** A request's usage is only known at its end. Tokens are reserved by [`Demand::tokens`], and money by
+//! **Estimates.** A request's usage is only known at its end. Tokens are reserved by [`UsageEstimate::tokens`], and money by
 //! its model's prices. So a limit can be exceeded by the running requests' usage beyond their estimates.
 //!
 //! **Scope.** The records belong to one Envoy. Several Envoys have separate records, and each admits up to the limit,
@@ -24,20 +24,20 @@
 mod admission;
 mod excess;
 mod headers;
+mod leases;
 mod ledger;
-mod places;
 mod record;
 mod report;
 pub mod shared;
 mod subject;
 mod window;
 
-pub use admission::{prompt_tokens, Demand, Reservation, Spent};
+pub use admission::{prompt_tokens, ActualUsage, Reservation, UsageEstimate};
 pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
-pub use ledger::{Ledger, Ticket};
-pub use places::{LEASE, MAX_VMS};
-pub use record::Record;
+pub use leases::{LEASE, MAX_VMS};
+pub use ledger::{Admission, Ledger};
+pub use record::LimitRecord;
 pub use report::{write_report, Line};
 pub use subject::Subject;
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::places::Places;
+use super::leases::ConcurrencyLeases;
 use super::window::{Day, Minute, Month, Window};
 use super::{Limited, Limits};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
@@ -16,7 +16,7 @@ const CLOCKS_APART: u64 = 60;
 
 /// A subject's usage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct LimitRecord {
     /// The last time seen, in seconds since the epoch; ages are counted from here.
     pub(super) seen: u64,
     pub(super) requests: Option<Minute>,
@@ -24,10 +24,10 @@ pub struct Record {
     pub(super) tokens_day: Option<Day>,
     pub(super) tokens_month: Option<Month>,
     pub(super) microusd_day: Option<Day>,
-    pub(super) places: Option<Places>,
+    pub(super) leases: Option<ConcurrencyLeases>,
 }
 
-impl Record {
+impl LimitRecord {
     /// The usage of this kind at `now`; zero for kinds that are not counted.
     pub fn used(&self, what: Limited, now: Duration) -> u64 {
         let (seen, now) = (self.seen, now.as_secs());
@@ -37,7 +37,7 @@ impl Record {
             Limited::TokensPerDay => used(&self.tokens_day, seen, now),
             Limited::TokensPerMonth => used(&self.tokens_month, seen, now),
             Limited::Cost => used(&self.microusd_day, seen, now),
-            Limited::Concurrency => self.places.as_ref().map_or(0, |places| places.used(now.saturating_sub(seen))),
+            Limited::Concurrency => self.leases.as_ref().map_or(0, |leases| leases.used(now.saturating_sub(seen))),
         }
     }
 
@@ -63,8 +63,8 @@ impl Record {
             slide(&mut self.tokens_day, seen, now);
             slide(&mut self.tokens_month, seen, now);
             slide(&mut self.microusd_day, seen, now);
-            if let Some(places) = &mut self.places {
-                places.slide(now - seen);
+            if let Some(leases) = &mut self.leases {
+                leases.slide(now - seen);
             }
             self.seen = now;
         } else if now.saturating_add(CLOCKS_APART) < seen {
@@ -79,18 +79,18 @@ impl Record {
         fit(&mut self.tokens_day, limits.tokens_per_day);
         fit(&mut self.tokens_month, limits.tokens_per_month);
         fit(&mut self.microusd_day, limits.microusd_per_day);
-        fit(&mut self.places, limits.concurrency);
+        fit(&mut self.leases, limits.concurrency);
     }
 }
 
 /// ```
 /// use sluice::codec::{Forgettable, SharedRecord};
-/// use sluice::limits::Record;
+/// use sluice::limits::LimitRecord;
 ///
-/// assert_eq!(Record::decode(&Record::default().encode()), Record::default());
-/// assert_eq!(Record::decode(b"?"), Record::default());
+/// assert_eq!(LimitRecord::decode(&LimitRecord::default().encode()), LimitRecord::default());
+/// assert_eq!(LimitRecord::decode(b"?"), LimitRecord::default());
 /// ```
-impl SharedRecord for Record {
+impl SharedRecord for LimitRecord {
     const VERSION: u8 = 1;
 
     fn write(&self, out: &mut Writer) {
@@ -100,7 +100,7 @@ impl SharedRecord for Record {
             self.tokens_day.is_some(),
             self.tokens_month.is_some(),
             self.microusd_day.is_some(),
-            self.places.is_some(),
+            self.leases.is_some(),
         ];
         out.u8(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
         out.number(self.seen);
@@ -109,28 +109,28 @@ impl SharedRecord for Record {
         write(&self.tokens_day, out);
         write(&self.tokens_month, out);
         write(&self.microusd_day, out);
-        if let Some(places) = &self.places {
-            places.write(out);
+        if let Some(leases) = &self.leases {
+            leases.write(out);
         }
     }
 
     fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
         let parts = input.u8().filter(|parts| parts >> Limited::ALL.len() == 0)?;
         let has = |part: u32| parts >> part & 1 == 1;
-        Some(Record {
+        Some(LimitRecord {
             seen: input.number()?,
             requests: read(has(0), input)?,
             tokens_minute: read(has(1), input)?,
             tokens_day: read(has(2), input)?,
             tokens_month: read(has(3), input)?,
             microusd_day: read(has(4), input)?,
-            places: if has(5) { Some(Places::read(input)?) } else { None },
+            leases: if has(5) { Some(ConcurrencyLeases::read(input)?) } else { None },
         })
     }
 }
 
 /// An unreadable record is an unused subject: so nobody is locked out by mistake, and new usage is counted.
-impl Forgettable for Record {}
+impl Forgettable for LimitRecord {}
 
 type Part<const BUCKETS: usize, const SECONDS: u64> = Option<Window<BUCKETS, SECONDS>>;
 

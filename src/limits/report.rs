@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::excess::write_dollars;
 use super::headers::{retry_after_seconds, Quota};
-use super::{Limited, Limits, Record, Subject};
+use super::{LimitRecord, Limited, Limits, Subject};
 use crate::json::write_string;
 
 /// One subject of the report.
@@ -16,18 +16,18 @@ pub struct Line<'a> {
     /// Its limits.
     pub limits: &'a Limits,
     /// Its usage.
-    pub record: &'a Record,
+    pub record: &'a LimitRecord,
 }
 
 /// Writes the subjects' limits and the rest of them, as JSON. `"scope":"envoy"` says that each Envoy counts separately.
 ///
 /// ```
 /// use std::time::Duration;
-/// use sluice::limits::{write_report, Limits, Line, Record, Subject};
+/// use sluice::limits::{write_report, Limits, Line, LimitRecord, Subject};
 ///
 /// let limits = Limits { requests_per_minute: Some(3), ..Limits::default() };
 /// let mut out = String::new();
-/// let line = Line { subject: &Subject::All, limits: &limits, record: &Record::default() };
+/// let line = Line { subject: &Subject::All, limits: &limits, record: &LimitRecord::default() };
 /// write_report(&mut out, [line], Duration::from_secs(1_700_000_000));
 /// assert_eq!(
 ///     out,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::contract;
+use crate::wire_names;
 
 /// The subject of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,9 +19,9 @@ impl Subject {
     /// The name of its record in the workers' shared data.
     pub fn data_key(&self) -> String {
         match self {
-            Subject::Key(id) => contract::key_limits(id),
-            Subject::Model(name) => contract::model_limits(name),
-            Subject::All => contract::ALL_LIMITS.to_owned(),
+            Subject::Key(id) => wire_names::key_limits(id),
+            Subject::Model(name) => wire_names::model_limits(name),
+            Subject::All => wire_names::ALL_LIMITS.to_owned(),
         }
     }
 }

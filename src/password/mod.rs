@@ -7,18 +7,18 @@
 //! | when | call | then |
 //! |---|---|---|
 //! | request headers | [`credentials`] | `None`: 401 |
-//! | | [`Door::knock`] | [`Knock::Open`]: continue as that user |
-//! | | | [`Knock::Wait`]: 429 with `retry-after` |
-//! | | | [`Knock::Busy`]: 503 |
-//! | | | [`Knock::Checking`]: the request pauses, [`Door::work`] answers |
-//! | a tick, while [`Door::under_way`] is not 0 | [`Door::work`] | each answer: continue, or 401 or 503 |
-//! | the client leaves | [`Door::cancel`] | |
+//! | | [`PasswordVerifier::log_in`] | [`LoginOutcome::Open`]: continue as that user |
+//! | | | [`LoginOutcome::Wait`]: 429 with `retry-after` |
+//! | | | [`LoginOutcome::Busy`]: 503 |
+//! | | | [`LoginOutcome::Checking`]: the request pauses, [`PasswordVerifier::work`] answers |
+//! | a tick, while [`PasswordVerifier::under_way`] is not 0 | [`PasswordVerifier::work`] | each answer: continue, or 401 or 503 |
+//! | the client leaves | [`PasswordVerifier::cancel`] | |
 //!
 //! **A success is remembered** for a few minutes, as a keyed hash, and requests with the same name and password share
 //! one check. So only the first burst of a client's requests waits.
 //!
 //! **Guessing is slowed down** per name and source ([`Throttle`]). A source is an address; for IPv6, a /64 network. The
-//! order in [`Door::knock`] matters: remembered logins come before the throttle. So guesses at a name cannot lock out
+//! order in [`PasswordVerifier::log_in`] matters: remembered logins come before the throttle. So guesses at a name cannot lock out
 //! its user: not if the login is remembered, and otherwise only at the same address. A guesser with many addresses
 //! still gets one check after another: about one per second and worker, for all names together.
 //!
@@ -33,18 +33,18 @@
 
 mod basic;
 mod derivation;
-mod door;
 mod hash;
 mod queue;
 mod remembered;
 mod tag;
 mod throttle;
+mod verifier;
 
 pub use basic::{credentials, is_name, MAX_NAME, MAX_PASSWORD};
 pub use derivation::{Derivation, Progress};
-pub use door::{Answer, Door, Knock, UserError, Verdict};
 pub use hash::{HashError, PasswordHash, MAX_ITERATIONS, MIN_ITERATIONS};
 pub use queue::{Busy, Checks, Job, Verified, MAX_WAITING, MAX_WAITING_OF_SOURCE};
 pub use remembered::{Remembered, MAX_REMEMBERED, REMEMBERED_FOR};
 pub use tag::{LoginTag, NameTag, SourceTag, TagKey};
 pub use throttle::{Throttle, FREE_FAILURES, LONGEST_WAIT, MAX_NAMES, SHORTEST_WAIT};
+pub use verifier::{Answer, LoginOutcome, PasswordVerifier, UserError, Verdict};

@@ -1,7 +1,7 @@
 //! Where a request can go: the configured upstreams and models, and the choice among a model's targets.
 
+mod cluster_state;
 mod ending;
-mod fleet;
 mod pick;
 mod retry;
 mod route;
@@ -9,11 +9,11 @@ mod strategy;
 mod table;
 mod upstream;
 
+pub use cluster_state::ClusterState;
 pub use ending::Ending;
-pub use fleet::Fleet;
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
-pub use route::{NotStarted, Route, Subject};
+pub use route::{NotStarted, Route, RouteInput};
 pub use strategy::{
     by_name, AffinityBy, Build, Choice, Factory, Member, Pick, Strategy, TargetSet, MAX_TARGETS, STRATEGIES,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Choice, Fleet, Model, Pick, Table, TargetSet, Upstream};
+use super::{Choice, ClusterState, Model, Pick, Table, TargetSet, Upstream};
 use crate::health::{Probe, Reason, Standing};
 
 /// The target of an attempt.
@@ -52,18 +52,18 @@ impl Pool<'_> {
     /// Picks a target that has not been tried.
     ///
     /// One request probes a half-open cluster, whatever the strategy; the others go elsewhere.
-    pub fn pick(&self, fleet: &dyn Fleet) -> Picked {
+    pub fn pick(&self, clusters: &dyn ClusterState) -> Picked {
         let untried = self.serving.without(self.tried);
         if untried.is_empty() {
             return Picked::None;
         }
-        if fleet.all_healthy() {
-            return self.by_strategy(untried, fleet);
+        if clusters.all_healthy() {
+            return self.by_strategy(untried, clusters);
         }
-        let out = self.out(fleet);
+        let out = self.out(clusters);
         for (target, standing) in &out {
             if untried.contains(*target) && matches!(standing, Standing::HalfOpen { .. }) {
-                let probe = |upstream| fleet.probe(upstream, self.model_at(*target));
+                let probe = |upstream| clusters.probe(upstream, self.model_at(*target));
                 if let Some(probe) = self.upstream(*target).and_then(probe) {
                     return Picked::Target(*target, Some(probe));
                 }
@@ -73,7 +73,7 @@ impl Pool<'_> {
         let mut allowed = untried;
         kept_out.iter().for_each(|(target, _)| allowed.remove(*target));
         if !allowed.is_empty() {
-            return self.by_strategy(allowed, fleet);
+            return self.by_strategy(allowed, clusters);
         }
         let left = kept_out.iter().filter(|(target, _)| untried.contains(*target));
         let soonest = left.map(|(target, standing)| Soonest {
@@ -84,14 +84,15 @@ impl Pool<'_> {
         soonest.min().map_or(Picked::None, Picked::Out)
     }
 
-    fn by_strategy(&self, allowed: TargetSet, fleet: &dyn Fleet) -> Picked {
-        let in_flight = |target| self.upstream(target).map_or(0, |upstream| fleet.in_flight(upstream));
+    fn by_strategy(&self, allowed: TargetSet, clusters: &dyn ClusterState) -> Picked {
+        let in_flight = |target| self.upstream(target).map_or(0, |upstream| clusters.in_flight(upstream));
         let first = self.tried.is_empty();
         let allowed = match self.serving == self.speaking {
             true => allowed,
             false => self.model.strategy.prefer(allowed, self.speaking),
         };
-        let choice = Choice { allowed, first, in_flight: &in_flight, random: fleet.random(), affinity: self.affinity };
+        let choice =
+            Choice { allowed, first, in_flight: &in_flight, random: clusters.random(), affinity: self.affinity };
         match self.model.strategy.pick(&choice) {
             Pick::Target(target) => Picked::Target(target, None),
             Pick::Full if first => Picked::Full,
@@ -105,8 +106,8 @@ impl Pool<'_> {
     }
 
     /// The targets that are not healthy; those that return soonest come first.
-    fn out(&self, fleet: &dyn Fleet) -> Vec<(usize, Standing)> {
-        let standing = |target| Some((target, fleet.standing(self.upstream(target)?, self.model_at(target))));
+    fn out(&self, clusters: &dyn ClusterState) -> Vec<(usize, Standing)> {
+        let standing = |target| Some((target, clusters.standing(self.upstream(target)?, self.model_at(target))));
         let mut out: Vec<(usize, Standing)> =
             self.serving.iter().filter_map(standing).filter(|(_, standing)| *standing != Standing::Healthy).collect();
         out.sort_by_key(|(_, standing)| back_at(standing));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::pick::{Picked, Pool, Soonest};
-use super::{AffinityBy, BudgetBalance, Fleet, Model, Table, Target, TargetSet, Upstream};
+use super::{AffinityBy, BudgetBalance, ClusterState, Model, Table, Target, TargetSet, Upstream};
 use crate::connect_failure::ConnectFailure;
 use crate::endpoint::Endpoint;
 use crate::health::Probe;
@@ -14,7 +14,7 @@ use crate::translate::Pair;
 use crate::usage::Price;
 
 /// The request's data for a route.
-pub trait Subject {
+pub trait RouteInput {
     /// A hash of the strategy's affinity.
     fn affinity(&self, by: AffinityBy) -> u64;
     /// The client's name of the model.
@@ -69,8 +69,8 @@ impl Route {
         model: usize,
         endpoint: Endpoint,
         keeper: Option<usize>,
-        subject: &dyn Subject,
-        fleet: &dyn Fleet,
+        subject: &dyn RouteInput,
+        clusters: &dyn ClusterState,
     ) -> Result<Route, NotStarted> {
         let asked = table.models().get(model).ok_or(NotStarted::Silent)?;
         let deadline = asked.retry.deadline.is_some();
@@ -86,24 +86,24 @@ impl Route {
             left: Vec::new(),
             probe: None,
             open: false,
-            began: deadline.then(|| fleet.now()),
+            began: deadline.then(|| clusters.now()),
             log: Vec::new(),
         };
         let patience = asked.strategy.queue_timeout();
         let full = Err(NotStarted::Full(patience.unwrap_or_default()));
-        match route.pick(model, subject, fleet) {
+        match route.pick(model, subject, clusters) {
             Picked::Target(target, probe) => {
-                route.enter(target, probe, fleet);
-                let in_flight = || route.upstream().map_or(0, |upstream| fleet.in_flight(upstream));
+                route.enter(target, probe, clusters);
+                let in_flight = || route.upstream().map_or(0, |upstream| clusters.in_flight(upstream));
                 if patience.is_some() && probe.is_none() && asked.strategy.is_over(target, in_flight()) {
-                    route.abandon(subject.model(), fleet);
+                    route.abandon(subject.model(), clusters);
                     return full;
                 }
             }
             Picked::Out(soonest) if keeper.is_some() => return Err(NotStarted::Away(soonest.at)),
             Picked::None if keeper.is_some() => return Err(NotStarted::Elsewhere),
             // healthy fallbacks come before ejected targets
-            Picked::Out(_) if route.go_on(subject, fleet) => {}
+            Picked::Out(_) if route.go_on(subject, clusters) => {}
             Picked::Full => return full,
             Picked::Out(_) | Picked::None => return Err(NotStarted::Silent),
         }
@@ -196,8 +196,8 @@ impl Route {
         }
     }
 
-    /// Reports the end of the current attempt to the fleet, once. `asked` is the client's name of the model.
-    pub fn end(&mut self, ending: Ending, asked: &str, fleet: &dyn Fleet) {
+    /// Reports the end of the current attempt to the clusters, once. `asked` is the client's name of the model.
+    pub fn end(&mut self, ending: Ending, asked: &str, clusters: &dyn ClusterState) {
         if !std::mem::take(&mut self.open) {
             return;
         }
@@ -207,42 +207,42 @@ impl Route {
         };
         let index = target.upstream;
         if let Some(upstream) = self.table.upstream_of(target) {
-            fleet.end(upstream, self.model_name(self.place(), asked).unwrap_or(asked), ending, probe);
+            clusters.end(upstream, self.model_name(self.place(), asked).unwrap_or(asked), ending, probe);
         }
         self.log.push((index, ending.outcome, ending.connect));
     }
 
     /// Cancels the chosen attempt. `asked` is the client's name of the model.
-    pub fn abandon(&mut self, asked: &str, fleet: &dyn Fleet) {
+    pub fn abandon(&mut self, asked: &str, clusters: &dyn ClusterState) {
         if std::mem::take(&mut self.open) {
             if let Some(upstream) = self.upstream() {
-                fleet.abandon(upstream, self.model_name(self.place(), asked).unwrap_or(asked), self.probe);
+                clusters.abandon(upstream, self.model_name(self.place(), asked).unwrap_or(asked), self.probe);
             }
         }
     }
 
     /// Moves on to another target, if the failed attempt may be retried and there is one: of the same model first, then
     /// of its fallbacks; then one that is out of the pool. The attempt must have [ended](Route::end).
-    pub fn advance(&mut self, ending: Ending, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+    pub fn advance(&mut self, ending: Ending, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
         let Some(retry) = self.asked().map(|model| &model.retry) else {
             return false;
         };
-        if !retry.on.allows(ending.outcome, ending.status) || self.is_late(fleet) {
+        if !retry.on.allows(ending.outcome, ending.status) || self.is_late(clusters) {
             return false;
         }
         let balance = |route: &Route, paid: fn(&BudgetBalance, Duration) -> bool| {
             let balance = route.asked().and_then(|model| model.balance.as_ref());
-            balance.is_none_or(|balance| paid(balance, fleet.now()))
+            balance.is_none_or(|balance| paid(balance, clusters.now()))
         };
         if !balance(self, BudgetBalance::affords) {
             return false;
         }
-        self.go_on(subject, fleet) && balance(self, BudgetBalance::withdraw)
+        self.go_on(subject, clusters) && balance(self, BudgetBalance::withdraw)
     }
 
     /// Moves on to the next target: of the current model, then of the fallbacks in order. If none is healthy, the one
     /// that returns soonest is tried, whichever model it serves.
-    fn go_on(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+    fn go_on(&mut self, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
         let Some(asked) = self.table.models().get(self.asked) else {
             return false;
         };
@@ -257,10 +257,10 @@ impl Route {
             if !self.may_try(model, subject) {
                 continue;
             }
-            match self.pick(model, subject, fleet) {
+            match self.pick(model, subject, clusters) {
                 Picked::Target(target, probe) => {
                     self.turn_to(model);
-                    self.enter(target, probe, fleet);
+                    self.enter(target, probe, clusters);
                     return true;
                 }
                 Picked::Out(out) if soonest.is_none_or(|(soonest, _)| before(&out, &soonest)) => {
@@ -275,12 +275,12 @@ impl Route {
             return false;
         };
         self.turn_to(model);
-        self.enter(out.target, None, fleet);
+        self.enter(out.target, None, clusters);
         true
     }
 
     /// Whether a model may be tried: it is the requested one, or the caller may use it, and it has attempts left.
-    fn may_try(&self, model: usize, subject: &dyn Subject) -> bool {
+    fn may_try(&self, model: usize, subject: &dyn RouteInput) -> bool {
         self.table.models().get(model).is_some_and(|found| {
             let permitted = model == self.model || model == self.asked || subject.may_use(&found.name);
             permitted && self.tried_of(model).len() < found.retry.max_attempts
@@ -296,10 +296,10 @@ impl Route {
     }
 
     /// Moves on to the model for requests that are too long for this one, if there is one.
-    pub fn advance_for_context(&mut self, subject: &dyn Subject, fleet: &dyn Fleet) -> bool {
+    pub fn advance_for_context(&mut self, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
         let fallback = self.asked().and_then(|model| model.context_length_fallback);
         let stays = self.context_fallback_taken || self.keeper.is_some();
-        let Some(fallback) = fallback.filter(|_| !stays && !self.is_late(fleet)) else {
+        let Some(fallback) = fallback.filter(|_| !stays && !self.is_late(clusters)) else {
             return false;
         };
         self.context_fallback_taken = true;
@@ -307,13 +307,13 @@ impl Route {
         if !permitted {
             return false;
         }
-        let (target, probe) = match self.pick(fallback, subject, fleet) {
+        let (target, probe) = match self.pick(fallback, subject, clusters) {
             Picked::Target(target, probe) => (target, probe),
             Picked::Out(out) if !out.by_hand => (out.target, None),
             Picked::Out(_) | Picked::Full | Picked::None => return false,
         };
         self.turn_to(fallback);
-        self.enter(target, probe, fleet);
+        self.enter(target, probe, clusters);
         true
     }
 
@@ -331,8 +331,8 @@ impl Route {
         self.log.iter().filter_map(attempt)
     }
 
-    fn is_late(&self, fleet: &dyn Fleet) -> bool {
-        self.deadline().is_some_and(|deadline| fleet.now() >= deadline)
+    fn is_late(&self, clusters: &dyn ClusterState) -> bool {
+        self.deadline().is_some_and(|deadline| clusters.now() >= deadline)
     }
 
     /// Starts to try the targets of this model.
@@ -345,7 +345,7 @@ impl Route {
         }
     }
 
-    fn pick(&self, model: usize, subject: &dyn Subject, fleet: &dyn Fleet) -> Picked {
+    fn pick(&self, model: usize, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> Picked {
         let tried = self.tried_of(model);
         let (Some(name), Some(model)) = (self.name_of(model, subject.model()), self.table.models().get(model)) else {
             return Picked::None;
@@ -356,16 +356,16 @@ impl Route {
             Some(upstream) => speaking.intersection(model.at(upstream)),
             None => speaking.union(model.translating(self.endpoint)),
         };
-        Pool { table: &self.table, model, name, serving, speaking, tried, affinity }.pick(fleet)
+        Pool { table: &self.table, model, name, serving, speaking, tried, affinity }.pick(clusters)
     }
 
-    fn enter(&mut self, target: usize, probe: Option<Probe>, fleet: &dyn Fleet) {
+    fn enter(&mut self, target: usize, probe: Option<Probe>, clusters: &dyn ClusterState) {
         self.current = target;
         self.tried.insert(target);
         self.probe = probe;
         self.open = true;
         if let Some(upstream) = self.upstream() {
-            fleet.enter(upstream);
+            clusters.enter(upstream);
         }
     }
 }

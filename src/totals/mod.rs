@@ -21,9 +21,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
-use crate::contract::OTHER;
 use crate::exchange::Exchange;
 use crate::hash::stable;
+use crate::wire_names::OTHER;
 
 /// The number of a day's parts.
 pub const PARTS: u64 = 16;
@@ -80,22 +80,22 @@ impl Caller {
 
 /// The requested model and the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Destination {
     /// The model.
     pub model: String,
     /// The cluster.
     pub cluster: String,
 }
 
-impl Place {
+impl Destination {
     /// A model at a cluster.
     pub fn new(model: &str, cluster: &str) -> Self {
         let [model, cluster] = [model, cluster].map(|name| cut(name).to_owned());
-        Place { model, cluster }
+        Destination { model, cluster }
     }
 
     fn other() -> Self {
-        Place::new(OTHER, OTHER)
+        Destination::new(OTHER, OTHER)
     }
 }
 
@@ -112,10 +112,10 @@ fn cut(name: &str) -> &str {
 ///
 /// ```
 /// use sluice::codec::SharedRecord;
-/// use sluice::totals::{Caller, Place, Sums, Totals};
+/// use sluice::totals::{Caller, Destination, Sums, Totals};
 ///
 /// let mut totals = Totals::new(20_000);
-/// let (caller, place) = (Caller::new("alice", &[]), Place::new("gpt-4o", "openai"));
+/// let (caller, place) = (Caller::new("alice", &[]), Destination::new("gpt-4o", "openai"));
 /// totals.add(&caller, true, &place, &Sums { requests: 1, input: 7, ..Sums::default() });
 /// totals.add(&caller, true, &place, &Sums { requests: 1, input: 2, ..Sums::default() });
 /// assert_eq!(Totals::parse(&totals.encode()), Some(totals.clone()));
@@ -133,7 +133,7 @@ pub struct Totals {
 struct Used {
     /// Whether the configuration names it, as far as this worker knows.
     configured: bool,
-    places: BTreeMap<Place, Sums>,
+    places: BTreeMap<Destination, Sums>,
 }
 
 impl PartialEq for Used {
@@ -164,13 +164,13 @@ impl Totals {
         let caller = Caller::new(key, identity.map_or(&[], |identity| identity.labels.as_slice()));
         let configured = identity.is_none_or(|identity| !identity.issued);
         let mut totals = Totals::new(day_of(now));
-        totals.add(&caller, configured, &Place::new(model, cluster), &Sums::of(exchange.usage(), cost));
+        totals.add(&caller, configured, &Destination::new(model, cluster), &Sums::of(exchange.usage(), cost));
         (part_of(key), totals)
     }
 
     /// Adds to a caller's usage of a place. Beyond the bounds, it goes into the caller's row for all others, or else
     /// into the row of all other callers.
-    pub fn add(&mut self, caller: &Caller, configured: bool, place: &Place, sums: &Sums) {
+    pub fn add(&mut self, caller: &Caller, configured: bool, place: &Destination, sums: &Sums) {
         let full = self.rows >= MAX_ROWS;
         if let Some(used) = self.callers.get_mut(caller) {
             used.configured |= configured;
@@ -200,7 +200,7 @@ impl Totals {
     }
 
     /// The rows: by key, then by label and name.
-    pub fn iter(&self) -> impl Iterator<Item = (&Caller, &Place, &Sums)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Caller, &Destination, &Sums)> {
         self.callers
             .iter()
             .flat_map(|(caller, used)| used.places.iter().map(move |(place, sums)| (caller, place, sums)))
@@ -239,7 +239,7 @@ impl SharedRecord for Totals {
             let mut used = Used::default();
             for _ in 0..input.number()? {
                 let [model, cluster] = [(); 2].map(|()| input.text().map(str::to_owned));
-                used.places.insert(Place { model: model?, cluster: cluster? }, Sums::read(input)?);
+                used.places.insert(Destination { model: model?, cluster: cluster? }, Sums::read(input)?);
             }
             totals.rows += used.places.len();
             if totals.callers.insert(caller, used).is_some() {
@@ -255,13 +255,13 @@ impl Forgettable for Totals {}
 
 impl Used {
     /// Adds to a place; returns the number of new rows.
-    fn add(&mut self, place: &Place, sums: &Sums, full: bool) -> usize {
+    fn add(&mut self, place: &Destination, sums: &Sums, full: bool) -> usize {
         if let Some(known) = self.places.get_mut(place) {
             known.add(sums);
             return 0;
         }
         let before = self.places.len();
-        let place = if full || before >= MAX_PLACES { Place::other() } else { place.clone() };
+        let place = if full || before >= MAX_PLACES { Destination::other() } else { place.clone() };
         self.places.entry(place).or_default().add(sums);
         self.places.len() - before
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Caller, Place, Sums, Totals, DAY, MAX_DAYS};
-use crate::contract::{NONE, OTHER};
+use super::{Caller, Destination, Sums, Totals, DAY, MAX_DAYS};
 use crate::date::Timestamp;
 use crate::error::ApiError;
 use crate::json::write_string;
 use crate::uri::percent_decode;
+use crate::wire_names::{NONE, OTHER};
 
 /// The maximum number of lines in a report; the rest is summed up as `other`.
 pub const MAX_LINES: usize = 50_000;
@@ -71,7 +71,7 @@ impl By {
     }
 
     /// A row's line.
-    fn of<'a>(&self, day: &'a str, caller: &'a Caller, place: &'a Place) -> &'a str {
+    fn of<'a>(&self, day: &'a str, caller: &'a Caller, place: &'a Destination) -> &'a str {
         match self {
             By::Key => &caller.key,
             By::Model => &place.model,

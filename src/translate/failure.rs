@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use super::raw::Raw;
 use super::writer::Writer;
-use crate::commit::is_context_length_exceeded;
 use crate::eventstream::Message;
+use crate::response_gate::is_context_length_exceeded;
 
 /// The longest message that is passed on, in characters.
 const MAX_MESSAGE: usize = 4096;

@@ -3,8 +3,8 @@
 use super::failure::Failure;
 use super::raw::Raw;
 use super::writer::Writer;
-use crate::commit::{Fault, Gate};
 use crate::eventstream::{Kind, Message};
+use crate::response_gate::{Fault, Gate};
 use crate::usage::{event_data, Boundaries, Framing};
 
 /// The largest event that is read: a whole image may be in one.

@@ -12,10 +12,10 @@ use sluice::ends::Ends;
 use sluice::health::{Blame, ClusterHealth, Ended, Health, Policy, Verdict};
 use sluice::in_flight::Roster;
 use sluice::keys::{Claims, Issued, Revocation, Revocations};
-use sluice::limits::{Demand, Limits, Record};
+use sluice::limits::{LimitRecord, Limits, UsageEstimate};
 use sluice::memory_budget::Peak;
 use sluice::stored::{Keeper, Part, StoredId};
-use sluice::totals::{Caller, Place, Sums, Totals};
+use sluice::totals::{Caller, Destination, Sums, Totals};
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -54,15 +54,15 @@ fn health() -> ClusterHealth {
     health
 }
 
-fn limits() -> Record {
-    let mut record = Record::default();
+fn limits() -> LimitRecord {
+    let mut record = LimitRecord::default();
     let limits = Limits {
         requests_per_minute: Some(9),
         tokens_per_day: Some(1_000_000),
         concurrency: Some(3),
         ..Limits::default()
     };
-    record.admit(&limits, Demand { prompt: 700, output: 5, microusd: 0, vm: 7 }, at(100)).unwrap();
+    record.admit(&limits, UsageEstimate { prompt: 700, output: 5, microusd: 0, vm: 7 }, at(100)).unwrap();
     record
 }
 
@@ -103,8 +103,8 @@ fn every_record_comes_back() {
     let mut totals = Totals::new(20_000);
     let labels = [("team".to_owned(), "red".to_owned())];
     let sums = Sums { requests: 1, input: 300, ..Sums::default() };
-    totals.add(&Caller::new("alice", &labels), true, &Place::new("m", "c"), &sums);
-    totals.add(&Caller::new("bob", &[]), false, &Place::new("m", "d"), &sums);
+    totals.add(&Caller::new("alice", &labels), true, &Destination::new("m", "c"), &sums);
+    totals.add(&Caller::new("bob", &[]), false, &Destination::new("m", "d"), &sums);
     holds(&totals);
 }
 
@@ -186,7 +186,7 @@ fn are_harmless(bytes: &[u8]) {
     is_harmless::<Issued>(bytes);
     is_harmless::<Part>(bytes);
     is_harmless::<Peak>(bytes);
-    is_harmless::<Record>(bytes);
+    is_harmless::<LimitRecord>(bytes);
     is_harmless::<Roster>(bytes);
     is_harmless::<Totals>(bytes);
     let _ = (LastFailure::parse(bytes), Revocations::parse(bytes));

@@ -1,8 +1,8 @@
 //! What counts as a valid answer to a JSON request, for each endpoint.
 
 use proptest::prelude::*;
-use sluice::commit::Document::{self, Answer, Broken, Error};
 use sluice::endpoint::{Endpoint, Further};
+use sluice::response_gate::Document::{self, Answer, Broken, Error};
 
 use Endpoint::{
     ChatCompletions, Completions, Embeddings, GenerateContent, Messages, OllamaChat, OllamaEmbed, OllamaGenerate,

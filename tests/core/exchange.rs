@@ -6,13 +6,13 @@ use sluice::exchange::{Exchange, Routed};
 use sluice::facts::read;
 use sluice::header_plan::RequestHeaders;
 use sluice::keys::{Identity, Role};
-use sluice::limits::{Limits, Quota, RateHeaders, Spent, Subject};
+use sluice::limits::{ActualUsage, Limits, Quota, RateHeaders, Subject};
 use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::usage::{Price, Source, TokenUsage};
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
 fn table() -> Rc<Table> {
@@ -35,15 +35,15 @@ fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
 #[test]
 fn a_route_goes_through_all_targets() {
     let mut exchange = exchange(Endpoint::ChatCompletions, "gpt-4o");
-    let fleet = TestFleet::default();
-    assert_eq!(exchange.route(&table(), &fleet).unwrap(), Routed::Ready);
+    let clusters = TestClusters::default();
+    assert_eq!(exchange.route(&table(), &clusters).unwrap(), Routed::Ready);
     let refused = Ending::silent(Outcome::ConnectFailure);
     let route = exchange.routed().unwrap();
     assert_eq!(route.model().unwrap().name, "gpt-4o");
     assert_eq!(route.upstream().unwrap().name, "a");
     assert!(exchange.injects_usage(), "the upstream may be asked for usage");
-    assert_eq!(exchange.advance(refused, &fleet), Some("b"));
-    assert_eq!(exchange.advance(refused, &fleet), None, "all have been tried");
+    assert_eq!(exchange.advance(refused, &clusters), Some("b"));
+    assert_eq!(exchange.advance(refused, &clusters), None, "all have been tried");
     assert_eq!(exchange.routed().unwrap().upstream().unwrap().name, "b", "the last one stays");
     assert!(!exchange.injects_usage(), "this upstream must not be asked");
 }
@@ -65,11 +65,11 @@ fn no_route() {
         let mut exchange = exchange(endpoint, model);
         let identity = |patterns| Identity::new("k", Role::User, Patterns::new(patterns));
         patterns.into_iter().for_each(|patterns| exchange.identified(Rc::new(identity(patterns))));
-        let error = exchange.route(&table(), &TestFleet::default()).expect_err(name);
+        let error = exchange.route(&table(), &TestClusters::default()).expect_err(name);
         assert_eq!((error.status, error.param, error.code), (404, Some("model"), "model_not_found"), "{name}");
         assert_eq!(error.message, want, "{name}");
     }
-    let error = Exchange::default().route(&table(), &TestFleet::default()).expect_err("unread");
+    let error = Exchange::default().route(&table(), &TestClusters::default()).expect_err("unread");
     assert_eq!(error.status, 500);
 }
 
@@ -90,14 +90,14 @@ impl RequestHeaders for NoHeaders {
 
 #[test]
 fn attempts_begin() {
-    let (mut exchange, fleet) = (exchange(Endpoint::ChatCompletions, "gpt-4o"), TestFleet::default());
-    exchange.route(&table(), &fleet).unwrap();
+    let (mut exchange, clusters) = (exchange(Endpoint::ChatCompletions, "gpt-4o"), TestClusters::default());
+    exchange.route(&table(), &clusters).unwrap();
     assert!(!exchange.has_begun());
     exchange.prepare(b"a", &mut NoHeaders).unwrap();
     assert!(exchange.has_begun());
     let refused = Ending::silent(Outcome::ConnectFailure);
-    exchange.end_attempt(refused, &fleet);
-    exchange.advance(refused, &fleet).unwrap();
+    exchange.end_attempt(refused, &clusters);
+    exchange.advance(refused, &clusters).unwrap();
     assert!(!exchange.has_begun(), "another attempt");
     exchange.prepare(b"b", &mut NoHeaders).unwrap();
     assert!(exchange.has_begun());
@@ -113,16 +113,16 @@ fn priced() -> Exchange {
     let mut exchange = Exchange::default();
     let body = br#"{"model":"gpt-4o","max_tokens":  100 }  "#;
     exchange.read(read(Endpoint::ChatCompletions, None, body).unwrap(), Vec::new());
-    assert_eq!(exchange.demand(0, 1).tokens(&Limits::default()), 110);
-    exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
+    assert_eq!(exchange.usage_estimate(0, 1).tokens(&Limits::default()), 110);
+    exchange.route(&Rc::new(table), &TestClusters::default()).unwrap();
     exchange
 }
 
 #[test]
 fn actual_usage() {
     let known = |input, output| TokenUsage { input, output, ..TokenUsage::default() };
-    let reported = |tokens, microusd| Spent::Reported { tokens, microusd };
-    let at_least = |tokens, microusd| Spent::AtLeast { tokens, microusd };
+    let reported = |tokens, microusd| ActualUsage::Reported { tokens, microusd };
+    let at_least = |tokens, microusd| ActualUsage::AtLeast { tokens, microusd };
     let cases = [
         ("whole", Some(200), Some((known(7, 3), Source::Reported)), reported(10, 13)),
         ("counted afterwards", Some(200), Some((known(7, 3), Source::Counted)), reported(10, 13)),
@@ -132,14 +132,14 @@ fn actual_usage() {
         ("an error in a stream", Some(200), Some((known(0, 0), Source::Partial)), reported(0, 0)),
         ("whole, nothing told", Some(200), Some((known(0, 0), Source::Missing)), at_least(10, 10)),
         ("not metered", Some(200), None, at_least(10, 10)),
-        ("a refusal", Some(400), None, Spent::Nothing),
-        ("a failure", Some(500), None, Spent::Nothing),
+        ("a refusal", Some(400), None, ActualUsage::Nothing),
+        ("a failure", Some(500), None, ActualUsage::Nothing),
     ];
     for (name, answered, usage, want) in cases {
         let mut exchange = priced();
         answered.into_iter().for_each(|status| exchange.answer(status, None));
         exchange.metered(usage);
-        assert_eq!(exchange.spent(), want, "{name}");
+        assert_eq!(exchange.actual_usage(), want, "{name}");
     }
 }
 
@@ -150,33 +150,33 @@ fn usage_of_an_unreadable_answer() {
     exchange.left_unread(true);
     let known = TokenUsage { input: 7, output: 3, ..TokenUsage::default() };
     for (source, want) in [
-        (Source::Partial, Spent::AtLeast { tokens: 10, microusd: 13 }),
-        (Source::Reported, Spent::Reported { tokens: 10, microusd: 13 }),
+        (Source::Partial, ActualUsage::AtLeast { tokens: 10, microusd: 13 }),
+        (Source::Reported, ActualUsage::Reported { tokens: 10, microusd: 13 }),
     ] {
         exchange.metered(Some((known, source)));
-        assert_eq!(exchange.spent(), want, "{source:?}");
+        assert_eq!(exchange.actual_usage(), want, "{source:?}");
     }
 }
 
 #[test]
 fn usage_without_an_answer() {
-    let (fleet, refused) = (TestFleet::default(), Ending::silent(Outcome::ConnectFailure));
+    let (clusters, refused) = (TestClusters::default(), Ending::silent(Outcome::ConnectFailure));
     let mut exchange = priced();
-    assert_eq!(exchange.spent(), Spent::Nothing, "no attempt has begun");
+    assert_eq!(exchange.actual_usage(), ActualUsage::Nothing, "no attempt has begun");
     exchange.prepare(b"a", &mut NoHeaders).unwrap();
-    assert_eq!(exchange.spent(), Spent::AtLeast { tokens: 10, microusd: 10 }, "the model server goes on");
-    assert_eq!(exchange.advance(refused, &fleet), Some("b"));
-    assert_eq!(exchange.spent(), Spent::Nothing, "between two attempts");
+    assert_eq!(exchange.actual_usage(), ActualUsage::AtLeast { tokens: 10, microusd: 10 }, "the model server goes on");
+    assert_eq!(exchange.advance(refused, &clusters), Some("b"));
+    assert_eq!(exchange.actual_usage(), ActualUsage::Nothing, "between two attempts");
     exchange.prepare(b"b", &mut NoHeaders).unwrap();
     exchange.exhaust(Outcome::ConnectFailure);
-    assert_eq!(exchange.spent(), Spent::Nothing, "all have failed");
-    assert_eq!(Exchange::default().spent(), Spent::Nothing);
+    assert_eq!(exchange.actual_usage(), ActualUsage::Nothing, "all have failed");
+    assert_eq!(Exchange::default().actual_usage(), ActualUsage::Nothing);
 }
 
 #[test]
 fn the_estimate() {
     let reserved = |exchange: &Exchange, reserve_output| {
-        let demand = exchange.demand(0, 1);
+        let demand = exchange.usage_estimate(0, 1);
         demand.tokens(&Limits { reserve_output, ..Limits::default() })
     };
     assert_eq!(reserved(&Exchange::default(), None), 0);
@@ -189,7 +189,7 @@ fn the_estimate() {
         let mut exchange = Exchange::default();
         exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
         assert_eq!(reserved(&exchange, None), want, "{body}");
-        assert_eq!(reserved(&exchange, Some(7)), want.min(7 + exchange.demand(0, 1).prompt), "{body}");
+        assert_eq!(reserved(&exchange, Some(7)), want.min(7 + exchange.usage_estimate(0, 1).prompt), "{body}");
     }
 }
 
@@ -213,7 +213,7 @@ fn images_cost_by_the_piece() {
         let each = if endpoint == images { 40_000 } else { 0 };
         let input = body.len().div_ceil(4) as u64;
         assert_eq!(exchange.cost_estimate(&table, 0), input + each + before, "{body}");
-        exchange.route(&table, &TestFleet::default()).unwrap();
+        exchange.route(&table, &TestClusters::default()).unwrap();
         assert_eq!(exchange.cost(&used), 13 + each + after, "{body}");
     }
 }
@@ -316,12 +316,12 @@ fn the_highest_cost_of_a_request() {
 #[test]
 fn cost_depends_on_the_target() {
     let mut exchange = exchange(Endpoint::ChatCompletions, "m");
-    let fleet = TestFleet::default();
-    exchange.route(&price_list(), &fleet).unwrap();
+    let clusters = TestClusters::default();
+    exchange.route(&price_list(), &clusters).unwrap();
     let refused = Ending::silent(Outcome::ConnectFailure);
     let tokens = TokenUsage { input: 1, output: 1, ..TokenUsage::default() };
     let mut costs = vec![exchange.cost(&tokens) / 1_000_000];
-    while exchange.advance(refused, &fleet).is_some() {
+    while exchange.advance(refused, &clusters).is_some() {
         costs.push(exchange.cost(&tokens) / 1_000_000);
     }
     assert_eq!(costs, [12, 7, 55, 0], "its targets, then the fallback's");
@@ -336,7 +336,7 @@ fn names_that_clients_choose() {
     let table = Rc::new(table);
     let routed = |name| {
         let mut exchange = exchange(Endpoint::ChatCompletions, name);
-        exchange.route(&table, &TestFleet::default()).unwrap();
+        exchange.route(&table, &TestClusters::default()).unwrap();
         exchange
     };
     let own = routed("alias");
@@ -375,7 +375,7 @@ fn tokens_of_a_failed_attempt() {
     let mut exchange = Exchange::default();
     exchange.read(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap(), Vec::new());
     assert_eq!(exchange.wasted(text.as_bytes()), None, "no target");
-    exchange.route(&price_list(), &TestFleet::default()).unwrap();
+    exchange.route(&price_list(), &TestClusters::default()).unwrap();
     for (answer, want) in cases {
         let found = exchange.wasted(answer.as_bytes());
         assert_eq!(found.map(|(tokens, _)| (tokens.input, tokens.output)), want, "{answer}");

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::{classify, Call, Dialect};
-use sluice::gateway::{ejection_time, list, models, tags, Command, State};
+use sluice::gateway::{ejection_time, list, models, tags, Command, UpstreamStatus};
 use sluice::health::{Blame, ClusterHealth, Ended, Policy, Verdict};
 
 use crate::routing::upstream;
@@ -87,7 +87,7 @@ fn the_list() {
     let _ = ejected.eject(Some(Duration::from_millis(1500)), now);
     let mut half_open = ClusterHealth::default();
     let _ = half_open.eject(Some(Duration::from_secs(1)), now - Duration::from_secs(1));
-    let state = |health, latency| State { health, in_flight: 2, uses: 7, latency, connect_failure: None };
+    let state = |health, latency| UpstreamStatus { health, in_flight: 2, uses: 7, latency, connect_failure: None };
     let upstreams = ["a", "b\"", "c"].map(|name| upstream(name, &[Dialect::OpenAi]));
     let mut limited = ClusterHealth::default();
     let ended = Ended {

@@ -13,7 +13,7 @@ use sluice::routing::Ending;
 use sluice::{endpoint::Endpoint, routing::Table};
 use std::rc::Rc;
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 
 /// The host's header map; several lines of one name are separated by `|`. It refuses changes of the names in `refused`.
 #[derive(Clone, Default)]
@@ -79,7 +79,7 @@ fn exchange_with(kept: &[(&str, &str)]) -> (Exchange, Map) {
     let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), kept_back };
     let mut exchange = Exchange::new(None, original);
     exchange.read(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap(), Vec::new());
-    exchange.route(&table, &TestFleet::default()).unwrap();
+    exchange.route(&table, &TestClusters::default()).unwrap();
     let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-gone", "client|route")];
     let headers = sent
         .into_iter()
@@ -150,7 +150,7 @@ fn attempts_leave_nothing_behind() {
 
 /// After a refused connection.
 fn advance(exchange: &mut Exchange) -> Option<String> {
-    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).map(str::to_owned)
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestClusters::default()).map(str::to_owned)
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn a_refused_header_stops_the_attempt() {
 fn forwarded_headers_cost_nothing() {
     let (mut exchange, mut map) = exchange_with(&[]);
     exchange.prepare(b"azure", &mut map).unwrap();
-    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestClusters::default()).unwrap();
     map.reads.set(0);
     exchange.prepare(b"openai", &mut map).unwrap();
-    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestFleet::default()).unwrap();
+    exchange.advance(Ending::silent(Outcome::ConnectFailure), &TestClusters::default()).unwrap();
     exchange.prepare(b"plain", &mut map).unwrap();
     assert_eq!(map.reads.get(), 0);
 }
@@ -203,7 +203,7 @@ fn no_model_leaves_its_path() {
         let mut exchange = Exchange::new(None, original);
         let body = format!(r#"{{"model":"{name}"}}"#);
         exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
-        let routed = exchange.route(&table, &TestFleet::default());
+        let routed = exchange.route(&table, &TestClusters::default());
         assert_eq!(routed.is_ok(), want.is_some(), "{name}");
         if let Some(want) = want {
             let mut map = Map::default();

@@ -1,5 +1,5 @@
-use sluice::contract::stats;
 use sluice::label::Label;
+use sluice::wire_names::stats;
 
 #[test]
 fn labels() {

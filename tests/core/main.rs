@@ -9,8 +9,8 @@
 #![allow(clippy::type_complexity)]
 
 mod base64;
+mod clusters;
 mod codec;
-mod commit;
 mod config;
 mod date;
 mod document;
@@ -20,7 +20,6 @@ mod error;
 mod eventstream;
 mod exchange;
 mod facts;
-mod fleet;
 mod forwarding;
 mod gateway;
 mod generate;
@@ -43,6 +42,7 @@ mod phase;
 mod readers;
 mod record;
 mod refusal;
+mod response_gate;
 mod retry_after;
 mod rewrite;
 mod route;

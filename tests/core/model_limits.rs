@@ -1,8 +1,8 @@
 //! Providers' limits: of one model, of everything, or of one request that is too large.
 
-use sluice::commit::Refusal;
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::outcome::Outcome::{self, RateLimited, ServerError};
+use sluice::response_gate::Refusal;
 
 const MODEL: &str = "gpt-4o";
 

@@ -11,7 +11,7 @@ use sluice::health::Blame;
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Table};
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 
 const CONFIG: &str = r#"{"upstreams":{"a":{},"b":{}},"models":[
     {"name":"large","strategy":"priority","targets":[{"upstream":"a","model":"large-2"},{"upstream":"b","tier":1}]},
@@ -24,13 +24,13 @@ fn table() -> Rc<Table> {
 }
 
 /// Ends a request to a model like this at its first target; returns that target's upstream.
-fn call(table: &Rc<Table>, model: &str, ending: Ending, fleet: &TestFleet) -> String {
+fn call(table: &Rc<Table>, model: &str, ending: Ending, clusters: &TestClusters) -> String {
     let body = format!(r#"{{"model":"{model}"}}"#);
     let mut exchange = Exchange::new(None, Original::default());
     exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.into_bytes());
-    assert_eq!(exchange.route(table, fleet), Ok(Routed::Ready), "{model}");
+    assert_eq!(exchange.route(table, clusters), Ok(Routed::Ready), "{model}");
     let upstream = exchange.routed().unwrap().upstream().unwrap().name.clone();
-    exchange.end_attempt(ending, fleet);
+    exchange.end_attempt(ending, clusters);
     upstream
 }
 
@@ -43,33 +43,33 @@ const SERVED: Ending = Ending::answered(Outcome::Success, 200);
 
 #[test]
 fn the_other_models_of_the_cluster_are_served_there() {
-    let (table, fleet) = (table(), TestFleet::default());
-    let first = |model: &str| call(&table, model, SERVED, &fleet);
-    assert_eq!(call(&table, "large", limited(Blame::Model), &fleet), "a");
+    let (table, clusters) = (table(), TestClusters::default());
+    let first = |model: &str| call(&table, model, SERVED, &clusters);
+    assert_eq!(call(&table, "large", limited(Blame::Model), &clusters), "a");
     assert_eq!([first("large"), first("small"), first("any-1")], ["b", "a", "a"]);
     // names that clients choose are separate, too
-    assert_eq!(call(&table, "any-1", limited(Blame::Model), &fleet), "a");
+    assert_eq!(call(&table, "any-1", limited(Blame::Model), &clusters), "a");
     assert_eq!([first("any-1"), first("any-2"), first("small")], ["b", "a", "a"]);
     // when its time is over, one request probes it
-    fleet.now.set(Duration::from_secs(21));
+    clusters.now.set(Duration::from_secs(21));
     assert_eq!([first("large"), first("any-1")], ["a", "a"]);
-    assert_eq!(fleet.health.borrow()["a"].models_out(), 0);
+    assert_eq!(clusters.health.borrow()["a"].models_out(), 0);
 }
 
 #[test]
 fn a_limit_of_the_cluster_applies_to_all_its_models() {
-    let (table, fleet) = (table(), TestFleet::default());
-    assert_eq!(call(&table, "large", limited(Blame::Cluster), &fleet), "a");
-    assert_eq!([call(&table, "large", SERVED, &fleet), call(&table, "any-1", SERVED, &fleet)], ["b", "b"]);
+    let (table, clusters) = (table(), TestClusters::default());
+    assert_eq!(call(&table, "large", limited(Blame::Cluster), &clusters), "a");
+    assert_eq!([call(&table, "large", SERVED, &clusters), call(&table, "any-1", SERVED, &clusters)], ["b", "b"]);
     // the only target is still tried
-    assert_eq!(call(&table, "small", SERVED, &fleet), "a");
+    assert_eq!(call(&table, "small", SERVED, &clusters), "a");
 }
 
 #[test]
 fn a_too_large_request_ejects_nothing() {
-    let (table, fleet) = (table(), TestFleet::default());
+    let (table, clusters) = (table(), TestClusters::default());
     for _ in 0..20 {
-        assert_eq!(call(&table, "large", limited(Blame::Nobody), &fleet), "a");
+        assert_eq!(call(&table, "large", limited(Blame::Nobody), &clusters), "a");
     }
-    assert!(fleet.health.borrow().values().all(|health| health.is_well()));
+    assert!(clusters.health.borrow().values().all(|health| health.is_well()));
 }

@@ -9,8 +9,8 @@ use sluice::gateway::Command;
 use sluice::outcome::Outcome;
 use sluice::routing::{Ending, Table};
 
+use crate::clusters::TestClusters;
 use crate::exchange::NoHeaders;
-use crate::fleet::TestFleet;
 use crate::routing::{model, upstream};
 
 fn table() -> Rc<Table> {
@@ -36,7 +36,7 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
         exchange.turned_out_no_answer();
         exchange.connect_failed("refused".to_owned());
         exchange.exhaust(Outcome::Timeout);
-        exchange.end_whole(200, &TestFleet::default());
+        exchange.end_whole(200, &TestClusters::default());
         exchange.meter_provider();
     };
     let is_untold = |exchange: &Exchange| {
@@ -53,10 +53,10 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
         tell(&mut exchange);
         assert!(is_untold(&exchange), "{name}");
         assert_eq!(exchange.prepare(b"a", &mut NoHeaders).unwrap_err(), Unprepared::NotRouted, "{name}");
-        assert_eq!(exchange.advance(Ending::silent(Outcome::Timeout), &TestFleet::default()), None, "{name}");
+        assert_eq!(exchange.advance(Ending::silent(Outcome::Timeout), &TestClusters::default()), None, "{name}");
     }
     let mut routed = chat();
-    routed.route(&table(), &TestFleet::default()).unwrap();
+    routed.route(&table(), &TestClusters::default()).unwrap();
     routed.commanded(Command::Keys, Vec::new());
     assert!(routed.command().is_none(), "it is a request for a model");
     tell(&mut routed);
@@ -65,5 +65,5 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
     asking.commanded(Command::Keys, Vec::new());
     asking.read(read(Endpoint::ChatCompletions, None, br#"{"model":"m"}"#).unwrap(), Vec::new());
     assert!(asking.facts().is_none(), "it is a command");
-    assert!(asking.route(&table(), &TestFleet::default()).is_err());
+    assert!(asking.route(&table(), &TestClusters::default()).is_err());
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::config::Joined;
-use sluice::contract::NONE;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
 use sluice::facts::read;
@@ -15,8 +14,9 @@ use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table};
 use sluice::usage::{Price, Source, TokenUsage};
+use sluice::wire_names::NONE;
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
 const FIELDS: [&str; 25] = [
@@ -112,7 +112,7 @@ fn labels_of_the_key() {
 fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
     for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
-        exchange.route(&table(), &TestFleet::default()).unwrap();
+        exchange.route(&table(), &TestClusters::default()).unwrap();
         exchange.metered(Some((TokenUsage::default(), Source::Partial)));
         if ended_unsaid {
             exchange.end_unsaid();
@@ -123,12 +123,12 @@ fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
 
 #[test]
 fn a_request_that_was_answered() {
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     let mut exchange = chat("gpt-4o");
     exchange.arrived(0, false, Duration::from_secs(100));
-    exchange.route(&table(), &fleet).unwrap();
-    exchange.end_attempt(Ending::silent(Outcome::Timeout), &fleet);
-    exchange.advance(Ending::silent(Outcome::Timeout), &fleet);
+    exchange.route(&table(), &clusters).unwrap();
+    exchange.end_attempt(Ending::silent(Outcome::Timeout), &clusters);
+    exchange.advance(Ending::silent(Outcome::Timeout), &clusters);
     exchange.answer(200, Some(Outcome::Success));
     exchange.first_bytes(Duration::from_millis(100_250));
     let tokens = TokenUsage { input: 1000, cached_input: 400, output: 100, ..TokenUsage::default() };

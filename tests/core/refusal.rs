@@ -1,9 +1,9 @@
 //! Real providers' errors: the cause, and whether another target may succeed.
 
 use proptest::prelude::*;
-use sluice::commit::Refusal;
 use sluice::health::Blame::{self, Cluster, Model, Nobody};
 use sluice::outcome::Outcome::{self, BadResponse, ClientError, Credential, RateLimited, ServerError, TryAgain};
+use sluice::response_gate::Refusal;
 
 const MODEL: &str = "gpt-4o";
 

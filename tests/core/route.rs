@@ -14,8 +14,8 @@ use sluice::outcome::Outcome;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 
+use crate::clusters::TestClusters;
 use crate::exchange::NoHeaders;
-use crate::fleet::TestFleet;
 
 const REFUSED: Ending = Ending::silent(Outcome::ConnectFailure);
 const SERVED: Ending = Ending::answered(Outcome::Success, 200);
@@ -42,11 +42,11 @@ fn current(exchange: &Exchange) -> String {
 }
 
 /// Makes every attempt end like this; returns the upstreams in the order of attempts.
-fn exhaust(exchange: &mut Exchange, ending: Ending, fleet: &TestFleet) -> Vec<String> {
+fn exhaust(exchange: &mut Exchange, ending: Ending, clusters: &TestClusters) -> Vec<String> {
     let mut tried = vec![current(exchange)];
     loop {
-        exchange.end_attempt(ending, fleet);
-        match exchange.advance(ending, fleet) {
+        exchange.end_attempt(ending, clusters);
+        match exchange.advance(ending, clusters) {
             Some(cluster) => tried.push(cluster.to_owned()),
             None => return tried,
         }
@@ -62,13 +62,13 @@ fn ejected_targets_are_not_tried() {
         ("half-open: this request probes it", &[("c", 3)], 4, &["c", "a", "b"]),
     ];
     for (name, ejected, later, want) in cases {
-        let fleet = TestFleet::default();
-        ejected.iter().for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
-        fleet.now.set(Duration::from_secs(later));
+        let clusters = TestClusters::default();
+        ejected.iter().for_each(|(cluster, seconds)| clusters.eject(cluster, *seconds));
+        clusters.now.set(Duration::from_secs(later));
         let mut exchange = exchange();
-        assert_eq!(exchange.route(&table(ABC, ""), &fleet).unwrap(), Routed::Ready);
-        assert_eq!(exhaust(&mut exchange, REFUSED, &fleet), want, "{name}");
-        assert_eq!(fleet.under_way(), 0, "{name}");
+        assert_eq!(exchange.route(&table(ABC, ""), &clusters).unwrap(), Routed::Ready);
+        assert_eq!(exhaust(&mut exchange, REFUSED, &clusters), want, "{name}");
+        assert_eq!(clusters.under_way(), 0, "{name}");
     }
 }
 
@@ -100,91 +100,91 @@ fn fallbacks_come_before_ejected_targets() {
         ("one attempt each", all, 0, r#","retry":{"max_attempts":1}"#, &["e", "c", "b"]),
     ];
     for (name, ejected, later, fields, want) in cases {
-        let fleet = TestFleet::default();
-        ejected.iter().for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
-        fleet.now.set(Duration::from_secs(later));
+        let clusters = TestClusters::default();
+        ejected.iter().for_each(|(cluster, seconds)| clusters.eject(cluster, *seconds));
+        clusters.now.set(Duration::from_secs(later));
         let mut exchange = exchange();
-        assert_eq!(exchange.route(&table(models, fields), &fleet).unwrap(), Routed::Ready);
-        assert_eq!(exhaust(&mut exchange, REFUSED, &fleet), want, "{name}");
-        assert_eq!(fleet.under_way(), 0, "{name}");
+        assert_eq!(exchange.route(&table(models, fields), &clusters).unwrap(), Routed::Ready);
+        assert_eq!(exhaust(&mut exchange, REFUSED, &clusters), want, "{name}");
+        assert_eq!(clusters.under_way(), 0, "{name}");
     }
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     all.iter()
         .filter(|(cluster, _)| ["a", "b"].contains(cluster))
-        .for_each(|(cluster, seconds)| fleet.eject(cluster, *seconds));
+        .for_each(|(cluster, seconds)| clusters.eject(cluster, *seconds));
     let mut limited = exchange();
     limited.identified(Rc::new(Identity::new("k", Role::User, Patterns::new(vec!["m".into(), "third".into()]))));
-    limited.route(&table(models, ""), &fleet).unwrap();
-    assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["e", "b", "a"], "none that the key may not use");
-    let fleet = TestFleet::default();
+    limited.route(&table(models, ""), &clusters).unwrap();
+    assert_eq!(exhaust(&mut limited, REFUSED, &clusters), ["e", "b", "a"], "none that the key may not use");
+    let clusters = TestClusters::default();
     for cluster in ["a", "b"] {
-        let _ = fleet.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
+        let _ = clusters.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
     }
-    fleet.eject("e", 9);
+    clusters.eject("e", 9);
     let mut by_hand = exchange();
-    by_hand.route(&table(models, ""), &fleet).unwrap();
-    assert_eq!(exhaust(&mut by_hand, REFUSED, &fleet), ["c", "d", "e"], "never what an operator has taken out");
+    by_hand.route(&table(models, ""), &clusters).unwrap();
+    assert_eq!(exhaust(&mut by_hand, REFUSED, &clusters), ["c", "d", "e"], "never what an operator has taken out");
 }
 
 #[test]
 fn one_request_probes_and_the_others_stay_away() {
     let table = table(ABC, "");
-    let fleet = TestFleet::default();
-    fleet.eject("b", 3);
-    fleet.now.set(Duration::from_secs(4));
+    let clusters = TestClusters::default();
+    clusters.eject("b", 3);
+    clusters.now.set(Duration::from_secs(4));
     let mut requests: Vec<Exchange> = (0..7).map(|_| exchange()).collect();
-    requests.iter_mut().for_each(|exchange| assert_eq!(exchange.route(&table, &fleet).unwrap(), Routed::Ready));
+    requests.iter_mut().for_each(|exchange| assert_eq!(exchange.route(&table, &clusters).unwrap(), Routed::Ready));
     let at_b = requests.iter().filter(|exchange| current(exchange) == "b").count();
     assert_eq!(at_b, 1);
     let probe = requests.iter_mut().find(|exchange| current(exchange) == "b").unwrap();
-    probe.end_attempt(SERVED, &fleet);
+    probe.end_attempt(SERVED, &clusters);
     let mut after = exchange();
-    after.route(&table, &fleet).unwrap();
-    assert!(fleet.health.borrow()["b"].cluster.reason().is_none(), "it is back");
+    after.route(&table, &clusters).unwrap();
+    assert!(clusters.health.borrow()["b"].cluster.reason().is_none(), "it is back");
 }
 
 #[test]
 fn manually_ejected_targets_are_tried_last() {
     let table = table(ABC, "");
-    let by_hand = |fleet: &TestFleet, cluster: &str| {
-        let _ = fleet.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
+    let by_hand = |clusters: &TestClusters, cluster: &str| {
+        let _ = clusters.health.borrow_mut().entry(cluster.into()).or_default().eject(None, Duration::ZERO);
     };
-    let fleet = TestFleet::default();
-    by_hand(&fleet, "b");
+    let clusters = TestClusters::default();
+    by_hand(&clusters, "b");
     let mut some = exchange();
-    some.route(&table, &fleet).unwrap();
-    assert_eq!(exhaust(&mut some, REFUSED, &fleet), ["a", "c"], "not for a retry");
-    ["a", "c"].iter().for_each(|cluster| by_hand(&fleet, cluster));
+    some.route(&table, &clusters).unwrap();
+    assert_eq!(exhaust(&mut some, REFUSED, &clusters), ["a", "c"], "not for a retry");
+    ["a", "c"].iter().for_each(|cluster| by_hand(&clusters, cluster));
     let mut all = exchange();
-    all.route(&table, &fleet).unwrap();
-    assert_eq!(exhaust(&mut all, REFUSED, &fleet), ["a"], "rather than not at all");
+    all.route(&table, &clusters).unwrap();
+    assert_eq!(exhaust(&mut all, REFUSED, &clusters), ["a"], "rather than not at all");
 }
 
 /// A retry that the budget refuses must not keep a probe's lease.
 #[test]
 fn a_refused_retry_releases_the_probe() {
     let table = table(ABC, r#","retry":{"budget":{"percent":0,"min_per_second":0}}"#);
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     let mut poor = exchange();
-    poor.route(&table, &fleet).unwrap();
-    fleet.eject("b", 1);
-    fleet.now.set(Duration::from_secs(2));
-    assert_eq!(exhaust(&mut poor, REFUSED, &fleet), ["a"]);
+    poor.route(&table, &clusters).unwrap();
+    clusters.eject("b", 1);
+    clusters.now.set(Duration::from_secs(2));
+    assert_eq!(exhaust(&mut poor, REFUSED, &clusters), ["a"]);
     let mut next = exchange();
-    next.route(&table, &fleet).unwrap();
+    next.route(&table, &clusters).unwrap();
     assert_eq!(current(&next), "b", "the probe");
 }
 
 #[test]
 fn max_ejected_percent() {
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     for cluster in ["a", "b"] {
-        fleet.eject(cluster, if cluster == "a" { 5 } else { 9 });
+        clusters.eject(cluster, if cluster == "a" { 5 } else { 9 });
     }
     let first = |percent: u32| {
         let table = table(ABC, &format!(r#","ejection":{{"max_ejected_percent":{percent}}}"#));
         let mut exchange = exchange();
-        exchange.route(&table, &fleet).unwrap();
+        exchange.route(&table, &clusters).unwrap();
         current(&exchange)
     };
     assert_eq!(first(100), "c");
@@ -204,10 +204,10 @@ fn retry_on() {
         (ending(Outcome::Abandoned, 0), 1),
     ];
     for (ending, want) in cases {
-        let fleet = TestFleet::default();
+        let clusters = TestClusters::default();
         let mut exchange = exchange();
-        exchange.route(&table, &fleet).unwrap();
-        assert_eq!(exhaust(&mut exchange, ending, &fleet).len(), want, "{ending:?}");
+        exchange.route(&table, &clusters).unwrap();
+        assert_eq!(exhaust(&mut exchange, ending, &clusters).len(), want, "{ending:?}");
     }
 }
 
@@ -219,11 +219,11 @@ fn fallbacks() {
         {"name":"third","fallbacks":["m"],"targets":[{"upstream":"d"}]},
         {"name":"long","targets":[{"upstream":"e"}]}"#;
     let table = table(models, "");
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     let mut all = exchange();
-    all.route(&table, &fleet).unwrap();
+    all.route(&table, &clusters).unwrap();
     assert_eq!(
-        exhaust(&mut all, REFUSED, &fleet),
+        exhaust(&mut all, REFUSED, &clusters),
         ["a", "b", "c", "d"],
         "in order, each once, none of a fallback's own"
     );
@@ -232,42 +232,42 @@ fn fallbacks() {
     let mut limited = exchange();
     let own = Patterns::new(vec!["m".into(), "third".into()]);
     limited.identified(Rc::new(Identity::new("k", Role::User, own)));
-    limited.route(&table, &fleet).unwrap();
-    assert_eq!(exhaust(&mut limited, REFUSED, &fleet), ["a", "d"], "none that the key may not use");
+    limited.route(&table, &clusters).unwrap();
+    assert_eq!(exhaust(&mut limited, REFUSED, &clusters), ["a", "d"], "none that the key may not use");
 
     let mut long = exchange();
-    long.route(&table, &fleet).unwrap();
+    long.route(&table, &clusters).unwrap();
     let too_long = Ending::answered(Outcome::ClientError, 400);
-    long.end_attempt(too_long, &fleet);
-    assert_eq!(long.advance(too_long, &fleet), None, "its own fault");
-    assert_eq!(long.advance_for_context(&fleet), Some("e"));
+    long.end_attempt(too_long, &clusters);
+    assert_eq!(long.advance(too_long, &clusters), None, "its own fault");
+    assert_eq!(long.advance_for_context(&clusters), Some("e"));
     assert_eq!(long.labels().1, "long");
-    assert_eq!(long.advance_for_context(&fleet), None, "once");
+    assert_eq!(long.advance_for_context(&clusters), None, "once");
 
     let mut named = exchange();
-    named.route(&self::table(models, ""), &fleet).unwrap();
+    named.route(&self::table(models, ""), &clusters).unwrap();
     for (upstream, want) in [("a", "m"), ("b", "second"), ("c", "own"), ("d", "third")] {
         let route = named.routed().unwrap();
         assert_eq!(route.model_name(route.place(), "m"), Some(want), "{upstream}");
-        named.end_attempt(REFUSED, &fleet);
-        named.advance(REFUSED, &fleet);
+        named.end_attempt(REFUSED, &clusters);
+        named.advance(REFUSED, &clusters);
     }
 }
 
 #[test]
 fn deadline() {
     let table = table(ABC, r#","retry":{"deadline":"10s"}"#);
-    let fleet = TestFleet::default();
-    fleet.now.set(Duration::from_secs(100));
+    let clusters = TestClusters::default();
+    clusters.now.set(Duration::from_secs(100));
     let mut exchange = exchange();
-    exchange.route(&table, &fleet).unwrap();
+    exchange.route(&table, &clusters).unwrap();
     assert_eq!(exchange.routed().unwrap().deadline(), Some(Duration::from_secs(110)));
-    fleet.now.set(Duration::from_secs(109));
-    exchange.end_attempt(REFUSED, &fleet);
-    assert!(exchange.advance(REFUSED, &fleet).is_some());
-    fleet.now.set(Duration::from_secs(110));
-    exchange.end_attempt(REFUSED, &fleet);
-    assert_eq!(exchange.advance(REFUSED, &fleet), None);
+    clusters.now.set(Duration::from_secs(109));
+    exchange.end_attempt(REFUSED, &clusters);
+    assert!(exchange.advance(REFUSED, &clusters).is_some());
+    clusters.now.set(Duration::from_secs(110));
+    exchange.end_attempt(REFUSED, &clusters);
+    assert_eq!(exchange.advance(REFUSED, &clusters), None);
 }
 
 #[test]
@@ -275,65 +275,65 @@ fn slots() {
     let models = r#"{"name":"m","strategy":{"name":"first_available","queue_timeout":"2s"},
         "targets":[{"upstream":"a"},{"upstream":"b","slots":2}]}"#;
     let table = table(models, "");
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     let mut requests: Vec<Exchange> = (0..3).map(|_| exchange()).collect();
     let names: Vec<String> = requests
         .iter_mut()
         .map(|exchange| {
-            assert_eq!(exchange.route(&table, &fleet).unwrap(), Routed::Ready);
+            assert_eq!(exchange.route(&table, &clusters).unwrap(), Routed::Ready);
             current(exchange)
         })
         .collect();
     assert_eq!(names, ["a", "b", "b"]);
     let mut waiting = exchange();
-    assert_eq!(waiting.route(&table, &fleet).unwrap(), Routed::Queue(Duration::from_secs(2)));
-    requests[0].end_attempt(SERVED, &fleet);
-    assert_eq!(waiting.route(&table, &fleet).unwrap(), Routed::Ready);
+    assert_eq!(waiting.route(&table, &clusters).unwrap(), Routed::Queue(Duration::from_secs(2)));
+    requests[0].end_attempt(SERVED, &clusters);
+    assert_eq!(waiting.route(&table, &clusters).unwrap(), Routed::Ready);
 }
 
 #[test]
 fn every_end_releases_its_slot_once() {
     let table = table(ABC, "");
-    let fleet = TestFleet::default();
+    let clusters = TestClusters::default();
     let mut never_sent = exchange();
-    never_sent.route(&table, &fleet).unwrap();
-    never_sent.close(&fleet);
-    assert_eq!((fleet.under_way(), fleet.ended.borrow().len()), (0, 0), "an attempt that was not made is none");
+    never_sent.route(&table, &clusters).unwrap();
+    never_sent.close(&clusters);
+    assert_eq!((clusters.under_way(), clusters.ended.borrow().len()), (0, 0), "an attempt that was not made is none");
 
     let mut left = exchange();
-    left.route(&table, &fleet).unwrap();
+    left.route(&table, &clusters).unwrap();
     let cluster = current(&left);
     left.prepare(cluster.as_bytes(), &mut NoHeaders).unwrap();
-    left.close(&fleet);
-    assert_eq!(fleet.under_way(), 1, "the attempt ends by itself");
-    left.end_attempt(Ending::silent(Outcome::Abandoned), &fleet);
-    left.end_attempt(REFUSED, &fleet);
-    assert_eq!(fleet.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), ["abandoned"]);
+    left.close(&clusters);
+    assert_eq!(clusters.under_way(), 1, "the attempt ends by itself");
+    left.end_attempt(Ending::silent(Outcome::Abandoned), &clusters);
+    left.end_attempt(REFUSED, &clusters);
+    assert_eq!(clusters.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), ["abandoned"]);
 
     for (interrupted, close_first, want) in
         [(false, false, "success"), (false, true, "success"), (true, false, "interrupted"), (true, true, "interrupted")]
     {
         let mut whole = exchange();
-        whole.route(&table, &fleet).unwrap();
+        whole.route(&table, &clusters).unwrap();
         whole.prepare(current(&whole).as_bytes(), &mut NoHeaders).unwrap();
         whole.answer(200, Some(Outcome::Success));
         if interrupted {
             whole.interrupt();
         }
         if close_first {
-            whole.close(&fleet);
+            whole.close(&clusters);
         }
-        whole.end_whole(200, &fleet);
-        whole.close(&fleet);
-        assert_eq!(fleet.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), [want]);
-        assert_eq!(fleet.under_way(), 0);
+        whole.end_whole(200, &clusters);
+        whole.close(&clusters);
+        assert_eq!(clusters.ended.borrow_mut().drain(..).map(|(_, outcome)| outcome).collect::<Vec<_>>(), [want]);
+        assert_eq!(clusters.under_way(), 0);
     }
 }
 
 #[test]
 fn the_last_failure_is_reported() {
     let mut exchange = exchange();
-    exchange.route(&table(ABC, ""), &TestFleet::default()).unwrap();
+    exchange.route(&table(ABC, ""), &TestClusters::default()).unwrap();
     exchange.exhaust(Outcome::Timeout);
     let unprepared = exchange.prepare(b"a", &mut NoHeaders).unwrap_err();
     assert_eq!(unprepared, Unprepared::Exhausted(Outcome::Timeout));
@@ -356,16 +356,16 @@ proptest! {
             .collect();
         let model = format!(r#"{{"name":"m","targets":[{}]}}"#, targets.join(","));
         let table = table(&model, &format!(r#","ejection":{{"max_ejected_percent":{percent}}}"#));
-        let fleet = TestFleet::default();
+        let clusters = TestClusters::default();
         for (name, seconds) in names.iter().zip(ejected).filter(|(_, seconds)| *seconds > 0) {
-            fleet.eject(name, seconds);
+            clusters.eject(name, seconds);
         }
-        fleet.now.set(Duration::from_secs(now));
+        clusters.now.set(Duration::from_secs(now));
         let mut exchange = exchange();
-        exchange.route(&table, &fleet).unwrap();
-        let mut tried = exhaust(&mut exchange, REFUSED, &fleet);
+        exchange.route(&table, &clusters).unwrap();
+        let mut tried = exhaust(&mut exchange, REFUSED, &clusters);
         tried.sort_unstable();
         prop_assert_eq!(tried, &names[..weights.len()]);
-        prop_assert_eq!(fleet.under_way(), 0);
+        prop_assert_eq!(clusters.under_way(), 0);
     }
 }

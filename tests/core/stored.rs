@@ -16,7 +16,7 @@ use sluice::routing::{Ending, Table};
 use sluice::stored::{named, Keeper, Part, StoredId};
 use sluice::usage::{Source, TokenUsage};
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 
 const CONFIG: &str = r#"{"upstreams":{"a":{},"b":{},"c":{}},"models":[
     {"name":"m","strategy":"priority","targets":["a",{"upstream":"b","tier":1}],"fallbacks":["n"]},
@@ -35,8 +35,8 @@ fn exchange(key: &str, endpoint: Endpoint, body: &str) -> Exchange {
 }
 
 /// The request's first target, or why it has none.
-fn first(table: &Rc<Table>, exchange: &mut Exchange, fleet: &TestFleet) -> Result<String, ApiError> {
-    assert_eq!(exchange.route(table, fleet)?, Routed::Ready);
+fn first(table: &Rc<Table>, exchange: &mut Exchange, clusters: &TestClusters) -> Result<String, ApiError> {
+    assert_eq!(exchange.route(table, clusters)?, Routed::Ready);
     Ok(exchange.routed().unwrap().upstream().unwrap().name.clone())
 }
 
@@ -44,17 +44,17 @@ fn follow_up(model: &str, id: &str) -> String {
     format!(r#"{{"model":"{model}","previous_response_id":"{id}","input":"and then?"}}"#)
 }
 
-fn store(fleet: &TestFleet, key: &str, id: &str, cluster: &str) {
-    let until = fleet.now.get() + Duration::from_secs(60);
-    fleet.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), "m", until, fleet.now.get());
+fn store(clusters: &TestClusters, key: &str, id: &str, cluster: &str) {
+    let until = clusters.now.get() + Duration::from_secs(60);
+    clusters.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), "m", until, clusters.now.get());
 }
 
 #[test]
 fn follow_ups_go_to_the_storing_upstream() {
-    let (table, fleet) = (table(""), TestFleet::default());
-    store(&fleet, "alice", "resp_1", "b");
-    store(&fleet, "alice", "conv_1", "b");
-    let to = |key: &str, body: &str| first(&table, &mut exchange(key, Endpoint::Responses, body), &fleet).unwrap();
+    let (table, clusters) = (table(""), TestClusters::default());
+    store(&clusters, "alice", "resp_1", "b");
+    store(&clusters, "alice", "conv_1", "b");
+    let to = |key: &str, body: &str| first(&table, &mut exchange(key, Endpoint::Responses, body), &clusters).unwrap();
     assert_eq!(to("alice", &follow_up("m", "resp_1")), "b");
     assert_eq!(to("alice", r#"{"model":"m","input":"x","conversation":"conv_1"}"#), "b");
     assert_eq!(to("alice", r#"{"model":"m","input":"x","conversation":{"id":"conv_1"}}"#), "b");
@@ -62,49 +62,49 @@ fn follow_ups_go_to_the_storing_upstream() {
     assert_eq!(to("alice", &follow_up("m", "resp_2")), "a");
     assert_eq!(to("bob", &follow_up("m", "resp_1")), "a");
     let chat = r#"{"model":"m","messages":[],"previous_response_id":"resp_1"}"#;
-    assert_eq!(first(&table, &mut exchange("alice", Endpoint::ChatCompletions, chat), &fleet).unwrap(), "a");
-    fleet.now.set(Duration::from_secs(61));
+    assert_eq!(first(&table, &mut exchange("alice", Endpoint::ChatCompletions, chat), &clusters).unwrap(), "a");
+    clusters.now.set(Duration::from_secs(61));
     assert_eq!(to("alice", &follow_up("m", "resp_1")), "a", "its time is over");
 }
 
 #[test]
 fn follow_ups_have_no_fallback() {
-    let (table, fleet) = (table(""), TestFleet::default());
-    store(&fleet, "alice", "resp_1", "b");
+    let (table, clusters) = (table(""), TestClusters::default());
+    store(&clusters, "alice", "resp_1", "b");
     // a model at another upstream
     let error =
-        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("n", "resp_1")), &fleet).unwrap_err();
+        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("n", "resp_1")), &clusters).unwrap_err();
     assert_eq!(
         (error.status, error.code, error.param),
         (400, "previous_response_not_found", Some("previous_response_id"))
     );
     // the client gets the failure
     let mut failing = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
-    assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
+    assert_eq!(first(&table, &mut failing, &clusters).unwrap(), "b");
     let failed = Ending::answered(Outcome::ServerError, 500);
-    failing.end_attempt(failed, &fleet);
-    assert_eq!(failing.advance(failed, &fleet), None);
+    failing.end_attempt(failed, &clusters);
+    assert_eq!(failing.advance(failed, &clusters), None);
     // out of the pool
-    fleet.eject("b", 9);
+    clusters.eject("b", 9);
     let error =
-        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet).unwrap_err();
+        first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &clusters).unwrap_err();
     assert_eq!((error.status, error.code), (503, "stored_response_unavailable"));
     assert_eq!(error.retry_after, Some(Duration::from_secs(9)));
     // half-open: the request may be the probe
-    fleet.now.set(Duration::from_secs(10));
+    clusters.now.set(Duration::from_secs(10));
     let mut probe = exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1"));
-    assert_eq!(first(&table, &mut probe, &fleet).unwrap(), "b");
+    assert_eq!(first(&table, &mut probe, &clusters).unwrap(), "b");
 }
 
 #[test]
 fn a_configuration_without_its_upstream() {
-    let fleet = TestFleet::default();
-    store(&fleet, "alice", "resp_1", "gone");
-    let error = first(&table(""), &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet);
+    let clusters = TestClusters::default();
+    store(&clusters, "alice", "resp_1", "gone");
+    let error = first(&table(""), &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &clusters);
     assert_eq!(error.unwrap_err().code, "previous_response_not_found");
     // switched off, nothing is known
     let off = table(r#","stored_responses":false"#);
-    let to = first(&off, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &fleet);
+    let to = first(&off, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &clusters);
     assert_eq!((to.as_deref(), off.remembers_responses()), (Ok("a"), None));
     assert_eq!(table(r#","stored_responses":"2h""#).remembers_responses(), Some(Duration::from_secs(7200)));
     let single = r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":["a"]}]}"#;
@@ -114,10 +114,10 @@ fn a_configuration_without_its_upstream() {
 
 #[test]
 fn ids_in_answers() {
-    let (table, fleet) = (table(""), TestFleet::default());
+    let (table, clusters) = (table(""), TestClusters::default());
     let body = r#"{"model":"m","input":"x","conversation":"conv_1"}"#;
     let mut exchange = exchange("alice", Endpoint::Responses, body);
-    first(&table, &mut exchange, &fleet).unwrap();
+    first(&table, &mut exchange, &clusters).unwrap();
     let stored: Vec<StoredId> = exchange.stores("resp_9").collect();
     assert_eq!(stored, [StoredId::of("alice", "resp_9"), StoredId::of("alice", "conv_1")]);
     assert_eq!(exchange.as_keeper(), Some(Keeper::of("a")));
@@ -158,10 +158,10 @@ fn by_id(key: &str, role: Role, id: &str) -> Exchange {
 
 #[test]
 fn a_response_by_its_id() {
-    let (table, fleet) = (table(""), TestFleet::default());
-    store(&fleet, "alice", "resp_1", "b");
+    let (table, clusters) = (table(""), TestClusters::default());
+    store(&clusters, "alice", "resp_1", "b");
     let to = |key: &str, role, id: &str| {
-        first(&table, &mut by_id(key, role, id), &fleet).map_err(|error| (error.status, error.code))
+        first(&table, &mut by_id(key, role, id), &clusters).map_err(|error| (error.status, error.code))
     };
     assert_eq!(to("alice", Role::User, "resp_1").as_deref(), Ok("b"));
     assert_eq!(to("root", Role::Admin, "resp_1").as_deref(), Ok("b"), "an administrator reads any");
@@ -170,22 +170,22 @@ fn a_response_by_its_id() {
     assert_eq!(to("alice", Role::User, "resp_2"), unknown);
     // nothing is generated, and no other target is tried
     let mut failing = by_id("alice", Role::User, "resp_1");
-    assert_eq!(first(&table, &mut failing, &fleet).unwrap(), "b");
+    assert_eq!(first(&table, &mut failing, &clusters).unwrap(), "b");
     let seen = (TokenUsage { input: 5, output: 7, ..TokenUsage::default() }, Source::Reported);
     assert_eq!(failing.completed(seen, Some(9)), Some((TokenUsage::default(), Source::Reported)));
     assert!(failing.splice(false).is_none());
     let failed = Ending::answered(Outcome::ServerError, 500);
-    failing.end_attempt(failed, &fleet);
-    assert_eq!(failing.advance(failed, &fleet), None);
+    failing.end_attempt(failed, &clusters);
+    assert_eq!(failing.advance(failed, &clusters), None);
     // out of the pool, removed from the configuration, or `stored_responses` is off
-    fleet.eject("b", 9);
+    clusters.eject("b", 9);
     assert_eq!(to("alice", Role::User, "resp_1"), Err((503, "stored_response_unavailable")));
-    store(&fleet, "alice", "resp_3", "gone");
+    store(&clusters, "alice", "resp_3", "gone");
     assert_eq!(to("alice", Role::User, "resp_3"), unknown);
-    store(&fleet, "alice", "resp_4", "c");
+    store(&clusters, "alice", "resp_4", "c");
     assert_eq!(to("alice", Role::User, "resp_4"), unknown, "that upstream does not serve the model");
     let off = self::table(r#","stored_responses":false"#);
-    let error = first(&off, &mut by_id("alice", Role::User, "resp_1"), &fleet).unwrap_err();
+    let error = first(&off, &mut by_id("alice", Role::User, "resp_1"), &clusters).unwrap_err();
     assert_eq!((error.status, error.param), (404, Some("response_id")));
 }
 

@@ -2,8 +2,8 @@
 //! event.
 
 use serde::Deserialize;
-use sluice::commit::{FirstEvent, Gate};
 use sluice::endpoint::{classify, Call, Endpoint};
+use sluice::response_gate::{FirstEvent, Gate};
 use sluice::usage::{Framing, Meter, Source};
 
 /// A stream of `tests/corpus/streams.json`.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::codec::SharedRecord;
 use sluice::totals::{
-    day_of, part_of, place_of, By, Caller, Form, Place, Query, Report, Sums, Totals, MAX_CALLERS, MAX_DAYS,
+    day_of, part_of, place_of, By, Caller, Destination, Form, Query, Report, Sums, Totals, MAX_CALLERS, MAX_DAYS,
     MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
 };
 use sluice::usage::{Source, TokenUsage};
@@ -33,9 +33,9 @@ fn lines(report: &Report) -> Value {
 
 fn some() -> [Totals; 2] {
     let [mut old, mut new] = [Totals::new(20_000), Totals::new(TODAY)];
-    old.add(&caller("alice", "x"), true, &Place::new("gpt-4o", "a"), &sums(1, 10));
-    new.add(&caller("alice", "y"), true, &Place::new("gpt-4o", "b"), &sums(2, 20));
-    new.add(&bare("=bob\""), true, &Place::new("llama", "b"), &sums(4, 40));
+    old.add(&caller("alice", "x"), true, &Destination::new("gpt-4o", "a"), &sums(1, 10));
+    new.add(&caller("alice", "y"), true, &Destination::new("gpt-4o", "b"), &sums(2, 20));
+    new.add(&bare("=bob\""), true, &Destination::new("llama", "b"), &sums(4, 40));
     [old, new]
 }
 
@@ -116,13 +116,13 @@ fn keys_have_separate_rows() {
     for number in 0..10 * MAX_ROWS {
         // one after another, each with more names than allowed
         let key = format!("greedy-{}", number / 2000);
-        totals.add(&bare(&key), false, &Place::new(&format!("m-{number}"), "c"), &sums(1, 1));
+        totals.add(&bare(&key), false, &Destination::new(&format!("m-{number}"), "c"), &sums(1, 1));
     }
     for number in 0..2 * MAX_CALLERS {
-        totals.add(&bare(&format!("issued-{number}")), false, &Place::new("m", "c"), &sums(1, 1));
-        totals.add(&caller(&format!("configured-{number}"), "t"), true, &Place::new("m", "c"), &sums(1, 1));
+        totals.add(&bare(&format!("issued-{number}")), false, &Destination::new("m", "c"), &sums(1, 1));
+        totals.add(&caller(&format!("configured-{number}"), "t"), true, &Destination::new("m", "c"), &sums(1, 1));
     }
-    let total = |wanted: &dyn Fn(&Caller, &Place) -> bool| {
+    let total = |wanted: &dyn Fn(&Caller, &Destination) -> bool| {
         let rows = totals.iter().filter(|(caller, place, _)| wanted(caller, place));
         rows.fold((0, 0), |(rows, requests), (.., sums)| (rows + 1, requests + sums.requests))
     };
@@ -141,7 +141,7 @@ fn keys_have_separate_rows() {
 fn labels_of_a_key_are_bounded() {
     let mut totals = Totals::new(TODAY);
     for number in 0..3 * MAX_LABELLINGS {
-        totals.add(&caller("k", &format!("team-{number}")), false, &Place::new("m", "c"), &sums(1, 1));
+        totals.add(&caller("k", &format!("team-{number}")), false, &Destination::new("m", "c"), &sums(1, 1));
     }
     let of_none: u64 = totals.iter().filter(|(caller, ..)| caller.labels.is_empty()).map(|(.., s)| s.requests).sum();
     assert_eq!((totals.iter().count(), of_none), (MAX_LABELLINGS + 1, 2 * MAX_LABELLINGS as u64));
@@ -150,7 +150,7 @@ fn labels_of_a_key_are_bounded() {
 #[test]
 fn names_are_cut() {
     let long = "é".repeat(300);
-    assert_eq!((bare(&long).key.len(), Place::new(&long, &long).model.len()), (256, 256));
+    assert_eq!((bare(&long).key.len(), Destination::new(&long, &long).model.len()), (256, 256));
     assert_eq!(part_of(&long), part_of(&bare(&long).key));
 }
 
@@ -163,7 +163,7 @@ fn all_days_are_kept_at_full_size() {
     for day in TODAY - MAX_DAYS - 1..=TODAY {
         let mut totals = Totals::new(day);
         for (key, model) in (0..keys).flat_map(|key| (0..models).map(move |model| (key, model))) {
-            let place = Place::new(&format!("model-{model}"), "cluster");
+            let place = Destination::new(&format!("model-{model}"), "cluster");
             totals.add(&caller(&format!("key-{key}"), &format!("team-{}", key % 10)), false, &place, &sums(1, 100));
         }
         shared[place_of(day) as usize] = Some(totals.encode());
@@ -186,7 +186,7 @@ fn all_days_are_kept_at_full_size() {
 fn old_days_are_not_reported() {
     let of = |day| {
         let mut totals = Totals::new(day);
-        totals.add(&bare("a"), true, &Place::new("m", "c"), &sums(1, 1));
+        totals.add(&bare("a"), true, &Destination::new("m", "c"), &sums(1, 1));
         totals
     };
     // the first day's rows have not been reused
@@ -202,7 +202,7 @@ fn reports_are_bounded() {
         .map(|part| {
             let mut totals = Totals::new(TODAY);
             for number in 0..5000 {
-                totals.add(&bare(&format!("{part}-{number}")), true, &Place::new("m", "c"), &sums(1, 1));
+                totals.add(&bare(&format!("{part}-{number}")), true, &Destination::new("m", "c"), &sums(1, 1));
             }
             totals
         })
@@ -217,7 +217,7 @@ proptest! {
     fn round_trip(rows in prop::collection::vec((prop::sample::select(vec!["", "a", "b", "ab"]), prop::sample::select(vec!["", "x", "y"]), any::<[u64; 2]>()), 0..40)) {
         let mut totals = Totals::new(7);
         for (name, team, [requests, input]) in rows {
-            totals.add(&caller(name, team), true, &Place::new(name, "c"), &sums(requests, input));
+            totals.add(&caller(name, team), true, &Destination::new(name, "c"), &sums(requests, input));
         }
         let bytes = totals.encode();
         for cut in 0..bytes.len() {

@@ -9,7 +9,7 @@ use sluice::exchange::Exchange;
 use sluice::outcome::Outcome;
 
 use crate::host::{self, Headers};
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 
 thread_local! {
     static HELD: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
@@ -30,7 +30,7 @@ struct Waiting {
 
 /// Has an answer be let go if it is still held after the configured time; `None` if there is none. `whole`: it is held until
 /// all of it is there.
-pub fn limit(context: u32, exchange: &Shared, status: u16, whole: bool) -> Option<GivenUp> {
+pub fn limit(context: u32, exchange: &SharedExchange, status: u16, whole: bool) -> Option<GivenUp> {
     let hold = exchange.borrow().routed()?.table().hold?;
     let given_up = GivenUp::default();
     let waiting = Waiting {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sluice::commit::{is_context_length_exceeded, Document, Fault, FirstEvent, Gate, Refusal, MAX_HELD};
-use sluice::contract::RETRY_HEADER;
 use sluice::endpoint::Endpoint;
 use sluice::health::Blame;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
+use sluice::response_gate::{is_context_length_exceeded, Document, Fault, FirstEvent, Gate, Refusal, MAX_HELD};
 use sluice::routing::Ending;
 use sluice::usage::{Format, Framing, Meter};
+use sluice::wire_names::RETRY_HEADER;
 
 use super::given_up::GivenUp;
 use crate::budget::{self, NoMemory};

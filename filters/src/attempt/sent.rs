@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use sluice::commit::FirstEvent;
 use sluice::connect_failure::ConnectFailure;
-use sluice::contract::{CLUSTER, RETRY_HEADER};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Prepared, Unprepared};
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
+use sluice::response_gate::FirstEvent;
 use sluice::routing::Ending;
 use sluice::splice::Splice;
+use sluice::wire_names::{CLUSTER, RETRY_HEADER};
 
 use super::held::{Held, ResponseHead, Until};
 use super::translation::Translation;
 use super::wasted::Wasted;
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::reply;
 use crate::types::Action;
 
@@ -33,7 +33,7 @@ pub(super) enum Handed {
 /// An attempt under way.
 pub(super) struct Sent {
     /// Whose it is.
-    pub exchange: Shared,
+    pub exchange: SharedExchange,
     /// When it began.
     pub began: Duration,
     /// How long it may take, if that is limited.
@@ -252,7 +252,7 @@ impl Refusal {
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-pub(super) fn prepare(exchange: Option<Shared>) -> Result<(Sent, Prepared), Refusal> {
+pub(super) fn prepare(exchange: Option<SharedExchange>) -> Result<(Sent, Prepared), Refusal> {
     let internal = |reason: &str| Refusal::Internal(reason.to_owned());
     let shared = exchange.ok_or_else(|| internal("an attempt without an exchange: is `router` configured?"))?;
     let mut exchange = shared.borrow_mut();

@@ -1,9 +1,9 @@
 //! Attempts at a target of another dialect: the request is translated once all of it is there, and its answer as it comes.
 
-use sluice::commit::{is_context_length_exceeded, Gate, Refusal, MAX_HELD};
 use sluice::error::ApiError;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
+use sluice::response_gate::{is_context_length_exceeded, Gate, Refusal, MAX_HELD};
 use sluice::routing::Ending;
 use sluice::translate::{Notes, Reply};
 

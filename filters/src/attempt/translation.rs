@@ -1,18 +1,18 @@
 //! How an answer of another dialect is translated as it passes, metered, and judged at its end.
 
-use sluice::commit::{FirstEvent, Gate};
-use sluice::contract::{stats, DROPPED_HEADER};
 use sluice::endpoint::Endpoint;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
+use sluice::response_gate::{FirstEvent, Gate};
 use sluice::routing::HOLD_JSON;
 use sluice::translate::{Dropped, Pair, Reply, Stream};
+use sluice::wire_names::{stats, DROPPED_HEADER};
 
 use super::held::{ResponseHead, Until};
 use crate::budget::{self, NoMemory};
 use crate::ends;
 use crate::host::{self, Buffer, Headers};
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 
 /// How an answer is translated.
 pub(super) struct Translation {
@@ -44,7 +44,7 @@ impl Translation {
     }
 
     /// More of a stream passes.
-    pub fn pass(&mut self, exchange: &Shared, size: usize, end: bool) {
+    pub fn pass(&mut self, exchange: &SharedExchange, size: usize, end: bool) {
         let ending = end.then(|| self.pair.target(true));
         let Some(stream) = &mut self.stream else {
             return;
@@ -102,7 +102,7 @@ pub(super) fn feed(stream: &mut Stream, bytes: Result<&[u8], NoMemory>, end: boo
 }
 
 /// What of the provider's answer is metered.
-pub(super) fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
+pub(super) fn meter(exchange: &SharedExchange, bytes: &[u8], end: bool, failed: bool) {
     let mut exchange = exchange.borrow_mut();
     if let Some(meter) = exchange.provider_meter_mut() {
         meter.leave_room(budget::room(Purpose::Answer));
@@ -114,13 +114,13 @@ pub(super) fn meter(exchange: &Shared, bytes: &[u8], end: bool, failed: bool) {
 }
 
 /// Whether a stream of the target's may end without saying that it is complete.
-pub(super) fn may_end_unsaid(exchange: &Shared, endpoint: Endpoint) -> bool {
+pub(super) fn may_end_unsaid(exchange: &SharedExchange, endpoint: Endpoint) -> bool {
     let exchange = exchange.borrow();
     exchange.upstream().is_some_and(|upstream| !ends::are_said(upstream, endpoint))
 }
 
 /// The target's stream has ended, and has been metered.
-pub(super) fn judge_end(exchange: &Shared, endpoint: Endpoint) {
+pub(super) fn judge_end(exchange: &SharedExchange, endpoint: Endpoint) {
     let mut exchange = exchange.borrow_mut();
     let passes = !exchange.is_interrupted();
     let Some((upstream, meter)) = exchange.upstream_and_meter() else {
@@ -136,7 +136,7 @@ pub(super) fn judge_end(exchange: &Shared, endpoint: Endpoint) {
 
 /// Seldom: the counter need not be kept.
 #[cold]
-pub(super) fn count_unknown_reason(exchange: &Shared) {
+pub(super) fn count_unknown_reason(exchange: &SharedExchange) {
     let exchange = exchange.borrow();
     let (_, _, cluster) = exchange.labels();
     if let Some(counter) = host::define_counter(&stats::unknown_finish_reasons(cluster)) {

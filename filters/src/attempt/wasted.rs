@@ -6,7 +6,7 @@ use super::held::Held;
 use crate::host::{self, Buffer};
 use crate::metrics::{count_wasted, Labels};
 use crate::names;
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 
 /// What one attempt has generated. To be counted once it is known that the client gets nothing of it.
 pub(super) struct Wasted {
@@ -22,7 +22,7 @@ impl Wasted {
     /// Reads what has come of the answer that is held, before the exchange turns to another target. `None` if it shows
     /// nothing that was generated.
     #[cold]
-    pub fn of(exchange: &Shared, held: &Held) -> Option<Self> {
+    pub fn of(exchange: &SharedExchange, held: &Held) -> Option<Self> {
         if !(200..=299).contains(&held.status) || held.seen == 0 {
             return None;
         }

@@ -16,7 +16,7 @@ use super::config::{subject, Config};
 use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 
 /// The largest answer that is checked, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
@@ -66,7 +66,7 @@ impl WholeAnswer {
     }
 
     /// Takes a piece of the answer, which Envoy is left without.
-    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &Shared, me: &Waiter) -> Taken {
+    pub fn chunk(&mut self, end: bool, config: &Config, exchange: &SharedExchange, me: &Waiter) -> Taken {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sluice::config::{self, ConfigError};
-use sluice::contract::ANONYMOUS;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Action, Check, Guard as Checks, Known, Means, Phase, Subject};
 use sluice::guard::pii::Patterns;
+use sluice::wire_names::ANONYMOUS;
 
 use crate::metrics;
 

@@ -11,7 +11,7 @@ use super::listener::{Listener, Waiter};
 use super::{calls, Guard, State};
 use crate::filter::{self, Filter};
 use crate::host;
-use crate::intake::Intake;
+use crate::incoming::Incoming;
 use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
@@ -48,10 +48,10 @@ impl HttpContext for Handle {
             guard.state = State::Read(exchange);
             return Action::Pause;
         }
-        match Intake::open(DEFAULT_PREFIX, |_| Ok(None)) {
-            Ok(intake) => {
-                let complete = intake.is_complete(end);
-                guard.state = State::Body(intake);
+        match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
+            Ok(incoming) => {
+                let complete = incoming.is_complete(end);
+                guard.state = State::Body(incoming);
                 match complete {
                     true => guard.take_in(0, &me),
                     false => Action::Pause,
@@ -69,9 +69,9 @@ impl HttpContext for Handle {
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
-        if let State::Body(intake) = &mut guard.state {
-            if let Err(error) = intake.grow(size) {
-                let shape = intake.shape();
+        if let State::Body(incoming) = &mut guard.state {
+            if let Err(error) = incoming.grow(size) {
+                let shape = incoming.shape();
                 guard.state = State::Refused;
                 return reply::error(&error, shape);
             }
@@ -186,12 +186,12 @@ impl Guard {
     }
 
     fn take_in(&mut self, size: usize, me: &Waiter) -> Action {
-        let State::Body(mut intake) = std::mem::replace(&mut self.state, State::Refused) else {
+        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Refused) else {
             return Action::Pause;
         };
-        let read = intake.body(size).cloned();
-        let shape = intake.shape();
-        self.opened = Some(intake);
+        let read = incoming.body(size).cloned();
+        let shape = incoming.shape();
+        self.opened = Some(incoming);
         match read {
             Ok(exchange) => self.check(exchange, me),
             Err(error) => reply::error(&error, shape),

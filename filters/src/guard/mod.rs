@@ -12,18 +12,18 @@ mod stream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sluice::contract::GUARD_HEADER;
 use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Phase, Round};
 use sluice::guard::pii::Vault;
 use sluice::usage::Framing;
+use sluice::wire_names::GUARD_HEADER;
 
 use crate::chain;
 use crate::host::{self, Buffer, Headers};
-use crate::intake::Intake;
+use crate::incoming::Incoming;
 use crate::nested;
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 use crate::reply;
 use crate::types::Action;
 use crate::unread::Unread;
@@ -54,8 +54,8 @@ struct Guard {
     config: Rc<Config>,
     context: u32,
     /// Ends the exchange with this filter, if it has taken the request in.
-    opened: Option<Intake>,
-    exchange: Option<Shared>,
+    opened: Option<Incoming>,
+    exchange: Option<SharedExchange>,
     /// What the model is not to see.
     vault: Vault,
     state: State,
@@ -67,9 +67,9 @@ enum State {
     /// The request's headers are still to come.
     Headers,
     /// No filter has read the body before; it is awaited.
-    Body(Intake),
+    Body(Incoming),
     /// A filter before has read the body. It can be rewritten only where Envoy hands it on, which comes next.
-    Read(Shared),
+    Read(SharedExchange),
     /// The request is being checked.
     Asking(Request),
     /// It has gone on.
@@ -94,7 +94,7 @@ impl Guard {
     }
 
     /// Checks a request whose body has been read. `me` is where answers find it.
-    fn check(&mut self, exchange: Shared, me: &Waiter) -> Action {
+    fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
         let asked = {
             let exchange = exchange.borrow();
             match exchange.facts() {

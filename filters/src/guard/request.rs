@@ -15,7 +15,7 @@ use super::config::Config;
 use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer, Headers};
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 
 /// Its texts, and what is being found out about them.
 pub(super) struct Request {
@@ -86,7 +86,7 @@ impl Request {
     ///
     /// # Errors
     /// It must not go on.
-    pub fn conclude(self, vault: &mut Vault, shared: &Shared) -> Result<(), ApiError> {
+    pub fn conclude(self, vault: &mut Vault, shared: &SharedExchange) -> Result<(), ApiError> {
         match self.case.round.outcome() {
             Some(Outcome::Pass) => Ok(()),
             Some(Outcome::Flagged(flags)) => {
@@ -112,7 +112,7 @@ impl Request {
 
 /// Has the rewritten body go on in place of the client's. (Nothing is borrowed while Envoy takes it: where it is too much,
 /// Envoy ends the stream at once.)
-fn send_on(body: Vec<u8>, shared: &Shared) -> Result<(), ApiError> {
+fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiError> {
     if body.len() > MAX_REWRITTEN {
         let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
         return Err(ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) });

@@ -19,7 +19,7 @@ use super::listener::{Heard, Matter, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
 use crate::nested;
-use crate::registry::Shared;
+use crate::registry::SharedExchange;
 use crate::reply;
 use crate::types::Action;
 
@@ -38,7 +38,7 @@ thread_local! {
 pub(super) struct StreamedAnswer {
     /// What Envoy calls its stream.
     context: u32,
-    exchange: Shared,
+    exchange: SharedExchange,
     model: String,
     key: String,
     endpoint: sluice::endpoint::Endpoint,
@@ -58,7 +58,14 @@ pub(super) struct StreamedAnswer {
 
 impl StreamedAnswer {
     /// A stream that begins. `checked`: otherwise it is only restored.
-    pub fn new(config: &Config, shared: &Shared, facts: &Facts, checked: bool, vault: &Vault, context: u32) -> Self {
+    pub fn new(
+        config: &Config,
+        shared: &SharedExchange,
+        facts: &Facts,
+        checked: bool,
+        vault: &Vault,
+        context: u32,
+    ) -> Self {
         let policy = config.checks.stream;
         let exchange = shared.borrow();
         let subject = subject(Phase::Response, &exchange);

@@ -5,10 +5,10 @@ use serde_json::{json, Map, Value};
 use sluice::config::{
     AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
 };
-use sluice::contract::CREDENTIAL_HEADERS;
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
 use sluice::usage::Format;
+use sluice::wire_names::CREDENTIAL_HEADERS;
 
 use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
 use crate::{file, Failure};

@@ -18,7 +18,7 @@ pub use message::{read_answer, write_request, Answer, Status};
 
 use crate::error::{ApiError, Kind};
 
-use super::{Demand, Excess, Limited, Limits, Quota, RateHeaders, Spent, Subject};
+use super::{ActualUsage, Excess, Limited, Limits, Quota, RateHeaders, Subject, UsageEstimate};
 
 /// The path of the protocol's one method, in two parts.
 pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
@@ -69,7 +69,7 @@ pub struct Hit {
 
 /// A request that other Envoys' limits apply to: it has been asked about, and must be charged.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedLimits {
     /// The service.
     pub service: Rc<Service>,
     /// The subjects.
@@ -78,18 +78,18 @@ pub struct Shared {
     pub uncounted: bool,
 }
 
-impl Shared {
+impl SharedLimits {
     /// The question for a request, with each limit once. Concurrency is not shared: each Envoy counts its own.
     pub fn question(&self) -> Vec<Hit> {
         self.hits(|what| Some(u64::from(what == Limited::Requests)))
     }
 
     /// The charges for a request with this usage and reservation.
-    pub fn charges(&self, spent: Spent, reserved: u64) -> Vec<Hit> {
+    pub fn charges(&self, spent: ActualUsage, reserved: u64) -> Vec<Hit> {
         let (tokens, microusd) = match spent {
-            Spent::Reported { tokens, microusd } => (tokens, microusd),
-            Spent::AtLeast { tokens, microusd } => (tokens.max(reserved), microusd),
-            Spent::Nothing => (0, 0),
+            ActualUsage::Reported { tokens, microusd } => (tokens, microusd),
+            ActualUsage::AtLeast { tokens, microusd } => (tokens.max(reserved), microusd),
+            ActualUsage::Nothing => (0, 0),
         };
         self.hits(|what| {
             let hits = match what {
@@ -137,10 +137,10 @@ pub fn uncounted() -> ApiError {
 /// # Errors
 /// The limit with the longest wait.
 pub fn judge(
-    known: &Shared,
+    known: &SharedLimits,
     question: &[Hit],
     answer: &Answer,
-    demand: Demand,
+    estimate: UsageEstimate,
     now: Duration,
 ) -> Result<RateHeaders, (Subject, Excess)> {
     let mut rates = RateHeaders::default();
@@ -151,15 +151,15 @@ pub fn judge(
         let reset = status.reset.unwrap_or_else(|| what.rest_of_window(now));
         let wanted = match what {
             Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => {
-                demand.tokens(&known.limits_of(subject))
+                estimate.tokens(&known.limits_of(subject))
             }
-            Limited::Cost => demand.microusd.max(1),
+            Limited::Cost => estimate.microusd.max(1),
             Limited::Requests | Limited::Concurrency => 0,
         };
         if status.is_over || remaining < wanted {
             let used = limit.saturating_sub(if status.is_over { 0 } else { remaining });
             let (wanted, retry_after) = (wanted.max(1), Some(reset));
-            let excess = Excess { what: *what, limit: *limit, used, wanted, prompt: demand.prompt, retry_after };
+            let excess = Excess { what: *what, limit: *limit, used, wanted, prompt: estimate.prompt, retry_after };
             refusals.push((subject.clone(), excess));
         }
         let quota = Quota { limit: *limit, remaining: if status.is_over { 0 } else { remaining }, reset };
@@ -178,7 +178,7 @@ pub fn judge(
         // a service that only says yes or no
         (None, true, Some(Hit { counter: Counter { subject, what, limit }, .. })) => {
             let retry_after = Some(what.rest_of_window(now));
-            let (limit, prompt) = (*limit, demand.prompt);
+            let (limit, prompt) = (*limit, estimate.prompt);
             Err((subject.clone(), Excess { what: *what, limit, used: limit, wanted: 1, prompt, retry_after }))
         }
         (None, _, _) => Ok(rates),

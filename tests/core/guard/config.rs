@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sluice::config::{self, ConfigError};
-use sluice::contract::stats;
 use sluice::guard::api::{Api, Moderations, Presidio, Thresholds};
 use sluice::guard::checks::{
     Action, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, StreamMode, StreamPolicy, Subject,
 };
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
+use sluice::wire_names::stats;
 
 use super::{guard, one};
 

@@ -3,7 +3,8 @@ use std::time::Duration;
 use sluice::codec::SharedRecord;
 use sluice::error::{ApiError, Kind, Shape};
 use sluice::limits::{
-    prompt_tokens, Changed, Demand, Limited, Limits, Record, Reservation, Spent, Subject, LEASE, MAX_VMS,
+    prompt_tokens, ActualUsage, Changed, LimitRecord, Limited, Limits, Reservation, Subject, UsageEstimate, LEASE,
+    MAX_VMS,
 };
 
 use super::{admit, ask, at, requests, NONE, WIDE};
@@ -27,7 +28,7 @@ fn each_limit_refuses_and_opens_again() {
         (monthly, 100, 1, 29 * DAY + HOUR),
     ];
     for ((limits, what), tokens, times, opens) in cases {
-        let mut record = Record::default();
+        let mut record = LimitRecord::default();
         for _ in 0..times {
             admit(&mut record, &limits, ask(tokens), at(0)).unwrap();
         }
@@ -43,7 +44,7 @@ fn each_limit_refuses_and_opens_again() {
 #[test]
 fn a_wait_is_as_short_as_possible() {
     let limits = Limits { tokens_per_minute: Some(100), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     for (second, tokens) in [(0, 10), (5, 20), (10, 40), (20, 30)] {
         admit(&mut record, &limits, ask(tokens), at(second)).unwrap();
     }
@@ -56,13 +57,13 @@ fn a_wait_is_as_short_as_possible() {
 #[test]
 fn a_cost_beyond_its_estimate_is_known_afterwards() {
     let limits = Limits { microusd_per_day: Some(1_000_000), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     let first = admit(&mut record, &limits, ask(0), at(0)).unwrap();
     let second = admit(&mut record, &limits, ask(0), at(0)).unwrap();
-    let _ = record.settle(&first, Spent::Reported { tokens: 1, microusd: 999_999 }, 1, at(HOUR));
+    let _ = record.settle(&first, ActualUsage::Reported { tokens: 1, microusd: 999_999 }, 1, at(HOUR));
     let third = admit(&mut record, &limits, ask(0), at(HOUR)).unwrap();
-    let _ = record.settle(&second, Spent::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
-    let _ = record.settle(&third, Spent::AtLeast { tokens: 0, microusd: 0 }, 1, at(2 * HOUR));
+    let _ = record.settle(&second, ActualUsage::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
+    let _ = record.settle(&third, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, 1, at(2 * HOUR));
     let excess = admit(&mut record, &limits, ask(0), at(2 * HOUR)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.limit), (Limited::Cost, 1_000_000, 1_000_000));
     assert_eq!(excess.retry_after, Some(Duration::from_secs(22 * HOUR)), "when those of the first hour have slid out");
@@ -71,8 +72,8 @@ fn a_cost_beyond_its_estimate_is_known_afterwards() {
 #[test]
 fn money_is_reserved() {
     let limits = Limits { microusd_per_day: Some(100), ..NONE };
-    let mut record = Record::default();
-    let costs = |microusd| Demand { microusd, ..ask(0) };
+    let mut record = LimitRecord::default();
+    let costs = |microusd| UsageEstimate { microusd, ..ask(0) };
     let first = admit(&mut record, &limits, costs(60), at(0)).unwrap();
     let excess = admit(&mut record, &limits, costs(50), at(0)).unwrap_err();
     assert_eq!((excess.what, excess.used, excess.wanted), (Limited::Cost, 60, 50));
@@ -82,20 +83,20 @@ fn money_is_reserved() {
     assert_eq!((excess.what, excess.used, excess.wanted, excess.limit), (Limited::Cost, 60, 41, 100));
     record.reserve(&second, 40, at(HOUR)).unwrap();
     assert!(admit(&mut record, &limits, costs(0), at(HOUR)).is_err(), "nothing is left");
-    let _ = record.settle(&first, Spent::Reported { tokens: 1, microusd: 10 }, 1, at(2 * HOUR));
+    let _ = record.settle(&first, ActualUsage::Reported { tokens: 1, microusd: 10 }, 1, at(2 * HOUR));
     assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 50);
     record.withdraw(&Reservation { microusd: 40, ..second }, 1, at(2 * HOUR));
     assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 10);
     let third = admit(&mut record, &limits, costs(90), at(2 * HOUR)).unwrap();
-    let _ = record.settle(&third, Spent::Nothing, 1, at(3 * HOUR));
+    let _ = record.settle(&third, ActualUsage::Nothing, 1, at(3 * HOUR));
     assert_eq!(record.used(Limited::Cost, at(3 * HOUR)), 10);
 }
 
 #[test]
 fn a_refusal_for_money_names_the_budget() {
     let limits = Limits { microusd_per_day: Some(500_000), ..NONE };
-    let mut record = Record::default();
-    let costs = |microusd| Demand { microusd, ..ask(0) };
+    let mut record = LimitRecord::default();
+    let costs = |microusd| UsageEstimate { microusd, ..ask(0) };
     admit(&mut record, &limits, costs(400_000), at(0)).unwrap();
     let mut says =
         |microusd| admit(&mut record, &limits, costs(microusd), at(0)).unwrap_err().error(&Subject::All, None);
@@ -112,7 +113,7 @@ fn a_refusal_for_money_names_the_budget() {
 #[test]
 fn all_or_nothing() {
     let limits = Limits { requests_per_minute: Some(9), tokens_per_day: Some(10), concurrency: Some(9), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     admit(&mut record, &limits, ask(8), at(0)).unwrap();
     let before = Limited::ALL.map(|what| record.used(what, at(1)));
     record.admit(&limits, ask(3), at(1)).unwrap_err();
@@ -122,7 +123,7 @@ fn all_or_nothing() {
 #[test]
 fn the_limit_with_the_longest_wait_is_named() {
     let limits = Limits { requests_per_minute: Some(1), tokens_per_day: Some(10), concurrency: Some(1), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     admit(&mut record, &limits, ask(8), at(0)).unwrap();
     for (tokens, want) in [(2, Limited::Requests), (3, Limited::TokensPerDay), (11, Limited::TokensPerDay)] {
         assert_eq!(admit(&mut record, &limits, ask(tokens), at(0)).unwrap_err().what, want, "{tokens}");
@@ -132,17 +133,17 @@ fn the_limit_with_the_longest_wait_is_named() {
 #[test]
 fn reservations_are_settled() {
     // actual usage, then the counted tokens and requests
-    let reported = |tokens| Spent::Reported { tokens, microusd: 7 };
-    let at_least = |tokens| Spent::AtLeast { tokens, microusd: 7 };
+    let reported = |tokens| ActualUsage::Reported { tokens, microusd: 7 };
+    let at_least = |tokens| ActualUsage::AtLeast { tokens, microusd: 7 };
     for (spent, tokens) in [
         (reported(0), 5),
         (reported(3), 8),
         (reported(90), 95),
         (at_least(3), 15),
         (at_least(12), 17),
-        (Spent::Nothing, 5),
+        (ActualUsage::Nothing, 5),
     ] {
-        let mut record = Record::default();
+        let mut record = LimitRecord::default();
         admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
         let reservation = admit(&mut record, &WIDE, ask(10), at(2)).unwrap();
         for second in (2..30).step_by(5) {
@@ -164,17 +165,17 @@ fn reservations_are_settled() {
 
 #[test]
 fn an_answer_longer_than_the_window() {
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     let reservation = admit(&mut record, &WIDE, ask(10), at(0)).unwrap();
     admit(&mut record, &WIDE, ask(20), at(100)).unwrap();
-    let _ = record.settle(&reservation, Spent::Reported { tokens: 7, microusd: 0 }, 1, at(100));
+    let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 7, microusd: 0 }, 1, at(100));
     assert_eq!(record.used(Limited::TokensPerMinute, at(100)), 20);
     assert_eq!(record.used(Limited::TokensPerDay, at(100)), 27);
 }
 
 #[test]
 fn a_withdrawn_request_counts_nothing() {
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     let before = record.clone();
     let reservation = admit(&mut record, &WIDE, ask(10), at(0)).unwrap();
@@ -189,7 +190,7 @@ fn clocks_that_are_set_back() {
     for (back, opens) in
         [(0, 60), (1, 60), (59, 60), (60, 60), (61, 60 - 61), (1000, 60 - 1000), (900_000_000, 60 - 900_000_000i64)]
     {
-        let mut record = Record::default();
+        let mut record = LimitRecord::default();
         let now = at(0) - Duration::from_secs(back);
         admit(&mut record, &limits, ask(40), at(0)).unwrap();
         let reservation = admit(&mut record, &limits, ask(40), at(0)).unwrap();
@@ -197,7 +198,7 @@ fn clocks_that_are_set_back() {
         let opens = Duration::from_secs((START_I64 + opens) as u64);
         assert!(excess.what == Limited::Requests && record.used(Limited::TokensPerDay, now) == 80, "{back}: unlocked");
         assert_eq!(now + excess.retry_after.unwrap(), opens, "{back}");
-        let _ = record.settle(&reservation, Spent::Reported { tokens: 10, microusd: 0 }, 1, now);
+        let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 10, microusd: 0 }, 1, now);
         assert_eq!(record.used(Limited::TokensPerDay, now), 50, "{back}");
         assert!(admit(&mut record, &limits, ask(1), opens - Duration::from_millis(1)).is_err(), "{back}");
         assert!(admit(&mut record, &limits, ask(1), opens).is_ok(), "{back}");
@@ -209,8 +210,8 @@ const START_I64: i64 = super::START as i64;
 #[test]
 fn the_slots_of_a_crashed_vm_are_released() {
     let limits = Limits { concurrency: Some(3), ..NONE };
-    let mut record = Record::default();
-    let on = |vm| Demand { vm, ..ask(0) };
+    let mut record = LimitRecord::default();
+    let on = |vm| UsageEstimate { vm, ..ask(0) };
     for vm in [1, 2, 2] {
         admit(&mut record, &limits, on(vm), at(0)).unwrap();
     }
@@ -226,19 +227,19 @@ fn the_slots_of_a_crashed_vm_are_released() {
     assert_eq!(record.renew(2, 0, at(over)), Changed::Write);
     assert_eq!(record.renew(2, 0, at(over)), Changed::Keep);
     assert_eq!(record.used(Limited::Concurrency, at(over)), 2);
-    assert_eq!(Record::default().renew(2, 2, at(0)), Changed::Keep, "nothing is limited");
+    assert_eq!(LimitRecord::default().renew(2, 2, at(0)), Changed::Keep, "nothing is limited");
 }
 
 #[test]
 fn the_number_of_vms_is_bounded() {
     let limits = Limits { concurrency: Some(1 << 40), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     for vm in 0..MAX_VMS as u64 {
-        admit(&mut record, &limits, Demand { vm, ..ask(0) }, at(0)).unwrap();
+        admit(&mut record, &limits, UsageEstimate { vm, ..ask(0) }, at(0)).unwrap();
     }
-    let further = Demand { vm: u64::MAX, ..ask(0) };
+    let further = UsageEstimate { vm: u64::MAX, ..ask(0) };
     assert_eq!(admit(&mut record, &limits, further, at(1)).unwrap_err().what, Limited::Concurrency);
-    assert!(admit(&mut record, &limits, Demand { vm: 7, ..ask(0) }, at(1)).is_ok());
+    assert!(admit(&mut record, &limits, UsageEstimate { vm: 7, ..ask(0) }, at(1)).is_ok());
     let _ = record.renew(u64::MAX, 3, at(1));
     assert_eq!(record.used(Limited::Concurrency, at(1)), MAX_VMS as u64 + 1);
     assert!(admit(&mut record, &limits, further, at(12)).is_ok(), "the others are gone");
@@ -246,7 +247,7 @@ fn the_number_of_vms_is_bounded() {
 
 #[test]
 fn a_removed_limit_takes_no_space() {
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     admit(&mut record, &requests(5), ask(5), at(0)).unwrap();
     let bytes = record.encode();
@@ -256,18 +257,18 @@ fn a_removed_limit_takes_no_space() {
 
 #[test]
 fn estimates() {
-    let demand = |prompt, output| Demand { output, ..ask(prompt) };
+    let estimate = |prompt, output| UsageEstimate { output, ..ask(prompt) };
     let capped = |limit| Limits { reserve_output: Some(limit), ..NONE };
     let cases = [
-        (demand(0, 0), NONE, 0),
-        (demand(2, 10), NONE, 12),
-        (demand(2, 10), capped(10), 12),
-        (demand(2, 64_000), capped(10), 12),
-        (demand(2, 0), capped(10), 2),
-        (demand(u64::MAX, u64::MAX), NONE, u64::MAX),
+        (estimate(0, 0), NONE, 0),
+        (estimate(2, 10), NONE, 12),
+        (estimate(2, 10), capped(10), 12),
+        (estimate(2, 64_000), capped(10), 12),
+        (estimate(2, 0), capped(10), 2),
+        (estimate(u64::MAX, u64::MAX), NONE, u64::MAX),
     ];
-    for (demand, limits, want) in cases {
-        assert_eq!(demand.tokens(&limits), want, "{demand:?} {limits:?}");
+    for (estimate, limits, want) in cases {
+        assert_eq!(estimate.tokens(&limits), want, "{estimate:?} {limits:?}");
     }
     assert_eq!([0, 1, 4, 5].map(prompt_tokens), [0, 1, 1, 2]);
 }
@@ -283,25 +284,25 @@ fn reserve_output() {
         reserve_output: Some(200),
         ..NONE
     };
-    let demand = Demand { prompt: 100, output: 64_000, microusd: 90, vm: 1 };
+    let estimate = UsageEstimate { prompt: 100, output: 64_000, microusd: 90, vm: 1 };
     let kinds = [Limited::TokensPerMinute, Limited::TokensPerDay, Limited::TokensPerMonth];
-    let mut record = Record::default();
-    let first = admit(&mut record, &limits, demand, at(0)).unwrap();
+    let mut record = LimitRecord::default();
+    let first = admit(&mut record, &limits, estimate, at(0)).unwrap();
     assert_eq!(kinds.map(|what| record.used(what, at(0))), [300; 3]);
     assert_eq!(record.used(Limited::Cost, at(0)), 90, "money is reserved for all that may come");
-    let excess = admit(&mut record, &limits, demand, at(0)).unwrap_err();
+    let excess = admit(&mut record, &limits, estimate, at(0)).unwrap_err();
     assert_eq!((excess.what, excess.wanted), (Limited::Cost, 90));
-    let _ = record.settle(&first, Spent::Reported { tokens: 900, microusd: 10 }, 1, at(1));
+    let _ = record.settle(&first, ActualUsage::Reported { tokens: 900, microusd: 10 }, 1, at(1));
     assert_eq!(kinds.map(|what| record.used(what, at(1))), [900; 3]);
-    let excess = admit(&mut record, &limits, demand, at(1)).unwrap_err();
+    let excess = admit(&mut record, &limits, estimate, at(1)).unwrap_err();
     assert_eq!((excess.used, excess.wanted, excess.is_too_large()), (900, 300, false));
 }
 
 /// Requests that waiting does not help: 400, and the field to change.
 #[test]
 fn requests_above_the_limit() {
-    let tokens = |prompt, output| Demand { output, ..ask(prompt) };
-    let costs = |microusd| Demand { microusd, ..ask(4) };
+    let tokens = |prompt, output| UsageEstimate { output, ..ask(prompt) };
+    let costs = |microusd| UsageEstimate { microusd, ..ask(4) };
     let (per_minute, per_day) =
         (Limits { tokens_per_minute: Some(9), ..NONE }, Limits { tokens_per_day: Some(9), ..NONE });
     let per_month = Limits { tokens_per_month: Some(9), reserve_output: Some(8), ..NONE };
@@ -315,13 +316,13 @@ fn requests_above_the_limit() {
         (money, costs(500_001), field, field, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: ask for less output (`max_tokens`)."),
         (money, costs(500_001), None, None, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: shorten the prompt, or set a maximum of output."),
     ];
-    for (limits, demand, output, param, message) in cases {
+    for (limits, estimate, output, param, message) in cases {
         for used in [0, 8] {
-            let mut record = Record::default();
-            let before = Spent::Reported { tokens: used, microusd: used };
+            let mut record = LimitRecord::default();
+            let before = ActualUsage::Reported { tokens: used, microusd: used };
             let reservation = record.admit(&Limits { reserve_output: None, ..limits }, ask(0), at(0)).unwrap();
             let _ = record.settle(&reservation, before, 2, at(0));
-            let excess = record.admit(&limits, demand, at(1)).unwrap_err();
+            let excess = record.admit(&limits, estimate, at(1)).unwrap_err();
             let error = excess.error(&Subject::Key("alice".into()), output);
             assert_eq!(error.message, format!("Request too large for this key on {message}"));
             assert_eq!((error.status, error.code, error.param), (400, "request_above_limit", param), "{message}");
@@ -335,9 +336,9 @@ fn refusals() {
     let key = Subject::Key("alice".into());
     let model = Subject::Model("gpt-4o".into());
     let filled = |limits: Limits| {
-        let mut record = Record::default();
+        let mut record = LimitRecord::default();
         let reservation = record.admit(&limits, ask(8), at(0)).unwrap();
-        let _ = record.settle(&reservation, Spent::Reported { tokens: 8, microusd: 2_512_500 }, 2, at(0));
+        let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 8, microusd: 2_512_500 }, 2, at(0));
         record
     };
     let (rate, quota) = ("rate_limit_exceeded", "insufficient_quota");
@@ -366,7 +367,7 @@ fn refusals() {
         assert!(error.body(Shape::Anthropic).contains(r#""type":"rate_limit_error""#), "{message}");
         assert!(!excess.is_too_large());
     }
-    let excess = Record::default().admit(&requests(0), ask(1), at(0)).unwrap_err();
+    let excess = LimitRecord::default().admit(&requests(0), ask(1), at(0)).unwrap_err();
     let message = "Rate limit reached for this key on requests per min (RPM): Limit 0, Used 0, Requested 1.";
     assert_eq!((excess.error(&key, None).message.as_str(), excess.retry_after), (message, None));
 }

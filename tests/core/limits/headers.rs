@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sluice::limits::{
-    retry_after_seconds, write_report, write_reset, Limits, Line, Quota, RateHeaders, Record, Spent, Subject,
+    retry_after_seconds, write_report, write_reset, ActualUsage, LimitRecord, Limits, Line, Quota, RateHeaders, Subject,
 };
 
 use super::{admit, ask, at, requests, NONE};
@@ -39,7 +39,7 @@ fn the_tightest_subject() {
         Limits { tokens_per_minute: Some(500), ..requests(2) },
         Limits { tokens_per_day: Some(1), ..NONE },
     ];
-    let mut records: [Record; 4] = Default::default();
+    let mut records: [LimitRecord; 4] = Default::default();
     for (index, second) in [(0, 0), (0, 20), (0, 20), (0, 20), (1, 10), (2, 30)] {
         admit(&mut records[index], &limits[index], ask(200), at(second)).unwrap();
     }
@@ -79,15 +79,15 @@ fn a_request_that_another_filter_refused() {
 #[test]
 fn the_report() {
     let limits = Limits { tokens_per_day: Some(10), microusd_per_day: Some(2_500_000), concurrency: Some(4), ..NONE };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     let reservation = admit(&mut record, &limits, ask(6), at(0)).unwrap();
     admit(&mut record, &limits, ask(1), at(0)).unwrap();
-    let _ = record.settle(&reservation, Spent::Reported { tokens: 11, microusd: 3_000_001 }, 1, at(0));
+    let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 11, microusd: 3_000_001 }, 1, at(0));
     let (key, model) = (Subject::Key("a\"b".into()), Subject::Model("m".into()));
     let lines = [
         Line { subject: &key, limits: &limits, record: &record },
         Line { subject: &model, limits: &NONE, record: &record },
-        Line { subject: &Subject::All, limits: &requests(1), record: &Record::default() },
+        Line { subject: &Subject::All, limits: &requests(1), record: &LimitRecord::default() },
     ];
     let mut out = String::new();
     write_report(&mut out, lines, at(0));

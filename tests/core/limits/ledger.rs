@@ -5,13 +5,15 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::limits::{Changed, Demand, Ledger, Limited, Limits, Record, Reservation, Spent, Subject, Ticket};
+use sluice::limits::{
+    ActualUsage, Admission, Changed, Ledger, LimitRecord, Limited, Limits, Reservation, Subject, UsageEstimate,
+};
 
 use super::{ask, at, requests, NONE};
 
 /// The workers' shared data. A swap fails at random, as if another worker had been faster. It is then retried, up to
 /// ten times.
-struct Shared {
+struct SharedLimits {
     bytes: RefCell<HashMap<String, Vec<u8>>>,
     random: Cell<u64>,
     /// Out of 256.
@@ -19,9 +21,9 @@ struct Shared {
     writes: Cell<usize>,
 }
 
-impl Shared {
+impl SharedLimits {
     fn new(seed: u64, failing: u64) -> Self {
-        Shared { bytes: RefCell::default(), random: Cell::new(seed | 1), failing, writes: Cell::new(0) }
+        SharedLimits { bytes: RefCell::default(), random: Cell::new(seed | 1), failing, writes: Cell::new(0) }
     }
 
     fn fails(&self) -> bool {
@@ -34,8 +36,8 @@ impl Shared {
     }
 }
 
-impl Ledger for Shared {
-    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut Record) -> Changed) -> bool {
+impl Ledger for SharedLimits {
+    fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool {
         for _ in 0..10 {
             let mut record = self.read(subject);
             if change(&mut record) == Changed::Keep {
@@ -51,8 +53,8 @@ impl Ledger for Shared {
         false
     }
 
-    fn read(&self, subject: &Subject) -> Record {
-        self.bytes.borrow().get(&subject.data_key()).map(|bytes| Record::decode(bytes)).unwrap_or_default()
+    fn read(&self, subject: &Subject) -> LimitRecord {
+        self.bytes.borrow().get(&subject.data_key()).map(|bytes| LimitRecord::decode(bytes)).unwrap_or_default()
     }
 }
 
@@ -68,7 +70,7 @@ fn names_of_the_data() {
 
 #[test]
 fn all_subjects_or_none() {
-    let ledger = Shared::new(1, 0);
+    let ledger = SharedLimits::new(1, 0);
     let model = Subject::Model("m".into());
     let tight = Limits { tokens_per_minute: Some(10), ..NONE };
     let subjects = [
@@ -76,16 +78,16 @@ fn all_subjects_or_none() {
         (Subject::All, NONE),
         (model.clone(), tight),
     ];
-    let ticket = Ticket::take(&ledger, &subjects, ask(8), at(0)).unwrap();
-    let counted: Vec<_> = ticket.reservations().iter().map(|(subject, _)| subject.clone()).collect();
+    let admission = Admission::take(&ledger, &subjects, ask(8), at(0)).unwrap();
+    let counted: Vec<_> = admission.reservations().iter().map(|(subject, _)| subject.clone()).collect();
     assert_eq!(counted, [key(), model.clone()], "not those without limits");
     let before = ledger.read(&key());
-    let (subject, excess) = Ticket::take(&ledger, &subjects, ask(3), at(0)).unwrap_err();
+    let (subject, excess) = Admission::take(&ledger, &subjects, ask(3), at(0)).unwrap_err();
     assert_eq!((subject, excess.what), (model.clone(), Limited::TokensPerMinute));
     assert_eq!(ledger.read(&key()), before, "withdrawn");
     let writes = ledger.writes.get();
     let (subject, _) =
-        Ticket::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
+        Admission::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
     assert_eq!(
         (subject.data_key().as_str(), ledger.writes.get()),
         ("sluice.limits.model.m", writes),
@@ -93,54 +95,54 @@ fn all_subjects_or_none() {
     );
     // a request above the limit is refused first, without reading any data
     let full = [(key(), requests(1)), (model.clone(), tight)];
-    let (subject, excess) = Ticket::take(&ledger, &full, ask(11), at(0)).unwrap_err();
+    let (subject, excess) = Admission::take(&ledger, &full, ask(11), at(0)).unwrap_err();
     assert_eq!((subject, excess.what, excess.is_too_large()), (model, Limited::TokensPerMinute, true));
-    ticket.settle(&ledger, Spent::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
+    admission.settle(&ledger, ActualUsage::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
     let used = |what| ledger.read(&key()).used(what, at(1));
     assert_eq!([Limited::Requests, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
 }
 
 #[test]
 fn failed_writes() {
-    let broken = Shared::new(1, 256);
-    let ticket = Ticket::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
-    assert_eq!(ticket.reservations(), [], "served, not counted");
-    let ledger = Shared::new(1, 0);
+    let broken = SharedLimits::new(1, 256);
+    let admission = Admission::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
+    assert_eq!(admission.reservations(), [], "served, not counted");
+    let ledger = SharedLimits::new(1, 0);
     let limits = Limits { tokens_per_minute: Some(1), ..requests(1) };
-    let ticket = Ticket::take(&ledger, &[(key(), limits)], ask(1), at(0)).unwrap();
+    let admission = Admission::take(&ledger, &[(key(), limits)], ask(1), at(0)).unwrap();
     broken.bytes.borrow_mut().extend(ledger.bytes.borrow().clone());
     let mut lost = Vec::new();
-    ticket.settle(&broken, Spent::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
+    admission.settle(&broken, ActualUsage::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
     assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1, microusd: 0, budget: None })]);
 }
 
 #[test]
 fn money_is_reserved_where_there_is_a_budget() {
-    let ledger = Shared::new(1, 0);
+    let ledger = SharedLimits::new(1, 0);
     let budget = |microusd| Limits { microusd_per_day: Some(microusd), ..requests(9) };
     let model = Subject::Model("m".into());
     let subjects = [(key(), budget(100)), (model.clone(), requests(9)), (Subject::All, budget(70))];
-    let mut ticket = Ticket::take(&ledger, &subjects, ask(0), at(0)).unwrap();
-    assert!(ticket.has_budget());
-    ticket.reserve(&ledger, 60, at(0)).unwrap();
+    let mut admission = Admission::take(&ledger, &subjects, ask(0), at(0)).unwrap();
+    assert!(admission.has_budget());
+    admission.reserve(&ledger, 60, at(0)).unwrap();
     let used = |subject: &Subject| ledger.read(subject).used(Limited::Cost, at(0));
     assert_eq!([key(), model.clone(), Subject::All].map(|subject| used(&subject)), [60, 0, 60]);
-    let mut further = Ticket::take(&ledger, &subjects, ask(0), at(0)).unwrap();
+    let mut further = Admission::take(&ledger, &subjects, ask(0), at(0)).unwrap();
     let (subject, excess) = further.reserve(&ledger, 20, at(0)).unwrap_err();
     assert_eq!((subject, excess.used), (Subject::All, 60));
     let (subject, excess) = further.reserve(&ledger, 71, at(0)).unwrap_err();
     assert_eq!((subject, excess.is_too_large()), (Subject::All, true), "more than all of it");
     further.withdraw(&ledger, at(0));
     assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [60, 60], "of the key as well");
-    ticket.settle(&ledger, Spent::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
+    admission.settle(&ledger, ActualUsage::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
     assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [5, 5]);
-    assert!(!Ticket::take(&ledger, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
+    assert!(!Admission::take(&ledger, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
 }
 
 /// A worker that has read the record but not swapped it yet.
 #[derive(Default)]
 struct Worker {
-    turn: Option<(u32, Record)>,
+    turn: Option<(u32, LimitRecord)>,
     calls: usize,
 }
 
@@ -162,11 +164,11 @@ proptest! {
                 continue;
             }
             let Some((read, mut record)) = worker.turn.take() else {
-                worker.turn = Some((version, Record::decode(&bytes)));
+                worker.turn = Some((version, LimitRecord::decode(&bytes)));
                 continue;
             };
             let now = at(0) + Duration::from_millis(times[index * 100 + worker.calls]);
-            match record.admit(&limits, Demand { vm: index as u64, ..ask(0) }, now) {
+            match record.admit(&limits, UsageEstimate { vm: index as u64, ..ask(0) }, now) {
                 Ok(_) if read != version => {}
                 Ok(_) => {
                     bytes = record.encode();
@@ -185,18 +187,18 @@ proptest! {
 
     #[test]
     fn failed_swaps_count_nothing_twice(seed in any::<u64>()) {
-        let ledger = Shared::new(seed, 100);
-        let mut tickets = Vec::new();
+        let ledger = SharedLimits::new(seed, 100);
+        let mut admissions = Vec::new();
         let subjects = [(key(), Limits { concurrency: Some(1000), ..requests(100) }), (Subject::All, requests(1000))];
         for _ in 0..400 {
-            tickets.extend(Ticket::take(&ledger, &subjects, ask(5), at(0)).ok());
+            admissions.extend(Admission::take(&ledger, &subjects, ask(5), at(0)).ok());
         }
-        let uncounted = tickets.iter().filter(|ticket| ticket.reservations().len() < 2).count() as u64;
-        prop_assert!(tickets.len() as u64 >= 100 && tickets.len() as u64 <= 100 + uncounted);
+        let uncounted = admissions.iter().filter(|admission| admission.reservations().len() < 2).count() as u64;
+        prop_assert!(admissions.len() as u64 >= 100 && admissions.len() as u64 <= 100 + uncounted);
         prop_assert_eq!(ledger.read(&key()).used(Limited::Requests, at(0)), 100);
         let mut lost = 0;
-        for ticket in tickets {
-            ticket.settle(&ledger, Spent::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));
+        for admission in admissions {
+            admission.settle(&ledger, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));
         }
         prop_assert!(ledger.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
     }
@@ -208,7 +210,7 @@ proptest! {
         calls in vec((1..50u64, 0..200u64, any::<bool>()), 1..100),
     ) {
         let limits = Limits { tokens_per_minute: Some(limit), ..NONE };
-        let (mut record, mut under_way, mut beyond) = (Record::default(), Vec::new(), 0);
+        let (mut record, mut under_way, mut beyond) = (LimitRecord::default(), Vec::new(), 0);
         for (estimate, actual, ends) in calls {
             if let Ok(reservation) = record.admit(&limits, ask(estimate), at(0)) {
                 under_way.push((reservation, actual));
@@ -216,7 +218,7 @@ proptest! {
             if ends {
                 if let Some((reservation, actual)) = under_way.pop() {
                     beyond += actual.saturating_sub(reservation.tokens);
-                    let _ = record.settle(&reservation, Spent::Reported { tokens: actual, microusd: 0 }, 1, at(0));
+                    let _ = record.settle(&reservation, ActualUsage::Reported { tokens: actual, microusd: 0 }, 1, at(0));
                 }
             }
             prop_assert!(record.used(Limited::TokensPerMinute, at(0)) <= limit + beyond);

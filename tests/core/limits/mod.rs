@@ -9,7 +9,7 @@ mod speed;
 use std::time::Duration;
 
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::limits::{Demand, Excess, Limits, Record, Reservation};
+use sluice::limits::{Excess, LimitRecord, Limits, Reservation, UsageEstimate};
 
 /// The start of an hour, but not of a day.
 const START: u64 = 1_700_002_800;
@@ -43,19 +43,24 @@ fn requests(limit: u64) -> Limits {
     Limits { requests_per_minute: Some(limit), ..NONE }
 }
 
-fn ask(tokens: u64) -> Demand {
-    Demand { prompt: tokens, output: 0, microusd: 0, vm: 1 }
+fn ask(tokens: u64) -> UsageEstimate {
+    UsageEstimate { prompt: tokens, output: 0, microusd: 0, vm: 1 }
 }
 
-fn shared(record: &Record) -> Record {
+fn shared(record: &LimitRecord) -> LimitRecord {
     let bytes = record.encode();
-    Record::decode(&bytes)
+    LimitRecord::decode(&bytes)
 }
 
 /// As a worker does it: a refusal is not written.
-fn admit(record: &mut Record, limits: &Limits, demand: Demand, now: Duration) -> Result<Reservation, Excess> {
+fn admit(
+    record: &mut LimitRecord,
+    limits: &Limits,
+    estimate: UsageEstimate,
+    now: Duration,
+) -> Result<Reservation, Excess> {
     let mut changed = shared(record);
-    let reservation = changed.admit(limits, demand, now)?;
+    let reservation = changed.admit(limits, estimate, now)?;
     *record = shared(&changed);
     assert_eq!(*record, changed);
     Ok(reservation)

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
+use sluice::limits::{ActualUsage, LimitRecord, Limited, Limits, Reservation, UsageEstimate};
 
 use super::{admit, ask, at, shared};
 
@@ -47,15 +47,15 @@ impl Model {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Admit { tokens: u64, microusd: u64, more: u64 },
-    Settle { which: usize, spent: Spent },
+    Settle { which: usize, spent: ActualUsage },
     Withdraw { which: usize },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let spent = prop_oneof![
-        4 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| Spent::Reported { tokens, microusd }),
-        1 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| Spent::AtLeast { tokens, microusd }),
-        1 => Just(Spent::Nothing),
+        4 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| ActualUsage::Reported { tokens, microusd }),
+        1 => (0..60u64, 0..90u64).prop_map(|(tokens, microusd)| ActualUsage::AtLeast { tokens, microusd }),
+        1 => Just(ActualUsage::Nothing),
     ];
     prop_oneof![
         5 => (0..40u64, 0..60u64, 0..60u64).prop_map(|(tokens, microusd, more)| Step::Admit { tokens, microusd, more }),
@@ -87,7 +87,7 @@ proptest! {
 
     #[test]
     fn a_record_equals_the_list_of_events(limits in limits(), steps in vec((step(), pause()), 1..100)) {
-        let (mut record, mut model, mut clock) = (Record::default(), Model::default(), at(0));
+        let (mut record, mut model, mut clock) = (LimitRecord::default(), Model::default(), at(0));
         let mut under_way: Vec<(Reservation, usize)> = Vec::new();
         for (step, pause) in steps {
             clock += Duration::from_millis(pause);
@@ -107,7 +107,7 @@ proptest! {
                     };
                     let broken: Vec<_> =
                         Limited::ALL.into_iter().filter(|what| !holds(&model, *what, wanted(*what))).collect();
-                    match admit(&mut record, &limits, Demand { microusd, ..ask(tokens) }, clock) {
+                    match admit(&mut record, &limits, UsageEstimate { microusd, ..ask(tokens) }, clock) {
                         Ok(mut reservation) => {
                             prop_assert!(broken.is_empty(), "{:?} did not refuse", broken);
                             model.cost.0.push((clock.as_secs(), microusd));
@@ -133,15 +133,15 @@ proptest! {
                     let (reservation, index) = under_way.swap_remove(which % under_way.len());
                     let _ = record.settle(&reservation, spent, 1, clock);
                     match spent {
-                        Spent::Reported { tokens, microusd } => {
+                        ActualUsage::Reported { tokens, microusd } => {
                             model.tokens.set(index, tokens);
                             model.cost.set(index, microusd);
                         }
-                        Spent::AtLeast { tokens, microusd } => {
+                        ActualUsage::AtLeast { tokens, microusd } => {
                             model.tokens.set(index, tokens.max(reservation.tokens));
                             model.cost.set(index, microusd);
                         }
-                        Spent::Nothing => {
+                        ActualUsage::Nothing => {
                             model.tokens.set(index, 0);
                             model.cost.set(index, 0);
                         }
@@ -173,7 +173,7 @@ proptest! {
     #[test]
     fn clocks_that_differ_never_admit_more(limit in 1..10u64, calls in vec((0..1500u64, 0..3000u64), 1..200)) {
         let limits = super::requests(limit);
-        let (mut record, mut clock, mut latest) = (Record::default(), 5_000, 0);
+        let (mut record, mut clock, mut latest) = (LimitRecord::default(), 5_000, 0);
         let mut admitted: Vec<u64> = Vec::new();
         for (passed, behind) in calls {
             clock += passed;

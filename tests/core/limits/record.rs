@@ -3,17 +3,17 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
-use sluice::limits::{Demand, Limited, Limits, Record, Reservation, Spent};
+use sluice::limits::{ActualUsage, LimitRecord, Limited, Limits, Reservation, UsageEstimate};
 
 use super::{admit, ask, at, requests, shared, WIDE};
 
 #[test]
 fn records_are_small() {
-    let length = |record: &Record| {
+    let length = |record: &LimitRecord| {
         let bytes = record.encode();
         bytes.len()
     };
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     assert_eq!(length(&record), 3);
     for second in 0..60 {
         admit(&mut record, &requests(1000), ask(5), at(second)).unwrap();
@@ -22,7 +22,7 @@ fn records_are_small() {
     let reservation = admit(&mut record, &requests(1000), ask(5), at(60)).unwrap();
     record.withdraw(&reservation, 1, at(1000));
     assert_eq!(length(&record), 2 + 5 + 1, "idle");
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     for hour in 0..30 * 24 {
         for second in (0..60).filter(|second| second % 20 == 0 || hour > 717) {
             let _ = record.admit(&WIDE, ask(1000), at(hour * 3600 + second)).unwrap();
@@ -33,7 +33,7 @@ fn records_are_small() {
 
 #[test]
 fn invalid_records() {
-    let mut record = Record::default();
+    let mut record = LimitRecord::default();
     admit(&mut record, &WIDE, ask(1000), at(0)).unwrap();
     let good = record.encode();
     let with = |index: usize, byte: u8| {
@@ -55,12 +55,12 @@ fn invalid_records() {
         ("VMs that are not there", vec![1, 32, 0, 0x80, 2]),
     ];
     for (name, bytes) in cases {
-        assert_eq!(Record::decode(&bytes), Record::default(), "{name}");
+        assert_eq!(LimitRecord::decode(&bytes), LimitRecord::default(), "{name}");
     }
     for end in 0..good.len() {
-        assert_eq!(Record::decode(&good[..end]), Record::default(), "cut at {end}");
+        assert_eq!(LimitRecord::decode(&good[..end]), LimitRecord::default(), "cut at {end}");
     }
-    assert_eq!(Record::decode(&good), record);
+    assert_eq!(LimitRecord::decode(&good), record);
 }
 
 fn any_time() -> impl Strategy<Value = Duration> {
@@ -101,13 +101,13 @@ proptest! {
         steps in vec((any_time(), number(), any::<u64>(), any_time(), number()), 0..6),
     ) {
         for head in [&[][..], &[1, parts, seen & 0x7f]] {
-            let mut record = Record::decode(&[head, &bytes].concat());
+            let mut record = LimitRecord::decode(&[head, &bytes].concat());
             prop_assert_eq!(&shared(&record), &record);
             for (now, tokens, vm, at, reported) in &steps {
-                let reservation = record.admit(&limits, Demand { vm: *vm, ..ask(*tokens) }, *now);
+                let reservation = record.admit(&limits, UsageEstimate { vm: *vm, ..ask(*tokens) }, *now);
                 prop_assert_eq!(&shared(&record), &record);
                 let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens, microusd: 0, budget: None });
-                let spent = Spent::Reported { tokens: *reported, microusd: *reported };
+                let spent = ActualUsage::Reported { tokens: *reported, microusd: *reported };
                 let _ = record.settle(&reservation, spent, *vm, *at);
                 let _ = record.renew(*vm, *tokens as u32, *now);
                 record.withdraw(&reservation, *vm, *now);

@@ -4,20 +4,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sluice::limits::shared::{
-    judge, read_answer, write_request, Answer, Charges, Counter, Hit, OnFailure, Service, Shared, Status,
+    judge, read_answer, write_request, Answer, Charges, Counter, Hit, OnFailure, Service, SharedLimits, Status,
 };
-use sluice::limits::{Demand, Limited, Limits, Quota, Spent, Subject};
+use sluice::limits::{ActualUsage, Limited, Limits, Quota, Subject, UsageEstimate};
 
 use super::{at, NONE};
 
-fn shared(subjects: Vec<(Subject, Limits)>) -> Shared {
+fn shared(subjects: Vec<(Subject, Limits)>) -> SharedLimits {
     let service = Service {
         cluster: "ledger".into(),
         domain: "sluice".into(),
         timeout: Duration::from_millis(20),
         on_failure: OnFailure::Local,
     };
-    Shared { service: Rc::new(service), subjects, uncounted: false }
+    SharedLimits { service: Rc::new(service), subjects, uncounted: false }
 }
 
 fn key() -> Subject {
@@ -43,15 +43,15 @@ fn a_request_counts_once_and_its_usage_later() {
     let mut known = shared(vec![(key(), ALL), (Subject::All, NONE)]);
     let asked = [(Limited::Requests, 1), (Limited::TokensPerMinute, 0), (Limited::TokensPerDay, 0), (Limited::Cost, 0)];
     assert_eq!(named(&known.question()), asked);
-    let reported = Spent::Reported { tokens: 70, microusd: 30 };
+    let reported = ActualUsage::Reported { tokens: 70, microusd: 30 };
     let used = [(Limited::TokensPerMinute, 70), (Limited::TokensPerDay, 70), (Limited::Cost, 30)];
     assert_eq!(named(&known.charges(reported, 100)), used);
-    let known_in_part = Spent::AtLeast { tokens: 70, microusd: 0 };
+    let known_in_part = ActualUsage::AtLeast { tokens: 70, microusd: 0 };
     let used = [(Limited::TokensPerMinute, 100), (Limited::TokensPerDay, 100)];
     assert_eq!(named(&known.charges(known_in_part, 100)), used, "the estimate, if that is more");
-    assert_eq!(known.charges(Spent::Nothing, 100), []);
+    assert_eq!(known.charges(ActualUsage::Nothing, 100), []);
     known.uncounted = true;
-    assert_eq!(named(&known.charges(Spent::Nothing, 100)), [(Limited::Requests, 1)], "the service was away");
+    assert_eq!(named(&known.charges(ActualUsage::Nothing, 100)), [(Limited::Requests, 1)], "the service was away");
 }
 
 fn question(what: Limited, limit: u64) -> Vec<Hit> {
@@ -63,8 +63,8 @@ fn answer(is_over: bool, remaining: u64) -> Answer {
     Answer { is_over, statuses: vec![Status { is_over, remaining, reset }] }
 }
 
-fn wants(tokens: u64) -> Demand {
-    Demand { prompt: tokens, output: 0, microusd: 0, vm: 0 }
+fn wants(tokens: u64) -> UsageEstimate {
+    UsageEstimate { prompt: tokens, output: 0, microusd: 0, vm: 0 }
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn answers() {
 #[test]
 fn reservations_count_as_requested() {
     let known = shared(vec![(key(), ALL)]);
-    let demand = Demand { prompt: 5, output: 1000, microusd: 0, vm: 0 };
-    let judged = |left| judge(&known, &question(Limited::TokensPerDay, 5000), &answer(false, left), demand, at(0));
+    let estimate = UsageEstimate { prompt: 5, output: 1000, microusd: 0, vm: 0 };
+    let judged = |left| judge(&known, &question(Limited::TokensPerDay, 5000), &answer(false, left), estimate, at(0));
     assert!(judged(105).is_ok() && judged(104).is_err(), "the prompt, and as much output as is reserved");
 }
 

@@ -6,7 +6,7 @@ fn an_admission_is_cheap() {
     use std::time::{Duration, Instant};
 
     use sluice::codec::{Forgettable, SharedRecord};
-    use sluice::limits::{Limits, Record};
+    use sluice::limits::{LimitRecord, Limits};
 
     use super::{ask, at, requests, NONE, WIDE};
 
@@ -17,7 +17,7 @@ fn an_admission_is_cheap() {
         for round in 0..10_000 {
             let now = at(0) + Duration::from_millis(round * 10);
             let begun = Instant::now();
-            let mut record = Record::decode(&bytes);
+            let mut record = LimitRecord::decode(&bytes);
             record.admit(&limits, ask(100), now).unwrap();
             bytes = record.encode();
             spent.push(begun.elapsed().as_nanos());

@@ -2,11 +2,11 @@
 
 mod basic;
 mod derivation;
-mod door;
 mod hash;
 mod queue;
 mod remembered;
 mod throttle;
+mod verifier;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! OpenAI's chat requests for Gemini's servers, and their answers.
 
 use serde_json::{json, Value};
-use sluice::commit::{Fault, Gate};
+use sluice::response_gate::{Fault, Gate};
 use sluice::translate::Pair;
 
 use super::streams::{at_every_cut, events};

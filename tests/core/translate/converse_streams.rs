@@ -1,8 +1,8 @@
 //! Converse's binary streams as OpenAI's chunks, whole and at every cut.
 
 use serde_json::{json, Value};
-use sluice::commit::{Fault, Gate};
 use sluice::eventstream::encode;
+use sluice::response_gate::{Fault, Gate};
 
 use super::chat_to_converse::{answer, usage, PAIR};
 use super::reply;

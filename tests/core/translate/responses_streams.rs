@@ -2,7 +2,7 @@
 //! cut, and at the end the same response as the JSON answer.
 
 use serde_json::{json, Value};
-use sluice::commit::{Fault, Gate};
+use sluice::response_gate::{Fault, Gate};
 use sluice::translate::{Pair, Reply};
 
 use super::reply;

@@ -1,7 +1,7 @@
 //! Streams, complete and at every cut.
 
 use serde_json::{json, Value};
-use sluice::commit::{Fault, Gate};
+use sluice::response_gate::{Fault, Gate};
 use sluice::translate::{Pair, Reply};
 use sluice::usage::Framing;
 

@@ -10,7 +10,7 @@ use sluice::outcome::Outcome;
 use sluice::routing::{Credential, Table};
 use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
 
-use crate::fleet::TestFleet;
+use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
 /// An exchange with a finished answer of this kind, whose server can count tokens.
@@ -24,7 +24,7 @@ fn silent(body: &str, usage: Option<(TokenUsage, Source)>) -> Exchange {
     table.add(model("gpt-4o", &[], &[1], &[server])).unwrap();
     let mut exchange = Exchange::default();
     exchange.read(read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
-    exchange.route(&Rc::new(table), &TestFleet::default()).unwrap();
+    exchange.route(&Rc::new(table), &TestClusters::default()).unwrap();
     exchange.answer(200, Some(Outcome::Success));
     exchange.metered(usage);
     exchange

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::commit::Document;
 use sluice::endpoint::Endpoint;
+use sluice::response_gate::Document;
 use sluice::usage::{Framing, Meter, Pass, Source, TokenUsage};
 
 use super::transcripts::{Transcript, TRANSCRIPTS};

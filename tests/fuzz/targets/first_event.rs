@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sluice::commit::{is_context_length_exceeded, Document, FirstEvent, Gate, Refusal};
+use sluice::response_gate::{is_context_length_exceeded, Document, FirstEvent, Gate, Refusal};
 use sluice::endpoint::Endpoint;
 
 const ENDPOINTS: [Endpoint; 4] =

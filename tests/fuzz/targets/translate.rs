@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sluice::commit::Gate;
+use sluice::response_gate::Gate;
 use sluice::eventstream::encode;
 use sluice::translate::{Pair, Platform, Reply, Target, MAX_OUTPUT_TOKENS};
 use sluice::usage::Framing;

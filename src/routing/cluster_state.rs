@@ -7,7 +7,7 @@ use crate::health::{Probe, Standing};
 use crate::stored::{Keeper, StoredId};
 
 /// The clusters as all workers of this Envoy see them. The host implements it; tests have their own.
-pub trait Fleet {
+pub trait ClusterState {
     /// The time since the epoch.
     fn now(&self) -> Duration;
     /// A random number.

@@ -86,7 +86,7 @@ impl FirstEvent {
     /// An answer with a `content-encoding` must not be watched, because its bytes are not readable.
     ///
     /// ```
-    /// use sluice::commit::{Fault, FirstEvent, Gate};
+    /// use sluice::response_gate::{Fault, FirstEvent, Gate};
     /// use sluice::endpoint::Endpoint;
     ///
     /// let mut first = FirstEvent::new(Endpoint::ChatCompletions, Some("text/event-stream"))?;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sluice::health::{Blame, ClusterHealth, Ended, Policy, Probe, Standing, Verdict};
-use sluice::routing::{Ending, Fleet, Upstream};
+use sluice::routing::{ClusterState, Ending, Upstream};
 use sluice::stored::{Keeper, Part, StoredId};
 
 #[derive(Default)]
-pub struct TestFleet {
+pub struct TestClusters {
     pub now: Cell<Duration>,
     pub health: RefCell<BTreeMap<String, ClusterHealth>>,
     pub in_flight: RefCell<BTreeMap<String, i64>>,
@@ -19,7 +19,7 @@ pub struct TestFleet {
     pub stored: RefCell<Part>,
 }
 
-impl TestFleet {
+impl TestClusters {
     /// Makes a cluster send `Retry-After` with this many seconds.
     pub fn eject(&self, cluster: &str, seconds: u64) {
         let mut health = self.health.borrow_mut();
@@ -42,7 +42,7 @@ impl TestFleet {
     }
 }
 
-impl Fleet for TestFleet {
+impl ClusterState for TestClusters {
     fn now(&self) -> Duration {
         self.now.get()
     }

@@ -24,7 +24,7 @@ impl Document {
     /// the same way.
     ///
     /// ```
-    /// use sluice::commit::Document;
+    /// use sluice::response_gate::Document;
     /// use sluice::endpoint::Endpoint::ChatCompletions;
     ///
     /// assert_eq!(Document::judge(ChatCompletions, b"{\"choices\":[{}]}\ndata: [DONE]\n"), Document::Answer);
@@ -49,7 +49,7 @@ impl Document {
     /// The same for a body that a meter has read: most bodies need not be read again.
     ///
     /// ```
-    /// use sluice::commit::Document;
+    /// use sluice::response_gate::Document;
     /// use sluice::endpoint::Endpoint::{ChatCompletions, Embeddings};
     /// use sluice::usage::{Framing, Meter};
     ///

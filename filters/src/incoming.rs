@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use sluice::contract::{is_reserved_header, CREDENTIAL_HEADERS};
 use sluice::endpoint::{classify, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
@@ -13,6 +12,7 @@ use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
 use sluice::uri::{asks_for_stream, query_key, without_keys};
+use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 use crate::budget::{self, BodyWeight};
 use crate::changes;
@@ -20,14 +20,14 @@ use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::limits;
 use crate::metrics;
-use crate::registry::{self, Shared};
+use crate::registry::{self, SharedExchange};
 use crate::stored;
 use crate::waiting;
 
 /// A request whose headers have been taken in, and whose body is awaited.
-pub struct Intake {
-    exchange: Shared,
-    call: Wanted,
+pub struct Incoming {
+    exchange: SharedExchange,
+    call: RequestKind,
     /// The body, as far as it is known, on the account of all that are under way.
     weight: BodyWeight,
     /// Ends the exchange with the filter that took the request in.
@@ -55,7 +55,7 @@ impl Drop for Opened {
 }
 
 /// What a request is for.
-enum Wanted {
+enum RequestKind {
     /// A model; with its name, if the path has it.
     Model(Endpoint, Option<String>),
     /// A response that an upstream has stored under this id.
@@ -68,7 +68,7 @@ enum Wanted {
 const MAX_COMMAND: usize = 64 * 1024;
 
 /// Why a request was not taken in, and the shape its client expects that in.
-pub struct Refusal {
+pub struct RefusedRequest {
     /// The error.
     pub error: ApiError,
     /// Its shape.
@@ -77,7 +77,7 @@ pub struct Refusal {
     pub length: Option<usize>,
 }
 
-impl Intake {
+impl Incoming {
     /// Takes in the headers: asks `identify` who is calling, given the credential headers, unless it is asked for what
     /// is open to everyone, and removes whatever must not reach Envoy's router or an upstream. `prefix` is what the
     /// gateway's own paths begin with.
@@ -87,12 +87,12 @@ impl Intake {
     pub fn open(
         prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
-    ) -> Result<Intake, Refusal> {
+    ) -> Result<Incoming, RefusedRequest> {
         changes::read();
         let pairs = host::headers(Headers::Request);
         let headers = RequestHead::of(&pairs);
         let shape = Shape::for_path(headers.path);
-        let refuse = |error| Refusal { error, shape, length: headers.length };
+        let refuse = |error| RefusedRequest { error, shape, length: headers.length };
         let path = without_keys(headers.path);
         if !headers.clean(&path) {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
@@ -109,29 +109,29 @@ impl Intake {
             _ => identify(&headers.credentials).map_err(refuse)?,
         };
         let call = match call {
-            Call::Body(endpoint) => Wanted::Model(endpoint, None),
-            Call::Path(endpoint, model) => Wanted::Model(endpoint, Some(model)),
-            Call::Stored(id) => Wanted::Stored(id),
-            Call::Gateway(command) => Wanted::Command(command),
+            Call::Body(endpoint) => RequestKind::Model(endpoint, None),
+            Call::Path(endpoint, model) => RequestKind::Model(endpoint, Some(model)),
+            Call::Stored(id) => RequestKind::Stored(id),
+            Call::Gateway(command) => RequestKind::Command(command),
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
             Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
         };
         let mut weight = BodyWeight::default();
         match &call {
-            Wanted::Model(..) | Wanted::Stored(_) if headers.encoded => {
+            RequestKind::Model(..) | RequestKind::Stored(_) if headers.encoded => {
                 return Err(refuse(ApiError::unsupported_encoding()))
             }
-            Wanted::Model(..) | Wanted::Stored(_) => {
+            RequestKind::Model(..) | RequestKind::Stored(_) => {
                 let length = headers.length.unwrap_or(0);
                 if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
                     return Err(refuse(ApiError::out_of_memory()));
                 }
             }
             // what load balancers and operators ask is answered to the last; most of it takes no body
-            Wanted::Command(command) if command.takes_body() && headers.length > Some(MAX_COMMAND) => {
+            RequestKind::Command(command) if command.takes_body() && headers.length > Some(MAX_COMMAND) => {
                 return Err(refuse(ApiError::body_too_large()));
             }
-            Wanted::Command(_) => {}
+            RequestKind::Command(_) => {}
         }
         let original = Original {
             authority: headers.authority.to_owned(),
@@ -141,12 +141,12 @@ impl Intake {
         };
         let (id, exchange) = registry::open(Exchange::new(identity, original))
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Intake { exchange, call, weight, _opened: Opened { id } })
+        Ok(Incoming { exchange, call, weight, _opened: Opened { id } })
     }
 
     /// Whether all that will be read is there: the headers end the request, or its body is of no use.
     pub fn is_complete(&self, end: bool) -> bool {
-        end || matches!(&self.call, Wanted::Command(command) if !command.takes_body())
+        end || matches!(&self.call, RequestKind::Command(command) if !command.takes_body())
     }
 
     /// Takes note of how much of the body is there.
@@ -155,10 +155,10 @@ impl Intake {
     /// It is too much.
     pub fn grow(&mut self, size: usize) -> Result<(), ApiError> {
         match &self.call {
-            Wanted::Model(..) | Wanted::Stored(_) if self.weight.grow(size) => Ok(()),
-            Wanted::Model(..) | Wanted::Stored(_) => Err(ApiError::out_of_memory()),
-            Wanted::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
-            Wanted::Command(_) => Ok(()),
+            RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
+            RequestKind::Model(..) | RequestKind::Stored(_) => Err(ApiError::out_of_memory()),
+            RequestKind::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
+            RequestKind::Command(_) => Ok(()),
         }
     }
 
@@ -173,7 +173,7 @@ impl Intake {
     }
 
     /// The exchange.
-    pub fn exchange(&self) -> &Shared {
+    pub fn exchange(&self) -> &SharedExchange {
         &self.exchange
     }
 
@@ -181,14 +181,14 @@ impl Intake {
     ///
     /// # Errors
     /// The body is not what the endpoint takes.
-    pub fn body(&mut self, size: usize) -> Result<&Shared, ApiError> {
+    pub fn body(&mut self, size: usize) -> Result<&SharedExchange, ApiError> {
         let body = match size {
             0 => Vec::new(),
             _ => self.read(size).ok_or_else(ApiError::out_of_memory)?,
         };
         let mut exchange = self.exchange.borrow_mut();
         match &mut self.call {
-            Wanted::Model(endpoint, path_model) => {
+            RequestKind::Model(endpoint, path_model) => {
                 let facts = facts::read(*endpoint, path_model.take(), &body)?;
                 let spare = body.len() <= MAX_KEPT_BODY && budget::room(Purpose::Kept) == 0;
                 exchange.read(facts, body);
@@ -196,13 +196,13 @@ impl Intake {
                     exchange.spare_body();
                 }
             }
-            Wanted::Stored(id) => {
+            RequestKind::Stored(id) => {
                 let found = stored::find(exchange.stored_id(id));
                 let (_, model) = found.ok_or_else(ApiError::response_not_found)?;
                 let stream = asks_for_stream(&exchange.original().path);
                 exchange.read(Facts::of_stored(model, std::mem::take(id), stream, &body)?, body);
             }
-            Wanted::Command(command) => exchange.commanded(command.clone(), body),
+            RequestKind::Command(command) => exchange.commanded(command.clone(), body),
         }
         drop(exchange);
         Ok(&self.exchange)

@@ -25,11 +25,11 @@ struct Share {
 
 /// The taken slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct ConcurrencyLeases {
     shares: Vec<Share>,
 }
 
-impl Places {
+impl ConcurrencyLeases {
     /// Advances by `seconds`; slots with an expired lease are free.
     pub(super) fn slide(&mut self, seconds: u64) {
         self.shares.retain_mut(|share| {
@@ -98,6 +98,6 @@ impl Places {
             let age = input.number().filter(|age| *age <= LEASE.as_secs())?;
             Some(Share { vm, count, age })
         });
-        Some(Places { shares: shares? })
+        Some(ConcurrencyLeases { shares: shares? })
     }
 }

@@ -17,12 +17,12 @@ use crate::routing::Secret;
 
 /// The result of a login attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum LoginOutcome {
     /// It succeeds, as the user with this index.
     Open(usize),
     /// Too many wrong passwords for this name; no attempt before this time.
     Wait(Duration),
-    /// It waits; [`Door::work`] will answer.
+    /// It waits; [`PasswordVerifier::work`] will answer.
     Checking,
     /// Too many requests wait already.
     Busy,
@@ -72,7 +72,7 @@ impl std::error::Error for UserError {}
 
 /// The users, and the running checks.
 #[derive(Debug)]
-pub struct Door {
+pub struct PasswordVerifier {
     by_name: HashMap<String, usize>,
     hashes: Vec<Rc<PasswordHash>>,
     key: TagKey,
@@ -84,7 +84,7 @@ pub struct Door {
     crowded: Vec<u32>,
 }
 
-impl Door {
+impl PasswordVerifier {
     /// Password authentication for these users. `key` must be random and secret.
     ///
     /// # Errors
@@ -92,18 +92,18 @@ impl Door {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sluice::password::{Answer, Door, Knock, PasswordHash, Verdict, REMEMBERED_FOR};
+    /// use sluice::password::{Answer, PasswordVerifier, LoginOutcome, PasswordHash, Verdict, REMEMBERED_FOR};
     /// use sluice::routing::Secret;
     ///
     /// let text = PasswordHash::make(b"open sesame", b"8 bytes+", 1_000).unwrap();
     /// let users = vec![("alice".to_owned(), PasswordHash::parse(&text).unwrap())];
-    /// let mut door = Door::new(users, &[7; 32], REMEMBERED_FOR).unwrap();
+    /// let mut verifier = PasswordVerifier::new(users, &[7; 32], REMEMBERED_FOR).unwrap();
     /// let (password, now) = (Secret::new("open sesame".into()), Duration::from_secs(1000));
     /// let from = || "192.0.2.1:5000".to_owned();
-    /// assert_eq!(door.knock(1, "alice", &password, from, now), Knock::Checking);
-    /// assert_eq!(door.work(900, now), []);
-    /// assert_eq!(door.work(900, now), [Answer { id: 1, verdict: Verdict::Right(0) }]);
-    /// assert_eq!(door.knock(2, "alice", &password, from, now), Knock::Open(0));
+    /// assert_eq!(verifier.log_in(1, "alice", &password, from, now), LoginOutcome::Checking);
+    /// assert_eq!(verifier.work(900, now), []);
+    /// assert_eq!(verifier.work(900, now), [Answer { id: 1, verdict: Verdict::Right(0) }]);
+    /// assert_eq!(verifier.log_in(2, "alice", &password, from, now), LoginOutcome::Open(0));
     /// ```
     pub fn new(
         users: Vec<(String, PasswordHash)>,
@@ -121,7 +121,7 @@ impl Door {
             }
             hashes.push(Rc::new(hash));
         }
-        Ok(Door {
+        Ok(PasswordVerifier {
             by_name,
             key: TagKey::new(key),
             decoys: decoys(&hashes),
@@ -134,36 +134,36 @@ impl Door {
     }
 
     /// The request `id` sends a name and a password. `source`: the client's address and port, only read if needed.
-    pub fn knock(
+    pub fn log_in(
         &mut self,
         id: u32,
         name: &str,
         password: &Secret,
         source: impl FnOnce() -> String,
         now: Duration,
-    ) -> Knock {
+    ) -> LoginOutcome {
         let login = self.key.login(name, password.expose());
         let user = self.by_name.get(name).copied();
         // before the throttle, or guesses would lock the user out
         let is_remembered = self.remembered.contains(&login, now);
         if let Some(user) = user.filter(|_| is_remembered) {
-            return Knock::Open(user);
+            return LoginOutcome::Open(user);
         }
         let source = self.key.source(&source());
         let tag = self.key.name_from(&source, name);
         // a request that waits for the same check as another one is not a further guess
         if !self.checks.has(&login) {
             if let Err(wait) = self.throttle.allowed(&tag, self.checks.of(&tag), now) {
-                return Knock::Wait(wait);
+                return LoginOutcome::Wait(wait);
             }
         }
         let job = Job::new((source, tag), login, password.expose(), self.hash(name, user), user);
         match self.checks.submit(id, job) {
             Ok(crowded) => {
                 self.crowded.extend(crowded);
-                Knock::Checking
+                LoginOutcome::Checking
             }
-            Err(Busy) => Knock::Busy,
+            Err(Busy) => LoginOutcome::Busy,
         }
     }
 

@@ -157,7 +157,7 @@ impl Refusal {
     /// Judges an error by its status and the read part of its body; `model` is the target's name for the model.
     ///
     /// ```
-    /// use sluice::commit::Refusal;
+    /// use sluice::response_gate::Refusal;
     /// use sluice::health::Blame;
     /// use sluice::outcome::Outcome;
     ///
@@ -174,7 +174,7 @@ impl Refusal {
     /// Judges an error with status 200 by its code. `None` if it has no known code.
     ///
     /// ```
-    /// use sluice::commit::Refusal;
+    /// use sluice::response_gate::Refusal;
     /// use sluice::outcome::Outcome;
     ///
     /// let judge = |body: &str| Refusal::judge_reported(body.as_bytes(), "m").map(|refusal| refusal.outcome);

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::commit::{is_context_length_exceeded, Fault, FirstEvent, Gate, MAX_HELD};
 use sluice::endpoint::Endpoint;
+use sluice::response_gate::{is_context_length_exceeded, Fault, FirstEvent, Gate, MAX_HELD};
 
 use crate::generate::chunks;
 

@@ -32,7 +32,7 @@ const PHRASES: [&[u8]; 12] = [
 /// the body; of a cut or broken body it reads the part before.
 ///
 /// ```
-/// use sluice::commit::is_context_length_exceeded;
+/// use sluice::response_gate::is_context_length_exceeded;
 ///
 /// let openai = br#"{"error":{"message":"...","type":"invalid_request_error","code":"context_length_exceeded"}}"#;
 /// assert!(is_context_length_exceeded(openai));
