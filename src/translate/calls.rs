@@ -1,15 +1,15 @@
-//! The calls of tools in OpenAI's streams, told apart and kept while they wait for their turn.
+//! The tool calls in OpenAI's streams, separated, and stored while they wait for their turn.
 
-/// The most calls of one answer.
+/// The maximum number of calls in an answer.
 const MAX_CALLS: usize = 256;
-/// The most arguments that wait, in bytes.
+/// The maximum size of waiting arguments, in bytes.
 const MAX_HELD: usize = 4 << 20;
 
 /// The calls so far.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
-    /// How many of them have begun: they do so in order.
+    /// The number of calls that have begun, in order.
     begun: usize,
     held: usize,
 }
@@ -19,12 +19,12 @@ struct Call {
     index: Option<u64>,
     id: String,
     name: String,
-    /// Arguments that have come before its turn.
+    /// Arguments that arrived before the call's turn.
     held: String,
     nesting: Nesting,
 }
 
-/// A call whose turn it is.
+/// The call whose turn it is.
 pub(super) struct Begun {
     pub id: String,
     pub name: String,
@@ -36,8 +36,8 @@ impl Calls {
         self.calls.is_empty()
     }
 
-    /// The place of the call that a piece belongs to, a new one if need be; `None` if there are too many. Some servers
-    /// give no index, or the same one to all, and tell the calls apart by their ids alone.
+    /// The index of a piece's call, which may be new; `None` if there are too many. Some servers give no index, or the
+    /// same one for all calls, and only the ids distinguish them.
     pub fn find(&mut self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
         let other = |call: &Call| !id.is_empty() && !call.id.is_empty() && call.id != id;
         let known = match index {
@@ -63,8 +63,8 @@ impl Calls {
         Some(place)
     }
 
-    /// Keeps arguments until their call's turn; `false` if they are too many. What comes for a call that is over says
-    /// nothing any more.
+    /// Stores arguments until their call's turn; `false` if they are too many. Arguments for a finished call are
+    /// ignored.
     pub fn hold(&mut self, place: usize, json: &str) -> bool {
         let Some(call) = self.calls.get_mut(place).filter(|_| place >= self.begun) else {
             return true;
@@ -74,7 +74,7 @@ impl Calls {
         self.held <= MAX_HELD
     }
 
-    /// The next call that has not begun and whose name is known.
+    /// The next call that has not begun and has a name.
     pub fn next_waiting(&self) -> Option<usize> {
         self.calls.get(self.begun).filter(|call| !call.name.is_empty()).map(|_| self.begun)
     }
@@ -88,19 +88,19 @@ impl Calls {
         Some(Begun { id: call.id.clone(), name, held })
     }
 
-    /// These arguments have gone on.
+    /// Notes that these arguments have been sent.
     pub fn saw(&mut self, place: usize, json: &str) {
         if let Some(call) = self.calls.get_mut(place) {
             json.bytes().for_each(|byte| call.nesting.step(byte));
         }
     }
 
-    /// Whether a call's arguments are one whole object.
+    /// Whether a call's arguments are a complete object.
     pub fn is_complete(&self, place: usize) -> bool {
         self.calls.get(place).is_none_or(|call| call.nesting.begun && call.nesting.depth == 0)
     }
 
-    /// Whether anything of a call's arguments has gone on.
+    /// Whether any of a call's arguments have been sent.
     pub fn has_begun(&self, place: usize) -> bool {
         self.calls.get(place).is_some_and(|call| call.nesting.any)
     }
@@ -111,7 +111,7 @@ impl Calls {
     }
 }
 
-/// How deep in brackets a JSON text is that comes in pieces.
+/// The bracket depth of a JSON text that arrives in pieces.
 #[derive(Clone, Copy, Debug, Default)]
 struct Nesting {
     depth: usize,

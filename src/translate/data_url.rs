@@ -1,16 +1,16 @@
-//! `data:` URLs (RFC 2397), in which OpenAI's clients send images and files.
+//! `data:` URLs (RFC 2397), with which OpenAI's clients send images and files.
 
-/// The parts of one with base64 data, which is carried over as it is.
+/// The parts of a URL with base64 data, which is copied unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataUrl<'a> {
-    /// Without its parameters.
+    /// The media type without parameters.
     pub media_type: &'a str,
-    /// Base64.
+    /// The data in base64.
     pub data: &'a str,
 }
 
 impl<'a> DataUrl<'a> {
-    /// Reads one; `None` if it is none, or not in base64.
+    /// Reads one; `None` if it is invalid, or not in base64.
     pub fn parse(url: &'a str) -> Option<Self> {
         let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
         let parameters = head.strip_suffix(";base64")?;

@@ -1,7 +1,7 @@
-//! Errors: whatever shape a provider's has, in the shape of the client's dialect.
+//! Errors: from any provider's shape to the shape of the client's dialect.
 //!
-//! Sources: the providers' lists of errors (OpenAI "Error codes", Anthropic "Errors", Google's `google.rpc.Code`); in
-//! streams, what their SDKs raise.
+//! Sources: the providers' lists of errors (OpenAI "Error codes", Anthropic "Errors", Google's `google.rpc.Code`); for
+//! streams, the errors that their SDKs raise.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use super::writer::Writer;
 use crate::eventstream::Message;
 use crate::response_gate::is_context_length_exceeded;
 
-/// The longest message that is passed on, in characters.
+/// The longest forwarded message, in characters.
 const MAX_MESSAGE: usize = 4096;
 
-/// What kind of error it is, by the status that goes with it.
+/// The kind of error, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Invalid,
@@ -33,7 +33,7 @@ enum Kind {
 pub(super) struct Failure<'a> {
     kind: Kind,
     message: Cow<'a, str>,
-    /// The provider's own code, if it has one for programs to read.
+    /// The provider's own code for programs, if it has one.
     code: Option<Cow<'a, str>>,
     /// The request is too long for the model.
     too_long: bool,
@@ -45,7 +45,7 @@ impl<'a> Failure<'a> {
         Failure::own("The model server's stream ended before it was complete.", "upstream_stream_interrupted")
     }
 
-    /// A stream, or an answer, that is not what it should be.
+    /// A stream, or an answer, that is invalid.
     pub fn unreadable() -> Self {
         Failure::own("The model server's answer could not be read.", "upstream_answer_unreadable")
     }
@@ -59,14 +59,14 @@ impl<'a> Failure<'a> {
         Failure { kind: Kind::Server, message: message.into(), code: Some(code.into()), too_long: false }
     }
 
-    /// An error that a stream reports.
+    /// An error inside a stream.
     pub fn of_event(event: Raw<'a>) -> Self {
         let mut failure = Failure::read(event, Kind::Server);
         failure.too_long = is_context_length_exceeded(event.json().as_bytes());
         failure
     }
 
-    /// An error in a binary stream, whose name says what kind it is.
+    /// An error in a binary stream, whose name is the kind of error.
     pub fn of_message(message: &Message<'a>) -> Self {
         let kind = Kind::of_word(message.name).unwrap_or(Kind::Server);
         let told = Raw::parse(message.payload).and_then(|told| told.text("message").or_else(|| told.text("Message")));
@@ -76,11 +76,11 @@ impl<'a> Failure<'a> {
         Failure { kind, message: shortened(told), code: Some(message.name.into()), too_long }
     }
 
-    /// An answer with a status that is one of an error.
+    /// An answer with an error status.
     pub fn of_answer(status: u16, body: &'a [u8]) -> Self {
         let kind = Kind::of_status(status);
         let mut failure = match Raw::parse(body) {
-            // Google answers with a list of one
+            // Google answers with a list of one error
             Some(raw) => Failure { kind, ..Failure::read(raw.first().unwrap_or(raw), kind) },
             None => Failure { kind, message: Cow::Borrowed(""), code: None, too_long: false },
         };
@@ -91,17 +91,17 @@ impl<'a> Failure<'a> {
         failure
     }
 
-    /// What went wrong, for people.
+    /// The message for people.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What went wrong, for programs, in OpenAI's words.
+    /// The code for programs, in OpenAI's terms.
     pub fn code(&self) -> &str {
         self.openai_code().unwrap_or("server_error")
     }
 
-    /// Reads what says what went wrong, wherever it stands.
+    /// Reads the error's fields, in any place.
     fn read(event: Raw<'a>, otherwise: Kind) -> Self {
         let inner = event.field("response").unwrap_or(event);
         let error = inner.field("error").unwrap_or(inner);
@@ -116,14 +116,14 @@ impl<'a> Failure<'a> {
         Failure { kind: told.unwrap_or(otherwise), message: shortened(message), code, too_long: false }
     }
 
-    /// The body of an answer to OpenAI's clients.
+    /// The body of an answer to an OpenAI client.
     pub fn chat_body(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.object(|out| self.write_chat(out));
         out.into_bytes()
     }
 
-    /// The event of a chat's stream. No `[DONE]` follows.
+    /// The event for a chat stream. No `[DONE]` follows.
     pub fn write_chat_event(&self, out: &mut Writer) {
         out.event(None, |out| self.write_chat(out));
     }
@@ -140,14 +140,14 @@ impl<'a> Failure<'a> {
         });
     }
 
-    /// The body of an answer to Anthropic's clients.
+    /// The body of an answer to an Anthropic client.
     pub fn messages_body(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.object(|out| self.write_messages(out));
         out.into_bytes()
     }
 
-    /// The event of a message's stream.
+    /// The event for a Messages stream.
     pub fn write_messages_event(&self, out: &mut Writer) {
         out.event(Some("error"), |out| self.write_messages(out));
     }
@@ -156,7 +156,7 @@ impl<'a> Failure<'a> {
         out.put_string("type", "error");
         out.put_object("error", |out| {
             out.put_string("type", self.kind.anthropic());
-            // the words by which clients know that they must send less
+            // these words tell clients to send less
             const TOO_LONG: &str = "prompt is too long";
             match self.too_long && !self.message.contains(TOO_LONG) {
                 true => out.put_string("message", &format!("{TOO_LONG}: {}", self.message)),
@@ -190,7 +190,7 @@ impl Kind {
         }
     }
 
-    /// By a provider's own word for it: OpenAI's codes and types, Anthropic's types, Google's statuses.
+    /// From the provider's own term: OpenAI's codes and types, Anthropic's types, Google's statuses.
     fn of_word(word: &str) -> Option<Self> {
         Some(match word {
             "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Kind::Authentication,

@@ -1,9 +1,9 @@
-//! Translation between dialects: a client's request as another provider takes it, and its answer as the client reads it.
+//! Translation between dialects: a client's request for another provider, and its answer for the client.
 //!
-//! From the client's bytes straight to the target's dialect: a form in between would lose what both know and it does
-//! not. There is one folder for each pair, with a file for the request, the answer and the stream. What a target has no
-//! word for is left out and [named](Dropped); where the answer would be another one without it, the request is refused.
-//! Nothing is made up.
+//! The client's bytes are translated directly into the target's dialect: an intermediate form would lose everything
+//! that it does not have, even if both dialects have it. There is one folder for each pair, with a file for the
+//! request, the answer and the stream. Fields that a target does not have are dropped and [reported](Dropped). If the
+//! answer would be different without a field, the request is refused. Nothing is invented.
 
 mod calls;
 mod chat;
@@ -33,37 +33,37 @@ pub use dropped::Dropped;
 pub use pair::Pair;
 pub use stream::{Stream, MAX_EVENT};
 
-/// The most tokens of an answer whose client does not say, where a provider insists on a number.
+/// The default output limit, for providers that require one.
 pub const MAX_OUTPUT_TOKENS: u64 = 4096;
 
-/// The tool whose arguments are the answer, for models that take no schema for it.
+/// The tool whose arguments are the answer, for models without answer schemas.
 const JSON_TOOL: &str = "json_answer";
 
-/// Tells a model that it must answer in JSON, where nothing but words does.
+/// Instructs a model to answer in JSON, if there is no other way.
 const ONE_JSON_OBJECT: &str = "Respond with a single JSON object and nothing else.";
 
-/// Where a dialect is served, if not at its own provider.
+/// The kind of server, if it is not the dialect's own provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Platform {
     /// At a server with the provider's own paths.
     #[default]
     Own,
-    /// Google's Vertex AI: the path names the model, and the version stands in the body.
+    /// Google's Vertex AI: the path has the model, and the body has the version.
     Vertex,
 }
 
-/// What the target of a request wants.
+/// The target's settings for a translation.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// The model, as the target calls it.
+    /// The target's name for the model.
     pub model: &'a str,
-    /// Whether the answer is to be a stream.
+    /// Whether the answer should be a stream.
     pub stream: bool,
-    /// Whether it may be asked for usage in streams (`stream_options.include_usage`).
+    /// Whether it accepts requests for usage in streams (`stream_options.include_usage`).
     pub include_usage: bool,
-    /// The most tokens of the answer, if the client does not say.
+    /// The default output limit.
     pub max_output_tokens: u64,
-    /// Where it is served.
+    /// The kind of server.
     pub platform: Platform,
 }
 
@@ -72,29 +72,29 @@ pub struct Target<'a> {
 pub struct Translated {
     /// The body.
     pub body: Vec<u8>,
-    /// What was left out.
+    /// The dropped fields.
     pub dropped: Dropped,
-    /// What must be known to read the answer.
+    /// The data for the answer's translation.
     pub notes: Notes,
 }
 
-/// What must be known of a request to translate its answer.
+/// The data of a request that its answer's translation needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// The answer comes as the arguments of a tool.
+    /// Whether the answer comes as a tool's arguments.
     json_tool: bool,
-    /// Names of tools that were too long: as the target has them, and as the client does.
+    /// Names of tools that were too long: the target's, and the client's.
     names: Vec<(String, String)>,
-    /// Tools of a response that the target knows otherwise.
+    /// Tools of a Responses request that differ for the target.
     tools: Vec<ToolNote>,
-    /// What a response repeats of its request.
+    /// The parts of the request that a response object repeats.
     echo: String,
-    /// The model, by the name the target knows it by, where the answer does not say.
+    /// The target's name for the model, if the answer does not have it.
     model: String,
 }
 
 impl Notes {
-    /// How much memory they take besides themselves.
+    /// Their heap memory in bytes.
     fn reserved(&self) -> usize {
         let names: usize = self.names.iter().map(|(short, long)| short.capacity() + long.capacity()).sum();
         let tools: usize = self.tools.iter().map(|tool| tool.given.capacity() + tool.name.capacity()).sum();
@@ -102,16 +102,16 @@ impl Notes {
     }
 }
 
-/// What an answer is translated with.
+/// The inputs of an answer's translation.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// When it was made, in seconds since the epoch.
+    /// The time of the answer, in seconds since the epoch.
     pub created: u64,
-    /// What tells it from others, where the provider gives it no id.
+    /// A unique part for its id, if the provider gives it none.
     pub id: u64,
     /// Whether the client wants usage in its stream.
     pub include_usage: bool,
-    /// About how many tokens the prompt has: some streams must say so before the provider does.
+    /// The approximate tokens of the prompt: some streams must report them before the provider does.
     pub prompt_tokens: u64,
     /// From the request's translation.
     pub notes: Notes,
@@ -122,15 +122,15 @@ pub struct Reply {
 pub struct Answer {
     /// The body.
     pub body: Vec<u8>,
-    /// It ended for a reason that nobody knows, and that was taken for a usual end.
+    /// Whether it ended with an unknown finish reason, treated as a normal end.
     pub unknown_reason: bool,
 }
 
-/// An answer that is not what its dialect's should be.
+/// An answer that is invalid in its dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
-/// A request that the target could not answer.
+/// The error for a request that the target cannot answer.
 fn invalid(param: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::bad_request("unsupported_value", Some(param), message)
 }
@@ -146,7 +146,8 @@ fn messages(value: Option<Raw<'_>>) -> Result<Raw<'_>, ApiError> {
     array.ok_or_else(|| invalid("messages", "`messages` must be an array of messages."))
 }
 
-/// Refuses what of OpenAI's chat would be another answer if it were left out: several choices, probabilities, sound.
+/// Refuses the fields of OpenAI's chat without which the answer would be different: several choices, probabilities,
+/// sound.
 fn refuse_other_answers(
     n: Option<Raw<'_>>,
     logprobs: Option<Raw<'_>>,

@@ -1,4 +1,4 @@
-//! Which dialects are translated into which, and what an attempt must know of it.
+//! The supported pairs of dialects, and their properties.
 
 use super::failure::Failure;
 use super::responses_to_chat::Reader;
@@ -10,20 +10,20 @@ use crate::endpoint::{Dialect, Endpoint};
 use crate::error::ApiError;
 use crate::usage::Framing;
 
-/// What a client speaks, and what its request is translated into.
+/// The client's dialect, and the target's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pair {
-    /// OpenAI's chat completions, for a server that speaks Anthropic's Messages.
+    /// OpenAI's chat completions, for a server with Anthropic's Messages.
     ChatToMessages,
-    /// Anthropic's Messages, for a server that speaks OpenAI's chat completions.
+    /// Anthropic's Messages, for a server with OpenAI's chat completions.
     MessagesToChat,
-    /// OpenAI's chat completions, for a server that speaks Google's Gemini API.
+    /// OpenAI's chat completions, for a server with Google's Gemini API.
     ChatToGemini,
-    /// OpenAI's Responses, for a server that speaks OpenAI's chat completions.
+    /// OpenAI's Responses, for a server with OpenAI's chat completions.
     ResponsesToChat,
-    /// OpenAI's Responses, for a server that speaks Anthropic's Messages.
+    /// OpenAI's Responses, for a server with Anthropic's Messages.
     ResponsesToMessages,
-    /// OpenAI's Responses, for a server that speaks Google's Gemini API.
+    /// OpenAI's Responses, for a server with Google's Gemini API.
     ResponsesToGemini,
     /// OpenAI's chat completions, for Amazon Bedrock's Converse.
     ChatToConverse,
@@ -32,7 +32,7 @@ pub enum Pair {
 }
 
 impl Pair {
-    /// Every pair.
+    /// All pairs.
     pub const ALL: [Pair; 8] = [
         Pair::ChatToMessages,
         Pair::MessagesToChat,
@@ -44,8 +44,8 @@ impl Pair {
         Pair::ResponsesToConverse,
     ];
 
-    /// How a request to `endpoint` reaches a target that speaks `dialect` and does not serve that endpoint; `None` if it
-    /// cannot.
+    /// The translation of a request to `endpoint` for a target with `dialect` that does not serve that endpoint; `None`
+    /// if there is none.
     ///
     /// ```
     /// use sluice::endpoint::{Dialect, Endpoint};
@@ -59,7 +59,7 @@ impl Pair {
         Pair::ALL.into_iter().find(|pair| pair.source() == endpoint && pair.target(false).dialect() == dialect)
     }
 
-    /// The endpoint that the client calls.
+    /// The client's endpoint.
     pub fn source(self) -> Endpoint {
         match self {
             Pair::ChatToMessages | Pair::ChatToGemini | Pair::ChatToConverse => Endpoint::ChatCompletions,
@@ -70,7 +70,7 @@ impl Pair {
         }
     }
 
-    /// The endpoint that the target is asked at.
+    /// The target's endpoint.
     pub fn target(self, stream: bool) -> Endpoint {
         match self {
             Pair::ChatToMessages | Pair::ResponsesToMessages => Endpoint::Messages,
@@ -82,12 +82,12 @@ impl Pair {
         }
     }
 
-    /// The path of that endpoint, as a client of the target's dialect would call it.
+    /// The path of that endpoint, in the target's dialect.
     pub fn path(self, stream: bool) -> &'static str {
         match self {
             Pair::ChatToMessages | Pair::ResponsesToMessages => "/v1/messages",
             Pair::MessagesToChat | Pair::ResponsesToChat => "/v1/chat/completions",
-            // the model's name is put in where the path is written for an upstream
+            // the upstream's path gets the model's name later
             Pair::ChatToGemini | Pair::ResponsesToGemini if stream => {
                 "/v1beta/models/model:streamGenerateContent?alt=sse"
             }
@@ -97,7 +97,7 @@ impl Pair {
         }
     }
 
-    /// Headers that the target's dialect needs, and those of the client's that it must not see.
+    /// Headers that the target's dialect requires, and client headers that it must not see.
     pub fn headers(self) -> &'static [(&'static str, Option<&'static str>)] {
         match self {
             Pair::ChatToMessages | Pair::ResponsesToMessages => {
@@ -116,10 +116,10 @@ impl Pair {
         }
     }
 
-    /// Translates a request, whose body has been found to be a JSON object.
+    /// Translates a request whose body is known to be a JSON object.
     ///
     /// # Errors
-    /// 400 that names the field: the target could not answer what is asked.
+    /// 400 that names the field: the target cannot answer the request.
     pub fn request(self, body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
         match self {
             Pair::ChatToMessages => chat_to_messages::request(body, target),
@@ -129,15 +129,15 @@ impl Pair {
             Pair::ResponsesToChat => responses_to_chat::request(body, target, Reader::Server),
             Pair::ResponsesToMessages => via_chat::request(body, target, Reader::Messages, chat_to_messages::request),
             Pair::ResponsesToGemini => via_chat::request(body, target, Reader::Gemini, chat_to_gemini::request),
-            // the model's thoughts and the results of its tools are those of Messages, in other words
+            // reasoning and tool results have the same form as in Messages
             Pair::ResponsesToConverse => via_chat::request(body, target, Reader::Messages, chat_to_converse::request),
         }
     }
 
-    /// Translates a whole answer with a status of success.
+    /// Translates a complete answer with a status of success.
     ///
     /// # Errors
-    /// It is not what the target's dialect promises: the attempt has failed.
+    /// It is invalid in the target's dialect: the attempt has failed.
     pub fn answer(self, body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
         match self {
             Pair::ChatToMessages => chat_to_messages::answer(body, reply),
@@ -151,7 +151,7 @@ impl Pair {
         }
     }
 
-    /// How the events of the target's stream are told apart.
+    /// The framing of the target's stream.
     pub fn framing(self) -> Framing {
         match self.target(true).dialect() {
             Dialect::Converse => Framing::EventStream,
@@ -160,7 +160,7 @@ impl Pair {
         }
     }
 
-    /// Translates an answer that is a stream.
+    /// Translates a streamed answer.
     pub fn stream(self, reply: &Reply) -> Stream {
         let machine: Box<dyn Machine> = match self {
             Pair::ChatToMessages => Box::new(chat_to_messages::Events::new(reply)),
@@ -175,7 +175,7 @@ impl Pair {
         Stream::new(machine, self.framing())
     }
 
-    /// Translates the body of an answer with a status of an error.
+    /// Translates an answer's body with an error status.
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
         let failure = Failure::of_answer(status, body);
         match self.source() {
@@ -184,8 +184,7 @@ impl Pair {
         }
     }
 
-    /// The status of an error as the client knows it: 529 is Anthropic's own, and Bedrock's 424 a
-    /// failure of the model.
+    /// An error's status for the client: 529 is Anthropic's own, and Bedrock's 424 is a failure of the model.
     pub fn status(self, status: u16) -> u16 {
         match (self.target(false), status) {
             (Endpoint::Messages, 529) => 503,

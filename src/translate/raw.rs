@@ -1,18 +1,18 @@
-//! JSON values as they stand in a text: read where they stand, carried over as they were written.
+//! JSON values in a text: read in place, and copied as written.
 //!
-//! A tree would cost an allocation per value, and would write numbers and the order of fields anew. Each look at an
-//! object walks over it once; nothing recurses.
+//! A tree would cost an allocation per value, and would change the format of numbers and the order of fields. Each
+//! access to an object scans it once; nothing recurses.
 
 use std::borrow::Cow;
 
 use crate::json::{Scanner, Value};
 
-/// One JSON value, white space around it left out.
+/// One JSON value, without the white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raw<'a>(&'a str);
 
 impl<'a> Raw<'a> {
-    /// A whole JSON text; `None` if it is none, or no UTF-8.
+    /// A complete JSON text; `None` if it is invalid, or not UTF-8.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let mut scanner = Scanner::new(text.as_bytes());
@@ -21,7 +21,7 @@ impl<'a> Raw<'a> {
         text.get(span).map(Raw)
     }
 
-    /// The value as it was written.
+    /// The value as written.
     pub fn json(self) -> &'a str {
         self.0
     }
@@ -34,7 +34,7 @@ impl<'a> Raw<'a> {
         self.0 == "true"
     }
 
-    /// Whether it says that something is not wanted: `false`, or an empty list or object.
+    /// Whether it means "off": `false`, or an empty list or object.
     pub fn is_nothing(self) -> bool {
         self.0 == "false" || self.0.len() > 1 && self.0.bytes().all(|byte| b"[]{} \t\r\n".contains(&byte))
     }
@@ -55,7 +55,7 @@ impl<'a> Raw<'a> {
         self.0.starts_with(|first: char| first == '-' || first.is_ascii_digit())
     }
 
-    /// The string it is, with its escapes decoded.
+    /// The string, with its escapes decoded.
     pub fn string(self) -> Option<Cow<'a, str>> {
         match Scanner::new(self.0.as_bytes()).value() {
             Ok(Value::String(text)) => Some(text.decode()),
@@ -63,25 +63,25 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The count it is.
+    /// The count.
     pub fn count(self) -> Option<u64> {
         Scanner::new(self.0.as_bytes()).value().ok()?.as_count()
     }
 
-    /// The number it is, as near as a double comes to it.
+    /// The number as the nearest double.
     pub fn number(self) -> Option<f64> {
         self.0.parse().ok().filter(|_| self.is_number())
     }
 
-    /// The values of these fields, if it is an object that has them; `null` is as good as none. Of a field that is
-    /// there twice the last value counts, as in the parsers behind us.
+    /// The values of these fields, if it is an object that has them; `null` counts as missing. If a field is repeated,
+    /// the last value counts, as in the providers' parsers.
     pub fn fields<const N: usize>(self, names: [&str; N]) -> [Option<Raw<'a>>; N] {
         let mut found = [None; N];
         self.pick(&names, &mut found, &mut |_, _| {});
         found
     }
 
-    /// The same, and each other field that is not `null` is handed to `rest`.
+    /// The same, and calls `rest` with each other field that is not `null`.
     pub fn fields_and_rest<const N: usize>(
         self,
         names: [&str; N],
@@ -103,13 +103,13 @@ impl<'a> Raw<'a> {
         self.field(name)?.string()
     }
 
-    /// Walks over the elements, if it is an array, until `each` fails.
+    /// Calls `each` for the elements, if it is an array, until it fails.
     pub fn each<E>(self, mut each: impl FnMut(usize, Raw<'a>) -> Result<(), E>) -> Result<(), E> {
         let mut scanner = Scanner::new(self.0.as_bytes());
         let mut result = Ok(());
         let mut index = 0;
         if self.is_array() {
-            // the text has been read before, and is JSON
+            // the text has been parsed before, so it is valid JSON
             let _ = scanner.array(|scanner| {
                 let (_, span) = scanner.spanned()?;
                 if let (Ok(()), Some(json)) = (&result, self.0.get(span)) {
@@ -158,8 +158,8 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// The JSON object that a string of arguments holds; `{}` where it holds none, as a tool without arguments is
-/// called by an empty string, and what was cut short is no object. Some servers write the object itself.
+/// The JSON object in a string of arguments; `{}` for anything else, since a tool without arguments may have an empty
+/// string, and cut JSON is not an object. Some servers write the object itself.
 pub(crate) fn arguments(value: Option<Raw<'_>>) -> Cow<'_, str> {
     const NONE: Cow<'static, str> = Cow::Borrowed("{}");
     let Some(value) = value else {

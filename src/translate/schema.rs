@@ -1,13 +1,13 @@
-//! Schemas of tools' arguments.
+//! Schemas of tool arguments.
 
 use super::raw::Raw;
 use super::writer::Writer;
 
-/// The schema of a tool that takes nothing.
+/// The schema of a tool without arguments.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
-/// Writes a schema of a tool's arguments for providers that insist that it says it is of an object. OpenAI takes none at
-/// all, `{}`, and one without a type.
+/// Writes an argument schema for providers that require the type `object`. OpenAI accepts a missing schema, `{}`, and
+/// one without a type.
 pub(super) fn write_schema(out: &mut Writer, parameters: Option<Raw<'_>>) {
     let schema = parameters.filter(|parameters| parameters.is_object() && !parameters.is_nothing());
     let Some(schema) = schema else {

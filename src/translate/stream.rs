@@ -1,4 +1,4 @@
-//! Streams: a provider's events come in, cut anywhere, and the client's events go out.
+//! Streams: a provider's events come in, cut at any place, and the client's events go out.
 
 use super::failure::Failure;
 use super::raw::Raw;
@@ -7,39 +7,39 @@ use crate::eventstream::{Kind, Message};
 use crate::response_gate::{Fault, Gate};
 use crate::usage::{event_data, Boundaries, Framing};
 
-/// The largest event that is read: a whole image may be in one.
+/// The largest event that is read; it may contain an image.
 pub const MAX_EVENT: usize = 8 << 20;
-/// So much of an event is kept even where memory is short, in bytes.
+/// The part of an event that is stored even if memory is short, in bytes.
 const ALWAYS_KEPT: usize = 16 << 10;
-/// A buffer that has been larger is given back once it is empty, in bytes.
+/// A larger buffer is freed once it is empty, in bytes.
 const KEPT_BUFFER: usize = 64 << 10;
 
-/// What one pair of dialects makes of events.
+/// The translation of a pair's events.
 pub(super) trait Machine: std::fmt::Debug {
     /// Translates one event's data.
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
-    /// The same for an event of a binary stream, which only its name tells what it is.
+    /// The same for an event of a binary stream, whose type is only in its name.
     fn named(&mut self, _: &str, event: Raw<'_>, out: &mut Writer) -> Said {
         self.event(event, out)
     }
-    /// Whether the provider has said why the answer ended, so that nothing is missing if nothing more comes.
+    /// Whether the provider has sent a finish reason, so that nothing is missing if the stream ends.
     fn is_finished(&self) -> bool;
-    /// Writes what ends a stream that is complete.
+    /// Writes the end of a complete stream.
     fn end(&mut self, out: &mut Writer);
-    /// Writes what tells the client of an error. Nothing follows.
+    /// Writes an error event. Nothing follows.
     fn fail(&mut self, failure: &Failure<'_>, out: &mut Writer);
-    /// Whether the answer ended for a reason that nobody knows.
+    /// Whether the answer ended with an unknown finish reason.
     fn unknown_reason(&self) -> bool;
-    /// How much memory it takes besides itself.
+    /// Its heap memory in bytes.
     fn reserved(&self) -> usize;
 }
 
-/// What an event was.
+/// The meaning of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// Nothing that shows that something comes of the stream.
+    /// No content yet.
     Nothing,
-    /// A part of the answer, or why it ended.
+    /// A part of the answer, or a finish reason.
     Content,
     /// The stream is complete.
     End,
@@ -47,16 +47,16 @@ pub(super) enum Said {
     Error,
 }
 
-/// How far a stream has come.
+/// The state of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing worth committing to has come.
+    /// Nothing to commit to has arrived.
     Waiting,
-    /// It is an answer.
+    /// It is a valid answer.
     Answering,
-    /// Its proper end has been written.
+    /// Its end has been written.
     Ended,
-    /// An error has been written; nothing may follow. The fault, if it was the first that came.
+    /// An error has been written; nothing may follow. The fault, if it came before any content.
     Failed(Option<Fault>),
 }
 
@@ -64,20 +64,20 @@ enum Phase {
 #[derive(Debug)]
 pub struct Stream {
     machine: Box<dyn Machine>,
-    /// How the provider's events are told apart.
+    /// The framing of the provider's events.
     framing: Framing,
-    /// The event under way.
+    /// The current event.
     held: Vec<u8>,
     boundaries: Boundaries,
     out: Writer,
     phase: Phase,
-    /// The most that may be kept of an event.
+    /// The maximum stored size of an event.
     most: usize,
-    /// It has ended for want of memory.
+    /// Whether it has ended because memory was short.
     starved: bool,
-    /// An answer that ends without saying so is complete.
+    /// Whether an answer without a last event is complete.
     lenient: bool,
-    /// The last event is not whole.
+    /// Whether the last event is incomplete.
     broken_off: bool,
 }
 
@@ -97,13 +97,12 @@ impl Stream {
         }
     }
 
-    /// Says how much memory is left for the event under way besides what is kept of it already. Where it does not suffice,
-    /// the stream ends with an error.
+    /// Sets how much more memory the current event may use. If it does not suffice, the stream ends with an error.
     pub fn leave_room(&mut self, room: usize) {
         self.most = self.held.len().saturating_add(room).clamp(ALWAYS_KEPT, MAX_EVENT);
     }
 
-    /// Ends the stream with an error, since there is no memory for what comes next. Says the same as
+    /// Ends the stream with an error, because there is no memory for the next bytes. Returns the same as
     /// [`chunk`](Stream::chunk).
     pub fn starve(&mut self) -> Gate {
         if self.is_open() {
@@ -114,20 +113,20 @@ impl Stream {
         self.gate()
     }
 
-    /// Whether it has ended for want of memory: its server is not to blame.
+    /// Whether it has ended because memory was short: that is not its server's fault.
     pub fn is_starved(&self) -> bool {
         self.starved
     }
 
-    /// Says, before the last bytes, that this provider never says that an answer is complete: an answer that has begun and
-    /// ends between two events is.
+    /// Must be called before the last bytes if this provider never sends a last event. Then an answer that has begun,
+    /// and ends between two events, is complete.
     pub fn may_end_unsaid(&mut self) {
         self.lenient = true;
     }
 
-    /// Translates the bytes that come next; `end` with the last ones. Says whether the stream is worth committing to by
-    /// now: an error that comes before that can still be followed by another attempt. What has been
-    /// [written](Stream::written) by then must be thrown away in that case; otherwise it is what the client gets.
+    /// Translates the next bytes; `end` with the last ones. Returns whether to commit to the stream: after an error
+    /// before the commit, another attempt is possible. Then the [written](Stream::written) bytes must be discarded;
+    /// otherwise they go to the client.
     pub fn chunk(&mut self, bytes: &[u8], end: bool) -> Gate {
         if self.is_open() {
             self.held.extend_from_slice(bytes);
@@ -151,27 +150,27 @@ impl Stream {
         }
     }
 
-    /// What the client gets next. [Clear](Stream::clear) it once it is on its way.
+    /// The client's next bytes. [Clear](Stream::clear) them once they are sent.
     pub fn written(&self) -> &[u8] {
         self.out.as_str().as_bytes()
     }
 
-    /// What has been written is on its way.
+    /// The written bytes have been sent.
     pub fn clear(&mut self) {
         self.out.clear();
     }
 
-    /// Whether the stream has ended without being complete: the client has been told.
+    /// Whether the stream has ended incomplete, with an error to the client.
     pub fn has_failed(&self) -> bool {
         matches!(self.phase, Phase::Failed(_))
     }
 
-    /// Whether the answer ended for a reason that nobody knows.
+    /// Whether the answer ended with an unknown finish reason.
     pub fn unknown_reason(&self) -> bool {
         self.machine.unknown_reason()
     }
 
-    /// How much memory its buffers take.
+    /// Its buffers' capacity.
     pub fn reserved(&self) -> usize {
         self.held.capacity() + self.out.reserved() + self.machine.reserved()
     }
@@ -186,7 +185,7 @@ impl Stream {
         while start < held.len() && self.is_open() {
             let next = self.boundaries.next(self.framing, &held);
             let Some(stop) = next.or(end.then_some(held.len())) else {
-                break; // the last event may lack its blank line, but only it
+                break; // only the last event may lack its blank line
             };
             let event = held.get(start..stop).unwrap_or_default();
             if self.framing == Framing::EventStream {

@@ -1,16 +1,16 @@
-//! Names of tools that a provider does not take, and what stands for them.
+//! Tool names that a provider does not accept, and their replacements.
 
 use super::Notes;
 
-/// The most names that are changed.
+/// The maximum number of changed names.
 const MAX_CHANGED: usize = 1024;
 
-/// The name the client knows a tool by.
+/// The client's name of a tool.
 pub(super) fn clients_name<'a>(name: &'a str, notes: &'a Notes) -> &'a str {
     notes.names.iter().find(|(given, _)| given == name).map_or(name, |(_, own)| own)
 }
 
-/// Remembers that a name has been changed.
+/// Stores a changed name.
 pub(super) fn remember(given: &str, own: &str, notes: &mut Notes) {
     if given != own && notes.names.len() < MAX_CHANGED && !notes.names.iter().any(|(known, _)| known == given) {
         notes.names.push((given.to_owned(), own.to_owned()));

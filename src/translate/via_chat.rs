@@ -1,5 +1,6 @@
-//! Responses for servers of other dialects, by way of a chat completion. The parts are those of the two translations; what
-//! a chat completion has no word for is carried in what its clients and servers have added to it (`thinking_blocks`).
+//! Responses for servers of other dialects, through a chat completion, with the parts of both translations. Data that a
+//! chat completion does not have is carried in the fields that clients and servers have added to it
+//! (`thinking_blocks`).
 
 use super::failure::Failure;
 use super::raw::Raw;
@@ -9,7 +10,7 @@ use super::writer::Writer;
 use super::{Answer, Notes, Reply, Target, Translated, Unreadable};
 use crate::error::ApiError;
 
-/// Translates a request; `on` takes the chat completion on.
+/// Translates a request; `on` translates the chat completion further.
 pub fn request(
     body: &[u8],
     target: &Target<'_>,
@@ -25,7 +26,7 @@ pub fn request(
     Ok(translated)
 }
 
-/// Of a field that the client has not sent, it hears under the name of its own one.
+/// Reports a dropped field under the client's own name for it.
 fn in_clients_words(error: ApiError) -> ApiError {
     let renamed = [("messages", "input"), ("response_format", "text"), ("reasoning_effort", "reasoning.effort")];
     match renamed.into_iter().find(|(name, _)| error.param == Some(name)) {
@@ -34,7 +35,7 @@ fn in_clients_words(error: ApiError) -> ApiError {
     }
 }
 
-/// Translates a whole answer; `from` makes it a chat completion.
+/// Translates a complete answer; `from` makes it a chat completion.
 pub fn answer(
     body: &[u8],
     reply: &Reply,
@@ -45,7 +46,7 @@ pub fn answer(
     Ok(Answer { unknown_reason: chat.unknown_reason, ..answer })
 }
 
-/// A stream that becomes one of chunks, and then one of a response's events.
+/// A stream that is translated into chunks, and then into a response's events.
 #[derive(Debug)]
 pub struct ViaChat<M> {
     first: M,
@@ -56,12 +57,12 @@ pub struct ViaChat<M> {
 
 impl<M: Machine> ViaChat<M> {
     pub fn new(reply: &Reply, first: impl FnOnce(&Reply) -> M) -> Self {
-        // the response tells the usage at its end
+        // the response reports usage at its end
         let asked = Reply { include_usage: true, ..reply.clone() };
         ViaChat { first: first(&asked), second: Events::new(reply), between: Writer::default() }
     }
 
-    /// Takes the chunks on that an event has become, and says what it was.
+    /// Translates an event's chunks further, and returns the event's meaning.
     fn passed(&mut self, said: Said, out: &mut Writer) -> Said {
         match self.pass(out) {
             true => said,
@@ -69,7 +70,7 @@ impl<M: Machine> ViaChat<M> {
         }
     }
 
-    /// Takes the chunks on; `false` if the answer cannot be kept.
+    /// Translates the chunks further; `false` if the answer cannot be stored.
     fn pass(&mut self, out: &mut Writer) -> bool {
         let mut passed = true;
         for event in self.between.as_str().split("\n\n") {

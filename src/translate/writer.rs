@@ -1,25 +1,25 @@
-//! Writes JSON, and the events of a stream.
+//! Writes JSON, and a stream's events.
 
 use crate::json::{write_number, write_string};
 
-/// The room that is kept for what is written next, in bytes.
+/// The reserved capacity for the next output, in bytes.
 const KEPT: usize = 64 << 10;
 
-/// Writes one JSON text after the other.
+/// Writes one JSON text after another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     out: String,
-    /// A value stands before what comes next, in the same object or array.
+    /// Whether a value comes before the next one in the same object or array.
     comma: bool,
 }
 
 impl Writer {
-    /// With room for this many bytes.
+    /// With a capacity of this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Writer { out: String::with_capacity(bytes), comma: false }
     }
 
-    /// What has been written.
+    /// The output so far.
     pub fn as_str(&self) -> &str {
         &self.out
     }
@@ -28,24 +28,24 @@ impl Writer {
         self.out.is_empty()
     }
 
-    /// What has been written, for good.
+    /// The output, which ends the writer.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out.into_bytes()
     }
 
-    /// What has been written, for good.
+    /// The output, which ends the writer.
     pub fn into_string(self) -> String {
         self.out
     }
 
-    /// Forgets what has been written; keeps the room, unless it is large.
+    /// Clears the output; keeps the buffer, unless it is large.
     pub fn clear(&mut self) {
         self.out.clear();
         self.out.shrink_to(KEPT);
         self.comma = false;
     }
 
-    /// How much memory it takes.
+    /// Its buffer's capacity.
     pub fn reserved(&self) -> usize {
         self.out.capacity()
     }
@@ -68,7 +68,7 @@ impl Writer {
         self.comma = true;
     }
 
-    /// A value that is JSON already; several, with commas between them; or nothing.
+    /// A value that is already JSON; several, separated by commas; or nothing.
     pub fn raw(&mut self, json: &str) {
         if !json.is_empty() {
             self.next();
@@ -90,7 +90,7 @@ impl Writer {
         self.comma = false;
     }
 
-    /// A field whose value is JSON already.
+    /// A field whose value is already JSON.
     pub fn put(&mut self, name: &str, json: &str) {
         self.key(name);
         self.raw(json);
@@ -117,7 +117,7 @@ impl Writer {
         self.array(elements);
     }
 
-    /// One server-sent event with an object as its data, with a name or without.
+    /// One server-sent event with an object as its data, and an optional name.
     pub fn event(&mut self, name: Option<&str>, fields: impl FnOnce(&mut Self)) {
         self.comma = false;
         if let Some(name) = name {
@@ -130,7 +130,7 @@ impl Writer {
         self.text("\n\n");
     }
 
-    /// Text that is no JSON: a whole event, or what stands between two.
+    /// Text that is not JSON: a whole event, or the text between two.
     pub fn text(&mut self, text: &str) {
         self.out.push_str(text);
         self.comma = false;

@@ -1,31 +1,31 @@
-//! The blocks of a streamed answer whose provider numbers them: calls of tools and thoughts, as chunks have them.
+//! The numbered blocks of a provider's stream, as chunks: tool calls and reasoning.
 
 use super::{Call, Chunks};
 use crate::translate::writer::Writer;
 use crate::translate::JSON_TOOL;
 
-/// The most blocks that may be open at a time; one is, in practice.
+/// The maximum number of open blocks; in practice there is one.
 const MAX_OPEN: usize = 64;
 
 /// The blocks so far.
 #[derive(Debug)]
 pub(in crate::translate) struct Blocks {
-    /// The answer comes as the arguments of a tool.
+    /// Whether the answer comes as a tool's arguments.
     json_tool: bool,
     open: Vec<Block>,
-    /// How many calls of tools there have been.
+    /// The number of tool calls so far.
     calls: usize,
-    /// How many blocks of thoughts have begun.
+    /// The number of reasoning blocks so far.
     thoughts: usize,
 }
 
-/// A tool's block that has begun and not ended.
+/// An open tool block.
 #[derive(Debug)]
 struct Block {
     index: u64,
-    /// Its number among the calls; `None` if its arguments are the answer.
+    /// Its index among the calls; `None` if its arguments are the answer.
     call: Option<usize>,
-    /// Something of its arguments has come.
+    /// Whether some of its arguments have arrived.
     begun: bool,
 }
 
@@ -34,12 +34,12 @@ impl Blocks {
         Blocks { json_tool, open: Vec::new(), calls: 0, thoughts: 0 }
     }
 
-    /// Whether the answer comes as the arguments of a tool.
+    /// Whether the answer comes as a tool's arguments.
     pub fn answers_by_tool(&self) -> bool {
         self.json_tool
     }
 
-    /// A call of a tool begins in block `index`; `input` is what of its arguments is there already.
+    /// Begins a tool call in block `index`; `input` has the arguments so far.
     pub fn begin_call(&mut self, chunks: &mut Chunks, out: &mut Writer, index: u64, call: Call<'_>) {
         if self.open.len() >= MAX_OPEN {
             return;
@@ -55,29 +55,29 @@ impl Blocks {
         self.open.push(block);
     }
 
-    /// More of the arguments of the call in block `index`.
+    /// Further arguments of the call in block `index`.
     pub fn arguments(&mut self, chunks: &mut Chunks, out: &mut Writer, index: u64, json: &str) {
         if let Some(block) = self.open.iter_mut().find(|block| block.index == index) {
             block.arguments(chunks, out, json);
         }
     }
 
-    /// Block `index` ends.
+    /// Ends block `index`.
     pub fn end(&mut self, chunks: &mut Chunks, out: &mut Writer, index: u64) {
         if let Some(place) = self.open.iter().position(|block| block.index == index) {
             let mut block = self.open.swap_remove(place);
             if !block.begun {
-                block.arguments(chunks, out, "{}"); // clients parse what they get
+                block.arguments(chunks, out, "{}"); // clients parse the arguments, so they must be JSON
             }
         }
     }
 
-    /// Another block of thoughts begins.
+    /// Begins another reasoning block.
     pub fn begin_thought(&mut self) {
         self.thoughts += 1;
     }
 
-    /// More of a thought: for people, and in the block that goes back.
+    /// Further reasoning text: for people, and in the block that the client sends back.
     pub fn think(&self, chunks: &mut Chunks, out: &mut Writer, piece: &str) {
         if piece.is_empty() {
             return;
@@ -89,12 +89,12 @@ impl Blocks {
         });
     }
 
-    /// A thought's signature, which a client must send back with the next turn.
+    /// The reasoning's signature, which a client must send back with the next turn.
     pub fn sign(&self, chunks: &mut Chunks, out: &mut Writer, signature: &str) {
         self.thought(chunks, out, "thinking", "signature", signature);
     }
 
-    /// A thought that nobody may read, which a client must send back as well.
+    /// Encrypted reasoning, which a client must send back as well.
     pub fn redacted(&self, chunks: &mut Chunks, out: &mut Writer, data: &str) {
         self.thought(chunks, out, "redacted_thinking", "data", data);
     }
@@ -104,13 +104,13 @@ impl Blocks {
         chunks.delta(out, 0, |out| write_thought(out, index, kind, field, value));
     }
 
-    /// How much memory they take besides themselves.
+    /// Their heap memory in bytes.
     pub fn reserved(&self) -> usize {
         self.open.capacity() * size_of::<Block>()
     }
 }
 
-/// A piece of the block of this number, by which clients put the pieces together.
+/// A piece of the block with this number, with which clients join the pieces.
 fn write_thought(out: &mut Writer, index: usize, kind: &str, field: &str, value: &str) {
     out.put_array("thinking_blocks", |out| {
         out.object(|out| {

@@ -1,4 +1,4 @@
-//! Which tools the model may or must call.
+//! The tools that the model may or must call.
 
 use std::borrow::Cow;
 

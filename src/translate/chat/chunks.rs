@@ -4,22 +4,22 @@ use super::write_usage;
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;
 
-/// The longest id or model's name that is repeated in each chunk.
+/// The longest id or model name that is repeated in each chunk.
 const MAX_NAME: usize = 256;
 
-/// The writer of one stream's chunks.
+/// Writes the chunks of one stream.
 #[derive(Debug)]
 pub(in crate::translate) struct Chunks {
     id: String,
     model: String,
     created: u64,
-    /// The first chunk has been written, which names the role.
+    /// Whether the first chunk, with the role, has been written.
     begun: bool,
     finished: bool,
 }
 
 impl Chunks {
-    /// For a stream that began at `created`; the ids are those of the answer, once it names them.
+    /// For a stream that began at `created`; the ids are the answer's, once they are known.
     pub fn new(id: String, created: u64) -> Self {
         Chunks { id, model: String::new(), created, begun: false, finished: false }
     }
@@ -31,14 +31,14 @@ impl Chunks {
         }
     }
 
-    /// The model that answers.
+    /// The model that answered.
     pub fn set_model(&mut self, model: &str) {
         if !self.begun && model.len() <= MAX_NAME {
             model.clone_into(&mut self.model);
         }
     }
 
-    /// Whether something has been said of why the answer ended.
+    /// Whether a finish reason has been written.
     pub fn is_finished(&self) -> bool {
         self.finished
     }
@@ -49,14 +49,14 @@ impl Chunks {
         self.choice(out, index, None, delta);
     }
 
-    /// The same for a field that is a string.
+    /// The same for a string field.
     pub fn string(&mut self, out: &mut Writer, index: u64, field: &str, text: &str) {
         if !text.is_empty() {
             self.delta(out, index, |out| out.put_string(field, text));
         }
     }
 
-    /// The chunk that begins a call of a tool, the `number`th of the answer.
+    /// The chunk that begins a tool call, the `number`th of the answer.
     pub fn call(&mut self, out: &mut Writer, index: u64, number: usize, call: Call<'_>) {
         self.delta(out, index, |out| {
             out.put_array("tool_calls", |out| {
@@ -74,7 +74,7 @@ impl Chunks {
         });
     }
 
-    /// A chunk with more of a call's arguments.
+    /// A chunk with further arguments of a call.
     pub fn arguments(&mut self, out: &mut Writer, index: u64, number: usize, arguments: &str) {
         self.delta(out, index, |out| {
             out.put_array("tool_calls", |out| {
@@ -86,7 +86,7 @@ impl Chunks {
         });
     }
 
-    /// The chunk that says why choice `index` ended.
+    /// The chunk with the finish reason of choice `index`.
     pub fn finish(&mut self, out: &mut Writer, index: u64, reason: &str) {
         self.begin(out, index);
         self.choice(out, index, Some(reason), |_| {});

@@ -1,4 +1,4 @@
-//! How a stream of chunks ends, whatever provider it comes from.
+//! The end of a chunk stream, from any provider.
 
 use super::Chunks;
 use crate::translate::failure::Failure;
@@ -9,7 +9,7 @@ use crate::translate::writer::Writer;
 use crate::translate::Reply;
 use crate::usage::Reading;
 
-/// The chunks of a stream, and what is told at its end.
+/// A stream's chunks, and the values for its end.
 #[derive(Debug)]
 pub(in crate::translate) struct Ending {
     pub chunks: Chunks,
@@ -28,26 +28,26 @@ impl Ending {
         }
     }
 
-    /// Tells why the answer ended: the reason if it is `known`, or the `usual` one.
+    /// Writes the finish reason: the `known` one, or the `usual` one.
     pub fn finish(&mut self, out: &mut Writer, known: Option<&str>, usual: &str) {
         self.unknown_reason |= known.is_none();
         self.chunks.finish(out, 0, known.unwrap_or(usual));
     }
 }
 
-/// A stream for OpenAI's chat clients: how it ends and fails is the same for every provider.
+/// A stream for OpenAI's chat clients: its end and failures are the same for every provider.
 pub(in crate::translate) trait ChatMachine: std::fmt::Debug {
     /// Translates one event's data.
     fn event(&mut self, event: Raw<'_>, out: &mut Writer) -> Said;
-    /// The same for an event of a binary stream, which only its name tells what it is.
+    /// The same for an event of a binary stream, whose type is only in its name.
     fn named(&mut self, _: &str, event: Raw<'_>, out: &mut Writer) -> Said {
         ChatMachine::event(self, event, out)
     }
-    /// The client's side of it.
+    /// The client's chunks.
     fn ending(&self) -> &Ending;
-    /// The same, to be written.
+    /// The same, for writing.
     fn ending_mut(&mut self) -> &mut Ending;
-    /// How much memory it takes besides itself.
+    /// Its heap memory in bytes.
     fn reserved(&self) -> usize;
 }
 

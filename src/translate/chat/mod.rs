@@ -1,7 +1,7 @@
-//! What OpenAI's chat clients read: completions, and the chunks of a stream; and what they and their servers write.
+//! The messages of OpenAI's chat clients and servers: completions, stream chunks, and requests.
 //!
-//! Sources: OpenAI's API reference (chat/object, chat/streaming); for what a model thought, the fields that servers and
-//! clients agree on: `reasoning_content` (DeepSeek, vLLM), `thinking_blocks` with signatures (LiteLLM).
+//! Sources: OpenAI's API reference (chat/object, chat/streaming). For reasoning, the common fields: `reasoning_content`
+//! (DeepSeek, vLLM), `thinking_blocks` with signatures (LiteLLM).
 
 mod blocks;
 mod choice;
@@ -20,23 +20,23 @@ pub(super) use parts::{said, texts, Parts};
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;
 
-/// What a message of a chat server's has, and so has the `delta` of a chunk.
+/// The common fields of a server's chat message and of a chunk's `delta`.
 pub(super) const MESSAGE_FIELDS: [&str; 7] =
     ["content", "reasoning_content", "reasoning", "thinking_blocks", "refusal", "tool_calls", "function_call"];
 
-/// A whole completion, as it is read.
+/// A complete completion that has been read.
 #[derive(Default)]
 pub(super) struct Completion {
     pub text: String,
     pub reasoning: String,
-    /// Objects of LiteLLM's `thinking_blocks`, with commas between them.
+    /// Elements of LiteLLM's `thinking_blocks`, separated by commas.
     pub thoughts: Writer,
-    /// Objects of `tool_calls`, with commas between them.
+    /// Elements of `tool_calls`, separated by commas.
     pub calls: Writer,
     pub refusal: Option<String>,
 }
 
-/// What a completion says of itself.
+/// A completion's metadata.
 pub(super) struct Head<'a> {
     pub id: &'a str,
     pub model: &'a str,
@@ -44,7 +44,7 @@ pub(super) struct Head<'a> {
 }
 
 impl Completion {
-    /// Writes the choice of this number.
+    /// Writes the choice with this index.
     pub fn write_choice(&self, out: &mut Writer, index: u64, finish_reason: &str) {
         out.object(|out| {
             out.put_number("index", index);
@@ -73,7 +73,7 @@ impl Completion {
         });
     }
 
-    /// Adds a call of a tool; `arguments` is the JSON that its string holds.
+    /// Adds a tool call; `arguments` is the JSON in its string.
     pub fn call(&mut self, id: &str, name: &str, arguments: &str, signature: Option<&str>) {
         self.calls.object(|out| {
             out.put_string("id", id);
@@ -87,7 +87,7 @@ impl Completion {
     }
 }
 
-/// Gemini's signature of a thought travels with a call, where Google's own endpoint for OpenAI's clients has it.
+/// Gemini's reasoning signature is stored in a call, in the same place as in Google's own OpenAI endpoint.
 pub(super) fn write_signature(out: &mut Writer, signature: Option<&str>) {
     if let Some(signature) = signature {
         out.put_object("extra_content", |out| {
@@ -96,7 +96,7 @@ pub(super) fn write_signature(out: &mut Writer, signature: Option<&str>) {
     }
 }
 
-/// Writes a completion around its choices.
+/// Writes a completion with its choices.
 pub(super) fn completion(head: &Head<'_>, choices: &str, usage: Option<&TokenUsage>, tier: Option<&str>) -> Vec<u8> {
     let mut out = Writer::with_capacity(choices.len() + 512);
     out.object(|out| {
@@ -116,7 +116,7 @@ pub(super) fn completion(head: &Head<'_>, choices: &str, usage: Option<&TokenUsa
     out.into_bytes()
 }
 
-/// Usage in OpenAI's words: what was cached is part of the prompt, what was thought of the completion.
+/// Usage in OpenAI's fields: cached tokens are part of the prompt, reasoning is part of the completion.
 pub(super) fn write_usage(out: &mut Writer, usage: &TokenUsage) {
     out.object(|out| {
         out.put_number("prompt_tokens", usage.input);

@@ -1,4 +1,4 @@
-//! The content of a message: texts, and what is shown with them.
+//! The content of a message: texts, and the images and files with them.
 
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -7,7 +7,7 @@ use crate::translate::writer::Writer;
 #[derive(Default)]
 pub(in crate::translate) struct Parts {
     parts: Writer,
-    /// The only part there is, if it is a text: many servers take a string more gladly than a list.
+    /// The only part, if it is a text: many servers accept a string better than a list.
     only_text: Option<String>,
     count: usize,
 }
@@ -17,7 +17,7 @@ impl Parts {
         self.count == 0
     }
 
-    /// Adds a text, as it was written.
+    /// Adds a text as written.
     pub fn text(&mut self, text: Raw<'_>) {
         if text.json() == "\"\"" {
             return;
@@ -30,7 +30,7 @@ impl Parts {
         });
     }
 
-    /// Adds a part that is no text.
+    /// Adds a part that is not text.
     pub fn part(&mut self, fields: impl FnOnce(&mut Writer)) {
         self.count += 1;
         self.only_text = None;
@@ -46,7 +46,7 @@ impl Parts {
     }
 }
 
-/// The texts of a string or of parts, a line each.
+/// The texts of a string or of parts, one per line.
 pub(in crate::translate) fn texts(content: Option<Raw<'_>>) -> String {
     joined(content, "\n")
 }

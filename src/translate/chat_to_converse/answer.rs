@@ -9,11 +9,11 @@ use crate::translate::writer::Writer;
 use crate::translate::{Answer, Notes, Reply, Unreadable, JSON_TOOL};
 use crate::usage::Reading;
 
-/// Translates a whole answer.
+/// Translates a complete answer.
 pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let answer = Raw::parse(body).filter(|answer| answer.is_object()).ok_or(Unreadable)?;
     let [output, stop_reason, usage, tier] = answer.fields(["output", "stopReason", "usage", "serviceTier"]);
-    // there may be a status of success without one: an operation that is not known
+    // an unknown operation also has a status of success, but no output
     let message = output.and_then(|output| output.field("message")).ok_or(Unreadable)?;
     let content = message.field("content").filter(|content| content.is_array()).ok_or(Unreadable)?;
     let mut said = Completion::default();

@@ -1,4 +1,4 @@
-//! The parts of one message: texts, images, documents, thoughts.
+//! The parts of one message: texts, images, documents, reasoning.
 
 use super::model::Model;
 use crate::error::ApiError;
@@ -11,21 +11,21 @@ use crate::translate::writer::Writer;
 /// The longest name of a document.
 const MAX_NAME: usize = 200;
 
-/// Writes parts, and remembers what must be known of all of a request's.
+/// Writes parts, and stores the data of the whole request.
 pub struct Content<'m> {
     model: Model<'m>,
-    /// The names of documents, which must differ.
+    /// The names of documents, which must be unique.
     names: Vec<String>,
 }
 
-/// Where a message stands, for errors about it, and what is said of all of it.
+/// A message's position, for errors, and its settings.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     /// Its number.
     pub index: usize,
-    /// It is marked for the prompt cache: so is its last part (LiteLLM's extension).
+    /// It is marked for the prompt cache, and so is its last part (LiteLLM's extension).
     pub mark: Option<Raw<'a>>,
-    /// It must not end in white space: it is the beginning of the answer.
+    /// It must not end in white space, because it is the beginning of the answer.
     pub trimmed: bool,
 }
 
@@ -34,12 +34,12 @@ impl<'m> Content<'m> {
         Content { model, names: Vec::new() }
     }
 
-    /// Whether the model takes back what it has thought: others refuse it.
+    /// Whether the model accepts its own reasoning in a request; others refuse it.
     pub fn takes_thoughts(&self) -> bool {
         self.model.is_claude()
     }
 
-    /// A mark for the prompt cache, where the client has set one and the model knows it.
+    /// A mark for the prompt cache, if the client has set one and the model supports it.
     pub fn mark(&self, out: &mut Writer, mark: Option<Raw<'_>>, dropped: &mut Dropped) {
         let Some(mark) = mark.filter(|mark| mark.is_object()) else {
             return;
@@ -58,7 +58,7 @@ impl<'m> Content<'m> {
         });
     }
 
-    /// The content of a system prompt, which has only texts.
+    /// The content of a system prompt, which may only have texts.
     pub fn instruction(
         &self,
         out: &mut Writer,
@@ -159,7 +159,7 @@ impl<'m> Content<'m> {
         }
     }
 
-    /// An image or a document; `false` if its type is none that Bedrock reads.
+    /// An image or a document; `false` if Bedrock does not support its type.
     fn source(&mut self, out: &mut Writer, data: DataUrl<'_>, name: Option<Raw<'_>>) -> bool {
         if let Some(format) = image_format(data.media_type) {
             write_source(out, "image", format, None, data.data);
@@ -173,7 +173,7 @@ impl<'m> Content<'m> {
         true
     }
 
-    /// A name as Bedrock takes it: letters, digits, single spaces, hyphens, brackets, and no name twice.
+    /// A document name that Bedrock accepts: letters, digits, single spaces, hyphens, brackets, and unique.
     fn document_name(&mut self, file_name: &str) -> String {
         let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
         let plain = |character: char| match character {
@@ -238,7 +238,7 @@ pub fn text(out: &mut Writer, text: &str) {
     out.object(|out| out.put_string("text", text));
 }
 
-/// A text as it stands, unless it is blank: that is refused.
+/// A text unchanged, unless it is blank, because blank texts are refused.
 fn write_text(out: &mut Writer, text: Raw<'_>, trimmed: bool) {
     let Some(decoded) = text.string().filter(|text| !text.trim().is_empty()) else {
         return;
@@ -250,7 +250,7 @@ fn write_text(out: &mut Writer, text: Raw<'_>, trimmed: bool) {
     });
 }
 
-/// What the model had thought, as the client sends it back. Without a signature it would be refused.
+/// The model's earlier reasoning from the client. Without a signature it would be refused.
 pub fn thoughts(out: &mut Writer, blocks: Raw<'_>) {
     blocks.items(|block| {
         let [kind, thinking, signature, data] = block.fields(["type", "thinking", "signature", "data"]);

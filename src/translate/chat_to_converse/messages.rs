@@ -1,7 +1,7 @@
-//! The conversation: system prompts, turns, calls of tools and their results.
+//! The conversation: system prompts, turns, tool calls and their results.
 //!
-//! Converse wants the turns to alternate, the results of all calls of a turn in one message right after it, no text that
-//! is blank, and a text beside each document.
+//! Converse requires alternating turns, the results of all calls of a turn in one message directly after it, no blank
+//! texts, and a text with each document.
 
 use std::borrow::Cow;
 
@@ -15,37 +15,37 @@ use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
 use crate::translate::{invalid, Notes};
 
-/// Whose turn it is.
+/// The role of a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     User,
     Assistant,
 }
 
-/// The blocks of one turn, as JSON with commas between them.
+/// The blocks of one turn, as JSON separated by commas.
 struct Turn {
     role: Role,
-    /// What must stand first: a user's results of tools, an assistant's thoughts.
+    /// Blocks that must come first: a user's tool results, an assistant's reasoning.
     first: Writer,
     rest: Writer,
-    /// Calls of tools, which no text may follow.
+    /// Tool calls, which no text may follow.
     calls: Writer,
 }
 
-/// A conversation in Converse's words.
+/// A conversation in Converse's format.
 pub struct Conversation<'a> {
     content: Content<'a>,
     system: Writer,
     turns: Vec<Turn>,
     tool_names: Vec<String>,
-    /// The id of the last call in the older form, which has none of its own.
+    /// The id of the last call in the older form, which has no id.
     function_id: Option<String>,
     has_tools: bool,
     lacks_thinking: bool,
 }
 
 impl<'a> Conversation<'a> {
-    /// Reads `messages`. `notes` gets the names of tools that had to be changed.
+    /// Reads `messages`. `notes` gets the names of changed tools.
     pub fn read(
         messages: Raw<'_>,
         model: Model<'a>,
@@ -74,27 +74,27 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether tools were called.
+    /// Whether there are tool calls.
     pub fn has_tools(&self) -> bool {
         self.has_tools
     }
 
-    /// The names of the tools that were called, each once.
+    /// The names of the called tools, without duplicates.
     pub fn tool_names(&self) -> &[String] {
         &self.tool_names
     }
 
-    /// Whether the model's last turn with calls of tools came without what it had thought.
+    /// Whether the model's last turn with tool calls has no reasoning.
     pub fn lacks_thinking(&self) -> bool {
         self.lacks_thinking
     }
 
-    /// What writes marks for the prompt cache.
+    /// The writer of prompt cache marks.
     pub fn content(&self) -> &Content<'a> {
         &self.content
     }
 
-    /// Writes `system` and `messages`; `instruction` is added to the former.
+    /// Writes `system` and `messages`; `instruction` is added to `system`.
     pub fn write(&self, out: &mut Writer, instruction: Option<&str>) {
         if !self.system.is_empty() || instruction.is_some() {
             out.put_array("system", |out| {
@@ -152,7 +152,7 @@ impl<'a> Conversation<'a> {
         self.content.parts(&mut blocks, content, place, dropped)?;
         let has_document = blocks.as_str().contains(r#"{"document":{"#);
         if has_document && !blocks.as_str().contains(r#"{"text":"#) {
-            content::text(&mut blocks, "."); // it is refused without one
+            content::text(&mut blocks, "."); // a document without a text is refused
         }
         self.content.mark(&mut blocks, place.mark, dropped);
         self.add(Role::User, [&Writer::default(), &blocks, &Writer::default()]);
@@ -255,7 +255,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Adds blocks to the turn under way, or begins the next.
+    /// Adds blocks to the current turn, or begins the next.
     fn add(&mut self, role: Role, [first, rest, calls]: [&Writer; 3]) {
         if first.is_empty() && rest.is_empty() && calls.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! OpenAI chat completions in front of Amazon Bedrock's Converse API.
+//! OpenAI chat completions for Amazon Bedrock's Converse API.
 
 mod answer;
 mod content;
@@ -12,7 +12,7 @@ pub(super) use answer::answer;
 pub(super) use request::request;
 pub(super) use stream::Events;
 
-/// Why an answer ended, in OpenAI's words; `None` for a reason that is not known.
+/// The finish reason in OpenAI's terms; `None` for an unknown reason.
 fn finish_reason(stop_reason: &str, json_tool: bool) -> Option<&'static str> {
     Some(match stop_reason {
         "end_turn" | "stop_sequence" => "stop",

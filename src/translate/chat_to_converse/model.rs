@@ -1,20 +1,21 @@
-//! What a model on Bedrock takes, told from its id: the API is one, but its fields are not for all models.
+//! The fields that a model on Bedrock accepts, by its id: there is one API, but not all of its fields work with all
+//! models.
 
 use crate::translate::claude::Version;
 
-/// Beginnings of names of models that take no schema for their answer.
+/// Prefixes of models without answer schemas.
 const WITHOUT_SCHEMA: [&str; 5] = ["nova", "titan", "llama", "cohere", "ai21"];
 
 /// A model.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     id: &'a str,
-    /// If it is a Claude, which one.
+    /// The Claude version, if it is one.
     pub version: Version,
 }
 
 impl<'a> Model<'a> {
-    /// By its id, that of an inference profile, or the ARN of one.
+    /// From a model id, the id of an inference profile, or an ARN.
     pub fn of(id: &'a str) -> Self {
         Model { id, version: Version::of(id) }
     }
@@ -29,27 +30,27 @@ impl<'a> Model<'a> {
         self.id.contains("nova")
     }
 
-    /// Whether it is a Nova that can think.
+    /// Whether it is a Nova with reasoning.
     pub fn is_thinking_nova(self) -> bool {
         self.id.contains("nova-2")
     }
 
-    /// Whether it takes `reasoning_effort` by OpenAI's own name.
+    /// Whether it accepts `reasoning_effort` under OpenAI's name.
     pub fn takes_effort(self) -> bool {
         self.id.contains("gpt-oss") || self.id.contains("deepseek.v3")
     }
 
-    /// Whether marks for the prompt cache may stand in a request for it; others refuse them.
+    /// Whether it accepts marks for the prompt cache; others refuse them.
     pub fn takes_cache_points(self) -> bool {
         self.is_claude() || self.is_nova()
     }
 
-    /// Whether a mark may say how long the cache keeps.
+    /// Whether a mark may set the cache's lifetime.
     pub fn takes_cache_ttl(self) -> bool {
         self.version.is_at_least(4, 5)
     }
 
-    /// Whether it takes a schema for its answer.
+    /// Whether it accepts an answer schema.
     pub fn takes_schema(self) -> bool {
         match self.is_claude() {
             true => self.version.has_structured_outputs(),
@@ -57,12 +58,12 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Whether it can be told to call one tool at a time.
+    /// Whether it can be limited to one tool call at a time.
     pub fn takes_single_calls(self) -> bool {
         self.version.is_at_least(4, 5)
     }
 
-    /// Whether it takes tools that are strict.
+    /// Whether it accepts strict tools.
     pub fn takes_strict_tools(self) -> bool {
         self.version.is_at_least(4, 5) && !self.version.is_at_least(4, 7)
     }

@@ -14,13 +14,13 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{invalid, refuse_other_answers, Notes, Target, Translated};
 
-/// Converse's own fields, which some clients send to servers of OpenAI's API.
+/// Converse's own fields, which some clients send to OpenAI servers.
 const OWN_FIELDS: [&str; 3] = ["guardrailConfig", "performanceConfig", "requestMetadata"];
 
-/// Where a Claude tells how many of its tokens were thoughts: Converse's own usage does not.
+/// The field in which Claude reports its reasoning tokens: Converse's own usage does not have them.
 const THOUGHT_TOKENS: &str = r#"["/usage/output_tokens_details"]"#;
 
-/// What a request has at its top that is of use here.
+/// The relevant top-level fields of a request.
 struct Fields<'a> {
     messages: Raw<'a>,
     output_limit: Option<Raw<'a>>,
@@ -38,7 +38,7 @@ struct Fields<'a> {
     service_tier: Option<Raw<'a>>,
 }
 
-/// Translates a request that has been read before: it is a JSON object.
+/// Translates a request that is known to be a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
     let body = crate::translate::body(body)?;
     let (mut dropped, mut notes) = (Dropped::default(), Notes::default());
@@ -49,7 +49,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     let mut tools = Tools::read(fields.tools, fields.functions, model, content, &mut notes, &mut dropped)?;
     let mut choice = ToolChoice::read(fields.tool_choice, fields.parallel, !tools.is_empty())?;
     if tools.is_empty() && conversation.has_tools() {
-        tools = Tools::of_history(conversation.tool_names()); // what was called must have been defined
+        tools = Tools::of_history(conversation.tool_names()); // called tools must be defined
     } else if matches!(choice, ToolChoice::None) {
         match conversation.has_tools() {
             true => dropped.add("tool_choice"),
@@ -71,7 +71,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
             (true, ToolChoice::Free { .. }) => {
                 additional.put("tool_choice", r#"{"type":"auto","disable_parallel_tool_use":true}"#);
             }
-            // the type is refused beside `toolChoice`
+            // with `toolChoice`, the type is refused
             (true, _) => additional.put("tool_choice", r#"{"disable_parallel_tool_use":true}"#),
         }
     }
@@ -95,7 +95,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     Ok(Translated { body: out.into_bytes(), dropped, notes })
 }
 
-/// Whether at most one tool may be called in a turn.
+/// Whether a turn may have at most one tool call.
 fn alone(choice: &ToolChoice<'_>) -> bool {
     match choice {
         ToolChoice::Free { alone } | ToolChoice::Any { alone } | ToolChoice::Named { alone, .. } => *alone,
@@ -103,13 +103,13 @@ fn alone(choice: &ToolChoice<'_>) -> bool {
     }
 }
 
-/// What a model thinks, and what that forbids.
+/// The model's reasoning settings, and their restrictions.
 struct Thoughts {
-    /// The most tokens of the answer, if it has to be told.
+    /// The answer's maximum number of tokens, if it must be set.
     limit: Option<u64>,
-    /// It takes no temperature and the like.
+    /// It accepts no temperature and similar fields.
     steers_itself: bool,
-    /// It takes no limit.
+    /// It accepts no limit.
     unlimited: bool,
 }
 
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// How long the model is to think: each maker's models have fields of their own for it.
+    /// The amount of reasoning: each vendor's models have their own fields for it.
     fn think(
         &self,
         model: Model<'_>,
@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
         let (forced, lacks) = (choice.is_forced(), conversation.lacks_thinking());
         let mut ignored = Dropped::default();
         let noted = if model.is_claude() { &mut *dropped } else { &mut ignored };
-        // the level is checked whoever it is for
+        // the level is checked for every model
         let thinking = Thinking::decide(&wish, model.version, forced, lacks, noted)?;
         let effort = self.effort.and_then(Raw::string);
         let mut thoughts = Thoughts { limit, steers_itself: false, unlimited: false };
@@ -215,7 +215,7 @@ impl<'a> Fields<'a> {
         Ok(thoughts)
     }
 
-    /// The fields of `inferenceConfig`, and what of them is not for all models.
+    /// The fields of `inferenceConfig`, some of which not all models accept.
     fn inference(
         &self,
         model: Model<'_>,
@@ -232,12 +232,12 @@ impl<'a> Fields<'a> {
         if let Some(temperature) = self.temperature {
             match (thoughts.steers_itself, temperature.number()) {
                 (true, _) => dropped.add("temperature"),
-                (false, Some(number)) if number > 1.0 => out.put("temperature", "1"), // it ends there
+                (false, Some(number)) if number > 1.0 => out.put("temperature", "1"), // the maximum
                 (false, _) => out.put("temperature", temperature.json()),
             }
         }
         if let Some(top_p) = self.top_p {
-            // newer Claudes do not take both
+            // newer Claudes do not accept both
             let beside = self.temperature.is_some() && model.version.is_at_least(4, 1);
             match thoughts.steers_itself || beside {
                 true => dropped.add("top_p"),
@@ -255,7 +255,7 @@ impl<'a> Fields<'a> {
         }
         let mut stops = Writer::default();
         let mut add = |stop: Raw<'_>| {
-            // one of nothing but white space is refused
+            // a blank one is refused
             if stop.string().is_some_and(|text| !text.trim().is_empty()) {
                 stops.raw(stop.json());
             }
@@ -287,16 +287,16 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// In what form the answer is wanted.
+/// The requested format of the answer.
 #[derive(Clone, Copy)]
 enum Format<'a> {
     /// Text.
     Text,
-    /// A JSON object, of whatever fields.
+    /// A JSON object with any fields.
     Object,
-    /// JSON of this schema, with its name and what it is for, by the model's own means.
+    /// JSON with this schema, with its name and description, through the model's own feature.
     Schema { schema: Raw<'a>, name: Option<Raw<'a>>, description: Option<Raw<'a>> },
-    /// The same, by those of a model that has none: as the arguments of a tool it has to call.
+    /// The same for a model without the feature: as the arguments of a tool that it must call.
     Tool(Raw<'a>),
 }
 
@@ -341,7 +341,7 @@ impl<'a> Format<'a> {
         }
     }
 
-    /// What the model must be told, where nothing but words tells it.
+    /// The instruction for the model, if only words can set the format.
     fn instruction(&self) -> Option<&'static str> {
         match self {
             Format::Object => Some(crate::translate::ONE_JSON_OBJECT),
@@ -349,7 +349,7 @@ impl<'a> Format<'a> {
         }
     }
 
-    /// Writes `outputConfig`. The schema stands in it as a string.
+    /// Writes `outputConfig`, which contains the schema as a string.
     fn write(&self, out: &mut Writer) {
         let Format::Schema { schema, name, description } = self else {
             return;

@@ -1,5 +1,5 @@
-//! The stream: Converse's messages as OpenAI's chunks. Only a call of a tool says that its block begins; usage comes after
-//! the reason why the answer ended.
+//! The stream: Converse's messages as OpenAI's chunks. Only tool blocks have a start message; usage comes after the
+//! stop reason.
 
 use super::finish_reason;
 use crate::translate::chat::{Blocks, Call, ChatMachine, Ending};
@@ -9,13 +9,13 @@ use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
 
-/// What has come so far.
+/// The state of the stream.
 #[derive(Debug)]
 pub struct Events {
     ending: Ending,
     blocks: Blocks,
     notes: Notes,
-    /// The block of the last thought.
+    /// The block of the last reasoning text.
     thought: Option<u64>,
 }
 
@@ -32,7 +32,7 @@ impl Events {
         };
         let [id, name, kind] = call.fields(["toolUseId", "name", "type"]);
         if kind.is_some() {
-            return; // the provider's own tool has run there
+            return; // a call of the provider's own tool, which has already run
         }
         let id = id.and_then(Raw::string).unwrap_or_default();
         let name = name.and_then(Raw::string).unwrap_or_default();
@@ -63,7 +63,7 @@ impl Events {
 }
 
 impl ChatMachine for Events {
-    /// A message without a name is none of Converse's.
+    /// A message without a name is not one of Converse's.
     fn event(&mut self, _: Raw<'_>, _: &mut Writer) -> Said {
         Said::Nothing
     }

@@ -1,4 +1,4 @@
-//! The tools, in Converse's words.
+//! The tools, in Converse's format.
 
 use std::borrow::Cow;
 
@@ -14,11 +14,11 @@ use crate::translate::tool_names::remember;
 use crate::translate::writer::Writer;
 use crate::translate::{invalid, Notes, JSON_TOOL};
 
-/// The longest name of a tool.
+/// The longest tool name.
 const MAX_NAME: usize = 64;
 
-/// A tool's name as Converse takes it: letters, digits, `_` and `-`, at most 64. Another one gives way to what is left of
-/// it and a hash, and is remembered in `notes`, by which the answer's translation turns it back.
+/// A tool name that Converse accepts: letters, digits, `_` and `-`, at most 64. Other names are replaced by their valid
+/// characters and a hash. `notes` stores them, so that the answer's translation can restore them.
 pub fn valid_name<'a>(name: &'a str, notes: &mut Notes) -> Cow<'a, str> {
     let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
     if name.len() <= MAX_NAME && name.chars().all(plain) {
@@ -64,14 +64,14 @@ impl Tools {
         Ok(Tools(out))
     }
 
-    /// Tools of these names, of which nothing else is known.
+    /// Tools with these names, if nothing else is known about them.
     pub fn of_history(names: &[String]) -> Self {
         let mut out = Writer::default();
         names.iter().for_each(|name| write_spec(&mut out, name, None, None, false));
         Tools(out)
     }
 
-    /// The one tool whose arguments are the answer.
+    /// The only tool, whose arguments are the answer.
     pub fn of_answer(schema: Raw<'_>) -> Self {
         let mut out = Writer::default();
         write_spec(&mut out, JSON_TOOL, Some(r#""Gives the answer.""#), Some(schema), false);
@@ -90,7 +90,7 @@ impl Tools {
         out.put_object("toolConfig", |out| {
             out.put_array("tools", |out| out.raw(self.0.as_str()));
             match choice {
-                // what it does anyway, or cannot be told not to
+                // the default, or what cannot be forbidden
                 ToolChoice::Free { .. } | ToolChoice::None => {}
                 ToolChoice::Any { .. } => out.put("toolChoice", r#"{"any":{}}"#),
                 ToolChoice::Named { name, .. } => out.put_object("toolChoice", |out| {
@@ -117,7 +117,7 @@ fn write_tool(
     if strict && !model.takes_strict_tools() {
         dropped.add("strict");
     }
-    // an empty one is refused
+    // an empty description is refused
     let description = description.filter(|text| text.is_string() && text.json() != "\"\"").map(Raw::json);
     write_spec(out, &valid_name(&name, notes), description, parameters, strict && model.takes_strict_tools());
     Ok(())

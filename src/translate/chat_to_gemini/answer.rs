@@ -8,7 +8,7 @@ use crate::translate::writer::Writer;
 use crate::translate::{Answer, Reply, Unreadable};
 use crate::usage::{EventKind, Reading};
 
-/// Translates a whole answer.
+/// Translates a complete answer.
 pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let answer = Raw::parse(body).filter(|answer| answer.is_object()).ok_or(Unreadable)?;
     let mut reading = Reading::default();

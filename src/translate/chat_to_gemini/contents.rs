@@ -8,21 +8,21 @@ use crate::translate::invalid;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
 
-/// What Google takes in place of a signature that the client has not kept.
+/// Google's placeholder for a signature that the client has not kept.
 const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
-/// A conversation in Gemini's words.
+/// A conversation in Gemini's format.
 #[derive(Default)]
 pub struct Contents<'a> {
     system: Writer,
-    /// Turns that are over.
+    /// Finished turns.
     turns: Writer,
-    /// The turn under way: the model's, or the user's.
+    /// The current turn: the model's, or the user's.
     of_model: bool,
     parts: Writer,
-    /// The names of the functions that were called, by the calls' ids.
+    /// The names of the called functions, by the calls' ids.
     called: Vec<(Cow<'a, str>, Raw<'a>)>,
-    /// The model wants the signatures of its thoughts back.
+    /// Whether the model requires the signatures of its reasoning.
     signs: bool,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Contents<'a> {
                 });
                 match signature {
                     Some(signature) => out.put_string("thoughtSignature", &signature),
-                    // the first call of a turn bears it
+                    // the first call of a turn has it
                     None if self.signs && number == 0 => out.put_string("thoughtSignature", NO_SIGNATURE),
                     None => {}
                 }
@@ -99,7 +99,7 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// A result names the function, which the client tells by the call's id alone.
+    /// A result needs the function's name, which the client only identifies by the call's id.
     fn result(&mut self, index: usize, message: Raw<'a>, content: Option<Raw<'a>>) -> Result<(), ApiError> {
         let [id, name] = message.fields(["tool_call_id", "name"]);
         let id = id.and_then(Raw::string);
@@ -202,7 +202,7 @@ fn part(out: &mut Writer, part: Raw<'_>, index: usize, number: usize) -> Result<
     Ok(())
 }
 
-/// Data, or where it is.
+/// Data, or a URL.
 fn data(out: &mut Writer, url: &str) {
     out.object(|out| match DataUrl::parse(url) {
         Some(data) => out.put_object("inlineData", |out| {
@@ -216,7 +216,7 @@ fn data(out: &mut Writer, url: &str) {
     });
 }
 
-/// By the ending of the path.
+/// From the path's extension.
 fn media_type(url: &str) -> &'static str {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     match path.rsplit('.').next() {

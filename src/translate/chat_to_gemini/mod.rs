@@ -1,4 +1,4 @@
-//! OpenAI chat completions in front of a server that speaks Google's Gemini API.
+//! OpenAI chat completions for a server with Google's Gemini API.
 
 mod answer;
 mod contents;
@@ -11,7 +11,7 @@ pub(super) use stream::Events;
 
 use super::raw::Raw;
 
-/// Why an answer ended, in OpenAI's words; `None` for a reason that is not known.
+/// The finish reason in OpenAI's terms; `None` for an unknown reason.
 fn finish_reason(reason: &str, calls: bool) -> Option<&'static str> {
     Some(match reason {
         "STOP" if calls => "tool_calls",
@@ -22,7 +22,7 @@ fn finish_reason(reason: &str, calls: bool) -> Option<&'static str> {
     })
 }
 
-/// Whether the prompt was refused: there is no candidate then.
+/// Whether the prompt was refused: then there are no candidates.
 fn is_blocked(answer: Raw<'_>) -> bool {
     answer.field("promptFeedback").and_then(|feedback| feedback.field("blockReason")).is_some()
 }

@@ -9,7 +9,7 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{invalid, refuse_other_answers, Notes, Target, Translated};
 
-/// Fields of `generationConfig` that are called otherwise and mean the same.
+/// Fields of `generationConfig` with another name and the same meaning.
 const RENAMED: [(&str, &str); 6] = [
     ("temperature", "temperature"),
     ("top_p", "topP"),
@@ -19,7 +19,7 @@ const RENAMED: [(&str, &str); 6] = [
     ("frequency_penalty", "frequencyPenalty"),
 ];
 
-/// Translates a request that has been read before: it is a JSON object.
+/// Translates a request that is known to be a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
     let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
@@ -85,7 +85,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     Ok(Translated { body: out.into_bytes(), dropped, notes: Notes::default() })
 }
 
-/// All functions stand in one tool.
+/// All functions are in one tool.
 fn declarations(tools: Option<Raw<'_>>) -> Result<Writer, ApiError> {
     let mut out = Writer::default();
     let Some(tools) = tools else {
@@ -158,8 +158,8 @@ fn answer_format(config: &mut Writer, format: Option<Raw<'_>>) -> Result<(), Api
     Ok(())
 }
 
-/// Gemini 3 is told a level, 2.5 a budget of tokens: those of Google's own endpoint for OpenAI's clients. Older models do
-/// not think.
+/// Gemini 3 accepts a level, 2.5 a token budget: the values are those of Google's own OpenAI endpoint. Older models do
+/// not reason.
 fn thinking(config: &mut Writer, effort: Option<Raw<'_>>, model: &str, dropped: &mut Dropped) -> Result<(), ApiError> {
     let Some(effort) = effort else {
         return Ok(());
@@ -167,7 +167,7 @@ fn thinking(config: &mut Writer, effort: Option<Raw<'_>>, model: &str, dropped: 
     let (level, budget) = match effort.string().as_deref() {
         Some("none") => ("low", 0),
         Some("minimal" | "low") => ("low", 1024),
-        Some("medium") if model.contains("pro") => ("high", 8192), // it knows no level between
+        Some("medium") if model.contains("pro") => ("high", 8192), // it has no level in between
         Some("medium") => ("medium", 8192),
         Some("high" | "xhigh" | "max") => ("high", 24576),
         Some(_) | None => {

@@ -1,5 +1,5 @@
-//! The stream: Gemini's answers in part as OpenAI's chunks. Calls come whole, usage is a running total, and nothing but
-//! the end of the bytes says that it is over.
+//! The stream: Gemini's partial answers as OpenAI's chunks. Calls are complete, usage is a running total, and only the
+//! end of the bytes marks the end.
 
 use super::{finish_reason, is_blocked};
 use crate::translate::chat::{Call, ChatMachine, Ending};
@@ -10,7 +10,7 @@ use crate::translate::writer::Writer;
 use crate::translate::Reply;
 use crate::usage::EventKind;
 
-/// What has come so far.
+/// The state of the stream.
 #[derive(Debug)]
 pub struct Events {
     ending: Ending,

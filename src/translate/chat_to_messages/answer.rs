@@ -7,7 +7,7 @@ use crate::translate::raw::Raw;
 use crate::translate::{Answer, Reply, Unreadable, JSON_TOOL};
 use crate::usage::Reading;
 
-/// Translates a whole answer.
+/// Translates a complete answer.
 pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let message = Raw::parse(body).filter(|message| message.is_object()).ok_or(Unreadable)?;
     let [id, model, content, stop_reason, details, usage] =
@@ -37,7 +37,7 @@ fn add(said: &mut Completion, block: Raw<'_>, json_tool: bool) {
     let [kind, text, thinking, signature, data, id, name, input] =
         block.fields(["type", "text", "thinking", "signature", "data", "id", "name", "input"]);
     match kind.and_then(Raw::string).as_deref() {
-        // there may be several: citations split them
+        // there may be several, because citations split them
         Some("text") => said.text.push_str(&text.and_then(Raw::string).unwrap_or_default()),
         Some("thinking") => {
             let thinking = thinking.and_then(Raw::string).unwrap_or_default();
@@ -60,7 +60,7 @@ fn add(said: &mut Completion, block: Raw<'_>, json_tool: bool) {
                 false => said.call(&id.and_then(Raw::string).unwrap_or_default(), &name, input, None),
             }
         }
-        // the provider's own tools have run there
+        // calls of the provider's own tools, which have already run
         Some(_) | None => {}
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of one message: texts, images, documents, thoughts.
+//! The parts of one message: texts, images, documents, reasoning.
 
 use crate::base64::decode_standard;
 use crate::error::ApiError;
@@ -7,17 +7,17 @@ use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 
-/// The images Anthropic reads.
+/// The image types that Anthropic supports.
 const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
-/// Where a message stands, for errors about it, and what is said of all of it.
+/// A message's position, for errors, and its settings.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     /// Its number.
     pub index: usize,
-    /// It is marked for the prompt cache: its last block is (LiteLLM's extension).
+    /// It is marked for the prompt cache, and so is its last block (LiteLLM's extension).
     pub mark: Option<Raw<'a>>,
-    /// It must not end in white space: it is the beginning of the answer.
+    /// It must not end in white space, because it is the beginning of the answer.
     pub trimmed: bool,
 }
 
@@ -29,7 +29,7 @@ pub fn text(out: &mut Writer, text: &str) {
     });
 }
 
-/// The content of a system prompt, which has only texts.
+/// The content of a system prompt, which may only have texts.
 pub fn instruction(out: &mut Writer, content: Option<Raw<'_>>, place: &Place<'_>) -> Result<(), ApiError> {
     match content {
         Some(content) if content.is_array() => content.each(|number, part| match part.field("text") {
@@ -117,7 +117,7 @@ fn part(out: &mut Writer, part: Raw<'_>, number: usize, place: &Place<'_>) -> Re
     }
 }
 
-/// What a block with this URL is; `None` if there is none for it.
+/// The block type for this URL; `None` if there is none.
 fn image_source(url: &str) -> Option<&'static str> {
     match DataUrl::parse(url) {
         Some(data) if IMAGES.contains(&data.media_type) => Some("image"),
@@ -135,7 +135,7 @@ fn is_document(data: &str) -> bool {
     DataUrl::parse(data).is_some_and(|data| matches!(data.media_type, "application/pdf" | "text/plain"))
 }
 
-/// A block whose bytes, or whose address, are in a URL.
+/// A block with its data, or its address, in a URL.
 fn write_source(out: &mut Writer, kind: &str, url: &str, title: Option<Raw<'_>>, mark: Option<Raw<'_>>) {
     out.object(|out| {
         out.put_string("type", kind);
@@ -165,7 +165,7 @@ fn write_source(out: &mut Writer, kind: &str, url: &str, title: Option<Raw<'_>>,
     });
 }
 
-/// A text as it stands, unless it is blank: that is refused.
+/// A text unchanged, unless it is blank, because blank texts are refused.
 fn write_text(out: &mut Writer, text: Raw<'_>, mark: Option<Raw<'_>>, trimmed: bool) {
     let Some(decoded) = text.string().filter(|text| !text.trim().is_empty()) else {
         return;
@@ -183,8 +183,8 @@ fn write_text(out: &mut Writer, text: Raw<'_>, mark: Option<Raw<'_>>, trimmed: b
     });
 }
 
-/// What the model had thought, as the client sends it back: LiteLLM's `thinking_blocks`, or a text and its signature.
-/// Without a signature it would be refused.
+/// The model's earlier reasoning from the client: LiteLLM's `thinking_blocks`, or a text and its signature. Without a
+/// signature it would be refused.
 pub fn thoughts(out: &mut Writer, blocks: Option<Raw<'_>>, text: Option<Raw<'_>>, signature: Option<Raw<'_>>) {
     if let Some(blocks) = blocks {
         blocks.items(|block| {

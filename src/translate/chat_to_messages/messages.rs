@@ -1,7 +1,7 @@
-//! The conversation: system prompts, turns, calls of tools and their results.
+//! The conversation: system prompts, turns, tool calls and their results.
 //!
-//! Anthropic wants the turns to alternate, the results of all calls of a turn in one message right after it, and
-//! no text that is blank.
+//! Anthropic requires alternating turns, the results of all calls of a turn in one message directly after it, and no
+//! blank texts.
 
 use std::borrow::Cow;
 
@@ -12,31 +12,31 @@ use crate::translate::invalid;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
 
-/// Whose turn it is.
+/// The role of a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     User,
     Assistant,
 }
 
-/// The blocks of one turn, as JSON with commas between them.
+/// The blocks of one turn, as JSON separated by commas.
 struct Turn {
     role: Role,
-    /// What must stand first: a user's results of tools, an assistant's thoughts.
+    /// Blocks that must come first: a user's tool results, an assistant's reasoning.
     first: Writer,
     rest: Writer,
 }
 
-/// A conversation in Anthropic's words.
+/// A conversation in Anthropic's format.
 #[derive(Default)]
 pub struct Conversation<'a> {
     system: Writer,
     turns: Vec<Turn>,
     tool_names: Vec<Cow<'a, str>>,
-    /// The id of the last call in the older form, which has none of its own.
+    /// The id of the last call in the older form, which has no id.
     function_id: Option<String>,
     has_tools: bool,
-    /// The last assistant's turn that calls tools has no thoughts.
+    /// Whether the last assistant turn with tool calls has no reasoning.
     lacks_thinking: bool,
 }
 
@@ -57,22 +57,22 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether tools were called.
+    /// Whether there are tool calls.
     pub fn has_tools(&self) -> bool {
         self.has_tools
     }
 
-    /// The names of the tools that were called.
+    /// The names of the called tools.
     pub fn tool_names(&self) -> &[Cow<'a, str>] {
         &self.tool_names
     }
 
-    /// Whether the model's last turn with calls of tools came without what it had thought.
+    /// Whether the model's last turn with tool calls has no reasoning.
     pub fn lacks_thinking(&self) -> bool {
         self.lacks_thinking
     }
 
-    /// Writes `system` and `messages`; `instruction` is added to the former.
+    /// Writes `system` and `messages`; `instruction` is added to `system`.
     pub fn write(&self, out: &mut Writer, instruction: Option<&str>) {
         if !self.system.is_empty() || instruction.is_some() {
             out.put_array("system", |out| {
@@ -220,7 +220,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Adds blocks to the turn under way, or begins the next.
+    /// Adds blocks to the current turn, or begins the next.
     fn add(&mut self, role: Role, first: &Writer, rest: &Writer) {
         if first.is_empty() && rest.is_empty() {
             return;

@@ -13,7 +13,7 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{invalid, Notes, Platform, Target, Translated, ONE_JSON_OBJECT};
 
-/// What a request has at its top that is of use here.
+/// The relevant top-level fields of a request.
 struct Fields<'a> {
     messages: Raw<'a>,
     output_limit: Option<u64>,
@@ -33,7 +33,7 @@ struct Fields<'a> {
     cache_control: Option<Raw<'a>>,
 }
 
-/// Translates a request that has been read before: it is a JSON object.
+/// Translates a request that is known to be a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
     let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
@@ -43,7 +43,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     let mut tools = Tools::read(fields.tools, fields.functions, version, &mut dropped)?;
     let mut choice = ToolChoice::read(fields.tool_choice, fields.parallel, !tools.is_empty())?;
     if tools.is_empty() && conversation.has_tools() {
-        // what was called must have been defined
+        // called tools must be defined
         tools = Tools::of_history(conversation.tool_names());
         choice = ToolChoice::None;
     }
@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
             out.put_object("metadata", |out| out.put("user_id", user.json()));
         }
         match self.service_tier.and_then(Raw::string).as_deref() {
-            // the other tiers mean something else there
+            // the other tiers mean something else at Anthropic
             Some(tier @ ("auto" | "standard_only")) => out.put_string("service_tier", tier),
             Some(_) => dropped.add("service_tier"),
             None => {}
@@ -152,19 +152,19 @@ fn sampling(out: &mut Writer, fields: &Fields<'_>, thinking: &Thinking<'_>, vers
         let Some(value) = value else {
             continue;
         };
-        // models that think take none of them; newer ones do not take the first two together
+        // reasoning models accept none of them; newer ones do not accept the first two together
         let beside = name == "top_p" && fields.temperature.is_some() && version.is_at_least(4, 1);
         if thinking.thinks() || beside {
             dropped.add(name);
         } else if name == "temperature" && value.number().is_some_and(|temperature| temperature > 1.0) {
-            out.put(name, "1"); // it ends there, as in Anthropic's own endpoint for OpenAI's clients
+            out.put(name, "1"); // the maximum, as in Anthropic's own OpenAI endpoint
         } else {
             out.put(name, value.json());
         }
     }
     let mut stops = Writer::default();
     let mut add = |stop: Raw<'_>| {
-        // one of nothing but white space is refused
+        // a blank one is refused
         if stop.string().is_some_and(|text| !text.trim().is_empty()) {
             stops.raw(stop.json());
         }
@@ -179,15 +179,15 @@ fn sampling(out: &mut Writer, fields: &Fields<'_>, thinking: &Thinking<'_>, vers
     }
 }
 
-/// In what form the answer is wanted.
+/// The requested format of the answer.
 enum Format<'a> {
     /// Text.
     Text,
-    /// A JSON object, of whatever fields.
+    /// A JSON object with any fields.
     Object,
-    /// JSON of this schema, by the model's own means.
+    /// JSON with this schema, through the model's own feature.
     Schema(Raw<'a>),
-    /// The same, by those of a model that has none: as the arguments of a tool it has to call.
+    /// The same for a model without the feature: as the arguments of a tool that it must call.
     Tool(Raw<'a>),
 }
 
@@ -233,7 +233,7 @@ impl<'a> Format<'a> {
         }
     }
 
-    /// What the model must be told, where nothing but words tells it.
+    /// The instruction for the model, if only words can set the format.
     fn instruction(&self) -> Option<&'static str> {
         match self {
             Format::Object => Some(ONE_JSON_OBJECT),

@@ -7,7 +7,7 @@ use crate::translate::stream::Said;
 use crate::translate::writer::Writer;
 use crate::translate::Reply;
 
-/// What has come so far.
+/// The state of the stream.
 #[derive(Debug)]
 pub struct Events {
     ending: Ending,
@@ -39,7 +39,7 @@ impl Events {
                 blocks.redacted(chunks, out, &string(data));
             }
             Some("tool_use") => {
-                // some servers have all of it here
+                // some servers have all usage here
                 let input = input.filter(|input| input.is_object() && !input.is_nothing()).map_or("", Raw::json);
                 let call = Call { id: &string(id), name: &string(name), arguments: input, signature: None };
                 blocks.begin_call(chunks, out, index.and_then(Raw::count).unwrap_or(0), call);
@@ -106,7 +106,7 @@ impl ChatMachine for Events {
             Some("message_delta") => self.message_delta(event, out),
             Some("message_stop") => return Said::End,
             Some("ping") => {
-                out.text(": ping\n\n"); // keeps what stands between awake
+                out.text(": ping\n\n"); // keeps proxies in between from timing out
                 return Said::Nothing;
             }
             Some("error") => return Said::Error,

@@ -1,4 +1,4 @@
-//! The tools, in Anthropic's words.
+//! The tools, in Anthropic's format.
 
 use std::borrow::Cow;
 
@@ -48,7 +48,7 @@ impl<'a> Tools<'a> {
         Ok(Tools { json: out.into_string(), names })
     }
 
-    /// Tools of these names, of which nothing else is known.
+    /// Tools with these names, if nothing else is known about them.
     pub fn of_history(names: &[Cow<'a, str>]) -> Self {
         let mut out = Writer::default();
         let mut known: Vec<Cow<'a, str>> = Vec::new();
@@ -103,7 +103,7 @@ fn write_tool<'a>(
     Ok(name)
 }
 
-/// Writes `tools` and `tool_choice`; `json` is the schema of an answer that comes as a tool's arguments.
+/// Writes `tools` and `tool_choice`; `json` is the schema of an answer in a tool's arguments.
 pub fn write(out: &mut Writer, tools: &Tools<'_>, choice: &ToolChoice<'_>, json: Option<Raw<'_>>) {
     if let Some(schema) = json {
         out.put_array("tools", |out| {
@@ -124,7 +124,7 @@ pub fn write(out: &mut Writer, tools: &Tools<'_>, choice: &ToolChoice<'_>, json:
 
 fn write_choice(out: &mut Writer, choice: &ToolChoice<'_>) {
     let (kind, alone) = match choice {
-        ToolChoice::Free { alone: false } => return, // as it is anyway
+        ToolChoice::Free { alone: false } => return, // the default
         ToolChoice::Free { alone } => ("auto", *alone),
         ToolChoice::None => ("none", false),
         ToolChoice::Any { alone } => ("any", *alone),

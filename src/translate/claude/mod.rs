@@ -1,4 +1,4 @@
-//! What Anthropic's models can do, whoever serves them.
+//! The features of Anthropic's models at any provider.
 
 mod model;
 mod thinking;

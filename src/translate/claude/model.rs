@@ -1,6 +1,6 @@
-//! What a Claude can do, told from its name.
+//! Claude's features, by model name.
 
-/// The version of a Claude: 4.5 is `(4, 5)`. Models of other makers have none.
+/// The version of a Claude: 4.5 is `(4, 5)`. Other models have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(Option<(u32, u32)>);
 
@@ -10,7 +10,7 @@ impl Version {
         let Some((_, name)) = model.split_once("claude-") else {
             return Version(None);
         };
-        // a number of more digits is a date
+        // a number with more digits is a date
         let number = |part: &str| part.parse::<u32>().ok().filter(|_| part.len() <= 2);
         let mut numbers = name
             .split(|character: char| !character.is_ascii_alphanumeric())
@@ -25,22 +25,22 @@ impl Version {
         self.0.is_some_and(|version| version >= (major, minor))
     }
 
-    /// Whether it takes a schema for its answer and strict tools. Whatever is no Claude is taken to.
+    /// Whether it supports an answer schema and strict tools. Assumed for models other than Claude.
     pub fn has_structured_outputs(self) -> bool {
         self.0.is_none_or(|version| version >= (4, 5))
     }
 
-    /// Whether it can think before it answers. Whatever is no Claude is taken to.
+    /// Whether it supports reasoning. Assumed for models other than Claude.
     pub fn thinks(self) -> bool {
         self.0.is_none_or(|version| version >= (3, 7))
     }
 
-    /// Whether it decides by itself how long it thinks, and is told by an effort alone.
+    /// Whether it decides the amount of reasoning itself, from an effort alone.
     pub fn thinks_adaptively(self) -> bool {
         self.is_at_least(4, 6)
     }
 
-    /// Whether it knows the effort `xhigh`.
+    /// Whether it supports the effort `xhigh`.
     pub fn knows_extra_high(self) -> bool {
         self.is_at_least(4, 7)
     }

@@ -1,7 +1,7 @@
-//! How long the model is to think before it answers.
+//! The amount of reasoning before the answer.
 //!
-//! Models from 4.6 on are told an effort and decide by themselves; older ones are given a budget of tokens, which
-//! is part of the answer's limit.
+//! Models from 4.6 on get an effort and decide themselves; older ones get a token budget, which is part of the answer's
+//! limit.
 
 use super::model::Version;
 use crate::error::ApiError;
@@ -10,22 +10,22 @@ use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 
-/// The smallest budget that is accepted.
+/// The smallest accepted budget.
 const LEAST_BUDGET: u64 = 1024;
 
-/// What the client says of it.
+/// The client's settings.
 pub struct Wish<'a> {
     /// `reasoning_effort`
     pub effort: Option<Raw<'a>>,
     /// Anthropic's own field, which some clients send.
     pub thinking: Option<Raw<'a>>,
-    /// The most tokens the client wants.
+    /// The client's limit of tokens.
     pub limit: Option<u64>,
-    /// The same if it does not say.
+    /// The default limit.
     pub default_limit: u64,
 }
 
-/// What is sent.
+/// The settings for the model.
 pub struct Thinking<'a> {
     limit: u64,
     kind: Kind<'a>,
@@ -36,13 +36,13 @@ enum Kind<'a> {
     Off,
     Adaptive,
     Budget(u64),
-    /// As the client wrote it.
+    /// The settings as the client wrote them.
     Own(Raw<'a>),
 }
 
 impl<'a> Thinking<'a> {
-    /// Decides. `forced`: the model has to call a tool, which it cannot do after thinking. `lacks_thinking`: the
-    /// model's last turn called tools, and what it had thought was not sent along, which a budget asks for.
+    /// Decides. `forced`: the model must call a tool, which is impossible after reasoning. `lacks_thinking`: the
+    /// model's last turn called tools, and its reasoning, which a budget requires, is missing.
     pub fn decide(
         wish: &Wish<'a>,
         version: Version,
@@ -74,7 +74,7 @@ impl<'a> Thinking<'a> {
             return Ok(off);
         }
         match wish.limit {
-            // what the client wants is what it wants without the thoughts
+            // the client's limit does not include the reasoning
             None => Ok(Thinking { limit: limit.saturating_add(budget), kind: Kind::Budget(budget), effort: None }),
             Some(limit) if limit > LEAST_BUDGET => Ok(Thinking { kind: Kind::Budget(budget.min(limit - 1)), ..off }),
             Some(_) => {
@@ -84,12 +84,12 @@ impl<'a> Thinking<'a> {
         }
     }
 
-    /// The most tokens of the answer, thoughts included.
+    /// The answer's maximum number of tokens, including reasoning.
     pub fn output_limit(&self) -> u64 {
         self.limit
     }
 
-    /// Whether the model thinks, and so takes no temperature.
+    /// Whether the model reasons, so that it accepts no temperature.
     pub fn thinks(&self) -> bool {
         match self.kind {
             Kind::Off => false,
@@ -98,7 +98,7 @@ impl<'a> Thinking<'a> {
         }
     }
 
-    /// Writes `thinking`, and `output_config` with what else `format` writes into it.
+    /// Writes `thinking`, and `output_config` with the fields from `format`.
     pub fn write(&self, out: &mut Writer, format: impl FnOnce(&mut Writer)) {
         match self.kind {
             Kind::Off => {}
@@ -120,7 +120,7 @@ impl<'a> Thinking<'a> {
     }
 }
 
-/// OpenAI's levels, and one more that Anthropic has.
+/// OpenAI's levels, and one more of Anthropic's.
 enum Level {
     None,
     Minimal,
@@ -145,7 +145,7 @@ impl Level {
         })
     }
 
-    /// Tokens, as LiteLLM and agentgateway count them.
+    /// Tokens, with the same values as in LiteLLM and agentgateway.
     fn budget(&self) -> Option<u64> {
         match self {
             Level::None => None,

@@ -9,7 +9,7 @@ use crate::translate::writer::Writer;
 use crate::translate::{Answer, Reply, Unreadable};
 use crate::usage::{EventKind, Reading};
 
-/// Translates a whole answer.
+/// Translates a complete answer.
 pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let completion = Raw::parse(body).filter(|completion| completion.is_object()).ok_or(Unreadable)?;
     let mut reading = Reading::default();
@@ -42,7 +42,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     Ok(Answer { body: out.into_bytes(), unknown_reason: reason == Some(None) })
 }
 
-/// Writes the blocks of a message. Whether tools are called in it.
+/// Writes the blocks of a message. Returns whether it calls tools.
 fn blocks(out: &mut Writer, message: Raw<'_>, reply: &Reply) -> bool {
     let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields(MESSAGE_FIELDS);
     if let Some(thoughts) = thoughts.filter(|thoughts| thoughts.is_array()) {

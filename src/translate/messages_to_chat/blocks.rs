@@ -1,22 +1,22 @@
-//! The blocks of a streamed message: at most one is open, and each has a number of its own.
+//! The blocks of a streamed message: at most one is open, and each has a unique index.
 
 use crate::translate::writer::Writer;
 
-/// What the open block is.
+/// The kind of the open block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
     Nothing,
     Thinking,
     Text,
-    /// The call of a tool, by its place in the list of calls.
+    /// A tool call, by its index in the list of calls.
     Call(usize),
 }
 
-/// The writer of blocks.
+/// Writes blocks.
 #[derive(Debug)]
 pub struct Blocks {
     open: Open,
-    /// How many have begun.
+    /// The number of blocks that have begun.
     count: u64,
 }
 
@@ -29,7 +29,7 @@ impl Blocks {
         self.open
     }
 
-    /// A piece of text, or of what the model thinks.
+    /// A piece of text or reasoning.
     pub fn text(&mut self, out: &mut Writer, kind: Open, text: &str) {
         if text.is_empty() {
             return;
@@ -50,7 +50,7 @@ impl Blocks {
         });
     }
 
-    /// Begins the call of a tool.
+    /// Begins a tool call.
     pub fn call(&mut self, out: &mut Writer, place: usize, id: &str, name: &str) {
         self.begin(out, Open::Call(place), |out| {
             out.put_string("type", "tool_use");
@@ -60,7 +60,7 @@ impl Blocks {
         });
     }
 
-    /// More of the open call's arguments.
+    /// Further arguments of the open call.
     pub fn arguments(&mut self, out: &mut Writer, json: &str) {
         self.delta(out, |out| {
             out.put_string("type", "input_json_delta");

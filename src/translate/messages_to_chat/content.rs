@@ -57,7 +57,7 @@ pub fn add(parts: &mut Parts, block: Raw<'_>, index: usize, number: usize) -> Re
     Ok(())
 }
 
-/// The URL of a source: its own, or one with its data in it.
+/// A source's URL: its own, or a data URL.
 fn url_of(source: Raw<'_>) -> Option<String> {
     let [kind, media_type, data, url] = source.fields(["type", "media_type", "data", "url"]);
     match kind?.string()?.as_ref() {

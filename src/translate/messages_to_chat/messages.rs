@@ -1,4 +1,4 @@
-//! The conversation: the system prompt, turns, calls of tools and their results.
+//! The conversation: the system prompt, turns, tool calls and their results.
 
 use super::content::add;
 use super::tools::short;
@@ -9,7 +9,7 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::Notes;
 
-/// A conversation in OpenAI's words.
+/// A conversation in OpenAI's format.
 #[derive(Default)]
 pub struct Conversation(Writer);
 
@@ -56,7 +56,7 @@ impl Conversation {
         }
     }
 
-    /// The results of tools come first: they must follow the turn that called them.
+    /// Tool results come first: they must follow the turn with the calls.
     fn user(&mut self, index: usize, content: Option<Raw<'_>>) -> Result<(), ApiError> {
         let mut parts = Parts::default();
         match content {
@@ -81,7 +81,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// A result has only text; its images follow in the user's own message.
+    /// A tool result only has text; its images follow in a user message.
     fn result(&mut self, index: usize, block: Raw<'_>, parts: &mut Parts) -> Result<(), ApiError> {
         let [id, content, is_error] = block.fields(["tool_use_id", "content", "is_error"]);
         let Some(id) = id.filter(|id| id.is_string()) else {
@@ -128,7 +128,7 @@ impl Conversation {
                             });
                         });
                     }
-                    // without a signature it came from a server of this dialect, which knows the field
+                    // without a signature it came from a server with this dialect, which knows the field
                     Some("thinking") if signature.is_none_or(|signature| signature.json() == "\"\"") => {
                         reasoning.push_str(&thinking.and_then(Raw::string).unwrap_or_default());
                     }

@@ -1,4 +1,4 @@
-//! Anthropic's Messages in front of a server that speaks OpenAI's chat completions: Claude Code on any model.
+//! Anthropic's Messages for a server with OpenAI's chat completions: Claude Code with any model.
 
 mod answer;
 mod blocks;
@@ -15,8 +15,8 @@ pub(super) use stream::Events;
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;
 
-/// Why an answer ended, in Anthropic's words; `None` for a reason that is not known. Some servers say `stop` where
-/// tools are called.
+/// The stop reason in Anthropic's terms; `None` for an unknown reason. Some servers say `stop` although tools are
+/// called.
 fn stop_reason(finish_reason: &str, calls: bool) -> Option<&'static str> {
     Some(match finish_reason {
         "stop" | "eos" | "end_turn" if calls => "tool_use",
@@ -28,7 +28,7 @@ fn stop_reason(finish_reason: &str, calls: bool) -> Option<&'static str> {
     })
 }
 
-/// The reason that stands for one that is not known.
+/// The replacement for an unknown reason.
 fn usual_reason(calls: bool) -> &'static str {
     if calls {
         "tool_use"
@@ -37,7 +37,7 @@ fn usual_reason(calls: bool) -> &'static str {
     }
 }
 
-/// Usage in Anthropic's words: what was cached stands beside the rest of the input.
+/// Usage in Anthropic's fields: cached tokens are separate from the input.
 fn write_usage(out: &mut Writer, usage: &TokenUsage) {
     out.object(|out| {
         let cached = usage.cached_input.saturating_add(usage.cache_write_input);

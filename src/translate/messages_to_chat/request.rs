@@ -1,7 +1,7 @@
 //! The request: Anthropic's message as OpenAI's chat completion.
 //!
-//! Sources: Anthropic's API reference (messages, tool use, extended thinking), OpenAI's (chat/create), and what Claude
-//! Code sends.
+//! Sources: Anthropic's API reference (messages, tool use, extended thinking), OpenAI's (chat/create), and Claude
+//! Code's requests.
 
 use super::messages::Conversation;
 use super::tools::{self, Tools};
@@ -12,10 +12,10 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Target, Translated};
 
-/// The most stop sequences OpenAI takes.
+/// The maximum number of stop sequences that OpenAI accepts.
 const MAX_STOPS: usize = 4;
 
-/// What a request has at its top that is of use here.
+/// The relevant top-level fields of a request.
 struct Fields<'a> {
     messages: Raw<'a>,
     system: Option<Raw<'a>>,
@@ -31,7 +31,7 @@ struct Fields<'a> {
     user: Option<Raw<'a>>,
 }
 
-/// Translates a request that has been read before: it is a JSON object.
+/// Translates a request that is known to be a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError> {
     let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
@@ -46,7 +46,7 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
         fields.sampling(out, target, &mut dropped);
         tools.write(out);
     });
-    // what can be refused is written last
+    // fields that can be refused are written last
     let mut rest = Writer::default();
     tools::write_choice(&mut rest, fields.tool_choice, &tools, &mut notes)?;
     fields.reasoning(&mut rest, target, &mut dropped);
@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
             "metadata",
         ];
         let found = body.fields_and_rest(names, |name, value| {
-            // marks for the prompt cache are hints
+            // prompt cache marks are only hints
             let known = matches!(name, "model" | "stream" | "cache_control" | "anthropic_version" | "anthropic_beta");
             let usual = name == "service_tier" && value.json() == r#""auto""#;
             if !known && !usual && !value.is_nothing() {
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An effort goes on as it is; a budget of tokens becomes one, by LiteLLM's steps.
+    /// An effort is copied; a token budget becomes an effort, by LiteLLM's steps.
     fn reasoning(&self, out: &mut Writer, target: &Target<'_>, dropped: &mut Dropped) {
         let effort = self.config.and_then(|config| config.text("effort"));
         let kind = self.thinking.and_then(|thinking| thinking.text("type"));
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
         let wanted = match (effort.as_deref(), kind.as_deref()) {
             (Some("low"), _) => "low",
             (Some("medium"), _) => "medium",
-            (Some(_), _) => "high", // those above it are refused by most models
+            (Some(_), _) => "high", // most models refuse higher ones
             (None, Some("enabled")) => match budget.unwrap_or(0) {
                 0..1536 => "low",
                 1536..4096 => "medium",

@@ -1,7 +1,7 @@
 //! The stream: OpenAI's chunks as Anthropic's events.
 //!
-//! Anthropic's blocks come one after the other, each begun, filled and ended; OpenAI's calls of tools may interleave. So
-//! a call waits for the end of the one before it, which shows in its arguments: they are one JSON object.
+//! Anthropic's blocks come one after another; each is started, filled and stopped. OpenAI's tool calls may interleave.
+//! So a call waits until the previous one is complete, that is until its arguments are a complete JSON object.
 
 use super::blocks::{Blocks, Open};
 use super::{stop_reason, usual_reason, write_usage};
@@ -16,7 +16,7 @@ use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
 use crate::usage::{EventKind, Reading, TokenUsage};
 
-/// What has come so far.
+/// The state of the stream.
 #[derive(Debug)]
 pub struct Events {
     notes: Notes,
@@ -26,7 +26,7 @@ pub struct Events {
     blocks: Blocks,
     calls: Calls,
     reading: Reading,
-    /// Why the answer ended, once that is known.
+    /// The finish reason, once it is known.
     reason: Option<&'static str>,
     unknown_reason: bool,
 }
@@ -46,7 +46,7 @@ impl Events {
         }
     }
 
-    /// The first event names the message, and says about how long the prompt is: Claude Code goes by that.
+    /// The first event has the message's id and the approximate length of the prompt, which Claude Code uses.
     fn begin(&mut self, id: Option<Raw<'_>>, model: Option<Raw<'_>>, out: &mut Writer) {
         if std::mem::replace(&mut self.begun, true) {
             return;
@@ -127,7 +127,7 @@ impl Events {
         Ok(())
     }
 
-    /// Opens the next call that waits, if the one before it is complete.
+    /// Opens the next waiting call, if the previous one is complete.
     fn go_on(&mut self, out: &mut Writer) {
         while let Some(place) = self.calls.next_waiting() {
             if matches!(self.blocks.open(), Open::Call(open) if !self.calls.is_complete(open)) {
@@ -154,7 +154,7 @@ impl Events {
         }
     }
 
-    /// Ends the open block; a call without arguments has empty ones.
+    /// Ends the open block; a call without arguments gets empty ones.
     fn close(&mut self, out: &mut Writer) {
         if let Open::Call(place) = self.blocks.open() {
             if !self.calls.has_begun(place) {
@@ -165,7 +165,7 @@ impl Events {
     }
 }
 
-/// More calls of tools, or arguments of them, than are kept.
+/// More tool calls or arguments than can be stored.
 struct TooMuch;
 
 impl Machine for Events {
@@ -175,11 +175,11 @@ impl Machine for Events {
         }
         let [id, model, choices] = event.fields(["id", "model", "choices"]);
         let Some(choice) = choices.and_then(Raw::first) else {
-            return Said::Nothing; // usage alone, or Azure's first chunk
+            return Said::Nothing; // only usage, or Azure's first chunk
         };
         self.begin(id, model, out);
         if self.reason.is_some() {
-            return Said::Content; // some servers say twice that they are done
+            return Said::Content; // some servers send the finish reason twice
         }
         match self.choice(choice, out) {
             Ok(()) => Said::Content,

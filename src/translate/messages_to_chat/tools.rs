@@ -1,4 +1,4 @@
-//! Tools, and which of them the model may or must call.
+//! Tools, and the choice of tools.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::translate::Notes;
 pub struct Tools(Writer);
 
 impl Tools {
-    /// Reads `tools`. Those that Anthropic runs itself are left out: nobody would run them.
+    /// Reads `tools`. Tools that Anthropic runs itself are dropped, because nobody would run them.
     pub fn read(tools: Option<Raw<'_>>, notes: &mut Notes, dropped: &mut Dropped) -> Result<Self, ApiError> {
         let mut out = Writer::default();
         let Some(tools) = tools else {
@@ -60,7 +60,7 @@ impl Tools {
     }
 }
 
-/// Writes what the model may or must do with them.
+/// Writes the choice of tools.
 pub fn write_choice(
     out: &mut Writer,
     choice: Option<Raw<'_>>,
@@ -94,8 +94,8 @@ pub fn write_choice(
     Ok(())
 }
 
-/// A tool's name as OpenAI takes it: one that is too long gives way to its beginning and a hash of it, which the answer's
-/// translation turns back.
+/// A tool name that OpenAI accepts: a longer one is replaced by its beginning and its hash, which the answer's
+/// translation reverts.
 pub fn short<'a>(name: &'a str, notes: &mut Notes) -> Cow<'a, str> {
     let short = short_name(name);
     remember(&short, name, notes);

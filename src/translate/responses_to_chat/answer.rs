@@ -11,7 +11,7 @@ use crate::translate::writer::Writer;
 use crate::translate::{Answer, Reply, Unreadable};
 use crate::usage::{EventKind, Reading};
 
-/// Translates a whole answer.
+/// Translates a complete answer.
 pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let completion = Raw::parse(body).filter(|completion| completion.is_object()).ok_or(Unreadable)?;
     let mut reading = Reading::default();
@@ -41,7 +41,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     Ok(Answer { body: out.into_bytes(), unknown_reason: known == Some(None) })
 }
 
-/// The output: what was thought, said and called.
+/// The output: reasoning, messages and calls.
 fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
     let [content, reasoning, reasoning_too, thoughts, refusal, calls, function] = message.fields(MESSAGE_FIELDS);
     let mut kinds = Vec::new();
@@ -86,7 +86,7 @@ fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
     kinds.into_iter().enumerate().map(|(place, kind)| Item::new(kind, reply.id, place)).collect()
 }
 
-/// The JSON text of a call's arguments, or the piece of it; some servers write the object itself.
+/// The JSON text of a call's arguments, or a piece of it; some servers write the object itself.
 pub fn arguments_of(arguments: Option<Raw<'_>>) -> String {
     match arguments {
         Some(arguments) if arguments.is_object() => arguments.json().to_owned(),

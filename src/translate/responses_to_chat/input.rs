@@ -1,4 +1,4 @@
-//! The conversation: instructions, messages, calls of tools and their results, what was thought.
+//! The conversation: instructions, messages, tool calls and their results, reasoning.
 
 use super::thoughts::Thoughts;
 use super::tools::given_name;
@@ -10,29 +10,30 @@ use crate::translate::invalid;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::writer::Writer;
 
-/// Calls of tools that OpenAI defines and the client runs: their type, the name they get, and the field with what is asked.
+/// Calls of tools that OpenAI defines and the client runs: their type, their name here, and the field with the
+/// arguments.
 const CLIENT_TOOLS: [(&str, &str, &str); 3] = [
     ("local_shell_call", "local_shell", "action"),
     ("shell_call", "shell", "action"),
     ("apply_patch_call", "apply_patch", "operation"),
 ];
 
-/// A conversation as messages of a chat completion.
+/// A conversation as chat messages.
 pub struct Conversation {
     reader: Reader,
-    /// What stands before all else: many servers take one system message, at the beginning.
+    /// The text before all messages: many servers accept only one system message, at the beginning.
     instructions: String,
     messages: Writer,
-    /// The assistant's turn under way.
+    /// The current assistant turn.
     turn: Turn,
-    /// Images in results of tools, where those have only text: the user shows them.
+    /// Images in tool results, if those may only have text: a user message shows them.
     shown: Parts,
     /// Gemini's signatures, by the calls' ids.
     signatures: Vec<(String, String)>,
     begun: bool,
 }
 
-/// What belongs into one message of the assistant's.
+/// The parts of one assistant message.
 #[derive(Default)]
 struct Turn {
     text: String,
@@ -227,8 +228,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// What was thought goes back to whoever can use it: signed to its own provider, unsigned to servers of the dialect
-    /// that tell it.
+    /// Reasoning goes back to servers that can use it: signed reasoning to its own provider, unsigned reasoning to
+    /// servers of the same dialect.
     fn reasoning(&mut self, item: Raw<'_>) {
         self.begun = true;
         let [encrypted, summary, content] = item.fields(["encrypted_content", "summary", "content"]);
@@ -249,7 +250,7 @@ impl Conversation {
         }
     }
 
-    /// Writes the assistant's turn, if one is under way.
+    /// Writes the current assistant turn, if there is one.
     fn end_turn(&mut self) {
         let turn = std::mem::take(&mut self.turn);
         if turn.text.is_empty() && turn.calls.is_empty() {
@@ -307,12 +308,12 @@ fn call_id(index: usize, item: Raw<'_>) -> Result<String, ApiError> {
     }
 }
 
-/// Whether an output is a list of parts; the output of a shell is a list too.
+/// Whether an output is a list of parts; a shell's output is a list too.
 fn is_content(output: Raw<'_>) -> bool {
     output.first().and_then(|part| part.text("type")).is_some_and(|kind| kind.starts_with("input_") || kind == "text")
 }
 
-/// The texts of a message that has only such.
+/// The texts of a message that only has texts.
 fn texts(content: Option<Raw<'_>>, index: usize) -> Result<String, ApiError> {
     let Some(content) = content else {
         return Ok(String::new());
@@ -334,7 +335,7 @@ fn texts(content: Option<Raw<'_>>, index: usize) -> Result<String, ApiError> {
     Ok(all)
 }
 
-/// Adds a part of a message; `place` is where it stands.
+/// Adds a part of a message; `place` is its position.
 fn add(parts: &mut Parts, part: Raw<'_>, reader: Reader, place: &str) -> Result<(), ApiError> {
     let wrong = |problem: &str| Err(invalid("input", format!("`{place}`{problem}")));
     let [kind, text, image, detail, audio] = part.fields(["type", "text", "image_url", "detail", "input_audio"]);

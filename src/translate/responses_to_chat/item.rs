@@ -13,37 +13,37 @@ pub struct Item {
     pub kind: Kind,
 }
 
-/// What an item is.
+/// The kinds of items.
 #[derive(Debug)]
 pub enum Kind {
-    /// What the model thought.
+    /// Reasoning.
     Reasoning { text: String, thoughts: Gathered },
-    /// What it says.
+    /// A message.
     Message(Vec<Part>),
-    /// The call of a tool.
+    /// A tool call.
     Call(Call),
 }
 
-/// A text of a message, or the refusal to say one.
+/// A message's text, or a refusal.
 #[derive(Debug)]
 pub struct Part {
     pub refusal: bool,
     pub text: String,
 }
 
-/// The call of a tool.
+/// A tool call.
 #[derive(Debug)]
 pub struct Call {
     pub call_id: String,
     pub name: String,
     pub namespace: Option<String>,
-    /// It takes a text, which is within the arguments.
+    /// Whether it takes a text, which is inside the arguments.
     pub custom: bool,
     pub arguments: String,
 }
 
 impl Item {
-    /// The item at this place of the output; `answer` tells this answer from others.
+    /// The item at this index of the output; `answer` identifies the answer.
     pub fn new(kind: Kind, answer: u64, place: usize) -> Self {
         let prefix = match &kind {
             Kind::Reasoning { .. } => "rs_",
@@ -93,7 +93,7 @@ impl Item {
         });
     }
 
-    /// How much memory it takes besides itself.
+    /// Its heap memory in bytes.
     pub fn reserved(&self) -> usize {
         self.id.capacity()
             + match &self.kind {
@@ -104,7 +104,7 @@ impl Item {
     }
 }
 
-/// The part of a reasoning's summary.
+/// A reasoning summary's part.
 pub fn write_summary(out: &mut Writer, text: &str) {
     out.object(|out| {
         out.put_string("type", "summary_text");
@@ -131,7 +131,7 @@ impl Part {
 }
 
 impl Call {
-    /// A call as the server names it, in the client's words.
+    /// A call in the server's terms, translated into the client's.
     pub fn new(call_id: String, given: &str, arguments: String, tools: &[ToolNote]) -> Self {
         let note = tools.iter().find(|note| note.given == given);
         Call {
@@ -143,7 +143,7 @@ impl Call {
         }
     }
 
-    /// The text that a custom tool takes. A model that gives it no name gives the text itself.
+    /// A custom tool's text. If the model does not put it into the field, it is the whole argument.
     pub fn input(&self) -> String {
         let input = Raw::parse(self.arguments.as_bytes()).and_then(|arguments| arguments.text("input"));
         input.map_or_else(|| self.arguments.clone(), |input| input.into_owned())

@@ -1,10 +1,10 @@
-//! OpenAI's Responses in front of a server that speaks chat completions: Codex on any model. Servers of other dialects
-//! are reached by way of a chat completion, which is made for them.
+//! OpenAI's Responses for a server with chat completions: Codex with any model. For servers of other dialects, the
+//! request is first translated into a chat completion.
 //!
-//! Nothing is stored: what refers to an earlier response is refused.
+//! Nothing is stored: references to an earlier response are refused.
 //!
-//! Sources: OpenAI's API reference (responses/create, responses-streaming, "Migrate to the Responses API"), and what
-//! Codex sends and reads.
+//! Sources: OpenAI's API reference (responses/create, responses-streaming, "Migrate to the Responses API"), and Codex's
+//! requests and answers.
 
 mod answer;
 mod input;
@@ -22,12 +22,12 @@ pub(super) use request::request;
 pub(super) use stream::Events;
 pub(super) use tool_note::ToolNote;
 
-/// Who reads the chat completion that is made.
+/// The reader of the translated chat completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// A server that speaks it.
+    /// A server with chat completions.
     Server,
-    /// The translation for Anthropic's Messages, which reads signed thoughts, and images in the results of tools.
+    /// The translation for Anthropic's Messages, which reads signed reasoning, and images in tool results.
     Messages,
     /// The translation for Gemini.
     Gemini,
@@ -42,7 +42,7 @@ enum Ending {
 }
 
 impl Ending {
-    /// By a completion's `finish_reason`; `None` for a reason that is not known.
+    /// From a completion's `finish_reason`; `None` for an unknown reason.
     fn of(finish_reason: &str) -> Option<Self> {
         Some(match finish_reason {
             "stop" | "tool_calls" | "function_call" | "eos" | "end_turn" => Ending::Completed,
@@ -60,7 +60,7 @@ impl Ending {
         }
     }
 
-    /// Why it is not complete.
+    /// Why it is incomplete.
     fn reason(self) -> Option<&'static str> {
         match self {
             Ending::Completed => None,

@@ -12,7 +12,7 @@ use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Target, Translated};
 
-/// What a request has at its top that is of use here.
+/// The relevant top-level fields of a request.
 struct Fields<'a> {
     input: Raw<'a>,
     instructions: Option<Raw<'a>>,
@@ -28,7 +28,7 @@ struct Fields<'a> {
     service_tier: Option<Raw<'a>>,
 }
 
-/// Translates a request that has been read before: it is a JSON object.
+/// Translates a request that is known to be a JSON object.
 pub fn request(body: &[u8], target: &Target<'_>, reader: Reader) -> Result<Translated, ApiError> {
     let body = crate::translate::body(body)?;
     let mut dropped = Dropped::default();
@@ -88,7 +88,7 @@ impl<'a> Fields<'a> {
             "top_logprobs",
         ];
         let found = body.fields_and_rest(names, |name, value| {
-            // what only helps the provider's prompt cache is no loss
+            // fields that only help the provider's prompt cache are no loss
             let known = matches!(
                 name,
                 "model" | "stream" | "stream_options" | "metadata" | "prompt_cache_key" | "prompt_cache_retention"
@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// How much is thought, and how much is said.
+    /// Reasoning effort and verbosity.
     fn reasoning(&self, out: &mut Writer, target: &Target<'_>, reader: Reader, dropped: &mut Dropped) {
         if let Some(effort) = self.effort {
             match reader != Reader::Server || takes_effort(target.model) {
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The provider that answers keeps nothing.
+/// Refuses state, because the target keeps none.
 fn refuse_state(param: &'static str, value: Option<Raw<'_>>) -> Result<(), ApiError> {
     match value {
         Some(_) => Err(invalid(

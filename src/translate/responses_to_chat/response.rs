@@ -1,14 +1,14 @@
-//! The response object, whole or as far as a stream has come.
+//! The response object, complete or partial.
 
 use super::item::Item;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 use crate::usage::TokenUsage;
 
-/// The longest value of the request that is repeated in its response: a stream does so three times.
+/// The longest repeated value of the request, since a stream repeats it three times.
 const MAX_ECHO: usize = 2048;
 
-/// What of the request a response repeats, and what stands there otherwise.
+/// The request's fields that a response repeats, and their defaults.
 const ECHOED: [(&str, &str); 11] = [
     ("instructions", "null"),
     ("max_output_tokens", "null"),
@@ -23,7 +23,7 @@ const ECHOED: [(&str, &str); 11] = [
     ("user", "null"),
 ];
 
-/// What a response repeats of its request, as fields with commas between them.
+/// The repeated fields of the request, separated by commas.
 pub fn echo(request: Raw<'_>) -> String {
     let mut out = Writer::default();
     let found = request.fields(ECHOED.map(|(name, _)| name));
@@ -34,20 +34,20 @@ pub fn echo(request: Raw<'_>) -> String {
     out.into_string()
 }
 
-/// What a response says of itself.
+/// A response's metadata.
 pub struct Head<'a> {
     pub id: &'a str,
     pub model: &'a str,
     pub created: u64,
     pub status: &'a str,
-    /// Why it is not complete.
+    /// Why it is incomplete.
     pub incomplete: Option<&'a str>,
     /// The code of an error, and its message.
     pub error: Option<(&'a str, &'a str)>,
     pub echo: &'a str,
 }
 
-/// Writes a response. Its last item has the response's status, if that is one of items.
+/// Writes a response. Its last item has the response's status, if items have that status.
 pub fn write<'a>(out: &mut Writer, head: &Head<'_>, items: impl Iterator<Item = &'a Item>, usage: Option<&TokenUsage>) {
     out.object(|out| {
         out.put_string("id", head.id);
@@ -88,7 +88,7 @@ pub fn write<'a>(out: &mut Writer, head: &Head<'_>, items: impl Iterator<Item = 
     });
 }
 
-/// Usage in the words of responses: what was cached is part of the input, what was thought of the output.
+/// Usage in Responses' fields: cached tokens are part of the input, reasoning is part of the output.
 fn write_usage(out: &mut Writer, usage: &TokenUsage) {
     out.object(|out| {
         out.put_number("input_tokens", usage.input);

@@ -1,4 +1,4 @@
-//! The events of a response's stream, each with its number.
+//! The events of a response's stream, each with a sequence number.
 
 use super::item::{write_summary, Item, Kind, Part};
 use crate::translate::writer::Writer;
@@ -9,14 +9,14 @@ pub struct Sender {
     next: u64,
 }
 
-/// The item that an event is about.
+/// The item of an event.
 pub struct At<'a> {
     place: usize,
     id: &'a str,
 }
 
 impl Sender {
-    /// Sends an event of this type.
+    /// Sends an event with this type.
     pub fn send(&mut self, out: &mut Writer, kind: &str, fields: impl FnOnce(&mut Writer)) {
         let number = self.next;
         self.next += 1;
@@ -48,7 +48,7 @@ impl Sender {
         });
     }
 
-    /// An item is whole, or will not get whole.
+    /// An item is complete, or will never be.
     pub fn done(&mut self, out: &mut Writer, place: usize, item: &Item, status: &str) {
         let at = At { place, id: &item.id };
         match &item.kind {
@@ -99,7 +99,7 @@ impl Sender {
         });
     }
 
-    /// More of a part of a message.
+    /// A delta of a message's part.
     pub fn said(&mut self, out: &mut Writer, at: &At<'_>, number: usize, part: &Part, piece: &str) {
         let kind = if part.refusal { "response.refusal.delta" } else { "response.output_text.delta" };
         self.about(out, kind, at, |out| {
@@ -131,7 +131,7 @@ impl Sender {
         });
     }
 
-    /// More of what was thought.
+    /// A delta of reasoning.
     pub fn thought(&mut self, out: &mut Writer, place: usize, id: &str, first: bool, piece: &str) {
         let at = At { place, id };
         if first {
@@ -147,7 +147,7 @@ impl Sender {
         });
     }
 
-    /// More of a call's arguments.
+    /// A delta of a call's arguments.
     pub fn asked(&mut self, out: &mut Writer, place: usize, id: &str, piece: &str) {
         self.about(out, "response.function_call_arguments.delta", &At { place, id }, |out| {
             out.put_string("delta", piece);

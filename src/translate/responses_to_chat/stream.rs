@@ -1,7 +1,7 @@
 //! The stream: chunks of a chat completion as the events of a response.
 //!
-//! Each item is begun, filled and ended; at the end the response is told whole, so all of it is kept. What is said ends
-//! where something else begins; calls of tools, whose arguments may come in turns, end with the response.
+//! Each item is added, filled and done. The end contains the complete response, so all of it is stored. A text ends
+//! when another item begins; tool calls, whose arguments may interleave, end with the response.
 
 use super::answer::{arguments_of, signature_of};
 use super::item::{Call, Item, Kind, Part};
@@ -19,14 +19,14 @@ use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
 use crate::usage::{EventKind, Reading};
 
-/// The longest answer that is kept, in bytes.
+/// The longest stored answer, in bytes.
 const MAX_HELD: usize = 4 << 20;
-/// The most items of an answer.
+/// The maximum number of items in an answer.
 const MAX_ITEMS: usize = 1024;
-/// The longest name of a model that is repeated.
+/// The longest repeated model name.
 const MAX_NAME: usize = 256;
 
-/// What has come so far.
+/// The state of the stream.
 #[derive(Debug)]
 pub struct Events {
     notes: Notes,
@@ -37,7 +37,7 @@ pub struct Events {
     begun: bool,
     sender: Sender,
     items: Vec<Item>,
-    /// The item that is being said or thought.
+    /// The current text or reasoning item.
     saying: Option<usize>,
     calls: Calls,
     /// The items of the calls that have begun.
@@ -48,7 +48,7 @@ pub struct Events {
     unknown_reason: bool,
 }
 
-/// More than is kept.
+/// More than can be stored.
 struct TooMuch;
 
 impl Events {
@@ -82,7 +82,7 @@ impl Events {
         self.tell("response.in_progress", "in_progress", None, None, out);
     }
 
-    /// Tells the response as it stands.
+    /// Sends the current response object.
     fn tell(
         &mut self,
         event: &str,
@@ -116,7 +116,7 @@ impl Events {
         }
     }
 
-    /// Begins an item, and says where it stands.
+    /// Adds an item, and returns its index.
     fn begin_item(&mut self, kind: Kind, out: &mut Writer) -> usize {
         self.end_saying(out);
         let place = self.items.len();
@@ -134,7 +134,7 @@ impl Events {
         }
     }
 
-    /// The reasoning under way; another one begins if something has been said since.
+    /// The current reasoning item; a new one begins if there has been text since.
     fn reasoning(&mut self, out: &mut Writer) -> usize {
         match self
             .saying
@@ -277,7 +277,7 @@ impl Events {
         Ok(())
     }
 
-    /// More of a call's arguments. Those of a custom tool can be read only once they are whole.
+    /// Further arguments of a call. A custom tool's arguments can only be read once they are complete.
     fn ask(&mut self, place: usize, json: &str, out: &mut Writer) {
         if let Some(Item { id, kind: Kind::Call(call) }) = self.items.get_mut(place) {
             if !json.is_empty() && !call.custom {
@@ -287,7 +287,7 @@ impl Events {
         }
     }
 
-    /// Ends all that is open, in the order of the output.
+    /// Ends all open items, in the order of the output.
     fn end_items(&mut self, ending: Ending, out: &mut Writer) {
         let last = self.items.len().saturating_sub(1);
         for (place, item) in self.items.iter_mut().enumerate() {
@@ -315,11 +315,11 @@ impl Machine for Events {
         }
         let [model, choices] = event.fields(["model", "choices"]);
         let Some(choice) = choices.and_then(Raw::first) else {
-            return Said::Nothing; // usage alone, or Azure's first chunk
+            return Said::Nothing; // only usage, or Azure's first chunk
         };
         self.begin(model, out);
         if self.ending.is_some() {
-            return Said::Content; // some servers say twice that they are done
+            return Said::Content; // some servers send the finish reason twice
         }
         match self.choice(choice, out) {
             Ok(()) => Said::Content,

@@ -1,10 +1,10 @@
-//! What a model thought, in `encrypted_content`: what a client must send back for the provider to go on from there, and
-//! does not read. It is the JSON of LiteLLM's `thinking_blocks`, with one more kind for Gemini's signatures of calls.
+//! Reasoning in `encrypted_content`, which a client must send back, unread, so that the provider can continue from it.
+//! It is the JSON of LiteLLM's `thinking_blocks`, with one more kind for Gemini's signatures of calls.
 
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 
-/// The kind of block that has a call's signature.
+/// The kind of block with a call's signature.
 const CALL_SIGNATURE: &str = "call_signature";
 
 /// Adds the signature of a call.
@@ -16,17 +16,17 @@ pub fn put_signature(blocks: &mut Writer, call_id: &str, signature: &str) {
     });
 }
 
-/// What stands in `encrypted_content`.
+/// The content of `encrypted_content`.
 #[derive(Default)]
 pub struct Thoughts {
-    /// Objects of `thinking_blocks`, with commas between them.
+    /// Elements of `thinking_blocks`, separated by commas.
     pub blocks: Writer,
     /// Calls' ids and their signatures.
     pub signatures: Vec<(String, String)>,
 }
 
 impl Thoughts {
-    /// Reads it; `None` if it is not one of this gateway's: OpenAI's own can be read by OpenAI alone.
+    /// Reads it; `None` if this gateway has not written it: only OpenAI can read its own.
     pub fn read(encrypted: &str) -> Option<Self> {
         let list = Raw::parse(encrypted.as_bytes()).filter(|list| list.is_array())?;
         let mut thoughts = Thoughts::default();
@@ -45,16 +45,16 @@ impl Thoughts {
     }
 }
 
-/// Puts together again what a stream tells in pieces: a thought, and then its signature.
+/// Joins a stream's pieces: reasoning text, then its signature.
 #[derive(Debug, Default)]
 pub struct Gathered {
     blocks: Writer,
-    /// How much of the text belongs to blocks that are over.
+    /// How much of the text belongs to finished blocks.
     over: usize,
 }
 
 impl Gathered {
-    /// A chunk has told these blocks; `text` is all that has been thought so far.
+    /// Adds a chunk's blocks; `text` is all reasoning so far.
     pub fn add(&mut self, told: Raw<'_>, text: &str) {
         told.items(|block| {
             let [kind, thinking, signature, data] =
@@ -83,7 +83,7 @@ impl Gathered {
         put_signature(&mut self.blocks, call_id, signature);
     }
 
-    /// Objects with commas between them.
+    /// Objects separated by commas.
     pub fn as_str(&self) -> &str {
         self.blocks.as_str()
     }

@@ -1,13 +1,13 @@
-//! What an answer must know of the tools in its request.
+//! The tools of a request that its answer's translation must know.
 
-/// A tool that the client knows otherwise than the server.
+/// A tool that differs between client and server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::translate) struct ToolNote {
-    /// Its name for the server.
+    /// The server's name for it.
     pub given: String,
-    /// Its name for the client.
+    /// The client's name for it.
     pub name: String,
     pub namespace: Option<String>,
-    /// It takes a text, not an object.
+    /// Whether it takes a text, not an object.
     pub custom: bool,
 }

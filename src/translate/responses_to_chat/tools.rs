@@ -1,4 +1,4 @@
-//! Tools, and which of them the model may or must call.
+//! Tools, and the choice of tools.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use crate::translate::invalid;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
 
-/// What a custom tool takes, where tools take objects.
+/// The argument of a custom tool, since tools take objects here.
 const ONE_TEXT: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
-/// The most tools whose calls differ from what the server says.
+/// The maximum number of tools that differ between client and server.
 const MAX_NOTES: usize = 1024;
 
 /// The tools, as JSON of chat completions.
@@ -24,7 +24,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Reads `tools`. Those that OpenAI runs itself are left out: nobody would run them.
+    /// Reads `tools`. Tools that OpenAI runs itself are dropped, because nobody would run them.
     pub fn read(tools: Option<Raw<'_>>, choice: &Choice<'_>, dropped: &mut Dropped) -> Result<Self, ApiError> {
         let mut read = Tools::default();
         if let Some(tools) = tools {
@@ -108,7 +108,7 @@ impl Tools {
         });
     }
 
-    /// Writes them, and what the model may or must do with them.
+    /// Writes them, and the choice of tools.
     pub fn write(&self, out: &mut Writer, choice: &Choice<'_>, parallel: Option<Raw<'_>>) {
         if self.json.is_empty() {
             return;
@@ -129,7 +129,7 @@ impl Tools {
     }
 }
 
-/// A tool's name for servers that know no namespaces and take no long names.
+/// A tool's name for servers without namespaces and long names.
 pub fn given_name<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match namespace.filter(|namespace| !namespace.is_empty()) {
         Some(namespace) if namespace.ends_with("__") => {
@@ -140,16 +140,16 @@ pub fn given_name<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// What a model must be told of a custom tool's input, where nothing but words tells it.
+/// The instruction about a custom tool's input, since only words can set its format.
 fn grammar(format: Raw<'_>) -> Option<String> {
     let [syntax, definition] = format.fields(["syntax", "definition"]).map(|field| field.and_then(Raw::string));
     Some(format!("The input must match this {} grammar:\n{}", syntax.unwrap_or_default(), definition?))
 }
 
-/// What the model may or must do with the tools.
+/// The choice of tools.
 pub struct Choice<'a> {
     mode: Mode<'a>,
-    /// The only tools it may call.
+    /// The only allowed tools.
     allowed: Option<Vec<Cow<'a, str>>>,
 }
 
