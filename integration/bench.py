@@ -14,11 +14,13 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
 
 import bench_peers
+import bench_plot
 import cost
 import demo
 import instructions
@@ -32,6 +34,8 @@ from python_env import InstallFailed
 # The size of the requests that measure the guard's own patterns.
 LONG_BODY = 32 * KIB
 PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
+# How often each gateway is started to measure the time that takes.
+STARTS = 3
 # If the gateway used less than this share of its core, it was waiting, and the figures say nothing about it.
 BUSY = 0.95
 
@@ -75,6 +79,8 @@ def main() -> None:
     except (BenchFailed, ChildFailed, NoEnvoy, InstallFailed, instructions.NotCounted) as failure:
         sys.exit(f"error: {failure}")
     print(json.dumps(result, indent=2) if arguments.json else table(result))
+    if arguments.plot:
+        bench_plot.draw(result["peers"], [work.name for work in bench_peers.WORKS], arguments.plot)
 
 
 def _arguments() -> argparse.Namespace:
@@ -89,6 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--instructions", action="store_true", help="count instructions instead, which no other program disturbs; with valgrind")
     parser.add_argument("--accept", action="store_true", help="with --instructions: have later runs compared with what is counted now")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the comparison with the other gateways")
     return parser.parse_args()
 
 
@@ -135,6 +142,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         _run_rounds(contestants, arguments, pinned_load)
         gateways = {"bare Envoy": bare_gateway.gateway, "Sluice": sluice.gateway}
         compared = bench_peers.compare(gateways, bench_peers.peers(config, server, pinned_gateway), server, arguments, pinned_load)
+        starts = _start_times(bare(config), with_filters(config, arguments.filters), pinned_gateway)
     ratios = _ratios(sluice, bare_gateway)
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
     many = {"many_keys": _many_keys(arguments.keys, contestants[-1], sluice)} if arguments.keys else {}
@@ -145,6 +153,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "ratio": round(statistics.median(ratios), 3),
         "ratio_range": [round(ratios[0], 3), round(ratios[-1], 3)],
         "added_p50_us": statistics.median(added),
+        "start_ms": starts,
         "connections": arguments.connections,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
@@ -153,6 +162,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         **guard,
         "peers": compared,
     }
+
+
+def _start_times(bare_config: dict, config: dict, prefix: list[str]) -> dict[str, float]:
+    """How long each Envoy takes from its start until it is ready, in ms: medians. It compiles the wasm meanwhile."""
+    times: dict[str, list[float]] = {"bare": [], "sluice": []}
+    for _ in range(STARTS):
+        for name, each in (("bare", bare_config), ("sluice", config)):
+            began = time.monotonic()
+            with gateway(each, prefix):
+                times[name].append((time.monotonic() - began) * 1000)
+    return {name: round(statistics.median(each)) for name, each in times.items()}
 
 
 def _tell_cost(arguments: argparse.Namespace) -> None:
@@ -234,6 +254,7 @@ def table(result: dict) -> str:
         "p50 at 1 connection, us".ljust(34)
         + f"{without['p50_us']:>12.0f}{with_sluice['p50_us']:>12.0f}   added {result['added_p50_us']:.0f} us",
         "the gateway's core, busy".ljust(34) + f"{without['core_busy']:>12.0%}{with_sluice['core_busy']:>12.0%}",
+        "start until ready, ms".ljust(34) + f"{result['start_ms']['bare']:>12}{result['start_ms']['sluice']:>12}",
         f"filters: {', '.join(result['filters']) or 'none'}",
     ]
     if many := result.get("many_keys"):

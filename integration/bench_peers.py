@@ -170,10 +170,11 @@ def _put_first(config: dict, http_filter: dict) -> None:
 
 @contextlib.contextmanager
 def _litellm(server: MockModels, prefix: Sequence[str]) -> Iterator[Service]:
-    python = python_env.ensure(REQUIREMENTS / "requirements-litellm.txt", "litellm")
+    python = python_env.ensure(REQUIREMENTS / "requirements-litellm.txt", "bench-litellm")
     directory = _directory("litellm")
     upstream = {"model": "openai/gpt-4o", "api_base": f"http://127.0.0.1:{server.port}/v1", "api_key": demo.USER_KEY}
-    config = {"model_list": [{"model_name": "gpt-4o", "litellm_params": upstream}]}
+    models = [{"model_name": "gpt-4o", "litellm_params": upstream}]
+    config = {"model_list": models, "general_settings": {"master_key": demo.USER_KEY}}
     (directory / "config.yaml").write_text(json.dumps(config))
     port = free_port()
     command = [*prefix, python, "-m", "litellm.proxy.proxy_cli", "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
