@@ -31,7 +31,7 @@ mod tokens;
 use std::fmt;
 use std::ops::Range;
 
-pub use text::{write_number, write_string, Text};
+pub use text::{write_escaped, write_number, write_string, Text};
 
 /// The deepest accepted nesting. Real requests (tool schemas are the deepest) stay under 30. Upstream parsers give up
 /// somewhere above 100, so a deeper body is an attack or a mistake.

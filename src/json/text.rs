@@ -101,6 +101,12 @@ fn hex4(rest: &mut &[u8]) -> Option<u32> {
 /// Appends `text` as a JSON string with quotes.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    write_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a JSON string. One that is written in parts is the same.
+pub fn write_escaped(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some((plain, special, after)) = split_at_special(rest) {
         out.push_str(plain);
@@ -115,7 +121,6 @@ pub fn write_string(out: &mut String, text: &str) {
         rest = after;
     }
     out.push_str(rest);
-    out.push('"');
 }
 
 /// The text before the first character that needs an escape (all of these are ASCII), that character, and the text

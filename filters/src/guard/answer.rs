@@ -6,8 +6,7 @@ use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
 use sluice::guard::blocked;
 use sluice::guard::checks::{Outcome, Phase, Refusal, Round, Spoken};
-use sluice::guard::pii::Vault;
-use sluice::guard::rewriting::rewrite_answer;
+use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
@@ -39,6 +38,14 @@ pub(super) struct WholeAnswer {
     ended: bool,
     /// It is too large, or a check that has not been made refuses it: none of it is kept.
     denied: bool,
+}
+
+/// What the client gets.
+pub(super) enum Concluded {
+    /// This.
+    Body(Vec<u8>),
+    /// The answer, once it is rewritten.
+    Rewritten(Box<BodyRewriting>),
 }
 
 /// What becomes of a piece.
@@ -139,11 +146,11 @@ impl WholeAnswer {
         self.ended && self.case.as_ref().is_none_or(|case| case.round.is_complete())
     }
 
-    /// What the client gets. What the checks have said goes on record.
+    /// What the client gets; `restored`: there is something to bring back in it. What the checks have said goes on record.
     ///
     /// # Errors
     /// What it gets instead.
-    pub fn conclude(self, vault: &Vault, exchange: &mut Exchange) -> Result<Vec<u8>, ApiError> {
+    pub fn conclude(self, restored: bool, exchange: &mut Exchange) -> Result<Concluded, ApiError> {
         if self.denied {
             return Err(ApiError::unchecked());
         }
@@ -151,7 +158,7 @@ impl WholeAnswer {
             Some(Outcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
                 return match refusal {
-                    Refusal::Content { .. } => Ok(blocked(self.endpoint, &self.body)),
+                    Refusal::Content { .. } => Ok(Concluded::Body(blocked(self.endpoint, &self.body))),
                     Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),
                 };
             }
@@ -165,9 +172,9 @@ impl WholeAnswer {
             }
             Some(Outcome::Pass) | None => Vec::new(),
         };
-        match found.is_empty() && vault.is_empty() {
-            true => Ok(self.body),
-            false => Ok(rewrite_answer(&self.body, &self.passages, &found, vault)),
-        }
+        Ok(match found.is_empty() && !restored {
+            true => Concluded::Body(self.body),
+            false => Concluded::Rewritten(Box::new(BodyRewriting::of_answer(self.body, self.passages, found))),
+        })
     }
 }

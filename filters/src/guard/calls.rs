@@ -9,7 +9,7 @@ use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
 
 use super::config::Config;
 use super::listener::{deliver, Heard, Matter, Waiter};
-use super::searches::Searching;
+use super::slices::Searching;
 use crate::host::{self, Buffer, Headers};
 use crate::in_flight;
 use crate::metrics;

@@ -86,10 +86,20 @@ impl HttpContext for Handle {
             (State::Body(_), true) => guard.take_in(size, &me),
             (State::Read(_), true) => guard.check_read(&me),
             (
-                State::Body(_) | State::Read(_) | State::Headers | State::Asking(_) | State::Unread(_) | State::Refused,
+                State::Body(_)
+                | State::Read(_)
+                | State::Headers
+                | State::Asking(_)
+                | State::Rewriting(_)
+                | State::Rewritten(_)
+                | State::Unread(_)
+                | State::Refused,
                 _,
             ) => Action::Pause,
-            (State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_), _) => Action::Continue,
+            (
+                State::Passed | State::Whole(_) | State::RewritingAnswer(_) | State::Streamed(_) | State::Unchecked(_),
+                _,
+            ) => Action::Continue,
         }
     }
 
@@ -106,18 +116,23 @@ impl HttpContext for Handle {
                 guard.state = State::Refused;
                 Action::Pause
             }
-            State::Headers | State::Asking(_) | State::Refused => Action::Pause,
-            State::Passed | State::Whole(_) | State::Streamed(_) | State::Unchecked(_) => Action::Continue,
+            State::Headers | State::Asking(_) | State::Rewriting(_) | State::Rewritten(_) | State::Refused => {
+                Action::Pause
+            }
+            State::Passed | State::Whole(_) | State::RewritingAnswer(_) | State::Streamed(_) | State::Unchecked(_) => {
+                Action::Continue
+            }
         }
     }
 
     /// The checks of the request have answered.
     fn on_resume(&mut self) -> Action {
+        let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
         match guard.is_decided() {
-            true => guard.decide(),
+            true => guard.decide(&me),
             false if matches!(guard.state, State::Passed) => Action::Continue,
             false => Action::Pause,
         }
@@ -148,10 +163,11 @@ impl HttpContext for Handle {
                         guard.state = State::Unchecked(body);
                         Action::Continue
                     }
-                    (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false),
+                    (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false, &me),
                     (Some(Taken::Held) | None, _) => Action::Pause,
                 }
             }
+            State::RewritingAnswer(_) => Action::Pause,
             State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
             State::Unchecked(held) => {
                 held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());

@@ -42,6 +42,8 @@ pub(super) trait Listener {
     fn round(&self, matter: Matter) -> Option<&Round>;
     /// Whether the request waits for nothing but this filter.
     fn is_decided(&self) -> bool;
+    /// Goes on rewriting for one slice, and has an answer go on once it is rewritten. Whether that has ended.
+    fn rewrite(&mut self) -> bool;
     /// Time has passed. Whether a stream still has text that waits for its window to fill.
     fn wait(&mut self, now: Duration, me: &Waiter) -> bool;
 }

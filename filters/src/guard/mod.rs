@@ -6,7 +6,7 @@ mod config;
 mod handle;
 mod listener;
 mod request;
-mod searches;
+mod slices;
 mod stream;
 
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Phase, Round};
 use sluice::guard::pii::Vault;
+use sluice::guard::rewriting::BodyRewriting;
 use sluice::usage::Framing;
 use sluice::wire_names::GUARD_HEADER;
 
@@ -32,18 +33,19 @@ pub use calls::answered;
 use config::{subject, Config};
 pub use handle::filter;
 use listener::{Heard, Listener, Matter, Waiter};
-use request::Request;
+use request::{Request, MAX_REWRITTEN};
+use slices::Unwritten;
 use stream::StreamedAnswer;
 
 /// Does what has waited for its time. For each tick.
 pub fn tick() {
-    searches::work();
+    slices::work();
     stream::tick();
 }
 
 /// How soon there is more to do than at the usual time; `None` if there is nothing.
 pub fn next() -> Option<Duration> {
-    searches::next()
+    slices::next()
 }
 
 /// How much of an answer is looked at to tell what it is, in bytes.
@@ -72,6 +74,10 @@ enum State {
     Read(SharedExchange),
     /// The request is being checked.
     Asking(Request),
+    /// The request is being rewritten.
+    Rewriting(Box<BodyRewriting>),
+    /// That has ended.
+    Rewritten(Result<Vec<u8>, Unwritten>),
     /// It has gone on.
     Passed,
     /// The request is refused; its body is let come before the client is told.
@@ -80,6 +86,8 @@ enum State {
     Refused,
     /// An answer is being collected or checked.
     Whole(WholeAnswer),
+    /// A whole answer is being rewritten.
+    RewritingAnswer(Box<BodyRewriting>),
     /// An answer is passing in pieces.
     Streamed(StreamedAnswer),
     /// An answer is too large to be checked, and passes all the same: what was held goes with its next piece.
@@ -113,7 +121,7 @@ impl Guard {
         match asked {
             Ok(Some(request)) if request.is_complete() => {
                 self.state = State::Asking(request);
-                self.decide()
+                self.decide(me)
             }
             Ok(Some(request)) => {
                 self.state = State::Asking(request);
@@ -129,15 +137,32 @@ impl Guard {
     }
 
     /// Does what the checks of the request say.
-    fn decide(&mut self) -> Action {
-        let State::Asking(request) = std::mem::replace(&mut self.state, State::Refused) else {
-            return Action::Pause;
-        };
+    fn decide(&mut self, me: &Waiter) -> Action {
         let Some(exchange) = self.exchange.clone() else {
             return Action::Pause;
         };
-        let concluded = request.conclude(&mut self.vault, &exchange);
-        match concluded {
+        let decided = match std::mem::replace(&mut self.state, State::Refused) {
+            State::Asking(request) => match request.conclude(&exchange) {
+                Ok(request::Concluded::Passes) => Ok(()),
+                Ok(request::Concluded::Rewritten(mut rewriting)) => {
+                    match slices::rewrite(&mut rewriting, &mut self.vault, MAX_REWRITTEN) {
+                        None => {
+                            self.state = State::Rewriting(rewriting);
+                            slices::wait_to_rewrite(me, self.context);
+                            chain::wait_for_wake();
+                            return Action::Pause;
+                        }
+                        Some(Ok(())) => request::send_on(rewriting.finish(), &exchange),
+                        Some(Err(unwritten)) => Err(request::refusal(&unwritten)),
+                    }
+                }
+                Err(error) => Err(error),
+            },
+            State::Rewritten(Ok(body)) => request::send_on(body, &exchange),
+            State::Rewritten(Err(unwritten)) => Err(request::refusal(&unwritten)),
+            _ => return Action::Pause,
+        };
+        match decided {
             Ok(()) => {
                 self.state = State::Passed;
                 Action::Continue
@@ -224,19 +249,36 @@ impl Guard {
         self.state = State::Streamed(answer);
     }
 
-    /// Lets the checked answer go on. `held`: Envoy waits for it.
-    fn end_whole(&mut self, held: bool) -> Action {
+    /// Lets the checked answer go on, once it is rewritten. `held`: Envoy waits for it.
+    fn end_whole(&mut self, held: bool, me: &Waiter) -> Action {
         let (State::Whole(answer), Some(shared)) = (std::mem::replace(&mut self.state, State::Passed), &self.exchange)
         else {
             return Action::Continue;
         };
-        let mut exchange = shared.borrow_mut();
-        let concluded = answer.conclude(&self.vault, &mut exchange);
-        let flags = exchange.flags();
-        drop(exchange);
-        match concluded {
+        let concluded = answer.conclude(!self.vault.is_empty(), &mut shared.borrow_mut());
+        let body = match concluded {
+            Ok(answer::Concluded::Body(body)) => Ok(body),
+            Ok(answer::Concluded::Rewritten(mut rewriting)) => {
+                match slices::rewrite(&mut rewriting, &mut self.vault, usize::MAX) {
+                    None => {
+                        self.state = State::RewritingAnswer(rewriting);
+                        slices::wait_to_rewrite(me, self.context);
+                        return Action::Pause;
+                    }
+                    Some(Ok(())) => Ok(rewriting.finish()),
+                    Some(Err(_)) => Err(ApiError::unchecked()),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        self.show(body, held)
+    }
+
+    /// Hands Envoy what the client gets of an answer that was held. `held`: it waits for that.
+    fn show(&mut self, body: Result<Vec<u8>, ApiError>, held: bool) -> Action {
+        match body {
             Ok(body) => {
-                if let Some(flags) = flags {
+                if let Some(flags) = self.exchange.as_ref().and_then(|exchange| exchange.borrow().flags()) {
                     // the headers are held with the body
                     host::set_header(Headers::Response, GUARD_HEADER, &flags);
                 }
@@ -266,7 +308,7 @@ impl Listener for Guard {
             (Matter::Answer, State::Whole(answer)) => {
                 answer.hear(&self.config, question, heard);
                 if answer.is_complete() && host::act_on(self.context) {
-                    self.end_whole(true);
+                    self.end_whole(true, me);
                 }
             }
             (Matter::Window(id), State::Streamed(answer)) => {
@@ -290,7 +332,30 @@ impl Listener for Guard {
     }
 
     fn is_decided(&self) -> bool {
-        matches!(&self.state, State::Asking(request) if request.is_complete())
+        match &self.state {
+            State::Asking(request) => request.is_complete(),
+            State::Rewritten(_) => true,
+            _ => false,
+        }
+    }
+
+    fn rewrite(&mut self) -> bool {
+        let ended = match &mut self.state {
+            State::Rewriting(rewriting) => slices::rewrite(rewriting, &mut self.vault, MAX_REWRITTEN),
+            State::RewritingAnswer(rewriting) => slices::rewrite(rewriting, &mut self.vault, usize::MAX),
+            _ => return true,
+        };
+        let Some(ended) = ended else {
+            return false;
+        };
+        match std::mem::replace(&mut self.state, State::Passed) {
+            State::Rewriting(rewriting) => self.state = State::Rewritten(ended.map(|()| rewriting.finish())),
+            State::RewritingAnswer(rewriting) => {
+                self.show(ended.map(|()| rewriting.finish()).map_err(|_| ApiError::unchecked()), true);
+            }
+            _ => {}
+        }
+        true
     }
 
     fn wait(&mut self, now: Duration, me: &Waiter) -> bool {

@@ -5,14 +5,14 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
 use sluice::guard::checks::{Outcome, Phase, Round, Spoken, Subject};
-use sluice::guard::pii::Vault;
-use sluice::guard::rewriting::rewrite_request;
+use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
 use super::calls::Case;
 use super::config::Config;
 use super::listener::{Heard, Matter, Waiter};
+use super::slices::Unwritten;
 use crate::budget;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::SharedExchange;
@@ -25,9 +25,17 @@ pub(super) struct Request {
     body: Vec<u8>,
 }
 
+/// What becomes of a request.
+pub(super) enum Concluded {
+    /// It goes on as it came.
+    Passes,
+    /// Its texts are rewritten first.
+    Rewritten(Box<BodyRewriting>),
+}
+
 /// The longest body that goes on rewritten, in bytes: what envoy.yaml has Envoy keep of a request. (Where that is less, Envoy
 /// refuses it.)
-const MAX_REWRITTEN: usize = 8 << 20;
+pub(super) const MAX_REWRITTEN: usize = 8 << 20;
 /// A body is there as it came, as texts, and as these are asked about.
 const COPIES: usize = 3;
 
@@ -82,24 +90,21 @@ impl Request {
         self.case.hear(config, question, heard);
     }
 
-    /// Does what the checks have said: marks the request, or rewrites it.
+    /// Does what the checks have said: marks the request, or begins to rewrite it.
     ///
     /// # Errors
     /// It must not go on.
-    pub fn conclude(self, vault: &mut Vault, shared: &SharedExchange) -> Result<(), ApiError> {
+    pub fn conclude(self, shared: &SharedExchange) -> Result<Concluded, ApiError> {
         match self.case.round.outcome() {
-            Some(Outcome::Pass) => Ok(()),
+            Some(Outcome::Pass) => Ok(Concluded::Passes),
             Some(Outcome::Flagged(flags)) => {
                 shared.borrow_mut().flag(flags);
-                Ok(())
+                Ok(Concluded::Passes)
             }
             Some(Outcome::Rewrite { passages, flags }) => {
                 shared.borrow_mut().flag(flags);
-                let too_much = |problem| {
-                    ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
-                };
-                let body = rewrite_request(&self.body, &self.passages, &passages, vault).map_err(too_much)?;
-                send_on(body, shared)
+                let rewriting = BodyRewriting::of_request(self.body, self.passages, passages);
+                Ok(Concluded::Rewritten(Box::new(rewriting)))
             }
             Some(Outcome::Refuse(refusal)) => {
                 shared.borrow_mut().block(refusal.found());
@@ -110,12 +115,28 @@ impl Request {
     }
 }
 
+/// What a client is told whose request cannot be rewritten.
+pub(super) fn refusal(unwritten: &Unwritten) -> ApiError {
+    match unwritten {
+        Unwritten::TooMuch(problem) => {
+            ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
+        }
+        Unwritten::TooLarge => {
+            let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
+            ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) }
+        }
+        Unwritten::Busy => ApiError::busy_checking(),
+    }
+}
+
 /// Has the rewritten body go on in place of the client's. (Nothing is borrowed while Envoy takes it: where it is too much,
 /// Envoy ends the stream at once.)
-fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiError> {
+///
+/// # Errors
+/// It must not go on.
+pub(super) fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiError> {
     if body.len() > MAX_REWRITTEN {
-        let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
-        return Err(ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) });
+        return Err(refusal(&Unwritten::TooLarge));
     }
     let has_length = shared.borrow().original().length.is_some();
     let replaced = host::replace_bytes(Buffer::RequestBody, &body)

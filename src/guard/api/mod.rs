@@ -9,6 +9,7 @@ mod presidio;
 
 use crate::order::by_number;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -144,8 +145,8 @@ pub enum Reading {
     Clean,
     /// It is of this category.
     Flagged(String),
-    /// It has this in it; never nothing. By where it begins.
-    Found(Vec<Finding>),
+    /// It has this in it; never nothing. By where it begins. Shared: there may be very much of it.
+    Found(Arc<Vec<Finding>>),
 }
 
 impl Reading {
@@ -156,7 +157,7 @@ impl Reading {
         if findings.is_empty() {
             Reading::Clean
         } else {
-            Reading::Found(findings)
+            Reading::Found(Arc::new(findings))
         }
     }
 

@@ -1,11 +1,13 @@
 //! What checks say, and what becomes of the texts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::Phase;
 use crate::error::{ApiError, Kind};
-use crate::guard::api::Failure;
+use crate::guard::api::{Failure, Reading};
 use crate::guard::Finding;
+use crate::order::by_number;
 
 /// How something that was found is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +89,37 @@ impl std::fmt::Display for Flag {
     }
 }
 
-/// Something to rewrite.
+/// What one check has found in a text, to be rewritten.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Marked {
-    /// What, and where.
-    pub finding: Finding,
+    findings: Arc<Vec<Finding>>,
+    rewriting: Rewriting,
+}
+
+impl Marked {
+    /// All of it is rewritten in this way.
+    pub fn new(mut findings: Vec<Finding>, rewriting: Rewriting) -> Self {
+        by_number(&mut findings, |finding| finding.span.start);
+        Marked { findings: Arc::new(findings), rewriting }
+    }
+
+    /// What a reading has found; it is in order, and there may be very much of it.
+    pub(super) fn of(reading: &Reading, rewriting: Rewriting) -> Option<Self> {
+        match reading {
+            Reading::Found(findings) => Some(Marked { findings: Arc::clone(findings), rewriting }),
+            Reading::Clean | Reading::Flagged(_) => None,
+        }
+    }
+
+    /// What, and where, by where it begins.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// How.
-    pub rewriting: Rewriting,
+    pub fn rewriting(&self) -> Rewriting {
+        self.rewriting
+    }
 }
 
 /// Why nothing passes.

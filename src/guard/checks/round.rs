@@ -83,6 +83,8 @@ struct Part {
     ended: Option<Duration>,
     /// The first.
     failure: Option<Failure>,
+    /// What it says of them all, once that is known: to tell it may mean to go through very many findings.
+    verdict: Option<Verdict>,
 }
 
 /// Some texts on their way past the checks. It is a state machine: questions go out all at once, their answers come in
@@ -112,7 +114,7 @@ impl Round {
     }
 
     fn add(&mut self, index: usize, check: &Check, known: &Known, now: Duration) {
-        let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None };
+        let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None, verdict: None };
         let mut unknown = Vec::new();
         for (at, passage) in self.passages.iter().enumerate() {
             if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
@@ -144,6 +146,7 @@ impl Round {
             }
             Err(failure) => part.failure = Some(failure),
         }
+        part.verdict = part.tell(check, self.phase, &self.passages);
         self.parts.push(part);
     }
 
@@ -201,7 +204,10 @@ impl Round {
         let Some(part) = self.parts.get_mut(asked.part) else {
             return;
         };
-        let is_remembered = self.guard.checks.get(part.check).is_some_and(|check| check.means.is_remembered());
+        let Some(check) = self.guard.checks.get(part.check) else {
+            return;
+        };
+        let is_remembered = check.means.is_remembered();
         asked.open = false;
         part.open = part.open.saturating_sub(1);
         part.ended = Some(now);
@@ -219,6 +225,7 @@ impl Round {
             // of several, the first by name, so that their order does not matter
             Err(failure) => part.failure = Some(part.failure.map_or(failure, |other| other.min(failure))),
         }
+        part.verdict = part.tell(check, self.phase, &self.passages);
     }
 
     /// What is checked.
@@ -253,17 +260,13 @@ impl Round {
     /// them. One that had nothing to ask has no time.
     pub fn verdicts(&self) -> Vec<(&Check, Verdict, Option<Duration>)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
-        let verdict =
-            |(part, check): (&Part, _)| Some((check, part.verdict(check, self.phase, &self.passages)?, part.ended));
-        parts.filter_map(verdict).collect()
+        parts.filter_map(|(part, check)| Some((check, part.verdict.clone()?, part.ended))).collect()
     }
 
     /// The verdicts that have an effect.
     fn effective(&self) -> impl Iterator<Item = (&Part, &Check, Verdict)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
-        parts
-            .filter(|(_, check)| !check.dry_run)
-            .filter_map(|(part, check)| Some((part, check, part.verdict(check, self.phase, &self.passages)?)))
+        parts.filter(|(_, check)| !check.dry_run).filter_map(|(part, check)| Some((part, check, part.verdict.clone()?)))
     }
 
     fn refused_content(&self) -> Option<Refusal> {
@@ -315,8 +318,7 @@ impl Round {
             for (at, reading) in &part.readings {
                 let is_open = self.passages.get(*at).is_some_and(|passage| !passage.sealed);
                 if let Some(passage) = passages.get_mut(*at).filter(|_| is_open) {
-                    let marked = reading.findings().iter().cloned().map(|finding| Marked { finding, rewriting });
-                    passage.extend(marked);
+                    passage.extend(Marked::of(reading, rewriting));
                 }
             }
         }
@@ -326,7 +328,7 @@ impl Round {
 
 impl Part {
     /// `None` while it is open. Something that blocks is known before all answers are there.
-    fn verdict(&self, check: &Check, phase: Phase, passages: &[Spoken]) -> Option<Verdict> {
+    fn tell(&self, check: &Check, phase: Phase, passages: &[Spoken]) -> Option<Verdict> {
         let rewrites = matches!(check.action, Action::Mask | Action::Restore);
         let is_sealed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.sealed);
         let open = self.readings.iter().filter(|(at, _)| !is_sealed(at));
@@ -345,11 +347,19 @@ impl Part {
             let blocks = match (phase, check.unrewritable, check.action) {
                 (Phase::Response, ..) | (Phase::Request, Some(Unrewritable::Allow), _) => false,
                 (Phase::Request, None, Action::Restore) => {
-                    let mut hidden: Vec<&str> = open.flat_map(|reading| values(reading, passages)).collect();
-                    by_text(&mut hidden, |value| value);
-                    !sealed
+                    let mut sealed: Vec<&str> = sealed
                         .flat_map(|reading| values(reading, passages))
-                        .all(|value| hidden.binary_search(&value).is_ok() || is_placeholder(value))
+                        .filter(|value| !is_placeholder(value))
+                        .collect();
+                    by_text(&mut sealed, |value| value);
+                    sealed.dedup();
+                    let mut hidden = vec![false; sealed.len()];
+                    for value in open.flat_map(|reading| values(reading, passages)) {
+                        if let Some(is_hidden) = sealed.binary_search(&value).ok().and_then(|at| hidden.get_mut(at)) {
+                            *is_hidden = true;
+                        }
+                    }
+                    hidden.contains(&false)
                 }
                 (Phase::Request, Some(Unrewritable::Block) | None, _) => true,
             };

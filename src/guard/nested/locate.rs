@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Nesting, Role, Unit};
-use crate::json::write_string;
+use crate::json::write_escaped;
 
 /// A part of what was looked for: it can be replaced and leaves a document a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,63 +40,121 @@ pub fn view(mut nesting: Nesting, text: &str) -> Option<String> {
 
 /// Where in the text these spans of its view are written; they are in order, and do not overlap. One that goes across
 /// the end of a string is taken apart there.
-pub fn locate(mut nesting: Nesting, text: &str, spans: &[Range<usize>]) -> Vec<Spot> {
-    if nesting == Nesting::default() && !Nesting::is_of_interest(text) {
-        let plain = |(index, span): (usize, &Range<usize>)| Spot {
-            index,
-            view: span.clone(),
-            source: span.clone(),
-            depth: 0,
-            number: false,
-        };
-        return spans.iter().enumerate().map(plain).collect();
-    }
-    let mut locator =
-        Locator { spans, next: 0, at: 0, spots: Vec::with_capacity(spans.len()), broken: true, number: None };
-    nesting.walk(text, true, |unit| locator.see(&unit));
-    locator.end_number();
-    locator.spots
+pub fn locate(nesting: Nesting, text: &str, spans: &[Range<usize>]) -> Vec<Spot> {
+    let mut locator = Locator::new(nesting, text);
+    let mut spots = Vec::with_capacity(spans.len());
+    while !locator.read(text, text.len(), &|index| spans.get(index).cloned(), &mut spots) {}
+    spots
 }
 
-struct Locator<'a> {
-    spans: &'a [Range<usize>],
+/// [`locate`] in parts, so that whoever looks for many spans can do something else in between.
+pub(in crate::guard) struct Locator {
+    nesting: Nesting,
+    /// The text says what it is.
+    plain: bool,
+    /// How far it is read.
+    read: usize,
     /// The first span that does not end before the view so far.
     next: usize,
     /// The length of the view so far.
     at: usize,
-    spots: Vec<Spot>,
+    /// The last of the spots: the next part of the text may go on with it.
+    last: Option<Spot>,
     /// Something must stay that stands behind the last spot.
     broken: bool,
     /// The number under way, and the first span that touches it.
     number: Option<(Spot, bool)>,
 }
 
-impl Locator<'_> {
-    fn see(&mut self, unit: &Unit<'_>) {
+impl Locator {
+    /// For a text, which is read from this state on.
+    pub fn new(nesting: Nesting, text: &str) -> Self {
+        let plain = nesting == Nesting::default() && !Nesting::is_of_interest(text);
+        Locator { nesting, plain, read: 0, next: 0, at: 0, last: None, broken: true, number: None }
+    }
+
+    /// Reads on in the text for about so many bytes. The spots that are known go to `spots`, in order; `span` tells the
+    /// spans by their indices. Both, and the text, are the same each time. Whether that was the last part.
+    pub fn read(
+        &mut self,
+        text: &str,
+        size: usize,
+        span: &impl Fn(usize) -> Option<Range<usize>>,
+        spots: &mut Vec<Spot>,
+    ) -> bool {
+        let start = self.read;
+        let mut end = boundary(text, start.saturating_add(size.max(1)));
+        if self.plain {
+            while let Some(found) = span(self.next).filter(|found| found.start < end || end == text.len()) {
+                end = end.max(found.end).min(text.len());
+                let (view, source) = (found.clone(), found);
+                spots.push(Spot { index: self.next, view, source, depth: 0, number: false });
+                self.next += 1;
+            }
+            self.read = boundary(text, end);
+            return self.read == text.len();
+        }
+        let mut nesting = self.nesting;
+        while self.read == start && start < text.len() {
+            let last = end == text.len();
+            let part = text.get(start..end).unwrap_or_default();
+            let read = nesting.walk(part, last, |mut unit| {
+                unit.source = unit.source.start + start..unit.source.end + start;
+                self.see(&unit, span, spots);
+            });
+            self.read = if last { end } else { start + read };
+            // where it is not even a whole escape
+            end = boundary(text, end.saturating_add(size.max(1)));
+        }
+        self.nesting = nesting;
+        let ended = self.read == text.len();
+        if ended {
+            self.end_number(spots);
+        }
+        // the text has gone on behind it
+        if ended || self.last.as_ref().is_some_and(|spot| spot.view.end < self.at) {
+            spots.extend(self.last.take());
+        }
+        ended
+    }
+
+    /// How far the text is read, and all that stands there is told.
+    pub fn told(&self) -> usize {
+        let open = [self.last.as_ref(), self.number.as_ref().map(|(spot, _)| spot)];
+        open.into_iter().flatten().map(|spot| spot.source.start).fold(self.read, usize::min)
+    }
+
+    fn see(&mut self, unit: &Unit<'_>, span: &impl Fn(usize) -> Option<Range<usize>>, spots: &mut Vec<Spot>) {
         let view = self.at..self.at + unit.text.len();
         self.at = view.end;
-        while self.spans.get(self.next).is_some_and(|span| span.end <= view.start) {
+        while span(self.next).is_some_and(|span| span.end <= view.start) {
             self.next += 1;
         }
         match unit.role {
             Role::Structure => {
-                self.end_number();
+                self.end_number(spots);
                 self.broken = true;
             }
             Role::Number => {
                 self.broken = true;
-                self.number(unit, &view);
+                self.number(unit, &view, span);
             }
             Role::Text => {
-                self.end_number();
-                self.text(unit, &view);
+                self.end_number(spots);
+                self.text(unit, &view, span, spots);
             }
         }
     }
 
-    fn text(&mut self, unit: &Unit<'_>, view: &Range<usize>) {
+    fn text(
+        &mut self,
+        unit: &Unit<'_>,
+        view: &Range<usize>,
+        span: &impl Fn(usize) -> Option<Range<usize>>,
+        spots: &mut Vec<Spot>,
+    ) {
         let mut index = self.next;
-        while let Some(span) = self.spans.get(index).filter(|span| span.start < view.end) {
+        while let Some(span) = span(index).filter(|span| span.start < view.end) {
             let part = span.start.max(view.start)..span.end.min(view.end);
             if !part.is_empty() {
                 let source = match unit.source.len() == unit.text.len() {
@@ -104,13 +162,14 @@ impl Locator<'_> {
                     false => unit.source.clone(),
                 };
                 let goes_on = |spot: &&mut Spot| spot.index == index && spot.view.end == part.start;
-                match self.spots.last_mut().filter(goes_on).filter(|_| !self.broken) {
+                match self.last.as_mut().filter(goes_on).filter(|_| !self.broken) {
                     Some(spot) => {
                         spot.view.end = part.end;
                         spot.source.end = source.end;
                     }
                     None => {
-                        self.spots.push(Spot { index, view: part, source, depth: unit.depth, number: false });
+                        let spot = Spot { index, view: part, source, depth: unit.depth, number: false };
+                        spots.extend(self.last.replace(spot));
                         self.broken = false;
                     }
                 }
@@ -119,8 +178,8 @@ impl Locator<'_> {
         }
     }
 
-    fn number(&mut self, unit: &Unit<'_>, view: &Range<usize>) {
-        let touching = self.spans.get(self.next).is_some_and(|span| span.start < view.end);
+    fn number(&mut self, unit: &Unit<'_>, view: &Range<usize>, span: &impl Fn(usize) -> Option<Range<usize>>) {
+        let touching = span(self.next).is_some_and(|span| span.start < view.end);
         let next = self.next;
         match &mut self.number {
             Some((spot, touched)) => {
@@ -138,11 +197,16 @@ impl Locator<'_> {
         }
     }
 
-    fn end_number(&mut self) {
+    fn end_number(&mut self, spots: &mut Vec<Spot>) {
         if let Some((spot, true)) = self.number.take() {
-            self.spots.push(spot);
+            spots.extend(self.last.replace(spot));
         }
     }
+}
+
+/// The next character boundary from `at` on.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
 /// A value as it is written so many strings deep.
@@ -157,8 +221,8 @@ pub fn escaped(value: &str, depth: u8) -> String {
     let mut text = value.to_owned();
     for _ in 0..depth {
         let mut json = String::with_capacity(text.len() + 8);
-        write_string(&mut json, &text);
-        text = json.get(1..json.len() - 1).unwrap_or_default().to_owned();
+        write_escaped(&mut json, &text);
+        text = json;
     }
     text
 }

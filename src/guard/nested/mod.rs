@@ -10,6 +10,7 @@
 mod locate;
 mod walk;
 
+pub(in crate::guard) use locate::Locator;
 pub use locate::{escaped, locate, view, Spot};
 pub use walk::{Role, Unit};
 

@@ -1,6 +1,5 @@
 //! One list of findings out of several.
 
-use std::borrow::Borrow;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -39,24 +38,18 @@ const GENERAL: &[&str] = &[
 pub fn merge(local: Vec<Finding>, remote: Vec<Finding>) -> Vec<Finding> {
     let mut findings = local;
     findings.extend(remote);
-    disjoint(findings)
-}
-
-/// [`merge`] of a single list, whose findings need not be owned.
-pub(in crate::guard) fn disjoint<F: Borrow<Finding>>(mut findings: Vec<F>) -> Vec<F> {
-    let span = |finding: &F| finding.borrow().span.clone();
-    findings.retain(|finding| span(finding).start < span(finding).end);
-    by_number(&mut findings, |finding| span(finding).start);
-    let is_disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| span(one).end <= span(next).start);
+    findings.retain(|finding| finding.span.start < finding.span.end);
+    by_number(&mut findings, |finding| finding.span.start);
+    let is_disjoint = findings.iter().zip(findings.iter().skip(1)).all(|(one, next)| one.span.end <= next.span.start);
     if is_disjoint {
         return findings;
     }
-    findings.sort_by(|one, other| precedence(one.borrow(), other.borrow()));
-    let mut kept: BTreeMap<usize, F> = BTreeMap::new();
+    findings.sort_by(precedence);
+    let mut kept: BTreeMap<usize, Finding> = BTreeMap::new();
     for finding in findings {
-        let Range { start, end } = span(&finding);
+        let Range { start, end } = finding.span;
         let before = kept.range(..end).next_back();
-        if before.is_none_or(|(_, before)| span(before).end <= start) {
+        if before.is_none_or(|(_, before)| before.span.end <= start) {
             kept.insert(start, finding);
         }
     }
@@ -64,7 +57,7 @@ pub(in crate::guard) fn disjoint<F: Borrow<Finding>>(mut findings: Vec<F>) -> Ve
 }
 
 /// Which of two stays, should they overlap: the lesser.
-fn precedence(one: &Finding, other: &Finding) -> Ordering {
+pub(in crate::guard) fn precedence(one: &Finding, other: &Finding) -> Ordering {
     let length = |finding: &Finding| Reverse(finding.span.end - finding.span.start);
     length(one)
         .cmp(&length(other))

@@ -13,13 +13,16 @@
 //! | `<email_address_1>`, `<Email_Address_1>` | translations, headings | yes |
 //! | `< EMAIL_ADDRESS_1 >`, `<EMAIL ADDRESS 1>`, `<EMAIL-ADDRESS-1>` | small models | yes, with both brackets |
 //! | `<EMAIL_ADDRESS_1`, `<EMAIL_ADDRESS_1/>`, `&lt;EMAIL_ADDRESS_1>` | small models, XML | yes |
-//! | `EMAIL_ADDRESS_1`, `EMAIL_ADDRESS_1>`, `[EMAIL_ADDRESS_1]` | models that take the brackets for markup | yes, in capitals, if the entity is one of [`BARE`]: names of an operator's patterns may be words of their own |
+//! | `EMAIL_ADDRESS_1`, `EMAIL_ADDRESS_1>`, `[EMAIL_ADDRESS_1]` | models that take the brackets for markup | yes, in capitals, if the entity is a well-known one: names of an operator's patterns may be words of their own |
 //! | `</EMAIL_ADDRESS_1>` | XML | no: there is nothing that ends |
 //! | `<EMAIL_ADDRESS_01>`, `<EMAIL_ADDRESS>`, `<EMAILADDRESS1>` | | no: which one is meant is not known |
 //!
 //! A conversation that has one of these forms itself keeps it: its number is not given out ([`reservable`]).
 
+use std::ops::Range;
+
 use super::name::MAX_NAME;
+use super::originals::{Originals, BARE};
 
 /// The longest placeholder, in bytes, without its brackets.
 const MAX_KEY: usize = MAX_NAME + "_12345".len();
@@ -56,40 +59,13 @@ const CLOSE: &[&str] =
 /// The most spaces within a bracket.
 const MAX_SPACES: usize = 2;
 
-/// Entities whose placeholders are known without their brackets.
-const BARE: &[&str] = &[
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "CREDIT_CARD",
-    "IBAN_CODE",
-    "IP_ADDRESS",
-    "US_SSN",
-    "API_KEY",
-    "PERSON",
-    "LOCATION",
-    "ORGANIZATION",
-    "DATE_TIME",
-    "MEDICAL_LICENSE",
-    "US_BANK_NUMBER",
-    "US_DRIVER_LICENSE",
-    "US_PASSPORT",
-    "US_ITIN",
-];
-
-/// The placeholders there are, without their brackets.
-pub(super) trait Names {
-    fn has(&self, name: &str) -> bool;
-    /// Whether one begins so, or is this.
-    fn has_beginning(&self, beginning: &str) -> bool;
-}
-
 /// What stands where a placeholder may begin.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// One that is so long.
+pub(super) enum Sight<'a> {
+    /// One that is so long, and stands for this value.
     Placeholder {
         length: usize,
-        name: String,
+        value: &'a str,
         form: Form,
     },
     /// The beginning of one; the text ends within it.
@@ -103,10 +79,10 @@ pub(super) fn may_begin(byte: u8) -> bool {
 }
 
 /// What `text` begins with, behind the character `before`. `last`: nothing follows the text.
-pub(super) fn sight(text: &str, before: Option<char>, last: bool, names: &impl Names) -> Sight {
+pub(super) fn sight<'a>(text: &str, before: Option<char>, last: bool, originals: &'a Originals) -> Sight<'a> {
     if text.starts_with(|first: char| first.is_ascii_uppercase()) {
         return match before.is_none_or(|before| !is_word(before) && before != '/') {
-            true => bare(text, last, names),
+            true => bare(text, last, originals),
             false => Sight::Nothing,
         };
     }
@@ -115,7 +91,7 @@ pub(super) fn sight(text: &str, before: Option<char>, last: bool, names: &impl N
         match starts(text, open) {
             Starts::No => {}
             Starts::Perhaps => may_begin = true,
-            Starts::Yes => return named(text, open.len(), *form, last, names),
+            Starts::Yes => return named(text, open.len(), *form, last, originals),
         }
     }
     if may_begin && !last {
@@ -126,16 +102,16 @@ pub(super) fn sight(text: &str, before: Option<char>, last: bool, names: &impl N
 }
 
 /// A name behind an opening bracket.
-fn named(text: &str, open: usize, form: Form, last: bool, names: &impl Names) -> Sight {
+fn named<'a>(text: &str, open: usize, form: Form, last: bool, originals: &'a Originals) -> Sight<'a> {
     let at = open + spaces(text.get(open..).unwrap_or_default());
-    let Read { name, end, loose, ended } = read(text, at, true, names);
+    let Read { value, end, loose, ended } = read(text, at, true, originals);
     if ended && !last {
         return Sight::Beginning;
     }
-    if name.is_empty() {
+    let Some(value) = value else {
         return Sight::Nothing;
-    }
-    let found = |length| Sight::Placeholder { length, name: name.clone(), form };
+    };
+    let found = |length| Sight::Placeholder { length, value, form };
     let rest = text.get(end..).unwrap_or_default();
     let blank = spaces(rest);
     match close(rest.get(blank..).unwrap_or_default(), last) {
@@ -149,16 +125,19 @@ fn named(text: &str, open: usize, form: Form, last: bool, names: &impl Names) ->
 }
 
 /// A name without an opening bracket.
-fn bare(text: &str, last: bool, names: &impl Names) -> Sight {
-    let Read { name, end, ended, .. } = read(text, 0, false, names);
+fn bare<'a>(text: &str, last: bool, originals: &'a Originals) -> Sight<'a> {
+    let Read { value, end, ended, .. } = read(text, 0, false, originals);
     if ended && !last {
         return Sight::Beginning;
     }
+    let Some(value) = value else {
+        return Sight::Nothing;
+    };
     let rest = text.get(end..).unwrap_or_default();
-    if name.is_empty() || rest.starts_with(is_word) || rest.starts_with("\\_") {
+    if rest.starts_with(is_word) || rest.starts_with("\\_") {
         return Sight::Nothing;
     }
-    let found = |length| Sight::Placeholder { length, name: name.clone(), form: Form::Plain };
+    let found = |length| Sight::Placeholder { length, value, form: Form::Plain };
     match close(rest, last) {
         Closes::Yes(length) => found(end + length),
         Closes::Perhaps => Sight::Beginning,
@@ -167,9 +146,9 @@ fn bare(text: &str, last: bool, names: &impl Names) -> Sight {
 }
 
 /// The longest name that stands at a place.
-struct Read {
-    /// As the vault has it; empty if there is none.
-    name: String,
+struct Read<'a> {
+    /// What it stands for; `None` if there is none.
+    value: Option<&'a str>,
     end: usize,
     /// Something else stands in it where an underscore should.
     loose: bool,
@@ -178,37 +157,32 @@ struct Read {
 }
 
 /// `lenient`: as it may be written between brackets.
-fn read(text: &str, start: usize, lenient: bool, names: &impl Names) -> Read {
-    let mut read = Read { name: String::new(), end: start, loose: false, ended: false };
-    let (mut name, mut at, mut loose) = (String::new(), start, false);
+fn read<'a>(text: &str, start: usize, lenient: bool, originals: &'a Originals) -> Read<'a> {
+    let mut read = Read { value: None, end: start, loose: false, ended: false };
+    let mut reading = originals.reading(!lenient);
+    let (bytes, mut at, mut loose) = (text.as_bytes(), start, false);
     loop {
-        let mut rest = text.get(at..).unwrap_or_default().chars();
-        let (character, length) = match (rest.next(), rest.next()) {
-            (None, _) | (Some('\\'), None) => {
+        let (byte, length) = match (bytes.get(at), bytes.get(at + 1)) {
+            (None, _) | (Some(b'\\'), None) => {
                 read.ended = true;
                 return read;
             }
-            (Some('\\'), Some('_')) => ('_', 2),
-            (Some('_'), _) => ('_', 1),
-            (Some(' ' | '-'), _) if lenient => {
+            (Some(b'\\'), Some(b'_')) => (b'_', 2),
+            (Some(b'_'), _) => (b'_', 1),
+            (Some(b' ' | b'-'), _) if lenient => {
                 loose = true;
-                ('_', 1)
+                (b'_', 1)
             }
-            (Some(letter), _) if letter.is_ascii_uppercase() || letter.is_ascii_digit() => (letter, 1),
+            (Some(letter), _) if letter.is_ascii_uppercase() || letter.is_ascii_digit() => (*letter, 1),
             (Some(letter), _) if letter.is_ascii_lowercase() && lenient => (letter.to_ascii_uppercase(), 1),
             (Some(_), _) => return read,
         };
-        name.push(character);
-        let known = match lenient {
-            true => names.has_beginning(&name),
-            false => may_be_bare(&name) && names.has_beginning(&name),
-        };
-        if !known {
+        if !reading.push(byte) {
             return read;
         }
         at += length;
-        if names.has(&name) {
-            read = Read { name: name.clone(), end: at, loose, ended: false };
+        if let Some(value) = reading.value() {
+            read = Read { value: Some(value), end: at, loose, ended: false };
         }
     }
 }
@@ -257,6 +231,9 @@ enum Closes {
 }
 
 fn close(text: &str, last: bool) -> Closes {
+    if text.starts_with(|first: char| !matches!(first, '>' | '/' | '&' | '\\' | '%' | '＞')) {
+        return Closes::No;
+    }
     let mut perhaps = false;
     for close in CLOSE {
         match starts(text, close) {
@@ -272,10 +249,11 @@ fn close(text: &str, last: bool) -> Closes {
     }
 }
 
-/// Hands the names to `each` of all that could be taken for a placeholder in a text, were there one of that name.
-pub(super) fn reservable(text: &str, mut each: impl FnMut(&str)) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
+/// Hands the names to `each` of all that could be taken for a placeholder, were there one of that name, and begins in
+/// this part of a text.
+pub(super) fn reservable(text: &str, part: Range<usize>, mut each: impl FnMut(&str)) {
+    let bytes = text.as_bytes().get(..part.end).unwrap_or_default();
+    let mut at = part.start;
     while let Some(distance) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| may_begin(*byte))) {
         at += distance;
         let rest = text.get(at..).unwrap_or_default(); // none of these bytes stands within a character

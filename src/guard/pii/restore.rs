@@ -1,41 +1,16 @@
 //! Brings the originals back where a text has their placeholders.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::placeholder::{may_begin, sight, Form, Names, Sight};
+use super::originals::Originals;
+use super::placeholder::{may_begin, sight, Form, Sight};
 use crate::guard::nested::{escaped, Nesting, Unit};
 
 /// A whole text is restored in pieces of so many bytes, so that what is known of a piece stays small.
 const PIECE: usize = 16 << 10;
-
-/// The values, by their placeholders without the brackets.
-#[derive(Clone, Default)]
-pub(super) struct Originals(BTreeMap<String, Arc<str>>);
-
-impl Originals {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn insert(&mut self, name: String, value: Arc<str>) {
-        self.0.insert(name, value);
-    }
-}
-
-impl Names for Originals {
-    fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    fn has_beginning(&self, beginning: &str) -> bool {
-        let from = (Bound::Included(beginning), Bound::Unbounded);
-        self.0.range::<str, _>(from).next().is_some_and(|(name, _)| name.starts_with(beginning))
-    }
-}
 
 /// Restores a whole text.
 pub(super) fn restore<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow<'a, str> {
@@ -69,7 +44,7 @@ pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow
     let parts = restored.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '_');
     let part = |part: &str| {
         let word = part.trim_end_matches(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-        match originals.0.get(word) {
+        match originals.get(word) {
             Some(value) => value.to_string() + part.get(word.len()..).unwrap_or_default(),
             None => part.to_owned(),
         }
@@ -104,11 +79,12 @@ pub struct Restorer {
     nesting: Nesting,
     before: Option<char>,
     held: String,
+    restored: bool,
 }
 
 impl Restorer {
     pub(super) fn new(originals: Arc<Originals>) -> Self {
-        Restorer { originals, nesting: Nesting::default(), before: None, held: String::new() }
+        Restorer { originals, nesting: Nesting::default(), before: None, held: String::new(), restored: false }
     }
 
     /// The next piece of the text; what can be let go, restored.
@@ -137,6 +113,11 @@ impl Restorer {
         self.held.len()
     }
 
+    /// Whether a placeholder has stood in the text so far.
+    pub(in crate::guard) fn has_restored(&self) -> bool {
+        self.restored
+    }
+
     fn go_on(&mut self, last: bool) -> String {
         let text = std::mem::take(&mut self.held);
         let mut seen = Seen::default();
@@ -156,14 +137,17 @@ impl Restorer {
                 continue;
             };
             let before = seen.view.get(..at).and_then(|before| before.chars().next_back()).or(self.before);
-            match sight(rest, before, last, self.originals.as_ref()) {
-                Sight::Placeholder { length, name, form } => {
+            match sight(rest, before, last, &self.originals) {
+                Sight::Placeholder { length, value, form } => {
                     let (source, depth) = seen.source(at..at + length);
                     out.push_str(text.get(copied..source.start).unwrap_or_default());
-                    let value = self.originals.0.get(&name).map(AsRef::as_ref).unwrap_or_default();
-                    out.push_str(&escaped(&encoded(value, form), depth));
+                    match (form, depth) {
+                        (Form::Plain, 0) => out.push_str(value),
+                        _ => out.push_str(&escaped(&encoded(value, form), depth)),
+                    }
                     copied = source.end;
                     at += length;
+                    self.restored = true;
                 }
                 Sight::Beginning => {
                     kept = seen.source(at..at + 1).0.start;

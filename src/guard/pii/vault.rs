@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::mask::{name, replace};
 use super::name::is_name;
-use super::placeholder::reservable;
-use super::restore::{restore, restore_name, Originals, Restorer};
+use super::originals::Originals;
+use super::placeholder::{may_begin, reservable};
+use super::restore::{restore, restore_name, Restorer};
 use crate::guard::Finding;
 use crate::json::write_number;
 
@@ -86,16 +88,30 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Only values of these entities are to be hidden: what looks like a placeholder of another is none. To be said
-    /// before the first text.
+    /// Only values of these entities are to be hidden, and of those that [`Vault::also`] names: what looks like a
+    /// placeholder of another is none. To be said before the first text.
     pub fn only<'a>(&mut self, entities: impl Iterator<Item = &'a str>) {
-        self.entities = Some(entities.map(|entity| name(entity).into_owned()).collect());
+        self.entities = Some(BTreeSet::new());
+        entities.for_each(|entity| self.also(entity));
+    }
+
+    /// Values of this entity are to be hidden, too.
+    pub(in crate::guard) fn also(&mut self, entity: &str) {
+        let (name, entities) = (name(entity), self.entities.get_or_insert_default());
+        if !entities.contains(&*name) {
+            entities.insert(name.into_owned());
+        }
     }
 
     /// Takes note of what looks like a placeholder in a text of the conversation, so that it never becomes one.
     pub fn reserve(&mut self, text: &str) -> Result<(), VaultError> {
+        self.reserve_part(text, 0..text.len())
+    }
+
+    /// The same, of what begins in a part of the text.
+    pub(in crate::guard) fn reserve_part(&mut self, text: &str, part: Range<usize>) -> Result<(), VaultError> {
         let mut full = false;
-        reservable(text, |name| {
+        reservable(text, part, |name| {
             if self.reserved.contains(name) || !self.is_ours(name) {
                 return;
             }
@@ -159,15 +175,14 @@ impl Vault {
             return Err(VaultError::TooManyBytes);
         }
         let numbers = self.numbers.entry(name.to_owned()).or_default();
-        let (number, placeholder) = (numbers.last + 1..)
-            .map(|number| (number, format!("{name}_{number}")))
-            .find(|(_, placeholder)| !self.reserved.contains(placeholder))
+        let number = (numbers.last + 1..)
+            .find(|number| !self.reserved.contains(&format!("{name}_{number}")))
             .ok_or(VaultError::TooManyReserved)?;
         let value: Arc<str> = Arc::from(value);
         numbers.last = number;
         numbers.by_value.insert(Arc::clone(&value), number);
         self.bytes += value.len();
-        Arc::make_mut(&mut self.originals).insert(placeholder, value);
+        Arc::make_mut(&mut self.originals).insert(name, number, value);
         Ok(number)
     }
 
@@ -175,6 +190,11 @@ impl Vault {
     /// which a model may write it. Where the text is JSON, values are escaped for it.
     pub fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
         restore(&self.originals, text)
+    }
+
+    /// Whether anything in a text may be restored.
+    pub(in crate::guard) fn may_restore(&self, text: &str) -> bool {
+        !self.is_empty() && text.bytes().any(may_begin)
     }
 
     /// A name with the originals in the place of their placeholders, which have no brackets there: providers allow none

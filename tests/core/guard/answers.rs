@@ -160,7 +160,7 @@ fn analyzed() {
     ];
     for (name, api, want) in cases {
         let got = read(&api, &texts, 200, ANALYZED.as_bytes()).map(Answer::into_readings);
-        assert_eq!(got, Ok(vec![Reading::Found(want), clean()]), "{name}");
+        assert_eq!(got, Ok(vec![Reading::of(want), clean()]), "{name}");
     }
     let none = read(&with(&["US_SSN"], None), &texts, 200, ANALYZED.as_bytes()).map(Answer::into_readings);
     assert_eq!(none, Ok(vec![clean(), clean()]), "none");
@@ -193,7 +193,7 @@ fn broken_analyses() {
     }
     let whole = one(r#""entity_type":"A B","start":0,"end":5,"score":1"#);
     let got = read(&presidio(), &["aé😀b "], 200, whole.as_bytes()).map(Answer::into_readings);
-    assert_eq!(got, Ok(vec![Reading::Found(vec![finding("A_B", 0..9, 1.0)])]), "to the end");
+    assert_eq!(got, Ok(vec![Reading::of(vec![finding("A_B", 0..9, 1.0)])]), "to the end");
 }
 
 #[test]

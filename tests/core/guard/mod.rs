@@ -11,6 +11,7 @@ mod requests;
 mod rewriting;
 mod rounds;
 mod sealed;
+mod slices;
 mod stream;
 mod texts;
 

@@ -19,8 +19,7 @@ fn patterns() -> Patterns {
 }
 
 fn marks(found: &[Passage], rewriting: Rewriting) -> Vec<Vec<Marked>> {
-    let mark = |finding| Marked { finding, rewriting };
-    found.iter().map(|passage| patterns().find(&passage.text).into_iter().map(mark).collect()).collect()
+    found.iter().map(|passage| vec![Marked::new(patterns().find(&passage.text), rewriting)]).collect()
 }
 
 /// Requests that hide `@` somewhere: an address, written as JSON within a string of JSON stands there.
@@ -291,8 +290,7 @@ fn masked(endpoint: Endpoint, events: &[&str], size: usize) -> String {
     for (index, chunk) in chunks.iter().enumerate() {
         out.extend(guard.chunk(chunk, index + 1 == chunks.len(), NOW));
         while let Some(window) = guard.ready() {
-            let mark = |finding| Marked { finding, rewriting: Rewriting::Mask };
-            let marked: Vec<_> = patterns().find(&window.text).into_iter().map(mark).collect();
+            let marked = [Marked::new(patterns().find(&window.text), Rewriting::Mask)];
             let replaced = replacements(&window.text, window.flow.kind, &marked, &mut Vault::default()).unwrap();
             out.extend(guard.release(window.id, &replaced));
         }

@@ -8,7 +8,7 @@ use sluice::guard::texts::{answer_passages, passages, Kind};
 use sluice::guard::Finding;
 
 fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
-    Marked { finding: Finding { entity: "X".into(), span, score: 1.0 }, rewriting }
+    Marked::new(vec![Finding { entity: "X".into(), span, score: 1.0 }], rewriting)
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn hidden(body: &str, rewriting: Rewriting) -> (String, Vault) {
 
 fn marks(text: &str, rewriting: Rewriting) -> Vec<Marked> {
     let all = sluice::guard::pii::Patterns::new(sluice::guard::pii::Entity::ALL, &[]).unwrap();
-    all.find(text).into_iter().map(|finding| Marked { finding, rewriting }).collect()
+    vec![Marked::new(all.find(text), rewriting)]
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn many_findings_are_rewritten_as_the_text_alone() {
     let one = |number: usize| format!("a{}@b.co \"4111 1111 1111 1111\" ü 192.0.2.{}\n", number % 700, number % 256);
     let text: String = (0..5_000).map(one).collect();
     let body = serde_json::json!({"input": text}).to_string();
-    let findings: Vec<Finding> = marks(&text, Rewriting::Mask).into_iter().map(|marked| marked.finding).collect();
+    let findings = marks(&text, Rewriting::Mask)[0].findings().to_vec();
     assert_eq!(findings.len(), 15_000);
     let said = |body: &str| passages(body.as_bytes()).unwrap()[0].text.clone();
     assert_eq!(said(&hidden(&body, Rewriting::Mask).0), mask(&text, &findings));
@@ -130,7 +130,8 @@ fn restored_within_texts() {
 fn many_marks_take_no_longer_each() {
     let text = "a@b.cc ".repeat(100_000);
     for rewriting in [Rewriting::Mask, Rewriting::Restore] {
-        let marks: Vec<Marked> = (0..100_000).map(|at| marked(at * 7..at * 7 + 6, rewriting)).collect();
+        let found = (0..100_000).map(|at| Finding { entity: "X".into(), span: at * 7..at * 7 + 6, score: 1.0 });
+        let marks = [Marked::new(found.collect(), rewriting)];
         assert_eq!(replacements(&text, Kind::Plain, &marks, &mut Vault::default()).unwrap().len(), 100_000);
     }
 }
@@ -144,15 +145,15 @@ proptest! {
         let marks: Vec<Marked> =
             marks.into_iter().map(|(start, length, masks)| marked(start..start + length, rewriting(masks))).collect();
         let text = "x".repeat(48);
-        let findings: Vec<Finding> = marks.iter().map(|marked| marked.finding.clone()).collect();
+        let findings: Vec<Finding> = marks.iter().flat_map(|marked| marked.findings().to_vec()).collect();
         let want: Vec<_> = merge(findings, Vec::new())
             .into_iter()
             .map(|found| {
                 let overlaps = |other: &&Marked| {
-                    let span = &other.finding.span;
+                    let span = &other.findings()[0].span;
                     span.start < found.span.end && found.span.start < span.end
                 };
-                let masks = marks.iter().filter(overlaps).any(|other| other.rewriting == Rewriting::Mask);
+                let masks = marks.iter().filter(overlaps).any(|other| other.rewriting() == Rewriting::Mask);
                 (found.span, masks)
             })
             .collect();

@@ -46,7 +46,7 @@ fn flagged(category: &str) -> Reading {
 }
 
 fn found(entity: &str, span: std::ops::Range<usize>) -> Reading {
-    Reading::Found(vec![Finding { entity: entity.into(), span, score: 1.0 }])
+    Reading::of(vec![Finding { entity: entity.into(), span, score: 1.0 }])
 }
 
 fn answer(readings: &[Reading]) -> Result<Answer, Failure> {
@@ -116,7 +116,7 @@ fn what_follows() {
     let email = || answer(&[Reading::Clean, found("EMAIL_ADDRESS", 0..1)]);
     let marked = |rewriting| {
         let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0 };
-        Outcome::Rewrite { passages: vec![vec![], vec![Marked { finding, rewriting }]], flags: vec![] }
+        Outcome::Rewrite { passages: vec![vec![], vec![Marked::new(vec![finding], rewriting)]], flags: vec![] }
     };
     let flag = |category: &str| Outcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
     let (allow, dry) = (r#""on_failure":"allow","#, r#""dry_run":true,"#);
@@ -159,7 +159,7 @@ fn in_answers_what_is_to_be_restored_is_masked() {
     let mut round = Round::new(guard, &RESPONSE, vec![passage], &known(), NOW);
     round.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
     let Some(Outcome::Rewrite { passages, .. }) = round.outcome() else { panic!("{:?}", round.outcome()) };
-    assert_eq!(passages[0][0].rewriting, Rewriting::Mask);
+    assert_eq!(passages[0][0].rewriting(), Rewriting::Mask);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn what_is_known_is_not_asked_again() {
     third.answered(0, answer(&[Reading::Clean]), &mut memory, NOW);
     let Some(Outcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
     let entities: Vec<Vec<&str>> =
-        passages.iter().map(|marked| marked.iter().map(|marked| &*marked.finding.entity).collect()).collect();
+        passages.iter().map(|marked| marked.iter().map(|marked| &*marked.findings()[0].entity).collect()).collect();
     assert_eq!(entities, [vec![], vec!["B"], vec!["A"]]);
     let later = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
     assert_eq!(sent(&later.questions()[0])["text"], serde_json::json!(["two", "three", "one"]));

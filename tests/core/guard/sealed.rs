@@ -57,6 +57,10 @@ fn message(block: &str) -> String {
     format!(r#"{{"messages":[{{"role":"assistant","content":[{block}]}}]}}"#)
 }
 
+fn marked(text: &str, rewriting: Rewriting) -> Vec<Marked> {
+    vec![Marked::new(all().find(text), rewriting)]
+}
+
 #[test]
 fn what_is_sealed_is_not_rewritten() {
     for (blocks, sealed) in [(SEALED, true), (OPEN, false)] {
@@ -67,9 +71,7 @@ fn what_is_sealed_is_not_rewritten() {
                 !found.is_empty() && found.iter().all(|passage| (passage.kind == Kind::Sealed) == sealed),
                 "{block}"
             );
-            let mark = |finding| Marked { finding, rewriting: Rewriting::Restore };
-            let marks: Vec<_> =
-                found.iter().map(|passage| all().find(&passage.text).into_iter().map(mark).collect()).collect();
+            let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Restore)).collect();
             let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
             let want = if sealed { body.clone() } else { body.replace("jo@example.com", "<EMAIL_ADDRESS_1>") };
             assert_eq!(String::from_utf8(rewritten).unwrap(), want);
@@ -123,16 +125,7 @@ fn what_follows_in_answers() {
     let mut vault = Vault::default();
     vault.hide("me@example.com", &all().find("me@example.com")).unwrap();
     let found = answer_passages(body.as_bytes()).unwrap();
-    let marks: Vec<_> = found
-        .iter()
-        .map(|passage| {
-            all()
-                .find(&passage.text)
-                .into_iter()
-                .map(|finding| Marked { finding, rewriting: Rewriting::Mask })
-                .collect()
-        })
-        .collect();
+    let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Mask)).collect();
     let shown = String::from_utf8(rewrite_answer(body.as_bytes(), &found, &marks, &vault)).unwrap();
     assert_eq!(shown, body.replace(r#""text":"<EMAIL_ADDRESS_1>""#, r#""text":"me@example.com""#));
 }
@@ -143,8 +136,7 @@ fn placeholders_in_thinking_are_not_reserved() {
     let body = r#"{"messages":[{"role":"user","content":"I am jo@example.com"},{"role":"assistant","content":[
         {"type":"thinking","thinking":"It is <EMAIL_ADDRESS_1>","signature":"c2ln"},{"type":"text","text":"Hi jo@example.com"}]}]}"#;
     let found = passages(body.as_bytes()).unwrap();
-    let mark = |finding| Marked { finding, rewriting: Rewriting::Restore };
-    let marks: Vec<_> = found.iter().map(|passage| all().find(&passage.text).into_iter().map(mark).collect()).collect();
+    let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Restore)).collect();
     let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
     assert_eq!(String::from_utf8(rewritten).unwrap(), body.replace("jo@example.com", "<EMAIL_ADDRESS_1>"));
 }

@@ -103,8 +103,7 @@ fn shown(dialect: &Dialect, fragments: &[&str], limits: Limits, late: bool) -> S
         let mut windows: Vec<_> = std::iter::from_fn(|| guard.ready()).collect();
         windows.reverse(); // verdicts come in any order
         for window in windows {
-            let mark = |finding| Marked { finding, rewriting: Rewriting::Mask };
-            let marks: Vec<_> = patterns.find(&window.text).into_iter().map(mark).collect();
+            let marks = [Marked::new(patterns.find(&window.text), Rewriting::Mask)];
             let found = replacements(&window.text, window.flow.kind, &marks, &mut Vault::default()).unwrap();
             out.extend(guard.release(window.id, &found));
         }

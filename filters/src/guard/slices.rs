@@ -1,5 +1,5 @@
-//! Searches by pattern: at once where that takes no time to speak of, otherwise a slice on each tick, so that a large text
-//! holds up nobody else.
+//! What takes long with a large text: to search it by pattern, and to rewrite a body. It is done at once where that takes no
+//! time to speak of, otherwise a slice on each tick, so that a large text holds up nobody else.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use sluice::guard::api::{Answer, Failure};
 use sluice::guard::checks::Round;
-use sluice::guard::pii::{Search, MAX_FINDINGS};
+use sluice::guard::pii::{Search, Vault, VaultError, MAX_FINDINGS};
+use sluice::guard::rewriting::BodyRewriting;
 use sluice::memory_budget::Purpose;
 
 use super::config::Config;
 use super::listener::{deliver, Heard, Matter, Waiter};
 use crate::budget;
+use crate::chain;
 use crate::host;
 
 /// How long the worker is held at a time.
@@ -21,9 +23,13 @@ const SLICE: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_millis(4);
 /// What a finding takes until it is written, in bytes.
 const FINDING: usize = 256;
+/// How much is rewritten before the clock is looked at, in bytes of text: a part of a slice.
+const REWRITTEN: usize = 32 << 10;
 
 thread_local! {
     static QUEUE: RefCell<VecDeque<Waiting>> = const { RefCell::new(VecDeque::new()) };
+    /// One after the other, each to its end: what is written of a body takes as much memory as that.
+    static REWRITINGS: RefCell<VecDeque<(Waiter, u32)>> = const { RefCell::new(VecDeque::new()) };
     /// When the last slice ended.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -78,13 +84,52 @@ impl Searching {
     }
 }
 
-/// Goes on with the searches, one slice in all, each in its turn. For each tick.
+/// Why a body cannot be rewritten.
+pub(super) enum Unwritten {
+    /// There is more to hide than can be kept.
+    TooMuch(VaultError),
+    /// It would be larger than what goes on.
+    TooLarge,
+    /// There is no memory for it.
+    Busy,
+}
+
+/// Rewrites a body for one slice, up to `most` bytes. `None`: there is more.
+pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: usize) -> Option<Result<(), Unwritten>> {
+    let mut began = None;
+    loop {
+        match rewriting.step(vault, REWRITTEN) {
+            Ok(true) => return Some(Ok(())),
+            Ok(false) => {}
+            Err(problem) => return Some(Err(Unwritten::TooMuch(problem))),
+        }
+        if rewriting.written() > most {
+            return Some(Err(Unwritten::TooLarge));
+        }
+        if !budget::admits(Purpose::Check, 0) {
+            return Some(Err(Unwritten::Busy));
+        }
+        // nor is the first step of this
+        let now = host::now();
+        if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
+            return None;
+        }
+    }
+}
+
+/// Has a stream's rewriting go on with the next ticks.
+pub(super) fn wait_to_rewrite(waiter: &Waiter, context: u32) {
+    REWRITINGS.with_borrow_mut(|queue| queue.push_back((waiter.clone(), context)));
+}
+
+/// Goes on with the searches and the rewritings, one slice of each kind in all, each search in its turn. For each tick.
 pub(super) fn work() {
     // a clock that was put back has passed no time
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);
-    if is_early || QUEUE.with_borrow(VecDeque::is_empty) {
+    if is_early || next().is_none() {
         return;
     }
+    go_on_rewriting();
     let began = host::now();
     while let Some(mut waiting) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
         let searched = waiting.waiter.upgrade().and_then(|listener| match listener.try_borrow() {
@@ -108,7 +153,27 @@ pub(super) fn work() {
     WORKED.set(host::now());
 }
 
+/// Goes on with the rewriting that is under way, or with the next one.
+fn go_on_rewriting() {
+    while let Some((waiter, context)) = REWRITINGS.with_borrow_mut(VecDeque::pop_front) {
+        let Some(listener) = waiter.upgrade().filter(|_| host::act_on(context)) else {
+            continue; // its client has left
+        };
+        let (ended, decided) = match listener.try_borrow_mut() {
+            Ok(mut listener) => (listener.rewrite(), listener.is_decided()),
+            Err(_) => (false, false),
+        };
+        match ended {
+            true if decided => chain::wake(context),
+            true => {}
+            false => REWRITINGS.with_borrow_mut(|queue| queue.push_front((waiter, context))),
+        }
+        return;
+    }
+}
+
 /// How soon there is more to do; `None` if there is nothing.
 pub(super) fn next() -> Option<Duration> {
-    (!QUEUE.with_borrow(VecDeque::is_empty)).then_some(PAUSE)
+    let idle = QUEUE.with_borrow(VecDeque::is_empty) && REWRITINGS.with_borrow(VecDeque::is_empty);
+    (!idle).then_some(PAUSE)
 }

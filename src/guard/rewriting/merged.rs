@@ -1,0 +1,212 @@
+//! One list of what several checks have found in a text, made in parts.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+
+use super::work::Work;
+use crate::guard::checks::{Marked, Rewriting};
+use crate::guard::pii::precedence;
+use crate::guard::Finding;
+
+/// What it takes to look at a finding, to put it in its place, and to choose between those that overlap, each as
+/// many bytes of text as are written meanwhile.
+const LOOK: usize = 1;
+const PLACE: usize = 8;
+const CHOOSE: usize = 32;
+
+/// What is found, in order; none overlap.
+pub(super) struct Merged {
+    lists: Vec<Marked>,
+    stage: Stage,
+    /// Those that stay; where the stage is [`Stage::Single`] the one list there is.
+    order: Vec<Place>,
+}
+
+/// A finding that stays.
+struct Place {
+    list: usize,
+    index: usize,
+    masked: bool,
+}
+
+enum Stage {
+    /// There is one list. So many of its findings are in order, and do not overlap.
+    Single(usize),
+    /// The findings of all lists are put together: this one of this list comes next.
+    Gather {
+        list: usize,
+        index: usize,
+        ranked: BinaryHeap<Ranked>,
+    },
+    /// Those that stay are chosen.
+    Choose {
+        ranked: BinaryHeap<Ranked>,
+        kept: BTreeMap<usize, Ranked>,
+    },
+    /// They are put in order.
+    Order {
+        kept: BTreeMap<usize, Ranked>,
+        masks: Vec<Masks>,
+    },
+    Done,
+}
+
+impl Merged {
+    /// Of what each check has found.
+    pub fn new(lists: Vec<Marked>) -> Self {
+        let stage = if lists.len() == 1 { Stage::Single(0) } else { Stage::gather() };
+        Merged { lists, stage, order: Vec::new() }
+    }
+
+    /// Goes on. Whether that was the end.
+    pub fn step(&mut self, work: &mut Work) -> bool {
+        while work.is_left() {
+            let stage = std::mem::replace(&mut self.stage, Stage::Done);
+            let (stage, done) = self.pass(stage, work);
+            self.stage = stage;
+            if done {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn pass(&mut self, stage: Stage, work: &mut Work) -> (Stage, bool) {
+        match stage {
+            Stage::Done => (Stage::Done, true),
+            Stage::Single(mut at) => {
+                let findings = self.lists.first().map_or(&[][..], Marked::findings);
+                while let (Some(finding), true) = (findings.get(at), work.is_left()) {
+                    let reached =
+                        at.checked_sub(1).and_then(|before| findings.get(before)).map_or(0, |one| one.span.end);
+                    if finding.span.is_empty() || finding.span.start < reached {
+                        return (Stage::gather(), false);
+                    }
+                    at += 1;
+                    work.spend(LOOK);
+                }
+                (Stage::Single(at), at == findings.len())
+            }
+            Stage::Gather { mut list, mut index, mut ranked } => {
+                while let (Some(marked), true) = (self.lists.get(list), work.is_left()) {
+                    match marked.findings().get(index) {
+                        Some(finding) => {
+                            if !finding.span.is_empty() {
+                                ranked.push(Ranked { finding: finding.clone(), list, index });
+                            }
+                            index += 1;
+                        }
+                        None => (list, index) = (list + 1, 0),
+                    }
+                    work.spend(PLACE);
+                }
+                match list == self.lists.len() {
+                    true => (Stage::Choose { ranked, kept: BTreeMap::new() }, false),
+                    false => (Stage::Gather { list, index, ranked }, false),
+                }
+            }
+            Stage::Choose { mut ranked, mut kept } => {
+                while work.is_left() {
+                    let Some(best) = ranked.pop() else {
+                        break;
+                    };
+                    let Range { start, end } = best.finding.span;
+                    let before = kept.range(..end).next_back();
+                    if before.is_none_or(|(_, before)| before.finding.span.end <= start) {
+                        kept.insert(start, best);
+                    }
+                    work.spend(CHOOSE);
+                }
+                match ranked.is_empty() {
+                    true => (Stage::Order { kept, masks: Masks::of(&self.lists) }, false),
+                    false => (Stage::Choose { ranked, kept }, false),
+                }
+            }
+            Stage::Order { mut kept, mut masks } => {
+                while work.is_left() {
+                    let Some((_, Ranked { finding, list, index })) = kept.pop_first() else {
+                        break;
+                    };
+                    let mut masked = false;
+                    for masks in &mut masks {
+                        masked |= masks.overlap(&self.lists, &finding.span);
+                    }
+                    self.order.push(Place { list, index, masked });
+                    work.spend(PLACE);
+                }
+                match kept.is_empty() {
+                    true => (Stage::Done, true),
+                    false => (Stage::Order { kept, masks }, false),
+                }
+            }
+        }
+    }
+
+    /// One of them, and whether it is masked: one that stands for several is gone for good if one of them says so.
+    pub fn get(&self, index: usize) -> Option<(&Finding, bool)> {
+        if let Stage::Single(_) = self.stage {
+            let list = self.lists.first()?;
+            return Some((list.findings().get(index)?, list.rewriting() == Rewriting::Mask));
+        }
+        let Place { list, index, masked } = self.order.get(index)?;
+        Some((self.lists.get(*list)?.findings().get(*index)?, *masked))
+    }
+}
+
+impl Stage {
+    fn gather() -> Self {
+        Stage::Gather { list: 0, index: 0, ranked: BinaryHeap::new() }
+    }
+}
+
+/// A finding; the greatest of several stays, should they overlap.
+struct Ranked {
+    finding: Finding,
+    list: usize,
+    index: usize,
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        precedence(&other.finding, &self.finding).then_with(|| (other.list, other.index).cmp(&(self.list, self.index)))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked {}
+
+/// What one check masks, for telling of spans in order, which do not overlap, whether they overlap any of it.
+struct Masks {
+    list: usize,
+    next: usize,
+    /// How far those reach that are passed.
+    reached: usize,
+}
+
+impl Masks {
+    fn of(lists: &[Marked]) -> Vec<Self> {
+        let masks = lists.iter().enumerate().filter(|(_, marked)| marked.rewriting() == Rewriting::Mask);
+        masks.map(|(list, _)| Masks { list, next: 0, reached: 0 }).collect()
+    }
+
+    fn overlap(&mut self, lists: &[Marked], span: &Range<usize>) -> bool {
+        let findings = lists.get(self.list).map_or(&[][..], Marked::findings);
+        while let Some(begun) = findings.get(self.next).filter(|masked| masked.span.start < span.end) {
+            self.reached = self.reached.max(begun.span.end);
+            self.next += 1;
+        }
+        self.reached > span.start
+    }
+}

@@ -1,0 +1,103 @@
+//! Texts of requests and answers, rewritten as checks say.
+
+mod body;
+mod merged;
+mod place;
+mod text;
+mod work;
+
+use std::collections::BTreeMap;
+
+use super::checks::Marked;
+use super::pii::{Restorer, Vault, VaultError};
+use super::stream::{Flow, Replacement, Rewrite};
+use super::texts::{Kind, Passage};
+pub use body::BodyRewriting;
+use merged::Merged;
+pub(super) use place::in_place;
+use place::write;
+use work::Work;
+
+/// What takes the place of which part of a text of this kind, in order; none overlap.
+///
+/// # Errors
+/// There is more to hide than the vault takes; the text must not go on.
+pub fn replacements(
+    text: &str,
+    kind: Kind,
+    marked: &[Marked],
+    vault: &mut Vault,
+) -> Result<Vec<Replacement>, VaultError> {
+    let mut merged = Merged::new(marked.to_vec());
+    while !merged.step(&mut Work::new(usize::MAX)) {}
+    let mut replacements = Vec::new();
+    for (finding, masked) in (0..).map_while(|index| merged.get(index)) {
+        let Some(value) = text.get(finding.span.clone()) else {
+            continue; // no check marks half a character
+        };
+        let mut written = String::new();
+        write(&mut written, kind, (finding, masked), value, vault)?;
+        replacements.push((finding.span.clone(), written));
+    }
+    Ok(replacements)
+}
+
+/// [`BodyRewriting::of_request`], all at once.
+///
+/// # Errors
+/// There is more to hide than the vault takes; the request must not go on.
+pub fn rewrite_request(
+    body: &[u8],
+    passages: &[Passage],
+    marks: &[Vec<Marked>],
+    vault: &mut Vault,
+) -> Result<Vec<u8>, VaultError> {
+    let mut rewriting = BodyRewriting::of_request(body.to_vec(), passages.to_vec(), marks.to_vec());
+    while !rewriting.step(vault, usize::MAX)? {}
+    Ok(rewriting.finish())
+}
+
+/// [`BodyRewriting::of_answer`], all at once.
+pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], vault: &Vault) -> Vec<u8> {
+    let mut rewriting = BodyRewriting::of_answer(body.to_vec(), passages.to_vec(), marks.to_vec());
+    // nothing goes into the vault
+    while rewriting.step(&mut vault.clone(), usize::MAX) == Ok(false) {}
+    rewriting.finish()
+}
+
+/// Of more flows it is not known how their text goes on where nothing of it was held back.
+const MAX_FLOWS: usize = 1024;
+
+/// Brings back what a vault keeps, in a stream.
+pub struct Restoring {
+    vault: Vault,
+    flows: BTreeMap<Flow, Restorer>,
+}
+
+impl Restoring {
+    /// For the answer to a request whose values the vault keeps.
+    pub fn new(vault: Vault) -> Self {
+        Restoring { vault, flows: BTreeMap::new() }
+    }
+}
+
+impl Rewrite for Restoring {
+    fn push(&mut self, flow: Flow, text: &str) -> String {
+        let vault = &self.vault;
+        if flow.kind == Kind::Name {
+            return vault.restore_name(text).into_owned();
+        }
+        self.flows.entry(flow).or_insert_with(|| vault.restorer()).push(text)
+    }
+
+    fn finish(&mut self, flow: Flow) -> String {
+        self.flows.remove(&flow).map(|mut restorer| restorer.finish()).unwrap_or_default()
+    }
+
+    fn flush(&mut self, flow: Flow) -> String {
+        if self.flows.len() > MAX_FLOWS {
+            return self.finish(flow);
+        }
+        self.flows.get_mut(&flow).map(Restorer::flush).unwrap_or_default()
+    }
+}

@@ -1,0 +1,37 @@
+//! What takes the place of what was found.
+
+use std::borrow::Cow;
+
+use crate::guard::nested::{escaped, Spot};
+use crate::guard::pii::{mask_value, Vault, VaultError};
+use crate::guard::texts::Kind;
+use crate::guard::Finding;
+
+/// What is written at a spot: in the place of a number a string.
+pub(in crate::guard) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, str> {
+    match spot.number {
+        false => Cow::Borrowed(written),
+        true => {
+            let quote = escaped("\"", spot.depth);
+            Cow::Owned([&quote, written, &quote].concat())
+        }
+    }
+}
+
+/// Writes what takes the place of a value, which is not empty, in a text of this kind; `out` is empty.
+pub(super) fn write(
+    out: &mut String,
+    kind: Kind,
+    (finding, masked): (&Finding, bool),
+    value: &str,
+    vault: &mut Vault,
+) -> Result<(), VaultError> {
+    match masked {
+        true => mask_value(out, &finding.entity),
+        false => vault.hide_value(out, &finding.entity, value)?,
+    }
+    if kind == Kind::Name {
+        out.retain(|character| !matches!(character, '<' | '>'));
+    }
+    Ok(())
+}

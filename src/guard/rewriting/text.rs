@@ -1,0 +1,158 @@
+//! One text, rewritten in parts, straight into the JSON string that it becomes.
+
+use super::merged::Merged;
+use super::place::{in_place, write};
+use super::work::Work;
+use crate::guard::checks::Marked;
+use crate::guard::nested::{Locator, Nesting, Spot};
+use crate::guard::pii::{Restorer, Vault, VaultError};
+use crate::guard::texts::{Kind, Passage};
+use crate::json::write_escaped;
+
+/// So much of a text is read, and restored, at a time, in bytes: what is known of that stays small.
+const PIECE: usize = 8 << 10;
+/// What it takes to write one finding's placeholder, as many bytes of text as are written meanwhile.
+const FINDING: usize = 16;
+/// The longest name in which placeholders have no brackets, in bytes. No provider allows one that is half as long.
+const MAX_NAME: usize = 4 << 10;
+
+/// What a text becomes: what is to come back in the answer goes into the vault, all else gives way to its name. What was
+/// JSON stays JSON.
+pub(super) struct TextRewriting {
+    merged: Merged,
+    locator: Locator,
+    spots: Vec<Spot>,
+    copied: usize,
+    written: String, // for all of them: there may be very many
+    back: Back,
+    /// What is to be restored next.
+    pending: String,
+    json: String,
+    changed: bool,
+}
+
+/// What brings back what the vault keeps.
+enum Back {
+    /// Nothing: it is a request's text, or there is nothing to bring back.
+    Nothing,
+    Text(Restorer),
+    /// The text is a name.
+    Name,
+}
+
+impl TextRewriting {
+    /// For a text in which `marks` were found. `restored`: what the vault keeps comes back in it.
+    pub fn new(passage: &Passage, marks: Vec<Marked>, restored: Option<&Vault>) -> Self {
+        let source = passage.source();
+        let back = match restored {
+            None => Back::Nothing,
+            Some(_) if passage.kind == Kind::Name && source.len() <= MAX_NAME => Back::Name,
+            Some(vault) => Back::Text(vault.restorer()),
+        };
+        TextRewriting {
+            merged: Merged::new(marks),
+            locator: Locator::new(Nesting::default(), source),
+            spots: Vec::new(),
+            copied: 0,
+            written: String::new(),
+            back,
+            pending: String::new(),
+            json: String::from("\""),
+            changed: false,
+        }
+    }
+
+    /// Goes on; the passage is the same each time. Whether that was the end.
+    ///
+    /// # Errors
+    /// There is more to hide than the vault takes; the text must not go on.
+    pub fn step(&mut self, passage: &Passage, vault: &mut Vault, work: &mut Work) -> Result<bool, VaultError> {
+        if !self.merged.step(work) {
+            return Ok(false);
+        }
+        let source = passage.source();
+        while work.is_left() {
+            let merged = &self.merged;
+            let span = |index| merged.get(index).map(|(finding, _)| finding.span.clone());
+            let before = self.locator.told();
+            let ended = self.locator.read(source, work.left().min(PIECE), &span, &mut self.spots);
+            let told = self.locator.told();
+            work.spend(told.saturating_sub(before).max(1) + self.spots.len() * FINDING);
+            let spots = std::mem::take(&mut self.spots);
+            for spot in &spots {
+                self.write(passage, spot, vault)?;
+            }
+            self.spots = spots;
+            self.spots.clear();
+            if let Some(rest) = source.get(self.copied..told) {
+                self.put(rest);
+                self.copied = told;
+            }
+            if ended {
+                self.finish(vault);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes what takes the place of a spot, and what stands before it.
+    fn write(&mut self, passage: &Passage, spot: &Spot, vault: &mut Vault) -> Result<(), VaultError> {
+        let (Some((finding, masked)), Some(value)) = (self.merged.get(spot.index), passage.text.get(spot.view.clone()))
+        else {
+            return Ok(());
+        };
+        let mut written = std::mem::take(&mut self.written);
+        written.clear();
+        // answers are masked only: nothing goes into a vault
+        let masked = masked || !matches!(self.back, Back::Nothing);
+        write(&mut written, passage.kind, (finding, masked), value, vault)?;
+        self.put(passage.source().get(self.copied..spot.source.start).unwrap_or_default());
+        self.put(&in_place(&written, spot));
+        self.written = written;
+        self.copied = spot.source.end;
+        self.changed = true;
+        Ok(())
+    }
+
+    fn put(&mut self, text: &str) {
+        match &mut self.back {
+            Back::Nothing => write_escaped(&mut self.json, text),
+            Back::Name => self.pending.push_str(text),
+            Back::Text(restorer) => {
+                self.pending.push_str(text);
+                if self.pending.len() >= PIECE {
+                    write_escaped(&mut self.json, &restorer.push(&self.pending));
+                    self.pending.clear();
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, vault: &Vault) {
+        match &mut self.back {
+            Back::Nothing => {}
+            Back::Name => {
+                let name = vault.restore_name(&self.pending);
+                self.changed |= name != self.pending;
+                write_escaped(&mut self.json, &name);
+            }
+            Back::Text(restorer) => {
+                write_escaped(&mut self.json, &restorer.push(&self.pending));
+                self.changed |= restorer.has_restored();
+                write_escaped(&mut self.json, &restorer.finish());
+            }
+        }
+        self.json.push('"');
+    }
+
+    /// How much is written, in bytes.
+    pub fn written(&self) -> usize {
+        self.json.len()
+    }
+
+    /// What it has become, as a JSON string; `None` if that is what it was.
+    pub fn into_json(self) -> Option<String> {
+        self.changed.then_some(self.json)
+    }
+}
