@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
-use crate::facts::{self, Facts};
 use crate::guard::checks::Flag;
 use crate::header_plan::{HeaderDiff, RequestHeaders};
 use crate::health::Blame;
@@ -28,6 +27,7 @@ use crate::keys::Identity;
 use crate::limits::shared::SharedLimits;
 use crate::limits::{self, Admission, Limits, RateHeaders};
 use crate::outcome::Outcome;
+use crate::parsed_request::{self, ParsedRequest};
 use crate::routing::{ClusterState, Ending, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
 use crate::uri::climbs;
@@ -119,9 +119,9 @@ impl Exchange {
     }
 
     /// Takes in what the body says, and the body.
-    pub fn read(&mut self, facts: Facts, body: Vec<u8>) {
+    pub fn read(&mut self, parsed: ParsedRequest, body: Vec<u8>) {
         let large = body.len() > MAX_KEPT_BODY;
-        self.phase.read(Request { facts, body });
+        self.phase.read(Request { parsed, body });
         if large {
             self.spare_body();
         }
@@ -129,10 +129,10 @@ impl Exchange {
 
     /// Keeps no more of the body than the part that strategies look at.
     pub fn spare_body(&mut self) {
-        let Some(Request { facts, body }) = self.phase.request_mut() else {
+        let Some(Request { parsed, body }) = self.phase.request_mut() else {
             return;
         };
-        let kept = facts.layout.prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
+        let kept = parsed.layout.prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
         if let Some(beginning) = body.get(..kept) {
             // a copy: whatever stays of a large block of memory keeps the next body from using it
             *body = beginning.to_vec();
@@ -157,7 +157,7 @@ impl Exchange {
 
     /// The whole body, if it has been kept.
     pub fn whole_body(&self) -> Option<&[u8]> {
-        self.kept_body(self.facts()?.layout.length)
+        self.kept_body(self.parsed()?.layout.length)
     }
 
     /// Has another body go on in place of the client's.
@@ -165,20 +165,20 @@ impl Exchange {
     /// # Errors
     /// It cannot be read: whoever wrote it has broken it.
     pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
-        let Some(facts) = self.facts() else {
+        let Some(parsed) = self.parsed() else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
-        let path_model = facts.named_in_path.then(|| facts.model.clone());
-        let facts = facts::read(facts.endpoint, path_model, &body)?;
+        let path_model = parsed.named_in_path.then(|| parsed.model.clone());
+        let parsed = parsed_request::read(parsed.endpoint, path_model, &body)?;
         self.original.length = self.original.length.map(|_| body.len());
-        self.read(facts, body);
+        self.read(parsed, body);
         Ok(())
     }
 
     /// The whole body, if it has been kept and is of this size.
     pub fn kept_body(&self, size: usize) -> Option<&[u8]> {
-        let Request { facts, body } = self.phase.request()?;
-        (facts.layout.length == size && body.len() == size).then_some(body)
+        let Request { parsed, body } = self.phase.request()?;
+        (parsed.layout.length == size && body.len() == size).then_some(body)
     }
 
     /// Routes the request: picks the first target of the model it names.
@@ -186,13 +186,13 @@ impl Exchange {
     /// # Errors
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
     pub fn route(&mut self, table: &Rc<Table>, clusters: &dyn ClusterState) -> Result<Routed, ApiError> {
-        let facts = self.facts().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
+        let parsed = self.parsed().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
         // a model's name may stand in an upstream's path
-        let Some(index) = table.find(&facts.model).filter(|_| !climbs(&facts.model)) else {
-            return Err(self.unknown_model(table, &facts.model));
+        let Some(index) = table.find(&parsed.model).filter(|_| !climbs(&parsed.model)) else {
+            return Err(self.unknown_model(table, &parsed.model));
         };
         let keeper = self.keeper(table, clusters)?;
-        match Route::start(table, index, facts.endpoint, keeper, &self.caller(), clusters) {
+        match Route::start(table, index, parsed.endpoint, keeper, &self.caller(), clusters) {
             Ok(route) => {
                 self.phase.route(route);
                 Ok(Routed::Ready)
@@ -204,19 +204,19 @@ impl Exchange {
             }
             Err(NotStarted::Elsewhere) => Err(self.stored_elsewhere()),
             Err(NotStarted::Silent) => {
-                if matches!(facts.endpoint, Endpoint::Further(Further::CountTokens | Further::InputTokens)) {
-                    return Ok(Routed::Estimated(facts.layout.text.div_ceil(4)));
+                if matches!(parsed.endpoint, Endpoint::Further(Further::CountTokens | Further::InputTokens)) {
+                    return Ok(Routed::Estimated(parsed.layout.text.div_ceil(4)));
                 }
                 let model = table.models().get(index);
-                if facts.endpoint == Endpoint::Responses && model.is_some_and(|model| model.speaks(Dialect::OpenAi)) {
-                    let message = format!("The model `{}` is not served by the Responses API.", facts.model);
+                if parsed.endpoint == Endpoint::Responses && model.is_some_and(|model| model.speaks(Dialect::OpenAi)) {
+                    let message = format!("The model `{}` is not served by the Responses API.", parsed.model);
                     return Err(ApiError::model_not_found(message));
                 }
                 let spoken: Vec<&str> = model.into_iter().flat_map(Model::dialects).map(|d| d.name()).collect();
                 Err(ApiError::model_not_found(format!(
                     "The model `{}` is not served in the {} dialect, only in: {}.",
-                    facts.model,
-                    facts.endpoint.dialect().name(),
+                    parsed.model,
+                    parsed.endpoint.dialect().name(),
                     spoken.join(", ")
                 )))
             }
@@ -229,18 +229,18 @@ impl Exchange {
     /// # Errors
     /// Why nothing may be sent: it would carry a credential to a stranger.
     pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<Prepared, Unprepared> {
-        let Phase::Routed(Request { facts, .. }, journey) = &mut self.phase else {
+        let Phase::Routed(Request { parsed, .. }, journey) = &mut self.phase else {
             return Err(Unprepared::NotRouted);
         };
         if let Some(outcome) = journey.exhausted {
             return Err(Unprepared::Exhausted(outcome));
         }
         let route = &journey.route;
-        let (body, wanted) = target_request(route, route.place(), facts).ok_or(Unprepared::NotRouted)?;
+        let (body, wanted) = target_request(route, route.place(), parsed).ok_or(Unprepared::NotRouted)?;
         if wanted.upstream.cluster.as_bytes() != cluster {
             return Err(Unprepared::OtherCluster);
         }
-        let before = journey.prepared_for.and_then(|place| target_request(route, place, facts));
+        let before = journey.prepared_for.and_then(|place| target_request(route, place, parsed));
         let before = before.as_ref().map(|(_, target)| target);
         let diff = HeaderDiff { original: &self.original, before, after: &wanted };
         if !diff.apply(&mut journey.overwritten, headers) {
@@ -268,7 +268,7 @@ impl Exchange {
             true => Ending { blame: Blame::Nobody, retry_after: None, ..ending },
             false => ending,
         };
-        journey.route.end(ending, &request.facts.model, clusters);
+        journey.route.end(ending, &request.parsed.model, clusters);
     }
 
     /// After a failed attempt: goes on to another target and asks Envoy to retry. Returns the target's
@@ -319,7 +319,7 @@ impl Exchange {
         self.judge_whole(clusters);
         if let Phase::Routed(request, journey) = &mut self.phase {
             if journey.stage != Stage::Begun {
-                journey.route.abandon(&request.facts.model, clusters);
+                journey.route.abandon(&request.parsed.model, clusters);
             }
         }
     }

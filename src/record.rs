@@ -51,8 +51,8 @@ impl<F: Fields + Default> Record<F> {
         if let Some(reason) = exchange.connect_failure() {
             record.text("connect_failure", reason);
         }
-        if let Some(facts) = exchange.facts().filter(|facts| facts.model != model) {
-            record.text("requested_model", &facts.model);
+        if let Some(parsed) = exchange.parsed().filter(|parsed| parsed.model != model) {
+            record.text("requested_model", &parsed.model);
         }
         if let Some((tokens, source)) = exchange.usage() {
             for (kind, count) in tokens.labelled() {
@@ -83,10 +83,10 @@ impl<F: Fields + Default> Record<F> {
     /// With the fields that only traces need.
     #[must_use]
     pub fn for_traces(mut self, exchange: &Exchange) -> Self {
-        if let Some(facts) = exchange.facts() {
-            self.text("request_model", &facts.model);
-            self.text("operation", if facts.by_id { "stored_response" } else { operation(facts.endpoint) });
-            self.text("provider", provider(facts.endpoint.dialect()));
+        if let Some(parsed) = exchange.parsed() {
+            self.text("request_model", &parsed.model);
+            self.text("operation", if parsed.by_id { "stored_response" } else { operation(parsed.endpoint) });
+            self.text("provider", provider(parsed.endpoint.dialect()));
         }
         if let Some(model) = exchange.target_model() {
             self.text("response_model", model);

@@ -1,13 +1,13 @@
 //! Rewrites a request body for one target by splicing: unchanged bytes stay identical.
 //!
-//! The splices are known before the first body byte is forwarded (from [`Facts`]), so `content-length` can be written
+//! The splices are known before the first body byte is forwarded (from [`ParsedRequest`]), so `content-length` can be written
 //! with the headers, and the body can pass in any number of chunks.
 
 use std::ops::Range;
 
-use crate::facts::{Facts, Layout, UsageOption};
 use crate::json::write_string;
 use crate::order::by_number;
+use crate::parsed_request::{Layout, ParsedRequest, UsageOption};
 
 /// One replacement: `text` replaces the bytes of `range`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ struct Splice {
     text: String,
 }
 
-/// The body passed to [`BodyRewrite::chunk`] is not the one that the facts were read from: another filter has changed
+/// The body passed to [`BodyRewrite::chunk`] is not the one that was parsed: another filter has changed
 /// it. A rewrite would corrupt it, so nothing more may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyChanged;
@@ -34,20 +34,20 @@ impl BodyRewrite {
     /// if a stream would otherwise report no tokens.
     ///
     /// ```
-    /// use sluice::{endpoint::Endpoint, facts, rewrite::BodyRewrite};
+    /// use sluice::{endpoint::Endpoint, parsed_request, rewrite::BodyRewrite};
     ///
     /// let body = br#"{"model": "gpt-4o", "messages": []}"#;
-    /// let facts = facts::read(Endpoint::ChatCompletions, None, body)?;
-    /// let mut rewrite = BodyRewrite::plan(&facts, "gpt-4o-2024-08-06", true);
+    /// let parsed = parsed_request::read(Endpoint::ChatCompletions, None, body)?;
+    /// let mut rewrite = BodyRewrite::plan(&parsed, "gpt-4o-2024-08-06", true);
     /// let rewritten = rewrite.chunk(body, true).unwrap().unwrap();
     /// assert_eq!(rewritten, br#"{"model": "gpt-4o-2024-08-06", "messages": []}"#);
     /// assert_eq!(rewrite.length(), rewritten.len());
     /// # Ok::<(), sluice::error::ApiError>(())
     /// ```
-    pub fn plan(facts: &Facts, target_model: &str, inject_usage: bool) -> Self {
-        let layout = &facts.layout;
+    pub fn plan(parsed: &ParsedRequest, target_model: &str, inject_usage: bool) -> Self {
+        let layout = &parsed.layout;
         let mut splices = Vec::new();
-        if let Some(range) = layout.model.clone().filter(|_| target_model != facts.model) {
+        if let Some(range) = layout.model.clone().filter(|_| target_model != parsed.model) {
             let mut text = String::with_capacity(layout.model_prefix.len() + target_model.len() + 2);
             match layout.model_prefix {
                 "" => write_string(&mut text, target_model),
@@ -56,7 +56,7 @@ impl BodyRewrite {
             splices.push(Splice { range, text });
         }
         splices.extend(layout.repetitions.iter().map(|range| Splice { range: range.clone(), text: String::new() }));
-        if inject_usage && injects_usage(facts) {
+        if inject_usage && injects_usage(parsed) {
             splices.push(usage_splice(layout));
         }
         by_number(&mut splices, |splice| splice.range.start);
@@ -110,8 +110,8 @@ impl BodyRewrite {
 
 /// Whether the gateway must request a stream's usage because the client did not. The chunk with the usage is then
 /// removed from the client's stream.
-pub fn injects_usage(facts: &Facts) -> bool {
-    facts.stream && facts.endpoint.has_stream_options() && facts.layout.usage_option != UsageOption::Asked
+pub fn injects_usage(parsed: &ParsedRequest) -> bool {
+    parsed.stream && parsed.endpoint.has_stream_options() && parsed.layout.usage_option != UsageOption::Asked
 }
 
 fn usage_splice(layout: &Layout) -> Splice {

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use sluice::endpoint::{classify, Call, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
-use sluice::facts::{self, Facts};
 use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
+use sluice::parsed_request::{self, ParsedRequest};
 use sluice::uri::{asks_for_stream, query_key, without_keys};
 use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
@@ -177,7 +177,7 @@ impl Incoming {
         &self.exchange
     }
 
-    /// Reads the body, once all of it is there, and leaves its facts, or the command, in the exchange.
+    /// Reads the body, once all of it is there, and leaves the parsed request, or the command, in the exchange.
     ///
     /// # Errors
     /// The body is not what the endpoint takes.
@@ -189,9 +189,9 @@ impl Incoming {
         let mut exchange = self.exchange.borrow_mut();
         match &mut self.call {
             RequestKind::Model(endpoint, path_model) => {
-                let facts = facts::read(*endpoint, path_model.take(), &body)?;
+                let parsed = parsed_request::read(*endpoint, path_model.take(), &body)?;
                 let spare = body.len() <= MAX_KEPT_BODY && budget::room(Purpose::Kept) == 0;
-                exchange.read(facts, body);
+                exchange.read(parsed, body);
                 if spare {
                     exchange.spare_body();
                 }
@@ -200,7 +200,7 @@ impl Incoming {
                 let found = stored::find(exchange.stored_id(id));
                 let (_, model) = found.ok_or_else(ApiError::response_not_found)?;
                 let stream = asks_for_stream(&exchange.original().path);
-                exchange.read(Facts::of_stored(model, std::mem::take(id), stream, &body)?, body);
+                exchange.read(ParsedRequest::of_stored(model, std::mem::take(id), stream, &body)?, body);
             }
             RequestKind::Command(command) => exchange.commanded(command.clone(), body),
         }

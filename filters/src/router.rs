@@ -82,7 +82,7 @@ impl Router {
             }
             Ok(Routed::Estimated(tokens)) => {
                 self.state = State::Answered { _opened: incoming };
-                let endpoint = exchange.borrow().facts().map_or(Endpoint::Messages, |facts| facts.endpoint);
+                let endpoint = exchange.borrow().parsed().map_or(Endpoint::Messages, |parsed| parsed.endpoint);
                 let answer = Answer::json(gateway::token_count(endpoint, tokens));
                 answer.with(TOKEN_COUNT_HEADER, "estimate").reply()
             }

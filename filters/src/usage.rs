@@ -59,15 +59,15 @@ impl Usage {
     /// The meter for an answer that begins with `chunk`.
     fn meter(&self, chunk: &[u8], content_type: Option<&str>) -> Meter {
         let exchange = self.exchange.as_ref().map(|exchange| exchange.borrow());
-        let framing = match (exchange.as_ref().and_then(|exchange| exchange.facts()), content_type) {
-            (Some(facts), _) => Framing::of_answer(facts.endpoint.dialect(), facts.stream, chunk),
+        let framing = match (exchange.as_ref().and_then(|exchange| exchange.parsed()), content_type) {
+            (Some(parsed), _) => Framing::of_answer(parsed.endpoint.dialect(), parsed.stream, chunk),
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
         let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
         let meter = Meter::new(framing, exchange.as_ref().is_some_and(|exchange| exchange.injects_usage()));
         let unjudged = exchange.as_ref().filter(|exchange| exchange.is_unjudged());
-        match unjudged.and_then(|exchange| exchange.facts()) {
-            Some(facts) => meter.judged(facts.endpoint, Document::is_answer),
+        match unjudged.and_then(|exchange| exchange.parsed()) {
+            Some(parsed) => meter.judged(parsed.endpoint, Document::is_answer),
             None => meter,
         }
         .with_format(format)
@@ -95,7 +95,7 @@ impl Usage {
         if exchange.is_encoded() {
             return None;
         }
-        let endpoint = exchange.facts().filter(|facts| facts.stream)?.endpoint;
+        let endpoint = exchange.parsed().filter(|parsed| parsed.stream)?.endpoint;
         exchange.passing()?;
         let upstream = exchange.upstream()?;
         if meter.says_its_end() {

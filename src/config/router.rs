@@ -337,7 +337,7 @@ fn build(model: &Object<'_>, factory: &Factory, members: &[Member]) -> Result<Bo
 
 fn model_name(node: &Node<'_>) -> Result<String, ConfigError> {
     let name = node.text()?;
-    if name.len() > crate::facts::MAX_MODEL_NAME || name.chars().any(char::is_control) {
+    if name.len() > crate::parsed_request::MAX_MODEL_NAME || name.chars().any(char::is_control) {
         return Err(node.error("is too long for a model's name, or has control characters"));
     }
     if climbs(name) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Exchange;
 use crate::endpoint::{Dialect, Endpoint, Further};
-use crate::facts::Facts;
 use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, UsageEstimate};
+use crate::parsed_request::ParsedRequest;
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, RouteInput, Table};
 use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Source, TokenUsage};
@@ -13,27 +13,27 @@ use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Sour
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
     pub fn usage_estimate(&self, microusd: u64, vm: u64) -> UsageEstimate {
-        let facts = self.facts().filter(|facts| facts.uses_tokens());
-        let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
-        let output = facts.and_then(|facts| facts.output_limit).unwrap_or(0);
+        let parsed = self.parsed().filter(|parsed| parsed.uses_tokens());
+        let prompt = parsed.map_or(0, |parsed| prompt_tokens(parsed.text_length));
+        let output = parsed.and_then(|parsed| parsed.output_limit).unwrap_or(0);
         UsageEstimate { prompt, output, microusd, vm }
     }
 
     /// The field by which the request says how much output it asks for, if it does.
     pub fn output_field(&self) -> Option<&'static str> {
-        self.facts()?.output_field
+        self.parsed()?.output_field
     }
 
     /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
     /// model is to answer where it does not say, at the dearest place where it may be served.
     pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
-        let Some(facts) = self.facts().filter(|facts| facts.uses_tokens()) else {
+        let Some(parsed) = self.parsed().filter(|parsed| parsed.uses_tokens()) else {
             return 0;
         };
-        let generates = facts.endpoint.answers_in_words();
-        let input = prompt_tokens(facts.text_length);
+        let generates = parsed.endpoint.answers_in_words();
+        let input = prompt_tokens(parsed.text_length);
         let cost = |model: &Model, price: Price| {
-            let output = facts.output_limit.unwrap_or(model.max_output_tokens.saturating_mul(facts.choices));
+            let output = parsed.output_limit.unwrap_or(model.max_output_tokens.saturating_mul(parsed.choices));
             let tokens = TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() };
             price.cost(&tokens).saturating_add(self.images().saturating_mul(price.image))
         };
@@ -72,8 +72,8 @@ impl Exchange {
     }
 
     fn at_least(&self, known: TokenUsage) -> ActualUsage {
-        let facts = self.facts().filter(|facts| facts.uses_tokens());
-        let prompt = facts.map_or(0, |facts| prompt_tokens(facts.text_length));
+        let parsed = self.parsed().filter(|parsed| parsed.uses_tokens());
+        let prompt = parsed.map_or(0, |parsed| prompt_tokens(parsed.text_length));
         let input = if known.input == 0 { prompt } else { known.input };
         let tokens = TokenUsage { input, ..known };
         ActualUsage::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
@@ -88,8 +88,8 @@ impl Exchange {
 
     /// How many images the request asks for.
     fn images(&self) -> u64 {
-        let asks = |facts: &&Facts| facts.endpoint == Endpoint::Further(Further::Images);
-        self.facts().filter(asks).map_or(0, |facts| facts.choices)
+        let asks = |parsed: &&ParsedRequest| parsed.endpoint == Endpoint::Further(Further::Images);
+        self.parsed().filter(asks).map_or(0, |parsed| parsed.choices)
     }
 
     /// The fields in which the current target reports usage.
@@ -103,23 +103,23 @@ impl Exchange {
         if self.command().is_some() {
             return None;
         }
-        if self.facts().is_some_and(|facts| !facts.uses_tokens()) {
+        if self.parsed().is_some_and(|parsed| !parsed.uses_tokens()) {
             return Some((TokenUsage::default(), Source::Reported));
         }
-        let prompt = self.facts().map(|facts| facts.layout.text);
+        let prompt = self.parsed().map(|parsed| parsed.layout.text);
         Some(complete(metered, Known { prompt, unreported, encoded: self.is_encoded() }))
     }
 
     /// What an attempt that failed has generated, by as much of its answer as has come: it was paid for, though the client
     /// gets nothing of it. With what that costs, in millionths of a dollar; `None` if it shows no output.
     pub fn wasted(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
-        let facts = self.facts().filter(|_| !self.is_encoded())?;
+        let parsed = self.parsed().filter(|_| !self.is_encoded())?;
         let route = self.routed()?;
         let endpoint = match route.pair_at(route.place()) {
-            Some(pair) => pair.target(facts.stream),
-            None => facts.endpoint,
+            Some(pair) => pair.target(parsed.stream),
+            None => parsed.endpoint,
         };
-        let framing = Framing::of_answer(endpoint.dialect(), facts.stream, answer);
+        let framing = Framing::of_answer(endpoint.dialect(), parsed.stream, answer);
         let mut meter = Meter::new(framing, false).with_format(self.format());
         meter.chunk(answer, false); // whether it is whole or not, this is what there is to go by
         let (metered, unreported) = (meter.finish(), meter.unreported());
@@ -127,7 +127,7 @@ impl Exchange {
         if !reported && unreported.unwrap_or(0) == 0 {
             return None;
         }
-        let known = Known { prompt: Some(facts.layout.text), unreported, encoded: false };
+        let known = Known { prompt: Some(parsed.layout.text), unreported, encoded: false };
         let (tokens, _) = complete(metered, known);
         Some((tokens, self.cost(&tokens)))
     }
@@ -145,9 +145,9 @@ impl Exchange {
     /// The call that has them counted; `None` if this prompt cannot be.
     pub fn count_call(&self) -> Option<CountCall<'_>> {
         let counter = self.counter().filter(|_| self.counts_prompt())?;
-        let (route, facts) = (self.routed()?, self.facts()?);
-        let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &facts.model)?);
-        let body = counter.request(facts.endpoint, model, self.kept_body(facts.layout.length)?)?;
+        let (route, parsed) = (self.routed()?, self.parsed()?);
+        let (upstream, model) = (route.upstream()?, route.model_name(route.place(), &parsed.model)?);
+        let body = counter.request(parsed.endpoint, model, self.kept_body(parsed.layout.length)?)?;
         let mut headers = vec![
             (":method", "POST"),
             (":path", counter.path.as_str()),
@@ -170,7 +170,7 @@ impl Exchange {
     /// Whether the gateway asks the current target for usage on the client's behalf, and strips it again.
     pub fn injects_usage(&self) -> bool {
         let upstream = self.routed().and_then(Route::upstream);
-        let wanted = self.facts().is_some_and(injects_usage);
+        let wanted = self.parsed().is_some_and(injects_usage);
         wanted && upstream.is_some_and(|upstream| upstream.include_usage)
     }
 }

@@ -25,8 +25,8 @@ impl Exchange {
     pub fn labels(&self) -> (&str, &str, &str) {
         let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
         let model = self.routed().and_then(Route::model).map(|model| model.name.as_str());
-        let model = match (model, self.facts()) {
-            (Some(name), Some(facts)) if name.ends_with('*') && self.told_apart => facts.model.as_str(),
+        let model = match (model, self.parsed()) {
+            (Some(name), Some(parsed)) if name.ends_with('*') && self.told_apart => parsed.model.as_str(),
             (Some(name), _) if name.ends_with('*') => OTHER,
             (Some(name), _) => name,
             (None, _) => NONE,
@@ -43,7 +43,7 @@ impl Exchange {
 
     /// The model as the client named it; empty until the body has been read.
     pub fn model_name(&self) -> &str {
-        self.facts().map_or("", |facts| facts.model.as_str())
+        self.parsed().map_or("", |parsed| parsed.model.as_str())
     }
 
     /// What became of each attempt, as the answer's headers tell it: `a=connect_failure:dns, b=success`.
@@ -85,7 +85,7 @@ impl Exchange {
 
     /// The model by the name the current target knows.
     pub fn target_model(&self) -> Option<&str> {
-        let (route, facts) = (self.routed()?, self.facts()?);
-        route.model_name(route.place(), &facts.model)
+        let (route, parsed) = (self.routed()?, self.parsed()?);
+        route.model_name(route.place(), &parsed.model)
     }
 }

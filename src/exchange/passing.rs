@@ -12,23 +12,23 @@ use crate::wire_names::ANONYMOUS;
 impl Exchange {
     /// What reads the answer that begins to pass; `None` if there is nothing to read in it.
     pub fn splice(&self, translated: bool) -> Option<Splice> {
-        let (route, facts) = (self.routed()?, self.facts()?);
-        let model = self.writes_model().then_some(facts.model.as_str());
-        let is_response = facts.endpoint == Endpoint::Responses && !facts.by_id && !translated && !self.is_encoded();
+        let (route, parsed) = (self.routed()?, self.parsed()?);
+        let model = self.writes_model().then_some(parsed.model.as_str());
+        let is_response = parsed.endpoint == Endpoint::Responses && !parsed.by_id && !translated && !self.is_encoded();
         let wants_id = is_response && route.table().remembers_responses().is_some();
-        (model.is_some() || wants_id).then(|| Splice::new(facts.endpoint, facts.stream, model, wants_id))
+        (model.is_some() || wants_id).then(|| Splice::new(parsed.endpoint, parsed.stream, model, wants_id))
     }
 
     /// Whether the client's name of the model is put into the answer.
     pub fn writes_model(&self) -> bool {
         let wanted = self.routed().is_some_and(|route| route.table().response_model == ResponseModel::Requested);
-        wanted && !self.is_encoded() && self.facts().is_some_and(|facts| facts.endpoint.answers_in_json())
+        wanted && !self.is_encoded() && self.parsed().is_some_and(|parsed| parsed.endpoint.answers_in_json())
     }
 
     /// What the current upstream stores, now that it has answered with a response of this id: that, and the conversation it
     /// belongs to.
     pub fn stores<'a>(&'a self, id: &'a str) -> impl Iterator<Item = StoredId> + 'a {
-        let conversation = self.facts().and_then(|facts| facts.stored.conversation());
+        let conversation = self.parsed().and_then(|parsed| parsed.stored.conversation());
         std::iter::once(id).chain(conversation).map(|id| StoredId::of(self.key(), id))
     }
 
@@ -42,14 +42,14 @@ impl Exchange {
     /// # Errors
     /// 400, or 404 for what is asked for by its id: the configuration has it no more.
     pub(super) fn keeper(&self, table: &Table, clusters: &dyn ClusterState) -> Result<Option<usize>, ApiError> {
-        let Some(facts) = self.facts().filter(|facts| !facts.stored.0.is_empty()) else {
+        let Some(parsed) = self.parsed().filter(|parsed| !parsed.stored.0.is_empty()) else {
             return Ok(None);
         };
         let known =
-            |id: &String| clusters.keeper(if facts.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
-        let keeper = table.stored_responses.and_then(|_| facts.stored.0.iter().find_map(known));
+            |id: &String| clusters.keeper(if parsed.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
+        let keeper = table.stored_responses.and_then(|_| parsed.stored.0.iter().find_map(known));
         let Some(keeper) = keeper else {
-            return if facts.by_id { Err(ApiError::response_not_found()) } else { Ok(None) };
+            return if parsed.by_id { Err(ApiError::response_not_found()) } else { Ok(None) };
         };
         let place = table.upstreams().iter().position(|upstream| Keeper::of(&upstream.cluster) == keeper);
         place.map(Some).ok_or_else(|| self.stored_elsewhere())
@@ -65,7 +65,7 @@ impl Exchange {
 
     /// The upstream that stores it does not serve the model any more, or never has.
     pub(super) fn stored_elsewhere(&self) -> ApiError {
-        match self.facts().is_some_and(|facts| facts.by_id) {
+        match self.parsed().is_some_and(|parsed| parsed.by_id) {
             true => ApiError::response_not_found(),
             false => ApiError::stored_elsewhere(),
         }

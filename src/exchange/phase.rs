@@ -11,10 +11,10 @@
 //! is asked of a body that has not been read. What comes in the wrong phase changes nothing.
 
 use super::answer::Answer;
-use crate::facts::Facts;
 use crate::gateway::Command;
 use crate::header_plan::Overwritten;
 use crate::outcome::Outcome;
+use crate::parsed_request::ParsedRequest;
 use crate::routing::Route;
 
 /// How far a request has come.
@@ -36,8 +36,8 @@ pub(super) enum Phase {
 /// What a request says.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// The body's facts.
-    pub facts: Facts,
+    /// What the body says.
+    pub parsed: ParsedRequest,
     /// The body itself, if it is small, until an answer is on its way to the client: so that an attempt need
     /// not ask for it again. Longer where the prompt's tokens may have to be counted. Of a large one only the part
     /// that strategies look at.

@@ -1,7 +1,7 @@
 //! What a target's request must look like.
 
-use crate::facts::Facts;
 use crate::header_plan::TargetRequest;
+use crate::parsed_request::ParsedRequest;
 use crate::rewrite::BodyRewrite;
 use crate::routing::Route;
 use crate::translate::Pair;
@@ -19,18 +19,18 @@ pub enum Prepared {
 pub(super) fn target_request<'a>(
     route: &'a Route,
     place: (usize, usize),
-    facts: &'a Facts,
+    parsed: &'a ParsedRequest,
 ) -> Option<(Prepared, TargetRequest<'a>)> {
     let upstream = route.upstream_at(place)?;
-    let model = route.model_name(place, &facts.model)?;
-    let stream = facts.stream;
+    let model = route.model_name(place, &parsed.model)?;
+    let stream = parsed.stream;
     if let Some(pair) = route.pair_at(place) {
         let request =
             TargetRequest { upstream, endpoint: pair.target(stream), pair: Some(pair), stream, model, length: None };
         return Some((Prepared::Translate(pair), request));
     }
-    let body = BodyRewrite::plan(facts, model, upstream.include_usage);
-    let length = Some(body.length()).filter(|length| *length > 0 || !facts.by_id);
+    let body = BodyRewrite::plan(parsed, model, upstream.include_usage);
+    let length = Some(body.length()).filter(|length| *length > 0 || !parsed.by_id);
     Some((
         Prepared::Rewrite(body),
         TargetRequest { upstream, endpoint: route.endpoint(), pair: None, stream, model, length },

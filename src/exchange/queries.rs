@@ -5,11 +5,11 @@ use std::rc::Rc;
 use super::phase::Stage;
 use super::{Exchange, Original};
 use crate::error::Shape;
-use crate::facts::Facts;
 use crate::gateway::Command;
 use crate::guard::checks::Flag;
 use crate::keys::Identity;
 use crate::limits::{Admission, RateHeaders};
+use crate::parsed_request::ParsedRequest;
 use crate::routing::{Route, Upstream};
 use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
@@ -45,14 +45,14 @@ impl Exchange {
         Shape::for_path(&self.original.path)
     }
 
-    /// The body's facts; `None` until it has been read.
-    pub fn facts(&self) -> Option<&Facts> {
-        self.phase.request().map(|request| &request.facts)
+    /// The parsed request; `None` until the body has been read.
+    pub fn parsed(&self) -> Option<&ParsedRequest> {
+        self.phase.request().map(|request| &request.parsed)
     }
 
     /// Whether the client has asked for a stream.
     pub fn streams(&self) -> bool {
-        self.facts().is_some_and(|facts| facts.stream)
+        self.parsed().is_some_and(|parsed| parsed.stream)
     }
 
     /// What is asked of the gateway itself, and the body that came with it.

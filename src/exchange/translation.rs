@@ -2,7 +2,7 @@
 
 use super::Exchange;
 use crate::error::ApiError;
-use crate::facts::UsageOption;
+use crate::parsed_request::UsageOption;
 use crate::routing::Route;
 use crate::translate::{Notes, Pair, Platform, Reply, Target, Translated, MAX_OUTPUT_TOKENS};
 use crate::usage::{Framing, Meter};
@@ -13,12 +13,12 @@ impl Exchange {
     /// # Errors
     /// 400 that names the field which that target could not answer.
     pub fn translate(&self, pair: Pair, body: &[u8]) -> Result<Translated, ApiError> {
-        let (Some(facts), Some(route)) = (self.facts(), self.routed()) else {
+        let (Some(parsed), Some(route)) = (self.parsed(), self.routed()) else {
             return Err(ApiError::internal("The request was translated unread."));
         };
         let target = Target {
-            model: route.model_name(route.place(), &facts.model).unwrap_or(&facts.model),
-            stream: facts.stream,
+            model: route.model_name(route.place(), &parsed.model).unwrap_or(&parsed.model),
+            stream: parsed.stream,
             include_usage: route.upstream().is_some_and(|upstream| upstream.include_usage),
             max_output_tokens: route.model().map_or(MAX_OUTPUT_TOKENS, |model| model.max_output_tokens),
             platform: Platform::Own,
@@ -28,19 +28,19 @@ impl Exchange {
 
     /// What the answer is translated with. `now`: in seconds since the epoch.
     pub fn reply(&self, notes: Notes, now: u64) -> Reply {
-        let facts = self.facts();
+        let parsed = self.parsed();
         Reply {
             created: now,
             id: self.id,
-            include_usage: facts.is_some_and(|facts| facts.layout.usage_option == UsageOption::Asked),
-            prompt_tokens: facts.map_or(0, |facts| facts.layout.text.div_ceil(4)),
+            include_usage: parsed.is_some_and(|parsed| parsed.layout.usage_option == UsageOption::Asked),
+            prompt_tokens: parsed.map_or(0, |parsed| parsed.layout.text.div_ceil(4)),
             notes,
         }
     }
 
     /// An answer that is translated is on its way to the client: its usage is read in the provider's words.
     pub fn meter_provider(&mut self) {
-        let stream = self.facts().is_some_and(|facts| facts.stream);
+        let stream = self.parsed().is_some_and(|parsed| parsed.stream);
         let pair = self.routed().and_then(|route| route.pair_at(route.place()));
         let framing = match (stream, pair) {
             (true, Some(pair)) => pair.framing(),

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use sluice::endpoint::{Dialect, Endpoint, Further};
 use sluice::exchange::{Exchange, Routed};
-use sluice::facts::read;
 use sluice::header_plan::RequestHeaders;
 use sluice::keys::{Identity, Role};
 use sluice::limits::{ActualUsage, Limits, Quota, RateHeaders, Subject};
 use sluice::outcome::Outcome;
+use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::usage::{Price, Source, TokenUsage};
@@ -303,11 +303,11 @@ fn the_highest_cost_of_a_request() {
     ];
     let table = price_list();
     for (endpoint, body, models, want) in cases {
-        let facts = read(endpoint, None, body.as_bytes()).unwrap();
-        let (index, prompt) = (table.find(&facts.model).unwrap(), (facts.text_length as u64).div_ceil(4));
+        let parsed = read(endpoint, None, body.as_bytes()).unwrap();
+        let (index, prompt) = (table.find(&parsed.model).unwrap(), (parsed.text_length as u64).div_ceil(4));
         let patterns = Patterns::new(models.iter().map(|name| (*name).to_owned()).collect());
         let mut exchange = Exchange::default();
-        exchange.read(facts, Vec::new());
+        exchange.read(parsed, Vec::new());
         exchange.identified(Rc::new(Identity::new("k", Role::User, patterns)));
         assert_eq!(exchange.cost_estimate(&table, index), want(prompt) * 1_000_000, "{body} {models:?}");
     }

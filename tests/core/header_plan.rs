@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use sluice::config;
 use sluice::exchange::{Exchange, Original, Prepared, Unprepared};
-use sluice::facts;
 use sluice::forwarding::KeptBack;
 use sluice::header_plan::RequestHeaders;
 use sluice::outcome::Outcome;
+use sluice::parsed_request;
 use sluice::routing::Ending;
 use sluice::{endpoint::Endpoint, routing::Table};
 use std::rc::Rc;
@@ -78,7 +78,7 @@ fn exchange_with(kept: &[(&str, &str)]) -> (Exchange, Map) {
     }
     let original = Original { authority: "gateway".into(), path: path.into(), length: Some(BODY.len()), kept_back };
     let mut exchange = Exchange::new(None, original);
-    exchange.read(facts::read(Endpoint::ChatCompletions, None, BODY).unwrap(), Vec::new());
+    exchange.read(parsed_request::read(Endpoint::ChatCompletions, None, BODY).unwrap(), Vec::new());
     exchange.route(&table, &TestClusters::default()).unwrap();
     let sent = [(":authority", "gateway"), (":path", path), ("content-length", "13"), ("x-gone", "client|route")];
     let headers = sent
@@ -202,7 +202,7 @@ fn no_model_leaves_its_path() {
         let original = Original { path: "/v1/chat/completions".into(), ..Original::default() };
         let mut exchange = Exchange::new(None, original);
         let body = format!(r#"{{"model":"{name}"}}"#);
-        exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
+        exchange.read(parsed_request::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), Vec::new());
         let routed = exchange.route(&table, &TestClusters::default());
         assert_eq!(routed.is_ok(), want.is_some(), "{name}");
         if let Some(want) = want {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::exchange::{Exchange, Original, Routed};
-use sluice::facts;
 use sluice::health::Blame;
 use sluice::outcome::Outcome;
+use sluice::parsed_request;
 use sluice::routing::{Ending, Table};
 
 use crate::clusters::TestClusters;
@@ -27,7 +27,7 @@ fn table() -> Rc<Table> {
 fn call(table: &Rc<Table>, model: &str, ending: Ending, clusters: &TestClusters) -> String {
     let body = format!(r#"{{"model":"{model}"}}"#);
     let mut exchange = Exchange::new(None, Original::default());
-    exchange.read(facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.into_bytes());
+    exchange.read(parsed_request::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap(), body.into_bytes());
     assert_eq!(exchange.route(table, clusters), Ok(Routed::Ready), "{model}");
     let upstream = exchange.routed().unwrap().upstream().unwrap().name.clone();
     exchange.end_attempt(ending, clusters);

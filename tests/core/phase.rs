@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::{Exchange, Unprepared};
-use sluice::facts::read;
 use sluice::gateway::Command;
 use sluice::outcome::Outcome;
+use sluice::parsed_request::read;
 use sluice::routing::{Ending, Table};
 
 use crate::clusters::TestClusters;
@@ -64,6 +64,6 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
     let mut asking = Exchange::default();
     asking.commanded(Command::Keys, Vec::new());
     asking.read(read(Endpoint::ChatCompletions, None, br#"{"model":"m"}"#).unwrap(), Vec::new());
-    assert!(asking.facts().is_none(), "it is a command");
+    assert!(asking.parsed().is_none(), "it is a command");
     assert!(asking.route(&table(), &TestClusters::default()).is_err());
 }

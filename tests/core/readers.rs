@@ -3,7 +3,7 @@
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use sluice::endpoint::Endpoint;
-use sluice::facts::{read, Facts};
+use sluice::parsed_request::{read, ParsedRequest};
 use sluice::rewrite::BodyRewrite;
 
 const TARGET: &str = "target/model";
@@ -166,29 +166,29 @@ fn body(fields: &[String]) -> String {
     format!("{{{}}}", model.into_iter().chain(fields.iter().cloned()).collect::<Vec<_>>().join(" , "))
 }
 
-fn upstream(facts: &Facts, body: &str) -> String {
-    let mut rewrite = BodyRewrite::plan(facts, TARGET, true);
+fn upstream(parsed: &ParsedRequest, body: &str) -> String {
+    let mut rewrite = BodyRewrite::plan(parsed, TARGET, true);
     let rewritten = rewrite.chunk(body.as_bytes(), true).unwrap();
     String::from_utf8(rewritten.unwrap_or_else(|| body.as_bytes().to_vec())).unwrap()
 }
 
 /// Whether the body is accepted. If so, all readers of the upstream body agree with the decision.
 fn is_taken(body: &str) -> bool {
-    let facts = match read(Endpoint::ChatCompletions, None, body.as_bytes()) {
-        Ok(facts) => facts,
+    let parsed = match read(Endpoint::ChatCompletions, None, body.as_bytes()) {
+        Ok(parsed) => parsed,
         Err(error) => {
             assert_eq!((error.status, error.code), (400, "ambiguous_parameter"), "{body}: {}", error.message);
             return false;
         }
     };
-    let sent = upstream(&facts, body);
+    let sent = upstream(&parsed, body);
     let json: Json = serde_json::from_str(&sent).expect(&sent);
     let asked = READERS.map(|reader| reader.read(&json));
     for (reader, asked) in READERS.iter().zip(&asked) {
         assert_eq!(asked.model, Json::Text(TARGET.into()), "{reader:?}: {sent}");
-        assert_eq!(asked.stream, facts.stream, "{reader:?}: {sent}");
-        assert!(!facts.stream || asked.usage == Json::Bool(true), "{reader:?}: {sent}");
-        assert_eq!(asked.output_limit, facts.output_limit, "{reader:?}: {sent}");
+        assert_eq!(asked.stream, parsed.stream, "{reader:?}: {sent}");
+        assert!(!parsed.stream || asked.usage == Json::Bool(true), "{reader:?}: {sent}");
+        assert_eq!(asked.output_limit, parsed.output_limit, "{reader:?}: {sent}");
         assert_eq!(asked, &READERS[0].read(&json), "{reader:?}: {sent}");
     }
     true
@@ -271,6 +271,6 @@ fn the_members_of_members() {
 fn meaningless_members_are_unchanged() {
     let body =
         r#"{"model":"target/model","MODELS":1,"mode":2,"streams":3,"Stream-Options":4,"x":{"MODEL":5,"n":6,"n":7}}"#;
-    let facts = read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();
-    assert_eq!(upstream(&facts, body), body);
+    let parsed = read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();
+    assert_eq!(upstream(&parsed, body), body);
 }

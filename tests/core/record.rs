@@ -6,10 +6,10 @@ use serde_json::{json, Value};
 use sluice::config::Joined;
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::Exchange;
-use sluice::facts::read;
 use sluice::guard::checks::Flag;
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
+use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
 use sluice::routing::{Ending, Table};
@@ -206,9 +206,9 @@ proptest! {
     #[test]
     fn any_name(name in prop::collection::vec(any::<char>(), 1..200)) {
         let mut exchange = chat("m");
-        let mut facts = exchange.facts().unwrap().clone();
-        facts.model = name.iter().collect();
-        exchange.read(facts, Vec::new());
+        let mut parsed = exchange.parsed().unwrap().clone();
+        parsed.model = name.iter().collect();
+        exchange.read(parsed, Vec::new());
         let want: String = name.iter().take(100).collect();
         prop_assert_eq!(&shown(&exchange, 200)["requested_model"], &json!(want));
     }

@@ -2,12 +2,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{json, Map, Value};
 use sluice::endpoint::Endpoint;
-use sluice::facts::{read, Facts};
+use sluice::parsed_request::{read, ParsedRequest};
 use sluice::rewrite::{injects_usage, BodyChanged, BodyRewrite};
 
 use crate::generate::{chunks, json as any_json, text};
 
-fn chat(body: &str) -> Facts {
+fn chat(body: &str) -> ParsedRequest {
     read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap()
 }
 
@@ -104,8 +104,8 @@ fn a_model_in_path_and_body_is_renamed() {
     for (body, want) in
         [(r#"{"model":"m"}"#, r#"{"model":"t"}"#), (r#"{"model":"models/m"}"#, r#"{"model":"models/t"}"#), ("{}", "{}")]
     {
-        let facts = read(Endpoint::GenerateContent, Some("m".into()), body.as_bytes()).unwrap();
-        let rewrite = BodyRewrite::plan(&facts, "t", false);
+        let parsed = read(Endpoint::GenerateContent, Some("m".into()), body.as_bytes()).unwrap();
+        let rewrite = BodyRewrite::plan(&parsed, "t", false);
         assert_eq!(pass(rewrite, &[body.as_bytes()]).as_deref(), Ok(want), "{body}");
     }
 }
@@ -121,19 +121,19 @@ fn usage_is_only_requested_where_supported() {
         (Endpoint::OllamaChat, false),
         (Endpoint::StreamGenerateContent, false),
     ] {
-        let facts = read(endpoint, None, body.as_bytes()).unwrap();
-        assert_eq!(injects_usage(&facts), want, "{endpoint:?}");
-        assert_eq!(BodyRewrite::plan(&facts, "m", true).is_identity(), !want, "{endpoint:?}");
-        assert!(BodyRewrite::plan(&facts, "m", false).is_identity(), "{endpoint:?}: not wanted");
+        let parsed = read(endpoint, None, body.as_bytes()).unwrap();
+        assert_eq!(injects_usage(&parsed), want, "{endpoint:?}");
+        assert_eq!(BodyRewrite::plan(&parsed, "m", true).is_identity(), !want, "{endpoint:?}");
+        assert!(BodyRewrite::plan(&parsed, "m", false).is_identity(), "{endpoint:?}: not wanted");
     }
 }
 
 #[test]
 fn a_changed_body_is_refused() {
     let body = br#"{"model":"m"}"#;
-    let facts = read(Endpoint::ChatCompletions, None, body).unwrap();
+    let parsed = read(Endpoint::ChatCompletions, None, body).unwrap();
     for (name, target) in [("identity", "m"), ("rewritten", "t")] {
-        let plan = BodyRewrite::plan(&facts, target, false);
+        let plan = BodyRewrite::plan(&parsed, target, false);
         assert_eq!(pass(plan.clone(), &[b"{}"]), Err(BodyChanged), "{name}: shorter");
         assert_eq!(pass(plan.clone(), &[&body[..3], b""]), Err(BodyChanged), "{name}: cut");
         assert_eq!(pass(plan.clone(), &[body, b" "]), Err(BodyChanged), "{name}: longer by a chunk");

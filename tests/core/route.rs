@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::exchange::{Exchange, Original, Routed, Unprepared};
-use sluice::facts;
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
+use sluice::parsed_request;
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 
@@ -33,7 +33,7 @@ const ABC: &str = r#"{"name":"m","targets":[{"upstream":"a"},{"upstream":"b"},{"
 fn exchange() -> Exchange {
     let body = br#"{"model":"m"}"#;
     let mut exchange = Exchange::new(None, Original::default());
-    exchange.read(facts::read(Endpoint::ChatCompletions, None, body).unwrap(), body.to_vec());
+    exchange.read(parsed_request::read(Endpoint::ChatCompletions, None, body).unwrap(), body.to_vec());
     exchange
 }
 

@@ -8,9 +8,9 @@ use sluice::config;
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::{Exchange, Original, Routed};
-use sluice::facts::{self, Facts};
 use sluice::keys::{Identity, Role};
 use sluice::outcome::Outcome;
+use sluice::parsed_request::{self, ParsedRequest};
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
 use sluice::stored::{named, Keeper, Part, StoredId};
@@ -30,7 +30,7 @@ fn table(fields: &str) -> Rc<Table> {
 fn exchange(key: &str, endpoint: Endpoint, body: &str) -> Exchange {
     let identity = Identity::new(key, Role::User, Patterns::any());
     let mut exchange = Exchange::new(Some(Rc::new(identity)), Original::default());
-    exchange.read(facts::read(endpoint, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
+    exchange.read(parsed_request::read(endpoint, None, body.as_bytes()).unwrap(), body.as_bytes().to_vec());
     exchange
 }
 
@@ -152,7 +152,7 @@ fn the_table_is_bounded() {
 /// A request for a stored response by a key.
 fn by_id(key: &str, role: Role, id: &str) -> Exchange {
     let mut exchange = Exchange::new(Some(Rc::new(Identity::new(key, role, Patterns::any()))), Original::default());
-    exchange.read(Facts::of_stored("m".into(), id.into(), false, b"").unwrap(), Vec::new());
+    exchange.read(ParsedRequest::of_stored("m".into(), id.into(), false, b"").unwrap(), Vec::new());
     exchange
 }
 
@@ -192,10 +192,10 @@ fn a_response_by_its_id() {
 #[test]
 fn further_ids() {
     for body in ["", "{}", " {}\n"] {
-        let facts = Facts::of_stored("m".into(), "resp_1".into(), false, body.as_bytes()).unwrap();
-        assert_eq!((facts.layout.length, facts.uses_tokens()), (body.len(), false));
+        let parsed = ParsedRequest::of_stored("m".into(), "resp_1".into(), false, body.as_bytes()).unwrap();
+        assert_eq!((parsed.layout.length, parsed.uses_tokens()), (body.len(), false));
     }
-    assert_eq!(Facts::of_stored("m".into(), "resp_1".into(), true, b"{\"a\":1}").unwrap_err().status, 400);
+    assert_eq!(ParsedRequest::of_stored("m".into(), "resp_1".into(), true, b"{\"a\":1}").unwrap_err().status, 400);
 }
 
 #[test]

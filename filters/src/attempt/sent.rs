@@ -52,29 +52,29 @@ impl Sent {
     pub fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
         let mut exchange = self.exchange.borrow_mut();
         exchange.answer_encoded(head.encoded);
-        let (Some(facts), Some(route)) = (exchange.facts(), exchange.routed()) else {
+        let (Some(parsed), Some(route)) = (exchange.parsed(), exchange.routed()) else {
             return Ok(None);
         };
-        if facts.by_id && !facts.stream {
+        if parsed.by_id && !parsed.stream {
             return Ok(None); // whatever is stored is the answer, a failed response, too
         }
         if let Some(translation) = &self.translation {
-            return translation.until(head, end, facts.stream, route.table().hold_json).map(Some);
+            return translation.until(head, end, parsed.stream, route.table().hold_json).map(Some);
         }
         let empty = end || head.length == Some(0);
-        match (facts.stream, empty) {
+        match (parsed.stream, empty) {
             (true, true) => Err(Outcome::BadStream),
             (false, true) => Err(Outcome::BadResponse),
             (true, false) if head.encoded => Ok(None),
-            (false, false) if !facts.endpoint.answers_in_json() => Ok(None),
+            (false, false) if !parsed.endpoint.answers_in_json() => Ok(None),
             (true, false) => {
-                let first = FirstEvent::new(facts.endpoint, head.content_type);
+                let first = FirstEvent::new(parsed.endpoint, head.content_type);
                 Ok(Some(first.map_or(Until::Unstreamed, Until::Event)))
             }
             (false, false) => {
                 let limit = route.table().hold_json;
                 let metered = registry::has_meter().then(|| exchange.format());
-                let whole = Until::Whole { limit, endpoint: facts.endpoint, encoded: head.encoded, metered };
+                let whole = Until::Whole { limit, endpoint: parsed.endpoint, encoded: head.encoded, metered };
                 let holds = head.length.unwrap_or(1) <= limit;
                 exchange.answer_unjudged(!holds && !head.encoded);
                 Ok(holds.then_some(whole))

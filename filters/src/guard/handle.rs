@@ -41,7 +41,7 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         if let Some(exchange) = registry::current() {
-            let is_bodiless = end || exchange.borrow().facts().is_none();
+            let is_bodiless = end || exchange.borrow().parsed().is_none();
             if is_bodiless {
                 return guard.check(exchange, &me);
             }

@@ -105,12 +105,12 @@ impl Guard {
     fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
         let asked = {
             let exchange = exchange.borrow();
-            match exchange.facts() {
-                Some(facts) if facts.by_id => Ok(None), // it says nothing
-                Some(facts) => {
+            match exchange.parsed() {
+                Some(parsed) if parsed.by_id => Ok(None), // it says nothing
+                Some(parsed) => {
                     let subject = subject(Phase::Request, &exchange);
                     match self.config.applies(&subject) {
-                        true => Request::ask(&self.config, &subject, facts.endpoint, &exchange, (me, self.context)),
+                        true => Request::ask(&self.config, &subject, parsed.endpoint, &exchange, (me, self.context)),
                         false => Ok(None),
                     }
                 }
@@ -192,10 +192,10 @@ impl Guard {
         if let Some(flags) = exchange.flags() {
             host::set_header(Headers::Response, GUARD_HEADER, &flags);
         }
-        let (Some(facts), Some(200..=299), false) = (exchange.facts(), exchange.answered(), end) else {
+        let (Some(parsed), Some(200..=299), false) = (exchange.parsed(), exchange.answered(), end) else {
             return Action::Continue;
         };
-        if !facts.endpoint.answers_in_words() {
+        if !parsed.endpoint.answers_in_words() {
             return Action::Continue;
         }
         let subject = subject(Phase::Response, &exchange);
@@ -215,15 +215,15 @@ impl Guard {
         }
         host::remove_header(Headers::Response, "content-length");
         let json = host::header(Headers::Response, "content-type").is_some_and(|kind| is_json(&kind));
-        match facts.stream && !json {
+        match parsed.stream && !json {
             true => {
-                let answer = StreamedAnswer::new(&self.config, shared, facts, checked, &self.vault, self.context);
+                let answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
                 self.state = State::Streamed(answer);
                 Action::Continue
             }
             false => {
                 let passes = self.vault.is_empty() && !self.config.denies(&subject);
-                self.state = State::Whole(WholeAnswer::new(facts.endpoint, checked, passes, self.context));
+                self.state = State::Whole(WholeAnswer::new(parsed.endpoint, checked, passes, self.context));
                 Action::Pause
             }
         }
@@ -235,16 +235,16 @@ impl Guard {
             return;
         };
         let exchange = shared.borrow();
-        let Some(facts) = exchange.facts().filter(|facts| facts.stream && !answer.has_begun()) else {
+        let Some(parsed) = exchange.parsed().filter(|parsed| parsed.stream && !answer.has_begun()) else {
             return;
         };
         let beginning = host::bytes(Buffer::ResponseBody, BEGINNING).unwrap_or_default();
-        let framing = Framing::of_answer(facts.endpoint.dialect(), true, &beginning);
+        let framing = Framing::of_answer(parsed.endpoint.dialect(), true, &beginning);
         if framing == Framing::Json || beginning.trim_ascii().is_empty() {
             return;
         }
         let checked = self.config.applies(&subject(Phase::Response, &exchange));
-        let answer = StreamedAnswer::new(&self.config, shared, facts, checked, &self.vault, self.context);
+        let answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
         drop(exchange);
         self.state = State::Streamed(answer);
     }

@@ -51,7 +51,7 @@ impl Request {
         exchange: &Exchange,
         (me, context): (&Waiter, u32),
     ) -> Result<Option<Request>, ApiError> {
-        let size = exchange.facts().map_or(0, |facts| facts.layout.length);
+        let size = exchange.parsed().map_or(0, |parsed| parsed.layout.length);
         let body = match exchange.whole_body() {
             _ if !budget::admits(Purpose::Check, size.saturating_mul(COPIES)) => None,
             Some(body) => Some(body.to_vec()),

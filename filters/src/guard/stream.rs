@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use sluice::facts::Facts;
 use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::{replacements, Restoring};
@@ -11,6 +10,7 @@ use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
 use sluice::guard::texts::Kind;
 use sluice::guard::Speaker;
 use sluice::memory_budget::Purpose;
+use sluice::parsed_request::ParsedRequest;
 use sluice::usage::Framing;
 
 use super::calls::Case;
@@ -61,7 +61,7 @@ impl StreamedAnswer {
     pub fn new(
         config: &Config,
         shared: &SharedExchange,
-        facts: &Facts,
+        parsed: &ParsedRequest,
         checked: bool,
         vault: &Vault,
         context: u32,
@@ -84,7 +84,7 @@ impl StreamedAnswer {
             exchange: shared.clone(),
             model: subject.model.to_owned(),
             key: subject.key.to_owned(),
-            endpoint: facts.endpoint,
+            endpoint: parsed.endpoint,
             limits: Limits { window: policy.characters, delay: policy.time, unchecked, ..Limits::default() },
             mode,
             vault: (!vault.is_empty()).then(|| vault.clone()),

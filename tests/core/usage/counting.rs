@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use sluice::endpoint::{Dialect, Endpoint};
 use sluice::exchange::{Exchange, MAX_KEPT_BODY};
-use sluice::facts::read;
 use sluice::gateway::Command;
 use sluice::outcome::Outcome;
+use sluice::parsed_request::read;
 use sluice::routing::{Credential, Table};
 use sluice::usage::{Counter, Source, TokenUsage, COUNT_TIMEOUT};
 

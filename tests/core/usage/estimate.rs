@@ -1,7 +1,7 @@
 //! Estimates for answers that report no tokens.
 
 use sluice::endpoint::Endpoint;
-use sluice::facts;
+use sluice::parsed_request;
 use sluice::usage::{complete, read_count, Counter, Framing, Known, Meter, Source, TokenUsage, COUNT_TIMEOUT};
 
 const NOTHING: TokenUsage = TokenUsage {
@@ -125,12 +125,12 @@ fn texts_of_prompts() {
     ];
     for (endpoint, fields, want) in cases {
         let body = format!(r#"{{"model":"m",{fields}}}"#);
-        let facts = facts::read(*endpoint, Some("m".into()), body.as_bytes()).unwrap();
-        assert_eq!(facts.layout.text, *want, "{body}");
+        let parsed = parsed_request::read(*endpoint, Some("m".into()), body.as_bytes()).unwrap();
+        assert_eq!(parsed.layout.text, *want, "{body}");
     }
     let deep = format!(r#"{{"model":"m","messages":{}"1"{}}}"#, "[".repeat(100), "]".repeat(100));
-    let facts = facts::read(ChatCompletions, None, deep.as_bytes()).unwrap();
-    assert!(facts.layout.text > 100, "too deep for a prompt: it counts as it stands");
+    let parsed = parsed_request::read(ChatCompletions, None, deep.as_bytes()).unwrap();
+    assert!(parsed.layout.text > 100, "too deep for a prompt: it counts as it stands");
 }
 
 fn metered(framing: Framing, chunks: &[&str], end: bool) -> Meter {
@@ -222,16 +222,16 @@ fn no_field_hides_text() {
             format!(r#"{{"model":"m","messages":[{{{part}}}]}}"#),
             format!(r#"{{"model":"m","input":[{{"content":[{{{part}}}]}}]}}"#),
         ] {
-            let facts = facts::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();
-            assert!(want.contains(&facts.layout.text), "{name}: {}", facts.layout.text);
+            let parsed = parsed_request::read(Endpoint::ChatCompletions, None, body.as_bytes()).unwrap();
+            assert!(want.contains(&parsed.layout.text), "{name}: {}", parsed.layout.text);
             let rest = body.len() - part.len();
-            let length = facts.text_length as u64;
+            let length = parsed.text_length as u64;
             assert!((*want.start()..=want.end() + rest as u64 + 120).contains(&length), "{name}: {length}");
         }
     }
     let body = format!(r#"{{"model":"m","prompt":"{}"}}"#, "x".repeat(4 << 20));
-    let facts = facts::read(Endpoint::Completions, None, body.as_bytes()).unwrap();
-    assert_eq!((facts.layout.text, facts.text_length), (4 << 20, body.len()));
+    let parsed = parsed_request::read(Endpoint::Completions, None, body.as_bytes()).unwrap();
+    assert_eq!((parsed.layout.text, parsed.text_length), (4 << 20, body.len()));
 }
 
 /// A stream that is cut anywhere counts the server's last report, and an estimate of the rest.

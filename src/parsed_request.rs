@@ -14,9 +14,9 @@ pub use layout::{Layout, UsageOption};
 /// The longest model name accepted, in bytes; real ones stay under 100.
 pub const MAX_MODEL_NAME: usize = 256;
 
-/// The facts of one request body.
+/// One request body, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct ParsedRequest {
     /// The operation.
     pub endpoint: Endpoint,
     /// The client's name for the model, decoded.
@@ -43,8 +43,8 @@ pub struct Facts {
     pub layout: Layout,
 }
 
-impl Facts {
-    /// The facts of a request for a stored response with this id. `model`: the client's name for the model that made
+impl ParsedRequest {
+    /// A request for a stored response with this id. `model`: the client's name for the model that made
     /// it; `stream`: it is streamed again.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Facts {
         if !matches!(body.trim_ascii(), b"" | b"{}") {
             return Err(ApiError::bad_request("invalid_value", None, "This path takes no body."));
         }
-        Ok(Facts {
+        Ok(ParsedRequest {
             endpoint: Endpoint::Responses,
             model,
             named_in_path: true,
@@ -75,21 +75,21 @@ impl Facts {
     }
 }
 
-/// Reads a request's facts from its body. `path_model` is the model in the path, if there is one (Gemini).
+/// Parses a request's body. `path_model` is the model in the path, if there is one (Gemini).
 ///
 /// ```
-/// use sluice::{endpoint::Endpoint, facts::read};
+/// use sluice::{endpoint::Endpoint, parsed_request::read};
 ///
 /// let body = br#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
-/// let facts = read(Endpoint::ChatCompletions, None, body)?;
-/// assert_eq!((facts.model.as_str(), facts.stream), ("gpt-4o", true));
+/// let parsed = read(Endpoint::ChatCompletions, None, body)?;
+/// assert_eq!((parsed.model.as_str(), parsed.stream), ("gpt-4o", true));
 /// # Ok::<(), sluice::error::ApiError>(())
 /// ```
 ///
 /// # Errors
 /// A 400 that names the field: not UTF-8, not JSON, not an object, no valid `model`, a `stream` that is not a boolean,
 /// a name that some readers would treat as another one, or a field that is repeated with different values.
-pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Result<Facts, ApiError> {
+pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Result<ParsedRequest, ApiError> {
     // most bodies are ASCII: this check has no branches, so it uses vector instructions
     let is_ascii = body.iter().fold(0, |all, byte| all | byte) < 0x80;
     if !is_ascii && std::str::from_utf8(body).is_err() {
@@ -128,7 +128,7 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
     let text_length = body.len().saturating_sub(usize::try_from(fields.data).unwrap_or(usize::MAX));
     let layout = fields.layout;
     let stored = if endpoint == Endpoint::Responses { stored::named(body) } else { Named::default() };
-    Ok(Facts {
+    Ok(ParsedRequest {
         endpoint,
         model,
         named_in_path,

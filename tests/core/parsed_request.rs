@@ -1,7 +1,7 @@
 use sluice::endpoint::Endpoint;
-use sluice::facts::{read, Facts, UsageOption, MAX_MODEL_NAME};
+use sluice::parsed_request::{read, ParsedRequest, UsageOption, MAX_MODEL_NAME};
 
-fn chat(body: &[u8]) -> Facts {
+fn chat(body: &[u8]) -> ParsedRequest {
     read(Endpoint::ChatCompletions, None, body).unwrap()
 }
 
@@ -143,11 +143,11 @@ fn models() {
         ("the longest", with_longest.as_str(), longest.as_str(), &with_longest[9..with_longest.len() - 1]),
     ];
     for (name, body, model, span) in cases {
-        let facts = chat(body.as_bytes());
-        assert_eq!(facts.model, model, "{name}");
-        assert_eq!(facts.layout.model.map(|span| &body[span]), Some(span), "{name}");
-        assert_eq!(facts.layout.length, body.len(), "{name}");
-        assert_eq!(&body[..facts.layout.first_field], &body[..=body.find('{').unwrap()], "{name}");
+        let parsed = chat(body.as_bytes());
+        assert_eq!(parsed.model, model, "{name}");
+        assert_eq!(parsed.layout.model.map(|span| &body[span]), Some(span), "{name}");
+        assert_eq!(parsed.layout.length, body.len(), "{name}");
+        assert_eq!(&body[..parsed.layout.first_field], &body[..=body.find('{').unwrap()], "{name}");
     }
 }
 
@@ -173,8 +173,8 @@ fn streams() {
     for (endpoint, wants) in cases {
         for (field, want) in ["", r#","stream":null"#, r#","stream":false"#, r#","stream":true"#].iter().zip(wants) {
             let body = format!(r#"{{"model":"m"{field}}}"#);
-            let facts = read(endpoint, None, body.as_bytes()).unwrap();
-            assert_eq!((facts.endpoint, facts.stream), (endpoint, want), "{endpoint:?} {field}");
+            let parsed = read(endpoint, None, body.as_bytes()).unwrap();
+            assert_eq!((parsed.endpoint, parsed.stream), (endpoint, want), "{endpoint:?} {field}");
         }
     }
     assert!(!chat(br#"{"model":"m","x":{"stream":true}}"#).stream, "only at the top");
@@ -184,8 +184,8 @@ fn streams() {
 fn the_path_names_the_model() {
     let read = |name: &str, body: &[u8]| read(Endpoint::GenerateContent, Some(name.into()), body);
     for body in [r#"{"contents":[]}"#, r#"{"model":"gemini-2.5-pro"}"#, r#"{"model":"models/gemini-2.5-pro"}"#] {
-        let facts = read("gemini-2.5-pro", body.as_bytes()).unwrap();
-        assert_eq!((facts.model.as_str(), facts.named_in_path), ("gemini-2.5-pro", true), "{body}");
+        let parsed = read("gemini-2.5-pro", body.as_bytes()).unwrap();
+        assert_eq!((parsed.model.as_str(), parsed.named_in_path), ("gemini-2.5-pro", true), "{body}");
     }
     for (body, code) in [
         (r#"{"model":"other"}"#, "ambiguous_parameter"),
