@@ -40,29 +40,29 @@ use phase::{Phase, Request, Stage};
 use preparation::target_request;
 pub use preparation::Prepared;
 
-/// The most flags that are kept: what services find is named by them.
+/// The maximum number of flags, because services choose their names.
 const MAX_FLAGS: usize = 16;
 
-/// All that is known of one request. Filters that are not configured leave their part unknown.
+/// Everything known about one request. If a filter is not configured, its part is empty.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    /// The number that filters find it by, if they do.
+    /// The id with which filters find it, if they do.
     id: u64,
-    /// Whether Envoy has been told that number.
+    /// Whether Envoy has been told that id.
     id_published: bool,
-    /// Who is calling; `None` without `auth`.
+    /// The caller; `None` without `auth`.
     identity: Option<Rc<Identity>>,
-    /// What the client's headers said, before any attempt wrote over them.
+    /// The client's headers, before any attempt overwrote them.
     original: Original,
-    /// How far it has come, with what there is from then on.
+    /// Its phase, with the data of that phase.
     phase: Phase,
-    /// The tokens, once the answer is through.
+    /// The tokens, once the answer has passed.
     usage: Option<(TokenUsage, Source)>,
-    /// When what happened.
+    /// The times of its events.
     timing: Timing,
-    /// What checks have found that passes all the same, each once.
+    /// The findings of checks that passed anyway, without duplicates.
     flags: Vec<Flag>,
-    /// The check that has stopped the request or its answer, and what it found.
+    /// The check that has stopped the request or its answer, and its finding.
     blocked: Option<Flag>,
     /// What the request has been counted for; settled when it ends.
     admissions: Vec<Admission>,
@@ -70,33 +70,33 @@ pub struct Exchange {
     shared: Option<Box<SharedLimits>>,
     /// The limits that a report is to show besides the models'.
     reported: Vec<(limits::Subject, Limits)>,
-    /// What the client is told of its limits.
+    /// The limits that the client's headers report.
     rates: RateHeaders,
-    /// The client has its answer, or has gone.
+    /// Whether the client has its answer, or has left.
     closed: bool,
-    /// The gateway has answered in place of the model servers, which took too long altogether.
+    /// Whether the gateway answered because the deadline for all attempts was over.
     timed_out: bool,
-    /// The model's name, which the client has chosen, is told apart from others.
+    /// Whether metrics have the client's own name of the model.
     told_apart: bool,
 }
 
-/// The longest body that an exchange keeps, in bytes. Most chats are smaller; what documents and images take
-/// stays with Envoy alone.
+/// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay
+/// only in Envoy.
 pub const MAX_KEPT_BODY: usize = 64 * 1024;
 
-/// What has become of a request that was to be routed.
+/// The result of routing a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routed {
     /// It has a target.
     Ready,
-    /// Every target is at its limit; it may wait this long for a free one.
+    /// Every target is at its limit; the request may wait this long for a free one.
     Queue(Duration),
-    /// No target counts tokens in this dialect: an estimate of them is the answer.
+    /// No target counts tokens in this dialect: the answer is an estimate.
     Estimated(u64),
 }
 
-/// The longest part of a large body's prompt that is kept for strategies, in bytes: what the configuration
-/// allows for `prefix_bytes`.
+/// The longest kept part of a large body's prompt, for strategies, in bytes: the configuration's maximum of
+/// `prefix_bytes`.
 const MAX_PREFIX: usize = 4096;
 
 /// Why an attempt must not be sent.
@@ -104,16 +104,16 @@ const MAX_PREFIX: usize = 4096;
 pub enum Unprepared {
     /// No filter has routed the request.
     NotRouted,
-    /// Envoy has the attempt go to a cluster that was not chosen.
+    /// The attempt is at a cluster that was not chosen.
     OtherCluster,
-    /// Every target has been tried; the last one ended so.
+    /// Every target has been tried; the last attempt had this outcome.
     Exhausted(Outcome),
     /// Envoy refused to set a header.
     HeaderRefused,
 }
 
 impl Exchange {
-    /// An exchange that has just begun.
+    /// A new exchange.
     pub fn new(identity: Option<Rc<Identity>>, original: Original) -> Self {
         Exchange { identity, original, ..Exchange::default() }
     }
@@ -127,20 +127,20 @@ impl Exchange {
         }
     }
 
-    /// Keeps no more of the body than the part that strategies look at.
+    /// Keeps only the part of the body that strategies use.
     pub fn spare_body(&mut self) {
         let Some(Request { parsed, body }) = self.phase.request_mut() else {
             return;
         };
         let kept = parsed.layout.prompt.saturating_add(MAX_PREFIX).min(MAX_KEPT_BODY);
         if let Some(beginning) = body.get(..kept) {
-            // a copy: whatever stays of a large block of memory keeps the next body from using it
+            // a copy, because a kept part of a large block would prevent the next body from using it
             *body = beginning.to_vec();
         }
     }
 
-    /// Marks the request: a check has found something that passes all the same, in it or in its answer. A stream's
-    /// windows may say the same many times.
+    /// Records a finding of a check that passes anyway, in the request or its answer. A stream's windows may repeat a
+    /// finding many times.
     pub fn flag(&mut self, flags: Vec<Flag>) {
         for flag in flags {
             if self.flags.len() < MAX_FLAGS && !self.flags.contains(&flag) {
@@ -149,21 +149,21 @@ impl Exchange {
         }
     }
 
-    /// What has been marked, as the header `x-sluice-guard` has it; `None` if nothing has.
+    /// The findings for the header `x-sluice-guard`; `None` if there are none.
     pub fn flags(&self) -> Option<String> {
         let flags: Vec<String> = self.flags.iter().map(Flag::to_string).collect();
         (!flags.is_empty()).then(|| flags.join(", "))
     }
 
-    /// The whole body, if it has been kept.
+    /// The complete body, if it is kept.
     pub fn whole_body(&self) -> Option<&[u8]> {
         self.kept_body(self.parsed()?.layout.length)
     }
 
-    /// Has another body go on in place of the client's.
+    /// Replaces the client's body with another one.
     ///
     /// # Errors
-    /// It cannot be read: whoever wrote it has broken it.
+    /// It is invalid: the rewrite has broken it.
     pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
         let Some(parsed) = self.parsed() else {
             return Err(ApiError::internal("The request was rewritten unread."));
@@ -175,13 +175,13 @@ impl Exchange {
         Ok(())
     }
 
-    /// The whole body, if it has been kept and is of this size.
+    /// The complete body, if it is kept and has this size.
     pub fn kept_body(&self, size: usize) -> Option<&[u8]> {
         let Request { parsed, body } = self.phase.request()?;
         (parsed.layout.length == size && body.len() == size).then_some(body)
     }
 
-    /// Routes the request: picks the first target of the model it names.
+    /// Routes the request: picks the first target of its model.
     ///
     /// # Errors
     /// 404 with the models the caller may use, when there is none of that name, or none in that dialect.
@@ -223,11 +223,11 @@ impl Exchange {
         }
     }
 
-    /// Makes the request's headers fit for the current target, and says what is to be done to its body.
-    /// `cluster` is the one Envoy says the attempt is for.
+    /// Changes the request's headers for the current target, and returns what to do with its body. `cluster` is the
+    /// attempt's cluster, according to Envoy.
     ///
     /// # Errors
-    /// Why nothing may be sent: it would carry a credential to a stranger.
+    /// Why nothing may be sent: it would send a credential to the wrong server.
     pub fn prepare(&mut self, cluster: &[u8], headers: &mut dyn RequestHeaders) -> Result<Prepared, Unprepared> {
         let Phase::Routed(Request { parsed, .. }, journey) = &mut self.phase else {
             return Err(Unprepared::NotRouted);
@@ -251,7 +251,7 @@ impl Exchange {
         Ok(body)
     }
 
-    /// Whether Envoy has begun the attempt that was decided on last.
+    /// Whether Envoy has begun the chosen attempt.
     pub fn has_begun(&self) -> bool {
         self.phase.journey().is_some_and(|journey| journey.stage == Stage::Begun)
     }

@@ -1,4 +1,4 @@
-//! What a request uses: for limits before it, for whoever pays after it.
+//! A request's usage: the estimate for limits, and the actual usage for billing.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ impl Exchange {
         UsageEstimate { prompt, output, microusd, vm }
     }
 
-    /// The field by which the request says how much output it asks for, if it does.
+    /// The field with which the request limits its output, if it does.
     pub fn output_field(&self) -> Option<&'static str> {
         self.parsed()?.output_field
     }
 
-    /// What the request may cost, in millionths of a dollar: its prompt and all the output it asks for, or as much as the
-    /// model is to answer where it does not say, at the dearest place where it may be served.
+    /// The request's maximum cost, in millionths of a dollar: its prompt and its maximum output (by default the
+    /// model's), at the most expensive possible target.
     pub fn cost_estimate(&self, table: &Table, model: usize) -> u64 {
         let Some(parsed) = self.parsed().filter(|parsed| parsed.uses_tokens()) else {
             return 0;
@@ -40,7 +40,7 @@ impl Exchange {
         table.dearest(model, |name| self.caller().may_use(name), cost)
     }
 
-    /// Takes in what one more filter has to say of the client's limits: the tightest are told.
+    /// Adds another filter's view of the client's limits: the tightest are reported.
     pub fn tell_rates(&mut self, rates: RateHeaders) {
         let tighter = |known: Option<Quota>, new: Option<Quota>| match (known, new) {
             (Some(known), Some(new)) if new.remaining >= known.remaining => Some(known),
@@ -79,26 +79,26 @@ impl Exchange {
         ActualUsage::AtLeast { tokens: tokens.total(), microusd: self.cost(&tokens) }
     }
 
-    /// What the request costs that has used these tokens, in millionths of a dollar, by the price of where it was served;
-    /// 0 if that has none. Images that were asked for may have a price of their own.
+    /// The cost of these tokens, in millionths of a dollar, by the price of the target that served; 0 if it has none.
+    /// Requested images may have a separate price.
     pub fn cost(&self, tokens: &TokenUsage) -> u64 {
         let price = self.routed().and_then(Route::price);
         price.map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
     }
 
-    /// How many images the request asks for.
+    /// The number of requested images.
     fn images(&self) -> u64 {
         let asks = |parsed: &&ParsedRequest| parsed.endpoint == Endpoint::Further(Further::Images);
         self.parsed().filter(asks).map_or(0, |parsed| parsed.choices)
     }
 
-    /// The fields in which the current target reports usage.
+    /// The usage fields of the current target.
     pub fn format(&self) -> Format {
         self.routed().and_then(Route::upstream).map_or(Format::Auto, |upstream| upstream.usage.format)
     }
 
-    /// What the answer has used, given what its meter has found and how many tokens it saw that no report counts: an
-    /// estimate, where the server did not say all. `None` if the gateway itself was asked.
+    /// The answer's usage, from its meter's result and the unreported tokens that the meter saw: an estimate, if the
+    /// server has not reported everything. `None` for a command to the gateway itself.
     pub fn completed(&self, metered: (TokenUsage, Source), unreported: Option<u64>) -> Option<(TokenUsage, Source)> {
         if self.command().is_some() {
             return None;
@@ -110,8 +110,8 @@ impl Exchange {
         Some(complete(metered, Known { prompt, unreported, encoded: self.is_encoded() }))
     }
 
-    /// What an attempt that failed has generated, by as much of its answer as has come: it was paid for, though the client
-    /// gets nothing of it. With what that costs, in millionths of a dollar; `None` if it shows no output.
+    /// The tokens that a failed attempt has generated, from the received part of its answer: the gateway pays for them,
+    /// but the client gets nothing. With their cost, in millionths of a dollar; `None` if no output was received.
     pub fn wasted(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
         let parsed = self.parsed().filter(|_| !self.is_encoded())?;
         let route = self.routed()?;
@@ -121,7 +121,7 @@ impl Exchange {
         };
         let framing = Framing::of_answer(endpoint.dialect(), parsed.stream, answer);
         let mut meter = Meter::new(framing, false).with_format(self.format());
-        meter.chunk(answer, false); // whether it is whole or not, this is what there is to go by
+        meter.chunk(answer, false); // complete or not, there is nothing more to read
         let (metered, unreported) = (meter.finish(), meter.unreported());
         let reported = metered.1 == Source::Reported && metered.0.output > 0;
         if !reported && unreported.unwrap_or(0) == 0 {
@@ -136,13 +136,12 @@ impl Exchange {
         self.routed()?.upstream()?.usage.count.as_ref()
     }
 
-    /// Whether the prompt's tokens are to be counted by the server that answered: it can count them, and has not
-    /// reported them.
+    /// Whether the server that answered should count the prompt's tokens: it can count, and has not reported them.
     pub fn counts_prompt(&self) -> bool {
         matches!(self.usage, Some((_, Source::Estimated))) && self.counter().is_some()
     }
 
-    /// The call that has them counted; `None` if this prompt cannot be.
+    /// The call to count them; `None` if this prompt cannot be counted.
     pub fn count_call(&self) -> Option<CountCall<'_>> {
         let counter = self.counter().filter(|_| self.counts_prompt())?;
         let (route, parsed) = (self.routed()?, self.parsed()?);
@@ -154,20 +153,20 @@ impl Exchange {
             (":authority", upstream.authority()),
             ("content-type", "application/json"),
         ];
-        // whatever dialect the answer was in, the servers that count are those that copy OpenAI's API
+        // in any dialect, the servers that count have OpenAI-compatible APIs
         headers.extend(upstream.credential(Dialect::OpenAi));
         headers.extend(upstream.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         Some(CountCall { cluster: &upstream.cluster, headers, body, timeout: counter.timeout })
     }
 
-    /// Takes in what the server has counted; without a count the estimate holds.
+    /// Stores the server's count; without a count the estimate stays.
     pub fn counted(&mut self, count: Option<u64>) {
         if let (Some((tokens, Source::Estimated)), Some(input)) = (self.usage, count) {
             self.usage = Some((TokenUsage { input, ..tokens }, Source::Counted));
         }
     }
 
-    /// Whether the gateway asks the current target for usage on the client's behalf, and strips it again.
+    /// Whether the gateway requests usage from the current target for the client, and removes it again.
     pub fn injects_usage(&self) -> bool {
         let upstream = self.routed().and_then(Route::upstream);
         let wanted = self.parsed().is_some_and(injects_usage);
@@ -175,14 +174,14 @@ impl Exchange {
     }
 }
 
-/// A call of the endpoint that counts tokens: to the cluster that answered, with the credential it expects.
+/// A call to count tokens: to the cluster that answered, with its credential.
 pub struct CountCall<'a> {
-    /// Where it goes.
+    /// The cluster.
     pub cluster: &'a str,
-    /// Its headers, the upstream's key among them.
+    /// Its headers, including the upstream's key.
     pub headers: Vec<(&'a str, &'a str)>,
     /// Its body.
     pub body: Vec<u8>,
-    /// How long it may take.
+    /// Its timeout.
     pub timeout: Duration,
 }

@@ -1,38 +1,38 @@
-//! What becomes of a target's answer.
+//! The state of a target's answer.
 
 use crate::outcome::Outcome;
 use crate::usage::Meter;
 
-/// What is known of the answer that comes from the current target.
+/// The state of the current target's answer.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// Its status, once it has been let pass to the client.
+    /// Its status, once it is passed to the client.
     pub status: Option<u16>,
-    /// The status of the answer that the client gets in place of it.
+    /// The status of the answer that replaces it for the client.
     pub replaced: Option<u16>,
-    /// How the attempt under way will have ended, if its answer passes to the client whole.
+    /// The outcome of the current attempt, if its answer passes completely.
     pub passing: Option<Outcome>,
-    /// It came compressed, although it was asked not to.
+    /// It was compressed, although the gateway asked for an uncompressed one.
     pub encoded: bool,
-    /// Reads the usage where the attempt has the answer in hand: one that is translated, in the provider's own words,
-    /// since what the client gets has been written here; and one that was held until it was whole.
+    /// Reads the usage if the attempt has the answer itself: a translated answer in the provider's own fields, since
+    /// the client's version was written here, and an answer that was held until it was complete.
     pub meter: Option<Box<Meter>>,
-    /// It ended without being complete.
+    /// It ended incomplete.
     pub interrupted: bool,
-    /// It has passed to the client unjudged, since it was too large to be held, and is to be judged by what is read of it.
+    /// It has passed unjudged, because it was too large to hold; it is judged from the bytes read.
     pub unjudged: bool,
-    /// It was none.
+    /// It was not a valid answer.
     pub is_none: bool,
-    /// Not all of it could be read, so that it may have used more than is known.
+    /// It could only be read in part, so its usage may be higher than known.
     pub unread: bool,
-    /// It ended as all answers of its server do, none of which says that it is complete.
+    /// It ended like all answers of its server, which never sends a last event.
     pub ended_unsaid: bool,
-    /// Its status, once it has come from the target whole.
+    /// Its status, once it has arrived completely.
     pub whole: Option<u16>,
 }
 
 impl Answer {
-    /// What has turned out to be wrong with an answer that passed as a good one.
+    /// The problem found in an answer that passed as a success.
     pub fn spoiled(&self) -> Option<Outcome> {
         match (self.interrupted, self.is_none) {
             (true, _) => Some(Outcome::Interrupted),

@@ -1,4 +1,4 @@
-//! What filters tell an exchange of a target's answer, and ask of it.
+//! An exchange's methods about a target's answer, for filters.
 
 use super::answer::Answer;
 use super::Exchange;
@@ -11,15 +11,15 @@ impl Exchange {
         self.phase.journey().map(|journey| &journey.answer)
     }
 
-    /// Changes what is known of the answer, if there is a target that may answer.
+    /// Changes the state of the answer, if there is a target.
     fn tell(&mut self, change: impl FnOnce(&mut Answer)) {
         if let Some(journey) = self.phase.journey_mut() {
             change(&mut journey.answer);
         }
     }
 
-    /// An answer of this status is on its way to the client; there will be no further attempt. `passing`: how the
-    /// attempt ends if all of the answer passes, unless it has ended already.
+    /// An answer with this status is sent to the client; no further attempt is possible. `passing`: the attempt's
+    /// outcome if the whole answer passes, unless it has ended already.
     pub fn answer(&mut self, status: u16, passing: Option<Outcome>) {
         self.tell(|answer| {
             answer.status = Some(status);
@@ -31,17 +31,17 @@ impl Exchange {
         }
     }
 
-    /// The client gets an answer of this status in place of the one that was to pass.
+    /// The client gets an answer with this status instead.
     pub fn replace_answer(&mut self, status: u16) {
         self.tell(|answer| answer.replaced = Some(status));
     }
 
-    /// Whether the answer that has begun comes compressed.
+    /// Sets whether the answer is compressed.
     pub fn answer_encoded(&mut self, encoded: bool) {
         self.tell(|answer| answer.encoded = encoded);
     }
 
-    /// The answer passes, whole and judged, and this has read it.
+    /// The answer passes, complete and judged; `meter` has read it.
     pub fn answer_metered(&mut self, meter: Box<Meter>) {
         self.tell(|answer| {
             answer.unjudged = false;
@@ -49,83 +49,84 @@ impl Exchange {
         });
     }
 
-    /// Whether the answer passes unjudged, since it is too large to be held: what it is must be told from what passes.
+    /// Sets whether the answer passes unjudged, because it is too large to hold: then it must be judged from the
+    /// passing bytes.
     pub fn answer_unjudged(&mut self, unjudged: bool) {
         self.tell(|answer| answer.unjudged = unjudged);
     }
 
-    /// What has passed to the client has turned out to be no answer.
+    /// The passed answer turned out to be invalid.
     pub fn turned_out_no_answer(&mut self) {
         self.tell(|answer| answer.is_none = true);
     }
 
-    /// The answer has ended without being complete.
+    /// The answer has ended incomplete.
     pub fn interrupt(&mut self) {
         self.tell(|answer| answer.interrupted = true);
     }
 
-    /// The answer has ended as all of its server do, none of which says that it is complete.
+    /// The answer has ended like all answers of its server, which never sends a last event.
     pub fn end_unsaid(&mut self) {
         self.tell(|answer| answer.ended_unsaid = true);
     }
 
-    /// Whether not all of the answer could be read, so that it may have used more than is known.
+    /// Sets whether the answer could only be read in part, so that its usage may be higher than known.
     pub fn left_unread(&mut self, unread: bool) {
         self.tell(|answer| answer.unread = unread);
     }
 
-    /// What reads the usage of an answer that is translated; `None` if none is.
+    /// The meter of a translated answer; `None` if there is none.
     pub fn provider_meter_mut(&mut self) -> Option<&mut Meter> {
         self.phase.journey_mut()?.answer.meter.as_deref_mut()
     }
 
-    /// The current target's upstream, and what reads the usage of its translated answer.
+    /// The current target's upstream, and the meter of its translated answer.
     pub fn upstream_and_meter(&mut self) -> Option<(&Upstream, &mut Meter)> {
         let journey = self.phase.journey_mut()?;
         Some((journey.route.upstream()?, journey.answer.meter.as_deref_mut()?))
     }
 
-    /// The status of the answer that an attempt has let pass to the client.
+    /// The status of the answer that is passed to the client.
     pub fn answered(&self) -> Option<u16> {
         self.answer_state()?.status
     }
 
-    /// The status of the answer that the client gets in place of it.
+    /// The status of the answer that replaces it for the client.
     pub fn replaced(&self) -> Option<u16> {
         self.answer_state()?.replaced
     }
 
-    /// How the attempt under way will have ended, if its answer passes to the client whole.
+    /// The outcome of the current attempt, if its answer passes completely.
     pub fn passing(&self) -> Option<Outcome> {
         self.answer_state()?.passing
     }
 
-    /// Whether the answer came compressed, although it was asked not to.
+    /// Whether the answer was compressed, although the gateway asked for an uncompressed one.
     pub fn is_encoded(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.encoded)
     }
 
-    /// What reads the usage of an answer that is translated, in the provider's own words; `None` if none is.
+    /// The meter of a translated answer, in the provider's own fields; `None` if there is none.
     pub fn provider_meter(&self) -> Option<&Meter> {
         self.answer_state()?.meter.as_deref()
     }
 
-    /// Whether the answer passed to the client ended without being complete.
+    /// Whether the answer ended incomplete.
     pub fn is_interrupted(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.interrupted)
     }
 
-    /// Whether the answer passes to the client unjudged.
+    /// Whether the answer passes unjudged.
     pub fn is_unjudged(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.unjudged)
     }
 
-    /// Whether what passed to the client was no answer.
+    /// Whether the passed answer was invalid.
     pub fn is_no_answer(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.is_none)
     }
 
-    /// Whether the answer ended as all of its server do, none of which says that it is complete.
+    /// Whether the answer ended like all answers of its server, which never sends a last event.
     pub fn ended_unsaid(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.ended_unsaid)
     }

@@ -1,4 +1,4 @@
-//! Who asks, as a route may know it.
+//! The caller's data for a route.
 
 use super::phase::Request;
 use crate::hash::stable;
@@ -7,7 +7,7 @@ use crate::parsed_request::ParsedRequest;
 use crate::routing::{AffinityBy, RouteInput};
 use crate::wire_names::ANONYMOUS;
 
-/// What a route may know of a request and its caller.
+/// The data of a request and its caller for a route.
 pub(super) struct Caller<'a> {
     pub(super) identity: Option<&'a Identity>,
     pub(super) parsed: Option<&'a ParsedRequest>,

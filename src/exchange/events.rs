@@ -1,4 +1,4 @@
-//! What filters tell an exchange.
+//! An exchange's events, from filters.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
 
 impl Exchange {
-    /// It has arrived, and is found by this number; `published`: Envoy has been told it.
+    /// It has arrived, and has this id; `published`: Envoy has been told the id.
     pub fn arrived(&mut self, id: u64, published: bool, now: Duration) {
         (self.id, self.id_published) = (id, published);
         self.timing = Timing::arrived(now);
     }
 
-    /// Envoy has been told its number.
+    /// Envoy has been told its id.
     pub fn id_published(&mut self) {
         self.id_published = true;
     }
 
-    /// It is known who is calling.
+    /// The caller is known.
     pub fn identified(&mut self, identity: Rc<Identity>) {
         self.identity = Some(identity);
     }
 
-    /// Something is asked of the gateway itself, with this body.
+    /// It is a command to the gateway itself, with this body.
     pub fn commanded(&mut self, command: Command, body: Vec<u8>) {
         self.phase.ask(command, body);
     }
 
-    /// The limits that a report is to show besides the models'.
+    /// The limits to show in a report, besides the models'.
     pub fn report_limits(&mut self, limits: Vec<(limits::Subject, Limits)>) {
         self.reported = limits;
     }
@@ -54,42 +54,42 @@ impl Exchange {
         std::mem::take(&mut self.admissions)
     }
 
-    /// What was admitted is given back: the client is told of its limits without this request.
+    /// Withdraws the admissions: the client's headers do not include this request.
     pub fn withdrawn(&mut self) {
         let reserved = self.admissions.iter().map(Admission::tokens).max().unwrap_or_default();
         self.rates = self.rates.without(reserved);
     }
 
-    /// Whether the model's name, which the client has chosen, is told apart from others.
+    /// Sets whether metrics have the client's own name of the model.
     pub fn tell_apart(&mut self, told_apart: bool) {
         self.told_apart = told_apart;
     }
 
-    /// A check has stopped the request or its answer; with what it found, if it found anything.
+    /// A check has stopped the request or its answer, with its finding if there is one.
     pub fn block(&mut self, found: Option<Flag>) {
         self.blocked = found;
     }
 
-    /// No connection stood for an attempt.
+    /// An attempt's connection failed.
     pub fn connect_failed(&mut self, reason: String) {
         if let Some(journey) = self.phase.journey_mut() {
             journey.connect_failure = Some(reason);
         }
     }
 
-    /// The last of all targets has failed.
+    /// The last target has failed.
     pub fn exhaust(&mut self, last: Outcome) {
         if let Some(journey) = self.phase.journey_mut() {
             journey.exhausted = Some(last);
         }
     }
 
-    /// The gateway answers in place of the model servers, which took too long altogether.
+    /// The gateway answers, because the deadline for all attempts is over.
     pub fn time_out(&mut self) {
         self.timed_out = true;
     }
 
-    /// Bytes of an answer pass for the first time.
+    /// The first bytes of an answer pass.
     pub fn first_bytes(&mut self, now: Duration) {
         self.timing.first_bytes(now);
     }
@@ -99,7 +99,7 @@ impl Exchange {
         self.timing.end(now);
     }
 
-    /// What the answer has used, as far as is known by now.
+    /// The answer's usage, as far as it is known now.
     pub fn metered(&mut self, usage: Option<(TokenUsage, Source)>) {
         self.usage = usage;
     }

@@ -6,13 +6,13 @@ use crate::routing::Route;
 use crate::wire_names::{ANONYMOUS, NONE, OTHER};
 
 impl Exchange {
-    /// The name of the model, where the configuration leaves it to the client.
+    /// The model's name, if clients can choose it.
     pub fn chosen_name(&self) -> Option<&str> {
         let model = self.routed().and_then(Route::model)?;
         model.name.ends_with('*').then(|| self.model_name())
     }
 
-    /// Whether a target has answered successfully, as far as one can tell by now.
+    /// Whether a target has answered successfully, as far as is known now.
     pub fn has_succeeded(&self) -> bool {
         let is_good = |answer: &Answer| {
             matches!(answer.status, Some(200..=299)) && answer.replaced.is_none() && answer.spoiled().is_none()
@@ -20,8 +20,8 @@ impl Exchange {
         self.answer_state().is_some_and(is_good)
     }
 
-    /// The key, the model and the cluster as labels: names from the configuration wherever there is one. Of those that
-    /// clients choose only the ones that are told apart.
+    /// The key, the model and the cluster as labels: configured names if possible. Of the names that clients choose,
+    /// only the distinguished ones.
     pub fn labels(&self) -> (&str, &str, &str) {
         let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
         let model = self.routed().and_then(Route::model).map(|model| model.name.as_str());
@@ -35,18 +35,18 @@ impl Exchange {
         (key, model, cluster)
     }
 
-    /// The cluster whose answer passes to the client; `None` while none does.
+    /// The cluster whose answer passes to the client; `None` if there is none.
     pub fn answering_cluster(&self) -> Option<&str> {
         self.answered()?;
         self.routed()?.upstream().map(|upstream| upstream.cluster.as_str())
     }
 
-    /// The model as the client named it; empty until the body has been read.
+    /// The client's name of the model; empty until the body has been read.
     pub fn model_name(&self) -> &str {
         self.parsed().map_or("", |parsed| parsed.model.as_str())
     }
 
-    /// What became of each attempt, as the answer's headers tell it: `a=connect_failure:dns, b=success`.
+    /// The outcome of each attempt, for the answer's headers: `a=connect_failure:dns, b=success`.
     pub fn attempts(&self) -> String {
         let mut out = String::new();
         let Some(route) = self.routed() else {
@@ -70,12 +70,12 @@ impl Exchange {
         out
     }
 
-    /// Whether the answer finds fault with what the client has sent. (A 401 or 403 does not: the key is the gateway's.)
+    /// Whether the answer blames the client's request. (A 401 or 403 does not: the key is the gateway's.)
     pub fn blames_client(&self) -> bool {
         matches!(self.answered(), Some(400 | 404 | 405 | 413 | 415 | 422))
     }
 
-    /// How many attempts there were, the one whose answer passes included.
+    /// The number of attempts, including the one whose answer passes.
     pub fn attempt_count(&self) -> usize {
         let Some(route) = self.routed() else {
             return 0;
@@ -83,7 +83,7 @@ impl Exchange {
         route.log().count() + usize::from(self.passing().is_some())
     }
 
-    /// The model by the name the current target knows.
+    /// The current target's name of the model.
     pub fn target_model(&self) -> Option<&str> {
         let (route, parsed) = (self.routed()?, self.parsed()?);
         route.model_name(route.place(), &parsed.model)

@@ -1,4 +1,4 @@
-//! Which models the caller may use, and under which limits.
+//! The models that the caller may use, and their limits.
 
 use super::caller::Caller;
 use super::Exchange;
@@ -7,18 +7,18 @@ use crate::limits::{self, Limits};
 use crate::routing::{Model, RouteInput, Table};
 
 impl Exchange {
-    /// What the route must know of the request.
+    /// The request's data for a route.
     pub(super) fn caller(&self) -> Caller<'_> {
         Caller::new(self.identity.as_deref(), self.phase.request())
     }
 
-    /// The names of the models the caller may use, aliases among them. Patterns are no names.
+    /// The names of the models the caller may use, including aliases but not patterns.
     pub fn usable_models<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a str> {
         let names = table.models().iter().flat_map(Model::names).filter(|name| !name.ends_with('*'));
         names.filter(|name| self.caller().may_use(name))
     }
 
-    /// All limits the caller is under: its own, the gateway's, and those of the models it may use.
+    /// All limits that apply to the caller: its own, the gateway's, and those of the models it may use.
     pub fn limits(&self, table: &Table) -> Vec<(limits::Subject, Limits)> {
         let usable = |model: &&Model| model.names().any(|name| self.caller().may_use(name));
         let models = table.models().iter().filter(usable);
@@ -26,7 +26,7 @@ impl Exchange {
         self.reported.iter().cloned().chain(models).filter(|(_, limits)| !limits.is_unlimited()).collect()
     }
 
-    /// 404: there is no such model, but others.
+    /// 404: the model does not exist, with the ones that do.
     pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
         let allowed = |model: &&str| self.caller().may_use(model);
         let names: Vec<&str> = table.models().iter().map(|model| model.name.as_str()).filter(allowed).collect();

@@ -1,4 +1,4 @@
-//! What the client's headers said.
+//! The client's headers.
 
 use crate::forwarding::{names_account, KeptBack};
 use crate::outcome::Outcome;
@@ -9,18 +9,18 @@ use crate::routing::Upstream;
 pub struct Original {
     /// `:authority`
     pub authority: String,
-    /// `:path`, without any key in its query.
+    /// `:path`, without a key in its query.
     pub path: String,
     /// `content-length`, if the client sent one.
     pub length: Option<usize>,
-    /// Headers that go upstream only where `forward_headers` names them.
+    /// Headers that only go upstream if `forward_headers` names them.
     pub kept_back: KeptBack,
 }
 
 impl Original {
-    /// Whether an upstream may have answered so for what a header says that the client alone has chosen: one that is
-    /// forwarded to it, and not written over by its `headers`. A credential may be refused for any of them; a limit
-    /// belongs to an account.
+    /// Whether a header that only the client has chosen may be the cause of an upstream's answer: one that is
+    /// forwarded, and not overwritten by the upstream's `headers`. Any such header may cause a refused credential; only
+    /// an account may cause a limit.
     pub(super) fn may_cause(&self, outcome: Outcome, upstream: &Upstream) -> bool {
         let reaches = |name: &&str| {
             upstream.forwarded.has(name) && !upstream.headers.iter().any(|(own, _)| own.as_str() == *name)

@@ -1,4 +1,4 @@
-//! What is read of an answer as it passes, and remembered of it.
+//! Reading of single fields from a passing answer.
 
 use super::Exchange;
 use crate::endpoint::Endpoint;
@@ -10,7 +10,7 @@ use crate::stored::{Keeper, StoredId};
 use crate::wire_names::ANONYMOUS;
 
 impl Exchange {
-    /// What reads the answer that begins to pass; `None` if there is nothing to read in it.
+    /// The reader of a passing answer; `None` if nothing is read.
     pub fn splice(&self, translated: bool) -> Option<Splice> {
         let (route, parsed) = (self.routed()?, self.parsed()?);
         let model = self.writes_model().then_some(parsed.model.as_str());
@@ -19,25 +19,25 @@ impl Exchange {
         (model.is_some() || wants_id).then(|| Splice::new(parsed.endpoint, parsed.stream, model, wants_id))
     }
 
-    /// Whether the client's name of the model is put into the answer.
+    /// Whether the client's name of the model replaces the target's.
     pub fn writes_model(&self) -> bool {
         let wanted = self.routed().is_some_and(|route| route.table().response_model == ResponseModel::Requested);
         wanted && !self.is_encoded() && self.parsed().is_some_and(|parsed| parsed.endpoint.answers_in_json())
     }
 
-    /// What the current upstream stores, now that it has answered with a response of this id: that, and the conversation it
-    /// belongs to.
+    /// The ids that the current upstream stores, after its answer with this response id: the response, and its
+    /// conversation.
     pub fn stores<'a>(&'a self, id: &'a str) -> impl Iterator<Item = StoredId> + 'a {
         let conversation = self.parsed().and_then(|parsed| parsed.stored.conversation());
         std::iter::once(id).chain(conversation).map(|id| StoredId::of(self.key(), id))
     }
 
-    /// The current upstream, as the table of what is stored knows it.
+    /// The current upstream's identity in the table of stored ids.
     pub fn as_keeper(&self) -> Option<Keeper> {
         self.routed().and_then(Route::upstream).map(|upstream| Keeper::of(&upstream.cluster))
     }
 
-    /// The upstream that stores what the request goes on from, if that is known.
+    /// The upstream that stores the response or conversation that the request continues, if it is known.
     ///
     /// # Errors
     /// 400, or 404 for what is asked for by its id: the configuration has it no more.
@@ -55,7 +55,7 @@ impl Exchange {
         place.map(Some).ok_or_else(|| self.stored_elsewhere())
     }
 
-    /// What the table of what is stored knows a response by that the caller asks for: its own, or an administrator any.
+    /// The id of the requested stored response in the table: the caller's own, or any for an administrator.
     pub fn stored_id(&self, id: &str) -> StoredId {
         match &self.identity {
             Some(identity) if identity.role == Role::Admin => StoredId::of_anyone(id),
@@ -63,7 +63,7 @@ impl Exchange {
         }
     }
 
-    /// The upstream that stores it does not serve the model any more, or never has.
+    /// The upstream that stores it does not serve the model (any more).
     pub(super) fn stored_elsewhere(&self) -> ApiError {
         match self.parsed().is_some_and(|parsed| parsed.by_id) {
             true => ApiError::response_not_found(),

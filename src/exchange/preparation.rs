@@ -1,4 +1,4 @@
-//! What a target's request must look like.
+//! The preparation of a target's request.
 
 use crate::header_plan::TargetRequest;
 use crate::parsed_request::ParsedRequest;
@@ -6,12 +6,12 @@ use crate::rewrite::BodyRewrite;
 use crate::routing::Route;
 use crate::translate::Pair;
 
-/// What is to be done to a request's body.
+/// What to do with a request's body.
 #[derive(Clone, Debug)]
 pub enum Prepared {
-    /// It goes on with another model's name in it, or as it is.
+    /// It is sent with another model's name, or unchanged.
     Rewrite(BodyRewrite),
-    /// It is translated once all of it is there; its length is told then.
+    /// It is translated once it is complete; its length is known then.
     Translate(Pair),
 }
 

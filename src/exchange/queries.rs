@@ -1,4 +1,4 @@
-//! What filters ask of an exchange.
+//! An exchange's data for filters.
 
 use std::rc::Rc;
 
@@ -15,17 +15,17 @@ use crate::timing::Timing;
 use crate::usage::{Source, TokenUsage};
 
 impl Exchange {
-    /// The number that filters find it by.
+    /// The id with which filters find it.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether Envoy has been told that number.
+    /// Whether Envoy has been told that id.
     pub fn is_id_published(&self) -> bool {
         self.id_published
     }
 
-    /// Who is calling; `None` without `auth`.
+    /// The caller; `None` without `auth`.
     pub fn identity(&self) -> Option<&Rc<Identity>> {
         self.identity.as_ref()
     }
@@ -35,12 +35,12 @@ impl Exchange {
         self.identity.as_ref().is_some_and(|identity| identity.issued)
     }
 
-    /// What the client's headers said, before any attempt wrote over them.
+    /// The client's headers, before any attempt overwrote them.
     pub fn original(&self) -> &Original {
         &self.original
     }
 
-    /// The shape in which the client expects errors.
+    /// The client's error shape.
     pub fn shape(&self) -> Shape {
         Shape::for_path(&self.original.path)
     }
@@ -50,17 +50,17 @@ impl Exchange {
         self.phase.request().map(|request| &request.parsed)
     }
 
-    /// Whether the client has asked for a stream.
+    /// Whether the client has requested a stream.
     pub fn streams(&self) -> bool {
         self.parsed().is_some_and(|parsed| parsed.stream)
     }
 
-    /// What is asked of the gateway itself, and the body that came with it.
+    /// The command to the gateway itself, and its body.
     pub fn command(&self) -> Option<(&Command, &[u8])> {
         self.phase.command()
     }
 
-    /// Where it goes; `None` until it has been routed.
+    /// Its route; `None` until it has been routed.
     pub fn routed(&self) -> Option<&Route> {
         self.phase.journey().map(|journey| &journey.route)
     }
@@ -70,17 +70,17 @@ impl Exchange {
         self.routed().and_then(Route::upstream)
     }
 
-    /// The tokens, once the answer is through.
+    /// The tokens, once the answer has passed.
     pub fn usage(&self) -> Option<(TokenUsage, Source)> {
         self.usage
     }
 
-    /// When what happened.
+    /// The times of its events.
     pub fn timing(&self) -> Timing {
         self.timing
     }
 
-    /// The check that has stopped the request or its answer, and what it found.
+    /// The check that has stopped the request or its answer, and its finding.
     pub fn blocked(&self) -> Option<&Flag> {
         self.blocked.as_ref()
     }
@@ -90,27 +90,27 @@ impl Exchange {
         &self.admissions
     }
 
-    /// What the client is told of its limits.
+    /// The limits that the client's headers report.
     pub fn rates(&self) -> RateHeaders {
         self.rates
     }
 
-    /// Whether Envoy has been asked to retry, and no new attempt has begun.
+    /// Whether Envoy has been asked to retry, and the new attempt has not begun.
     pub fn is_retry_asked(&self) -> bool {
         self.phase.journey().is_some_and(|journey| journey.stage == Stage::RetryAsked)
     }
 
-    /// Whether the client has its answer, or has gone.
+    /// Whether the client has its answer, or has left.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Whether the gateway has answered in place of the model servers, which took too long altogether.
+    /// Whether the gateway answered because the deadline for all attempts was over.
     pub fn has_timed_out(&self) -> bool {
         self.timed_out
     }
 
-    /// Why no connection stood, of the last attempt for which none did.
+    /// Why the last failed connection failed.
     pub fn connect_failure(&self) -> Option<&str> {
         self.phase.journey()?.connect_failure.as_deref()
     }

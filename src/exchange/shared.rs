@@ -1,4 +1,4 @@
-//! What of a request other Envoys count, too.
+//! The shared limits of a request.
 
 use super::Exchange;
 use crate::limits::shared::SharedLimits;
@@ -14,7 +14,7 @@ impl Exchange {
         self.shared.as_deref()
     }
 
-    /// The service has not counted the request itself, so that this is to be charged with what it uses.
+    /// The service has not counted the request itself, so it must be charged with the usage.
     pub fn uncounted(&mut self) {
         if let Some(shared) = &mut self.shared {
             shared.uncounted = true;

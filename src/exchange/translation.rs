@@ -11,7 +11,7 @@ impl Exchange {
     /// Translates the request's body for the current target.
     ///
     /// # Errors
-    /// 400 that names the field which that target could not answer.
+    /// 400 that names the field that the target does not support.
     pub fn translate(&self, pair: Pair, body: &[u8]) -> Result<Translated, ApiError> {
         let (Some(parsed), Some(route)) = (self.parsed(), self.routed()) else {
             return Err(ApiError::internal("The request was translated unread."));
@@ -26,7 +26,7 @@ impl Exchange {
         pair.request(body, &target)
     }
 
-    /// What the answer is translated with. `now`: in seconds since the epoch.
+    /// The inputs of the answer's translation. `now`: in seconds since the epoch.
     pub fn reply(&self, notes: Notes, now: u64) -> Reply {
         let parsed = self.parsed();
         Reply {
@@ -38,7 +38,7 @@ impl Exchange {
         }
     }
 
-    /// An answer that is translated is on its way to the client: its usage is read in the provider's words.
+    /// A translated answer passes to the client: its usage is read in the provider's fields.
     pub fn meter_provider(&mut self) {
         let stream = self.parsed().is_some_and(|parsed| parsed.stream);
         let pair = self.routed().and_then(|route| route.pair_at(route.place()));

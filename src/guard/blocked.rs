@@ -1,15 +1,15 @@
-//! A whole answer that may not be shown: the same answer without its texts, ended as its provider's own filter would
-//! have ended it. What was used stays in it.
+//! A complete answer that must not be shown: the same answer without its texts, ended as its provider's own filter
+//! would end it. Its usage stays.
 
 use serde_json::{json, Value};
 
 use super::texts::{answer_passages, splice, Kind};
 use crate::endpoint::Endpoint;
 
-/// Why an answer ends, in OpenAI's words.
+/// The finish reason in OpenAI's terms.
 const REASON: &str = "content_filter";
 
-/// The answer a client gets in place of `answer`.
+/// The client's answer instead of `answer`.
 ///
 /// ```
 /// use sluice::endpoint::Endpoint;
@@ -29,11 +29,11 @@ pub fn blocked(endpoint: Endpoint, answer: &[u8]) -> Vec<u8> {
     }
     match has_answer(endpoint, &answer) {
         true => silent(answer.to_string().into_bytes()),
-        false => nothing(endpoint), // a server may have answered in the words of another dialect
+        false => nothing(endpoint), // a server may have answered in another dialect
     }
 }
 
-/// Whether it has the member that this endpoint's answers have.
+/// Whether it has this endpoint's main member.
 fn has_answer(endpoint: Endpoint, answer: &Value) -> bool {
     let list = match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions => "choices",
@@ -46,7 +46,7 @@ fn has_answer(endpoint: Endpoint, answer: &Value) -> bool {
     }
 }
 
-/// The answer without the texts that stand beside the message: citations, for one.
+/// The answer without other texts of the message, such as citations.
 fn silent(answer: Vec<u8>) -> Vec<u8> {
     let texts = answer_passages(&answer).unwrap_or_default();
     let said = texts.into_iter().filter(|passage| passage.kind != Kind::Given && passage.text != REASON);
@@ -54,7 +54,7 @@ fn silent(answer: Vec<u8>) -> Vec<u8> {
     splice(&answer, &emptied)
 }
 
-/// An answer that says nothing but that it was blocked.
+/// An answer that only says that it was blocked.
 fn nothing(endpoint: Endpoint) -> Vec<u8> {
     let mut answer = match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions => json!({ "choices": [{ "index": 0 }] }),

@@ -1,4 +1,4 @@
-//! Checks of what passes through the gateway: toxicity and personal data, in requests and in answers.
+//! Checks for toxicity and personal data in requests and answers.
 
 pub mod api;
 mod blocked;
@@ -14,12 +14,12 @@ pub use blocked::blocked;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Whose words a text is.
+/// The role of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaker {
     /// The operator of the application: `system`, `developer`, `instructions`.
     System,
-    /// The user; also what has no role, such as the input of embeddings.
+    /// The user; also for texts without a role, such as the input of embeddings.
     User,
     /// The model.
     Assistant,
@@ -27,13 +27,13 @@ pub enum Speaker {
     Tool,
 }
 
-/// Something found in a text.
+/// A finding in a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is, in Presidio's terms: `EMAIL_ADDRESS`, `CREDIT_CARD`, ... Shared: a text may have very many.
+    /// The entity, in Presidio's terms: `EMAIL_ADDRESS`, `CREDIT_CARD`, ... Shared, because a text may have very many.
     pub entity: Arc<str>,
-    /// Where it stands in the text, in bytes, on character boundaries.
+    /// The span in the text, in bytes, on character boundaries.
     pub span: Range<usize>,
-    /// How sure whoever found it is: 0 to 1.
+    /// The score: 0 to 1.
     pub score: f32,
 }

@@ -61,7 +61,7 @@ pub(super) fn read(body: &[u8]) -> Result<Reading, Failure> {
     let mut lines = choice.message.content.trim().lines().map(str::trim);
     match (lines.next(), lines.next(), lines.next()) {
         (Some("safe"), None, _) => Ok(Reading::Clean),
-        // it says so, whatever the reason
+        // it is unsafe, whatever the stop reason
         (Some("unsafe"), None, _) => Ok(Reading::Flagged("unsafe".to_owned())),
         (Some("unsafe"), Some(codes), None) => {
             let hazards: Option<Vec<&str>> = codes.split(',').map(|code| hazard(code.trim())).collect();

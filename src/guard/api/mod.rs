@@ -1,7 +1,7 @@
-//! What the services that check texts are asked, and how their answers are read.
+//! Requests to the services that check texts, and their answers.
 //!
-//! Whatever a service answers is taken for hostile: it may be of any size and shape. An answer that does not say of
-//! every text what it was asked for is none, so that the check counts as not made.
+//! A service's answer is treated as hostile: it may have any size and shape. It must have a result for every text,
+//! otherwise it is invalid, and the check counts as failed.
 
 mod chat;
 mod moderations;
@@ -26,19 +26,19 @@ pub const MAX_ANSWER: usize = 1 << 20;
 /// The longest name of a category or an entity, in characters.
 const MAX_NAME: usize = 64;
 
-/// What a service speaks.
+/// The API of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Api {
     /// OpenAI's `/v1/moderations`.
     Moderations(Moderations),
     /// Presidio's `/analyze`.
     Presidio(Presidio),
-    /// A chat model that answers like Llama Guard; its name.
+    /// A chat model that answers like Llama Guard, with its name.
     ChatClassifier(String),
 }
 
 impl Api {
-    /// Where it is asked, if nothing else is said.
+    /// The default path.
     pub fn path(&self) -> &'static str {
         match self {
             Api::Moderations(_) => "/v1/moderations",
@@ -48,18 +48,18 @@ impl Api {
     }
 }
 
-/// A service that answers checks, as Envoy's cluster of that name reaches it.
+/// A service for checks, behind an Envoy cluster.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// Envoy's cluster.
     pub cluster: String,
-    /// Where it is asked.
+    /// The path.
     pub path: String,
     /// Its `:authority`.
     pub authority: String,
     /// Its key, sent as `authorization: Bearer`.
     pub key: Option<Secret>,
-    /// How long it may take.
+    /// The timeout.
     pub timeout: std::time::Duration,
 }
 
@@ -72,33 +72,33 @@ pub struct Callout {
     pub body: Vec<u8>,
     /// Envoy's cluster.
     pub cluster: String,
-    /// How long it may take.
+    /// The timeout.
     pub timeout: std::time::Duration,
 }
 
-/// Neither the key among the headers nor the texts are printed.
+/// Neither the key in the headers nor the texts are printed.
 impl fmt::Debug for Callout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Callout({}, {} bytes)", self.cluster, self.body.len())
     }
 }
 
-/// Why a check could not be made.
+/// Why a check failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// No answer in time.
     Timeout,
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     Refused,
-    /// Another status than 200.
+    /// A status other than 200.
     Status(u16),
-    /// An answer that does not say what it was asked for.
+    /// An answer with the wrong content.
     Shape,
-    /// More text than may be sent.
+    /// More text than is allowed.
     TooLarge,
-    /// Too many callouts under way.
+    /// Too many running callouts.
     Busy,
-    /// An event of a stream that could not be read.
+    /// An unreadable event of a stream.
     Event,
 }
 
@@ -117,7 +117,7 @@ impl Failure {
     }
 }
 
-/// For the operator.
+/// The message for operators.
 ///
 /// ```
 /// use sluice::guard::api::Failure;
@@ -138,19 +138,19 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What was said of one text.
+/// The result for one text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// There is nothing to object to.
+    /// No finding.
     Clean,
-    /// It is of this category.
+    /// The text has this category.
     Flagged(String),
     /// It has this in it; never nothing. By where it begins. Shared: there may be very much of it.
     Found(Arc<Vec<Finding>>),
 }
 
 impl Reading {
-    /// The reading of a text in which `findings` were found.
+    /// The reading of a text with these findings.
     pub fn of(mut findings: Vec<Finding>) -> Reading {
         by_number(&mut findings, |finding| finding.span.end);
         by_number(&mut findings, |finding| finding.span.start);
@@ -161,7 +161,7 @@ impl Reading {
         }
     }
 
-    /// What it is, in a word: of several findings, the surest.
+    /// Its category: of several findings, the one with the highest score.
     pub fn category(&self) -> Option<&str> {
         match self {
             Reading::Clean => None,
@@ -176,7 +176,7 @@ impl Reading {
         }
     }
 
-    /// What was found in it.
+    /// The findings in it.
     pub fn findings(&self) -> &[Finding] {
         match self {
             Reading::Clean | Reading::Flagged(_) => &[],
@@ -185,12 +185,12 @@ impl Reading {
     }
 }
 
-/// What was said of the texts of one question: a reading for each.
+/// The readings of a question's texts, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer(Vec<Reading>);
 
 impl Answer {
-    /// From what was found in each text.
+    /// From the findings in each text.
     pub fn of_findings(texts: impl IntoIterator<Item = Vec<Finding>>) -> Answer {
         Answer(texts.into_iter().map(Reading::of).collect())
     }
@@ -211,7 +211,7 @@ impl Answer {
     }
 }
 
-/// The request that puts `texts` to a service. A [`Api::ChatClassifier`] reads one text at a time.
+/// The request that sends `texts` to a service. A [`Api::ChatClassifier`] reads one text at a time.
 pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
     let body = match api {
         Api::Moderations(moderations) => moderations.body(texts),
@@ -231,10 +231,10 @@ pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
     Callout { headers, body: body.into_bytes(), cluster: service.cluster.clone(), timeout: service.timeout }
 }
 
-/// Reads what a service has answered to [`callout`] with the same texts.
+/// Reads a service's answer to [`callout`] with the same texts.
 ///
 /// # Errors
-/// What is wrong with the answer.
+/// Why the answer is invalid.
 pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Answer, Failure> {
     if status != 200 {
         return Err(Failure::Status(status));
@@ -257,7 +257,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|_| Failure::Shape)
 }
 
-/// A category or an entity, fit for a header, a label and an error.
+/// A category or an entity, in a form that is valid in a header, a label and an error.
 fn name(text: &str) -> String {
     let end = text.char_indices().nth(MAX_NAME).map_or(text.len(), |(end, _)| end);
     Label(text.get(..end).unwrap_or_default()).to_string()

@@ -7,24 +7,24 @@ use serde::Deserialize;
 use super::{name, parse, Failure, Reading};
 use crate::json::write_string;
 
-/// From what score on a text is flagged.
+/// The score from which a text is flagged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Thresholds {
-    /// Where the service flags it.
+    /// By the service's own `flagged`.
     #[default]
     Service,
-    /// This, for every category the service scores.
+    /// One threshold for every category.
     All(f64),
-    /// For each category its own; others do not count.
+    /// A threshold for each category; others do not count.
     Each(Vec<(String, f64)>),
 }
 
-/// How a moderations service is asked, and read.
+/// A moderations service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moderations {
-    /// The model, if the service is to be told.
+    /// The model, if the service needs one.
     pub model: Option<String>,
-    /// From what score on a text is flagged.
+    /// The thresholds.
     pub thresholds: Thresholds,
 }
 
@@ -69,7 +69,7 @@ impl Moderations {
                 let scored = flagged.map(|(category, _)| (category.as_str(), score(category).unwrap_or(0.0)));
                 Some(highest(scored).unwrap_or("flagged"))
             }
-            // without a score there is nothing to go by
+            // without a score the threshold cannot be applied
             Thresholds::All(_) if scores.is_empty() => return Err(Failure::Shape),
             Thresholds::All(threshold) => highest(
                 scores.iter().map(|(category, score)| (category.as_str(), *score)).filter(|(_, s)| s >= threshold),

@@ -8,14 +8,14 @@ use crate::guard::pii::byte_spans;
 use crate::guard::Finding;
 use crate::json::write_string;
 
-/// How an analyzer is asked, and read.
+/// An analyzer service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Presidio {
-    /// The texts' language, as in `en`.
+    /// The texts' language, such as `en`.
     pub language: String,
-    /// What to look for; nothing: all it knows.
+    /// The entities to find; empty: all.
     pub entities: Vec<String>,
-    /// How sure it must be.
+    /// The minimum score.
     pub score_threshold: Option<f64>,
 }
 
@@ -75,7 +75,7 @@ impl Presidio {
         Ok(Reading::of(findings))
     }
 
-    /// What it was asked for; a service may know less of the request than it should.
+    /// The requested entities only, because a service may ignore that part of the request.
     fn wants(&self, found: &Recognized) -> bool {
         let sure = self.score_threshold.is_none_or(|threshold| found.score >= threshold);
         sure && (self.entities.is_empty() || self.entities.contains(&found.entity_type))

@@ -5,17 +5,17 @@ use crate::guard::pii::{self, Entity, PatternError};
 use crate::guard::Speaker;
 use crate::pattern::Patterns;
 
-/// What is checked.
+/// The phase of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// What a client sends.
+    /// The client's request.
     Request,
-    /// What a model answers.
+    /// The model's answer.
     Response,
 }
 
 impl Phase {
-    /// The name in the configuration and in stats.
+    /// Its name in the configuration and in stats.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Request => "request",
@@ -23,8 +23,8 @@ impl Phase {
         }
     }
 
-    /// Whose texts are checked if nothing else is said. A model's own earlier answers were checked as such; but what
-    /// is to be hidden from it is in them as well, for it was brought back there.
+    /// The default roles. A model's own earlier answers were checked as answers. But values to hide from it are in them
+    /// as well, because they were restored there.
     fn speakers(self, action: Action) -> &'static [Speaker] {
         match (self, action) {
             (Phase::Request, Action::Block | Action::Flag) => &[Speaker::User, Speaker::Tool],
@@ -36,31 +36,31 @@ impl Phase {
     }
 }
 
-/// Of what a round is made; it decides which checks apply.
+/// The subject of a check run, which decides which checks apply.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// What is checked.
+    /// The phase.
     pub phase: Phase,
-    /// The model, as the client names it.
+    /// The client's name of the model.
     pub model: &'a str,
     /// The id of the client's key.
     pub key: &'a str,
 }
 
-/// What follows when something is found.
+/// The effect of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Nothing passes.
     Block,
-    /// What is found gives way to what it is (`<EMAIL_ADDRESS>`).
+    /// The entity's name replaces the finding (`<EMAIL_ADDRESS>`).
     Mask,
-    /// The same, and it comes back in the answer. What is first found in an answer is masked.
+    /// The same, and the answer restores the value. New findings in an answer are masked.
     Restore,
-    /// It passes, and is marked.
+    /// The text passes, and is flagged.
     Flag,
 }
 
-/// What follows when a check cannot be made.
+/// The policy for failed checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
     /// Everything passes.
@@ -69,38 +69,38 @@ pub enum OnFailure {
     Deny,
 }
 
-/// What follows when a check that rewrites finds something in a request that its model has signed.
+/// The policy for findings in signed content of a request, which a rewriting check cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unrewritable {
-    /// It goes on as it is.
+    /// It passes unchanged.
     Allow,
     /// The request is refused.
     Block,
 }
 
-/// A pattern of the operator's own.
+/// A custom pattern of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Custom {
-    /// What it finds, as an entity's name.
+    /// The entity that it finds.
     pub name: String,
     /// The regular expression.
     pub regex: String,
 }
 
-/// What the patterns that are built in look for.
+/// The built-in patterns to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalPatterns {
-    /// The entities; none: all there are.
+    /// The entities; empty: all.
     pub entities: Vec<String>,
-    /// Further patterns.
+    /// Custom patterns.
     pub custom: Vec<Custom>,
 }
 
 impl LocalPatterns {
-    /// What looks for them.
+    /// Compiles the patterns.
     ///
     /// # Errors
-    /// The pattern that cannot be used.
+    /// The invalid pattern.
     pub fn compile(&self) -> Result<pii::Patterns, PatternError> {
         let named = self.entities.iter().filter_map(|name| Entity::from_name(name)).collect::<Vec<_>>();
         let entities = if self.entities.is_empty() && self.custom.is_empty() { Entity::ALL.to_vec() } else { named };
@@ -109,7 +109,7 @@ impl LocalPatterns {
     }
 }
 
-/// Who makes the check.
+/// What performs the check.
 #[derive(Clone, Debug)]
 pub enum Means {
     /// A service.
@@ -119,7 +119,7 @@ pub enum Means {
 }
 
 impl Means {
-    /// Whether what it says of a text is worth remembering: to look for patterns takes less time than to hash a text.
+    /// Whether its results are cached: patterns are faster than hashing a text.
     pub fn is_remembered(&self) -> bool {
         match self {
             Means::Service(..) => true,
@@ -133,29 +133,29 @@ impl Means {
 pub struct Check {
     /// Its name in stats, errors and headers.
     pub name: String,
-    /// Who makes it.
+    /// What performs it.
     pub means: Means,
-    /// What is checked.
+    /// The phases.
     pub phases: Vec<Phase>,
-    /// Whose texts; `None`: those of the phase's usual speakers.
+    /// The roles; `None`: the phase's default.
     pub speakers: Option<Vec<Speaker>>,
     /// The models it applies to.
     pub models: Patterns,
     /// The ids of the client keys it applies to.
     pub keys: Patterns,
-    /// What follows when it cannot be made.
+    /// The policy if it fails.
     pub on_failure: OnFailure,
-    /// What follows when it finds something.
+    /// The effect of a finding.
     pub action: Action,
-    /// What follows when it finds something that may not be rewritten; `None`: with [`Action::Mask`] the request is
-    /// refused, and with [`Action::Restore`] also, unless it is hidden elsewhere in the request, or a placeholder.
+    /// The policy for findings that cannot be rewritten. `None`: [`Action::Mask`] refuses the request, and so does
+    /// [`Action::Restore`], unless the value is hidden elsewhere in the request, or is a placeholder.
     pub unrewritable: Option<Unrewritable>,
-    /// Only counted: whatever it finds passes untouched.
+    /// Only counted: everything passes unchanged.
     pub dry_run: bool,
 }
 
 impl Check {
-    /// Whether the check is made of such a subject at all.
+    /// Whether the check applies to such a subject.
     pub fn applies(&self, subject: &Subject<'_>) -> bool {
         let Subject { phase, model, key } = *subject;
         self.phases.contains(&phase) && self.models.matches(model) && self.keys.matches(key)
@@ -166,7 +166,7 @@ impl Check {
         self.on_failure == OnFailure::Deny && !self.dry_run
     }
 
-    /// Whether texts of this speaker are checked in this phase.
+    /// Whether texts of this role are checked in this phase.
     pub fn hears(&self, phase: Phase, speaker: Speaker) -> bool {
         self.speakers.as_deref().unwrap_or(phase.speakers(self.action)).contains(&speaker)
     }

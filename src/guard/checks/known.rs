@@ -1,4 +1,4 @@
-//! What the services have said of texts lately.
+//! Cached results of services.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::Memory;
 use crate::guard::api::Reading;
 
-/// The most findings of a text that is remembered: entries are to stay small.
+/// The maximum number of cached findings of a text, to keep entries small.
 const MAX_FINDINGS: usize = 64;
 
-/// Stands for a text that a check has read.
+/// Identifies a text that a check has read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Tag {
     check: usize,
@@ -25,23 +25,23 @@ struct Entry {
     reading: Reading,
 }
 
-/// Readings, each for a time that use does not lengthen. If there are too many, the oldest gives way. Texts are not
-/// kept, only hashes of them: most of a conversation comes again with its next turn, and is not asked for again.
+/// Readings, each for a fixed time that use does not extend. If there are too many, the oldest is dropped. Only hashes
+/// of texts are stored. Most of a conversation is repeated in its next turn, and need not be checked again.
 pub struct Known {
     memory: Memory,
     entries: HashMap<Tag, Entry>,
-    /// Every tag of `entries` once, the oldest first.
+    /// Every tag of `entries` once, oldest first.
     order: VecDeque<Tag>,
 }
 
 impl Known {
-    /// Remembers as much as `memory` says.
+    /// A cache with these bounds.
     pub fn new(memory: Memory) -> Self {
         Known { memory, entries: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// What the check with this index said of the text in the time before `now`. What lies ahead is not known: a
-    /// clock that was put back makes nothing known for longer.
+    /// The reading of the text by the check with this index, within the time before `now`. Readings from the future are
+    /// ignored, so a clock set back does not extend them.
     ///
     /// ```
     /// use std::time::Duration;
@@ -62,7 +62,7 @@ impl Known {
         now.checked_sub(entry.since).is_some_and(|age| age < self.memory.time).then_some(&entry.reading)
     }
 
-    /// Remembers a reading from now on.
+    /// Caches a reading from `now` on.
     pub fn insert(&mut self, check: usize, text: &str, reading: &Reading, now: Duration) {
         if self.memory.entries == 0 || reading.findings().len() > MAX_FINDINGS {
             return;
@@ -77,12 +77,12 @@ impl Known {
         self.entries.insert(tag, Entry { since: now, reading: reading.clone() });
     }
 
-    /// How many there are, some of those included whose time is over.
+    /// The number of entries, including some expired ones.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,7 +1,7 @@
-//! What is checked, by whom, and what follows from it.
+//! The checks, their services and their effects.
 //!
-//! A [`Guard`] is the configuration: a list of [`Check`]s. A [`Round`] puts some texts to the checks that apply to
-//! them, all at once, and makes one [`Outcome`] of what they say, in whatever order their answers come.
+//! A [`Guard`] is the configuration: a list of [`Check`]s. A [`Round`] runs all checks that apply to some texts at the
+//! same time, and combines their results into one [`Outcome`], in any order of arrival.
 
 mod check;
 mod failures;
@@ -17,21 +17,21 @@ pub use known::Known;
 pub use outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
 pub use round::{Ask, Question, Round, Spoken};
 
-/// When a stream's text is let go.
+/// When a stream's text is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamMode {
     /// In windows, each after its check.
     Window,
-    /// At once; it is checked at the end, so that nothing can be done but to flag it.
+    /// At once; it is checked at the end, so it can only be flagged.
     Final,
 }
 
 /// How streams are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamPolicy {
-    /// When text is let go.
+    /// When text is released.
     pub mode: StreamMode,
-    /// How many characters make a window.
+    /// The number of characters in a window.
     pub characters: usize,
     /// How long text waits for its window to fill.
     pub time: Duration,
@@ -43,12 +43,12 @@ impl Default for StreamPolicy {
     }
 }
 
-/// How long, and how many, results of checks are remembered.
+/// The time and number of cached results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// How long.
+    /// The time.
     pub time: Duration,
-    /// How many; zero: none.
+    /// The number; zero: none.
     pub entries: usize,
 }
 
@@ -61,15 +61,16 @@ impl Default for Memory {
 /// The configuration of the guard. The default has no check.
 #[derive(Debug)]
 pub struct Guard {
-    /// The checks; the first that blocks is the one that is named.
+    /// The checks; the first one that blocks is reported.
     pub checks: Vec<Check>,
     /// How streams are checked.
     pub stream: StreamPolicy,
-    /// What is remembered.
+    /// The cache of results.
     pub memory: Memory,
-    /// The most callouts under way in one worker; a further one fails as [`Failure::Busy`](super::api::Failure::Busy).
+    /// The maximum number of running callouts in one worker; further ones fail with
+    /// [`Failure::Busy`](super::api::Failure::Busy).
     pub max_in_flight: usize,
-    /// The most text one check may send to its service, in bytes.
+    /// The maximum text that one check may send to its service, in bytes.
     pub max_text: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What checks say, and what becomes of the texts.
+//! The checks' verdicts, and the combined outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,44 +9,44 @@ use crate::guard::api::{Failure, Reading};
 use crate::guard::Finding;
 use crate::order::by_number;
 
-/// How something that was found is rewritten.
+/// How a finding is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewriting {
-    /// Its name takes its place for good.
+    /// Its entity's name replaces it permanently.
     Mask,
-    /// Its name and a number take its place until the answer comes.
+    /// Its entity's name with a number replaces it until the answer.
     Restore,
 }
 
-/// What one check has said of all its texts.
+/// One check's verdict on all of its texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It found nothing.
+    /// No findings.
     Pass,
-    /// It found something, to be marked.
+    /// A finding to flag.
     Flag {
-        /// What.
+        /// The category.
         category: String,
     },
-    /// It found something that may not pass.
+    /// A finding that must not pass.
     Block {
-        /// What.
+        /// The category.
         category: String,
     },
-    /// It found something to rewrite.
+    /// A finding to rewrite.
     Rewrite(Rewriting),
-    /// It found something in what may not be rewritten.
+    /// A finding that cannot be rewritten.
     Unrewritable {
-        /// What.
+        /// The category.
         category: String,
         /// Whether nothing passes then.
         blocks: bool,
     },
-    /// It could not be made.
+    /// It failed.
     Failed {
-        /// Why.
+        /// The reason.
         failure: Failure,
-        /// Whether everything passes all the same.
+        /// Whether everything passes anyway.
         allowed: bool,
     },
 }
@@ -73,16 +73,16 @@ impl Verdict {
     }
 }
 
-/// Something that passes, and is marked.
+/// A finding that passes, and is flagged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
     /// The check's name.
     pub check: String,
-    /// What it found.
+    /// The category.
     pub category: String,
 }
 
-/// Flags as the header `x-sluice-guard` has them, with commas between them.
+/// Flags in the format of the header `x-sluice-guard`, separated by commas.
 impl std::fmt::Display for Flag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.check, self.category)
@@ -125,24 +125,24 @@ impl Marked {
 /// Why nothing passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A check found something.
+    /// A check has a finding.
     Content {
         /// The check's name.
         check: String,
-        /// What it found.
+        /// The category.
         category: String,
     },
-    /// A check could not be made, and nothing may pass without it.
+    /// A check failed, and nothing may pass without it.
     Unavailable {
         /// The check's name.
         check: String,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
 }
 
 impl Refusal {
-    /// What a check found; `None` if it could not be made.
+    /// The check's finding; `None` if it failed.
     pub fn found(&self) -> Option<Flag> {
         match self {
             Refusal::Content { check, category } => Some(Flag { check: check.clone(), category: category.clone() }),
@@ -186,18 +186,18 @@ impl Refusal {
     }
 }
 
-/// What becomes of the texts.
+/// The effect on the texts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// They pass.
     Pass,
-    /// They pass, marked.
+    /// They pass, flagged.
     Flagged(Vec<Flag>),
     /// They pass, rewritten.
     Rewrite {
-        /// What is to be rewritten, for every passage of the round; findings of several checks may overlap.
+        /// The rewrites, for every passage of the round; findings of several checks may overlap.
         passages: Vec<Vec<Marked>>,
-        /// Further marks.
+        /// Further flags.
         flags: Vec<Flag>,
     },
     /// None of them passes.

@@ -1,4 +1,4 @@
-//! One round of questions: some texts, the checks that apply to them, and one outcome.
+//! One check run: some texts, the checks that apply to them, and one outcome.
 
 use std::fmt;
 use std::rc::Rc;
@@ -14,24 +14,24 @@ use crate::guard::texts::{Kind, Passage};
 use crate::guard::Speaker;
 use crate::order::{by_number, by_text};
 
-/// The most callouts of one check in one round: a service that reads one text at a time is not to be flooded.
+/// The maximum number of a check's callouts in one run, so that a service that reads one text at a time is not flooded.
 const MAX_CALLOUTS: usize = 64;
 
-/// A text, and whose it is.
+/// A text with its role.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Spoken {
-    /// Whose.
+    /// The role.
     pub speaker: Speaker,
     /// The text.
     pub text: String,
-    /// It may not be rewritten.
+    /// Whether it must not be rewritten.
     pub sealed: bool,
-    /// An answer repeats it of its request: it is not checked.
+    /// Whether it repeats a text of the request: then it is not checked.
     pub given: bool,
 }
 
 impl Spoken {
-    /// What a passage says.
+    /// A passage's text.
     pub fn of(passage: &Passage) -> Self {
         let Passage { speaker, kind, text, .. } = passage;
         Spoken { speaker: *speaker, text: text.clone(), sealed: *kind == Kind::Sealed, given: *kind == Kind::Given }
@@ -44,7 +44,7 @@ impl fmt::Debug for Spoken {
     }
 }
 
-/// Who is to be asked.
+/// The recipient of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// A service.
@@ -53,16 +53,16 @@ pub enum Ask {
     Patterns(usize),
 }
 
-/// Something to find out.
+/// A question to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Goes with the answer.
+    /// Identifies the answer.
     pub id: usize,
-    /// From whom.
+    /// The recipient.
     pub ask: Ask,
 }
 
-/// A question that was put.
+/// A sent question.
 struct Asked {
     /// Index in [`Round::parts`].
     part: usize,
@@ -71,27 +71,27 @@ struct Asked {
     open: bool,
 }
 
-/// What one check has to do with the round.
+/// One check's part in the run.
 struct Part {
     /// Index in [`Guard::checks`].
     check: usize,
-    /// What is known of which passage.
+    /// The readings so far, by passage.
     readings: Vec<(usize, Reading)>,
-    /// Questions without an answer yet.
+    /// The number of questions without an answer.
     open: usize,
-    /// When the last of them was answered; `None` before, and if there was none.
+    /// When the last answer arrived; `None` before, and if there were no questions.
     ended: Option<Duration>,
-    /// The first.
+    /// The first failure.
     failure: Option<Failure>,
     /// What it says of them all, once that is known: to tell it may mean to go through very many findings.
     verdict: Option<Verdict>,
 }
 
-/// Some texts on their way past the checks. It is a state machine: questions go out all at once, their answers come in
-/// any order, and all that comes after the end is ignored.
+/// A run of checks over some texts. It is a state machine: all questions are sent at once, answers arrive in any order,
+/// and everything after the end is ignored.
 ///
-/// A check that blocks ends the round at once. One that cannot be made does not, even where nothing may pass without
-/// it: that a text is blocked tells its sender more than that it was not checked.
+/// A check that blocks ends the run at once. A failed check does not, even with `deny`: a block is more useful to the
+/// sender than a failure.
 pub struct Round {
     guard: Rc<Guard>,
     phase: Phase,
@@ -101,7 +101,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Puts `passages` to the checks that apply to them. What is `known` is not asked again.
+    /// Runs the checks that apply to `passages`. Cached results are not asked again.
     pub fn new(guard: Rc<Guard>, subject: &Subject<'_>, passages: Vec<Spoken>, known: &Known, now: Duration) -> Round {
         let mut round = Round { guard, phase: subject.phase, passages, parts: Vec::new(), asked: Vec::new() };
         let guard = Rc::clone(&round.guard);
@@ -127,7 +127,7 @@ impl Round {
             }
         }
         if part.readings.is_empty() && unknown.is_empty() {
-            return; // it has nothing to say
+            return; // no texts to check
         }
         let groups = match &check.means {
             Means::Service(..) if self.length(&unknown) > self.guard.max_text => Err(Failure::TooLarge),
@@ -155,7 +155,7 @@ impl Round {
         texts.fold(0, |sum: usize, passage| sum.saturating_add(passage.text.len()))
     }
 
-    /// What has to be found out: for each an answer, or a failure, must come in. None when the round is complete.
+    /// The open questions: each needs an answer or a failure. Empty when the run is complete.
     pub fn questions(&self) -> Vec<Question> {
         if self.is_complete() {
             return Vec::new();
@@ -172,7 +172,7 @@ impl Round {
         .collect()
     }
 
-    /// The texts a question is about.
+    /// The texts of a question.
     pub fn texts_of(&self, id: usize) -> Vec<&str> {
         self.asked.get(id).map(|asked| self.texts(asked)).unwrap_or_default()
     }
@@ -181,10 +181,10 @@ impl Round {
         asked.passages.iter().filter_map(|at| self.passages.get(*at)).map(|passage| passage.text.as_str()).collect()
     }
 
-    /// Reads what a service has answered.
+    /// Reads a service's answer.
     ///
     /// # Errors
-    /// What is wrong with the answer.
+    /// Why the answer is invalid.
     pub fn read(&self, id: usize, status: u16, body: &[u8]) -> Result<Answer, Failure> {
         let check = self.asked.get(id).and_then(|asked| self.parts.get(asked.part)).map(|part| part.check);
         match check.and_then(|index| self.guard.checks.get(index)).map(|check| &check.means) {
@@ -193,7 +193,7 @@ impl Round {
         }
     }
 
-    /// Takes in an answer, and remembers it. An answer that comes too late, or twice, changes nothing.
+    /// Stores an answer, and caches it. A late or repeated answer changes nothing.
     pub fn answered(&mut self, id: usize, answer: Result<Answer, Failure>, known: &mut Known, now: Duration) {
         if self.is_complete() {
             return;
@@ -220,25 +220,25 @@ impl Round {
                     }
                     part.readings.push((*at, reading));
                 }
-                by_number(&mut part.readings, |(at, _)| *at); // by passage, whatever came first
+                by_number(&mut part.readings, |(at, _)| *at); // by passage, whichever came first
             }
-            // of several, the first by name, so that their order does not matter
+            // of several, the first by name, so that the order of arrival does not matter
             Err(failure) => part.failure = Some(part.failure.map_or(failure, |other| other.min(failure))),
         }
         part.verdict = part.tell(check, self.phase, &self.passages);
     }
 
-    /// What is checked.
+    /// The subject.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whether nothing is left to wait for.
+    /// Whether the run is complete.
     pub fn is_complete(&self) -> bool {
         self.refused_content().is_some() || self.parts.iter().all(|part| part.open == 0)
     }
 
-    /// The end. `None` before it.
+    /// The outcome. `None` before the end.
     pub fn outcome(&self) -> Option<Outcome> {
         if !self.is_complete() {
             return None;
@@ -256,14 +256,14 @@ impl Round {
         })
     }
 
-    /// What each check has said and when, for the stats: those that the end of the round came before are not among
-    /// them. One that had nothing to ask has no time.
+    /// The checks' verdicts with their times, for the stats, without checks that had not finished at the end of the
+    /// run. A check without questions has no time.
     pub fn verdicts(&self) -> Vec<(&Check, Verdict, Option<Duration>)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
         parts.filter_map(|(part, check)| Some((check, part.verdict.clone()?, part.ended))).collect()
     }
 
-    /// The verdicts that have an effect.
+    /// The verdicts with an effect.
     fn effective(&self) -> impl Iterator<Item = (&Part, &Check, Verdict)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
         parts.filter(|(_, check)| !check.dry_run).filter_map(|(part, check)| Some((part, check, part.verdict.clone()?)))
@@ -379,7 +379,7 @@ impl Part {
     }
 }
 
-/// The parts of a passage in which something was found.
+/// The parts of a passage with findings.
 fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [Spoken]) -> impl Iterator<Item = &'a str> {
     let text = passages.get(*at).map_or("", |passage| passage.text.as_str());
     reading.findings().iter().filter_map(move |finding| text.get(finding.span.clone()))

@@ -1,26 +1,26 @@
-//! What a text says, and where a part of that is written.
+//! The decoded view of a text, and where a part of it is written.
 
 use std::ops::Range;
 
 use super::{Nesting, Role, Unit};
 use crate::json::write_escaped;
 
-/// A part of what was looked for: it can be replaced and leaves a document a document.
+/// A part of a finding: after its replacement, a document is still valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Which of the spans it is a part of.
+    /// The index of its span.
     pub index: usize,
-    /// Where it stands in the view.
+    /// The range in the view.
     pub view: Range<usize>,
-    /// Where it stands in the text.
+    /// The range in the text.
     pub source: Range<usize>,
-    /// In how many strings.
+    /// The number of enclosing strings.
     pub depth: u8,
-    /// It is a number of a document: what takes its place is a string.
+    /// Whether it is a number in a document: then its replacement is a string.
     pub number: bool,
 }
 
-/// What a text says with the escapes of its documents' strings decoded; `None` if that is what it is.
+/// A text with the escapes in its documents' strings decoded; `None` if that changes nothing.
 ///
 /// ```
 /// use sluice::guard::nested::{view, Nesting};
@@ -31,7 +31,7 @@ pub struct Spot {
 /// assert_eq!(view(Nesting::default(), r"a\nb"), None, "no JSON");
 /// ```
 pub fn view(mut nesting: Nesting, text: &str) -> Option<String> {
-    // within a string, a piece of JSON has no need to look like it
+    // inside a string, JSON need not look like JSON
     memchr::memchr(b'\\', text.as_bytes())?;
     let mut view = String::with_capacity(text.len());
     nesting.walk(text, true, |unit| view.push_str(unit.text));
@@ -62,7 +62,7 @@ pub(in crate::guard) struct Locator {
     last: Option<Spot>,
     /// Something must stay that stands behind the last spot.
     broken: bool,
-    /// The number under way, and the first span that touches it.
+    /// The current number, and the first span that touches it.
     number: Option<(Spot, bool)>,
 }
 

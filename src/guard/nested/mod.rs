@@ -1,11 +1,11 @@
-//! JSON within text. A tool's arguments, its results and structured outputs are texts that are JSON themselves, and
-//! may have more of it in their strings. A value must be found there as a reader finally sees it: behind an escaped
-//! line feed a number stands alone, and an address does not begin with the `n` of `\n`.
+//! JSON inside text. A tool's arguments, its results and structured outputs are texts that are JSON themselves, and
+//! their strings may contain more JSON. Values must be found as a reader finally sees them: after an escaped line feed
+//! a number stands alone, and an address does not start with the `n` of `\n`.
 //!
-//! [`Nesting`] reads a text once, in pieces that may be cut anywhere. It tells JSON from prose as it goes: a document
-//! begins where the text or a line of it begins with a bracket that JSON could follow, and ends with its last bracket, or
-//! with the first character that JSON has no place for. What stands in its strings is decoded, and read in the same
-//! way, [`LAYERS`] - 1 deep.
+//! [`Nesting`] reads a text once, in pieces with any cuts. It separates JSON from prose while reading: a document
+//! begins where the text or a line of it starts with a bracket that JSON could follow. It ends with its last bracket,
+//! or with the first character that is not valid JSON. Its strings are decoded and read in the same way, [`LAYERS`] - 1
+//! levels deep.
 
 mod locate;
 mod walk;
@@ -16,38 +16,38 @@ pub use walk::{Role, Unit};
 
 use std::ops::Range;
 
-/// The text itself, and how deep strings in strings are read.
+/// The text itself, and the levels of nested strings that are read.
 pub const LAYERS: usize = 4;
 
-/// Where reading stands in a layer.
+/// The position of the reader in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// At the text's beginning: it may be a JSON string.
+    /// At the start of the text, which may be a JSON string.
     Start,
     /// At the beginning of a line.
     Margin,
-    /// Behind the bracket that may begin a document: `true` for `{`.
+    /// After the bracket that may begin a document: `true` for `{`.
     Opened(bool),
-    /// In a document, so deep in brackets, outside strings.
+    /// In a document, at this bracket depth, outside strings.
     Structure(u32),
-    /// In a string of it.
+    /// In one of its strings.
     String(u32),
-    /// Behind a document.
+    /// After a document.
     After,
-    /// In a line that is no JSON.
+    /// In a line that is not JSON.
     Prose,
 }
 
-/// An escape that is being read.
+/// An incomplete escape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Escape {
     #[default]
     None,
-    /// The backslash has come.
+    /// After the backslash.
     Backslash,
-    /// `\u` and so many digits, of this value.
+    /// After `\u` and this many digits with this value.
     Hex { digits: u8, value: u16 },
-    /// The first half of a surrogate pair has come.
+    /// After the first half of a surrogate pair.
     High(u16),
     /// And a backslash after it.
     HighBackslash(u16),
@@ -59,13 +59,13 @@ enum Escape {
 struct Layer {
     place: Place,
     escape: Escape,
-    /// Where the escape begins in the text.
+    /// The start of the escape in the text.
     began: usize,
 }
 
 const FRESH: Layer = Layer { place: Place::Start, escape: Escape::None, began: 0 };
 
-/// Reads one text. The state between two pieces never stands within an escape.
+/// Reads one text. Between two pieces, the state is never inside an escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nesting {
     layers: [Layer; LAYERS],
@@ -78,9 +78,9 @@ impl Default for Nesting {
 }
 
 impl Nesting {
-    /// Reads on. `each` is handed what the text says, in order: all of it, but for escapes that are no character.
-    /// Returns how far the text is read: up to its end, or to an escape that the next piece goes on with; that is to
-    /// be handed in again. `last`: nothing follows.
+    /// Reads the next piece. `each` gets the decoded text in order, except for invalid escapes. Returns how far the
+    /// piece was read: to its end, or to an escape that the next piece continues; the rest must be passed in again.
+    /// `last`: nothing follows.
     pub fn walk(&mut self, text: &str, last: bool, mut each: impl FnMut(Unit<'_>)) -> usize {
         let mut walk = walk::Walk { layers: self.layers, safe: None, each: &mut each };
         walk.feed(0, text, Source::Plain(0));
@@ -101,23 +101,23 @@ impl Nesting {
         }
     }
 
-    /// Whether what a text says may differ from how it is written, or some of it is JSON.
+    /// Whether the decoded text may differ from the written text, or some of it is JSON.
     fn is_of_interest(text: &str) -> bool {
         memchr::memchr3(b'\\', b'{', b'[', text.as_bytes()).is_some()
     }
 }
 
-/// Where something stands in the text that is read.
+/// Where something is in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
-    /// As it is written, from here on.
+    /// As written, from this position.
     Plain(usize),
     /// Written as an escape.
     Escaped(Range<usize>),
 }
 
 impl Source {
-    /// Where a part of it stands.
+    /// The position of a part of it.
     fn of(&self, part: Range<usize>) -> Range<usize> {
         match self {
             Source::Plain(start) => start + part.start..start + part.end,

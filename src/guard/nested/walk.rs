@@ -1,38 +1,38 @@
-//! One step after the other through a text and the strings in it.
+//! Single steps through a text and its nested strings.
 
 use std::ops::Range;
 
 use super::{Escape, Layer, Place, Source, FRESH, LAYERS};
 
-/// What a part of a text is.
+/// The kinds of parts of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Words: prose, or the inside of a string.
     Text,
-    /// A part of a number of a document.
+    /// A part of a number in a document.
     Number,
-    /// What holds a document together; it must stay.
+    /// A document's structure, which must stay.
     Structure,
 }
 
 /// A part of a text, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit<'a> {
-    /// What it says.
+    /// The decoded text.
     pub text: &'a str,
-    /// Where it stands in the text, as it is written.
+    /// The range in the written text.
     pub source: Range<usize>,
-    /// In how many strings, one in another.
+    /// The number of enclosing strings.
     pub depth: u8,
-    /// What it is.
+    /// Its kind.
     pub role: Role,
 }
 
 pub(super) struct Walk<'w> {
     pub layers: [Layer; LAYERS],
-    /// Before the outermost escape under way: where it begins, and the state there.
+    /// The position and the state before the outermost incomplete escape.
     pub safe: Option<(usize, [Layer; LAYERS])>,
-    /// Not generic: ten callers would have ten copies of all this.
+    /// Not generic, or ten callers would have ten copies of all this.
     pub each: &'w mut dyn FnMut(Unit<'_>),
 }
 
@@ -65,7 +65,7 @@ impl Walk<'_> {
         (self.each)(Unit { text, source, depth: u8::try_from(depth).unwrap_or(u8::MAX), role });
     }
 
-    /// The next of what stands so deep.
+    /// The next part at this depth.
     pub(super) fn feed(&mut self, depth: usize, text: &str, source: Source) {
         if depth + 1 == LAYERS {
             return self.emit(depth, text, source.of(0..text.len()), Role::Text);
@@ -85,7 +85,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A line that is no JSON, up to its end.
+    /// The rest of a line that is not JSON.
     fn in_prose(&mut self, depth: usize, rest: &str, source: &Source) -> usize {
         let end = match memchr::memchr(b'\n', rest.as_bytes()) {
             Some(line_feed) => {
@@ -98,7 +98,7 @@ impl Walk<'_> {
         end
     }
 
-    /// The inside of a string up to what is special there, or that.
+    /// The inside of a string up to a special character, or that character.
     fn in_string(&mut self, depth: usize, brackets: u32, rest: &str, source: &Source) -> usize {
         let special = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
         let plain = rest.bytes().position(|byte| special(&byte)).unwrap_or(rest.len());
@@ -122,7 +122,7 @@ impl Walk<'_> {
                     layer.began = here.start;
                 }
             }
-            // no JSON after all
+            // not JSON after all
             _ => {
                 self.leave_string(depth);
                 self.place(depth, Place::Prose);
@@ -132,7 +132,7 @@ impl Walk<'_> {
         1
     }
 
-    /// Escapes that a string leaves open are none.
+    /// Escapes that are still open at the end of a string are invalid.
     fn leave_string(&mut self, depth: usize) {
         self.layers.iter_mut().skip(depth).for_each(|layer| layer.escape = Escape::None);
     }
@@ -144,7 +144,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The next character of an escape; none is read if it is no part of it.
+    /// The next character of an escape; it is not consumed if it is not part of the escape.
     fn in_escape(&mut self, depth: usize, layer: &Layer, rest: &str, source: &Source) -> usize {
         let Some(next) = rest.chars().next() else {
             return 0;
@@ -180,7 +180,7 @@ impl Walk<'_> {
                     self.decoded(depth, pair(high, value), until);
                 }
             }
-            // half a character, and something else
+            // half a surrogate pair, and something else
             (Escape::High(_), _) => {
                 self.decoded(depth, char::REPLACEMENT_CHARACTER, before);
                 return 0;
@@ -213,7 +213,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An escape that has ended: one character, one layer further in.
+    /// A complete escape: one character, one layer deeper.
     fn decoded(&mut self, depth: usize, character: char, source: Range<usize>) {
         self.escape(depth, Escape::None);
         let mut utf8 = [0; 4];
@@ -221,7 +221,7 @@ impl Walk<'_> {
         self.feed(depth + 1, text, Source::Escaped(source));
     }
 
-    /// `\u` that no four digits follow says itself.
+    /// `\u` without four digits stands for itself.
     fn spelled(&mut self, depth: usize, digits: u8, value: u16, source: Range<usize>) {
         self.escape(depth, Escape::None);
         let width = usize::from(digits);
@@ -229,7 +229,7 @@ impl Walk<'_> {
         self.feed(depth + 1, &text, Source::Escaped(source));
     }
 
-    /// One character that stands outside strings and prose.
+    /// One character outside strings and prose.
     fn outside(&mut self, depth: usize, place: Place, rest: &str, source: &Source) -> usize {
         let Some(next) = rest.chars().next() else {
             return 0;
@@ -254,7 +254,7 @@ impl Walk<'_> {
     }
 }
 
-/// Where a character leads, and what it is.
+/// The next state after a character, and its kind.
 fn after(place: Place, next: char) -> (Place, Role) {
     let blank = matches!(next, ' ' | '\t' | '\r' | '\n');
     match (place, next) {

@@ -1,4 +1,4 @@
-//! Secrets of services, by the prefixes that these gave them so that they are found.
+//! Services' secrets, found by the prefixes that the services gave them for this purpose.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use memchr::{memchr2_iter, memmem};
 
 use super::surroundings::{byte, byte_before, is_escape};
 
-/// What follows a prefix.
+/// The characters after a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alphabet {
     /// Capitals and digits.
@@ -27,8 +27,8 @@ impl Alphabet {
     }
 }
 
-/// A kind of key: its prefix, and what follows that; from how many to how many characters, and how long a part
-/// without `-` and `_` it must have: words that are joined by these are none.
+/// A kind of key: its prefix, the characters after it, their minimum and maximum number, and the minimum length of a
+/// part without `-` and `_`, because words joined by these are not keys.
 struct Kind {
     prefix: &'static str,
     alphabet: Alphabet,
@@ -62,14 +62,14 @@ const JOINED: &[Kind] = &[
     kind("xoxs-", Alphabet::Base64Url, 20, 255, 8),
 ];
 
-/// Keys whose prefix is looked for itself.
+/// Keys whose prefix is searched directly.
 const PLAIN: &[Kind] = &[
     kind("AKIA", Alphabet::Capitals, 16, 16, 16), // Amazon
     kind("ASIA", Alphabet::Capitals, 16, 16, 16),
     kind("AIza", Alphabet::Base64Url, 35, 35, 1), // Google
 ];
 
-/// Hands each key to `found`. After a prefix the characters of a key are looked at once.
+/// Calls `found` for each key. After a prefix, a key's characters are read once.
 pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut done = 0;
@@ -83,7 +83,7 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
         };
         let start = mark + 1 - kind.prefix.len();
         if !begins(bytes, start) {
-            continue; // before the rest is looked at: there may be another beginning, that is none, at every step
+            continue; // before the rest is read, because there may be another false start at every step
         }
         done = run(bytes, mark + 1, kind.alphabet);
         if is_key(bytes, start, done, kind) {
@@ -103,14 +103,14 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
     web_tokens(bytes, found);
 }
 
-/// Whether a key stands in `start..end`.
+/// Whether `start..end` is a key.
 fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
     let Some(secret) = bytes.get(start + kind.prefix.len()..end) else {
         return false;
     };
     let (least, most) = kind.lengths;
     let unbroken = secret.split(|byte| matches!(byte, b'-' | b'_')).map(<[u8]>::len).max().unwrap_or(0);
-    // no word is so long
+    // words are not that long
     let mixed = unbroken >= 36 || (secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic));
     (least..=most).contains(&secret.len())
         && unbroken >= kind.unbroken
@@ -119,7 +119,7 @@ fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
         && !byte(bytes, end).is_ascii_alphanumeric()
 }
 
-/// The longest one, in bytes: few servers take as long a header.
+/// The longest one, in bytes; few servers accept longer headers.
 pub(super) const MAX_WEB_TOKEN: usize = 16 << 10;
 
 /// JSON web tokens: `eyJ...`, a dot, `eyJ...`, a dot, and the signature.
@@ -145,13 +145,13 @@ fn web_tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     }
 }
 
-/// Where the characters end that may belong to a key.
+/// The end of the characters that may belong to a key.
 fn run(bytes: &[u8], start: usize, alphabet: Alphabet) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
     start + rest.iter().position(|byte| !alphabet.has(*byte)).unwrap_or(rest.len())
 }
 
-/// Whether a word does not go on to the left.
+/// Whether the text before is not part of the same word.
 fn begins(bytes: &[u8], start: usize) -> bool {
     let before = byte_before(bytes, start);
     !before.is_ascii_alphanumeric() && !matches!(before, b'_' | b'-') || is_escape(bytes, start)

@@ -3,7 +3,7 @@
 use super::groups::{read_mark, Mark};
 use super::surroundings::{byte, word_after, word_before};
 
-/// How long the numbers of each country are (SWIFT's registry, and the countries that write theirs alike).
+/// The length of the numbers of each country (SWIFT's registry, and countries with the same format).
 #[rustfmt::skip]
 const COUNTRIES: &[(&[u8; 2], usize)] = &[
     (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
@@ -20,7 +20,7 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
-/// Whether this, without spaces, is an IBAN: as long as its country's are, and with the right check digits.
+/// Whether this text, without spaces, is an IBAN: with its country's length and the right check digits.
 ///
 /// ```
 /// use sluice::guard::pii::is_iban;
@@ -32,7 +32,7 @@ pub fn is_iban(code: &str) -> bool {
     find(code, 0) == Some(code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Where the IBAN ends that begins with the letter at `start`, written in one or with single spaces or hyphens;
+/// The end of the IBAN that begins with the letter at `start`, written without gaps or with single spaces or hyphens;
 /// `None` if there is none.
 pub(super) fn find(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -51,12 +51,12 @@ pub(super) fn find(text: &str, start: usize) -> Option<usize> {
         rest = take(rest, byte(bytes, at), index)?;
         at += 1;
     }
-    // the four characters at the front are checked last; they are two letters and two digits, six digits in all
+    // the first four characters are checked last; they are two letters and two digits, together six digits
     let checked = (rest * 1_000_000 + head) % 97 == 1;
     (checked && !word_after(text, at)).then_some(at)
 }
 
-/// How long the space or hyphen is that stands at `at`.
+/// The length of the space or hyphen at `at`.
 fn gap(bytes: &[u8], at: usize) -> usize {
     match read_mark(bytes, at) {
         (length, Mark::Space | Mark::Dash) => length,
@@ -64,8 +64,7 @@ fn gap(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// The remainder by 97 after one more character; in front, all of what was read. `None` if the character cannot
-/// stand there.
+/// The remainder modulo 97 after one more character. `None` if the character is not allowed there.
 fn take(remainder: u64, byte: u8, index: usize) -> Option<u64> {
     let value = (byte as char).to_digit(36).map(u64::from)?;
     let fits = match index {

@@ -2,10 +2,10 @@
 
 use super::groups::{Group, Mark};
 
-/// The fewest and the most digits of a card's number.
+/// The minimum and maximum number of digits of a card number.
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// Who issued it: the first digits from and to (as many as written), and how many digits it may have.
+/// An issuer: its range of first digits (as many as written), and its allowed lengths.
 const ISSUERS: &[(u32, u32, &[usize])] = &[
     (4, 4, &[13, 16, 19]),                       // Visa
     (51, 55, &[16]),                             // Mastercard
@@ -33,8 +33,7 @@ const ISSUERS: &[(u32, u32, &[usize])] = &[
     (6759, 6763, &[13, 14, 15, 16, 17, 18, 19]), // Maestro
 ];
 
-/// Whether these digits, and nothing else, are the number of a card: of a known issuer, as long as that issuer's
-/// are, and with the right check digit.
+/// Whether these digits are a card number: of a known issuer, with one of its lengths, and with the right check digit.
 ///
 /// ```
 /// use sluice::guard::pii::is_card_number;
@@ -55,7 +54,7 @@ fn is_issued(digits: &str, (from, to, lengths): &(u32, u32, &[usize])) -> bool {
     (*from..=*to).contains(&prefix) && lengths.contains(&digits.len())
 }
 
-/// Whether the last digit is the right one: every second digit from the right doubled, the sum of all ends in zero.
+/// Whether the check digit is right: every second digit from the right is doubled, and the sum ends in zero.
 fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     let sum: u32 = digits
         .rev()
@@ -69,7 +68,7 @@ fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     sum % 10 == 0
 }
 
-/// How many of the groups are the number of a card: the most that are. `None` if there is none.
+/// How many of the groups form a card number, as many as possible. `None` if none do.
 pub(super) fn find(text: &str, groups: &[Group]) -> Option<usize> {
     let mut digits = String::new();
     let mut found = None;

@@ -1,9 +1,9 @@
-//! The words before a number that say what it is.
+//! The words before a number that show its kind.
 
-/// How far back is looked, in bytes.
+/// How far back to look, in bytes.
 const REACH: usize = 24;
 
-/// Words that announce a telephone number.
+/// Words before a telephone number.
 const PHONE: &[&str] = &[
     "phone",
     "phones",
@@ -26,15 +26,15 @@ const PHONE: &[&str] = &[
     "telefonnummer",
 ];
 
-/// Words that announce a version.
+/// Words before a version.
 const VERSION: &[&str] = &["version", "versions", "ver", "release", "build", "firmware"];
 
-/// Whether a telephone number is announced before `at`.
+/// Whether the words before `at` indicate a telephone number.
 pub(super) fn is_phone(text: &str, at: usize) -> bool {
     announced(text, at, usize::MAX, PHONE)
 }
 
-/// Whether the word right before `at` announces a version.
+/// Whether the word directly before `at` indicates a version.
 pub(super) fn is_version(text: &str, at: usize) -> bool {
     announced(text, at, 1, VERSION)
 }

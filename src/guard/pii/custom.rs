@@ -8,19 +8,19 @@ use regex::{Regex, RegexBuilder};
 
 use super::name::{is_name, MAX_NAME};
 
-/// The most patterns.
+/// The maximum number of patterns.
 pub const MAX_PATTERNS: usize = 64;
 /// The longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 1024;
-/// The longest text that a pattern surely finds, in bytes. Without such a limit, the time could grow with the square
-/// of the text: a pattern may have to look at all of it to find one character.
+/// The longest text that a pattern is guaranteed to find, in bytes. Without this limit, the time could grow with the
+/// square of the text, because a pattern may have to read all of it to find one character.
 pub const MAX_MATCH: usize = 512;
 
-/// How much is looked at in one search.
+/// The size of the window of one search.
 const WINDOW: usize = 4 * MAX_MATCH;
-/// How much memory a compiled pattern may take, and as much again for what it remembers while it searches.
+/// The maximum memory of a compiled pattern, and of its cache during a search.
 const MAX_COMPILED: usize = 1 << 20;
-/// How deep groups may nest.
+/// The maximum nesting of groups.
 const MAX_NESTING: u32 = 32;
 
 /// Why a pattern is refused.
@@ -28,15 +28,15 @@ const MAX_NESTING: u32 = 32;
 pub enum PatternError {
     /// There are more than [`MAX_PATTERNS`].
     TooMany,
-    /// The name is not one: capitals, digits and `_`, not beginning with a digit.
+    /// The name is invalid: it must have capitals, digits and `_`, and not start with a digit.
     Name(String),
     /// It is longer than [`MAX_PATTERN`].
     TooLong(String),
     /// It would take too much memory once compiled.
     TooLarge(String),
-    /// It matches the empty text, which stands everywhere.
+    /// It matches the empty text, which is everywhere.
     Empty(String),
-    /// It is not a regular expression: the name and why not.
+    /// It is not a regular expression: the name and the reason.
     Syntax(String, String),
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
-/// A pattern of the operator's.
+/// A custom pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Custom {
     pub(super) name: Arc<str>,
@@ -92,8 +92,8 @@ impl Custom {
         Ok(Custom { name: name.into(), regex })
     }
 
-    /// Hands each match to `found`. It looks at a window of the text at a time, and goes on after the match; or, if
-    /// there is none, where a match could begin that the window cuts off.
+    /// Calls `found` for each match. It reads a window of the text at a time, and continues after the match; or,
+    /// without a match, where a match that the window cuts off could begin.
     pub(super) fn scan(&self, text: &str, mut found: impl FnMut(Range<usize>)) {
         let mut at = 0;
         while at < text.len() {
@@ -101,7 +101,7 @@ impl Custom {
             let window = text.get(..end).unwrap_or_default();
             let last = end == text.len();
             match self.regex.find_at(window, at) {
-                // it may go on beyond the window, or not even be one
+                // it may continue beyond the window, or not even be a match
                 Some(match_) if !last && match_.end() == end && match_.start() > at => at = match_.start(),
                 Some(match_) if match_.is_empty() => at = boundary(text, match_.end() + 1),
                 Some(match_) => {
@@ -120,7 +120,7 @@ fn boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
-/// What is wrong, without the drawing of where.
+/// The problem, without the drawing of its position.
 fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     text.rsplit("error: ").next().unwrap_or(&text).trim().to_owned()

@@ -1,4 +1,4 @@
-//! E-mail addresses: from each `@` to both sides.
+//! E-mail addresses: from each `@` in both directions.
 
 use std::ops::Range;
 
@@ -10,11 +10,11 @@ use super::surroundings::is_foreign_letter;
 const MAX_LOCAL: usize = 64;
 /// The longest domain, in bytes.
 const MAX_DOMAIN: usize = 255;
-/// The longest part of a domain between two dots.
+/// The longest label of a domain.
 const MAX_LABEL: usize = 63;
 
-/// Hands each address to `found`. Names and domains beyond ASCII count (`müller@exämple.de`). What stands between
-/// two `@` is looked at twice, once from each: the time is linear.
+/// Calls `found` for each address. Names and domains beyond ASCII count (`müller@exämple.de`). The text between two `@`
+/// is read twice, once from each, so the time is linear.
 pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
     for at in memchr_iter(b'@', text.as_bytes()) {
         let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
@@ -27,11 +27,11 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
     }
 }
 
-/// Who a version control server's only user is.
+/// The only user of a version control server.
 const SERVICES: [&str; 4] = ["git", "hg", "svn", "gitea"];
 
-/// Whether it is a repository's place, `git@github.com:acme/app.git`, `ssh://git@github.com/acme/app.git`, or Kotlin's
-/// `this@Main.run()`.
+/// Whether it is a repository's address, `git@github.com:acme/app.git` or `ssh://git@github.com/acme/app.git`, or
+/// Kotlin's `this@Main.run()`.
 fn is_remote(before: &str, local: usize, after: &str, domain: usize) -> bool {
     let (outside, name) = before.split_at_checked(before.len() - local).unwrap_or(("", before));
     let path = after.get(domain..).is_some_and(|rest| rest.starts_with([':', '/']));
@@ -39,7 +39,7 @@ fn is_remote(before: &str, local: usize, after: &str, domain: usize) -> bool {
     call || SERVICES.contains(&name) && (path || outside.ends_with("://"))
 }
 
-/// How long the name is that ends `before`; `None` if there is none.
+/// The length of the name that ends `before`; `None` if there is none.
 fn local_part(before: &str) -> Option<usize> {
     let is_local = |character: char| {
         character.is_ascii_alphanumeric()
@@ -56,12 +56,12 @@ fn local_part(before: &str) -> Option<usize> {
     (!name.is_empty() && name.len() <= MAX_LOCAL).then_some(name.len())
 }
 
-/// How long the domain is that begins `after`; `None` if there is none.
+/// The length of the domain that begins `after`; `None` if there is none.
 fn domain(after: &str) -> Option<usize> {
     let is_domain = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, '.' | '-') || is_foreign_letter(character)
     };
-    // cut off before it is split: whoever looks for the next dot in the whole text does so at every `@`
+    // cut before it is split, because otherwise every `@` would search the whole text for dots
     let widths = after.chars().take(MAX_DOMAIN + 1).take_while(|character| is_domain(*character)).map(char::len_utf8);
     let after = after.get(..widths.sum()).unwrap_or_default();
     let mut end = None;
@@ -82,13 +82,13 @@ fn domain(after: &str) -> Option<usize> {
     end
 }
 
-/// What files and units of an operating system end in, and no domain: `icon@2x.png`, `getty@tty1.service`.
+/// Endings of files and systemd units, which are not domains: `icon@2x.png`, `getty@tty1.service`.
 const NO_TOP_LEVEL: [&str; 26] = [
     "png", "jpg", "jpeg", "gif", "svg", "webp", "pdf", "css", "js", "json", "html", "htm", "tgz", "exe", "dll", "map",
     "ts", "service", "timer", "socket", "mount", "tsx", "jsx", "txt", "xml", "yaml",
 ];
 
-/// Whether an address may end in this: so `package@1.2.3` is none.
+/// Whether an address may end in this: `package@1.2.3` is not an address.
 fn is_top_level(label: &str) -> bool {
     let letters = label.chars().all(|character| character.is_ascii_alphabetic() || is_foreign_letter(character));
     let is_file = NO_TOP_LEVEL.iter().any(|ending| label.eq_ignore_ascii_case(ending));

@@ -1,6 +1,6 @@
-//! What the built-in patterns find.
+//! The entities of the built-in patterns.
 
-/// A kind of personal data, named as Presidio names it.
+/// A kind of personal data, with Presidio's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entity {
     /// `EMAIL_ADDRESS`.
@@ -15,7 +15,7 @@ pub enum Entity {
     IpAddress,
     /// `US_SSN`.
     UsSsn,
-    /// `API_KEY`: no entity of Presidio's, which does not look for secrets.
+    /// `API_KEY`: not one of Presidio's entities, which do not include secrets.
     ApiKey,
 }
 
@@ -44,13 +44,13 @@ impl Entity {
         }
     }
 
-    /// The entity of that name; `None` if no built-in pattern finds it.
+    /// The entity with that name; `None` if no built-in pattern finds it.
     pub fn from_name(name: &str) -> Option<Entity> {
         Entity::ALL.iter().copied().find(|entity| entity.name() == name)
     }
 }
 
-/// Entities, as a set.
+/// A set of entities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entities(u8);
 
@@ -63,7 +63,7 @@ impl Entities {
         self.0 & bit(entity) != 0
     }
 
-    /// Whether it has one of these.
+    /// Whether the sets intersect.
     pub(super) fn has_any(self, entities: &[Entity]) -> bool {
         entities.iter().any(|entity| self.has(*entity))
     }

@@ -1,16 +1,16 @@
-//! Groups of digits, as people write long numbers: `4111 1111 1111 1111`, `(0)30/12-34`.
+//! Groups of digits, in which people write long numbers: `4111 1111 1111 1111`, `(0)30/12-34`.
 
 use super::surroundings::byte;
 
-/// The most groups of one number.
+/// The maximum number of groups in a number.
 pub(super) const MAX_GROUPS: usize = 10;
-/// The most digits of one number.
+/// The maximum number of digits in a number.
 pub(super) const MAX_DIGITS: usize = 19;
 
-/// What separates two groups.
+/// The separator of two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// A parenthesis alone.
+    /// Only a parenthesis.
     None,
     /// A space, breaking or not.
     Space,
@@ -20,7 +20,7 @@ pub(super) enum Mark {
     Slash,
 }
 
-/// What stands between two groups.
+/// The text between two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     pub(super) mark: Mark,
@@ -31,13 +31,13 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// The mark, if it stands there alone.
+    /// The mark, if it is alone.
     pub(super) fn plain(self) -> Option<Mark> {
         (!self.closes && !self.opens).then_some(self.mark)
     }
 }
 
-/// A group, and what stands before it.
+/// A group, and the gap before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group {
     pub(super) start: usize,
@@ -53,22 +53,23 @@ impl Group {
 
 const NO_GAP: Gap = Gap { mark: Mark::None, closes: false, opens: false };
 
-/// The groups that one number can have, from some group on. The groups of the next one are most of them known.
+/// The groups that one number can have, starting at some group. Most of the next number's groups are already known
+/// then.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// The first of them that counts.
+    /// The index of the first one that counts.
     first: usize,
-    /// Where reading goes on, and the gap before that; `None` if no group follows.
+    /// The position to read on from, and the gap before it; `None` if no group follows.
     next: Option<(usize, Gap)>,
 }
 
-/// So many groups that no longer count are kept, rather than moved away one by one.
+/// This many groups that no longer count are kept, instead of moving the rest after each one.
 const MAX_PASSED: usize = 64;
 
 impl Groups {
     /// The groups from the digit at `start` on, as many as one number can have. A group with more digits than a number
-    /// has is none; so is the one that would make them too many. To be asked for one group after the other.
+    /// ends them; so does the one that would make them too many. Must be called for one group after another.
     pub(super) fn read(&mut self, bytes: &[u8], start: usize) -> &[Group] {
         let known = self.groups.get(self.first..).unwrap_or_default().iter().position(|group| group.start == start);
         match known {
@@ -107,7 +108,7 @@ fn read_gap(bytes: &[u8], at: usize) -> (usize, Gap) {
     (end + usize::from(opens) - at, Gap { mark, closes, opens })
 }
 
-/// The mark at `at`, and its length. Text that was copied from a page has no-break spaces and dashes.
+/// The mark at `at`, and its length. Text copied from web pages has no-break spaces and dashes.
 pub(super) fn read_mark(bytes: &[u8], at: usize) -> (usize, Mark) {
     match (byte(bytes, at), byte(bytes, at + 1), byte(bytes, at + 2)) {
         (b' ', _, _) => (1, Mark::Space),

@@ -13,8 +13,8 @@ const MAX_V6: usize = 45;
 /// With fewer hex digits it is more likely a slice (`1::2`) than an address.
 const LEAST_HEX: usize = 4;
 
-/// Where the IPv4 address ends that begins with the digit at `start`; `None` if there is none, or it is the version
-/// of something.
+/// The end of the IPv4 address that begins with the digit at `start`; `None` if there is none, or if it is a version
+/// number.
 pub(super) fn v4(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = start;
@@ -27,14 +27,14 @@ pub(super) fn v4(text: &str, start: usize) -> Option<usize> {
         }
         at = octet(bytes, at)?;
     }
-    // `.1.3.6.1` names an object of a network's management
+    // `.1.3.6.1` is an SNMP object id
     let object = byte_before(bytes, start) == b'.' && byte_before(bytes, start - 1) != b'.';
     let whole = !object && !word_after(text, at) && !joined_after(bytes, at, b".-");
     (whole && !word_before(text, start) && !joined_before(bytes, start, b".-+") && !is_version(text, start, at))
         .then_some(at)
 }
 
-/// Where the number from 0 to 255 ends that stands at `start`.
+/// The end of the number from 0 to 255 at `start`.
 fn octet(bytes: &[u8], start: usize) -> Option<usize> {
     let digits = (start..start + 4).take_while(|at| byte(bytes, *at).is_ascii_digit()).count();
     let value = (start..start + digits).fold(0, |value, at| value * 10 + u32::from(byte(bytes, at) - b'0'));
@@ -48,7 +48,7 @@ fn is_version(text: &str, start: usize, end: usize) -> bool {
     product && text.get(start..end).is_some_and(|address| address.ends_with(".0.0")) || context::is_version(text, start)
 }
 
-/// Hands each IPv6 address to `found`. Whatever may be part of one is looked at once.
+/// Calls `found` for each IPv6 address. Every character that may be part of one is read once.
 pub(super) fn scan_v6(text: &str, mut found: impl FnMut(Range<usize>)) {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -66,7 +66,7 @@ pub(super) fn scan_v6(text: &str, mut found: impl FnMut(Range<usize>)) {
     }
 }
 
-/// How long the address is that fills `start..end`, but for the punctuation that may follow it.
+/// The length of the address in `start..end`, without punctuation after it.
 fn v6(text: &str, start: usize, end: usize) -> Option<usize> {
     let run = text.get(start..end).filter(|run| run.len() <= MAX_V6 + 1)?;
     let colons = run.bytes().filter(|byte| *byte == b':').count();

@@ -1,4 +1,4 @@
-//! Names in the place of what was found.
+//! Replaces findings with their entities' names.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -7,10 +7,10 @@ use super::name::{is_name, MAX_NAME};
 use crate::guard::Finding;
 use crate::order::by_number;
 
-/// The name of what has none.
+/// The name if the entity has none.
 const NAMELESS: &str = "PII";
 
-/// The text with what was found replaced by its name.
+/// The text with each finding replaced by its entity's name.
 ///
 /// ```
 /// use sluice::guard::pii::{mask, Entity, Patterns};
@@ -30,7 +30,7 @@ pub fn mask(text: &str, findings: &[Finding]) -> String {
     }
 }
 
-/// Writes what takes the place of one value of an entity.
+/// Writes the replacement of a value of an entity.
 pub(in crate::guard) fn mask_value(out: &mut String, entity: &str) {
     write_name(out, &name(entity));
 }
@@ -41,9 +41,9 @@ fn write_name(out: &mut String, name: &str) {
     out.push('>');
 }
 
-/// The text with each finding replaced by what `write` writes for its name and value. Findings are put in order
-/// first; where two overlap, the rest of the second counts, and one that cuts through a character takes all of it:
-/// nothing of a finding is ever left.
+/// The text with each finding replaced by the output of `write` for its name and value. Findings are sorted first. If
+/// two overlap, the rest of the second counts, and a finding that cuts through a character covers all of it: no part of
+/// a finding is ever left.
 pub(super) fn replace<E>(
     text: &str,
     findings: &[Finding],
@@ -70,7 +70,7 @@ pub(super) fn replace<E>(
     Ok(out)
 }
 
-/// An entity's name as it stands in a placeholder: what a server calls it may be anything.
+/// An entity's name in a placeholder's form, because a server may use any name.
 pub(super) fn name(entity: &str) -> Cow<'_, str> {
     if is_name(entity) {
         return Cow::Borrowed(entity);

@@ -1,4 +1,4 @@
-//! One list of findings out of several.
+//! Merges lists of findings.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::guard::Finding;
 use crate::order::by_number;
 
-/// Entities that say little of what they are, the least first: these yield to any other with the same span.
+/// Unspecific entities, the least specific first: any other entity with the same span replaces them.
 const GENERAL: &[&str] = &[
     "DATE_TIME",
     "URL",
@@ -22,9 +22,9 @@ const GENERAL: &[&str] = &[
     "PHONE_NUMBER",
 ];
 
-/// One list of what was found here and what a server found: in order, and no two overlap. Of two that do, the longer
-/// one stays; of two with the same span the one with the higher score, then the more specific one (an e-mail
-/// address, rather than a URL). What covers nothing is dropped.
+/// Merges local findings and a server's findings: sorted, without overlaps. Of two that overlap, the longer one stays.
+/// Of two with the same span, the one with the higher score stays, then the more specific one (an e-mail address
+/// instead of a URL). Empty findings are dropped.
 ///
 /// ```
 /// use sluice::guard::pii::merge;
@@ -67,13 +67,13 @@ pub(in crate::guard) fn precedence(one: &Finding, other: &Finding) -> Ordering {
         .then_with(|| one.entity.cmp(&other.entity))
 }
 
-/// How little an entity's name says.
+/// How unspecific an entity's name is.
 fn generality(entity: &str) -> Reverse<usize> {
     Reverse(GENERAL.iter().position(|general| *general == entity).unwrap_or(GENERAL.len()))
 }
 
-/// Where spans that count characters stand in bytes: Presidio counts what Python counts, code points. In the order
-/// of `spans`; `None` for one that is reversed, empty or beyond the text. The text is walked through once.
+/// Converts spans in characters to bytes: Presidio counts code points, as Python does. In the order of `spans`; `None`
+/// for one that is reversed, empty or out of range. The text is scanned once.
 ///
 /// ```
 /// use sluice::guard::pii::byte_spans;

@@ -1,14 +1,14 @@
-//! Personal data in texts: found, merged with what others found, masked, or hidden and brought back.
+//! Personal data in texts: found, merged with other findings, masked, or hidden and restored.
 //!
 //! | step | by |
 //! |---|---|
 //! | find by pattern | [`Patterns`], in parts [`Search`] |
-//! | understand what a server found | [`byte_spans`] |
+//! | convert a server's findings |  [`byte_spans`] |
 //! | one list of both | [`merge`] |
-//! | take it out for good | [`mask`] |
-//! | take it out, to bring it back in the answer | [`Vault`], [`Restorer`] |
+//! | mask it permanently |  [`mask`] |
+//! | hide it, and restore it in the answer |  [`Vault`], [`Restorer`] |
 //!
-//! All of it takes time linear in the text, whatever the text is.
+//! All of it takes linear time, for any text.
 
 mod api_key;
 mod bank;

@@ -1,4 +1,4 @@
-//! What is made of digits: each group of them is the possible beginning of a card, an account, an address, ...
+//! Findings that consist of digits: each group of digits may begin a card number, an account, an address, ...
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::{bank, card, ip, phone};
 pub(super) const ENTITIES: &[Entity] =
     &[Entity::PhoneNumber, Entity::CreditCard, Entity::IbanCode, Entity::IpAddress, Entity::UsSsn];
 
-/// Something made of digits.
+/// A finding that consists of digits.
 struct Number {
     entity: Entity,
     span: Range<usize>,
@@ -25,8 +25,8 @@ impl Number {
     }
 }
 
-/// Hands each number that is one of `wanted` to `found`. The others are recognised too: a card is no telephone
-/// number, whether cards are wanted or not. At each group no more than the longest number is looked at.
+/// Calls `found` for each number in `wanted`. Other kinds are recognised too: a card number is not a telephone number,
+/// even if cards are not wanted. At each group, at most the longest number's length is read.
 pub(super) fn scan(text: &str, wanted: Entities, mut found: impl FnMut(Entity, Range<usize>, f32)) {
     let bytes = text.as_bytes();
     let mut groups = Groups::default();
@@ -59,10 +59,10 @@ fn number(text: &str, start: usize, groups: &mut Groups) -> Option<Number> {
         return Number::new(Entity::IpAddress, start..end, 0.9);
     }
     if joined_before(bytes, start, b".,-") {
-        return None; // the rest of a longer number; a telephone number does not begin here either
+        return None; // the rest of a longer number, so not the start of a telephone number either
     }
     let groups = groups.read(bytes, start);
-    // what has a plus is a telephone number
+    // a number with a plus is a telephone number
     if let Some(end) = card_end(text, groups).filter(|_| byte_before(bytes, start) != b'+') {
         return Number::new(Entity::CreditCard, start..end, 1.0);
     }
@@ -73,14 +73,14 @@ fn number(text: &str, start: usize, groups: &mut Groups) -> Option<Number> {
     Number::new(Entity::PhoneNumber, start..end, score)
 }
 
-/// Where the card's number ends that begins with the groups.
+/// The end of the card number that begins with the groups.
 fn card_end(text: &str, groups: &[Group]) -> Option<usize> {
     let count = card::find(text, groups)?;
     let end = groups.get(count.checked_sub(1)?)?.end;
     (!word_after(text, end) && !joined_after(text.as_bytes(), end, b".-")).then_some(end)
 }
 
-/// `123-45-6789`: where it ends, and how sure it is. Numbers that were never given out are none.
+/// `123-45-6789`: its end, and its score. Numbers that were never issued do not count.
 fn social_security(text: &str, start: usize, groups: &[Group]) -> Option<(usize, f32)> {
     let [area, group, serial, ..] = groups else {
         return None;

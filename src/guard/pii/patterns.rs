@@ -8,7 +8,7 @@ use super::merge::merge;
 use super::{api_key, email, ip, numbers};
 use crate::guard::Finding;
 
-/// What is looked for, by pattern alone.
+/// The patterns of a check.
 ///
 /// ```
 /// use sluice::guard::pii::{mask, Entity, Patterns};
@@ -20,13 +20,13 @@ use crate::guard::Finding;
 #[derive(Clone, Debug)]
 pub struct Patterns {
     entities: Entities,
-    /// Each name is there once, however much is found.
+    /// Each name once, shared by all findings.
     names: Vec<(Entity, Arc<str>)>,
     custom: Vec<Custom>,
 }
 
 impl Patterns {
-    /// Patterns that find `entities`, and those of the operator's: name and regular expression.
+    /// Patterns for `entities`, and custom ones: name and regular expression.
     pub fn new(entities: &[Entity], custom: &[(&str, &str)]) -> Result<Self, PatternError> {
         if custom.len() > MAX_PATTERNS {
             return Err(PatternError::TooMany);
@@ -36,8 +36,8 @@ impl Patterns {
         Ok(Patterns { entities: Entities::new(entities), names, custom })
     }
 
-    /// What stands in the text: in order, and no two overlap. The time is linear in the text; the memory is a
-    /// finding's for every three bytes at worst (`::1`), but for custom patterns that match less.
+    /// The findings in the text: sorted, without overlaps. The time is linear in the text. The memory is at worst one
+    /// finding for every three bytes (`::1`), or more with custom patterns that match less.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut push = |name: &Arc<str>, span, score| findings.push(Finding { entity: Arc::clone(name), span, score });

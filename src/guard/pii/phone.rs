@@ -1,19 +1,19 @@
-//! Telephone numbers, by the forms in which they are written.
+//! Telephone numbers, by their written forms.
 
 use super::context;
 use super::groups::{Group, Mark};
 use super::surroundings::{byte, byte_before, joined_after, joined_before, word_after, word_before};
 
-/// The fewest and the most digits with the country's (E.164).
+/// The minimum and maximum number of digits with a country code (E.164).
 const INTERNATIONAL: std::ops::RangeInclusive<usize> = 7..=15;
-/// The fewest, if they are written without a gap: `+1000000` is more likely an amount.
+/// The minimum without gaps: `+1000000` is more likely an amount.
 const LEAST_UNBROKEN: usize = 8;
-/// The fewest and the most digits of numbers with an area's.
+/// The minimum and maximum number of digits with an area code.
 const NATIONAL: std::ops::RangeInclusive<usize> = 9..=12;
-/// The fewest and the most digits where a word before says that it is a telephone number.
+/// The minimum and maximum number of digits if the words before indicate a telephone number.
 const ANNOUNCED: std::ops::RangeInclusive<usize> = 7..=12;
 
-/// A telephone number: how much of the text, and how sure it is one.
+/// A telephone number: its end and its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Phone {
     pub(super) start: usize,
@@ -21,14 +21,14 @@ pub(super) struct Phone {
     pub(super) score: f32,
 }
 
-/// Groups that may be a telephone number, and what stands around them.
+/// Groups that may be a telephone number, and the text around them.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'a> {
     text: &'a str,
-    /// With the `+` or the parenthesis in front.
+    /// The start, including the `+` or the parenthesis.
     start: usize,
     groups: &'a [Group],
-    /// A parenthesis opens in front.
+    /// Whether it starts with a parenthesis.
     open: bool,
 }
 
@@ -57,20 +57,20 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Option<Phone> {
 }
 
 impl Candidate<'_> {
-    /// Whether something longer does not go on to the left.
+    /// Whether it is not the rest of something longer.
     fn begins(&self) -> bool {
         let bytes = self.text.as_bytes();
         !word_before(self.text, self.start)
             && !joined_before(bytes, self.start, b".,-/:+*")
             && match byte_before(bytes, self.start) {
                 b'$' | b'#' | b'+' => false,
-                // a setting's value, or a field's in an address
+                // the value of a setting, or of a URL parameter
                 b'=' => byte(bytes, self.start) == b'+' || context::is_phone(self.text, self.start),
                 _ => true,
             }
     }
 
-    /// Where the first `count` groups end, if something longer does not go on there.
+    /// The end of the first `count` groups, if they are not the start of something longer.
     fn end(&self, count: usize) -> Option<usize> {
         let end = self.groups.get(count.checked_sub(1)?)?.end;
         let bytes = self.text.as_bytes();
@@ -79,7 +79,7 @@ impl Candidate<'_> {
         (ends && !joined_after(bytes, end, b".,:*") && byte(bytes, end) != b'%').then_some(end)
     }
 
-    /// The same, where a hyphen and more digits mean that it is another number.
+    /// The same, if a hyphen and more digits mean another number.
     fn strict_end(&self, count: usize) -> Option<usize> {
         self.end(count).filter(|end| !joined_after(self.text.as_bytes(), *end, b"-/"))
     }
@@ -98,7 +98,7 @@ impl Candidate<'_> {
         group.map_or(0, |group| byte(self.text.as_bytes(), group.start + place))
     }
 
-    /// The mark before the group at `index`, if it stands alone.
+    /// The mark before the group at `index`, if it is alone.
     fn mark(&self, index: usize) -> Option<Mark> {
         self.groups.get(index).and_then(|group| group.gap.plain())
     }
@@ -110,7 +110,7 @@ impl Candidate<'_> {
         }
         let fits = |count: &usize| {
             let digits = self.total(*count) - prefix;
-            // without `+`, and in one, it might as well be a number that was filled up with zeros
+            // without `+` and gaps, it may be a number padded with zeros
             let least = if *count > 1 { *INTERNATIONAL.start() } else { LEAST_UNBROKEN + prefix };
             (least..=*INTERNATIONAL.end()).contains(&digits)
         };
@@ -139,7 +139,8 @@ impl Candidate<'_> {
         (2..=4).rev().filter(fits).find_map(|count| self.strict_end(count))
     }
 
-    /// `030 1234567`, `0171/1234567`, `020 7946 0958`, `01 42 68 53 00`: the zero that is dialled before an area.
+    /// `030 1234567`, `0171/1234567`, `020 7946 0958`, `01 42 68 53 00`: with the zero that is dialled before an area
+    /// code.
     fn with_trunk_zero(&self) -> Option<usize> {
         let zero = self.digit(0, 0) == b'0' && matches!(self.digit(0, 1), b'1'..=b'9');
         if !zero || !(2..=6).contains(&self.length(0)) || self.open {
@@ -147,7 +148,7 @@ impl Candidate<'_> {
         }
         let pairs = self.length(0) == 2 && self.length(1) == 2;
         if pairs && joined_before(self.text.as_bytes(), self.start, b" ") {
-            return None; // a list of numbers of two digits
+            return None; // a list of two-digit numbers
         }
         let fits = |count: &usize| {
             let marks = (1..*count).all(|index| match self.mark(index) {
@@ -183,7 +184,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// `call me at 5550123`: any grouping, since words say what it is.
+    /// `call me at 5550123`: any grouping, since the words show that it is one.
     fn announced(&self) -> Option<usize> {
         let fits = |count: &usize| ANNOUNCED.contains(&self.total(*count));
         let mut counts = (1..=self.groups.len().min(5)).rev().filter(fits).peekable();

@@ -1,13 +1,13 @@
-//! How models, and what stands between a model and its client, write placeholders. A vault gives out
+//! The forms in which models, and software between a model and its client, write placeholders. A vault creates
 //! `<EMAIL_ADDRESS_1>`.
 //!
-//! | written | by | taken for it |
+//! | form | by | accepted |
 //! |---|---|---|
 //! | `<EMAIL_ADDRESS_1>` | | yes |
 //! | `\u003cEMAIL_ADDRESS_1\u003e`, in JSON of any depth | Go's, Gson's and PHP's encoders | yes, see [`nested`](crate::guard::nested) |
 //! | the same, `\\u003c`, `\x3c` in prose | code that is quoted | yes, and the value is escaped as well |
 //! | `&lt;`, `&#60;`, `&#x3c;` | HTML, XML | yes |
-//! | `%3C`, `%253C` | addresses | yes, and the value is percent-encoded as well, as often |
+//! | `%3C`, `%253C` | URLs |  yes, and the value is percent-encoded as well, as often |
 //! | `\<`, `EMAIL\_ADDRESS\_1` | Markdown | yes |
 //! | `＜EMAIL_ADDRESS_1＞` | models that write Chinese, Japanese | yes |
 //! | `<email_address_1>`, `<Email_Address_1>` | translations, headings | yes |
@@ -17,7 +17,7 @@
 //! | `</EMAIL_ADDRESS_1>` | XML | no: there is nothing that ends |
 //! | `<EMAIL_ADDRESS_01>`, `<EMAIL_ADDRESS>`, `<EMAILADDRESS1>` | | no: which one is meant is not known |
 //!
-//! A conversation that has one of these forms itself keeps it: its number is not given out ([`reservable`]).
+//! If a conversation itself contains one of these forms, it stays: its number is not used ([`reservable`]).
 
 use std::ops::Range;
 
@@ -26,20 +26,21 @@ use super::originals::{Originals, BARE};
 
 /// The longest placeholder, in bytes, without its brackets.
 const MAX_KEY: usize = MAX_NAME + "_12345".len();
-/// The longest placeholder, in bytes, as it may be written: `&#x3c; NAME_12345 &#x3e;`, each underscore as Markdown has it.
+/// The longest written form of a placeholder, in bytes: `&#x3c; NAME_12345 &#x3e;`, with Markdown's escape for each
+/// underscore.
 pub const MAX_PLACEHOLDER: usize = 2 * ("&#x3c;  ".len() + MAX_KEY);
 
-/// How what stands for a placeholder is encoded.
+/// The encoding of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Plain,
-    /// As in a JSON string, so many times.
+    /// As in a JSON string, this many times.
     Escaped(u8),
-    /// As in an address, so many times.
+    /// As in a URL, this many times.
     Percent(u8),
 }
 
-/// In small letters; the longer of two that begin alike first.
+/// In small letters; the longer of two with the same beginning comes first.
 const OPEN: &[(&str, Form)] = &[
     ("<", Form::Plain),
     ("&lt;", Form::Plain),
@@ -56,7 +57,7 @@ const OPEN: &[(&str, Form)] = &[
 const CLOSE: &[&str] =
     &[">", "/>", "&gt;", "&#62;", "&#x3e;", "\\>", "\\u003e", "\\x3e", "\\\\u003e", "%3e", "%253e", "＞"];
 
-/// The most spaces within a bracket.
+/// The maximum number of spaces inside a bracket.
 const MAX_SPACES: usize = 2;
 
 /// What stands where a placeholder may begin.
@@ -68,7 +69,7 @@ pub(super) enum Sight<'a> {
         value: &'a str,
         form: Form,
     },
-    /// The beginning of one; the text ends within it.
+    /// The beginning of one; the text ends inside it.
     Beginning,
     Nothing,
 }
@@ -150,9 +151,9 @@ struct Read<'a> {
     /// What it stands for; `None` if there is none.
     value: Option<&'a str>,
     end: usize,
-    /// Something else stands in it where an underscore should.
+    /// Whether it has another character instead of an underscore.
     loose: bool,
-    /// The text ends within it, or with it.
+    /// Whether the text ends inside it, or with it.
     ended: bool,
 }
 
@@ -187,7 +188,7 @@ fn read<'a>(text: &str, start: usize, lenient: bool, originals: &'a Originals) -
     }
 }
 
-/// Whether the name of a placeholder without brackets may begin so.
+/// Whether the name of a placeholder without brackets may begin like this.
 fn may_be_bare(name: &str) -> bool {
     BARE.iter().any(|entity| match name.strip_prefix(entity) {
         Some(number) => number.strip_prefix('_').is_some_and(is_digits) || number.is_empty(),
@@ -209,7 +210,7 @@ fn spaces(text: &str) -> usize {
 
 enum Starts {
     Yes,
-    /// It ends too early to say.
+    /// The text ends too early to decide.
     Perhaps,
     No,
 }
@@ -256,7 +257,7 @@ pub(super) fn reservable(text: &str, part: Range<usize>, mut each: impl FnMut(&s
     let mut at = part.start;
     while let Some(distance) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| may_begin(*byte))) {
         at += distance;
-        let rest = text.get(at..).unwrap_or_default(); // none of these bytes stands within a character
+        let rest = text.get(at..).unwrap_or_default(); // none of these bytes is inside a multi-byte character
         if rest.starts_with(|first: char| first.is_ascii_uppercase()) {
             if !goes_on(text, at) {
                 numbered(rest, false, &mut each);
@@ -272,7 +273,7 @@ pub(super) fn reservable(text: &str, part: Range<usize>, mut each: impl FnMut(&s
     }
 }
 
-/// Whether a word goes on at `at`.
+/// Whether a word continues at `at`.
 fn goes_on(text: &str, at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before)).copied();
     match before {
@@ -282,7 +283,7 @@ fn goes_on(text: &str, at: usize) -> bool {
     }
 }
 
-/// Whatever is a name and a number at the beginning of a text.
+/// A name and a number at the beginning of a text.
 fn numbered(text: &str, lenient: bool, each: &mut impl FnMut(&str)) {
     let mut name = String::new();
     let mut rest = text.chars().peekable();

@@ -1,4 +1,4 @@
-//! Brings the originals back where a text has their placeholders.
+//! Restores the values of a text's placeholders.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::originals::Originals;
 use super::placeholder::{may_begin, sight, Form, Sight};
 use crate::guard::nested::{escaped, Nesting, Unit};
 
-/// A whole text is restored in pieces of so many bytes, so that what is known of a piece stays small.
+/// A complete text is restored in pieces of this size, so that the positions of a piece stay few.
 const PIECE: usize = 16 << 10;
 
 /// Restores a whole text.
@@ -40,7 +40,7 @@ pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow
         return Cow::Borrowed(text);
     }
     let restored = restore(originals, text);
-    // the names of an operator's patterns are known here, too
+    // in names, custom patterns' names count, too
     let parts = restored.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '_');
     let part = |part: &str| {
         let word = part.trim_end_matches(|character: char| !character.is_ascii_alphanumeric() && character != '_');
@@ -57,8 +57,8 @@ pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow
     }
 }
 
-/// Restores a text that comes in pieces: what it holds back is the beginning of a placeholder or of an escape, and
-/// nothing else. Where the text is JSON, values are escaped for it.
+/// Restores a text that arrives in pieces. It only holds back the beginning of a placeholder or of an escape. In JSON
+/// text, values are escaped for it.
 ///
 /// ```
 /// use sluice::guard::pii::{Entity, Patterns, Vault};
@@ -75,7 +75,7 @@ pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow
 #[derive(Clone)]
 pub struct Restorer {
     originals: Arc<Originals>,
-    /// Before what is held.
+    /// The character before the held text.
     nesting: Nesting,
     before: Option<char>,
     held: String,
@@ -87,7 +87,7 @@ impl Restorer {
         Restorer { originals, nesting: Nesting::default(), before: None, held: String::new(), restored: false }
     }
 
-    /// The next piece of the text; what can be let go, restored.
+    /// Adds the next piece; returns the text that can be released, restored.
     pub fn push(&mut self, piece: &str) -> String {
         if self.originals.len() == 0 {
             return piece.to_owned();
@@ -96,19 +96,19 @@ impl Restorer {
         self.go_on(false)
     }
 
-    /// What is left once the text has ended.
+    /// The rest, once the text has ended.
     pub fn finish(&mut self) -> String {
         let rest = self.go_on(true);
         *self = Restorer::new(Arc::clone(&self.originals));
         rest
     }
 
-    /// What is held back, where nothing can be; the text may go on.
+    /// The held text, if nothing can be held here; the text may continue.
     pub fn flush(&mut self) -> String {
         self.go_on(true)
     }
 
-    /// How many bytes are held back: no more than a placeholder may have, each character of it as an escape.
+    /// How many bytes are held: at most a placeholder whose characters are all escapes.
     pub fn held(&self) -> usize {
         self.held.len()
     }
@@ -132,7 +132,7 @@ impl Restorer {
             };
             at += distance;
             let Some(rest) = seen.view.get(at..) else {
-                // within a character, whose first byte is none of these
+                // inside a character whose first byte is not one of these
                 at = (at..seen.view.len()).find(|at| seen.view.is_char_boundary(*at)).unwrap_or(seen.view.len());
                 continue;
             };
@@ -170,7 +170,7 @@ impl Restorer {
     }
 }
 
-/// A value in the form that its placeholder has.
+/// A value in the encoding of its placeholder.
 fn encoded(value: &str, form: Form) -> Cow<'_, str> {
     match form {
         Form::Plain => Cow::Borrowed(value),
@@ -190,7 +190,7 @@ fn percent_encoded(text: &str) -> String {
     out
 }
 
-/// What a piece says, and where that is written.
+/// The view of a piece, and where it is written.
 #[derive(Default)]
 struct Seen {
     view: String,
@@ -201,7 +201,7 @@ struct Part {
     view: usize,
     source: Range<usize>,
     depth: u8,
-    /// It is written as it is.
+    /// Whether the view equals the text.
     plain: bool,
 }
 
@@ -217,7 +217,7 @@ impl Seen {
         }
     }
 
-    /// Where a part of the view is written, and how deep it stands.
+    /// Where a part of the view is written, and its depth.
     fn source(&self, view: Range<usize>) -> (Range<usize>, u8) {
         let part = |at: usize| {
             let after = self.parts.partition_point(|part| part.view <= at);

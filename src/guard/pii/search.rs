@@ -1,20 +1,20 @@
-//! A search of several texts in parts, so that whoever searches a large one can do something else in between.
+//! A search of several texts in parts, so that other work can run in between.
 
 use super::patterns::Patterns;
 use crate::guard::Finding;
 
-/// How much of a text is searched in one part, in bytes.
+/// The size of one part of a text, in bytes.
 const PART: usize = 64 << 10;
-/// How much of the text before a part is looked at with it: nothing that is found begins further left, but for a name or a
-/// number that is too long to be one.
+/// How much of the text before a part is read with it: no finding begins further left, except for names and numbers
+/// that are too long to count.
 const BEFORE: usize = 1 << 10;
-/// How much of the text after it: the longest that is found is a web token.
+/// How much of the text after it: the longest finding is a web token.
 const AFTER: usize = super::api_key::MAX_WEB_TOKEN + 64;
 
-/// The most findings of one search: what is to be done with each takes longer than to find it.
+/// The maximum number of findings of one search, because handling a finding takes longer than finding it.
 pub const MAX_FINDINGS: usize = 250_000;
 
-/// How far a search has come.
+/// The state of a search.
 ///
 /// ```
 /// use sluice::guard::pii::{Entity, Patterns, Search};
@@ -27,17 +27,17 @@ pub const MAX_FINDINGS: usize = 250_000;
 /// ```
 #[derive(Debug, Default)]
 pub struct Search {
-    /// Where in the text under way the next part begins.
+    /// The start of the next part in the current text.
     at: usize,
-    /// What stands in that text.
+    /// The findings in that text.
     under_way: Vec<Finding>,
     found: Vec<Vec<Finding>>,
     count: usize,
 }
 
 impl Search {
-    /// Searches one more part of the texts, which are the same each time. Whether that was the last. Small texts are
-    /// searched together.
+    /// Searches the next part of the texts, which must be the same each time. Returns whether it was the last. Small
+    /// texts are searched together.
     pub fn step(&mut self, patterns: &Patterns, texts: &[&str]) -> bool {
         let mut searched = 0;
         while searched < PART {
@@ -49,7 +49,7 @@ impl Search {
         self.found.len() == texts.len()
     }
 
-    /// Searches one part of a text; returns how large it is.
+    /// Searches one part of a text; returns its size.
     fn search(&mut self, patterns: &Patterns, text: &str) -> usize {
         let start = self.at;
         let end = match text.len() - start.min(text.len()) <= PART + AFTER {
@@ -65,7 +65,7 @@ impl Search {
         if start == 0 && end == text.len() {
             self.under_way = found.collect();
         } else {
-            // what begins in one part and in the next overlaps in texts that are made for it only
+            // findings of two parts only overlap in texts made for that purpose
             let reached = self.under_way.last().map_or(0, |last| last.span.end);
             self.under_way.extend(
                 found
@@ -82,12 +82,12 @@ impl Search {
         end - start + 1
     }
 
-    /// How many findings there are so far.
+    /// The number of findings so far.
     pub fn count(&self) -> usize {
         self.count + self.under_way.len()
     }
 
-    /// What stands in each text.
+    /// The findings in each text.
     pub fn into_findings(self) -> Vec<Vec<Finding>> {
         self.found
     }

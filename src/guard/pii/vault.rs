@@ -1,4 +1,4 @@
-//! Keeps the values that the model is not to see, each under its placeholder.
+//! Stores the values that are hidden from the model, with their placeholders.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,17 +14,17 @@ use super::restore::{restore, restore_name, Restorer};
 use crate::guard::Finding;
 use crate::json::write_number;
 
-/// The most values of one conversation.
+/// The maximum number of values in a conversation.
 pub const MAX_VALUES: usize = 10_000;
-/// The most bytes that the values of one conversation have.
+/// The maximum total size of a conversation's values, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// The most texts in one conversation that look like placeholders and are none of ours.
+/// The maximum number of a conversation's own texts that look like placeholders.
 pub const MAX_RESERVED: usize = 10_000;
 
-/// Beyond this no number is given out: by then there are too many values.
+/// The largest number in a placeholder; before it, there are too many values.
 const MAX_NUMBER: usize = MAX_VALUES + MAX_RESERVED;
 
-/// Why a conversation cannot be hidden. It must not be sent then.
+/// Why a conversation cannot be hidden. Then it must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VaultError {
     /// More than [`MAX_VALUES`].
@@ -47,7 +47,7 @@ impl fmt::Display for VaultError {
 
 impl std::error::Error for VaultError {}
 
-/// Whether a text is a placeholder as a vault gives it out, with its brackets or without.
+/// Whether a text is a placeholder in a vault's form, with or without brackets.
 pub fn is_placeholder(text: &str) -> bool {
     let numbered = text.trim_matches(['<', '>']).rsplit_once('_');
     numbered.is_some_and(|(entity, number)| {
@@ -62,8 +62,9 @@ struct Numbers {
     by_value: BTreeMap<Arc<str>, usize>,
 }
 
-/// The values of one conversation. Its texts go through [`Vault::reserve`] all, and then through [`Vault::hide`], in
-/// order: a longer conversation that begins alike is numbered alike, which the model servers' caches reward.
+/// The values of one conversation. All of its texts go through [`Vault::reserve`], and then through [`Vault::hide`], in
+/// order. So a longer conversation with the same beginning gets the same numbers, which keeps the model servers' prompt
+/// caches valid.
 ///
 /// ```
 /// use sluice::guard::pii::{Entity, Patterns, Vault};
@@ -80,9 +81,9 @@ struct Numbers {
 pub struct Vault {
     originals: Arc<Originals>,
     numbers: BTreeMap<String, Numbers>,
-    /// Placeholders that stand in the conversation itself, without their brackets.
+    /// Placeholders in the conversation itself, without brackets.
     reserved: BTreeSet<String>,
-    /// Those whose values may be hidden; `None`: any.
+    /// The entities to hide; `None`: all.
     entities: Option<BTreeSet<String>>,
     bytes: usize,
 }
@@ -103,7 +104,7 @@ impl Vault {
         }
     }
 
-    /// Takes note of what looks like a placeholder in a text of the conversation, so that it never becomes one.
+    /// Reserves texts of the conversation that look like placeholders, so that they are never used as placeholders.
     pub fn reserve(&mut self, text: &str) -> Result<(), VaultError> {
         self.reserve_part(text, 0..text.len())
     }
@@ -127,8 +128,8 @@ impl Vault {
         }
     }
 
-    /// Whether a placeholder could be one of ours: of an entity that is hidden, with a number that is given out,
-    /// written as it is given out.
+    /// Whether a placeholder could be one of the vault's: of a hidden entity, with a possible number, in the vault's
+    /// form.
     fn is_ours(&self, name: &str) -> bool {
         name.rsplit_once('_').is_some_and(|(entity, number)| {
             self.entities.as_ref().is_none_or(|entities| entities.contains(entity))
@@ -137,13 +138,13 @@ impl Vault {
         })
     }
 
-    /// The text with numbered placeholders in the place of what was found: the same one wherever the same value of
-    /// the same entity stands.
+    /// The text with numbered placeholders instead of the findings: the same one wherever the same value of the same
+    /// entity occurs.
     pub fn hide(&mut self, text: &str, findings: &[Finding]) -> Result<String, VaultError> {
         replace(text, findings, |out, name, value| self.write(out, name, value))
     }
 
-    /// Writes the placeholder that takes the place of one value of an entity, as [`Vault::hide`] does.
+    /// Writes the placeholder of a value of an entity, as [`Vault::hide`] does.
     pub(in crate::guard) fn hide_value(
         &mut self,
         out: &mut String,
@@ -186,8 +187,8 @@ impl Vault {
         Ok(number)
     }
 
-    /// The text with the originals in the place of their placeholders, `<EMAIL_ADDRESS_1>` or one of the other forms in
-    /// which a model may write it. Where the text is JSON, values are escaped for it.
+    /// The text with the values instead of their placeholders, `<EMAIL_ADDRESS_1>` or one of the other forms that
+    /// models write. In JSON text, values are escaped for it.
     pub fn restore<'a>(&self, text: &'a str) -> Cow<'a, str> {
         restore(&self.originals, text)
     }
@@ -203,17 +204,17 @@ impl Vault {
         restore_name(&self.originals, text)
     }
 
-    /// Restores a text that comes in pieces.
+    /// Restores a text that arrives in pieces.
     pub fn restorer(&self) -> Restorer {
         Restorer::new(Arc::clone(&self.originals))
     }
 
-    /// How many values it keeps.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.originals.len()
     }
 
-    /// Whether it keeps none: nothing has to be restored.
+    /// Whether there are none: nothing has to be restored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,5 +1,5 @@
-//! The end that the gateway writes when a check has found something: what the dialect says when an answer is
-//! filtered, so that the client's library takes it for an answer that ended.
+//! The end that the gateway writes after a blocking finding: the dialect's end for a filtered answer, so that the
+//! client's library treats it as a normal end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,28 +9,28 @@ use crate::endpoint::Endpoint;
 use crate::json::{Scanner, Value};
 use crate::usage::Framing;
 
-/// A longer field is not kept; the end then lacks it.
+/// Longer fields are not kept, and are missing in the end.
 const MAX_FIELD: usize = 64 << 10;
-/// More choices, or blocks, are not ended one by one.
+/// More choices or blocks than this are not ended separately.
 const MAX_CHOICES: usize = 1024;
 
 const DONE: &str = "data: [DONE]\n\n";
 
-/// What an answer's end must say, and what it must not say twice.
+/// The state that an answer's end needs, and what it must not repeat.
 #[derive(Debug)]
 pub(super) struct Ending {
     endpoint: Endpoint,
-    /// The fields that the end repeats, as they are written.
+    /// The fields that the end repeats, as written.
     fields: BTreeMap<&'static str, Vec<u8>>,
-    /// OpenAI's choices or Gemini's candidates; whether the client has seen the end of each.
+    /// OpenAI's choices or Gemini's candidates; whether the client has seen each one's end.
     choices: BTreeMap<u32, bool>,
-    /// Anthropic's blocks that the client has seen begin, and not end.
+    /// Anthropic's blocks that the client has seen begin, but not end.
     blocks: BTreeSet<u32>,
-    /// The number of the last event the client has seen.
+    /// The sequence number of the client's last event.
     sequence: u64,
-    /// The client has seen an end of all.
+    /// Whether the client has seen the end of all choices.
     is_over: bool,
-    /// It has seen `[DONE]`.
+    /// Whether it has seen `[DONE]`.
     is_done: bool,
 }
 
@@ -47,7 +47,7 @@ impl Ending {
         }
     }
 
-    /// An event has come; the client may not have seen it.
+    /// Records an event that the client may not have seen yet.
     pub(super) fn see(&mut self, outline: &Outline<'_>) {
         for choice in &outline.choices {
             if self.choices.len() < MAX_CHOICES {
@@ -68,7 +68,7 @@ impl Ending {
         }
     }
 
-    /// The client sees this event.
+    /// Records an event that the client sees.
     pub(super) fn shown(&mut self, event: &Event) {
         self.sequence = event.sequence.unwrap_or(self.sequence);
         match &event.ends {
@@ -90,7 +90,7 @@ impl Ending {
         }
     }
 
-    /// The answer ends here. What may still follow comes from [`Ending::swallow`] and [`Ending::finish`].
+    /// Writes the answer's end. Later bytes come from [`Ending::swallow`] and [`Ending::finish`].
     pub(super) fn write(&self) -> Vec<u8> {
         if self.is_over {
             return Vec::new();
@@ -111,7 +111,7 @@ impl Ending {
         text.into_bytes()
     }
 
-    /// An event that came after the end. OpenAI's usage is shown nevertheless: it comes if the client asked for it.
+    /// Handles an event after the end. OpenAI's usage is still shown: it only comes if the client requested it.
     pub(super) fn swallow(&mut self, event: &Event) -> Vec<u8> {
         match (self.has_done(), event.step) {
             (true, Step::UsageOnly) => terminated(Framing::Sse, &event.bytes),
@@ -146,7 +146,7 @@ impl Ending {
         }
     }
 
-    /// The choices whose end the client has not seen; the first, if none is known.
+    /// The choices without an end at the client; the first one, if none is known.
     fn open_choices(&self) -> Vec<u32> {
         match self.choices.is_empty() {
             true => vec![0],
@@ -154,10 +154,10 @@ impl Ending {
         }
     }
 
-    /// The kept fields, each with a comma behind it.
+    /// The kept fields, each followed by a comma.
     fn repeated(&self) -> String {
         let field = |(name, value): (&&str, &Vec<u8>)| format!("\"{name}\":{},", String::from_utf8_lossy(value));
-        // within an event no line may end
+        // an event must not contain a line end
         self.fields.iter().map(field).collect::<String>().replace(['\n', '\r'], " ")
     }
 
@@ -193,12 +193,12 @@ impl Ending {
         )
     }
 
-    /// OpenAI Responses' end embeds the answer, as its first event did.
+    /// OpenAI Responses' end contains the response object from its first event.
     fn incomplete(&self) -> String {
         let response = self.fields.get("response").map(Vec::as_slice).unwrap_or_default();
         let mut fields = String::new();
         let mut scanner = Scanner::new(response);
-        // it has been read before
+        // it has been parsed before
         let _ = scanner.object(|key, scanner| {
             let (value, span) = scanner.spanned()?;
             let is_written = matches!(key.raw(), b"status" | b"incomplete_details") || value == Value::Null;
@@ -222,7 +222,7 @@ fn event(name: &str, fields: &str) -> String {
     format!("event: {name}\ndata: {{\"type\":\"{name}\",{fields}}}\n\n")
 }
 
-/// The fields that an endpoint's end repeats: as the first event has them, and as the last.
+/// The fields that an endpoint's end repeats: from the first event, and from the last.
 fn kept(endpoint: Endpoint) -> (&'static [&'static str], &'static [&'static str]) {
     match endpoint {
         Endpoint::ChatCompletions

@@ -1,4 +1,4 @@
-//! One event of a stream, read.
+//! One parsed event of a stream.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,36 +13,36 @@ use crate::json::JsonError;
 use crate::order::by_number;
 use crate::usage::Framing;
 
-/// What an event is besides its bytes takes about so much memory, and so does each of its texts.
+/// The approximate memory of an event besides its bytes, and of each of its texts.
 const OVERHEAD: usize = 256;
 
-/// An event as it came, and what is known of it.
+/// An event as received, with its parsed parts.
 #[derive(Debug, Default)]
 pub(super) struct Event {
     pub(super) bytes: Vec<u8>,
     pub(super) said: Vec<Said>,
     pub(super) ends: Ends,
     pub(super) step: Step,
-    /// The number OpenAI Responses gives it.
+    /// OpenAI Responses' sequence number.
     pub(super) sequence: Option<u64>,
-    /// Where the texts are said again, token by token, and what is to stand there if they change.
+    /// Where texts are repeated token by token, and the replacement if the texts change.
     pub(super) echoes: Vec<(Range<usize>, String)>,
-    /// Strings that may not be said twice.
+    /// Strings that must not be repeated.
     pub(super) once: Vec<Range<usize>>,
-    /// How many of its texts no check has seen.
+    /// The number of its unchecked texts.
     pub(super) pending: usize,
     pub(super) extent: Extent,
 }
 
-/// Whether it is all of an event.
+/// Whether it is a complete event.
 #[derive(Debug, Default)]
 pub(super) enum Extent {
     /// It is.
     #[default]
     Whole,
-    /// It is a part of one, of which more comes.
+    /// It is a part of one, and more parts follow.
     Piece {
-        /// What is to be shown if nothing more of it is.
+        /// The bytes that complete it if no further part is shown.
         closing: Vec<u8>,
     },
     /// It is the last part of one.
@@ -53,18 +53,18 @@ pub(super) enum Extent {
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) flow: Flow,
-    /// Where its string stands in the event, quotes and all.
+    /// The range of its string in the event, with quotes.
     pub(super) span: Range<usize>,
     pub(super) text: String,
-    /// Whether the string begins here, and ends here; of an event that is read in pieces it may not.
+    /// Whether the string begins here, and ends here; a part of an event may have only a part of a string.
     pub(super) begins: bool,
     pub(super) ends: bool,
-    /// What checks made of its parts.
+    /// The checks' replacements of its parts.
     pub(super) edits: Vec<Replacement>,
 }
 
 impl Said {
-    /// What the checks have made of it.
+    /// The text after the checks.
     pub(super) fn edited(&self) -> Cow<'_, str> {
         if self.edits.is_empty() {
             return Cow::Borrowed(&self.text);
@@ -86,9 +86,9 @@ impl Said {
 /// Why an event could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// It is no JSON.
+    /// It is not JSON.
     Garbage,
-    /// It is more than is read.
+    /// It is larger than the limit.
     Beyond,
 }
 
@@ -102,8 +102,8 @@ impl Trouble {
 }
 
 impl Event {
-    /// Reads an event. `see` is shown what it says of the answer as a whole. One that is not understood has no
-    /// texts, and ends nothing.
+    /// Reads an event. `see` gets its structure besides the texts. An event that is not understood has no texts, and
+    /// ends nothing.
     pub(super) fn read(framing: Framing, bytes: Vec<u8>, see: impl FnOnce(&Outline<'_>)) -> (Self, Option<Trouble>) {
         let read = match Data::of(framing, &bytes) {
             Some(data) => data.read(see),
@@ -115,20 +115,20 @@ impl Event {
         }
     }
 
-    /// How much memory it takes.
+    /// Its memory in bytes.
     pub(super) fn weight(&self) -> usize {
         let texts: usize = self.said.iter().map(|said| said.text.len().saturating_add(OVERHEAD)).sum();
         let spans = (self.echoes.len() + self.once.len()).saturating_mul(size_of::<Range<usize>>());
         self.bytes.len().saturating_add(texts).saturating_add(spans).saturating_add(OVERHEAD)
     }
 
-    /// The event with these values in place of others.
+    /// The event with these replacements.
     pub(super) fn spliced(&self, splices: Vec<(Range<usize>, String)>) -> Vec<u8> {
         splice_raw(&self.bytes, splices)
     }
 }
 
-/// An event's bytes, so ended that another may follow.
+/// An event's bytes, ended so that another event may follow.
 pub(super) fn terminated(framing: Framing, bytes: &[u8]) -> Vec<u8> {
     let bare = bytes.trim_ascii_end();
     let end: &[u8] = match framing {
@@ -141,12 +141,12 @@ pub(super) fn terminated(framing: Framing, bytes: &[u8]) -> Vec<u8> {
 /// The JSON text of an event.
 struct Data<'a> {
     text: Cow<'a, [u8]>,
-    /// Where each line of it begins: in the text, and in the event.
+    /// Where each of its lines begins: in the text, and in the event.
     lines: Vec<(usize, usize)>,
 }
 
 impl<'a> Data<'a> {
-    /// `None`: the event has no data, as a comment.
+    /// `None`: the event has no data, such as a comment.
     fn of(framing: Framing, event: &'a [u8]) -> Option<Self> {
         let data = match framing {
             Framing::Sse => Data::of_lines(event)?,
@@ -208,7 +208,7 @@ impl<'a> Data<'a> {
         Said { flow, span, text: found.text, begins: true, ends: true, edits: Vec::new() }
     }
 
-    /// Where a value stands in the event.
+    /// The position of a value in the event.
     fn place(&self, span: Range<usize>) -> Range<usize> {
         let at = |position: usize| {
             let after = self.lines.partition_point(|(start, _)| *start <= position);

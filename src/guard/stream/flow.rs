@@ -1,4 +1,4 @@
-//! What is collected of one flow until it is a window.
+//! Collects one flow's text until it is a window.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::guard::nested::{Nesting, Role};
 
 /// The punctuation a sentence ends with; a line's end is one as well.
 const SENTENCE_ENDS: [char; 8] = ['.', '!', '?', '\n', '…', '。', '！', '？'];
-/// A longer number, or word, is cut, unless it is a small part of a large text.
+/// A longer number or word is cut, unless it is a small part of a large text.
 const MAX_KEPT: usize = 64;
 
-/// A text that waits for its check, or a part of it: its event, its number in that, and where it stands in the window as it
-/// is written.
+/// A text that waits for its check, or a part of it: its event, its index there, and its position in the window as
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) event: u64,
@@ -33,48 +33,48 @@ pub(super) enum Why {
     Now,
     /// A sentence may have ended.
     Sentence,
-    /// It has grown too long.
+    /// It has become too long.
     Full,
 }
 
-/// One flow's text since its last window, as it is written: the escapes of JSON in it are read when it is cut.
+/// One flow's text since its last window, as written: escapes of nested JSON are decoded when it is cut.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    /// The end of what was in earlier windows, then the new text.
+    /// The end of earlier windows' text, then the new text.
     text: String,
-    /// How the text is read from its beginning on.
+    /// The reader's state at its beginning.
     nesting: Nesting,
-    /// Where a text of its own begins, which is read anew.
+    /// Where a separate text begins, which is read from the start.
     breaks: Vec<usize>,
     /// Where the new text begins.
     fresh: usize,
-    /// The characters of the new text.
+    /// The number of characters in the new text.
     characters: usize,
     pieces: Vec<Piece>,
-    /// The last text goes on.
+    /// Whether the last text continues.
     open: bool,
-    /// When the first of the new text came.
+    /// When the first part of the new text arrived.
     since: Option<Duration>,
-    /// When the last of it came.
+    /// When the last part of it arrived.
     latest: Duration,
 }
 
-/// What a window is made of.
+/// The content of a window.
 #[derive(Debug)]
 pub(super) struct Cut {
-    /// What it says.
+    /// The decoded text.
     pub(super) text: String,
-    /// Where that is new.
+    /// Where its new part begins.
     pub(super) fresh: usize,
     pub(super) written: Written,
     pub(super) pieces: Vec<Piece>,
-    /// The event of a text that goes on in the next window.
+    /// The event of a text that continues in the next window.
     pub(super) divided: Option<u64>,
 }
 
 impl Collected {
-    /// Another text of this flow, or a part of one. `apart`: it is a text of its own. `place`: the event that waits for
-    /// it, and which of its texts it is.
+    /// Adds a text of this flow, or a part of one. `apart`: it is a separate text. `place`: the event that waits for
+    /// it, and the text's index there.
     pub(super) fn add(&mut self, said: &Said, apart: bool, place: Option<(u64, usize)>, now: Duration) {
         let text = &said.text;
         self.since.get_or_insert(now);
@@ -90,7 +90,7 @@ impl Collected {
         self.characters = self.characters.saturating_add(text.chars().count());
     }
 
-    /// Whether there is enough for a window.
+    /// Whether there is enough text for a window.
     pub(super) fn is_full(&self, limits: &Limits) -> Option<Why> {
         let text = self.text.trim_end_matches([' ', '\t', '\r']);
         let ends = text.ends_with(SENTENCE_ENDS);
@@ -105,24 +105,24 @@ impl Collected {
         self.since.map(|since| since.saturating_add(limits.delay))
     }
 
-    /// Whether the last text goes on.
+    /// Whether the last text continues.
     pub(super) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Where the new text begins, as it is written.
+    /// Where the new text begins, as written.
     pub(super) fn fresh(&self) -> usize {
         self.fresh
     }
 
-    /// The bytes of new text.
+    /// The size of the new text in bytes.
     pub(super) fn len(&self) -> usize {
         self.text.len().saturating_sub(self.fresh)
     }
 
-    /// Takes the new text out; `None` if there is none. The next window begins with the last `overlap` characters. What
-    /// the next piece goes on with stays for that: half an escape, a part of a number of JSON, and of a text that has grown
-    /// too long what may be half a number or half a name.
+    /// Takes the new text out; `None` if there is none. The next window begins with the last `overlap` characters. Text
+    /// that the next piece may continue stays: half an escape, a part of a JSON number, and for a text that has become
+    /// too long, what may be half a number or half a name.
     pub(super) fn cut(&mut self, overlap: usize, why: Why) -> Option<Cut> {
         let since = self.since.take()?;
         let until = self.until(why);
@@ -160,7 +160,7 @@ impl Collected {
         Some(Cut { text, fresh, written, pieces, divided })
     }
 
-    /// How far the text can be read by now.
+    /// How far the text can be read now.
     fn until(&self, why: Why) -> usize {
         if why == Why::End {
             return self.text.len();
@@ -177,7 +177,7 @@ impl Collected {
         let until = from + number.filter(|start| complete - start <= MAX_KEPT).unwrap_or(complete);
         let kept = match why {
             Why::Full => half_a_word(self.text.get(self.fresh..until).unwrap_or_default()),
-            // no sentence ends within an address or a number
+            // no sentence ends inside an address or a number
             Why::Sentence if self.text.ends_with('.') => {
                 let new = self.text.get(self.fresh..until).unwrap_or_default();
                 let kept = half_a_word(new);
@@ -193,13 +193,13 @@ impl Collected {
         if kept == 0 || until - kept < from {
             return until;
         }
-        // not within an escape
+        // not inside an escape
         let mut nesting = if self.breaks.is_empty() { self.nesting } else { Nesting::default() };
         from + nesting.walk(self.text.get(from..until - kept).unwrap_or_default(), false, |_| ())
     }
 }
 
-/// How much of the end of a text may be half a number, or half a name.
+/// How much of the end of a text may be half a number or half a name.
 fn half_a_word(text: &str) -> usize {
     let run =
         |belongs: fn(char) -> bool| text.chars().rev().take_while(|next| belongs(*next)).map(char::len_utf8).sum();

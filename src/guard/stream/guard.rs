@@ -19,26 +19,26 @@ use crate::guard::api::Failure;
 use crate::guard::texts::Kind;
 use crate::usage::{Boundaries, Framing};
 
-/// The most flows whose texts are collected at a time.
+/// The maximum number of flows that are collected at a time.
 const MAX_FLOWS: usize = 1024;
 
-/// How far an answer has come.
+/// The state of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// More of it comes.
+    /// More of it is expected.
     Open,
-    /// Its last byte has come; some of it waits.
+    /// Its last byte has arrived; some of it waits.
     Ended,
-    /// The gateway has ended it; what comes is swallowed.
+    /// The gateway has ended it; the rest is swallowed.
     Blocked,
-    /// Nothing more is to be shown.
+    /// Nothing more is shown.
     Finished,
 }
 
-/// A guard over one streamed answer.
+/// A guard for one streamed answer.
 ///
-/// It must be given what the usage meter lets pass, so that a usage chunk that the client did not ask for is gone;
-/// and the meter must be given every byte, also of an answer that was blocked.
+/// It must get the usage meter's output, without a usage chunk that the client did not request. The meter must get
+/// every byte, even of a blocked answer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct StreamGuard {
     mode: Mode,
     limits: Limits,
     state: State,
-    /// The event under way.
+    /// The current event.
     buffer: Vec<u8>,
     boundaries: Boundaries,
     queue: Queue,
@@ -71,19 +71,19 @@ pub struct StreamGuard {
     windows: u64,
     voice: Voice,
     ending: Ending,
-    /// The rest of an event passes unread, or is swallowed.
+    /// Whether the rest of an event passes unread, or is swallowed.
     skipping: bool,
-    /// The event under way is read in pieces.
+    /// Whether the current event is read in pieces.
     pieces: Option<Pieces>,
-    /// What ends the event of which a part is the last thing that was shown.
+    /// The bytes that complete the last shown part of an event.
     closing: Vec<u8>,
-    /// Why something was not checked, and whether that has been told.
+    /// Why something was not checked, and whether that has been reported.
     failures: Vec<(Failure, bool)>,
 }
 
 impl StreamGuard {
-    /// A guard for an answer of this endpoint. [`Framing::Json`], one JSON text, is held to its end; who blocks it
-    /// has shown nothing of it, and answers in its place: [`StreamGuard::block`] writes the end of a stream.
+    /// A guard for an answer of this endpoint. [`Framing::Json`], one JSON text, is held to its end. If it is blocked,
+    /// nothing of it has been shown, and the caller answers instead: [`StreamGuard::block`] writes the end of a stream.
     pub fn new(endpoint: Endpoint, framing: Framing, mode: Mode, limits: Limits) -> Self {
         StreamGuard {
             framing,
@@ -105,14 +105,14 @@ impl StreamGuard {
         }
     }
 
-    /// Changes the texts before they are shown. To be said before the first chunk.
+    /// Changes the texts before they are shown. Must be called before the first chunk.
     #[must_use]
     pub fn with_rewrite(mut self, rewrite: Box<dyn Rewrite>) -> Self {
         self.voice.rewrite(rewrite);
         self
     }
 
-    /// The next bytes of the answer, `end` with the last ones; returns what may be shown now.
+    /// Adds the next bytes of the answer, `end` with the last ones; returns the bytes to show now.
     pub fn chunk(&mut self, bytes: &[u8], end: bool, now: Duration) -> Vec<u8> {
         let mut out = Vec::new();
         match self.state {
@@ -126,7 +126,7 @@ impl StreamGuard {
         out
     }
 
-    /// When [`StreamGuard::due`] is to be called at the latest; `None` if no text waits for its window to fill.
+    /// The latest time to call [`StreamGuard::due`]; `None` if no text waits for its window to fill.
     pub fn deadline(&self) -> Option<Duration> {
         match self.mode {
             Mode::Window => self.flows.values().filter_map(|collected| collected.deadline(&self.limits)).min(),
@@ -134,7 +134,7 @@ impl StreamGuard {
         }
     }
 
-    /// The texts that have waited long enough become windows.
+    /// Makes windows of the texts that have waited long enough.
     pub fn due(&mut self, now: Duration) {
         if self.mode == Mode::Window {
             let limits = self.limits;
@@ -143,14 +143,14 @@ impl StreamGuard {
         }
     }
 
-    /// The next window to be checked. Several may be under check at a time, and be released in any order.
+    /// The next window to check. Several may be checked at the same time, and released in any order.
     pub fn ready(&mut self) -> Option<Window> {
         self.ready.pop_front()
     }
 
-    /// A window may be shown, with `replacements` in the places of its text; returns what may be shown now. What a
-    /// replacement would change before the window's new text has been shown already, and stays. In
-    /// [`Mode::Final`] everything has.
+    /// Releases a window, with `replacements` in its text; returns the bytes to show now. Replacements before the
+    /// window's new text have no effect, because it has already been shown. In [`Mode::Final`] that is true of all
+    /// text.
     pub fn release(&mut self, id: u64, replacements: &[Replacement]) -> Vec<u8> {
         let mut out = Vec::new();
         self.queue.release(id, replacements);
@@ -161,8 +161,8 @@ impl StreamGuard {
         out
     }
 
-    /// Nothing more of the answer may be shown; returns the end that the client gets instead. What still comes is
-    /// to be handed in as before, and swallowed, but for the usage and `[DONE]` of OpenAI's answers.
+    /// Ends the answer for the client; returns the end that is shown instead. Later bytes must be passed in as before,
+    /// and are swallowed, except for the usage and `[DONE]` of OpenAI's answers.
     pub fn block(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         let is_ended = match self.state {
@@ -186,24 +186,24 @@ impl StreamGuard {
         out
     }
 
-    /// Whether nothing more is to be shown: the answer's end may go on.
+    /// Whether nothing more will be shown, so that the answer's end may pass.
     pub fn is_finished(&self) -> bool {
         self.state == State::Finished
     }
 
-    /// Whether the answer was ended by [`StreamGuard::block`], or by [`Unchecked::Block`], and more of it may come.
+    /// Whether [`StreamGuard::block`] or [`Unchecked::Block`] ended the answer, and more of it may arrive.
     pub fn is_blocked(&self) -> bool {
         self.state == State::Blocked
     }
 
-    /// Why something passed that no check has seen, or ended the answer because none could; once for each reason.
+    /// Why something passed unchecked, or ended the answer because it could not be checked; once for each reason.
     pub fn unchecked(&mut self) -> Option<Failure> {
         let news = self.failures.iter_mut().find(|(_, told)| !told)?;
         news.1 = true;
         Some(news.0)
     }
 
-    /// Whether there was such a thing.
+    /// Whether that happened.
     pub fn is_unchecked(&self) -> bool {
         !self.failures.is_empty()
     }
@@ -214,13 +214,13 @@ impl StreamGuard {
         }
     }
 
-    /// How many bytes are held.
+    /// The number of held bytes.
     pub fn held(&self) -> usize {
         let collected: usize = self.flows.values().map(Collected::len).sum();
         self.buffer.len() + self.queue.weight() + self.voice.held() + collected + self.ready_length()
     }
 
-    /// The bytes of the windows that nobody has taken yet.
+    /// The size of the windows that have not been taken yet, in bytes.
     fn ready_length(&self) -> usize {
         self.ready.iter().map(|window| window.text.len()).sum()
     }
@@ -251,7 +251,7 @@ impl StreamGuard {
         }
     }
 
-    /// An event has come whole; `last`: nothing comes after it, not even the blank line it should end with.
+    /// A complete event; `last`: nothing follows it, not even its blank line.
     fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
         if self.pieces.is_some() || self.state == State::Open && bytes.len() > self.limits.event {
             self.read_pieces(&bytes, true, now, out);
@@ -275,7 +275,7 @@ impl StreamGuard {
         self.take(event, now, out);
     }
 
-    /// An event that has been read, or a part of one, goes on, or waits for its checks.
+    /// Passes a parsed event, or a part of one, or queues it for its checks.
     fn take(&mut self, mut event: Event, now: Duration, out: &mut Vec<u8>) {
         self.collect(&mut event, now);
         if self.queue.is_empty() && event.pending == 0 {
@@ -288,7 +288,7 @@ impl StreamGuard {
         }
     }
 
-    /// Collects the event's texts, and makes windows of those that are to be checked now.
+    /// Collects the event's texts, and makes windows of those to check now.
     fn collect(&mut self, event: &mut Event, now: Duration) {
         let waits = match self.mode {
             Mode::Pass => return,
@@ -323,8 +323,8 @@ impl StreamGuard {
         self.flows.retain(|flow, collected| !has_ended(flow, collected));
     }
 
-    /// Makes windows of the flows for which there is a reason. Returns how many texts of the event with the number `latest`,
-    /// which is not in the queue yet, go on in another window.
+    /// Makes windows of the flows with a reason. Returns how many texts of the event with the number `latest`, which is
+    /// not queued yet, continue in another window.
     fn cut(&mut self, latest: Option<u64>, why: impl Fn(&Flow, &Collected) -> Option<Why>) -> usize {
         let mut divided = 0;
         for (flow, collected) in &mut self.flows {
@@ -360,7 +360,7 @@ impl StreamGuard {
         self.voice.say(event, out);
     }
 
-    /// The last byte has come.
+    /// The last byte has arrived.
     fn end(&mut self, out: &mut Vec<u8>) {
         match self.state {
             State::Open => {
@@ -376,7 +376,7 @@ impl StreamGuard {
         }
     }
 
-    /// Whether the last of what waited is shown.
+    /// Whether the last waiting event has been shown.
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Ended && self.queue.is_empty() {
             self.voice.finish(out);

@@ -1,8 +1,8 @@
-//! A guard over a streamed answer: bytes in, in any chunking, and out what may be shown.
+//! A guard for a streamed answer: bytes go in, with any cuts, and the bytes to show come out.
 //!
-//! The texts of the events are collected per [`Flow`]; in [`Mode::Window`] the events wait until a check has seen
-//! their texts, and go on in their order. Whoever runs the checks takes [`Window`]s out and says what became of
-//! each. [`Rewrite`] changes the texts as they go on, which needs no check.
+//! The texts of the events are collected per [`Flow`]. In [`Mode::Window`] the events wait until their texts have been
+//! checked, and pass in order. The caller takes [`Window`]s out, runs the checks, and reports each result. [`Rewrite`]
+//! changes the texts when they pass, without a check.
 
 mod ending;
 mod event;
@@ -26,39 +26,39 @@ pub use guard::StreamGuard;
 pub enum Mode {
     /// Text is shown in windows, each after its check.
     Window,
-    /// Everything is shown; what was said is checked at the end.
+    /// Everything is shown at once, and checked at the end.
     Final,
     /// Nothing is checked.
     Pass,
 }
 
-/// What happens to that which cannot be checked: no JSON, more than the limits. Of an answer that is only restored, what is
-/// no JSON is shown.
+/// The policy for uncheckable events: not JSON, or above the limits. If an answer is only restored, events that are not
+/// JSON are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unchecked {
-    /// It is shown, after all that stands before it.
+    /// They are shown, after everything before them.
     #[default]
     Pass,
-    /// The answer ends there, as if a check had found something.
+    /// The answer ends there, as after a blocking finding.
     Block,
 }
 
-/// How much is collected, and for how long.
+/// The sizes and times of windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The characters of a window: it ends with the first sentence after them, or at twice as many.
+    /// The characters of a window: it ends with the next sentence end, or at twice as many.
     pub window: usize,
     /// How long a text waits for its window to fill.
     pub delay: Duration,
-    /// The characters before a window that are shown to the check with it, so that it sees words across.
+    /// The characters before a window that are checked with it, so that words across windows are found.
     pub overlap: usize,
-    /// In [`Mode::Final`]: the bytes of text that are collected before they are checked.
+    /// In [`Mode::Final`]: the bytes of text to collect before a check.
     pub collected: usize,
-    /// The bytes of the events that wait.
+    /// The maximum size of waiting events, in bytes.
     pub held: usize,
-    /// The bytes of the largest event that is held; a larger one is read in pieces.
+    /// The size of the largest held event in bytes; a larger one is read in pieces.
     pub event: usize,
-    /// What becomes of that which cannot be checked, in [`Mode::Window`], or cannot be restored, in [`Mode::Pass`].
+    /// The policy for uncheckable events in [`Mode::Window`], and unrestorable ones in [`Mode::Pass`].
     pub unchecked: Unchecked,
 }
 
@@ -76,43 +76,43 @@ impl Default for Limits {
     }
 }
 
-/// What belongs together in a stream: the pieces of one flow make one text.
+/// A sequence of texts in a stream: its pieces form one text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow {
     /// OpenAI's choice, Gemini's candidate, Anthropic's block, OpenAI Responses' output item.
     pub choice: u32,
-    /// The tool's call within a choice, the part within an item.
+    /// The tool call in a choice, the part in an item.
     pub part: u32,
-    /// What it is.
+    /// The kind of text.
     pub kind: Kind,
-    /// Its texts come whole, each for itself: what an event says again (OpenAI Responses' `*.done`), and arguments
-    /// that are no fragments.
+    /// Its texts are complete and separate: texts that an event repeats (OpenAI Responses' `*.done`), and arguments
+    /// that are not fragments.
     pub whole: bool,
 }
 
-/// A piece of text for a check.
+/// A piece of text to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// By which it is released.
+    /// Identifies it for the release.
     pub id: u64,
-    /// Whose it is.
+    /// The role.
     pub flow: Flow,
-    /// The text, after some that was in earlier windows.
+    /// The text, after some text of earlier windows.
     pub text: String,
     /// Where the new text begins.
     pub fresh: usize,
 }
 
-/// What a check found in a window: what to write in the place of which bytes of its text.
+/// A finding in a window: the replacement for a range of its text.
 pub type Replacement = (Range<usize>, String);
 
-/// Changes the texts of a stream on their way to the client, flow by flow, such as placeholders to what they stand
-/// for. In a flow of [`Kind::Arguments`] the text is JSON, and so must be what it returns.
+/// Changes the texts of a stream on their way to the client, flow by flow, for example from placeholders to values. In
+/// a flow of [`Kind::Arguments`] the text is JSON, and so must be its result.
 pub trait Rewrite {
-    /// The next piece of a flow; returns what may be shown now.
+    /// Adds the next piece of a flow; returns the text to show now.
     fn push(&mut self, flow: Flow, text: &str) -> String;
-    /// The flow has ended; returns what was held back. The next piece, if one comes, begins another text.
+    /// The flow has ended; returns the held text. A later piece begins another text.
     fn finish(&mut self, flow: Flow) -> String;
-    /// Nothing can be held back here; returns what was. The text may go on.
+    /// Nothing can be held here; returns the held text. The text may continue.
     fn flush(&mut self, flow: Flow) -> String;
 }

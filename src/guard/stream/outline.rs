@@ -1,4 +1,4 @@
-//! What an event says besides its texts: what ends with it, and what the gateway's own end must repeat.
+//! An event's structure besides its texts: what ends with it, and what the gateway's own end must repeat.
 
 use crate::json::{JsonError, Scanner, Value};
 
@@ -8,7 +8,7 @@ pub(super) enum Ends {
     /// None.
     #[default]
     Nothing,
-    /// Those of these choices.
+    /// These choices.
     Choices(Vec<u32>),
     /// All.
     All,
@@ -23,7 +23,7 @@ impl Ends {
         }
     }
 
-    /// What ends with another part of the same event.
+    /// The union of two parts of the same event.
     pub(super) fn add(&mut self, more: &Ends) {
         match (&mut *self, more) {
             (_, Ends::Nothing) | (Ends::All, _) => {}
@@ -36,36 +36,36 @@ impl Ends {
     }
 }
 
-/// How an answer goes on with an event, as far as its end must know.
+/// An event's effect on the answer, for writing its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Step {
-    /// In no way of interest.
+    /// None.
     #[default]
     Other,
     /// Anthropic's `content_block_start`.
     BlockStart(u32),
     /// Anthropic's `content_block_stop`.
     BlockStop(u32),
-    /// It carries nothing but usage: OpenAI's extra chunk.
+    /// It only has usage: OpenAI's extra chunk.
     UsageOnly,
     /// OpenAI's `[DONE]`.
     Done,
 }
 
-/// The fields of an event that are looked at.
+/// The relevant fields of an event.
 #[derive(Debug, Default)]
 pub(super) struct Outline<'a> {
     pub(super) ends: Ends,
     pub(super) step: Step,
     /// The choices it names.
     pub(super) choices: Vec<u32>,
-    /// Its fields as they are written.
+    /// Its fields as written.
     pub(super) fields: Vec<(&'a [u8], &'a [u8])>,
     pub(super) sequence: Option<u64>,
 }
 
 impl<'a> Outline<'a> {
-    /// OpenAI's `[DONE]`, which is no JSON.
+    /// OpenAI's `[DONE]`, which is not JSON.
     pub(super) fn done() -> Self {
         Outline { ends: Ends::All, step: Step::Done, ..Outline::default() }
     }
@@ -131,7 +131,7 @@ fn string<'a>(value: Value<'a>) -> Option<&'a [u8]> {
     }
 }
 
-/// Which choices there are, and which say why they ended.
+/// The choices, and those with a finish reason.
 fn read_choices(scanner: &mut Scanner<'_>, all: &mut Vec<u32>, ended: &mut Vec<u32>) -> Result<(), JsonError> {
     let mut position: u32 = 0;
     scanner.array(|scanner| {

@@ -1,4 +1,4 @@
-//! The events that wait for their checks, in their order, and the windows that are being checked.
+//! The events that wait for their checks, in order, and the windows that are being checked.
 
 use std::collections::VecDeque;
 
@@ -8,12 +8,12 @@ use super::written::Written;
 use super::Replacement;
 use crate::guard::texts::Kind;
 
-/// A window under check.
+/// A window that is being checked.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) id: u64,
     pub(super) written: Written,
-    /// Where that is new.
+    /// Where its new text begins.
     pub(super) fresh: usize,
     /// The texts in it.
     pub(super) pieces: Vec<Piece>,
@@ -33,12 +33,12 @@ impl Queue {
         self.events.is_empty()
     }
 
-    /// How much memory the events take.
+    /// The events' memory in bytes.
     pub(super) fn weight(&self) -> usize {
         self.weight
     }
 
-    /// The number that the next event will have.
+    /// The number of the next event.
     pub(super) fn next_number(&self) -> u64 {
         self.first.saturating_add(self.events.len() as u64)
     }
@@ -53,7 +53,7 @@ impl Queue {
         self.windows.push(window);
     }
 
-    /// A text of this event stands in one more window.
+    /// A text of this event is in another window, too.
     pub(super) fn divide(&mut self, event: u64) {
         if let Some(event) = self.event(event) {
             event.pending += 1;
@@ -65,12 +65,12 @@ impl Queue {
         self.events.get_mut(offset)
     }
 
-    /// No verdict is awaited any more: takes the events out.
+    /// Stops waiting for verdicts: takes the events out.
     pub(super) fn give_up(&mut self) -> VecDeque<Event> {
         std::mem::take(self).events
     }
 
-    /// A window's texts may be shown, changed as the check wants it. Nothing happens to an id that is not known.
+    /// Releases a window's texts, with the checks' changes. An unknown id is ignored.
     pub(super) fn release(&mut self, id: u64, replacements: &[Replacement]) {
         let Some(position) = self.windows.iter().position(|window| window.id == id) else {
             return;
@@ -88,7 +88,7 @@ impl Queue {
         }
     }
 
-    /// The next event, if nothing of it waits any more.
+    /// The next event, if all of it has been released.
     pub(super) fn pop(&mut self) -> Option<Event> {
         if self.events.front()?.pending > 0 {
             return None;
@@ -103,8 +103,8 @@ impl Queue {
     }
 }
 
-/// What is to be changed in the part of a text that a piece is; `fresh`: what stands before has been shown. What spans
-/// several texts is written into the first.
+/// The changes in the part of a text that a piece is; `fresh`: the text before has been shown. A change across several
+/// texts is written into the first.
 fn changes(text: &str, piece: &Piece, fresh: usize, edits: &[Replacement]) -> Vec<Replacement> {
     let end = piece.start + piece.length;
     let touching = edits.iter().filter_map(|(range, new)| {

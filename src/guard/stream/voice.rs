@@ -1,4 +1,4 @@
-//! What the client hears: the events, with their texts as the checks and the [`Rewrite`] want them.
+//! The client's output: the events, with the texts after the checks and the [`Rewrite`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,8 +10,8 @@ use crate::guard::texts::Kind;
 use crate::json::write_string;
 use crate::usage::Framing;
 
-/// The most flows, and the largest event with the most texts, of which something is held back. Beyond that a
-/// placeholder that comes in pieces is not put together.
+/// The maximum number of flows, and the largest event with the most texts, for which text is held back. Beyond that, a
+/// placeholder that arrives in pieces is not restored.
 const MAX_FLOWS: usize = 256;
 const MAX_COPIED: usize = 16 << 10;
 const MAX_TEXTS: usize = 64;
@@ -20,16 +20,16 @@ pub(super) struct Voice {
     framing: Framing,
     dialect: Dialect,
     rewrite: Option<Box<dyn Rewrite>>,
-    /// By flow, the last event that carried a piece of it: what is held back at the flow's end goes on in a copy.
+    /// By flow, the last event with a piece of it: at the flow's end, its copy carries the held text.
     copies: BTreeMap<Flow, Copy>,
-    /// The flow of the text within which the last event was cut.
+    /// The flow of the text in which the last event was cut.
     cut: Option<Flow>,
 }
 
-/// What of a flow follows a text.
+/// What follows a text in its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
-    /// More may come, and something may be held back until then.
+    /// More may follow, and text may be held back until then.
     Comes,
     /// More may come, but nothing can be held back.
     Apart,
@@ -42,7 +42,7 @@ struct Copy {
     bytes: Vec<u8>,
     /// Where the text goes.
     span: Range<usize>,
-    /// What may not be said again.
+    /// What must not be repeated.
     muted: Vec<(Range<usize>, String)>,
 }
 
@@ -56,12 +56,12 @@ impl Voice {
         self.rewrite = Some(rewrite);
     }
 
-    /// How much memory it takes, but for the [`Rewrite`].
+    /// Its memory in bytes, without the [`Rewrite`].
     pub(super) fn held(&self) -> usize {
         self.copies.values().map(|copy| copy.bytes.len()).sum()
     }
 
-    /// The event goes on.
+    /// Passes the event.
     pub(super) fn say(&mut self, event: Event, out: &mut Vec<u8>) {
         let is_replaced = event.said.iter().any(|said| !said.edits.is_empty());
         if self.rewrite.is_none() && !is_replaced {
@@ -85,7 +85,7 @@ impl Voice {
         self.keep_copies(&event, &rests);
     }
 
-    /// A part of an event goes on. What is held back at the end of a string goes with it.
+    /// Passes a part of an event. It includes text held back at the end of a string.
     fn say_piece(&mut self, event: &Event, out: &mut Vec<u8>) {
         let rest = |said: &Said| match (said.ends, said.flow.whole) {
             (false, _) => Rest::Comes,
@@ -96,18 +96,18 @@ impl Voice {
         let splices = self.changes(event, &rests);
         out.extend(event.spliced(splices));
         self.cut = event.said.last().filter(|said| !said.ends).map(|said| said.flow);
-        // it is too late to say it before the event
+        // it is too late to send it before the event
         self.end_flows(event, out);
     }
 
-    /// A text that was cut has no more to come here: what is held back of it goes on.
+    /// A cut text does not continue here: its held text is released.
     fn end_cut(&mut self, event: &Event, out: &mut Vec<u8>) {
         if let Some(flow) = self.cut.filter(|_| event.said.first().is_none_or(|said| said.begins)) {
             self.close(flow, out);
         }
     }
 
-    /// Nothing more of a cut event is shown: what is held back of its text goes on.
+    /// Nothing more of a cut event is shown: its text's held part is released.
     pub(super) fn close_cut(&mut self, out: &mut Vec<u8>) {
         if let Some(flow) = self.cut {
             self.close(flow, out);

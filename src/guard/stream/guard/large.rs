@@ -1,4 +1,4 @@
-//! How a guard reads an event that is larger than what it holds.
+//! Reading of an event that is too large to hold.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::guard::stream::flow::Why;
 use crate::guard::stream::pieces::Pieces;
 use crate::guard::stream::Mode;
 
-/// If so much waits behind texts that have ended, these wait no longer for their windows to fill, in bytes.
+/// If this many bytes wait after texts that have ended, these no longer wait for their windows to fill.
 const HASTE: usize = 1 << 20;
 
 impl StreamGuard {
-    /// The event under way has come so far, and is too large to be held.
+    /// The current event has this many bytes, and is too large to hold.
     pub(super) fn read_part(&mut self, mut buffer: Vec<u8>, now: Duration, out: &mut Vec<u8>) {
         let read = match self.state {
             State::Open => self.read_pieces(&buffer, false, now, out),
@@ -26,7 +26,7 @@ impl StreamGuard {
         self.buffer = buffer;
     }
 
-    /// Reads as much of the event under way as can be; `is_all`: no more of it comes. Returns how much that was.
+    /// Reads as much of the current event as possible; `is_all`: it is complete. Returns the number of bytes read.
     pub(super) fn read_pieces(&mut self, bytes: &[u8], is_all: bool, now: Duration, out: &mut Vec<u8>) -> usize {
         let (framing, largest) = (self.framing, self.limits.event);
         let mut pieces = self.pieces.take().unwrap_or_else(|| Pieces::new(framing, largest));
@@ -35,7 +35,7 @@ impl StreamGuard {
             match pieces.next(rest, is_all, |outline| self.ending.see(outline)) {
                 Ok(Some(event)) => {
                     rest = rest.get(event.bytes.len()..).unwrap_or_default();
-                    // what is said again, token by token, may have been shown before the text changes, and may not
+                    // token lists that repeat the text must not be shown, because the text may change later
                     if self.mode == Mode::Window && !event.echoes.is_empty() && self.refuses(Trouble::Beyond, out) {
                         break;
                     }
@@ -62,7 +62,7 @@ impl StreamGuard {
         bytes.len()
     }
 
-    /// What is shown of an event that was cut becomes a whole one.
+    /// Completes the shown part of an event that was cut.
     pub(super) fn close_event(&mut self, out: &mut Vec<u8>) {
         let closing = std::mem::take(&mut self.closing);
         if !closing.is_empty() {

@@ -1,4 +1,4 @@
-//! What a guard does with events that it cannot read: no JSON, nothing that can be read in pieces, or more than may wait.
+//! Handling of events that cannot be read: not JSON, not readable in pieces, or more than may wait.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::guard::stream::event::{Event, Trouble};
 use crate::guard::stream::{Mode, Unchecked};
 
 impl StreamGuard {
-    /// An event that cannot be checked, or restored, has come. `true` if it may not be shown.
+    /// An event that cannot be checked or restored. Returns `true` if it must not be shown.
     pub(super) fn refuses(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
         match (self.mode, self.limits.unchecked, trouble) {
-            // there is nothing to restore in what is no JSON
+            // an event that is not JSON has nothing to restore
             (Mode::Pass, _, Trouble::Garbage) => false,
             (Mode::Window | Mode::Pass, Unchecked::Block, _) => {
                 self.note(trouble.failure());
@@ -25,7 +25,7 @@ impl StreamGuard {
         }
     }
 
-    /// There is no memory for what waits: it passes unchecked, or the answer ends. What comes after is checked again.
+    /// There is no memory for waiting events: they pass unchecked, or the answer ends. Later events are checked again.
     pub fn overflow(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if self.state != State::Open {
@@ -47,7 +47,7 @@ impl StreamGuard {
         out
     }
 
-    /// A part of an event that is not read: it passes after all that stands before it; or it is swallowed.
+    /// A part of an event that is not read: it passes after everything before it, or is swallowed.
     pub(super) fn skip(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
         if self.state != State::Open || bytes.is_empty() {
             return;
@@ -62,7 +62,8 @@ impl StreamGuard {
         }
     }
 
-    /// There is more than can be held: what waits passes unchecked; or the answer ends. What comes after is checked again.
+    /// There is more than can be held: waiting events pass unchecked, or the answer ends. Later events are checked
+    /// again.
     pub(super) fn give_up(&mut self, out: &mut Vec<u8>) {
         self.note(Failure::Busy);
         if (self.mode, self.limits.unchecked) == (Mode::Window, Unchecked::Block) {

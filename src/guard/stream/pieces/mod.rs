@@ -1,6 +1,6 @@
-//! An event that is too large to be held, read in pieces. Each piece is read as an event of its own: what is open where it
-//! begins stands before it, with the labels that say what its texts are, and what closes that behind it. A long string is
-//! cut between two characters, and its later pieces are what its first one was.
+//! Reads an event that is too large to hold in pieces. Each piece is read as a separate event: the open brackets come
+//! before it, with the labels that show the kind of its texts, and their ends come after it. A long string is cut
+//! between characters, and its later pieces have the kind of the first one.
 
 mod open;
 mod scan;
@@ -14,32 +14,32 @@ use crate::json::{Scanner, Value};
 use crate::usage::Framing;
 use scan::{string_part, Line, Scan, AHEAD};
 
-/// How large a piece is, in bytes; where the largest event is smaller, as large as that, but no smaller than this.
+/// The size of a piece in bytes, limited by the size of the largest event, but not smaller than this.
 const SIZE: usize = 64 << 10;
 const LEAST: usize = 64;
 
-/// An event under way.
+/// An event that is being read.
 #[derive(Debug)]
 pub(super) struct Pieces {
     scan: Scan,
-    /// The string under way, and the flow it is a text of; `Some(None)` if it is none.
+    /// The current string, and its flow; `Some(None)` if it is not a text.
     string: Option<Option<Flow>>,
     ends: Ends,
     sequence: Option<u64>,
 }
 
 impl Pieces {
-    /// `largest`: the largest event that is read whole.
+    /// `largest`: the largest event that is read as a whole.
     pub(super) fn new(framing: Framing, largest: usize) -> Self {
         let scan = Scan::new(framing, largest.clamp(LEAST, SIZE));
         Pieces { scan, string: None, ends: Ends::Nothing, sequence: None }
     }
 
-    /// The next piece of the event, of which `bytes` have come and were not read; `is_all`: no more come. `see` is shown
-    /// what it says of the answer. `None` until more are there.
+    /// The next piece of the event, from the unread `bytes`; `is_all`: no more follow. `see` gets its structure. `None`
+    /// until more bytes arrive.
     ///
     /// # Errors
-    /// The event cannot be read on.
+    /// The rest of the event cannot be read.
     pub(super) fn next(
         &mut self,
         bytes: &[u8],
@@ -103,7 +103,7 @@ impl Pieces {
             let text = event.said.last_mut().filter(|said| !said.ends);
             if let Some(said) = text {
                 if said.flow.kind == Kind::Name {
-                    said.flow.kind = Kind::Plain; // a long one is none
+                    said.flow.kind = Kind::Plain; // long texts are plain
                 }
                 self.string = Some(Some(said.flow));
             } else {
@@ -113,7 +113,7 @@ impl Pieces {
         Ok(Event { bytes: piece.to_vec(), ends: Ends::Nothing, sequence: None, ..event })
     }
 
-    /// A piece that goes on within a string.
+    /// A piece that continues a string.
     fn go_on(&mut self, flow: Option<Flow>, bytes: &[u8], is_all: bool) -> Result<Event, Trouble> {
         let (length, ends) = string_part(bytes.get(..self.scan.size).unwrap_or(bytes));
         if length == 0 || is_all && !ends && length == bytes.len() {
@@ -140,7 +140,7 @@ impl Pieces {
         Ok(Event { bytes: piece.to_vec(), said: said.into_iter().collect(), ..Event::default() })
     }
 
-    /// What makes an event of what follows.
+    /// The text before the piece that makes it an event.
     fn beginning(&self) -> Vec<u8> {
         let open = self.scan.open.beginning();
         match (self.scan.framing, self.scan.line) {
@@ -152,7 +152,7 @@ impl Pieces {
         }
     }
 
-    /// What makes an event of what came before.
+    /// The text after the piece that makes it an event.
     fn ending(&self, within_string: bool) -> Vec<u8> {
         let end = self.scan.open.end(within_string);
         match (self.scan.framing, self.scan.line) {
@@ -162,7 +162,7 @@ impl Pieces {
         }
     }
 
-    /// What the client is shown if nothing more of the event comes.
+    /// The bytes that complete the event for the client if no further piece is shown.
     fn closing(&self) -> Vec<u8> {
         let end: &[u8] = match self.scan.framing {
             Framing::Sse => b"\n\n",

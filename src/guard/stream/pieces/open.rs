@@ -1,10 +1,11 @@
-//! What is open where a piece of JSON begins and ends, so that the piece can be read as a whole text.
+//! The open brackets at the start and end of a piece of JSON, so that the piece can be read as a complete text.
 
 use crate::guard::stream::event::Trouble;
 use crate::guard::texts::fold;
 use crate::json::{Scanner, Value, MAX_DEPTH};
 
-/// The fields that say what the texts beside them are, or that an answer ends: the reader must know them in each piece.
+/// The fields that show the kind of the texts beside them, or the end of an answer: the reader needs them in each
+/// piece.
 const LABELS: [&str; 11] = [
     "contentindex",
     "done",
@@ -18,52 +19,52 @@ const LABELS: [&str; 11] = [
     "thought",
     "type",
 ];
-/// A longer name, or label, means nothing.
+/// Longer names and labels are ignored.
 const MAX_LABEL: usize = 256;
-/// The most that an object's labels take: each has one of every kind.
+/// The maximum size of an object's labels: it has at most one of every kind.
 const MAX_LABELS: usize = 2048;
-/// More elements of an array are not told apart.
+/// The maximum number of distinguished elements of an array.
 const MAX_ELEMENTS: usize = 1024;
 
-/// What may come next.
+/// The next expected token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Behind an opening bracket.
+    /// After an opening bracket.
     First,
-    /// Behind a comma.
+    /// After a comma.
     Another,
-    /// Behind a name.
+    /// After a name.
     Colon,
-    /// Behind a colon, or at the beginning.
+    /// After a colon, or at the beginning.
     Value,
-    /// Behind a value.
+    /// After a value.
     Behind,
 }
 
-/// An object or array that is open.
+/// An open object or array.
 #[derive(Debug, Default)]
 struct Level {
     is_array: bool,
-    /// The labels so far, each with a comma behind it.
+    /// The labels so far, each followed by a comma.
     labels: Vec<u8>,
-    /// The name of the value under way, quotes and all.
+    /// The name of the current value, with quotes.
     name: Vec<u8>,
-    /// How many elements have ended.
+    /// The number of finished elements.
     elements: usize,
-    /// Where in the piece under way it begins.
+    /// Where it begins in the current piece.
     start: usize,
-    /// Texts in it have been told of.
+    /// Whether texts in it have been reported.
     spoken: bool,
-    /// A long string of it was taken for no text.
+    /// Whether a long string in it was treated as not a text.
     hidden: bool,
 }
 
-/// The brackets that are open.
+/// The open brackets.
 #[derive(Debug)]
 pub(super) struct Open {
     levels: Vec<Level>,
     next: Next,
-    /// What the last value ends with.
+    /// The last byte of the previous value.
     last: u8,
 }
 
@@ -77,12 +78,12 @@ impl Open {
         self.levels.iter_mut().for_each(|level| level.start = 0);
     }
 
-    /// Whether a string that comes now is a name.
+    /// Whether a string at this position is a name.
     pub(super) fn is_name_next(&self) -> bool {
         matches!(self.next, Next::First | Next::Another) && self.levels.last().is_some_and(|level| !level.is_array)
     }
 
-    /// One of `{}[],:`, at this place of the piece.
+    /// One of `{}[],:`, at this position of the piece.
     pub(super) fn mark(&mut self, mark: u8, at: usize) -> Result<(), Trouble> {
         let in_array = self.levels.last().map(|level| level.is_array);
         let is_value = match self.next {
@@ -115,7 +116,7 @@ impl Open {
         Ok(())
     }
 
-    /// A name, quotes and all.
+    /// A name, with quotes.
     pub(super) fn name(&mut self, raw: &[u8]) {
         if let Some(level) = self.levels.last_mut() {
             level.name.clear();
@@ -124,10 +125,10 @@ impl Open {
         self.next = Next::Colon;
     }
 
-    /// A value without brackets, as it is written.
+    /// A value without brackets, as written.
     ///
     /// # Errors
-    /// It says that what has been told of was read wrongly.
+    /// It shows that a reported text was read wrongly.
     pub(super) fn scalar(&mut self, raw: &[u8]) -> Result<(), Trouble> {
         let Some(level) = self.levels.last_mut().filter(|level| !level.is_array) else {
             self.value_ended(raw.last().copied().unwrap_or(0));
@@ -151,19 +152,19 @@ impl Open {
         (self.next, self.last) = (Next::Behind, last);
     }
 
-    /// A text has been told of that begins at this place of the piece.
+    /// A text was reported that begins at this position of the piece.
     pub(super) fn spoke(&mut self, at: usize) {
         self.levels.iter_mut().filter(|level| level.start <= at).for_each(|level| level.spoken = true);
     }
 
-    /// The string under way, of which more comes, is no text.
+    /// The current string, which continues, is not a text.
     pub(super) fn hide(&mut self) {
         if let Some(level) = self.levels.last_mut() {
             level.hidden = true;
         }
     }
 
-    /// What makes a text of that which follows: the open brackets with their labels.
+    /// The text before the next piece: the open brackets with their labels.
     pub(super) fn beginning(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let Some((top, outer)) = self.levels.split_last() else {
@@ -179,7 +180,7 @@ impl Open {
         self.levels.is_empty() && matches!(self.next, Next::Value | Next::Behind)
     }
 
-    /// What makes a text of that which came before; `within_string`: a string is open.
+    /// The text that completes the previous part; `within_string`: a string is open.
     pub(super) fn end(&self, within_string: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let in_array = self.levels.last().map(|level| level.is_array);
@@ -202,7 +203,7 @@ impl Open {
 }
 
 impl Level {
-    /// A label that comes after the texts it should have told of. Others do not change how these are treated.
+    /// Whether a label comes too late for texts that depend on it. Other labels do not matter.
     fn tell_late(&self, name: &str, raw: &[u8]) -> Result<(), Trouble> {
         let Ok(Value::String(value)) = Scanner::new(raw).value() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How far a piece goes.
+//! Finds the end of a piece.
 
 use memchr::memchr2;
 
@@ -6,20 +6,20 @@ use super::open::Open;
 use crate::guard::stream::event::Trouble;
 use crate::usage::Framing;
 
-/// How much more than a piece is looked at, so that no escape and no field's name is cut.
+/// How much more than a piece is read, so that no escape and no field's name is cut.
 pub(super) const AHEAD: usize = 32;
 
-/// How far an event has been read.
+/// The position in an event.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) framing: Framing,
-    /// How large a piece is, in bytes.
+    /// The size of a piece, in bytes.
     pub(super) size: usize,
     pub(super) open: Open,
     pub(super) line: Line,
 }
 
-/// Where in its lines an event goes on.
+/// The position in a line of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     Start,
@@ -29,23 +29,23 @@ pub(super) enum Line {
     Other,
 }
 
-/// What the next bytes are.
+/// The kind of the next bytes.
 enum Token {
-    /// So many that mean nothing.
+    /// This many irrelevant bytes.
     Blank(usize),
-    /// So many of a line that is no data.
+    /// This many bytes of a line without data.
     Line(usize),
-    /// One that structures the text.
+    /// A structural character.
     Mark(u8),
-    /// A name, so long.
+    /// A name with this length.
     Name(usize),
-    /// A string, so long.
+    /// A string with this length.
     String(usize),
-    /// A string that goes on where the bytes end.
+    /// A string that continues after the last byte.
     OpenString,
-    /// A number or a word, so long.
+    /// A number or a word with this length.
     Scalar(usize),
-    /// More bytes would tell.
+    /// More bytes are needed.
     Unknown,
 }
 
@@ -58,10 +58,10 @@ impl Scan {
         Scan { framing, size, open: Open::new(), line }
     }
 
-    /// How long the piece is that begins between two values, and whether it ends within a string.
+    /// The length of the piece that begins between two values, and whether it ends inside a string.
     ///
     /// # Errors
-    /// It is no JSON, or something in it is too long.
+    /// It is not JSON, or something in it is too long.
     pub(super) fn next(&mut self, bytes: &[u8], is_all: bool) -> Result<(usize, bool), Trouble> {
         self.open.begin_piece();
         let end = self.size.min(bytes.len());
@@ -69,7 +69,7 @@ impl Scan {
         while at < end {
             let rest = bytes.get(at..(end + AHEAD).min(bytes.len())).unwrap_or_default();
             let is_all = is_all && end + AHEAD >= bytes.len();
-            // what begins with the piece may be a little longer than it
+            // the first token of the piece may be a little longer than the piece
             let fits = |length: usize| at + length <= end || at == 0 && length <= end + AHEAD;
             let length = match self.token(rest, is_all)? {
                 Token::Blank(length) => length,
@@ -96,7 +96,7 @@ impl Scan {
             };
             at += length;
         }
-        // a name or a number of thousands of bytes
+        // a name or a number with thousands of bytes
         if at == 0 {
             return Err(Trouble::Beyond);
         }
@@ -143,7 +143,7 @@ impl Scan {
         })
     }
 
-    /// Tells the field of a line by how it begins.
+    /// Determines a line's field from its beginning.
     fn begin_line(&mut self, rest: &[u8], is_all: bool) -> Token {
         const DATA: &[u8] = b"data:";
         const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -167,7 +167,8 @@ impl Scan {
     }
 }
 
-/// How much of the inside of a string is there, its end and all, and whether that is; no escape and no character is cut.
+/// How much of the inside of a string has arrived, including its end, and whether it has ended; no escape and no
+/// character is cut.
 pub(super) fn string_part(inside: &[u8]) -> (usize, bool) {
     let mut at = 0;
     loop {
@@ -185,7 +186,7 @@ pub(super) fn string_part(inside: &[u8]) -> (usize, bool) {
     }
 }
 
-/// How long the escape is that begins here: both halves of a character are one. `None` if it is not all there.
+/// The length of the escape that begins here; a surrogate pair is one escape. `None` if it is incomplete.
 fn escape_length(rest: &[u8]) -> Option<usize> {
     let half = |at: usize, range: std::ops::Range<u16>| {
         let digits = std::str::from_utf8(rest.get(at..at + 4)?).ok();
@@ -200,7 +201,7 @@ fn escape_length(rest: &[u8]) -> Option<usize> {
     Some(if half(8, 0xdc00..0xe000)? { 12 } else { 6 })
 }
 
-/// How much of it is whole characters.
+/// The size of its complete characters.
 fn whole_characters(bytes: &[u8]) -> usize {
     let begins = |byte: &u8| !(0x80..0xc0).contains(byte);
     let Some(last) = bytes.iter().rev().take(4).position(begins) else {
