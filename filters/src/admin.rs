@@ -1,4 +1,4 @@
-//! What administrators do with keys, and see of them and of what was used.
+//! Administrators' commands about keys and usage.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -18,12 +18,12 @@ thread_local! {
     static REVOKED: RefCell<Revoked> = RefCell::default();
 }
 
-/// The ids revoked at run time, as they were read last.
+/// The ids revoked at run time, when they were last read.
 #[derive(Default)]
 struct Revoked {
-    /// How many changes there had been then.
+    /// The number of changes at that time.
     seen: Option<u64>,
-    /// `None`: they cannot be read, so that every key might be among them.
+    /// `None`: unreadable, so that every key may be revoked.
     ids: Option<Revocations>,
 }
 
@@ -42,7 +42,7 @@ pub fn is_revoked(identity: &Identity) -> bool {
     })
 }
 
-/// The answer to a caller whose key has been revoked.
+/// The error for a caller with a revoked key.
 pub fn revoked() -> ApiError {
     ApiError::unauthorized("The API key has been revoked.")
 }
@@ -51,16 +51,16 @@ fn read_revoked() -> Option<Revocations> {
     Revocations::parse(&shared_data::read(REVOKED_KEYS).unwrap_or_default())
 }
 
-/// Everyone who may call.
+/// All callers.
 pub fn list(auth: &Auth) -> Answer {
     let is_revoked = |identity: &Identity| auth.is_revoked(identity, host::recent()) || is_revoked(identity);
     Answer::json(admin::list(auth.configured(), &issued(), &is_revoked))
 }
 
-/// What has been used: by all, or by the caller's own key. `path` has the query.
+/// Usage of all keys, or of the caller's own key. `path` has the query.
 ///
 /// # Errors
-/// 400: the query asks for what there is not.
+/// 400: the query is invalid.
 pub fn usage(identity: &Identity, path: &str) -> Result<Answer, ApiError> {
     let query = Query::read(path)?;
     let form = query.form;
@@ -81,7 +81,7 @@ fn issued() -> Issued {
 /// A new virtual key.
 ///
 /// # Errors
-/// 400: it is none that may be issued, or no secret signs any.
+/// 400: it must not be issued, or no secret is configured.
 pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
     let signer = auth.signer.as_ref().ok_or_else(ApiError::virtual_keys_off)?;
     let random = host::random_bytes().ok_or_else(|| ApiError::internal("The host has no randomness."))?;
@@ -102,7 +102,7 @@ pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
     claims.exp = claims.exp.max(claims.iat.saturating_add(1));
-    // a list for operators to see; no key depends on it
+    // the list is only for information
     shared_data::update(ISSUED_KEYS, |issued: &mut Issued| {
         issued.prune(now);
         issued.add(claims.clone());
@@ -114,14 +114,14 @@ pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
 /// Revokes all keys of an id that have been issued so far.
 ///
 /// # Errors
-/// There are too many, or it could not be written.
+/// There are too many revocations, or it could not be written.
 pub fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     let now = host::now();
     let is_configured = auth.configured().any(|identity| identity.id == id);
     let last_issue = issued().iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
     let is_issued = last_issue.is_some();
     let revocation = Revocation::of_issued_by(now.max(Duration::from_secs(last_issue.unwrap_or(0))));
-    // virtual keys end by themselves, also those of this id that were signed elsewhere; of others nobody knows when
+    // virtual keys expire by themselves, even those of this id that were signed elsewhere; for other keys the end is unknown
     let until = (is_issued && !is_configured).then(|| now.saturating_add(MAX_LIFETIME));
     let revocation = Revocation { until, ..revocation };
     change_revoked(|ids| {
@@ -131,20 +131,20 @@ pub fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     Ok(Answer::json(admin::revoked(id, revocation, is_configured || is_issued)))
 }
 
-/// Takes back what has been revoked of an id at run time.
+/// Undoes a run-time revocation of an id.
 ///
 /// # Errors
 /// The configuration revokes it, or it could not be written.
 pub fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
     if auth.revoked.get(id).is_some_and(|revocation| revocation.before.is_none()) {
-        let message = "The configuration revokes this id; take it out of `auth.revoked`.";
+        let message = "The configuration revokes this id; remove it from `auth.revoked`.";
         return Err(ApiError::conflict("revoked_by_configuration", "id", message));
     }
     let changed = change_revoked(|ids| Ok(ids.restore(id)))?;
     Ok(Answer::json(admin::restored(id, changed)))
 }
 
-/// Changes what is revoked at run time, for all workers.
+/// Changes the run-time revocations, for all workers.
 fn change_revoked<T>(change: impl Fn(&mut Revocations) -> Result<T, ApiError>) -> Result<T, ApiError> {
     let mut changed = Err(ApiError::internal("What is revoked cannot be read."));
     let written = shared_data::swap(REVOKED_KEYS, &mut |bytes| {

@@ -1,7 +1,7 @@
-//! Whether a caller may use a model, by its key's models and by all limits that the request is counted for.
+//! Whether a caller may use a model: by its key's models, and by all limits that apply to the request.
 //!
-//! The key's limits, and those of everything together, admit it where the caller is known, and the model's where the
-//! model is: two moments, so that nobody is admitted by one filter and unknown to the other.
+//! The limits of the key and of all callers together admit the request once the caller is known, the model's limits
+//! once the model is known. So it happens in two steps.
 
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -12,11 +12,11 @@ use sluice::routing::{Model, Table};
 
 use crate::limits;
 
-/// Whether the caller may use the model, by its key; and counts the request, if the key or everything is limited. What is
-/// asked of the gateway itself is permitted where it is answered.
+/// Whether the caller may use the model, by its key; counts the request, if limits of the key or of all callers apply.
+/// Commands to the gateway itself are checked elsewhere.
 ///
 /// # Errors
-/// 403, 429, or 500 where no filter has said who is calling.
+/// 403, 429, or 500 if no filter has identified the caller.
 pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError> {
     if exchange.command().is_some() {
         return Ok(());
@@ -42,11 +42,11 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
     Ok(())
 }
 
-/// Whether the model's limits, and the budgets that have admitted the caller, leave enough; and counts the request, if
+/// Whether the model's limits, and the budgets that have admitted the caller, have enough left; counts the request, if
 /// there are any.
 ///
 /// # Errors
-/// 429 or 400, by the limit that refuses it; what had been counted for the request is withdrawn.
+/// 429 or 400, by the limit that refuses it; earlier admissions of the request are withdrawn.
 pub fn admit_model(table: &Table, exchange: &mut Exchange) -> Result<(), ApiError> {
     let asked = table.find(exchange.model_name()).and_then(|index| Some((index, table.models().get(index)?)));
     let is_limited = |model: &Model| !model.limits.is_unlimited() || limits::has_budget(exchange);
@@ -62,12 +62,12 @@ pub fn admit_model(table: &Table, exchange: &mut Exchange) -> Result<(), ApiErro
     Ok(())
 }
 
-/// What a request of this caller is counted for, whatever its model.
+/// The subjects of a caller's request, without the model.
 pub fn subjects(identity: &Identity, auth: &Auth) -> [(Subject, Limits); 2] {
     [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
 }
 
-/// No filter has said who is calling.
+/// No filter has identified the caller.
 pub fn without_caller() -> ApiError {
     ApiError::internal("The request passed without a caller.")
 }

@@ -1,4 +1,4 @@
-//! The VM's allocator: large blocks have a heap of their own. Natively there is none of that, and nothing to count.
+//! The VM's allocator: large blocks have a separate heap. Native builds do not use it, and count nothing.
 
 #[cfg(target_family = "wasm")]
 use crate::heap::{self, Heap};
@@ -9,13 +9,13 @@ use crate::memory::BySize;
 #[global_allocator]
 static ALLOCATOR: BySize<Heap<16>, Heap<1>> = BySize::new(heap::heap(), heap::heap());
 
-/// How much of the VM's memory is in use, in bytes.
+/// The used part of the VM's memory, in bytes.
 #[cfg(target_family = "wasm")]
 pub fn used() -> usize {
     ALLOCATOR.used()
 }
 
-/// How large the VM's memory is, in bytes.
+/// The size of the VM's memory, in bytes.
 #[cfg(target_family = "wasm")]
 pub fn size() -> usize {
     heap::size()

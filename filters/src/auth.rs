@@ -1,4 +1,4 @@
-//! `auth`: who is calling, may they, and how much?
+//! `auth`: identifies the caller, and checks its permissions and limits.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -32,11 +32,11 @@ pub fn filter() -> Box<dyn Filter> {
 }
 
 thread_local! {
-    /// When the log has told that this filter stands in the wrong place.
+    /// When the log last reported that this filter is in the wrong place.
     static MISPLACED: RefCell<Failures> = RefCell::default();
 }
 
-/// Who may call.
+/// The callers.
 struct Config {
     auth: keys::Auth,
     verifier: Option<Rc<RefCell<PasswordVerifier>>>,
@@ -75,11 +75,11 @@ enum State {
     Refused(Option<Incoming>),
 }
 
-/// What is known of a caller.
+/// What is known about a caller.
 enum Caller {
-    /// Who it is.
+    /// The caller is known.
     Known(Rc<Identity>),
-    /// It has named a user, and the password is being checked.
+    /// It has sent a user name, and the password is being checked.
     Checking,
 }
 
@@ -170,7 +170,7 @@ impl Auth {
         }
     }
 
-    /// Refuses a request whose body is still coming.
+    /// Refuses a request whose body is still arriving.
     fn give_up(&mut self, error: &ApiError) -> Action {
         match std::mem::replace(&mut self.state, State::Refused(None)) {
             State::Checking { incoming, .. } => {
@@ -186,7 +186,7 @@ impl Auth {
         self.config.auth.is_revoked(identity, host::recent()) || admin::is_revoked(identity)
     }
 
-    /// Who the client is, by whichever header its SDK uses.
+    /// Identifies the client, by the header of its SDK.
     fn identify(&self, presented: &[(&str, &str)]) -> Result<Caller, ApiError> {
         let mut refusal = match presented {
             [] => ApiError::unauthorized(
@@ -243,7 +243,7 @@ impl Auth {
         }
     }
 
-    /// Whom an identity provider says the caller is, if Envoy has verified a token.
+    /// Identifies a caller with an identity provider's token, if Envoy has verified one.
     fn provided(&self) -> Result<Option<Identity>, ApiError> {
         let Some(oidc) = &self.config.auth.oidc else {
             return Ok(None);
@@ -261,13 +261,13 @@ impl Auth {
     }
 }
 
-/// Whether Envoy refused a token because it has ended.
+/// Whether Envoy refused a token because it has expired.
 fn has_expired(failure: &str) -> bool {
     Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
-/// Refuses a request that a filter before `auth` has taken in, without a caller: nothing may pass so. A filter does not know
-/// its place before a request comes; `sluice check` finds it in the configuration.
+/// Refuses a request that an earlier filter has accepted without a caller, because nothing may pass like that. A filter
+/// only learns its position from a request; `sluice check` finds it in the configuration.
 #[cold]
 fn refuse_misplaced(exchange: &SharedExchange) -> Action {
     if let Some(untold) = MISPLACED.with_borrow_mut(|told| told.note("", "filter_order", host::recent())) {

@@ -1,4 +1,4 @@
-//! The account of this VM's memory: what is in use, what is refused for want of it, and what the stats show of it.
+//! This VM's memory: its use, refusals because of it, and the metrics about it.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -21,7 +21,7 @@ thread_local! {
     static BODIES: Cell<usize> = const { Cell::new(0) };
     static REFUSED: RefCell<Vec<(Purpose, u32)>> = const { RefCell::new(Vec::new()) };
     static TOLD: RefCell<Failures> = RefCell::default();
-    /// Envoy has handed over less than it was asked for.
+    /// Whether Envoy has passed on less than was requested.
     static STARVED: Cell<bool> = const { Cell::new(false) };
     static REPORTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static GAUGES: [Option<u32>; 2] = [stats::MEMORY, stats::MEMORY_USED].map(host::define_gauge);
@@ -30,18 +30,18 @@ thread_local! {
 /// Reads the budget from Envoy's environment.
 ///
 /// # Errors
-/// The variable that is no size.
+/// The variable with an invalid size.
 pub fn configure() -> Result<(), ConfigError> {
     BUDGET.set(MemoryBudget::read(&|name| std::env::var(name).ok())?);
     Ok(())
 }
 
-/// How many bytes are left for a purpose.
+/// The number of free bytes for a purpose.
 pub fn room(purpose: Purpose) -> usize {
     BUDGET.get().room(purpose, allocator::used())
 }
 
-/// Whether so many bytes are left for a purpose; what is refused is counted.
+/// Whether this many bytes are free for a purpose; refusals are counted.
 pub fn admits(purpose: Purpose, size: usize) -> bool {
     let admitted = room(purpose) > size;
     if !admitted {
@@ -50,7 +50,7 @@ pub fn admits(purpose: Purpose, size: usize) -> bool {
     admitted
 }
 
-/// Counts, and logs once a minute, that something goes without memory.
+/// Counts a refusal because of memory, and logs it once a minute.
 #[cold]
 pub fn refuse(purpose: Purpose) {
     let define = || host::define_counter(&stats::memory_refused(purpose.label()));
@@ -73,7 +73,7 @@ pub fn refuse(purpose: Purpose) {
     }
 }
 
-/// Whether Envoy may hand over so many bytes.
+/// Whether Envoy may pass on this many bytes.
 pub fn may_receive(size: usize) -> bool {
     let fits = allocator::used().saturating_add(size) <= BUDGET.get().most();
     #[cfg(feature = "trap")]
@@ -84,19 +84,19 @@ pub fn may_receive(size: usize) -> bool {
     fits
 }
 
-/// Whether something has not been handed over since this was asked last.
+/// Whether something was not passed on since the last call.
 pub fn was_starved() -> bool {
     STARVED.take()
 }
 
-/// There was no memory for what Envoy would have handed over.
+/// There was no memory for data from Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
-/// At most `size` bytes of a buffer, from `start` on; none, if there are none.
+/// At most `size` bytes of a buffer, from `start` on; empty if there are none.
 ///
 /// # Errors
-/// There is no memory for them. This is counted for `purpose`.
+/// There is no memory for them. The refusal is counted for `purpose`.
 pub fn receive(purpose: Purpose, buffer: Buffer, start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
     if size == 0 {
         return Ok(Vec::new());
@@ -112,17 +112,17 @@ pub fn receive(purpose: Purpose, buffer: Buffer, start: usize, size: usize) -> R
     }
 }
 
-/// The bytes of one request's body that Envoy keeps, on the account of all.
+/// The bytes of one request's body in Envoy, as part of the total.
 #[derive(Default)]
 pub struct BodyWeight(usize);
 
 impl BodyWeight {
-    /// How many bytes are counted.
+    /// The number of counted bytes.
     pub fn size(&self) -> usize {
         self.0
     }
 
-    /// Counts the body as one of so many bytes. `false` if that is too much beside the others.
+    /// Changes the body's count. `false` if the total would be too large.
     pub fn grow(&mut self, size: usize) -> bool {
         let more = size.saturating_sub(self.0);
         if more == 0 {
@@ -147,7 +147,7 @@ impl Drop for BodyWeight {
     }
 }
 
-/// Reports this VM's memory, now and then. For each tick.
+/// Reports this VM's memory from time to time. Called on each tick.
 pub fn report() {
     let now = host::recent();
     if now.checked_sub(REPORTED.get()).is_some_and(|passed| passed < REPORTED_EVERY) {

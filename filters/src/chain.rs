@@ -1,7 +1,7 @@
-//! Filters that stand next to each other, as one: `root_id: auth+router+usage`.
+//! Adjacent filters that run as one: `root_id: auth+router+usage`.
 //!
-//! Each filter Envoy calls into costs a context and nine calls per request. Here they are run in order for requests,
-//! in reverse for answers, as Envoy would run them. A single filter is a chain of one.
+//! Each filter costs Envoy a context and nine calls per request. Here they run in order for requests, and in reverse
+//! for answers, as Envoy would run them. A single filter is a chain of one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -16,15 +16,15 @@ use crate::registry::{self, SharedExchange};
 use crate::types::{Action, Event, HttpContext};
 
 thread_local! {
-    /// The member that has just been called waits for something else than its stream.
+    /// Whether the last called member waits for something other than its stream.
     static WAITS: Cell<bool> = const { Cell::new(false) };
     static WAITING: RefCell<HashMap<u32, Weak<RefCell<Stream>>>> = RefCell::new(HashMap::new());
 }
 
-/// The order in which filters can be joined: who is calling is known before where the request goes.
+/// The order in which filters can be joined: the caller must be known before the target.
 pub const ORDER: [&str; 4] = ["auth", "guard", "router", "usage"];
 
-/// The filters whose names `root_id` joins by `+`; `None` if one of them cannot be in a chain, or not in this order.
+/// The filters whose names `root_id` joins with `+`; `None` if one cannot be in a chain, or if the order is wrong.
 pub fn filter(root_id: &str, member: fn(&str) -> Option<Box<dyn Filter>>) -> Option<Box<dyn Filter>> {
     let named = |name: &str| Some((name.to_owned(), member(name)?));
     let members = root_id.split('+').map(named).collect::<Option<Vec<_>>>()?;
@@ -35,27 +35,27 @@ pub fn filter(root_id: &str, member: fn(&str) -> Option<Box<dyn Filter>>) -> Opt
     Some(Box::new(Chain { root_id: root_id.to_owned(), members }))
 }
 
-/// Says, in a callback for the request that pauses, that [`wake`] will call.
+/// Announces, in a callback that pauses the request, that [`wake`] will be called.
 pub fn wait_for_wake() {
     WAITS.set(true);
 }
 
-/// Has a request that waits go on, if its member lets it.
+/// Continues a waiting request, if its member allows it.
 pub fn wake(context: u32) {
     let stream = WAITING.with_borrow(|waiting| waiting.get(&context).and_then(Weak::upgrade));
     let Some(stream) = stream.filter(|_| host::act_on(context)) else {
         return;
     };
-    // bound, so that nothing is borrowed while Envoy goes on
+    // bound to a variable, so that nothing is borrowed while Envoy continues
     let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::Resume));
     note_wait(context, &stream);
     if let (Ok(Action::Continue), false) = (action, nested::is_ending(context)) {
-        registry::expect_no_more(context); // Envoy goes on with it after this callback, and may do something else before
+        registry::expect_no_more(context); // Envoy continues with it after this callback, and may do something else first
         host::continue_request();
     }
 }
 
-/// Remembers a stream for [`wake`], if a member has asked for it.
+/// Registers a stream for [`wake`], if a member has asked for it.
 fn note_wait(context: u32, stream: &Rc<RefCell<Stream>>) {
     if WAITS.take() {
         WAITING.with_borrow_mut(|waiting| waiting.insert(context, Rc::downgrade(stream)));
@@ -72,7 +72,7 @@ impl Chain {
         self.members.iter().any(|(name, _)| name == wanted)
     }
 
-    /// Whether no other filter follows that has to know of a request what these know.
+    /// Whether no other filter needs this one's exchange.
     fn is_complete(&self) -> bool {
         self.has("router") && self.has("usage")
     }
@@ -124,21 +124,21 @@ impl HttpContext for Handle {
     }
 }
 
-/// One stream through the members.
+/// One stream and its members.
 struct Stream {
     context: u32,
     members: Vec<Box<dyn HttpContext>>,
-    /// How many members have let the request's headers pass; the next one holds them.
+    /// The number of members that have passed the request's headers; the next one holds them.
     passed: usize,
-    /// The request's headers, as Envoy has told of them: for members that have not seen them yet.
+    /// The request's headers event, for members that have not seen it yet.
     headers: Event,
-    /// What came last of the request after its headers.
+    /// The last event of the request after its headers.
     last: Option<Event>,
     exchange: Option<SharedExchange>,
 }
 
 impl Stream {
-    /// Hands an event to the members, with the exchange at hand, so that none of them has to ask Envoy for it.
+    /// Calls the members with an event, with the exchange at hand, so that none of them has to read it from Envoy.
     fn on(&mut self, event: Event) -> Action {
         let exchange = self.exchange.take();
         let (action, exchange) = registry::within(exchange, || match event {
@@ -163,8 +163,8 @@ impl Stream {
         action
     }
 
-    /// Has the members that have not seen the headers yet see them, until one of them holds the request. Those that
-    /// hold on to them see also what has come last.
+    /// Calls the members that have not seen the headers, until one of them holds the request. A member that holds the
+    /// headers also gets the last event.
     fn forward(&mut self) -> Action {
         while let Some(member) = self.members.get_mut(self.passed) {
             let mut passes = |event| member.on(event) == Action::Continue;
@@ -177,8 +177,8 @@ impl Stream {
         Action::Continue
     }
 
-    /// Hands a later part of the request, or that it may go on, to the member that holds it, if one does; once that one
-    /// lets go, the request goes on to the members after it.
+    /// Passes a later event of the request, or a resume, to the member that holds it. Once that member releases it, the
+    /// request passes to the members after it.
     fn resume(&mut self, event: Event) -> Action {
         let Some(holder) = self.members.get_mut(self.passed) else {
             return Action::Continue;
@@ -190,8 +190,8 @@ impl Stream {
         self.forward()
     }
 
-    /// Passes a part of the answer through the members, inner to outer. One that holds the answer has taken from Envoy
-    /// what it holds, so that no other member sees that twice.
+    /// Passes a part of the answer through the members, inner to outer. A member that holds the answer has removed its
+    /// bytes from Envoy's buffer, so no other member sees them twice.
     fn answer(&mut self, part: Event) -> Action {
         let mut action = Action::Continue;
         for member in self.members.iter_mut().rev() {

@@ -1,5 +1,5 @@
-//! What all workers remember of data they share, and when it is out of date: one counter counts every change,
-//! which costs less to read than the data.
+//! Tells workers when their cached copies of shared data are out of date: one counter counts all changes, which is
+//! cheaper to read than the data.
 
 use std::cell::Cell;
 
@@ -12,18 +12,18 @@ thread_local! {
     static LATEST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Reads how many changes there have been: for each request that is taken in, and each tick.
+/// Reads the number of changes: for each new request, and on each tick.
 pub fn read() {
     LATEST.set(host::metric(counter()));
 }
 
-/// How many changes there had been when that was read last. Each worker compares it to what it was when it read the
+/// The number of changes at the last read. Each worker compares it with the number when it read the data.
 /// data.
 pub fn latest() -> u64 {
     LATEST.get()
 }
 
-/// Something has been changed.
+/// Counts a change.
 pub fn note() {
     host::increment(counter(), 1);
     read();

@@ -1,8 +1,8 @@
-//! The clusters as all workers of this Envoy see them: attempts under way, and who is out of the pool.
+//! The state of the clusters, shared by all workers of this Envoy: running attempts, and ejections.
 //!
-//! Attempts under way are a gauge, which Envoy shares among its workers (see `in_flight`). A cluster's health is one value in
-//! shared data, changed by compare-and-swap; each worker remembers it, and a counter of changes, which costs
-//! less to read, tells when to look again.
+//! Running attempts are a gauge, which Envoy shares among its workers (see `in_flight`). A cluster's health is one
+//! value in shared data, changed by compare-and-swap. Each worker caches it, and a counter of changes, which is cheaper
+//! to read, shows when to read it again.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -25,9 +25,9 @@ use crate::in_flight::{self, InFlight};
 use crate::metrics;
 use crate::stored;
 
-/// How long the probe of a half-open cluster may take until another request may probe.
+/// How long the probe of a half-open cluster may take before another request may probe.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
-/// How often the log tells of the same failure to connect, in seconds.
+/// How often the same connect failure is logged, in seconds.
 const LOGGED_EVERY: u64 = 60;
 
 thread_local! {
@@ -36,7 +36,7 @@ thread_local! {
 
 struct Clusters {
     by_name: HashMap<String, Cluster>,
-    /// How many changes there had been when all clusters' health was read last.
+    /// The number of changes when the health of all clusters was last read.
     seen: Option<u64>,
     all_healthy: bool,
     random: u64,
@@ -50,20 +50,20 @@ struct Cluster {
     ejections: Vec<(Reason, u32)>,
     /// Defined once one of its models has failed.
     ejected_models: Option<u32>,
-    /// How long answers take to begin.
+    /// The average time to first byte.
     latency: Latency,
-    /// Successes that the record of health does not know of yet. They weigh in the failure ratio alone.
+    /// Successes that are not in the health record yet. They only affect the failure ratio.
     successes: u32,
-    /// What they are handed in by, where there is such a ratio.
+    /// The policy with which they are added, if there is a failure ratio.
     policy: Option<Policy>,
-    /// The last failure to connect that this worker told.
+    /// The last connect failure that this worker logged.
     told: Option<LastFailure>,
 }
 
 /// The clusters of this Envoy.
 pub struct AllClusters;
 
-/// Makes the clusters of a configuration known, so that their gauges stand in the stats from the start.
+/// Registers the clusters of a configuration, so that their gauges are in the stats from the start.
 pub fn introduce(upstreams: &[Upstream]) {
     CLUSTERS.with_borrow_mut(|clusters| {
         for upstream in upstreams {
@@ -74,13 +74,13 @@ pub fn introduce(upstreams: &[Upstream]) {
     });
 }
 
-/// An answer of a cluster began after this time.
+/// A cluster's answer began after this time.
 pub fn learn(upstream: &Upstream, time_to_first_byte: Duration) {
     CLUSTERS.with_borrow_mut(|clusters| clusters.get(&upstream.cluster).latency.learn(time_to_first_byte));
 }
 
-/// The end of an attempt for which no connection stood; `reason` is what Envoy says of it. The log tells it once a
-/// minute for each cause, and operators can ask for the last one.
+/// The end of an attempt whose connection failed; `reason` is Envoy's. It is logged once a minute for each cause, and
+/// operators can read the last one.
 pub fn unconnected(exchange: &mut Exchange, cause: ConnectFailure, reason: &str) -> Ending {
     let reason = cause.explain(reason);
     let (_, _, cluster) = exchange.labels();
@@ -103,7 +103,7 @@ fn note_connect_failure(cluster: &str, failure: LastFailure) {
     });
 }
 
-/// Hands in the successes this worker has counted by itself, so that others see the same share of failures.
+/// Adds the successes that this worker has counted, so that others see the same failure ratio.
 pub fn hand_in_successes() {
     let now = host::now();
     CLUSTERS.with_borrow_mut(|clusters| {
@@ -117,7 +117,7 @@ pub fn hand_in_successes() {
     });
 }
 
-/// Tells all workers of the attempts that have begun and ended here.
+/// Publishes the attempts that have begun and ended here to all workers.
 pub fn tell_in_flight() {
     if in_flight::is_untold() {
         CLUSTERS.with_borrow_mut(|clusters| {
@@ -126,7 +126,7 @@ pub fn tell_in_flight() {
     }
 }
 
-/// Says that this VM lives, and does what is to be done about those that do not. For each tick.
+/// Renews this VM's lease, and recounts after crashed VMs. Called on each tick.
 pub fn renew_in_flight() {
     CLUSTERS.with_borrow_mut(|clusters| {
         in_flight::renew(&mut |change| {
@@ -135,26 +135,26 @@ pub fn renew_in_flight() {
     });
 }
 
-/// A new VM begins to count only when others know of it, and it knows how they count.
+/// A new VM only begins to count when others know it, and when it knows the current step.
 fn join() {
     if in_flight::is_new() {
         renew_in_flight();
     }
 }
 
-/// Counts down what never was, and logs what the gauge shows then.
+/// Subtracts an attempt that never existed, and logs the gauge's value then.
 #[cfg(feature = "trap")]
 pub fn count_below_zero(cluster: &str) {
     CLUSTERS.with_borrow_mut(|clusters| clusters.get(cluster).in_flight.count_below_zero());
 }
 
-/// Ejects a cluster by hand, for a time or until it is restored.
+/// Ejects a cluster manually, for a time or until it is restored.
 pub fn eject(upstream: &Upstream, time: Option<Duration>) {
     let now = host::now();
     CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, "", |health| health.eject(time, now)));
 }
 
-/// Restores a cluster by hand.
+/// Restores a cluster manually.
 pub fn restore(upstream: &Upstream) {
     CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, "", |health| health.restore()));
 }
@@ -181,7 +181,7 @@ pub fn state(upstream: &Upstream) -> UpstreamStatus {
 
 impl Clusters {
     fn new() -> Self {
-        let random = host::seed() | 1; // xorshift never leaves zero
+        let random = host::seed() | 1; // xorshift cannot leave zero
         Clusters { by_name: HashMap::new(), seen: None, all_healthy: true, random }
     }
 
@@ -189,7 +189,7 @@ impl Clusters {
         self.by_name.entry_ref(name).or_insert_with(|| Cluster::new(name))
     }
 
-    /// Reads the clusters' health again if any has changed.
+    /// Reads the clusters' health again if it has changed.
     fn refresh(&mut self) {
         let now = Some(changes::latest());
         if self.seen == now {
@@ -238,7 +238,7 @@ impl Cluster {
         }
     }
 
-    /// Tells operators of a change.
+    /// Logs a change.
     fn tell(&mut self, name: &str, model: &str, changes: Changes) {
         let had_models = self.ejected_models.is_some();
         if changes.model != Change::None || had_models {
@@ -260,7 +260,7 @@ impl Cluster {
         }
     }
 
-    /// Seldom, so that the counter need not be kept.
+    /// This is rare, so the counter is not kept.
     #[cold]
     fn tell_of_model(&mut self, name: &str, model: &str, change: Change) {
         let define = || host::define_gauge(&stats::ejected_models(name));
@@ -290,7 +290,7 @@ impl ClusterState for AllClusters {
         host::now()
     }
 
-    /// Marsaglia's xorshift64: good enough for choosing, and no call of Envoy.
+    /// Marsaglia's xorshift64: good enough for choosing, without a call to Envoy.
     fn random(&self) -> u64 {
         CLUSTERS.with_borrow_mut(|clusters| {
             let mut x = clusters.random;

@@ -1,7 +1,7 @@
-//! Answers what is asked of the gateway itself: the one place that says what each command does.
+//! Runs commands to the gateway itself: the only place with the implementation of each command.
 //!
-//! `auth` knows the keys, and `router` the upstreams; a command is answered by the first of them that knows what it
-//! takes. Without `auth` there are no keys, and nobody is an administrator.
+//! `auth` knows the keys, and `router` the upstreams; the first filter with the needed data answers a command. Without
+//! `auth` there are no keys, and nobody is an administrator.
 
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
@@ -16,7 +16,7 @@ use crate::host;
 use crate::limits;
 use crate::reply::Answer;
 
-/// The filter that is to answer, by what it knows.
+/// The filter that should answer, by its data.
 #[derive(Clone, Copy)]
 pub enum By<'a> {
     /// Keys.
@@ -25,12 +25,12 @@ pub enum By<'a> {
     Router(&'a Table),
 }
 
-/// The answer to what a request asks of the gateway. `None`: it asks nothing, or another filter is to answer.
+/// The answer to a command. `None`: the request is not a command, or another filter answers it.
 pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<Answer, ApiError>> {
     if let (Some((Command::Limits, _)), By::Auth(auth), Some(identity)) = (exchange.command(), by, exchange.identity())
     {
         let reported = admission::subjects(identity, auth).to_vec();
-        exchange.report_limits(reported); // the router adds the models
+        exchange.report_limits(reported); // `router` adds the models
     }
     let (command, body) = exchange.command()?;
     answer(command, body, exchange, by).transpose()
@@ -106,13 +106,13 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
     }))
 }
 
-/// Whether the caller may ask this.
+/// Whether the caller has permission.
 fn permit(access: Access, exchange: &Exchange, by: By<'_>) -> Result<(), ApiError> {
     let role = exchange.identity().map(|identity| identity.role);
     match by {
         _ if access.allows(role) => Ok(()),
         By::Auth(_) if role.is_none() => Err(without_caller()),
-        // without `auth` everyone is a caller
+        // without `auth` everyone may call
         By::Router(_) if access == Access::Caller => Ok(()),
         By::Auth(_) | By::Router(_) => Err(ApiError::admin_only()),
     }

@@ -1,4 +1,4 @@
-//! Which servers say that a streamed answer is complete, as all workers have learnt it (see [`sluice::ends`]).
+//! Which servers mark the end of a streamed answer, as learned by all workers (see [`sluice::ends`]).
 
 use std::cell::RefCell;
 
@@ -11,11 +11,11 @@ use sluice::wire_names::STREAM_ENDS;
 use crate::changes;
 use crate::host::shared_data;
 
-/// What this worker knows.
+/// This worker's copy.
 #[derive(Default)]
 struct Known {
     ends: Ends,
-    /// How many changes there had been when that was read.
+    /// The number of changes when it was read.
     seen: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 impl Known {
-    /// Whether a server has said it; asks for what others have learnt where it is not known to.
+    /// Whether a server marks its end; if this worker does not know, it reads the other workers' knowledge.
     fn knows(&mut self, upstream: &Upstream, endpoint: Endpoint) -> bool {
         if !self.ends.knows(&upstream.cluster, endpoint) && self.seen != Some(changes::latest()) {
             self.seen = Some(changes::latest());
@@ -34,13 +34,13 @@ impl Known {
     }
 }
 
-/// Whether a stream of this upstream is cut, if nothing in it says that it is complete.
+/// Whether this upstream's stream counts as cut without a last event.
 pub fn are_said(upstream: &Upstream, endpoint: Endpoint) -> bool {
     let learnt = || KNOWN.with_borrow_mut(|known| known.knows(upstream, endpoint));
     upstream.strict_end.unwrap_or_else(learnt)
 }
 
-/// A stream of this upstream has said that it is complete.
+/// A stream of this upstream had its last event.
 pub fn learn(upstream: &Upstream, endpoint: Endpoint) {
     if upstream.strict_end.is_some() {
         return;
@@ -52,7 +52,7 @@ pub fn learn(upstream: &Upstream, endpoint: Endpoint) {
         known.seen = Some(changes::latest());
         let mut is_new = false;
         let ends = shared_data::update(STREAM_ENDS, |ends: &mut Ends| {
-            is_new = ends.learn(&upstream.cluster, endpoint); // or another worker has learnt it, or there are too many
+            is_new = ends.learn(&upstream.cluster, endpoint); // or another worker has learned it, or there are too many
             Changed::when(is_new)
         });
         if let Some(ends) = ends {

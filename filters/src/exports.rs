@@ -1,9 +1,8 @@
-//! What Envoy calls: the exports of the proxy-wasm ABI
-//! (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>), and what they find for the contexts that Envoy
-//! names by numbers.
+//! The functions that Envoy calls: the exports of the proxy-wasm ABI
+//! (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>), and the contexts for Envoy's numbers.
 //!
-//! The ABI's Rust SDK has the same, but it panics when Envoy names what it does not know, which would take down every
-//! filter of the worker, and exports callbacks that nobody needs: Envoy makes each call that is exported, for each
+//! The ABI's Rust SDK has the same, but it panics on numbers that it does not know, which would crash all filters of
+//! the worker. It also exports callbacks that are not needed here, and Envoy makes every exported call for each
 //! request.
 
 use std::alloc::{alloc, Layout};
@@ -31,7 +30,7 @@ thread_local! {
     static STREAMS: RefCell<ByNumber<u32, Slot>> = RefCell::default();
 }
 
-/// Runs a call of Envoy's.
+/// Runs a call from Envoy.
 fn run<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     registry::expect_no_more(context);
     nested::run(callback, |late| match late {
@@ -54,7 +53,7 @@ fn delete(context: u32) {
     }
 }
 
-/// Tells a stream of an event. `STREAMS` is not borrowed meanwhile: what the stream asks of Envoy may call others.
+/// Passes an event to a stream. `STREAMS` is not borrowed meanwhile: the stream's host calls may call other streams.
 fn call(context: u32, event: Event) -> Action {
     let Some(mut stream) = STREAMS.with_borrow_mut(|streams| streams.get_mut(&context)?.take()) else {
         return event.unseen();
@@ -68,7 +67,7 @@ fn call(context: u32, event: Event) -> Action {
     action
 }
 
-/// A call of Envoy's that is for a stream.
+/// A call from Envoy for a stream.
 #[inline(never)] // so that its code is there once, and not in each of the exports
 fn dispatch(context: u32, event: Event) -> Action {
     run(context, || call(context, event))
@@ -99,19 +98,19 @@ pub extern "C" fn _initialize() {
     log_to_host();
 }
 
-/// Has the core's log lines go to Envoy.
+/// Sends the core's log lines to Envoy.
 pub(crate) fn log_to_host() {
     if log::set_logger(&EnvoyLog).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
 }
 
-/// Says which ABI this is.
+/// The version of the ABI.
 #[no_mangle]
 pub extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// Where Envoy puts what it hands over: a boxed slice, whose owner is whoever asked for it. Null if there is no memory
-/// left for it: then the call that asked for it fails, and nothing else.
+/// Allocates memory for data from Envoy: a boxed slice, owned by the code that requested the data. Null if there is no
+/// memory for it: then only the call that requested it fails.
 #[no_mangle]
 pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     let Ok(layout) = Layout::array::<u8>(size) else {
@@ -125,7 +124,7 @@ pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     }
 }
 
-/// A filter (whose own root is 0), or a stream of a filter.
+/// Creates a filter (with root 0), or a filter's stream.
 #[no_mangle]
 pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
     if root == 0 {
@@ -138,13 +137,13 @@ pub extern "C" fn proxy_on_context_create(context: u32, root: u32) {
     STREAMS.with_borrow_mut(|streams| streams.insert(context, Some(stream)));
 }
 
-/// Whether a filter takes its configuration.
+/// Configures a filter; returns whether it accepts the configuration.
 #[no_mangle]
 pub extern "C" fn proxy_on_configure(context: u32, size: usize) -> bool {
     run(context, || call_root(context, false, |root| root.configure(size)))
 }
 
-/// Time has passed for a filter.
+/// A filter's tick.
 #[no_mangle]
 pub extern "C" fn proxy_on_tick(context: u32) {
     run(context, || call_root(context, (), Root::on_tick));
@@ -188,7 +187,7 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _: usize) -> Action {
     dispatch(context, Event::ResponseTrailers)
 }
 
-/// A callout has been answered, or has failed: then there are no headers. Whoever has sent it knows its number.
+/// A callout was answered, or it failed: then there are no headers. Its sender knows its number.
 #[no_mangle]
 pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, size: usize, _: usize) {
     run(context, || {
@@ -197,7 +196,7 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
     });
 }
 
-/// A gRPC service has answered, with a message of so many bytes.
+/// A gRPC service has answered, with a message of this size.
 #[no_mangle]
 pub extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
     run(context, || shared::answered(token, size));
@@ -209,11 +208,11 @@ pub extern "C" fn proxy_on_grpc_close(context: u32, token: u32, status: u32) {
     run(context, || shared::failed(token, status));
 }
 
-/// The service's headers have come. Envoy asks for all four of these, or makes no call.
+/// The service's headers have arrived. Envoy requires all four of these exports to make a call.
 #[no_mangle]
 pub extern "C" fn proxy_on_grpc_receive_initial_metadata(_: u32, _: u32, _: usize) {}
 
-/// The service's trailers have come.
+/// The service's trailers have arrived.
 #[no_mangle]
 pub extern "C" fn proxy_on_grpc_receive_trailing_metadata(_: u32, _: u32, _: usize) {}
 
@@ -225,7 +224,8 @@ pub extern "C" fn proxy_on_log(context: u32) {
     }
 }
 
-/// A stream has ended, or a filter. (That a stream is done needs no call of its own: it would come just before.)
+/// A stream or a filter has ended. (A separate call for the end of a stream is not needed: it would come directly
+/// before.)
 #[no_mangle]
 pub extern "C" fn proxy_on_delete(context: u32) {
     if !is_postponed(Late::Delete(context)) {

@@ -1,5 +1,5 @@
-//! What all filters have in common: they read their configuration once, refuse to start on a mistake, and make one context
-//! per stream.
+//! The common parts of all filters: they read their configuration once, refuse to start on a mistake, and create one
+//! context per stream.
 
 use std::rc::Rc;
 
@@ -8,19 +8,19 @@ use sluice::config::ConfigError;
 use crate::reply;
 use crate::types::{Action, HttpContext};
 
-/// A filter, as envoy.yaml configures it.
+/// A filter in envoy.yaml.
 pub trait Filter {
-    /// Takes the configuration in.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// The first mistake in it.
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError>;
 
-    /// The filter's part in one stream, which Envoy knows by the number `context`. `None` if it has none.
+    /// The filter's part in a stream with Envoy's number `context`. `None` if it has none.
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>>;
 }
 
-/// How a filter with the configuration `C` joins a stream that Envoy knows by a number.
+/// How a filter with the configuration `C` joins a stream.
 type Join<C> = fn(&Rc<C>, u32) -> Option<Box<dyn HttpContext>>;
 
 /// A filter whose streams share the configuration `C`.
@@ -30,7 +30,7 @@ struct Configured<C> {
     config: Option<Rc<C>>,
 }
 
-/// A filter that reads its configuration by `read` and joins a stream by `open`.
+/// A filter that reads its configuration with `read`, and joins a stream with `open`.
 pub fn filter<C: 'static>(read: fn(&[u8]) -> Result<C, ConfigError>, open: Join<C>) -> Box<dyn Filter> {
     Box::new(Configured { read, open, config: None })
 }
@@ -49,7 +49,7 @@ impl<C> Filter for Configured<C> {
     }
 }
 
-/// A stream's part of a filter that is not configured.
+/// A stream's part of an unconfigured filter.
 pub fn closed() -> Box<dyn HttpContext> {
     Box::new(Closed)
 }

@@ -1,11 +1,11 @@
-//! Hands a routed request to Envoy: the cluster in filter state, and the time that an attempt may take.
+//! Passes a routed request to Envoy: the cluster in filter state, and an attempt's timeout.
 
 use sluice::exchange::Exchange;
 use sluice::wire_names::{CLUSTER, PER_TRY_TIMEOUT_HEADER};
 
 use crate::host::{self, Headers};
 
-/// Tells Envoy where the request goes and how long it may be tried there.
+/// Tells Envoy the request's cluster and an attempt's timeout.
 pub fn hand_over(exchange: &Exchange) -> bool {
     let Some(route) = exchange.routed() else {
         return false;
@@ -16,7 +16,7 @@ pub fn hand_over(exchange: &Exchange) -> bool {
     let streamed = exchange.streams();
     host::set_filter_state(CLUSTER, upstream.cluster.as_bytes())
         && match route.per_try_timeout(streamed) {
-            // a header that is written has Envoy choose the route anew
+            // writing a header makes Envoy choose the route again
             Some(timeout) => {
                 host::set_header(Headers::Request, PER_TRY_TIMEOUT_HEADER, &timeout.as_millis().to_string())
             }

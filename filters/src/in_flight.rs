@@ -1,5 +1,5 @@
-//! Attempts under way, on gauges that all workers share; and this VM's place on the roster that heals them after a crash
-//! (see [`sluice::in_flight`]).
+//! Running attempts, on gauges that all workers share, and this VM's entry in the roster that corrects them after a
+//! crash (see [`sluice::in_flight`]).
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -11,22 +11,22 @@ use sluice::wire_names::{stats, IN_FLIGHT_ROSTER};
 use crate::changes;
 use crate::host::{self, shared_data};
 
-/// The most visits in a row: each step of a recount is one.
+/// The maximum number of consecutive visits: each step of a recount is one.
 const MAX_VISITS: usize = 8;
 
-/// This VM, as the roster knows it.
+/// This VM in the roster.
 #[derive(Clone, Copy)]
 struct Member {
-    /// Its name; 0 until it has one.
+    /// Its name; 0 before it has one.
     vm: u64,
-    /// The last step it has done; `None` before it is on the roster.
+    /// Its last finished step; `None` before it is on the roster.
     done: Option<Step>,
     visited: Duration,
-    /// How many changes there had been at the last visit.
+    /// The number of changes at the last visit.
     seen: u64,
-    /// A recount is under way.
+    /// Whether a recount is running.
     busy: bool,
-    /// A gauge was below zero.
+    /// Whether a gauge was below zero.
     doubts: bool,
 }
 
@@ -34,31 +34,31 @@ thread_local! {
     static MEMBER: Cell<Member> = const {
         Cell::new(Member { vm: 0, done: None, visited: Duration::ZERO, seen: 0, busy: false, doubts: false })
     };
-    /// How many clusters have counts that the gauge does not know of.
+    /// The number of clusters with unpublished counts.
     static UNTOLD: Cell<usize> = const { Cell::new(0) };
     static CALLS: RefCell<InFlight> =
         RefCell::new(InFlight::new(stats::GUARD_IN_FLIGHT, stats::GUARD_RECOUNTED.to_owned()));
 }
 
-/// What is under way of one kind: attempts at a cluster, or calls to services.
+/// The running operations of one kind: attempts at a cluster, or calls to services.
 pub struct InFlight {
-    /// The name of the gauge that is used during a recount.
+    /// The name of the gauge for recounts.
     name: Box<str>,
     main: Option<u32>,
     aside: Option<u32>,
     /// Those of this VM.
     own: u32,
-    /// How many of these the gauge knows of.
+    /// How many of these are on the gauge.
     told: u32,
 }
 
 impl InFlight {
-    /// Nothing yet, on gauges of these names.
+    /// Zero, on gauges with these names.
     pub fn new(main: &str, aside: String) -> Self {
         InFlight { name: aside.into(), main: host::define_gauge(main), aside: None, own: 0, told: 0 }
     }
 
-    /// So many have begun, or ended if it is negative. The gauge knows at once, or at the next tick.
+    /// This many have begun, or ended if negative. The gauge is updated at once, or on the next tick.
     pub fn count(&mut self, by: i32, at_once: bool) {
         let before = self.is_untold();
         self.own = self.own.saturating_add_signed(by);
@@ -79,7 +79,7 @@ impl InFlight {
         let mut sum = 0;
         for gauge in member.done.unwrap_or_default().reads() {
             let value = self.gauge(*gauge).map_or(0, host::metric);
-            // a gauge below zero wraps
+            // a gauge below zero wraps around
             match i64::try_from(value) {
                 Ok(_) => sum += value,
                 Err(_) => MEMBER.set(Member { doubts: true, ..member }),
@@ -88,7 +88,7 @@ impl InFlight {
         sum
     }
 
-    /// Counts down what never was.
+    /// Subtracts an operation that never existed.
     #[cfg(feature = "trap")]
     pub fn count_below_zero(&mut self) {
         self.add(MEMBER.get().done.unwrap_or_default().gauge(), -1);
@@ -114,7 +114,7 @@ impl InFlight {
                 self.add(to, told);
                 self.add(from, -told);
             }
-            // one that was never used needs no clearing
+            // an unused one needs no clearing
             Duty::Clear(Gauge::Aside) if self.aside.is_none() => {}
             Duty::Clear(gauge) => {
                 if let Some(gauge) = self.gauge(gauge) {
@@ -139,31 +139,32 @@ impl InFlight {
     }
 }
 
-/// So many calls to services have begun, or ended if it is negative.
+/// This many calls to services have begun, or ended if negative.
 pub fn count_calls(by: i32) {
     CALLS.with_borrow_mut(|calls| calls.count(by, true));
 }
 
-/// What is done with what is under way of one kind.
+/// What to do with the running operations of one kind.
 type Change<'a> = &'a mut dyn FnMut(&mut InFlight);
 
-/// Whether this VM is not on the roster yet: it joins before it counts anything.
+/// Whether this VM is not on the roster yet: it must join before it counts.
 pub fn is_new() -> bool {
     MEMBER.get().done.is_none()
 }
 
-/// Whether there are counts that the gauges do not know of.
+/// Whether there are unpublished counts.
 pub fn is_untold() -> bool {
     UNTOLD.get() > 0
 }
 
-/// Tells the gauges of all that was counted.
+/// Publishes all counts to the gauges.
 pub fn tell<'a>(all: impl Iterator<Item = &'a mut InFlight>) {
     all.filter(|each| each.is_untold()).for_each(InFlight::tell);
     UNTOLD.set(0);
 }
 
-/// Shows that this VM lives, now and then, and does its part of a recount. `clusters` does something with each of them.
+/// Renews this VM's lease from time to time, and does its part of a recount. `clusters` calls a function for each
+/// cluster.
 pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
     let mut each = |change: Change<'_>| {
         clusters(change);
@@ -181,7 +182,7 @@ pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
     (member.visited, member.seen) = (now, changes);
     for _ in 0..MAX_VISITS {
         let Some(visit) = visit(&mut member, now) else {
-            break; // the next tick will do
+            break; // continue on the next tick
         };
         match visit {
             Visit::Joined(step) => {
@@ -204,7 +205,7 @@ pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
     MEMBER.set(member);
 }
 
-/// One visit. `None` if other workers were faster each time.
+/// One visit. `None` if other workers were always faster.
 fn visit(member: &mut Member, now: Duration) -> Option<Visit> {
     let (mut was_busy, mut visit) = (false, None);
     let roster = shared_data::update(IN_FLIGHT_ROSTER, |roster: &mut Roster| {

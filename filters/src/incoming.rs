@@ -1,5 +1,4 @@
-//! Takes a request in: whichever of `auth` and `router` comes first reads the headers and the body, and
-//! opens the exchange.
+//! Receives a request: the first of `auth` and `router` reads the headers and the body, and opens the exchange.
 
 use std::rc::Rc;
 
@@ -30,7 +29,7 @@ pub struct Incoming {
     call: RequestKind,
     /// The body, as far as it is known, on the account of all that are under way.
     weight: BodyWeight,
-    /// Ends the exchange with the filter that took the request in.
+    /// Ends the exchange with the filter that opened it.
     _opened: Opened,
 }
 
@@ -60,11 +59,11 @@ enum RequestKind {
     Model(Endpoint, Option<String>),
     /// A response that an upstream has stored under this id.
     Stored(String),
-    /// The gateway itself.
+    /// A command to the gateway itself.
     Command(Command),
 }
 
-/// The longest body that is taken for the gateway itself.
+/// The longest body of a command.
 const MAX_COMMAND: usize = 64 * 1024;
 
 /// Why a request was not taken in, and the shape its client expects that in.
@@ -73,7 +72,7 @@ pub struct RefusedRequest {
     pub error: ApiError,
     /// Its shape.
     pub shape: Shape,
-    /// How long the request's body says it is.
+    /// The announced size of the request's body.
     pub length: Option<usize>,
 }
 
@@ -83,7 +82,7 @@ impl Incoming {
     /// gateway's own paths begin with.
     ///
     /// # Errors
-    /// The caller is not known, or the path or method is not; or there is no memory left.
+    /// The caller, the path or the method is unknown; or memory is short.
     pub fn open(
         prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
@@ -144,15 +143,15 @@ impl Incoming {
         Ok(Incoming { exchange, call, weight, _opened: Opened { id } })
     }
 
-    /// Whether all that will be read is there: the headers end the request, or its body is of no use.
+    /// Whether everything that will be read has arrived: the headers end the request, or its body is not needed.
     pub fn is_complete(&self, end: bool) -> bool {
         end || matches!(&self.call, RequestKind::Command(command) if !command.takes_body())
     }
 
-    /// Takes note of how much of the body is there.
+    /// Records the size of the body so far.
     ///
     /// # Errors
-    /// It is too much.
+    /// It is too large.
     pub fn grow(&mut self, size: usize) -> Result<(), ApiError> {
         match &self.call {
             RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
@@ -162,12 +161,12 @@ impl Incoming {
         }
     }
 
-    /// An answer has begun: Envoy keeps the body no longer.
+    /// An answer has begun: Envoy no longer keeps the body.
     pub fn let_go(&mut self) {
         self.weight = BodyWeight::default();
     }
 
-    /// Says who is calling, where that took longer than the headers.
+    /// Sets the caller, if identifying it took longer than the headers.
     pub fn identified(&self, identity: Rc<Identity>) {
         self.exchange.borrow_mut().identified(identity);
     }
@@ -208,7 +207,8 @@ impl Incoming {
         Ok(&self.exchange)
     }
 
-    /// The bytes of the body; `None` if there is no memory for it. One large body is read at a time, and none of it stays.
+    /// The bytes of the body; `None` if there is no memory for it. Only one large body is read at a time, and it is not
+    /// kept.
     fn read(&self, size: usize) -> Option<Vec<u8>> {
         let large = size > MAX_KEPT_BODY && self.weight.size() > MAX_KEPT_BODY;
         if large && !budget::admits(Purpose::Body, 0) {
@@ -216,7 +216,7 @@ impl Incoming {
         }
         let body = host::bytes(Buffer::RequestBody, size);
         if body.is_none() && self.weight.size() == 0 {
-            return Some(Vec::new()); // it has ended with trailers, and there is none
+            return Some(Vec::new()); // it ended with trailers, without a body
         }
         if body.is_none() {
             budget::refuse(Purpose::Body);
@@ -224,26 +224,26 @@ impl Incoming {
         body
     }
 
-    /// The shape this request's client expects errors in.
+    /// The error shape of this request's client.
     pub fn shape(&self) -> Shape {
         self.exchange.borrow().shape()
     }
 }
 
-/// What a request's headers say, told in one pass.
+/// A request's headers, read in one pass.
 #[derive(Default)]
 struct RequestHead<'a> {
     method: &'a str,
     path: &'a str,
     authority: &'a str,
     length: Option<usize>,
-    /// Headers that no attempt sends on, unless its upstream is to have them.
+    /// Headers that are only forwarded to upstreams that name them.
     kept_back: KeptBack,
     encodings: Option<&'a str>,
-    /// The body comes compressed.
+    /// Whether the body is compressed.
     encoded: bool,
     credentials: Vec<(&'a str, &'a str)>,
-    /// Headers that no client may set.
+    /// Headers that clients must not set.
     reserved: Vec<&'a str>,
 }
 
@@ -251,7 +251,7 @@ impl<'a> RequestHead<'a> {
     fn of(pairs: &'a HeaderPairs) -> Self {
         let mut head = RequestHead::default();
         for (name, value_bytes) in pairs.iter() {
-            let value = || text(value_bytes); // most are not asked for
+            let value = || text(value_bytes); // most are not needed
             match name {
                 b":method" => head.method = value(),
                 b":path" => head.path = value(),
@@ -269,8 +269,8 @@ impl<'a> RequestHead<'a> {
         head
     }
 
-    /// Removes the client's key, in the path too (`path` is without it), and whatever would steer the gateway
-    /// or Envoy; answers must come unencoded to be read.
+    /// Removes the client's key, also from the path (`path` is without it), and every header that would control the
+    /// gateway or Envoy. Answers must be uncompressed to be read.
     fn clean(&self, path: &str) -> bool {
         let credentials = self.credentials.iter().map(|(name, _)| *name);
         credentials.chain(self.reserved.iter().copied()).all(|name| host::remove_header(Headers::Request, name))

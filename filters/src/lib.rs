@@ -1,7 +1,6 @@
-//! `sluice.wasm`: every filter of Sluice in one file; envoy.yaml picks them by `root_id`.
+//! `sluice.wasm`: all filters of Sluice in one file; envoy.yaml selects them with `root_id`.
 //!
-//! The filters translate: a callback to a call of the core, its decision to hostcalls. What they decide is
-//! in the core.
+//! The filters connect Envoy and the core: a callback becomes a call of the core, and its decision becomes hostcalls.
 
 #![deny(
     clippy::unwrap_used,
@@ -61,7 +60,7 @@ mod waiting;
 use filter::Filter;
 use root::Root;
 
-/// The filter that envoy.yaml asks for.
+/// The filter that envoy.yaml selects.
 fn root() -> Root {
     let root_id = host::property("plugin_root_id").unwrap_or_default();
     let root_id = String::from_utf8_lossy(&root_id).into_owned();
@@ -76,7 +75,7 @@ fn filter(root_id: &str) -> Option<Box<dyn Filter>> {
     }
 }
 
-/// A filter that may stand in a chain; `attempt` stands elsewhere.
+/// A filter that can be in a chain; `attempt` cannot.
 fn member(name: &str) -> Option<Box<dyn Filter>> {
     match name {
         "auth" => Some(auth::filter()),

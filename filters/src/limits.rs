@@ -1,6 +1,6 @@
-//! Limits, in the data that all workers of this Envoy share.
+//! Limits, in the shared data of all workers of this Envoy.
 //!
-//! The one place that says where records are kept: a store for several Envoys would be another [`Ledger`].
+//! The only module that stores the records: a store for several Envoys would be another [`Ledger`].
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -20,14 +20,14 @@ thread_local! {
     static BOOK: RefCell<Book> = RefCell::default();
 }
 
-/// What this worker knows of limits.
+/// This worker's state of limits.
 #[derive(Default)]
 struct Book {
     /// The VM's number; 0 until it has one.
     vm: u64,
-    /// The places this VM holds.
+    /// The slots that this VM holds.
     held: HashMap<Subject, u32>,
-    /// When it said last that it still holds them.
+    /// When it last renewed them.
     renewed: Duration,
     /// What could not be written when its request ended.
     unsettled: Vec<(Subject, Reservation, ActualUsage)>,
@@ -61,7 +61,7 @@ impl Book {
     }
 }
 
-/// The records as this Envoy's workers share them, and those that have been read last.
+/// The records that this Envoy's workers share, with the last read ones.
 #[derive(Default)]
 struct SharedData {
     seen: RefCell<Vec<(Subject, LimitRecord)>>,
@@ -90,8 +90,8 @@ impl Ledger for SharedData {
     }
 }
 
-/// Admits a request to all of these subjects, or to none; `microusd`: what it may cost, as far as that is known. What its client is told of the limits goes into the
-/// exchange either way, and so does what has to be settled when it ends.
+/// Admits a request to all of these subjects, or to none; `microusd`: its maximum cost, as far as known. The exchange
+/// gets the limits for its client's headers in any case, and the admission to settle at its end.
 ///
 /// # Errors
 /// 429: one of the limits is reached; 400: the request is too large for one.
@@ -126,15 +126,15 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     }
 }
 
-/// Whether a request has been admitted by a subject with a budget.
+/// Whether a subject with a budget has admitted the request.
 pub fn has_budget(exchange: &Exchange) -> bool {
     exchange.admissions().iter().any(Admission::has_budget)
 }
 
-/// Reserves what a request may cost where it has been admitted by a subject with a budget.
+/// Reserves a request's maximum cost at the subjects with a budget that have admitted it.
 ///
 /// # Errors
-/// 429: there is not so much left of a budget; 400: the whole of it would not do.
+/// 429: the rest of a budget is too small; 400: the whole budget is too small.
 pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     if microusd == 0 || !has_budget(exchange) {
         return Ok(());
@@ -148,7 +148,7 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     })
 }
 
-/// Undoes what has been admitted: another filter, or the service that counts for all Envoys, has refused the request.
+/// Undoes the admissions, because another filter, or the service that counts for all Envoys, has refused the request.
 pub fn withdraw(exchange: &mut Exchange, now: Duration) {
     exchange.take_shared();
     let ledger = SharedData::default();
@@ -161,7 +161,7 @@ pub fn withdraw(exchange: &mut Exchange, now: Duration) {
     }
 }
 
-/// Settles what a request that has ended has used.
+/// Settles the usage of a request that has ended.
 pub fn settle(exchange: &mut Exchange) {
     if exchange.admissions().is_empty() {
         return;
@@ -182,7 +182,7 @@ pub fn settle(exchange: &mut Exchange) {
     }
 }
 
-/// Writes what could not be written before, and says that this VM still holds its places. For each tick.
+/// Writes earlier changes that could not be written, and renews this VM's slots. Called on each tick.
 pub fn renew() {
     let now = host::recent();
     BOOK.with_borrow_mut(|book| {
@@ -200,7 +200,7 @@ pub fn renew() {
     });
 }
 
-/// What is left of these limits, for whoever asks.
+/// The rest of these limits.
 pub fn report(subjects: &[(Subject, Limits)]) -> String {
     let ledger = SharedData::default();
     let records: Vec<LimitRecord> = subjects.iter().map(|(subject, _)| ledger.read(subject)).collect();
@@ -210,7 +210,7 @@ pub fn report(subjects: &[(Subject, Limits)]) -> String {
     out
 }
 
-/// Tells the client of its limits.
+/// Sends the client its limits.
 pub fn write_headers(exchange: &Exchange) {
     let RateHeaders { requests, tokens } = exchange.rates();
     let requests =
@@ -219,7 +219,7 @@ pub fn write_headers(exchange: &Exchange) {
     let is_limited = exchange.rates().requests.is_some() || exchange.rates().tokens.is_some();
     for (limit, remaining, reset, quota) in [requests, tokens] {
         let Some(Quota { limit: most, remaining: left, reset: wait }) = quota else {
-            // a provider's own are about its account; where there is one of them, there are all
+            // a provider's own headers are about its account; if there is one, there are all
             if is_limited && host::header(Headers::Response, remaining).is_some() {
                 for name in [limit, remaining, reset] {
                     host::remove_header(Headers::Response, name);

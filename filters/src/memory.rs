@@ -1,9 +1,9 @@
-//! The allocator. Most of what a request needs is small and soon given back, to be asked for again by the next request:
-//! some such blocks are kept by their size, which takes a fifth of the time. All others are another allocator's.
+//! The allocator. Most of a request's blocks are small and soon freed, and the next request needs the same sizes. So
+//! some small blocks are cached by size, which takes a fifth of the time. All others come from another allocator.
 //!
-//! Large blocks have a heap of their own. They are bodies and answers, most of them gone before the next one comes; a small
-//! block that stays, put into the hole that one has left, would keep the next from using it, and the memory would grow by
-//! each.
+//! Large blocks have a separate heap. They are bodies and answers, and most are freed before the next one. If a small
+//! block that stays were placed into a freed large block, the next large block could not use it, and the memory would
+//! keep growing.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -11,21 +11,21 @@ use std::ptr::null_mut;
 
 /// Sizes of small blocks are multiples of this, in bytes.
 const STEP: usize = 32;
-/// How many sizes of small blocks there are: up to 2 KiB.
+/// The number of sizes of small blocks: up to 2 KiB.
 const SIZES: usize = 64;
-/// How many bytes are kept of each size: what is given back beyond that may be used for other sizes.
+/// How many bytes are cached for each size; further freed blocks can be used for other sizes.
 const KEPT: usize = 64 * 1024;
-/// What all small blocks are aligned to.
+/// The alignment of all small blocks.
 const ALIGN: usize = 8;
-/// From this size on a block is a large one, in bytes.
+/// The minimum size of a large block, in bytes.
 pub const LARGE: usize = 64 * 1024;
 
-/// An allocator that takes from `A` what it does not have, and large blocks from `L`.
+/// An allocator that gets new blocks from `A`, and large blocks from `L`.
 pub struct BySize<A, L> {
     others: A,
     large: L,
     free: [Kept; SIZES],
-    /// How many bytes are in use.
+    /// The number of used bytes.
     used: Cell<usize>,
 }
 
@@ -46,12 +46,12 @@ impl<A: GlobalAlloc, L: GlobalAlloc> BySize<A, L> {
         BySize { others, large, free, used: Cell::new(0) }
     }
 
-    /// How many bytes are in use.
+    /// The number of used bytes.
     pub fn used(&self) -> usize {
         self.used.get()
     }
 
-    /// Whose a block is that is not kept.
+    /// The allocator of an uncached block.
     fn heap(&self, layout: Layout) -> &dyn GlobalAlloc {
         if layout.size() >= LARGE {
             &self.large
@@ -66,7 +66,7 @@ impl<A: GlobalAlloc, L: GlobalAlloc> BySize<A, L> {
         }
     }
 
-    /// What is kept of a small block's size, and its layout; `None` if it is none.
+    /// The list of a small block's size, and its layout; `None` for other blocks.
     fn small(&self, layout: Layout) -> Option<(&Kept, Layout)> {
         let size = layout.size().wrapping_sub(1) / STEP;
         let kept = self.free.get(size).filter(|_| layout.align() <= ALIGN)?;

@@ -1,8 +1,8 @@
-//! Counters and histograms with labels. A set of labels is defined at Envoy once and then counted by its handle.
+//! Counters and histograms with labels. A label set is defined at Envoy once, and then used through its handle.
 //!
-//! A count is kept here until nothing is under way in this VM, or until the next tick: many requests that
-//! pass at once cost as many calls of Envoy as one. (A VM that breaks loses what it had not handed over.) Values for
-//! histograms cannot be added up: each is a call.
+//! A count is stored here until nothing is running in this VM, or until the next tick: then many concurrent requests
+//! cost as many calls to Envoy as one. (A VM that crashes loses unpublished counts.) Histogram values cannot be added
+//! up, so each is a call.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SE
 use crate::host;
 use crate::registry;
 
-/// Who asked for what, and where it was served.
+/// The labels of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Labels<'a> {
     /// The key's id.
@@ -62,7 +62,7 @@ impl hashbrown::Equivalent<OwnedPlace> for Place<'_> {
     }
 }
 
-/// The counters of one set of labels, defined as they are needed.
+/// The counters of one label set, defined when they are first used.
 #[derive(Default)]
 struct Counters {
     requests: Vec<(u16, u32)>,
@@ -70,7 +70,7 @@ struct Counters {
     cost: Option<u32>,
 }
 
-/// The histograms of one model and cluster, defined as they are needed.
+/// The histograms of one model and cluster, defined when they are first used.
 #[derive(Default)]
 struct Histograms {
     time_to_first_token: Option<u32>,
@@ -78,20 +78,20 @@ struct Histograms {
     output_speed: Option<u32>,
 }
 
-/// What is counted of one request.
+/// One request's counts.
 #[derive(Clone, Copy)]
 pub struct Counted {
     /// The status the client got.
     pub status: u16,
     /// The tokens; `None` if no upstream answered.
     pub usage: Option<(TokenUsage, Source)>,
-    /// What they cost, in millionths of a dollar.
+    /// Their cost, in millionths of a dollar.
     pub cost: u64,
-    /// A token names the key, of which there may be any number.
+    /// Whether a token names the key: the number of such keys is unlimited.
     pub issued: bool,
 }
 
-/// What has been counted and not handed over yet, by handle.
+/// Unpublished counts, by handle.
 #[derive(Default)]
 struct Pending(Vec<(u32, i64)>);
 
@@ -117,7 +117,7 @@ impl Pending {
 struct Metrics {
     pending: Pending,
     by_labels: HashMap<OwnedLabels, Counters>,
-    /// How many sets of labels each key has.
+    /// The number of label sets of each key.
     sets: HashMap<String, usize>,
     by_place: HashMap<OwnedPlace, Histograms>,
     sources: Vec<(Source, u32)>,
@@ -125,14 +125,14 @@ struct Metrics {
     checks: HashMap<String, CheckMetrics>,
 }
 
-/// What is counted of one check.
+/// One check's counters.
 #[derive(Default)]
 struct CheckMetrics {
     verdicts: Vec<((Phase, &'static str), u32)>,
     duration: Option<u32>,
 }
 
-/// The most counters that wait: they are searched one by one.
+/// The maximum number of unpublished counters, because they are searched linearly.
 const MAX_PENDING: usize = 32;
 
 thread_local! {
@@ -161,8 +161,8 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
     });
 }
 
-/// Counts the tokens of an attempt that failed, and their cost: the gateway has paid for them. Seldom: the counters need
-/// not be kept.
+/// Counts the tokens of a failed attempt, and their cost: the gateway pays for them. This is rare, so the counters are
+/// not kept.
 #[cold]
 pub fn count_wasted(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost: u64) {
     METRICS.with_borrow_mut(|metrics| {
@@ -178,7 +178,7 @@ pub fn count_wasted(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost:
     });
 }
 
-/// Adds a request that an upstream answered to the histograms; `streamed`: the tokens of a stream's answer.
+/// Records a request that an upstream answered in the histograms; `streamed`: the tokens of a stream's answer.
 pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
     let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing());
     METRICS.with_borrow_mut(|metrics| {
@@ -217,14 +217,14 @@ pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
     });
 }
 
-/// How many attempts at a cluster have ended so far, in all workers.
+/// The number of finished attempts at a cluster, in all workers.
 pub fn ended_attempts(cluster: &str) -> u64 {
     flush();
     let counters = Outcome::ALL.map(|outcome| host::define_counter(&stats::attempts(cluster, outcome.label())));
     counters.into_iter().flatten().map(host::metric).sum()
 }
 
-/// Counts what a check has said, and how long it took.
+/// Counts a check's verdict and its duration.
 pub fn count_check(check: &str, phase: Phase, verdict: &'static str, took: Duration) {
     METRICS.with_borrow_mut(|metrics| {
         let known = metrics.checks.entry_ref(check).or_default();
@@ -240,7 +240,7 @@ pub fn count_check(check: &str, phase: Phase, verdict: &'static str, took: Durat
     });
 }
 
-/// Hands over what has been counted.
+/// Publishes all counts.
 pub fn flush() {
     METRICS.with_borrow_mut(|metrics| metrics.pending.flush());
 }
@@ -258,8 +258,8 @@ pub fn count_attempt(cluster: &str, outcome: Outcome) {
 }
 
 impl Metrics {
-    /// The labels themselves, or those of what is summed up: of a key that has too many sets, or of all together. A
-    /// configured key keeps its name.
+    /// The labels themselves, or the combined ones if a key has too many label sets, or all together. A configured key
+    /// keeps its name.
     fn bounded<'a>(&self, labels: Labels<'a>, issued: bool) -> Labels<'a> {
         if self.by_labels.contains_key(&labels) {
             return labels;
@@ -272,7 +272,7 @@ impl Metrics {
         }
     }
 
-    /// Hands over at once when nothing else is under way.
+    /// Publishes at once if nothing else is running.
     fn settle(&mut self) {
         if registry::is_idle() {
             self.pending.flush();
@@ -310,7 +310,7 @@ impl Counters {
     }
 }
 
-/// The counter known by `key`; it is defined when it is asked for first.
+/// The counter for `key`; it is defined at its first use.
 pub fn find_or_define<K: PartialEq>(
     known: &mut Vec<(K, u32)>,
     key: K,

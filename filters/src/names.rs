@@ -1,4 +1,4 @@
-//! Which of the models' names that clients choose are told apart: those that this worker has seen answered.
+//! Which model names from clients are distinguished: those that this worker has seen answered.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ thread_local! {
     static NAMES: RefCell<Names> = RefCell::default();
 }
 
-/// Decides it for a request, by what is known of its answer by now.
+/// Decides it for a request, from what is known about its answer now.
 pub fn decide(exchange: &mut Exchange) {
     let (key, ..) = exchange.labels();
     let tells = |name| NAMES.with_borrow_mut(|names| names.tells(key, name, exchange.has_succeeded()));

@@ -1,46 +1,46 @@
-//! Calls of Envoy's that come within others.
+//! Calls from Envoy that arrive during another call.
 //!
-//! A filter may have Envoy do something that ends streams at once: too much in a buffer does. Since whoever asked for that is
-//! in the middle of its work, such ends wait until it has returned.
+//! A filter's host call may make Envoy end streams at once, for example with too much data in a buffer. The filter is
+//! then still in the middle of its work, so these ends wait until it has returned.
 
 use std::cell::{Cell, RefCell};
 
 thread_local! {
-    /// How many calls of Envoy's are under way, one within the other.
+    /// The number of nested calls from Envoy.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static LATE: RefCell<Vec<Late>> = const { RefCell::new(Vec::new()) };
     static IS_LATE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The end of a stream that comes while something else is being called.
+/// The end of a stream that arrives during another call.
 pub enum Late {
-    /// The stream of this number is about to be logged.
+    /// The stream with this number is about to be logged.
     Log(u32),
-    /// The stream of this number has ended.
+    /// The stream with this number has ended.
     Delete(u32),
 }
 
-/// Whether the stream that is being told of its end had it within another call: then a filter, or Envoy's limits, have
-/// ended it, and no upstream.
+/// Whether the stream that is now ending ended during another call: then a filter, or Envoy's limits, have ended it,
+/// and not its upstream.
 pub fn is_late() -> bool {
     IS_LATE.get()
 }
 
-/// Whether a stream has ended within the call under way. Nothing may be asked of Envoy for it any more.
+/// Whether a stream has ended during the current call. No host call may be made for it.
 pub fn is_ending(context: u32) -> bool {
     LATE.with_borrow(|late| {
         late.iter().any(|end| matches!(end, Late::Log(other) | Late::Delete(other) if *other == context))
     })
 }
 
-/// Runs a call of Envoy's, then, by `end`, the ends of streams that came within it.
+/// Runs a call from Envoy, then, with `end`, the stream ends that arrived during it.
 pub fn run<T>(callback: impl FnOnce() -> T, end: fn(Late)) -> T {
     DEPTH.set(DEPTH.get() + 1);
     let result = callback();
     let depth = DEPTH.get() - 1;
     if depth == 0 {
         IS_LATE.set(true);
-        // one by one: an end may cause others
+        // one by one, because an end may cause others
         while let Some(late) = LATE.with_borrow_mut(|late| (!late.is_empty()).then(|| late.remove(0))) {
             end(late);
         }
@@ -50,7 +50,7 @@ pub fn run<T>(callback: impl FnOnce() -> T, end: fn(Late)) -> T {
     result
 }
 
-/// Has a stream's end wait if need be. Whether it has to.
+/// Delays a stream's end if necessary. Returns whether it was delayed.
 pub fn is_postponed(late: Late) -> bool {
     let postponed = DEPTH.get() > 0;
     if postponed {

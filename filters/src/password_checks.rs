@@ -1,4 +1,4 @@
-//! Passwords that are being checked, a slice on each tick: to check one takes longer than a worker may stand still.
+//! Password checks in slices, one on each tick: a check takes longer than a worker may block.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -10,13 +10,13 @@ use sluice::password::{PasswordVerifier, Verdict};
 use crate::chain;
 use crate::host;
 
-/// How many iterations one go may do: about two milliseconds.
+/// The iterations of one slice: about two milliseconds.
 const BUDGET: u32 = 3_000;
-/// How long the worker has for everything else between two goes. Several filters tick.
+/// The minimum time for other work between two slices. Several filters tick.
 const PAUSE: Duration = Duration::from_millis(4);
 
 thread_local! {
-    /// When the last go ended.
+    /// When the last slice ended.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static VERIFIERS: RefCell<Vec<Weak<RefCell<PasswordVerifier>>>> = const { RefCell::new(Vec::new()) };
     /// What became of a request's check.
@@ -30,9 +30,9 @@ pub fn open(verifier: PasswordVerifier) -> Rc<RefCell<PasswordVerifier>> {
     verifier
 }
 
-/// Works on the checks, and wakes the requests whose check has ended.
+/// Runs a slice of the checks, and wakes the requests whose check has ended.
 pub fn work() {
-    // a clock that was put back has passed no time
+    // if the clock was set back, no time has passed
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);
     let verifiers: Vec<_> = VERIFIERS.with_borrow(|verifiers| verifiers.iter().filter_map(Weak::upgrade).collect());
     if is_early || verifiers.is_empty() {
@@ -63,7 +63,7 @@ pub fn next() -> Option<Duration> {
         .then_some(PAUSE)
 }
 
-/// What became of the check of the request that has just been woken. `None` if it was not woken for that.
+/// The result of the check for the request that has just been woken. `None` if it was woken for something else.
 pub fn verdict(context: u32) -> Option<Verdict> {
     VERDICTS.with_borrow(|verdicts| verdicts.get(&context).copied())
 }

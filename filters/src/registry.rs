@@ -1,12 +1,13 @@
-//! The exchanges under way in this VM.
+//! The running exchanges in this VM.
 //!
-//! An exchange has an id, and filter state tells which stream is whose. The id starts with a random epoch of this VM:
-//! after a crash the new VM counts from the start again, and an old request's retry must not find a stranger's exchange.
+//! An exchange has an id, and filter state tells which stream it belongs to. The id starts with a random epoch of this
+//! VM: after a crash the new VM starts to count again, and an old request's retry must not find another request's
+//! exchange.
 //!
-//! Reading a property is expensive; testing whether one exists is cheap. So a stream has a mark, an empty property whose
-//! name contains the id, and nearly always it is known which one to look for: Envoy begins the first attempt of the request
-//! that the last filter has just let go before it calls anything else in this VM. If it does call something else, it is
-//! told the id first; and where nobody has told it, all marks are looked for.
+//! Reading a property is expensive; testing whether one exists is cheap. So the name of an empty property, the mark,
+//! contains the id. The id to test is nearly always known: after the last filter has passed a request on, Envoy begins
+//! its first attempt before it calls anything else in this VM. If Envoy does call something else, it is told the id
+//! first. If nobody has told it, all marks are tested.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,21 +21,22 @@ use crate::types::ByNumber;
 /// An exchange that several filters share.
 pub type SharedExchange = Rc<RefCell<Exchange>>;
 
-/// Names an exchange.
+/// The id of an exchange.
 pub type Id = u64;
 
 thread_local! {
     static EXCHANGES: RefCell<ByNumber<Id, SharedExchange>> = RefCell::default();
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand::Unknown) };
     static NEXT: Cell<Id> = Cell::new(epoch());
-    /// The filters of one request are several entries, so that all but the first have to ask Envoy for the exchange.
+    /// Whether the filters of one request are several entries, so that all but the first must read the exchange from
+    /// Envoy.
     static SPLIT: Cell<bool> = const { Cell::new(false) };
-    /// There is a filter that wants to know what answers have used.
+    /// Whether a filter needs the answers' usage.
     static METERS: Cell<bool> = const { Cell::new(false) };
     static EXPECTED: Cell<Option<Expected>> = const { Cell::new(None) };
 }
 
-/// A request that has just been let go: its first attempt comes next, unless another filter holds it.
+/// A request that was just passed on: its first attempt is next, unless another filter holds it.
 #[derive(Clone, Copy)]
 pub struct Expected {
     /// The client's stream.
@@ -42,7 +44,7 @@ pub struct Expected {
     id: Id,
 }
 
-/// What is known of the current request's exchange without asking Envoy.
+/// The current request's exchange, as far as it is known without asking Envoy.
 enum AtHand {
     /// Nothing.
     Unknown,
@@ -50,12 +52,12 @@ enum AtHand {
     Chain(Option<SharedExchange>),
 }
 
-/// A random start in the upper half, so that sequences of two VMs do not meet.
+/// A random start in the upper half, so that the sequences of two VMs do not meet.
 fn epoch() -> Id {
     host::seed() << 32
 }
 
-/// Whether no exchange is under way.
+/// Whether no exchange is running.
 pub fn is_idle() -> bool {
     EXCHANGES.with_borrow(|exchanges| exchanges.is_empty())
 }
@@ -88,22 +90,22 @@ pub fn split_filters() {
     SPLIT.set(true);
 }
 
-/// Says that there is a filter which wants to know what answers have used.
+/// Notes that a filter needs the answers' usage.
 pub fn want_usage() {
     METERS.set(true);
 }
 
-/// Whether there is one.
+/// Whether one does.
 pub fn has_meter() -> bool {
     METERS.get()
 }
 
-/// Has Envoy keep the id of the current stream's exchange.
+/// Stores the id of the current stream's exchange in Envoy.
 fn tell(id: Id) -> bool {
     host::set_filter_state(EXCHANGE_ID, &id.to_le_bytes())
 }
 
-/// What the stream of an exchange is marked by: a name that has the id, in letters.
+/// The mark of an exchange's stream: a name with the id, in letters.
 struct Mark([u8; MARK.len() + 16]);
 
 impl Mark {
@@ -122,14 +124,14 @@ impl Mark {
     }
 }
 
-/// Has Envoy keep the id of the current stream's exchange, so that a later attempt need not be looked for.
+/// Stores the id of the current stream's exchange in Envoy, so that a later attempt finds it.
 pub fn publish_id(exchange: &mut Exchange) {
     if !exchange.is_id_published() && tell(exchange.id()) {
         exchange.id_published();
     }
 }
 
-/// The last filter has let the current request go: its first attempt is expected next.
+/// The last filter has passed the current request on: its first attempt is expected next.
 pub fn expect_attempt(context: u32) {
     let id = AT_HAND.with_borrow(|at_hand| match at_hand {
         AtHand::Chain(Some(exchange)) => {
@@ -140,7 +142,7 @@ pub fn expect_attempt(context: u32) {
     EXPECTED.set(id.map(|id| Expected { context, id }));
 }
 
-/// Says that Envoy has called something else, for the stream `context`, than the attempt that was expected.
+/// Notes that Envoy has called something other than the expected attempt, for the stream `context`.
 pub fn expect_no_more(context: u32) {
     if let Some(expected) = EXPECTED.take() {
         expected.publish_id(context);
@@ -148,7 +150,7 @@ pub fn expect_no_more(context: u32) {
 }
 
 impl Expected {
-    /// Announces it, while the stream `context` is being called.
+    /// Publishes its id, while the stream `context` is being called.
     #[cold]
     fn publish_id(self, context: u32) {
         if let Some(exchange) = find(self.id).filter(|_| host::act_on(self.context)) {
@@ -158,7 +160,7 @@ impl Expected {
     }
 }
 
-/// The request whose attempt is expected to begin now.
+/// The request whose attempt is expected now.
 pub fn expected() -> Option<Expected> {
     EXPECTED.take()
 }
@@ -177,7 +179,7 @@ fn is_marked(id: Id) -> bool {
     host::has_property(Mark::of(id).name())
 }
 
-/// The exchange whose mark the current stream bears.
+/// The exchange whose mark the current stream has.
 #[cold]
 fn look_for_mark() -> Option<SharedExchange> {
     let untold = |(id, exchange): (&Id, &SharedExchange)| {
@@ -189,7 +191,7 @@ fn look_for_mark() -> Option<SharedExchange> {
     Some(exchange)
 }
 
-/// The id of the current request's exchange, as far as Envoy knows it.
+/// The id of the current request's exchange, if Envoy has it.
 fn current_id() -> Option<Id> {
     Some(Id::from_le_bytes(*host::property(EXCHANGE_ID)?.first_chunk()?))
 }

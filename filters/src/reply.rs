@@ -1,4 +1,4 @@
-//! Answers the client in place of an upstream.
+//! Answers the client instead of an upstream.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::host;
 use crate::registry;
 use crate::types::Action;
 
-/// Answers with an error. The returned action stops the request that the answer replaces.
+/// Answers with an error. The returned action stops the replaced request.
 pub fn error(error: &ApiError, shape: Shape) -> Action {
     let mut headers = vec![("content-type", "application/json")];
     if error.status == 401 {
@@ -32,11 +32,11 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
     Action::Pause
 }
 
-/// The answer to what was asked of the gateway itself.
+/// The answer to a command.
 pub struct Answer {
     content_type: &'static str,
     body: Cow<'static, str>,
-    /// One more header.
+    /// A further header.
     header: Option<(&'static str, &'static str)>,
 }
 
@@ -56,12 +56,12 @@ impl Answer {
         Answer { content_type: "text/plain", body: body.into(), header: None }
     }
 
-    /// With one more header.
+    /// With a further header.
     pub fn with(self, name: &'static str, value: &'static str) -> Self {
         Answer { header: Some((name, value)), ..self }
     }
 
-    /// Gives the answer. It may hold a key that nobody else must see.
+    /// Sends the answer. It may contain a key that nobody else may see.
     pub fn reply(&self) -> Action {
         let mut headers = vec![("content-type", self.content_type), ("cache-control", "no-store")];
         headers.extend(self.header);
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-/// Answers that the gateway itself failed, and tells the operator why.
+/// Answers that the gateway itself failed, and logs the reason for the operator.
 pub fn internal(reason: &str) -> Action {
     log::error!("sluice: {reason}");
     let exchange = registry::current();
@@ -79,7 +79,7 @@ pub fn internal(reason: &str) -> Action {
     error(&ApiError::internal("The gateway could not handle the request."), shape)
 }
 
-/// What access logs show, and what tells envoy.yaml's `local_reply_config` that a reply is ours.
+/// The details in access logs, which show envoy.yaml's `local_reply_config` that a reply is the gateway's own.
 fn details(code: &str) -> String {
     format!("sluice:{code}")
 }

@@ -1,4 +1,4 @@
-//! A filter's root context: takes the configuration in, opens streams, and does on ticks what has waited for its time.
+//! A filter's root context: reads the configuration, opens streams, and does time-based work on ticks.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use crate::totals;
 use crate::types::HttpContext;
 use crate::waiting;
 
-/// How long a count may wait until it shows in Envoy's stats while requests are under way, and a request for a
-/// free target or its deadline.
+/// The maximum delay until a count shows in Envoy's stats while requests are running, and until a waiting request is
+/// checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The root context of a filter; `None` if there is none of that name.
+/// The root context of a filter; `None` if the name is unknown.
 pub struct Root {
     root_id: String,
     filter: Option<Box<dyn Filter>>,
-    /// How often Envoy calls at present.
+    /// The current tick interval.
     period: Duration,
 }
 
 impl Root {
-    /// The root context of `filter`, which envoy.yaml calls `root_id`.
+    /// The root context of `filter`, with its `root_id` in envoy.yaml.
     pub fn new(root_id: String, filter: Option<Box<dyn Filter>>) -> Self {
         Root { root_id, filter, period: Duration::ZERO }
     }
@@ -43,7 +43,7 @@ impl Root {
         }
     }
 
-    /// Takes the configuration in, of so many bytes. Whether it is right; what is wrong with it is logged.
+    /// Reads the configuration with this size. Returns whether it is valid; mistakes are logged.
     pub fn configure(&mut self, size: usize) -> bool {
         let Some(filter) = &mut self.filter else {
             let name = &self.root_id;
@@ -66,9 +66,9 @@ impl Root {
         }
     }
 
-    /// Does what has waited for its time.
+    /// Does the time-based work.
     pub fn on_tick(&mut self) {
-        host::now(); // for those to whom a recent time is enough
+        host::now(); // for code that only needs a recent time
         changes::read();
         tokenize_call::work();
         metrics::flush();

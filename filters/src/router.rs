@@ -1,5 +1,4 @@
-//! `router`: picks the first target and hands its cluster to Envoy; also answers what operators ask of the
-//! clusters.
+//! `router`: picks the first target and passes its cluster to Envoy; also answers operators' commands about clusters.
 
 use std::rc::Rc;
 
@@ -141,7 +140,7 @@ impl Router {
         }
     }
 
-    /// Refuses a request whose body is still coming.
+    /// Refuses a request whose body is still arriving.
     fn give_up(&mut self, error: &ApiError) -> Action {
         let State::Body(incoming) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
             return Action::Pause;
@@ -232,7 +231,7 @@ impl HttpContext for Router {
             limits::write_headers(&exchange);
         }
         if exchange.is_retry_asked() {
-            // Envoy did not follow the wish for a retry, so its mark is still there
+            // Envoy did not retry as requested, so the mark is still there
             host::remove_header(Headers::Response, RETRY_HEADER);
         }
         let succeeded = usize::from(exchange.passing() == Some(Outcome::Success));
@@ -245,7 +244,7 @@ impl HttpContext for Router {
         if let Some(cluster) = exchange.answering_cluster().filter(|_| tells) {
             host::set_header(Headers::Response, CLUSTER_HEADER, cluster);
         }
-        // where the answer has the client's name, the target's stands here alone
+        // if the answer has the client's name, only this header has the target's
         let hides = self.table.response_model == ResponseModel::Requested
             && self.table.answer_headers != AnswerHeaders::Never
             && exchange.passing() == Some(Outcome::Success);
@@ -266,7 +265,7 @@ fn record_unroutable(exchange: &SharedExchange) {
         return;
     }
     let details = host::property("response\0code_details").unwrap_or_default();
-    // of a retry's cluster, Envoy says the second in any case
+    // for a retry's cluster, Envoy always reports the second reason
     if !matches!(details.as_slice(), b"cluster_not_found" | b"no_healthy_upstream") {
         return;
     }

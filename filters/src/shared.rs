@@ -1,7 +1,7 @@
-//! The service that counts limits for all Envoys: asked before a request, told after it.
+//! The service that counts limits for all Envoys: asked before a request, charged after it.
 //!
-//! The question is the stream's: it ends with it. What is charged is sent on a tick, in a filter's own context, since the
-//! stream has ended by then; many requests' charges go in one call. While the service is away they are kept.
+//! The question belongs to the stream, and ends with it. Charges are sent on a tick, in a filter's own context, because
+//! the stream has ended by then; one call has many requests' charges. While the service is down, charges are kept.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,9 +24,9 @@ use crate::metrics::find_or_define;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
-/// An answer that is this late will not come.
+/// An answer that is this late will not arrive.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long the service may take for what is charged: nobody waits for it.
+/// The timeout for charges, since nobody waits for them.
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 thread_local! {
@@ -37,35 +37,35 @@ thread_local! {
     static FAILURES: RefCell<Failures> = RefCell::default();
 }
 
-/// A question under way.
+/// A running question.
 struct Look {
     context: u32,
-    /// How many limits it is about.
+    /// The number of limits in it.
     asked: usize,
     /// When it is overdue.
     until: Duration,
 }
 
-/// What has come of it; `None` if nothing has.
+/// Its result; `None` if there is none yet.
 type Heard = Option<Answer>;
 
-/// What has become of a request that was to be asked about.
+/// The state of a request that other Envoys' limits apply to.
 pub enum Asked {
-    /// The answer is awaited.
+    /// Waits for the answer.
     Waits,
-    /// It may go on.
+    /// It may continue.
     Passes,
-    /// It may not: what this Envoy has counted for it is to be withdrawn.
+    /// It must not: this Envoy's own counts for it must be withdrawn.
     Refused(ApiError),
 }
 
-/// What is to be charged at one service.
+/// The charges for one service.
 struct Queue {
     service: Rc<Service>,
     charges: Charges,
-    /// The call under way, what it charges, and when it is overdue.
+    /// The running call, its charges, and when it is overdue.
     sent: Option<(u32, Vec<Hit>, Duration)>,
-    /// After a failure: when the next call is made.
+    /// After a failure: the time of the next call.
     next: Duration,
 }
 
@@ -95,7 +95,7 @@ pub fn ask(exchange: &mut Exchange, context: u32) -> Asked {
     }
 }
 
-/// What has come of the question about a request whose stream has just been woken.
+/// The result of the question about a request whose stream was just woken.
 pub fn heard(exchange: &mut Exchange, context: u32) -> Asked {
     let Some(heard) = HEARD.with_borrow_mut(|heard| heard.remove(&context)) else {
         return Asked::Waits;
@@ -129,7 +129,7 @@ fn unanswered(exchange: &mut Exchange) -> Asked {
     }
 }
 
-/// The stream of a question has ended, and with it the call.
+/// The stream of a question has ended, and its call with it.
 pub fn forget(context: u32) {
     LOOKS.with_borrow_mut(|looks| looks.retain(|_, look| look.context != context));
     HEARD.with_borrow_mut(|heard| heard.remove(&context));
@@ -144,7 +144,7 @@ pub fn answered(call: u32, size: usize) {
     if let Some(look) = LOOKS.with_borrow_mut(|looks| looks.remove(&call)) {
         let answer = read(look.asked);
         if answer.is_none() {
-            tell("the service", "answer", "its answer is no answer to the question");
+            tell("the service", "answer", "its answer does not match the question");
         }
         wake(look.context, answer);
         return;
@@ -159,7 +159,7 @@ pub fn answered(call: u32, size: usize) {
     }
 }
 
-/// A call has failed, or ended. Of one that has been answered nobody waits any more.
+/// A call has failed or ended. After its answer, nobody waits for it.
 pub fn failed(call: u32, status: u32) {
     if let Some(look) = LOOKS.with_borrow_mut(|looks| looks.remove(&call)) {
         tell("the service", "no_answer", &format!("no answer (gRPC status {status})"));
@@ -174,7 +174,7 @@ pub fn failed(call: u32, status: u32) {
     });
     if let Some(service) = failed {
         count("charge_failed");
-        complain(&service, "charge", &format!("what is charged is kept for now (gRPC status {status})"));
+        complain(&service, "charge", &format!("charges are kept for now (gRPC status {status})"));
     }
 }
 
@@ -202,11 +202,11 @@ pub fn charge(known: &SharedLimits, spent: ActualUsage, reserved: u64, now: Dura
     });
     if dropped > 0 {
         count("charge_dropped");
-        complain(&known.service, "full", "what is charged finds no more room");
+        complain(&known.service, "full", "there is no room for more charges");
     }
 }
 
-/// Sends what is to be charged, and ends the wait for what is overdue. For each tick.
+/// Sends the charges, and ends overdue waits. Called on each tick.
 pub fn work() {
     if QUEUES.with_borrow(Vec::is_empty) && LOOKS.with_borrow(HashMap::is_empty) {
         return;
@@ -232,7 +232,7 @@ pub fn work() {
         });
         if call.is_none() {
             count("charge_failed");
-            complain(&service, "charge", "what is charged is kept for now (Envoy cannot call it)");
+            complain(&service, "charge", "charges are kept for now (Envoy cannot call it)");
         }
     }
     QUEUES.with_borrow_mut(|queues| queues.retain(|queue| queue.sent.is_some() || !queue.charges.is_empty()));
@@ -243,12 +243,12 @@ impl Queue {
         self.sent.as_ref().is_some_and(|(sent, ..)| *sent == call)
     }
 
-    /// What is to be sent now.
+    /// The charges to send now.
     fn take(&mut self, now: Duration) -> Option<(Rc<Service>, Vec<Hit>)> {
         if self.sent.as_ref().is_some_and(|(.., until)| *until < now) {
             self.give_back(now);
         }
-        // a clock that was put back holds nothing up
+        // a clock set back must not delay anything
         let waits = self.next > now && self.next <= now + GRACE;
         if self.sent.is_some() || waits {
             return None;
@@ -257,7 +257,7 @@ impl Queue {
         (!hits.is_empty()).then(|| (self.service.clone(), hits))
     }
 
-    /// The call has failed: what it charged is kept, and sent again.
+    /// The call has failed: its charges are kept, and sent again.
     fn give_back(&mut self, now: Duration) {
         let hits = self.sent.take().map_or(Vec::new(), |(_, hits, _)| hits);
         hits.into_iter().for_each(|hit| {
@@ -267,7 +267,7 @@ impl Queue {
     }
 }
 
-/// Counts what became of a call.
+/// Counts the result of a call.
 fn count(result: &'static str) {
     let define = || host::define_counter(&stats::shared_limits(result));
     if let Some(counter) = RESULTS.with_borrow_mut(|known| find_or_define(known, result, define)) {

@@ -1,4 +1,4 @@
-//! What upstreams store for their clients, and which of them, as all workers know it (see [`sluice::stored`]).
+//! The ids that upstreams store for their clients, shared by all workers (see [`sluice::stored`]).
 
 use sluice::codec::{Changed, SharedRecord};
 use sluice::exchange::Exchange;
@@ -8,13 +8,13 @@ use sluice::wire_names::stored_part;
 
 use crate::host::{self, shared_data};
 
-/// Which cluster stores what an id names, and the model that made it.
+/// The cluster that stores an id, and the model that made it.
 pub fn find(id: StoredId) -> Option<(Keeper, String)> {
     let part = Part::parse(&shared_data::read(&stored_part(id.part()))?)?;
     part.find(id, host::now()).map(|(keeper, model)| (keeper, model.to_owned()))
 }
 
-/// The current upstream has answered with a response of this id, and stores it.
+/// The current upstream has answered with this response id, and stores it.
 pub fn keep(exchange: &Exchange, id: &str) {
     let time = exchange.routed().map(Route::table).and_then(|table| table.remembers_responses());
     let (Some(time), Some(keeper)) = (time, exchange.as_keeper()) else {

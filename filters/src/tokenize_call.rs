@@ -1,8 +1,7 @@
-//! Counts requests that have ended: those whose server said nothing of their tokens, but can count them, once it has
-//! counted the prompt.
+//! Counts finished requests whose server reported no tokens but can count them: the server counts the prompt first.
 //!
-//! A stream is gone by the time of the answer, so the calls are made on a tick, by the filter whose tick it is, and the
-//! answers come to that filter. Whatever becomes of a call, its request is counted, by the estimate if need be.
+//! The stream has already ended, so the calls are made on a tick, by the ticking filter, which also gets the answers.
+//! Whatever the result of a call, its request is counted, by estimate if necessary.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,9 +15,9 @@ use crate::metrics::{count_request, Counted, Labels};
 use crate::registry::SharedExchange;
 use crate::totals;
 
-/// The most requests of one worker whose prompts are being counted: their bodies are kept meanwhile.
+/// The maximum number of one worker's requests with running counts, because their bodies are kept meanwhile.
 const MAX_COUNTS: usize = 100;
-/// An answer that is this late will not come: the filter that asked is gone.
+/// An answer that is this late will not arrive: the filter that asked has ended.
 const GRACE: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -27,13 +26,13 @@ thread_local! {
 
 #[derive(Default)]
 struct Counts {
-    /// The next tick asks for these.
+    /// Counts to request on the next tick.
     waiting: VecDeque<Ended>,
-    /// Asked for, by the call, with the time by which the answer must be here.
+    /// Requested counts, by call, with their deadlines.
     asked: HashMap<u32, (Ended, Duration)>,
 }
 
-/// A request that has ended.
+/// A finished request.
 struct Ended {
     exchange: SharedExchange,
     status: u16,
@@ -55,7 +54,7 @@ pub fn end(exchange: SharedExchange, status: u16) {
     }
 }
 
-/// Asks for the counts that are wanted, and gives up those that are overdue. For each tick.
+/// Requests the pending counts, and gives up overdue ones. Called on each tick.
 pub fn work() {
     let waiting = COUNTS.with_borrow_mut(|counts| std::mem::take(&mut counts.waiting));
     let none_asked = COUNTS.with_borrow(|counts| counts.asked.is_empty());
@@ -75,10 +74,10 @@ pub fn work() {
     overdue.into_iter().for_each(|(_, (ended, _))| ended.count(None));
 }
 
-/// Takes an answer in, or the news that there is none.
+/// Handles an answer or a failure.
 pub fn answered(call: u32, size: usize) {
     let Some((ended, _)) = COUNTS.with_borrow_mut(|counts| counts.asked.remove(&call)) else {
-        return; // nobody waits for it any more
+        return; // nobody waits for it
     };
     let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
     let body = match size {
@@ -89,7 +88,7 @@ pub fn answered(call: u32, size: usize) {
 }
 
 impl Ended {
-    /// Asks for the count. `None` if Envoy would not ask.
+    /// Requests the count. `None` if Envoy refuses to call.
     fn ask(&self) -> Option<(u32, Duration)> {
         let exchange = self.exchange.borrow();
         let call = exchange.count_call()?;

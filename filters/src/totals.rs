@@ -1,5 +1,5 @@
-//! What has been used, in the data that all workers of this Envoy share. A worker adds what its requests have used
-//! twice a second at most; one that breaks loses what it had not added.
+//! Usage totals, in the shared data of all workers of this Envoy. A worker adds its requests' usage at most twice a
+//! second; one that crashes loses what it has not added.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use sluice::wire_names;
 
 use crate::host::{self, shared_data};
 
-/// How long sums stay with the worker.
+/// How long a worker keeps its sums.
 const PAUSE: Duration = Duration::from_millis(500);
 
 thread_local! {
     static PENDING: RefCell<Pending> = RefCell::default();
 }
 
-/// What has not been added yet, by part and day.
+/// Pending usage, by part and day.
 #[derive(Default)]
 struct Pending {
     parts: Vec<(u64, Totals)>,
     flushed: Duration,
 }
 
-/// Counts a request that has ended.
+/// Counts a finished request.
 pub fn count(exchange: &Exchange) {
     let (part, new) = Totals::of(exchange, host::recent());
     PENDING.with_borrow_mut(|pending| {
@@ -37,7 +37,7 @@ pub fn count(exchange: &Exchange) {
     });
 }
 
-/// Adds what is pending, if it is time. For each tick.
+/// Adds pending usage, if it is time. Called on each tick.
 pub fn flush_now_and_then() {
     let now = host::recent();
     let due = PENDING.with_borrow(|pending| !pending.parts.is_empty() && now >= pending.flushed + PAUSE);
@@ -46,7 +46,7 @@ pub fn flush_now_and_then() {
     }
 }
 
-/// A report on all keys, or on one alone. Other workers may have more for half a second.
+/// A report on all keys, or on one. Other workers may have pending usage for half a second.
 pub fn report(query: Query, only: Option<&str>) -> String {
     flush();
     let mut report = Report::new(query, only, day_of(host::now()));
@@ -71,7 +71,7 @@ fn flush() {
 
 fn add(key: &str, new: &Totals) -> bool {
     let added = shared_data::update(key, |totals: &mut Totals| {
-        // what is of another day, is of one that is too long ago
+        // data of another day is too old
         if totals.day() != new.day() {
             *totals = Totals::new(new.day());
         }

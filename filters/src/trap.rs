@@ -1,26 +1,26 @@
-//! Traps on demand, to show that a crash of one worker's filters harms nobody for long, nor a lack of memory. A release has
-//! none of it: it is behind the cargo feature `trap`.
+//! Traps on demand, for tests of a crash of one worker's filters, and of a lack of memory. A release does not contain
+//! it: it is behind the cargo feature `trap`.
 
 use std::cell::Cell;
 
 use crate::clusters;
 use crate::host::{self, Headers};
 
-/// The request header that demands it.
+/// The request header that triggers it.
 const TRAP_HEADER: &str = "x-sluice-trap";
 
 thread_local! {
-    /// What is as long as this, in bytes, is not handed over.
+    /// Data of at least this length, in bytes, is not passed on.
     static WITHHELD: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Whether Envoy is to hand over so many bytes.
+/// Whether Envoy may pass on this many bytes.
 pub fn hands_over(size: usize) -> bool {
     size < WITHHELD.get()
 }
 
-/// Does what the request that has come demands: `now` is the end of this VM; `below-zero:CLUSTER` counts an attempt at a
-/// cluster down that never was; `no-memory:BYTES` leaves no memory in this VM for what is as long as that, until the next
+/// Does what the request's header demands. `now` ends this VM. `below-zero:CLUSTER` subtracts an attempt that never
+/// existed at a cluster. `no-memory:BYTES` leaves no memory in this VM for data of this length or more, until the next
 /// demand.
 pub fn on_demand() {
     let Some(demand) = host::header(Headers::Request, TRAP_HEADER) else {

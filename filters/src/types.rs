@@ -1,45 +1,44 @@
-//! What Envoy and a filter say to each other about a stream.
+//! The types of events and actions between Envoy and a filter.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
 use hashbrown::HashMap;
 
-/// What becomes of the part of a message that a callback was for.
+/// What Envoy does with the part of a message that a callback was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Action {
-    /// It goes on.
+    /// It continues.
     Continue = 0,
-    /// It is held; of a body, as much as Envoy keeps: what is more ends the stream with an error.
+    /// It is held; of a body, as much as Envoy buffers: more than that ends the stream with an error.
     Pause = 1,
 }
 
-/// What happens to a stream. `size` is how many bytes of a body there are, `end` whether nothing follows.
+/// A stream's event. `size` is the number of available body bytes, `end` whether nothing follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The request's headers have come.
+    /// The request's headers have arrived.
     RequestHeaders { end: bool },
-    /// More of the request's body has come.
+    /// Further bytes of the request's body have arrived.
     RequestBody { size: usize, end: bool },
     /// The request has ended with trailers.
     RequestTrailers,
-    /// What a filter has waited for is there: the request may go on. Envoy has no part in it.
+    /// The event that a filter waited for: the request may continue. Envoy is not involved.
     Resume,
-    /// The answer's headers have come.
+    /// The answer's headers have arrived.
     ResponseHeaders { end: bool },
-    /// More of the answer's body has come.
+    /// Further bytes of the answer's body have arrived.
     ResponseBody { size: usize, end: bool },
     /// The answer has ended with trailers.
     ResponseTrailers,
     /// The access log is about to be written.
     Log,
-    /// The stream has ended, in whatever way.
+    /// The stream has ended, in any way.
     Done,
 }
 
 impl Event {
-    /// What becomes of the part if nobody can say, as there is no such stream or it is being called: no request goes on
-    /// that no filter has seen.
+    /// The default action if the stream does not exist or is being called: no request passes that no filter has seen.
     pub fn unseen(self) -> Action {
         match self {
             Event::RequestHeaders { .. } | Event::RequestBody { .. } | Event::RequestTrailers | Event::Resume => {
@@ -54,8 +53,8 @@ impl Event {
     }
 }
 
-/// One stream, as a filter sees it. A filter says what it does on the events that it cares for; all are handed on as
-/// values, for much of what is between Envoy and a filter is then the same code, which the processor need not fetch anew.
+/// One stream, as a filter sees it. A filter implements the events that it needs. There is one dispatch path with
+/// events as values, which causes fewer instruction-cache misses.
 pub trait HttpContext {
     /// See [`Event::RequestHeaders`].
     fn on_http_request_headers(&mut self, _end: bool) -> Action {
@@ -72,7 +71,7 @@ pub trait HttpContext {
         Action::Continue
     }
 
-    /// See [`Event::Resume`]. Who has waited for nothing holds what it holds.
+    /// See [`Event::Resume`]. The default continues to hold.
     fn on_resume(&mut self) -> Action {
         Action::Pause
     }
@@ -98,7 +97,7 @@ pub trait HttpContext {
     /// See [`Event::Done`].
     fn on_done(&mut self) {}
 
-    /// Does what is to be done on an event: what is called, where all others say what that does.
+    /// Dispatches an event: the only place that maps events to methods.
     fn on(&mut self, event: Event) -> Action {
         match event {
             Event::RequestHeaders { end } => return self.on_http_request_headers(end),
@@ -115,8 +114,8 @@ pub trait HttpContext {
     }
 }
 
-/// Numbers that count up: there is nothing to hide in them from a client, and all bits of a product with the golden
-/// ratio differ (Knuth, The Art of Computer Programming, 6.4).
+/// Consecutive numbers, which clients cannot choose. Multiplied by the golden ratio, all bits of them differ (Knuth,
+/// The Art of Computer Programming, 6.4).
 #[derive(Clone, Copy, Default)]
 pub struct Number(u64);
 
@@ -138,5 +137,5 @@ impl Hasher for Number {
     }
 }
 
-/// What is found by a number.
+/// A map with numbers as keys.
 pub type ByNumber<N, T> = HashMap<N, T, BuildHasherDefault<Number>>;

@@ -1,20 +1,20 @@
 //! Bodies of refused requests.
 //!
-//! Over HTTP/1 a client is answered at once, and reads that when its body is gone. Over HTTP/2 Envoy resets a stream that
-//! it has answered before its end, and clients that still send, such as curl, then report the reset and not the answer.
-//! So there the body is let come first, and dropped as it comes: none of it is kept.
+//! Over HTTP/1 a client is answered at once, and reads the answer after it has sent its body. Over HTTP/2 Envoy resets
+//! a stream that it has answered before its end, and clients that are still sending, such as curl, report the reset
+//! instead of the answer. So there the body is read first and dropped.
 
 use crate::host::{self, Buffer};
 use crate::incoming::RefusedRequest;
 use crate::reply;
 use crate::types::Action;
 
-/// Bodies up to this length come at once, before a client can be told anything.
+/// Bodies up to this length arrive at once, before a client can be answered.
 const SHORT: usize = 16 * 1024;
-/// The longest body that is let come; who sends more is answered before its end.
+/// The longest body that is read; clients that send more are answered before its end.
 const LONGEST: usize = 16 << 20;
 
-/// A refused request whose body is still to come.
+/// A refused request whose body is still arriving.
 pub struct Unread {
     refusal: RefusedRequest,
     /// So much may still come.
@@ -41,14 +41,14 @@ impl Unread {
     fn of(refusal: RefusedRequest, end: bool) -> Result<Self, RefusedRequest> {
         // over HTTP/2 a body may say nothing of its length
         let comes = !end && refusal.length.is_none_or(|length| (SHORT..=LONGEST).contains(&length));
-        // where there is no memory, there is no time for that, either
+        // if memory is short, the body is not read
         if !comes || refusal.error.status == 503 || is_http1() {
             return Err(refusal);
         }
         Ok(Unread { refusal, left: LONGEST })
     }
 
-    /// Drops more of it; at its end the client is answered, and `true` returned.
+    /// Drops further bytes; at the end it answers the client, and returns `true`.
     pub fn drop_part(&mut self, size: usize, end: bool) -> bool {
         if size > 0 {
             host::replace_bytes(Buffer::RequestBody, b"");

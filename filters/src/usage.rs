@@ -1,5 +1,5 @@
-//! `usage`: reads the tokens the upstream reported as its answer passes, counts every request, and leaves a record of
-//! it to Envoy's access log and tracer.
+//! `usage`: reads the reported tokens from the passing answer, counts every request, and writes its record for Envoy's
+//! access log and tracer.
 
 use std::rc::Rc;
 
@@ -35,7 +35,7 @@ fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
     Ok(reports)
 }
 
-/// What is known of the answer.
+/// The state of the answer.
 struct Usage {
     reports: Reports,
     exchange: Option<SharedExchange>,
@@ -44,12 +44,12 @@ struct Usage {
     state: State,
 }
 
-// there is one for each stream, on the heap already
+// there is one for each stream, which is on the heap anyway
 #[allow(clippy::large_enum_variant)]
 enum State {
     /// No answer yet.
     Waiting,
-    /// The answer's headers have passed; what tells its framing where there is no exchange.
+    /// The answer's headers have passed; the framing, if there is no exchange.
     Begun { content_type: Option<String> },
     /// The answer's body is passing.
     Metering(Meter),
@@ -77,7 +77,7 @@ impl Usage {
         matches!(&self.state, State::Metering(meter) if meter.has_given_up())
     }
 
-    /// Judges an answer that has ended and was too large to be held.
+    /// Judges a finished answer that was too large to hold.
     fn judge(&self) {
         if let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
             if meter.is_answer() == Some(false) {
@@ -86,7 +86,7 @@ impl Usage {
         }
     }
 
-    /// Judges a stream that has ended: what the client is told if it was not complete.
+    /// Judges a finished stream: returns the event to append if it was incomplete.
     fn interruption(&mut self) -> Option<Vec<u8>> {
         let (State::Metering(meter), Some(exchange)) = (&mut self.state, &self.exchange) else {
             return None;
@@ -113,13 +113,13 @@ impl Usage {
         meter.interruption(endpoint)
     }
 
-    /// The status of the answer the client gets.
+    /// The status of the client's answer.
     fn status(&self) -> u16 {
         let answered = self.exchange.as_ref().and_then(|exchange| exchange.borrow().answered());
         answered.or(self.status).or_else(client_status).unwrap_or(0)
     }
 
-    /// The first bytes of an upstream's answer are passing.
+    /// The first bytes of an upstream's answer pass.
     fn first_bytes(&self) {
         if let Some(exchange) = &self.exchange {
             let mut exchange = exchange.borrow_mut();
@@ -129,13 +129,13 @@ impl Usage {
         }
     }
 
-    /// Whether the attempt has read, or reads, what the answer has used.
+    /// Whether the attempt has read, or reads, the answer's usage.
     fn is_metered_by_attempt(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter().is_some())
     }
 
-    /// Has Envoy's tracer know what is known by now: when an answer begins, since nothing more may come of it, and when
-    /// it has ended.
+    /// Passes the current values to Envoy's tracer: when an answer begins, since nothing more may follow, and when it
+    /// has ended.
     fn trace(&self) {
         if self.reports.tracing {
             let status = self.status();
@@ -152,8 +152,7 @@ impl Usage {
         }
     }
 
-    /// What the answer said of its usage, or what is to be thought of one that said nothing; `None` if there was no
-    /// answer to a request like this.
+    /// The answer's reported or estimated usage; `None` if there was no answer to a request like this.
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
         if let (Some(exchange), 200..=299) = (&self.exchange, status) {
             let exchange = exchange.borrow();
@@ -263,13 +262,13 @@ impl HttpContext for Usage {
         Action::Continue
     }
 
-    /// An answer may end so too; nothing says it is the last chunk then.
+    /// An answer may also end like this; then no chunk is marked as the last one.
     fn on_http_response_trailers(&mut self) -> Action {
         self.trace();
         Action::Continue
     }
 
-    /// Every request ends here, whoever answered it and however it ended.
+    /// The end of every request, whoever answered it and however it ended.
     fn on_log(&mut self) {
         self.exchange = self.exchange.take().or_else(registry::current);
         let status = self.status();
@@ -305,24 +304,24 @@ impl HttpContext for Usage {
             log(Record::of(&exchange, status));
         }
         if self.reports.tracing {
-            trace(Record::of(&exchange, status).for_traces(&exchange)); // a log may pick its fields
+            trace(Record::of(&exchange, status).for_traces(&exchange)); // an access log may pick its fields
         }
         drop(exchange);
         tokenize_call::end(shared, status);
     }
 }
 
-/// Leaves a record where Envoy's access log reads it.
+/// Writes a record for Envoy's access log.
 fn log(record: Record<Json>) {
     host::set_filter_state(RECORD, &record.into_bytes());
 }
 
-/// Leaves a record where Envoy's tracer reads it, and whoever wants single fields.
+/// Writes a record for Envoy's tracer, and for formats with single fields.
 fn trace(record: Record<Struct>) {
     host::set_filter_state(FIELDS, &record.into_bytes());
 }
 
-/// The status the client got from Envoy or a filter, in place of an upstream's answer.
+/// The client's status from Envoy or a filter, instead of an upstream's answer.
 fn client_status() -> Option<u16> {
     host::header(Headers::Response, ":status")?.parse().ok()
 }

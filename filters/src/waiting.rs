@@ -1,7 +1,7 @@
-//! Requests that wait: for a free target, or for the end of their time.
+//! Waiting requests: for a free target, or for their deadline.
 //!
-//! Each is looked at on every tick, and those for a target whenever an attempt has ended. There is no order
-//! among them: the workers know nothing of each other's.
+//! Each is checked on every tick, and those that wait for a target whenever an attempt has ended. They have no order:
+//! workers do not know each other's requests.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -45,7 +45,8 @@ impl Drop for QueueGuard {
     }
 }
 
-/// The most requests of one worker that wait for a target: their bodies are in Envoy's buffers meanwhile.
+/// The maximum number of one worker's requests that wait for a target, because their bodies are in Envoy's buffers
+/// meanwhile.
 const MAX_WAITING: usize = 1024;
 
 /// Has a request wait for a free target, for so long at most. It goes on, or is answered, by itself. `None` if
@@ -68,7 +69,7 @@ pub fn limit(context: u32, shared: &SharedExchange, exchange: &Exchange) {
     }
 }
 
-/// Looks at every request that waits.
+/// Checks every waiting request.
 pub fn poll() {
     poll_queue();
     if !DEADLINES.with_borrow(Vec::is_empty) {
@@ -77,7 +78,7 @@ pub fn poll() {
     }
 }
 
-/// Looks at the requests that wait for a free target.
+/// Checks the requests that wait for a free target.
 pub fn poll_queue() {
     let waiting = QUEUE.take();
     if waiting.is_empty() {
@@ -97,7 +98,7 @@ impl Waiting {
             return false;
         }
         let Ok(mut exchange) = self.exchange.try_borrow_mut() else {
-            return true; // in use further up; the next look will do
+            return true; // in use by a caller; the next check will handle it
         };
         if exchange.is_closed() {
             return false;
@@ -113,7 +114,7 @@ impl Waiting {
                 }
                 false => ApiError::internal("The gateway could not hand the request on."),
             },
-            // what is estimated has no target to wait for
+            // an estimated token count needs no target
             Ok(Routed::Estimated(_)) => ApiError::no_free_slot(exchange.model_name()),
             Err(error) => error,
         };
@@ -133,7 +134,7 @@ impl Waiting {
 }
 
 impl Deadline {
-    /// Whether the deadline is still to come, or the request answered by now.
+    /// Whether the deadline is in the future, or the request has been answered.
     fn holds(&self, now: Duration) -> bool {
         let Some(exchange) = self.exchange.upgrade() else {
             return false;

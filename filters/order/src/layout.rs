@@ -1,4 +1,4 @@
-//! Writes a module anew, its functions in another order.
+//! Rewrites a module with its functions in another order.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,9 +9,8 @@ use wasmparser::{CustomSectionReader, Parser, Payload};
 
 use crate::module::{Module, Unreadable};
 
-/// The same module with the functions of the given names first, in this order, and without names: what Envoy need not
-/// read. Names that are not there are left out; all functions of one name stand together.
-///
+/// The same module with the functions of the given names first, in this order, and without names, which Envoy need not
+/// read. Unknown names are ignored; all functions with one name are placed together.
 /// # Errors
 /// The module cannot be read.
 pub fn in_order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) -> Result<Vec<u8>, Unreadable> {
@@ -29,7 +28,7 @@ pub fn in_order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n s
     Ok(out.finish())
 }
 
-/// Which function comes at which place; both count from the first that is not imported.
+/// The function at each place; both count from the first that is not imported.
 fn order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) -> Vec<u32> {
     let mut by_name: HashMap<String, Vec<u32>> = HashMap::new();
     let imports = module.imports.len() as u32;
@@ -43,7 +42,7 @@ fn order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) ->
     order
 }
 
-/// The module with the entries of its function and code sections in this order, all numbers as they were.
+/// The module with its function and code sections in this order, with all numbers unchanged.
 fn permuted(module: &Module<'_>, order: &[u32]) -> Result<Vec<u8>, Unreadable> {
     let mut out = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(module.bytes) {
@@ -73,7 +72,7 @@ fn permuted(module: &Module<'_>, order: &[u32]) -> Result<Vec<u8>, Unreadable> {
     Ok(out.finish())
 }
 
-/// Has every use of a function follow it to its new place.
+/// Changes every use of a function to its new place.
 struct Renumber {
     imports: u32,
     places: Vec<u32>,

@@ -1,7 +1,7 @@
-//! Lays the functions of a WebAssembly module out in the order in which they run.
+//! Orders the functions of a WebAssembly module by the order in which they run.
 //!
-//! V8 places the machine code of functions in the order of the module. Where those that one request runs stand side by
-//! side, the processor finds more of them in its caches.
+//! V8 places the machine code of functions in the order of the module. If the functions of a request are next to each
+//! other, the processor's caches hold more of them.
 
 mod layout;
 mod module;

@@ -1,5 +1,5 @@
-//! `sluice-order apply IN OUT PROFILE`: the module with the functions that the profile names first, in its order
-//! `sluice-order record IN OUT`: the module that tells Envoy's log which functions requests run
+//! `sluice-order apply IN OUT PROFILE`: the module with the profile's functions first, in its order
+//! `sluice-order record IN OUT`: the module that logs which functions requests run
 //! `sluice-order names IN`: number, size in bytes and name of each function
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! What has to be known of a module before it is written anew.
+//! The parts of a module that a rewrite needs.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::ops::Range;
 use wasm_encoder::reencode;
 use wasmparser::{BinaryReaderError, ExternalKind, KnownCustom, Name, Parser, Payload, TypeRef};
 
-/// The bytes are no module that this tool can read.
+/// The bytes are not a module that this tool can read.
 #[derive(Debug)]
 pub struct Unreadable(String);
 
@@ -37,21 +37,21 @@ impl From<reencode::Error> for Unreadable {
     }
 }
 
-/// A module, by its parts.
+/// The parts of a module.
 pub struct Module<'a> {
     pub(crate) bytes: &'a [u8],
     /// The names of the imported functions, which come first in the numbering.
     pub(crate) imports: Vec<&'a str>,
-    /// The type of each function of its own.
+    /// The types of the module's own functions.
     pub(crate) types: Vec<u32>,
-    /// Where their bodies stand.
+    /// The positions of their bodies.
     pub(crate) bodies: Vec<Range<usize>>,
     /// Exported functions.
     pub(crate) exports: HashMap<&'a str, u32>,
     names: HashMap<u32, &'a str>,
-    /// How much memory it begins with, in pages of 64 KiB.
+    /// The initial memory, in pages of 64 KiB.
     pub(crate) pages: u64,
-    /// How many types there are.
+    /// The number of types.
     pub(crate) type_count: u32,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Module<'a> {
     /// Reads a module.
     ///
     /// # Errors
-    /// The bytes are none.
+    /// The bytes are not a module.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let mut module = Module {
             bytes,
@@ -120,8 +120,8 @@ impl<'a> Module<'a> {
         Ok(())
     }
 
-    /// The functions of its own, by their names and sizes in bytes. Names are as in the source, without the hash that
-    /// changes with every build: functions may share one.
+    /// The module's own functions, with names and sizes in bytes. Names are as in the source, without the hash that
+    /// changes with every build, so functions may share a name.
     pub fn functions(&self) -> impl Iterator<Item = (u32, usize, String)> + '_ {
         let first = self.imports.len() as u32;
         (first..).zip(&self.bodies).map(|(index, body)| (index, body.len(), self.name(index)))

@@ -1,4 +1,4 @@
-//! Has a module say which of its functions run, in the order in which they first do.
+//! Makes a module log which of its functions run, in the order of their first calls.
 
 use std::convert::Infallible;
 
@@ -8,20 +8,20 @@ use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, MemoryT
 
 use crate::module::{Module, Unreadable};
 
-/// The call by which it tells Envoy's log; the module must import it.
+/// The function with which it writes to Envoy's log; the module must import it.
 const LOG: &str = "proxy_log";
-/// Where requests begin. A request passes two filters: the odd calls are the first of each.
+/// The function with which requests begin. A request passes two filters: the odd calls are the first of each.
 const BEGIN: &str = "proxy_on_request_headers";
-/// So many calls of it come first, in which all is done that is done once.
+/// The number of such calls at the start that are not recorded, because they include one-time work.
 const WARM_UP: i32 = 101;
 const INFO: i32 = 2;
 const PAGE: u64 = 64 * 1024;
-/// What each line in the log begins with; the number of a function follows, in as many digits as fit.
+/// The prefix of each log line; the number of a function follows, padded to a fixed width.
 pub const LINE: &[u8; 7] = b"order: ";
 const DIGITS: u32 = 8;
 
-/// The module with something before each function: once enough requests have passed, the first call of each is told to
-/// Envoy's log, as `order: ` and its number.
+/// The module with code before each function: after enough requests, it logs the first call of each function, as
+/// `order: ` and its number.
 ///
 /// # Errors
 /// The module cannot be read, or has no part in requests.
@@ -45,13 +45,12 @@ pub fn recording(module: &Module<'_>) -> Result<Vec<u8>, Unreadable> {
 struct Recorder {
     log: u32,
     begin: u32,
-    /// The function that comes next.
+    /// The number of the next function.
     next: u32,
-    /// The function that is added, and its type.
+    /// The added function, and its type.
     tell: u32,
     tell_type: u32,
-    /// Where the memory that is added begins: how often requests have begun, a line for the log, then a byte for each
-    /// function.
+    /// The start of the added memory: the number of requests so far, a log line, then a byte for each function.
     base: i32,
 }
 
@@ -64,7 +63,7 @@ impl Recorder {
         self.base + 64
     }
 
-    /// The function that tells the log of another: its number is the argument.
+    /// The function that logs another one: the argument is its number.
     fn tell(&self) -> Function {
         use Instruction as I;
         let (byte, word) = (at(0), at(2));
@@ -74,7 +73,7 @@ impl Recorder {
                 body.instruction(each);
             }
         };
-        // nothing before all is warm, and each function once
+        // only after the first requests, and each function once
         add(&[I::I32Const(self.base), I::I32Load(word), I::I32Const(WARM_UP), I::I32LtS]);
         add(&[I::LocalGet(0), I::I32Const(self.flags()), I::I32Add, I::LocalTee(1), I::I32Load8U(byte), I::I32Or]);
         add(&[I::If(BlockType::Empty), I::Return, I::End]);

@@ -1,4 +1,4 @@
-//! A small module: laid out anew it does what it did, and so does one that records.
+//! A small module: it works the same after reordering, and with recording.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

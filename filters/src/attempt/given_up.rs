@@ -1,5 +1,5 @@
-//! Answers whose upstream has begun them and then says nothing: after a time they are let go to the client as they are, and
-//! with them the chance of a retry.
+//! Answers that stall after their headers: after some time they are released to the client unchanged, and can no longer
+//! be retried.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -15,7 +15,7 @@ thread_local! {
     static HELD: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether an answer that is held has been let go.
+/// Whether a held answer has been released.
 pub type GivenUp = Rc<Cell<bool>>;
 
 struct Waiting {
@@ -23,7 +23,7 @@ struct Waiting {
     exchange: Weak<RefCell<Exchange>>,
     given_up: Weak<Cell<bool>>,
     status: u16,
-    /// A JSON answer: what it is shows when it is there.
+    /// A JSON answer: it is judged when it is complete.
     whole: bool,
     at: Duration,
 }
@@ -45,7 +45,7 @@ pub fn limit(context: u32, exchange: &SharedExchange, status: u16, whole: bool) 
     Some(given_up)
 }
 
-/// Lets go what has been held for too long. For each tick.
+/// Releases answers that were held too long. Called on each tick.
 pub fn poll() {
     if HELD.with_borrow(Vec::is_empty) {
         return;
@@ -57,9 +57,9 @@ pub fn poll() {
 }
 
 impl Waiting {
-    /// Whether the answer is held on.
+    /// Whether the answer is still held.
     fn waits(&self, now: Duration) -> bool {
-        // an answer that has been judged has dropped it
+        // a judged answer has dropped it
         let (Some(exchange), Some(given_up)) = (self.exchange.upgrade(), self.given_up.upgrade()) else {
             return false;
         };

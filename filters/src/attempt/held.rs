@@ -1,4 +1,4 @@
-//! An answer of which nothing has reached the client yet.
+//! An answer while nothing of it has reached the client.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::given_up::GivenUp;
 use crate::budget::{self, NoMemory};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 
-/// Headers of an answer that speak of the gateway's own account, or lead the client to the provider: they stay here.
+/// Answer headers about the gateway's own account, or with the provider's addresses: they must not reach the client.
 const PRIVATE: [&str; 6] = [
     "location",
     "www-authenticate",
@@ -25,30 +25,30 @@ const PRIVATE: [&str; 6] = [
     RETRY_HEADER,
 ];
 
-/// What the names begin with of headers that only the gateway writes.
+/// Prefixes of headers that only the gateway writes.
 const OWN_HEADERS: &[u8] = b"x-sluice-";
 
-/// Removes from an answer's trailers what only the gateway writes. They are rare.
+/// Removes the gateway's own headers from an answer's trailers, which are rare.
 pub(super) fn clean_trailers() {
     for (name, _) in host::headers(Headers::ResponseTrailers).iter().filter(|(name, _)| name.starts_with(OWN_HEADERS)) {
         host::remove_header(Headers::ResponseTrailers, text(name));
     }
 }
 
-/// What an answer's headers say, told in one pass.
+/// An answer's headers, read in one pass.
 #[derive(Default)]
 pub(super) struct ResponseHead<'a> {
     /// Its status.
     pub status: u16,
-    /// What it says it is.
+    /// Its content type.
     pub content_type: Option<&'a str>,
-    /// How long it says it is, in bytes.
+    /// Its content length, in bytes.
     pub length: Option<usize>,
-    /// Compressed, although the upstream was asked not to: nothing can be told from the bytes.
+    /// Whether it is compressed, although the gateway asked for an uncompressed one: then its bytes cannot be read.
     pub encoded: bool,
-    /// The headers it has of those that must not reach the client: one bit each.
+    /// Those of its headers that must not reach the client: one bit each.
     private: u8,
-    /// Further ones: those that are the gateway's to write.
+    /// Further ones: headers that only the gateway writes.
     reserved: Vec<&'a str>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> ResponseHead<'a> {
         head
     }
 
-    /// Removes what must not reach the client.
+    /// Removes the headers that must not reach the client.
     pub fn remove_private(&self) {
         for name in &self.reserved {
             host::remove_header(Headers::Response, name);
@@ -91,18 +91,18 @@ impl<'a> ResponseHead<'a> {
 pub(super) struct Held {
     /// Its status.
     pub status: u16,
-    /// When the provider wants to be asked again.
+    /// The retry delay from the provider.
     pub retry_after: Option<Duration>,
-    /// What for.
+    /// What it is held for.
     pub until: Until,
-    /// How many bytes of it have been looked at.
+    /// How many of its bytes have been read.
     pub seen: usize,
-    /// Whether it has been let go for the time that has passed, if that is limited.
+    /// Whether it was released after the maximum time, if there is one.
     pub given_up: Option<GivenUp>,
 }
 
 impl Held {
-    /// Whether it has been let go.
+    /// Whether it was released.
     pub fn is_given_up(&self) -> bool {
         self.given_up.as_ref().is_some_and(|given_up| given_up.get())
     }
@@ -112,41 +112,43 @@ impl Held {
 pub(super) enum Until {
     /// A stream's first event.
     Event(FirstEvent),
-    /// All of a JSON answer, if it is no longer than `limit`.
+    /// A complete JSON answer, if it is not longer than `limit`.
     /// `metered`: how its usage is read, if it is.
     Whole { limit: usize, endpoint: Endpoint, encoded: bool, metered: Option<Format> },
-    /// The first event of a stream that is translated.
+    /// The first event of a translated stream.
     Translated,
-    /// All of a JSON answer that is translated, if it is no longer than `limit`.
+    /// A complete translated JSON answer, if it is not longer than `limit`.
     Document { limit: usize },
-    /// All of an error that is translated.
+    /// A complete translated error.
     Foreign,
-    /// All of an error: it may say who is to blame, or that the request is too long for the model.
+    /// A complete error: it may show its cause, or that the request is too long for the model.
     Error,
-    /// All of what is no stream, though one was asked for: it may be an error, and say the same.
+    /// A complete answer that is not a stream, although one was requested: it may be an error, with the same
+    /// information.
     Unstreamed,
 }
 
-/// What becomes of an answer that is held.
+/// The decision about a held answer.
 pub(super) enum Next {
-    /// It is held on.
+    /// It stays held.
     Hold,
     /// It passes to the client.
     Pass,
     /// The same, and its usage has been read.
     PassMetered(Box<Meter>),
-    /// The same, and what it is must be told from what passes.
+    /// The same, and it must be judged from the passing bytes.
     PassUnjudged,
-    /// It is an error; another target may try. If there is none, it passes to the client.
+    /// It is an error; another target can be tried. Without one, it passes to the client.
     Fail(Ending),
-    /// It is nothing that a client could read; another target may try.
+    /// It is unreadable for clients; another target can be tried.
     Discard(Ending),
     /// The request is too long for the model.
     TooLong,
 }
 
 impl Held {
-    /// Looks at all of it so far, `size` bytes; `end`: that is all. `model`: as the target knows it. What there is no
+    /// Judges the answer so far, `size` bytes; `end`: it is complete. `model`: the target's name of it. Without memory
+    /// to read it, it passes unchanged.
     /// memory to look at passes as it is.
     pub fn look(&mut self, size: usize, end: bool, model: &str) -> Next {
         let before = std::mem::replace(&mut self.seen, size);
@@ -190,7 +192,7 @@ impl Held {
                     }
                 }
             },
-            // these are looked at where they are translated
+            // translated answers are judged in their own module
             Until::Translated | Until::Document { .. } | Until::Foreign => Next::Hold,
             Until::Unstreamed if !end && size <= MAX_HELD => Next::Hold,
             Until::Unstreamed => match receive(0, size.min(MAX_HELD)) {
@@ -199,7 +201,7 @@ impl Held {
             },
             Until::Error if !end && size <= MAX_HELD => Next::Hold,
             Until::Error => {
-                let body = receive(0, size.min(MAX_HELD)).unwrap_or_default(); // its status says most
+                let body = receive(0, size.min(MAX_HELD)).unwrap_or_default(); // without a body the status must do
                 if matches!(self.status, 400 | 413) && is_context_length_exceeded(&body) {
                     return Next::TooLong;
                 }
@@ -209,7 +211,7 @@ impl Held {
         }
     }
 
-    /// Judges an answer of status 200 that is none by the error it reports.
+    /// Judges an invalid answer with status 200 by the error that it reports.
     fn reported(&self, body: &[u8], model: &str, otherwise: Outcome) -> Next {
         if is_context_length_exceeded(body) {
             return Next::TooLong;
@@ -221,8 +223,8 @@ impl Held {
         }
     }
 
-    /// How the attempt ends; `otherwise`: where the answer does not say. A stream that fails for its server's own
-    /// reasons is a bad stream, whatever it says of them.
+    /// The attempt's outcome; `otherwise`: if the answer does not show it. A stream that fails because of its server is
+    /// a bad stream, whatever its error says.
     pub fn ending(&self, refusal: Option<Refusal>, otherwise: Outcome) -> Ending {
         let pause = refusal.and_then(|refusal| refusal.pause);
         let (outcome, blame) = match refusal {
@@ -236,7 +238,7 @@ impl Held {
     }
 }
 
-/// The meter of a JSON answer, all of which is there.
+/// The meter of a complete JSON answer.
 fn meter(body: &[u8], format: Format) -> Box<Meter> {
     let mut meter = Box::new(Meter::new(Framing::Json, false).with_format(format));
     meter.leave_room(budget::room(Purpose::Answer));

@@ -1,6 +1,6 @@
-//! `attempt`: runs once per attempt, next to the upstream. Makes the request fit for this attempt's target,
-//! holds the answer until it is worth committing to, judges how the attempt ended, and names the next target
-//! when another may try.
+//! `attempt`: runs once per attempt, next to the upstream. Prepares the request for this attempt's target, holds the
+//! answer until it is safe to commit, judges the attempt's outcome, and names the next target if another one can be
+//! tried.
 
 mod given_up;
 mod held;
@@ -46,17 +46,17 @@ struct Attempt {
 }
 
 enum State {
-    /// Nothing has happened yet; whose attempt it should be, if one was expected.
+    /// Nothing has happened yet; the request of the attempt, if one was expected.
     Headers(Option<Expected>),
-    /// The request's body is awaited, to be translated.
+    /// Waits for the request's body, to translate it.
     Translating(Sent, Pair),
-    /// The request is on its way.
+    /// The request has been sent.
     Sent(Sent, BodyRewrite),
-    /// An answer has begun; nothing of it has reached the client.
+    /// An answer has begun; nothing has reached the client.
     Holding(Sent, Held),
     /// The answer is passing to the client.
     Passing { sent: Sent, status: u16, whole: bool },
-    /// An error is passing to the client that has been written here; what the upstream says besides is left out.
+    /// The gateway's own error is passing to the client; the upstream's further bytes are dropped.
     Replaced,
     /// The attempt has ended.
     Ended,
@@ -151,7 +151,7 @@ impl HttpContext for Attempt {
             _ => {
                 let may_ask = matches!(status, 429 | 503 | 529);
                 let retry_after = may_ask.then(|| parse_retry_after(headers.iter(), host::now())).flatten();
-                // what it says must be translated, if no other target is tried
+                // it must be translated if no other target is tried
                 let foreign = sent.translation.is_some() && !end;
                 let until = if foreign { Until::Foreign } else { Until::Error };
                 self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0, given_up: None });
@@ -171,7 +171,7 @@ impl HttpContext for Attempt {
                 let mut passes = size;
                 if let Some(translation) = &mut sent.translation {
                     translation.pass(&sent.exchange, size, end);
-                    passes = usize::MAX; // it has been written anew
+                    passes = usize::MAX; // it has been rewritten
                 }
                 if passes > 0 {
                     sent.pass(passes);
@@ -200,8 +200,8 @@ impl HttpContext for Attempt {
         self.on_http_response_body(seen, true)
     }
 
-    /// The only sign of an attempt that was refused, reset or timed out; and where every other one is judged,
-    /// when the client's filters have seen its end.
+    /// The only sign of an attempt that was refused, reset or timed out. Other attempts are also judged here, after the
+    /// client's filters have seen the answer's end.
     fn on_done(&mut self) {
         match (std::mem::replace(&mut self.state, State::Ended), nested::is_late()) {
             (State::Headers(_) | State::Replaced | State::Ended, _) => {}
@@ -217,13 +217,13 @@ impl HttpContext for Attempt {
     }
 }
 
-/// Whether an error's body may say more of who is to blame than its status.
+/// Whether an error's body may show more of its cause than its status.
 fn says_more(status: u16) -> bool {
     matches!(status, 400..=407 | 410..=424 | 426..=499 | 503 | 529)
 }
 
 impl Attempt {
-    /// Decides what the answer is held for, if for anything.
+    /// Decides what the answer is held for, if anything.
     fn hold(&mut self, sent: Sent, head: &ResponseHead<'_>, end: bool) -> Action {
         match sent.until(head, end) {
             Ok(Some(until)) => {
@@ -246,7 +246,7 @@ impl Attempt {
         }
     }
 
-    /// Ends the attempt since there is no memory for what goes through it: nobody is to blame for that.
+    /// Ends the attempt because memory is short; nothing is ejected for that.
     fn out_of_memory(&mut self) -> Action {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Translating(sent, _) | State::Sent(sent, _) | State::Holding(sent, _) => sent.out_of_memory(),
@@ -254,7 +254,7 @@ impl Attempt {
         }
     }
 
-    /// Looks at what has come of an answer that is held; `size` is all of it so far.
+    /// Judges a held answer; `size` is its length so far.
     fn held(&mut self, size: usize, end: bool) -> Action {
         let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
@@ -289,7 +289,7 @@ impl Attempt {
         }
     }
 
-    /// Lets the answer pass to the client. `held`: its first bytes are there; `whole`: and its last.
+    /// Passes the answer to the client. `held`: its first bytes have arrived; `whole`: its last bytes, too.
     fn pass(&mut self, mut sent: Sent, status: u16, held: bool, whole: bool) {
         let now = host::now();
         let mut exchange = sent.exchange.borrow_mut();

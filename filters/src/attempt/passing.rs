@@ -1,4 +1,4 @@
-//! An answer that passes to the client: single fields of it are read, or written over.
+//! A passing answer: single fields are read or replaced.
 
 use sluice::memory_budget::Purpose;
 
@@ -8,7 +8,7 @@ use crate::host::{self, Buffer, Headers};
 use crate::stored;
 
 impl Sent {
-    /// The answer begins to pass. `held`: its first bytes are there; `whole`: and its last.
+    /// The answer begins to pass. `held`: its first bytes have arrived; `whole`: its last bytes, too.
     pub fn begin_passing(&mut self, held: bool, whole: bool) {
         let exchange = self.exchange.borrow();
         self.splice = exchange.splice(self.translation.is_some());
@@ -24,11 +24,11 @@ impl Sent {
         };
     }
 
-    /// More of the answer passes, at most `size` bytes. Its length now, if it has been written over.
+    /// At most `size` further bytes of the answer pass. Returns its new length, if it was changed.
     pub fn pass(&mut self, size: usize) -> Option<usize> {
         let splice = self.splice.as_mut()?;
         let Ok(bytes) = budget::receive(Purpose::Answer, Buffer::ResponseBody, 0, size) else {
-            self.splice = None; // it passes as it is
+            self.splice = None; // it passes unchanged
             return None;
         };
         let length = splice.chunk(&bytes).map(|written| {

@@ -1,4 +1,4 @@
-//! A request on its way to a target, and what becomes of it there.
+//! A request at a target, and its outcome.
 
 use std::time::Duration;
 
@@ -21,34 +21,34 @@ use crate::registry::{self, SharedExchange};
 use crate::reply;
 use crate::types::Action;
 
-/// Who gets a failed attempt's request, or its answer.
+/// What follows a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handed {
-    /// Another target will be tried.
+    /// Another target is tried.
     ToNextTarget,
-    /// There is none: what has come passes to the client.
+    /// There is none: the received answer passes to the client.
     ToClient,
 }
 
-/// An attempt under way.
+/// A running attempt.
 pub(super) struct Sent {
     /// Whose it is.
     pub exchange: SharedExchange,
     /// When it began.
     pub began: Duration,
-    /// How long it may take, if that is limited.
+    /// Its timeout, if it has one.
     limit: Option<Duration>,
-    /// How its answer is translated, if it is.
+    /// The translation of its answer, if there is one.
     pub translation: Option<Translation>,
-    /// Reads what passes to the client, if anything in it is to be read.
+    /// The reader of the passing answer, if something is read in it.
     pub splice: Option<Splice>,
 }
 
 impl Sent {
-    /// What a 2xx answer is held for; `None`: for nothing.
+    /// What a 2xx answer is held for; `None`: nothing.
     ///
     /// # Errors
-    /// It is no answer to such a request.
+    /// It is not a valid answer to such a request.
     pub fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
         let mut exchange = self.exchange.borrow_mut();
         exchange.answer_encoded(head.encoded);
@@ -82,13 +82,13 @@ impl Sent {
         }
     }
 
-    /// The model by the name that the target knows it by.
+    /// The target's name of the model.
     pub fn model(&self) -> String {
         self.exchange.borrow().target_model().unwrap_or_default().to_owned()
     }
 
-    /// Ends the attempt with an error: another target may try. If there is none, what has come passes to the client,
-    /// unless it speaks of the gateway's own account.
+    /// Ends the attempt with an error: another target can be tried. Without one, the received answer passes to the
+    /// client, unless it is about the gateway's own account.
     pub fn fail(&self, ending: Ending, held: &Held) -> Action {
         let wasted = Wasted::of(&self.exchange, held);
         let handed = self.hand_on(ending);
@@ -101,7 +101,7 @@ impl Sent {
         }
     }
 
-    /// Ends the attempt with an answer that is none: another target may try. If there is none, the client is told so.
+    /// Ends the attempt with an invalid answer: another target can be tried. Without one, the client gets an error.
     pub fn discard(&self, ending: Ending, held: Option<&Held>) -> Action {
         held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         match self.hand_on(ending) {
@@ -110,13 +110,13 @@ impl Sent {
         }
     }
 
-    /// Ends the attempt with the answer that the request is too long: another model may take it.
+    /// Ends the attempt because the request is too long: another model may accept it.
     pub fn too_long(&self, status: u16) -> Action {
         let handed = self.hand_on_for_context(status);
         self.pass_on(Ending::answered(Outcome::ClientError, status), handed)
     }
 
-    /// Ends the attempt and asks for a retry at another target, if there is one.
+    /// Ends the attempt and requests a retry at another target, if there is one.
     pub fn hand_on(&self, ending: Ending) -> Handed {
         self.end_and(ending, |exchange| exchange.advance(ending, &AllClusters))
     }
@@ -130,14 +130,14 @@ impl Sent {
     fn end_and(&self, ending: Ending, advance: impl FnOnce(&mut Exchange) -> Option<&str>) -> Handed {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(ending, &AllClusters);
-        registry::publish_id(&mut exchange); // envoy.yaml may have Envoy retry what is not retried here
+        registry::publish_id(&mut exchange); // envoy.yaml may make Envoy retry attempts that are not retried here
         match advance(&mut exchange).is_some_and(|cluster| ask_for_retry(cluster, ending.outcome)) {
             true => Handed::ToNextTarget,
             false => Handed::ToClient,
         }
     }
 
-    /// Lets go what has come: to Envoy, which retries, or else to the client.
+    /// Releases the received bytes: to Envoy, which retries, or else to the client.
     fn pass_on(&self, ending: Ending, handed: Handed) -> Action {
         if handed == Handed::ToClient {
             self.exchange.borrow_mut().answer(ending.status, None);
@@ -145,7 +145,7 @@ impl Sent {
         Action::Continue
     }
 
-    /// Ends the attempt since there is no memory for what goes through it. The client is told when to come back.
+    /// Ends the attempt because memory is short. The client gets a `retry-after`.
     pub fn out_of_memory(&self) -> Action {
         let mut exchange = self.exchange.borrow_mut();
         exchange.end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
@@ -163,8 +163,8 @@ impl Sent {
         reply::error(&ApiError::unavailable(ending.outcome), shape)
     }
 
-    /// Ends an attempt of which nothing has reached the client; `held`: what has come. Envoy retries by itself; where it does so when
-    /// there is no target left, the next attempt tells the client.
+    /// Ends an attempt of which nothing has reached the client; `held`: the received answer. Envoy may also retry by
+    /// itself; if no target is left then, the next attempt answers the client.
     pub fn on_no_response(&self, held: Option<&Held>) {
         held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
         let mut exchange = self.exchange.borrow_mut();
@@ -197,12 +197,12 @@ impl Sent {
         }
     }
 
-    /// Ends an attempt that Envoy, or another filter, has ended: its upstream is not to blame.
+    /// Ends an attempt that Envoy or another filter has ended: its upstream is not the cause.
     pub fn on_downstream_reset(&self) {
         self.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
     }
 
-    /// The time for all attempts is up: the one that was under way is to blame if it took most of it.
+    /// The deadline for all attempts is over: the running attempt counts as failed if it took most of the time.
     fn blame(&self, deadline: Option<Duration>, elapsed: Duration) -> Outcome {
         match deadline {
             Some(deadline) if elapsed * 2 >= deadline => Outcome::Timeout,
@@ -210,8 +210,8 @@ impl Sent {
         }
     }
 
-    /// Ends an attempt whose answer has passed to the client. When the client leaves, its exchange ends before
-    /// its attempt.
+    /// Ends an attempt whose answer has passed to the client. If the client leaves, its exchange ends before its
+    /// attempt.
     pub fn on_complete(&self, status: u16, whole: bool) {
         let mut exchange = self.exchange.borrow_mut();
         if whole {
@@ -223,7 +223,7 @@ impl Sent {
     }
 }
 
-/// Has Envoy ask the next cluster: it reads the mark on the answer, which goes no further.
+/// Makes Envoy try the next cluster: it reads the mark in the answer, and removes the answer.
 fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
     host::set_filter_state(CLUSTER, cluster.as_bytes())
         && host::set_header(Headers::Response, RETRY_HEADER, outcome.label())
@@ -231,14 +231,14 @@ fn ask_for_retry(cluster: &str, outcome: Outcome) -> bool {
 
 /// Why an attempt is not sent.
 pub(super) enum Refusal {
-    /// The gateway's parts do not fit together.
+    /// The filters do not fit together.
     Internal(String),
-    /// There is no target left.
+    /// No target is left.
     Exhausted(ApiError, Shape),
 }
 
 impl Refusal {
-    /// Tells the client.
+    /// Answers the client.
     pub fn reply(self) -> Action {
         match self {
             Refusal::Internal(reason) => reply::internal(&reason),
@@ -247,7 +247,7 @@ impl Refusal {
     }
 }
 
-/// Makes the request fit for its target, and says what is to be done to the body.
+/// Changes the request's headers for its target, and returns what to do with the body.
 ///
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever

@@ -1,4 +1,5 @@
-//! Attempts at a target of another dialect: the request is translated once all of it is there, and its answer as it comes.
+//! Attempts at a target with another dialect: the request is translated once it is complete, and its answer as it
+//! arrives.
 
 use sluice::error::ApiError;
 use sluice::memory_budget::Purpose;
@@ -19,7 +20,7 @@ use crate::reply;
 use crate::types::Action;
 
 impl Attempt {
-    /// Translates the request, whose body is there.
+    /// Translates the complete request.
     pub(super) fn translate(&mut self, size: usize) -> Action {
         let State::Translating(mut sent, pair) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
@@ -62,7 +63,7 @@ impl Attempt {
         Action::Continue
     }
 
-    /// Looks at what has come of an answer that is held and translated; `size` is all of it so far.
+    /// Judges a held answer that is translated; `size` is its length so far.
     pub(super) fn held_translated(&mut self, sent: Sent, mut held: Held, size: usize, end: bool) -> Action {
         let before = std::mem::replace(&mut held.seen, size);
         match held.until {
@@ -135,7 +136,7 @@ impl Attempt {
         Action::Continue
     }
 
-    /// A JSON answer has come whole.
+    /// A JSON answer is complete.
     fn document(&mut self, sent: Sent, held: &Held) -> Action {
         let Some(translation) = &sent.translation else {
             return Action::Continue;
@@ -157,8 +158,8 @@ impl Attempt {
         Action::Continue
     }
 
-    /// Ends the attempt; if no other target may try, the client gets the error in its own words. What is no answer at all
-    /// is a fault of the gateway's side then.
+    /// Ends the attempt; if no other target can be tried, the client gets the error in its own dialect. An invalid
+    /// answer is then the gateway's error.
     fn fail_translated(&mut self, sent: &Sent, held: &Held, otherwise: Outcome, body: &[u8]) -> Action {
         let too_long = matches!(held.status, 400 | 413) && is_context_length_exceeded(body);
         let refusal = match held.status {

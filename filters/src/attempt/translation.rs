@@ -1,4 +1,4 @@
-//! How an answer of another dialect is translated as it passes, metered, and judged at its end.
+//! The translation of a passing answer, with metering, and the judgement at its end.
 
 use sluice::endpoint::Endpoint;
 use sluice::memory_budget::Purpose;
@@ -14,17 +14,17 @@ use crate::ends;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::SharedExchange;
 
-/// How an answer is translated.
+/// The translation of an answer.
 pub(super) struct Translation {
     pub pair: Pair,
     dropped: Dropped,
     pub reply: Reply,
-    /// The stream under way, if the answer is one.
+    /// The stream's translation, if the answer is one.
     stream: Option<Stream>,
 }
 
 impl Translation {
-    /// How the answer to a request is translated that has been translated by `pair`.
+    /// The translation for the answer to a request that `pair` has translated.
     pub fn new(pair: Pair, dropped: Dropped, reply: Reply) -> Self {
         Translation { pair, dropped, reply, stream: None }
     }
@@ -32,7 +32,7 @@ impl Translation {
     /// What an answer with a status of success is held for.
     ///
     /// # Errors
-    /// It is no answer to such a request.
+    /// It is not a valid answer to such a request.
     pub fn until(&self, head: &ResponseHead<'_>, end: bool, stream: bool, hold: usize) -> Result<Until, Outcome> {
         let is_stream = || FirstEvent::new(self.pair.target(true), head.content_type).is_ok();
         let limit = hold.max(HOLD_JSON);
@@ -85,7 +85,7 @@ impl Translation {
     }
 }
 
-/// Has a stream translated as far as there is memory for it.
+/// Translates a stream, within the free memory.
 pub(super) fn feed(stream: &mut Stream, bytes: Result<&[u8], NoMemory>, end: bool) -> Gate {
     let was_starved = stream.is_starved();
     stream.leave_room(budget::room(Purpose::Answer));
@@ -129,12 +129,12 @@ pub(super) fn judge_end(exchange: &SharedExchange, endpoint: Endpoint) {
     if meter.says_its_end() {
         ends::learn(upstream, endpoint);
     } else if passes && meter.is_interrupted() {
-        meter.take_for_whole(); // its translation has been
+        meter.take_for_whole(); // its translation is complete
         exchange.end_unsaid();
     }
 }
 
-/// Seldom: the counter need not be kept.
+/// This is rare, so the counter is not kept.
 #[cold]
 pub(super) fn count_unknown_reason(exchange: &SharedExchange) {
     let exchange = exchange.borrow();
@@ -144,7 +144,7 @@ pub(super) fn count_unknown_reason(exchange: &SharedExchange) {
     }
 }
 
-/// What is there of the answer, from `start` on.
+/// The received answer, from `start` on.
 pub(super) fn receive(start: usize, size: usize) -> Result<Vec<u8>, NoMemory> {
     budget::receive(Purpose::Answer, Buffer::ResponseBody, start, size)
 }

@@ -1,4 +1,4 @@
-//! What attempts that failed have generated: the gateway has paid for it, though no client gets it.
+//! Tokens of failed attempts: the gateway pays for them, though no client gets the answer.
 
 use sluice::usage::TokenUsage;
 
@@ -8,7 +8,7 @@ use crate::metrics::{count_wasted, Labels};
 use crate::names;
 use crate::registry::SharedExchange;
 
-/// What one attempt has generated. To be counted once it is known that the client gets nothing of it.
+/// One attempt's tokens. They are counted once it is known that the client does not get the answer.
 pub(super) struct Wasted {
     key: String,
     model: String,
@@ -19,8 +19,8 @@ pub(super) struct Wasted {
 }
 
 impl Wasted {
-    /// Reads what has come of the answer that is held, before the exchange turns to another target. `None` if it shows
-    /// nothing that was generated.
+    /// Reads the received part of the held answer, before the exchange moves on to another target. `None` if it shows
+    /// no generated tokens.
     #[cold]
     pub fn of(exchange: &SharedExchange, held: &Held) -> Option<Self> {
         if !(200..=299).contains(&held.status) || held.seen == 0 {
@@ -36,7 +36,7 @@ impl Wasted {
         Some(Wasted { key, model, cluster, issued, tokens, cost })
     }
 
-    /// Counts it.
+    /// Counts them.
     pub fn count(self) {
         let Wasted { key, model, cluster, issued, tokens, cost } = &self;
         count_wasted(Labels { key, model, cluster }, *issued, tokens, *cost);

@@ -1,4 +1,4 @@
-//! What filters call: the host's side of the proxy-wasm ABI.
+//! The functions that filters call: the host's side of the proxy-wasm ABI.
 
 use std::slice;
 
@@ -14,7 +14,7 @@ pub(super) const INTERNAL_FAILURE: u32 = 10;
 unsafe fn bytes<'a>(data: *const u8, size: usize) -> &'a [u8] {
     match size {
         0 => &[],
-        // SAFETY: filters hand over valid memory.
+        // SAFETY: filters pass valid memory.
         _ => unsafe { slice::from_raw_parts(data, size) },
     }
 }
@@ -24,7 +24,7 @@ pub(super) unsafe fn text(data: *const u8, size: usize) -> String {
     String::from_utf8_lossy(unsafe { bytes(data, size) }).into_owned()
 }
 
-/// Hands bytes over, as Envoy does: in memory that the filters give it.
+/// Passes bytes to the filters as Envoy does: in memory that they allocate.
 pub(super) unsafe fn hand_over(value: &[u8], data: *mut *mut u8, size: *mut usize) -> u32 {
     let memory = if value.is_empty() { std::ptr::null_mut() } else { proxy_on_memory_allocate(value.len()) };
     if memory.is_null() && !value.is_empty() {

@@ -1,4 +1,4 @@
-//! What Envoy does with a request: filters, a route, attempts, retries, and the answer back through the filters.
+//! Envoy's handling of a request: filters, a route, attempts, retries, and the answer's way back through the filters.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::exports::{
 };
 use crate::types::Action;
 
-/// The key of the one client.
+/// The only client's key.
 pub(super) const KEY: &str = "sk-demo-user";
 const KEY_HASH: &str = "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c";
 const CHAIN: u32 = 1;
 const ATTEMPT: u32 = 2;
 
-/// One worker of Envoy, with Sluice's filters.
+/// One Envoy worker with Sluice's filters.
 pub(super) struct Envoy;
 
 /// A client's request: the number of its context.
@@ -35,20 +35,20 @@ pub(super) struct Attempt {
     pub body: Vec<u8>,
 }
 
-/// How far something has come.
+/// The state of a request or an attempt.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// A filter holds it.
     Held,
-    /// It goes on.
+    /// It continues.
     Passed,
     /// The client, or Envoy's router, has an answer, or more of one.
     Answered(Answer),
-    /// Envoy's router is to try again.
+    /// Envoy's router must retry.
     Retried,
 }
 
-/// The configuration of the tests: two targets, tried in order.
+/// The tests' configuration: two targets, tried in order.
 pub(super) fn configuration() -> Value {
     json!({
         "auth": {"keys": [{"id": "alice", "hash": KEY_HASH, "models": ["gpt-4o"], "limits": {"concurrency": 100}}]},
@@ -107,7 +107,7 @@ impl Envoy {
         Ok(Envoy)
     }
 
-    /// Time passes, in steps of a tick.
+    /// Advances the time, in steps of a tick.
     pub fn wait(&self, time: Duration) {
         for _ in 0..time.as_millis() / 50 {
             host(|host| host.now += Duration::from_millis(50));
@@ -139,7 +139,7 @@ impl Envoy {
         (call, step(call.0, action))
     }
 
-    /// More of a request's body comes.
+    /// Further bytes of a request's body arrive.
     pub fn body(&self, call: Call, bytes: &[u8], end: bool) -> Step {
         let size = act_with(call.0, |context| {
             context.request_body.extend_from_slice(bytes);
@@ -149,7 +149,7 @@ impl Envoy {
         step(call.0, action)
     }
 
-    /// The cluster that a request is for.
+    /// The cluster of a request.
     pub fn cluster(&self, call: Call) -> Option<String> {
         act(call.0);
         host(|host| Some(String::from_utf8_lossy(host.stream()?.filter_state.get("sluice.cluster")?).into_owned()))
@@ -178,7 +178,7 @@ impl Envoy {
         Ok(Attempt { context, call, cluster, headers, body })
     }
 
-    /// The upstream's headers come.
+    /// The upstream's headers arrive.
     pub fn respond(&self, attempt: &Attempt, status: u16, content_type: &str) -> Step {
         let response =
             vec![(":status".to_owned(), status.to_string()), ("content-type".to_owned(), content_type.to_owned())];
@@ -190,7 +190,7 @@ impl Envoy {
         }
     }
 
-    /// More of the upstream's body comes; the last with `end`.
+    /// Further bytes of the upstream's body arrive; the last with `end`.
     pub fn send(&self, attempt: &Attempt, bytes: &[u8], end: bool) -> Step {
         let held = act_with(attempt.context, |context| {
             let held = context.response_body.len();
@@ -216,7 +216,7 @@ impl Envoy {
         close(attempt.context);
     }
 
-    /// An attempt's context is deleted, in whatever state.
+    /// Deletes an attempt's context, in any state.
     pub fn end_attempt(&self, attempt: &Attempt) {
         self.reset(attempt);
     }
@@ -228,7 +228,7 @@ impl Envoy {
         close(call.0);
     }
 
-    /// What an attempt lets pass goes through the client's filters.
+    /// Passes an attempt's output through the client's filters.
     fn pass(&self, attempt: &Attempt, first: bool, bytes: &[u8], end: bool) -> Step {
         let response = act_with(attempt.context, |context| context.response.clone());
         if first && value(&response, "x-sluice-retry").is_some() {
@@ -249,7 +249,7 @@ impl Envoy {
         }
     }
 
-    /// Sends a chat and has `serve` answer its attempts, until the client has its answer.
+    /// Sends a chat, answers its attempts with `serve`, and continues until the client has its answer.
     pub fn chat(&self, body: &[u8], serve: impl Fn(&Attempt) -> (u16, Vec<u8>)) -> Answer {
         let (call, begun) = self.begin("/v1/chat/completions", KEY, &[]);
         let mut step = match begun {
@@ -279,7 +279,7 @@ impl Envoy {
     }
 }
 
-/// Part of an answer passes the client's filters, which may hold nothing of it here.
+/// Part of an answer passes the client's filters, which must not hold any of it here.
 fn answer(call: Call, head: Option<HeaderList>, bytes: &[u8], end: bool) -> Answer {
     let whole = end;
     if let Some(head) = head {
@@ -301,7 +301,7 @@ fn answer(call: Call, head: Option<HeaderList>, bytes: &[u8], end: bool) -> Answ
     })
 }
 
-/// What has become of a callback.
+/// The result of a callback.
 fn step(context: u32, action: Action) -> Step {
     match act_with(context, |context| context.reply.take()) {
         Some(reply) if host(|host| host.context().unwrap().cluster.is_some()) => Step::Answered(reply),
@@ -333,7 +333,7 @@ fn close(context: u32) {
     host(|host| host.contexts.remove(&context));
 }
 
-/// Ends what is still open.
+/// Ends everything that is still open.
 pub(super) fn end_all() {
     for context in host(|host| host.contexts.keys().rev().copied().collect::<Vec<_>>()) {
         close(context);

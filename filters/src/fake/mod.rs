@@ -1,7 +1,8 @@
-//! A host for native tests: it offers what Envoy offers to filters, and calls them as Envoy does.
+//! A host for native tests: it has Envoy's functions for filters, and calls the filters as Envoy does.
 //!
-//! Shared data has versions, a buffer has what is held, a context acts for its stream. So orders of callbacks that Envoy
-//! seldom shows can be tried, in milliseconds each. That Envoy behaves like this is for the end-to-end tests to show.
+//! Shared data has versions, buffers keep held bytes, and a context acts for its stream. So tests can try orders of
+//! callbacks that Envoy seldom produces, in milliseconds each. The end-to-end tests check that Envoy behaves like this
+//! host.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -19,32 +20,32 @@ use std::thread;
 use std::time::Duration;
 
 thread_local! {
-    /// Each test has a thread, and so a host and a VM, of its own.
+    /// Each test has its own thread, and so its own host and VM.
     static HOST: RefCell<Host> = RefCell::default();
 }
 
 type HeaderList = Vec<(String, String)>;
 
-/// All that the host knows.
+/// The host's state.
 #[derive(Default)]
 struct Host {
     now: Duration,
     root_id: String,
     configuration: Vec<u8>,
-    /// The context that host calls act for.
+    /// The context of host calls.
     effective: u32,
     contexts: BTreeMap<u32, Context>,
-    /// How many contexts of streams there have been.
+    /// The number of stream contexts so far.
     opened: u32,
     streams: Vec<Stream>,
     shared: BTreeMap<String, (Vec<u8>, u32)>,
     metrics: Vec<(String, i64)>,
     log: Vec<String>,
-    /// Which host calls fail.
+    /// The host calls that fail.
     refuses: Refuses,
 }
 
-/// Host calls that fail, as if Envoy were out of memory or at odds with the filters.
+/// Host calls that fail, as if Envoy were out of memory or disagreed with the filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Refuses {
     properties: bool,
@@ -53,7 +54,7 @@ struct Refuses {
     shared: bool,
 }
 
-/// What all filters of one request share.
+/// The state that all filters of one request share.
 #[derive(Default)]
 struct Stream {
     request: HeaderList,
@@ -64,9 +65,9 @@ struct Stream {
 #[derive(Default)]
 struct Context {
     stream: usize,
-    /// Of an attempt: the cluster that it is at.
+    /// For an attempt: its cluster.
     cluster: Option<String>,
-    /// Of an attempt: why Envoy could not connect.
+    /// For an attempt: why Envoy could not connect.
     failure: Option<String>,
     response: HeaderList,
     request_body: Vec<u8>,
@@ -76,7 +77,7 @@ struct Context {
     response_goes_on: bool,
 }
 
-/// What a client, or a filter further out, is told.
+/// The answer for a client, or for an outer filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Answer {
     status: u16,
@@ -90,7 +91,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// What it says, and what the log says, for a test that fails.
+    /// Its text, and the log, for a failed test.
     fn told(&self) -> String {
         format!("{} {}\n{}", self.status, String::from_utf8_lossy(&self.body), host(|host| host.log.join("\n")))
     }
@@ -104,11 +105,11 @@ fn value<'a>(headers: &'a HeaderList, name: &str) -> Option<&'a str> {
     headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
-/// Runs a test, or a part of one, in a VM of its own: on a thread of its own.
+/// Runs a test, or a part of one, in a separate VM on a separate thread.
 fn in_new_vm(part: impl FnOnce() + Send) {
     let run = || {
         let result = catch_unwind(AssertUnwindSafe(part));
-        envoy::end_all(); // or the thread's end would find streams open
+        envoy::end_all(); // otherwise streams would still be open when the thread ends
         result
     };
     if let Ok(Err(panic)) | Err(panic) = thread::scope(|scope| scope.spawn(run).join()) {
@@ -116,7 +117,7 @@ fn in_new_vm(part: impl FnOnce() + Send) {
     }
 }
 
-/// The host of this test. It is borrowed only for as long as no filter runs.
+/// The host of this test. It is only borrowed while no filter runs.
 fn host<T>(use_it: impl FnOnce(&mut Host) -> T) -> T {
     HOST.with_borrow_mut(use_it)
 }

@@ -1,4 +1,4 @@
-//! Many requests at once, whose callbacks come in any order: each gets its own answer, by its own target's key.
+//! Many concurrent requests with callbacks in any order: each gets its own answer, with its own target's key.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::requests::{metric, started};
 use super::{in_new_vm, value};
 use crate::registry;
 
-/// A request, as far as it has come.
+/// A request and its state.
 struct Running {
     call: Call,
     name: String,
     body: Vec<u8>,
     attempt: Option<Attempt>,
     responded: bool,
-    /// How many of its attempts fail first.
+    /// The number of its attempts that fail first.
     failures: u8,
     answered: bool,
     done: bool,
@@ -31,7 +31,7 @@ impl Running {
         Running { call, name, body, attempt: None, responded: false, failures, answered: false, done: false }
     }
 
-    /// The next thing that happens to it.
+    /// The next event for it.
     fn step(&mut self, envoy: &Envoy) {
         if !self.body.is_empty() {
             let rest = self.body.split_off(self.body.len().min(40));

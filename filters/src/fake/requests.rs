@@ -1,4 +1,4 @@
-//! Requests as they usually go, through the exports that Envoy calls.
+//! Ordinary requests, through the exports that Envoy calls.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) fn started() -> Envoy {
     Envoy::start("auth+router+usage", &configuration()).unwrap()
 }
 
-/// Adds up the metrics whose names contain this.
+/// The sum of the metrics whose names contain this.
 pub(super) fn metric(part: &str) -> i64 {
     host(|host| host.metrics.iter().filter(|(name, _)| name.contains(part)).map(|(_, value)| value).sum())
 }
@@ -97,7 +97,7 @@ fn a_wrong_key_is_answered_at_the_headers() {
     in_new_vm(|| {
         let envoy = started();
         let (call, step) = envoy.begin("/v1/chat/completions", "sk-wrong", &[]);
-        // the answer waits for the body, so that a client that is still sending reads it
+        // the answer waits for the body, so that a client that is still sending can read it
         let step = if matches!(step, Step::Held) { envoy.body(call, &chat("hello", false), true) } else { step };
         let Step::Answered(answer) = step else { panic!("{step:?}") };
         assert_eq!(answer.status, 401);

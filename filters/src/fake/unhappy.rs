@@ -1,4 +1,4 @@
-//! What Envoy seldom does: calls for contexts that are unknown, host calls that fail, clients that leave at any time.
+//! Rare cases: calls for unknown contexts, failing host calls, clients that leave at any time.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn without_a_configuration_nothing_passes() {
     });
 }
 
-/// Whatever the host refuses and whenever, a request gets an answer or an error, the upstream sees no foreign key, and
+/// Whatever the host refuses at any time, a request gets an answer or an error, the upstream sees no other key, and
 /// nothing is left behind.
 #[test]
 fn host_calls_that_fail() {
@@ -86,7 +86,7 @@ fn refused(refuses: Refuses, from: u8) {
     assert_eq!(envoy.chat(&chat("next", false), |_| (200, completion("yes"))).status, 200);
 }
 
-/// At each point of a request's life the client leaves: before its attempt ends, or after it.
+/// The client leaves at each point of a request's life: before its attempt ends, or after it.
 #[test]
 fn clients_that_leave() {
     for point in 0..6 {

@@ -1,4 +1,4 @@
-//! A whole answer under check: none of it passes before.
+//! A complete answer that is being checked: it passes only after the checks.
 
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
@@ -19,24 +19,24 @@ use crate::registry::SharedExchange;
 
 /// The largest answer that is checked, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
-/// The same where a larger one passes. Less, since what ends with the piece that is too much goes on at once, and Envoy
-/// must not be given more than envoy.yaml lets it keep.
+/// The same if larger answers pass. It is smaller, because the piece that exceeds it also passes at once, and Envoy
+/// must not get more than envoy.yaml allows it to buffer.
 const MAX_IF_PASSING: usize = 1 << 20;
 
-/// What has come of it, and what is being found out about it.
+/// An answer's received part, and its running checks.
 pub(super) struct WholeAnswer {
-    /// What Envoy calls its stream.
+    /// Envoy's number of its stream.
     context: u32,
     endpoint: Endpoint,
     checked: bool,
-    /// It passes if it is larger than this; otherwise the rest is thrown away.
+    /// Whether it passes if it is too large; otherwise the rest is dropped.
     passes: bool,
     body: Vec<u8>,
     passages: Vec<texts::Passage>,
     case: Option<Case>,
-    /// All of it has come.
+    /// Whether it is complete.
     ended: bool,
-    /// It is too large, or a check that has not been made refuses it: none of it is kept.
+    /// Whether it is too large, or refused because a check failed: none of it is kept.
     denied: bool,
 }
 
@@ -52,12 +52,12 @@ pub(super) enum Concluded {
 pub(super) enum Taken {
     /// It is held.
     Held,
-    /// It passes, and so does the rest. Envoy must not be given so much before the headers have gone on.
+    /// It passes, and so does the rest. Envoy must not get this much before the headers have passed.
     Unchecked(Vec<u8>),
 }
 
 impl WholeAnswer {
-    /// An answer that begins, to be `checked`, or only to be restored; `passes`: also if it is too large for that.
+    /// A new answer, to be `checked`, or only restored; `passes`: also if it is too large for that.
     pub fn new(endpoint: Endpoint, checked: bool, passes: bool, context: u32) -> Self {
         WholeAnswer {
             context,
@@ -77,7 +77,7 @@ impl WholeAnswer {
         // all of it: the filter before this one may have let more go than has come
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {
-            self.denied = true; // a piece that nobody has seen
+            self.denied = true; // an unchecked piece
             self.body = Vec::new();
             host::replace_bytes(Buffer::ResponseBody, &[]);
         }
@@ -124,24 +124,24 @@ impl WholeAnswer {
         }
     }
 
-    /// Whether some of it has come.
+    /// Whether some of it has arrived.
     pub fn has_begun(&self) -> bool {
         self.ended || self.denied || !self.body.is_empty()
     }
 
-    /// Takes in what a check says.
+    /// Adds a check's result.
     pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         if let Some(case) = &mut self.case {
             case.hear(config, question, heard);
         }
     }
 
-    /// What is being found out.
+    /// The running checks.
     pub fn round(&self) -> Option<&Round> {
         self.case.as_ref().map(|case| &case.round)
     }
 
-    /// Whether nothing is left to wait for.
+    /// Whether nothing is awaited.
     pub fn is_complete(&self) -> bool {
         self.ended && self.case.as_ref().is_none_or(|case| case.round.is_complete())
     }

@@ -1,4 +1,4 @@
-//! Callouts to classifiers: sent all at once, bounded, and each answered or failed exactly once.
+//! Callouts to services: all sent at once, limited in number, and each answered or failed exactly once.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -32,7 +32,7 @@ struct Call {
     timeout: Duration,
 }
 
-/// One round of checks, and how long it takes.
+/// One check run, and its start time.
 pub(super) struct Case {
     pub round: Round,
     began: Duration,
@@ -40,8 +40,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// Asks everyone who has to be asked. What the gateway can tell by itself comes first: if that decides, nobody
-    /// else is asked.
+    /// Sends all questions. Checks that the gateway can make itself come first: if they decide, no service is called.
     pub fn open(config: &Config, mut round: Round, matter: Matter, waiter: &Waiter, context: u32) -> Case {
         let now = host::now();
         let (mut callouts, mut searches) = (Vec::new(), Vec::new());
@@ -76,7 +75,7 @@ impl Case {
         case
     }
 
-    /// Takes in what has come of a callout.
+    /// Adds the result of a callout.
     pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         let answer = match heard {
             Heard::Answer(status, body) => self.round.read(question, status, &body),
@@ -87,7 +86,7 @@ impl Case {
         self.count();
     }
 
-    /// Counts what the checks have said, once.
+    /// Counts the checks' verdicts, once.
     fn count(&mut self) {
         if self.counted || !self.round.is_complete() {
             return;
@@ -103,8 +102,7 @@ impl Case {
     }
 }
 
-/// Logs that a check could not be made, now and then. One that was sent too much is no fault of the operator's: the client
-/// is told.
+/// Logs a failed check, at limited frequency. Too much text is not the operator's problem: the client gets an error.
 fn log_failure(check: &Check, failure: Failure) {
     if failure != Failure::TooLarge {
         log_throttled(&check.name, failure.label(), || {
@@ -113,7 +111,7 @@ fn log_failure(check: &Check, failure: Failure) {
     }
 }
 
-/// Logs a failure of `who`, of a kind that has a name, if that is due.
+/// Logs a failure of `who`, of a named kind, if it is due.
 fn log_throttled(who: &str, kind: &'static str, text: impl FnOnce() -> String) {
     match FAILURES.with_borrow_mut(|failures| failures.note(who, kind, host::now())) {
         None => {}
@@ -142,7 +140,7 @@ fn send(config: &Config, callout: &Callout, call: Call) -> Result<(), Failure> {
     }
 }
 
-/// A callout has been answered, or has failed: then it has no headers. Called in the context that sent it.
+/// A callout was answered, or it failed: then it has no headers. Called in the context that sent it.
 pub fn answered(token: u32, headers: usize, size: usize) {
     let Some(call) = CALLS.with_borrow_mut(|calls| calls.remove(&token)) else {
         return; // its client has left
@@ -151,7 +149,7 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     let Some(waiter) = call.waiter.upgrade() else {
         return;
     };
-    // a call that a tick has made is answered in the root's context, and what it brings belongs to the stream's
+    // a call made on a tick is answered in the root's context, but its result belongs to the stream's
     if !host::act_on(call.context) {
         return;
     }
@@ -160,7 +158,7 @@ pub fn answered(token: u32, headers: usize, size: usize) {
     deliver(&call.waiter, call.context, call.matter, call.question, heard);
 }
 
-/// The client has left: whatever its callouts bring concerns nobody.
+/// The client has left: results of its callouts are ignored.
 pub(super) fn forget(waiter: &Waiter) {
     let left = CALLS.with_borrow_mut(|calls| {
         let before = calls.len();
@@ -179,7 +177,7 @@ fn hear(call: &Call, headers: usize, size: usize) -> Heard {
         return Heard::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
     }
     let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-    // where there is no answer, Envoy makes one up
+    // without an answer, Envoy makes one up
     let made_up = status == 503 && host::header(Headers::CallResponse, "server").is_none();
     match status {
         504 if timed_out => Heard::Failure(Failure::Timeout),

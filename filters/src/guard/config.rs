@@ -1,4 +1,4 @@
-//! What is checked, of whom, and what earlier checks have found.
+//! The guard's configuration, its compiled patterns and its cache.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,18 +17,18 @@ use crate::metrics;
 pub(super) struct Config {
     pub checks: Rc<Checks>,
     pub known: RefCell<Known>,
-    /// By check, for those that are made here.
+    /// The compiled patterns by check, for checks made here.
     pub patterns: Vec<Option<Patterns>>,
 }
 
 /// Reads the configuration, and compiles its patterns.
 ///
 /// # Errors
-/// Where it is wrong.
+/// The first mistake.
 pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let checks = config::guard(bytes, &|name| std::env::var(name).ok())?;
     let patterns = checks.checks.iter().map(|check| match &check.means {
-        Means::Patterns(local) => local.compile().ok(), // the configuration has compiled them before
+        Means::Patterns(local) => local.compile().ok(), // the configuration has already compiled them once
         Means::Service(..) => None,
     });
     let patterns = patterns.collect();
@@ -36,22 +36,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
 }
 
 impl Config {
-    /// Whether anything is checked of such a subject.
+    /// Whether any check applies to such a subject.
     pub fn applies(&self, subject: &Subject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject))
     }
 
-    /// Whether one of the checks lets nothing pass that it has not seen.
+    /// Whether a check passes nothing that it has not seen.
     pub fn denies(&self, subject: &Subject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())
     }
 
-    /// Whether one of the checks that hide values of such a request lets nothing pass that it cannot restore.
+    /// Whether a check that hides values of such a request passes nothing that it cannot restore.
     pub fn denies_unrestored(&self, subject: &Subject<'_>) -> bool {
         self.restoring(subject).any(Check::denies)
     }
 
-    /// Counts that values of such a request could not be brought back in its answer.
+    /// Counts that values of such a request could not be restored in its answer.
     pub fn fail_restoring(&self, subject: &Subject<'_>, failure: Failure) {
         for check in self.restoring(subject) {
             metrics::count_check(&check.name, Phase::Response, failure.label(), Duration::ZERO);
@@ -63,7 +63,7 @@ impl Config {
         checks.filter(move |check| check.action == Action::Restore && !check.dry_run && check.applies(subject))
     }
 
-    /// Counts that none of the checks could be made. Whether one of them lets nothing pass then.
+    /// Counts that no check could be made. Returns whether one of them passes nothing then.
     pub fn fail(&self, subject: &Subject<'_>, failure: Failure) -> bool {
         for check in self.checks.checks.iter().filter(|check| check.applies(subject)) {
             metrics::count_check(&check.name, subject.phase, failure.label(), Duration::ZERO);
@@ -72,7 +72,7 @@ impl Config {
     }
 }
 
-/// Who and what is checked.
+/// The subject of the checks.
 pub(super) fn subject(phase: Phase, exchange: &Exchange) -> Subject<'_> {
     let key = exchange.identity().map_or(ANONYMOUS, |identity| identity.id.as_str());
     Subject { phase, model: exchange.model_name(), key }

@@ -1,4 +1,4 @@
-//! What Envoy calls.
+//! Envoy's events for the guard.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ pub fn filter() -> Box<dyn Filter> {
     })
 }
 
-/// Envoy's side of a stream. What answers to callouts change is behind it.
+/// Envoy's side of a stream. The state that callouts' answers change is behind it.
 pub(super) struct Handle(Rc<RefCell<Guard>>);
 
 impl Handle {
@@ -125,7 +125,7 @@ impl HttpContext for Handle {
         }
     }
 
-    /// The checks of the request have answered.
+    /// The request's checks have finished.
     fn on_resume(&mut self) -> Action {
         let me = self.waiter();
         let Ok(mut guard) = self.0.try_borrow_mut() else {
@@ -175,7 +175,7 @@ impl HttpContext for Handle {
                 guard.state = State::Passed;
                 match host::replace_bytes(host::Buffer::ResponseBody, &held) {
                     true => Action::Continue,
-                    // trailers have come, and no piece
+                    // trailers arrived, and no piece
                     false => reply::internal("the guard could not let an answer pass"),
                 }
             }
@@ -193,7 +193,7 @@ impl HttpContext for Handle {
 }
 
 impl Guard {
-    /// Checks a request that a filter before has read, now that its body is at hand.
+    /// Checks a request that an earlier filter has read, now that its body is available.
     fn check_read(&mut self, me: &Waiter) -> Action {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Read(exchange) => self.check(exchange, me),

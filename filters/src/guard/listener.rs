@@ -1,4 +1,4 @@
-//! Who waits for checks: a stream, as those see it that ask services and search by pattern.
+//! A stream that waits for checks, as callouts and searches see it.
 
 use std::cell::RefCell;
 use std::rc::Weak;
@@ -11,36 +11,36 @@ use super::config::Config;
 use crate::chain;
 use crate::host;
 
-/// What a callout is about.
+/// The subject of a callout.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Matter {
     /// The request.
     Request,
-    /// The whole answer.
+    /// The complete answer.
     Answer,
     /// A window of a stream.
     Window(u64),
 }
 
-/// What has come of a question.
+/// The result of a question.
 pub(super) enum Heard {
     /// The service has answered.
     Answer(u16, Vec<u8>),
-    /// A search that took more than one slice has ended.
+    /// A search of more than one slice has ended.
     Found(Result<Answer, Failure>),
     /// It has not.
     Failure(Failure),
 }
 
-/// What waits for checks.
+/// A stream that waits for checks.
 pub(super) trait Listener {
     /// What is checked, and what is known from earlier checks.
     fn config(&self) -> &Config;
-    /// Something that was asked has been answered, or failed.
+    /// A question was answered, or failed.
     fn hear(&mut self, matter: Matter, question: usize, heard: Heard, me: &Waiter);
-    /// What is being found out about something; `None` once that is known.
+    /// The running checks of a target; `None` once they have finished.
     fn round(&self, matter: Matter) -> Option<&Round>;
-    /// Whether the request waits for nothing but this filter.
+    /// Whether the request only waits for this filter.
     fn is_decided(&self) -> bool;
     /// Goes on rewriting for one slice, and has an answer go on once it is rewritten. Whether that has ended.
     fn rewrite(&mut self) -> bool;
@@ -48,10 +48,10 @@ pub(super) trait Listener {
     fn wait(&mut self, now: Duration, me: &Waiter) -> bool;
 }
 
-/// Where what is found out is told: nowhere, once the client has left.
+/// The receiver of results; none once the client has left.
 pub(super) type Waiter = Weak<RefCell<dyn Listener>>;
 
-/// Hands on what has been found out, and has a request go on that has waited for nothing else.
+/// Passes on a result, and continues a request that only waited for it.
 pub(super) fn deliver(listener: &Waiter, context: u32, matter: Matter, question: usize, heard: Heard) {
     let Some(stream) = listener.upgrade().filter(|_| host::act_on(context)) else {
         return;

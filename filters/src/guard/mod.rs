@@ -1,4 +1,4 @@
-//! `guard`: checks requests and answers, by patterns of its own and by classifiers that Envoy's clusters reach.
+//! `guard`: checks requests and answers, with its own patterns and with services behind Envoy clusters.
 
 mod answer;
 mod calls;
@@ -37,18 +37,18 @@ use request::{Request, MAX_REWRITTEN};
 use slices::Unwritten;
 use stream::StreamedAnswer;
 
-/// Does what has waited for its time. For each tick.
+/// Does the work that waits for time. Called on each tick.
 pub fn tick() {
     slices::work();
     stream::tick();
 }
 
-/// How soon there is more to do than at the usual time; `None` if there is nothing.
+/// How soon the next tick is needed, if sooner than usual; `None` if not.
 pub fn next() -> Option<Duration> {
     slices::next()
 }
 
-/// How much of an answer is looked at to tell what it is, in bytes.
+/// How many bytes of an answer are read to recognise its kind.
 const BEGINNING: usize = 64;
 
 /// The guard's part in one stream.
@@ -63,7 +63,7 @@ struct Guard {
     state: State,
 }
 
-// there is one for each stream, on the heap already
+// there is one for each stream, which is on the heap anyway
 #[allow(clippy::large_enum_variant)]
 enum State {
     /// The request's headers are still to come.
@@ -80,7 +80,7 @@ enum State {
     Rewritten(Result<Vec<u8>, Unwritten>),
     /// It has gone on.
     Passed,
-    /// The request is refused; its body is let come before the client is told.
+    /// The request is refused; its body is read before the client is answered.
     Unread(Unread),
     /// It has been answered here.
     Refused,
@@ -90,12 +90,12 @@ enum State {
     RewritingAnswer(Box<BodyRewriting>),
     /// An answer is passing in pieces.
     Streamed(StreamedAnswer),
-    /// An answer is too large to be checked, and passes all the same: what was held goes with its next piece.
+    /// An answer is too large to check, and passes anyway: the held bytes pass with its next piece.
     Unchecked(Vec<u8>),
 }
 
 impl Guard {
-    /// For a stream that begins; Envoy's number for it is `context`.
+    /// For a new stream with Envoy's number `context`.
     fn new(config: Rc<Config>, context: u32) -> Self {
         let vault = Vault::default();
         Guard { config, context, opened: None, exchange: None, vault, state: State::Headers }
@@ -114,7 +114,7 @@ impl Guard {
                         false => Ok(None),
                     }
                 }
-                None => Ok(None), // something for the gateway itself
+                None => Ok(None), // a command to the gateway itself
             }
         };
         self.exchange = Some(exchange);
@@ -183,7 +183,7 @@ impl Guard {
         reply::error(error, shape)
     }
 
-    /// Prepares for an answer, if there is something to check or to restore in it.
+    /// Prepares for an answer, if something must be checked or restored in it.
     fn begin_answer(&mut self, end: bool) -> Action {
         let Some(shared) = &self.exchange else {
             return Action::Continue;
@@ -204,7 +204,7 @@ impl Guard {
             return Action::Continue;
         }
         if exchange.is_encoded() {
-            // its bytes say nothing; it was asked not to come so
+            // its bytes are unreadable, although the gateway asked for an uncompressed answer
             return match checked && self.config.fail(&subject, Failure::Shape) {
                 true => {
                     drop(exchange);
@@ -229,7 +229,7 @@ impl Guard {
         }
     }
 
-    /// A stream that says it is JSON may show by its first bytes that it is one of events.
+    /// A stream with the content type of JSON may turn out to be events by its first bytes.
     fn tell_by_bytes(&mut self) {
         let (State::Whole(answer), Some(shared)) = (&self.state, &self.exchange) else {
             return;
@@ -371,7 +371,7 @@ impl Listener for Guard {
     }
 }
 
-/// Whether an answer comes as one text, even if a stream was asked for.
+/// Whether an answer is one text, even if a stream was requested.
 fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")

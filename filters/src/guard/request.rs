@@ -1,4 +1,4 @@
-//! A request under check.
+//! A request that is being checked.
 
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
@@ -17,7 +17,7 @@ use crate::budget;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::SharedExchange;
 
-/// Its texts, and what is being found out about them.
+/// Its texts, and the running checks.
 pub(super) struct Request {
     case: Case,
     endpoint: Endpoint,
@@ -40,10 +40,10 @@ pub(super) const MAX_REWRITTEN: usize = 8 << 20;
 const COPIES: usize = 3;
 
 impl Request {
-    /// Puts the texts of a request to the checks; `None` if it has none.
+    /// Runs the checks on a request's texts; `None` if it has none.
     ///
     /// # Errors
-    /// They cannot be told.
+    /// The texts cannot be read.
     pub fn ask(
         config: &Config,
         subject: &Subject<'_>,
@@ -75,17 +75,17 @@ impl Request {
         Ok(Some(Request { case, endpoint, passages, body }))
     }
 
-    /// What is being found out.
+    /// The running checks.
     pub fn round(&self) -> &Round {
         &self.case.round
     }
 
-    /// Whether nothing is left to wait for.
+    /// Whether nothing is awaited.
     pub fn is_complete(&self) -> bool {
         self.case.round.is_complete()
     }
 
-    /// Takes in an answer.
+    /// Adds an answer.
     pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
         self.case.hear(config, question, heard);
     }

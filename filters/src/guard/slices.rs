@@ -17,11 +17,11 @@ use crate::budget;
 use crate::chain;
 use crate::host;
 
-/// How long the worker is held at a time.
+/// The duration of one slice.
 const SLICE: Duration = Duration::from_millis(4);
-/// How long it has for everything else between two slices. Several filters tick.
+/// The minimum time for other work between two slices. Several filters tick.
 const PAUSE: Duration = Duration::from_millis(4);
-/// What a finding takes until it is written, in bytes.
+/// The memory of a finding until it is written, in bytes.
 const FINDING: usize = 256;
 /// How much is rewritten before the clock is looked at, in bytes of text: a part of a slice.
 const REWRITTEN: usize = 32 << 10;
@@ -34,14 +34,14 @@ thread_local! {
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// One question to the patterns of a check.
+/// One question to a check's patterns.
 pub(super) struct Searching {
     check: usize,
     question: usize,
     search: Search,
 }
 
-/// A search that goes on with the next tick.
+/// A search that continues on the next tick.
 struct Waiting {
     waiter: Waiter,
     context: u32,
@@ -68,7 +68,7 @@ impl Searching {
             if !budget::admits(Purpose::Check, self.search.count().saturating_mul(FINDING)) {
                 return Some(Err(Failure::Busy));
             }
-            // the first step is not timed: nearly every text is searched in one
+            // the first step is not timed, because nearly every text needs only one
             let now = host::now();
             if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
                 return None;
@@ -77,7 +77,7 @@ impl Searching {
         Some(Ok(Answer::of_findings(std::mem::take(&mut self.search).into_findings())))
     }
 
-    /// Has the search go on with the next ticks.
+    /// Continues the search on the next ticks.
     pub fn wait(self, waiter: &Waiter, context: u32, matter: Matter) {
         let waiting = Waiting { waiter: waiter.clone(), context, matter, searching: self };
         QUEUE.with_borrow_mut(|queue| queue.push_back(waiting));
@@ -124,7 +124,7 @@ pub(super) fn wait_to_rewrite(waiter: &Waiter, context: u32) {
 
 /// Goes on with the searches and the rewritings, one slice of each kind in all, each search in its turn. For each tick.
 pub(super) fn work() {
-    // a clock that was put back has passed no time
+    // if the clock was set back, no time has passed
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);
     if is_early || next().is_none() {
         return;

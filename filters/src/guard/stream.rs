@@ -1,4 +1,4 @@
-//! A streamed answer under check: its text passes in windows.
+//! A streamed answer that is being checked: its text passes in windows.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::registry::SharedExchange;
 use crate::reply;
 use crate::types::Action;
 
-/// The most that goes on at once while more is to come, in bytes: it has to fit into what Envoy keeps of a stream.
+/// The maximum size that passes at once before the end, in bytes: it must fit into Envoy's buffer of the stream.
 const MAX_RELEASED: usize = 256 << 10;
 
-/// So much of a stream may be held, in bytes, however little memory there is.
+/// The part of a stream that may be held even if memory is short, in bytes.
 const FEW: usize = 64 << 10;
 
 thread_local! {
@@ -34,9 +34,9 @@ thread_local! {
     static WAITING: RefCell<Vec<Waiter>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What has come of a stream, and what is being found out about it.
+/// A stream's received part, and its running checks.
 pub(super) struct StreamedAnswer {
-    /// What Envoy calls its stream.
+    /// Envoy's number of its stream.
     context: u32,
     exchange: SharedExchange,
     model: String,
@@ -44,14 +44,14 @@ pub(super) struct StreamedAnswer {
     endpoint: sluice::endpoint::Endpoint,
     limits: Limits,
     mode: Mode,
-    /// What brings values back; it goes into the guard with the first bytes, which tell the framing.
+    /// Restores values; it moves into the guard with the first bytes, which show the framing.
     vault: Option<Vault>,
     guard: Option<StreamGuard>,
     cases: Vec<(Window, Case)>,
-    /// May pass, and has not.
+    /// Bytes that may pass, but have not yet.
     out: Vec<u8>,
     ended: bool,
-    /// Envoy waits for what may pass.
+    /// Whether Envoy waits for the bytes that may pass.
     held: bool,
     listed: bool,
 }
@@ -97,12 +97,12 @@ impl StreamedAnswer {
         }
     }
 
-    /// Takes a piece of the stream; what may pass takes its place.
+    /// Takes a piece of the stream; the bytes that may pass replace it.
     pub fn chunk(&mut self, end: bool, config: &Config, me: &Waiter) -> Action {
-        // all of it: the filter before this one may have let more go than has come
+        // all of it: the previous filter may have released more than has just arrived
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {
-            // nobody has seen this piece: the client sees that the stream breaks off
+            // this piece is unchecked: the stream breaks, so the client notices
             host::replace_bytes(Buffer::ResponseBody, &[]);
             return reply::internal("the guard had no memory for a part of a stream");
         }
@@ -119,7 +119,7 @@ impl StreamedAnswer {
         self.count(config);
         self.ask(config, me);
         self.list(me);
-        // Envoy takes what is let go between two pieces only while it waits
+        // Envoy only accepts bytes between two pieces while it waits
         let more = !self.cases.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
         let waits = more && (end || self.out.is_empty());
         let out = match waits {
@@ -142,7 +142,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// Counts that something could not be checked, or restored.
+    /// Counts that something could not be checked or restored.
     fn count(&mut self, config: &Config) {
         while let Some(failure) = self.guard.as_mut().and_then(StreamGuard::unchecked) {
             let (model, key) = (&*self.model, &*self.key);
@@ -155,13 +155,13 @@ impl StreamedAnswer {
         }
     }
 
-    /// Has the next tick let go what may pass.
+    /// Lets the next tick release the bytes that may pass.
     fn hold(&mut self, me: &Waiter) {
         self.held = true;
         WAITING.with_borrow_mut(|waiting| waiting.push(me.clone()));
     }
 
-    /// Tells the framing by the first bytes.
+    /// Determines the framing from the first bytes.
     fn begin(&mut self, bytes: &[u8]) {
         if self.guard.is_some() || bytes.is_empty() {
             return;
@@ -174,7 +174,7 @@ impl StreamedAnswer {
         });
     }
 
-    /// Puts every window that is ready to the checks.
+    /// Sends every ready window to the checks.
     fn ask(&mut self, config: &Config, me: &Waiter) {
         while let Some(window) = self.guard.as_mut().and_then(StreamGuard::ready) {
             let subject = Subject { phase: Phase::Response, model: &self.model, key: &self.key };
@@ -194,12 +194,12 @@ impl StreamedAnswer {
         }
     }
 
-    /// What is being found out about a window.
+    /// A window's running checks.
     pub fn round(&self, id: u64) -> Option<&Round> {
         self.cases.iter().find(|(window, _)| window.id == id).map(|(_, case)| &case.round)
     }
 
-    /// Takes in what a check says of a window.
+    /// Adds a check's result for a window.
     pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: Heard, me: &Waiter) {
         let Some(place) = self.cases.iter().position(|(window, _)| window.id == id) else {
             return;
@@ -215,7 +215,7 @@ impl StreamedAnswer {
         self.ask(config, me);
     }
 
-    /// Does what the checks have said of a window.
+    /// Applies the outcome of a window's checks.
     fn settle(&mut self, window: &Window, case: &Case) {
         let Some(guard) = &mut self.guard else {
             return;
@@ -230,7 +230,7 @@ impl StreamedAnswer {
             Some(Outcome::Rewrite { passages, flags }) => {
                 exchange.flag(flags);
                 let marked = passages.first().map(Vec::as_slice).unwrap_or_default();
-                // answers are masked only: nothing goes into a vault
+                // answers are only masked: nothing goes into a vault
                 let kind = window.flow.kind;
                 let replaced = replacements(&window.text, kind, marked, &mut Vault::default()).unwrap_or_default();
                 guard.release(window.id, &replaced)
@@ -248,34 +248,34 @@ impl StreamedAnswer {
         self.out.extend(shown);
     }
 
-    /// Has what may pass go on, if Envoy waits for it.
+    /// Passes the released bytes, if Envoy waits for them.
     pub fn flow(&mut self) {
         let waits = if self.ended { !self.cases.is_empty() } else { self.out.is_empty() };
         if !self.held || waits {
             return;
         }
         self.held = false;
-        // what is more follows with the next piece, or with the end: then Envoy has to take all of it
+        // the rest follows with the next piece, or with the end: then Envoy accepts all of it
         let rest = match self.ended {
             true => Vec::new(),
             false => self.out.split_off(self.out.len().min(MAX_RELEASED)),
         };
         let taken = host::replace_bytes(Buffer::ResponseBody, &std::mem::replace(&mut self.out, rest));
         if nested::is_ending(self.context) {
-            return; // it was more than Envoy keeps
+            return; // it was more than Envoy buffers
         }
         match taken {
             true => {
                 host::continue_response();
             }
-            // no text is left out in silence: the client sees that the stream breaks off
+            // no text is dropped silently: the stream breaks, so the client notices
             false => {
                 reply::internal("the guard could not let a part of a stream pass");
             }
         }
     }
 
-    /// Has [`tick`] look at it, if text waits for its window to fill.
+    /// Registers it for [`tick`], if text waits for its window to fill.
     fn list(&mut self, me: &Waiter) {
         if !self.listed && self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some()) {
             self.listed = true;
@@ -283,7 +283,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// Time has passed. Whether text still waits.
+    /// Time has passed. Returns whether text still waits.
     pub fn wait(&mut self, now: Duration, config: &Config, me: &Waiter) -> bool {
         if let Some(guard) = &mut self.guard {
             guard.due(now);
@@ -294,7 +294,7 @@ impl StreamedAnswer {
     }
 }
 
-/// Looks at the streams with text that waits. For each tick.
+/// Checks the streams with waiting text. Called on each tick.
 pub fn tick() {
     let waiting = WAITING.take();
     if waiting.is_empty() {

@@ -1,4 +1,4 @@
-//! Calls of gRPC services.
+//! Calls to gRPC services.
 
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ extern "C" {
     ) -> u32;
 }
 
-/// Calls a method that takes one message and answers with one, at a cluster that speaks HTTP/2. The number by which the
-/// answer comes; `None` if Envoy cannot call.
+/// Calls a unary method at a cluster that speaks HTTP/2. Returns the number of the call; `None` if Envoy cannot call.
 pub fn grpc_call(cluster: &str, service: &str, method: &str, message: &[u8], timeout: Duration) -> Option<u32> {
     let metadata = serialize(&[]);
     let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);

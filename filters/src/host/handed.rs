@@ -1,4 +1,4 @@
-//! What a host call hands over.
+//! Data that a host call returns.
 
 use std::ptr::null_mut;
 

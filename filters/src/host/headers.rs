@@ -32,7 +32,7 @@ pub enum Headers {
     Response = 2,
     /// The response's trailers.
     ResponseTrailers = 3,
-    /// Those of the answer to a callout.
+    /// The headers of a callout's answer.
     CallResponse = 6,
 }
 
@@ -43,7 +43,7 @@ pub fn headers(map: Headers) -> HeaderPairs {
     HeaderPairs(data.unwrap_or_default())
 }
 
-/// One header's value, if it is there and is text.
+/// One header's value, if it exists and is text.
 pub fn header(map: Headers, name: &str) -> Option<String> {
     // SAFETY: the pointers are valid for the duration of the call.
     let value = received(|data, size| unsafe {
@@ -52,7 +52,7 @@ pub fn header(map: Headers, name: &str) -> Option<String> {
     String::from_utf8(value).ok()
 }
 
-/// Sets a header to one value. `false` when the host refused: then the message must not go on.
+/// Sets a header to one value. `false` if the host refused: then the message must not be sent.
 pub fn set_header(map: Headers, name: &str, value: &str) -> bool {
     set_header_bytes(map, name, value.as_bytes())
 }
@@ -63,14 +63,14 @@ pub fn set_header_bytes(map: Headers, name: &str, value: &[u8]) -> bool {
     unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
-/// Removes a header. `false` when the host refused: then the message must not go on.
+/// Removes a header. `false` if the host refused: then the message must not be sent.
 pub fn remove_header(map: Headers, name: &str) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
 }
 
-/// Headers as the host serialises them: the count, the size of each name and value, then these themselves,
-/// each ended by NUL (little endian, 32 bits).
+/// Headers as the host serialises them: the count, the size of each name and value, then the names and values, each
+/// followed by NUL (little endian, 32 bits).
 pub struct HeaderPairs(Vec<u8>);
 
 impl HeaderPairs {
@@ -91,7 +91,7 @@ impl HeaderPairs {
     }
 }
 
-/// A header's value as text; empty if it is none.
+/// A header's value as text; empty if it is not text.
 pub fn text(value: &[u8]) -> &str {
     std::str::from_utf8(value).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ fn define_metric(kind: u32, name: &str) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-/// Counts; a gauge down as well. (Envoy refuses to count by zero.)
+/// Adds to a counter or gauge; a gauge may be decreased. (Envoy refuses to add zero.)
 pub fn increment(metric: u32, by: i64) {
     if by != 0 {
         // SAFETY: takes no pointer.
@@ -44,13 +44,13 @@ pub fn increment(metric: u32, by: i64) {
     }
 }
 
-/// Sets a gauge; adds a value to a histogram.
+/// Sets a gauge; records a value in a histogram.
 pub fn record(metric: u32, value: u64) {
     // SAFETY: takes no pointer.
     unsafe { proxy_record_metric(metric, value) };
 }
 
-/// A metric's value, all workers together; 0 if there is none.
+/// A metric's value over all workers; 0 if it does not exist.
 pub fn metric(metric: u32) -> u64 {
     let mut value = 0;
     // SAFETY: the pointer is valid for the duration of the call.

@@ -1,8 +1,8 @@
-//! The only place that talks to Envoy.
+//! The only module that calls Envoy.
 //!
-//! The SDK's own wrappers panic on a status they do not expect, and a panic takes the worker's VM down; so
-//! the few hostcalls that are needed are declared here, and every unexpected status becomes `None`, `false`
-//! or nothing. (ABI: proxy-wasm v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
+//! The SDK's own wrappers panic on unexpected statuses, and a panic crashes the worker's VM. So the few needed
+//! hostcalls are declared here, and every unexpected status becomes `None`, `false` or nothing. (ABI: proxy-wasm
+//! v0.2.1, <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.)
 
 mod grpc;
 mod handed;
@@ -31,15 +31,15 @@ pub enum Buffer {
     RequestBody = 0,
     /// The response body that is passing.
     ResponseBody = 1,
-    /// The body of the answer to a callout.
+    /// The body of a callout's answer.
     CallResponseBody = 4,
-    /// The message that a gRPC service has answered with.
+    /// The message of a gRPC service's answer.
     GrpcMessage = 5,
     /// The filter's configuration.
     Configuration = 7,
 }
 
-/// How much a line in the log matters.
+/// A log level.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub enum LogLevel {
@@ -112,7 +112,7 @@ pub fn property(path: &str) -> Option<Vec<u8>> {
     get_property(path).filter(|value| !value.is_empty())
 }
 
-/// Whether there is such a property, even an empty one: those cost least to ask for, as nothing is handed over.
+/// Whether there is such a property, even an empty one. This is the cheapest check, because no data is passed.
 pub fn has_property(path: &str) -> bool {
     get_property(path).is_some()
 }
@@ -122,7 +122,7 @@ fn get_property(path: &str) -> Option<Vec<u8>> {
     received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// What Envoy's `jwt_authn` has put into its metadata under `name`, or into that at a path. No client can: it is no
+/// The metadata of Envoy's `jwt_authn` under `name`, or at a path inside it. Clients cannot set it, because it is not a
 /// header.
 pub fn jwt_metadata(name: &str, path: &[&str]) -> Property {
     let mut full = format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{name}");
@@ -143,14 +143,14 @@ pub fn jwt_metadata(name: &str, path: &[&str]) -> Property {
     }
 }
 
-/// Sets filter state, `wasm.{name}` to Envoy.
+/// Sets filter state, which Envoy calls `wasm.{name}`.
 pub fn set_filter_state(name: &str, value: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
-/// Tells Envoy, while the filter is configured, that this filter state will be a `google.protobuf.Struct`, whose fields
-/// access logs and traces can name. Telling it again changes nothing.
+/// Declares, while the filter is configured, that this filter state will be a `google.protobuf.Struct`, whose fields
+/// access logs and traces can name. Repeating it changes nothing.
 pub fn declare_struct(name: &str) {
     // `DeclarePropertyArguments`: a name, a type (3: a protobuf message), its schema
     let schema = "type.googleapis.com/google.protobuf.Struct";
@@ -161,7 +161,7 @@ pub fn declare_struct(name: &str) {
     call("declare_property", &argument);
 }
 
-/// Has Envoy choose the route anew when it next needs it.
+/// Makes Envoy choose the route again when it next needs it.
 pub fn clear_route_cache() -> bool {
     call("clear_route_cache", &[]).is_some()
 }
@@ -185,13 +185,13 @@ pub fn bytes_from(buffer: Buffer, start: usize, size: usize) -> Option<Vec<u8>> 
     received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, start, size, data, length) })
 }
 
-/// Puts bytes before what is in a buffer.
+/// Inserts bytes at the start of a buffer.
 pub fn prepend_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_buffer_bytes(buffer as u32, 0, 0, bytes.as_ptr(), bytes.len()) == OK }
 }
 
-/// Replaces a whole buffer. `false` when the host refused: then the message must not go on.
+/// Replaces a whole buffer. `false` if the host refused: then the message must not be sent.
 pub fn replace_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) == OK }
@@ -215,7 +215,7 @@ pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str) {
     }
 }
 
-/// Asks a cluster something. The number by which the answer comes; `None` if Envoy cannot ask.
+/// Sends a request to a cluster. Returns the number of the call; `None` if Envoy cannot call.
 pub fn http_call(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: Duration) -> Option<u32> {
     let (headers, trailers) = (serialize(headers), serialize(&[]));
     let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
@@ -244,31 +244,31 @@ pub fn log(level: LogLevel, message: &str) {
     unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// Has the hostcalls that follow in this callback act on another stream. `false` if that has ended.
+/// Makes the following hostcalls of this callback act on another stream. `false` if it has ended.
 pub fn act_on(context: u32) -> bool {
     // SAFETY: takes no pointer.
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Lets a request go on that was held.
+/// Continues a held request.
 pub fn continue_request() -> bool {
     // SAFETY: takes no pointer.
     unsafe { proxy_continue_stream(REQUEST_STREAM) == OK }
 }
 
-/// Lets an answer go on that was held.
+/// Continues a held answer.
 pub fn continue_response() -> bool {
     // SAFETY: takes no pointer.
     unsafe { proxy_continue_stream(RESPONSE_STREAM) == OK }
 }
 
-/// Has Envoy call the current filter's `on_tick` this often.
+/// Makes Envoy call the current filter's `on_tick` this often.
 pub fn tick_every(period: Duration) {
     // SAFETY: takes no pointer.
     unsafe { proxy_set_tick_period_milliseconds(period.as_millis() as u32) };
 }
 
-/// Random bytes, for keys and names that nobody may guess. `None` if the host has none.
+/// Random bytes, for keys and secret names. `None` if the host has none.
 pub fn random_bytes() -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     // SAFETY: the pointer is valid for the duration of the call.
@@ -291,7 +291,7 @@ pub fn now() -> Duration {
     now
 }
 
-/// The time since the epoch as it was asked for last: no longer ago than the last tick, and without a call.
+/// The time since the epoch at the last call: at most one tick old, and without a host call.
 pub fn recent() -> Duration {
     match RECENT.get() {
         Duration::ZERO => now(),

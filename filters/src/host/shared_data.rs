@@ -1,4 +1,5 @@
-//! What all workers of this Envoy share: records under a key, which the host swaps only if nobody else did meanwhile.
+//! The data that all workers of this Envoy share: records with keys, which the host swaps only if no other worker has
+//! changed them.
 
 use std::cell::RefCell;
 
@@ -8,13 +9,13 @@ use sluice::guard::checks::Failures;
 use super::handed::{received, OK};
 use super::recent;
 
-/// How often a change is tried that other workers are faster than. Each of them has changed the record meanwhile, and
-/// there are not so many.
+/// The number of tries for a change when other workers are faster. Each of those has changed the record in between, and
+/// there are not that many workers.
 const MAX_TRIES: usize = 100;
-/// The version that no value has: what is set with it is set only if there is nothing yet. (The host compares
-/// versions where there is a value, and counts them from 1.)
+/// A version that no value has: with it, a value is only set if there is none. (The host compares versions only if
+/// there is a value, and counts them from 1.)
 const ABSENT: u32 = u32::MAX;
-/// The version of whatever is there: what is set with it is set in any case.
+/// Matches any version: with it, a value is always set.
 const WHATEVER: u32 = 0;
 
 #[link(wasm_import_module = "env")]
@@ -33,24 +34,24 @@ thread_local! {
     static GIVEN_UP: RefCell<Failures> = RefCell::default();
 }
 
-/// The bytes under a key. `None` if nobody has set them yet.
+/// The bytes of a key. `None` if they have not been set.
 pub fn read(key: &str) -> Option<Vec<u8>> {
     get(key).map(|(bytes, _)| bytes)
 }
 
-/// The record under a key; an empty one if there is none.
+/// The record of a key; an empty one if there is none.
 pub fn record<T: Forgettable>(key: &str) -> T {
     read(key).map(|bytes| T::decode(&bytes)).unwrap_or_default()
 }
 
-/// Puts bytes under a key, whatever is there.
+/// Sets the bytes of a key unconditionally.
 pub fn put(key: &str, bytes: &[u8]) {
     set(key, bytes, WHATEVER);
 }
 
-/// Changes the record under a key. `change` is called again, with the record as it is then, each time that another worker
-/// was faster; only what its last call did counts. Returns the record as it is now; `None` if all tries were lost, so that
-/// nothing has changed.
+/// Changes the record of a key. `change` is called again with the current record each time another worker was faster;
+/// only its last call counts. Returns the record after the change; `None` if all tries were lost, so that nothing has
+/// changed.
 pub fn update<T: Forgettable>(key: &str, mut change: impl FnMut(&mut T) -> Changed) -> Option<T> {
     let mut last = None;
     let done = swap(key, &mut |bytes| {
@@ -65,8 +66,8 @@ pub fn update<T: Forgettable>(key: &str, mut change: impl FnMut(&mut T) -> Chang
     last.filter(|_| done)
 }
 
-/// Changes the bytes under a key, which are empty if there are none: `change` says what takes their place; `None` leaves
-/// them. It may be called several times. `false` if all tries were lost.
+/// Changes the bytes of a key, which are empty if there are none: `change` returns the replacement; `None` leaves them.
+/// It may be called several times. `false` if all tries were lost.
 pub fn swap(key: &str, change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> bool {
     for _ in 0..MAX_TRIES {
         let (known, version) = get(key).unwrap_or((Vec::new(), ABSENT));
@@ -81,7 +82,8 @@ pub fn swap(key: &str, change: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> bool
     false
 }
 
-/// Logs, once a minute, that a change was lost. (No part of a key is secret: it names a cluster, a model, or a key's id.)
+/// Logs, once a minute, that a change was lost. (Keys contain no secrets, only names of clusters and models, and ids of
+/// keys.)
 #[cold]
 fn give_up(key: &str) {
     if let Some(untold) = GIVEN_UP.with_borrow_mut(|known| known.note("", "given_up", recent())) {
@@ -100,7 +102,7 @@ fn get(key: &str) -> Option<(Vec<u8>, u32)> {
     Some((value, version))
 }
 
-/// `false` if what is there has another version.
+/// `false` if the value has another version.
 fn set(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
