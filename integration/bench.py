@@ -34,7 +34,7 @@ from python_env import InstallFailed
 # The size of the requests that measure the guard's own patterns.
 LONG_BODY = 32 * KIB
 PATTERNS = {"name": "pii", "api": "patterns", "phase": ["request"], "action": "restore"}
-# How often each gateway is started to measure the time that takes.
+# The number of starts of each gateway, to measure the time to start.
 STARTS = 3
 # If the gateway used less than this share of its core, it was waiting, and the figures say nothing about it.
 BUSY = 0.95
@@ -165,7 +165,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _start_times(bare_config: dict, config: dict, prefix: list[str]) -> dict[str, float]:
-    """How long each Envoy takes from its start until it is ready, in ms: medians. It compiles the wasm meanwhile."""
+    """The time that each Envoy needs to start in ms, including the compilation of the wasm: medians."""
     times: dict[str, list[float]] = {"bare": [], "sluice": []}
     for _ in range(STARTS):
         for name, each in (("bare", bare_config), ("sluice", config)):

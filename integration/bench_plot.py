@@ -1,11 +1,11 @@
-"""The comparison with other gateways as a picture: matplotlib, since a chart of our own would have to learn all that it knows."""
+"""Draws the comparison with other gateways as a chart, with matplotlib."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Sequence
 
-# Text in a picture must be readable on light and dark pages.
+# The text must be readable on light and dark pages.
 _BACKGROUND = "#ffffff"
 _OWN = "#1f6feb"
 _OTHERS = ("#8b949e", "#c9a227", "#2da44e", "#bf3989", "#cf222e")

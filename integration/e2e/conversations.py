@@ -1,4 +1,4 @@
-"""Conversations with personal data in every place where text can stand, in each dialect.
+"""Conversations with personal data in every place for text, in each dialect.
 
 Each has all places that its dialect documents, and some fields of the guard's own table beside them, so that a few
 hundred conversations have each of those in each dialect.
@@ -14,13 +14,13 @@ from child import ROOT
 from personal import Personal
 
 TABLE = ROOT / "src/guard/texts/fields.rs"
-# Kinds of fields that are not checked whatever is in them, names, and what says a text again token by token.
+# Kinds of fields that are never checked, names, and token lists that repeat a text.
 _OTHERS = {"Signed", "Credential", "Count", "Name", "Echo"}
 EXTRAS = 6
 
 
 def table() -> dict[str, str]:
-    """The guard's own table: by a field's name, what it holds."""
+    """The guard's own table: what each field name holds."""
     text = TABLE.read_text().partition("pub const FIELDS")[2].partition("];")[0].replace("\\\n", "")
     return {name: kind for kind, names in re.findall(r'Field::(\w+),\s*"([^"]*)"', text) for name in names.split()}
 
@@ -29,7 +29,7 @@ NAMES = [name for name, kind in table().items() if kind not in _OTHERS]
 
 
 def conversation(dialect: str, number: int) -> tuple[dict[str, Any], list[str]]:
-    """A request, and what it has to hide."""
+    """A request, and the values to hide."""
     personal = Personal(number)
     fields = {NAMES[(EXTRAS * number + each) % len(NAMES)]: personal.text() for each in range(EXTRAS)}
     request = _TEMPLATES[dialect](personal, {"brand_new": {"deep": [[personal.text()]], **fields}})
@@ -187,7 +187,7 @@ def _ollama(p: Personal, new: dict[str, Any]) -> dict[str, Any]:
 
 
 def translatable(dialect: str, number: int) -> tuple[dict[str, Any], list[str]]:
-    """A short request, as any dialect could say it, and what it has to hide."""
+    """A short request that every dialect supports, and the values to hide."""
     p = Personal(number)
     name, said = p.name(), {"type": "text", "text": p.text()}
     if dialect == "messages":
@@ -237,6 +237,6 @@ _TEMPLATES: dict[str, Callable[[Personal, dict[str, Any]], dict[str, Any]]] = {
 
 
 def spread(count: int) -> Iterator[tuple[str, int]]:
-    """So many conversations over all dialects: a dialect and a number for each."""
+    """This many conversations over all dialects: a dialect and a number for each."""
     dialects = list(_TEMPLATES)
     return ((dialects[number % len(dialects)], number // len(dialects)) for number in range(count))

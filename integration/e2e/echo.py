@@ -1,4 +1,4 @@
-"""A model server that says again all that it was told, in each dialect: as text, and as a tool's name and arguments.
+"""A model server that repeats everything it was sent, in each dialect: as text, and as a tool's name and arguments.
 
 It keeps every received byte.
 """
@@ -15,20 +15,20 @@ from voices import Said, voice
 
 # Separates the texts of an answer.
 BETWEEN = " | "
-# Fields whose words are not said again: enumerations, and names, of which a call has one.
+# Fields whose words are not repeated: enumerations, and names, because a call has only one.
 QUIET = frozenset("model role type id object status name voice call_id tool_call_id tool_use_id".split())
 _PLAIN = re.compile(r"[A-Za-z_$]+")
 
 
 class Echo(Upstream):
-    """A request's `seed` chooses the pieces of a stream: even ones get events of one character each, odd ones larger
-    events that come byte by byte. A test may also tell what is said to a seed."""
+    """A request's `seed` chooses the pieces of a stream. Even: events of one character each. Odd: larger events that
+    arrive byte by byte. A test can also set the answer for a seed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bodies: list[bytes] = []
         self.told: dict[int, Said] = {}
-        # What streams say they are, if not what they are; "": nothing.
+        # The streams' content type, if it is not the right one; "": none.
         self.content_type: str | None = None
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
@@ -55,14 +55,14 @@ class Echo(Upstream):
 
 
 def echoed(request: Any) -> Said:
-    """What is said to a request: its texts, the name of its tool, and its texts once more as arguments."""
+    """The answer to a request: its texts, the name of its tool, and its texts again as arguments."""
     texts = list(leaves(request))
     deep = json.dumps({"again": json.dumps({"said": texts[1::2]})}, ensure_ascii=False)
     return Said(BETWEEN.join(texts), _tool(request), json.dumps({"said": texts[::2], "deep": deep}))
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """All texts of a request, those within texts that are JSON, too: unusual names of fields, and long numbers."""
+    """All texts of a request, including those in nested JSON, unusual field names, and long numbers."""
     if isinstance(value, dict):
         for name, each in value.items():
             if not _PLAIN.fullmatch(name):
@@ -80,7 +80,7 @@ def leaves(value: Any) -> Iterator[str]:
 
 
 def opened(text: str) -> Any:
-    """The JSON that a text is; itself, if it is none."""
+    """A text parsed as JSON; the text itself if it is not JSON."""
     try:
         inner = json.loads(text)
     except ValueError:

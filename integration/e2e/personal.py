@@ -1,4 +1,4 @@
-"""Personal data as people write it, made up from a seed, and texts with it in which it is not easily found."""
+"""Personal data in the formats that people use, generated from a seed, and texts in which it is hard to find."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import random
 import string
 from typing import Any, Callable
 
-# An operator's own pattern, whose values need escapes in JSON.
+# A custom pattern whose values need escapes in JSON.
 CUSTOM = {"name": "PROJECT", "regex": 'project "[a-z]{6}\\\\[a-z]{3}"'}
 ENTITIES = "EMAIL_ADDRESS PHONE_NUMBER CREDIT_CARD IBAN_CODE IP_ADDRESS US_SSN API_KEY".split()
 CHECK = {"name": "pii", "api": "patterns", "entities": ENTITIES, "custom": [CUSTOM]}
-# What stands beside it: what might be taken for placeholders, for escapes, or for the beginning of either.
+# Texts around it that look like placeholders, escapes, or the beginnings of these.
 WORDS = 'é, "and"|<b>then</b>|a & b|1 < 2|&lt;|\\n\\t|日本語|🙂🙂|<EMAIL_|<|see <PHONE_NUMBER_x>|\n\n|</s>|x'.split("|")
 
 
 def digits(rng: random.Random, count: int) -> str:
-    """A number of so many digits."""
+    """A number with this many digits."""
     return str(rng.randrange(10 ** (count - 1), 10**count))
 
 
 def letters(rng: random.Random, count: int) -> str:
-    """So many small letters."""
+    """This many small letters."""
     return "".join(rng.choices(string.ascii_lowercase, k=count))
 
 
@@ -61,14 +61,14 @@ MAKERS: list[Callable[[random.Random], str]] = [
 
 
 class Personal:
-    """Makes texts, names and numbers, each with a value to hide, and remembers the values."""
+    """Makes texts, names and numbers, each with a value to hide, and stores the values."""
 
     def __init__(self, seed: int):
         self.rng = random.Random(seed)
         self.values: list[str] = []
 
     def value(self, make: Callable[[random.Random], str] | None = None) -> str:
-        """A value; now and then one that has been before."""
+        """A value; sometimes an earlier one again."""
         if make is None and self.values and self.rng.random() < 0.1:
             return self.rng.choice(self.values)
         value = (make or self.rng.choice(MAKERS))(self.rng)
@@ -82,15 +82,15 @@ class Personal:
         return f"{self.rng.choice(WORDS)} {known} {self.rng.choice(WORDS)}"
 
     def name(self) -> str:
-        """A name in the letters that providers allow, but for the value."""
+        """A name with the letters that providers allow, except for the value."""
         return f"for-{self.value(ssn)}"
 
     def number(self) -> int:
-        """A number that is a card's."""
+        """A card number."""
         return int(self.value(card))
 
     def tree(self) -> dict[str, Any]:
-        """JSON with values in every place, and JSON within its texts, two deep."""
+        """JSON with values in every place, and nested JSON in its texts, two levels deep."""
         inner = json.dumps({"c": self.text(), self.text(): [self.number()]}, ensure_ascii=self.rng.random() < 0.5)
         middle = json.dumps({"again": inner, "b": self.text()}, ensure_ascii=self.rng.random() < 0.5)
         return {"a": self.text(), "b": {self.text(): [self.text(), 7, None]}, "n": self.number(), "deep": middle}

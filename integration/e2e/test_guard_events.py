@@ -1,4 +1,4 @@
-"""Streams of large events, and of very many: what a client gets is restored, masked or blocked as if they were small, what the
+"""Streams of large events, and of very many: they are restored, masked or blocked like small ones, what the
 gateway asked for is taken out, tokens are counted, and memory stays as it is.
 
 `make soak` is the full form: streams of 200,000 events, and of eight of 5 MB, again and again.
@@ -33,7 +33,7 @@ CARD, MASK = "4111 1111 1111 1111", "<CREDIT_CARD>"
 BAD = "E-4711"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 31, "total_tokens": 38}
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-# One with a value that is found and one that comes back; 997 is a prime, so that these stand at every place of a piece.
+# One with a value to find and one to restore; 997 is a prime, so these occur at every position of a piece.
 WORDS = f"{'lorem ipsum ' * 83}{CARD} and {PLACEHOLDER}, "
 DATA = "QUJD" * (SIZE // 4)
 GEMINI = "/v1beta/models/{model}:streamGenerateContent?alt=sse"
@@ -119,7 +119,7 @@ ROWS = ["VM", "used", "wasm", "Envoy", "allocated", "seconds"]
 
 
 def _cut(events: Iterable[bytes]) -> Iterator[bytes]:
-    """In pieces as a network has them."""
+    """In pieces like those of a network."""
     for event in events:
         yield from (event[at : at + 65_536] for at in range(0, len(event), 65_536))
 
@@ -160,7 +160,7 @@ def _request(kind: str, model: str) -> tuple[str, bytes]:
 
 
 def _wanted(kind: str, model: str) -> str:
-    """The digest of what a client gets: what the gateway has asked for is not in it."""
+    """The digest of the client's stream, without the usage that the gateway requested."""
     digest = hashlib.sha256()
     asked = _sse({"id": "1", "choices": [], "usage": USAGE})
     for event in _events(kind):
@@ -174,14 +174,14 @@ def _wanted(kind: str, model: str) -> str:
 
 
 def _joined(kind: str, events: bytes) -> str:
-    """Of many small events what they say: where in them it stands is not told."""
+    """The texts of many small events, without their positions."""
     assert kind == "many" and events.endswith(b"data: [DONE]\n\n") and b'"usage"' not in events
     data = [json.loads(event[6:]) for event in events.split(b"\n\n") if event.startswith(b"data: {")]
     return "".join(chunk["choices"][0]["delta"]["content"] for chunk in data)
 
 
 def _ask(world: World, kind: str, model: str) -> tuple[str, bytes]:
-    """The digest of an answer; its bytes, too, if they are few."""
+    """The digest of an answer, with its bytes if they are few."""
     path, body = _request(kind, model)
     digest, kept = hashlib.sha256(), bytearray()
     headers = {**BEARER, "x-answer": kind, "content-type": "application/json", "anthropic-version": "2023-06-01"}
@@ -234,7 +234,7 @@ def test_large_events_and_many(world: World, table: Table) -> None:
         assert most.size < 48 * MIB
     if not SOAK:
         return
-    # after the first round: by then it has all that it needs
+    # after the first round, when all memory has been allocated
     rests, half = rests[1:], ROUNDS // 2
     for name, read in {
         "a VM's memory": lambda rest: rest[1].size,
@@ -245,7 +245,7 @@ def test_large_events_and_many(world: World, table: Table) -> None:
 
 
 def test_a_large_event_is_blocked(world: World) -> None:
-    """What the client has of it is JSON, says nothing bad, and the answer ends as one that was filtered."""
+    """The client's part is valid JSON without blocked text, and the answer ends like a filtered one."""
     before = verdicts(world)
     _, events = _ask(world, "bad", "blocked")
     assert events.endswith(b"data: [DONE]\n\n") and BAD.encode() not in events

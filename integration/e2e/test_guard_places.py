@@ -1,4 +1,4 @@
-"""Personal data reaches no model and comes back to the client, wherever it stands, in six dialects.
+"""Personal data reaches no model and comes back to the client, in every place of six dialects.
 
 `PLACES_CONVERSATIONS` sets how many conversations are made up; a few hundred have each field of the guard's table in
 each dialect.
@@ -71,7 +71,7 @@ def _ask(world: World, requests: list[tuple[str, bool, bytes]]) -> list[crowd.An
 
 
 def _skeleton(value: Any) -> Any:
-    """The shape of JSON, that of JSON within texts, too; a number that may be a card's may be a text."""
+    """The shape of JSON, including nested JSON in texts; a possible card number may also be a text."""
     if isinstance(value, dict):
         return [("" if len(name) > 40 or "<" in name or " " in name else name, _skeleton(each)) for name, each in value.items()]
     if isinstance(value, list):
@@ -83,7 +83,7 @@ def _skeleton(value: Any) -> Any:
 
 
 def _all(value: Any) -> Iterator[str]:
-    """Every text and name of a body, and of JSON within its texts."""
+    """Every text and name of a body, and of nested JSON in its texts."""
     if isinstance(value, dict):
         for name, each in value.items():
             yield name
@@ -97,7 +97,7 @@ def _all(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def test_nothing_gets_out_and_all_comes_back(restoring: World, echo: Echo) -> None:
+def test_values_are_hidden_and_restored(restoring: World, echo: Echo) -> None:
     echo.bodies.clear()
     before = sum(verdicts(restoring).values())
     made = []
@@ -135,13 +135,13 @@ def test_nothing_gets_out_and_all_comes_back(restoring: World, echo: Echo) -> No
 
 
 def _seen(received: bytes, values: list[str]) -> list[str]:
-    """What the server has seen of the values, written out or escaped."""
+    """The values that the server has seen, plain or escaped."""
     seen = received.decode() + "\n".join(_all(json.loads(received)))
     return [value for value in values if value in seen]
 
 
 def _differences(want: Any, got: Any) -> list[str]:
-    """Where the two begin to differ, if they do."""
+    """Where the two first differ, if they do."""
     want, got = (each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in (want, got))
     if want == got:
         return []
@@ -150,7 +150,7 @@ def _differences(want: Any, got: Any) -> list[str]:
 
 
 def _opened(arguments: str) -> list[str]:
-    """What arguments say, whose text must be JSON."""
+    """The contents of arguments, which must be JSON."""
     return list(leaves(json.loads(arguments)))
 
 
@@ -161,7 +161,7 @@ PLACEHOLDER = re.compile(r"<?(EMAIL_ADDRESS|PHONE_NUMBER|CREDIT_CARD|IBAN_CODE|I
 
 @pytest.mark.parametrize(("dialect", "server"), PAIRS)
 def test_translated_conversations(restoring: World, echo: Echo, dialect: str, server: str) -> None:
-    """The same where the server speaks another dialect: what comes back has no placeholder, and all values that went there."""
+    """The same with a server of another dialect: the answer has no placeholder, and all values of the request."""
     for number in range(8):
         request, values = translatable(dialect, 7000 + number)
         stream = number % 4 > 0
@@ -175,14 +175,14 @@ def test_translated_conversations(restoring: World, echo: Echo, dialect: str, se
         hidden = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
         for said in VOICES[dialect].read(answer.content, stream):
             assert not PLACEHOLDER.search("\n".join([said.text, said.name, *_opened(said.arguments)]))
-            # a number behind a telephone's may be taken for the rest of it
+            # a number after a telephone number may be treated as its rest
             assert hidden.sub("*", said.text).replace("* 1 < 2", "* < 2") == want.replace("* 1 < 2", "* < 2")
             assert said.name.startswith("for-") and said.name.removeprefix("for-") in values
 
 
 @pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/plain", "application/json", ""])
 def test_whatever_a_stream_says_it_is(restoring: World, masking: World, echo: Echo, content_type: str) -> None:
-    """Its bytes decide."""
+    """Its bytes decide, not its content type."""
     personal = Personal(9)
     hidden, asked, want = [], [], []
     for number, dialect in enumerate(VOICES):
@@ -222,7 +222,7 @@ def test_a_stream_that_is_an_array(restoring: World, echo: Echo) -> None:
 
 
 def test_answers_are_masked(masking: World, echo: Echo) -> None:
-    """What a model makes up is masked in texts, names and arguments, JSON within them included."""
+    """New values from a model are masked in texts, names and arguments, including nested JSON."""
     made = []
     for number in range(MASKED):
         dialect = list(VOICES)[number % len(VOICES)]

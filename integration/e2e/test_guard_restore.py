@@ -1,4 +1,4 @@
-"""One placeholder for one value: the rest of a request is the client's, byte by byte."""
+"""One placeholder for each value: the rest of a request is unchanged, byte for byte."""
 
 from __future__ import annotations
 

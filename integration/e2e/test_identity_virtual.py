@@ -234,7 +234,7 @@ def test_revoking_ones_own_key_needs_force(issuing: World, issue: Callable[..., 
 
 
 def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """What was issued and revoked at run time: keys live on by their signatures, and can be revoked, restored and issued anew."""
+    """Issued keys stay valid by their signatures; run-time revocations are lost. Keys can be revoked, restored and issued again."""
     text, environment = _configured(settings(), "KEY_SECRET").text(), _environment(KEY_SECRET=FIRST)
     path = "/gateway/keys/root"
 
@@ -250,7 +250,7 @@ def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWor
         assert call(world, "DELETE", "/gateway/keys/user", ADMIN).json()["known"] is True
         assert statuses(world, root, user) == [{200}, {401}]
     with open_world(text, env=environment) as world:
-        # without the line that the answer had, the revocation is forgotten, too
+        # without the line from the answer, the revocation is lost, too
         assert statuses(world, root, user) == [{200}, {200}]
         refused = call(world, "DELETE", path, bearer(root))
         assert (refused.status_code, openai_error(refused)["code"]) == (409, "own_key")
@@ -259,14 +259,14 @@ def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWor
         assert statuses(world, root) == [{401}]
         assert call(world, "POST", f"{path}/restore", ADMIN).json()["changed"] is True
         assert statuses(world, root) == [{200}]
-        # revoked before it is issued anew: the old one is dead, the new one is not
+        # revoked before it is issued again: the old key is invalid, the new one is valid
         assert call(world, "DELETE", path, ADMIN).json()["known"] is False
         anew = issued(world, id="root", role="admin")
         assert statuses(world, root, anew) == [{401}, {200}]
         again = call(world, "DELETE", path, ADMIN).json()
         assert again["known"] is True and "warning" not in again
         assert statuses(world, root, anew, issued(world, id="root")) == [{401}, {401}, {200}]
-        # a configured key, by itself
+        # a configured key alone
         own = call(world, "DELETE", "/gateway/keys/demo-admin", ADMIN)
         assert (own.status_code, openai_error(own)["code"]) == (409, "own_key")
         forced = call(world, "DELETE", "/gateway/keys/demo-admin?force=true", ADMIN)

@@ -1,4 +1,4 @@
-"""A stored response is read, cancelled and deleted by its id, where it is stored, and by nobody but the key that made it."""
+"""A stored response is read, cancelled and deleted by its id, at its upstream, and only with the key that made it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAID = "Write to jo@example.com."
 
 
 class Keeper(Upstream):
-    """A server that stores its responses. One whose model is `failed` has failed, which is no failure of the server's."""
+    """A server that stores its responses. A response of the model `failed` has failed, which is not the server's failure."""
 
     def __init__(self, name: str):
         super().__init__()
@@ -37,7 +37,7 @@ class Keeper(Upstream):
         self.status = 200
 
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """As OpenAI's does."""
+        """Answers like OpenAI."""
         method, path = headers[":method"], headers[":path"]
         self.asked.append((method, path))
         status, reply, kind = self.status, {}, "application/json"
@@ -122,7 +122,7 @@ def _home(keepers: Mapping[str, Keeper], number: str) -> tuple[Keeper, Keeper]:
     return (one, two) if number.startswith(f"resp_{one.name}") else (two, one)
 
 
-def test_it_goes_where_it_is_stored(world: World, keepers: dict[str, Keeper]) -> None:
+def test_requests_go_to_the_storing_upstream(world: World, keepers: dict[str, Keeper]) -> None:
     for _ in range(6):
         made = _made(world)
         number = made["id"]
@@ -155,7 +155,7 @@ def test_sdk(world: World) -> None:
 
 
 @pytest.mark.parametrize(("method", "verb"), [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/input_items")])
-def test_it_belongs_to_its_key(world: World, keepers: dict[str, Keeper], method: str, verb: str) -> None:
+def test_only_its_key_can_use_it(world: World, keepers: dict[str, Keeper], method: str, verb: str) -> None:
     number = _made(world)["id"]
     home, _ = _home(keepers, number)
     for path in (number, "resp_nowhere"):
@@ -172,7 +172,7 @@ def test_wrong_methods(world: World) -> None:
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-def test_it_is_tried_nowhere_else(world: World, keepers: dict[str, Keeper]) -> None:
+def test_no_other_upstream_is_tried(world: World, keepers: dict[str, Keeper]) -> None:
     number = _made(world)["id"]
     home, other = _home(keepers, number)
     other.asked.clear()
@@ -187,7 +187,7 @@ def test_it_is_tried_nowhere_else(world: World, keepers: dict[str, Keeper]) -> N
     assert other.asked == []
 
 
-def test_it_is_a_request_without_tokens(world: World) -> None:
+def test_requests_use_no_tokens(world: World) -> None:
     number = _made(world)["id"]
     world.settle()
     tokens, requests = world.counted("llm_tokens_total"), sum(world.counted("llm_requests_total").values())
@@ -197,10 +197,10 @@ def test_it_is_a_request_without_tokens(world: World) -> None:
     assert world.counted("llm_tokens_total") == tokens
 
 
-def test_what_is_stored_is_checked(
+def test_stored_responses_are_checked(
     settings: Callable[[], Settings], open_world: OpenWorld, keepers: dict[str, Keeper]
 ) -> None:
-    """Nobody gets around a check of answers by asking for the answer later."""
+    """A check of answers cannot be bypassed by reading the answer later."""
     changed = guarded(_changed(settings(), keepers), [MASK])
     with open_world(changed.text()) as world:
         number = _made(world)["id"]

@@ -23,8 +23,8 @@ class Upstream(ABC):
 
     @abstractmethod
     async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request; its headers' names are in lower case, and `:method` and `:path` are among them. False when
-        there is to be no other after it."""
+        """Answers one request. The names in `headers` are in lower case, and `:method` and `:path` are among them. Returns
+        False to close the connection."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

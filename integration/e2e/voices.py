@@ -1,4 +1,4 @@
-"""The dialects as a model server speaks them, and as a client reads them: a text and the call of one tool."""
+"""The dialects, written by a model server and read by a client: a text and one tool call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METADATA = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount"
 
 
 class Said(NamedTuple):
-    """What a model says, and the tool it calls with these arguments, which are JSON."""
+    """A model's text, and the tool that it calls with these JSON arguments."""
 
     text: str
     name: str
@@ -36,7 +36,7 @@ class Voice:
     calls: bool = True
 
     def path_of(self, model: str, stream: bool) -> str:
-        """Where a request for a model goes."""
+        """The path of a request for a model."""
         return self.path.format(model=model, verb="streamGenerateContent?alt=sse" if stream else "generateContent")
 
     def streams(self, path: str, request: Any) -> bool:
@@ -46,7 +46,7 @@ class Voice:
         return bool(request.get("stream"))
 
     def array(self, said: Said, size: int) -> Iterator[bytes]:
-        """The same as Gemini writes it where no other form is asked for: one array."""
+        """The same in Gemini's default format: one array."""
         for number, event in enumerate(self.events(said, size)):
             yield (b",\r\n" if number else b"[") + json.dumps(event).encode()
         yield b"]"
@@ -64,7 +64,7 @@ class Voice:
             yield b"data: [DONE]\n\n"
 
     def read(self, content: bytes, stream: bool) -> list[Said]:
-        """What an answer says, as often as it says it; the answer must have its end."""
+        """The contents of an answer, as often as it repeats them; it must have its end."""
         if not stream:
             return [self.read_whole(json.loads(content))]
         lines = content.split(b"\n")

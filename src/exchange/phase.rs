@@ -1,11 +1,11 @@
-//! How far a request has come.
+//! The phases of a request.
 //!
 //! | phase | until |
 //! |---|---|
 //! | arrived | its body is there |
-//! | asking the gateway itself | it is answered |
+//! | a command to the gateway itself | it is answered |
 //! | read | it has a target |
-//! | routed: an attempt is chosen, begun, or to be retried | an attempt's answer passes, or the client has gone |
+//! | routed: an attempt is chosen, begun, or to be retried | an attempt's answer passes, or the client has left |
 //!
 //! Each phase holds what there is from then on, so that nothing is set of an answer where there is no target, and nothing
 //! is asked of a body that has not been read. What comes in the wrong phase changes nothing.
@@ -17,15 +17,15 @@ use crate::outcome::Outcome;
 use crate::parsed_request::ParsedRequest;
 use crate::routing::Route;
 
-/// How far a request has come.
-// there is one for each request, on the heap already
+/// The phase of a request.
+// there is one for each request, which is on the heap anyway
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Default)]
 pub(super) enum Phase {
-    /// Its headers have been taken in.
+    /// Its headers have been read.
     #[default]
     Arrived,
-    /// It asks something of the gateway itself, with this body.
+    /// It is a command to the gateway itself, with this body.
     Asking(Command, Vec<u8>),
     /// Its body has been read.
     Read(Request),
@@ -33,7 +33,7 @@ pub(super) enum Phase {
     Routed(Request, Journey),
 }
 
-/// What a request says.
+/// The contents of a request.
 #[derive(Debug)]
 pub(super) struct Request {
     /// What the body says.
@@ -49,18 +49,18 @@ pub(super) struct Request {
 pub(super) struct Journey {
     pub route: Route,
     pub stage: Stage,
-    /// The target the request's headers are fit for.
+    /// The target for which the request's headers were changed.
     pub prepared_for: Option<(usize, usize)>,
     pub overwritten: Overwritten,
     /// How the last of all targets failed. Envoy retries what it saw break by itself, so one more attempt may
     /// follow, which only has to tell the client.
     pub exhausted: Option<Outcome>,
-    /// Why no connection stood, of the last attempt for which none did.
+    /// Why the last failed connection failed.
     pub connect_failure: Option<String>,
     pub answer: Answer,
 }
 
-/// How far the attempt at the current target is.
+/// The state of the attempt at the current target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The target is chosen.

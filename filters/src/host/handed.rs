@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 /// The status of a host call that succeeded.
 pub(super) const OK: u32 = 0;
 
-/// Bytes the host has handed over, if `call` succeeded. The host has them allocated by
+/// The bytes that the host has passed on, if `call` succeeded. The host allocates them with
 /// `proxy_on_memory_allocate`, as a boxed slice of exactly `size` bytes, and gives up ownership.
 pub(super) fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     let mut data = null_mut();

@@ -1,4 +1,4 @@
-//! A whole body, rewritten in parts, so that whoever rewrites a large one can do something else in between.
+//! Rewrites a complete body in parts, so that other work can run in between.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use crate::guard::texts::{echoes, Kind, Passage};
 use crate::guard::Speaker;
 use crate::order::by_number;
 
-/// So many bytes are copied in the time in which one byte of text is rewritten.
+/// This many bytes are copied in the time that rewriting one byte of text takes.
 const COPIED: usize = 64;
-/// What it takes to look at a passage, or at a finding.
+/// The cost of reading a passage or a finding.
 const LOOK: usize = 1;
 
-/// A request's body, or an answer, on its way to being rewritten.
+/// A request's body, or an answer, that is being rewritten.
 ///
 /// ```
 /// use sluice::guard::checks::{Marked, Rewriting};
@@ -38,34 +38,34 @@ pub struct BodyRewriting {
     marks: Vec<Vec<Marked>>,
     is_answer: bool,
     stage: Stage,
-    /// What is written of the texts so far, in bytes.
+    /// The size of the rewritten texts so far, in bytes.
     written: usize,
     splices: Vec<(Range<usize>, String)>,
     out: Vec<u8>,
 }
 
 enum Stage {
-    /// The vault learns what is hidden: this finding of this check in this passage comes next.
+    /// Adds hidden values to the vault: the next finding, with its check and passage.
     Names {
         passage: usize,
         check: usize,
         finding: usize,
     },
-    /// The vault learns what looks like a placeholder, from here on.
+    /// Reserves texts that look like placeholders, from this passage on.
     Reserve {
         passage: usize,
         at: usize,
     },
-    /// The texts are written: first what the application says, in requests. That is the same in each of them, and so are its
-    /// numbers if it comes first: caches live by that.
+    /// Writes the texts. In requests the application's texts come first: they are the same in each request, so their
+    /// numbers stay the same and prompt caches work.
     Texts {
         first: bool,
         passage: usize,
         text: Option<Box<TextRewriting>>,
     },
-    /// What says the texts again is taken out.
+    /// Removes repetitions of the texts.
     Echoes,
-    /// The body is put together.
+    /// Assembles the body.
     Splice {
         next: usize,
         copied: usize,
@@ -74,7 +74,7 @@ enum Stage {
 }
 
 impl BodyRewriting {
-    /// A request. `marks` has what was found in each of its passages.
+    /// A request. `marks` has the findings in each of its passages.
     pub fn of_request(body: Vec<u8>, passages: Vec<Passage>, marks: Vec<Vec<Marked>>) -> Self {
         let hides = marks.iter().flatten().any(|marked| marked.rewriting() == Rewriting::Restore);
         let stage = match hides {
@@ -84,8 +84,8 @@ impl BodyRewriting {
         Self::new(body, passages, marks, false, stage)
     }
 
-    /// A whole answer: its texts are masked as `marks` say, and what the vault keeps is brought back. What says the texts
-    /// again, token by token, is taken out of an answer that is masked.
+    /// A complete answer: its texts are masked by `marks`, and the vault's values are restored. Token lists that repeat
+    /// the texts are removed from a masked answer.
     pub fn of_answer(body: Vec<u8>, passages: Vec<Passage>, marks: Vec<Vec<Marked>>) -> Self {
         Self::new(body, passages, marks, true, Stage::texts(false))
     }
@@ -101,11 +101,11 @@ impl BodyRewriting {
         BodyRewriting { body, passages, marks, is_answer, stage, written: 0, splices, out }
     }
 
-    /// Goes on for about as long as it takes to rewrite so many bytes of text. The vault is the same each time. Whether
-    /// that was the end.
+    /// Continues for about as long as rewriting this many bytes of text takes. The vault must be the same each time.
+    /// Returns whether it has finished.
     ///
     /// # Errors
-    /// There is more to hide than the vault takes; the texts must not go on.
+    /// There are more values than the vault accepts; the texts must not be sent.
     pub fn step(&mut self, vault: &mut Vault, size: usize) -> Result<bool, VaultError> {
         let mut work = Work::new(size);
         while work.is_left() {
@@ -151,7 +151,7 @@ impl BodyRewriting {
         let Some(found) = self.passages.get(passage) else {
             return Ok(Stage::texts(true));
         };
-        // what is sealed has placeholders of ours: it came from the model, and nothing was brought back in it
+        // signed content has the gateway's placeholders: it came from the model, and was not restored
         let end = match is_open(found) {
             true => at.saturating_add(work.left()).min(found.text.len()),
             false => found.text.len(),
@@ -239,7 +239,7 @@ impl BodyRewriting {
         };
         let json = std::mem::take(json);
         work.spend(LOOK + json.len() / COPIED);
-        // of those that overlap the later is left out
+        // of two that overlap, the later one is left out
         let is_whole = range.start <= range.end && range.end <= self.body.len();
         let Some(before) = self.body.get(copied..range.start).filter(|_| is_whole) else {
             return Stage::Splice { next: next + 1, copied };
@@ -250,12 +250,12 @@ impl BodyRewriting {
         Stage::Splice { next: next + 1, copied: range.end }
     }
 
-    /// How many bytes are written of the texts so far: the body will not be much smaller.
+    /// The size of the rewritten texts so far in bytes: the body will not be much smaller.
     pub fn written(&self) -> usize {
         self.written
     }
 
-    /// The body, rewritten, once that is done.
+    /// The rewritten body, after the last step.
     pub fn finish(self) -> Vec<u8> {
         self.out
     }

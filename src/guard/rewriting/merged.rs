@@ -1,4 +1,4 @@
-//! One list of what several checks have found in a text, made in parts.
+//! Merges the findings of several checks in a text, in parts.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -9,21 +9,21 @@ use crate::guard::checks::{Marked, Rewriting};
 use crate::guard::pii::precedence;
 use crate::guard::Finding;
 
-/// What it takes to look at a finding, to put it in its place, and to choose between those that overlap, each as
-/// many bytes of text as are written meanwhile.
+/// The cost of reading a finding, of sorting it, and of choosing between overlapping ones, in bytes of text that could
+/// be written in that time.
 const LOOK: usize = 1;
 const PLACE: usize = 8;
 const CHOOSE: usize = 32;
 
-/// What is found, in order; none overlap.
+/// The merged findings: sorted, without overlaps.
 pub(super) struct Merged {
     lists: Vec<Marked>,
     stage: Stage,
-    /// Those that stay; where the stage is [`Stage::Single`] the one list there is.
+    /// The remaining findings; in the stage [`Stage::Single`] the only list.
     order: Vec<Place>,
 }
 
-/// A finding that stays.
+/// A remaining finding.
 struct Place {
     list: usize,
     index: usize,
@@ -31,20 +31,20 @@ struct Place {
 }
 
 enum Stage {
-    /// There is one list. So many of its findings are in order, and do not overlap.
+    /// There is one list. This many of its findings are sorted, and do not overlap.
     Single(usize),
-    /// The findings of all lists are put together: this one of this list comes next.
+    /// Joins the lists: the next finding of this list.
     Gather {
         list: usize,
         index: usize,
         ranked: BinaryHeap<Ranked>,
     },
-    /// Those that stay are chosen.
+    /// Chooses the remaining ones.
     Choose {
         ranked: BinaryHeap<Ranked>,
         kept: BTreeMap<usize, Ranked>,
     },
-    /// They are put in order.
+    /// Sorts them.
     Order {
         kept: BTreeMap<usize, Ranked>,
         masks: Vec<Masks>,
@@ -53,13 +53,13 @@ enum Stage {
 }
 
 impl Merged {
-    /// Of what each check has found.
+    /// From each check's findings.
     pub fn new(lists: Vec<Marked>) -> Self {
         let stage = if lists.len() == 1 { Stage::Single(0) } else { Stage::gather() };
         Merged { lists, stage, order: Vec::new() }
     }
 
-    /// Goes on. Whether that was the end.
+    /// Continues. Returns whether it has finished.
     pub fn step(&mut self, work: &mut Work) -> bool {
         while work.is_left() {
             let stage = std::mem::replace(&mut self.stage, Stage::Done);
@@ -143,7 +143,7 @@ impl Merged {
         }
     }
 
-    /// One of them, and whether it is masked: one that stands for several is gone for good if one of them says so.
+    /// A remaining finding, and whether it is masked: one that covers several is masked permanently if one of them is.
     pub fn get(&self, index: usize) -> Option<(&Finding, bool)> {
         if let Stage::Single(_) = self.stage {
             let list = self.lists.first()?;
@@ -160,7 +160,7 @@ impl Stage {
     }
 }
 
-/// A finding; the greatest of several stays, should they overlap.
+/// A finding; of several that overlap, the greatest stays.
 struct Ranked {
     finding: Finding,
     list: usize,
@@ -187,11 +187,11 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
-/// What one check masks, for telling of spans in order, which do not overlap, whether they overlap any of it.
+/// One check's masked spans, to test whether spans overlap them; both are sorted and do not overlap.
 struct Masks {
     list: usize,
     next: usize,
-    /// How far those reach that are passed.
+    /// The end of the spans that were passed.
     reached: usize,
 }
 

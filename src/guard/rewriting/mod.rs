@@ -1,4 +1,4 @@
-//! Texts of requests and answers, rewritten as checks say.
+//! Rewrites texts of requests and answers by the checks' verdicts.
 
 mod body;
 mod merged;
@@ -18,10 +18,10 @@ pub(super) use place::in_place;
 use place::write;
 use work::Work;
 
-/// What takes the place of which part of a text of this kind, in order; none overlap.
+/// The replacements of a text of this kind, sorted and without overlaps.
 ///
 /// # Errors
-/// There is more to hide than the vault takes; the text must not go on.
+/// There are more values than the vault accepts; the text must not be sent.
 pub fn replacements(
     text: &str,
     kind: Kind,
@@ -33,7 +33,7 @@ pub fn replacements(
     let mut replacements = Vec::new();
     for (finding, masked) in (0..).map_while(|index| merged.get(index)) {
         let Some(value) = text.get(finding.span.clone()) else {
-            continue; // no check marks half a character
+            continue; // no check flags half a character
         };
         let mut written = String::new();
         write(&mut written, kind, (finding, masked), value, vault)?;
@@ -42,10 +42,10 @@ pub fn replacements(
     Ok(replacements)
 }
 
-/// [`BodyRewriting::of_request`], all at once.
+/// [`BodyRewriting::of_request`], in one step.
 ///
 /// # Errors
-/// There is more to hide than the vault takes; the request must not go on.
+/// There are more values than the vault accepts; the request must not be sent.
 pub fn rewrite_request(
     body: &[u8],
     passages: &[Passage],
@@ -57,7 +57,7 @@ pub fn rewrite_request(
     Ok(rewriting.finish())
 }
 
-/// [`BodyRewriting::of_answer`], all at once.
+/// [`BodyRewriting::of_answer`], in one step.
 pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], vault: &Vault) -> Vec<u8> {
     let mut rewriting = BodyRewriting::of_answer(body.to_vec(), passages.to_vec(), marks.to_vec());
     // nothing goes into the vault
@@ -65,17 +65,17 @@ pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], 
     rewriting.finish()
 }
 
-/// Of more flows it is not known how their text goes on where nothing of it was held back.
+/// The maximum number of flows with a known state; others are treated as new texts.
 const MAX_FLOWS: usize = 1024;
 
-/// Brings back what a vault keeps, in a stream.
+/// Restores a vault's values in a stream.
 pub struct Restoring {
     vault: Vault,
     flows: BTreeMap<Flow, Restorer>,
 }
 
 impl Restoring {
-    /// For the answer to a request whose values the vault keeps.
+    /// For the answer to a request with values in the vault.
     pub fn new(vault: Vault) -> Self {
         Restoring { vault, flows: BTreeMap::new() }
     }

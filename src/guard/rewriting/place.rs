@@ -1,4 +1,4 @@
-//! What takes the place of what was found.
+//! The replacements of findings.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::guard::pii::{mask_value, Vault, VaultError};
 use crate::guard::texts::Kind;
 use crate::guard::Finding;
 
-/// What is written at a spot: in the place of a number a string.
+/// The replacement at a spot: a string in place of a number.
 pub(in crate::guard) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, str> {
     match spot.number {
         false => Cow::Borrowed(written),
@@ -18,7 +18,7 @@ pub(in crate::guard) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, s
     }
 }
 
-/// Writes what takes the place of a value, which is not empty, in a text of this kind; `out` is empty.
+/// Writes the replacement of a nonempty value, in a text of this kind; `out` is empty.
 pub(super) fn write(
     out: &mut String,
     kind: Kind,

@@ -1,4 +1,4 @@
-//! One text, rewritten in parts, straight into the JSON string that it becomes.
+//! Rewrites one text in parts, directly into its JSON string.
 
 use super::merged::Merged;
 use super::place::{in_place, write};
@@ -9,31 +9,31 @@ use crate::guard::pii::{Restorer, Vault, VaultError};
 use crate::guard::texts::{Kind, Passage};
 use crate::json::write_escaped;
 
-/// So much of a text is read, and restored, at a time, in bytes: what is known of that stays small.
+/// How many bytes of a text are read and restored at a time, to keep the state small.
 const PIECE: usize = 8 << 10;
-/// What it takes to write one finding's placeholder, as many bytes of text as are written meanwhile.
+/// The cost of writing one finding's placeholder, in bytes of text that could be written in that time.
 const FINDING: usize = 16;
-/// The longest name in which placeholders have no brackets, in bytes. No provider allows one that is half as long.
+/// The longest name whose placeholders have no brackets, in bytes. No provider allows names of half this length.
 const MAX_NAME: usize = 4 << 10;
 
-/// What a text becomes: what is to come back in the answer goes into the vault, all else gives way to its name. What was
-/// JSON stays JSON.
+/// A rewritten text: values to restore in the answer go into the vault, all others are replaced by their names. JSON
+/// stays valid JSON.
 pub(super) struct TextRewriting {
     merged: Merged,
     locator: Locator,
     spots: Vec<Spot>,
     copied: usize,
-    written: String, // for all of them: there may be very many
+    written: String, // one buffer for all, because there may be very many
     back: Back,
-    /// What is to be restored next.
+    /// The next part to restore.
     pending: String,
     json: String,
     changed: bool,
 }
 
-/// What brings back what the vault keeps.
+/// What restores the vault's values.
 enum Back {
-    /// Nothing: it is a request's text, or there is nothing to bring back.
+    /// Nothing: it is a request's text, or there is nothing to restore.
     Nothing,
     Text(Restorer),
     /// The text is a name.
@@ -41,7 +41,7 @@ enum Back {
 }
 
 impl TextRewriting {
-    /// For a text in which `marks` were found. `restored`: what the vault keeps comes back in it.
+    /// For a text with the findings `marks`. `restored`: the vault's values are restored in it.
     pub fn new(passage: &Passage, marks: Vec<Marked>, restored: Option<&Vault>) -> Self {
         let source = passage.source();
         let back = match restored {
@@ -62,10 +62,10 @@ impl TextRewriting {
         }
     }
 
-    /// Goes on; the passage is the same each time. Whether that was the end.
+    /// Continues; the passage must be the same each time. Returns whether it has finished.
     ///
     /// # Errors
-    /// There is more to hide than the vault takes; the text must not go on.
+    /// There are more values than the vault accepts; the text must not be sent.
     pub fn step(&mut self, passage: &Passage, vault: &mut Vault, work: &mut Work) -> Result<bool, VaultError> {
         if !self.merged.step(work) {
             return Ok(false);
@@ -96,7 +96,7 @@ impl TextRewriting {
         Ok(false)
     }
 
-    /// Writes what takes the place of a spot, and what stands before it.
+    /// Writes the replacement of a spot, and the text before it.
     fn write(&mut self, passage: &Passage, spot: &Spot, vault: &mut Vault) -> Result<(), VaultError> {
         let (Some((finding, masked)), Some(value)) = (self.merged.get(spot.index), passage.text.get(spot.view.clone()))
         else {
@@ -104,7 +104,7 @@ impl TextRewriting {
         };
         let mut written = std::mem::take(&mut self.written);
         written.clear();
-        // answers are masked only: nothing goes into a vault
+        // answers are only masked: nothing goes into a vault
         let masked = masked || !matches!(self.back, Back::Nothing);
         write(&mut written, passage.kind, (finding, masked), value, vault)?;
         self.put(passage.source().get(self.copied..spot.source.start).unwrap_or_default());
@@ -146,12 +146,12 @@ impl TextRewriting {
         self.json.push('"');
     }
 
-    /// How much is written, in bytes.
+    /// The size of the output, in bytes.
     pub fn written(&self) -> usize {
         self.json.len()
     }
 
-    /// What it has become, as a JSON string; `None` if that is what it was.
+    /// The rewritten text as a JSON string; `None` if it is unchanged.
     pub fn into_json(self) -> Option<String> {
         self.changed.then_some(self.json)
     }

@@ -1,6 +1,7 @@
-//! How much one step does.
+//! The amount of work in one step.
 
-/// What one step may still do, in bytes of text that are rewritten in the time it takes. The first of them is always done.
+/// The remaining work of one step, in bytes of text that could be rewritten in that time. The first byte is always
+/// allowed.
 pub(super) struct Work(usize);
 
 impl Work {

@@ -1,4 +1,5 @@
-//! What services answer: good, bad, hostile. The good answers were recorded from those in `integration/classifiers`.
+//! Services' answers: good, bad, hostile. The good answers were recorded from the services in
+//! `integration/classifiers`.
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
@@ -36,7 +37,7 @@ fn every() -> [Api; 4] {
     [moderations(Thresholds::Service), moderations(Thresholds::All(0.5)), presidio(), llama()]
 }
 
-/// To `you are an idiot`, `good morning` and `I will hurt you tonight`.
+/// The answer to `you are an idiot`, `good morning` and `I will hurt you tonight`.
 const MODERATED: &str = r#"{"id": "modr-589d28a90a174aebbd69b0060de2d910", "model": "alt-profanity-check", "results": [{"flagged": true, "categories": {"toxicity": true}, "category_scores": {"toxicity": 0.9999987305385645}}, {"flagged": false, "categories": {"toxicity": false}, "category_scores": {"toxicity": 0.03055811634442775}}, {"flagged": false, "categories": {"toxicity": false}, "category_scores": {"toxicity": 0.33378928399502145}}]}"#;
 
 #[test]
@@ -58,7 +59,7 @@ fn moderated() {
     }
 }
 
-/// In the shape of OpenAI's own answers: many categories, further fields.
+/// In the shape of OpenAI's own answers: many categories, and further fields.
 #[test]
 fn moderated_by_openai() {
     let answer = |flagged: bool, categories: Value, scores: Value| {
@@ -239,9 +240,9 @@ fn judged() {
     }
 }
 
-/// Whatever the service is asked for.
+/// For any request.
 #[test]
-fn no_answers() {
+fn invalid_answers() {
     let good = [(MODERATED, 3), (MODERATED, 3), (ANALYZED, 2)];
     let texts = ["é write to ann@example.com 😀 or 212-555-0187"; 3];
     for api in every() {
@@ -269,7 +270,7 @@ fn no_answers() {
 }
 
 #[test]
-fn the_surest_finding_names_a_text() {
+fn the_highest_score_names_a_text() {
     let cases = [
         (vec![], None),
         (vec![("A", 0.5)], Some("A")),
@@ -284,7 +285,7 @@ fn the_surest_finding_names_a_text() {
 }
 
 proptest! {
-    /// Spans of code points come out as the same characters.
+    /// Spans of code points give the same characters.
     #[test]
     fn code_points(text in generate::text(), spans in prop::collection::vec((0..14usize, 0..14usize), 0..6)) {
         let characters: Vec<char> = text.chars().collect();

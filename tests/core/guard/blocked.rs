@@ -1,4 +1,4 @@
-//! Whole answers that may not be shown, in every dialect.
+//! Complete answers that must not be shown, in every dialect.
 
 use serde_json::{json, Value};
 use sluice::endpoint::Endpoint;
@@ -58,7 +58,7 @@ fn in_every_dialect() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers() {
     let silent = json!({ "choices": [{ "index": 0, "message": { "role": "assistant", "content": "", "refusal": null },
         "logprobs": null, "finish_reason": "content_filter" }] });
     let strange =

@@ -113,7 +113,7 @@ fn sizes() {
 }
 
 #[test]
-fn what_applies() {
+fn which_checks_apply() {
     let found = one(r#""api":"patterns","action":"mask","models":["gpt-*","m"],"keys":["team-*"]"#);
     let check = &found.checks[0];
     let cases = [
@@ -137,7 +137,7 @@ fn what_applies() {
     assert_eq!(hears(&blocks.checks[0], Phase::Request), [User, Tool]);
 }
 
-/// Fields of a check that are right.
+/// Valid fields of a check.
 const SERVICE: &str = r#""name":"x","cluster":"c","phase":["request"],"on_failure":"deny","action":"block""#;
 
 #[test]
@@ -190,7 +190,7 @@ fn mistakes() {
     assert!(read(fine).is_ok());
 }
 
-/// What is right but for one field, which comes instead of the right one or besides.
+/// A valid check with one wrong field, which replaces the valid one or is added.
 #[test]
 fn mistakes_in_checks() {
     let unset =
@@ -274,7 +274,7 @@ fn mistakes_in_checks() {
         (
             "openai_moderations",
             r#""credential":{"env":"sk-secret"}"#,
-            "credential.env: is not the name of an environment variable; the key itself belongs into the variable",
+            "credential.env: is not the name of an environment variable; put the key itself into the variable",
         ),
         (
             "openai_moderations",
@@ -313,7 +313,7 @@ fn mistakes_in_checks() {
         let want = if want.starts_with(':') { (*want).to_owned() } else { format!(".{want}") };
         assert_eq!(message, format!("guard.checks[0]{want}"), "{text}");
     }
-    // a field of another api's
+    // a field of another api
     for (api, field) in [
         ("openai_moderations", r#""language":"en""#),
         ("openai_moderations", r#""custom":[]"#),
@@ -343,7 +343,7 @@ fn mistakes_in_checks() {
     }
 }
 
-/// A check that is right, but for `field`.
+/// A check that is valid except for `field`.
 fn check(api: &str, field: &str) -> String {
     let wrong: serde_json::Value = serde_json::from_str(&format!("{{{field}}}")).unwrap();
     let mut fields: serde_json::Value = serde_json::from_str(&format!("{{{SERVICE}}}")).unwrap();

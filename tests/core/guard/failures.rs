@@ -1,4 +1,4 @@
-//! When the log tells of checks that could not be made.
+//! When failed checks are logged.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const fn at(seconds: u64) -> Duration {
 }
 
 #[test]
-fn the_first_failure_is_told_and_further_ones_once_a_minute() {
+fn the_first_failure_is_logged_and_further_ones_once_a_minute() {
     let mut failures = Failures::default();
     assert_eq!(failures.note("toxicity", "error_status", at(100)), Some(0));
     assert_eq!(failures.note("toxicity", "error_status", at(100)), None);
@@ -20,7 +20,7 @@ fn the_first_failure_is_told_and_further_ones_once_a_minute() {
 }
 
 #[test]
-fn each_check_and_each_kind_is_told_of() {
+fn each_check_and_each_kind_is_logged() {
     let mut failures = Failures::default();
     assert_eq!(failures.note("toxicity", "error_status", at(1)), Some(0));
     assert_eq!(failures.note("pii", "error_status", at(1)), Some(0));
@@ -29,7 +29,7 @@ fn each_check_and_each_kind_is_told_of() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_keeps_nothing_silent() {
+fn a_clock_set_back_does_not_suppress_the_log() {
     let mut failures = Failures::default();
     assert_eq!(failures.note("pii", "error_status", at(10_000)), Some(0));
     assert_eq!(failures.note("pii", "error_status", at(1)), Some(0));

@@ -33,7 +33,7 @@ fn for_a_time() {
 }
 
 #[test]
-fn the_oldest_gives_way() {
+fn the_oldest_is_dropped() {
     let mut known = known(3);
     for (index, text) in ["a", "b", "c", "d"].into_iter().enumerate() {
         known.insert(0, text, &flagged(text), at(100 + index as u64));
@@ -46,7 +46,7 @@ fn the_oldest_gives_way() {
 }
 
 #[test]
-fn what_is_not_remembered() {
+fn uncached_results() {
     let mut none = known(0);
     none.insert(0, "a", &Reading::Clean, at(1));
     assert!(none.is_empty());
@@ -61,7 +61,7 @@ fn what_is_not_remembered() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// As a plain list would have it, while there is room; and never more than there may be.
+    /// Behaves like a list until it is full, and never exceeds its limit.
     #[test]
     fn as_a_list(steps in vec((any::<bool>(), 0..6usize, 0..30u64), 0..60), entries in 1..8usize) {
         let mut known = known(entries);

@@ -22,7 +22,7 @@ fn guard(text: &str) -> Guard {
     sluice::config::guard(text.as_bytes(), &|name| (name == "KEY").then(|| "sk-secret".to_owned())).expect(text)
 }
 
-/// The configuration of one check with these fields besides.
+/// The configuration of one check with these further fields.
 fn one(fields: &str) -> Guard {
     guard(&format!(r#"{{"checks":[{{"name":"x","phase":["request"],{fields}}}]}}"#))
 }

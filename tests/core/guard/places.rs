@@ -1,4 +1,4 @@
-//! Every place where text can stand, and tries to hide something there.
+//! Every place for text, and attempts to hide something there.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn marks(found: &[Passage], rewriting: Rewriting) -> Vec<Vec<Marked>> {
     found.iter().map(|passage| vec![Marked::new(patterns().find(&passage.text), rewriting)]).collect()
 }
 
-/// Requests that hide `@` somewhere: an address, written as JSON within a string of JSON stands there.
+/// Requests with `@` somewhere: an address in nested JSON strings replaces it.
 const REQUESTS: &[&str] = &[
     r#"{"messages":[{"role":"user","content":"@"}]}"#,
     r#"{"messages":[{"role":"user","content":"x","brand_new":{"deep":[["@"]]}}]}"#,
@@ -50,7 +50,7 @@ const REQUESTS: &[&str] = &[
     r#"{"input":["@",{"type":"text","text":"@"}],"instructions":"@","voice":"@","user":"@"}"#,
 ];
 
-/// What stands in the place of `@`, as JSON in a string, and what must be gone.
+/// The replacement of `@`, as JSON in a string, and the value that must be hidden.
 const VALUES: &[(&str, &str)] = &[
     ("jo.public@example.com", "jo.public@example.com"),
     (r"a\njo.public@example.com\tb", "jo.public@example.com"),
@@ -60,7 +60,7 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 fn written(template: &str, value: &str) -> String {
-    // within a string that is JSON itself, escapes are escaped once more
+    // in nested JSON, escapes are escaped again
     let mut parts = template.split('@');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -71,7 +71,7 @@ fn written(template: &str, value: &str) -> String {
     out
 }
 
-/// All that a text says, and what the JSON in it says, three levels deep.
+/// A text, and the strings in its nested JSON, three levels deep.
 fn said(text: &str, depth: u8, out: &mut String) {
     out.push_str(text);
     out.push('\n');
@@ -106,7 +106,7 @@ fn hidden_and_back(body: &str, secret: &str) {
     assert_eq!(opened(restored), opened(serde_json::from_str(body).unwrap()), "{parsed}");
 }
 
-/// JSON in strings, read: how its escapes are written does not matter.
+/// Parses JSON in strings, because the form of its escapes does not matter.
 fn opened(value: Value) -> Value {
     match value {
         Value::String(text) => match serde_json::from_str::<Value>(&text) {
@@ -120,7 +120,7 @@ fn opened(value: Value) -> Value {
 }
 
 #[test]
-fn nothing_is_left_in_requests_and_all_comes_back() {
+fn requests_are_hidden_and_answers_restored() {
     for template in REQUESTS {
         for (value, secret) in VALUES {
             hidden_and_back(&written(template, value), secret);
@@ -145,7 +145,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_text_stays() {
+fn data_that_is_not_text_stays() {
     for body in [
         r#"{"model":"gpt-4o-2024-08-06","messages":[{"role":"tool","tool_call_id":"123-45-6789","content":"a"}]}"#,
         r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://10.0.0.1/a?to=jo@example.com"}}]}]}"#,
@@ -178,7 +178,7 @@ fn names_have_no_brackets() {
 }
 
 #[test]
-fn a_schemas_lists_name_what_it_has() {
+fn lists_in_schemas_match_its_properties() {
     let schema = r#"{"type":"object","properties":{"for jo@example.com":{"type":"string"}},"required":["for jo@example.com","plain"],"propertyOrdering":["for jo@example.com"]}"#;
     for field in ["format", "responseSchema", "response_format", "tools"] {
         let body = format!(r#"{{"{field}":{schema}}}"#);
@@ -190,7 +190,7 @@ fn a_schemas_lists_name_what_it_has() {
     }
 }
 
-/// Streams of calls of a function whose name is to be masked.
+/// Streams of function calls with a name to mask.
 const NAMED: &[(Endpoint, &str)] = &[
     (
         Endpoint::ChatCompletions,
@@ -223,7 +223,7 @@ fn masked_names_have_no_brackets_in_streams() {
 }
 
 #[test]
-fn the_applications_values_are_numbered_first() {
+fn values_of_the_application_are_numbered_first() {
     let body = r#"{"messages":[{"content":"jo@example.com"}],"tools":[{"description":"me@example.com"}]}"#;
     let found = passages(body.as_bytes()).unwrap();
     let marks = marks(&found, Rewriting::Restore);
@@ -232,7 +232,7 @@ fn the_applications_values_are_numbered_first() {
     assert_eq!(String::from_utf8(sent).unwrap(), want);
 }
 
-/// Streams with a value in pieces, and what is to be shown of them.
+/// Streams with a value in pieces, and the expected output.
 const STREAMS: &[(Endpoint, &[&str], &[&str])] = &[
     (
         Endpoint::ChatCompletions,
@@ -279,7 +279,7 @@ const STREAMS: &[(Endpoint, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What is shown of a stream that comes in chunks of this size.
+/// The output of a stream in chunks of this size.
 fn masked(endpoint: Endpoint, events: &[&str], size: usize) -> String {
     let framing = if endpoint == Endpoint::OllamaChat { Framing::Ndjson } else { Framing::Sse };
     let data = if framing == Framing::Sse { ("data: ", "\n\n") } else { ("", "\n") };
@@ -299,7 +299,7 @@ fn masked(endpoint: Endpoint, events: &[&str], size: usize) -> String {
 }
 
 #[test]
-fn nothing_passes_in_streams() {
+fn no_value_passes_in_streams() {
     for (endpoint, events, gone) in STREAMS {
         for size in [1, 5, usize::MAX] {
             let shown = masked(*endpoint, events, size);
@@ -311,7 +311,7 @@ fn nothing_passes_in_streams() {
     }
 }
 
-/// Gemini's stream without `alt=sse` is one array: a value, or a placeholder, may stand in several of its answers.
+/// Gemini's stream without `alt=sse` is one array: a value or a placeholder may span several of its answers.
 #[test]
 fn pieces_in_an_array_are_one_text() {
     let mut vault = Vault::default();
@@ -336,15 +336,15 @@ fn pieces_in_an_array_are_one_text() {
     };
     assert_eq!((said(0).as_str(), said(1).as_str()), ("To <EMAIL_ADDRESS>: me@example.com.", "xxxxx"));
     assert_eq!(shown[5]["candidates"][0]["content"]["parts"][0]["functionCall"]["args"]["b"], "y");
-    // what nothing is found in stays, byte by byte
+    // text without findings stays, byte for byte
     let plain = body.replace('@', "-").replace("<EM", "<em ");
     let found = answer_passages(plain.as_bytes()).unwrap();
     assert_eq!(rewrite_answer(plain.as_bytes(), &found, &[], &vault), plain.as_bytes());
 }
 
-/// What an answer repeats of its request comes back, and is not checked.
+/// The parts of the request that an answer repeats are restored, and not checked.
 #[test]
-fn what_is_given_back() {
+fn repeated_parts_of_the_request() {
     let mut vault = Vault::default();
     vault.hide("jo@example.com", &patterns().find("jo@example.com")).unwrap();
     let event = r#"{"type":"response.created","response":{"id":"r","instructions":"To <EMAIL_ADDRESS_1>","tools":[{"name":"f","description":"<EMAIL_ADDRESS_1>"}],"metadata":{"a":"<EMAIL_ADDRESS_1>"},"output":[]}}"#;
@@ -365,9 +365,9 @@ fn the_table_has_each_name_once() {
     }
 }
 
-/// The manual names an unchecked field of each kind, and none that is checked.
+/// The manual names an unchecked field of each kind, and no checked one.
 #[test]
-fn the_manual_is_right() {
+fn the_manual_lists_unchecked_fields() {
     let manual = include_str!("../../../docs/guard.md");
     let table = manual.split("Not checked are:").nth(1).unwrap().split("\n\n").nth(1).unwrap();
     for row in table.lines().skip(2).filter(|row| !row.starts_with("| tokens")) {

@@ -64,7 +64,7 @@ fn headers() {
 }
 
 proptest! {
-    /// Whatever the texts, the service reads them as they are.
+    /// For any texts, the service receives them unchanged.
     #[test]
     fn texts_arrive(texts in prop::collection::vec(generate::text(), 1..4)) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

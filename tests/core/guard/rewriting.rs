@@ -1,4 +1,4 @@
-//! Texts rewritten as several checks say.
+//! Texts rewritten for several checks.
 
 use proptest::prelude::*;
 use sluice::guard::checks::{Marked, Rewriting};
@@ -12,7 +12,7 @@ fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
 }
 
 #[test]
-fn what_one_check_masks_does_not_come_back() {
+fn masked_values_are_not_restored() {
     let text = "abcdefghij";
     let marks = [marked(0..2, Rewriting::Restore), marked(4..8, Rewriting::Restore), marked(6..9, Rewriting::Mask)];
     let body = format!(r#"{{"input":"{text}"}}"#);
@@ -21,7 +21,7 @@ fn what_one_check_masks_does_not_come_back() {
     assert_eq!(String::from_utf8(rewritten.unwrap()).unwrap(), r#"{"input":"<X_1>cd<X>ij"}"#);
 }
 
-/// What a request becomes, and its vault.
+/// The rewritten request, and its vault.
 fn hidden(body: &str, rewriting: Rewriting) -> (String, Vault) {
     let found = passages(body.as_bytes()).unwrap();
     let marks: Vec<Vec<Marked>> = found.iter().map(|passage| marks(&passage.text, rewriting)).collect();
@@ -36,7 +36,7 @@ fn marks(text: &str, rewriting: Rewriting) -> Vec<Marked> {
 }
 
 #[test]
-fn many_findings_are_rewritten_as_the_text_alone() {
+fn many_findings_are_rewritten_like_a_single_text() {
     let one = |number: usize| format!("a{}@b.co \"4111 1111 1111 1111\" ü 192.0.2.{}\n", number % 700, number % 256);
     let text: String = (0..5_000).map(one).collect();
     let body = serde_json::json!({"input": text}).to_string();
@@ -49,7 +49,7 @@ fn many_findings_are_rewritten_as_the_text_alone() {
     assert_eq!(vault.restore(&said(&rewritten)), text);
 }
 
-/// As texts of requests: what a reader of the JSON in them would read must be hidden, and JSON stay JSON.
+/// As texts of requests: values must be hidden in nested JSON as its reader sees it, and JSON must stay valid.
 const WITHIN: &[(&str, &str)] = &[
     (
         r#"{"body":"Hello,\nmario@example.com\n123-45-6789\n4111 1111 1111 1111"}"#,
@@ -98,7 +98,7 @@ fn texts_within_texts() {
     }
 }
 
-/// Values that need escapes themselves get as many as the strings around them ask for.
+/// Values with escapes get as many escapes as the strings around them need.
 #[test]
 fn restored_within_texts() {
     let value = "say \"é\"\\\n";
@@ -125,7 +125,7 @@ fn restored_within_texts() {
     }
 }
 
-/// A client chooses how much there is.
+/// Clients choose the number of findings.
 #[test]
 fn many_marks_take_no_longer_each() {
     let text = "a@b.cc ".repeat(100_000);

@@ -16,7 +16,7 @@ const NOW: Duration = Duration::from_secs(1_800_000_000);
 const REQUEST: Subject<'static> = Subject { phase: Phase::Request, model: "gpt-4o", key: "bob" };
 const RESPONSE: Subject<'static> = Subject { phase: Phase::Response, ..REQUEST };
 
-/// A check of its own name, with `fields` besides the usual ones.
+/// A check with its own name, and these further fields.
 fn check(name: &str, api: &str, action: &str, fields: &str) -> String {
     let service = if api == "patterns" { "" } else { r#""cluster":"c","on_failure":"deny","# };
     let phase = if fields.contains("\"phase\"") { "" } else { r#""phase":["request"],"# };
@@ -36,7 +36,7 @@ fn known() -> Known {
     Known::new(Memory::default())
 }
 
-/// A round of a request in which the user says this.
+/// A run for a request with this user text.
 fn round(guard: &Rc<Guard>, texts: &[&str]) -> Round {
     Round::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &known(), NOW)
 }
@@ -85,7 +85,7 @@ fn nothing_to_check() {
 }
 
 #[test]
-fn who_is_asked_what() {
+fn questions() {
     let guard = checks(&[
         check("tox", "openai_moderations", "block", ""),
         check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
@@ -108,7 +108,7 @@ fn who_is_asked_what() {
 }
 
 #[test]
-fn what_follows() {
+fn outcomes() {
     let one = |action: &str, api: &str, fields: &str| checks(&[check("x", api, action, fields)]);
     let refused = |category: &str| Outcome::Refuse(Refusal::Content { check: "x".into(), category: category.into() });
     let failed = |failure| Outcome::Refuse(Refusal::Unavailable { check: "x".into(), failure });
@@ -153,7 +153,7 @@ fn what_follows() {
 }
 
 #[test]
-fn in_answers_what_is_to_be_restored_is_masked() {
+fn restore_masks_in_answers() {
     let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
     let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), sealed: false, given: false };
     let mut round = Round::new(guard, &RESPONSE, vec![passage], &known(), NOW);
@@ -163,7 +163,7 @@ fn in_answers_what_is_to_be_restored_is_masked() {
 }
 
 #[test]
-fn the_end_comes_early() {
+fn a_block_ends_early() {
     let guard = checks(&[
         check("slow", "presidio", "mask", ""),
         check("tox", "openai_moderations", "block", ""),
@@ -183,7 +183,7 @@ fn the_end_comes_early() {
     assert_eq!((round.outcome(), labels(&round)), (want, vec!["tox:block".into(), "dry:would_block".into()]));
 }
 
-/// A failure does not end a round, and a block outranks it, whichever came first.
+/// A failure does not end a run, and a block outranks it, whichever came first.
 #[test]
 fn a_block_outranks_a_failure() {
     let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
@@ -198,7 +198,7 @@ fn a_block_outranks_a_failure() {
 }
 
 #[test]
-fn what_comes_twice_or_from_nowhere() {
+fn repeated_and_unknown_answers() {
     let guard = checks(&[check("a", "presidio", "flag", ""), check("b", "openai_moderations", "flag", "")]);
     let mut round = round(&guard, &["a"]);
     let mut memory = known();
@@ -240,7 +240,7 @@ fn too_much() {
 }
 
 #[test]
-fn what_is_known_is_not_asked_again() {
+fn cached_results_are_not_asked_again() {
     let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
     let mut memory = known();
     let mut first = round(&guard, &["one", "two"]);
@@ -316,7 +316,7 @@ fn refusals() {
     assert_eq!(Flag { check: "tox".into(), category: "self-harm/intent".into() }.to_string(), "tox:self-harm/intent");
 }
 
-/// What a service says of two texts, if it says anything.
+/// A service's result for two texts, if it answers.
 fn answers() -> impl Strategy<Value = Result<Vec<Reading>, Failure>> {
     let reading = || prop_oneof![3 => Just(Reading::Clean), 1 => Just(flagged("a")), 1 => Just(found("B", 0..1)),];
     let failure = prop::sample::select(vec![Failure::Timeout, Failure::Refused, Failure::Status(500), Failure::Shape]);
@@ -327,13 +327,13 @@ fn answers() -> impl Strategy<Value = Result<Vec<Reading>, Failure>> {
 }
 
 proptest! {
-    /// Answers come in any order. Only if several checks block does the order choose which is named.
+    /// Answers come in any order. The order only decides which of several blocking checks is reported.
     #[test]
     fn the_order_does_not_matter(
         answers in prop::collection::vec(answers(), 7),
         order in Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
     ) {
-        // the chat classifier is asked twice: for it, only the first reading of an answer counts
+        // the chat classifier is called twice, and only the first reading of each answer counts
         let guard = checks(&[
             check("mask", "presidio", "mask", r#""on_failure":"allow","#),
             check("block", "openai_moderations", "block", ""),
@@ -362,7 +362,7 @@ proptest! {
         prop_assert_eq!(blocked, blocks);
     }
 
-    /// With every check on deny nothing passes unless every answer came.
+    /// If every check has `deny`, nothing passes without all answers.
     #[test]
     fn nothing_passes_unchecked(answers in prop::collection::vec(answers(), 2)) {
         let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "flag", "")]);

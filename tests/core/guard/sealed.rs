@@ -1,4 +1,4 @@
-//! What a model has signed: checked, and never rewritten.
+//! Signed content of models: checked, but never rewritten.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn all() -> Patterns {
     Patterns::new(Entity::ALL, &[]).unwrap()
 }
 
-/// What one check of patterns makes of a body, and its verdict.
+/// The result of one pattern check for a body, and its verdict.
 fn checked(guard: Guard, phase: Phase, body: &str) -> (Outcome, &'static str) {
     let read = if phase == Phase::Request { passages } else { answer_passages };
     let spoken: Vec<Spoken> = read(body.as_bytes()).unwrap().iter().map(Spoken::of).collect();
@@ -35,7 +35,7 @@ fn checked(guard: Guard, phase: Phase, body: &str) -> (Outcome, &'static str) {
     (round.outcome().unwrap(), verdict)
 }
 
-/// In requests: what is sealed, with an address in it.
+/// Signed content with an address, in requests.
 const SEALED: &[&str] = &[
     r#"{"type":"thinking","thinking":"Write to jo@example.com","signature":"c2ln"}"#,
     r#"{"type":"thinking","thinking":"Write to jo@example.com"}"#,
@@ -43,7 +43,7 @@ const SEALED: &[&str] = &[
     r#"{"type":"reasoning.text","text":"Write to jo@example.com","signature":"c2ln"}"#,
     r#"{"type":"text","text":"Write to jo@example.com","signature":"c2ln"}"#,
 ];
-/// What is not.
+/// Unsigned content.
 const OPEN: &[&str] = &[
     r#"{"type":"text","text":"Write to jo@example.com","signature":""}"#,
     r#"{"type":"text","text":"Write to jo@example.com","signature":null}"#,
@@ -62,7 +62,7 @@ fn marked(text: &str, rewriting: Rewriting) -> Vec<Marked> {
 }
 
 #[test]
-fn what_is_sealed_is_not_rewritten() {
+fn signed_content_is_not_rewritten() {
     for (blocks, sealed) in [(SEALED, true), (OPEN, false)] {
         for block in blocks {
             let body = message(block);
@@ -80,7 +80,7 @@ fn what_is_sealed_is_not_rewritten() {
 }
 
 #[test]
-fn what_follows_in_requests() {
+fn verdicts_in_requests() {
     let sealed = message(SEALED[0]);
     let both = message(&format!(r#"{},{{"type":"text","text":"jo@example.com"}}"#, SEALED[0]));
     let other = message(&format!(r#"{},{{"type":"text","text":"me@example.com"}}"#, SEALED[0]));
@@ -113,7 +113,7 @@ fn what_follows_in_requests() {
 }
 
 #[test]
-fn what_follows_in_answers() {
+fn verdicts_in_answers() {
     let guard =
         guard(r#"{"checks":[{"name":"x","api":"patterns","action":"restore","phase":["request","response"]}]}"#);
     let body = format!(
@@ -130,7 +130,7 @@ fn what_follows_in_answers() {
     assert_eq!(shown, body.replace(r#""text":"<EMAIL_ADDRESS_1>""#, r#""text":"me@example.com""#));
 }
 
-/// A conversation goes on: thinking has placeholders, text has what they stand for. Numbers stay as they were.
+/// A later turn: reasoning has placeholders, text has the values. The numbers stay the same.
 #[test]
 fn placeholders_in_thinking_are_not_reserved() {
     let body = r#"{"messages":[{"role":"user","content":"I am jo@example.com"},{"role":"assistant","content":[
@@ -141,7 +141,7 @@ fn placeholders_in_thinking_are_not_reserved() {
     assert_eq!(String::from_utf8(rewritten).unwrap(), body.replace("jo@example.com", "<EMAIL_ADDRESS_1>"));
 }
 
-/// Anthropic's stream, at every split: thinking and its signature pass as they are, text is masked and restored.
+/// Anthropic's stream, at every split: reasoning and its signature pass unchanged, text is masked and restored.
 #[test]
 fn streams() {
     let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\",{rest}}}\n\n");

@@ -1,4 +1,4 @@
-//! Bodies rewritten in slices: as all at once, and each slice a small part of it.
+//! Bodies rewritten in slices: the same result as in one step, and each slice is a small part of the work.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ fn patterns() -> &'static Patterns {
     PATTERNS.get_or_init(|| Patterns::new(Entity::ALL, &[]).unwrap())
 }
 
-/// Rewrites to the end; how many steps it takes.
+/// Rewrites to the end; returns the number of steps.
 fn run(rewriting: &mut BodyRewriting, vault: &mut Vault, size: usize) -> Result<usize, VaultError> {
     let mut steps = 1;
     while !rewriting.step(vault, size)? {
@@ -23,7 +23,7 @@ fn run(rewriting: &mut BodyRewriting, vault: &mut Vault, size: usize) -> Result<
     Ok(steps)
 }
 
-/// What stands in requests and answers: prose, JSON in strings, escapes that are cut anywhere, numbers, placeholders.
+/// Contents of requests and answers: prose, JSON in strings, escapes cut at any place, numbers, placeholders.
 const TEXTS: &[&str] = &[
     "Write to jo@example.com or to zoë@example.com, 4111 1111 1111 1111.",
     r#"{"a": "jo@example.com\n4111 1111 1111 1111", "n": 4111111111111111, "b": "{\"c\": \"x\\njo@example.com\\u0021\"}"}"#,
@@ -55,7 +55,7 @@ fn answer(texts: &[&str]) -> String {
     serde_json::json!({"choices": choices}).to_string()
 }
 
-/// What each of several checks has found; the first finds what the patterns do.
+/// Each check's findings; the first check has the patterns' findings.
 fn marks(text: &str, checks: &[(usize, usize, bool)]) -> Vec<Marked> {
     let rewriting = |masks: bool| if masks { Rewriting::Mask } else { Rewriting::Restore };
     let own = checks.first().map_or(Rewriting::Restore, |(_, _, masks)| rewriting(*masks));
@@ -75,7 +75,7 @@ fn vault() -> Vault {
     vault
 }
 
-/// Rewrites a request at once, and in slices of these sizes.
+/// Rewrites a request in one step, and in slices of these sizes.
 fn check_request(texts: &[&str], checks: &[(usize, usize, bool)], sizes: impl Iterator<Item = usize>) {
     let body = request(texts);
     let found = passages(body.as_bytes()).unwrap();
@@ -110,7 +110,7 @@ fn check_answer(texts: &[&str], checks: &[(usize, usize, bool)], restores: bool,
 }
 
 #[test]
-fn slices_of_every_size_are_as_all_at_once() {
+fn slices_of_every_size_give_the_same_result() {
     let sizes = || (1..200).chain([1000, 100_000]);
     for masks in [false, true] {
         check_request(TEXTS, &[(0, 1, masks)], sizes());
@@ -122,7 +122,7 @@ fn slices_of_every_size_are_as_all_at_once() {
 
 proptest! {
     #[test]
-    fn a_request_in_slices_is_as_all_at_once(
+    fn a_request_in_slices_gives_the_same_result(
         texts in prop::collection::vec(prop::sample::select(TEXTS), 0..5),
         checks in prop::collection::vec((0..40_usize, 1..30_usize, any::<bool>()), 0..4),
         size in 1..40_usize,
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_in_slices_is_as_all_at_once(
+    fn an_answer_in_slices_gives_the_same_result(
         texts in prop::collection::vec(prop::sample::select(TEXTS), 0..4),
         checks in prop::collection::vec((0..40_usize, 1..30_usize, Just(true)), 0..3),
         restores in any::<bool>(),
@@ -141,7 +141,7 @@ proptest! {
     }
 }
 
-/// Whatever a text is made of, no step writes much more than what it was given, and the number of steps tells the work.
+/// For any text, no step writes much more than its limit, and the number of steps shows the work.
 #[test]
 fn a_step_is_a_small_part() {
     const SIZE: usize = 4 << 10;
@@ -173,7 +173,7 @@ fn a_step_is_a_small_part() {
     }
 }
 
-/// Each finding of one check overlaps two of the other's: nothing of that is done in one step either.
+/// Each finding of one check overlaps two of the other's: these are not handled in one step either.
 #[test]
 fn findings_that_overlap_are_merged_in_slices() {
     let text = "x".repeat(60_000);
@@ -196,7 +196,7 @@ fn findings_that_overlap_are_merged_in_slices() {
 }
 
 #[test]
-fn too_much_to_hide_is_told_in_slices() {
+fn too_many_values_are_reported_in_slices() {
     let text: String = (0..=MAX_VALUES).map(|number| format!("a{number}@b.co ")).collect();
     let body = serde_json::json!({"input": text}).to_string();
     let found = passages(body.as_bytes()).unwrap();

@@ -18,7 +18,7 @@ use crate::usage::transcripts::TRANSCRIPTS;
 
 const NOW: Duration = Duration::from_secs(1_000);
 
-/// What a check says of a window.
+/// A check's result for a window.
 enum Verdict {
     Release(Vec<Replacement>),
     Block,
@@ -28,7 +28,7 @@ fn released(_: &Window) -> Verdict {
     Verdict::Release(Vec::new())
 }
 
-/// Lets chunks through; each window is judged as soon as it is there.
+/// Passes chunks through the guard; each window is judged as soon as it is ready.
 fn run(guard: &mut StreamGuard, chunks: &[&[u8]], mut judge: impl FnMut(&Window) -> Verdict) -> Vec<u8> {
     let mut shown = Vec::new();
     for (index, chunk) in chunks.iter().enumerate() {
@@ -66,7 +66,7 @@ fn delta(content: &str) -> String {
     format!("data: {}\n\n", json!({"id": "c", "choices": [{"index": 0, "delta": {"content": content}}]}))
 }
 
-/// What a client reads of OpenAI's chunks: the content of choice 0.
+/// The content of choice 0 in OpenAI's chunks.
 fn content(shown: &[u8]) -> String {
     let events = text(shown);
     let data = events.split("\n\n").filter_map(|event| event.strip_prefix("data: {"));
@@ -346,7 +346,7 @@ fn replacements() {
 }
 
 #[test]
-fn what_is_no_json_keeps_its_place() {
+fn events_that_are_not_json_stay_in_order() {
     let whole = format!("{}data: <html>\n\n: ping\n\n{}data: {{\"choices\":\n\n", delta("a"), delta("b"));
     let mut open = window(Limits::default());
     let held = open.chunk(whole.as_bytes(), false, NOW);

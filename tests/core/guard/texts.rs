@@ -189,7 +189,7 @@ fn texts_of_answers() {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_bodies() {
     let many = |count: usize| format!(r#"{{"input":["{}"]}}"#, vec!["a"; count].join("\",\""));
     assert_eq!(passages(many(MAX_PASSAGES).as_bytes()).unwrap().len(), MAX_PASSAGES);
     assert_eq!(passages(many(MAX_PASSAGES + 1).as_bytes()), Err(Unreadable::TooMany));
@@ -200,7 +200,7 @@ fn what_cannot_be_read() {
 }
 
 #[test]
-fn texts_said_again() {
+fn repeated_texts() {
     let body = br#"{"choices":[{"logprobs":null},{"message":{"content":"a"},"logprobs":{"content":[{"token":"a"}]}}]}"#;
     let echoes = echoes(body, true).unwrap();
     let said: Vec<_> = echoes.into_iter().map(|(span, _)| &body[span]).collect();
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn every_string_stands_where_it_is_said_to(body in json_text()) {
+    fn positions_of_strings_are_right(body in json_text()) {
         let body = format!(r#"{{"input": {body}, "messages": [{body}]}}"#);
         for passage in passages(body.as_bytes()).unwrap() {
             let string: String = serde_json::from_str(&body[passage.span.clone()]).unwrap();
@@ -256,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_spliced_is_what_is_read((texts, body) in conversation(), new in text()) {
+    fn spliced_texts_are_read_back((texts, body) in conversation(), new in text()) {
         let found = passages(body.as_bytes()).unwrap();
         let wanted: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
         prop_assert_eq!(found.iter().map(|passage| passage.source()).collect::<Vec<_>>(), wanted);

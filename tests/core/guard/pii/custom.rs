@@ -1,4 +1,4 @@
-//! The operator's own patterns.
+//! Custom patterns.
 
 use sluice::guard::pii::{mask, PatternError, Patterns, MAX_MATCH, MAX_PATTERN, MAX_PATTERNS};
 
@@ -22,7 +22,7 @@ fn masked() {
     }
 }
 
-/// A match is found wherever it stands in a long text.
+/// A match is found at any position in a long text.
 #[test]
 fn at_every_place() {
     let pattern = patterns(r"\bK-[0-9]+\b");
@@ -39,7 +39,7 @@ fn at_every_place() {
 }
 
 #[test]
-fn one_that_is_too_long_is_found_in_parts() {
+fn a_match_that_is_too_long_is_found_in_parts() {
     let text = "7".repeat(100_000);
     assert_eq!(patterns("7+").find(&text).iter().map(|finding| finding.span.len()).sum::<usize>(), text.len());
 }

@@ -1,4 +1,4 @@
-//! Texts, and what is found in them.
+//! Texts, and the findings in them.
 
 mod properties;
 
@@ -14,7 +14,7 @@ const IP: &str = "IP_ADDRESS";
 const SSN: &str = "US_SSN";
 const KEY: &str = "API_KEY";
 
-/// A text, and what is found in it, in order.
+/// A text, and its findings in order.
 const FOUND: &[(&str, &[(&str, &str)])] = &[
     // e-mail addresses
     ("jo@example.com", &[(EMAIL, "jo@example.com")]),
@@ -38,7 +38,7 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
     ("_jo_@example.museum", &[(EMAIL, "_jo_@example.museum")]),
     ("a@b.co,c@d.io", &[(EMAIL, "a@b.co"), (EMAIL, "c@d.io")]),
     ("jo@10mail.example.com", &[(EMAIL, "jo@10mail.example.com")]),
-    // telephone numbers, with the country's
+    // telephone numbers with a country code
     ("+1 212 555 0123", &[(PHONE, "+1 212 555 0123")]),
     ("+12125550123", &[(PHONE, "+12125550123")]),
     ("Tel. +49 (0)30 123456-78.", &[(PHONE, "+49 (0)30 123456-78")]),
@@ -60,7 +60,7 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
     ("0049 30 1234567", &[(PHONE, "0049 30 1234567")]),
     ("电话+8613800138000。", &[(PHONE, "+8613800138000")]),
     ("+49 30 123456 2nd floor", &[(PHONE, "+49 30 123456")]),
-    // telephone numbers, without
+    // telephone numbers without a country code
     ("(212) 555-0123", &[(PHONE, "(212) 555-0123")]),
     ("(212)555-0123", &[(PHONE, "(212)555-0123")]),
     ("212-555-0123", &[(PHONE, "212-555-0123")]),
@@ -104,7 +104,7 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
     ("(NL91ABNA0417164300)", &[(IBAN, "NL91ABNA0417164300")]),
     ("CH93-0076-2011-6238-5295-7", &[(IBAN, "CH93-0076-2011-6238-5295-7")]),
     ("账户NO9386011117947。", &[(IBAN, "NO9386011117947")]),
-    // addresses of machines
+    // IP addresses
     ("192.168.0.1", &[(IP, "192.168.0.1")]),
     ("http://10.0.0.1:8080/x", &[(IP, "10.0.0.1")]),
     ("From 203.0.113.7, port 22", &[(IP, "203.0.113.7")]),
@@ -141,7 +141,7 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
         "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ",
         &[(KEY, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ")],
     ),
-    // several
+    // several findings
     (
         "jo@example.com, 10.0.0.1, 123-45-6789, +49 30 123456",
         &[(EMAIL, "jo@example.com"), (IP, "10.0.0.1"), (SSN, "123-45-6789"), (PHONE, "+49 30 123456")],
@@ -149,7 +149,7 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
     ("jo@10.0.0.1", &[(IP, "10.0.0.1")]),
 ];
 
-/// Texts in which nothing is found.
+/// Texts without findings.
 const NONE: &[&str] = &[
     "",
     "The quick brown fox jumps over the lazy dog.",
@@ -203,7 +203,7 @@ const NONE: &[&str] = &[
     "XX89370400440532013000",
     "ADE89370400440532013000",
     "DE8937040044053201300",
-    // addresses that are none
+    // invalid IP addresses
     "256.1.1.1",
     "1.2.3",
     "1.2.3.4.5",
@@ -213,7 +213,7 @@ const NONE: &[&str] = &[
     "::",
     "2001:db8:::1",
     "1:2:3:4:5:6:7:8:9",
-    // social security numbers that are none
+    // invalid social security numbers
     "000-12-3456",
     "666-12-3456",
     "900-12-3456",
@@ -265,7 +265,7 @@ fn expected<'a>(want: &[(&str, &'a str)]) -> Vec<(String, &'a str)> {
 }
 
 #[test]
-fn what_is_found() {
+fn findings() {
     assert!(FOUND.len() >= 80);
     let wrong: Vec<_> = FOUND.iter().filter(|(text, want)| found(text) != expected(want)).collect();
     for (text, want) in &wrong {
@@ -275,7 +275,7 @@ fn what_is_found() {
 }
 
 #[test]
-fn what_is_not() {
+fn texts_without_findings() {
     assert!(NONE.len() >= 40);
     let wrong: Vec<_> = NONE.iter().filter(|text| !found(text).is_empty()).collect();
     for text in &wrong {
@@ -285,7 +285,7 @@ fn what_is_not() {
 }
 
 #[test]
-fn whatever_stands_around() {
+fn any_surroundings() {
     let surroundings = [("", ""), (" ", " "), ("\n", "\n"), ("(", ")"), ("\"", "\""), ("：", "。"), ("😀", "😀")];
     for (text, want) in FOUND {
         for (before, after) in surroundings {
@@ -299,7 +299,7 @@ fn whatever_stands_around() {
 }
 
 #[test]
-fn only_what_is_wanted() {
+fn only_wanted_entities() {
     for entity in Entity::ALL {
         let patterns = Patterns::new(&[*entity], &[]).unwrap();
         for (text, want) in FOUND {

@@ -1,4 +1,4 @@
-//! Lists of findings made one, and masked.
+//! Merging lists of findings, and masking.
 
 #![allow(clippy::reversed_empty_ranges)] // hostile spans are cases
 
@@ -10,7 +10,7 @@ use sluice::guard::Finding;
 use super::finding;
 
 #[test]
-fn one_of_those_that_overlap() {
+fn one_of_several_that_overlap() {
     let email = finding("EMAIL_ADDRESS", 0..14, 1.0);
     let cases: Vec<(&str, Vec<Finding>, Vec<Finding>, Vec<Finding>)> = vec![
         ("nothing", vec![], vec![], vec![]),
@@ -108,7 +108,7 @@ fn code_points() {
 }
 
 #[test]
-fn masked_whatever_the_findings_are() {
+fn masked_for_any_findings() {
     let text = "aé谢😀z";
     for (name, findings, want) in [
         ("none", vec![], text),
@@ -138,7 +138,7 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// What stays is in order and apart; what goes overlaps something that stays.
+    /// The remaining findings are sorted and do not overlap; each dropped one overlaps a remaining one.
     #[test]
     fn merged(local in vec(any_finding(), 0..12), remote in vec(any_finding(), 0..12)) {
         let kept = merge(local.clone(), remote.clone());

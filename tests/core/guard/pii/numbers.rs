@@ -4,7 +4,7 @@ use sluice::guard::pii::{is_card_number, is_iban};
 
 use super::all;
 
-/// The numbers that payment services publish for tests.
+/// The test numbers that payment services publish.
 const CARDS: &[&str] = &[
     "4111111111111111",
     "4012888888881881",
@@ -59,7 +59,7 @@ const NO_CARDS: &[&str] = &[
     "٤١١١١١١١١١١١١١١١",
 ];
 
-/// The examples of SWIFT's registry.
+/// The examples in SWIFT's registry.
 const IBANS: &[&str] = &[
     "AD1200012030200359100100",
     "AE070331234567890123456",
@@ -172,7 +172,7 @@ fn cards() {
     }
 }
 
-/// One digit that is wrong never passes; nor do two neighbours that changed places, but for 0 and 9.
+/// One wrong digit is always detected; so are two swapped adjacent digits, except 0 and 9.
 #[test]
 fn a_mistyped_card() {
     for card in CARDS {
@@ -204,7 +204,7 @@ fn ibans() {
     }
 }
 
-/// Any character that is wrong is noticed.
+/// Any wrong character is detected.
 #[test]
 fn a_mistyped_iban() {
     for iban in IBANS {

@@ -1,4 +1,4 @@
-//! How often the patterns are right: what people report of recognisers, that they take for what it is not, or miss.
+//! The patterns' precision and recall, for known false positives and false negatives of recognisers.
 
 mod personal;
 mod technical;
@@ -8,7 +8,7 @@ use sluice::guard::pii::{Entity, Patterns};
 use personal::PERSONAL;
 use technical::TECHNICAL;
 
-/// An entity, what is one, and at least fifty that only look like it.
+/// An entity, examples of it, and at least fifty texts that only look like it.
 struct Examples {
     entity: Entity,
     real: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What finding costs; natively only, since WebAssembly has no clock.
+//! The cost of searches; only native, because WebAssembly has no clock.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::cast_precision_loss)]
 
@@ -8,7 +8,7 @@ use sluice::guard::pii::{Entity, Patterns, Vault};
 
 use super::all;
 
-/// Less where nothing is optimised.
+/// Lower in unoptimised builds.
 const SIZE: usize = if cfg!(debug_assertions) { 32 << 10 } else { 1 << 20 };
 
 const PROSE: &str = "It was a bright cold day in the spring, and all the clocks were striking. People went about \
@@ -20,7 +20,7 @@ fn repeated(piece: &str, size: usize) -> String {
     piece.repeat(size / piece.len() + 1)
 }
 
-/// The best time of several: others may use the machine.
+/// The best time of several, because other programs use the machine too.
 fn best(mut run: impl FnMut()) -> Duration {
     let timed = |_| {
         let begun = Instant::now();
@@ -48,7 +48,7 @@ fn throughput() {
     }
 }
 
-/// Texts out of what almost is something.
+/// Texts from pieces that almost match.
 const HOSTILE: &[&str] = &[
     "a@",
     "a@a.",
@@ -112,7 +112,7 @@ fn linear() {
     }
 }
 
-/// Here each match is one character, and the pattern looks for a longer one up to the end of what it is shown.
+/// Each match is one character, and the pattern looks for a longer one up to the end of its window.
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes long unless optimised")]
 fn linear_whatever_the_pattern() {
@@ -122,8 +122,8 @@ fn linear_whatever_the_pattern() {
     }
 }
 
-/// A text takes as long as its eight parts: were the time to grow with the square, it would take eight times as long.
-/// Both are as much work, and so interrupted as often by whoever else uses the machine.
+/// A text takes as long as its eight parts; with quadratic time it would take eight times as long. Both are the same
+/// amount of work, so other programs interrupt both equally often.
 fn linear_in(piece: &str, size: usize, run: impl Fn(&str)) {
     let (part, whole) = (repeated(piece, size / 8), repeated(piece, size));
     let ratio = |_| {
@@ -135,7 +135,7 @@ fn linear_in(piece: &str, size: usize, run: impl Fn(&str)) {
     assert!((0..8).map(ratio).any(|ratio| ratio < 1.5), "{piece:?}: more than linear, eight times");
 }
 
-/// The same of restoring, in pieces as small as they come.
+/// The same for restoring, in the smallest pieces.
 #[test]
 fn restoring_is_linear() {
     let mut vault = Vault::default();

@@ -1,4 +1,4 @@
-//! Values hidden from the model, and brought back.
+//! Values that are hidden from the model and restored.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use sluice::guard::pii::{Vault, VaultError, MAX_BYTES, MAX_PLACEHOLDER, MAX_RESE
 
 use super::{all, finding};
 
-/// The texts hidden, one after the other, and the vault.
+/// The hidden texts in order, and the vault.
 fn hide(texts: &[&str]) -> (Vec<String>, Vault) {
     let mut vault = Vault::default();
     for text in texts {
@@ -25,7 +25,7 @@ fn vault(values: &[(&str, &str)]) -> Vault {
     vault
 }
 
-/// Restores a text in pieces of so many characters.
+/// Restores a text in pieces of this many characters.
 fn stream(vault: &Vault, text: &str, sizes: &[usize]) -> String {
     let mut restorer = vault.restorer();
     let mut out = String::new();
@@ -60,7 +60,7 @@ fn the_same_value_the_same_number() {
 }
 
 #[test]
-fn what_the_user_wrote_is_no_placeholder() {
+fn the_users_own_text_is_not_a_placeholder() {
     let texts = [
         "jo@example.com",
         "Literally <EMAIL_ADDRESS_1>, &lt;EMAIL_ADDRESS_2&gt;, <EMAIL_ADDRESS_04>, <EMAIL_ADDRESS_99999999999999999999>",
@@ -136,7 +136,7 @@ fn restored() {
     }
 }
 
-/// What cannot become a placeholder goes on at once.
+/// Text that cannot become a placeholder is released at once.
 #[test]
 fn held_back() {
     let vault = vault(&[("EMAIL_ADDRESS", "jo@example.com"), ("IP_ADDRESS", "10.0.0.1")]);
@@ -174,7 +174,7 @@ fn held_back() {
 }
 
 #[test]
-fn nothing_copied_where_nothing_is_restored() {
+fn nothing_is_copied_if_nothing_is_restored() {
     use std::borrow::Cow;
 
     let vault = vault(&[("A", "one")]);
@@ -216,7 +216,7 @@ fn never_shown() {
     assert!(!shown.contains("jo@") && !shown.contains("A_1"), "{shown}");
 }
 
-/// The template with digits but zero for `#`, small letters for `?`, capitals for `^`.
+/// The template with digits for `#` (not zero), small letters for `?`, capitals for `^`.
 fn written(template: &'static str) -> impl Strategy<Value = String> {
     vec(any::<u8>(), template.len()).prop_map(move |random| {
         let one_of = |from: u8, count: u8, random: u8| char::from(from + random % count);
@@ -230,7 +230,7 @@ fn written(template: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
-/// Personal data of every kind, each different.
+/// Personal data of every kind, all different.
 fn value() -> impl Strategy<Value = String> {
     let card = |digits: u64| {
         let body = format!("4{:014}", digits % 100_000_000_000_000);
@@ -255,7 +255,7 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What stands between.
+/// The texts in between.
 fn filler() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => crate::generate::text().prop_map(|text| text.replace(|character: char| character.is_numeric(), "")),
@@ -278,7 +278,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn a_conversation_comes_back(texts in conversation(), sizes in vec(1usize..30, 1..8)) {
+    fn a_conversation_is_restored(texts in conversation(), sizes in vec(1usize..30, 1..8)) {
         let plain: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
         let (hidden, vault) = hide(&plain);
         let sent = hidden.concat();
@@ -295,7 +295,7 @@ proptest! {
         prop_assert_eq!(&shorter[..], &hidden[..hidden.len() - 1]);
     }
 
-    /// Whatever a model writes, in pieces it is what it is whole.
+    /// For any text of a model, restoring in pieces gives the same result as restoring the whole text.
     #[test]
     fn in_pieces_as_whole(pieces in vec(prop::sample::select(vec![
         "<", ">", "&", "&lt;", "&gt;", "lt;", "gt;", "EMAIL", "_", "ADDRESS", "EMAIL_ADDRESS_1", "1", "2", "A", "A_1", "<A_1>", "é", " ", "😀",

@@ -1,4 +1,4 @@
-//! Events larger than those of a conversation, and streams of many: nothing ends with them.
+//! Events larger than usual, and streams of many events: the stream continues after them.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn image(size: usize, text: &str) -> String {
     event(&format!("{text}\"}},{{\"inlineData\":{{\"data\":\"{}\"}}}},{{\"text\":\"", "A".repeat(size)))
 }
 
-/// What is shown, why something of it was not checked, and the most that was held.
+/// The output, the reason for unchecked parts, and the most that was held.
 fn shown(stream: &str, limits: Limits, size: usize) -> (String, Vec<Failure>, usize) {
     let mut vault = Vault::default();
     vault.hide("jo@example.com", &Patterns::new(Entity::ALL, &[]).unwrap().find("jo@example.com")).unwrap();
@@ -82,9 +82,9 @@ fn larger_ones_are_read_in_pieces() {
     }
 }
 
-/// Events pile up while no check answers: they pass, or the answer ends; what comes later is checked.
+/// Events pile up while no check answers: they pass, or the answer ends; later events are checked.
 #[test]
-fn what_waits_too_long_passes_alone() {
+fn waiting_events_pass_unchecked() {
     let guard = |unchecked| {
         StreamGuard::new(Endpoint::StreamGenerateContent, Framing::Sse, Mode::Window, Limits { unchecked, ..LIMITS })
     };
@@ -110,7 +110,7 @@ fn what_waits_too_long_passes_alone() {
     assert!(String::from_utf8(closed.overflow()).unwrap().contains("SAFETY") && closed.is_blocked());
 }
 
-/// As many events as there may be.
+/// The maximum number of events.
 #[test]
 fn two_hundred_thousand_events() {
     let count = if cfg!(debug_assertions) { 70_000 } else { 200_000 };

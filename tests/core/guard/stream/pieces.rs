@@ -1,4 +1,4 @@
-//! Events that are read in pieces: what is shown is what a reader that holds all of them shows.
+//! Events that are read in pieces: the output is the same as that of a reader that holds them completely.
 
 mod properties;
 
@@ -18,7 +18,7 @@ const CARD: &str = "4111 1111 1111 1111";
 const ADDRESS: &str = "jo@example.com";
 const PLACEHOLDER: &str = "<EMAIL_ADDRESS_1>";
 
-/// As small as they can be.
+/// The smallest pieces.
 const LIMITS: Limits = Limits {
     window: 40,
     delay: Duration::from_millis(500),
@@ -40,7 +40,7 @@ fn masked(window: &Window) -> Vec<(std::ops::Range<usize>, String)> {
     window.text.match_indices(CARD).map(|(at, card)| (at..at + card.len(), "<CARD>".into())).collect()
 }
 
-/// What is shown, why something was not checked, and the most that was held.
+/// The output, the reason for unchecked parts, and the most that was held.
 fn shown(
     endpoint: Endpoint,
     framing: Framing,
@@ -62,8 +62,8 @@ fn shown(
     (out, failures, held)
 }
 
-/// Events of each dialect as providers write them. `$S`: what is said, `$I`: JSON that says it, `$D`: data of an image. A
-/// space may be a line's end.
+/// Events of each dialect in the providers' format. `$S`: a text, `$I`: JSON with the text, `$D`: data of an image. A
+/// space may be replaced by a line end.
 const EVENTS: &[(&str, Endpoint, Framing, &str)] = &[
     (
         "chat",
@@ -215,7 +215,7 @@ fn escapes_are_never_cut() {
     }
 }
 
-/// A text that goes on from one event to the next, with large ones among them.
+/// A text that continues from one event to the next, with large ones among them.
 #[test]
 fn a_text_goes_on_in_a_large_event() {
     let delta = |say: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": say}}]}));
@@ -284,7 +284,7 @@ fn an_event_of_any_size_takes_little_memory() {
     }
 }
 
-/// What a client has seen the beginning of ends as JSON, and the answer as the dialect has it.
+/// After a block, the shown part of an event ends as valid JSON, and the answer in its dialect's way.
 #[test]
 fn a_blocked_piece_is_closed() {
     let bad = format!("fine words, {}a bad thing {}", "and so on, ".repeat(30), "and so on, ".repeat(30));
@@ -292,7 +292,7 @@ fn a_blocked_piece_is_closed() {
         if framing == Framing::Json {
             continue;
         }
-        // what an answer repeats of its request is not checked
+        // the parts of the request that an answer repeats are not checked
         let given = format!("\"instructions\":{},", json!(bad));
         let stream = framed(framing, &event.replace(&given, ""), "\n");
         let mut guard = StreamGuard::new(endpoint, framing, Mode::Window, LIMITS);
@@ -321,9 +321,9 @@ fn a_blocked_piece_is_closed() {
     }
 }
 
-/// Where a piece cannot be read, `on_failure` decides, and it is told.
+/// If a piece cannot be read, `on_failure` decides, and the reason is reported.
 #[test]
-fn what_cannot_be_read_in_pieces_is_told() {
+fn unreadable_pieces_are_reported() {
     let long = "words and ".repeat(40);
     let signed_late = json!({"content": [{"t": 1}]})
         .to_string()

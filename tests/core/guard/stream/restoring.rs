@@ -11,7 +11,7 @@ use sluice::usage::Framing;
 use super::{guard, released, run, text, written};
 use crate::generate::{chunks, of_characters};
 
-/// Puts a value in the place of `<A>`, holding back what may be its beginning.
+/// Replaces `<A>` with a value, and holds back what may be its beginning.
 #[derive(Default)]
 pub struct Restore(BTreeMap<Flow, String>);
 
@@ -42,7 +42,7 @@ impl Rewrite for Restore {
     }
 }
 
-/// Ways to say a text in pieces, and to hear it.
+/// How a dialect streams a text in pieces, and how a client reads it.
 struct Way {
     name: &'static str,
     endpoint: Endpoint,
@@ -147,7 +147,7 @@ impl Way {
             .collect()
     }
 
-    /// The text the client hears; it must come before the end.
+    /// The client's text; it must arrive before the end.
     fn heard(&self, stream: &str) -> String {
         let lines = stream.lines().map(|line| line.trim_start_matches("data: "));
         let events: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();

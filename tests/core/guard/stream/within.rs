@@ -1,4 +1,4 @@
-//! JSON within the texts of a stream: it is read as its reader reads it, wherever it is split, and stays JSON.
+//! JSON inside the texts of a stream: it is decoded like by its reader, for any splits, and stays valid JSON.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use sluice::usage::Framing;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-/// What a tool is called with, and what of that the client sees.
+/// A tool's arguments, and the client's version of them.
 const ARGUMENTS: &[(&str, &str)] = &[
     (
         r#"{"body":"Hello,\nmario@example.com\n123-45-6789\n4111 1111 1111 1111"}"#,
@@ -32,7 +32,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     (r#"Data:\n4111 1111 1111 1111, \"mario@example.com\""#, r#"Data:\n<CREDIT_CARD>, \"<EMAIL_ADDRESS>\""#),
 ];
 
-/// An event of a dialect with a fragment in it, and where the fragment is found again.
+/// An event of a dialect with a fragment in it, and the fragment's place.
 struct Dialect {
     endpoint: Endpoint,
     framing: Framing,
@@ -86,7 +86,7 @@ const DIALECTS: &[Dialect] = &[
     },
 ];
 
-/// The fragments of what a client sees, joined.
+/// The client's fragments, joined.
 fn shown(dialect: &Dialect, fragments: &[&str], limits: Limits, late: bool) -> String {
     let patterns = Patterns::new(Entity::ALL, &[]).unwrap();
     let mut guard = StreamGuard::new(dialect.endpoint, dialect.framing, Mode::Window, limits);
@@ -136,7 +136,7 @@ fn split_anywhere() {
     }
 }
 
-/// Windows end within what is long; nothing of it is lost, or doubled, and JSON stays JSON.
+/// Windows end inside long texts; nothing is lost or duplicated, and JSON stays valid.
 #[test]
 fn in_many_windows() {
     let limits = Limits { window: 40, ..Limits::default() };
@@ -160,7 +160,7 @@ fn in_many_windows() {
     }
 }
 
-/// Each piece waits alone: what comes too late to be found together is shown, but JSON stays JSON.
+/// Each piece waits separately: a value that is completed too late is shown, but JSON stays valid.
 #[test]
 fn one_by_one() {
     for dialect in DIALECTS {

@@ -6,7 +6,7 @@ use super::super::all;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// Whatever the text, findings are in order, on character boundaries, and apart.
+    /// For any text, findings are sorted, on character boundaries, and do not overlap.
     #[test]
     fn findings_can_be_cut_out(text in hostile()) {
         let mut end = 0;
@@ -19,7 +19,7 @@ proptest! {
     }
 }
 
-/// Texts out of pieces of what is looked for.
+/// Texts from pieces of what the patterns look for.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "@",
@@ -69,7 +69,7 @@ fn hostile() -> impl Strategy<Value = String> {
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// A search in parts finds what a search of the whole does, wherever the parts meet.
+/// A search in parts finds the same as a search of the whole text, for any boundaries of the parts.
 #[test]
 fn in_parts() {
     let patterns = super::all();

@@ -1,4 +1,4 @@
-//! What belongs to people.
+//! Data of people.
 
 use sluice::guard::pii::Entity;
 

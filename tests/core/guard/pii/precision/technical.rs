@@ -1,4 +1,4 @@
-//! What belongs to machines and offices.
+//! Data of machines and organisations.
 
 use sluice::guard::pii::Entity;
 
