@@ -1,4 +1,4 @@
-"""A large text under the guard's patterns does not delay other requests: it is searched in slices, and rewritten quickly."""
+"""A large text under the guard's patterns does not delay other requests: it is searched in slices, and rewritten the same way."""
 
 from __future__ import annotations
 
@@ -61,17 +61,29 @@ def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], op
 
 
 @pytest.mark.parametrize("action", ["mask", "restore"])
-def test_large_texts_are_rewritten(settings: Callable[[], Settings], open_world: OpenWorld, action: str) -> None:
-    """Almost as many findings as a check allows, beside small requests."""
+def test_large_texts_are_rewritten_in_slices(
+    settings: Callable[[], Settings], open_world: OpenWorld, action: str
+) -> None:
+    """Almost as many findings as a check allows: small requests beside them wait little longer than beside a search.
+
+    Of several tries the best counts: what else runs on the machine only adds to the time.
+    """
     changed = guarded(settings(), [{**MASK, "action": action}])
     changed.add_model("up", "mock-a")
     changed.tree["enable_dispatcher_stats"] = True
     with open_world(changed.text(), own=True) as world:
-        large = chat_body(FOUND * (3 * MIB // len(FOUND)), model="up")
-        small = [chat_body(f"small {CARD}", model="up") for _ in range(200)]
-        answers = crowd.ask(world.gateway.port, [large, *small], 10)
-        print(f"{action}: the large one took {answers[0].seconds:.2f} s, small ones {max(answer.seconds for answer in answers[1:]):.3f} s at most")
+
+        def waited(text: str) -> float:
+            """The longest time of a small request beside a large one with this text, in seconds."""
+            small = [chat_body(f"small {CARD}", model="up") for _ in range(100)]
+            answers = crowd.ask(world.gateway.port, [chat_body(text * (3 * MIB // len(text)), model="up"), *small], 10)
+            assert {answer.status_code for answer in answers} == {200}
+            return max(answer.seconds for answer in answers[1:])
+
+        tries = [(waited(SLOW), waited(FOUND)) for _ in range(3)]
+        searched, rewritten = (min(column) for column in zip(*tries))
+        print(f"{action}: small ones took {rewritten:.3f} s, and {searched:.3f} s beside a search alone")
         print(f"a worker was held for {_longest(world.gateway.admin):.0f} ms at most")
-        assert {answer.status_code for answer in answers} == {200}
+        assert rewritten < 4 * searched
         shown = json.dumps([entry["body"] for _, entry in world.entries()])
         assert CARD not in shown and "a@b.co" not in shown
