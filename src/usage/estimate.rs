@@ -49,7 +49,11 @@ pub struct Known {
 /// assert_eq!((tokens.input, tokens.output, source), (9, 4, Source::Partial));
 /// ```
 pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Source) {
-    let (tokens, source) = believed(metered);
+    let (tokens, source) = match believed(metered) {
+        // servers that do not count write zeros
+        (tokens, Source::Reported) if tokens.total() == 0 && known.unreported > Some(0) => (tokens, Source::Missing),
+        believed => believed,
+    };
     let prompt = known.prompt.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
     match (source, known) {
         (Source::Reported | Source::Counted | Source::Estimated, _) => (tokens, source),

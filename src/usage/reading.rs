@@ -49,7 +49,8 @@ impl Reading {
 
     /// Whether the server seems to have counted its tokens.
     pub(super) fn says_all(&self) -> bool {
-        self.is_reported() && self.tokens().is_plausible()
+        let tokens = self.tokens();
+        self.is_reported() && tokens.is_plausible() && tokens.total() > 0
     }
 
     /// Whether every choice so far, or Anthropic's message, has a finish reason. Some compatible servers send nothing

@@ -17,6 +17,41 @@ const NOTHING: TokenUsage = TokenUsage {
     image_output: 0,
 };
 
+/// Servers that do not count, and write zeros all the same.
+#[test]
+fn zeros_are_no_report_of_a_text() {
+    const ZEROS: &str = r#""usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
+    let known = |unreported| Known { prompt: Some(40), unreported, encoded: false };
+    let chat =
+        |text: &str| format!(r#"{{"choices":[{{"message":{{"content":"{text}"}},"finish_reason":"stop"}}],{ZEROS}}}"#);
+    let stream = |text: &str| {
+        let piece = format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}},"finish_reason":"stop"}}],{ZEROS}}}"#);
+        format!("data: {piece}\n\ndata: {{\"choices\":[],{ZEROS}}}\n\ndata: [DONE]\n\n")
+    };
+    let line = |text: &str| {
+        format!("{{\"message\":{{\"content\":\"{text}\"}},\"done\":true,\"prompt_eval_count\":0,\"eval_count\":0}}\n")
+    };
+    let gemini = |text: &str| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":0,"totalTokenCount":0}}}}"#
+        )
+    };
+    let text = "one two three four five six";
+    for (framing, answer, silence) in [
+        (Framing::Json, chat(text), chat("")),
+        (Framing::Sse, stream(text), stream("")),
+        (Framing::Ndjson, line(text), line("")),
+        (Framing::Json, gemini(text), gemini("")),
+    ] {
+        for (body, want) in [(answer, (10, 7, Source::Estimated)), (silence, (0, 0, Source::Reported))] {
+            let mut meter = Meter::new(framing, false);
+            meter.chunk(body.as_bytes(), true);
+            let (tokens, source) = complete(meter.finish(), known(meter.unreported()));
+            assert_eq!((tokens.input, tokens.output, source), want, "{body}");
+        }
+    }
+}
+
 /// Servers that report their usage as they begin, and what they say in the end: the output that is charged then.
 #[test]
 fn what_is_reported_before_there_is_an_answer() {
@@ -58,6 +93,8 @@ fn final_counts() {
     let cases = [
         ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
         ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
+        ("zeros beside text", (NOTHING, Source::Reported), known, (guess, Source::Estimated)),
+        ("zeros beside none", (NOTHING, Source::Reported), nothing_more, (NOTHING, Source::Reported)),
         ("reported before it began", (huge(3, 1), Source::Missing), known, (huge(3, 2), Source::Estimated)),
         ("more than there is text", (reported, Source::Missing), known, (reported, Source::Estimated)),
         ("cut, nothing told", (NOTHING, Source::Partial), known, (guess, Source::Partial)),
