@@ -148,6 +148,17 @@ impl Endpoint {
         !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_))
     }
 
+    /// Whether its answers have texts: the model's, or the client's once more, such as the documents that were ranked.
+    ///
+    /// ```
+    /// use sluice::endpoint::{Endpoint, Further};
+    ///
+    /// assert!(Endpoint::Further(Further::Rerank).answers_with_texts() && !Endpoint::Embeddings.answers_with_texts());
+    /// ```
+    pub fn answers_with_texts(self) -> bool {
+        self.answers_in_words() || self == Endpoint::Further(Further::Rerank)
+    }
+
     /// Whether its answers are JSON, or streams of JSON.
     pub fn answers_in_json(self) -> bool {
         !matches!(self, Endpoint::Further(further) if further.answer_members().is_none())

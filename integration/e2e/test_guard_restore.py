@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+import asyncio
+import json
+from typing import Callable, Iterator, Mapping
 
 import pytest
 
@@ -12,6 +14,7 @@ from echo import Echo
 from guarded import guarded
 from personal import CHECK
 from settings import Settings
+from upstream import Upstream, send_chunk, send_end, send_head
 from world import BEARER, World
 
 
@@ -30,6 +33,45 @@ def _world(settings: Callable[[], Settings], open_world: OpenWorld, echo: Echo) 
     guarded(changed, [{**CHECK, "phase": ["request"], "action": "restore"}])
     with open_world(changed.text()) as world:
         yield world
+
+
+class Ranker(Upstream):
+    """Ranks documents, and repeats them, as Cohere's and Jina's servers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = b""
+
+    async def answer(self, headers: Mapping[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
+        """The documents in their order."""
+        self.body = body
+        texts = [each if isinstance(each, str) else each["text"] for each in json.loads(body)["documents"]]
+        results = [{"index": index, "relevance_score": 0.5, "document": {"text": text}} for index, text in enumerate(texts)]
+        await send_head(writer, {"content-type": "application/json"})
+        await send_chunk(writer, json.dumps({"results": results, "usage": {"total_tokens": 9}}).encode())
+        await send_end(writer)
+        return True
+
+
+@pytest.mark.parametrize("action", ["restore", "mask"])
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_documents_come_back(settings: Callable[[], Settings], open_world: OpenWorld, action: str, path: str) -> None:
+    """What was ranked comes back with its values; what only the server knows is masked."""
+    with Ranker() as ranker:
+        changed = settings()
+        changed.add_cluster("ranker", ranker.address)
+        changed.upstreams["ranker"] = {"dialects": ["openai"]}
+        changed.models.append({"name": "ranker", "targets": [{"upstream": "ranker"}]})
+        guarded(changed, [{**CHECK, "phase": ["request"] if action == "restore" else ["response"], "action": action}])
+        with open_world(changed.text()) as world:
+            documents = ["Write to ann@example.com", {"text": '{"ssn": "123-45-6789"}'}]
+            answer = world.send(json.dumps({"model": "ranker", "query": "bob@example.com", "documents": documents}).encode(), path=path)
+            shown = [result["document"]["text"] for result in answer.json()["results"]]
+            if action == "restore":
+                assert not [value for value in (b"ann@", b"bob@", b"6789") if value in ranker.body]
+                assert shown == ["Write to ann@example.com", '{"ssn": "123-45-6789"}']
+            else:
+                assert shown == ["Write to <EMAIL_ADDRESS>", '{"ssn": "<US_SSN>"}']
 
 
 def test_placeholders_stay_the_same(_world: World, echo: Echo) -> None:

@@ -50,7 +50,8 @@ fn has_answer(endpoint: Endpoint, answer: &Value) -> bool {
 fn silent(answer: Vec<u8>) -> Vec<u8> {
     let texts = answer_passages(&answer).unwrap_or_default();
     let said = texts.into_iter().filter(|passage| passage.kind != Kind::Given && passage.text != REASON);
-    let emptied: Vec<_> = said.map(|passage| (passage.span, String::new())).collect();
+    let spans = said.flat_map(|passage| std::iter::once(passage.span).chain(passage.more));
+    let emptied: Vec<_> = spans.map(|span| (span, String::new())).collect();
     splice(&answer, &emptied)
 }
 

@@ -195,7 +195,7 @@ impl Guard {
         let (Some(parsed), Some(200..=299), false) = (exchange.parsed(), exchange.answered(), end) else {
             return Action::Continue;
         };
-        if !parsed.endpoint.answers_in_words() {
+        if !parsed.endpoint.answers_with_texts() {
             return Action::Continue;
         }
         let subject = subject(Phase::Response, &exchange);
