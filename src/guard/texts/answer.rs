@@ -40,7 +40,7 @@ pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
         // Gemini without `alt=sse` streams one array of answers
         Some(b'[') => {
             scanner.array(|scanner| texts.answer(scanner))?;
-            texts.join();
+            texts.in_pieces = true;
         }
         _ => texts.answer(&mut scanner)?,
     }
@@ -50,7 +50,7 @@ pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
 
 impl Texts {
     /// Makes one text of those that are pieces of it.
-    fn join(&mut self) {
+    pub(super) fn join(&mut self) {
         let mut flows = BTreeMap::new();
         let mut joined: Vec<Found> = Vec::new();
         for found in std::mem::take(&mut self.found) {

@@ -93,6 +93,8 @@ pub(in crate::guard) struct Texts {
     pub(super) too_many: bool,
     /// They are an answer's.
     pub(super) is_answer: bool,
+    /// They may stand in pieces, in one answer after the other of an array.
+    pub(super) in_pieces: bool,
 }
 
 /// Where texts are said again, token by token. Who changes one of them says nothing there.
@@ -117,7 +119,10 @@ impl Texts {
         }
     }
 
-    pub(super) fn passages(self) -> Result<Vec<Passage>, Unreadable> {
+    pub(super) fn passages(mut self) -> Result<Vec<Passage>, Unreadable> {
+        if self.in_pieces {
+            self.join();
+        }
         let passage = |mut found: Found| {
             let view = view(Nesting::default(), &found.text);
             let said = std::mem::take(&mut found.text);

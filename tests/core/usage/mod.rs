@@ -6,6 +6,7 @@ mod events;
 mod interruption;
 mod limits;
 pub mod meter;
+mod no_reports;
 mod price;
 mod reading;
 mod shapes;
