@@ -69,7 +69,7 @@ enum State {
     Asking(Incoming),
     /// The request has gone on; the exchange ends with it.
     Passed(Incoming),
-    /// The request is refused; its body is let come before the client is told.
+    /// The request is refused; its body is read before the client is answered.
     Unread(Unread),
     /// The request has been answered here; its exchange, if it got that far, says whose it was.
     Refused(Option<Incoming>),

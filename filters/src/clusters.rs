@@ -159,7 +159,7 @@ pub fn restore(upstream: &Upstream) {
     CLUSTERS.with_borrow_mut(|clusters| clusters.change(&upstream.cluster, "", |health| health.restore()));
 }
 
-/// What operators are told of a cluster.
+/// A cluster's state for operators.
 pub fn state(upstream: &Upstream) -> UpstreamStatus {
     let uses = metrics::ended_attempts(&upstream.cluster);
     tell_in_flight();

@@ -49,7 +49,7 @@ enum State {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Incoming),
-    /// The request is refused; its body is let come before the client is told.
+    /// The request is refused; its body is read before the client is answered.
     Unread(Unread),
     /// Every target is at its limit. The guard ends the wait; the incoming request, if the exchange ends with this filter.
     Waiting { exchange: SharedExchange, _queued: QueueGuard, _opened: Option<Incoming> },

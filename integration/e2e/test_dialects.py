@@ -74,7 +74,7 @@ BODIES = {
         '{"model":"target/name","s":"ü\\u00fc\\/\\"model\\":🦀","\\"model\\"":"gpt-4o"}'.encode(),
     ),
 }
-# The same for streams, with a request for usage; MODEL stands for either model's name.
+# The same for streams, with a request for usage; MODEL is replaced by either model's name.
 MODELS = (b'"model":"gpt-4o"', b'"model":"target/name"')
 ASKING = b'"stream_options":{"include_usage":true}'
 STREAM_BODIES = {

@@ -205,7 +205,7 @@ def test_unforwarded_account_does_not_prevent_ejection(judged_world: World) -> N
 
 
 def test_header_without_an_account_does_not_prevent_ejection(judged_world: World) -> None:
-    """The server sends `Retry-After`, whoever has called."""
+    """The server sends `Retry-After`, for any caller."""
     assert _ask(judged_world, "429", "accounts", headers={**BEARER, "x-note": "bogus"}).status_code == 429
     assert _state(judged_world, "accounts") == ("ejected", "retry_after")
     _restore(judged_world, "accounts")

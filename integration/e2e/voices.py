@@ -23,8 +23,8 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Voice:
-    """A dialect. `{verb}` in its path is Gemini's; `events` gives a stream's events in pieces of so many characters;
-    both readers give what was said as often as the answer says it."""
+    """A dialect. `{verb}` in its path is Gemini's; `events` gives a stream's events in pieces of this many characters;
+    both readers return the contents as often as the answer repeats them."""
 
     path: str
     whole: Callable[[Said], dict[str, Any]]

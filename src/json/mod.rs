@@ -127,13 +127,13 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Where a string of this text stands, quotes and all.
+    /// The range of a string in this text, with its quotes.
     pub fn place_of(&self, string: &Text<'a>) -> Range<usize> {
         let start = (string.raw().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         start.saturating_sub(1)..start + string.raw().len() + 1
     }
 
-    /// The next value's first byte, white space skipped, without moving past it.
+    /// The next value's first byte, after white space, without consuming it.
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         match self.text.get(self.at) {
@@ -149,10 +149,10 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// Scans over the next value.
+    /// Skips the next value.
     ///
     /// # Errors
-    /// Whatever makes it no JSON.
+    /// Invalid JSON.
     pub fn value(&mut self) -> Result<Value<'a>, JsonError> {
         match self.peek() {
             Some(b'"') => self.string().map(Value::String),

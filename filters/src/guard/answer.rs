@@ -40,15 +40,15 @@ pub(super) struct WholeAnswer {
     denied: bool,
 }
 
-/// What the client gets.
+/// The client's answer.
 pub(super) enum Concluded {
-    /// This.
+    /// These bytes.
     Body(Vec<u8>),
-    /// The answer, once it is rewritten.
+    /// The rewritten answer, later.
     Rewritten(Box<BodyRewriting>),
 }
 
-/// What becomes of a piece.
+/// The decision about a piece.
 pub(super) enum Taken {
     /// It is held.
     Held,
@@ -72,9 +72,9 @@ impl WholeAnswer {
         }
     }
 
-    /// Takes a piece of the answer, which Envoy is left without.
+    /// Takes a piece of the answer out of Envoy's buffer.
     pub fn chunk(&mut self, end: bool, config: &Config, exchange: &SharedExchange, me: &Waiter) -> Taken {
-        // all of it: the filter before this one may have let more go than has come
+        // all of it: the previous filter may have released more than has just arrived
         let bytes = host::bytes(Buffer::ResponseBody, usize::MAX).unwrap_or_default();
         if budget::was_starved() {
             self.denied = true; // an unchecked piece
@@ -146,10 +146,10 @@ impl WholeAnswer {
         self.ended && self.case.as_ref().is_none_or(|case| case.round.is_complete())
     }
 
-    /// What the client gets; `restored`: there is something to bring back in it. What the checks have said goes on record.
+    /// The client's answer; `restored`: it has values to restore. The checks' verdicts are recorded.
     ///
     /// # Errors
-    /// What it gets instead.
+    /// The error that it gets instead.
     pub fn conclude(self, restored: bool, exchange: &mut Exchange) -> Result<Concluded, ApiError> {
         if self.denied {
             return Err(ApiError::unchecked());

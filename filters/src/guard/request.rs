@@ -25,18 +25,18 @@ pub(super) struct Request {
     body: Vec<u8>,
 }
 
-/// What becomes of a request.
+/// The next step of a request.
 pub(super) enum Concluded {
-    /// It goes on as it came.
+    /// It passes unchanged.
     Passes,
     /// Its texts are rewritten first.
     Rewritten(Box<BodyRewriting>),
 }
 
-/// The longest body that goes on rewritten, in bytes: what envoy.yaml has Envoy keep of a request. (Where that is less, Envoy
-/// refuses it.)
+/// The longest rewritten body in bytes: the size that envoy.yaml allows Envoy to buffer. (If that is less, Envoy
+/// refuses the body.)
 pub(super) const MAX_REWRITTEN: usize = 8 << 20;
-/// A body is there as it came, as texts, and as these are asked about.
+/// The memory of a body relative to its size: as received, as texts, and in questions.
 const COPIES: usize = 3;
 
 impl Request {
@@ -90,10 +90,10 @@ impl Request {
         self.case.hear(config, question, heard);
     }
 
-    /// Does what the checks have said: marks the request, or begins to rewrite it.
+    /// Applies the checks' outcome: flags the request, or starts to rewrite it.
     ///
     /// # Errors
-    /// It must not go on.
+    /// It must not be sent.
     pub fn conclude(self, shared: &SharedExchange) -> Result<Concluded, ApiError> {
         match self.case.round.outcome() {
             Some(Outcome::Pass) => Ok(Concluded::Passes),
@@ -115,25 +115,25 @@ impl Request {
     }
 }
 
-/// What a client is told whose request cannot be rewritten.
+/// The error for a request that cannot be rewritten.
 pub(super) fn refusal(unwritten: &Unwritten) -> ApiError {
     match unwritten {
         Unwritten::TooMuch(problem) => {
             ApiError::bad_request("guard_too_much_to_hide", None, format!("The request has {problem}."))
         }
         Unwritten::TooLarge => {
-            let message = "With what stands for personal data in it, the request is larger than the gateway takes.";
+            let message = "With its placeholders for personal data, the request is larger than the gateway accepts.";
             ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) }
         }
         Unwritten::Busy => ApiError::busy_checking(),
     }
 }
 
-/// Has the rewritten body go on in place of the client's. (Nothing is borrowed while Envoy takes it: where it is too much,
+/// Replaces the client's body with the rewritten one. (Nothing is borrowed while Envoy takes it: if it is too much,
 /// Envoy ends the stream at once.)
 ///
 /// # Errors
-/// It must not go on.
+/// It must not be sent.
 pub(super) fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiError> {
     if body.len() > MAX_REWRITTEN {
         return Err(refusal(&Unwritten::TooLarge));

@@ -1,5 +1,5 @@
-//! What takes long with a large text: to search it by pattern, and to rewrite a body. It is done at once where that takes no
-//! time to speak of, otherwise a slice on each tick, so that a large text holds up nobody else.
+//! Work that takes long for a large text: searching it by pattern, and rewriting a body. Short work is done at once,
+//! longer work in slices, one on each tick, so that a large text does not delay other requests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,12 +23,12 @@ const SLICE: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_millis(4);
 /// The memory of a finding until it is written, in bytes.
 const FINDING: usize = 256;
-/// How much is rewritten before the clock is looked at, in bytes of text: a part of a slice.
+/// How much text is rewritten between two looks at the clock, in bytes: a part of a slice.
 const REWRITTEN: usize = 32 << 10;
 
 thread_local! {
     static QUEUE: RefCell<VecDeque<Waiting>> = const { RefCell::new(VecDeque::new()) };
-    /// One after the other, each to its end: what is written of a body takes as much memory as that.
+    /// Bodies are rewritten one after another, because each output takes as much memory as its body.
     static REWRITINGS: RefCell<VecDeque<(Waiter, u32)>> = const { RefCell::new(VecDeque::new()) };
     /// When the last slice ended.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -86,9 +86,9 @@ impl Searching {
 
 /// Why a body cannot be rewritten.
 pub(super) enum Unwritten {
-    /// There is more to hide than can be kept.
+    /// There are more values than can be stored.
     TooMuch(VaultError),
-    /// It would be larger than what goes on.
+    /// It would be larger than allowed.
     TooLarge,
     /// There is no memory for it.
     Busy,
@@ -109,7 +109,7 @@ pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: us
         if !budget::admits(Purpose::Check, 0) {
             return Some(Err(Unwritten::Busy));
         }
-        // nor is the first step of this
+        // the first step of this is not timed either
         let now = host::now();
         if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
             return None;
@@ -117,12 +117,12 @@ pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: us
     }
 }
 
-/// Has a stream's rewriting go on with the next ticks.
+/// Continues a stream's rewriting on the next ticks.
 pub(super) fn wait_to_rewrite(waiter: &Waiter, context: u32) {
     REWRITINGS.with_borrow_mut(|queue| queue.push_back((waiter.clone(), context)));
 }
 
-/// Goes on with the searches and the rewritings, one slice of each kind in all, each search in its turn. For each tick.
+/// Continues the searches and the rewritings, one slice of each kind in total, searches in turns. Called on each tick.
 pub(super) fn work() {
     // if the clock was set back, no time has passed
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);
@@ -153,7 +153,7 @@ pub(super) fn work() {
     WORKED.set(host::now());
 }
 
-/// Goes on with the rewriting that is under way, or with the next one.
+/// Continues the current rewriting, or starts the next one.
 fn go_on_rewriting() {
     while let Some((waiter, context)) = REWRITINGS.with_borrow_mut(VecDeque::pop_front) {
         let Some(listener) = waiter.upgrade().filter(|_| host::act_on(context)) else {

@@ -38,8 +38,8 @@ pub fn view(mut nesting: Nesting, text: &str) -> Option<String> {
     (view != text).then_some(view)
 }
 
-/// Where in the text these spans of its view are written; they are in order, and do not overlap. One that goes across
-/// the end of a string is taken apart there.
+/// Where these spans of a text's view are written in the text; they are sorted and do not overlap. A span across the
+/// end of a string is split there.
 pub fn locate(nesting: Nesting, text: &str, spans: &[Range<usize>]) -> Vec<Spot> {
     let mut locator = Locator::new(nesting, text);
     let mut spots = Vec::with_capacity(spans.len());
@@ -47,34 +47,34 @@ pub fn locate(nesting: Nesting, text: &str, spans: &[Range<usize>]) -> Vec<Spot>
     spots
 }
 
-/// [`locate`] in parts, so that whoever looks for many spans can do something else in between.
+/// [`locate`] in parts, so that other work can run in between.
 pub(in crate::guard) struct Locator {
     nesting: Nesting,
-    /// The text says what it is.
+    /// Whether the view equals the text.
     plain: bool,
-    /// How far it is read.
+    /// The position of the reader.
     read: usize,
-    /// The first span that does not end before the view so far.
+    /// The first span that does not end before the current end of the view.
     next: usize,
     /// The length of the view so far.
     at: usize,
-    /// The last of the spots: the next part of the text may go on with it.
+    /// The last spot, which the next part of the text may extend.
     last: Option<Spot>,
-    /// Something must stay that stands behind the last spot.
+    /// Whether something that must stay comes after the last spot.
     broken: bool,
     /// The current number, and the first span that touches it.
     number: Option<(Spot, bool)>,
 }
 
 impl Locator {
-    /// For a text, which is read from this state on.
+    /// For a text that is read from this state on.
     pub fn new(nesting: Nesting, text: &str) -> Self {
         let plain = nesting == Nesting::default() && !Nesting::is_of_interest(text);
         Locator { nesting, plain, read: 0, next: 0, at: 0, last: None, broken: true, number: None }
     }
 
-    /// Reads on in the text for about so many bytes. The spots that are known go to `spots`, in order; `span` tells the
-    /// spans by their indices. Both, and the text, are the same each time. Whether that was the last part.
+    /// Reads about this many bytes of the text. Finished spots go to `spots`, in order; `span` returns the spans by
+    /// index. Both, and the text, must be the same each time. Returns whether this was the last part.
     pub fn read(
         &mut self,
         text: &str,
@@ -103,7 +103,7 @@ impl Locator {
                 self.see(&unit, span, spots);
             });
             self.read = if last { end } else { start + read };
-            // where it is not even a whole escape
+            // it is not even a complete escape
             end = boundary(text, end.saturating_add(size.max(1)));
         }
         self.nesting = nesting;
@@ -111,14 +111,14 @@ impl Locator {
         if ended {
             self.end_number(spots);
         }
-        // the text has gone on behind it
+        // the text continues after it
         if ended || self.last.as_ref().is_some_and(|spot| spot.view.end < self.at) {
             spots.extend(self.last.take());
         }
         ended
     }
 
-    /// How far the text is read, and all that stands there is told.
+    /// How far the text has been read, with all spots up to there reported.
     pub fn told(&self) -> usize {
         let open = [self.last.as_ref(), self.number.as_ref().map(|(spot, _)| spot)];
         open.into_iter().flatten().map(|spot| spot.source.start).fold(self.read, usize::min)
@@ -209,7 +209,7 @@ fn boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
-/// A value as it is written so many strings deep.
+/// A value, escaped for this many nested strings.
 ///
 /// ```
 /// use sluice::guard::nested::escaped;

@@ -1,8 +1,8 @@
-//! The values a vault keeps, and what finds the one that a placeholder stands for while its name is read.
+//! A vault's values, and the lookup of a value while its placeholder's name is read.
 
 use std::sync::Arc;
 
-/// Entities whose placeholders are known without their brackets.
+/// Entities whose placeholders are recognised without brackets.
 pub(super) const BARE: &[&str] = &[
     "EMAIL_ADDRESS",
     "PHONE_NUMBER",
@@ -22,17 +22,17 @@ pub(super) const BARE: &[&str] = &[
     "US_ITIN",
 ];
 
-/// The values of one entity, by their numbers, which only rise.
+/// The values of one entity, by their increasing numbers.
 type Values = Vec<(usize, Arc<str>)>;
 
-/// The names of entities in order, each with its place in [`Originals::values`].
+/// The names of entities in order, each with its index in [`Originals::values`].
 type Entities = Vec<(Arc<str>, usize)>;
 
 /// The values, by their placeholders.
 #[derive(Clone, Default)]
 pub(super) struct Originals {
     entities: Entities,
-    /// Those of them whose placeholders are known without brackets.
+    /// Those whose placeholders are recognised without brackets.
     bare: Entities,
     values: Vec<Values>,
     count: usize,
@@ -43,7 +43,7 @@ impl Originals {
         self.count
     }
 
-    /// Keeps a value. The numbers of one entity come in order.
+    /// Adds a value. The numbers of one entity must increase.
     pub(super) fn insert(&mut self, entity: &str, number: usize, value: Arc<str>) {
         self.count += 1;
         let place = match self.entities.binary_search_by(|(name, _)| (**name).cmp(entity)) {
@@ -64,7 +64,7 @@ impl Originals {
         }
     }
 
-    /// The value that a placeholder without its brackets stands for.
+    /// The value of a placeholder, given without its brackets.
     pub(super) fn get(&self, placeholder: &str) -> Option<&str> {
         let mut reading = self.reading(false);
         placeholder.bytes().all(|byte| reading.push(byte)).then(|| reading.value())?
@@ -80,15 +80,15 @@ impl Originals {
 /// The name of a placeholder, read byte by byte.
 pub(super) struct Reading<'a> {
     values: &'a [Values],
-    /// Those that begin like what is read.
+    /// The candidates with the prefix that has been read.
     entities: &'a [(Arc<str>, usize)],
     length: usize,
-    /// The number behind an entity's name, zero before its first digit, and the values of that entity.
+    /// The number after an entity's name, zero before its first digit, and the values of that entity.
     number: Option<(usize, &'a Values)>,
 }
 
 impl<'a> Reading<'a> {
-    /// Whether a placeholder begins with what is read with this byte.
+    /// Whether the text read so far, with this byte, is the prefix of a placeholder.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         self.number = match (byte, self.number) {
             (b'_', _) => {
@@ -109,7 +109,7 @@ impl<'a> Reading<'a> {
         self.number.is_some() || !self.entities.is_empty()
     }
 
-    /// The value of the placeholder that is read, if that is one.
+    /// The value of the placeholder that has been read, if it is one.
     pub(super) fn value(&self) -> Option<&'a str> {
         let (number, values) = self.number?;
         let at = values.binary_search_by_key(&number, |(number, _)| *number).ok()?;
@@ -117,7 +117,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Whether one of the values has a number that begins with the digits of this one, or is it. None begins with a zero.
+/// Whether a value's number has the digits of this one as a prefix, or equals it. No number begins with a zero.
 fn begins(values: &Values, number: usize) -> bool {
     let last = values.last().map_or(0, |(last, _)| *last);
     let (mut low, mut high) = (number, number);

@@ -31,7 +31,7 @@ pub(super) struct Voice {
 enum Rest {
     /// More may follow, and text may be held back until then.
     Comes,
-    /// More may come, but nothing can be held back.
+    /// More may follow, but nothing can be held back.
     Apart,
     /// Nothing.
     Nothing,
@@ -122,14 +122,14 @@ impl Voice {
         }
     }
 
-    /// All flows have ended; what was held back goes on.
+    /// All flows have ended; the held texts are released.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         self.close_cut(out);
         let flows: Vec<Flow> = self.copies.keys().copied().collect();
         flows.into_iter().for_each(|flow| self.end_flow(flow, out));
     }
 
-    /// What is held back of the flows that end with this event, and have no text in it, goes before it.
+    /// The held text of flows that end with this event, and have no text in it, is released before it.
     fn end_flows(&mut self, event: &Event, out: &mut Vec<u8>) {
         let speaks = |flow: &Flow| event.said.iter().any(|said| said.flow == *flow);
         let ending = |flow: &&Flow| event.ends.has(flow.choice) && !speaks(flow);
@@ -151,7 +151,7 @@ impl Voice {
         out.extend(terminated(self.framing, &spliced));
     }
 
-    /// The texts of the event that are not shown as they came.
+    /// The texts of the event that are shown changed.
     fn changes(&mut self, event: &Event, rests: &[Rest]) -> Vec<(Range<usize>, String)> {
         let mut splices = Vec::new();
         let open = |(said, _): &(&Said, &Rest)| said.flow.kind != Kind::Sealed;
@@ -176,7 +176,7 @@ impl Voice {
         splices
     }
 
-    /// For each text of the event, what follows it.
+    /// For each text of the event, what follows it in its flow.
     fn rests(&self, event: &Event) -> Vec<Rest> {
         let mut room = MAX_FLOWS.saturating_sub(self.copies.len());
         let is_large = event.bytes.len() > MAX_COPIED || event.said.len() > MAX_TEXTS;
@@ -226,7 +226,7 @@ impl Voice {
     }
 }
 
-/// A text as it is written in the place of another: without the quotes that do not stand there.
+/// A text's JSON form as the replacement of a part of a string: without the quotes that are not part of it.
 fn written_part(text: &str, said: &Said) -> String {
     let mut string = written(text);
     if !said.ends {

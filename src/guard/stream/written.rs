@@ -1,4 +1,4 @@
-//! A window's text as it is written, and where in it what was found stands.
+//! A window's text as written, and the positions of findings in it.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use crate::order::by_number;
 
 use super::Replacement;
 
-/// A window's text as it is written.
+/// A window's text as written.
 #[derive(Debug)]
 pub(super) struct Written {
     nesting: Nesting,
     text: String,
-    /// Where a text of its own begins, which is read anew.
+    /// Where a separate text begins, which is read from the start.
     breaks: Vec<usize>,
 }
 
@@ -26,7 +26,7 @@ impl Written {
         &self.text
     }
 
-    /// What it says, and where in that `fresh` is.
+    /// The decoded text, and the position of `fresh` in it.
     pub(super) fn view(&self, fresh: usize) -> (String, usize) {
         let mut view = String::with_capacity(self.text.len());
         let mut new = None;
@@ -43,7 +43,7 @@ impl Written {
         (view, fresh)
     }
 
-    /// How the text is read on from `at`, or from shortly before, where an escape begins.
+    /// The reader's state at `at`, or slightly before it, where an escape begins.
     pub(super) fn state_before(&self, at: usize) -> (usize, Nesting) {
         let part = self.parts().take_while(|(start, ..)| *start <= at).last();
         part.map_or((0, self.nesting), |(start, mut nesting, part)| {
@@ -52,7 +52,7 @@ impl Written {
         })
     }
 
-    /// What takes the place of what, where it is written.
+    /// The replacements, at their written positions.
     pub(super) fn edits(&self, replacements: &[Replacement]) -> Vec<Replacement> {
         let mut sorted: Vec<&Replacement> = replacements.iter().collect();
         by_number(&mut sorted, |(range, _)| range.start);
@@ -82,7 +82,7 @@ impl Written {
         edits
     }
 
-    /// The texts it is made of: where each begins, and how it is read.
+    /// The texts that it consists of: the start of each, and the reader's state there.
     fn parts(&self) -> impl Iterator<Item = (usize, Nesting, &str)> {
         let starts = std::iter::once(0).chain(self.breaks.iter().copied());
         let ends = self.breaks.iter().copied().chain([self.text.len()]);
@@ -93,7 +93,7 @@ impl Written {
     }
 }
 
-/// What takes the place of a spot, as it is written there.
+/// The replacement of a spot, in written form.
 fn written(new: &str, spot: &Spot) -> String {
     in_place(&escaped(new, spot.depth), spot).into_owned()
 }

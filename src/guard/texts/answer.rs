@@ -1,4 +1,4 @@
-//! The texts of an answer: of a whole one, or of one event of a stream.
+//! The texts of an answer: of a complete one, or of one event of a stream.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{fold, look_ahead, Kind, Unreadable};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Value};
 
-/// What OpenAI Responses' answers repeat of their request.
+/// The parts of the request that OpenAI Responses' answers repeat.
 const GIVEN: &[&str] = &[
     "instructions",
     "metadata",
@@ -23,13 +23,13 @@ const GIVEN: &[&str] = &[
     "user",
 ];
 
-/// What an event says of itself: which part of the answer it carries.
+/// An event's labels: the part of the answer that it carries.
 #[derive(Clone, Copy, Debug, Default)]
 struct Label {
     /// Anthropic's block, or OpenAI Responses' item.
     choice: u32,
     part: u32,
-    /// What a `delta` is that is a string; `None` if it is no text.
+    /// The meaning of a `delta` that is a string; `None` if it is not text.
     delta: Option<Kind>,
 }
 
@@ -95,7 +95,7 @@ impl Texts {
         Ok(())
     }
 
-    /// A field of the answer itself, or of an event. What has no place in a conversation comes whole.
+    /// A field of the answer itself, or of an event. Fields outside the conversation are complete.
     fn own(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         match (name, scanner.peek()) {
             ("text", Some(b'"')) => self.content(scanner, place.whole()),
@@ -120,12 +120,12 @@ impl Texts {
         Ok(())
     }
 
-    /// A field that is not known: a word that is said again with each event is none of the model's.
+    /// An unknown field: a word that each event repeats is not the model's.
     fn unknown(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         self.unless(is_plain_name, scanner, place)
     }
 
-    /// OpenAI Responses' whole answer, which its first and its last event embed.
+    /// OpenAI Responses' complete answer, which its first and its last event contain.
     fn response(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match &*fold(&key) {
             "output" => self.items(scanner, place),
@@ -134,7 +134,7 @@ impl Texts {
         Ok(())
     }
 
-    /// The items or blocks of a whole answer.
+    /// The items or blocks of a complete answer.
     fn items(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         if scanner.peek() != Some(b'[') {
             return self.content(scanner, place);
@@ -164,7 +164,7 @@ impl Label {
     }
 }
 
-/// What the `delta` of an event of this type is.
+/// The meaning of the `delta` of an event with this type.
 fn delta(event_type: &str) -> Option<Kind> {
     let has = |word: &str| event_type.contains(word);
     if has("transcript") {

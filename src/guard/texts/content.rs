@@ -1,4 +1,4 @@
-//! What stands inside messages, items, blocks and parts: the shapes that requests and answers share.
+//! The contents of messages, items, blocks and parts: the shapes that requests and answers share.
 
 use std::ops::Range;
 
@@ -9,31 +9,31 @@ use crate::guard::nested::{view, Nesting};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Text, Value};
 
-/// How deep blocks may stand in blocks; no dialect needs more than ten. Further down every string counts, so that
-/// no nesting hides a text, nor makes the reading slow.
+/// The maximum nesting of blocks; no dialect needs more than ten. Below it every string counts, so nesting can neither
+/// hide a text nor make the reading slow.
 const MAX_BLOCKS: u8 = 12;
 
-/// A text, and what it belongs to.
+/// A text, and its place.
 #[derive(Clone, Debug)]
 pub(in crate::guard) struct Found {
     pub place: Place,
-    /// The JSON string, quotes and all.
+    /// The JSON string with quotes.
     pub span: Range<usize>,
-    /// The strings that go on with it, where an array has the pieces of a stream.
+    /// The strings that continue it, if an array has the pieces of a stream.
     pub more: Vec<Range<usize>>,
     pub text: String,
 }
 
-/// Whose text it is, and which flow of a stream it belongs to.
+/// The role of a text, and its flow in a stream.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::guard) struct Place {
     pub speaker: Speaker,
     pub kind: Kind,
     /// OpenAI's choice, Gemini's candidate, Anthropic's block, OpenAI Responses' output item.
     pub choice: u32,
-    /// The tool's call within a message, the part within an item.
+    /// The tool call in a message, the part in an item.
     pub part: u32,
-    /// It is whole: in a stream, no piece of it comes in another event.
+    /// Whether it is complete: in a stream, no other event has a piece of it.
     pub whole: bool,
     blocks: u8,
 }
@@ -43,7 +43,7 @@ impl Place {
         Place { speaker, kind: Kind::Plain, choice: 0, part: 0, whole: false, blocks: 0 }
     }
 
-    /// What is sealed stays so, whatever it is.
+    /// Signed content stays signed, whatever its kind.
     pub(super) fn kind(self, kind: Kind) -> Self {
         match self.kind {
             Kind::Sealed | Kind::Given => self,
@@ -65,14 +65,14 @@ impl Place {
         Place { whole: true, ..self }
     }
 
-    /// A text of its own beside that of the message.
+    /// A separate text beside the message's.
     fn apart(self, field: &str) -> Self {
         let hash = field.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        // calls count from 1, and `u32::MAX` is what is said aloud
+        // calls count from 1, and `u32::MAX` is the transcript of speech
         self.part((hash | 1 << 31) & !1)
     }
 
-    /// Arguments that stand as JSON: each of their strings is a text.
+    /// Arguments as JSON objects: each of their strings is a text.
     fn argument(self) -> Self {
         self.kind(Kind::Argument).whole()
     }
@@ -86,18 +86,18 @@ impl Place {
 #[derive(Debug, Default)]
 pub(in crate::guard) struct Texts {
     pub found: Vec<Found>,
-    /// Where the texts are said again, token by token.
+    /// Where texts are repeated token by token.
     pub echoes: Vec<Echo>,
-    /// Strings that a message says once, however many events it takes: ids, names, roles.
+    /// Strings that a message has only once, in any number of events: ids, names, roles.
     pub once: Vec<Range<usize>>,
     pub(super) too_many: bool,
-    /// They are an answer's.
+    /// Whether they are an answer's.
     pub(super) is_answer: bool,
     /// They may stand in pieces, in one answer after the other of an array.
     pub(super) in_pieces: bool,
 }
 
-/// Where texts are said again, token by token. Who changes one of them says nothing there.
+/// Where texts are repeated token by token. If one of them changes, these must be removed.
 #[derive(Clone, Debug)]
 pub(in crate::guard) struct Echo {
     pub span: Range<usize>,
@@ -105,7 +105,7 @@ pub(in crate::guard) struct Echo {
 }
 
 impl Echo {
-    /// What takes its place.
+    /// The replacement.
     pub fn nothing(&self) -> String {
         if self.list { "[]" } else { "null" }.to_owned()
     }
@@ -136,13 +136,13 @@ impl Texts {
         Ok(self.found.into_iter().map(passage).collect())
     }
 
-    /// Whether one more may be kept, beside so many.
+    /// Whether another one may be stored, beside this many.
     pub(super) fn has_room(&mut self, count: usize) -> bool {
         self.too_many |= count >= MAX_PASSAGES;
         count < MAX_PASSAGES
     }
 
-    /// A string is a text; another value is none.
+    /// A string is a text; other values are not.
     pub(super) fn string(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
         if let Value::String(text) = value {
@@ -153,7 +153,7 @@ impl Texts {
 
     pub(super) fn keep(&mut self, place: Place, span: Range<usize>, text: &Text<'_>) {
         if !text.raw().is_empty() && self.has_room(self.found.len()) {
-            // whoever is said to have spoken in an answer, it is the model that tells
+            // in an answer every text is the model's, whatever role it has
             let speaker = if self.is_answer { Speaker::Assistant } else { place.speaker };
             let (place, text) = (Place { speaker, ..place }, text.decode().into_owned());
             self.found.push(Found { place, span, more: Vec::new(), text });
@@ -224,7 +224,7 @@ impl Texts {
         }
     }
 
-    /// A string is a text unless it is of a kind that is not checked; what stands in lists and objects is read.
+    /// A string is a text unless its kind is not checked; lists and objects are read.
     pub(super) fn unless(
         &mut self,
         is: fn(&[u8]) -> bool,
@@ -269,7 +269,7 @@ impl Texts {
         }
     }
 
-    /// The texts are said again here, token by token.
+    /// Texts are repeated token by token here.
     pub(super) fn echo(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
         let list = match value {
@@ -283,7 +283,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Where a document comes from. Anthropic's may hold the text itself; other data is none.
+    /// The source of a document. Anthropic's may hold the text itself; other data is not text.
     fn source(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         if scanner.peek() != Some(b'{') || place.blocks == MAX_BLOCKS {
             return self.content(scanner, place.whole());
@@ -318,7 +318,7 @@ impl Texts {
     }
 }
 
-/// A number among the fields of the object that comes next.
+/// A numeric field of the next object.
 pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
     let mut index = None;
     look_ahead(scanner, |name, value| {
@@ -329,7 +329,7 @@ pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
     index
 }
 
-/// The place of a block, by what it says of itself.
+/// The index of a block, from its own label.
 fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
     let mut sealed = place.kind == Kind::Sealed;
     look_ahead(scanner, |name, value| match (name, value) {

@@ -1,6 +1,6 @@
-//! The fields of requests and answers in which text can stand, for all dialects: what each holds, and what is not
-//! checked. A field that is not in the table is checked as text, so that no new one slips by; the end-to-end tests walk
-//! the types of the providers' own SDKs, and fail on a field that the table does not have.
+//! The fields for text in requests and answers of all dialects: the kind of each, and those that are not checked. A
+//! field that is not in the table is checked as text, so new fields cannot slip through. The end-to-end tests walk the
+//! types of the providers' own SDKs, and fail for a field that is not in the table.
 //!
 //! Sources: the types of `openai`, `anthropic` and `google-genai` on PyPI; Ollama's `docs/api.md`; Cohere's and Jina's
 //! references for rerank.
@@ -9,68 +9,70 @@ use std::sync::LazyLock;
 
 use hashbrown::HashMap;
 
-/// What a field holds.
+/// The kind of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// What is said: a text, or blocks and messages with texts. In a stream it may come in pieces.
+    /// Spoken content: a text, or blocks and messages with texts. In a stream it may come in pieces.
     Text,
-    /// A text of its own beside that, which may come in pieces. So is a field that is not known.
+    /// A separate text, which may come in pieces. Unknown fields are of this kind.
     Apart,
-    /// A text that comes whole.
+    /// A complete text.
     Whole,
-    /// What is said aloud beside the text.
+    /// The transcript of speech, beside the text.
     Aloud,
     /// Why the model does not answer.
     Refusal,
-    /// What the model thought before it spoke.
+    /// The model's reasoning before the text.
     Reasoning,
-    /// What the model does, as a call of a function.
+    /// The model's action, as a function call.
     Called,
-    /// What comes of that.
+    /// The result of a call.
     Result,
     /// A list of calls.
     Calls,
-    /// A call's arguments: JSON in a string, or as it is.
+    /// A call's arguments: JSON in a string, or as an object.
     Arguments,
     /// A text, or arguments as JSON.
     Input,
-    /// JSON of any shape: each string in it is a text, odd names of fields and long numbers are, too.
+    /// JSON of any shape: each string in it is a text, and so are unusual field names and long numbers.
     Free,
-    /// A JSON schema: the same, but for its keywords.
+    /// A JSON schema: the same, except for its keywords.
     Schema,
-    /// What describes the request: definitions of tools, forms of answers, a schema's lists of its fields. It is the
+    /// Data that describes the request: definitions of tools, answer formats, a schema's lists of its fields. It is the
+    /// application's.
     /// application's.
     Described,
-    /// A name in the letters that providers allow in names of functions: a placeholder in it has no brackets.
+    /// A name with the letters that providers allow in function names: placeholders in it have no brackets.
     Name,
-    /// Where a document comes from, or the document.
+    /// The source of a document, or the document.
     Source,
-    /// The texts again, token by token.
+    /// The texts repeated token by token.
     Echo,
-    /// Not checked: an id, a word of an enumeration, a date. What has other characters than these have is checked.
+    /// Not checked: an id, a word of an enumeration, a date. Values with other characters are checked.
     Word,
-    /// Not checked: Base64. What has other characters is checked.
+    /// Not checked: Base64. Values with other characters are checked.
     Data,
-    /// Not checked: what a provider has encrypted or signed, and wants back as it is.
+    /// Not checked: content that a provider has encrypted or signed, and needs unchanged.
     Signed,
-    /// Not checked: where a provider is to fetch something, which it could not under a changed address. What is no address
-    /// is checked.
+    /// Not checked: addresses that a provider fetches, which would fail if changed. Values that are not addresses are
+    /// checked.
     Link,
-    /// Not checked: what a provider is to call a tool's server with.
+    /// Not checked: credentials and headers for a tool's server.
     Credential,
-    /// Not checked: numbers and words about what was used.
+    /// Not checked: numbers and words about usage.
     Count,
 }
 
 impl Field {
-    /// Whether a check reads it.
+    /// Whether checks read it.
     pub fn is_checked(self) -> bool {
         use Field::{Count, Credential, Data, Link, Signed, Word};
         !matches!(self, Word | Data | Signed | Link | Credential | Count)
     }
 }
 
-/// The table: what fields hold, and their names as [`super::fold`] has them, in small letters without underscores.
+/// The table: the kinds of fields, and their names in the form of [`super::fold`], in small letters without
+/// underscores.
 #[rustfmt::skip]
 pub const FIELDS: &[(Field, &str)] = &[
     (Field::Text, "code content contents custom function messages output outputs parts text"),
@@ -169,7 +171,7 @@ static INDEX: LazyLock<HashMap<&'static str, Field>> = LazyLock::new(|| {
     FIELDS.iter().flat_map(row).collect()
 });
 
-/// What a field of this name holds, as [`FIELDS`] says; `None` if it is not known.
+/// The kind of a field with this name, from [`FIELDS`]; `None` if it is unknown.
 ///
 /// ```
 /// use sluice::guard::texts::{field, Field};

@@ -4,10 +4,10 @@ use super::content::{Found, Place, Texts};
 use super::shapes::{is_plain_name, is_word};
 use crate::json::{JsonError, Scanner, Text, Value};
 
-/// The digits of numbers that are looked at: of those that fewer have, nothing can be told.
+/// The minimum number of digits in a number to check: with fewer, nothing can be recognised.
 const LONG_NUMBER: std::ops::RangeInclusive<usize> = 12..=19;
 impl Texts {
-    /// Every string of a value is a text, and so is every name and every number that may be more than that.
+    /// Every string of a value is a text, and so is every name and number that may be personal data.
     pub(super) fn strings(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         match scanner.peek() {
             Some(b'{') => scanner
@@ -22,14 +22,14 @@ impl Texts {
         }
     }
 
-    /// A field's name that may be more than that is a text.
+    /// A field name that may be personal data is a text.
     fn odd_name(&mut self, key: &Text<'_>, scanner: &Scanner<'_>, place: Place) {
         if !is_plain_name(key.raw()) {
             self.keep(place, scanner.place_of(key), key);
         }
     }
 
-    /// A number that may be a card's is a text: what takes its place is a string.
+    /// A number that may be a card number is a text: its replacement is a string.
     fn number(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
         if let Value::Number(digits) = value {
@@ -44,7 +44,7 @@ impl Texts {
         Ok(())
     }
 
-    /// A JSON schema: its keywords are none of the client's words, and lists of fields name what is named elsewhere.
+    /// A JSON schema: its keywords are not the client's words, and lists of fields repeat names from elsewhere.
     pub(super) fn schema(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         match scanner.peek() {
             Some(b'{') => scanner
@@ -67,7 +67,7 @@ impl Texts {
         }
     }
 
-    /// One keyword or a list of them; what is something else is a field's schema.
+    /// One keyword or a list of them; anything else is a field's schema.
     fn keywords(&mut self, skips: fn(&[u8]) -> bool, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
         match scanner.peek() {
             Some(b'"') => {

@@ -1,10 +1,11 @@
-//! The texts of requests and answers that a check must see, and where they stand, so that a text can be changed
-//! without touching another byte.
+//! The texts of requests and answers that a check must see, and their positions, so that a text can be changed without
+//! changing other bytes.
 //!
-//! The dialects' shapes do not collide, so one reader serves them all, and reads more than an endpoint documents:
-//! servers take each other's fields (vLLM's embeddings take `messages`), and a text that is looked at in vain
-//! costs less than one that slips by. For the same reason a field is text unless [`FIELDS`] says that it is none. Names are compared as the most lenient server would
-//! (see [`fold`]): Go's decoder, and so Ollama, ignores case; protobuf's takes `function_call` and `functionCall`.
+//! The dialects' shapes do not conflict, so one reader serves them all. It reads more than an endpoint documents,
+//! because servers accept each other's fields (vLLM's embeddings accept `messages`), and an unnecessary check costs
+//! less than a missed text. For the same reason a field is text unless [`FIELDS`] excludes it. Names are compared like
+//! the most lenient server does (see [`fold`]): Go's decoder, and so Ollama, ignores case; protobuf's accepts
+//! `function_call` and `functionCall`.
 
 mod answer;
 mod content;
@@ -25,57 +26,58 @@ pub(super) use answer::read as read_answer;
 pub(super) use content::Found;
 pub use fields::{field, Field, FIELDS};
 
-/// The most texts of one body. A conversation of thousands of turns has fewer, and so have hundreds of tools.
+/// The maximum number of texts in a body. A conversation of thousands of turns has fewer, and so have hundreds of
+/// tools.
 pub const MAX_PASSAGES: usize = 30_000;
 
-/// What kind of text it is.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Said to the other side.
+    /// Content for the other side.
     Plain,
-    /// What the model thought before it spoke.
+    /// The model's reasoning before the text.
     Reasoning,
     /// Why the model does not answer.
     Refusal,
-    /// The arguments of a tool's call, which are JSON themselves: what is put into them must be escaped for it.
+    /// The arguments of a tool call, which are JSON themselves: replacements must be escaped for it.
     Arguments,
-    /// One string of arguments that stand in the body as JSON.
+    /// One string of arguments that are a JSON object in the body.
     Argument,
-    /// A name for which providers allow few letters: a placeholder in it has no brackets.
+    /// A name for which providers allow few letters: placeholders in it have no brackets.
     Name,
-    /// What an answer repeats of its request, such as its tools: the client's values come back in it, and it is not
-    /// checked.
+    /// A part of the request that an answer repeats, such as its tools: the client's values are restored in it, and it
+    /// is not checked.
     Given,
-    /// What its model has signed, such as Anthropic's thinking. The provider refuses it if a byte has changed: it is
-    /// checked, and never rewritten.
+    /// Signed content of a model, such as Anthropic's thinking. The provider refuses it if a byte has changed: it is
+    /// checked, but never rewritten.
     Sealed,
 }
 
 /// One text of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// Whose words it is.
+    /// The role.
     pub speaker: Speaker,
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// Where the JSON string stands in the body, quotes and all.
+    /// The range of its JSON string in the body, with quotes.
     pub span: Range<usize>,
-    /// The strings that go on with it, where an answer is an array of a stream's pieces.
+    /// The strings that continue it, if an answer is an array of a stream's pieces.
     pub more: Vec<Range<usize>>,
-    /// What it says: the string with its escapes decoded, and with those of JSON that stands in it.
+    /// The decoded text: with the string's escapes decoded, and those of nested JSON.
     pub text: String,
-    /// The string with its own escapes decoded only, where that is something else.
+    /// The text with only the string's own escapes decoded, if that is different.
     pub source: Option<String>,
 }
 
 impl Passage {
-    /// The string as its reader takes it out of the body.
+    /// The string as its reader gets it from the body.
     pub fn source(&self) -> &str {
         self.source.as_deref().unwrap_or(&self.text)
     }
 }
 
-/// Why the texts of a body cannot be told. Nothing of such a body has been checked.
+/// Why a body's texts cannot be read. Nothing of such a body has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// It is no JSON.
@@ -99,7 +101,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// The texts of a request, in their order; empty ones are left out.
+/// The texts of a request, in order; empty ones are left out.
 ///
 /// ```
 /// use sluice::guard::texts::passages;
@@ -119,7 +121,7 @@ pub fn passages(body: &[u8]) -> Result<Vec<Passage>, Unreadable> {
     request::read(body)?.passages()
 }
 
-/// The texts of an answer that is one JSON text, in their order.
+/// The texts of an answer that is one JSON text, in order.
 ///
 /// # Errors
 /// As [`passages`].
@@ -127,8 +129,8 @@ pub fn answer_passages(body: &[u8]) -> Result<Vec<Passage>, Unreadable> {
     answer::read(body)?.passages()
 }
 
-/// Where a body says its texts again, token by token (`logprobs`), and what to write there if one of them changes: a
-/// masked value would stand there in full.
+/// Where a body repeats its texts token by token (`logprobs`), and the replacement if one of them changes: otherwise a
+/// masked value would be there in full.
 ///
 /// # Errors
 /// As [`passages`].
@@ -137,8 +139,8 @@ pub fn echoes(body: &[u8], is_answer: bool) -> Result<Vec<(Range<usize>, String)
     Ok(texts.echoes.into_iter().map(|echo| (echo.span.clone(), echo.nothing())).collect())
 }
 
-/// The body with the JSON strings at these places replaced by other texts; every other byte stays. Of ranges that
-/// overlap, or lie outside, the later is left out.
+/// The body with the JSON strings in these ranges replaced by other texts; all other bytes stay. Of ranges that overlap
+/// or are out of range, the later one is ignored.
 ///
 /// ```
 /// use sluice::guard::texts::splice;
@@ -155,7 +157,7 @@ pub fn splice(body: &[u8], replacements: &[(Range<usize>, String)]) -> Vec<u8> {
     splice_raw(body, written.collect())
 }
 
-/// The same with JSON values as they are to be written.
+/// The same with JSON values in written form.
 pub fn splice_values(body: &[u8], splices: Vec<(Range<usize>, String)>) -> Vec<u8> {
     splice_raw(body, splices)
 }
@@ -180,8 +182,8 @@ pub(super) fn splice_raw(body: &[u8], mut splices: Vec<(Range<usize>, String)>) 
     out
 }
 
-/// A field's name as it is compared: decoded, in lower case, without underscores. What folds like Go's
-/// `encoding/json` and protobuf's JSON names do is one name.
+/// A field's name for comparison: decoded, in lower case, without underscores. Names that Go's `encoding/json` or
+/// protobuf's JSON treat as equal are equal.
 pub(super) fn fold<'a>(name: &Text<'a>) -> Cow<'a, str> {
     let decoded = name.decode();
     if decoded.bytes().all(|byte| byte.is_ascii_lowercase()) {
@@ -194,10 +196,10 @@ pub(super) fn fold<'a>(name: &Text<'a>) -> Cow<'a, str> {
     Cow::Owned(folded.collect())
 }
 
-/// A value's beginning is not moved past: looks ahead at the fields of the object that comes next.
+/// Does not consume the value: reads the fields of the next object ahead.
 pub(super) fn look_ahead<'a>(scanner: &Scanner<'a>, mut field: impl FnMut(&str, crate::json::Value<'a>)) {
     let mut ahead = scanner.clone();
-    // what is no JSON is told when it is read
+    // invalid JSON is reported when it is read
     let _ = ahead.object(|key, ahead| {
         field(&fold(&key), ahead.value()?);
         Ok(())

@@ -13,7 +13,7 @@ pub(super) fn read(body: &[u8]) -> Result<Texts, Unreadable> {
         "messages" | "contents" | "input" | "prompt" | "suffix" | "query" | "prediction" => {
             texts.content(scanner, user)
         }
-        // what is searched or ranked: texts, or records of any fields
+        // documents to search or rank: texts, or records with any fields
         "documents" => texts.strings(scanner, user),
         "system" | "systeminstruction" | "instructions" | "template" => {
             texts.content(scanner, Place::of(Speaker::System))
