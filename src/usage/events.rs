@@ -222,7 +222,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A line's value, if its field has this name.
-pub(super) fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn field_value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(name)?;
     match value.split_first() {
         None => Some(value),

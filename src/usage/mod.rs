@@ -26,6 +26,7 @@ mod text_tokens;
 
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
 pub use estimate::{complete, Known};
+pub(crate) use events::field_value;
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
 pub use interruption::interruption;

@@ -11,7 +11,7 @@ use crate::guard::api::Failure;
 use crate::guard::texts::{read_answer, splice_raw, Found, Unreadable};
 use crate::json::JsonError;
 use crate::order::by_number;
-use crate::usage::Framing;
+use crate::usage::{field_value, Framing};
 
 /// The approximate memory of an event besides its bytes, and of each of its texts.
 const OVERHEAD: usize = 256;
@@ -163,7 +163,7 @@ impl<'a> Data<'a> {
         let mut at = if event.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         while let Some(rest) = event.get(at..).filter(|rest| !rest.is_empty()) {
             let line = rest.get(..memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())).unwrap_or_default();
-            if let Some(value) = data_value(line) {
+            if let Some(value) = field_value(line, b"data") {
                 let start = at + line.len() - value.len();
                 match &mut found {
                     None => found = Some(Data { text: Cow::Borrowed(value), lines: vec![(0, start)] }),
@@ -216,14 +216,5 @@ impl<'a> Data<'a> {
             line.map_or(position, |(start, place)| place + (position - start))
         };
         at(span.start)..at(span.end.saturating_sub(1)).saturating_add(1)
-    }
-}
-
-fn data_value(line: &[u8]) -> Option<&[u8]> {
-    let value = line.strip_prefix(b"data")?;
-    match value.split_first() {
-        None => Some(value),
-        Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
-        Some(_) => None, // another field's name
     }
 }
