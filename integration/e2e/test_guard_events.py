@@ -11,6 +11,7 @@ import json
 import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterable, Iterator
 
 import httpx
@@ -26,7 +27,7 @@ from world import BEARER, World, chat_body, eventually
 
 SOAK = bool(os.environ.get("SOAK_MINUTES"))
 # Rounds, events of 5 MB in each stream, and small ones.
-ROUNDS, LARGE, MANY = (7, 8, 200_000) if SOAK else (1, 1, 10_000)
+ROUNDS, LARGE, MANY = (6, 8, 200_000) if SOAK else (1, 1, 10_000)
 SIZE = 5_000_000
 ADDRESS, PLACEHOLDER = "ann@example.com", "<EMAIL_ADDRESS_1>"
 CARD, MASK = "4111 1111 1111 1111", "<CREDIT_CARD>"
@@ -205,10 +206,20 @@ def _counted(world: World) -> tuple[int, ...]:
     return (*tokens.values(), sum(value for labels, value in sources if labels["source"] == "reported"))
 
 
+def _warm_up(world: World) -> None:
+    """Every worker has all kinds at once, and so what it needs of memory."""
+    asked = [(kind, model) for _ in range(3) for kind in KINDS for model in MODELS]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda ask: _ask(world, *ask), asked))
+    world.settle()
+
+
 def test_large_events_and_many(world: World, table: Table) -> None:
     wanted = {(kind, model): _wanted(kind, model) for kind in KINDS for model in MODELS if kind != "many"}
     said = f"{'lorem ipsum ' * 98}{CARD} and {PLACEHOLDER}. " * (MANY // 101)
     rests: list[tuple[int, Footprint]] = []
+    if SOAK:
+        _warm_up(world)
     for number in range(ROUNDS):
         begun, before, counted = time.monotonic(), _counted(world), verdicts(world)
         with Watch(world.gateway) as watch:
@@ -231,12 +242,12 @@ def test_large_events_and_many(world: World, table: Table) -> None:
         sizes = [rests[-1][1].size, most.used, rests[-1][1].wasm, rests[-1][1].envoy, rests[-1][0]]
         for column, value in zip(ROWS, [*(f"{size / MIB:.1f}" for size in sizes), f"{time.monotonic() - begun:.1f}"]):
             table.put(f"{number + 1}", column, value)
-        assert most.size < 48 * MIB
+        assert most.size < 96 * MIB
     if not SOAK:
         return
-    # after the first round, when all memory has been allocated
-    rests, half = rests[1:], ROUNDS // 2
+    half = ROUNDS // 2
     for name, read in {
+        "allocated by Envoy": lambda rest: rest[0],
         "a VM's memory": lambda rest: rest[1].size,
         "resident": lambda rest: rest[1].envoy + rest[1].wasm,
     }.items():

@@ -158,8 +158,10 @@ impl WholeAnswer {
             Some(Outcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
                 return match refusal {
-                    Refusal::Content { .. } => Ok(Concluded::Body(blocked(self.endpoint, &self.body))),
-                    Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),
+                    Refusal::Content { .. } if self.endpoint.answers_in_words() => {
+                        Ok(Concluded::Body(blocked(self.endpoint, &self.body)))
+                    }
+                    Refusal::Content { .. } | Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),
                 };
             }
             Some(Outcome::Rewrite { passages, flags }) => {

@@ -27,6 +27,7 @@ mod originals;
 mod patterns;
 mod phone;
 mod placeholder;
+mod references;
 mod restore;
 mod search;
 mod surroundings;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::custom::{Custom, PatternError, MAX_PATTERNS};
 use super::entity::{Entities, Entity};
 use super::merge::merge;
+use super::references::Decoded;
 use super::{api_key, email, ip, numbers};
 use crate::guard::Finding;
 
@@ -36,10 +37,22 @@ impl Patterns {
         Ok(Patterns { entities: Entities::new(entities), names, custom })
     }
 
-    /// The findings in the text: sorted, without overlaps. The time is linear in the text. The memory is at worst one
-    /// finding for every three bytes (`::1`), or more with custom patterns that match less.
+    /// The findings in the text, also those with HTML's character references in them: sorted, without overlaps. The time is
+    /// linear in the text. The memory is at worst one finding for every three bytes (`::1`), or more with custom patterns
+    /// that match less.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
+        self.scan(text, &mut findings);
+        if let Some(decoded) = Decoded::of(text) {
+            let mut spelled = Vec::new();
+            self.scan(&decoded.text, &mut spelled);
+            let written = |finding: Finding| Some(Finding { span: decoded.source(&finding.span)?, ..finding });
+            findings.extend(spelled.into_iter().filter_map(written));
+        }
+        merge(findings, Vec::new())
+    }
+
+    fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
         let mut push = |name: &Arc<str>, span, score| findings.push(Finding { entity: Arc::clone(name), span, score });
         let mut found = |entity: Entity, span, score| {
             if let Some((_, name)) = self.names.iter().find(|(named, _)| *named == entity) {
@@ -61,6 +74,5 @@ impl Patterns {
         for custom in &self.custom {
             custom.scan(text, |span| push(&custom.name, span, 1.0));
         }
-        merge(findings, Vec::new())
     }
 }

@@ -182,7 +182,7 @@ impl Collected {
                 let new = self.text.get(self.fresh..until).unwrap_or_default();
                 let kept = half_a_word(new);
                 let word = new.get(new.len() - kept..).unwrap_or_default();
-                if word.contains(|next: char| next == '@' || next.is_ascii_digit()) {
+                if word.contains(|next: char| matches!(next, '@' | '&') || next.is_ascii_digit()) {
                     kept
                 } else {
                     0
@@ -204,8 +204,9 @@ fn half_a_word(text: &str) -> usize {
     let run =
         |belongs: fn(char) -> bool| text.chars().rev().take_while(|next| belongs(*next)).map(char::len_utf8).sum();
     let number: usize = run(|next| next.is_ascii_digit() || matches!(next, ' ' | '-' | '.' | '(' | ')' | '/' | '+'));
+    // `;` ends a reference of HTML, as in `mario&#64;example.com`
     let word: usize =
-        run(|next| !next.is_whitespace() && !matches!(next, '"' | '{' | '}' | '[' | ']' | ',' | ';' | '<' | '>'));
+        run(|next| !next.is_whitespace() && !matches!(next, '"' | '{' | '}' | '[' | ']' | ',' | '<' | '>'));
     let length = number.max(word);
     if length <= MAX_KEPT.max(text.len() / 8) && length < text.len() {
         length

@@ -24,6 +24,11 @@ const ARGUMENTS: &[(&str, &str)] = &[
         r#"{"a":"mario\u0040example.com","b":"\u0034111 1111 1111 1111"}"#,
         r#"{"a":"<EMAIL_ADDRESS>","b":"<CREDIT_CARD>"}"#,
     ),
+    (
+        r#"{"html":"<a>mario&#64;example&period;com</a> &#52;111&nbsp;1111 1111 1111"}"#,
+        r#"{"html":"<a><EMAIL_ADDRESS></a> <CREDIT_CARD>"}"#,
+    ),
+    (r"To mario&commat;example.com.", r"To <EMAIL_ADDRESS>."),
     (r#"{"card":4111111111111111,"n":1}"#, r#"{"card":"<CREDIT_CARD>","n":1}"#),
     (
         r#"{"mario@example.com":[true,"\ud83d\ude00 123-45-6789"]}"#,
@@ -164,7 +169,7 @@ fn in_many_windows() {
 #[test]
 fn one_by_one() {
     for dialect in DIALECTS {
-        for (text, _) in &ARGUMENTS[..5] {
+        for (text, _) in ARGUMENTS.iter().filter(|(text, _)| text.starts_with('{')) {
             for size in 1..9 {
                 let fragments: Vec<&str> = pieces(text, size).collect();
                 let seen = shown(dialect, &fragments, Limits::default(), true);
