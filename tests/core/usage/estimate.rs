@@ -346,7 +346,7 @@ fn answers_of_tokenizers() {
 const TOKENIZED: &str = include_str!("tokenized.json");
 
 /// Code, JSON and several languages, cut at each point of a stream, with one, four or twenty tokens per chunk: the
-/// charge is 100 % to 150 % of the tokens; for the first few tokens it may be a few more.
+/// charge is 100 % to 150 % of the tokens, or at most two tokens more, which matters for the first few alone.
 #[test]
 fn estimates_lean_upwards_for_every_kind_of_text() {
     let texts: std::collections::BTreeMap<String, Vec<String>> = serde_json::from_str(TOKENIZED).unwrap();
@@ -360,8 +360,7 @@ fn estimates_lean_upwards_for_every_kind_of_text() {
                 meter.chunk(event.as_bytes(), false);
                 sent += chunk.len() as u64;
                 let billed = meter.unreported().unwrap();
-                assert!(billed + 1 >= sent, "{kind}, {size} a chunk: {billed} for {sent}");
-                assert!(billed <= (sent * 3 / 2).max(sent + 16), "{kind}, {size} a chunk: {billed} for {sent}");
+                assert!((sent..=sent * 3 / 2 + 2).contains(&billed), "{kind}, {size} a chunk: {billed} for {sent}");
             }
             let billed = meter.unreported().unwrap();
             assert!((sent..=sent * 3 / 2).contains(&billed), "{kind}, {size} a chunk: {billed} for {sent} in all");
