@@ -148,7 +148,8 @@ impl Endpoint {
         !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_))
     }
 
-    /// Whether its answers have texts: the model's, or the client's once more, such as the documents that were ranked.
+    /// Whether its answers have texts: the model's, such as the prompt that it has revised for an image, or the client's
+    /// once more, such as the documents that were ranked.
     ///
     /// ```
     /// use sluice::endpoint::{Endpoint, Further};
@@ -156,7 +157,18 @@ impl Endpoint {
     /// assert!(Endpoint::Further(Further::Rerank).answers_with_texts() && !Endpoint::Embeddings.answers_with_texts());
     /// ```
     pub fn answers_with_texts(self) -> bool {
-        self.answers_in_words() || self == Endpoint::Further(Further::Rerank)
+        self.answers_in_words() || matches!(self, Endpoint::Further(Further::Rerank | Further::Images))
+    }
+
+    /// Whether one JSON text of its answers is often too large to hold: it has images, or is a whole stream.
+    ///
+    /// ```
+    /// use sluice::endpoint::{Endpoint, Further};
+    ///
+    /// assert!(Endpoint::Further(Further::Images).answers_at_length() && !Endpoint::Messages.answers_at_length());
+    /// ```
+    pub fn answers_at_length(self) -> bool {
+        matches!(self, Endpoint::Further(Further::Images) | Endpoint::StreamGenerateContent)
     }
 
     /// Whether its answers are JSON, or streams of JSON.

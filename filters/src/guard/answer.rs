@@ -54,6 +54,8 @@ pub(super) enum Taken {
     Held,
     /// It passes, and so does the rest. Envoy must not get this much before the headers have passed.
     Unchecked(Vec<u8>),
+    /// It is too large to hold, and is to be read in pieces.
+    Large(Vec<u8>),
 }
 
 impl WholeAnswer {
@@ -87,6 +89,10 @@ impl WholeAnswer {
                 self.body.extend_from_slice(&bytes);
                 let short = !budget::admits(Purpose::Check, 0);
                 if (self.body.len() > most || short) && !end {
+                    if self.endpoint.answers_at_length() {
+                        host::replace_bytes(Buffer::ResponseBody, &[]);
+                        return Taken::Large(std::mem::take(&mut self.body));
+                    }
                     if self.checked {
                         let failure = if short { Failure::Busy } else { Failure::TooLarge };
                         config.fail(&subject(Phase::Response, &exchange.borrow()), failure);

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sluice::gateway::DEFAULT_PREFIX;
+use sluice::guard::checks::Phase;
 
 use super::answer::Taken;
-use super::config::{self, Config};
+use super::config::{self, subject, Config};
 use super::listener::{Listener, Waiter};
+use super::stream::StreamedAnswer;
 use super::{calls, Guard, State};
 use crate::filter::{self, Filter};
 use crate::host;
@@ -163,12 +165,16 @@ impl HttpContext for Handle {
                         guard.state = State::Unchecked(body);
                         Action::Continue
                     }
+                    (Some(Taken::Large(body)), _) => guard.read_in_pieces(&body, &me),
                     (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false, &me),
                     (Some(Taken::Held) | None, _) => Action::Pause,
                 }
             }
             State::RewritingAnswer(_) => Action::Pause,
-            State::Streamed(answer) => answer.chunk(end, &guard.config, &me),
+            State::Streamed(answer) => {
+                let action = answer.chunk(end, &guard.config, &me);
+                guard.refuse_streamed().unwrap_or(action)
+            }
             State::Unchecked(held) => {
                 held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
                 let held = std::mem::take(held);
@@ -211,6 +217,39 @@ impl Guard {
         match read {
             Ok(exchange) => self.check(exchange, me),
             Err(error) => reply::error(&error, shape),
+        }
+    }
+
+    /// Goes over to reading an answer in pieces, of which this much has been held.
+    fn read_in_pieces(&mut self, body: &[u8], me: &Waiter) -> Action {
+        let Some(shared) = &self.exchange else {
+            return Action::Continue;
+        };
+        let exchange = shared.borrow();
+        let Some(parsed) = exchange.parsed() else {
+            return Action::Continue;
+        };
+        let checked = self.config.applies(&subject(Phase::Response, &exchange));
+        let mut answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
+        drop(exchange);
+        let action = answer.take_over(body, &self.config, me);
+        self.state = State::Streamed(answer);
+        self.refuse_streamed().unwrap_or(action)
+    }
+
+    /// Refuses an answer that is read in pieces, if it is blocked and the client has nothing of it.
+    pub(super) fn refuse_streamed(&mut self) -> Option<Action> {
+        let State::Streamed(answer) = &mut self.state else {
+            return None;
+        };
+        let error = answer.refusal()?;
+        Some(self.refuse(&error))
+    }
+
+    /// Passes the bytes of a stream that may pass.
+    pub(super) fn flow(&mut self) {
+        if let State::Streamed(answer) = &mut self.state {
+            answer.flow();
         }
     }
 }

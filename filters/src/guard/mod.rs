@@ -313,8 +313,8 @@ impl Listener for Guard {
             }
             (Matter::Window(id), State::Streamed(answer)) => {
                 answer.hear(&self.config, id, question, heard, me);
-                if host::act_on(self.context) {
-                    answer.flow();
+                if host::act_on(self.context) && self.refuse_streamed().is_none() {
+                    self.flow();
                 }
             }
             _ => {} // too late
@@ -366,7 +366,10 @@ impl Listener for Guard {
             return false;
         }
         let waits = answer.wait(now, &self.config, me);
-        answer.flow();
+        if self.refuse_streamed().is_some() {
+            return false;
+        }
+        self.flow();
         waits
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use sluice::error::ApiError;
 use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::{replacements, Restoring};
@@ -54,6 +55,10 @@ pub(super) struct StreamedAnswer {
     /// Whether Envoy waits for the bytes that may pass.
     held: bool,
     listed: bool,
+    /// Whether it is one JSON text of which the client has nothing yet, not even the headers.
+    unseen: bool,
+    /// The error for a blocked answer that has no end of its own for this.
+    refused: Option<ApiError>,
 }
 
 impl StreamedAnswer {
@@ -71,8 +76,8 @@ impl StreamedAnswer {
         let subject = subject(Phase::Response, &exchange);
         let mode = match (checked, policy.mode) {
             (false, _) => Mode::Pass,
-            (true, StreamMode::Window) => Mode::Window,
-            (true, StreamMode::Final) => Mode::Final,
+            (true, StreamMode::Final) if parsed.stream => Mode::Final,
+            (true, StreamMode::Window | StreamMode::Final) => Mode::Window,
         };
         let denies = match checked {
             true => config.denies(&subject),
@@ -94,7 +99,55 @@ impl StreamedAnswer {
             ended: false,
             held: false,
             listed: false,
+            unseen: false,
+            refused: None,
         }
+    }
+
+    /// Begins with one JSON text. So far it has been held, and its headers are.
+    pub fn take_over(&mut self, body: &[u8], config: &Config, me: &Waiter) -> Action {
+        self.unseen = true;
+        self.limits.event = FEW;
+        for part in body.chunks(MAX_RELEASED) {
+            self.read(part, false, config, me);
+        }
+        self.list(me);
+        // Envoy must not get this much before the headers have passed
+        self.held = self.out.is_empty();
+        match self.held || self.is_refused() {
+            true => Action::Pause,
+            false => {
+                self.unseen = false;
+                Action::Continue
+            }
+        }
+    }
+
+    /// Whether it is blocked, and the client can still get an error.
+    fn is_refused(&self) -> bool {
+        let failed = self.limits.unchecked == Unchecked::Block;
+        let failed = failed && self.guard.as_ref().is_some_and(StreamGuard::is_unchecked);
+        self.unseen && (failed || self.refused.is_some())
+    }
+
+    /// The error that the client gets instead of it.
+    pub fn refusal(&mut self) -> Option<ApiError> {
+        self.is_refused().then(|| self.refused.take().unwrap_or_else(ApiError::unchecked))
+    }
+
+    /// Reads a piece, and starts its checks.
+    fn read(&mut self, bytes: &[u8], end: bool, config: &Config, me: &Waiter) {
+        self.begin(bytes);
+        if let Some(guard) = &mut self.guard {
+            let shown = guard.chunk(bytes, end, host::now());
+            self.out.extend(shown);
+            if guard.held() > FEW && !budget::admits(Purpose::Check, 0) {
+                let shown = guard.overflow();
+                self.out.extend(shown);
+            }
+        }
+        self.count(config);
+        self.ask(config, me);
     }
 
     /// Takes a piece of the stream; the bytes that may pass replace it.
@@ -106,32 +159,25 @@ impl StreamedAnswer {
             host::replace_bytes(Buffer::ResponseBody, &[]);
             return reply::internal("the guard had no memory for a part of a stream");
         }
-        self.begin(&bytes);
         self.ended |= end;
-        if let Some(guard) = &mut self.guard {
-            let shown = guard.chunk(&bytes, end, host::now());
-            self.out.extend(shown);
-            if guard.held() > FEW && !budget::admits(Purpose::Check, 0) {
-                let shown = guard.overflow();
-                self.out.extend(shown);
-            }
+        self.read(&bytes, end, config, me);
+        if self.is_refused() {
+            host::replace_bytes(Buffer::ResponseBody, &[]);
+            return Action::Pause;
         }
-        self.count(config);
-        self.ask(config, me);
         self.list(me);
         // Envoy only accepts bytes between two pieces while it waits
         let more = !self.cases.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
-        let waits = more && (end || self.out.is_empty());
-        let out = match waits {
-            true => Vec::new(),
-            false => std::mem::take(&mut self.out),
-        };
-        if bytes.is_empty() && !out.is_empty() {
+        let waits = more && (end || self.out.is_empty()) || self.unseen && self.out.is_empty() && !end;
+        if bytes.is_empty() && !waits && !self.out.is_empty() {
             // a bare end after a pause: in its place Envoy takes nothing, though it says so, but into what it keeps
-            self.out = out;
             self.hold(me);
             return Action::Pause;
         }
+        let out = match waits {
+            true => Vec::new(),
+            false => self.released(end || !self.unseen),
+        };
         if !bytes.is_empty() {
             host::replace_bytes(Buffer::ResponseBody, &out);
         }
@@ -140,6 +186,14 @@ impl StreamedAnswer {
             true => Action::Pause,
             false => Action::Continue,
         }
+    }
+
+    /// Takes out what passes now. The rest follows with the next piece, or with the end: then Envoy accepts all of it.
+    fn released(&mut self, all: bool) -> Vec<u8> {
+        let most = if all { self.out.len() } else { self.out.len().min(MAX_RELEASED) };
+        let rest = self.out.split_off(most);
+        self.unseen &= most == 0;
+        std::mem::replace(&mut self.out, rest)
     }
 
     /// Counts that something could not be checked or restored.
@@ -166,7 +220,10 @@ impl StreamedAnswer {
         if self.guard.is_some() || bytes.is_empty() {
             return;
         }
-        let framing = Framing::of_answer(self.endpoint.dialect(), true, bytes);
+        let framing = match self.unseen {
+            true => Framing::Json,
+            false => Framing::of_answer(self.endpoint.dialect(), true, bytes),
+        };
         let guard = StreamGuard::new(self.endpoint, framing, self.mode, self.limits);
         self.guard = Some(match self.vault.take() {
             Some(vault) => guard.with_rewrite(Box::new(Restoring::new(vault))),
@@ -237,6 +294,9 @@ impl StreamedAnswer {
             }
             Some(Outcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
+                if !self.endpoint.answers_in_words() {
+                    self.refused = Some(refusal.error(Phase::Response, None));
+                }
                 self.cases.clear();
                 guard.block()
             }
@@ -255,12 +315,8 @@ impl StreamedAnswer {
             return;
         }
         self.held = false;
-        // the rest follows with the next piece, or with the end: then Envoy accepts all of it
-        let rest = match self.ended {
-            true => Vec::new(),
-            false => self.out.split_off(self.out.len().min(MAX_RELEASED)),
-        };
-        let taken = host::replace_bytes(Buffer::ResponseBody, &std::mem::replace(&mut self.out, rest));
+        let out = self.released(self.ended);
+        let taken = host::replace_bytes(Buffer::ResponseBody, &out);
         if nested::is_ending(self.context) {
             return; // it was more than Envoy buffers
         }

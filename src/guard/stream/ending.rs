@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::{terminated, Event};
 use super::outline::{Ends, Outline, Step};
 use crate::endpoint::Endpoint;
+use crate::guard::blocked;
 use crate::json::{Scanner, Value};
 use crate::usage::Framing;
 
@@ -20,6 +21,9 @@ const DONE: &str = "data: [DONE]\n\n";
 #[derive(Debug)]
 pub(super) struct Ending {
     endpoint: Endpoint,
+    framing: Framing,
+    /// Whether the client has seen some of the answer.
+    is_begun: bool,
     /// The fields that the end repeats, as written.
     fields: BTreeMap<&'static str, Vec<u8>>,
     /// OpenAI's choices or Gemini's candidates; whether the client has seen each one's end.
@@ -35,9 +39,11 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(endpoint: Endpoint, framing: Framing) -> Self {
         Ending {
             endpoint,
+            framing,
+            is_begun: false,
             fields: BTreeMap::new(),
             choices: BTreeMap::new(),
             blocks: BTreeSet::new(),
@@ -70,6 +76,7 @@ impl Ending {
 
     /// Records an event that the client sees.
     pub(super) fn shown(&mut self, event: &Event) {
+        self.is_begun = true;
         self.sequence = event.sequence.unwrap_or(self.sequence);
         match &event.ends {
             Ends::Nothing => {}
@@ -90,12 +97,29 @@ impl Ending {
         }
     }
 
-    /// Writes the answer's end. Later bytes come from [`Ending::swallow`] and [`Ending::finish`].
-    pub(super) fn write(&self) -> Vec<u8> {
-        if self.is_over {
-            return Vec::new();
+    /// Writes the answer's end. Later bytes come from [`Ending::swallow`] and [`Ending::finish`]. `brackets`: they close
+    /// one JSON text, and come last.
+    pub(super) fn write(&self, brackets: &[u8]) -> Vec<u8> {
+        let is_json = self.framing == Framing::Json;
+        match brackets.strip_suffix(b"]") {
+            Some(element) if is_json && self.endpoint == Endpoint::StreamGenerateContent => {
+                return [element, b",", self.candidates().as_bytes(), b"]"].concat();
+            }
+            _ if is_json && self.is_begun => return brackets.to_vec(),
+            _ if is_json && self.endpoint == Endpoint::StreamGenerateContent => {
+                return format!("[{}]", self.candidates()).into_bytes();
+            }
+            _ if is_json => return blocked(self.endpoint, b""),
+            _ => {}
         }
-        let text = match self.endpoint {
+        match self.is_over {
+            true => Vec::new(),
+            false => self.end().into_bytes(),
+        }
+    }
+
+    fn end(&self) -> String {
+        match self.endpoint {
             Endpoint::ChatCompletions
             | Endpoint::Embeddings
             | Endpoint::Converse
@@ -106,9 +130,8 @@ impl Ending {
             Endpoint::Messages => self.refusal(),
             Endpoint::OllamaChat => self.done(r#""message":{"role":"assistant","content":""}"#),
             Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => self.done(r#""response":"""#),
-            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.candidate_ends(),
-        };
-        text.into_bytes()
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => format!("data: {}\n\n", self.candidates()),
+        }
     }
 
     /// Handles an event after the end. OpenAI's usage is still shown: it only comes if the client requested it.
@@ -135,7 +158,7 @@ impl Ending {
             | Endpoint::Embeddings
             | Endpoint::Converse
             | Endpoint::ConverseStream
-            | Endpoint::Further(_) => true,
+            | Endpoint::Further(_) => self.framing != Framing::Json,
             Endpoint::Responses
             | Endpoint::Messages
             | Endpoint::OllamaChat
@@ -170,10 +193,10 @@ impl Ending {
         self.open_choices().iter().map(end).collect()
     }
 
-    fn candidate_ends(&self) -> String {
+    fn candidates(&self) -> String {
         let end = |choice: &u32| format!(r#"{{"finishReason":"SAFETY","index":{choice}}}"#);
         let ends: Vec<String> = self.open_choices().iter().map(end).collect();
-        format!("data: {{{}\"candidates\":[{}]}}\n\n", self.repeated(), ends.join(","))
+        format!("{{{}\"candidates\":[{}]}}", self.repeated(), ends.join(","))
     }
 
     fn done(&self, nothing: &str) -> String {

@@ -82,8 +82,8 @@ pub struct StreamGuard {
 }
 
 impl StreamGuard {
-    /// A guard for an answer of this endpoint. [`Framing::Json`], one JSON text, is held to its end. If it is blocked,
-    /// nothing of it has been shown, and the caller answers instead: [`StreamGuard::block`] writes the end of a stream.
+    /// A guard for an answer of this endpoint. [`Framing::Json`] is one JSON text: if it is blocked after a part of it
+    /// was shown, that part is closed, so that it stays JSON.
     pub fn new(endpoint: Endpoint, framing: Framing, mode: Mode, limits: Limits) -> Self {
         StreamGuard {
             framing,
@@ -97,7 +97,7 @@ impl StreamGuard {
             ready: VecDeque::new(),
             windows: 0,
             voice: Voice::new(framing, endpoint.dialect()),
-            ending: Ending::new(endpoint),
+            ending: Ending::new(endpoint, framing),
             skipping: false,
             pieces: None,
             closing: Vec::new(),
@@ -170,9 +170,9 @@ impl StreamGuard {
             State::Ended => true,
             State::Blocked | State::Finished => return out,
         };
-        self.close_event(&mut out);
+        let brackets = self.close_event(&mut out);
         self.voice.finish(&mut out);
-        out.extend(self.ending.write());
+        out.extend(self.ending.write(&brackets));
         for event in self.queue.give_up() {
             out.extend(self.ending.swallow(&event));
         }

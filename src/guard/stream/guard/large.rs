@@ -7,6 +7,7 @@ use crate::guard::stream::event::Trouble;
 use crate::guard::stream::flow::Why;
 use crate::guard::stream::pieces::Pieces;
 use crate::guard::stream::Mode;
+use crate::usage::Framing;
 
 /// If this many bytes wait after texts that have ended, these no longer wait for their windows to fill.
 const HASTE: usize = 1 << 20;
@@ -62,12 +63,18 @@ impl StreamGuard {
         bytes.len()
     }
 
-    /// Completes the shown part of an event that was cut.
-    pub(super) fn close_event(&mut self, out: &mut Vec<u8>) {
+    /// Completes the shown part of an event that was cut. Returns the brackets that close one JSON text, because the
+    /// answer's end may come before them.
+    pub(super) fn close_event(&mut self, out: &mut Vec<u8>) -> Vec<u8> {
         let closing = std::mem::take(&mut self.closing);
-        if !closing.is_empty() {
-            self.voice.close_cut(out);
-            out.extend(closing);
+        if closing.is_empty() {
+            return closing;
         }
+        self.voice.close_cut(out);
+        if self.framing == Framing::Json {
+            return closing;
+        }
+        out.extend(closing);
+        Vec::new()
     }
 }

@@ -194,6 +194,8 @@ impl Open {
                 b'"' => b"\"\"",
                 _ => b"null",
             }),
+            // an element may follow, which needs another one before it
+            (false, Next::First, Some(true)) if self.levels.len() == 1 => out.extend_from_slice(b"{}"),
             (false, Next::Value, Some(_)) => out.extend_from_slice(b"null"),
             (false, Next::Value | Next::First | Next::Behind, _) => {}
         }

@@ -1,11 +1,12 @@
 //! Events that are read in pieces: the output is the same as that of a reader that holds them completely.
 
+mod one_text;
 mod properties;
 
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use sluice::endpoint::Endpoint;
+use sluice::endpoint::{Endpoint, Further};
 use sluice::guard::api::Failure;
 use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::Restoring;
@@ -124,6 +125,12 @@ const EVENTS: &[(&str, Endpoint, Framing, &str)] = &[
         Endpoint::StreamGenerateContent,
         Framing::Json,
         r#"[{"candidates":[{"content":{"parts":[{"text":$S}]}}]}, {"candidates":[{"content":{"parts":[{"inlineData":{"data":"$D"}},{"text":$S}]}}]}]"#,
+    ),
+    (
+        "an image",
+        Endpoint::Further(Further::Images),
+        Framing::Json,
+        r#"{"created":1,"data":[ {"revised_prompt":$S,"b64_json":"$D"}, {"b64_json":"$D","revised_prompt":$S},{"url":"https://example.com/a.png", "revised_prompt":$S}],"usage":{"total_tokens":1},"output_format":"png"}"#,
     ),
     (
         "Ollama chat",
