@@ -31,6 +31,7 @@ mod tokens;
 use std::fmt;
 use std::ops::Range;
 
+pub(crate) use plain::plain_prefix;
 pub use text::{write_escaped, write_number, write_string, Text};
 
 /// The deepest accepted nesting. Real requests (tool schemas are the deepest) stay under 30. Upstream parsers give up

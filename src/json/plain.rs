@@ -4,7 +4,7 @@
 const SHORT_BLOCKS: usize = 2;
 
 /// The number of bytes before a quote, a backslash or a control character.
-pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     let mut blocks = 0;
     while let Some((block, tail)) = rest.split_first_chunk::<16>() {

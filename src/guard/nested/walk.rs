@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::json::plain_prefix;
+
 use super::{Escape, Layer, Place, Source, FRESH, LAYERS};
 
 /// The kinds of parts of a text.
@@ -100,8 +102,7 @@ impl Walk<'_> {
 
     /// The inside of a string up to a special character, or that character.
     fn in_string(&mut self, depth: usize, brackets: u32, rest: &str, source: &Source) -> usize {
-        let special = |byte: &u8| matches!(byte, b'"' | b'\\') || *byte < 0x20;
-        let plain = rest.bytes().position(|byte| special(&byte)).unwrap_or(rest.len());
+        let plain = plain_prefix(rest.as_bytes());
         if plain > 0 {
             self.feed(depth + 1, rest.get(..plain).unwrap_or_default(), source.part(0));
             return plain;
@@ -116,6 +117,10 @@ impl Walk<'_> {
             Some(b'\\') => {
                 if depth == 0 && !self.is_within_escape() {
                     self.safe = Some((here.start, self.layers));
+                }
+                if let Some((character, length)) = whole_escape(rest.as_bytes()) {
+                    self.decoded(depth, character, source.of(0..length));
+                    return length;
                 }
                 if let Some(layer) = self.layers.get_mut(depth) {
                     layer.escape = Escape::Backslash;
@@ -240,7 +245,7 @@ impl Walk<'_> {
             Place::Prose => {
                 self.place(depth, place);
                 if next != '\n' {
-                    return 0;
+                    return self.in_prose(depth, rest, source);
                 }
                 self.place(depth, Place::Margin);
             }
@@ -248,7 +253,11 @@ impl Walk<'_> {
                 self.place(depth, place);
             }
         }
-        let length = next.len_utf8();
+        let mut length = next.len_utf8();
+        if matches!(place, Place::Structure(_)) {
+            let same = |byte: &&u8| byte.is_ascii() && after(place, char::from(**byte)) == (place, role);
+            length += rest.as_bytes().iter().skip(length).take_while(same).count();
+        }
         self.emit(depth, rest.get(..length).unwrap_or_default(), source.of(0..length), role);
         length
     }
@@ -279,6 +288,19 @@ fn after(place: Place, next: char) -> (Place, Role) {
         (Place::Structure(_), 't' | 'r' | 'u' | 'e' | 'f' | 'a' | 'l' | 's' | 'n' | 'E') => (place, Role::Structure),
         (Place::Opened(_) | Place::Structure(_) | Place::String(_) | Place::Prose, _) => (Place::Prose, Role::Text),
     }
+}
+
+/// A complete escape at the beginning: its character, and its length. `None` also for half a surrogate pair.
+fn whole_escape(text: &[u8]) -> Option<(char, usize)> {
+    let kind = char::from(*text.get(1)?);
+    if kind != 'u' {
+        return Some((simple(kind)?, 2));
+    }
+    let digits = text.get(2..6)?;
+    let code = digits.iter().try_fold(0, |code, digit| Some(push(code, char::from(*digit).to_digit(16)?)))?;
+    let is_first_half = matches!(code, 0xd800..=0xdbff);
+    let character = char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER);
+    (!is_first_half).then_some((character, 6))
 }
 
 fn simple(escape: char) -> Option<char> {

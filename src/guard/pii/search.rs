@@ -1,15 +1,19 @@
 //! A search of several texts in parts, so that other work can run in between.
 
+use memchr::{memchr, memmem};
+
 use super::patterns::Patterns;
 use crate::guard::Finding;
 
-/// The size of one part of a text, in bytes.
-const PART: usize = 64 << 10;
+/// The size of one part of a text, in bytes. Text of nothing but short numbers takes the longest.
+const PART: usize = 16 << 10;
 /// How much of the text before a part is read with it: no finding begins further left, except for names and numbers
 /// that are too long to count.
 const BEFORE: usize = 1 << 10;
-/// How much of the text after it: the longest finding is a web token.
-const AFTER: usize = super::api_key::MAX_WEB_TOKEN + 64;
+/// How much of the text after it: more than the longest finding besides web tokens and what HTML spells.
+const AFTER: usize = 4 << 10;
+/// The same if one of these may begin in the part.
+const FAR_AFTER: usize = super::api_key::MAX_WEB_TOKEN + 64;
 
 /// The maximum number of findings of one search, because handling a finding takes longer than finding it.
 pub const MAX_FINDINGS: usize = 250_000;
@@ -57,7 +61,8 @@ impl Search {
             false => boundary(text, start + PART),
         };
         let from = boundary(text, start.saturating_sub(BEFORE));
-        let window = text.get(from..boundary(text, end.saturating_add(AFTER))).unwrap_or_default();
+        let until = boundary(text, end.saturating_add(after(text, start, end)));
+        let window = text.get(from..until).unwrap_or_default();
         let found = patterns.find(window).into_iter().filter_map(|mut finding| {
             finding.span = finding.span.start + from..finding.span.end + from;
             (start..end).contains(&finding.span.start).then_some(finding)
@@ -90,6 +95,18 @@ impl Search {
     /// The findings in each text.
     pub fn into_findings(self) -> Vec<Vec<Finding>> {
         self.found
+    }
+}
+
+/// How much of the text after a part is read with it.
+fn after(text: &str, start: usize, end: usize) -> usize {
+    let bytes = |end: usize| text.as_bytes().get(start..end.min(text.len())).unwrap_or_default();
+    let is_spelled = || memchr(b'&', bytes(end.saturating_add(AFTER))).is_some();
+    let begins = || memmem::find(bytes(end.saturating_add(2)), b"eyJ").is_some();
+    if is_spelled() || begins() {
+        FAR_AFTER
+    } else {
+        AFTER
     }
 }
 

@@ -86,6 +86,9 @@ fn in_parts() {
         "DE89 3704 0044 0532 0130 00",
         "::ffff:10.0.0.1",
         &token,
+        "jo&#64;example.com",
+        "sk&#45;&#97;&#98;c123def456ghi789jkl",
+        &token.replacen("ey", "&#101;&#121;", 1),
     ] {
         for shift in (0..value.len() + 2).step_by(1 + value.len() / 40) {
             let text = format!("{}é {value} {}", "x ".repeat(32 * 1024 - shift / 2), "y ".repeat(45_000));
