@@ -92,7 +92,7 @@ impl ApiError {
         }
     }
 
-    /// 404: no key with that id, or none that can be changed here.
+    /// 404: virtual keys are not configured, so none can be issued or changed here.
     pub fn virtual_keys_off() -> Self {
         ApiError {
             status: 404,

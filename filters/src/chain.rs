@@ -163,8 +163,8 @@ impl Stream {
         action
     }
 
-    /// Calls the members that have not seen the headers, until one of them holds the request. A member that holds the
-    /// headers also gets the last event.
+    /// Passes the request's headers to the remaining members in turn, until one holds the request. A member that holds
+    /// the headers is then given the latest part of the body, or the trailers, because it has missed that.
     fn forward(&mut self) -> Action {
         while let Some(member) = self.members.get_mut(self.passed) {
             let mut passes = |event| member.on(event) == Action::Continue;

@@ -1,5 +1,5 @@
-//! Traps on demand, for tests of a crash of one worker's filters, and of a lack of memory. A release does not contain
-//! it: it is behind the cargo feature `trap`.
+//! Lets a test crash a worker's filters, or simulate a lack of memory, by a request header. Only built with the cargo
+//! feature `trap`; releases must not contain it.
 
 use std::cell::Cell;
 

@@ -74,7 +74,7 @@ pub fn poll() {
     poll_queue();
     if !DEADLINES.with_borrow(Vec::is_empty) {
         let now = host::now();
-        DEADLINES.with_borrow_mut(|deadlines| deadlines.retain(|deadline| deadline.holds(now)));
+        DEADLINES.with_borrow_mut(|deadlines| deadlines.retain(|deadline| deadline.goes_on_waiting(now)));
     }
 }
 
@@ -134,8 +134,8 @@ impl Waiting {
 }
 
 impl Deadline {
-    /// Whether the deadline is in the future, or the request has been answered.
-    fn holds(&self, now: Duration) -> bool {
+    /// Whether to keep watching this deadline. Answers the request if the deadline has passed and no answer has begun.
+    fn goes_on_waiting(&self, now: Duration) -> bool {
         let Some(exchange) = self.exchange.upgrade() else {
             return false;
         };

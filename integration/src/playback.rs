@@ -17,7 +17,7 @@ use crate::journal::Ticket;
 use crate::line::Line;
 use crate::slots::Slot;
 
-/// The connection is broken on purpose; its [`Line`] knows how it ends.
+/// The error that ends a body when the connection is broken on purpose. The [`Line`] decides how it breaks.
 #[derive(Debug)]
 pub struct HungUp;
 

@@ -17,7 +17,7 @@ use crate::guard::Speaker;
 use crate::pattern::Patterns;
 use crate::routing::Secret;
 
-/// The phases by name.
+/// What a check's `api` names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Moderations,

@@ -305,7 +305,7 @@ impl<'a> Scanner<'a> {
         let outside = self.depth;
         let mut empty = false;
         loop {
-            // before a value, or before the end of a bracket that has just been opened
+            // here: at the start of a value, or behind an opening bracket, where the closing one may follow
             match self.peek() {
                 Some(bracket @ (b'{' | b'[')) => {
                     self.enter()?;

@@ -57,7 +57,7 @@ pub(super) struct StreamedAnswer {
     listed: bool,
     /// Whether it is one JSON text of which the client has nothing yet, not even the headers.
     unseen: bool,
-    /// The error for a blocked answer that has no end of its own for this.
+    /// The error to answer with, if the answer is blocked and its format has no way to end early.
     refused: Option<ApiError>,
 }
 

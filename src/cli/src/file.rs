@@ -50,10 +50,10 @@ fn write_split(rendered: &str, directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The short file's text as Envoy's.
+/// Renders a short file as Envoy's configuration.
 ///
 /// # Errors
-/// This program was built with an unknown template.
+/// The built-in template lacks a place that rendering needs.
 pub(crate) fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
     crate::render::render(short, text, name).map_err(|error| lost(&error))
 }

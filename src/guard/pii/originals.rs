@@ -117,7 +117,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Whether a value's number has the digits of this one as a prefix, or equals it. No number begins with a zero.
+/// Whether any value's number starts with the digits of `number` (12 and 120 start with 12). Numbers have no leading zeros.
 fn begins(values: &Values, number: usize) -> bool {
     let last = values.last().map_or(0, |(last, _)| *last);
     let (mut low, mut high) = (number, number);

@@ -1,4 +1,4 @@
-//! LiteLLM's `router_settings` and `litellm_settings`: distribution and retries.
+//! Imports LiteLLM's `router_settings` and `litellm_settings`: load balancing, retries, fallbacks, cooldown.
 
 use super::deployment::number;
 use super::notes::Notes;
