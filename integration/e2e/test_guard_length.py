@@ -11,7 +11,7 @@ import pytest
 
 import answers
 from conftest import OpenWorld
-from guarded import Fake, check, guarded, since, verdicts
+from guarded import Fake, Way, check, guarded, since, verdicts
 from player import Played, Player
 from settings import Settings
 from world import BEARER, World, eventually
@@ -38,11 +38,14 @@ def _element(say: str, data: str) -> dict[str, Any]:
 PLAYED = {
     "first": _image({"revised_prompt": SAID, "b64_json": DATA}),
     "last": _image({"b64_json": DATA, "revised_prompt": SAID}),
-    "several": _image(*[{"b64_json": DATA[: 2 << 20], "revised_prompt": f"{SAID} {number}"} for number in range(5)]),
+    "several": _image(*[{"b64_json": DATA[: 3 << 19], "revised_prompt": f"{SAID} {number}"} for number in range(5)]),
+    "many": _image(*[{"b64_json": DATA[: 5 << 19], "revised_prompt": SAID}] * 5),
     "small": _image({"b64_json": "QUJD", "revised_prompt": SAID}),
     "array": json.dumps([_element(SAID, DATA), _element(SAID, "QUJD")], indent=2).encode(),
     "bad-first": _image({"revised_prompt": f"Of {BAD}.", "b64_json": DATA}),
     "bad-last": _image({"revised_prompt": "A cat.", "b64_json": DATA}, {"b64_json": DATA, "revised_prompt": f"Of {BAD}."}),
+    "venom": _image({"revised_prompt": "Of venom.", "b64_json": DATA}),
+    "venom-last": _image({"b64_json": DATA, "revised_prompt": "Of venom."}),
     "bad-small": _image({"revised_prompt": f"Of {BAD}.", "b64_json": "QUJD"}),
     "bad-array": json.dumps([_element("A cat.", DATA), _element(f"Of {BAD}.", DATA)]).encode(),
     "unreadable": b'{"created":%b,"data":[{"b64_json":"%b"}]}' % (b"1" * 100_000, DATA.encode()),
@@ -52,12 +55,18 @@ LARGE = ("first", "last", "several", "array")
 
 
 @pytest.fixture(scope="module")
-def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
-    with Fake() as fake, Player({name: Played("application/json", body) for name, body in PLAYED.items()}) as player:
+def _fake() -> Iterator[Fake]:
+    with Fake() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def _world(settings: Callable[[], Settings], open_world: OpenWorld, _fake: Fake) -> Iterator[World]:
+    with Player({name: Played("application/json", body) for name, body in PLAYED.items()}) as player:
         changed = settings()
         changed.upstreams["player"] = {"cluster": "player", "dialects": ["openai", "gemini"], "forward_headers": ["x-answer"]}
         changed.add_cluster("player", player.address)
-        changed.add_cluster("classifier", fake.address)
+        changed.add_cluster("classifier", _fake.address)
         for model in ("plain", "restored", "masked", "blocked", "asked", "allow"):
             changed.add_model(model, "player")
         custom = {"custom": [{"name": "EMPLOYEE_ID", "regex": "E-[0-9]{4}"}]}
@@ -70,6 +79,12 @@ def _world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[
         ]
         with open_world(guarded(changed, checks).text()) as world:
             yield world
+
+
+@pytest.fixture
+def fake(_fake: Fake) -> Fake:
+    _fake.reset()
+    return _fake
 
 
 @pytest.fixture
@@ -111,6 +126,40 @@ def test_a_blocked_image_is_an_error(world: World, model: str, answer: str) -> N
     assert answers.openai_error(response)["code"] == "content_filter"
     name = "block" if model == "blocked" else "allow"
     eventually(lambda: since(before, verdicts(world)), {(name, "response", "block"): 1})
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3])
+def test_a_service_blocks_an_image(world: World, fake: Fake, delay: float) -> None:
+    """Its answer comes between two pieces, or after the last one."""
+    fake.way = Way(delay=delay)
+    before = verdicts(world)
+    for _ in range(3):
+        response = _ask(world, "asked", "venom")
+        assert (response.status_code, answers.openai_error(response)["code"]) == (400, "content_filter")
+        response = _ask(world, "asked", "venom-last")
+        assert response.status_code == 200 and "venom" not in response.text
+        assert response.json()["data"][0]["b64_json"] == DATA
+        assert _ask(world, "asked", "several").content == PLAYED["several"]
+    eventually(lambda: since(before, verdicts(world))["ask", "response", "block"], 6)
+
+
+def test_a_service_that_is_too_slow(world: World, fake: Fake) -> None:
+    """More waits for it than Envoy buffers."""
+    fake.way = Way(delay=2)
+    before = verdicts(world)
+    response = _ask(world, "asked", "many")
+    assert response.status_code == 200 and "cat" not in response.text
+    assert response.json()["data"][0]["b64_json"] == DATA[: 5 << 19]
+    assert since(before, verdicts(world))["ask", "response", "error_busy"] == 1
+
+
+def test_a_service_that_fails(world: World, fake: Fake) -> None:
+    fake.way = Way(status=500)
+    response = _ask(world, "asked", "first")
+    assert (response.status_code, answers.openai_error(response)["code"]) == (503, "guard_unavailable")
+    response = _ask(world, "asked", "last")
+    assert response.status_code == 200 and "cat" not in response.text
+    assert response.json()["data"][0]["b64_json"] == DATA
 
 
 @pytest.mark.parametrize("model", ["blocked", "allow"])

@@ -27,6 +27,10 @@ use crate::types::Action;
 /// The maximum size that passes at once before the end, in bytes: it must fit into Envoy's buffer of the stream.
 const MAX_RELEASED: usize = 256 << 10;
 
+/// The maximum size that waits for checks when the stream ends, in bytes: it passes at once, and must fit into Envoy's
+/// buffer (`request_body_buffer_limit`).
+const MAX_WAITING: usize = 7 << 20;
+
 /// The part of a stream that may be held even if memory is short, in bytes.
 const FEW: usize = 64 << 10;
 
@@ -141,13 +145,21 @@ impl StreamedAnswer {
         if let Some(guard) = &mut self.guard {
             let shown = guard.chunk(bytes, end, host::now());
             self.out.extend(shown);
-            if guard.held() > FEW && !budget::admits(Purpose::Check, 0) {
+            if !end && guard.held() > FEW && !budget::admits(Purpose::Check, 0) {
+                let shown = guard.overflow();
+                self.out.extend(shown);
+            }
+        }
+        self.ask(config, me);
+        let out = self.out.len();
+        if let Some(guard) = &mut self.guard {
+            if end && guard.waiting() + out > MAX_WAITING {
+                self.cases.clear();
                 let shown = guard.overflow();
                 self.out.extend(shown);
             }
         }
         self.count(config);
-        self.ask(config, me);
     }
 
     /// Takes a piece of the stream; the bytes that may pass replace it.

@@ -220,6 +220,11 @@ impl StreamGuard {
         self.buffer.len() + self.queue.weight() + self.voice.held() + collected + self.ready_length()
     }
 
+    /// The size of the events that wait for their checks, in bytes.
+    pub fn waiting(&self) -> usize {
+        self.queue.bytes()
+    }
+
     /// The size of the windows that have not been taken yet, in bytes.
     fn ready_length(&self) -> usize {
         self.ready.iter().map(|window| window.text.len()).sum()

@@ -38,6 +38,11 @@ impl Queue {
         self.weight
     }
 
+    /// The events' size in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.bytes.len()).sum()
+    }
+
     /// The number of the next event.
     pub(super) fn next_number(&self) -> u64 {
         self.first.saturating_add(self.events.len() as u64)

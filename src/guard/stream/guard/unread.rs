@@ -28,8 +28,14 @@ impl StreamGuard {
     /// There is no memory for waiting events: they pass unchecked, or the answer ends. Later events are checked again.
     pub fn overflow(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        if self.state != State::Open {
-            return out;
+        match self.state {
+            State::Open => {}
+            State::Ended => {
+                self.give_up(&mut out);
+                self.close(&mut out);
+                return out;
+            }
+            State::Blocked | State::Finished => return out,
         }
         let buffer = std::mem::take(&mut self.buffer);
         if self.mode == Mode::Pass {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use sluice::endpoint::{Endpoint, Further};
-use sluice::guard::stream::{Limits, Mode, StreamGuard};
+use sluice::guard::api::Failure;
+use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked};
 use sluice::usage::Framing;
 
 use super::super::{text, NOW};
@@ -77,4 +78,24 @@ fn an_answer_of_which_nothing_was_shown() {
     let out = blocked(Endpoint::ChatCompletions, WHOLE, chat, 1);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(shown["choices"][0]["finish_reason"], "content_filter", "{out}");
+}
+
+/// What waits when the answer has ended can be given up, too.
+#[test]
+fn too_much_waits_at_the_end() {
+    let data = "QUJD".repeat(60);
+    let answer = format!(r#"{{"data":[{{"revised_prompt":"A cat.","b64_json":"{data}"}}]}}"#);
+    for unchecked in [Unchecked::Block, Unchecked::Pass] {
+        let limits = Limits { unchecked, ..LIMITS };
+        let mut guard = StreamGuard::new(IMAGES, Framing::Json, Mode::Window, limits);
+        let mut out = guard.chunk(answer.as_bytes(), true, NOW);
+        assert!(guard.ready().is_some() && guard.waiting() > data.len());
+        out.extend(guard.overflow());
+        assert!(guard.is_finished() && guard.waiting() == 0);
+        assert_eq!(guard.unchecked(), Some(Failure::Busy));
+        match unchecked {
+            Unchecked::Block => assert_eq!(text(&out), "{}", "nothing of it was shown"),
+            Unchecked::Pass => assert_eq!(text(&out), answer),
+        }
+    }
 }
