@@ -1,7 +1,7 @@
 //! Sorting by a number or a text, with one copy of the sorting code.
 //!
-//! `slice::sort_by_key` is compiled again for each type, with five kilobytes each, and Envoy compiles all of it at its
-//! start.
+//! `slice::sort_by_key` is compiled again for each type, about five kilobytes each time, and Envoy compiles all of it at
+//! its start.
 
 /// Sorts by a number, stably. A sorted slice, the usual case, is not changed.
 ///

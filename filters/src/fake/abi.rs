@@ -161,7 +161,7 @@ unsafe extern "C" fn proxy_send_local_response(
     // SAFETY: see above.
     let (body, headers) = unsafe { (bytes(body, body_size).to_vec(), parse(bytes(headers, headers_size))) };
     host(|host| {
-        let answer = Answer { status: status as u16, headers, body, whole: true };
+        let answer = Answer { status: status as u16, headers, body };
         host.context().map_or(BAD_ARGUMENT, |context| {
             context.reply = Some(answer);
             OK

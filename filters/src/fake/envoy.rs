@@ -210,15 +210,9 @@ impl Envoy {
         }
     }
 
-    /// The upstream's connection fails, or its stream is reset.
-    pub fn reset(&self, attempt: &Attempt) {
-        act(attempt.context);
-        close(attempt.context);
-    }
-
-    /// Deletes an attempt's context, in any state.
+    /// Deletes an attempt's context, in any state: it has ended, or its connection has failed.
     pub fn end_attempt(&self, attempt: &Attempt) {
-        self.reset(attempt);
+        close(attempt.context);
     }
 
     /// The client's stream ends, or the client leaves.
@@ -232,7 +226,7 @@ impl Envoy {
     fn pass(&self, attempt: &Attempt, first: bool, bytes: &[u8], end: bool) -> Step {
         let response = act_with(attempt.context, |context| context.response.clone());
         if first && value(&response, "x-sluice-retry").is_some() {
-            self.reset(attempt);
+            self.end_attempt(attempt);
             return Step::Retried;
         }
         Step::Answered(answer(attempt.call, first.then_some(response), bytes, end))
@@ -240,11 +234,7 @@ impl Envoy {
 
     fn out_of_attempt(&self, attempt: &Attempt, step: Step) -> Step {
         match step {
-            Step::Answered(reply) => {
-                let mut headers = reply.headers;
-                headers.push((":status".to_owned(), reply.status.to_string()));
-                Step::Answered(answer(attempt.call, Some(headers), &reply.body, true))
-            }
+            Step::Answered(reply) => Step::Answered(deliver(attempt.call, reply)),
             other => other,
         }
     }
@@ -279,9 +269,15 @@ impl Envoy {
     }
 }
 
+/// Passes a filter's own reply through the client's filters.
+fn deliver(call: Call, reply: Answer) -> Answer {
+    let mut headers = reply.headers;
+    headers.push((":status".to_owned(), reply.status.to_string()));
+    answer(call, Some(headers), &reply.body, true)
+}
+
 /// Part of an answer passes the client's filters, which must not hold any of it here.
 fn answer(call: Call, head: Option<HeaderList>, bytes: &[u8], end: bool) -> Answer {
-    let whole = end;
     if let Some(head) = head {
         act_with(call.0, |context| context.response = head);
         proxy_on_response_headers(call.0, 0, u32::from(end && bytes.is_empty()));
@@ -297,7 +293,7 @@ fn answer(call: Call, head: Option<HeaderList>, bytes: &[u8], end: bool) -> Answ
     act_with(call.0, |context| {
         let headers = context.response.clone();
         let status = value(&headers, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-        Answer { status, headers, body: std::mem::take(&mut context.response_body), whole }
+        Answer { status, headers, body: std::mem::take(&mut context.response_body) }
     })
 }
 
@@ -305,11 +301,7 @@ fn answer(call: Call, head: Option<HeaderList>, bytes: &[u8], end: bool) -> Answ
 fn step(context: u32, action: Action) -> Step {
     match act_with(context, |context| context.reply.take()) {
         Some(reply) if host(|host| host.context().unwrap().cluster.is_some()) => Step::Answered(reply),
-        Some(reply) => {
-            let mut headers = reply.headers;
-            headers.push((":status".to_owned(), reply.status.to_string()));
-            Step::Answered(answer(Call(context), Some(headers), &reply.body, true))
-        }
+        Some(reply) => Step::Answered(deliver(Call(context), reply)),
         None if action == Action::Continue => Step::Passed,
         None => Step::Held,
     }

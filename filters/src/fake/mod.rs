@@ -83,7 +83,6 @@ struct Answer {
     status: u16,
     headers: HeaderList,
     body: Vec<u8>,
-    whole: bool,
 }
 
 impl Answer {
