@@ -9,7 +9,7 @@ use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revo
 use sluice::totals::{Form, Query};
 use sluice::wire_names::{ISSUED_KEYS, REVOKED_KEYS};
 
-use crate::changes;
+use crate::data_version;
 use crate::host::{self, shared_data};
 use crate::reply::Answer;
 use crate::totals;
@@ -21,7 +21,7 @@ thread_local! {
 /// The ids revoked at run time, when they were last read.
 #[derive(Default)]
 struct Revoked {
-    /// The number of changes at that time.
+    /// The data version at that time.
     seen: Option<u64>,
     /// `None`: unreadable, so that every key may be revoked.
     ids: Option<Revocations>,
@@ -29,10 +29,10 @@ struct Revoked {
 
 /// Whether a caller's key has been revoked since this Envoy started.
 pub fn is_revoked(identity: &Identity) -> bool {
-    let changes = Some(changes::latest());
+    let version = Some(data_version::latest());
     REVOKED.with_borrow_mut(|revoked| {
-        if revoked.seen != changes {
-            revoked.seen = changes;
+        if revoked.seen != version {
+            revoked.seen = version;
             revoked.ids = read_revoked();
         }
         match &revoked.ids {
@@ -154,7 +154,7 @@ fn change_revoked<T>(change: impl Fn(&mut Revocations) -> Result<T, ApiError>) -
     });
     match (written, changed) {
         (true, Ok(changed)) => {
-            changes::note();
+            data_version::advance();
             Ok(changed)
         }
         (false, Ok(_)) => Err(ApiError::internal("The key could not be changed; try again.")),

@@ -18,11 +18,11 @@ use crate::host::{self, text};
 use crate::incoming::Incoming;
 use crate::limits;
 use crate::password_checks;
+use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply;
 use crate::shared::{self, Asked};
 use crate::types::{Action, HttpContext};
-use crate::unread::Unread;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -70,7 +70,7 @@ enum State {
     /// The request has gone on; the exchange ends with it.
     Passed(Incoming),
     /// The request is refused; its body is read before the client is answered.
-    Unread(Unread),
+    RefusedBody(RefusedBody),
     /// The request has been answered here; its exchange, if it got that far, says whose it was.
     Refused(Option<Incoming>),
 }
@@ -178,7 +178,7 @@ impl Auth {
                 self.refuse(incoming, error)
             }
             State::Body(incoming) | State::Asking(incoming) | State::Passed(incoming) => self.refuse(incoming, error),
-            State::Headers | State::Unread(_) | State::Refused(_) => Action::Pause,
+            State::Headers | State::RefusedBody(_) | State::Refused(_) => Action::Pause,
         }
     }
 
@@ -313,7 +313,7 @@ impl HttpContext for Auth {
                 if let (true, Some(verifier)) = (checking, &self.config.verifier) {
                     verifier.borrow_mut().cancel(self.context);
                 }
-                self.state = Unread::refuse(refusal, end).map_or(State::Refused(None), State::Unread);
+                self.state = RefusedBody::refuse(refusal, end).map_or(State::Refused(None), State::RefusedBody);
                 Action::Pause
             }
         }
@@ -323,8 +323,8 @@ impl HttpContext for Auth {
         let grown = match &mut self.state {
             State::Passed(_) => return Action::Continue,
             State::Body(incoming) | State::Checking { incoming, .. } => incoming.grow(size),
-            State::Unread(unread) => {
-                if unread.drop_part(size, end) {
+            State::RefusedBody(body) => {
+                if body.drop_part(size, end) {
                     self.state = State::Refused(None);
                 }
                 return Action::Pause;
@@ -350,8 +350,8 @@ impl HttpContext for Auth {
             }
             State::Body(_) => self.take_in(usize::MAX),
             State::Passed(_) => Action::Continue,
-            State::Unread(unread) => {
-                let action = unread.reply();
+            State::RefusedBody(body) => {
+                let action = body.reply();
                 self.state = State::Refused(None);
                 action
             }
@@ -381,7 +381,7 @@ impl HttpContext for Auth {
             | State::Checking { .. }
             | State::Body(_)
             | State::Asking(_)
-            | State::Unread(_)
+            | State::RefusedBody(_)
             | State::Refused(None) => {}
         }
         Action::Continue

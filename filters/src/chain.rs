@@ -11,7 +11,7 @@ use sluice::config::{ConfigError, Joined};
 
 use crate::filter::Filter;
 use crate::host;
-use crate::nested;
+use crate::reentrancy;
 use crate::registry::{self, SharedExchange};
 use crate::types::{Action, Event, HttpContext};
 
@@ -49,7 +49,7 @@ pub fn wake(context: u32) {
     // bound to a variable, so that nothing is borrowed while Envoy continues
     let action = stream.try_borrow_mut().map(|mut stream| stream.on(Event::Resume));
     note_wait(context, &stream);
-    if let (Ok(Action::Continue), false) = (action, nested::is_ending(context)) {
+    if let (Ok(Action::Continue), false) = (action, reentrancy::is_ending(context)) {
         registry::expect_no_more(context); // Envoy continues with it after this callback, and may do something else first
         host::continue_request();
     }

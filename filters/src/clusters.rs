@@ -1,7 +1,7 @@
 //! The state of the clusters, shared by all workers of this Envoy: running attempts, and ejections.
 //!
 //! Running attempts are a gauge, which Envoy shares among its workers (see `in_flight`). A cluster's health is one
-//! value in shared data, changed by compare-and-swap. Each worker caches it, and a counter of changes, which is cheaper
+//! value in shared data, changed by compare-and-swap. Each worker caches it, and the data version, which is cheaper
 //! to read, shows when to read it again.
 
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ use sluice::routing::{ClusterState, Ending, Upstream};
 use sluice::stored::{Keeper, StoredId};
 use sluice::wire_names::{connect_failure_key, health_key, stats};
 
-use crate::changes;
+use crate::data_version;
 use crate::host::{self, shared_data};
 use crate::in_flight::{self, InFlight};
 use crate::metrics;
@@ -36,7 +36,7 @@ thread_local! {
 
 struct Clusters {
     by_name: HashMap<String, Cluster>,
-    /// The number of changes when the health of all clusters was last read.
+    /// The data version when the health of all clusters was last read.
     seen: Option<u64>,
     all_healthy: bool,
     random: u64,
@@ -191,7 +191,7 @@ impl Clusters {
 
     /// Reads the clusters' health again if it has changed.
     fn refresh(&mut self) {
-        let now = Some(changes::latest());
+        let now = Some(data_version::latest());
         if self.seen == now {
             return;
         }
@@ -213,7 +213,7 @@ impl Clusters {
         if let (Some(health), true) = (health, changed != Changes::NONE) {
             cluster.health = health;
             cluster.tell(name, model, changed);
-            changes::note();
+            data_version::advance();
             self.refresh();
         }
     }

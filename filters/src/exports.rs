@@ -15,7 +15,7 @@ use crate::budget;
 use crate::filter;
 use crate::guard;
 use crate::host;
-use crate::nested::{self, is_postponed, Late};
+use crate::reentrancy::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
 use crate::shared;
@@ -33,7 +33,7 @@ thread_local! {
 /// Runs a call from Envoy.
 fn run<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     registry::expect_no_more(context);
-    nested::run(callback, |late| match late {
+    reentrancy::run(callback, |late| match late {
         Late::Log(context) => {
             call(context, Event::Log);
         }

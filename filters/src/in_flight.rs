@@ -8,7 +8,7 @@ use sluice::codec::Changed;
 use sluice::in_flight::{Duty, Gauge, Roster, Step, Visit, RENEWED_EVERY};
 use sluice::wire_names::{stats, IN_FLIGHT_ROSTER};
 
-use crate::changes;
+use crate::data_version;
 use crate::host::{self, shared_data};
 
 /// The maximum number of consecutive visits: each step of a recount is one.
@@ -22,7 +22,7 @@ struct Member {
     /// Its last finished step; `None` before it is on the roster.
     done: Option<Step>,
     visited: Duration,
-    /// The number of changes at the last visit.
+    /// The data version at the last visit.
     seen: u64,
     /// Whether a recount is running.
     busy: bool,
@@ -171,15 +171,15 @@ pub fn renew(clusters: &mut dyn FnMut(Change<'_>)) {
         CALLS.with_borrow_mut(|calls| change(calls));
     };
     let mut member = MEMBER.get();
-    let (now, changes) = (host::recent(), changes::latest());
-    let due = member.busy || member.doubts || member.seen != changes || now.abs_diff(member.visited) >= RENEWED_EVERY;
+    let (now, version) = (host::recent(), data_version::latest());
+    let due = member.busy || member.doubts || member.seen != version || now.abs_diff(member.visited) >= RENEWED_EVERY;
     if member.done.is_some() && !due {
         return;
     }
     if member.vm == 0 {
         member.vm = host::seed() | 1;
     }
-    (member.visited, member.seen) = (now, changes);
+    (member.visited, member.seen) = (now, version);
     for _ in 0..MAX_VISITS {
         let Some(visit) = visit(&mut member, now) else {
             break; // continue on the next tick
@@ -217,7 +217,7 @@ fn visit(member: &mut Member, now: Duration) -> Option<Visit> {
     member.doubts = false;
     if member.busy && !was_busy {
         log::warn!("sluice: a worker's filters have ended; attempts under way are counted anew");
-        changes::note();
+        data_version::advance();
     }
     visit
 }

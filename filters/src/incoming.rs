@@ -14,8 +14,8 @@ use sluice::uri::{asks_for_stream, query_key, without_keys};
 use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 use crate::budget::{self, BodyWeight};
-use crate::changes;
 use crate::clusters::{self, AllClusters};
+use crate::data_version;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::limits;
 use crate::metrics;
@@ -87,7 +87,7 @@ impl Incoming {
         prefix: &str,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Incoming, RefusedRequest> {
-        changes::read();
+        data_version::read();
         let pairs = host::headers(Headers::Request);
         let headers = RequestHead::of(&pairs);
         let shape = Shape::for_path(headers.path);

@@ -20,10 +20,9 @@ mod attempt;
 mod auth;
 mod budget;
 mod chain;
-mod changes;
 mod clusters;
 mod commands;
-mod ends;
+mod data_version;
 mod exports;
 #[cfg(test)]
 mod fake;
@@ -40,20 +39,21 @@ mod limits;
 mod memory;
 mod metrics;
 mod names;
-mod nested;
 mod password_checks;
+mod reentrancy;
+mod refused_body;
 mod registry;
 mod reply;
 mod root;
 mod router;
 mod shared;
 mod stored;
+mod stream_ends;
 mod tokenize_call;
 mod totals;
 #[cfg(feature = "trap")]
 mod trap;
 mod types;
-mod unread;
 mod usage;
 mod waiting;
 

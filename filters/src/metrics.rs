@@ -164,7 +164,7 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
 /// Counts the tokens of a failed attempt, and their cost: the gateway pays for them. This is rare, so the counters are
 /// not kept.
 #[cold]
-pub fn count_wasted(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost: u64) {
+pub fn count_failed_usage(labels: Labels<'_>, issued: bool, tokens: &TokenUsage, cost: u64) {
     METRICS.with_borrow_mut(|metrics| {
         let Labels { key, model, cluster } = metrics.bounded(labels, issued);
         let counted =

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::attempt;
 use crate::budget;
-use crate::changes;
 use crate::clusters;
+use crate::data_version;
 use crate::filter::{closed, Filter};
 use crate::guard;
 use crate::host::{self, Buffer};
@@ -69,7 +69,7 @@ impl Root {
     /// Does the time-based work.
     pub fn on_tick(&mut self) {
         host::now(); // for code that only needs a recent time
-        changes::read();
+        data_version::read();
         tokenize_call::work();
         metrics::flush();
         waiting::poll();

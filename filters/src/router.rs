@@ -20,10 +20,10 @@ use crate::hand_over::hand_over;
 use crate::host::{self, Headers};
 use crate::incoming::Incoming;
 use crate::limits;
+use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply::{self, Answer};
 use crate::types::{Action, HttpContext};
-use crate::unread::Unread;
 use crate::waiting::{self, QueueGuard};
 
 /// The filter.
@@ -50,7 +50,7 @@ enum State {
     /// No filter has read the body before; it is awaited.
     Body(Incoming),
     /// The request is refused; its body is read before the client is answered.
-    Unread(Unread),
+    RefusedBody(RefusedBody),
     /// Every target is at its limit. The guard ends the wait; the incoming request, if the exchange ends with this filter.
     Waiting { exchange: SharedExchange, _queued: QueueGuard, _opened: Option<Incoming> },
     /// The request has a target.
@@ -166,8 +166,8 @@ impl HttpContext for Router {
                 }
             }
             Err(refusal) => {
-                let unread = Unread::refuse(refusal, end);
-                self.state = unread.map_or(State::Answered { _opened: None }, State::Unread);
+                let body = RefusedBody::refuse(refusal, end);
+                self.state = body.map_or(State::Answered { _opened: None }, State::RefusedBody);
                 Action::Pause
             }
         }
@@ -177,8 +177,8 @@ impl HttpContext for Router {
         let grown = match &mut self.state {
             State::Routed { .. } => return Action::Continue,
             State::Body(incoming) => incoming.grow(size),
-            State::Unread(unread) => {
-                if unread.drop_part(size, end) {
+            State::RefusedBody(body) => {
+                if body.drop_part(size, end) {
                     self.state = State::Answered { _opened: None };
                 }
                 return Action::Pause;
@@ -195,8 +195,8 @@ impl HttpContext for Router {
     fn on_http_request_trailers(&mut self) -> Action {
         match &self.state {
             State::Body(_) => self.take_in(usize::MAX),
-            State::Unread(unread) => {
-                let action = unread.reply();
+            State::RefusedBody(body) => {
+                let action = body.reply();
                 self.state = State::Answered { _opened: None };
                 action
             }
@@ -208,9 +208,11 @@ impl HttpContext for Router {
     fn on_resume(&mut self) -> Action {
         match self.state {
             State::Routed { .. } => Action::Continue,
-            State::Headers | State::Body(_) | State::Waiting { .. } | State::Unread(_) | State::Answered { .. } => {
-                Action::Pause
-            }
+            State::Headers
+            | State::Body(_)
+            | State::Waiting { .. }
+            | State::RefusedBody(_)
+            | State::Answered { .. } => Action::Pause,
         }
     }
 
@@ -221,7 +223,7 @@ impl HttpContext for Router {
                 (&*exchange, opened.is_some())
             }
             State::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
-            State::Headers | State::Body(_) | State::Unread(_) | State::Answered { _opened: None } => {
+            State::Headers | State::Body(_) | State::RefusedBody(_) | State::Answered { _opened: None } => {
                 return Action::Continue;
             }
         };

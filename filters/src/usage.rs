@@ -11,12 +11,12 @@ use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, Token
 use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
-use crate::ends;
 use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::names;
 use crate::registry::{self, SharedExchange};
+use crate::stream_ends;
 use crate::tokenize_call;
 use crate::types::{Action, HttpContext};
 
@@ -99,8 +99,8 @@ impl Usage {
         exchange.passing()?;
         let upstream = exchange.upstream()?;
         if meter.says_its_end() {
-            ends::learn(upstream, endpoint);
-        } else if meter.is_interrupted() && !ends::are_said(upstream, endpoint) {
+            stream_ends::learn(upstream, endpoint);
+        } else if meter.is_interrupted() && !stream_ends::is_strict(upstream, endpoint) {
             meter.take_for_whole();
             if meter.is_whole() {
                 exchange.end_unsaid();

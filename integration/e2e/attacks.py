@@ -14,10 +14,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-import crowd
+import clients
 from child import TARGET, Child
-from hoarder import Hoarder
 from settings import Settings
+from slow_server import SlowServer
 from world import BEARER, CHAT, MESSAGES, World, chat_body
 
 _LARGE = (8 << 20) - 1024
@@ -70,7 +70,7 @@ def attacks() -> dict[str, Attack]:
     }
 
 
-def with_servers(settings: Settings, servers: list[Hoarder]) -> Settings:
+def with_servers(settings: Settings, servers: list[SlowServer]) -> Settings:
     """Adds the attackers' servers, each with a model of the same name, and sends one request of each attack."""
     for server in servers:
         settings.add_cluster(server.name, server.address)
@@ -119,7 +119,7 @@ async def _innocents(port: int, seconds: float, count: int) -> Outcome:
     end = time.monotonic() + seconds
 
     async def innocent() -> None:
-        client = crowd.Client(port)
+        client = clients.Client(port)
         stream = False
         while time.monotonic() < end:
             stream = not stream

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, Iterator, Mapping
 
+from dialects import Said, dialect_of
 from upstream import Upstream, send_chunk, send_end, send_head
-from voices import Said, voice
 
 # Separates the texts of an answer.
 BETWEEN = " | "
@@ -36,17 +36,17 @@ class Echo(Upstream):
         self.bodies.append(body)
         request = json.loads(body)
         seed = request.get("seed", len(body))  # a translated request may have none
-        speaks = voice(headers[":path"])
+        dialect = dialect_of(headers[":path"])
         said = self.told.get(seed) or echoed(request)
-        if speaks.streams(headers[":path"], request):
+        if dialect.streams(headers[":path"], request):
             size, bytewise = (1, False) if seed % 2 == 0 else (17, True)
-            is_array = "alt=sse" not in headers[":path"] and "{verb}" in speaks.path
-            events = speaks.array(said, size) if is_array else speaks.stream(said, size)
+            is_array = "alt=sse" not in headers[":path"] and "{verb}" in dialect.path
+            events = dialect.array(said, size) if is_array else dialect.stream(said, size)
             pieces = (bytes([byte]) for event in events for byte in event) if bytewise else events
-            kind = "application/json" if is_array else speaks.content_type
+            kind = "application/json" if is_array else dialect.content_type
             kind = kind if self.content_type is None else self.content_type
         else:
-            pieces, kind = iter([json.dumps(speaks.whole(said)).encode()]), "application/json"
+            pieces, kind = iter([json.dumps(dialect.whole(said)).encode()]), "application/json"
         await send_head(writer, {"content-type": kind} if kind else {})
         for piece in pieces:
             await send_chunk(writer, piece)

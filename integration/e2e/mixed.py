@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Awaitable, Callable, Iterator, Mapping
 
 import answers
-import crowd
+import clients
 from gateway import Address
 from guarded import guarded
 from resilience import NEVER_EJECTED_ALONE
@@ -37,7 +37,7 @@ class Called:
     """A finished call."""
 
     kind: str
-    answer: crowd.Answer
+    answer: clients.Answer
     began: float
     ended: float
     # Whether the result is as expected.
@@ -118,18 +118,18 @@ def call(port: int, seconds: float, callers: int, numbers: Iterator[int]) -> Cal
     """Makes calls for some seconds with this many callers, all kinds in turns."""
     end = time.monotonic() + seconds
 
-    def visits() -> Iterator[Callable[[crowd.Client], Awaitable[Called]]]:
+    def visits() -> Iterator[Callable[[clients.Client], Awaitable[Called]]]:
         for number in itertools.takewhile(lambda _: time.monotonic() < end, numbers):
             yield partial(_visit, number)
 
-    return Calls(crowd.each(port, callers, visits()))
+    return Calls(clients.each(port, callers, visits()))
 
 
 def _key(name: str) -> str:
     return f"sk-soak-{name}"
 
 
-async def _visit(number: int, client: crowd.Client) -> Called:
+async def _visit(number: int, client: clients.Client) -> Called:
     kind = _ORDER[number % len(_ORDER)]
     began = time.monotonic()
     text = f"Call {number}: write to ann{number}@example.com."
@@ -150,9 +150,9 @@ async def _visit(number: int, client: crowd.Client) -> Called:
     return Called(kind, answer, began, ended, right)
 
 
-async def _leave(client: crowd.Client, body: bytes, headers: Mapping[str, str], number: int) -> crowd.Answer:
+async def _leave(client: clients.Client, body: bytes, headers: Mapping[str, str], number: int) -> clients.Answer:
     """Reads a few pieces of a stream, and leaves."""
-    answer = crowd.Answer()
+    answer = clients.Answer()
 
     async def take() -> None:
         await client.send(body, headers=headers)
@@ -161,14 +161,14 @@ async def _leave(client: crowd.Client, body: bytes, headers: Mapping[str, str], 
             answer.content += await anext(pieces)
 
     try:
-        await asyncio.wait_for(take(), crowd.PATIENCE)
+        await asyncio.wait_for(take(), clients.PATIENCE)
     except (OSError, EOFError, StopAsyncIteration, asyncio.TimeoutError):
         pass
     client.leave()
     return answer
 
 
-def _is_right(kind: str, answer: crowd.Answer, text: str) -> bool:
+def _is_right(kind: str, answer: clients.Answer, text: str) -> bool:
     if kind == "limited" and answer.status_code == 429:
         return answers.openai_error(answer)["code"] == "rate_limit_exceeded"
     said = answer.text()

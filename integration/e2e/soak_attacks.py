@@ -12,8 +12,8 @@ import pytest
 import attacks
 from conftest import OpenWorld
 from footprint import MIB, Watch, footprint
-from hoarder import KINDS, Hoarder
 from settings import Settings
+from slow_server import KINDS, SlowServer
 from table import Table
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
@@ -45,7 +45,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
 def test_attack(settings: Callable[[], Settings], open_world: OpenWorld, table: Table, name: str) -> None:
     attackers, statuses = ATTACKS[name]
     with contextlib.ExitStack() as running:
-        servers = [running.enter_context(Hoarder(kind, LATE)) for kind in KINDS]
+        servers = [running.enter_context(SlowServer(kind, LATE)) for kind in KINDS]
         world = running.enter_context(open_world(attacks.with_servers(settings(), servers).text(), own=True))
         attacks.run(world, "chats", 20, LATE + 4)  # fewer than the budget refuses, as a baseline
         time.sleep(LATE)

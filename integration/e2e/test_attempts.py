@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from resilience import NEVER_EJECTED, hold
 from settings import Settings
@@ -39,9 +39,9 @@ def test_bypassing_filters_exposes_no_credential(settings: Callable[[], Settings
         assert not any("past" in entry["path"] for _, entry in world.entries())
 
 
-async def _pairs(world: World) -> list[tuple[crowd.Answer, crowd.Answer]]:
+async def _pairs(world: World) -> list[tuple[clients.Answer, clients.Answer]]:
     """The answers to a held request, and to one that bypasses the filters meanwhile."""
-    client, stranger = crowd.Client(world.gateway.port), crowd.Client(world.gateway.port)
+    client, stranger = clients.Client(world.gateway.port), clients.Client(world.gateway.port)
     answers = []
     for number in range(ROUNDS):
         held = asyncio.create_task(client.ask(chat_body(f"held {number}")))
@@ -86,16 +86,16 @@ def test_split_filters_under_load(
     assert [answer.status_code for answer in answers] == [200] * UPLOADS
 
 
-async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[crowd.Answer]:
+async def _uploads(port: int, meanwhile: Callable[[], None]) -> list[clients.Answer]:
     """The answers to requests that are running when something happens."""
-    clients = [crowd.Client(port) for _ in range(UPLOADS)]
+    uploads = [clients.Client(port) for _ in range(UPLOADS)]
     body = chat_body("x" * 2000)
-    for client in clients:
+    for client in uploads:
         await client.send(body, share=0.5)
     await asyncio.sleep(0.3)
     meanwhile()
     await asyncio.sleep(1.5)
-    return [await client.ask_rest(body, share=0.5) for client in clients]
+    return [await client.ask_rest(body, share=0.5) for client in uploads]
 
 
 def test_attempt_timeout_starts_after_the_body(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
@@ -105,14 +105,14 @@ def test_attempt_timeout_starts_after_the_body(settings: Callable[[], Settings],
     changed.add_model("hasty", "mock-a", retry={"per_try_timeout": "1s"})
     body = chat_body(model="hasty")
 
-    async def visit(client: crowd.Client) -> int:
+    async def visit(client: clients.Client) -> int:
         await client.send(body, share=0)
         await asyncio.sleep(0.3)
         return (await client.ask_rest(body, share=0)).status_code
 
     with open_world(changed.text()) as world:
         world.fault({"fault": "reset", "delay_ms": 800}, "mock-a")
-        assert crowd.each(world.gateway.port, 4, [visit] * 8) == [503] * 8
+        assert clients.each(world.gateway.port, 4, [visit] * 8) == [503] * 8
         assert world.counted("llm_attempts_total") == {("mock-a", "reset"): 8}
 
 

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Mapping
 import httpx
 import pytest
 
-import crowd
+import clients
 import limited
 from answers import anthropic_error, openai_error
 from child import TARGET
@@ -76,7 +76,7 @@ def test_crash_during_calls(crash_world: World, request: pytest.FixtureRequest) 
     bodies = [chat_body(model=MODELS[number % len(MODELS)]) for number in range(PLACES * len(MODELS))]
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         idle = _connections(world)
-        asking = thread.submit(crowd.ask, world.gateway.port, bodies, len(bodies), headers=headers)
+        asking = thread.submit(clients.ask, world.gateway.port, bodies, len(bodies), headers=headers)
         eventually(lambda: _under_way(world).total(), len(bodies), CALLS_TAKE)
         asked = _connections(world) - idle
         before, began = _connections(world), time.monotonic()

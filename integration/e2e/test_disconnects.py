@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import answers
-import crowd
+import clients
 import demo
 from conftest import OpenWorld
 from resilience import NEVER_EJECTED_ALONE, UNLIMITED_RETRIES, add_group, add_upstream, target
@@ -64,31 +64,31 @@ def fragile_world(_fragile_world: World) -> World:
     return _fragile_world
 
 
-async def _leave_before(client: crowd.Client, number: int) -> None:
+async def _leave_before(client: clients.Client, number: int) -> None:
     """Half of the request is sent, so no server has been called."""
     await client.send(chat_body("x" * 5000), share=number % 10 / 10)
     await asyncio.sleep(number % 4 / 100)
     client.leave()
 
 
-async def _leave_during(client: crowd.Client, number: int) -> None:
+async def _leave_during(client: clients.Client, number: int) -> None:
     """While a server prepares its answer."""
     await client.send(chat_body(stream=number % 2 == 0))
     await asyncio.sleep(0.05 + number % 10 / 100)
     client.leave()
 
 
-async def _leave_in_midstream(client: crowd.Client, number: int) -> None:
+async def _leave_in_midstream(client: clients.Client, number: int) -> None:
     """After some events."""
     await client.send(chat_body("one two three four", stream=True))
-    pieces = client.receive(crowd.Answer())
+    pieces = client.receive(clients.Answer())
     for _ in range(1 + number % 4):
         assert b"chat.completion.chunk" in await pieces.__anext__()
     client.leave()
 
 
 # When the clients leave, the servers' delay, and the attempt's outcome, if there is an attempt.
-LEAVING: dict[str, tuple[Callable[[crowd.Client, int], Awaitable[None]], dict[str, Any], set[str]]] = {
+LEAVING: dict[str, tuple[Callable[[clients.Client, int], Awaitable[None]], dict[str, Any], set[str]]] = {
     "before the attempt": (_leave_before, {}, set()),
     "during the attempt": (_leave_during, {"delay_ms": 500}, {"abandoned"}),
     "in mid-stream": (_leave_in_midstream, {"chunk_delay_ms": 30}, {"abandoned"}),
@@ -103,7 +103,7 @@ def test_client_disconnects(fragile_world: World, when: str) -> None:
     before = [world.counted(metric) for metric in ("llm_requests_total", "llm_attempts_total")]
     world.fault(orders)
     visits = (lambda client, number=number: visit(client, number) for number in range(CLIENTS))
-    crowd.each(world.gateway.port, AT_ONCE, visits)
+    clients.each(world.gateway.port, AT_ONCE, visits)
     world.settle()
     eventually(lambda: (world.counted("llm_requests_total") - before[0]).total(), CLIENTS)
     attempts = world.counted("llm_attempts_total") - before[1]
@@ -111,14 +111,14 @@ def test_client_disconnects(fragile_world: World, when: str) -> None:
     assert attempts.total() == (CLIENTS if outcomes else 0)
     assert world.counted("llm_ejections_total").total() == 0
     world.reset()
-    assert all(answer.text() for answer in crowd.ask(world.gateway.port, [chat_body()] * 12, 4))
+    assert all(answer.text() for answer in clients.ask(world.gateway.port, [chat_body()] * 12, 4))
     eventually(lambda: _in_flight(world), dict.fromkeys(SERVERS, 0))
 
 
 def test_proper_end_without_the_last_event(fragile_world: World) -> None:
     """The end looks proper but is not, so the client gets an error event."""
     fragile_world.fault(CLEAN_END, "mock-a")
-    (answer,) = crowd.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)], 1)
+    (answer,) = clients.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)], 1)
     assert (answer.status_code, answer.complete, answer.headers["x-sluice-cluster"]) == (200, True, "broken-a")
     *events, last = answers.events(answer.content)
     assert len(events) == EVENTS and all(event["object"] == "chat.completion.chunk" for event in events)
@@ -153,7 +153,7 @@ def test_translated_stream_without_a_last_event(fragile_world: World) -> None:
     """The client still gets its dialect's last event."""
     world = fragile_world
     world.fault({**CLEAN_END, "after_events": 5}, "mock-a")
-    (answer,) = crowd.ask(world.gateway.port, [chat_body(model="foreign", stream=True)], 1)
+    (answer,) = clients.ask(world.gateway.port, [chat_body(model="foreign", stream=True)], 1)
     *_, last, done = [line for line in answer.content.decode().splitlines() if line.startswith("data: ")]
     assert done == "data: [DONE]" and '"finish_reason":"stop"' in last and "error" not in last
     world.fault({}, "mock-a")
@@ -198,7 +198,7 @@ def test_counts_of_broken_streams(fragile_world: World, fault: dict[str, Any]) -
     metrics = ("llm_usage_source_total", "llm_attempts_total", "llm_requests_total")
     before = [fragile_world.counted(metric) for metric in metrics]
     fragile_world.fault(fault, "mock-a")
-    answers = crowd.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)] * 4, 4)
+    answers = clients.ask(fragile_world.gateway.port, [chat_body(model="broken", stream=True)] * 4, 4)
     assert [answer.complete for answer in answers] == [fault is CLEAN_END] * 4
     labels = [("partial",), ("broken-a", "interrupted"), ("demo-user", "broken", "broken-a", "200")]
     want = [Counter({each: 4}) for each in labels]

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, Mapping
 import httpx
 import pytest
 
-import crowd
+import clients
 import demo
 from answers import openai_error
 from conftest import OpenWorld
@@ -134,7 +134,7 @@ def test_retry_after_has_a_limit(pool_world: World) -> None:
 def test_a_provider_that_refuses_the_key(pool_world: World) -> None:
     """One failure is enough: the provider will refuse every request with this key."""
     pool_world.fault({"fault": "status", "status": 401}, "mock-a")
-    crowd.ask(pool_world.gateway.port, [chat_body(model="locked")], 1)
+    clients.ask(pool_world.gateway.port, [chat_body(model="locked")], 1)
     assert [_call(pool_world, "locked") for _ in range(5)] == ["locked-b"] * 5
     assert len(pool_world.journals()["mock-a"]) == 1
     assert _upstream(pool_world, "locked-a")["reason"] == "credential"
@@ -231,7 +231,7 @@ def test_max_ejected_percent(settings: Callable[[], Settings], models: Any, open
     changed.values("router").update(retry=UNLIMITED_RETRIES, ejection=ejection)
     with open_world(changed.text()) as world:
         world.fault({**BROKEN, "delay_ms": 20})
-        assert crowd.ask(world.gateway.port, [chat_body()], 1)[0].status_code == 503
+        assert clients.ask(world.gateway.port, [chat_body()], 1)[0].status_code == 503
         world.heal()
         assert {each["state"] for each in _upstreams(world).values()} == {"ejected"}
         last = max(_upstreams(world).values(), key=lambda each: each["until"])["cluster"]
@@ -241,7 +241,7 @@ def test_max_ejected_percent(settings: Callable[[], Settings], models: Any, open
 
 def _call(world: World, model: str) -> str:
     """The cluster that answers a call on a new connection, so any worker may get it."""
-    (answer,) = crowd.ask(world.gateway.port, [chat_body(model=model)], 1)
+    (answer,) = clients.ask(world.gateway.port, [chat_body(model=model)], 1)
     assert answer.text() is not None, (answer.status_code, answer.content)
     return answer.headers["x-sluice-cluster"]
 
@@ -254,7 +254,7 @@ def _load(world: World, model: str, seconds: float) -> list[str]:
         while time.monotonic() < end:
             yield chat_body(model=model)
 
-    answers = crowd.ask(world.gateway.port, bodies(), 16)
+    answers = clients.ask(world.gateway.port, bodies(), 16)
     assert all(answer.text() for answer in answers)
     return [answer.headers["x-sluice-cluster"] for answer in answers]
 

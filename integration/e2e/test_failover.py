@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, Iterator
 import httpx
 import pytest
 
-import crowd
+import clients
 import demo
 from answers import content, tokens
 from callers import call
@@ -188,7 +188,7 @@ def test_max_retries_is_high_enough(wide_world: World) -> None:
     """Envoy's default allows three concurrent retries; 200 concurrent calls that all need a retry show that ours allows more."""
     wide_world.fault({"fault": "status", "status": 503, "delay_ms": 50}, "mock-a")
     bodies = [chat_body(model=model, stream=stream) for model in ("a-first", "closed-first") for stream in (False, True)] * 100
-    answers = crowd.ask(wide_world.gateway.port, bodies, 200)
+    answers = clients.ask(wide_world.gateway.port, bodies, 200)
     assert Counter(answer.text() for answer in answers) == {"Hello from mock-b. You said: Hello": 400}
     wide_world.settle()
     overflows = wide_world.gateway.stats(r"overflow$")

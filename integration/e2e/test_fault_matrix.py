@@ -11,7 +11,7 @@ from typing import Any, Iterator, Mapping, NamedTuple
 
 import pytest
 
-import crowd
+import clients
 import demo
 from conftest import OpenWorld
 from gateway import MockModels
@@ -132,7 +132,7 @@ def test_no_call_fails(matrix_world: World, matrix: Table, name: str, faulty: in
     model = f"hasty {faulty} {size}" if waits else f"{fault.models} {faulty}"
     limit = None if fault.whole or size == "1 KiB" else SHORT
     asked = _bodies(calls, model, kind, SIZES[size], limit)
-    answers = crowd.ask(matrix_world.gateway.port, [body for _, body in asked], AT_ONCE)
+    answers = clients.ask(matrix_world.gateway.port, [body for _, body in asked], AT_ONCE)
     whole = [
         answer.is_stream == (kind == "stream") and _is_whole(answer, words, limit)
         for answer, (words, _) in zip(answers, asked)
@@ -170,14 +170,14 @@ def _bodies(calls: int, model: str, kind: str, size: int, limit: int | None) -> 
     return [([f"call{call}", *words], b"%bcall%d%b" % (before, call, after)) for call in range(calls)]
 
 
-def _is_whole(answer: crowd.Answer, words: list[str], limit: int | None) -> bool:
+def _is_whole(answer: clients.Answer, words: list[str], limit: int | None) -> bool:
     """The answer is complete, and the server has counted all words of the request."""
     said = words[: limit - ECHO_TOKENS] if limit else words
     wanted = ECHO.format(answer.headers.get("x-sluice-cluster", "mock-c"), " ".join(said))
     return answer.text() == wanted and answer.usage()["prompt_tokens"] == len(words)
 
 
-def _assert_attempts(answer: crowd.Answer, fault: Fault, faulty: int) -> None:
+def _assert_attempts(answer: clients.Answer, fault: Fault, faulty: int) -> None:
     """First the faulty ones, each once, then the one that succeeded."""
     *failed, last = answer.attempts()
     assert last == (answer.headers["x-sluice-cluster"], "success")

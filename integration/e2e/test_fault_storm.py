@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
-import crowd
+import clients
 import demo
 from conftest import OpenWorld
 from resilience import UNLIMITED_RETRIES, hold
@@ -114,12 +114,12 @@ def _weather(world: World) -> Iterator[None]:
         thread.join()
 
 
-def _call(world: World, seconds: float) -> list[tuple[crowd.Answer, str]]:
+def _call(world: World, seconds: float) -> list[tuple[clients.Answer, str]]:
     """Calls until the time is over; each with the text of a complete answer."""
     end = time.monotonic() + seconds
     chance = random.Random(2)
 
-    async def visit(client: crowd.Client, text: str, stream: bool) -> tuple[crowd.Answer, str]:
+    async def visit(client: clients.Client, text: str, stream: bool) -> tuple[clients.Answer, str]:
         fields = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
         answer = await client.ask(chat_body(text, **fields))
         return answer, f"Hello from {answer.headers.get('x-sluice-cluster')}. You said: {text}"
@@ -131,10 +131,10 @@ def _call(world: World, seconds: float) -> list[tuple[crowd.Answer, str]]:
             number += 1
             yield lambda client, text=text, stream=chance.random() < 0.5: visit(client, text, stream)
 
-    return crowd.each(world.gateway.port, AT_ONCE, visits())
+    return clients.each(world.gateway.port, AT_ONCE, visits())
 
 
-def _usage(calls: list[tuple[crowd.Answer, str]]) -> Counter[str]:
+def _usage(calls: list[tuple[clients.Answer, str]]) -> Counter[str]:
     """The usage that the clients' answers report."""
     usage: Counter[str] = Counter()
     for answer, _ in calls:
@@ -143,7 +143,7 @@ def _usage(calls: list[tuple[crowd.Answer, str]]) -> Counter[str]:
     return usage
 
 
-def _attempts(calls: list[tuple[crowd.Answer, str]]) -> Counter[tuple[str, ...]]:
+def _attempts(calls: list[tuple[clients.Answer, str]]) -> Counter[tuple[str, ...]]:
     """The attempts that the answers' headers report."""
     return Counter(attempt for answer, _ in calls for attempt in answer.attempts())
 
@@ -170,7 +170,7 @@ def _assert_own_only(name: str, entries: list[dict[str, Any]]) -> None:
         assert not any(secret in text for secret in foreign)
 
 
-def _show(calls: list[tuple[crowd.Answer, str]], world: World, seconds: float, config: pytest.Config) -> None:
+def _show(calls: list[tuple[clients.Answer, str]], world: World, seconds: float, config: pytest.Config) -> None:
     """Prints the result."""
     attempts = world.counted("llm_attempts_total")
     table = Table(f"storm of {seconds:g} s: {len(calls)} calls, attempts by outcome", sorted({each[1] for each in attempts}))

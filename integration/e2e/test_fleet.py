@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-import crowd
+import clients
 import fleet
 from conftest import OpenWorld
 from ledger import Ledger
@@ -31,11 +31,11 @@ class Fleet:
     def __init__(self, one: World, other: World):
         self.worlds = (one, other)
 
-    def crowd(self, calls: int, headers: dict[str, str], body: bytes) -> list[crowd.Answer]:
+    def ask(self, calls: int, headers: dict[str, str], body: bytes) -> list[clients.Answer]:
         """This many requests at once over both Envoys."""
         half = [body] * (calls // 2)
         with ThreadPoolExecutor(2) as pool:
-            asked = [pool.submit(crowd.ask, world.gateway.port, half, 100, headers=headers) for world in self.worlds]
+            asked = [pool.submit(clients.ask, world.gateway.port, half, 100, headers=headers) for world in self.worlds]
             return [answer for each in asked for answer in each.result()]
 
     def stats(self, result: str) -> int:
@@ -70,7 +70,7 @@ def shared(
 def test_exact_request_limit(shared: Fleet, keys: dict[str, dict[str, str]]) -> None:
     """800 requests at once over two Envoys with two workers each: 100 pass."""
     fleet.in_one_minute(20)
-    found = shared.crowd(CALLS, keys["hundred"], chat_body())
+    found = shared.ask(CALLS, keys["hundred"], chat_body())
     assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CALLS - ADMITTED}
     assert shared.stats("ok") == ADMITTED and shared.stats("failed") == 0
 

@@ -14,20 +14,20 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from conversations import conversation, spread, translatable
+from dialects import DIALECTS, Said
 from echo import Echo, echoed, leaves, opened
 from guarded import guarded, verdicts
 from personal import CHECK, Personal
 from settings import Settings
-from voices import VOICES, Said
 from world import World, eventually
 
 CONVERSATIONS = int(os.environ.get("PLACES_CONVERSATIONS", "72"))
 MASKED = 48
 AT_ONCE = 12
-DIALECTS = ["openai", "anthropic", "gemini", "ollama"]
+SERVER_DIALECTS = ["openai", "anthropic", "gemini", "ollama"]
 RESTORE = {**CHECK, "phase": ["request"], "action": "restore"}
 MASK = {**CHECK, "name": "answers", "phase": ["response"], "action": "mask"}
 
@@ -40,9 +40,9 @@ def echo() -> Iterator[Echo]:
 
 def _changed(settings: Settings, echo: Echo, check: dict[str, Any]) -> str:
     settings.add_cluster("echo", echo.address)
-    settings.upstreams["echo"] = {"dialects": DIALECTS}
+    settings.upstreams["echo"] = {"dialects": SERVER_DIALECTS}
     settings.add_model("echo", "echo")
-    for dialect in DIALECTS[:3]:
+    for dialect in SERVER_DIALECTS[:3]:
         settings.add_cluster(f"echo-{dialect}", echo.address)
         settings.upstreams[f"echo-{dialect}"] = {"dialects": [dialect], "responses_api": False}
         settings.models.append({"name": f"echo-{dialect}", "targets": [{"upstream": f"echo-{dialect}"}]})
@@ -61,13 +61,13 @@ def masking(settings: Callable[[], Settings], open_world: OpenWorld, echo: Echo)
         yield world
 
 
-def _ask(world: World, requests: list[tuple[str, bool, bytes]]) -> list[crowd.Answer]:
+def _ask(world: World, requests: list[tuple[str, bool, bytes]]) -> list[clients.Answer]:
     """Answers to requests, each in a dialect, streamed or not."""
 
-    def visit(dialect: str, stream: bool, body: bytes) -> Callable[[crowd.Client], Any]:
-        return lambda client: client.ask(body, path=VOICES[dialect].path_of("echo", stream))
+    def visit(dialect: str, stream: bool, body: bytes) -> Callable[[clients.Client], Any]:
+        return lambda client: client.ask(body, path=DIALECTS[dialect].path_of("echo", stream))
 
-    return crowd.each(world.gateway.port, AT_ONCE, [visit(*request) for request in requests])
+    return clients.each(world.gateway.port, AT_ONCE, [visit(*request) for request in requests])
 
 
 def _skeleton(value: Any) -> Any:
@@ -102,7 +102,7 @@ def test_values_are_hidden_and_restored(restoring: World, echo: Echo) -> None:
     before = sum(verdicts(restoring).values())
     made = []
     for dialect, number in spread(CONVERSATIONS):
-        seed = number * len(VOICES) + list(VOICES).index(dialect)
+        seed = number * len(DIALECTS) + list(DIALECTS).index(dialect)
         request, values = conversation(dialect, number)
         stream = number % 4 > 0
         request = {**request, "seed": seed, **({} if dialect == "gemini" else {"stream": stream})}
@@ -120,9 +120,9 @@ def test_values_are_hidden_and_restored(restoring: World, echo: Echo) -> None:
         want = {name: each for name, each in request.items() if name not in ("model", "stream")}
         got = {name: each for name, each in json.loads(received).items() if name in want}
         problems += [f"{case}: {each}" for each in _differences(_skeleton(want), _skeleton(got))]
-        for each in VOICES[dialect].read(answer.content, stream):
+        for each in DIALECTS[dialect].read(answer.content, stream):
             pairs = [(said.text, each.text)]
-            if VOICES[dialect].calls:
+            if DIALECTS[dialect].calls:
                 pairs += [(said.name, each.name), (_opened(said.arguments), _opened(each.arguments))]
             problems += [f"{case}: {each}" for pair in pairs for each in _differences(*pair)]
     assert not problems, f"{len(problems)} problems:\n" + "\n".join(problems[:20])
@@ -173,7 +173,7 @@ def test_translated_conversations(restoring: World, echo: Echo, dialect: str, se
         assert _seen(received, values) == []
         want = PLACEHOLDER.sub("*", echoed(json.loads(received)).text)
         hidden = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
-        for said in VOICES[dialect].read(answer.content, stream):
+        for said in DIALECTS[dialect].read(answer.content, stream):
             assert not PLACEHOLDER.search("\n".join([said.text, said.name, *_opened(said.arguments)]))
             # a number after a telephone number may be treated as its rest
             assert hidden.sub("*", said.text).replace("* 1 < 2", "* < 2") == want.replace("* 1 < 2", "* < 2")
@@ -185,7 +185,7 @@ def test_whatever_a_stream_says_it_is(restoring: World, masking: World, echo: Ec
     """Its bytes decide, not its content type."""
     personal = Personal(9)
     hidden, asked, want = [], [], []
-    for number, dialect in enumerate(VOICES):
+    for number, dialect in enumerate(DIALECTS):
         seed = 2_000_000 + 2 * number
         echo.told[seed + 1000] = Said(personal.text(), personal.name(), json.dumps(personal.tree()))
         request = {**translatable(dialect, seed)[0], "model": "echo", "seed": seed, **_streamed(dialect)}
@@ -196,10 +196,10 @@ def test_whatever_a_stream_says_it_is(restoring: World, masking: World, echo: Ec
     restored, masked = _ask(restoring, hidden), _ask(masking, asked)
     echo.content_type = None
     problems: list[Any] = []
-    for dialect, answer, said in zip(VOICES, restored, want):
+    for dialect, answer, said in zip(DIALECTS, restored, want):
         assert answer.status_code == 200 and answer.complete, (dialect, answer)
-        problems += [(dialect, each) for got in VOICES[dialect].read(answer.content, True) for each in _differences(said.text, got.text)]
-    for dialect, answer in zip(VOICES, masked):
+        problems += [(dialect, each) for got in DIALECTS[dialect].read(answer.content, True) for each in _differences(said.text, got.text)]
+    for dialect, answer in zip(DIALECTS, masked):
         assert answer.status_code == 200 and answer.complete, (dialect, answer)
         problems += [(dialect, value) for value in personal.values if value.encode() in answer.content]
     assert not problems, "\n".join(map(str, problems))
@@ -217,7 +217,7 @@ def test_a_stream_that_is_an_array(restoring: World, echo: Echo) -> None:
         answer = restoring.send(json.dumps(request).encode(), path="/v1beta/models/echo:streamGenerateContent")
         assert answer.status_code == 200, answer.text
         assert _seen(echo.bodies[0], values) == []
-        (said,) = VOICES["gemini"].read_events(answer.json())
+        (said,) = DIALECTS["gemini"].read_events(answer.json())
         assert (said.text, said.name) == echoed(request)[:2]
 
 
@@ -225,7 +225,7 @@ def test_answers_are_masked(masking: World, echo: Echo) -> None:
     """New values from a model are masked in texts, names and arguments, including nested JSON."""
     made = []
     for number in range(MASKED):
-        dialect = list(VOICES)[number % len(VOICES)]
+        dialect = list(DIALECTS)[number % len(DIALECTS)]
         personal = Personal(1000 + number)
         text = json.dumps(personal.tree()) if number % 5 == 0 else " ".join(personal.text() for _ in range(4))
         seed, stream = 1_000_000 + number, number % 4 > 0
@@ -239,11 +239,11 @@ def test_answers_are_masked(masking: World, echo: Echo) -> None:
         assert answer.status_code == 200 and answer.complete, (case, answer)
         told = echo.told[body["seed"]]
         problems += [f"{case}: {value!r} was shown" for value in values if value.encode() in answer.content]
-        for said in VOICES[dialect].read(answer.content, stream):
+        for said in DIALECTS[dialect].read(answer.content, stream):
             shown = "\n".join(_all([said.text, said.name, said.arguments]))
             problems += [f"{case}: {value!r} was shown" for value in values if value in shown]
             pairs = [(_skeleton(told.text), _skeleton(said.text))]
-            if VOICES[dialect].calls:
+            if DIALECTS[dialect].calls:
                 pairs += [("for-US_SSN", said.name), (_skeleton(told.arguments), _skeleton(said.arguments))]
             problems += [f"{case}: {each}" for pair in pairs for each in _differences(*pair)]
     assert not problems, f"{len(problems)} problems:\n" + "\n".join(problems[:20])

@@ -144,23 +144,23 @@ def _is_read(path: tuple[str, ...]) -> bool:
     return not any(FIELDS.get(_fold(name)) in NOT_READ for name in path)
 
 
-def _unread(shown: bytes, sent: str, sampler: Sampler, sealed: set[int] = frozenset()) -> list[str]:
+def _unread(shown: bytes, sent: str, sampler: Sampler, signed: set[int] = frozenset()) -> list[str]:
     """The texts that passed and should not have, or the other way round."""
     numbers = lambda text: {int(number) for number in re.findall(r"\bp(\d+)@example\.com", text)}
     was_sent, passed = numbers(sent), numbers(shown.decode())
-    wrong = {n for n in was_sent if (n in passed) == _is_read(sampler.texts[n]) and n not in sealed}
+    wrong = {n for n in was_sent if (n in passed) == _is_read(sampler.texts[n]) and n not in signed}
     return sorted(".".join(sampler.texts[number]) for number in wrong)
 
 
-def _sealed(value: Any) -> set[int]:
+def _signed(value: Any) -> set[int]:
     """The texts in signed blocks."""
     if isinstance(value, list):
-        return set().union(*map(_sealed, value)) if value else set()
+        return set().union(*map(_signed, value)) if value else set()
     if not isinstance(value, dict):
         return set()
     if str(value.get("type")).startswith(("thinking", "redacted_thinking")):
         return {int(number) for number in re.findall(r"\bp(\d+)@", json.dumps(value))}
-    return _sealed(list(value.values()))
+    return _signed(list(value.values()))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_requests(masked: World, provider: Provider, name: str) -> None:
         body = json.dumps(_body(path, sample))
         masked.send(body.encode(), path=path, headers=BEARER)
         assert json.loads(provider.body).keys() == json.loads(body).keys()
-        assert _unread(provider.body, body, sampler, _sealed(sample)) == []
+        assert _unread(provider.body, body, sampler, _signed(sample)) == []
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -212,7 +212,7 @@ def test_answers(masked: World, provider: Provider, name: str) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.json().keys() == json.loads(reply).keys()
         given = {n for n, at in enumerate(sampler.texts) if at[0] in GIVEN}
-        assert _unread(answer.content, reply, sampler, given | _sealed({**first, **sample})) == []
+        assert _unread(answer.content, reply, sampler, given | _signed({**first, **sample})) == []
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -229,7 +229,7 @@ def test_streams(masked: World, provider: Provider, name: str) -> None:
     assert answer.status_code == 200, answer.text
     given = {n for n, at in enumerate(sampler.texts) if name == "responses" and at[0] == "response" and at[1:2] and at[1] in GIVEN}
     skipped = {int(number) for event in events if str(event.get("type")) in SOUND for number in re.findall(r"\bp(\d+)@", str(event.get("delta")))}
-    assert _unread(answer.content, b"".join(sent).decode(), sampler, given | skipped | _sealed(events)) == []
+    assert _unread(answer.content, b"".join(sent).decode(), sampler, given | skipped | _signed(events)) == []
 
 
 # Events whose `delta` is Base64.

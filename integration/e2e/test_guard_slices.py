@@ -10,7 +10,7 @@ from typing import Callable
 import httpx
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from guarded import guarded, since, verdicts
 from settings import Settings
@@ -48,7 +48,7 @@ def test_large_texts_are_searched_in_slices(settings: Callable[[], Settings], op
         large = [chat_body(f"{SLOW * (size * MIB // 4)} {card}", model=model) for model, size, card in sizes * 2]
         small = [chat_body(f"small {CARD}", model="up") for _ in range(200)]
         begun = time.monotonic()
-        answers = crowd.ask(world.gateway.port, large + small, 10)
+        answers = clients.ask(world.gateway.port, large + small, 10)
         print(f"{time.monotonic() - begun:.1f} s in all; large ones took {[round(answer.seconds, 2) for answer in answers[:4]]}")
         print(f"small ones took {max(answer.seconds for answer in answers[4:]):.3f} s at most")
         print(f"a worker was held for {_longest(world.gateway.admin):.0f} ms at most")
@@ -76,7 +76,7 @@ def test_large_texts_are_rewritten_in_slices(
         def waited(text: str) -> float:
             """The longest time of a small request beside a large one with this text, in seconds."""
             small = [chat_body(f"small {CARD}", model="up") for _ in range(100)]
-            answers = crowd.ask(world.gateway.port, [chat_body(text * (3 * MIB // len(text)), model="up"), *small], 10)
+            answers = clients.ask(world.gateway.port, [chat_body(text * (3 * MIB // len(text)), model="up"), *small], 10)
             assert {answer.status_code for answer in answers} == {200}
             return max(answer.seconds for answer in answers[1:])
 

@@ -12,7 +12,7 @@ import ollama
 import openai
 import pytest
 
-import crowd
+import clients
 import demo
 from answers import anthropic_error, openai_error
 from callers import bearer, call, identify, key_entry, see_variables, watched
@@ -221,7 +221,7 @@ def test_refusal_time(keyed: World) -> None:
     shares = {"none": "", "half": right[: len(right) // 2], "all but one": right[:-1]}
     wrong = {name: bearer(share + "!" * (len(right) - len(share))) for name, share in shares.items()}
 
-    async def visit(client: crowd.Client) -> dict[str, list[float]]:
+    async def visit(client: clients.Client) -> dict[str, list[float]]:
         times: dict[str, list[float]] = {name: [] for name in wrong}
         for number in range(400):
             for name in sorted(wrong, key=lambda each: hash((each, number))):
@@ -230,7 +230,7 @@ def test_refusal_time(keyed: World) -> None:
                 times[name].append(answer.seconds)
         return times
 
-    (times,) = crowd.each(keyed.gateway.port, 1, [visit])
+    (times,) = clients.each(keyed.gateway.port, 1, [visit])
     medians = {name: statistics.median(each) * 1e6 for name, each in times.items()}
     print("median of a refusal by shared prefix:", ", ".join(f"{name} {time:.0f} us" for name, time in medians.items()))
     assert max(medians.values()) < 1.25 * min(medians.values())

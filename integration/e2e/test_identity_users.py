@@ -13,11 +13,11 @@ from typing import Any, Callable, Iterable, Iterator
 import httpx
 import pytest
 
-import crowd
+import clients
 from answers import content, openai_error
 from callers import Watch, basic, call, identify, see_variables, user_entry, watched
+from clients import Client
 from conftest import OpenWorld
-from crowd import Client
 from settings import Settings
 from world import CHAT, World, chat_body, eventually, pieces
 
@@ -65,7 +65,7 @@ def _slow(number: int) -> dict[str, str]:
 
 def _one(world: World, visit: Callable[[Client], Any]) -> Any:
     """The results of one client's visit: one connection, so one worker."""
-    (result,) = crowd.each(world.gateway.port, 1, [visit])
+    (result,) = clients.each(world.gateway.port, 1, [visit])
     return result
 
 
@@ -90,7 +90,7 @@ def test_right_and_wrong_passwords(users: World) -> None:
 def test_right_password_is_remembered(users: World) -> None:
     """The first request waits for the check; later ones do not."""
 
-    async def visit(client: Client) -> list[crowd.Answer]:
+    async def visit(client: Client) -> list[clients.Answer]:
         return [await client.ask(chat_body(), headers=basic("alice", PASSWORDS["alice"])) for _ in range(20)]
 
     first, *others = _one(users, visit)
@@ -106,14 +106,14 @@ def test_checks_do_not_delay_others(users: World) -> None:
     async def measure(client: Client, until: Callable[[], bool]) -> list[float]:
         return [(await client.ask(chat_body())).seconds for _ in iter(until, True)]
 
-    async def story() -> tuple[list[float], list[float], list[crowd.Answer]]:
-        clients = [Client(users.gateway.port) for _ in range(6)]
+    async def story() -> tuple[list[float], list[float], list[clients.Answer]]:
+        others = [Client(users.gateway.port) for _ in range(6)]
         end = time.monotonic() + 1.5
-        quiet = await asyncio.gather(*(measure(each, lambda: time.monotonic() > end) for each in clients))
+        quiet = await asyncio.gather(*(measure(each, lambda: time.monotonic() > end) for each in others))
         slow = [Client(users.gateway.port) for _ in range(2)]
         checks = asyncio.gather(*(each.ask(chat_body(), headers=_slow(number)) for number, each in enumerate(slow)))
-        busy = await asyncio.gather(*(measure(each, checks.done) for each in clients))
-        for each in clients + slow:
+        busy = await asyncio.gather(*(measure(each, checks.done) for each in others))
+        for each in others + slow:
             each.leave()
         return sum(quiet, []), sum(busy, []), await checks
 
@@ -146,8 +146,8 @@ def test_bodies_before_and_after_the_check(users: World) -> None:
     """The body may arrive before the check, in pieces during it, or after it."""
     body = chat_body("word " * 20)
 
-    async def late(client: Client, headers: dict[str, str], pause: float) -> crowd.Answer:
-        answer = crowd.Answer()
+    async def late(client: Client, headers: dict[str, str], pause: float) -> clients.Answer:
+        answer = clients.Answer()
         await client.send(body, headers=headers, share=0.5)
         await asyncio.sleep(pause)
         client._writer.write(body[len(body) // 2 :])
@@ -162,7 +162,7 @@ def test_bodies_before_and_after_the_check(users: World) -> None:
         lambda client: late(client, basic("alice", PASSWORDS["alice"]), 3.0),
         lambda client: late(client, basic("bea", PASSWORDS["bea"]), 0.3),
     ]
-    answers = crowd.each(users.gateway.port, 4, visits)
+    answers = clients.each(users.gateway.port, 4, visits)
     assert [answer.status_code for answer in answers] == [200] * 4
     assert all("You said" in answer.text() for answer in answers)
     assert all(entry["body"] == {**json.loads(body), "model": entry["body"]["model"]} for _, entry in users.entries())
@@ -207,14 +207,14 @@ def test_client_leaves_during_the_check(users: World) -> None:
 def test_one_check_for_many(users: World) -> None:
     """Parallel requests with the same wrong login share a check. Their number reveals nothing about the password."""
     bodies = [chat_body() for _ in range(16)]
-    answers = crowd.ask(users.gateway.port, bodies, 16, headers=basic("alice", WRONG))
+    answers = clients.ask(users.gateway.port, bodies, 16, headers=basic("alice", WRONG))
     assert {answer.status_code for answer in answers} == {401}
     assert identify(users, basic("alice", PASSWORDS["alice"]))[0] == 200
     assert users.entries() == [] and users.send(chat_body(), path=CHAT).status_code == 200
 
 
 @contextlib.contextmanager
-def _crowd(world: World, names: Iterable[str]) -> Iterator[None]:
+def _guessers(world: World, names: Iterable[str]) -> Iterator[None]:
     """Clients with wrong passwords, which wait for each answer."""
     with contextlib.ExitStack() as open_sockets:
         for number, name in enumerate(names):
@@ -231,7 +231,7 @@ def test_guessers_do_not_lock_out_users(users: World, address: str) -> None:
     owner = "guessed-elsewhere" if address == "127.0.0.2" else "next-to-it"
     guessed = [owner] * 64 if address == "127.0.0.2" else []
     transport = httpx.HTTPTransport(local_address=address)
-    with _crowd(users, [*guessed, *(f"nobody-{number}" for number in range(128 - len(guessed)))]):
+    with _guessers(users, [*guessed, *(f"nobody-{number}" for number in range(128 - len(guessed)))]):
         time.sleep(0.3)
         with httpx.Client(base_url=users.url, transport=transport, timeout=30) as client:
             began = time.monotonic()

@@ -17,7 +17,7 @@ import openai
 import pytest
 import yaml
 
-import crowd
+import clients
 import demo
 from answers import openai_error
 from callers import Watch, bearer, call, identify, see_variables, user_entry, watched
@@ -143,7 +143,7 @@ def test_mutated_keys(issuing: World, issue: Callable[..., dict]) -> None:
         lambda client, mutant=mutant: client.ask(chat_body(), headers={"authorization": f"Bearer {mutant}"})
         for mutant in mutants
     ]
-    answers = crowd.each(issuing.gateway.port, 8, visits)
+    answers = clients.each(issuing.gateway.port, 8, visits)
     assert {answer.status_code for answer in answers} == {401}
     assert issuing.entries() == []
     assert identify(issuing, bearer(key))[0] == 200
@@ -294,7 +294,7 @@ def test_revocation_under_load(issuing: World, issue: Callable[..., dict]) -> No
     headers = {"authorization": f"Bearer {key}"}
     answered: list[float] = []
 
-    async def visit(client: crowd.Client, number: int) -> tuple[float, int]:
+    async def visit(client: clients.Client, number: int) -> tuple[float, int]:
         if number == 60:
             await asyncio.to_thread(lambda: call(issuing, "DELETE", "/gateway/keys/busy", ADMIN).raise_for_status())
             answered.append(time.monotonic())
@@ -303,7 +303,7 @@ def test_revocation_under_load(issuing: World, issue: Callable[..., dict]) -> No
         return start, (await client.ask(chat_body(), headers=headers)).status_code
 
     visits = [lambda client, number=number: visit(client, number) for number in range(400)]
-    results = crowd.each(issuing.gateway.port, 16, visits)
+    results = clients.each(issuing.gateway.port, 16, visits)
     before = {status for start, status in results if 0 < start < answered[0]}
     after = {status for start, status in results if start >= answered[0]}
     assert 200 in before and after == {401}

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from limited import PRICE, WIDE, microusd, report
 from settings import Settings
@@ -131,12 +131,12 @@ def early_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
             yield world
 
 
-async def _visit(client: crowd.Client, point: Point) -> None:
+async def _visit(client: clients.Client, point: Point) -> None:
     path, fields, _ = DIALECTS[point.dialect]
     body = json.dumps({"model": point.model, **fields} if point.dialect != "gemini" else fields).encode()
     await client.send(body, path=path.format(point.model), headers={**KEY, "x-model": point.model, "anthropic-version": "2023-06-01"})
     seen = b""
-    async for piece in client.receive(crowd.Answer()):
+    async for piece in client.receive(clients.Answer()):
         seen += piece
         if MARK in seen:
             break
@@ -148,7 +148,7 @@ def test_clients_pay_for_sent_text(early_world: World, request: pytest.FixtureRe
     """The bill is 100 % to 150 % of the sent tokens for each kind of text and chunk size. No client pays less than it was sent,
     and none more than 150 % and two tokens. Record, limits, totals and stats agree."""
     world, points = early_world, _points()
-    crowd.each(world.gateway.port, 20, (lambda client, point=point: _visit(client, point) for point in points))
+    clients.each(world.gateway.port, 20, (lambda client, point=point: _visit(client, point) for point in points))
     world.settle()
 
     def records() -> list[dict[str, Any]]:

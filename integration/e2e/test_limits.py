@@ -8,7 +8,7 @@ from typing import Any, Awaitable, Callable, Iterator
 
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from generated import generated_tokens
 from limited import WIDE, bearer, estimate, issue, report, settles_at, tokens_of
@@ -16,7 +16,7 @@ from settings import Settings
 from table import Table
 from world import BEARER, World, chat_body
 
-CROWD, ADMITTED = 400, 100
+CALLS, ADMITTED = 400, 100
 TOKENS, CLIENTS = 10_000, 40
 PLACES = 5
 EVENTS = 3
@@ -33,14 +33,14 @@ def test_exact_request_limit(
         changed = settings()
         changed.values("auth")["limits"] = {"requests_per_minute": ADMITTED}
         with open_world(changed.text()) as world:
-            _crowd_of(world, body, headers)
+            _ask_at_once(world, body, headers)
     else:
-        _crowd_of(limited_world, body, headers)
+        _ask_at_once(limited_world, body, headers)
 
 
-def _crowd_of(world: World, body: bytes, headers: dict[str, str]) -> None:
-    found = crowd.ask(world.gateway.port, [body] * CROWD, CROWD, headers=headers)
-    assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CROWD - ADMITTED}
+def _ask_at_once(world: World, body: bytes, headers: dict[str, str]) -> None:
+    found = clients.ask(world.gateway.port, [body] * CALLS, CALLS, headers=headers)
+    assert Counter(answer.status_code for answer in found) == {200: ADMITTED, 429: CALLS - ADMITTED}
     assert len(world.entries()) == ADMITTED, "a refused request reached a model server"
     left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in found if answer.status_code == 200)
     assert left == list(range(ADMITTED)), "two requests were told the same remainder"
@@ -66,13 +66,13 @@ def test_token_overshoot_is_the_estimation_error(limited_world: World, name: str
     world.fault({"text": "word " * 199 + "word", "delay_ms": 20})
     port, headers = world.gateway.port, issue(world, {"tokens_per_minute": TOKENS})
 
-    async def until_refused(client: crowd.Client) -> int:
+    async def until_refused(client: clients.Client) -> int:
         answer = await client.ask(body, headers=headers)
         while answer.status_code == 200:
             answer = await client.ask(body, headers=headers)
         return answer.status_code
 
-    assert set(crowd.each(port, CLIENTS, [until_refused] * CLIENTS)) == {429}
+    assert set(clients.each(port, CLIENTS, [until_refused] * CLIENTS)) == {429}
     usages = [sum(usage) for usage in tokens_of(world.entries())]
     most = CLIENTS * max(0, max(usages) - estimate(body))
     overshoot = sum(usages) - TOKENS
@@ -86,7 +86,7 @@ def test_token_overshoot_is_the_estimation_error(limited_world: World, name: str
 def test_concurrency_limit(limited_world: World) -> None:
     world, headers, delay = limited_world, issue(limited_world, {"concurrency": PLACES}), 100
     world.fault({"delay_ms": delay})
-    found = crowd.ask(world.gateway.port, [chat_body()] * 200, 40, headers=headers)
+    found = clients.ask(world.gateway.port, [chat_body()] * 200, 40, headers=headers)
     statuses = Counter(answer.status_code for answer in found)
     assert statuses.keys() == {200, 429} and statuses[200] >= PLACES
     refused = next(answer for answer in found if answer.status_code == 429)
@@ -99,31 +99,31 @@ def test_concurrency_limit(limited_world: World) -> None:
     assert report(world, headers)["concurrency"] == {"limit": PLACES, "used": 0, "remaining": PLACES, "reset_seconds": None}
 
 
-async def _ask(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+async def _ask(client: clients.Client, body: bytes, headers: dict[str, str]) -> None:
     await client.ask(body, headers=headers)
 
 
-async def _leave_before(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+async def _leave_before(client: clients.Client, body: bytes, headers: dict[str, str]) -> None:
     await client.send(body, headers=headers, share=0.5)
     await asyncio.sleep(0.02)
     client.leave()
 
 
-async def _leave_during(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+async def _leave_during(client: clients.Client, body: bytes, headers: dict[str, str]) -> None:
     await client.send(body, headers=headers)
     await asyncio.sleep(0.15)
     client.leave()
 
 
-async def _leave_in_midstream(client: crowd.Client, body: bytes, headers: dict[str, str]) -> None:
+async def _leave_in_midstream(client: clients.Client, body: bytes, headers: dict[str, str]) -> None:
     await client.send(body, headers=headers)
-    pieces = client.receive(crowd.Answer())
+    pieces = client.receive(clients.Answer())
     for _ in range(EVENTS):
         await pieces.__anext__()
     client.leave()
 
 
-Visit = Callable[[crowd.Client, bytes, dict[str, str]], Awaitable[None]]
+Visit = Callable[[clients.Client, bytes, dict[str, str]], Awaitable[None]]
 # Four bytes of the prompt are a token.
 PROMPT = -(-len("one two three") // 4)
 GUESS = PROMPT + generated_tokens("Hello from mock-a. You said: one two three")
@@ -157,7 +157,7 @@ def test_slots_are_released_at_every_end(limited_world: World, ending: str) -> N
     body = b"no JSON" if ending == "no JSON" else chat_body("one two three", **fields)
     world, headers, many = limited_world, issue(limited_world, WIDE), 20
     world.fault(orders)
-    crowd.each(world.gateway.port, 10, [lambda client: visit(client, body, headers)] * many)
+    clients.each(world.gateway.port, 10, [lambda client: visit(client, body, headers)] * many)
     tokens = {"0": 0, "g": GUESS, "c": CUT, "e": lambda: estimate(body)}[counted]
     tokens = many * (tokens() if callable(tokens) else tokens)
     want = {"concurrency": 0, "requests_per_minute": many * requests}
@@ -169,7 +169,7 @@ def test_failed_attempts_count_once(limited_world: World) -> None:
     """Two servers fail, the third serves: one request and one answer's tokens are counted."""
     world, headers = limited_world, issue(limited_world, WIDE)
     world.fault({"fault": "status", "status": 500}, "mock-a", "mock-b")
-    found = crowd.ask(world.gateway.port, [chat_body()] * 10, 5, headers=headers)
+    found = clients.ask(world.gateway.port, [chat_body()] * 10, 5, headers=headers)
     assert {answer.status_code for answer in found} == {200}
     served = [(name, entry) for name, entry in world.entries() if entry["status"] == 200]
     tokens = sum(map(sum, tokens_of(served)))

@@ -9,7 +9,7 @@ from typing import Any, Awaitable, Callable
 
 import pytest
 
-import crowd
+import clients
 from answers import anthropic_error, openai_error
 from generated import generated_tokens
 from limited import WIDE, issue, microusd, report, settles_at, tokens_of, used
@@ -35,11 +35,11 @@ def test_reported_usage_is_counted(limited_world: World) -> None:
     """JSON and streams in several dialects, over both workers: for the key and for the model."""
     world, headers = limited_world, issue(limited_world, WIDE)
 
-    def visit(number: int) -> Callable[[crowd.Client], Awaitable[crowd.Answer]]:
+    def visit(number: int) -> Callable[[clients.Client], Awaitable[clients.Answer]]:
         path, body = REQUESTS[number % len(REQUESTS)]
         return lambda client: client.ask(body, path=path, headers={"anthropic-version": "2023-06-01", **headers})
 
-    found = crowd.each(world.gateway.port, 12, [visit(number) for number in range(CALLS)])
+    found = clients.each(world.gateway.port, 12, [visit(number) for number in range(CALLS)])
     assert {(answer.status_code, answer.complete) for answer in found} == {(200, True)}
     usages = tokens_of(world.entries())
     tokens, cost = sum(map(sum, usages)), microusd(usages)
@@ -136,8 +136,8 @@ def test_reserve_output(limited_world: World) -> None:
     headers = issue(limited_world, limits)
     body = chat_body(TEXT, model="counted", max_tokens=32_000)
     limited_world.fault({"delay_ms": 500})
-    with ThreadPoolExecutor(1) as clients:
-        answer = clients.submit(limited_world.send, body, headers=headers)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(limited_world.send, body, headers=headers)
         reserved = -(-len(body) // 4) + 50
         might_cost = microusd([(-(-len(body) // 4), 32_000)]) / 1e6
         eventually(lambda: used(limited_world, headers, "tokens_per_minute", "tokens_per_day", "cost_per_day"), (reserved, reserved, might_cost))
@@ -153,7 +153,7 @@ def test_budget_under_load(limited_world: World, request: pytest.FixtureRequest)
     headers = issue(limited_world, {"cost_per_day": budget})
     limited_world.fault({"delay_ms": 300, "text": "word " * (most - 1)})
     body = chat_body(TEXT, model="counted", max_tokens=most)
-    found = crowd.ask(limited_world.gateway.port, [body] * 200, 200, headers=headers)
+    found = clients.ask(limited_world.gateway.port, [body] * 200, 200, headers=headers)
     statuses = Counter(answer.status_code for answer in found)
     usages = tokens_of(limited_world.entries())
     spent, might_cost = microusd(usages), microusd([(-(-len(body) // 4), most)])
@@ -174,7 +174,7 @@ def test_cut_streams_are_charged(limited_world: World) -> None:
     headers = issue(limited_world, WIDE)
     body = chat_body(TEXT, model="counted", stream=True, max_tokens=40)
     limited_world.fault({"fault": "reset_body", "after_events": 3, "text": "one two three four five"})
-    crowd.ask(limited_world.gateway.port, [body] * 4, 2, headers=headers)
+    clients.ask(limited_world.gateway.port, [body] * 4, 2, headers=headers)
     prompt, output = -(-len(TEXT) // 4), generated_tokens("one two")  # the first event has no text
     want = 4 * microusd([(prompt, output)]) / 1e6
     settles_at(limited_world, headers, tokens_per_day=4 * (prompt + output), cost_per_day=want)

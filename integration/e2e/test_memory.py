@@ -20,8 +20,8 @@ import attacks
 from answers import anthropic_error, openai_error
 from conftest import OpenWorld
 from guarded import guarded
-from hoarder import KINDS, Hoarder
 from settings import Settings
+from slow_server import KINDS, SlowServer
 from world import BEARER, CHAT, MESSAGES, World, chat_body, eventually
 
 MIB = 1 << 20
@@ -44,7 +44,7 @@ ATTACKS = {
 def attacked(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
     """A gateway of one worker with small budgets, and the attackers' servers."""
     with contextlib.ExitStack() as running:
-        servers = [running.enter_context(Hoarder(kind, 2)) for kind in KINDS]
+        servers = [running.enter_context(SlowServer(kind, 2)) for kind in KINDS]
         changed = attacks.with_servers(settings(), servers)
         variables = {"SLUICE_MEMORY": "64MiB", "SLUICE_BODIES": "128MiB"}
         for plugin in ("auth", "attempt"):

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-import crowd
+import clients
 from conftest import OpenWorld
 from gateway import MockModels
 from limited import PRICE, WIDE, microusd, report, tokens_of
@@ -75,7 +75,7 @@ def test_invented_names_do_not_hide_other_keys(shared_world: World, request: pyt
             body, key = chat_body(model=names[turn % 4]), f"neighbour-{turn % NEIGHBOURS}"
             want[(key, names[turn % 4])] += 1
         visits.append(lambda client, body=body, key=key: client.ask(body, headers=_bearer(key)))
-    found = crowd.each(world.gateway.port, 20, visits)
+    found = clients.each(world.gateway.port, 20, visits)
     seconds = time.monotonic() - start
     statuses = Counter(answer.status_code for answer in found)
     assert statuses == {200: INVENTED // 2 + CALLS, 404: INVENTED // 2}, statuses

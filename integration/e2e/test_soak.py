@@ -22,8 +22,8 @@ from conftest import OpenWorld
 from echo import Echo
 from footprint import MIB, Footprint, Watch, footprint
 from gateway import MockModels
-from hoarder import KINDS, Hoarder
 from settings import Settings
+from slow_server import KINDS, SlowServer
 from table import Table
 from world import World, eventually
 
@@ -87,7 +87,7 @@ class _Soaked:
 @pytest.fixture(scope="module")
 def soaked(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[_Soaked]:
     with contextlib.ExitStack() as running:
-        attackers = [running.enter_context(Hoarder(kind, 8 if MINUTES else 2)) for kind in KINDS]
+        attackers = [running.enter_context(SlowServer(kind, 8 if MINUTES else 2)) for kind in KINDS]
         names = (*mixed.WELL, mixed.SLOW, mixed.FAILING)
         servers = {name: running.enter_context(MockModels(name)) for name in names}
         echo = running.enter_context(Echo())

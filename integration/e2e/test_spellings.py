@@ -197,8 +197,8 @@ def test_every_reader_reads_the_decided_values(settings: Callable[[], Settings],
         changed.add_cluster("recorder", recorder.address)
         changed.upstreams["recorder"] = {"dialects": ["openai", "anthropic", "ollama", "gemini"]}
         changed.models.append({"name": "recorded", "targets": [{"upstream": "recorder", "model": TARGET}]})
-        with open_world(changed.text()) as world, ThreadPoolExecutor(4) as clients:
-            found = list(clients.map(lambda index: _ask(world, index, cases[index]), range(len(cases))))
+        with open_world(changed.text()) as world, ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda index: _ask(world, index, cases[index]), range(len(cases))))
     sent = {int(request.headers["x-stainless-lang"]): request for request in recorder.requests}
     for index, (case, (answer, reserved)) in enumerate(zip(cases, found)):
         if not case.good:

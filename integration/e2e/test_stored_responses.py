@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Iterator
 
-import crowd
+import clients
 import httpx
 import openai
 import pytest
@@ -44,7 +44,7 @@ def test_follow_up_goes_to_the_same_upstream(storing: World, stream: bool) -> No
         first = _ask(storing, stream=stream)
         home = first.headers["x-sluice-cluster"]
         body = json.dumps({"model": "gpt-4o", "input": "And?", "previous_response_id": _id(first)}).encode()
-        answers = crowd.ask(storing.gateway.port, [body] * 8, 4, path=PATH)
+        answers = clients.ask(storing.gateway.port, [body] * 8, 4, path=PATH)
         assert {answer.headers["x-sluice-cluster"] for answer in answers} == {home}
 
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
-import crowd
+import clients
 import demo
 from answers import openai_error
 from conftest import OpenWorld
@@ -177,7 +177,7 @@ def test_client_that_leaves_the_queue_takes_no_slot(strategic_world: World) -> N
     world = strategic_world
     world.fault({"delay_ms": 300}, "mock-a")
 
-    async def visit(client: crowd.Client, number: int) -> crowd.Answer | None:
+    async def visit(client: clients.Client, number: int) -> clients.Answer | None:
         await asyncio.sleep(number * 0.05)
         if number in (1, 2):
             await client.send(chat_body(model="line"))
@@ -187,7 +187,7 @@ def test_client_that_leaves_the_queue_takes_no_slot(strategic_world: World) -> N
         return await client.ask(chat_body(model="line"))
 
     visits = (lambda client, number=number: visit(client, number) for number in range(4))
-    first, *_, last = crowd.each(world.gateway.port, 4, visits)
+    first, *_, last = clients.each(world.gateway.port, 4, visits)
     assert first.text() and last.text() and last.seconds < 0.6
     assert len(world.journals()["mock-a"]) == 2
 
@@ -215,7 +215,7 @@ def test_affinity_by_key(strategic_world: World) -> None:
     """Whatever user the body names."""
     for headers in (BEARER, ADMIN):
         bodies = [chat_body(model="by-key", user=f"user {number}") for number in range(12)]
-        answers = crowd.ask(strategic_world.gateway.port, bodies, 4, headers=headers)
+        answers = clients.ask(strategic_world.gateway.port, bodies, 4, headers=headers)
         assert len({answer.headers["x-sluice-cluster"] for answer in answers}) == 1
 
 
@@ -224,7 +224,7 @@ def test_affinity_by_prompt(strategic_world: World) -> None:
     homes = set()
     for number in range(12):
         bodies = [chat_body(f"prompt {number} " * 20 + f"question {end}", model="by-prompt") for end in range(4)]
-        answers = crowd.ask(strategic_world.gateway.port, bodies, 4)
+        answers = clients.ask(strategic_world.gateway.port, bodies, 4)
         (home,) = {answer.headers["x-sluice-cluster"] for answer in answers}
         homes.add(home)
     assert len(homes) > 1
@@ -323,19 +323,19 @@ def test_per_try_timeouts(strategic_world: World, stream: bool, want: str) -> No
     assert answer.text() and answer.headers["x-sluice-cluster"] == want
 
 
-def _ask(world: World, calls: int, at_once: int = 4, **fields: Any) -> list[crowd.Answer]:
-    return crowd.ask(world.gateway.port, [chat_body(**fields)] * calls, at_once)
+def _ask(world: World, calls: int, at_once: int = 4, **fields: Any) -> list[clients.Answer]:
+    return clients.ask(world.gateway.port, [chat_body(**fields)] * calls, at_once)
 
 
-def _one_by_one(world: World, model: str, calls: int) -> list[crowd.Answer]:
+def _one_by_one(world: World, model: str, calls: int) -> list[clients.Answer]:
     """Calls that start shortly after each other."""
 
-    async def visit(client: crowd.Client, number: int) -> crowd.Answer:
+    async def visit(client: clients.Client, number: int) -> clients.Answer:
         await asyncio.sleep(number * 0.01)
         return await client.ask(chat_body(model=model))
 
     visits = (lambda client, number=number: visit(client, number) for number in range(calls))
-    return crowd.each(world.gateway.port, calls, visits)
+    return clients.each(world.gateway.port, calls, visits)
 
 
 def _clusters(world: World, model: str, calls: int, at_once: int = 4, **fields: Any) -> Counter[str]:
@@ -354,7 +354,7 @@ def _order(world: World, cluster: str, verb: str) -> None:
 def _measure(world: World, model: str) -> list[float]:
     """The calls' durations, in ascending order."""
     bodies = (chat_body(model=model, user=f"user {number}") for number in range(CALLS))
-    answers = crowd.ask(world.gateway.port, bodies, AT_ONCE)
+    answers = clients.ask(world.gateway.port, bodies, AT_ONCE)
     assert all(answer.text() for answer in answers), model
     return sorted(answer.seconds for answer in answers)
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Iterator
 import pytest
 
 import child
-import crowd
+import clients
 from conftest import OpenWorld
 from player import Played, Player
 from resilience import NEVER_EJECTED_ALONE
@@ -169,7 +169,7 @@ def test_reset_answers(corpus_world: World) -> None:
     eventually(lambda: corpus_world.counted("llm_usage_source_total") - before, sources)
 
 
-def _ask(world: World, asked: Asked) -> list[crowd.Answer]:
+def _ask(world: World, asked: Asked) -> list[clients.Answer]:
     """Sends one request for each."""
 
     def visit(entry: Entry, name: str, key: str) -> Any:
@@ -177,10 +177,10 @@ def _ask(world: World, asked: Asked) -> list[crowd.Answer]:
         headers = {"authorization": f"Bearer sk-{key}", "x-answer": name}
         return lambda client: client.ask(body, path=path, headers=headers)
 
-    return crowd.each(world.gateway.port, AT_ONCE, (visit(*each) for each in asked))
+    return clients.each(world.gateway.port, AT_ONCE, (visit(*each) for each in asked))
 
 
-def _is_as_due(entry: Entry, answer: crowd.Answer) -> bool:
+def _is_as_due(entry: Entry, answer: clients.Answer) -> bool:
     """Whether the client got the right bytes, and the error event if the rest is missing."""
     passes = entry.passes
     if answer.status_code != 200 or not answer.complete or not answer.content.startswith(passes):

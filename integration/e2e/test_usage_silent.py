@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-import crowd
+import clients
 import demo
 from conftest import OpenWorld
 from generated import generated_tokens
@@ -174,7 +174,7 @@ def test_count_refused_by_envoy_keeps_the_estimate(silent_world: World) -> None:
     """The cluster takes one request at a time, and a stream runs when the count should be sent."""
     since = Since(silent_world)
 
-    async def visit(client: crowd.Client) -> None:
+    async def visit(client: clients.Client) -> None:
         silent_world.fault({**SILENT, "text": ANSWER}, "mock-a")
         assert (await client.ask(chat_body(SAID, model="narrow"))).status_code == 200
         silent_world.fault({**SILENT, "chunk_delay_ms": 50, "text": ANSWER}, "mock-a")
@@ -182,7 +182,7 @@ def test_count_refused_by_envoy_keeps_the_estimate(silent_world: World) -> None:
 
     # if the count was sent before the stream began, try again
     for visits in range(1, 6):
-        crowd.each(silent_world.gateway.port, 1, [visit])
+        clients.each(silent_world.gateway.port, 1, [visit])
         eventually(lambda: since("llm_requests_total").total(), 2 * visits)
         if since("llm_usage_source_total")["estimated",]:
             break
@@ -244,7 +244,7 @@ def test_running_counts_are_limited(silent_world: World) -> None:
     silent_world.fault({**SILENT, "text": ANSWER, "delay_ms": 1000}, "mock-a")
     since = Since(silent_world)
     calls = 500
-    answers = crowd.ask(silent_world.gateway.port, [chat_body(SAID, model="patient")] * calls, calls)
+    answers = clients.ask(silent_world.gateway.port, [chat_body(SAID, model="patient")] * calls, calls)
     assert {answer.status_code for answer in answers} == {200}
     eventually(lambda: since("llm_requests_total").total(), calls)
     sources = since("llm_usage_source_total")

@@ -22,7 +22,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import answers
-import crowd
+import clients
 import demo
 from conftest import OpenWorld
 from gateway import MockModels
@@ -140,7 +140,7 @@ def test_every_token_is_counted_once(storm_world: World, request: pytest.Fixture
     calls = _calls()
     before = {metric: world.counted(metric) for metric in ("llm_requests_total", "llm_tokens_total", "llm_usage_source_total")}
     start = time.monotonic()
-    came = crowd.each(world.gateway.port, AT_ONCE, (lambda client, call=call: _visit(client, call) for call in calls))
+    came = clients.each(world.gateway.port, AT_ONCE, (lambda client, call=call: _visit(client, call) for call in calls))
     seconds = time.monotonic() - start
     world.settle()
     failed = [(call, answer) for call, answer in zip(calls, came) if call.fate == "whole" and not (answer.status_code == 200 and answer.complete)]
@@ -160,11 +160,11 @@ def test_every_token_is_counted_once(storm_world: World, request: pytest.Fixture
     _show(calls, seconds, tokens, request.config)
 
 
-async def _visit(client: crowd.Client, call: Call) -> crowd.Answer:
+async def _visit(client: clients.Client, call: Call) -> clients.Answer:
     how = {"path": call.path, "headers": call.headers}
     if call.fate in ("whole", "cut"):
         return await client.ask(call.body, **how)
-    answer = crowd.Answer()
+    answer = clients.Answer()
     await client.send(call.body, **how)
     if call.fate == "left":
         pieces = client.receive(answer)
@@ -332,9 +332,9 @@ def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.F
     rss = [_resident(status)]
     got = 0
 
-    async def visit(client: crowd.Client) -> None:
+    async def visit(client: clients.Client) -> None:
         nonlocal got
-        answer = crowd.Answer()
+        answer = clients.Answer()
         await client.send(body, headers={**BEARER, "x-answer": "large"})
         async for piece in client.receive(answer):
             if got // (5 << 20) != (got + len(piece)) // (5 << 20):
@@ -342,7 +342,7 @@ def test_a_large_stream_leaves_memory_flat(storm_world: World, request: pytest.F
             got += len(piece)
 
     start = time.monotonic()
-    crowd.each(world.gateway.port, 1, [visit])
+    clients.each(world.gateway.port, 1, [visit])
     seconds = time.monotonic() - start
     usage = [(("demo-user", "large", "large", "input"), 7), (("demo-user", "large", "large", "output"), 9)]
     eventually(lambda: world.counted("llm_tokens_total") - before, Counter(dict(usage)))

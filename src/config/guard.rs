@@ -9,7 +9,7 @@ use super::router::{key_of, Environment};
 use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Service, Thresholds};
 use crate::guard::checks::{
-    Action, Check, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, StreamMode, StreamPolicy,
+    Action, Backend, Check, Custom, Guard, LocalPatterns, Memory, OnFailure, Phase, StreamMode, StreamPolicy,
     Unrewritable,
 };
 use crate::guard::pii::Entity;
@@ -97,7 +97,7 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
     let service: &[&str] = if kind == Kind::Patterns { &[] } else { &SERVICE };
     let fields = node.object(&[&COMMON, service, own].concat())?;
     let name = check_name(&fields.require("name")?)?;
-    let means = match kind {
+    let backend = match kind {
         Kind::Moderations => {
             let model = fields.get("model").map(|node| node.text().map(str::to_owned)).transpose()?;
             let thresholds = fields.get("thresholds").map_or(Ok(Thresholds::Service), |node| thresholds(&node))?;
@@ -108,12 +108,12 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
             let model = fields.require("model")?.text()?.to_owned();
             by_service(&fields, Api::ChatClassifier(model), environment)?
         }
-        Kind::Patterns => Means::Patterns(local(&fields)?),
+        Kind::Patterns => Backend::Patterns(local(&fields)?),
     };
     let phases = phases(&fields)?;
     Ok(Check {
         name,
-        means,
+        backend,
         speakers: speakers(&fields, &phases)?,
         models: fields.get("models").map_or(Ok(Patterns::any()), |node| patterns(&node))?,
         keys: fields.get("keys").map_or(Ok(Patterns::any()), |node| patterns(&node))?,
@@ -135,7 +135,7 @@ fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
     Ok(text.to_owned())
 }
 
-fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Result<Means, ConfigError> {
+fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Result<Backend, ConfigError> {
     let cluster = fields.require("cluster")?.text()?.to_owned();
     let text = |name: &str, default: &str| match fields.get(name) {
         Some(node) if is_header_value(node.text()?) => node.text().map(str::to_owned),
@@ -151,7 +151,7 @@ fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Re
         return Err(fields.require("timeout")?.error("must be 30s or less: a client waits for it"));
     }
     let key = fields.get("credential").map(|node| key(&node, environment)).transpose()?;
-    Ok(Means::Service(api, Service { path, authority: text("authority", &cluster)?, cluster, key, timeout }))
+    Ok(Backend::Service(api, Service { path, authority: text("authority", &cluster)?, cluster, key, timeout }))
 }
 
 fn key(node: &Node<'_>, environment: Environment<'_>) -> Result<Secret, ConfigError> {

@@ -37,7 +37,7 @@ impl Exchange {
             let tokens = TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() };
             price.cost(&tokens).saturating_add(self.images().saturating_mul(price.image))
         };
-        table.dearest(model, |name| self.caller().may_use(name), cost)
+        table.highest_cost(model, |name| self.caller().may_use(name), cost)
     }
 
     /// Adds another filter's view of the client's limits: the tightest are reported.
@@ -112,7 +112,7 @@ impl Exchange {
 
     /// The tokens that a failed attempt has generated, from the received part of its answer: the gateway pays for them,
     /// but the client gets nothing. With their cost, in millionths of a dollar; `None` if no output was received.
-    pub fn wasted(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
+    pub fn failed_usage(&self, answer: &[u8]) -> Option<(TokenUsage, u64)> {
         let parsed = self.parsed().filter(|_| !self.is_encoded())?;
         let route = self.routed()?;
         let endpoint = match route.pair_at(route.place()) {

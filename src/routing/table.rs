@@ -283,7 +283,12 @@ impl Table {
 
     /// A model's maximum cost, with `cost` computing it from each price: the maximum of its targets, and of the
     /// fallbacks that `may_use` permits.
-    pub fn dearest(&self, model: usize, may_use: impl Fn(&str) -> bool, cost: impl Fn(&Model, Price) -> u64) -> u64 {
+    pub fn highest_cost(
+        &self,
+        model: usize,
+        may_use: impl Fn(&str) -> bool,
+        cost: impl Fn(&Model, Price) -> u64,
+    ) -> u64 {
         let Some(asked) = self.models.get(model) else {
             return 0;
         };

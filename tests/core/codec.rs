@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use sluice::codec::{Forgettable, Reader, SharedRecord, Writer};
 use sluice::connect_failure::{ConnectFailure, LastFailure};
 use sluice::endpoint::Endpoint;
-use sluice::ends::Ends;
 use sluice::health::{Blame, ClusterHealth, Ended, Health, Policy, Verdict};
 use sluice::in_flight::Roster;
 use sluice::keys::{Claims, Issued, Revocation, Revocations};
 use sluice::limits::{LimitRecord, Limits, UsageEstimate};
 use sluice::memory_budget::Peak;
 use sluice::stored::{Keeper, Part, StoredId};
+use sluice::stream_ends::StreamEnds;
 use sluice::totals::{Caller, Destination, Sums, Totals};
 
 fn at(seconds: u64) -> Duration {
@@ -74,7 +74,7 @@ fn claims(id: &str) -> Claims {
 fn every_record_comes_back() {
     let last = LastFailure { cause: ConnectFailure::Refused, at: 77, reason: "no \u{e9}cho".to_owned() };
     holds(&last);
-    let mut ends = Ends::default();
+    let mut ends = StreamEnds::default();
     ends.learn("a", Endpoint::Messages);
     ends.learn("b", Endpoint::Responses);
     holds(&ends);
@@ -182,7 +182,7 @@ fn is_harmless<T: Forgettable + PartialEq + Debug>(bytes: &[u8]) {
 fn are_harmless(bytes: &[u8]) {
     is_harmless::<ClusterHealth>(bytes);
     is_harmless::<Health>(bytes);
-    is_harmless::<Ends>(bytes);
+    is_harmless::<StreamEnds>(bytes);
     is_harmless::<Issued>(bytes);
     is_harmless::<Part>(bytes);
     is_harmless::<Peak>(bytes);

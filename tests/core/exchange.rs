@@ -374,14 +374,14 @@ fn tokens_of_a_failed_attempt() {
     let prompt = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"abc"}]}"#;
     let mut exchange = Exchange::default();
     exchange.read(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap(), Vec::new());
-    assert_eq!(exchange.wasted(text.as_bytes()), None, "no target");
+    assert_eq!(exchange.failed_usage(text.as_bytes()), None, "no target");
     exchange.route(&price_list(), &TestClusters::default()).unwrap();
     for (answer, want) in cases {
-        let found = exchange.wasted(answer.as_bytes());
+        let found = exchange.failed_usage(answer.as_bytes());
         assert_eq!(found.map(|(tokens, _)| (tokens.input, tokens.output)), want, "{answer}");
         let cost = want.map(|(input, output)| (2 * input + 10 * output) * 1_000_000);
         assert_eq!(found.map(|(_, cost)| cost), cost, "{answer}");
     }
     exchange.answer_encoded(true);
-    assert_eq!(exchange.wasted(text.as_bytes()), None, "nothing can be read of it");
+    assert_eq!(exchange.failed_usage(text.as_bytes()), None, "nothing can be read of it");
 }

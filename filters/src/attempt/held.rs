@@ -11,7 +11,7 @@ use sluice::routing::Ending;
 use sluice::usage::{Format, Framing, Meter};
 use sluice::wire_names::RETRY_HEADER;
 
-use super::given_up::GivenUp;
+use super::stalled::Released;
 use crate::budget::{self, NoMemory};
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 
@@ -98,13 +98,13 @@ pub(super) struct Held {
     /// How many of its bytes have been read.
     pub seen: usize,
     /// Whether it was released after the maximum time, if there is one.
-    pub given_up: Option<GivenUp>,
+    pub released: Option<Released>,
 }
 
 impl Held {
     /// Whether it was released.
-    pub fn is_given_up(&self) -> bool {
-        self.given_up.as_ref().is_some_and(|given_up| given_up.get())
+    pub fn is_released(&self) -> bool {
+        self.released.as_ref().is_some_and(|released| released.get())
     }
 }
 

@@ -2,13 +2,13 @@
 //! answer until it is safe to commit, judges the attempt's outcome, and names the next target if another one can be
 //! tried.
 
-mod given_up;
+mod failed_usage;
 mod held;
 mod passing;
 mod sent;
+mod stalled;
 mod translated;
 mod translation;
-mod wasted;
 
 use sluice::config;
 use sluice::exchange::Prepared;
@@ -23,14 +23,14 @@ use crate::budget::{self, NoMemory};
 use crate::clusters::{self, AllClusters};
 use crate::filter::{self, Filter};
 use crate::host::{self, Buffer, Headers};
-use crate::nested;
+use crate::reentrancy;
 use crate::registry::{self, Expected};
 use crate::reply;
 use crate::types::{Action, HttpContext};
 use crate::waiting;
-pub use given_up::poll;
 use held::{Held, Next, ResponseHead, Until};
 use sent::{prepare, Sent};
+pub use stalled::poll;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -154,7 +154,7 @@ impl HttpContext for Attempt {
                 // it must be translated if no other target is tried
                 let foreign = sent.translation.is_some() && !end;
                 let until = if foreign { Until::Foreign } else { Until::Error };
-                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0, given_up: None });
+                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0, released: None });
                 match !foreign && (end || head.encoded || !says_more(status)) {
                     true => self.held(0, true),
                     false => Action::Pause,
@@ -203,13 +203,13 @@ impl HttpContext for Attempt {
     /// The only sign of an attempt that was refused, reset or timed out. Other attempts are also judged here, after the
     /// client's filters have seen the answer's end.
     fn on_done(&mut self) {
-        match (std::mem::replace(&mut self.state, State::Ended), nested::is_late()) {
+        match (std::mem::replace(&mut self.state, State::Ended), reentrancy::is_late()) {
             (State::Headers(_) | State::Replaced | State::Ended, _) => {}
             (State::Passing { sent, status, whole: true }, _) => sent.on_complete(status, true),
             (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.on_downstream_reset(),
             (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.on_downstream_reset(),
             (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.on_no_response(None),
-            (State::Holding(sent, held), false) if held.is_given_up() => sent.on_complete(held.status, false),
+            (State::Holding(sent, held), false) if held.is_released() => sent.on_complete(held.status, false),
             (State::Holding(sent, held), false) => sent.on_no_response(Some(&held)),
             (State::Passing { sent, status, whole: false }, false) => sent.on_complete(status, false),
         }
@@ -228,14 +228,14 @@ impl Attempt {
         match sent.until(head, end) {
             Ok(Some(until)) => {
                 let status = head.status;
-                let given_up = match until {
-                    Until::Event(_) => given_up::limit(self.context, &sent.exchange, status, false),
-                    Until::Whole { .. } => given_up::limit(self.context, &sent.exchange, status, true),
+                let released = match until {
+                    Until::Event(_) => stalled::limit(self.context, &sent.exchange, status, false),
+                    Until::Whole { .. } => stalled::limit(self.context, &sent.exchange, status, true),
                     Until::Translated | Until::Document { .. } | Until::Foreign | Until::Error | Until::Unstreamed => {
                         None
                     }
                 };
-                self.state = State::Holding(sent, Held { status, retry_after: None, until, seen: 0, given_up });
+                self.state = State::Holding(sent, Held { status, retry_after: None, until, seen: 0, released });
                 Action::Pause
             }
             Ok(None) => {
@@ -259,7 +259,7 @@ impl Attempt {
         let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
             return Action::Continue;
         };
-        if held.is_given_up() {
+        if held.is_released() {
             self.pass(sent, held.status, false, false);
             return self.on_http_response_body(size, end);
         }

@@ -12,9 +12,9 @@ use sluice::routing::Ending;
 use sluice::splice::Splice;
 use sluice::wire_names::{CLUSTER, RETRY_HEADER};
 
+use super::failed_usage::FailedUsage;
 use super::held::{Held, ResponseHead, Until};
 use super::translation::Translation;
-use super::wasted::Wasted;
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};
 use crate::registry::{self, SharedExchange};
@@ -90,10 +90,10 @@ impl Sent {
     /// Ends the attempt with an error: another target can be tried. Without one, the received answer passes to the
     /// client, unless it is about the gateway's own account.
     pub fn fail(&self, ending: Ending, held: &Held) -> Action {
-        let wasted = Wasted::of(&self.exchange, held);
+        let failed_usage = FailedUsage::of(&self.exchange, held);
         let handed = self.hand_on(ending);
         if handed == Handed::ToNextTarget {
-            wasted.into_iter().for_each(Wasted::count);
+            failed_usage.into_iter().for_each(FailedUsage::count);
         }
         match (handed, ending.outcome) {
             (Handed::ToClient, Outcome::Credential) => self.replace(ending),
@@ -103,7 +103,7 @@ impl Sent {
 
     /// Ends the attempt with an invalid answer: another target can be tried. Without one, the client gets an error.
     pub fn discard(&self, ending: Ending, held: Option<&Held>) -> Action {
-        held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
+        held.and_then(|held| FailedUsage::of(&self.exchange, held)).into_iter().for_each(FailedUsage::count);
         match self.hand_on(ending) {
             Handed::ToNextTarget => Action::Continue,
             Handed::ToClient => self.replace(ending),
@@ -166,7 +166,7 @@ impl Sent {
     /// Ends an attempt of which nothing has reached the client; `held`: the received answer. Envoy may also retry by
     /// itself; if no target is left then, the next attempt answers the client.
     pub fn on_no_response(&self, held: Option<&Held>) {
-        held.and_then(|held| Wasted::of(&self.exchange, held)).into_iter().for_each(Wasted::count);
+        held.and_then(|held| FailedUsage::of(&self.exchange, held)).into_iter().for_each(FailedUsage::count);
         let mut exchange = self.exchange.borrow_mut();
         let elapsed = host::now().saturating_sub(self.began);
         if exchange.is_closed() {

@@ -8,10 +8,10 @@ use sluice::response_gate::{is_context_length_exceeded, Gate, Refusal, MAX_HELD}
 use sluice::routing::Ending;
 use sluice::translate::{Notes, Reply};
 
+use super::failed_usage::FailedUsage;
 use super::held::{Held, Until};
 use super::sent::{Handed, Sent};
 use super::translation::{count_unknown_reason, feed, judge_end, may_end_unsaid, meter, receive, Translation};
-use super::wasted::Wasted;
 use super::{Attempt, State};
 use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
@@ -107,9 +107,9 @@ impl Attempt {
         let is_answer = gate == Gate::Commit;
         if !is_answer {
             let ending = Ending::answered(Outcome::BadStream, held.status);
-            let wasted = Wasted::of(&sent.exchange, &held);
+            let failed_usage = FailedUsage::of(&sent.exchange, &held);
             if sent.hand_on(ending) == Handed::ToNextTarget {
-                wasted.into_iter().for_each(Wasted::count);
+                failed_usage.into_iter().for_each(FailedUsage::count);
                 return Action::Continue;
             }
             sent.exchange.borrow_mut().answer(held.status, None);
@@ -167,7 +167,7 @@ impl Attempt {
             status => Some(Refusal::judge(status, body, &sent.model())),
         };
         let ending = held.ending(refusal, otherwise);
-        Wasted::of(&sent.exchange, held).into_iter().for_each(Wasted::count);
+        FailedUsage::of(&sent.exchange, held).into_iter().for_each(FailedUsage::count);
         let handed = if too_long { sent.hand_on_for_context(held.status) } else { sent.hand_on(ending) };
         let (Handed::ToClient, Some(translation)) = (handed, &sent.translation) else {
             return Action::Continue;

@@ -10,9 +10,9 @@ use sluice::wire_names::{stats, DROPPED_HEADER};
 
 use super::held::{ResponseHead, Until};
 use crate::budget::{self, NoMemory};
-use crate::ends;
 use crate::host::{self, Buffer, Headers};
 use crate::registry::SharedExchange;
+use crate::stream_ends;
 
 /// The translation of an answer.
 pub(super) struct Translation {
@@ -116,7 +116,7 @@ pub(super) fn meter(exchange: &SharedExchange, bytes: &[u8], end: bool, failed: 
 /// Whether a stream of the target's may end without saying that it is complete.
 pub(super) fn may_end_unsaid(exchange: &SharedExchange, endpoint: Endpoint) -> bool {
     let exchange = exchange.borrow();
-    exchange.upstream().is_some_and(|upstream| !ends::are_said(upstream, endpoint))
+    exchange.upstream().is_some_and(|upstream| !stream_ends::is_strict(upstream, endpoint))
 }
 
 /// The target's stream has ended, and has been metered.
@@ -127,7 +127,7 @@ pub(super) fn judge_end(exchange: &SharedExchange, endpoint: Endpoint) {
         return;
     };
     if meter.says_its_end() {
-        ends::learn(upstream, endpoint);
+        stream_ends::learn(upstream, endpoint);
     } else if passes && meter.is_interrupted() {
         meter.take_for_whole(); // its translation is complete
         exchange.end_unsaid();

@@ -5,14 +5,14 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
 use sluice::guard::blocked;
-use sluice::guard::checks::{Outcome, Phase, Refusal, Round, Spoken};
+use sluice::guard::checks::{CheckRun, Outcome, Phase, Refusal, Spoken};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
-use super::calls::Case;
+use super::calls::PendingRun;
 use super::config::{subject, Config};
-use super::listener::{Heard, Matter, Waiter};
+use super::listener::{CheckResult, CheckTarget, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
 use crate::registry::SharedExchange;
@@ -33,7 +33,7 @@ pub(super) struct WholeAnswer {
     passes: bool,
     body: Vec<u8>,
     passages: Vec<texts::Passage>,
-    case: Option<Case>,
+    pending: Option<PendingRun>,
     /// Whether it is complete.
     ended: bool,
     /// Whether it is too large, or refused because a check failed: none of it is kept.
@@ -68,7 +68,7 @@ impl WholeAnswer {
             passes,
             body: Vec::new(),
             passages: Vec::new(),
-            case: None,
+            pending: None,
             ended: false,
             denied: false,
         }
@@ -125,8 +125,8 @@ impl WholeAnswer {
         }
         if self.checked && !self.passages.is_empty() {
             let asked = self.passages.iter().map(Spoken::of).collect();
-            let round = Round::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
-            self.case = Some(Case::open(config, round, Matter::Answer, me, self.context));
+            let run = CheckRun::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
+            self.pending = Some(PendingRun::open(config, run, CheckTarget::Answer, me, self.context));
         }
     }
 
@@ -136,20 +136,20 @@ impl WholeAnswer {
     }
 
     /// Adds a check's result.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
-        if let Some(case) = &mut self.case {
-            case.hear(config, question, heard);
+    pub fn receive(&mut self, config: &Config, question: usize, result: CheckResult) {
+        if let Some(pending) = &mut self.pending {
+            pending.receive(config, question, result);
         }
     }
 
     /// The running checks.
-    pub fn round(&self) -> Option<&Round> {
-        self.case.as_ref().map(|case| &case.round)
+    pub fn check_run(&self) -> Option<&CheckRun> {
+        self.pending.as_ref().map(|pending| &pending.run)
     }
 
     /// Whether nothing is awaited.
     pub fn is_complete(&self) -> bool {
-        self.ended && self.case.as_ref().is_none_or(|case| case.round.is_complete())
+        self.ended && self.pending.as_ref().is_none_or(|pending| pending.run.is_complete())
     }
 
     /// The client's answer; `restored`: it has values to restore. The checks' verdicts are recorded.
@@ -160,7 +160,7 @@ impl WholeAnswer {
         if self.denied {
             return Err(ApiError::unchecked());
         }
-        let found = match self.case.as_ref().and_then(|case| case.round.outcome()) {
+        let found = match self.pending.as_ref().and_then(|pending| pending.run.outcome()) {
             Some(Outcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
                 return match refusal {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use sluice::guard::api::{Callout, Failure};
-use sluice::guard::checks::{Ask, Check, Failures, Round, Verdict};
+use sluice::guard::checks::{Ask, Check, CheckRun, Failures, Verdict};
 
 use super::config::Config;
-use super::listener::{deliver, Heard, Matter, Waiter};
+use super::listener::{deliver, CheckResult, CheckTarget, Waiter};
 use super::slices::Searching;
 use crate::host::{self, Buffer, Headers};
 use crate::in_flight;
@@ -26,78 +26,78 @@ thread_local! {
 struct Call {
     waiter: Waiter,
     context: u32,
-    matter: Matter,
+    target: CheckTarget,
     question: usize,
     began: Duration,
     timeout: Duration,
 }
 
 /// One check run, and its start time.
-pub(super) struct Case {
-    pub round: Round,
+pub(super) struct PendingRun {
+    pub run: CheckRun,
     began: Duration,
     counted: bool,
 }
 
-impl Case {
+impl PendingRun {
     /// Sends all questions. Checks that the gateway can make itself come first: if they decide, no service is called.
-    pub fn open(config: &Config, mut round: Round, matter: Matter, waiter: &Waiter, context: u32) -> Case {
+    pub fn open(config: &Config, mut run: CheckRun, target: CheckTarget, waiter: &Waiter, context: u32) -> PendingRun {
         let now = host::now();
         let (mut callouts, mut searches) = (Vec::new(), Vec::new());
-        for question in round.questions() {
+        for question in run.questions() {
             match question.ask {
                 Ask::Service(callout) => callouts.push((question.id, callout)),
                 Ask::Patterns(check) => {
                     let mut searching = Searching::new(check, question.id);
-                    match searching.go_on(config, &round) {
+                    match searching.go_on(config, &run) {
                         Some(answer) => {
-                            round.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
+                            run.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
                         }
                         None => searches.push(searching),
                     }
                 }
             }
         }
-        if !round.is_complete() {
-            searches.into_iter().for_each(|searching| searching.wait(waiter, context, matter));
+        if !run.is_complete() {
+            searches.into_iter().for_each(|searching| searching.wait(waiter, context, target));
         }
         for (question, callout) in callouts {
-            if round.is_complete() {
+            if run.is_complete() {
                 break;
             }
-            let call = Call { waiter: waiter.clone(), context, matter, question, began: now, timeout: callout.timeout };
+            let call = Call { waiter: waiter.clone(), context, target, question, began: now, timeout: callout.timeout };
             if let Err(failure) = send(config, &callout, call) {
-                round.answered(question, Err(failure), &mut config.known.borrow_mut(), now);
+                run.answered(question, Err(failure), &mut config.known.borrow_mut(), now);
             }
         }
-        let mut case = Case { round, began: now, counted: false };
-        case.count();
-        case
+        let mut pending = PendingRun { run, began: now, counted: false };
+        pending.count();
+        pending
     }
 
     /// Adds the result of a callout.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
-        let answer = match heard {
-            Heard::Answer(status, body) => self.round.read(question, status, &body),
-            Heard::Found(answer) => answer,
-            Heard::Failure(failure) => Err(failure),
+    pub fn receive(&mut self, config: &Config, question: usize, result: CheckResult) {
+        let answer = match result {
+            CheckResult::Answer(status, body) => self.run.read(question, status, &body),
+            CheckResult::Found(answer) => answer,
+            CheckResult::Failure(failure) => Err(failure),
         };
-        self.round.answered(question, answer, &mut config.known.borrow_mut(), host::now());
+        self.run.answered(question, answer, &mut config.known.borrow_mut(), host::now());
         self.count();
     }
 
     /// Counts the checks' verdicts, once.
     fn count(&mut self) {
-        if self.counted || !self.round.is_complete() {
+        if self.counted || !self.run.is_complete() {
             return;
         }
         self.counted = true;
-        for (check, verdict, ended) in self.round.verdicts() {
+        for (check, verdict, ended) in self.run.verdicts() {
             if let Verdict::Failed { failure, .. } = verdict {
                 log_failure(check, failure);
             }
             let elapsed = ended.unwrap_or(self.began).saturating_sub(self.began);
-            metrics::count_check(&check.name, self.round.phase(), verdict.label(check.dry_run), elapsed);
+            metrics::count_check(&check.name, self.run.phase(), verdict.label(check.dry_run), elapsed);
         }
     }
 }
@@ -154,8 +154,8 @@ pub fn answered(token: u32, headers: usize, size: usize) {
         return;
     }
     drop(waiter);
-    let heard = hear(&call, headers, size);
-    deliver(&call.waiter, call.context, call.matter, call.question, heard);
+    let result = read_result(&call, headers, size);
+    deliver(&call.waiter, call.context, call.target, call.question, result);
 }
 
 /// The client has left: results of its callouts are ignored.
@@ -170,19 +170,19 @@ pub(super) fn forget(waiter: &Waiter) {
     }
 }
 
-fn hear(call: &Call, headers: usize, size: usize) -> Heard {
+fn read_result(call: &Call, headers: usize, size: usize) -> CheckResult {
     // Envoy's timers and the clock do not agree to the millisecond
     let timed_out = host::now().saturating_sub(call.began) >= call.timeout.saturating_sub(call.timeout / 10);
     if headers == 0 {
-        return Heard::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
+        return CheckResult::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
     }
     let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
     // without an answer, Envoy makes one up
     let made_up = status == 503 && host::header(Headers::CallResponse, "server").is_none();
     match status {
-        504 if timed_out => Heard::Failure(Failure::Timeout),
-        _ if made_up => Heard::Failure(Failure::Refused),
-        _ if size > MAX_ANSWER => Heard::Failure(Failure::Shape),
-        status => Heard::Answer(status, host::bytes(Buffer::CallResponseBody, size).unwrap_or_default()),
+        504 if timed_out => CheckResult::Failure(Failure::Timeout),
+        _ if made_up => CheckResult::Failure(Failure::Refused),
+        _ if size > MAX_ANSWER => CheckResult::Failure(Failure::Shape),
+        status => CheckResult::Answer(status, host::bytes(Buffer::CallResponseBody, size).unwrap_or_default()),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sluice::config::{self, ConfigError};
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Action, Check, Guard as Checks, Known, Means, Phase, Subject};
+use sluice::guard::checks::{Action, Backend, Check, Guard as Checks, Known, Phase, Subject};
 use sluice::guard::pii::Patterns;
 use sluice::wire_names::ANONYMOUS;
 
@@ -27,9 +27,9 @@ pub(super) struct Config {
 /// The first mistake.
 pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let checks = config::guard(bytes, &|name| std::env::var(name).ok())?;
-    let patterns = checks.checks.iter().map(|check| match &check.means {
-        Means::Patterns(local) => local.compile().ok(), // the configuration has already compiled them once
-        Means::Service(..) => None,
+    let patterns = checks.checks.iter().map(|check| match &check.backend {
+        Backend::Patterns(local) => local.compile().ok(), // the configuration has already compiled them once
+        Backend::Service(..) => None,
     });
     let patterns = patterns.collect();
     Ok(Config { known: RefCell::new(Known::new(checks.memory)), checks: Rc::new(checks), patterns })

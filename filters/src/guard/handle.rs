@@ -14,10 +14,10 @@ use super::{calls, Guard, State};
 use crate::filter::{self, Filter};
 use crate::host;
 use crate::incoming::Incoming;
+use crate::refused_body::RefusedBody;
 use crate::registry;
 use crate::reply;
 use crate::types::{Action, HttpContext};
-use crate::unread::Unread;
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -60,7 +60,7 @@ impl HttpContext for Handle {
                 }
             }
             Err(refusal) => {
-                guard.state = Unread::refuse(refusal, end).map_or(State::Refused, State::Unread);
+                guard.state = RefusedBody::refuse(refusal, end).map_or(State::Refused, State::RefusedBody);
                 Action::Pause
             }
         }
@@ -78,8 +78,8 @@ impl HttpContext for Handle {
                 return reply::error(&error, shape);
             }
         }
-        if let State::Unread(unread) = &mut guard.state {
-            if unread.drop_part(size, end) {
+        if let State::RefusedBody(body) = &mut guard.state {
+            if body.drop_part(size, end) {
                 guard.state = State::Refused;
             }
             return Action::Pause;
@@ -94,7 +94,7 @@ impl HttpContext for Handle {
                 | State::Asking(_)
                 | State::Rewriting(_)
                 | State::Rewritten(_)
-                | State::Unread(_)
+                | State::RefusedBody(_)
                 | State::Refused,
                 _,
             ) => Action::Pause,
@@ -113,8 +113,8 @@ impl HttpContext for Handle {
         match &guard.state {
             State::Body(_) => guard.take_in(usize::MAX, &me),
             State::Read(_) => guard.check_read(&me),
-            State::Unread(unread) => {
-                unread.reply();
+            State::RefusedBody(body) => {
+                body.reply();
                 guard.state = State::Refused;
                 Action::Pause
             }

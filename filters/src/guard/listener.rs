@@ -5,15 +5,15 @@ use std::rc::Weak;
 use std::time::Duration;
 
 use sluice::guard::api::{Answer, Failure};
-use sluice::guard::checks::Round;
+use sluice::guard::checks::CheckRun;
 
 use super::config::Config;
 use crate::chain;
 use crate::host;
 
-/// The subject of a callout.
+/// What is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Matter {
+pub(super) enum CheckTarget {
     /// The request.
     Request,
     /// The complete answer.
@@ -23,7 +23,7 @@ pub(super) enum Matter {
 }
 
 /// The result of a question.
-pub(super) enum Heard {
+pub(super) enum CheckResult {
     /// The service has answered.
     Answer(u16, Vec<u8>),
     /// A search of more than one slice has ended.
@@ -37,9 +37,9 @@ pub(super) trait Listener {
     /// What is checked, and what is known from earlier checks.
     fn config(&self) -> &Config;
     /// A question was answered, or failed.
-    fn hear(&mut self, matter: Matter, question: usize, heard: Heard, me: &Waiter);
+    fn receive(&mut self, target: CheckTarget, question: usize, result: CheckResult, me: &Waiter);
     /// The running checks of a target; `None` once they have finished.
-    fn round(&self, matter: Matter) -> Option<&Round>;
+    fn check_run(&self, target: CheckTarget) -> Option<&CheckRun>;
     /// Whether the request only waits for this filter.
     fn is_decided(&self) -> bool;
     /// Goes on rewriting for one slice, and has an answer go on once it is rewritten. Whether that has ended.
@@ -52,13 +52,13 @@ pub(super) trait Listener {
 pub(super) type Waiter = Weak<RefCell<dyn Listener>>;
 
 /// Passes on a result, and continues a request that only waited for it.
-pub(super) fn deliver(listener: &Waiter, context: u32, matter: Matter, question: usize, heard: Heard) {
+pub(super) fn deliver(listener: &Waiter, context: u32, target: CheckTarget, question: usize, result: CheckResult) {
     let Some(stream) = listener.upgrade().filter(|_| host::act_on(context)) else {
         return;
     };
     let decided = match stream.try_borrow_mut() {
         Ok(mut stream) => {
-            stream.hear(matter, question, heard, listener);
+            stream.receive(target, question, result, listener);
             stream.is_decided()
         }
         Err(_) => false,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Phase, Round};
+use sluice::guard::checks::{CheckRun, Phase};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::usage::Framing;
@@ -23,16 +23,16 @@ use sluice::wire_names::GUARD_HEADER;
 use crate::chain;
 use crate::host::{self, Buffer, Headers};
 use crate::incoming::Incoming;
-use crate::nested;
+use crate::reentrancy;
+use crate::refused_body::RefusedBody;
 use crate::registry::SharedExchange;
 use crate::reply;
 use crate::types::Action;
-use crate::unread::Unread;
 use answer::WholeAnswer;
 pub use calls::answered;
 use config::{subject, Config};
 pub use handle::filter;
-use listener::{Heard, Listener, Matter, Waiter};
+use listener::{CheckResult, CheckTarget, Listener, Waiter};
 use request::{Request, MAX_REWRITTEN};
 use slices::Unwritten;
 use stream::StreamedAnswer;
@@ -81,7 +81,7 @@ enum State {
     /// It has gone on.
     Passed,
     /// The request is refused; its body is read before the client is answered.
-    Unread(Unread),
+    RefusedBody(RefusedBody),
     /// It has been answered here.
     Refused,
     /// An answer is being collected or checked.
@@ -285,7 +285,7 @@ impl Guard {
                 if !host::replace_bytes(Buffer::ResponseBody, &body) {
                     log::error!("sluice: guard: Envoy refused the checked answer");
                 }
-                if held && !nested::is_ending(self.context) {
+                if held && !reentrancy::is_ending(self.context) {
                     host::continue_response();
                 }
                 Action::Continue
@@ -300,19 +300,19 @@ impl Listener for Guard {
         &self.config
     }
 
-    fn hear(&mut self, matter: Matter, question: usize, heard: Heard, me: &Waiter) {
-        match (matter, &mut self.state) {
-            (Matter::Request, State::Asking(request)) => {
-                request.hear(&self.config, question, heard);
+    fn receive(&mut self, target: CheckTarget, question: usize, result: CheckResult, me: &Waiter) {
+        match (target, &mut self.state) {
+            (CheckTarget::Request, State::Asking(request)) => {
+                request.receive(&self.config, question, result);
             }
-            (Matter::Answer, State::Whole(answer)) => {
-                answer.hear(&self.config, question, heard);
+            (CheckTarget::Answer, State::Whole(answer)) => {
+                answer.receive(&self.config, question, result);
                 if answer.is_complete() && host::act_on(self.context) {
                     self.end_whole(true, me);
                 }
             }
-            (Matter::Window(id), State::Streamed(answer)) => {
-                answer.hear(&self.config, id, question, heard, me);
+            (CheckTarget::Window(id), State::Streamed(answer)) => {
+                answer.receive(&self.config, id, question, result, me);
                 if host::act_on(self.context) && self.refuse_streamed().is_none() {
                     self.flow();
                 }
@@ -321,14 +321,14 @@ impl Listener for Guard {
         }
     }
 
-    fn round(&self, matter: Matter) -> Option<&Round> {
-        let round = match (matter, &self.state) {
-            (Matter::Request, State::Asking(request)) => Some(request.round()),
-            (Matter::Answer, State::Whole(answer)) => answer.round(),
-            (Matter::Window(id), State::Streamed(answer)) => answer.round(id),
+    fn check_run(&self, target: CheckTarget) -> Option<&CheckRun> {
+        let run = match (target, &self.state) {
+            (CheckTarget::Request, State::Asking(request)) => Some(request.check_run()),
+            (CheckTarget::Answer, State::Whole(answer)) => answer.check_run(),
+            (CheckTarget::Window(id), State::Streamed(answer)) => answer.check_run(id),
             _ => None,
         };
-        round.filter(|round| !round.is_complete())
+        run.filter(|run| !run.is_complete())
     }
 
     fn is_decided(&self) -> bool {

@@ -4,14 +4,14 @@ use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{Outcome, Phase, Round, Spoken, Subject};
+use sluice::guard::checks::{CheckRun, Outcome, Phase, Spoken, Subject};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
 
-use super::calls::Case;
+use super::calls::PendingRun;
 use super::config::Config;
-use super::listener::{Heard, Matter, Waiter};
+use super::listener::{CheckResult, CheckTarget, Waiter};
 use super::slices::Unwritten;
 use crate::budget;
 use crate::host::{self, Buffer, Headers};
@@ -19,7 +19,7 @@ use crate::registry::SharedExchange;
 
 /// Its texts, and the running checks.
 pub(super) struct Request {
-    case: Case,
+    pending: PendingRun,
     endpoint: Endpoint,
     passages: Vec<texts::Passage>,
     body: Vec<u8>,
@@ -70,24 +70,24 @@ impl Request {
             return Ok(None);
         }
         let asked = passages.iter().map(Spoken::of).collect();
-        let round = Round::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
-        let case = Case::open(config, round, Matter::Request, me, context);
-        Ok(Some(Request { case, endpoint, passages, body }))
+        let run = CheckRun::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
+        let pending = PendingRun::open(config, run, CheckTarget::Request, me, context);
+        Ok(Some(Request { pending, endpoint, passages, body }))
     }
 
     /// The running checks.
-    pub fn round(&self) -> &Round {
-        &self.case.round
+    pub fn check_run(&self) -> &CheckRun {
+        &self.pending.run
     }
 
     /// Whether nothing is awaited.
     pub fn is_complete(&self) -> bool {
-        self.case.round.is_complete()
+        self.pending.run.is_complete()
     }
 
     /// Adds an answer.
-    pub fn hear(&mut self, config: &Config, question: usize, heard: Heard) {
-        self.case.hear(config, question, heard);
+    pub fn receive(&mut self, config: &Config, question: usize, result: CheckResult) {
+        self.pending.receive(config, question, result);
     }
 
     /// Applies the checks' outcome: flags the request, or starts to rewrite it.
@@ -95,7 +95,7 @@ impl Request {
     /// # Errors
     /// It must not be sent.
     pub fn conclude(self, shared: &SharedExchange) -> Result<Concluded, ApiError> {
-        match self.case.round.outcome() {
+        match self.pending.run.outcome() {
             Some(Outcome::Pass) => Ok(Concluded::Passes),
             Some(Outcome::Flagged(flags)) => {
                 shared.borrow_mut().flag(flags);

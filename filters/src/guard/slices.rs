@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sluice::guard::api::{Answer, Failure};
-use sluice::guard::checks::Round;
+use sluice::guard::checks::CheckRun;
 use sluice::guard::pii::{Search, Vault, VaultError, MAX_FINDINGS};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::memory_budget::Purpose;
 
 use super::config::Config;
-use super::listener::{deliver, Heard, Matter, Waiter};
+use super::listener::{deliver, CheckResult, CheckTarget, Waiter};
 use crate::budget;
 use crate::chain;
 use crate::host;
@@ -45,7 +45,7 @@ pub(super) struct Searching {
 struct Waiting {
     waiter: Waiter,
     context: u32,
-    matter: Matter,
+    target: CheckTarget,
     searching: Searching,
 }
 
@@ -55,11 +55,11 @@ impl Searching {
     }
 
     /// Searches for one slice. `None`: there is more.
-    pub fn go_on(&mut self, config: &Config, round: &Round) -> Option<Result<Answer, Failure>> {
+    pub fn go_on(&mut self, config: &Config, run: &CheckRun) -> Option<Result<Answer, Failure>> {
         let Some(Some(patterns)) = config.patterns.get(self.check) else {
             return Some(Err(Failure::Shape));
         };
-        let texts = round.texts_of(self.question);
+        let texts = run.texts_of(self.question);
         let mut began = None;
         while !self.search.step(patterns, &texts) {
             if self.search.count() > MAX_FINDINGS {
@@ -78,8 +78,8 @@ impl Searching {
     }
 
     /// Continues the search on the next ticks.
-    pub fn wait(self, waiter: &Waiter, context: u32, matter: Matter) {
-        let waiting = Waiting { waiter: waiter.clone(), context, matter, searching: self };
+    pub fn wait(self, waiter: &Waiter, context: u32, target: CheckTarget) {
+        let waiting = Waiting { waiter: waiter.clone(), context, target, searching: self };
         QUEUE.with_borrow_mut(|queue| queue.push_back(waiting));
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn work() {
     while let Some(mut waiting) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
         let searched = waiting.waiter.upgrade().and_then(|listener| match listener.try_borrow() {
             Ok(listener) => {
-                listener.round(waiting.matter).map(|round| waiting.searching.go_on(listener.config(), round))
+                listener.check_run(waiting.target).map(|run| waiting.searching.go_on(listener.config(), run))
             }
             Err(_) => Some(None),
         });
@@ -142,8 +142,8 @@ pub(super) fn work() {
             None => {} // its client has left, or another check has decided
             Some(None) => QUEUE.with_borrow_mut(|queue| queue.push_back(waiting)),
             Some(Some(answer)) => {
-                let Waiting { waiter, context, matter, searching } = waiting;
-                deliver(&waiter, context, matter, searching.question, Heard::Found(answer));
+                let Waiting { waiter, context, target, searching } = waiting;
+                deliver(&waiter, context, target, searching.question, CheckResult::Found(answer));
             }
         }
         if host::now().saturating_sub(began) >= SLICE {

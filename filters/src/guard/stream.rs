@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use sluice::error::ApiError;
-use sluice::guard::checks::{Outcome, Phase, Round, Spoken, StreamMode, Subject};
+use sluice::guard::checks::{CheckRun, Outcome, Phase, Spoken, StreamMode, Subject};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::{replacements, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
@@ -14,12 +14,12 @@ use sluice::memory_budget::Purpose;
 use sluice::parsed_request::ParsedRequest;
 use sluice::usage::Framing;
 
-use super::calls::Case;
+use super::calls::PendingRun;
 use super::config::{subject, Config};
-use super::listener::{Heard, Matter, Waiter};
+use super::listener::{CheckResult, CheckTarget, Waiter};
 use crate::budget;
 use crate::host::{self, Buffer};
-use crate::nested;
+use crate::reentrancy;
 use crate::registry::SharedExchange;
 use crate::reply;
 use crate::types::Action;
@@ -52,7 +52,7 @@ pub(super) struct StreamedAnswer {
     /// Restores values; it moves into the guard with the first bytes, which show the framing.
     vault: Option<Vault>,
     guard: Option<StreamGuard>,
-    cases: Vec<(Window, Case)>,
+    pending: Vec<(Window, PendingRun)>,
     /// Bytes that may pass, but have not yet.
     out: Vec<u8>,
     ended: bool,
@@ -98,7 +98,7 @@ impl StreamedAnswer {
             mode,
             vault: (!vault.is_empty()).then(|| vault.clone()),
             guard: None,
-            cases: Vec::new(),
+            pending: Vec::new(),
             out: Vec::new(),
             ended: false,
             held: false,
@@ -154,7 +154,7 @@ impl StreamedAnswer {
         let out = self.out.len();
         if let Some(guard) = &mut self.guard {
             if end && guard.waiting() + out > MAX_WAITING {
-                self.cases.clear();
+                self.pending.clear();
                 let shown = guard.overflow();
                 self.out.extend(shown);
             }
@@ -179,7 +179,7 @@ impl StreamedAnswer {
         }
         self.list(me);
         // Envoy only accepts bytes between two pieces while it waits
-        let more = !self.cases.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
+        let more = !self.pending.is_empty() || self.guard.as_ref().is_some_and(|guard| guard.deadline().is_some());
         let waits = more && (end || self.out.is_empty()) || self.unseen && self.out.is_empty() && !end;
         if bytes.is_empty() && !waits && !self.out.is_empty() {
             // a bare end after a pause: in its place Envoy takes nothing, though it says so, but into what it keeps
@@ -250,47 +250,47 @@ impl StreamedAnswer {
             let passage = Spoken {
                 speaker: Speaker::Assistant,
                 text: window.text.clone(),
-                sealed: window.flow.kind == Kind::Sealed,
+                signed: window.flow.kind == Kind::Signed,
                 given: false,
             };
-            let round =
-                Round::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
-            let case = Case::open(config, round, Matter::Window(window.id), me, self.context);
-            match case.round.is_complete() {
-                true => self.settle(&window, &case),
-                false => self.cases.push((window, case)),
+            let run =
+                CheckRun::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
+            let pending = PendingRun::open(config, run, CheckTarget::Window(window.id), me, self.context);
+            match pending.run.is_complete() {
+                true => self.settle(&window, &pending),
+                false => self.pending.push((window, pending)),
             }
         }
     }
 
     /// A window's running checks.
-    pub fn round(&self, id: u64) -> Option<&Round> {
-        self.cases.iter().find(|(window, _)| window.id == id).map(|(_, case)| &case.round)
+    pub fn check_run(&self, id: u64) -> Option<&CheckRun> {
+        self.pending.iter().find(|(window, _)| window.id == id).map(|(_, pending)| &pending.run)
     }
 
     /// Adds a check's result for a window.
-    pub fn hear(&mut self, config: &Config, id: u64, question: usize, heard: Heard, me: &Waiter) {
-        let Some(place) = self.cases.iter().position(|(window, _)| window.id == id) else {
+    pub fn receive(&mut self, config: &Config, id: u64, question: usize, result: CheckResult, me: &Waiter) {
+        let Some(place) = self.pending.iter().position(|(window, _)| window.id == id) else {
             return;
         };
-        if let Some((_, case)) = self.cases.get_mut(place) {
-            case.hear(config, question, heard);
-            if !case.round.is_complete() {
+        if let Some((_, pending)) = self.pending.get_mut(place) {
+            pending.receive(config, question, result);
+            if !pending.run.is_complete() {
                 return;
             }
         }
-        let (window, case) = self.cases.swap_remove(place);
-        self.settle(&window, &case);
+        let (window, pending) = self.pending.swap_remove(place);
+        self.settle(&window, &pending);
         self.ask(config, me);
     }
 
     /// Applies the outcome of a window's checks.
-    fn settle(&mut self, window: &Window, case: &Case) {
+    fn settle(&mut self, window: &Window, pending: &PendingRun) {
         let Some(guard) = &mut self.guard else {
             return;
         };
         let mut exchange = self.exchange.borrow_mut();
-        let shown = match case.round.outcome() {
+        let shown = match pending.run.outcome() {
             Some(Outcome::Pass) => guard.release(window.id, &[]),
             Some(Outcome::Flagged(flags)) => {
                 exchange.flag(flags);
@@ -298,10 +298,10 @@ impl StreamedAnswer {
             }
             Some(Outcome::Rewrite { passages, flags }) => {
                 exchange.flag(flags);
-                let marked = passages.first().map(Vec::as_slice).unwrap_or_default();
+                let rewrites = passages.first().map(Vec::as_slice).unwrap_or_default();
                 // answers are only masked: nothing goes into a vault
                 let kind = window.flow.kind;
-                let replaced = replacements(&window.text, kind, marked, &mut Vault::default()).unwrap_or_default();
+                let replaced = replacements(&window.text, kind, rewrites, &mut Vault::default()).unwrap_or_default();
                 guard.release(window.id, &replaced)
             }
             Some(Outcome::Refuse(refusal)) => {
@@ -309,11 +309,11 @@ impl StreamedAnswer {
                 if !self.endpoint.answers_in_words() {
                     self.refused = Some(refusal.error(Phase::Response, None));
                 }
-                self.cases.clear();
+                self.pending.clear();
                 guard.block()
             }
             None => {
-                self.cases.clear();
+                self.pending.clear();
                 guard.block()
             }
         };
@@ -322,14 +322,14 @@ impl StreamedAnswer {
 
     /// Passes the released bytes, if Envoy waits for them.
     pub fn flow(&mut self) {
-        let waits = if self.ended { !self.cases.is_empty() } else { self.out.is_empty() };
+        let waits = if self.ended { !self.pending.is_empty() } else { self.out.is_empty() };
         if !self.held || waits {
             return;
         }
         self.held = false;
         let out = self.released(self.ended);
         let taken = host::replace_bytes(Buffer::ResponseBody, &out);
-        if nested::is_ending(self.context) {
+        if reentrancy::is_ending(self.context) {
             return; // it was more than Envoy buffers
         }
         match taken {

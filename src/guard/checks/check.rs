@@ -111,19 +111,19 @@ impl LocalPatterns {
 
 /// What performs the check.
 #[derive(Clone, Debug)]
-pub enum Means {
+pub enum Backend {
     /// A service.
     Service(Api, Service),
     /// The gateway itself.
     Patterns(LocalPatterns),
 }
 
-impl Means {
+impl Backend {
     /// Whether its results are cached: patterns are faster than hashing a text.
     pub fn is_remembered(&self) -> bool {
         match self {
-            Means::Service(..) => true,
-            Means::Patterns(_) => false,
+            Backend::Service(..) => true,
+            Backend::Patterns(_) => false,
         }
     }
 }
@@ -134,7 +134,7 @@ pub struct Check {
     /// Its name in stats, errors and headers.
     pub name: String,
     /// What performs it.
-    pub means: Means,
+    pub backend: Backend,
     /// The phases.
     pub phases: Vec<Phase>,
     /// The roles; `None`: the phase's default.

@@ -1,21 +1,21 @@
 //! The checks, their services and their effects.
 //!
-//! A [`Guard`] is the configuration: a list of [`Check`]s. A [`Round`] runs all checks that apply to some texts at the
+//! A [`Guard`] is the configuration: a list of [`Check`]s. A [`CheckRun`] runs all checks that apply to some texts at the
 //! same time, and combines their results into one [`Outcome`], in any order of arrival.
 
 mod check;
 mod failures;
 mod known;
 mod outcome;
-mod round;
+mod run;
 
 use std::time::Duration;
 
-pub use check::{Action, Check, Custom, LocalPatterns, Means, OnFailure, Phase, Subject, Unrewritable};
+pub use check::{Action, Backend, Check, Custom, LocalPatterns, OnFailure, Phase, Subject, Unrewritable};
 pub use failures::Failures;
 pub use known::Known;
-pub use outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
-pub use round::{Ask, Question, Round, Spoken};
+pub use outcome::{Flag, Outcome, PassageRewrite, Refusal, RewriteMode, Verdict};
+pub use run::{Ask, CheckRun, Question, Spoken};
 
 /// When a stream's text is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::order::by_number;
 
 /// How a finding is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewriting {
+pub enum RewriteMode {
     /// Its entity's name replaces it permanently.
     Mask,
     /// Its entity's name with a number replaces it until the answer.
@@ -34,7 +34,7 @@ pub enum Verdict {
         category: String,
     },
     /// A finding to rewrite.
-    Rewrite(Rewriting),
+    Rewrite(RewriteMode),
     /// A finding that cannot be rewritten.
     Unrewritable {
         /// The category.
@@ -60,10 +60,10 @@ impl Verdict {
             (Verdict::Flag { .. }, true) => "would_flag",
             (Verdict::Block { .. }, false) => "block",
             (Verdict::Block { .. }, true) => "would_block",
-            (Verdict::Rewrite(Rewriting::Mask), false) => "mask",
-            (Verdict::Rewrite(Rewriting::Mask), true) => "would_mask",
-            (Verdict::Rewrite(Rewriting::Restore), false) => "restore",
-            (Verdict::Rewrite(Rewriting::Restore), true) => "would_restore",
+            (Verdict::Rewrite(RewriteMode::Mask), false) => "mask",
+            (Verdict::Rewrite(RewriteMode::Mask), true) => "would_mask",
+            (Verdict::Rewrite(RewriteMode::Restore), false) => "restore",
+            (Verdict::Rewrite(RewriteMode::Restore), true) => "would_restore",
             (Verdict::Unrewritable { blocks: false, .. }, false) => "unrewritable_allow",
             (Verdict::Unrewritable { blocks: false, .. }, true) => "would_unrewritable_allow",
             (Verdict::Unrewritable { blocks: true, .. }, false) => "unrewritable_block",
@@ -91,22 +91,22 @@ impl std::fmt::Display for Flag {
 
 /// What one check has found in a text, to be rewritten.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Marked {
+pub struct PassageRewrite {
     findings: Arc<Vec<Finding>>,
-    rewriting: Rewriting,
+    mode: RewriteMode,
 }
 
-impl Marked {
+impl PassageRewrite {
     /// All of it is rewritten in this way.
-    pub fn new(mut findings: Vec<Finding>, rewriting: Rewriting) -> Self {
+    pub fn new(mut findings: Vec<Finding>, mode: RewriteMode) -> Self {
         by_number(&mut findings, |finding| finding.span.start);
-        Marked { findings: Arc::new(findings), rewriting }
+        PassageRewrite { findings: Arc::new(findings), mode }
     }
 
     /// What a reading has found; it is in order, and there may be very much of it.
-    pub(super) fn of(reading: &Reading, rewriting: Rewriting) -> Option<Self> {
+    pub(super) fn of(reading: &Reading, mode: RewriteMode) -> Option<Self> {
         match reading {
-            Reading::Found(findings) => Some(Marked { findings: Arc::clone(findings), rewriting }),
+            Reading::Found(findings) => Some(PassageRewrite { findings: Arc::clone(findings), mode }),
             Reading::Clean | Reading::Flagged(_) => None,
         }
     }
@@ -117,8 +117,8 @@ impl Marked {
     }
 
     /// How.
-    pub fn rewriting(&self) -> Rewriting {
-        self.rewriting
+    pub fn mode(&self) -> RewriteMode {
+        self.mode
     }
 }
 
@@ -195,8 +195,8 @@ pub enum Outcome {
     Flagged(Vec<Flag>),
     /// They pass, rewritten.
     Rewrite {
-        /// The rewrites, for every passage of the round; findings of several checks may overlap.
-        passages: Vec<Vec<Marked>>,
+        /// The rewrites, for every passage of the run; findings of several checks may overlap.
+        passages: Vec<Vec<PassageRewrite>>,
         /// Further flags.
         flags: Vec<Flag>,
     },

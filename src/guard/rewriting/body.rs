@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::text::TextRewriting;
 use super::work::Work;
-use crate::guard::checks::{Marked, Rewriting};
+use crate::guard::checks::{PassageRewrite, RewriteMode};
 use crate::guard::pii::{Vault, VaultError};
 use crate::guard::texts::{echoes, Kind, Passage};
 use crate::guard::Speaker;
@@ -18,7 +18,7 @@ const LOOK: usize = 1;
 /// A request's body, or an answer, that is being rewritten.
 ///
 /// ```
-/// use sluice::guard::checks::{Marked, Rewriting};
+/// use sluice::guard::checks::{PassageRewrite, RewriteMode};
 /// use sluice::guard::pii::{Entity, Patterns, Vault};
 /// use sluice::guard::rewriting::BodyRewriting;
 /// use sluice::guard::texts::passages;
@@ -26,8 +26,8 @@ const LOOK: usize = 1;
 /// let body = br#"{"input": "Write to jo@example.com."}"#;
 /// let found = passages(body).unwrap();
 /// let patterns = Patterns::new(Entity::ALL, &[]).unwrap();
-/// let marks = found.iter().map(|text| vec![Marked::new(patterns.find(&text.text), Rewriting::Mask)]).collect();
-/// let mut rewriting = BodyRewriting::of_request(body.to_vec(), found, marks);
+/// let rewrites = found.iter().map(|text| vec![PassageRewrite::new(patterns.find(&text.text), RewriteMode::Mask)]).collect();
+/// let mut rewriting = BodyRewriting::of_request(body.to_vec(), found, rewrites);
 /// let mut vault = Vault::default();
 /// while !rewriting.step(&mut vault, 1).unwrap() {}
 /// assert_eq!(rewriting.finish(), br#"{"input": "Write to <EMAIL_ADDRESS>."}"#);
@@ -35,7 +35,7 @@ const LOOK: usize = 1;
 pub struct BodyRewriting {
     body: Vec<u8>,
     passages: Vec<Passage>,
-    marks: Vec<Vec<Marked>>,
+    rewrites: Vec<Vec<PassageRewrite>>,
     is_answer: bool,
     stage: Stage,
     /// The size of the rewritten texts so far, in bytes.
@@ -74,31 +74,31 @@ enum Stage {
 }
 
 impl BodyRewriting {
-    /// A request. `marks` has the findings in each of its passages.
-    pub fn of_request(body: Vec<u8>, passages: Vec<Passage>, marks: Vec<Vec<Marked>>) -> Self {
-        let hides = marks.iter().flatten().any(|marked| marked.rewriting() == Rewriting::Restore);
+    /// A request. `rewrites` has the findings in each of its passages.
+    pub fn of_request(body: Vec<u8>, passages: Vec<Passage>, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
+        let hides = rewrites.iter().flatten().any(|rewrite| rewrite.mode() == RewriteMode::Restore);
         let stage = match hides {
             true => Stage::Names { passage: 0, check: 0, finding: 0 },
             false => Stage::texts(true),
         };
-        Self::new(body, passages, marks, false, stage)
+        Self::new(body, passages, rewrites, false, stage)
     }
 
-    /// A complete answer: its texts are masked by `marks`, and the vault's values are restored. Token lists that repeat
+    /// A complete answer: its texts are masked by `rewrites`, and the vault's values are restored. Token lists that repeat
     /// the texts are removed from a masked answer.
-    pub fn of_answer(body: Vec<u8>, passages: Vec<Passage>, marks: Vec<Vec<Marked>>) -> Self {
-        Self::new(body, passages, marks, true, Stage::texts(false))
+    pub fn of_answer(body: Vec<u8>, passages: Vec<Passage>, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
+        Self::new(body, passages, rewrites, true, Stage::texts(false))
     }
 
     fn new(
         body: Vec<u8>,
         passages: Vec<Passage>,
-        marks: Vec<Vec<Marked>>,
+        rewrites: Vec<Vec<PassageRewrite>>,
         is_answer: bool,
         stage: Stage,
     ) -> BodyRewriting {
         let (splices, out) = (Vec::new(), Vec::new());
-        BodyRewriting { body, passages, marks, is_answer, stage, written: 0, splices, out }
+        BodyRewriting { body, passages, rewrites, is_answer, stage, written: 0, splices, out }
     }
 
     /// Continues for about as long as rewriting this many bytes of text takes. The vault must be the same each time.
@@ -127,13 +127,13 @@ impl BodyRewriting {
         if place == (0, 0, 0) {
             vault.only(std::iter::empty());
         }
-        while let (Some(marks), true) = (self.marks.get(passage), work.is_left()) {
+        while let (Some(rewrites), true) = (self.rewrites.get(passage), work.is_left()) {
             work.spend(LOOK);
-            let Some(marked) = marks.get(check) else {
+            let Some(rewrite) = rewrites.get(check) else {
                 (passage, check, finding) = (passage + 1, 0, 0);
                 continue;
             };
-            match marked.findings().get(finding).filter(|_| marked.rewriting() == Rewriting::Restore) {
+            match rewrite.findings().get(finding).filter(|_| rewrite.mode() == RewriteMode::Restore) {
                 Some(found) => {
                     vault.also(&found.entity);
                     finding += 1;
@@ -141,7 +141,7 @@ impl BodyRewriting {
                 None => (check, finding) = (check + 1, 0),
             }
         }
-        match passage == self.marks.len() {
+        match passage == self.rewrites.len() {
             true => Stage::Reserve { passage: 0, at: 0 },
             false => Stage::Names { passage, check, finding },
         }
@@ -187,14 +187,16 @@ impl BodyRewriting {
             None => {
                 work.spend(LOOK);
                 let is_turn = self.is_answer || first == (found.speaker == Speaker::System);
-                let marks =
-                    self.marks.get(passage).filter(|marks| marks.iter().any(|marked| !marked.findings().is_empty()));
+                let rewrites = self
+                    .rewrites
+                    .get(passage)
+                    .filter(|rewrites| rewrites.iter().any(|rewrite| !rewrite.findings().is_empty()));
                 let restored = self.is_answer && !vault.is_empty() && vault.may_restore(found.source());
-                if !is_turn || !is_open(found) || marks.is_none() && !restored {
+                if !is_turn || !is_open(found) || rewrites.is_none() && !restored {
                     return Ok(Stage::Texts { first, passage: passage + 1, text: None });
                 }
-                let marks = marks.cloned().unwrap_or_default();
-                Box::new(TextRewriting::new(found, marks, self.is_answer.then_some(&*vault)))
+                let rewrites = rewrites.cloned().unwrap_or_default();
+                Box::new(TextRewriting::new(found, rewrites, self.is_answer.then_some(&*vault)))
             }
         };
         let before = text.written();
@@ -211,8 +213,8 @@ impl BodyRewriting {
     }
 
     fn echoes(&mut self, work: &mut Work) -> Stage {
-        let masked = self.marks.iter().flatten().any(|marked| !marked.findings().is_empty());
-        self.marks = Vec::new();
+        let masked = self.rewrites.iter().flatten().any(|rewrite| !rewrite.findings().is_empty());
+        self.rewrites = Vec::new();
         let may_echo = match self.is_answer {
             true => masked,
             false => !self.splices.is_empty() && memchr::memmem::find(&self.body, b"logprobs").is_some(),
@@ -269,5 +271,5 @@ impl Stage {
 
 /// Whether a text may be rewritten.
 fn is_open(passage: &Passage) -> bool {
-    passage.kind != Kind::Sealed
+    passage.kind != Kind::Signed
 }

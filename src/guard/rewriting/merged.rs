@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
 use super::work::Work;
-use crate::guard::checks::{Marked, Rewriting};
+use crate::guard::checks::{PassageRewrite, RewriteMode};
 use crate::guard::pii::precedence;
 use crate::guard::Finding;
 
@@ -17,7 +17,7 @@ const CHOOSE: usize = 32;
 
 /// The merged findings: sorted, without overlaps.
 pub(super) struct Merged {
-    lists: Vec<Marked>,
+    lists: Vec<PassageRewrite>,
     stage: Stage,
     /// The remaining findings; in the stage [`Stage::Single`] the only list.
     order: Vec<Place>,
@@ -54,7 +54,7 @@ enum Stage {
 
 impl Merged {
     /// From each check's findings.
-    pub fn new(lists: Vec<Marked>) -> Self {
+    pub fn new(lists: Vec<PassageRewrite>) -> Self {
         let stage = if lists.len() == 1 { Stage::Single(0) } else { Stage::gather() };
         Merged { lists, stage, order: Vec::new() }
     }
@@ -76,7 +76,7 @@ impl Merged {
         match stage {
             Stage::Done => (Stage::Done, true),
             Stage::Single(mut at) => {
-                let findings = self.lists.first().map_or(&[][..], Marked::findings);
+                let findings = self.lists.first().map_or(&[][..], PassageRewrite::findings);
                 while let (Some(finding), true) = (findings.get(at), work.is_left()) {
                     let reached =
                         at.checked_sub(1).and_then(|before| findings.get(before)).map_or(0, |one| one.span.end);
@@ -89,8 +89,8 @@ impl Merged {
                 (Stage::Single(at), at == findings.len())
             }
             Stage::Gather { mut list, mut index, mut ranked } => {
-                while let (Some(marked), true) = (self.lists.get(list), work.is_left()) {
-                    match marked.findings().get(index) {
+                while let (Some(rewrite), true) = (self.lists.get(list), work.is_left()) {
+                    match rewrite.findings().get(index) {
                         Some(finding) => {
                             if !finding.span.is_empty() {
                                 ranked.push(Ranked { finding: finding.clone(), list, index });
@@ -147,7 +147,7 @@ impl Merged {
     pub fn get(&self, index: usize) -> Option<(&Finding, bool)> {
         if let Stage::Single(_) = self.stage {
             let list = self.lists.first()?;
-            return Some((list.findings().get(index)?, list.rewriting() == Rewriting::Mask));
+            return Some((list.findings().get(index)?, list.mode() == RewriteMode::Mask));
         }
         let Place { list, index, masked } = self.order.get(index)?;
         Some((self.lists.get(*list)?.findings().get(*index)?, *masked))
@@ -196,13 +196,13 @@ struct Masks {
 }
 
 impl Masks {
-    fn of(lists: &[Marked]) -> Vec<Self> {
-        let masks = lists.iter().enumerate().filter(|(_, marked)| marked.rewriting() == Rewriting::Mask);
+    fn of(lists: &[PassageRewrite]) -> Vec<Self> {
+        let masks = lists.iter().enumerate().filter(|(_, rewrite)| rewrite.mode() == RewriteMode::Mask);
         masks.map(|(list, _)| Masks { list, next: 0, reached: 0 }).collect()
     }
 
-    fn overlap(&mut self, lists: &[Marked], span: &Range<usize>) -> bool {
-        let findings = lists.get(self.list).map_or(&[][..], Marked::findings);
+    fn overlap(&mut self, lists: &[PassageRewrite], span: &Range<usize>) -> bool {
+        let findings = lists.get(self.list).map_or(&[][..], PassageRewrite::findings);
         while let Some(begun) = findings.get(self.next).filter(|masked| masked.span.start < span.end) {
             self.reached = self.reached.max(begun.span.end);
             self.next += 1;

@@ -8,7 +8,7 @@ mod work;
 
 use std::collections::BTreeMap;
 
-use super::checks::Marked;
+use super::checks::PassageRewrite;
 use super::pii::{Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
 use super::texts::{Kind, Passage};
@@ -25,10 +25,10 @@ use work::Work;
 pub fn replacements(
     text: &str,
     kind: Kind,
-    marked: &[Marked],
+    rewrites: &[PassageRewrite],
     vault: &mut Vault,
 ) -> Result<Vec<Replacement>, VaultError> {
-    let mut merged = Merged::new(marked.to_vec());
+    let mut merged = Merged::new(rewrites.to_vec());
     while !merged.step(&mut Work::new(usize::MAX)) {}
     let mut replacements = Vec::new();
     for (finding, masked) in (0..).map_while(|index| merged.get(index)) {
@@ -49,17 +49,17 @@ pub fn replacements(
 pub fn rewrite_request(
     body: &[u8],
     passages: &[Passage],
-    marks: &[Vec<Marked>],
+    rewrites: &[Vec<PassageRewrite>],
     vault: &mut Vault,
 ) -> Result<Vec<u8>, VaultError> {
-    let mut rewriting = BodyRewriting::of_request(body.to_vec(), passages.to_vec(), marks.to_vec());
+    let mut rewriting = BodyRewriting::of_request(body.to_vec(), passages.to_vec(), rewrites.to_vec());
     while !rewriting.step(vault, usize::MAX)? {}
     Ok(rewriting.finish())
 }
 
 /// [`BodyRewriting::of_answer`], in one step.
-pub fn rewrite_answer(body: &[u8], passages: &[Passage], marks: &[Vec<Marked>], vault: &Vault) -> Vec<u8> {
-    let mut rewriting = BodyRewriting::of_answer(body.to_vec(), passages.to_vec(), marks.to_vec());
+pub fn rewrite_answer(body: &[u8], passages: &[Passage], rewrites: &[Vec<PassageRewrite>], vault: &Vault) -> Vec<u8> {
+    let mut rewriting = BodyRewriting::of_answer(body.to_vec(), passages.to_vec(), rewrites.to_vec());
     // nothing goes into the vault
     while rewriting.step(&mut vault.clone(), usize::MAX) == Ok(false) {}
     rewriting.finish()

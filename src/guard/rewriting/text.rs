@@ -3,7 +3,7 @@
 use super::merged::Merged;
 use super::place::{in_place, write};
 use super::work::Work;
-use crate::guard::checks::Marked;
+use crate::guard::checks::PassageRewrite;
 use crate::guard::nested::{Locator, Nesting, Spot};
 use crate::guard::pii::{Restorer, Vault, VaultError};
 use crate::guard::texts::{Kind, Passage};
@@ -41,8 +41,8 @@ enum Back {
 }
 
 impl TextRewriting {
-    /// For a text with the findings `marks`. `restored`: the vault's values are restored in it.
-    pub fn new(passage: &Passage, marks: Vec<Marked>, restored: Option<&Vault>) -> Self {
+    /// For a text with the findings `rewrites`. `restored`: the vault's values are restored in it.
+    pub fn new(passage: &Passage, rewrites: Vec<PassageRewrite>, restored: Option<&Vault>) -> Self {
         let source = passage.source();
         let back = match restored {
             None => Back::Nothing,
@@ -50,7 +50,7 @@ impl TextRewriting {
             Some(vault) => Back::Text(vault.restorer()),
         };
         TextRewriting {
-            merged: Merged::new(marks),
+            merged: Merged::new(rewrites),
             locator: Locator::new(Nesting::default(), source),
             spots: Vec::new(),
             copied: 0,

@@ -85,18 +85,18 @@ impl Said {
 
 /// Why an event could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum EventError {
     /// It is not JSON.
-    Garbage,
+    NotJson,
     /// It is larger than the limit.
-    Beyond,
+    TooLarge,
 }
 
-impl Trouble {
+impl EventError {
     pub(super) fn failure(self) -> Failure {
         match self {
-            Trouble::Garbage => Failure::Shape,
-            Trouble::Beyond => Failure::Event,
+            EventError::NotJson => Failure::Shape,
+            EventError::TooLarge => Failure::Event,
         }
     }
 }
@@ -104,14 +104,14 @@ impl Trouble {
 impl Event {
     /// Reads an event. `see` gets its structure besides the texts. An event that is not understood has no texts, and
     /// ends nothing.
-    pub(super) fn read(framing: Framing, bytes: Vec<u8>, see: impl FnOnce(&Outline<'_>)) -> (Self, Option<Trouble>) {
+    pub(super) fn read(framing: Framing, bytes: Vec<u8>, see: impl FnOnce(&Outline<'_>)) -> (Self, Option<EventError>) {
         let read = match Data::of(framing, &bytes) {
             Some(data) => data.read(see),
             None => Ok(Event::default()),
         };
         match read {
             Ok(event) => (Event { bytes, ..event }, None),
-            Err(trouble) => (Event { bytes, ..Event::default() }, Some(trouble)),
+            Err(error) => (Event { bytes, ..Event::default() }, Some(error)),
         }
     }
 
@@ -180,14 +180,15 @@ impl<'a> Data<'a> {
         found
     }
 
-    fn read(&self, see: impl FnOnce(&Outline<'_>)) -> Result<Event, Trouble> {
+    fn read(&self, see: impl FnOnce(&Outline<'_>)) -> Result<Event, EventError> {
         let is_done = self.text.trim_ascii() == b"[DONE]";
         let texts = if is_done { Ok(Default::default()) } else { read_answer(&self.text) };
         let texts = texts.map_err(|unreadable| match unreadable {
-            Unreadable::TooMany | Unreadable::Json(JsonError::TooDeep) => Trouble::Beyond,
-            Unreadable::Json(JsonError::UnexpectedEnd | JsonError::Unexpected { .. }) => Trouble::Garbage,
+            Unreadable::TooMany | Unreadable::Json(JsonError::TooDeep) => EventError::TooLarge,
+            Unreadable::Json(JsonError::UnexpectedEnd | JsonError::Unexpected { .. }) => EventError::NotJson,
         })?;
-        let outline = if is_done { Outline::done() } else { Outline::of(&self.text).map_err(|_| Trouble::Garbage)? };
+        let outline =
+            if is_done { Outline::done() } else { Outline::of(&self.text).map_err(|_| EventError::NotJson)? };
         see(&outline);
         let places = |spans: Vec<Range<usize>>| spans.into_iter().map(|span| self.place(span)).collect();
         Ok(Event {

@@ -1,7 +1,7 @@
 //! The guard itself.
 
 mod large;
-mod unread;
+mod unchecked;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::flow::{Collected, Why};
 use super::outline::Ends;
 use super::pieces::Pieces;
 use super::queue::{Checked, Queue};
-use super::voice::Voice;
+use super::writer::StreamWriter;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Window};
 use crate::endpoint::Endpoint;
 use crate::guard::api::Failure;
@@ -69,7 +69,7 @@ pub struct StreamGuard {
     flows: BTreeMap<Flow, Collected>,
     ready: VecDeque<Window>,
     windows: u64,
-    voice: Voice,
+    writer: StreamWriter,
     ending: Ending,
     /// Whether the rest of an event passes unread, or is swallowed.
     skipping: bool,
@@ -96,7 +96,7 @@ impl StreamGuard {
             flows: BTreeMap::new(),
             ready: VecDeque::new(),
             windows: 0,
-            voice: Voice::new(framing, endpoint.dialect()),
+            writer: StreamWriter::new(framing, endpoint.dialect()),
             ending: Ending::new(endpoint, framing),
             skipping: false,
             pieces: None,
@@ -108,7 +108,7 @@ impl StreamGuard {
     /// Changes the texts before they are shown. Must be called before the first chunk.
     #[must_use]
     pub fn with_rewrite(mut self, rewrite: Box<dyn Rewrite>) -> Self {
-        self.voice.rewrite(rewrite);
+        self.writer.rewrite(rewrite);
         self
     }
 
@@ -171,7 +171,7 @@ impl StreamGuard {
             State::Blocked | State::Finished => return out,
         };
         let brackets = self.close_event(&mut out);
-        self.voice.finish(&mut out);
+        self.writer.finish(&mut out);
         out.extend(self.ending.write(&brackets));
         for event in self.queue.give_up() {
             out.extend(self.ending.swallow(&event));
@@ -217,7 +217,7 @@ impl StreamGuard {
     /// The number of held bytes.
     pub fn held(&self) -> usize {
         let collected: usize = self.flows.values().map(Collected::len).sum();
-        self.buffer.len() + self.queue.weight() + self.voice.held() + collected + self.ready_length()
+        self.buffer.len() + self.queue.weight() + self.writer.held() + collected + self.ready_length()
     }
 
     /// The size of the events that wait for their checks, in bytes.
@@ -270,8 +270,8 @@ impl StreamGuard {
         if self.state != State::Open {
             return;
         }
-        let (mut event, trouble) = Event::read(self.framing, bytes, |outline| self.ending.see(outline));
-        if trouble.is_some_and(|trouble| self.refuses(trouble, out)) {
+        let (mut event, error) = Event::read(self.framing, bytes, |outline| self.ending.see(outline));
+        if error.is_some_and(|error| self.refuses(error, out)) {
             return;
         }
         if last {
@@ -362,7 +362,7 @@ impl StreamGuard {
             Extent::Piece { closing } => std::mem::take(closing),
             Extent::Whole | Extent::Last => Vec::new(),
         };
-        self.voice.say(event, out);
+        self.writer.write(event, out);
     }
 
     /// The last byte has arrived.
@@ -384,7 +384,7 @@ impl StreamGuard {
     /// Whether the last waiting event has been shown.
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Ended && self.queue.is_empty() {
-            self.voice.finish(out);
+            self.writer.finish(out);
             self.state = State::Finished;
         }
     }

@@ -11,7 +11,7 @@ mod guard;
 mod outline;
 mod pieces;
 mod queue;
-mod voice;
+mod writer;
 mod written;
 
 use std::ops::Range;

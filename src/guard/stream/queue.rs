@@ -87,7 +87,7 @@ impl Queue {
                 continue;
             };
             event.pending = event.pending.saturating_sub(1);
-            if let Some(said) = event.said.get_mut(piece.number).filter(|said| said.flow.kind != Kind::Sealed) {
+            if let Some(said) = event.said.get_mut(piece.number).filter(|said| said.flow.kind != Kind::Signed) {
                 said.edits.extend(changes(&said.text, &piece, fresh, &edits));
             }
         }

@@ -46,7 +46,7 @@ impl Place {
     /// Signed content stays signed, whatever its kind.
     pub(super) fn kind(self, kind: Kind) -> Self {
         match self.kind {
-            Kind::Sealed | Kind::Given => self,
+            Kind::Signed | Kind::Given => self,
             Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Arguments | Kind::Argument | Kind::Name => {
                 Place { kind, ..self }
             }
@@ -331,16 +331,16 @@ pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
 
 /// The index of a block, from its own label.
 fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
-    let mut sealed = place.kind == Kind::Sealed;
+    let mut signed = place.kind == Kind::Signed;
     look_ahead(scanner, |name, value| match (name, value) {
         ("role", Value::String(role)) => place.speaker = speaker(&role.decode()),
         ("thought", Value::Bool(true)) => place.kind = Kind::Reasoning,
-        ("signature", Value::String(signature)) => sealed |= !signature.raw().is_empty(),
+        ("signature", Value::String(signature)) => signed |= !signature.raw().is_empty(),
         ("type", Value::String(kind)) => {
             let kind = kind.decode();
             if kind.starts_with("thinking") || kind.starts_with("redacted_thinking") {
                 place.speaker = Speaker::Assistant;
-                sealed = true;
+                signed = true;
             } else if kind.starts_with("reasoning") {
                 place.speaker = Speaker::Assistant;
                 place.kind = Kind::Reasoning;
@@ -352,8 +352,8 @@ fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
         }
         _ => {}
     });
-    if sealed {
-        place.kind = Kind::Sealed;
+    if signed {
+        place.kind = Kind::Signed;
     }
     place
 }

@@ -50,7 +50,7 @@ pub enum Kind {
     Given,
     /// Signed content of a model, such as Anthropic's thinking. The provider refuses it if a byte has changed: it is
     /// checked, but never rewritten.
-    Sealed,
+    Signed,
 }
 
 /// One text of a body.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sluice::config::{self, ConfigError};
 use sluice::guard::api::{Api, Moderations, Presidio, Thresholds};
 use sluice::guard::checks::{
-    Action, Custom, Guard, LocalPatterns, Means, Memory, OnFailure, Phase, StreamMode, StreamPolicy, Subject,
+    Action, Backend, Custom, Guard, LocalPatterns, Memory, OnFailure, Phase, StreamMode, StreamPolicy, Subject,
 };
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::wire_names::stats;
@@ -54,7 +54,7 @@ fn everything() {
     );
     let [toxicity, pii, local, llama] = found.checks.as_slice() else { panic!("{found:?}") };
     let each = vec![("hate".to_owned(), 0.5), ("self-harm/intent".to_owned(), 0.25)];
-    let Means::Service(api, service) = &toxicity.means else { panic!("{toxicity:?}") };
+    let Backend::Service(api, service) = &toxicity.backend else { panic!("{toxicity:?}") };
     let want = Moderations { model: Some("omni".into()), thresholds: Thresholds::Each(each) };
     assert_eq!(*api, Api::Moderations(want));
     assert_eq!(
@@ -65,7 +65,7 @@ fn everything() {
     assert_eq!(toxicity.phases, [Phase::Request, Phase::Response]);
     assert_eq!(toxicity.speakers.as_deref(), Some(&[System, User, Assistant, Tool][..]));
     assert_eq!((toxicity.on_failure, toxicity.action, toxicity.dry_run), (OnFailure::Allow, Action::Flag, true));
-    let Means::Service(api, service) = &pii.means else { panic!("{pii:?}") };
+    let Backend::Service(api, service) = &pii.backend else { panic!("{pii:?}") };
     let want = Presidio { language: "de".into(), entities: vec!["EMAIL_ADDRESS".into()], score_threshold: Some(0.4) };
     assert_eq!(*api, Api::Presidio(want));
     assert_eq!(
@@ -74,11 +74,11 @@ fn everything() {
     );
     assert!(service.key.is_none() && pii.speakers.is_none() && !pii.dry_run);
     assert_eq!((pii.on_failure, pii.action), (OnFailure::Deny, Action::Restore));
-    let Means::Patterns(patterns) = &local.means else { panic!("{local:?}") };
+    let Backend::Patterns(patterns) = &local.backend else { panic!("{local:?}") };
     let custom = vec![Custom { name: "TICKET".into(), regex: "T-[0-9]+".into() }];
     assert_eq!(*patterns, LocalPatterns { entities: vec!["IBAN_CODE".into()], custom });
     assert_eq!((local.on_failure, local.action), (OnFailure::Deny, Action::Mask));
-    assert!(matches!(&llama.means, Means::Service(Api::ChatClassifier(model), _) if model == "guard-3"));
+    assert!(matches!(&llama.backend, Backend::Service(Api::ChatClassifier(model), _) if model == "guard-3"));
     let time = Duration::from_millis(100);
     assert_eq!(found.stream, StreamPolicy { mode: StreamMode::Window, characters: 50, time });
     assert_eq!(found.memory, Memory { time: Duration::from_secs(300), entries: 7 });
@@ -99,7 +99,7 @@ fn thresholds() {
     for (text, want) in cases {
         let fields = r#""api":"openai_moderations","cluster":"c","on_failure":"deny","action":"block""#;
         let found = one(&format!(r#"{fields},"thresholds":{text}"#));
-        let Means::Service(Api::Moderations(moderations), _) = &found.checks[0].means else { panic!("{text}") };
+        let Backend::Service(Api::Moderations(moderations), _) = &found.checks[0].backend else { panic!("{text}") };
         assert_eq!(moderations.thresholds, want, "{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice::endpoint::Endpoint;
-use sluice::guard::checks::{Marked, Rewriting};
+use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
@@ -18,8 +18,8 @@ fn patterns() -> Patterns {
     Patterns::new(Entity::ALL, &[]).unwrap()
 }
 
-fn marks(found: &[Passage], rewriting: Rewriting) -> Vec<Vec<Marked>> {
-    found.iter().map(|passage| vec![Marked::new(patterns().find(&passage.text), rewriting)]).collect()
+fn rewrites(found: &[Passage], mode: RewriteMode) -> Vec<Vec<PassageRewrite>> {
+    found.iter().map(|passage| vec![PassageRewrite::new(patterns().find(&passage.text), mode)]).collect()
 }
 
 /// Requests with `@` somewhere: an address in nested JSON strings replaces it.
@@ -96,8 +96,8 @@ fn all(value: &Value, depth: u8, out: &mut String) {
 fn hidden_and_back(body: &str, secret: &str) {
     let found = passages(body.as_bytes()).unwrap();
     let mut vault = Vault::default();
-    let marks = marks(&found, Rewriting::Restore);
-    let sent = String::from_utf8(rewrite_request(body.as_bytes(), &found, &marks, &mut vault).unwrap()).unwrap();
+    let rewrites = rewrites(&found, RewriteMode::Restore);
+    let sent = String::from_utf8(rewrite_request(body.as_bytes(), &found, &rewrites, &mut vault).unwrap()).unwrap();
     let mut told = String::new();
     said(&sent, 0, &mut told);
     assert!(!told.contains(secret), "{body}\n{sent}");
@@ -155,8 +155,8 @@ fn data_that_is_not_text_stays() {
         r#"{"input":[{"type":"reasoning","encrypted_content":"jo@example.com","summary":[]}]}"#,
     ] {
         let found = passages(body.as_bytes()).unwrap();
-        let marks = marks(&found, Rewriting::Mask);
-        let sent = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+        let rewrites = rewrites(&found, RewriteMode::Mask);
+        let sent = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
         assert_eq!(String::from_utf8(sent).unwrap(), body);
     }
 }
@@ -166,8 +166,8 @@ fn names_have_no_brackets() {
     let body = r#"{"tools":[{"name":"f-123-45-6789"}],"messages":[{"name":"jo@example.com","content":"a"}]}"#;
     let found = passages(body.as_bytes()).unwrap();
     let mut vault = Vault::default();
-    let marks = marks(&found, Rewriting::Restore);
-    let sent = rewrite_request(body.as_bytes(), &found, &marks, &mut vault).unwrap();
+    let rewrites = rewrites(&found, RewriteMode::Restore);
+    let sent = rewrite_request(body.as_bytes(), &found, &rewrites, &mut vault).unwrap();
     let want = r#"{"tools":[{"name":"f-US_SSN_1"}],"messages":[{"name":"EMAIL_ADDRESS_1","content":"a"}]}"#;
     assert_eq!(String::from_utf8(sent).unwrap(), want);
     let answer = br#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f-US_SSN_1","args":{}}}]}}]}"#;
@@ -183,8 +183,8 @@ fn lists_in_schemas_match_its_properties() {
     for field in ["format", "responseSchema", "response_format", "tools"] {
         let body = format!(r#"{{"{field}":{schema}}}"#);
         let found = passages(body.as_bytes()).unwrap();
-        let marks = marks(&found, Rewriting::Restore);
-        let sent = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+        let rewrites = rewrites(&found, RewriteMode::Restore);
+        let sent = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
         let want = body.replace("jo@example.com", "<EMAIL_ADDRESS_1>");
         assert_eq!(String::from_utf8(sent).unwrap(), want, "providers compare the names");
     }
@@ -226,8 +226,8 @@ fn masked_names_have_no_brackets_in_streams() {
 fn values_of_the_application_are_numbered_first() {
     let body = r#"{"messages":[{"content":"jo@example.com"}],"tools":[{"description":"me@example.com"}]}"#;
     let found = passages(body.as_bytes()).unwrap();
-    let marks = marks(&found, Rewriting::Restore);
-    let sent = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+    let rewrites = rewrites(&found, RewriteMode::Restore);
+    let sent = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
     let want = r#"{"messages":[{"content":"<EMAIL_ADDRESS_2>"}],"tools":[{"description":"<EMAIL_ADDRESS_1>"}]}"#;
     assert_eq!(String::from_utf8(sent).unwrap(), want);
 }
@@ -290,8 +290,8 @@ fn masked(endpoint: Endpoint, events: &[&str], size: usize) -> String {
     for (index, chunk) in chunks.iter().enumerate() {
         out.extend(guard.chunk(chunk, index + 1 == chunks.len(), NOW));
         while let Some(window) = guard.ready() {
-            let marked = [Marked::new(patterns().find(&window.text), Rewriting::Mask)];
-            let replaced = replacements(&window.text, window.flow.kind, &marked, &mut Vault::default()).unwrap();
+            let rewrites = [PassageRewrite::new(patterns().find(&window.text), RewriteMode::Mask)];
+            let replaced = replacements(&window.text, window.flow.kind, &rewrites, &mut Vault::default()).unwrap();
             out.extend(guard.release(window.id, &replaced));
         }
     }
@@ -326,8 +326,8 @@ fn pieces_in_an_array_are_one_text() {
     let pieces = ["To jo@exam", "ple.com: <EM", "AIL_ADD", "RESS_1", ">."];
     let body = format!("[{},\r\n{call}]", pieces.map(piece).join(",\r\n"));
     let found = answer_passages(body.as_bytes()).unwrap();
-    let marks = marks(&found, Rewriting::Mask);
-    let shown = rewrite_answer(body.as_bytes(), &found, &marks, &vault);
+    let rewrites = rewrites(&found, RewriteMode::Mask);
+    let shown = rewrite_answer(body.as_bytes(), &found, &rewrites, &vault);
     let shown: Value = serde_json::from_slice(&shown).unwrap();
     let said = |candidate: usize| -> String {
         let text =

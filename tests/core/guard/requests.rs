@@ -3,13 +3,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::guard::api::{callout, Callout};
-use sluice::guard::checks::{Guard, Means};
+use sluice::guard::checks::{Backend, Guard};
 
 use super::one;
 use crate::generate;
 
 fn asked(guard: &Guard, texts: &[&str]) -> Callout {
-    let Means::Service(api, service) = &guard.checks[0].means else { panic!("{guard:?}") };
+    let Backend::Service(api, service) = &guard.checks[0].backend else { panic!("{guard:?}") };
     callout(api, service, texts)
 }
 

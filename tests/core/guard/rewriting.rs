@@ -1,38 +1,43 @@
 //! Texts rewritten for several checks.
 
 use proptest::prelude::*;
-use sluice::guard::checks::{Marked, Rewriting};
+use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::{mask, merge, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
 use sluice::guard::texts::{answer_passages, passages, Kind};
 use sluice::guard::Finding;
 
-fn marked(span: std::ops::Range<usize>, rewriting: Rewriting) -> Marked {
-    Marked::new(vec![Finding { entity: "X".into(), span, score: 1.0 }], rewriting)
+fn rewrite(span: std::ops::Range<usize>, mode: RewriteMode) -> PassageRewrite {
+    PassageRewrite::new(vec![Finding { entity: "X".into(), span, score: 1.0 }], mode)
 }
 
 #[test]
 fn masked_values_are_not_restored() {
     let text = "abcdefghij";
-    let marks = [marked(0..2, Rewriting::Restore), marked(4..8, Rewriting::Restore), marked(6..9, Rewriting::Mask)];
+    let rewrites =
+        [rewrite(0..2, RewriteMode::Restore), rewrite(4..8, RewriteMode::Restore), rewrite(6..9, RewriteMode::Mask)];
     let body = format!(r#"{{"input":"{text}"}}"#);
-    let rewritten =
-        rewrite_request(body.as_bytes(), &passages(body.as_bytes()).unwrap(), &[marks.into()], &mut Vault::default());
+    let rewritten = rewrite_request(
+        body.as_bytes(),
+        &passages(body.as_bytes()).unwrap(),
+        &[rewrites.into()],
+        &mut Vault::default(),
+    );
     assert_eq!(String::from_utf8(rewritten.unwrap()).unwrap(), r#"{"input":"<X_1>cd<X>ij"}"#);
 }
 
 /// The rewritten request, and its vault.
-fn hidden(body: &str, rewriting: Rewriting) -> (String, Vault) {
+fn hidden(body: &str, mode: RewriteMode) -> (String, Vault) {
     let found = passages(body.as_bytes()).unwrap();
-    let marks: Vec<Vec<Marked>> = found.iter().map(|passage| marks(&passage.text, rewriting)).collect();
+    let rewrites: Vec<Vec<PassageRewrite>> = found.iter().map(|passage| rewrites(&passage.text, mode)).collect();
     let mut vault = Vault::default();
-    let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut vault).unwrap();
+    let rewritten = rewrite_request(body.as_bytes(), &found, &rewrites, &mut vault).unwrap();
     (String::from_utf8(rewritten).unwrap(), vault)
 }
 
-fn marks(text: &str, rewriting: Rewriting) -> Vec<Marked> {
+fn rewrites(text: &str, mode: RewriteMode) -> Vec<PassageRewrite> {
     let all = sluice::guard::pii::Patterns::new(sluice::guard::pii::Entity::ALL, &[]).unwrap();
-    vec![Marked::new(all.find(text), rewriting)]
+    vec![PassageRewrite::new(all.find(text), mode)]
 }
 
 #[test]
@@ -40,11 +45,11 @@ fn many_findings_are_rewritten_like_a_single_text() {
     let one = |number: usize| format!("a{}@b.co \"4111 1111 1111 1111\" ü 192.0.2.{}\n", number % 700, number % 256);
     let text: String = (0..5_000).map(one).collect();
     let body = serde_json::json!({"input": text}).to_string();
-    let findings = marks(&text, Rewriting::Mask)[0].findings().to_vec();
+    let findings = rewrites(&text, RewriteMode::Mask)[0].findings().to_vec();
     assert_eq!(findings.len(), 15_000);
     let said = |body: &str| passages(body.as_bytes()).unwrap()[0].text.clone();
-    assert_eq!(said(&hidden(&body, Rewriting::Mask).0), mask(&text, &findings));
-    let (rewritten, vault) = hidden(&body, Rewriting::Restore);
+    assert_eq!(said(&hidden(&body, RewriteMode::Mask).0), mask(&text, &findings));
+    let (rewritten, vault) = hidden(&body, RewriteMode::Restore);
     assert_eq!(said(&rewritten), Vault::default().hide(&text, &findings).unwrap());
     assert_eq!(vault.restore(&said(&rewritten)), text);
 }
@@ -79,7 +84,7 @@ fn texts_within_texts() {
             format!(r#"{{"input":[{{"type":"function_call_output","output":{quoted}}}]}}"#),
             format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"tool_result","content":{quoted}}}]}}]}}"#),
         ] {
-            let (hidden, vault) = hidden(&body, Rewriting::Restore);
+            let (hidden, vault) = hidden(&body, RewriteMode::Restore);
             assert_eq!(passages(hidden.as_bytes()).unwrap()[0].source(), *want, "{body}");
             assert!(!hidden.contains("mario") && !hidden.contains("4111"), "{hidden}");
             let answer = format!(
@@ -127,37 +132,37 @@ fn restored_within_texts() {
 
 /// Clients choose the number of findings.
 #[test]
-fn many_marks_take_no_longer_each() {
+fn many_rewrites_take_no_longer_each() {
     let text = "a@b.cc ".repeat(100_000);
-    for rewriting in [Rewriting::Mask, Rewriting::Restore] {
+    for mode in [RewriteMode::Mask, RewriteMode::Restore] {
         let found = (0..100_000).map(|at| Finding { entity: "X".into(), span: at * 7..at * 7 + 6, score: 1.0 });
-        let marks = [Marked::new(found.collect(), rewriting)];
-        assert_eq!(replacements(&text, Kind::Plain, &marks, &mut Vault::default()).unwrap().len(), 100_000);
+        let rewrites = [PassageRewrite::new(found.collect(), mode)];
+        assert_eq!(replacements(&text, Kind::Plain, &rewrites, &mut Vault::default()).unwrap().len(), 100_000);
     }
 }
 
 proptest! {
     #[test]
     fn a_mask_outranks_whatever_it_overlaps(
-        marks in prop::collection::vec((0..40_usize, 1..8_usize, any::<bool>()), 0..20),
+        rewrites in prop::collection::vec((0..40_usize, 1..8_usize, any::<bool>()), 0..20),
     ) {
-        let rewriting = |masks: bool| if masks { Rewriting::Mask } else { Rewriting::Restore };
-        let marks: Vec<Marked> =
-            marks.into_iter().map(|(start, length, masks)| marked(start..start + length, rewriting(masks))).collect();
+        let mode = |masks: bool| if masks { RewriteMode::Mask } else { RewriteMode::Restore };
+        let rewrites: Vec<PassageRewrite> =
+            rewrites.into_iter().map(|(start, length, masks)| rewrite(start..start + length, mode(masks))).collect();
         let text = "x".repeat(48);
-        let findings: Vec<Finding> = marks.iter().flat_map(|marked| marked.findings().to_vec()).collect();
+        let findings: Vec<Finding> = rewrites.iter().flat_map(|rewrite| rewrite.findings().to_vec()).collect();
         let want: Vec<_> = merge(findings, Vec::new())
             .into_iter()
             .map(|found| {
-                let overlaps = |other: &&Marked| {
+                let overlaps = |other: &&PassageRewrite| {
                     let span = &other.findings()[0].span;
                     span.start < found.span.end && found.span.start < span.end
                 };
-                let masks = marks.iter().filter(overlaps).any(|other| other.rewriting() == Rewriting::Mask);
+                let masks = rewrites.iter().filter(overlaps).any(|other| other.mode() == RewriteMode::Mask);
                 (found.span, masks)
             })
             .collect();
-        let got = replacements(&text, Kind::Plain, &marks, &mut Vault::default()).unwrap();
+        let got = replacements(&text, Kind::Plain, &rewrites, &mut Vault::default()).unwrap();
         let got: Vec<_> = got.into_iter().map(|(span, written)| (span, written == "<X>")).collect();
         prop_assert_eq!(got, want);
     }

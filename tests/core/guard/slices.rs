@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use sluice::guard::checks::{Marked, Rewriting};
+use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::{Entity, Patterns, Vault, VaultError, MAX_VALUES};
 use sluice::guard::rewriting::{rewrite_answer, rewrite_request, BodyRewriting};
 use sluice::guard::texts::{answer_passages, passages};
@@ -56,14 +56,14 @@ fn answer(texts: &[&str]) -> String {
 }
 
 /// Each check's findings; the first check has the patterns' findings.
-fn marks(text: &str, checks: &[(usize, usize, bool)]) -> Vec<Marked> {
-    let rewriting = |masks: bool| if masks { Rewriting::Mask } else { Rewriting::Restore };
-    let own = checks.first().map_or(Rewriting::Restore, |(_, _, masks)| rewriting(*masks));
-    let mut all = vec![Marked::new(patterns().find(text), own)];
+fn rewrites(text: &str, checks: &[(usize, usize, bool)]) -> Vec<PassageRewrite> {
+    let mode = |masks: bool| if masks { RewriteMode::Mask } else { RewriteMode::Restore };
+    let own = checks.first().map_or(RewriteMode::Restore, |(_, _, masks)| mode(*masks));
+    let mut all = vec![PassageRewrite::new(patterns().find(text), own)];
     for (start, length, masks) in checks.iter().skip(1) {
         let spans = (0..4).map(|nth| (start + nth * 9..start + nth * 9 + length, 1.0 / (1.0 + nth as f32)));
         let findings = spans.map(|(span, score)| Finding { entity: "X".into(), span, score });
-        all.push(Marked::new(findings.collect(), rewriting(*masks)));
+        all.push(PassageRewrite::new(findings.collect(), mode(*masks)));
     }
     all
 }
@@ -79,11 +79,11 @@ fn vault() -> Vault {
 fn check_request(texts: &[&str], checks: &[(usize, usize, bool)], sizes: impl Iterator<Item = usize>) {
     let body = request(texts);
     let found = passages(body.as_bytes()).unwrap();
-    let marks: Vec<_> = found.iter().map(|passage| marks(&passage.text, checks)).collect();
+    let rewrites: Vec<_> = found.iter().map(|passage| rewrites(&passage.text, checks)).collect();
     let mut known = Vault::default();
-    let want = rewrite_request(body.as_bytes(), &found, &marks, &mut known).unwrap();
+    let want = rewrite_request(body.as_bytes(), &found, &rewrites, &mut known).unwrap();
     for size in sizes {
-        let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found.clone(), marks.clone());
+        let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found.clone(), rewrites.clone());
         let mut vault = Vault::default();
         run(&mut rewriting, &mut vault, size).unwrap();
         assert!(rewriting.finish() == want, "in slices of {size}: {body}");
@@ -96,14 +96,14 @@ fn check_request(texts: &[&str], checks: &[(usize, usize, bool)], sizes: impl It
 fn check_answer(texts: &[&str], checks: &[(usize, usize, bool)], restores: bool, sizes: impl Iterator<Item = usize>) {
     let body = answer(texts);
     let found = answer_passages(body.as_bytes()).unwrap();
-    let marks: Vec<_> = match checks.is_empty() {
+    let rewrites: Vec<_> = match checks.is_empty() {
         true => Vec::new(),
-        false => found.iter().map(|passage| marks(&passage.text, checks)).collect(),
+        false => found.iter().map(|passage| rewrites(&passage.text, checks)).collect(),
     };
     let mut vault = if restores { vault() } else { Vault::default() };
-    let want = rewrite_answer(body.as_bytes(), &found, &marks, &vault);
+    let want = rewrite_answer(body.as_bytes(), &found, &rewrites, &vault);
     for size in sizes {
-        let mut rewriting = BodyRewriting::of_answer(body.clone().into_bytes(), found.clone(), marks.clone());
+        let mut rewriting = BodyRewriting::of_answer(body.clone().into_bytes(), found.clone(), rewrites.clone());
         run(&mut rewriting, &mut vault, size).unwrap();
         assert!(rewriting.finish() == want, "in slices of {size}: {body}");
     }
@@ -150,12 +150,12 @@ fn a_step_is_a_small_part() {
     let nested = format!(r#"{{"a": "a@b.co", "b": "{}"}}"#, r"some words\n".repeat(8_000));
     let escaped = "<EMAIL_ADDRESS_1> &lt;EMAIL_ADDRESS_20001 a@b.co \\\"".repeat(2_000);
     for text in [&dense, &prose, &nested, &escaped] {
-        for rewriting in [Rewriting::Mask, Rewriting::Restore] {
+        for mode in [RewriteMode::Mask, RewriteMode::Restore] {
             let body = serde_json::json!({"input": text}).to_string();
             let found = passages(body.as_bytes()).unwrap();
-            let marks =
-                found.iter().map(|passage| vec![Marked::new(patterns().find(&passage.text), rewriting)]).collect();
-            let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found, marks);
+            let rewrites =
+                found.iter().map(|passage| vec![PassageRewrite::new(patterns().find(&passage.text), mode)]).collect();
+            let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found, rewrites);
             let (mut vault, mut steps, mut written) = (Vault::default(), 1, 0);
             while !rewriting.step(&mut vault, SIZE).unwrap() {
                 let more = rewriting.written() - written;
@@ -185,11 +185,14 @@ fn findings_that_overlap_are_merged_in_slices() {
     };
     let body = serde_json::json!({"input": text}).to_string();
     let found = passages(body.as_bytes()).unwrap();
-    let marks = vec![vec![Marked::new(findings(0), Rewriting::Mask), Marked::new(findings(5), Rewriting::Mask)]];
-    let want = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+    let rewrites = vec![vec![
+        PassageRewrite::new(findings(0), RewriteMode::Mask),
+        PassageRewrite::new(findings(5), RewriteMode::Mask),
+    ]];
+    let want = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
     let text = "<X>".repeat(5_900) + &"x".repeat(1_000);
     assert!(want == serde_json::json!({"input": text}).to_string().as_bytes());
-    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, marks);
+    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, rewrites);
     let steps = run(&mut rewriting, &mut Vault::default(), 1_000).unwrap();
     assert!(steps >= 500, "{steps} steps for 11,800 findings");
     assert!(rewriting.finish() == want);
@@ -200,7 +203,7 @@ fn too_many_values_are_reported_in_slices() {
     let text: String = (0..=MAX_VALUES).map(|number| format!("a{number}@b.co ")).collect();
     let body = serde_json::json!({"input": text}).to_string();
     let found = passages(body.as_bytes()).unwrap();
-    let marks = vec![vec![Marked::new(patterns().find(&found[0].text), Rewriting::Restore)]];
-    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, marks);
+    let rewrites = vec![vec![PassageRewrite::new(patterns().find(&found[0].text), RewriteMode::Restore)]];
+    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, rewrites);
     assert_eq!(run(&mut rewriting, &mut Vault::default(), 4 << 10), Err(VaultError::TooManyValues));
 }

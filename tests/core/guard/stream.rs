@@ -108,7 +108,7 @@ fn texts_of_each_dialect() {
     use Endpoint::{
         ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent,
     };
-    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Sealed};
+    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Signed};
     let cases: &[(Endpoint, &[&str], &[(Flow, &str)])] = &[
         (
             ChatCompletions,
@@ -169,7 +169,7 @@ fn texts_of_each_dialect() {
                 r#"data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
                 r#"data: {"type":"message_stop"}"#,
             ],
-            &[(flow(0, 0, Sealed, false), "t"), (flow(1, 0, Plain, false), "ab"), (flow(2, 0, Arguments, false), "{}")],
+            &[(flow(0, 0, Signed, false), "t"), (flow(1, 0, Plain, false), "ab"), (flow(2, 0, Arguments, false), "{}")],
         ),
         (
             OllamaChat,

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use sluice::guard::texts::Kind::{Argument, Arguments, Given, Plain, Reasoning, Refusal, Sealed};
+use sluice::guard::texts::Kind::{Argument, Arguments, Given, Plain, Reasoning, Refusal, Signed};
 use sluice::guard::texts::{answer_passages, echoes, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::json::JsonError;
@@ -68,7 +68,7 @@ const REQUESTS: &[Case] = &[
         &[
             (System, Plain, "s"),
             (User, Plain, "a"),
-            (Assistant, Sealed, "t"),
+            (Assistant, Signed, "t"),
             (Assistant, Argument, "x"),
             (Assistant, Argument, "z"),
             (Tool, Plain, "r"),
@@ -140,7 +140,7 @@ const ANSWERS: &[Case] = &[
     (
         "Anthropic",
         r#"{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"},{"type":"tool_use","name":"n","input":{"x":"y"}}]}"#,
-        &[(Assistant, Sealed, "t"), (Assistant, Plain, "a"), (Assistant, Argument, "y")],
+        &[(Assistant, Signed, "t"), (Assistant, Plain, "a"), (Assistant, Argument, "y")],
     ),
     (
         "Ollama chat",

@@ -9,7 +9,7 @@ fn costs() {
     const MAX: u64 = u64::MAX;
     let gpt = Price { cached_input: 1_250_000, ..Price::new(2_500_000, 10_000_000) };
     let free = Price::default();
-    let dearest = Price::new(MAX, MAX);
+    let highest = Price::new(MAX, MAX);
     let cases = [
         ("nothing", gpt, tokens(0, 0, 0), 0),
         ("input", gpt, tokens(1_000_000, 0, 0), 2_500_000),
@@ -23,7 +23,7 @@ fn costs() {
         ("a price of a millionth", Price { output: 1, ..free }, tokens(0, 0, 499_999), 0),
         ("a price of a millionth, rounded up", Price { output: 1, ..free }, tokens(0, 0, 500_000), 1),
         ("exact beyond 64 bits", Price { output: 3_000_000, ..free }, tokens(0, 0, MAX / 3), MAX),
-        ("more than can be", dearest, tokens(MAX, 1, MAX), MAX),
+        ("more than can be", highest, tokens(MAX, 1, MAX), MAX),
     ];
     for (name, price, usage, want) in cases {
         assert_eq!(price.cost(&usage), want, "{name}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{State, StreamGuard};
-use crate::guard::stream::event::Trouble;
+use crate::guard::stream::event::EventError;
 use crate::guard::stream::flow::Why;
 use crate::guard::stream::pieces::Pieces;
 use crate::guard::stream::Mode;
@@ -37,7 +37,8 @@ impl StreamGuard {
                 Ok(Some(event)) => {
                     rest = rest.get(event.bytes.len()..).unwrap_or_default();
                     // token lists that repeat the text must not be shown, because the text may change later
-                    if self.mode == Mode::Window && !event.echoes.is_empty() && self.refuses(Trouble::Beyond, out) {
+                    if self.mode == Mode::Window && !event.echoes.is_empty() && self.refuses(EventError::TooLarge, out)
+                    {
                         break;
                     }
                     self.take(event, now, out);
@@ -49,8 +50,8 @@ impl StreamGuard {
                     self.pieces = (!is_all).then_some(pieces);
                     return bytes.len() - rest.len();
                 }
-                Err(trouble) => {
-                    if !self.refuses(trouble, out) {
+                Err(error) => {
+                    if !self.refuses(error, out) {
                         self.skipping = !is_all;
                         self.skip(rest.to_vec(), out);
                         return bytes.len();
@@ -70,7 +71,7 @@ impl StreamGuard {
         if closing.is_empty() {
             return closing;
         }
-        self.voice.close_cut(out);
+        self.writer.close_cut(out);
         if self.framing == Framing::Json {
             return closing;
         }

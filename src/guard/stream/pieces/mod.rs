@@ -7,7 +7,7 @@ mod scan;
 
 use std::ops::Range;
 
-use super::event::{Event, Extent, Said, Trouble};
+use super::event::{Event, EventError, Extent, Said};
 use super::outline::{Ends, Outline};
 use super::{Flow, Kind};
 use crate::json::{Scanner, Value};
@@ -45,7 +45,7 @@ impl Pieces {
         bytes: &[u8],
         is_all: bool,
         see: impl FnOnce(&Outline<'_>),
-    ) -> Result<Option<Event>, Trouble> {
+    ) -> Result<Option<Event>, EventError> {
         if bytes.is_empty() || !is_all && bytes.len() < self.scan.size + AHEAD {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl Pieces {
         };
         let is_last = is_all && event.bytes.len() == bytes.len();
         if is_last && !self.scan.open.is_complete() {
-            return Err(Trouble::Garbage);
+            return Err(EventError::NotJson);
         }
         event.extent = match is_last {
             true => Extent::Last,
@@ -69,21 +69,21 @@ impl Pieces {
     }
 
     /// A piece that begins between two values.
-    fn read(&mut self, bytes: &[u8], is_all: bool, see: impl FnOnce(&Outline<'_>)) -> Result<Event, Trouble> {
+    fn read(&mut self, bytes: &[u8], is_all: bool, see: impl FnOnce(&Outline<'_>)) -> Result<Event, EventError> {
         let before = self.beginning();
         let (length, within_string) = self.scan.next(bytes, is_all)?;
         let piece = bytes.get(..length).unwrap_or_default();
         self.string = within_string.then_some(None);
         let text = [&before, piece, &self.ending(within_string)].concat();
-        let (mut event, trouble) = Event::read(self.scan.framing, text, |outline| {
+        let (mut event, error) = Event::read(self.scan.framing, text, |outline| {
             self.ends.add(&outline.ends);
             self.sequence = outline.sequence.or(self.sequence);
             let is_scalar = |value: &[u8]| !matches!(value.first(), Some(b'{' | b'['));
             let fields = outline.fields.iter().copied().filter(|(_, value)| is_scalar(value));
             see(&Outline { choices: outline.choices.clone(), fields: fields.collect(), ..Outline::default() });
         });
-        if let Some(trouble) = trouble {
-            return Err(trouble);
+        if let Some(error) = error {
+            return Err(error);
         }
         let within = |span: &Range<usize>| span.end > before.len() && span.start < before.len() + length;
         let at = |span: &Range<usize>| {
@@ -114,16 +114,16 @@ impl Pieces {
     }
 
     /// A piece that continues a string.
-    fn go_on(&mut self, flow: Option<Flow>, bytes: &[u8], is_all: bool) -> Result<Event, Trouble> {
+    fn go_on(&mut self, flow: Option<Flow>, bytes: &[u8], is_all: bool) -> Result<Event, EventError> {
         let (length, ends) = string_part(bytes.get(..self.scan.size).unwrap_or(bytes));
         if length == 0 || is_all && !ends && length == bytes.len() {
-            return Err(Trouble::Garbage);
+            return Err(EventError::NotJson);
         }
         let piece = bytes.get(..length).unwrap_or_default();
         let end: &[u8] = if ends { b"" } else { b"\"" };
         let string = [b"\"", piece, end].concat();
         let Ok(Value::String(text)) = Scanner::new(&string).value() else {
-            return Err(Trouble::Garbage);
+            return Err(EventError::NotJson);
         };
         if ends {
             self.string = None;

@@ -1,6 +1,6 @@
 //! The open brackets at the start and end of a piece of JSON, so that the piece can be read as a complete text.
 
-use crate::guard::stream::event::Trouble;
+use crate::guard::stream::event::EventError;
 use crate::guard::texts::fold;
 use crate::json::{Scanner, Value, MAX_DEPTH};
 
@@ -84,7 +84,7 @@ impl Open {
     }
 
     /// One of `{}[],:`, at this position of the piece.
-    pub(super) fn mark(&mut self, mark: u8, at: usize) -> Result<(), Trouble> {
+    pub(super) fn mark(&mut self, mark: u8, at: usize) -> Result<(), EventError> {
         let in_array = self.levels.last().map(|level| level.is_array);
         let is_value = match self.next {
             Next::Value => true,
@@ -95,7 +95,7 @@ impl Open {
         match mark {
             b'{' | b'[' if is_value => {
                 if self.levels.len() >= MAX_DEPTH as usize {
-                    return Err(Trouble::Beyond);
+                    return Err(EventError::TooLarge);
                 }
                 self.levels.push(Level { is_array: mark == b'[', start: at, ..Level::default() });
                 self.next = Next::First;
@@ -108,10 +108,10 @@ impl Open {
                 if let Some(level) = self.levels.last_mut() {
                     level.elements = level.elements.saturating_add(1).min(MAX_ELEMENTS);
                 }
-                self.next = if in_array.is_some() { Next::Another } else { return Err(Trouble::Garbage) };
+                self.next = if in_array.is_some() { Next::Another } else { return Err(EventError::NotJson) };
             }
             b':' if self.next == Next::Colon => self.next = Next::Value,
-            _ => return Err(Trouble::Garbage),
+            _ => return Err(EventError::NotJson),
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Open {
     ///
     /// # Errors
     /// It shows that a reported text was read wrongly.
-    pub(super) fn scalar(&mut self, raw: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn scalar(&mut self, raw: &[u8]) -> Result<(), EventError> {
         let Some(level) = self.levels.last_mut().filter(|level| !level.is_array) else {
             self.value_ended(raw.last().copied().unwrap_or(0));
             return Ok(());
@@ -206,7 +206,7 @@ impl Open {
 
 impl Level {
     /// Whether a label comes too late for texts that depend on it. Other labels do not matter.
-    fn tell_late(&self, name: &str, raw: &[u8]) -> Result<(), Trouble> {
+    fn tell_late(&self, name: &str, raw: &[u8]) -> Result<(), EventError> {
         let Ok(Value::String(value)) = Scanner::new(raw).value() else {
             return Ok(());
         };
@@ -214,7 +214,7 @@ impl Level {
         let is_signed = name == "signature" && !value.is_empty() || name == "type" && value.contains("thinking");
         let is_text = name == "type" && value == "text";
         match self.spoken && is_signed || self.hidden && is_text {
-            true => Err(Trouble::Beyond),
+            true => Err(EventError::TooLarge),
             false => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use super::open::Open;
-use crate::guard::stream::event::Trouble;
+use crate::guard::stream::event::EventError;
 use crate::usage::Framing;
 
 /// How much more than a piece is read, so that no escape and no field's name is cut.
@@ -62,7 +62,7 @@ impl Scan {
     ///
     /// # Errors
     /// It is not JSON, or something in it is too long.
-    pub(super) fn next(&mut self, bytes: &[u8], is_all: bool) -> Result<(usize, bool), Trouble> {
+    pub(super) fn next(&mut self, bytes: &[u8], is_all: bool) -> Result<(usize, bool), EventError> {
         self.open.begin_piece();
         let end = self.size.min(bytes.len());
         let mut at = 0;
@@ -86,7 +86,7 @@ impl Scan {
                     self.open.scalar(rest.get(..length).unwrap_or_default())?;
                     length
                 }
-                Token::OpenString | Token::Unknown if is_all => return Err(Trouble::Garbage),
+                Token::OpenString | Token::Unknown if is_all => return Err(EventError::NotJson),
                 Token::String(_) | Token::OpenString if at == 0 => {
                     let inside = bytes.get(1..end).unwrap_or_default();
                     let (length, _) = string_part(inside);
@@ -98,12 +98,12 @@ impl Scan {
         }
         // a name or a number with thousands of bytes
         if at == 0 {
-            return Err(Trouble::Beyond);
+            return Err(EventError::TooLarge);
         }
         Ok((at, false))
     }
 
-    fn token(&mut self, rest: &[u8], is_all: bool) -> Result<Token, Trouble> {
+    fn token(&mut self, rest: &[u8], is_all: bool) -> Result<Token, EventError> {
         let is_sse = self.framing == Framing::Sse;
         let first = rest.first().copied().unwrap_or_default();
         match self.line {
@@ -134,7 +134,7 @@ impl Scan {
             _ => {
                 let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
                 match rest.iter().position(|byte| !belongs(byte)) {
-                    Some(0) => return Err(Trouble::Garbage),
+                    Some(0) => return Err(EventError::NotJson),
                     Some(length) => Token::Scalar(length),
                     None if is_all => Token::Scalar(rest.len()),
                     None => Token::Unknown,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use sluice::endpoint::Endpoint;
-use sluice::guard::checks::{Marked, Rewriting};
+use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::Vault;
 use sluice::guard::pii::{Entity, Patterns};
 use sluice::guard::rewriting::replacements;
@@ -108,8 +108,8 @@ fn shown(dialect: &Dialect, fragments: &[&str], limits: Limits, late: bool) -> S
         let mut windows: Vec<_> = std::iter::from_fn(|| guard.ready()).collect();
         windows.reverse(); // verdicts come in any order
         for window in windows {
-            let marks = [Marked::new(patterns.find(&window.text), Rewriting::Mask)];
-            let found = replacements(&window.text, window.flow.kind, &marks, &mut Vault::default()).unwrap();
+            let rewrites = [PassageRewrite::new(patterns.find(&window.text), RewriteMode::Mask)];
+            let found = replacements(&window.text, window.flow.kind, &rewrites, &mut Vault::default()).unwrap();
             out.extend(guard.release(window.id, &found));
         }
     }

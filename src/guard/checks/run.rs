@@ -4,9 +4,9 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::check::{Action, Check, Means, OnFailure, Phase, Subject, Unrewritable};
+use super::check::{Action, Backend, Check, OnFailure, Phase, Subject, Unrewritable};
 use super::known::Known;
-use super::outcome::{Flag, Marked, Outcome, Refusal, Rewriting, Verdict};
+use super::outcome::{Flag, Outcome, PassageRewrite, Refusal, RewriteMode, Verdict};
 use super::Guard;
 use crate::guard::api::{self, Answer, Api, Callout, Failure, Reading};
 use crate::guard::pii::is_placeholder;
@@ -25,7 +25,7 @@ pub struct Spoken {
     /// The text.
     pub text: String,
     /// Whether it must not be rewritten.
-    pub sealed: bool,
+    pub signed: bool,
     /// Whether it repeats a text of the request: then it is not checked.
     pub given: bool,
 }
@@ -34,7 +34,7 @@ impl Spoken {
     /// A passage's text.
     pub fn of(passage: &Passage) -> Self {
         let Passage { speaker, kind, text, .. } = passage;
-        Spoken { speaker: *speaker, text: text.clone(), sealed: *kind == Kind::Sealed, given: *kind == Kind::Given }
+        Spoken { speaker: *speaker, text: text.clone(), signed: *kind == Kind::Signed, given: *kind == Kind::Given }
     }
 }
 
@@ -64,9 +64,9 @@ pub struct Question {
 
 /// A sent question.
 struct Asked {
-    /// Index in [`Round::parts`].
+    /// Index in [`CheckRun::parts`].
     part: usize,
-    /// Indices in [`Round::passages`].
+    /// Indices in [`CheckRun::passages`].
     passages: Vec<usize>,
     open: bool,
 }
@@ -92,7 +92,7 @@ struct Part {
 ///
 /// A check that blocks ends the run at once. A failed check does not, even with `deny`: a block is more useful to the
 /// sender than a failure.
-pub struct Round {
+pub struct CheckRun {
     guard: Rc<Guard>,
     phase: Phase,
     passages: Vec<Spoken>,
@@ -100,17 +100,23 @@ pub struct Round {
     asked: Vec<Asked>,
 }
 
-impl Round {
+impl CheckRun {
     /// Runs the checks that apply to `passages`. Cached results are not asked again.
-    pub fn new(guard: Rc<Guard>, subject: &Subject<'_>, passages: Vec<Spoken>, known: &Known, now: Duration) -> Round {
-        let mut round = Round { guard, phase: subject.phase, passages, parts: Vec::new(), asked: Vec::new() };
-        let guard = Rc::clone(&round.guard);
+    pub fn new(
+        guard: Rc<Guard>,
+        subject: &Subject<'_>,
+        passages: Vec<Spoken>,
+        known: &Known,
+        now: Duration,
+    ) -> CheckRun {
+        let mut run = CheckRun { guard, phase: subject.phase, passages, parts: Vec::new(), asked: Vec::new() };
+        let guard = Rc::clone(&run.guard);
         for (index, check) in guard.checks.iter().enumerate() {
             if check.applies(subject) {
-                round.add(index, check, known, now);
+                run.add(index, check, known, now);
             }
         }
-        round
+        run
     }
 
     fn add(&mut self, index: usize, check: &Check, known: &Known, now: Duration) {
@@ -120,7 +126,7 @@ impl Round {
             if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
                 continue;
             }
-            let remembered = check.means.is_remembered().then(|| known.get(index, &passage.text, now)).flatten();
+            let remembered = check.backend.is_remembered().then(|| known.get(index, &passage.text, now)).flatten();
             match remembered {
                 Some(reading) => part.readings.push((at, reading.clone())),
                 None => unknown.push(at),
@@ -129,14 +135,16 @@ impl Round {
         if part.readings.is_empty() && unknown.is_empty() {
             return; // no texts to check
         }
-        let groups = match &check.means {
-            Means::Service(..) if self.length(&unknown) > self.guard.max_text => Err(Failure::TooLarge),
-            Means::Service(Api::ChatClassifier(_), _) if unknown.len() > MAX_CALLOUTS => Err(Failure::TooLarge),
-            Means::Service(Api::ChatClassifier(_), _) => Ok(unknown.iter().map(|at| vec![*at]).collect()),
-            Means::Service(Api::Moderations(_) | Api::Presidio(_), _) | Means::Patterns(_) if unknown.is_empty() => {
+        let groups = match &check.backend {
+            Backend::Service(..) if self.length(&unknown) > self.guard.max_text => Err(Failure::TooLarge),
+            Backend::Service(Api::ChatClassifier(_), _) if unknown.len() > MAX_CALLOUTS => Err(Failure::TooLarge),
+            Backend::Service(Api::ChatClassifier(_), _) => Ok(unknown.iter().map(|at| vec![*at]).collect()),
+            Backend::Service(Api::Moderations(_) | Api::Presidio(_), _) | Backend::Patterns(_)
+                if unknown.is_empty() =>
+            {
                 Ok(Vec::new())
             }
-            Means::Service(Api::Moderations(_) | Api::Presidio(_), _) | Means::Patterns(_) => Ok(vec![unknown]),
+            Backend::Service(Api::Moderations(_) | Api::Presidio(_), _) | Backend::Patterns(_) => Ok(vec![unknown]),
         };
         match groups {
             Ok(groups) => {
@@ -163,9 +171,9 @@ impl Round {
         let open = self.asked.iter().enumerate().filter(|(_, asked)| asked.open);
         open.filter_map(|(id, asked)| {
             let index = self.parts.get(asked.part)?.check;
-            let ask = match &self.guard.checks.get(index)?.means {
-                Means::Service(api, service) => Ask::Service(api::callout(api, service, &self.texts(asked))),
-                Means::Patterns(_) => Ask::Patterns(index),
+            let ask = match &self.guard.checks.get(index)?.backend {
+                Backend::Service(api, service) => Ask::Service(api::callout(api, service, &self.texts(asked))),
+                Backend::Patterns(_) => Ask::Patterns(index),
             };
             Some(Question { id, ask })
         })
@@ -187,9 +195,9 @@ impl Round {
     /// Why the answer is invalid.
     pub fn read(&self, id: usize, status: u16, body: &[u8]) -> Result<Answer, Failure> {
         let check = self.asked.get(id).and_then(|asked| self.parts.get(asked.part)).map(|part| part.check);
-        match check.and_then(|index| self.guard.checks.get(index)).map(|check| &check.means) {
-            Some(Means::Service(api, _)) => api::read(api, &self.texts_of(id), status, body),
-            Some(Means::Patterns(_)) | None => Err(Failure::Shape),
+        match check.and_then(|index| self.guard.checks.get(index)).map(|check| &check.backend) {
+            Some(Backend::Service(api, _)) => api::read(api, &self.texts_of(id), status, body),
+            Some(Backend::Patterns(_)) | None => Err(Failure::Shape),
         }
     }
 
@@ -207,7 +215,7 @@ impl Round {
         let Some(check) = self.guard.checks.get(part.check) else {
             return;
         };
-        let is_remembered = check.means.is_remembered();
+        let is_remembered = check.backend.is_remembered();
         asked.open = false;
         part.open = part.open.saturating_sub(1);
         part.ended = Some(now);
@@ -309,16 +317,16 @@ impl Round {
         flags.collect()
     }
 
-    fn rewritings(&self) -> Vec<Vec<Marked>> {
+    fn rewritings(&self) -> Vec<Vec<PassageRewrite>> {
         let mut passages = vec![Vec::new(); self.passages.len()];
         for (part, _, verdict) in self.effective() {
-            let Verdict::Rewrite(rewriting) = verdict else {
+            let Verdict::Rewrite(mode) = verdict else {
                 continue;
             };
             for (at, reading) in &part.readings {
-                let is_open = self.passages.get(*at).is_some_and(|passage| !passage.sealed);
+                let is_open = self.passages.get(*at).is_some_and(|passage| !passage.signed);
                 if let Some(passage) = passages.get_mut(*at).filter(|_| is_open) {
-                    passage.extend(Marked::of(reading, rewriting));
+                    passage.extend(PassageRewrite::of(reading, mode));
                 }
             }
         }
@@ -330,8 +338,8 @@ impl Part {
     /// `None` while it is open. Something that blocks is known before all answers are there.
     fn tell(&self, check: &Check, phase: Phase, passages: &[Spoken]) -> Option<Verdict> {
         let rewrites = matches!(check.action, Action::Mask | Action::Restore);
-        let is_sealed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.sealed);
-        let open = self.readings.iter().filter(|(at, _)| !is_sealed(at));
+        let is_signed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.signed);
+        let open = self.readings.iter().filter(|(at, _)| !is_signed(at));
         let category = open.clone().find_map(|(_, reading)| reading.category());
         if let (Action::Block, Some(category)) = (check.action, category) {
             return Some(Verdict::Block { category: category.to_owned() });
@@ -342,20 +350,20 @@ impl Part {
         if let Some(failure) = self.failure {
             return Some(Verdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
         }
-        let sealed = self.readings.iter().filter(|(at, _)| is_sealed(at));
-        if let Some(found) = sealed.clone().find_map(|(_, reading)| reading.category()) {
+        let signed = self.readings.iter().filter(|(at, _)| is_signed(at));
+        if let Some(found) = signed.clone().find_map(|(_, reading)| reading.category()) {
             let blocks = match (phase, check.unrewritable, check.action) {
                 (Phase::Response, ..) | (Phase::Request, Some(Unrewritable::Allow), _) => false,
                 (Phase::Request, None, Action::Restore) => {
-                    let mut sealed: Vec<&str> = sealed
+                    let mut signed: Vec<&str> = signed
                         .flat_map(|reading| values(reading, passages))
                         .filter(|value| !is_placeholder(value))
                         .collect();
-                    by_text(&mut sealed, |value| value);
-                    sealed.dedup();
-                    let mut hidden = vec![false; sealed.len()];
+                    by_text(&mut signed, |value| value);
+                    signed.dedup();
+                    let mut hidden = vec![false; signed.len()];
                     for value in open.flat_map(|reading| values(reading, passages)) {
-                        if let Some(is_hidden) = sealed.binary_search(&value).ok().and_then(|at| hidden.get_mut(at)) {
+                        if let Some(is_hidden) = signed.binary_search(&value).ok().and_then(|at| hidden.get_mut(at)) {
                             *is_hidden = true;
                         }
                     }
@@ -369,9 +377,9 @@ impl Part {
         }
         Some(match (category, check.action, phase) {
             (None, ..) => Verdict::Pass,
-            (Some(_), Action::Restore, Phase::Request) => Verdict::Rewrite(Rewriting::Restore),
+            (Some(_), Action::Restore, Phase::Request) => Verdict::Rewrite(RewriteMode::Restore),
             (Some(_), Action::Restore, Phase::Response) | (Some(_), Action::Mask, _) => {
-                Verdict::Rewrite(Rewriting::Mask)
+                Verdict::Rewrite(RewriteMode::Mask)
             }
             (Some(category), Action::Flag, _) => Verdict::Flag { category: category.to_owned() },
             (Some(category), Action::Block, _) => Verdict::Block { category: category.to_owned() },
@@ -385,9 +393,9 @@ fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [Spoken]) -> im
     reading.findings().iter().filter_map(move |finding| text.get(finding.span.clone()))
 }
 
-impl fmt::Debug for Round {
+impl fmt::Debug for CheckRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open = self.asked.iter().filter(|asked| asked.open).count();
-        write!(f, "Round({}, {} passages, {open} questions open)", self.phase.name(), self.passages.len())
+        write!(f, "CheckRun({}, {} passages, {open} questions open)", self.phase.name(), self.passages.len())
     }
 }

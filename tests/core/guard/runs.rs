@@ -6,7 +6,8 @@ use serde_json::Value;
 use sluice::error::Shape;
 use sluice::guard::api::{Answer, Failure, Reading};
 use sluice::guard::checks::{
-    Ask, Flag, Guard, Known, Marked, Memory, Outcome, Phase, Question, Refusal, Rewriting, Round, Spoken, Subject,
+    Ask, CheckRun, Flag, Guard, Known, Memory, Outcome, PassageRewrite, Phase, Question, Refusal, RewriteMode, Spoken,
+    Subject,
 };
 use sluice::guard::{Finding, Speaker};
 
@@ -29,7 +30,7 @@ fn checks(checks: &[String]) -> Rc<Guard> {
 }
 
 fn user(text: &str) -> Spoken {
-    Spoken { speaker: Speaker::User, text: text.into(), sealed: false, given: false }
+    Spoken { speaker: Speaker::User, text: text.into(), signed: false, given: false }
 }
 
 fn known() -> Known {
@@ -37,8 +38,8 @@ fn known() -> Known {
 }
 
 /// A run for a request with this user text.
-fn round(guard: &Rc<Guard>, texts: &[&str]) -> Round {
-    Round::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &known(), NOW)
+fn run(guard: &Rc<Guard>, texts: &[&str]) -> CheckRun {
+    CheckRun::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &known(), NOW)
 }
 
 fn flagged(category: &str) -> Reading {
@@ -53,8 +54,8 @@ fn answer(readings: &[Reading]) -> Result<Answer, Failure> {
     Ok(Answer::new(readings.to_vec()))
 }
 
-fn labels(round: &Round) -> Vec<String> {
-    let verdicts = round.verdicts();
+fn labels(run: &CheckRun) -> Vec<String> {
+    let verdicts = run.verdicts();
     verdicts.iter().map(|(check, verdict, _)| format!("{}:{}", check.name, verdict.label(check.dry_run))).collect()
 }
 
@@ -72,15 +73,15 @@ fn nothing_to_check() {
         (
             "another speaker's",
             checks(&[check("a", "patterns", "block", "")]),
-            vec![Spoken { speaker: Speaker::System, text: "a".into(), sealed: false, given: false }],
+            vec![Spoken { speaker: Speaker::System, text: "a".into(), signed: false, given: false }],
         ),
         ("another phase", checks(&[check("a", "patterns", "block", r#""phase":["response"],"#)]), vec![user("a")]),
         ("another key's", checks(&[check("a", "patterns", "block", r#""keys":["alice"],"#)]), vec![user("a")]),
     ];
     for (name, guard, passages) in cases {
-        let round = Round::new(guard, &REQUEST, passages, &known(), NOW);
-        assert!(round.is_complete() && round.questions().is_empty() && round.verdicts().is_empty(), "{name}");
-        assert_eq!(round.outcome(), Some(Outcome::Pass), "{name}");
+        let run = CheckRun::new(guard, &REQUEST, passages, &known(), NOW);
+        assert!(run.is_complete() && run.questions().is_empty() && run.verdicts().is_empty(), "{name}");
+        assert_eq!(run.outcome(), Some(Outcome::Pass), "{name}");
     }
 }
 
@@ -91,19 +92,19 @@ fn questions() {
         check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
         check("local", "patterns", "mask", ""),
     ]);
-    let system = Spoken { speaker: Speaker::System, text: "be kind".into(), sealed: false, given: false };
-    let tool = Spoken { speaker: Speaker::Tool, text: "42".into(), sealed: false, given: false };
-    let round = Round::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &known(), NOW);
-    let questions = round.questions();
+    let system = Spoken { speaker: Speaker::System, text: "be kind".into(), signed: false, given: false };
+    let tool = Spoken { speaker: Speaker::Tool, text: "42".into(), signed: false, given: false };
+    let run = CheckRun::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &known(), NOW);
+    let questions = run.questions();
     assert_eq!(questions.iter().map(|question| question.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(sent(&questions[0])["input"], serde_json::json!(["hi", "42"]));
     assert_eq!(sent(&questions[1])["messages"][0]["content"], "be kind");
     assert_eq!(sent(&questions[2])["messages"][0]["content"], "hi");
     assert_eq!(questions[3].ask, Ask::Patterns(2));
-    assert_eq!(round.texts_of(3), ["be kind", "hi", "42"]);
-    assert!(round.texts_of(4).is_empty());
-    assert_eq!((round.is_complete(), round.outcome()), (false, None));
-    let printed = format!("{round:?} {:?} {questions:?}", user("secret text"));
+    assert_eq!(run.texts_of(3), ["be kind", "hi", "42"]);
+    assert!(run.texts_of(4).is_empty());
+    assert_eq!((run.is_complete(), run.outcome()), (false, None));
+    let printed = format!("{run:?} {:?} {questions:?}", user("secret text"));
     assert!(!printed.contains("be kind") && !printed.contains("secret"), "{printed}");
 }
 
@@ -114,9 +115,9 @@ fn outcomes() {
     let failed = |failure| Outcome::Refuse(Refusal::Unavailable { check: "x".into(), failure });
     let toxic = || answer(&[Reading::Clean, flagged("hate")]);
     let email = || answer(&[Reading::Clean, found("EMAIL_ADDRESS", 0..1)]);
-    let marked = |rewriting| {
+    let rewrite = |mode| {
         let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0 };
-        Outcome::Rewrite { passages: vec![vec![], vec![Marked::new(vec![finding], rewriting)]], flags: vec![] }
+        Outcome::Rewrite { passages: vec![vec![], vec![PassageRewrite::new(vec![finding], mode)]], flags: vec![] }
     };
     let flag = |category: &str| Outcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
     let (allow, dry) = (r#""on_failure":"allow","#, r#""dry_run":true,"#);
@@ -129,9 +130,9 @@ fn outcomes() {
         (one("flag", moderations, dry), toxic(), Outcome::Pass, "would_flag"),
         (one("block", "presidio", ""), email(), refused("EMAIL_ADDRESS"), "block"),
         (one("flag", "presidio", ""), email(), flag("EMAIL_ADDRESS"), "flag"),
-        (one("mask", "presidio", ""), email(), marked(Rewriting::Mask), "mask"),
+        (one("mask", "presidio", ""), email(), rewrite(RewriteMode::Mask), "mask"),
         (one("mask", "presidio", dry), email(), Outcome::Pass, "would_mask"),
-        (one("restore", "patterns", ""), email(), marked(Rewriting::Restore), "restore"),
+        (one("restore", "patterns", ""), email(), rewrite(RewriteMode::Restore), "restore"),
         (one("restore", "patterns", dry), email(), Outcome::Pass, "would_restore"),
         (one("mask", "presidio", ""), Err(Failure::Timeout), failed(Failure::Timeout), "error_timeout"),
         (one("mask", "presidio", allow), Err(Failure::Timeout), Outcome::Pass, "error_timeout"),
@@ -143,23 +144,23 @@ fn outcomes() {
         (one("flag", moderations, ""), answer(&[]), failed(Failure::Shape), "error_shape"),
     ];
     for (guard, answer, want, label) in cases {
-        let mut round = round(&guard, &["a", "b"]);
+        let mut run = run(&guard, &["a", "b"]);
         let mut memory = known();
-        round.answered(0, answer, &mut memory, NOW);
-        assert_eq!(round.outcome(), Some(want), "{label}");
-        assert_eq!(labels(&round), [format!("x:{label}")]);
-        assert!(round.questions().is_empty());
+        run.answered(0, answer, &mut memory, NOW);
+        assert_eq!(run.outcome(), Some(want), "{label}");
+        assert_eq!(labels(&run), [format!("x:{label}")]);
+        assert!(run.questions().is_empty());
     }
 }
 
 #[test]
 fn restore_masks_in_answers() {
     let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
-    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), sealed: false, given: false };
-    let mut round = Round::new(guard, &RESPONSE, vec![passage], &known(), NOW);
-    round.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
-    let Some(Outcome::Rewrite { passages, .. }) = round.outcome() else { panic!("{:?}", round.outcome()) };
-    assert_eq!(passages[0][0].rewriting(), Rewriting::Mask);
+    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), signed: false, given: false };
+    let mut run = CheckRun::new(guard, &RESPONSE, vec![passage], &known(), NOW);
+    run.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
+    let Some(Outcome::Rewrite { passages, .. }) = run.outcome() else { panic!("{:?}", run.outcome()) };
+    assert_eq!(passages[0][0].mode(), RewriteMode::Mask);
 }
 
 #[test]
@@ -169,18 +170,18 @@ fn a_block_ends_early() {
         check("tox", "openai_moderations", "block", ""),
         check("dry", "openai_moderations", "block", r#""dry_run":true,"#),
     ]);
-    let mut round = round(&guard, &["a"]);
+    let mut run = run(&guard, &["a"]);
     let mut memory = known();
-    round.answered(2, answer(&[flagged("a")]), &mut memory, NOW);
-    assert!(!round.is_complete(), "what is only counted ends nothing");
-    assert_eq!(labels(&round), ["dry:would_block"]);
-    round.answered(1, answer(&[flagged("hate")]), &mut memory, NOW);
+    run.answered(2, answer(&[flagged("a")]), &mut memory, NOW);
+    assert!(!run.is_complete(), "what is only counted ends nothing");
+    assert_eq!(labels(&run), ["dry:would_block"]);
+    run.answered(1, answer(&[flagged("hate")]), &mut memory, NOW);
     let want = Some(Outcome::Refuse(Refusal::Content { check: "tox".into(), category: "hate".into() }));
-    assert_eq!((round.is_complete(), round.outcome()), (true, want.clone()));
-    assert!(round.questions().is_empty());
-    round.answered(0, Err(Failure::Timeout), &mut memory, NOW);
-    round.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
-    assert_eq!((round.outcome(), labels(&round)), (want, vec!["tox:block".into(), "dry:would_block".into()]));
+    assert_eq!((run.is_complete(), run.outcome()), (true, want.clone()));
+    assert!(run.questions().is_empty());
+    run.answered(0, Err(Failure::Timeout), &mut memory, NOW);
+    run.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
+    assert_eq!((run.outcome(), labels(&run)), (want, vec!["tox:block".into(), "dry:would_block".into()]));
 }
 
 /// A failure does not end a run, and a block outranks it, whichever came first.
@@ -188,29 +189,29 @@ fn a_block_ends_early() {
 fn a_block_outranks_a_failure() {
     let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
     for order in [[0, 1], [1, 0]] {
-        let mut round = round(&guard, &["a"]);
+        let mut run = run(&guard, &["a"]);
         for id in order {
             let answer = if id == 0 { Err(Failure::Timeout) } else { answer(&[flagged("hate")]) };
-            round.answered(id, answer, &mut known(), NOW);
+            run.answered(id, answer, &mut known(), NOW);
         }
-        assert!(matches!(round.outcome(), Some(Outcome::Refuse(Refusal::Content { .. }))), "{order:?}");
+        assert!(matches!(run.outcome(), Some(Outcome::Refuse(Refusal::Content { .. }))), "{order:?}");
     }
 }
 
 #[test]
 fn repeated_and_unknown_answers() {
     let guard = checks(&[check("a", "presidio", "flag", ""), check("b", "openai_moderations", "flag", "")]);
-    let mut round = round(&guard, &["a"]);
+    let mut run = run(&guard, &["a"]);
     let mut memory = known();
-    round.answered(7, Err(Failure::Timeout), &mut memory, NOW);
-    round.answered(0, answer(&[found("A", 0..1)]), &mut memory, NOW);
-    round.answered(0, Err(Failure::Timeout), &mut memory, NOW);
-    assert!(!round.is_complete());
-    assert_eq!(round.questions().iter().map(|question| question.id).collect::<Vec<_>>(), [1]);
-    round.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
-    assert_eq!(labels(&round), ["a:flag", "b:pass"]);
-    assert_eq!(round.read(7, 200, b"[[]]"), Err(Failure::Shape));
-    assert_eq!(round.read(0, 200, b"[[]]").map(Answer::into_readings), Ok(vec![Reading::Clean]));
+    run.answered(7, Err(Failure::Timeout), &mut memory, NOW);
+    run.answered(0, answer(&[found("A", 0..1)]), &mut memory, NOW);
+    run.answered(0, Err(Failure::Timeout), &mut memory, NOW);
+    assert!(!run.is_complete());
+    assert_eq!(run.questions().iter().map(|question| question.id).collect::<Vec<_>>(), [1]);
+    run.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
+    assert_eq!(labels(&run), ["a:flag", "b:pass"]);
+    assert_eq!(run.read(7, 200, b"[[]]"), Err(Failure::Shape));
+    assert_eq!(run.read(0, 200, b"[[]]").map(Answer::into_readings), Ok(vec![Reading::Clean]));
 }
 
 #[test]
@@ -221,21 +222,17 @@ fn too_much() {
         check("llama", "chat_classifier", "block", r#""model":"m","on_failure":"allow","#),
     ]);
     let texts = ["x".repeat(512), "y".repeat(512), "z".into()];
-    let mut large = round(&guard, &[&texts[0], &texts[1], &texts[2]]);
+    let mut large = run(&guard, &[&texts[0], &texts[1], &texts[2]]);
     assert_eq!(large.questions().iter().map(|question| &question.ask).collect::<Vec<_>>(), [&Ask::Patterns(1)]);
     large.answered(0, answer(&[Reading::Clean, Reading::Clean, Reading::Clean]), &mut known(), NOW);
     let want = Refusal::Unavailable { check: "tox".into(), failure: Failure::TooLarge };
     assert_eq!(large.outcome(), Some(Outcome::Refuse(want)));
     assert_eq!(labels(&large), ["tox:error_too_large", "local:pass", "llama:error_too_large"]);
-    assert_eq!(round(&guard, &[&texts[0], &texts[1]]).questions().len(), 4, "as much as there may be");
+    assert_eq!(run(&guard, &[&texts[0], &texts[1]]).questions().len(), 4, "as much as there may be");
     for (count, want) in [(64, 66), (65, 2)] {
         let texts: Vec<String> = (0..count).map(|number| number.to_string()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        assert_eq!(
-            round(&guard, &texts).questions().len(),
-            want,
-            "{count} texts for a service that reads one at a time"
-        );
+        assert_eq!(run(&guard, &texts).questions().len(), want, "{count} texts for a service that reads one at a time");
     }
 }
 
@@ -243,32 +240,32 @@ fn too_much() {
 fn cached_results_are_not_asked_again() {
     let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
     let mut memory = known();
-    let mut first = round(&guard, &["one", "two"]);
+    let mut first = run(&guard, &["one", "two"]);
     first.answered(0, answer(&[found("A", 0..3), Reading::Clean]), &mut memory, NOW);
     first.answered(1, answer(&[Reading::Clean, Reading::Clean]), &mut memory, NOW);
     assert_eq!(memory.len(), 4);
     let texts = || ["two", "three", "one"].map(user).to_vec();
-    let mut second = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
+    let mut second = CheckRun::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
     let questions = second.questions();
     assert_eq!(sent(&questions[0])["text"], serde_json::json!(["three"]));
     assert_eq!(sent(&questions[1])["input"], serde_json::json!(["three"]));
     second.answered(0, answer(&[found("B", 1..2)]), &mut memory, NOW);
     second.answered(1, Err(Failure::Timeout), &mut memory, NOW);
     assert_eq!(memory.len(), 5, "a failure is not remembered");
-    let mut third = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
+    let mut third = CheckRun::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
     third.answered(0, answer(&[Reading::Clean]), &mut memory, NOW);
     let Some(Outcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
     let entities: Vec<Vec<&str>> =
-        passages.iter().map(|marked| marked.iter().map(|marked| &*marked.findings()[0].entity).collect()).collect();
+        passages.iter().map(|rewrite| rewrite.iter().map(|rewrite| &*rewrite.findings()[0].entity).collect()).collect();
     assert_eq!(entities, [vec![], vec!["B"], vec!["A"]]);
-    let later = Round::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
+    let later = CheckRun::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
     assert_eq!(sent(&later.questions()[0])["text"], serde_json::json!(["two", "three", "one"]));
     let mut all = known();
     for text in ["two", "three", "one"] {
         all.insert(0, text, &Reading::Clean, NOW);
         all.insert(1, text, &flagged("hate"), NOW);
     }
-    let known = Round::new(guard, &REQUEST, texts(), &all, NOW);
+    let known = CheckRun::new(guard, &REQUEST, texts(), &all, NOW);
     assert!(known.questions().is_empty());
     assert_eq!(labels(&known), ["a:pass", "b:block"]);
 }
@@ -279,11 +276,11 @@ fn each_check_ends_at_its_own_time() {
     let guard = checks(&[named("late"), named("early"), named("known")]);
     let mut memory = known();
     memory.insert(2, "hi", &Reading::Clean, NOW);
-    let mut round = Round::new(guard, &REQUEST, vec![user("hi")], &memory, NOW);
+    let mut run = CheckRun::new(guard, &REQUEST, vec![user("hi")], &memory, NOW);
     let later = |milliseconds| NOW + Duration::from_millis(milliseconds);
-    round.answered(1, answer(&[Reading::Clean]), &mut memory, later(10));
-    round.answered(0, Err(Failure::Timeout), &mut memory, later(200));
-    let ends: Vec<_> = round.verdicts().into_iter().map(|(check, _, ended)| (check.name.clone(), ended)).collect();
+    run.answered(1, answer(&[Reading::Clean]), &mut memory, later(10));
+    run.answered(0, Err(Failure::Timeout), &mut memory, later(200));
+    let ends: Vec<_> = run.verdicts().into_iter().map(|(check, _, ended)| (check.name.clone(), ended)).collect();
     assert_eq!(ends, [("late".into(), Some(later(200))), ("early".into(), Some(later(10))), ("known".into(), None)]);
 }
 
@@ -343,15 +340,15 @@ proptest! {
             check("dry", "openai_moderations", "block", r#""dry_run":true,"#),
         ]);
         let run = |order: &[usize]| {
-            let mut round = round(&guard, &["one", "two"]);
+            let mut run = run(&guard, &["one", "two"]);
             for id in order {
-                let texts = round.texts_of(*id).len();
+                let texts = run.texts_of(*id).len();
                 let answer = answers[*id].clone().map(|readings| Answer::new(readings[..texts].to_vec()));
-                prop_assert_eq!(round.outcome().is_some(), round.is_complete());
-                round.answered(*id, answer, &mut known(), NOW);
+                prop_assert_eq!(run.outcome().is_some(), run.is_complete());
+                run.answered(*id, answer, &mut known(), NOW);
             }
-            prop_assert!(round.is_complete());
-            Ok((round.outcome(), labels(&round)))
+            prop_assert!(run.is_complete());
+            Ok((run.outcome(), labels(&run)))
         };
         let (straight, straight_labels) = run(&[0, 1, 2, 3, 4, 5, 6])?;
         let (shuffled, shuffled_labels) = run(&order)?;
@@ -366,12 +363,12 @@ proptest! {
     #[test]
     fn nothing_passes_unchecked(answers in prop::collection::vec(answers(), 2)) {
         let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "flag", "")]);
-        let mut round = round(&guard, &["one", "two"]);
-        prop_assert_eq!(round.outcome(), None);
+        let mut run = run(&guard, &["one", "two"]);
+        prop_assert_eq!(run.outcome(), None);
         for (id, answer) in answers.iter().enumerate() {
-            round.answered(id, answer.clone().map(Answer::new), &mut known(), NOW);
+            run.answered(id, answer.clone().map(Answer::new), &mut known(), NOW);
         }
-        let refused = matches!(round.outcome(), Some(Outcome::Refuse(Refusal::Unavailable { .. })));
+        let refused = matches!(run.outcome(), Some(Outcome::Refuse(Refusal::Unavailable { .. })));
         prop_assert_eq!(refused, answers.iter().any(Result::is_err));
     }
 }

@@ -15,18 +15,18 @@ const SHORT: usize = 16 * 1024;
 const LONGEST: usize = 16 << 20;
 
 /// A refused request whose body is still arriving.
-pub struct Unread {
+pub struct RefusedBody {
     refusal: RefusedRequest,
     /// So much may still come.
     left: usize,
 }
 
-impl Unread {
+impl RefusedBody {
     /// Refuses a request at its headers: has its body come, and keeps what the client is told then; or, where none must be
     /// let come, answers the client at once and returns `None`.
     pub fn refuse(refusal: RefusedRequest, end: bool) -> Option<Self> {
-        match Unread::of(refusal, end) {
-            Ok(unread) => Some(unread),
+        match RefusedBody::of(refusal, end) {
+            Ok(body) => Some(body),
             Err(refusal) => {
                 reply::error(&refusal.error, refusal.shape);
                 None
@@ -45,7 +45,7 @@ impl Unread {
         if !comes || refusal.error.status == 503 || is_http1() {
             return Err(refusal);
         }
-        Ok(Unread { refusal, left: LONGEST })
+        Ok(RefusedBody { refusal, left: LONGEST })
     }
 
     /// Drops further bytes; at the end it answers the client, and returns `true`.

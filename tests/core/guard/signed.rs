@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use sluice::endpoint::Endpoint;
 use sluice::guard::api::{Answer, Reading};
-use sluice::guard::checks::{Guard, Known, Marked, Memory, Outcome, Phase, Refusal, Rewriting, Round, Spoken, Subject};
+use sluice::guard::checks::{
+    CheckRun, Guard, Known, Memory, Outcome, PassageRewrite, Phase, Refusal, RewriteMode, Spoken, Subject,
+};
 use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::{rewrite_answer, rewrite_request, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
@@ -26,17 +28,17 @@ fn checked(guard: Guard, phase: Phase, body: &str) -> (Outcome, &'static str) {
     let spoken: Vec<Spoken> = read(body.as_bytes()).unwrap().iter().map(Spoken::of).collect();
     let known = || Known::new(Memory::default());
     let subject = Subject { phase, model: "m", key: "k" };
-    let mut round = Round::new(Rc::new(guard), &subject, spoken, &known(), NOW);
-    for question in round.questions() {
-        let readings = round.texts_of(question.id).into_iter().map(|text| Reading::of(all().find(text))).collect();
-        round.answered(question.id, Ok(Answer::new(readings)), &mut known(), NOW);
+    let mut run = CheckRun::new(Rc::new(guard), &subject, spoken, &known(), NOW);
+    for question in run.questions() {
+        let readings = run.texts_of(question.id).into_iter().map(|text| Reading::of(all().find(text))).collect();
+        run.answered(question.id, Ok(Answer::new(readings)), &mut known(), NOW);
     }
-    let verdict = round.verdicts().first().map_or("none", |(check, verdict, _)| verdict.label(check.dry_run));
-    (round.outcome().unwrap(), verdict)
+    let verdict = run.verdicts().first().map_or("none", |(check, verdict, _)| verdict.label(check.dry_run));
+    (run.outcome().unwrap(), verdict)
 }
 
 /// Signed content with an address, in requests.
-const SEALED: &[&str] = &[
+const SIGNED: &[&str] = &[
     r#"{"type":"thinking","thinking":"Write to jo@example.com","signature":"c2ln"}"#,
     r#"{"type":"thinking","thinking":"Write to jo@example.com"}"#,
     r#"{"thinking":"Write to jo@example.com","signature":"c2ln","type":"thinking"}"#,
@@ -57,23 +59,23 @@ fn message(block: &str) -> String {
     format!(r#"{{"messages":[{{"role":"assistant","content":[{block}]}}]}}"#)
 }
 
-fn marked(text: &str, rewriting: Rewriting) -> Vec<Marked> {
-    vec![Marked::new(all().find(text), rewriting)]
+fn rewrite(text: &str, mode: RewriteMode) -> Vec<PassageRewrite> {
+    vec![PassageRewrite::new(all().find(text), mode)]
 }
 
 #[test]
 fn signed_content_is_not_rewritten() {
-    for (blocks, sealed) in [(SEALED, true), (OPEN, false)] {
+    for (blocks, signed) in [(SIGNED, true), (OPEN, false)] {
         for block in blocks {
             let body = message(block);
             let found = passages(body.as_bytes()).unwrap();
             assert!(
-                !found.is_empty() && found.iter().all(|passage| (passage.kind == Kind::Sealed) == sealed),
+                !found.is_empty() && found.iter().all(|passage| (passage.kind == Kind::Signed) == signed),
                 "{block}"
             );
-            let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Restore)).collect();
-            let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
-            let want = if sealed { body.clone() } else { body.replace("jo@example.com", "<EMAIL_ADDRESS_1>") };
+            let rewrites: Vec<_> = found.iter().map(|passage| rewrite(&passage.text, RewriteMode::Restore)).collect();
+            let rewritten = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
+            let want = if signed { body.clone() } else { body.replace("jo@example.com", "<EMAIL_ADDRESS_1>") };
             assert_eq!(String::from_utf8(rewritten).unwrap(), want);
         }
     }
@@ -81,24 +83,24 @@ fn signed_content_is_not_rewritten() {
 
 #[test]
 fn verdicts_in_requests() {
-    let sealed = message(SEALED[0]);
-    let both = message(&format!(r#"{},{{"type":"text","text":"jo@example.com"}}"#, SEALED[0]));
-    let other = message(&format!(r#"{},{{"type":"text","text":"me@example.com"}}"#, SEALED[0]));
+    let signed = message(SIGNED[0]);
+    let both = message(&format!(r#"{},{{"type":"text","text":"jo@example.com"}}"#, SIGNED[0]));
+    let other = message(&format!(r#"{},{{"type":"text","text":"me@example.com"}}"#, SIGNED[0]));
     let own = message(r#"{"type":"thinking","thinking":"Write to <EMAIL_ADDRESS_1>","signature":"c2ln"}"#);
     let cases: &[(&str, &str, &str)] = &[
-        (r#""action":"mask""#, &sealed, "unrewritable_block"),
+        (r#""action":"mask""#, &signed, "unrewritable_block"),
         (r#""action":"mask""#, &both, "unrewritable_block"),
         (r#""action":"mask""#, &own, "pass"),
-        (r#""action":"restore""#, &sealed, "unrewritable_block"),
+        (r#""action":"restore""#, &signed, "unrewritable_block"),
         (r#""action":"restore""#, &both, "restore"),
         (r#""action":"restore""#, &other, "unrewritable_block"),
         (r#""action":"restore""#, &own, "pass"),
-        (r#""action":"mask","unrewritable":"allow""#, &sealed, "unrewritable_allow"),
+        (r#""action":"mask","unrewritable":"allow""#, &signed, "unrewritable_allow"),
         (r#""action":"mask","unrewritable":"allow""#, &both, "mask"),
         (r#""action":"restore","unrewritable":"block""#, &both, "unrewritable_block"),
-        (r#""action":"mask","dry_run":true"#, &sealed, "would_unrewritable_block"),
+        (r#""action":"mask","dry_run":true"#, &signed, "would_unrewritable_block"),
         (r#""action":"flag""#, &own, "none"),
-        (r#""action":"block","roles":["assistant"]"#, &sealed, "block"),
+        (r#""action":"block","roles":["assistant"]"#, &signed, "block"),
     ];
     for (fields, body, want) in cases {
         let (outcome, verdict) = checked(one(&format!(r#""api":"patterns",{fields}"#)), Phase::Request, body);
@@ -118,15 +120,15 @@ fn verdicts_in_answers() {
         guard(r#"{"checks":[{"name":"x","api":"patterns","action":"restore","phase":["request","response"]}]}"#);
     let body = format!(
         r#"{{"type":"message","content":[{},{{"type":"text","text":"<EMAIL_ADDRESS_1>"}}]}}"#,
-        SEALED[0].replace("Write", "Write <EMAIL_ADDRESS_1>")
+        SIGNED[0].replace("Write", "Write <EMAIL_ADDRESS_1>")
     );
     let (outcome, verdict) = checked(guard, Phase::Response, &body);
     assert_eq!((outcome, verdict), (Outcome::Pass, "unrewritable_allow"));
     let mut vault = Vault::default();
     vault.hide("me@example.com", &all().find("me@example.com")).unwrap();
     let found = answer_passages(body.as_bytes()).unwrap();
-    let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Mask)).collect();
-    let shown = String::from_utf8(rewrite_answer(body.as_bytes(), &found, &marks, &vault)).unwrap();
+    let rewrites: Vec<_> = found.iter().map(|passage| rewrite(&passage.text, RewriteMode::Mask)).collect();
+    let shown = String::from_utf8(rewrite_answer(body.as_bytes(), &found, &rewrites, &vault)).unwrap();
     assert_eq!(shown, body.replace(r#""text":"<EMAIL_ADDRESS_1>""#, r#""text":"me@example.com""#));
 }
 
@@ -136,8 +138,8 @@ fn placeholders_in_thinking_are_not_reserved() {
     let body = r#"{"messages":[{"role":"user","content":"I am jo@example.com"},{"role":"assistant","content":[
         {"type":"thinking","thinking":"It is <EMAIL_ADDRESS_1>","signature":"c2ln"},{"type":"text","text":"Hi jo@example.com"}]}]}"#;
     let found = passages(body.as_bytes()).unwrap();
-    let marks: Vec<_> = found.iter().map(|passage| marked(&passage.text, Rewriting::Restore)).collect();
-    let rewritten = rewrite_request(body.as_bytes(), &found, &marks, &mut Vault::default()).unwrap();
+    let rewrites: Vec<_> = found.iter().map(|passage| rewrite(&passage.text, RewriteMode::Restore)).collect();
+    let rewritten = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
     assert_eq!(String::from_utf8(rewritten).unwrap(), body.replace("jo@example.com", "<EMAIL_ADDRESS_1>"));
 }
 

@@ -18,19 +18,19 @@ _LATE = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_
 _HEAD = "HTTP/1.1 200 OK\r\ncontent-type: %s\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-class Hoarder:
+class SlowServer:
     """Such a server, running."""
 
     def __init__(self, kind: str, seconds: float, directory: Path = TARGET / "work"):
         self.name = kind
-        output = directory / f"hoarder-{kind}.port"
+        output = directory / f"slow-server-{kind}.port"
         output.unlink(missing_ok=True)
         command = [sys.executable, __file__, kind, str(seconds)]
-        self._child = Child(f"hoarder-{kind}", command, directory / f"hoarder-{kind}.log", stdout=output)
+        self._child = Child(f"slow-server-{kind}", command, directory / f"slow-server-{kind}.log", stdout=output)
         self._child.wait_until(lambda: output.exists() and output.read_text().endswith("\n"))
         self.address = ("127.0.0.1", int(output.read_text()))
 
-    def __enter__(self) -> Hoarder:
+    def __enter__(self) -> SlowServer:
         return self
 
     def __exit__(self, *_: object) -> None:

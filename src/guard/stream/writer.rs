@@ -16,7 +16,8 @@ const MAX_FLOWS: usize = 256;
 const MAX_COPIED: usize = 16 << 10;
 const MAX_TEXTS: usize = 64;
 
-pub(super) struct Voice {
+/// Writes the events that pass.
+pub(super) struct StreamWriter {
     framing: Framing,
     dialect: Dialect,
     rewrite: Option<Box<dyn Rewrite>>,
@@ -46,9 +47,9 @@ struct Copy {
     muted: Vec<(Range<usize>, String)>,
 }
 
-impl Voice {
+impl StreamWriter {
     pub(super) fn new(framing: Framing, dialect: Dialect) -> Self {
-        Voice { framing, dialect, rewrite: None, copies: BTreeMap::new(), cut: None }
+        StreamWriter { framing, dialect, rewrite: None, copies: BTreeMap::new(), cut: None }
     }
 
     /// Changes the texts from now on.
@@ -62,7 +63,7 @@ impl Voice {
     }
 
     /// Passes the event.
-    pub(super) fn say(&mut self, event: Event, out: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, event: Event, out: &mut Vec<u8>) {
         let is_replaced = event.said.iter().any(|said| !said.edits.is_empty());
         if self.rewrite.is_none() && !is_replaced {
             out.extend_from_slice(&event.bytes);
@@ -70,7 +71,7 @@ impl Voice {
         }
         self.end_cut(&event, out);
         if !matches!(event.extent, Extent::Whole) {
-            return self.say_piece(&event, out);
+            return self.write_piece(&event, out);
         }
         self.end_flows(&event, out);
         let rests = self.rests(&event);
@@ -86,7 +87,7 @@ impl Voice {
     }
 
     /// Passes a part of an event. It includes text held back at the end of a string.
-    fn say_piece(&mut self, event: &Event, out: &mut Vec<u8>) {
+    fn write_piece(&mut self, event: &Event, out: &mut Vec<u8>) {
         let rest = |said: &Said| match (said.ends, said.flow.whole) {
             (false, _) => Rest::Comes,
             (true, false) => Rest::Apart,
@@ -154,7 +155,7 @@ impl Voice {
     /// The texts of the event that are shown changed.
     fn changes(&mut self, event: &Event, rests: &[Rest]) -> Vec<(Range<usize>, String)> {
         let mut splices = Vec::new();
-        let open = |(said, _): &(&Said, &Rest)| said.flow.kind != Kind::Sealed;
+        let open = |(said, _): &(&Said, &Rest)| said.flow.kind != Kind::Signed;
         for (said, rest) in event.said.iter().zip(rests).filter(open) {
             let text = said.edited();
             let shown = match &mut self.rewrite {
@@ -182,7 +183,7 @@ impl Voice {
         let is_large = event.bytes.len() > MAX_COPIED || event.said.len() > MAX_TEXTS;
         let mut later = BTreeSet::new();
         let rest = |said: &Said| {
-            let is_whole = said.flow.whole || said.flow.kind == Kind::Sealed;
+            let is_whole = said.flow.whole || said.flow.kind == Kind::Signed;
             if is_whole || !later.insert(said.flow) {
                 return if is_whole { Rest::Nothing } else { Rest::Comes };
             }

@@ -22,7 +22,7 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Voice:
+class Dialect:
     """A dialect. `{verb}` in its path is Gemini's; `events` gives a stream's events in pieces of this many characters;
     both readers return the contents as often as the answer repeats them."""
 
@@ -76,11 +76,11 @@ class Voice:
         return self.read_events([json.loads(line) for line in lines if line])
 
 
-def voice(path: str) -> Voice:
+def dialect_of(path: str) -> Dialect:
     """The dialect of a path."""
     if path.startswith("/v1beta/"):
-        return VOICES["gemini"]
-    return next(each for each in VOICES.values() if each.path == path.partition("?")[0])
+        return DIALECTS["gemini"]
+    return next(each for each in DIALECTS.values() if each.path == path.partition("?")[0])
 
 
 def _pieces(text: str, size: int) -> Iterator[str]:
@@ -275,9 +275,9 @@ def _read_ollama_events(events: list[Any]) -> list[Said]:
     return [Said("".join(each.get("content", "") for each in messages), call["name"], json.dumps(call["arguments"]))]
 
 
-VOICES = {
-    "chat": Voice("/v1/chat/completions", _chat_whole, _chat_events, _read_chat, _read_chat_events, ends_with_done=True),
-    "completions": Voice(
+DIALECTS = {
+    "chat": Dialect("/v1/chat/completions", _chat_whole, _chat_events, _read_chat, _read_chat_events, ends_with_done=True),
+    "completions": Dialect(
         "/v1/completions",
         lambda said: {**_completion(said.text, "stop"), "usage": _OPENAI},
         _completion_events,
@@ -286,16 +286,16 @@ VOICES = {
         ends_with_done=True,
         calls=False,
     ),
-    "responses": Voice("/v1/responses", _response, _response_events, _read_response, _read_response_events),
-    "messages": Voice("/v1/messages", _anthropic, _anthropic_events, _read_anthropic, _read_anthropic_events),
-    "gemini": Voice(
+    "responses": Dialect("/v1/responses", _response, _response_events, _read_response, _read_response_events),
+    "messages": Dialect("/v1/messages", _anthropic, _anthropic_events, _read_anthropic, _read_anthropic_events),
+    "gemini": Dialect(
         "/v1beta/models/{model}:{verb}",
         lambda said: _candidate([{"text": said.text}, _gemini_call(said)], "STOP"),
         _gemini_events,
         lambda body: _read_gemini_events([body])[0],
         _read_gemini_events,
     ),
-    "ollama": Voice(
+    "ollama": Dialect(
         "/api/chat",
         lambda said: _ollama({"content": said.text, "tool_calls": _ollama_call(said)}, True),
         _ollama_events,

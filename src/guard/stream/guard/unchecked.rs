@@ -1,25 +1,25 @@
-//! Handling of events that cannot be read: not JSON, not readable in pieces, or more than may wait.
+//! Events that cannot be checked: not JSON, not readable in pieces, or more than may wait.
 
 use std::time::Duration;
 
 use super::{State, StreamGuard};
 use crate::guard::api::Failure;
-use crate::guard::stream::event::{Event, Trouble};
+use crate::guard::stream::event::{Event, EventError};
 use crate::guard::stream::{Mode, Unchecked};
 
 impl StreamGuard {
     /// An event that cannot be checked or restored. Returns `true` if it must not be shown.
-    pub(super) fn refuses(&mut self, trouble: Trouble, out: &mut Vec<u8>) -> bool {
-        match (self.mode, self.limits.unchecked, trouble) {
+    pub(super) fn refuses(&mut self, error: EventError, out: &mut Vec<u8>) -> bool {
+        match (self.mode, self.limits.unchecked, error) {
             // an event that is not JSON has nothing to restore
-            (Mode::Pass, _, Trouble::Garbage) => false,
+            (Mode::Pass, _, EventError::NotJson) => false,
             (Mode::Window | Mode::Pass, Unchecked::Block, _) => {
-                self.note(trouble.failure());
+                self.note(error.failure());
                 out.extend(self.block());
                 true
             }
             (Mode::Window | Mode::Pass, Unchecked::Pass, _) | (Mode::Final, ..) => {
-                self.note(trouble.failure());
+                self.note(error.failure());
                 false
             }
         }

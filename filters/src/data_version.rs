@@ -1,5 +1,5 @@
-//! Tells workers when their cached copies of shared data are out of date: one counter counts all changes, which is
-//! cheaper to read than the data.
+//! Tells workers when their cached copies of shared data are out of date. The version is a counter of all changes, which
+//! is cheaper to read than the data.
 
 use std::cell::Cell;
 
@@ -12,19 +12,18 @@ thread_local! {
     static LATEST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Reads the number of changes: for each new request, and on each tick.
+/// Reads the version: for each new request, and on each tick.
 pub fn read() {
     LATEST.set(host::metric(counter()));
 }
 
-/// The number of changes at the last read. Each worker compares it with the number when it read the data.
-/// data.
+/// The version at the last read. A worker reads the data again if this is not the version that it last read.
 pub fn latest() -> u64 {
     LATEST.get()
 }
 
 /// Counts a change.
-pub fn note() {
+pub fn advance() {
     host::increment(counter(), 1);
     read();
 }

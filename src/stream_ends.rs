@@ -13,23 +13,23 @@ pub const MAX_CLUSTERS: usize = 4096;
 
 /// The clusters whose servers send the last event, by endpoint: shared by all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ends {
+pub struct StreamEnds {
     /// Sorted by hash.
     clusters: Vec<(u64, u16)>,
 }
 
-impl Ends {
+impl StreamEnds {
     /// Whether a cluster's server has sent it at this endpoint.
     ///
     /// ```
     /// use sluice::codec::{Forgettable, SharedRecord};
-    /// use sluice::ends::Ends;
+    /// use sluice::stream_ends::StreamEnds;
     /// use sluice::endpoint::Endpoint;
     ///
-    /// let mut ends = Ends::default();
+    /// let mut ends = StreamEnds::default();
     /// assert!(ends.learn("vllm", Endpoint::ChatCompletions) && !ends.learn("vllm", Endpoint::ChatCompletions));
     /// assert!(ends.knows("vllm", Endpoint::ChatCompletions) && !ends.knows("vllm", Endpoint::Completions));
-    /// assert_eq!(Ends::decode(&ends.encode()), ends);
+    /// assert_eq!(StreamEnds::decode(&ends.encode()), ends);
     /// ```
     pub fn knows(&self, cluster: &str, endpoint: Endpoint) -> bool {
         let found = self.find(stable(cluster.as_bytes())).ok().and_then(|at| self.clusters.get(at));
@@ -59,7 +59,7 @@ impl Ends {
 }
 
 /// The number of clusters, and for each the hash of its name, and a bit for each endpoint.
-impl SharedRecord for Ends {
+impl SharedRecord for StreamEnds {
     const VERSION: u8 = 1;
 
     fn write(&self, out: &mut Writer) {
@@ -73,12 +73,12 @@ impl SharedRecord for Ends {
     fn read(input: &mut Reader<'_>, _: u8) -> Option<Self> {
         let length = input.number()?;
         let clusters = input.list(length, MAX_CLUSTERS, |input| Some((input.u64()?, input.u16()?)))?;
-        clusters.is_sorted_by(|(one, _), (next, _)| one < next).then_some(Ends { clusters })
+        clusters.is_sorted_by(|(one, _), (next, _)| one < next).then_some(StreamEnds { clusters })
     }
 }
 
 /// Unreadable bytes are an empty table, which is soon learned again.
-impl Forgettable for Ends {}
+impl Forgettable for StreamEnds {}
 
 fn bit(endpoint: Endpoint) -> u16 {
     1 << match endpoint {

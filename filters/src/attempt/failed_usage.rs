@@ -4,12 +4,12 @@ use sluice::usage::TokenUsage;
 
 use super::held::Held;
 use crate::host::{self, Buffer};
-use crate::metrics::{count_wasted, Labels};
+use crate::metrics::{count_failed_usage, Labels};
 use crate::names;
 use crate::registry::SharedExchange;
 
 /// One attempt's tokens. They are counted once it is known that the client does not get the answer.
-pub(super) struct Wasted {
+pub(super) struct FailedUsage {
     key: String,
     model: String,
     cluster: String,
@@ -18,7 +18,7 @@ pub(super) struct Wasted {
     cost: u64,
 }
 
-impl Wasted {
+impl FailedUsage {
     /// Reads the received part of the held answer, before the exchange moves on to another target. `None` if it shows
     /// no generated tokens.
     #[cold]
@@ -28,17 +28,17 @@ impl Wasted {
         }
         let answer = host::bytes(Buffer::ResponseBody, held.seen)?;
         let mut exchange = exchange.try_borrow_mut().ok()?;
-        let (tokens, cost) = exchange.wasted(&answer)?;
+        let (tokens, cost) = exchange.failed_usage(&answer)?;
         names::decide(&mut exchange);
         let (key, model, cluster) = exchange.labels();
         let [key, model, cluster] = [key, model, cluster].map(str::to_owned);
         let issued = exchange.is_issued();
-        Some(Wasted { key, model, cluster, issued, tokens, cost })
+        Some(FailedUsage { key, model, cluster, issued, tokens, cost })
     }
 
     /// Counts them.
     pub fn count(self) {
-        let Wasted { key, model, cluster, issued, tokens, cost } = &self;
-        count_wasted(Labels { key, model, cluster }, *issued, tokens, *cost);
+        let FailedUsage { key, model, cluster, issued, tokens, cost } = &self;
+        count_failed_usage(Labels { key, model, cluster }, *issued, tokens, *cost);
     }
 }

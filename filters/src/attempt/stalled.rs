@@ -16,12 +16,12 @@ thread_local! {
 }
 
 /// Whether a held answer has been released.
-pub type GivenUp = Rc<Cell<bool>>;
+pub type Released = Rc<Cell<bool>>;
 
 struct Waiting {
     context: u32,
     exchange: Weak<RefCell<Exchange>>,
-    given_up: Weak<Cell<bool>>,
+    released: Weak<Cell<bool>>,
     status: u16,
     /// A JSON answer: it is judged when it is complete.
     whole: bool,
@@ -30,19 +30,19 @@ struct Waiting {
 
 /// Has an answer be let go if it is still held after the configured time; `None` if there is none. `whole`: it is held until
 /// all of it is there.
-pub fn limit(context: u32, exchange: &SharedExchange, status: u16, whole: bool) -> Option<GivenUp> {
+pub fn limit(context: u32, exchange: &SharedExchange, status: u16, whole: bool) -> Option<Released> {
     let hold = exchange.borrow().routed()?.table().hold?;
-    let given_up = GivenUp::default();
+    let released = Released::default();
     let waiting = Waiting {
         context,
         exchange: Rc::downgrade(exchange),
-        given_up: Rc::downgrade(&given_up),
+        released: Rc::downgrade(&released),
         status,
         whole,
         at: host::now().saturating_add(hold),
     };
     HELD.with_borrow_mut(|held| held.push(waiting));
-    Some(given_up)
+    Some(released)
 }
 
 /// Releases answers that were held too long. Called on each tick.
@@ -60,7 +60,7 @@ impl Waiting {
     /// Whether the answer is still held.
     fn waits(&self, now: Duration) -> bool {
         // a judged answer has dropped it
-        let (Some(exchange), Some(given_up)) = (self.exchange.upgrade(), self.given_up.upgrade()) else {
+        let (Some(exchange), Some(released)) = (self.exchange.upgrade(), self.released.upgrade()) else {
             return false;
         };
         let Ok(mut exchange) = exchange.try_borrow_mut() else {
@@ -82,7 +82,7 @@ impl Waiting {
             host::remove_header(Headers::Response, "content-length");
         }
         drop(exchange);
-        given_up.set(true);
+        released.set(true);
         host::continue_response();
         false
     }

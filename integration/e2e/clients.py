@@ -137,7 +137,7 @@ class Client:
 def each(port: int, at_once: int, visits: Iterable[Callable[[Client], Awaitable[Any]]]) -> list[Any]:
     """The results of the visits, in order; `at_once` clients make them."""
 
-    async def crowd() -> list[Any]:
+    async def visit_all() -> list[Any]:
         waiting = enumerate(visits)
         results: dict[int, Any] = {}
 
@@ -150,7 +150,7 @@ def each(port: int, at_once: int, visits: Iterable[Callable[[Client], Awaitable[
         await asyncio.gather(*(one() for _ in range(at_once)))
         return [results[number] for number in sorted(results)]
 
-    return asyncio.run(crowd())
+    return asyncio.run(visit_all())
 
 
 def ask(port: int, bodies: Iterable[bytes], at_once: int, **how: Any) -> list[Answer]:
