@@ -10,7 +10,7 @@ mod stored;
 use std::time::Duration;
 
 use crate::outcome::Outcome;
-pub use shape::{Kind, Shape};
+pub use shape::{ErrorKind, Shape};
 
 /// SDKs do not wait longer than this; they retry after their own delay.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
     /// The kind of error.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// For developers: the problem, and what to do.
     pub message: String,
     /// The wrong field of the request, if there is one.
@@ -39,7 +39,7 @@ impl ApiError {
     pub fn bad_request(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
         ApiError {
             status: 400,
-            kind: Kind::InvalidRequest,
+            kind: ErrorKind::InvalidRequest,
             message: message.into(),
             param,
             code,
@@ -52,13 +52,18 @@ impl ApiError {
     pub fn unauthorized(message: impl Into<String>) -> Self {
         ApiError {
             status: 401,
-            kind: Kind::Authentication,
+            kind: ErrorKind::Authentication,
             message: message.into(),
             param: None,
             code: "invalid_api_key",
             allow: None,
             retry_after: None,
         }
+    }
+
+    /// 401: the user name or the password is wrong; it does not say which.
+    pub fn wrong_password() -> Self {
+        ApiError::unauthorized("Incorrect user name or password.")
     }
 
     /// 401: the key has expired.
@@ -70,7 +75,7 @@ impl ApiError {
     pub fn too_many_failures(retry_after: Duration) -> Self {
         ApiError {
             status: 429,
-            kind: Kind::RateLimit,
+            kind: ErrorKind::RateLimit,
             message: "Too many wrong passwords for this user; try again later.".to_owned(),
             param: None,
             code: "rate_limit_exceeded",
@@ -83,7 +88,7 @@ impl ApiError {
     pub fn busy() -> Self {
         ApiError {
             status: 503,
-            kind: Kind::Server,
+            kind: ErrorKind::Server,
             message: "Too many passwords are being checked; try again later.".to_owned(),
             param: None,
             code: "overloaded",
@@ -96,7 +101,7 @@ impl ApiError {
     pub fn virtual_keys_off() -> Self {
         ApiError {
             status: 404,
-            kind: Kind::NotFound,
+            kind: ErrorKind::NotFound,
             message: "This gateway issues no keys: `auth.virtual_keys` is not configured.".to_owned(),
             param: None,
             code: "virtual_keys_disabled",
@@ -109,7 +114,7 @@ impl ApiError {
     pub fn model_not_allowed(message: impl Into<String>) -> Self {
         ApiError {
             status: 403,
-            kind: Kind::Permission,
+            kind: ErrorKind::Permission,
             message: message.into(),
             param: Some("model"),
             code: "model_not_allowed",
@@ -127,7 +132,7 @@ impl ApiError {
     pub fn admin_only() -> Self {
         ApiError {
             status: 403,
-            kind: Kind::Permission,
+            kind: ErrorKind::Permission,
             message: "This path needs a key with the role `admin`.".to_owned(),
             param: None,
             code: "admin_only",
@@ -145,7 +150,7 @@ impl ApiError {
     pub fn unknown_cluster(name: &str, known: &str) -> Self {
         ApiError {
             status: 404,
-            kind: Kind::NotFound,
+            kind: ErrorKind::NotFound,
             message: format!("There is no cluster `{name}`; there is {known}."),
             param: Some("cluster"),
             code: "unknown_cluster",
@@ -158,7 +163,7 @@ impl ApiError {
     pub fn no_free_slot(model: &str) -> Self {
         ApiError {
             status: 429,
-            kind: Kind::RateLimit,
+            kind: ErrorKind::RateLimit,
             message: format!("Every model server of `{model}` is busy; try again later."),
             param: None,
             code: "rate_limit_exceeded",
@@ -171,7 +176,7 @@ impl ApiError {
     pub fn model_not_found(message: impl Into<String>) -> Self {
         ApiError {
             status: 404,
-            kind: Kind::NotFound,
+            kind: ErrorKind::NotFound,
             message: message.into(),
             param: Some("model"),
             code: "model_not_found",
@@ -184,7 +189,7 @@ impl ApiError {
     pub fn unknown_path(method: &str, path: &str) -> Self {
         ApiError {
             status: 404,
-            kind: Kind::NotFound,
+            kind: ErrorKind::NotFound,
             message: format!("Unknown request URL: {method} {path}. Check the URL for typos and the method."),
             param: None,
             code: "unknown_url",
@@ -197,7 +202,7 @@ impl ApiError {
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         ApiError {
             status: 405,
-            kind: Kind::InvalidRequest,
+            kind: ErrorKind::InvalidRequest,
             message: format!("This path does not take {method}; use {allowed}."),
             param: None,
             code: "method_not_allowed",
@@ -209,22 +214,25 @@ impl ApiError {
     /// 429, 502, 503 or 504: every target failed, the last one with this outcome.
     pub fn unavailable(last: Outcome) -> Self {
         let (status, kind, code, message) = match last {
-            Outcome::Timeout => {
-                (504, Kind::Timeout, "upstream_timeout", "The model servers took too long to answer; try again later.")
-            }
+            Outcome::Timeout => (
+                504,
+                ErrorKind::Timeout,
+                "upstream_timeout",
+                "The model servers took too long to answer; try again later.",
+            ),
             Outcome::Credential => {
                 let message =
                     "The model server refused the gateway's own account. The gateway's operator must fix this; \
                                your key is not to blame.";
-                (502, Kind::Server, "upstream_credential", message)
+                (502, ErrorKind::Server, "upstream_credential", message)
             }
             Outcome::RateLimited => {
                 let message = "The model server has too much to do; try again later.";
-                (429, Kind::RateLimit, "rate_limit_exceeded", message)
+                (429, ErrorKind::RateLimit, "rate_limit_exceeded", message)
             }
             Outcome::BadResponse | Outcome::BadStream | Outcome::ServerError => {
                 let message = "The model server sent something that is no answer; try again later.";
-                (502, Kind::Server, "upstream_bad_response", message)
+                (502, ErrorKind::Server, "upstream_bad_response", message)
             }
             Outcome::Success
             | Outcome::ClientError
@@ -233,7 +241,7 @@ impl ApiError {
             | Outcome::Reset
             | Outcome::Interrupted
             | Outcome::Abandoned => {
-                (503, Kind::Server, "upstream_unavailable", "No model server could be reached; try again later.")
+                (503, ErrorKind::Server, "upstream_unavailable", "No model server could be reached; try again later.")
             }
         };
         ApiError { status, kind, message: message.to_owned(), param: None, code, allow: None, retry_after: None }
@@ -248,7 +256,7 @@ impl ApiError {
     pub fn unreadable() -> Self {
         ApiError {
             status: 502,
-            kind: Kind::Server,
+            kind: ErrorKind::Server,
             message: "The model server's answer could not be read.".to_owned(),
             param: None,
             code: "upstream_answer_unreadable",
@@ -261,7 +269,7 @@ impl ApiError {
     pub fn unchecked() -> Self {
         ApiError {
             status: 503,
-            kind: Kind::Server,
+            kind: ErrorKind::Server,
             message: "The answer could not be checked.".to_owned(),
             param: None,
             code: "guard_unavailable",
@@ -303,7 +311,7 @@ impl ApiError {
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {
             status: 500,
-            kind: Kind::Server,
+            kind: ErrorKind::Server,
             message: message.into(),
             param: None,
             code: "gateway_error",
@@ -323,15 +331,15 @@ impl ApiError {
     /// Whether a client should not retry: it would be refused again, or for longer than SDKs wait.
     pub fn is_final(&self) -> bool {
         match self.kind {
-            Kind::Tokens | Kind::Quota => self.retry_after.is_none_or(|wait| wait > LONGEST_RETRY_AFTER),
-            Kind::InvalidRequest
-            | Kind::Authentication
-            | Kind::Permission
-            | Kind::NotFound
-            | Kind::Server
-            | Kind::Timeout
-            | Kind::RateLimit
-            | Kind::Requests => false,
+            ErrorKind::Tokens | ErrorKind::Quota => self.retry_after.is_none_or(|wait| wait > LONGEST_RETRY_AFTER),
+            ErrorKind::InvalidRequest
+            | ErrorKind::Authentication
+            | ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::Server
+            | ErrorKind::Timeout
+            | ErrorKind::RateLimit
+            | ErrorKind::Requests => false,
         }
     }
 }

@@ -18,7 +18,7 @@ const STRING: u8 = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     /// The kind of message.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// The name of the event, or of the error.
     pub name: &'a str,
     /// The error text of a message without a payload.
@@ -29,7 +29,7 @@ pub struct Message<'a> {
 
 /// The kinds of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// A part of the stream.
     Event,
     /// An error of the service, with a payload.
@@ -42,11 +42,11 @@ impl<'a> Message<'a> {
     /// Reads one complete message. `None` if it is invalid: wrong lengths or checksums, or broken headers.
     ///
     /// ```
-    /// use sluice::eventstream::{encode, Kind, Message};
+    /// use sluice::eventstream::{encode, MessageKind, Message};
     ///
     /// let bytes = encode(&[(":message-type", "event"), (":event-type", "messageStop")], b"{}");
     /// let message = Message::parse(&bytes).unwrap();
-    /// assert_eq!((message.kind, message.name, message.payload), (Kind::Event, "messageStop", &b"{}"[..]));
+    /// assert_eq!((message.kind, message.name, message.payload), (MessageKind::Event, "messageStop", &b"{}"[..]));
     /// let mut broken = bytes;
     /// broken[20] ^= 1;
     /// assert_eq!(Message::parse(&broken), None);
@@ -58,13 +58,13 @@ impl<'a> Message<'a> {
             return None;
         }
         let (headers, payload) = checked.get(PRELUDE..)?.split_at_checked(headers)?;
-        let mut message = Message { kind: Kind::Event, name: "", error: "", payload };
+        let mut message = Message { kind: MessageKind::Event, name: "", error: "", payload };
         read_headers(headers, &mut |name, value| match name {
             b":message-type" => {
                 message.kind = match value {
-                    "exception" => Kind::Exception,
-                    "error" => Kind::Error,
-                    _ => Kind::Event,
+                    "exception" => MessageKind::Exception,
+                    "error" => MessageKind::Error,
+                    _ => MessageKind::Event,
                 }
             }
             b":event-type" | b":exception-type" | b":error-code" => message.name = value,

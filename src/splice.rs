@@ -176,11 +176,11 @@ struct Fields {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Text {
     None,
-    In { kind: Kind, escaped: bool },
+    In { kind: StringKind, escaped: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum StringKind {
     Key,
     Model,
     Id,
@@ -217,7 +217,7 @@ impl Fields {
 
     /// Whether the bytes belong to a name that is being replaced.
     fn leaves_out(&self) -> bool {
-        matches!(self.text, Text::In { kind: Kind::Model, .. })
+        matches!(self.text, Text::In { kind: StringKind::Model, .. })
     }
 
     fn take_id(&mut self) -> Option<String> {
@@ -242,10 +242,10 @@ impl Fields {
                 let kind = self.kind(wants_model, wants_id);
                 self.text = Text::In { kind, escaped: false };
                 match kind {
-                    Kind::Key => self.key.clear(),
-                    Kind::Id => self.id.clear(),
-                    Kind::Model => return Step::ModelBegins,
-                    Kind::Other => {}
+                    StringKind::Key => self.key.clear(),
+                    StringKind::Id => self.id.clear(),
+                    StringKind::Model => return Step::ModelBegins,
+                    StringKind::Other => {}
                 }
             }
             b'{' if counts && self.level == 0 => (self.level, self.is_value) = (1, false),
@@ -273,27 +273,27 @@ impl Fields {
         Step::Other
     }
 
-    fn kind(&self, wants_model: bool, wants_id: bool) -> Kind {
+    fn kind(&self, wants_model: bool, wants_id: bool) -> StringKind {
         match (self.skipped, self.level, self.is_value) {
-            (0, 1 | 2, false) => Kind::Key,
-            (0, 1 | 2, true) if wants_model && self.key == self.model_key => Kind::Model,
-            (0, 1 | 2, true) if wants_id && self.key == b"id" => Kind::Id,
-            _ => Kind::Other,
+            (0, 1 | 2, false) => StringKind::Key,
+            (0, 1 | 2, true) if wants_model && self.key == self.model_key => StringKind::Model,
+            (0, 1 | 2, true) if wants_id && self.key == b"id" => StringKind::Id,
+            _ => StringKind::Other,
         }
     }
 
-    fn step_in_text(&mut self, byte: u8, kind: Kind, escaped: bool) -> Step {
+    fn step_in_text(&mut self, byte: u8, kind: StringKind, escaped: bool) -> Step {
         let ends = byte == b'"' && !escaped;
         self.text = match ends {
             true => Text::None,
             false => Text::In { kind, escaped: byte == b'\\' && !escaped },
         };
         match (kind, ends) {
-            (Kind::Model, true) => return Step::ModelEnds,
-            (Kind::Id, true) => return Step::Id,
-            (Kind::Key, false) if self.key.len() < MAX_KEY => self.key.push(byte),
-            (Kind::Id, false) if self.id.len() < MAX_ID => self.id.push(byte),
-            (Kind::Key | Kind::Model | Kind::Id | Kind::Other, _) => {}
+            (StringKind::Model, true) => return Step::ModelEnds,
+            (StringKind::Id, true) => return Step::Id,
+            (StringKind::Key, false) if self.key.len() < MAX_KEY => self.key.push(byte),
+            (StringKind::Id, false) if self.id.len() < MAX_ID => self.id.push(byte),
+            (StringKind::Key | StringKind::Model | StringKind::Id | StringKind::Other, _) => {}
         }
         Step::Other
     }

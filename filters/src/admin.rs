@@ -11,7 +11,7 @@ use sluice::wire_names::{ISSUED_KEYS, REVOKED_KEYS};
 
 use crate::data_version;
 use crate::host::{self, shared_data};
-use crate::reply::Answer;
+use crate::reply::CommandReply;
 use crate::totals;
 
 thread_local! {
@@ -52,16 +52,16 @@ fn read_revoked() -> Option<Revocations> {
 }
 
 /// All callers.
-pub fn list(auth: &Auth) -> Answer {
+pub fn list(auth: &Auth) -> CommandReply {
     let is_revoked = |identity: &Identity| auth.is_revoked(identity, host::recent()) || is_revoked(identity);
-    Answer::json(admin::list(auth.configured(), &issued(), &is_revoked))
+    CommandReply::json(admin::list(auth.configured(), &issued(), &is_revoked))
 }
 
 /// Usage of all keys, or of the caller's own key. `path` has the query.
 ///
 /// # Errors
 /// 400: the query is invalid.
-pub fn usage(identity: &Identity, path: &str) -> Result<Answer, ApiError> {
+pub fn usage(identity: &Identity, path: &str) -> Result<CommandReply, ApiError> {
     let query = Query::read(path)?;
     let form = query.form;
     let text = match identity.role {
@@ -69,8 +69,8 @@ pub fn usage(identity: &Identity, path: &str) -> Result<Answer, ApiError> {
         Role::User => totals::report(query, Some(&identity.id)),
     };
     Ok(match form {
-        Form::Json => Answer::json(text),
-        Form::Csv => Answer::csv(text),
+        Form::Json => CommandReply::json(text),
+        Form::Csv => CommandReply::csv(text),
     })
 }
 
@@ -82,7 +82,7 @@ fn issued() -> Issued {
 ///
 /// # Errors
 /// 400: it must not be issued, or no secret is configured.
-pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
+pub fn issue(auth: &Auth, body: &[u8]) -> Result<CommandReply, ApiError> {
     let signer = auth.signer.as_ref().ok_or_else(ApiError::virtual_keys_off)?;
     let random = host::random_bytes().ok_or_else(|| ApiError::internal("The host has no randomness."))?;
     let now = host::now();
@@ -108,14 +108,14 @@ pub fn issue(auth: &Auth, body: &[u8]) -> Result<Answer, ApiError> {
         issued.add(claims.clone());
         Changed::Write
     });
-    Ok(Answer::json(admin::issued(&signer.sign(&claims), &claims)))
+    Ok(CommandReply::json(admin::issued(&signer.sign(&claims), &claims)))
 }
 
 /// Revokes all keys of an id that have been issued so far.
 ///
 /// # Errors
 /// There are too many revocations, or it could not be written.
-pub fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+pub fn revoke(auth: &Auth, id: &str) -> Result<CommandReply, ApiError> {
     let now = host::now();
     let is_configured = auth.configured().any(|identity| identity.id == id);
     let last_issue = issued().iter().filter(|claims| claims.id == id).map(|claims| claims.iat).max();
@@ -128,20 +128,20 @@ pub fn revoke(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
         ids.prune(now);
         ids.revoke(id, revocation).map_err(|full| ApiError::bad_request("invalid_value", Some("id"), full.to_string()))
     })?;
-    Ok(Answer::json(admin::revoked(id, revocation, is_configured || is_issued)))
+    Ok(CommandReply::json(admin::revoked(id, revocation, is_configured || is_issued)))
 }
 
 /// Undoes a run-time revocation of an id.
 ///
 /// # Errors
 /// The configuration revokes it, or it could not be written.
-pub fn restore(auth: &Auth, id: &str) -> Result<Answer, ApiError> {
+pub fn restore(auth: &Auth, id: &str) -> Result<CommandReply, ApiError> {
     if auth.revoked.get(id).is_some_and(|revocation| revocation.before.is_none()) {
         let message = "The configuration revokes this id; remove it from `auth.revoked`.";
         return Err(ApiError::conflict("revoked_by_configuration", "id", message));
     }
     let changed = change_revoked(|ids| Ok(ids.restore(id)))?;
-    Ok(Answer::json(admin::restored(id, changed)))
+    Ok(CommandReply::json(admin::restored(id, changed)))
 }
 
 /// Changes the run-time revocations, for all workers.

@@ -7,7 +7,7 @@ use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
 use sluice::guard::checks::Failures;
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
-use sluice::password::{credentials, LoginOutcome, PasswordVerifier, Verdict, REMEMBERED_FOR};
+use sluice::password::{credentials, LoginOutcome, LoginVerdict, PasswordVerifier, REMEMBERED_FOR};
 
 use crate::admin;
 use crate::admission::{admit_caller, without_caller};
@@ -27,7 +27,7 @@ use crate::types::{Action, HttpContext};
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     filter::filter(read, |config, context| {
-        Some(Box::new(Auth { config: config.clone(), context, state: State::Headers }))
+        Some(Box::new(Auth { config: config.clone(), context, state: AuthState::Headers }))
     })
 }
 
@@ -55,10 +55,10 @@ fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
 struct Auth {
     config: Rc<Config>,
     context: u32,
-    state: State,
+    state: AuthState,
 }
 
-enum State {
+enum AuthState {
     /// The headers are still to come.
     Headers,
     /// The caller's password is being checked; `complete`: all of the request is there.
@@ -85,7 +85,7 @@ enum Caller {
 
 impl Auth {
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Refused(None)) else {
+        let AuthState::Body(mut incoming) = std::mem::replace(&mut self.state, AuthState::Refused(None)) else {
             return Action::Pause;
         };
         let admitted =
@@ -114,7 +114,7 @@ impl Auth {
     fn go_by(&mut self, asked: Asked, incoming: Incoming) -> Action {
         match asked {
             Asked::Waits => {
-                self.state = State::Asking(incoming);
+                self.state = AuthState::Asking(incoming);
                 Action::Pause
             }
             Asked::Passes => self.pass(incoming),
@@ -129,12 +129,12 @@ impl Auth {
         let answer = commands::serve(&mut incoming.exchange().borrow_mut(), By::Auth(&self.config.auth));
         match answer {
             Some(Ok(body)) => {
-                self.state = State::Refused(Some(incoming));
+                self.state = AuthState::Refused(Some(incoming));
                 body.reply()
             }
             Some(Err(error)) => self.refuse(incoming, &error),
             None => {
-                self.state = State::Passed(incoming);
+                self.state = AuthState::Passed(incoming);
                 Action::Continue
             }
         }
@@ -142,7 +142,7 @@ impl Auth {
 
     fn refuse(&mut self, incoming: Incoming, error: &ApiError) -> Action {
         let shape = incoming.shape();
-        self.state = State::Refused(Some(incoming));
+        self.state = AuthState::Refused(Some(incoming));
         reply::error(error, shape)
     }
 
@@ -150,14 +150,14 @@ impl Auth {
     fn woken(&mut self, incoming: Incoming, complete: bool) -> Action {
         match password_checks::verdict(self.context) {
             None => {
-                self.state = State::Checking { incoming, complete };
+                self.state = AuthState::Checking { incoming, complete };
                 Action::Pause
             }
-            Some(Verdict::Right(index)) => match self.config.auth.users.get(index) {
+            Some(LoginVerdict::Right(index)) => match self.config.auth.users.get(index) {
                 Some(user) if self.is_revoked(&user.identity) => self.refuse(incoming, &admin::revoked()),
                 Some(user) => {
                     incoming.identified(user.identity.clone());
-                    self.state = State::Body(incoming);
+                    self.state = AuthState::Body(incoming);
                     match complete {
                         true => self.take_in(usize::MAX),
                         false => Action::Pause,
@@ -165,20 +165,22 @@ impl Auth {
                 }
                 None => self.refuse(incoming, &without_caller()),
             },
-            Some(Verdict::Wrong) => self.refuse(incoming, &ApiError::unauthorized("Incorrect user name or password.")),
-            Some(Verdict::Crowded) => self.refuse(incoming, &ApiError::busy()),
+            Some(LoginVerdict::Wrong) => self.refuse(incoming, &ApiError::wrong_password()),
+            Some(LoginVerdict::Crowded) => self.refuse(incoming, &ApiError::busy()),
         }
     }
 
     /// Refuses a request whose body is still arriving.
     fn give_up(&mut self, error: &ApiError) -> Action {
-        match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Checking { incoming, .. } => {
+        match std::mem::replace(&mut self.state, AuthState::Refused(None)) {
+            AuthState::Checking { incoming, .. } => {
                 self.config.verifier.iter().for_each(|verifier| verifier.borrow_mut().cancel(self.context));
                 self.refuse(incoming, error)
             }
-            State::Body(incoming) | State::Asking(incoming) | State::Passed(incoming) => self.refuse(incoming, error),
-            State::Headers | State::RefusedBody(_) | State::Refused(_) => Action::Pause,
+            AuthState::Body(incoming) | AuthState::Asking(incoming) | AuthState::Passed(incoming) => {
+                self.refuse(incoming, error)
+            }
+            AuthState::Headers | AuthState::RefusedBody(_) | AuthState::Refused(_) => Action::Pause,
         }
     }
 
@@ -283,7 +285,7 @@ fn refuse_misplaced(exchange: &SharedExchange) -> Action {
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
         if let Some(exchange) = registry::taken_in() {
-            self.state = State::Refused(None);
+            self.state = AuthState::Refused(None);
             return refuse_misplaced(&exchange);
         }
         let mut checking = false;
@@ -297,13 +299,13 @@ impl HttpContext for Auth {
         match (opened, checking) {
             (Ok(incoming), true) => {
                 let complete = incoming.is_complete(end);
-                self.state = State::Checking { incoming, complete };
+                self.state = AuthState::Checking { incoming, complete };
                 chain::wait_for_wake();
                 Action::Pause
             }
             (Ok(incoming), false) => {
                 let complete = incoming.is_complete(end);
-                self.state = State::Body(incoming);
+                self.state = AuthState::Body(incoming);
                 match complete {
                     true => self.take_in(0),
                     false => Action::Pause,
@@ -313,7 +315,7 @@ impl HttpContext for Auth {
                 if let (true, Some(verifier)) = (checking, &self.config.verifier) {
                     verifier.borrow_mut().cancel(self.context);
                 }
-                self.state = RefusedBody::refuse(refusal, end).map_or(State::Refused(None), State::RefusedBody);
+                self.state = RefusedBody::refuse(refusal, end).map_or(AuthState::Refused(None), AuthState::RefusedBody);
                 Action::Pause
             }
         }
@@ -321,19 +323,19 @@ impl HttpContext for Auth {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let grown = match &mut self.state {
-            State::Passed(_) => return Action::Continue,
-            State::Body(incoming) | State::Checking { incoming, .. } => incoming.grow(size),
-            State::RefusedBody(body) => {
+            AuthState::Passed(_) => return Action::Continue,
+            AuthState::Body(incoming) | AuthState::Checking { incoming, .. } => incoming.grow(size),
+            AuthState::RefusedBody(body) => {
                 if body.drop_part(size, end) {
-                    self.state = State::Refused(None);
+                    self.state = AuthState::Refused(None);
                 }
                 return Action::Pause;
             }
-            State::Headers | State::Asking(_) | State::Refused(_) => return Action::Pause,
+            AuthState::Headers | AuthState::Asking(_) | AuthState::Refused(_) => return Action::Pause,
         };
         match (&mut self.state, grown) {
-            (State::Body(_), Ok(())) if end => self.take_in(size),
-            (State::Checking { complete, .. }, Ok(())) => {
+            (AuthState::Body(_), Ok(())) if end => self.take_in(size),
+            (AuthState::Checking { complete, .. }, Ok(())) => {
                 *complete |= end;
                 Action::Pause
             }
@@ -344,26 +346,26 @@ impl HttpContext for Auth {
 
     fn on_http_request_trailers(&mut self) -> Action {
         match &mut self.state {
-            State::Checking { complete, .. } => {
+            AuthState::Checking { complete, .. } => {
                 *complete = true;
                 Action::Pause
             }
-            State::Body(_) => self.take_in(usize::MAX),
-            State::Passed(_) => Action::Continue,
-            State::RefusedBody(body) => {
+            AuthState::Body(_) => self.take_in(usize::MAX),
+            AuthState::Passed(_) => Action::Continue,
+            AuthState::RefusedBody(body) => {
                 let action = body.reply();
-                self.state = State::Refused(None);
+                self.state = AuthState::Refused(None);
                 action
             }
-            State::Headers | State::Asking(_) | State::Refused(_) => Action::Pause,
+            AuthState::Headers | AuthState::Asking(_) | AuthState::Refused(_) => Action::Pause,
         }
     }
 
     /// The password has been checked, or the service that counts for all Envoys has answered.
     fn on_resume(&mut self) -> Action {
-        match std::mem::replace(&mut self.state, State::Refused(None)) {
-            State::Checking { incoming, complete } => self.woken(incoming, complete),
-            State::Asking(incoming) => self.heard(incoming),
+        match std::mem::replace(&mut self.state, AuthState::Refused(None)) {
+            AuthState::Checking { incoming, complete } => self.woken(incoming, complete),
+            AuthState::Asking(incoming) => self.heard(incoming),
             other => {
                 self.state = other;
                 Action::Pause
@@ -373,25 +375,25 @@ impl HttpContext for Auth {
 
     fn on_http_response_headers(&mut self, _: bool) -> Action {
         match &mut self.state {
-            State::Passed(incoming) | State::Refused(Some(incoming)) => {
+            AuthState::Passed(incoming) | AuthState::Refused(Some(incoming)) => {
                 incoming.let_go();
                 limits::write_headers(&incoming.exchange().borrow());
             }
-            State::Headers
-            | State::Checking { .. }
-            | State::Body(_)
-            | State::Asking(_)
-            | State::RefusedBody(_)
-            | State::Refused(None) => {}
+            AuthState::Headers
+            | AuthState::Checking { .. }
+            | AuthState::Body(_)
+            | AuthState::Asking(_)
+            | AuthState::RefusedBody(_)
+            | AuthState::Refused(None) => {}
         }
         Action::Continue
     }
 
     fn on_done(&mut self) {
-        if let (State::Checking { .. }, Some(verifier)) = (&self.state, &self.config.verifier) {
+        if let (AuthState::Checking { .. }, Some(verifier)) = (&self.state, &self.config.verifier) {
             verifier.borrow_mut().cancel(self.context);
         }
-        if let State::Asking(_) = self.state {
+        if let AuthState::Asking(_) = self.state {
             shared::forget(self.context);
         }
     }

@@ -14,7 +14,7 @@ use crate::admission::{self, without_caller};
 use crate::clusters;
 use crate::host;
 use crate::limits;
-use crate::reply::Answer;
+use crate::reply::CommandReply;
 
 /// The filter that should answer, by its data.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub enum By<'a> {
 }
 
 /// The answer to a command. `None`: the request is not a command, or another filter answers it.
-pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<Answer, ApiError>> {
+pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<CommandReply, ApiError>> {
     if let (Some((Command::Limits, _)), By::Auth(auth), Some(identity)) = (exchange.command(), by, exchange.identity())
     {
         let reported = admission::subjects(identity, auth).to_vec();
@@ -36,13 +36,13 @@ pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<Answer, ApiEr
     answer(command, body, exchange, by).transpose()
 }
 
-fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Result<Option<Answer>, ApiError> {
+fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Result<Option<CommandReply>, ApiError> {
     permit(command.access(), exchange, by)?;
     let known = || exchange.identity().map(AsRef::as_ref).ok_or_else(without_caller);
     Ok(Some(match (command, by) {
-        (Command::Ping, _) => Answer::text("pong"),
-        (Command::Health, _) => Answer::json(r#"{"status":"ok"}"#),
-        (Command::WhoAmI, By::Auth(_)) => Answer::json(written::whoami(known()?)),
+        (Command::Ping, _) => CommandReply::text("pong"),
+        (Command::Health, _) => CommandReply::json(r#"{"status":"ok"}"#),
+        (Command::WhoAmI, By::Auth(_)) => CommandReply::json(written::whoami(known()?)),
         (Command::Usage, By::Auth(_)) => admin::usage(known()?, &exchange.original().path)?,
         (Command::Keys, By::Auth(auth)) => admin::list(auth),
         (Command::IssueKey, By::Auth(auth)) => admin::issue(auth, body)?,
@@ -53,23 +53,23 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
             admin::revoke(auth, id)?
         }
         (Command::RestoreKey(id), By::Auth(auth)) => admin::restore(auth, id)?,
-        (Command::Models, By::Router(table)) => Answer::json(gateway::models(exchange.usable_models(table))),
+        (Command::Models, By::Router(table)) => CommandReply::json(gateway::models(exchange.usable_models(table))),
         (Command::Model(name), By::Router(table)) => {
             let found = exchange.usable_models(table).find(|known| known == name);
             let name = found.ok_or_else(|| exchange.unknown_model(table, name))?;
             let mut json = String::new();
             gateway::model(&mut json, name);
-            Answer::json(json)
+            CommandReply::json(json)
         }
-        (Command::Tags, By::Router(table)) => Answer::json(gateway::tags(exchange.usable_models(table))),
-        (Command::Version, By::Router(_)) => Answer::json(gateway::OLLAMA_VERSION),
-        (Command::Running, By::Router(_)) => Answer::json(gateway::OLLAMA_RUNNING),
+        (Command::Tags, By::Router(table)) => CommandReply::json(gateway::tags(exchange.usable_models(table))),
+        (Command::Version, By::Router(_)) => CommandReply::json(gateway::OLLAMA_VERSION),
+        (Command::Running, By::Router(_)) => CommandReply::json(gateway::OLLAMA_RUNNING),
         (Command::Limits, By::Router(table)) if exchange.identity().is_some() => {
-            Answer::json(limits::report(&exchange.limits(table)))
+            CommandReply::json(limits::report(&exchange.limits(table)))
         }
         (Command::Upstreams, By::Router(table)) => {
             let states = table.upstreams().iter().map(|upstream| (upstream, clusters::state(upstream)));
-            Answer::json(gateway::list(states, host::now()))
+            CommandReply::json(gateway::list(states, host::now()))
         }
         (Command::Eject(name), By::Router(table)) => {
             let upstream = find(table, name)?;
@@ -131,8 +131,8 @@ fn find<'a>(table: &'a Table, cluster: &str) -> Result<&'a Upstream, ApiError> {
     found.ok_or_else(|| ApiError::unknown_cluster(cluster, &known()))
 }
 
-fn entry(upstream: &Upstream) -> Answer {
+fn entry(upstream: &Upstream) -> CommandReply {
     let mut json = String::new();
     gateway::entry(&mut json, upstream, &clusters::state(upstream), host::now());
-    Answer::json(json)
+    CommandReply::json(json)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
 use sluice::exchange::Exchange;
-use sluice::guard::checks::Phase;
+use sluice::guard::checks::CheckPhase;
 use sluice::outcome::Outcome;
 use sluice::usage::{Source, TokenUsage};
 use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
@@ -51,13 +51,13 @@ impl hashbrown::Equivalent<OwnedLabels> for Labels<'_> {
 
 /// The model and the cluster of histograms.
 #[derive(PartialEq, Eq, Hash)]
-struct OwnedPlace(String, String);
+struct OwnedHistogramLabels(String, String);
 
 #[derive(PartialEq, Eq, Hash)]
-struct Place<'a>(&'a str, &'a str);
+struct HistogramLabels<'a>(&'a str, &'a str);
 
-impl hashbrown::Equivalent<OwnedPlace> for Place<'_> {
-    fn equivalent(&self, owned: &OwnedPlace) -> bool {
+impl hashbrown::Equivalent<OwnedHistogramLabels> for HistogramLabels<'_> {
+    fn equivalent(&self, owned: &OwnedHistogramLabels) -> bool {
         self.0 == owned.0 && self.1 == owned.1
     }
 }
@@ -119,7 +119,7 @@ struct Metrics {
     by_labels: HashMap<OwnedLabels, Counters>,
     /// The number of label sets of each key.
     sets: HashMap<String, usize>,
-    by_place: HashMap<OwnedPlace, Histograms>,
+    by_place: HashMap<OwnedHistogramLabels, Histograms>,
     sources: Vec<(Source, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
     checks: HashMap<String, CheckMetrics>,
@@ -128,7 +128,7 @@ struct Metrics {
 /// One check's counters.
 #[derive(Default)]
 struct CheckMetrics {
-    verdicts: Vec<((Phase, &'static str), u32)>,
+    verdicts: Vec<((CheckPhase, &'static str), u32)>,
     duration: Option<u32>,
 }
 
@@ -183,11 +183,12 @@ pub fn measure_request(exchange: &Exchange, streamed: Option<u64>) {
     let ((_, model, cluster), timing) = (exchange.labels(), exchange.timing());
     METRICS.with_borrow_mut(|metrics| {
         let full = exchange.chosen_name().is_some() && metrics.by_place.len() >= MAX_HISTOGRAM_SETS;
-        let model = if full && !metrics.by_place.contains_key(&Place(model, cluster)) { OTHER } else { model };
-        let histograms = match metrics.by_place.entry_ref(&Place(model, cluster)) {
+        let model =
+            if full && !metrics.by_place.contains_key(&HistogramLabels(model, cluster)) { OTHER } else { model };
+        let histograms = match metrics.by_place.entry_ref(&HistogramLabels(model, cluster)) {
             EntryRef::Occupied(known) => known.into_mut(),
             EntryRef::Vacant(new) => {
-                new.insert_with_key(OwnedPlace(model.to_owned(), cluster.to_owned()), Histograms::default())
+                new.insert_with_key(OwnedHistogramLabels(model.to_owned(), cluster.to_owned()), Histograms::default())
             }
         };
         let measured = [
@@ -225,7 +226,7 @@ pub fn ended_attempts(cluster: &str) -> u64 {
 }
 
 /// Counts a check's verdict and its duration.
-pub fn count_check(check: &str, phase: Phase, verdict: &'static str, took: Duration) {
+pub fn count_check(check: &str, phase: CheckPhase, verdict: &'static str, took: Duration) {
     METRICS.with_borrow_mut(|metrics| {
         let known = metrics.checks.entry_ref(check).or_default();
         let define = || host::define_counter(&stats::guard(check, phase.name(), verdict));

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::password::{PasswordVerifier, Verdict};
+use sluice::password::{LoginVerdict, PasswordVerifier};
 
 use crate::chain;
 use crate::host;
@@ -20,7 +20,7 @@ thread_local! {
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static VERIFIERS: RefCell<Vec<Weak<RefCell<PasswordVerifier>>>> = const { RefCell::new(Vec::new()) };
     /// What became of a request's check.
-    static VERDICTS: RefCell<HashMap<u32, Verdict>> = RefCell::new(HashMap::new());
+    static VERDICTS: RefCell<HashMap<u32, LoginVerdict>> = RefCell::new(HashMap::new());
 }
 
 /// Has a verifier's checks be worked on, as long as there is that verifier.
@@ -64,6 +64,6 @@ pub fn next() -> Option<Duration> {
 }
 
 /// The result of the check for the request that has just been woken. `None` if it was woken for something else.
-pub fn verdict(context: u32) -> Option<Verdict> {
+pub fn verdict(context: u32) -> Option<LoginVerdict> {
     VERDICTS.with_borrow(|verdicts| verdicts.get(&context).copied())
 }

@@ -33,32 +33,32 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
 }
 
 /// The answer to a command.
-pub struct Answer {
+pub struct CommandReply {
     content_type: &'static str,
     body: Cow<'static, str>,
     /// A further header.
     header: Option<(&'static str, &'static str)>,
 }
 
-impl Answer {
+impl CommandReply {
     /// JSON.
     pub fn json(body: impl Into<Cow<'static, str>>) -> Self {
-        Answer { content_type: "application/json", body: body.into(), header: None }
+        CommandReply { content_type: "application/json", body: body.into(), header: None }
     }
 
     /// Comma-separated values.
     pub fn csv(body: String) -> Self {
-        Answer { content_type: "text/csv; charset=utf-8", body: body.into(), header: None }
+        CommandReply { content_type: "text/csv; charset=utf-8", body: body.into(), header: None }
     }
 
     /// Plain text.
     pub fn text(body: &'static str) -> Self {
-        Answer { content_type: "text/plain", body: body.into(), header: None }
+        CommandReply { content_type: "text/plain", body: body.into(), header: None }
     }
 
     /// With a further header.
     pub fn with(self, name: &'static str, value: &'static str) -> Self {
-        Answer { header: Some((name, value)), ..self }
+        CommandReply { header: Some((name, value)), ..self }
     }
 
     /// Sends the answer. It may contain a key that nobody else may see.

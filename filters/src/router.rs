@@ -22,7 +22,7 @@ use crate::incoming::Incoming;
 use crate::limits;
 use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
-use crate::reply::{self, Answer};
+use crate::reply::{self, CommandReply};
 use crate::types::{Action, HttpContext};
 use crate::waiting::{self, QueueGuard};
 
@@ -34,17 +34,17 @@ pub fn filter() -> Box<dyn Filter> {
         Ok(table)
     };
     filter::filter(read, |table, context| {
-        Some(Box::new(Router { table: table.clone(), context, state: State::Headers }))
+        Some(Box::new(Router { table: table.clone(), context, state: RouterState::Headers }))
     })
 }
 
 struct Router {
     table: Rc<Table>,
     context: u32,
-    state: State,
+    state: RouterState,
 }
 
-enum State {
+enum RouterState {
     /// The headers are still to come.
     Headers,
     /// No filter has read the body before; it is awaited.
@@ -64,13 +64,13 @@ impl Router {
         let routed = self.pick(&exchange);
         match routed {
             Ok(Routed::Ready) => {
-                self.state = State::Routed { exchange, _opened: incoming };
+                self.state = RouterState::Routed { exchange, _opened: incoming };
                 Action::Continue
             }
             Ok(Routed::Queue(patience)) => {
                 match waiting::queue(self.context, exchange.clone(), self.table.clone(), patience) {
                     Some(queued) => {
-                        self.state = State::Waiting { exchange, _queued: queued, _opened: incoming };
+                        self.state = RouterState::Waiting { exchange, _queued: queued, _opened: incoming };
                         Action::Pause
                     }
                     None => {
@@ -80,9 +80,9 @@ impl Router {
                 }
             }
             Ok(Routed::Estimated(tokens)) => {
-                self.state = State::Answered { _opened: incoming };
+                self.state = RouterState::Answered { _opened: incoming };
                 let endpoint = exchange.borrow().parsed().map_or(Endpoint::Messages, |parsed| parsed.endpoint);
-                let answer = Answer::json(gateway::token_count(endpoint, tokens));
+                let answer = CommandReply::json(gateway::token_count(endpoint, tokens));
                 answer.with(TOKEN_COUNT_HEADER, "estimate").reply()
             }
             Err(error) => self.refuse(&error, &exchange, incoming),
@@ -90,7 +90,7 @@ impl Router {
     }
 
     fn refuse(&mut self, error: &ApiError, exchange: &SharedExchange, incoming: Option<Incoming>) -> Action {
-        self.state = State::Answered { _opened: incoming };
+        self.state = RouterState::Answered { _opened: incoming };
         reply::error(error, exchange.borrow().shape())
     }
 
@@ -109,7 +109,7 @@ impl Router {
 
     /// Answers what is asked of the gateway itself.
     fn serve(&mut self, exchange: &SharedExchange, incoming: Option<Incoming>) -> Action {
-        self.state = State::Answered { _opened: incoming };
+        self.state = RouterState::Answered { _opened: incoming };
         let answer = commands::serve(&mut exchange.borrow_mut(), By::Router(&self.table));
         match answer.unwrap_or_else(|| Err(ApiError::admin_only())) {
             Ok(answer) => answer.reply(),
@@ -127,14 +127,16 @@ impl Router {
     }
 
     fn take_in(&mut self, size: usize) -> Action {
-        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
+        let RouterState::Body(mut incoming) =
+            std::mem::replace(&mut self.state, RouterState::Answered { _opened: None })
+        else {
             return Action::Pause;
         };
         match incoming.body(size).cloned() {
             Ok(exchange) => self.go_on(exchange, Some(incoming)),
             Err(error) => {
                 let action = reply::error(&error, incoming.shape());
-                self.state = State::Answered { _opened: Some(incoming) };
+                self.state = RouterState::Answered { _opened: Some(incoming) };
                 action
             }
         }
@@ -142,11 +144,12 @@ impl Router {
 
     /// Refuses a request whose body is still arriving.
     fn give_up(&mut self, error: &ApiError) -> Action {
-        let State::Body(incoming) = std::mem::replace(&mut self.state, State::Answered { _opened: None }) else {
+        let RouterState::Body(incoming) = std::mem::replace(&mut self.state, RouterState::Answered { _opened: None })
+        else {
             return Action::Pause;
         };
         let action = reply::error(error, incoming.shape());
-        self.state = State::Answered { _opened: Some(incoming) };
+        self.state = RouterState::Answered { _opened: Some(incoming) };
         action
     }
 }
@@ -159,7 +162,7 @@ impl HttpContext for Router {
         match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
-                self.state = State::Body(incoming);
+                self.state = RouterState::Body(incoming);
                 match complete {
                     true => self.take_in(0),
                     false => Action::Pause,
@@ -167,7 +170,7 @@ impl HttpContext for Router {
             }
             Err(refusal) => {
                 let body = RefusedBody::refuse(refusal, end);
-                self.state = body.map_or(State::Answered { _opened: None }, State::RefusedBody);
+                self.state = body.map_or(RouterState::Answered { _opened: None }, RouterState::RefusedBody);
                 Action::Pause
             }
         }
@@ -175,15 +178,15 @@ impl HttpContext for Router {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let grown = match &mut self.state {
-            State::Routed { .. } => return Action::Continue,
-            State::Body(incoming) => incoming.grow(size),
-            State::RefusedBody(body) => {
+            RouterState::Routed { .. } => return Action::Continue,
+            RouterState::Body(incoming) => incoming.grow(size),
+            RouterState::RefusedBody(body) => {
                 if body.drop_part(size, end) {
-                    self.state = State::Answered { _opened: None };
+                    self.state = RouterState::Answered { _opened: None };
                 }
                 return Action::Pause;
             }
-            State::Headers | State::Waiting { .. } | State::Answered { .. } => return Action::Pause,
+            RouterState::Headers | RouterState::Waiting { .. } | RouterState::Answered { .. } => return Action::Pause,
         };
         match grown {
             Ok(()) if end => self.take_in(size),
@@ -194,36 +197,40 @@ impl HttpContext for Router {
 
     fn on_http_request_trailers(&mut self) -> Action {
         match &self.state {
-            State::Body(_) => self.take_in(usize::MAX),
-            State::RefusedBody(body) => {
+            RouterState::Body(_) => self.take_in(usize::MAX),
+            RouterState::RefusedBody(body) => {
                 let action = body.reply();
-                self.state = State::Answered { _opened: None };
+                self.state = RouterState::Answered { _opened: None };
                 action
             }
-            State::Routed { .. } => Action::Continue,
-            State::Headers | State::Waiting { .. } | State::Answered { .. } => Action::Pause,
+            RouterState::Routed { .. } => Action::Continue,
+            RouterState::Headers | RouterState::Waiting { .. } | RouterState::Answered { .. } => Action::Pause,
         }
     }
 
     fn on_resume(&mut self) -> Action {
         match self.state {
-            State::Routed { .. } => Action::Continue,
-            State::Headers
-            | State::Body(_)
-            | State::Waiting { .. }
-            | State::RefusedBody(_)
-            | State::Answered { .. } => Action::Pause,
+            RouterState::Routed { .. } => Action::Continue,
+            RouterState::Headers
+            | RouterState::Body(_)
+            | RouterState::Waiting { .. }
+            | RouterState::RefusedBody(_)
+            | RouterState::Answered { .. } => Action::Pause,
         }
     }
 
     fn on_http_response_headers(&mut self, _: bool) -> Action {
         let (exchange, own) = match &mut self.state {
-            State::Routed { exchange, _opened: opened } | State::Waiting { exchange, _opened: opened, .. } => {
+            RouterState::Routed { exchange, _opened: opened }
+            | RouterState::Waiting { exchange, _opened: opened, .. } => {
                 opened.iter_mut().for_each(Incoming::let_go);
                 (&*exchange, opened.is_some())
             }
-            State::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
-            State::Headers | State::Body(_) | State::RefusedBody(_) | State::Answered { _opened: None } => {
+            RouterState::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
+            RouterState::Headers
+            | RouterState::Body(_)
+            | RouterState::RefusedBody(_)
+            | RouterState::Answered { _opened: None } => {
                 return Action::Continue;
             }
         };

@@ -12,8 +12,8 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::checks::Failures;
 use sluice::limits::shared::{
-    judge, read_answer, uncounted, write_request, Answer, Charges, Hit, OnFailure, Service, SharedLimits, METHOD,
-    SERVICE,
+    judge, read_answer, uncounted, write_request, Charges, Hit, OnFailure, RateLimitResponse, Service, SharedLimits,
+    METHOD, SERVICE,
 };
 use sluice::limits::ActualUsage;
 use sluice::wire_names::stats;
@@ -47,7 +47,7 @@ struct Look {
 }
 
 /// Its result; `None` if there is none yet.
-type Heard = Option<Answer>;
+type Heard = Option<RateLimitResponse>;
 
 /// The state of a request that other Envoys' limits apply to.
 pub enum Asked {

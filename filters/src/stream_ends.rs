@@ -13,17 +13,17 @@ use crate::host::shared_data;
 
 /// This worker's copy.
 #[derive(Default)]
-struct Known {
+struct LocalCopy {
     ends: StreamEnds,
     /// The data version when it was read.
     seen: Option<u64>,
 }
 
 thread_local! {
-    static KNOWN: RefCell<Known> = RefCell::default();
+    static LOCAL: RefCell<LocalCopy> = RefCell::default();
 }
 
-impl Known {
+impl LocalCopy {
     /// Whether a server marks its end; if this worker does not know, it reads the other workers' knowledge.
     fn knows(&mut self, upstream: &Upstream, endpoint: Endpoint) -> bool {
         if !self.ends.knows(&upstream.cluster, endpoint) && self.seen != Some(data_version::latest()) {
@@ -36,7 +36,7 @@ impl Known {
 
 /// Whether this upstream's stream counts as cut without a last event.
 pub fn is_strict(upstream: &Upstream, endpoint: Endpoint) -> bool {
-    let learnt = || KNOWN.with_borrow_mut(|known| known.knows(upstream, endpoint));
+    let learnt = || LOCAL.with_borrow_mut(|known| known.knows(upstream, endpoint));
     upstream.strict_end.unwrap_or_else(learnt)
 }
 
@@ -45,7 +45,7 @@ pub fn learn(upstream: &Upstream, endpoint: Endpoint) {
     if upstream.strict_end.is_some() {
         return;
     }
-    KNOWN.with_borrow_mut(|known| {
+    LOCAL.with_borrow_mut(|known| {
         if known.knows(upstream, endpoint) {
             return;
         }

@@ -7,7 +7,7 @@ use sluice::config::{self, ConfigError, Reports};
 use sluice::memory_budget::Purpose;
 use sluice::record::{Json, Record, Struct};
 use sluice::response_gate::Document;
-use sluice::usage::{complete, Format, Framing, Known, Meter, Pass, Source, TokenUsage, MAX_EVENT};
+use sluice::usage::{complete, EstimateInput, Format, Framing, Meter, Pass, Source, TokenUsage, MAX_EVENT};
 use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
@@ -23,7 +23,7 @@ use crate::types::{Action, HttpContext};
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     filter::filter(configure, |reports: &Rc<Reports>, _| {
-        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, state: State::Waiting }))
+        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, state: UsageState::Waiting }))
     })
 }
 
@@ -41,12 +41,12 @@ struct Usage {
     exchange: Option<SharedExchange>,
     /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
     status: Option<u16>,
-    state: State,
+    state: UsageState,
 }
 
 // there is one for each stream, which is on the heap anyway
 #[allow(clippy::large_enum_variant)]
-enum State {
+enum UsageState {
     /// No answer yet.
     Waiting,
     /// The answer's headers have passed; the framing, if there is no exchange.
@@ -74,12 +74,12 @@ impl Usage {
     }
 
     fn has_given_up(&self) -> bool {
-        matches!(&self.state, State::Metering(meter) if meter.has_given_up())
+        matches!(&self.state, UsageState::Metering(meter) if meter.has_given_up())
     }
 
     /// Judges a finished answer that was too large to hold.
     fn judge(&self) {
-        if let (State::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
+        if let (UsageState::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
             if meter.is_answer() == Some(false) {
                 exchange.borrow_mut().turned_out_no_answer();
             }
@@ -88,7 +88,7 @@ impl Usage {
 
     /// Judges a finished stream: returns the event to append if it was incomplete.
     fn interruption(&mut self) -> Option<Vec<u8>> {
-        let (State::Metering(meter), Some(exchange)) = (&mut self.state, &self.exchange) else {
+        let (UsageState::Metering(meter), Some(exchange)) = (&mut self.state, &self.exchange) else {
             return None;
         };
         let mut exchange = exchange.borrow_mut();
@@ -160,7 +160,7 @@ impl Usage {
                 return exchange.completed(meter.finish(), meter.unreported());
             }
         }
-        let (State::Metering(meter), 200..=299) = (&self.state, status) else {
+        let (UsageState::Metering(meter), 200..=299) = (&self.state, status) else {
             return None;
         };
         let metered = meter.finish();
@@ -168,7 +168,7 @@ impl Usage {
             return exchange.borrow().completed(metered, meter.unreported());
         }
         let encoded = metered.1 != Source::Reported && host::header(Headers::Response, "content-encoding").is_some();
-        Some(complete(metered, Known { prompt: None, unreported: None, encoded }))
+        Some(complete(metered, EstimateInput { prompt: None, unreported: None, encoded }))
     }
 }
 
@@ -179,7 +179,7 @@ impl HttpContext for Usage {
             Some(_) => None,
             None => host::header(Headers::Response, "content-type"),
         };
-        self.state = State::Begun { content_type };
+        self.state = UsageState::Begun { content_type };
         if self.reports.tracing {
             self.status = Some(self.status());
         }
@@ -191,9 +191,9 @@ impl HttpContext for Usage {
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
         if self.is_metered_by_attempt() {
-            let begins = matches!(self.state, State::Begun { .. }) && size > 0;
+            let begins = matches!(self.state, UsageState::Begun { .. }) && size > 0;
             if begins {
-                self.state = State::Waiting;
+                self.state = UsageState::Waiting;
                 self.first_bytes();
             }
             if begins || end {
@@ -207,14 +207,14 @@ impl HttpContext for Usage {
         let chunk = budget::receive(Purpose::Answer, Buffer::ResponseBody, 0, size);
         let is_read = chunk.is_ok();
         let chunk = chunk.unwrap_or_default();
-        let begins = if let State::Begun { content_type } = &self.state {
-            self.state = State::Metering(self.meter(&chunk, content_type.as_deref()));
+        let begins = if let UsageState::Begun { content_type } = &self.state {
+            self.state = UsageState::Metering(self.meter(&chunk, content_type.as_deref()));
             self.first_bytes();
             true
         } else {
             false
         };
-        let State::Metering(meter) = &mut self.state else {
+        let UsageState::Metering(meter) = &mut self.state else {
             return Action::Continue;
         };
         let reads = !meter.has_given_up();

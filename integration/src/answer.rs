@@ -84,7 +84,7 @@ pub enum Framing {
 
 /// An event's position in its stream, because an array must be opened and closed.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct EventPosition {
     pub first: bool,
     pub last: bool,
 }
@@ -99,7 +99,7 @@ impl Framing {
         }
     }
 
-    pub fn encode(self, event: &Event, place: Place) -> Bytes {
+    pub fn encode(self, event: &Event, position: EventPosition) -> Bytes {
         let data = &event.data;
         let text = match self {
             Framing::Sse => match event.name {
@@ -109,8 +109,8 @@ impl Framing {
             Framing::Binary => return message(event),
             Framing::Lines => format!("{data}\n"),
             Framing::Array => {
-                let before = if place.first { "[" } else { ",\r\n" };
-                let after = if place.last { "]" } else { "" };
+                let before = if position.first { "[" } else { ",\r\n" };
+                let after = if position.last { "]" } else { "" };
                 format!("{before}{data}{after}")
             }
         };
@@ -151,9 +151,9 @@ mod tests {
 
     fn encoded(framing: Framing) -> String {
         let events = [Event::data(&json!({"a": 1})), Event::named("x", &json!({"b": "ü\n"}))];
-        let places = [Place { first: true, last: false }, Place { first: false, last: true }];
+        let positions = [EventPosition { first: true, last: false }, EventPosition { first: false, last: true }];
         let bytes: Vec<u8> =
-            events.iter().zip(places).flat_map(|(event, place)| framing.encode(event, place)).collect();
+            events.iter().zip(positions).flat_map(|(event, position)| framing.encode(event, position)).collect();
         String::from_utf8(bytes).expect("events are text")
     }
 

@@ -9,10 +9,10 @@ use hyper::header::{HeaderMap, HeaderValue, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::answer::{Answer, Event, Framing, Json, Place, Stream};
+use crate::answer::{Answer, Event, EventPosition, Framing, Json, Stream};
 use crate::journal::Ticket;
 use crate::line::Line;
-use crate::plan::{Fault, Kind, Plan};
+use crate::plan::{AnswerKind, Fault, Plan};
 use crate::playback::{Finale, HungUp, Piece, Playback, Score};
 use crate::problem::{Dialect, Problem};
 use crate::slots::Slot;
@@ -166,9 +166,9 @@ impl Stage {
         let told = stream.events.take(usize::try_from(events).unwrap_or(usize::MAX));
         let regular = (0..)
             .zip(told)
-            .map(move |(index, event)| piece(framing, event, Place { first: index == 0, last: index == last }));
-        let place = Place { first: events == 0, last: true };
-        let failing = failure.into_iter().map(move |event| piece(framing, event, place));
+            .map(move |(index, event)| piece(framing, event, EventPosition { first: index == 0, last: index == last }));
+        let position = EventPosition { first: events == 0, last: true };
+        let failing = failure.into_iter().map(move |event| piece(framing, event, position));
         let score = Score::events(regular.chain(failing));
         let mut response = self.send(StatusCode::OK, framing.content_type(), score, finale)?;
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -184,15 +184,15 @@ impl Stage {
     }
 }
 
-fn kind(answer: &Result<Answer, Problem>) -> Kind {
+fn kind(answer: &Result<Answer, Problem>) -> AnswerKind {
     match answer {
-        Ok(Answer::Stream(_)) => Kind::Stream,
-        Ok(Answer::Json(_)) | Err(_) => Kind::Json,
+        Ok(Answer::Stream(_)) => AnswerKind::Stream,
+        Ok(Answer::Json(_)) | Err(_) => AnswerKind::Json,
     }
 }
 
-fn piece(framing: Framing, event: Event, place: Place) -> Piece {
-    Piece { bytes: framing.encode(&event, place), usage: event.usage }
+fn piece(framing: Framing, event: Event, position: EventPosition) -> Piece {
+    Piece { bytes: framing.encode(&event, position), usage: event.usage }
 }
 
 /// A plain answer outside the dialects: health and control.

@@ -18,11 +18,11 @@ use crate::socket::{Ending, Socket};
 /// The handle that a connection shares with its request handler.
 #[derive(Debug, Default)]
 pub struct Line {
-    state: Mutex<State>,
+    state: Mutex<LineState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LineState {
     ending: Ending,
     /// How many more bytes may be written; `None`: any number.
     allowance: Option<usize>,
@@ -80,7 +80,7 @@ impl Line {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

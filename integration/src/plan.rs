@@ -28,7 +28,7 @@ pub struct Orders {
     pub after_events: Option<u64>,
     /// The kind of answers that the fault affects; others stay healthy. Refusals and early ends ignore it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub only: Option<Kind>,
+    pub only: Option<AnswerKind>,
     /// The delay before the answer, or before the fault that replaces it.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
@@ -98,7 +98,7 @@ pub enum FaultName {
 /// The kinds of answers that a fault can affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AnswerKind {
     Json,
     Stream,
 }
@@ -107,7 +107,7 @@ pub enum Kind {
 #[derive(Debug, Default)]
 pub struct Plan {
     pub fault: Option<Fault>,
-    pub only: Option<Kind>,
+    pub only: Option<AnswerKind>,
     pub delay: Duration,
     pub chunk_delay: Duration,
     pub slots: Slots,

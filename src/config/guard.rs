@@ -9,7 +9,7 @@ use super::router::{key_of, Environment};
 use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Service, Thresholds};
 use crate::guard::checks::{
-    Action, Backend, Check, Custom, Guard, LocalPatterns, Memory, OnFailure, Phase, StreamMode, StreamPolicy,
+    Action, Backend, CacheLimits, Check, CheckPhase, Custom, Guard, LocalPatterns, OnFailure, StreamMode, StreamPolicy,
     Unrewritable,
 };
 use crate::guard::pii::Entity;
@@ -19,20 +19,20 @@ use crate::routing::Secret;
 
 /// What a check's `api` names.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ApiKind {
     Moderations,
     Presidio,
     ChatClassifier,
     Patterns,
 }
 
-const KINDS: [(&str, Kind); 4] = [
-    ("openai_moderations", Kind::Moderations),
-    ("presidio", Kind::Presidio),
-    ("chat_classifier", Kind::ChatClassifier),
-    ("patterns", Kind::Patterns),
+const KINDS: [(&str, ApiKind); 4] = [
+    ("openai_moderations", ApiKind::Moderations),
+    ("presidio", ApiKind::Presidio),
+    ("chat_classifier", ApiKind::ChatClassifier),
+    ("patterns", ApiKind::Patterns),
 ];
-const PHASES: [(&str, Phase); 2] = [("request", Phase::Request), ("response", Phase::Response)];
+const PHASES: [(&str, CheckPhase); 2] = [("request", CheckPhase::Request), ("response", CheckPhase::Response)];
 const SPEAKERS: [(&str, Speaker); 4] =
     [("system", Speaker::System), ("user", Speaker::User), ("assistant", Speaker::Assistant), ("tool", Speaker::Tool)];
 const ACTIONS: [(&str, Action); 4] =
@@ -78,7 +78,7 @@ pub fn guard(bytes: &[u8], environment: Environment<'_>) -> Result<Guard, Config
     Ok(Guard {
         checks,
         stream,
-        memory: root.get("cache").map_or(Ok(Memory::default()), |node| memory(&node))?,
+        cache: root.get("cache").map_or(Ok(CacheLimits::default()), |node| cache_limits(&node))?,
         max_in_flight: number(&root, "max_in_flight", max_in_flight, 1, 10_000)?,
         max_text: root
             .get("max_text")
@@ -89,26 +89,26 @@ pub fn guard(bytes: &[u8], environment: Environment<'_>) -> Result<Guard, Config
 fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigError> {
     let kind = node.any_object()?.require("api")?.choice(&KINDS)?;
     let own: &[&str] = match kind {
-        Kind::Moderations => &["model", "thresholds"],
-        Kind::Presidio => &["language", "entities", "score_threshold"],
-        Kind::ChatClassifier => &["model"],
-        Kind::Patterns => &["entities", "custom"],
+        ApiKind::Moderations => &["model", "thresholds"],
+        ApiKind::Presidio => &["language", "entities", "score_threshold"],
+        ApiKind::ChatClassifier => &["model"],
+        ApiKind::Patterns => &["entities", "custom"],
     };
-    let service: &[&str] = if kind == Kind::Patterns { &[] } else { &SERVICE };
+    let service: &[&str] = if kind == ApiKind::Patterns { &[] } else { &SERVICE };
     let fields = node.object(&[&COMMON, service, own].concat())?;
     let name = check_name(&fields.require("name")?)?;
     let backend = match kind {
-        Kind::Moderations => {
+        ApiKind::Moderations => {
             let model = fields.get("model").map(|node| node.text().map(str::to_owned)).transpose()?;
             let thresholds = fields.get("thresholds").map_or(Ok(Thresholds::Service), |node| thresholds(&node))?;
             by_service(&fields, Api::Moderations(Moderations { model, thresholds }), environment)?
         }
-        Kind::Presidio => by_service(&fields, Api::Presidio(presidio(&fields)?), environment)?,
-        Kind::ChatClassifier => {
+        ApiKind::Presidio => by_service(&fields, Api::Presidio(presidio(&fields)?), environment)?,
+        ApiKind::ChatClassifier => {
             let model = fields.require("model")?.text()?.to_owned();
             by_service(&fields, Api::ChatClassifier(model), environment)?
         }
-        Kind::Patterns => Backend::Patterns(local(&fields)?),
+        ApiKind::Patterns => Backend::Patterns(local(&fields)?),
     };
     let phases = phases(&fields)?;
     Ok(Check {
@@ -223,7 +223,7 @@ fn entity(node: &Node<'_>) -> Result<String, ConfigError> {
     Ok(text.to_owned())
 }
 
-fn phases(fields: &Object<'_>) -> Result<Vec<Phase>, ConfigError> {
+fn phases(fields: &Object<'_>) -> Result<Vec<CheckPhase>, ConfigError> {
     let Some(node) = fields.get("phase") else {
         return Err(fields.error("`phase` is missing; write [request], [response], or [request, response]"));
     };
@@ -234,7 +234,7 @@ fn phases(fields: &Object<'_>) -> Result<Vec<Phase>, ConfigError> {
     Ok(phases)
 }
 
-fn speakers(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Vec<Speaker>>, ConfigError> {
+fn speakers(fields: &Object<'_>, phases: &[CheckPhase]) -> Result<Option<Vec<Speaker>>, ConfigError> {
     let Some(node) = fields.get("roles") else {
         return Ok(None);
     };
@@ -242,7 +242,7 @@ fn speakers(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Vec<Speaker>
     if speakers.is_empty() {
         return Err(node.error("names no role, so that nothing is checked; leave it out for the usual ones"));
     }
-    if phases.contains(&Phase::Response) && !speakers.contains(&Speaker::Assistant) {
+    if phases.contains(&CheckPhase::Response) && !speakers.contains(&Speaker::Assistant) {
         return Err(node.error("a response is the assistant's; add \"assistant\", or take \"response\" out of `phase`"));
     }
     Ok(Some(speakers))
@@ -264,10 +264,10 @@ fn patterns(node: &Node<'_>) -> Result<Patterns, ConfigError> {
 }
 
 /// Patterns only fail if they get too much text.
-fn on_failure(fields: &Object<'_>, kind: Kind) -> Result<OnFailure, ConfigError> {
+fn on_failure(fields: &Object<'_>, kind: ApiKind) -> Result<OnFailure, ConfigError> {
     match fields.get("on_failure") {
         Some(node) => node.choice(&ON_FAILURE),
-        None if kind == Kind::Patterns => Ok(OnFailure::Deny),
+        None if kind == ApiKind::Patterns => Ok(OnFailure::Deny),
         None => Err(fields.error(
             "`on_failure` is missing; write deny (nothing passes unchecked) or allow (everything passes when the \
              service fails)",
@@ -275,28 +275,28 @@ fn on_failure(fields: &Object<'_>, kind: Kind) -> Result<OnFailure, ConfigError>
     }
 }
 
-fn action(fields: &Object<'_>, kind: Kind, phases: &[Phase]) -> Result<Action, ConfigError> {
+fn action(fields: &Object<'_>, kind: ApiKind, phases: &[CheckPhase]) -> Result<Action, ConfigError> {
     let Some(node) = fields.get("action") else {
         return Err(fields.error("`action` is missing; write block, flag, or for personal data mask or restore"));
     };
     let action = node.choice(&ACTIONS)?;
     let rewrites = matches!(action, Action::Mask | Action::Restore);
-    if rewrites && matches!(kind, Kind::Moderations | Kind::ChatClassifier) {
+    if rewrites && matches!(kind, ApiKind::Moderations | ApiKind::ChatClassifier) {
         return Err(node.error("this api does not say where in a text it found something; use block or flag"));
     }
-    if action == Action::Restore && !phases.contains(&Phase::Request) {
+    if action == Action::Restore && !phases.contains(&CheckPhase::Request) {
         return Err(node.error("what is to be restored must be found in the request; add it to `phase`, or use mask"));
     }
     Ok(action)
 }
 
 /// The policy for findings in signed content, which may not be rewritten.
-fn unrewritable(fields: &Object<'_>, phases: &[Phase]) -> Result<Option<Unrewritable>, ConfigError> {
+fn unrewritable(fields: &Object<'_>, phases: &[CheckPhase]) -> Result<Option<Unrewritable>, ConfigError> {
     let Some(node) = fields.get("unrewritable") else {
         return Ok(None);
     };
     let action = fields.require("action")?.choice(&ACTIONS)?;
-    if !matches!(action, Action::Mask | Action::Restore) || !phases.contains(&Phase::Request) {
+    if !matches!(action, Action::Mask | Action::Restore) || !phases.contains(&CheckPhase::Request) {
         return Err(node.error("belongs to the actions mask and restore of requests; leave it out"));
     }
     node.choice(&UNREWRITABLE).map(Some)
@@ -321,7 +321,7 @@ fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
 
 /// At the end of a stream that has passed, blocking and rewriting are no longer possible.
 fn fits_streams(node: &Node<'_>, check: &Check, stream: &StreamPolicy) -> Result<(), ConfigError> {
-    let late = stream.mode == StreamMode::Final && check.phases.contains(&Phase::Response);
+    let late = stream.mode == StreamMode::Final && check.phases.contains(&CheckPhase::Response);
     match check.action {
         Action::Block | Action::Mask | Action::Restore if late => Err(node.any_object()?.require("action")?.error(
             "cannot be done at the end of a stream (`guard.stream.mode` is \"final\"); use flag, or the mode window",
@@ -330,10 +330,10 @@ fn fits_streams(node: &Node<'_>, check: &Check, stream: &StreamPolicy) -> Result
     }
 }
 
-fn memory(node: &Node<'_>) -> Result<Memory, ConfigError> {
+fn cache_limits(node: &Node<'_>) -> Result<CacheLimits, ConfigError> {
     let fields = node.object(&["time", "entries"])?;
-    let default = Memory::default();
-    Ok(Memory {
+    let default = CacheLimits::default();
+    Ok(CacheLimits {
         time: fields.get("time").map_or(Ok(default.time), |node| node.duration())?,
         entries: number(&fields, "entries", default.entries, 0, 100_000)?,
     })

@@ -1,6 +1,6 @@
 //! Google's shape of an error: `google.rpc.Status` as JSON (Google's AIP-193, "Errors").
 
-use super::{ApiError, Kind};
+use super::{ApiError, ErrorKind};
 use crate::json::write_string;
 
 impl ApiError {
@@ -37,7 +37,7 @@ impl ApiError {
             (409, _) => "ABORTED",
             (429, _) => "RESOURCE_EXHAUSTED",
             (500, _) => "INTERNAL",
-            (504, _) | (_, Kind::Timeout) => "DEADLINE_EXCEEDED",
+            (504, _) | (_, ErrorKind::Timeout) => "DEADLINE_EXCEEDED",
             (502 | 503 | 529, _) => "UNAVAILABLE",
             (400..=499, _) => "INVALID_ARGUMENT",
             _ => "UNKNOWN",

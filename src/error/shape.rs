@@ -2,7 +2,7 @@
 
 /// The `type` of an error; each dialect has its own name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The request is wrong.
     InvalidRequest,
     /// The caller is unknown.
@@ -25,27 +25,29 @@ pub enum Kind {
     Quota,
 }
 
-impl Kind {
+impl ErrorKind {
     pub(super) fn openai(self) -> &'static str {
         match self {
-            Kind::InvalidRequest | Kind::Authentication | Kind::Permission | Kind::NotFound => "invalid_request_error",
-            Kind::Server | Kind::Timeout => "server_error",
-            Kind::RateLimit => "rate_limit_error",
-            Kind::Requests => "requests",
-            Kind::Tokens => "tokens",
-            Kind::Quota => "insufficient_quota",
+            ErrorKind::InvalidRequest | ErrorKind::Authentication | ErrorKind::Permission | ErrorKind::NotFound => {
+                "invalid_request_error"
+            }
+            ErrorKind::Server | ErrorKind::Timeout => "server_error",
+            ErrorKind::RateLimit => "rate_limit_error",
+            ErrorKind::Requests => "requests",
+            ErrorKind::Tokens => "tokens",
+            ErrorKind::Quota => "insufficient_quota",
         }
     }
 
     pub(super) fn anthropic(self) -> &'static str {
         match self {
-            Kind::InvalidRequest => "invalid_request_error",
-            Kind::Authentication => "authentication_error",
-            Kind::Permission => "permission_error",
-            Kind::NotFound => "not_found_error",
-            Kind::Server => "api_error",
-            Kind::Timeout => "timeout_error",
-            Kind::RateLimit | Kind::Requests | Kind::Tokens | Kind::Quota => "rate_limit_error",
+            ErrorKind::InvalidRequest => "invalid_request_error",
+            ErrorKind::Authentication => "authentication_error",
+            ErrorKind::Permission => "permission_error",
+            ErrorKind::NotFound => "not_found_error",
+            ErrorKind::Server => "api_error",
+            ErrorKind::Timeout => "timeout_error",
+            ErrorKind::RateLimit | ErrorKind::Requests | ErrorKind::Tokens | ErrorKind::Quota => "rate_limit_error",
         }
     }
 }

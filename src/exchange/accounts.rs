@@ -8,7 +8,7 @@ use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, UsageEstimat
 use crate::parsed_request::ParsedRequest;
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, RouteInput, Table};
-use crate::usage::{complete, Counter, Format, Framing, Known, Meter, Price, Source, TokenUsage};
+use crate::usage::{complete, Counter, EstimateInput, Format, Framing, Meter, Price, Source, TokenUsage};
 
 impl Exchange {
     /// What the request asks of limits, before anything is known of its answer.
@@ -107,7 +107,7 @@ impl Exchange {
             return Some((TokenUsage::default(), Source::Reported));
         }
         let prompt = self.parsed().map(|parsed| parsed.layout.text);
-        Some(complete(metered, Known { prompt, unreported, encoded: self.is_encoded() }))
+        Some(complete(metered, EstimateInput { prompt, unreported, encoded: self.is_encoded() }))
     }
 
     /// The tokens that a failed attempt has generated, from the received part of its answer: the gateway pays for them,
@@ -127,7 +127,7 @@ impl Exchange {
         if !reported && unreported.unwrap_or(0) == 0 {
             return None;
         }
-        let known = Known { prompt: Some(parsed.layout.text), unreported, encoded: false };
+        let known = EstimateInput { prompt: Some(parsed.layout.text), unreported, encoded: false };
         let (tokens, _) = complete(metered, known);
         Some((tokens, self.cost(&tokens)))
     }

@@ -5,7 +5,7 @@ use crate::usage::Meter;
 
 /// The state of the current target's answer.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct AnswerState {
     /// Its status, once it is passed to the client.
     pub status: Option<u16>,
     /// The status of the answer that replaces it for the client.
@@ -31,7 +31,7 @@ pub(super) struct Answer {
     pub whole: Option<u16>,
 }
 
-impl Answer {
+impl AnswerState {
     /// The problem found in an answer that passed as a success.
     pub fn spoiled(&self) -> Option<Outcome> {
         match (self.interrupted, self.is_none) {

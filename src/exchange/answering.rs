@@ -1,18 +1,18 @@
 //! An exchange's methods about a target's answer, for filters.
 
-use super::answer::Answer;
+use super::answer::AnswerState;
 use super::Exchange;
 use crate::outcome::Outcome;
 use crate::routing::Upstream;
 use crate::usage::Meter;
 
 impl Exchange {
-    pub(super) fn answer_state(&self) -> Option<&Answer> {
+    pub(super) fn answer_state(&self) -> Option<&AnswerState> {
         self.phase.journey().map(|journey| &journey.answer)
     }
 
     /// Changes the state of the answer, if there is a target.
-    fn tell(&mut self, change: impl FnOnce(&mut Answer)) {
+    fn tell(&mut self, change: impl FnOnce(&mut AnswerState)) {
         if let Some(journey) = self.phase.journey_mut() {
             change(&mut journey.answer);
         }

@@ -1,6 +1,6 @@
 //! The names under which a request is counted.
 
-use super::answer::Answer;
+use super::answer::AnswerState;
 use super::Exchange;
 use crate::routing::Route;
 use crate::wire_names::{ANONYMOUS, NONE, OTHER};
@@ -14,7 +14,7 @@ impl Exchange {
 
     /// Whether a target has answered successfully, as far as is known now.
     pub fn has_succeeded(&self) -> bool {
-        let is_good = |answer: &Answer| {
+        let is_good = |answer: &AnswerState| {
             matches!(answer.status, Some(200..=299)) && answer.replaced.is_none() && answer.spoiled().is_none()
         };
         self.answer_state().is_some_and(is_good)
@@ -52,7 +52,7 @@ impl Exchange {
         let Some(route) = self.routed() else {
             return out;
         };
-        let spoiled = self.answer_state().and_then(Answer::spoiled);
+        let spoiled = self.answer_state().and_then(AnswerState::spoiled);
         let passing = self.passing().map(|outcome| spoiled.unwrap_or(outcome));
         let under_way = passing.and_then(|outcome| Some((route.upstream()?, outcome, None)));
         for (upstream, outcome, connect) in route.log().chain(under_way) {

@@ -10,7 +10,7 @@
 //! Each phase holds what there is from then on, so that nothing is set of an answer where there is no target, and nothing
 //! is asked of a body that has not been read. What comes in the wrong phase changes nothing.
 
-use super::answer::Answer;
+use super::answer::AnswerState;
 use crate::gateway::Command;
 use crate::header_plan::Overwritten;
 use crate::outcome::Outcome;
@@ -57,7 +57,7 @@ pub(super) struct Journey {
     pub exhausted: Option<Outcome>,
     /// Why the last failed connection failed.
     pub connect_failure: Option<String>,
-    pub answer: Answer,
+    pub answer: AnswerState,
 }
 
 /// The state of the attempt at the current target.
@@ -80,7 +80,7 @@ impl Journey {
             overwritten: Overwritten::default(),
             exhausted: None,
             connect_failure: None,
-            answer: Answer::default(),
+            answer: AnswerState::default(),
         }
     }
 }

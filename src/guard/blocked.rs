@@ -3,7 +3,7 @@
 
 use serde_json::{json, Value};
 
-use super::texts::{answer_passages, splice, Kind};
+use super::texts::{answer_passages, splice, PassageKind};
 use crate::endpoint::Endpoint;
 
 /// The finish reason in OpenAI's terms.
@@ -49,7 +49,7 @@ fn has_answer(endpoint: Endpoint, answer: &Value) -> bool {
 /// The answer without other texts of the message, such as citations.
 fn silent(answer: Vec<u8>) -> Vec<u8> {
     let texts = answer_passages(&answer).unwrap_or_default();
-    let said = texts.into_iter().filter(|passage| passage.kind != Kind::Given && passage.text != REASON);
+    let said = texts.into_iter().filter(|passage| passage.kind != PassageKind::Given && passage.text != REASON);
     let spans = said.flat_map(|passage| std::iter::once(passage.span).chain(passage.more));
     let emptied: Vec<_> = spans.map(|span| (span, String::new())).collect();
     splice(&answer, &emptied)

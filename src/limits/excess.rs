@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::headers::write_reset;
 use super::{Limited, Subject};
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, ErrorKind};
 
 /// A limit that refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,22 +64,22 @@ impl Excess {
         if self.is_too_large() {
             // a prompt that is too large by itself does not fit even without output
             param = output.filter(|_| self.what == Limited::Cost || self.prompt < self.limit);
-            (status, kind, code) = (400, Kind::InvalidRequest, "request_above_limit");
+            (status, kind, code) = (400, ErrorKind::InvalidRequest, "request_above_limit");
         }
         self.write_advice(&mut message, param);
         ApiError { status, kind, message, param, code, allow: None, retry_after: self.retry_after }
     }
 
-    fn terms(&self) -> (Kind, &'static str, &'static str) {
+    fn terms(&self) -> (ErrorKind, &'static str, &'static str) {
         const RATE: &str = "rate_limit_exceeded";
         const QUOTA: &str = "insufficient_quota";
         match self.what {
-            Limited::Requests => (Kind::Requests, RATE, "requests per min (RPM)"),
-            Limited::TokensPerMinute => (Kind::Tokens, RATE, "tokens per min (TPM)"),
-            Limited::TokensPerDay => (Kind::Quota, QUOTA, "tokens per day (TPD)"),
-            Limited::TokensPerMonth => (Kind::Quota, QUOTA, "tokens per month (30 days)"),
-            Limited::Cost => (Kind::Quota, QUOTA, "cost per day"),
-            Limited::Concurrency => (Kind::Requests, RATE, "requests at a time"),
+            Limited::Requests => (ErrorKind::Requests, RATE, "requests per min (RPM)"),
+            Limited::TokensPerMinute => (ErrorKind::Tokens, RATE, "tokens per min (TPM)"),
+            Limited::TokensPerDay => (ErrorKind::Quota, QUOTA, "tokens per day (TPD)"),
+            Limited::TokensPerMonth => (ErrorKind::Quota, QUOTA, "tokens per month (30 days)"),
+            Limited::Cost => (ErrorKind::Quota, QUOTA, "cost per day"),
+            Limited::Concurrency => (ErrorKind::Requests, RATE, "requests at a time"),
         }
     }
 

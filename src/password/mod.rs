@@ -47,4 +47,4 @@ pub use queue::{Busy, Checks, Job, Verified, MAX_WAITING, MAX_WAITING_OF_SOURCE}
 pub use remembered::{Remembered, MAX_REMEMBERED, REMEMBERED_FOR};
 pub use tag::{LoginTag, NameTag, SourceTag, TagKey};
 pub use throttle::{Throttle, FREE_FAILURES, LONGEST_WAIT, MAX_NAMES, SHORTEST_WAIT};
-pub use verifier::{Answer, LoginOutcome, PasswordVerifier, UserError, Verdict};
+pub use verifier::{LoginOutcome, LoginResult, LoginVerdict, PasswordVerifier, UserError};

@@ -30,16 +30,16 @@ pub enum LoginOutcome {
 
 /// The answer to a request that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct LoginResult {
     /// The request.
     pub id: u32,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: LoginVerdict,
 }
 
 /// The verdict on a request that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LoginVerdict {
     /// It succeeds, as the user with this index.
     Right(usize),
     /// It is refused.
@@ -92,7 +92,7 @@ impl PasswordVerifier {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sluice::password::{Answer, PasswordVerifier, LoginOutcome, PasswordHash, Verdict, REMEMBERED_FOR};
+    /// use sluice::password::{LoginResult, PasswordVerifier, LoginOutcome, PasswordHash, LoginVerdict, REMEMBERED_FOR};
     /// use sluice::routing::Secret;
     ///
     /// let text = PasswordHash::make(b"open sesame", b"8 bytes+", 1_000).unwrap();
@@ -102,7 +102,7 @@ impl PasswordVerifier {
     /// let from = || "192.0.2.1:5000".to_owned();
     /// assert_eq!(verifier.log_in(1, "alice", &password, from, now), LoginOutcome::Checking);
     /// assert_eq!(verifier.work(900, now), []);
-    /// assert_eq!(verifier.work(900, now), [Answer { id: 1, verdict: Verdict::Right(0) }]);
+    /// assert_eq!(verifier.work(900, now), [LoginResult { id: 1, verdict: LoginVerdict::Right(0) }]);
     /// assert_eq!(verifier.log_in(2, "alice", &password, from, now), LoginOutcome::Open(0));
     /// ```
     pub fn new(
@@ -169,22 +169,23 @@ impl PasswordVerifier {
 
     /// Runs up to `budget` iterations of the checks, and answers the requests whose checks have ended. Called on each
     /// tick; in WebAssembly in V8, about 1,500 iterations take a millisecond.
-    pub fn work(&mut self, budget: u32, now: Duration) -> Vec<Answer> {
+    pub fn work(&mut self, budget: u32, now: Duration) -> Vec<LoginResult> {
         let crowded = std::mem::take(&mut self.crowded).into_iter();
-        let mut answers: Vec<Answer> = crowded.map(|id| Answer { id, verdict: Verdict::Crowded }).collect();
+        let mut answers: Vec<LoginResult> =
+            crowded.map(|id| LoginResult { id, verdict: LoginVerdict::Crowded }).collect();
         for ended in self.checks.work(budget) {
             let verdict = match ended.user {
                 Some(user) => {
                     self.remembered.insert(ended.login, now);
                     self.throttle.succeeded(&ended.name);
-                    Verdict::Right(user)
+                    LoginVerdict::Right(user)
                 }
                 None => {
                     self.throttle.failed(ended.name, now);
-                    Verdict::Wrong
+                    LoginVerdict::Wrong
                 }
             };
-            answers.extend(ended.waiting.into_iter().map(|id| Answer { id, verdict }));
+            answers.extend(ended.waiting.into_iter().map(|id| LoginResult { id, verdict }));
         }
         answers
     }

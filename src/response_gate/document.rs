@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::endpoint::Endpoint;
 use crate::json::{JsonError, Scanner, Value};
-use crate::usage::{Boundaries, EventKind, Framing, Meter, Reading};
+use crate::usage::{Boundaries, EventKind, Framing, Meter, UsageReading};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -93,7 +93,7 @@ impl Document {
     /// Judges a stream of events where JSON was requested: a complete one has a last event and at least one other
     /// event.
     fn judge_events(framing: Framing, body: &[u8]) -> Self {
-        let (mut boundaries, mut reading) = (Boundaries::default(), Reading::default());
+        let (mut boundaries, mut reading) = (Boundaries::default(), UsageReading::default());
         let (mut begun, mut complete) = (false, false);
         let mut start = 0;
         while start < body.len() {

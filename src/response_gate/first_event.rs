@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Refusal;
 use crate::endpoint::{Dialect, Endpoint};
-use crate::usage::{event_data, Boundaries, EventKind, Framing, Reading};
+use crate::usage::{event_data, Boundaries, EventKind, Framing, UsageReading};
 
 /// The maximum number of bytes that are held. Errors are short and come early, so a longer first event is an answer (an
 /// image, or a response that repeats its instructions).
@@ -67,12 +67,12 @@ pub struct FirstEvent {
     seen: usize,
     /// The error for which it was rejected.
     error: Vec<u8>,
-    state: State,
+    format: BodyFormat,
 }
 
 /// The kind of bytes.
 #[derive(Debug)]
-enum State {
+enum BodyFormat {
     /// Only white space so far.
     Beginning,
     /// Events, each with its own end.
@@ -110,7 +110,14 @@ impl FirstEvent {
             return Err(Fault::NotAStream);
         }
         let declared = content_type.map(Framing::of_content_type);
-        Ok(FirstEvent { dialect, declared, held: Vec::new(), seen: 0, error: Vec::new(), state: State::Beginning })
+        Ok(FirstEvent {
+            dialect,
+            declared,
+            held: Vec::new(),
+            seen: 0,
+            error: Vec::new(),
+            format: BodyFormat::Beginning,
+        })
     }
 
     /// Judges the stream by the new bytes; `end` if they are the last ones. After any result except [`Gate::Hold`], it
@@ -128,22 +135,22 @@ impl FirstEvent {
     }
 
     fn judge(&mut self, end: bool) -> Gate {
-        if let State::Beginning = self.state {
+        if let BodyFormat::Beginning = self.format {
             let Some(first) = self.first_byte() else {
                 return if end { Gate::Reject(Fault::EmptyStream) } else { Gate::Hold };
             };
             match self.framing(first) {
-                Some(Framing::Json) => self.state = State::Elements(FirstObject::default()),
-                Some(framing) => self.state = State::Events(framing, Boundaries::default()),
+                Some(Framing::Json) => self.format = BodyFormat::Elements(FirstObject::default()),
+                Some(framing) => self.format = BodyFormat::Events(framing, Boundaries::default()),
                 None => return Gate::Reject(Fault::NotAStream),
             }
         }
-        match &mut self.state {
-            State::Beginning => Gate::Hold,
-            State::Events(framing, boundaries) => {
+        match &mut self.format {
+            BodyFormat::Beginning => Gate::Hold,
+            BodyFormat::Events(framing, boundaries) => {
                 judge_events(*framing, boundaries, &mut self.held, &mut self.error, end)
             }
-            State::Elements(object) => judge_element(object, &self.held, &mut self.error, end),
+            BodyFormat::Elements(object) => judge_element(object, &self.held, &mut self.error, end),
         }
     }
 
@@ -228,7 +235,7 @@ fn judge_events(
 }
 
 fn judge_event(framing: Framing, event: &[u8]) -> Gate {
-    match Reading::default().read_event(framing, event) {
+    match UsageReading::default().read_event(framing, event) {
         None | Some(EventKind::Preliminary | EventKind::UsageOnly) => Gate::Hold,
         Some(EventKind::Content | EventKind::Terminal) => Gate::Commit,
         Some(EventKind::Error | EventKind::Failure) => Gate::Reject(Fault::ErrorEvent),
@@ -240,7 +247,7 @@ fn judge_event(framing: Framing, event: &[u8]) -> Gate {
 /// Judges the first answer of Gemini's array once it is complete. The array has no preliminaries.
 fn judge_element(object: &mut FirstObject, held: &[u8], error: &mut Vec<u8>, end: bool) -> Gate {
     match object.search(held) {
-        Some(Ok(span)) => match Reading::default().read(held.get(span.clone()).unwrap_or_default()) {
+        Some(Ok(span)) => match UsageReading::default().read(held.get(span.clone()).unwrap_or_default()) {
             EventKind::Error | EventKind::Failure => {
                 error.extend_from_slice(held.get(span).unwrap_or_default());
                 Gate::Reject(Fault::ErrorEvent)
@@ -266,11 +273,11 @@ struct FirstObject {
     start: Option<usize>,
     /// The number of open brackets.
     depth: usize,
-    place: Place,
+    position: ScanPosition,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ScanPosition {
     #[default]
     Outside,
     String,
@@ -307,15 +314,15 @@ impl FirstObject {
     }
 
     fn step(&mut self, byte: u8) {
-        self.place = match (self.place, byte) {
-            (Place::Outside, b'"') | (Place::Escape, _) => Place::String,
-            (Place::String, b'"') => Place::Outside,
-            (Place::String, b'\\') => Place::Escape,
-            (place, _) => place,
+        self.position = match (self.position, byte) {
+            (ScanPosition::Outside, b'"') | (ScanPosition::Escape, _) => ScanPosition::String,
+            (ScanPosition::String, b'"') => ScanPosition::Outside,
+            (ScanPosition::String, b'\\') => ScanPosition::Escape,
+            (position, _) => position,
         };
-        match (self.place, byte) {
-            (Place::Outside, b'{' | b'[') => self.depth += 1,
-            (Place::Outside, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
+        match (self.position, byte) {
+            (ScanPosition::Outside, b'{' | b'[') => self.depth += 1,
+            (ScanPosition::Outside, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
     }

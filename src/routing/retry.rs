@@ -112,12 +112,12 @@ pub struct Budget {
 #[derive(Debug)]
 pub struct BudgetBalance {
     limits: Budget,
-    state: RefCell<State>,
+    balance: RefCell<Balance>,
 }
 
 /// The balance in hundredths of a retry, and the time of the last addition to the reserve.
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct Balance {
     hundredths: u64,
     filled: Option<Duration>,
 }
@@ -137,39 +137,39 @@ impl BudgetBalance {
     /// ```
     pub fn new(limits: Budget) -> Self {
         let hundredths = u64::from(limits.min_per_second) * 100;
-        BudgetBalance { limits, state: RefCell::new(State { hundredths, filled: None }) }
+        BudgetBalance { limits, balance: RefCell::new(Balance { hundredths, filled: None }) }
     }
 
     /// Deposits for a request.
     pub fn deposit(&self) {
-        let mut state = self.state.borrow_mut();
-        state.hundredths = (state.hundredths + u64::from(self.limits.percent)).min(self.cap());
+        let mut balance = self.balance.borrow_mut();
+        balance.hundredths = (balance.hundredths + u64::from(self.limits.percent)).min(self.cap());
     }
 
     /// Whether the balance covers a retry. `now` is the time since the epoch.
     pub fn affords(&self, now: Duration) -> bool {
         self.fill(now);
-        self.state.borrow().hundredths >= 100
+        self.balance.borrow().hundredths >= 100
     }
 
     /// Withdraws a retry; `false` if the balance is too small. `now` is the time since the epoch.
     pub fn withdraw(&self, now: Duration) -> bool {
         self.fill(now);
-        let mut state = self.state.borrow_mut();
-        let paid = state.hundredths.checked_sub(100);
-        state.hundredths = paid.unwrap_or(state.hundredths);
+        let mut balance = self.balance.borrow_mut();
+        let paid = balance.hundredths.checked_sub(100);
+        balance.hundredths = paid.unwrap_or(balance.hundredths);
         paid.is_some()
     }
 
     /// Adds the reserve for the elapsed time.
     fn fill(&self, now: Duration) {
-        let mut state = self.state.borrow_mut();
-        let passed = now.saturating_sub(state.filled.unwrap_or(now));
+        let mut balance = self.balance.borrow_mut();
+        let passed = now.saturating_sub(balance.filled.unwrap_or(now));
         let reserve = passed.as_millis().min(10_000) as u64 * u64::from(self.limits.min_per_second) / 10;
-        if reserve > 0 || state.filled.is_none() {
-            state.filled = Some(now);
+        if reserve > 0 || balance.filled.is_none() {
+            balance.filled = Some(now);
         }
-        state.hundredths = (state.hundredths + reserve).min(self.cap());
+        balance.hundredths = (balance.hundredths + reserve).min(self.cap());
     }
 
     fn cap(&self) -> u64 {

@@ -15,7 +15,7 @@ const MAX_MESSAGE: usize = 4096;
 
 /// The kind of error, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FailureKind {
     Invalid,
     Authentication,
     Billing,
@@ -31,7 +31,7 @@ enum Kind {
 /// One error of a provider.
 #[derive(Debug)]
 pub(super) struct Failure<'a> {
-    kind: Kind,
+    kind: FailureKind,
     message: Cow<'a, str>,
     /// The provider's own code for programs, if it has one.
     code: Option<Cow<'a, str>>,
@@ -56,19 +56,19 @@ impl<'a> Failure<'a> {
     }
 
     fn own(message: &'static str, code: &'static str) -> Self {
-        Failure { kind: Kind::Server, message: message.into(), code: Some(code.into()), too_long: false }
+        Failure { kind: FailureKind::Server, message: message.into(), code: Some(code.into()), too_long: false }
     }
 
     /// An error inside a stream.
     pub fn of_event(event: Raw<'a>) -> Self {
-        let mut failure = Failure::read(event, Kind::Server);
+        let mut failure = Failure::read(event, FailureKind::Server);
         failure.too_long = is_context_length_exceeded(event.json().as_bytes());
         failure
     }
 
     /// An error in a binary stream, whose name is the kind of error.
     pub fn of_message(message: &Message<'a>) -> Self {
-        let kind = Kind::of_word(message.name).unwrap_or(Kind::Server);
+        let kind = FailureKind::of_word(message.name).unwrap_or(FailureKind::Server);
         let told = Raw::parse(message.payload).and_then(|told| told.text("message").or_else(|| told.text("Message")));
         let told = told.filter(|told| !told.is_empty()).unwrap_or(message.error.into());
         let told = if told.is_empty() { "The model server reported an error.".into() } else { told };
@@ -78,7 +78,7 @@ impl<'a> Failure<'a> {
 
     /// An answer with an error status.
     pub fn of_answer(status: u16, body: &'a [u8]) -> Self {
-        let kind = Kind::of_status(status);
+        let kind = FailureKind::of_status(status);
         let mut failure = match Raw::parse(body) {
             // Google answers with a list of one error
             Some(raw) => Failure { kind, ..Failure::read(raw.first().unwrap_or(raw), kind) },
@@ -102,7 +102,7 @@ impl<'a> Failure<'a> {
     }
 
     /// Reads the error's fields, in any place.
-    fn read(event: Raw<'a>, otherwise: Kind) -> Self {
+    fn read(event: Raw<'a>, otherwise: FailureKind) -> Self {
         let inner = event.field("response").unwrap_or(event);
         let error = inner.field("error").unwrap_or(inner);
         let [message, bedrocks, kind, code, status, detail] =
@@ -111,7 +111,7 @@ impl<'a> Failure<'a> {
         let (kind, code, status) = (text(kind), text(code), text(status));
         let message = text(message).or_else(|| text(bedrocks)).or_else(|| text(detail)).or_else(|| error.string());
         let words = [code.as_deref(), status.as_deref(), kind.as_deref()];
-        let told = words.into_iter().flatten().find_map(Kind::of_word);
+        let told = words.into_iter().flatten().find_map(FailureKind::of_word);
         let message = message.unwrap_or("The model server reported an error.".into());
         Failure { kind: told.unwrap_or(otherwise), message: shortened(message), code, too_long: false }
     }
@@ -173,84 +173,88 @@ impl<'a> Failure<'a> {
     }
 }
 
-impl Kind {
+impl FailureKind {
     fn of_status(status: u16) -> Self {
         match status {
-            401 => Kind::Authentication,
-            402 => Kind::Billing,
-            403 => Kind::Permission,
-            404 => Kind::NotFound,
-            413 => Kind::TooLarge,
-            429 => Kind::RateLimit,
-            424 => Kind::Server, // the model failed
-            503 | 529 => Kind::Overloaded,
-            408 | 504 => Kind::Timeout,
-            400..=499 => Kind::Invalid,
-            _ => Kind::Server,
+            401 => FailureKind::Authentication,
+            402 => FailureKind::Billing,
+            403 => FailureKind::Permission,
+            404 => FailureKind::NotFound,
+            413 => FailureKind::TooLarge,
+            429 => FailureKind::RateLimit,
+            424 => FailureKind::Server, // the model failed
+            503 | 529 => FailureKind::Overloaded,
+            408 | 504 => FailureKind::Timeout,
+            400..=499 => FailureKind::Invalid,
+            _ => FailureKind::Server,
         }
     }
 
     /// From the provider's own term: OpenAI's codes and types, Anthropic's types, Google's statuses.
     fn of_word(word: &str) -> Option<Self> {
         Some(match word {
-            "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => Kind::Authentication,
-            "insufficient_quota" | "billing_error" => Kind::Billing,
-            "permission_error" | "PERMISSION_DENIED" | "accessDeniedException" => Kind::Permission,
-            "not_found_error" | "model_not_found" | "NOT_FOUND" => Kind::NotFound,
-            "request_too_large" => Kind::TooLarge,
+            "invalid_api_key" | "authentication_error" | "UNAUTHENTICATED" => FailureKind::Authentication,
+            "insufficient_quota" | "billing_error" => FailureKind::Billing,
+            "permission_error" | "PERMISSION_DENIED" | "accessDeniedException" => FailureKind::Permission,
+            "not_found_error" | "model_not_found" | "NOT_FOUND" => FailureKind::NotFound,
+            "request_too_large" => FailureKind::TooLarge,
             "rate_limit_error"
             | "rate_limit_exceeded"
             | "tokens"
             | "requests"
             | "RESOURCE_EXHAUSTED"
-            | "throttlingException" => Kind::RateLimit,
-            "overloaded_error" | "overloaded" | "UNAVAILABLE" | "serviceUnavailableException" => Kind::Overloaded,
-            "timeout_error" | "DEADLINE_EXCEEDED" | "modelTimeoutException" => Kind::Timeout,
+            | "throttlingException" => FailureKind::RateLimit,
+            "overloaded_error" | "overloaded" | "UNAVAILABLE" | "serviceUnavailableException" => {
+                FailureKind::Overloaded
+            }
+            "timeout_error" | "DEADLINE_EXCEEDED" | "modelTimeoutException" => FailureKind::Timeout,
             "invalid_request_error"
             | "context_length_exceeded"
             | "INVALID_ARGUMENT"
             | "FAILED_PRECONDITION"
-            | "validationException" => Kind::Invalid,
-            "api_error" | "server_error" | "INTERNAL" => Kind::Server,
+            | "validationException" => FailureKind::Invalid,
+            "api_error" | "server_error" | "INTERNAL" => FailureKind::Server,
             _ => return None,
         })
     }
 
     fn openai(self) -> &'static str {
         match self {
-            Kind::Invalid | Kind::Authentication | Kind::NotFound | Kind::TooLarge => "invalid_request_error",
-            Kind::Permission => "permission_error",
-            Kind::Billing => "insufficient_quota",
-            Kind::RateLimit => "rate_limit_error",
-            Kind::Server | Kind::Overloaded | Kind::Timeout => "server_error",
+            FailureKind::Invalid | FailureKind::Authentication | FailureKind::NotFound | FailureKind::TooLarge => {
+                "invalid_request_error"
+            }
+            FailureKind::Permission => "permission_error",
+            FailureKind::Billing => "insufficient_quota",
+            FailureKind::RateLimit => "rate_limit_error",
+            FailureKind::Server | FailureKind::Overloaded | FailureKind::Timeout => "server_error",
         }
     }
 
     fn openai_code(self) -> Option<&'static str> {
         match self {
-            Kind::Authentication => Some("invalid_api_key"),
-            Kind::Billing => Some("insufficient_quota"),
-            Kind::NotFound => Some("model_not_found"),
-            Kind::TooLarge => Some("request_too_large"),
-            Kind::RateLimit => Some("rate_limit_exceeded"),
-            Kind::Overloaded => Some("overloaded"),
-            Kind::Timeout => Some("upstream_timeout"),
-            Kind::Invalid | Kind::Permission | Kind::Server => None,
+            FailureKind::Authentication => Some("invalid_api_key"),
+            FailureKind::Billing => Some("insufficient_quota"),
+            FailureKind::NotFound => Some("model_not_found"),
+            FailureKind::TooLarge => Some("request_too_large"),
+            FailureKind::RateLimit => Some("rate_limit_exceeded"),
+            FailureKind::Overloaded => Some("overloaded"),
+            FailureKind::Timeout => Some("upstream_timeout"),
+            FailureKind::Invalid | FailureKind::Permission | FailureKind::Server => None,
         }
     }
 
     fn anthropic(self) -> &'static str {
         match self {
-            Kind::Invalid => "invalid_request_error",
-            Kind::Authentication => "authentication_error",
-            Kind::Billing => "billing_error",
-            Kind::Permission => "permission_error",
-            Kind::NotFound => "not_found_error",
-            Kind::TooLarge => "request_too_large",
-            Kind::RateLimit => "rate_limit_error",
-            Kind::Server => "api_error",
-            Kind::Overloaded => "overloaded_error",
-            Kind::Timeout => "timeout_error",
+            FailureKind::Invalid => "invalid_request_error",
+            FailureKind::Authentication => "authentication_error",
+            FailureKind::Billing => "billing_error",
+            FailureKind::Permission => "permission_error",
+            FailureKind::NotFound => "not_found_error",
+            FailureKind::TooLarge => "request_too_large",
+            FailureKind::RateLimit => "rate_limit_error",
+            FailureKind::Server => "api_error",
+            FailureKind::Overloaded => "overloaded_error",
+            FailureKind::Timeout => "timeout_error",
         }
     }
 }

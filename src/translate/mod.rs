@@ -119,7 +119,7 @@ pub struct Reply {
 
 /// A translated answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct TranslatedAnswer {
     /// The body.
     pub body: Vec<u8>,
     /// Whether it ended with an unknown finish reason, treated as a normal end.

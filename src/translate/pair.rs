@@ -5,7 +5,7 @@ use super::responses_to_chat::Reader;
 use super::stream::{Machine, Stream};
 use super::via_chat::ViaChat;
 use super::{chat_to_converse, chat_to_gemini, chat_to_messages, messages_to_chat, responses_to_chat, via_chat};
-use super::{Answer, Reply, Target, Translated, Unreadable};
+use super::{Reply, Target, Translated, TranslatedAnswer, Unreadable};
 use crate::endpoint::{Dialect, Endpoint};
 use crate::error::ApiError;
 use crate::usage::Framing;
@@ -138,7 +138,7 @@ impl Pair {
     ///
     /// # Errors
     /// It is invalid in the target's dialect: the attempt has failed.
-    pub fn answer(self, body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+    pub fn answer(self, body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
         match self {
             Pair::ChatToMessages => chat_to_messages::answer(body, reply),
             Pair::MessagesToChat => messages_to_chat::answer(body, reply),

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::raw::Raw;
 use super::writer::Writer;
-use crate::eventstream::{Kind, Message};
+use crate::eventstream::{Message, MessageKind};
 use crate::response_gate::{Fault, Gate};
 use crate::usage::{event_data, Boundaries, Framing};
 
@@ -49,7 +49,7 @@ pub(super) enum Said {
 
 /// The state of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum StreamPhase {
     /// Nothing to commit to has arrived.
     Waiting,
     /// It is a valid answer.
@@ -70,7 +70,7 @@ pub struct Stream {
     held: Vec<u8>,
     boundaries: Boundaries,
     out: Writer,
-    phase: Phase,
+    phase: StreamPhase,
     /// The maximum stored size of an event.
     most: usize,
     /// Whether it has ended because memory was short.
@@ -89,7 +89,7 @@ impl Stream {
             held: Vec::new(),
             boundaries: Boundaries::default(),
             out: Writer::default(),
-            phase: Phase::Waiting,
+            phase: StreamPhase::Waiting,
             most: MAX_EVENT,
             starved: false,
             lenient: false,
@@ -133,7 +133,7 @@ impl Stream {
             self.events(end);
         }
         if end && self.is_open() {
-            let unsaid = self.lenient && self.phase == Phase::Answering && !self.broken_off;
+            let unsaid = self.lenient && self.phase == StreamPhase::Answering && !self.broken_off;
             match unsaid || self.machine.is_finished() {
                 true => self.finish(),
                 false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
@@ -144,9 +144,9 @@ impl Stream {
 
     fn gate(&self) -> Gate {
         match self.phase {
-            Phase::Waiting => Gate::Hold,
-            Phase::Failed(Some(fault)) => Gate::Reject(fault),
-            Phase::Answering | Phase::Ended | Phase::Failed(None) => Gate::Commit,
+            StreamPhase::Waiting => Gate::Hold,
+            StreamPhase::Failed(Some(fault)) => Gate::Reject(fault),
+            StreamPhase::Answering | StreamPhase::Ended | StreamPhase::Failed(None) => Gate::Commit,
         }
     }
 
@@ -162,7 +162,7 @@ impl Stream {
 
     /// Whether the stream has ended incomplete, with an error to the client.
     pub fn has_failed(&self) -> bool {
-        matches!(self.phase, Phase::Failed(_))
+        matches!(self.phase, StreamPhase::Failed(_))
     }
 
     /// Whether the answer ended with an unknown finish reason.
@@ -176,7 +176,7 @@ impl Stream {
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Waiting | Phase::Answering)
+        matches!(self.phase, StreamPhase::Waiting | StreamPhase::Answering)
     }
 
     fn events(&mut self, end: bool) {
@@ -220,7 +220,7 @@ impl Stream {
             return;
         }
         if data == b"[DONE]" {
-            return match self.phase == Phase::Answering || self.machine.is_finished() {
+            return match self.phase == StreamPhase::Answering || self.machine.is_finished() {
                 true => self.finish(),
                 false => self.fail(&Failure::interrupted(), Fault::EmptyStream),
             };
@@ -240,7 +240,7 @@ impl Stream {
         let Some(message) = Message::parse(bytes) else {
             return self.fail(&Failure::unreadable(), Fault::Garbage);
         };
-        if message.kind != Kind::Event {
+        if message.kind != MessageKind::Event {
             return self.fail(&Failure::of_message(&message), Fault::ErrorEvent);
         }
         let Some(raw) = Raw::parse(message.payload).filter(|raw| raw.is_object()) else {
@@ -253,7 +253,7 @@ impl Stream {
     fn go_on(&mut self, said: Said, event: Raw<'_>) {
         match said {
             Said::Nothing => {}
-            Said::Content => self.phase = Phase::Answering,
+            Said::Content => self.phase = StreamPhase::Answering,
             Said::End => self.finish(),
             Said::Error => self.fail(&Failure::of_event(event), Fault::ErrorEvent),
         }
@@ -261,11 +261,11 @@ impl Stream {
 
     fn finish(&mut self) {
         self.machine.end(&mut self.out);
-        self.phase = Phase::Ended;
+        self.phase = StreamPhase::Ended;
     }
 
     fn fail(&mut self, failure: &Failure<'_>, fault: Fault) {
         self.machine.fail(failure, &mut self.out);
-        self.phase = Phase::Failed((self.phase == Phase::Waiting).then_some(fault));
+        self.phase = StreamPhase::Failed((self.phase == StreamPhase::Waiting).then_some(fault));
     }
 }

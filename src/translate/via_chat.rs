@@ -7,7 +7,7 @@ use super::raw::Raw;
 use super::responses_to_chat::{self, Events, Reader};
 use super::stream::{Machine, Said};
 use super::writer::Writer;
-use super::{Answer, Notes, Reply, Target, Translated, Unreadable};
+use super::{Notes, Reply, Target, Translated, TranslatedAnswer, Unreadable};
 use crate::error::ApiError;
 
 /// Translates a request; `on` translates the chat completion further.
@@ -39,11 +39,11 @@ fn in_clients_words(error: ApiError) -> ApiError {
 pub fn answer(
     body: &[u8],
     reply: &Reply,
-    from: impl FnOnce(&[u8], &Reply) -> Result<Answer, Unreadable>,
-) -> Result<Answer, Unreadable> {
+    from: impl FnOnce(&[u8], &Reply) -> Result<TranslatedAnswer, Unreadable>,
+) -> Result<TranslatedAnswer, Unreadable> {
     let chat = from(body, reply)?;
     let answer = responses_to_chat::answer(&chat.body, reply)?;
-    Ok(Answer { unknown_reason: chat.unknown_reason, ..answer })
+    Ok(TranslatedAnswer { unknown_reason: chat.unknown_reason, ..answer })
 }
 
 /// A stream that is translated into chunks, and then into a response's events.

@@ -25,7 +25,7 @@ const GENERATED_FIELDS: [&str; 11] = [
 
 /// The known values of an exchange besides the server's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct EstimateInput {
     /// The prompt's bytes of text; `None` if it has not been read.
     pub prompt: Option<u64>,
     /// About how many tokens were generated without a report; `None` if the answer has none.
@@ -39,16 +39,16 @@ pub struct Known {
 /// estimate of the rest.
 ///
 /// ```
-/// use sluice::usage::{complete, Known, Source, TokenUsage};
+/// use sluice::usage::{complete, EstimateInput, Source, TokenUsage};
 ///
-/// let known = Known { prompt: Some(40), unreported: Some(3), encoded: false };
+/// let known = EstimateInput { prompt: Some(40), unreported: Some(3), encoded: false };
 /// let (tokens, source) = complete((TokenUsage::default(), Source::Missing), known);
 /// assert_eq!((tokens.input, tokens.output, source), (10, 3, Source::Estimated));
 /// let reported = TokenUsage { input: 9, output: 1, ..TokenUsage::default() };
 /// let (tokens, source) = complete((reported, Source::Partial), known);
 /// assert_eq!((tokens.input, tokens.output, source), (9, 4, Source::Partial));
 /// ```
-pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Source) {
+pub fn complete(metered: (TokenUsage, Source), known: EstimateInput) -> (TokenUsage, Source) {
     let (tokens, source) = match believed(metered) {
         // servers that do not count write zeros
         (tokens, Source::Reported) if tokens.total() == 0 && known.unreported > Some(0) => (tokens, Source::Missing),
@@ -57,8 +57,8 @@ pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Sou
     let prompt = known.prompt.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN));
     match (source, known) {
         (Source::Reported | Source::Counted | Source::Estimated, _) => (tokens, source),
-        (Source::Partial | Source::Missing, Known { encoded: true, .. }) => (tokens, Source::Missing),
-        (Source::Missing, Known { unreported: Some(output), .. }) => match prompt {
+        (Source::Partial | Source::Missing, EstimateInput { encoded: true, .. }) => (tokens, Source::Missing),
+        (Source::Missing, EstimateInput { unreported: Some(output), .. }) => match prompt {
             // it was reported before the answer began, and not again
             Some(_) if tokens.input > 0 => {
                 (TokenUsage { output: tokens.output.max(output), ..tokens }, Source::Estimated)
@@ -66,11 +66,11 @@ pub fn complete(metered: (TokenUsage, Source), known: Known) -> (TokenUsage, Sou
             Some(input) => (TokenUsage { input, output, ..TokenUsage::default() }, Source::Estimated),
             None => (tokens, source),
         },
-        (Source::Partial, Known { unreported: Some(more), .. }) => {
+        (Source::Partial, EstimateInput { unreported: Some(more), .. }) => {
             let input = if tokens.input == 0 { prompt.unwrap_or(0) } else { tokens.input };
             (TokenUsage { input, output: tokens.output.saturating_add(more), ..tokens }, source)
         }
-        (Source::Partial | Source::Missing, Known { unreported: None, .. }) => (tokens, source),
+        (Source::Partial | Source::Missing, EstimateInput { unreported: None, .. }) => (tokens, source),
     }
 }
 

@@ -11,10 +11,10 @@ use super::events::{Boundaries, Framing};
 use super::format::Format;
 use super::large::LargeEvent;
 use super::marks::EventKind;
+use super::meter_state::MeterState;
 use super::passage::{emptied, Pass, Passage};
-use super::reading::Reading;
+use super::reading::UsageReading;
 use super::skim::Skim;
-use super::state::State;
 use crate::endpoint::Endpoint;
 
 /// The largest event that is held completely by readers of its text.
@@ -36,7 +36,7 @@ pub struct Meter {
     /// The current event from earlier chunks; of JSON, the answer so far.
     held: Vec<u8>,
     boundaries: Boundaries,
-    reading: Reading,
+    reading: UsageReading,
     /// The kept part of a large JSON answer, instead of all of it.
     digest: Option<Box<Digest>>,
     /// The current event, if it is large.
@@ -51,7 +51,7 @@ pub struct Meter {
     within_event: bool,
     /// The last event of the stream is incomplete.
     broken_off: bool,
-    state: State,
+    state: MeterState,
     /// The replacement for a chunk.
     passage: Passage,
     /// The data lines of one event, if there are several.
@@ -91,7 +91,7 @@ impl Meter {
             strip: strip && framing == Framing::Sse,
             held: Vec::new(),
             boundaries: Boundaries::default(),
-            reading: Reading::default(),
+            reading: UsageReading::default(),
             digest: None,
             large: None,
             unread: false,
@@ -99,7 +99,7 @@ impl Meter {
             taken_to_cr: false,
             within_event: false,
             broken_off: false,
-            state: State::Open,
+            state: MeterState::Open,
             passage: Passage::default(),
             lines: Vec::new(),
             skim: Skim::default(),
@@ -136,19 +136,19 @@ impl Meter {
 
     /// Whether it has stopped reading: the answer exceeded the limits, or there was no memory for it.
     pub fn has_given_up(&self) -> bool {
-        self.state == State::Beyond
+        self.state == MeterState::Beyond
     }
 
     /// Only reads the fields of this format. Must be called before the first chunk.
     #[must_use]
     pub fn with_format(mut self, format: Format) -> Self {
-        self.reading = Reading::of(format);
+        self.reading = UsageReading::of(format);
         self
     }
 
     /// The next bytes of the answer; `end` with the last ones.
     pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Pass<'_> {
-        if self.state == State::Beyond {
+        if self.state == MeterState::Beyond {
             self.passage = Passage::default(); // the held bytes have passed
             return Pass::Unchanged;
         }
@@ -178,7 +178,7 @@ impl Meter {
     }
 
     fn json(&mut self, chunk: &[u8], end: bool) {
-        if self.state == State::Complete {
+        if self.state == MeterState::Complete {
             match self.closing.takes(chunk) {
                 Some(closing) if closing.is_whole() || !end => self.closing = closing,
                 Some(_) | None => {
@@ -231,7 +231,7 @@ impl Meter {
         if kind == EventKind::Garbage {
             return false;
         }
-        self.state = State::Complete;
+        self.state = MeterState::Complete;
         self.refused = kind == EventKind::Error;
         if !reading.says_all() {
             self.generated.read(text);
@@ -263,8 +263,8 @@ impl Meter {
         self.boundaries.consume(chunk.len());
         if end {
             self.state = self.state.at_end(self.reading.is_finished());
-            if self.unread && self.state == State::Interrupted {
-                self.state = State::Beyond;
+            if self.unread && self.state == MeterState::Interrupted {
+                self.state = MeterState::Beyond;
             }
         }
         self.pass(chunk, start)
@@ -273,7 +273,7 @@ impl Meter {
     /// Whether the stream's unfinished last event, with these further bytes, is incomplete.
     fn is_broken(&self, part: &[u8]) -> bool {
         let event = [&self.held, part].concat();
-        match Reading::default().read_event(self.framing, &event) {
+        match UsageReading::default().read_event(self.framing, &event) {
             Some(kind) => kind == EventKind::Garbage,
             None => !event.trim_ascii().is_empty() && !event.starts_with(b":"),
         }
@@ -383,7 +383,7 @@ impl Meter {
 
     fn stop(&mut self) {
         self.is_answer = None;
-        self.state = State::Beyond;
+        self.state = MeterState::Beyond;
         self.held = Vec::new();
         self.digest = None;
         self.large = None;

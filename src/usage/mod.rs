@@ -16,16 +16,16 @@ mod interruption;
 mod large;
 mod marks;
 mod meter;
+mod meter_state;
 mod passage;
 mod price;
 mod prompt;
 mod reading;
 mod skim;
-mod state;
 mod text_tokens;
 
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
-pub use estimate::{complete, Known};
+pub use estimate::{complete, EstimateInput};
 pub(crate) use events::field_value;
 pub use events::{event_data, Boundaries, Framing};
 pub use format::Format;
@@ -35,7 +35,7 @@ pub use meter::{Meter, LARGE_EVENT, MAX_EVENT, MAX_JSON};
 pub use passage::Pass;
 pub use price::Price;
 pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};
-pub use reading::Reading;
+pub use reading::UsageReading;
 
 /// More tokens than any request uses. Larger reports are ignored, because they would overflow the sums.
 pub const MAX_TOKENS: u64 = 1 << 40;

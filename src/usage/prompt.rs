@@ -110,7 +110,7 @@ fn is_base64(bytes: &[u8]) -> bool {
 /// # Errors
 /// Invalid JSON.
 pub(crate) fn length_of_prompt(scanner: &mut Scanner<'_>) -> Result<PromptLength, JsonError> {
-    within(scanner, MAX_DEPTH, Place::Part)
+    within(scanner, MAX_DEPTH, ValueContext::Part)
 }
 
 /// The length of the next value, which only holds images.
@@ -118,12 +118,12 @@ pub(crate) fn length_of_prompt(scanner: &mut Scanner<'_>) -> Result<PromptLength
 /// # Errors
 /// Invalid JSON.
 pub(crate) fn length_of_images(scanner: &mut Scanner<'_>) -> Result<PromptLength, JsonError> {
-    within(scanner, MAX_DEPTH, Place::Payload)
+    within(scanner, MAX_DEPTH, ValueContext::Payload)
 }
 
 /// The place of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValueContext {
     /// In a message, or a part of one.
     Part,
     /// In an object with an image, a sound or a file.
@@ -173,34 +173,34 @@ impl Name {
     }
 }
 
-impl Place {
+impl ValueContext {
     /// The place of a field's value.
     fn inner(self, name: Name) -> Self {
         match (self, name) {
-            (Place::Opaque, _) | (_, Name::Opaque) => Place::Opaque,
-            (Place::Media | Place::Payload, Name::Bytes) | (_, Name::Payload) => Place::Payload,
-            (_, Name::Media) => Place::Media,
-            (_, Name::Setting | Name::Type | Name::Mime | Name::Bytes | Name::Other) => Place::Part,
+            (ValueContext::Opaque, _) | (_, Name::Opaque) => ValueContext::Opaque,
+            (ValueContext::Media | ValueContext::Payload, Name::Bytes) | (_, Name::Payload) => ValueContext::Payload,
+            (_, Name::Media) => ValueContext::Media,
+            (_, Name::Setting | Name::Type | Name::Mime | Name::Bytes | Name::Other) => ValueContext::Part,
         }
     }
 }
 
-fn within(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptLength, JsonError> {
+fn within(scanner: &mut Scanner<'_>, depth: u32, context: ValueContext) -> Result<PromptLength, JsonError> {
     let mut sum = PromptLength::default();
     match (scanner.peek(), depth.checked_sub(1)) {
         (Some(b'['), Some(depth)) => {
             scanner.array(|scanner| {
-                sum += within(scanner, depth, place)?;
+                sum += within(scanner, depth, context)?;
                 Ok(())
             })?;
         }
-        (Some(b'{'), Some(depth)) => sum = object(scanner, depth, place)?,
+        (Some(b'{'), Some(depth)) => sum = object(scanner, depth, context)?,
         _ => {
             let (value, span) = scanner.spanned()?;
             sum = match value {
-                Value::String(text) if place == Place::Payload => PromptLength::of_payload(text, None),
+                Value::String(text) if context == ValueContext::Payload => PromptLength::of_payload(text, None),
                 // Responses has the URL itself, others have an object
-                Value::String(text) if place == Place::Media && text.raw().starts_with(b"data:") => {
+                Value::String(text) if context == ValueContext::Media && text.raw().starts_with(b"data:") => {
                     PromptLength::of_payload(text, None)
                 }
                 Value::String(text) => PromptLength::of_string(text),
@@ -213,15 +213,15 @@ fn within(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptL
     Ok(sum)
 }
 
-fn object(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptLength, JsonError> {
+fn object(scanner: &mut Scanner<'_>, depth: u32, context: ValueContext) -> Result<PromptLength, JsonError> {
     let mut sum = PromptLength::default();
     let (mut payload, mut mime, mut is_text) = (None, None, false);
     scanner.object(|key, scanner| {
         let name = Name::of(key.raw());
-        let inner = place.inner(name);
+        let inner = context.inner(name);
         sum += setting(key);
         match (name, scanner.peek()) {
-            (Name::Setting | Name::Type | Name::Mime, Some(b'"' | b'0'..=b'9')) if place != Place::Opaque => {
+            (Name::Setting | Name::Type | Name::Mime, Some(b'"' | b'0'..=b'9')) if context != ValueContext::Opaque => {
                 let Value::String(text) = scanner.value()? else {
                     return Ok(());
                 };
@@ -232,7 +232,7 @@ fn object(scanner: &mut Scanner<'_>, depth: u32, place: Place) -> Result<PromptL
                     Name::Setting | Name::Media | Name::Bytes | Name::Payload | Name::Opaque | Name::Other => {}
                 }
             }
-            (_, Some(b'"')) if inner == Place::Payload => {
+            (_, Some(b'"')) if inner == ValueContext::Payload => {
                 if let Value::String(text) = scanner.value()? {
                     // if it is repeated, any of them may be the type
                     sum += payload.replace(text).map_or(PromptLength::default(), PromptLength::of_string);

@@ -14,12 +14,12 @@ use super::format::Format;
 use super::marks::{is_blank, is_envelope, says_nothing, EventKind, Marks};
 use super::skim::Skim;
 use super::TokenUsage;
-use crate::eventstream::{Kind, Message};
+use crate::eventstream::{Message, MessageKind};
 use crate::json::{JsonError, Scanner, Value};
 
 /// The usage read so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct UsageReading {
     format: Format,
     counts: Counts,
     choices: Choices,
@@ -31,15 +31,15 @@ pub struct Reading {
     early: bool,
 }
 
-impl Reading {
+impl UsageReading {
     /// Only reads the fields of one format.
     pub fn of(format: Format) -> Self {
-        Reading { format, ..Reading::default() }
+        UsageReading { format, ..UsageReading::default() }
     }
 
     /// The text was not part of an answer.
     pub(super) fn forget(&mut self) {
-        *self = Reading::of(self.format);
+        *self = UsageReading::of(self.format);
     }
 
     /// Whether anything was reported, once there was something to report.
@@ -73,9 +73,9 @@ impl Reading {
     /// Reads one event of a stream with its framing. `None` if it has no data: comments and blank lines are not events.
     ///
     /// ```
-    /// use sluice::usage::{EventKind, Framing, Reading};
+    /// use sluice::usage::{EventKind, Framing, UsageReading};
     ///
-    /// let mut reading = Reading::default();
+    /// let mut reading = UsageReading::default();
     /// assert_eq!(reading.read_event(Framing::Sse, b": ping\n\n"), None);
     /// assert_eq!(reading.read_event(Framing::Sse, b"event: error\ndata: overloaded\n\n"), Some(EventKind::Error));
     /// assert_eq!(reading.read_event(Framing::Ndjson, b"{\"done\":true}\n"), Some(EventKind::Terminal));
@@ -142,7 +142,7 @@ impl Reading {
 
     /// Reads a message of Converse's stream; its name is its type.
     fn message(&mut self, message: &Message<'_>, read: impl FnOnce(&mut Self, &[u8]) -> EventKind) -> EventKind {
-        if message.kind != Kind::Event {
+        if message.kind != MessageKind::Event {
             return EventKind::Error;
         }
         let kind = read(self, message.payload);

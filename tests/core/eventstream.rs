@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::eventstream::{encode, Kind, Message};
+use sluice::eventstream::{encode, Message, MessageKind};
 use sluice::usage::{Boundaries, Framing};
 
 /// A message with a header of each type.
@@ -45,13 +45,13 @@ fn messages() {
     let event = encode(&[(":message-type", "event"), (":event-type", "metadata")], b"{\"a\":1}");
     assert_eq!(&event[..8], &[0, 0, 0, 68, 0, 0, 0, 45]);
     let parsed = Message::parse(&event).unwrap();
-    assert_eq!((parsed.kind, parsed.name, parsed.payload), (Kind::Event, "metadata", &b"{\"a\":1}"[..]));
+    assert_eq!((parsed.kind, parsed.name, parsed.payload), (MessageKind::Event, "metadata", &b"{\"a\":1}"[..]));
     let exception = encode(&[(":message-type", "exception"), (":exception-type", "throttlingException")], b"{}");
     let parsed = Message::parse(&exception).unwrap();
-    assert_eq!((parsed.kind, parsed.name), (Kind::Exception, "throttlingException"));
+    assert_eq!((parsed.kind, parsed.name), (MessageKind::Exception, "throttlingException"));
     let error = encode(&[(":message-type", "error"), (":error-code", "500"), (":error-message", "no")], b"");
     let parsed = Message::parse(&error).unwrap();
-    assert_eq!((parsed.kind, parsed.name, parsed.error, parsed.payload), (Kind::Error, "500", "no", &b""[..]));
+    assert_eq!((parsed.kind, parsed.name, parsed.error, parsed.payload), (MessageKind::Error, "500", "no", &b""[..]));
     let all = with_all_types();
     assert_eq!(Message::parse(&all).map(|message| message.name), Some("metadata"));
 }

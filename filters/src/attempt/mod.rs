@@ -35,17 +35,17 @@ pub use stalled::poll;
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     let open = |_: &_, context| -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Attempt { context, state: State::Headers(registry::expected()) }))
+        Some(Box::new(Attempt { context, state: AttemptState::Headers(registry::expected()) }))
     };
     filter::filter(|bytes| config::none("attempt", bytes), open)
 }
 
 struct Attempt {
     context: u32,
-    state: State,
+    state: AttemptState,
 }
 
-enum State {
+enum AttemptState {
     /// Nothing has happened yet; the request of the attempt, if one was expected.
     Headers(Option<Expected>),
     /// Waits for the request's body, to translate it.
@@ -65,25 +65,25 @@ enum State {
 impl HttpContext for Attempt {
     fn on_http_request_headers(&mut self, _: bool) -> Action {
         let expected = match &mut self.state {
-            State::Headers(expected) => expected.take(),
-            State::Translating(..)
-            | State::Sent(..)
-            | State::Holding(..)
-            | State::Passing { .. }
-            | State::Replaced
-            | State::Ended => None,
+            AttemptState::Headers(expected) => expected.take(),
+            AttemptState::Translating(..)
+            | AttemptState::Sent(..)
+            | AttemptState::Holding(..)
+            | AttemptState::Passing { .. }
+            | AttemptState::Replaced
+            | AttemptState::Ended => None,
         };
         match prepare(registry::of_attempt(expected, self.context)) {
             Ok((sent, Prepared::Rewrite(body))) => {
-                self.state = State::Sent(sent, body);
+                self.state = AttemptState::Sent(sent, body);
                 Action::Continue
             }
             Ok((sent, Prepared::Translate(pair))) => {
-                self.state = State::Translating(sent, pair);
+                self.state = AttemptState::Translating(sent, pair);
                 Action::Pause // its length is not known yet
             }
             Err(refusal) => {
-                self.state = State::Ended;
+                self.state = AttemptState::Ended;
                 refusal.reply()
             }
         }
@@ -91,12 +91,14 @@ impl HttpContext for Attempt {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let (sent, body) = match &mut self.state {
-            State::Sent(sent, body) => (sent, body),
-            State::Translating(..) if end => return self.translate(size),
-            State::Translating(..) => return Action::Pause,
-            State::Headers(_) | State::Holding(..) | State::Passing { .. } | State::Replaced | State::Ended => {
-                return Action::Continue
-            }
+            AttemptState::Sent(sent, body) => (sent, body),
+            AttemptState::Translating(..) if end => return self.translate(size),
+            AttemptState::Translating(..) => return Action::Pause,
+            AttemptState::Headers(_)
+            | AttemptState::Holding(..)
+            | AttemptState::Passing { .. }
+            | AttemptState::Replaced
+            | AttemptState::Ended => return Action::Continue,
         };
         if size == 0 || body.is_identity() {
             return Action::Continue;
@@ -118,7 +120,7 @@ impl HttpContext for Attempt {
             Ok(Some(rewritten)) if host::replace_bytes(Buffer::RequestBody, &rewritten) => Action::Continue,
             Ok(Some(_)) | Err(_) => {
                 sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
-                self.state = State::Ended;
+                self.state = AttemptState::Ended;
                 reply::internal("the request's body could not be rewritten: another filter has changed it")
             }
         }
@@ -126,18 +128,18 @@ impl HttpContext for Attempt {
 
     fn on_http_request_trailers(&mut self) -> Action {
         match self.state {
-            State::Translating(..) => self.translate(usize::MAX),
-            State::Headers(_)
-            | State::Sent(..)
-            | State::Holding(..)
-            | State::Passing { .. }
-            | State::Replaced
-            | State::Ended => Action::Continue,
+            AttemptState::Translating(..) => self.translate(usize::MAX),
+            AttemptState::Headers(_)
+            | AttemptState::Sent(..)
+            | AttemptState::Holding(..)
+            | AttemptState::Passing { .. }
+            | AttemptState::Replaced
+            | AttemptState::Ended => Action::Continue,
         }
     }
 
     fn on_http_response_headers(&mut self, end: bool) -> Action {
-        let State::Sent(sent, _) = std::mem::replace(&mut self.state, State::Ended) else {
+        let AttemptState::Sent(sent, _) = std::mem::replace(&mut self.state, AttemptState::Ended) else {
             return Action::Continue;
         };
         let headers = host::headers(Headers::Response);
@@ -154,7 +156,7 @@ impl HttpContext for Attempt {
                 // it must be translated if no other target is tried
                 let foreign = sent.translation.is_some() && !end;
                 let until = if foreign { Until::Foreign } else { Until::Error };
-                self.state = State::Holding(sent, Held { status, retry_after, until, seen: 0, released: None });
+                self.state = AttemptState::Holding(sent, Held { status, retry_after, until, seen: 0, released: None });
                 match !foreign && (end || head.encoded || !says_more(status)) {
                     true => self.held(0, true),
                     false => Action::Pause,
@@ -165,8 +167,8 @@ impl HttpContext for Attempt {
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
         match &mut self.state {
-            State::Holding(..) => self.held(size, end),
-            State::Passing { sent, whole, .. } => {
+            AttemptState::Holding(..) => self.held(size, end),
+            AttemptState::Passing { sent, whole, .. } => {
                 *whole |= end;
                 let mut passes = size;
                 if let Some(translation) = &mut sent.translation {
@@ -178,24 +180,26 @@ impl HttpContext for Attempt {
                 }
                 Action::Continue
             }
-            State::Replaced => {
+            AttemptState::Replaced => {
                 host::replace_bytes(Buffer::ResponseBody, b"");
                 Action::Continue
             }
-            State::Headers(_) | State::Translating(..) | State::Sent(..) | State::Ended => Action::Continue,
+            AttemptState::Headers(_) | AttemptState::Translating(..) | AttemptState::Sent(..) | AttemptState::Ended => {
+                Action::Continue
+            }
         }
     }
 
     fn on_http_response_trailers(&mut self) -> Action {
         held::clean_trailers();
         let seen = match &self.state {
-            State::Holding(_, held) => held.seen,
-            State::Headers(_)
-            | State::Translating(..)
-            | State::Sent(..)
-            | State::Passing { .. }
-            | State::Replaced
-            | State::Ended => 0,
+            AttemptState::Holding(_, held) => held.seen,
+            AttemptState::Headers(_)
+            | AttemptState::Translating(..)
+            | AttemptState::Sent(..)
+            | AttemptState::Passing { .. }
+            | AttemptState::Replaced
+            | AttemptState::Ended => 0,
         };
         self.on_http_response_body(seen, true)
     }
@@ -203,15 +207,15 @@ impl HttpContext for Attempt {
     /// The only sign of an attempt that was refused, reset or timed out. Other attempts are also judged here, after the
     /// client's filters have seen the answer's end.
     fn on_done(&mut self) {
-        match (std::mem::replace(&mut self.state, State::Ended), reentrancy::is_late()) {
-            (State::Headers(_) | State::Replaced | State::Ended, _) => {}
-            (State::Passing { sent, status, whole: true }, _) => sent.on_complete(status, true),
-            (State::Translating(sent, _) | State::Sent(sent, _), true) => sent.on_downstream_reset(),
-            (State::Holding(sent, _) | State::Passing { sent, .. }, true) => sent.on_downstream_reset(),
-            (State::Translating(sent, _) | State::Sent(sent, _), false) => sent.on_no_response(None),
-            (State::Holding(sent, held), false) if held.is_released() => sent.on_complete(held.status, false),
-            (State::Holding(sent, held), false) => sent.on_no_response(Some(&held)),
-            (State::Passing { sent, status, whole: false }, false) => sent.on_complete(status, false),
+        match (std::mem::replace(&mut self.state, AttemptState::Ended), reentrancy::is_late()) {
+            (AttemptState::Headers(_) | AttemptState::Replaced | AttemptState::Ended, _) => {}
+            (AttemptState::Passing { sent, status, whole: true }, _) => sent.on_complete(status, true),
+            (AttemptState::Translating(sent, _) | AttemptState::Sent(sent, _), true) => sent.on_downstream_reset(),
+            (AttemptState::Holding(sent, _) | AttemptState::Passing { sent, .. }, true) => sent.on_downstream_reset(),
+            (AttemptState::Translating(sent, _) | AttemptState::Sent(sent, _), false) => sent.on_no_response(None),
+            (AttemptState::Holding(sent, held), false) if held.is_released() => sent.on_complete(held.status, false),
+            (AttemptState::Holding(sent, held), false) => sent.on_no_response(Some(&held)),
+            (AttemptState::Passing { sent, status, whole: false }, false) => sent.on_complete(status, false),
         }
         waiting::poll_queue();
     }
@@ -235,7 +239,7 @@ impl Attempt {
                         None
                     }
                 };
-                self.state = State::Holding(sent, Held { status, retry_after: None, until, seen: 0, released });
+                self.state = AttemptState::Holding(sent, Held { status, retry_after: None, until, seen: 0, released });
                 Action::Pause
             }
             Ok(None) => {
@@ -248,15 +252,19 @@ impl Attempt {
 
     /// Ends the attempt because memory is short; nothing is ejected for that.
     fn out_of_memory(&mut self) -> Action {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Translating(sent, _) | State::Sent(sent, _) | State::Holding(sent, _) => sent.out_of_memory(),
-            State::Headers(_) | State::Passing { .. } | State::Replaced | State::Ended => Action::Continue,
+        match std::mem::replace(&mut self.state, AttemptState::Ended) {
+            AttemptState::Translating(sent, _) | AttemptState::Sent(sent, _) | AttemptState::Holding(sent, _) => {
+                sent.out_of_memory()
+            }
+            AttemptState::Headers(_) | AttemptState::Passing { .. } | AttemptState::Replaced | AttemptState::Ended => {
+                Action::Continue
+            }
         }
     }
 
     /// Judges a held answer; `size` is its length so far.
     fn held(&mut self, size: usize, end: bool) -> Action {
-        let State::Holding(sent, mut held) = std::mem::replace(&mut self.state, State::Ended) else {
+        let AttemptState::Holding(sent, mut held) = std::mem::replace(&mut self.state, AttemptState::Ended) else {
             return Action::Continue;
         };
         if held.is_released() {
@@ -270,7 +278,7 @@ impl Attempt {
         let model = sent.model();
         match held.look(size, end, &model) {
             Next::Hold => {
-                self.state = State::Holding(sent, held);
+                self.state = AttemptState::Holding(sent, held);
                 Action::Pause
             }
             next @ (Next::Pass | Next::PassUnjudged) => {
@@ -307,6 +315,6 @@ impl Attempt {
         }
         drop(exchange);
         sent.begin_passing(held, whole);
-        self.state = State::Passing { sent, status, whole };
+        self.state = AttemptState::Passing { sent, status, whole };
     }
 }

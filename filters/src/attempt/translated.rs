@@ -12,7 +12,7 @@ use super::failed_usage::FailedUsage;
 use super::held::{Held, Until};
 use super::sent::{Handed, Sent};
 use super::translation::{count_unknown_reason, feed, judge_end, may_end_unsaid, meter, receive, Translation};
-use super::{Attempt, State};
+use super::{Attempt, AttemptState};
 use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
 use crate::host::{self, Buffer, Headers};
@@ -22,7 +22,7 @@ use crate::types::Action;
 impl Attempt {
     /// Translates the complete request.
     pub(super) fn translate(&mut self, size: usize) -> Action {
-        let State::Translating(mut sent, pair) = std::mem::replace(&mut self.state, State::Ended) else {
+        let AttemptState::Translating(mut sent, pair) = std::mem::replace(&mut self.state, AttemptState::Ended) else {
             return Action::Continue;
         };
         let exchange = sent.exchange.borrow();
@@ -59,7 +59,7 @@ impl Attempt {
         }
         let reply = Reply { notes: translated.notes, ..reply };
         sent.translation = Some(Translation::new(pair, translated.dropped, reply));
-        self.state = State::Sent(sent, Default::default());
+        self.state = AttemptState::Sent(sent, Default::default());
         Action::Continue
     }
 
@@ -80,7 +80,7 @@ impl Attempt {
             | Until::Whole { .. }
             | Until::Error
             | Until::Unstreamed => {
-                self.state = State::Holding(sent, held);
+                self.state = AttemptState::Holding(sent, held);
                 Action::Pause
             }
         }
@@ -101,7 +101,7 @@ impl Attempt {
             return sent.out_of_memory();
         }
         if gate == Gate::Hold {
-            self.state = State::Holding(sent, held);
+            self.state = AttemptState::Holding(sent, held);
             return Action::Pause;
         }
         let is_answer = gate == Gate::Commit;
@@ -131,7 +131,7 @@ impl Attempt {
         }
         match is_answer {
             true => self.pass(sent, held.status, true, end),
-            false => self.state = State::Replaced,
+            false => self.state = AttemptState::Replaced,
         }
         Action::Continue
     }
@@ -187,7 +187,7 @@ impl Attempt {
         host::set_header(Headers::Response, ":status", &status.to_string());
         translation.write_head("application/json", Some(error.len()));
         host::replace_bytes(Buffer::ResponseBody, &error);
-        self.state = State::Replaced;
+        self.state = AttemptState::Replaced;
         Action::Continue
     }
 }

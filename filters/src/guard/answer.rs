@@ -5,7 +5,7 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
 use sluice::guard::blocked;
-use sluice::guard::checks::{CheckRun, Outcome, Phase, Refusal, Spoken};
+use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRefusal, CheckRun, PassageText};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
@@ -95,7 +95,7 @@ impl WholeAnswer {
                     }
                     if self.checked {
                         let failure = if short { Failure::Busy } else { Failure::TooLarge };
-                        config.fail(&subject(Phase::Response, &exchange.borrow()), failure);
+                        config.fail(&subject(CheckPhase::Response, &exchange.borrow()), failure);
                     }
                     let body = std::mem::take(&mut self.body);
                     if self.passes {
@@ -117,15 +117,15 @@ impl WholeAnswer {
     }
 
     fn ask(&mut self, config: &Config, exchange: &Exchange, me: &Waiter) {
-        let subject = subject(Phase::Response, exchange);
+        let subject = subject(CheckPhase::Response, exchange);
         match texts::answer_passages(&self.body) {
             Ok(passages) => self.passages = passages,
             Err(_) if self.checked => self.denied = config.fail(&subject, Failure::Shape),
             Err(_) => {}
         }
         if self.checked && !self.passages.is_empty() {
-            let asked = self.passages.iter().map(Spoken::of).collect();
-            let run = CheckRun::new(config.checks.clone(), &subject, asked, &config.known.borrow(), host::recent());
+            let asked = self.passages.iter().map(PassageText::of).collect();
+            let run = CheckRun::new(config.checks.clone(), &subject, asked, &config.cache.borrow(), host::recent());
             self.pending = Some(PendingRun::open(config, run, CheckTarget::Answer, me, self.context));
         }
     }
@@ -161,24 +161,26 @@ impl WholeAnswer {
             return Err(ApiError::unchecked());
         }
         let found = match self.pending.as_ref().and_then(|pending| pending.run.outcome()) {
-            Some(Outcome::Refuse(refusal)) => {
+            Some(CheckOutcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
                 return match refusal {
-                    Refusal::Content { .. } if self.endpoint.answers_in_words() => {
+                    CheckRefusal::Content { .. } if self.endpoint.answers_in_words() => {
                         Ok(Concluded::Body(blocked(self.endpoint, &self.body)))
                     }
-                    Refusal::Content { .. } | Refusal::Unavailable { .. } => Err(refusal.error(Phase::Response, None)),
+                    CheckRefusal::Content { .. } | CheckRefusal::Unavailable { .. } => {
+                        Err(refusal.error(CheckPhase::Response, None))
+                    }
                 };
             }
-            Some(Outcome::Rewrite { passages, flags }) => {
+            Some(CheckOutcome::Rewrite { passages, flags }) => {
                 exchange.flag(flags);
                 passages
             }
-            Some(Outcome::Flagged(flags)) => {
+            Some(CheckOutcome::Flagged(flags)) => {
                 exchange.flag(flags);
                 Vec::new()
             }
-            Some(Outcome::Pass) | None => Vec::new(),
+            Some(CheckOutcome::Pass) | None => Vec::new(),
         };
         Ok(match found.is_empty() && !restored {
             true => Concluded::Body(self.body),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use sluice::guard::api::{Callout, Failure};
-use sluice::guard::checks::{Ask, Check, CheckRun, Failures, Verdict};
+use sluice::guard::checks::{Ask, Check, CheckRun, CheckVerdict, Failures};
 
 use super::config::Config;
 use super::listener::{deliver, CheckResult, CheckTarget, Waiter};
@@ -51,7 +51,7 @@ impl PendingRun {
                     let mut searching = Searching::new(check, question.id);
                     match searching.go_on(config, &run) {
                         Some(answer) => {
-                            run.answered(question.id, answer, &mut config.known.borrow_mut(), host::now());
+                            run.answered(question.id, answer, &mut config.cache.borrow_mut(), host::now());
                         }
                         None => searches.push(searching),
                     }
@@ -67,7 +67,7 @@ impl PendingRun {
             }
             let call = Call { waiter: waiter.clone(), context, target, question, began: now, timeout: callout.timeout };
             if let Err(failure) = send(config, &callout, call) {
-                run.answered(question, Err(failure), &mut config.known.borrow_mut(), now);
+                run.answered(question, Err(failure), &mut config.cache.borrow_mut(), now);
             }
         }
         let mut pending = PendingRun { run, began: now, counted: false };
@@ -82,7 +82,7 @@ impl PendingRun {
             CheckResult::Found(answer) => answer,
             CheckResult::Failure(failure) => Err(failure),
         };
-        self.run.answered(question, answer, &mut config.known.borrow_mut(), host::now());
+        self.run.answered(question, answer, &mut config.cache.borrow_mut(), host::now());
         self.count();
     }
 
@@ -93,7 +93,7 @@ impl PendingRun {
         }
         self.counted = true;
         for (check, verdict, ended) in self.run.verdicts() {
-            if let Verdict::Failed { failure, .. } = verdict {
+            if let CheckVerdict::Failed { failure, .. } = verdict {
                 log_failure(check, failure);
             }
             let elapsed = ended.unwrap_or(self.began).saturating_sub(self.began);

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sluice::gateway::DEFAULT_PREFIX;
-use sluice::guard::checks::Phase;
+use sluice::guard::checks::CheckPhase;
 
 use super::answer::Taken;
 use super::config::{self, subject, Config};
 use super::listener::{Listener, Waiter};
 use super::stream::StreamedAnswer;
-use super::{calls, Guard, State};
+use super::{calls, Guard, GuardState};
 use crate::filter::{self, Filter};
 use crate::host;
 use crate::incoming::Incoming;
@@ -47,20 +47,20 @@ impl HttpContext for Handle {
             if is_bodiless {
                 return guard.check(exchange, &me);
             }
-            guard.state = State::Read(exchange);
+            guard.state = GuardState::Read(exchange);
             return Action::Pause;
         }
         match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
-                guard.state = State::Body(incoming);
+                guard.state = GuardState::Body(incoming);
                 match complete {
                     true => guard.take_in(0, &me),
                     false => Action::Pause,
                 }
             }
             Err(refusal) => {
-                guard.state = RefusedBody::refuse(refusal, end).map_or(State::Refused, State::RefusedBody);
+                guard.state = RefusedBody::refuse(refusal, end).map_or(GuardState::Refused, GuardState::RefusedBody);
                 Action::Pause
             }
         }
@@ -71,35 +71,39 @@ impl HttpContext for Handle {
         let Ok(mut guard) = self.0.try_borrow_mut() else {
             return Action::Pause;
         };
-        if let State::Body(incoming) = &mut guard.state {
+        if let GuardState::Body(incoming) = &mut guard.state {
             if let Err(error) = incoming.grow(size) {
                 let shape = incoming.shape();
-                guard.state = State::Refused;
+                guard.state = GuardState::Refused;
                 return reply::error(&error, shape);
             }
         }
-        if let State::RefusedBody(body) = &mut guard.state {
+        if let GuardState::RefusedBody(body) = &mut guard.state {
             if body.drop_part(size, end) {
-                guard.state = State::Refused;
+                guard.state = GuardState::Refused;
             }
             return Action::Pause;
         }
         match (&guard.state, end) {
-            (State::Body(_), true) => guard.take_in(size, &me),
-            (State::Read(_), true) => guard.check_read(&me),
+            (GuardState::Body(_), true) => guard.take_in(size, &me),
+            (GuardState::Read(_), true) => guard.check_read(&me),
             (
-                State::Body(_)
-                | State::Read(_)
-                | State::Headers
-                | State::Asking(_)
-                | State::Rewriting(_)
-                | State::Rewritten(_)
-                | State::RefusedBody(_)
-                | State::Refused,
+                GuardState::Body(_)
+                | GuardState::Read(_)
+                | GuardState::Headers
+                | GuardState::Asking(_)
+                | GuardState::Rewriting(_)
+                | GuardState::Rewritten(_)
+                | GuardState::RefusedBody(_)
+                | GuardState::Refused,
                 _,
             ) => Action::Pause,
             (
-                State::Passed | State::Whole(_) | State::RewritingAnswer(_) | State::Streamed(_) | State::Unchecked(_),
+                GuardState::Passed
+                | GuardState::Whole(_)
+                | GuardState::RewritingAnswer(_)
+                | GuardState::Streamed(_)
+                | GuardState::Unchecked(_),
                 _,
             ) => Action::Continue,
         }
@@ -111,19 +115,23 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         match &guard.state {
-            State::Body(_) => guard.take_in(usize::MAX, &me),
-            State::Read(_) => guard.check_read(&me),
-            State::RefusedBody(body) => {
+            GuardState::Body(_) => guard.take_in(usize::MAX, &me),
+            GuardState::Read(_) => guard.check_read(&me),
+            GuardState::RefusedBody(body) => {
                 body.reply();
-                guard.state = State::Refused;
+                guard.state = GuardState::Refused;
                 Action::Pause
             }
-            State::Headers | State::Asking(_) | State::Rewriting(_) | State::Rewritten(_) | State::Refused => {
-                Action::Pause
-            }
-            State::Passed | State::Whole(_) | State::RewritingAnswer(_) | State::Streamed(_) | State::Unchecked(_) => {
-                Action::Continue
-            }
+            GuardState::Headers
+            | GuardState::Asking(_)
+            | GuardState::Rewriting(_)
+            | GuardState::Rewritten(_)
+            | GuardState::Refused => Action::Pause,
+            GuardState::Passed
+            | GuardState::Whole(_)
+            | GuardState::RewritingAnswer(_)
+            | GuardState::Streamed(_)
+            | GuardState::Unchecked(_) => Action::Continue,
         }
     }
 
@@ -135,7 +143,7 @@ impl HttpContext for Handle {
         };
         match guard.is_decided() {
             true => guard.decide(&me),
-            false if matches!(guard.state, State::Passed) => Action::Continue,
+            false if matches!(guard.state, GuardState::Passed) => Action::Continue,
             false => Action::Pause,
         }
     }
@@ -145,7 +153,7 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         match guard.state {
-            State::Passed => guard.begin_answer(end),
+            GuardState::Passed => guard.begin_answer(end),
             _ => Action::Continue, // an answer of the gateway's own
         }
     }
@@ -158,11 +166,11 @@ impl HttpContext for Handle {
         let guard = &mut *guard;
         guard.tell_by_bytes();
         match &mut guard.state {
-            State::Whole(answer) => {
+            GuardState::Whole(answer) => {
                 let taken = guard.exchange.as_ref().map(|exchange| answer.chunk(end, &guard.config, exchange, &me));
                 match (taken, end) {
                     (Some(Taken::Unchecked(body)), _) => {
-                        guard.state = State::Unchecked(body);
+                        guard.state = GuardState::Unchecked(body);
                         Action::Continue
                     }
                     (Some(Taken::Large(body)), _) => guard.read_in_pieces(&body, &me),
@@ -170,15 +178,15 @@ impl HttpContext for Handle {
                     (Some(Taken::Held) | None, _) => Action::Pause,
                 }
             }
-            State::RewritingAnswer(_) => Action::Pause,
-            State::Streamed(answer) => {
+            GuardState::RewritingAnswer(_) => Action::Pause,
+            GuardState::Streamed(answer) => {
                 let action = answer.chunk(end, &guard.config, &me);
                 guard.refuse_streamed().unwrap_or(action)
             }
-            State::Unchecked(held) => {
+            GuardState::Unchecked(held) => {
                 held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
                 let held = std::mem::take(held);
-                guard.state = State::Passed;
+                guard.state = GuardState::Passed;
                 match host::replace_bytes(host::Buffer::ResponseBody, &held) {
                     true => Action::Continue,
                     // trailers arrived, and no piece
@@ -201,14 +209,14 @@ impl HttpContext for Handle {
 impl Guard {
     /// Checks a request that an earlier filter has read, now that its body is available.
     fn check_read(&mut self, me: &Waiter) -> Action {
-        match std::mem::replace(&mut self.state, State::Refused) {
-            State::Read(exchange) => self.check(exchange, me),
+        match std::mem::replace(&mut self.state, GuardState::Refused) {
+            GuardState::Read(exchange) => self.check(exchange, me),
             _ => Action::Pause,
         }
     }
 
     fn take_in(&mut self, size: usize, me: &Waiter) -> Action {
-        let State::Body(mut incoming) = std::mem::replace(&mut self.state, State::Refused) else {
+        let GuardState::Body(mut incoming) = std::mem::replace(&mut self.state, GuardState::Refused) else {
             return Action::Pause;
         };
         let read = incoming.body(size).cloned();
@@ -229,17 +237,17 @@ impl Guard {
         let Some(parsed) = exchange.parsed() else {
             return Action::Continue;
         };
-        let checked = self.config.applies(&subject(Phase::Response, &exchange));
+        let checked = self.config.applies(&subject(CheckPhase::Response, &exchange));
         let mut answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
         drop(exchange);
         let action = answer.take_over(body, &self.config, me);
-        self.state = State::Streamed(answer);
+        self.state = GuardState::Streamed(answer);
         self.refuse_streamed().unwrap_or(action)
     }
 
     /// Refuses an answer that is read in pieces, if it is blocked and the client has nothing of it.
     pub(super) fn refuse_streamed(&mut self) -> Option<Action> {
-        let State::Streamed(answer) = &mut self.state else {
+        let GuardState::Streamed(answer) = &mut self.state else {
             return None;
         };
         let error = answer.refusal()?;
@@ -248,7 +256,7 @@ impl Guard {
 
     /// Passes the bytes of a stream that may pass.
     pub(super) fn flow(&mut self) {
-        if let State::Streamed(answer) = &mut self.state {
+        if let GuardState::Streamed(answer) = &mut self.state {
             answer.flow();
         }
     }

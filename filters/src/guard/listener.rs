@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Weak;
 use std::time::Duration;
 
-use sluice::guard::api::{Answer, Failure};
+use sluice::guard::api::{Failure, Readings};
 use sluice::guard::checks::CheckRun;
 
 use super::config::Config;
@@ -27,14 +27,14 @@ pub(super) enum CheckResult {
     /// The service has answered.
     Answer(u16, Vec<u8>),
     /// A search of more than one slice has ended.
-    Found(Result<Answer, Failure>),
+    Found(Result<Readings, Failure>),
     /// It has not.
     Failure(Failure),
 }
 
 /// A stream that waits for checks.
 pub(super) trait Listener {
-    /// What is checked, and what is known from earlier checks.
+    /// What is checked, and the results of earlier checks.
     fn config(&self) -> &Config;
     /// A question was answered, or failed.
     fn receive(&mut self, target: CheckTarget, question: usize, result: CheckResult, me: &Waiter);

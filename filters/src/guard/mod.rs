@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sluice::error::{ApiError, Shape};
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{CheckRun, Phase};
+use sluice::guard::checks::{CheckPhase, CheckRun};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::usage::Framing;
@@ -60,12 +60,12 @@ struct Guard {
     exchange: Option<SharedExchange>,
     /// What the model is not to see.
     vault: Vault,
-    state: State,
+    state: GuardState,
 }
 
 // there is one for each stream, which is on the heap anyway
 #[allow(clippy::large_enum_variant)]
-enum State {
+enum GuardState {
     /// The request's headers are still to come.
     Headers,
     /// No filter has read the body before; it is awaited.
@@ -98,7 +98,7 @@ impl Guard {
     /// For a new stream with Envoy's number `context`.
     fn new(config: Rc<Config>, context: u32) -> Self {
         let vault = Vault::default();
-        Guard { config, context, opened: None, exchange: None, vault, state: State::Headers }
+        Guard { config, context, opened: None, exchange: None, vault, state: GuardState::Headers }
     }
 
     /// Checks a request whose body has been read. `me` is where answers find it.
@@ -108,7 +108,7 @@ impl Guard {
             match exchange.parsed() {
                 Some(parsed) if parsed.by_id => Ok(None), // it says nothing
                 Some(parsed) => {
-                    let subject = subject(Phase::Request, &exchange);
+                    let subject = subject(CheckPhase::Request, &exchange);
                     match self.config.applies(&subject) {
                         true => Request::ask(&self.config, &subject, parsed.endpoint, &exchange, (me, self.context)),
                         false => Ok(None),
@@ -120,16 +120,16 @@ impl Guard {
         self.exchange = Some(exchange);
         match asked {
             Ok(Some(request)) if request.is_complete() => {
-                self.state = State::Asking(request);
+                self.state = GuardState::Asking(request);
                 self.decide(me)
             }
             Ok(Some(request)) => {
-                self.state = State::Asking(request);
+                self.state = GuardState::Asking(request);
                 chain::wait_for_wake();
                 Action::Pause
             }
             Ok(None) => {
-                self.state = State::Passed;
+                self.state = GuardState::Passed;
                 Action::Continue
             }
             Err(error) => self.refuse(&error),
@@ -141,13 +141,13 @@ impl Guard {
         let Some(exchange) = self.exchange.clone() else {
             return Action::Pause;
         };
-        let decided = match std::mem::replace(&mut self.state, State::Refused) {
-            State::Asking(request) => match request.conclude(&exchange) {
+        let decided = match std::mem::replace(&mut self.state, GuardState::Refused) {
+            GuardState::Asking(request) => match request.conclude(&exchange) {
                 Ok(request::Concluded::Passes) => Ok(()),
                 Ok(request::Concluded::Rewritten(mut rewriting)) => {
                     match slices::rewrite(&mut rewriting, &mut self.vault, MAX_REWRITTEN) {
                         None => {
-                            self.state = State::Rewriting(rewriting);
+                            self.state = GuardState::Rewriting(rewriting);
                             slices::wait_to_rewrite(me, self.context);
                             chain::wait_for_wake();
                             return Action::Pause;
@@ -158,13 +158,13 @@ impl Guard {
                 }
                 Err(error) => Err(error),
             },
-            State::Rewritten(Ok(body)) => request::send_on(body, &exchange),
-            State::Rewritten(Err(unwritten)) => Err(request::refusal(&unwritten)),
+            GuardState::Rewritten(Ok(body)) => request::send_on(body, &exchange),
+            GuardState::Rewritten(Err(unwritten)) => Err(request::refusal(&unwritten)),
             _ => return Action::Pause,
         };
         match decided {
             Ok(()) => {
-                self.state = State::Passed;
+                self.state = GuardState::Passed;
                 Action::Continue
             }
             Err(error) => self.refuse(&error),
@@ -172,7 +172,7 @@ impl Guard {
     }
 
     fn refuse(&mut self, error: &ApiError) -> Action {
-        self.state = State::Refused;
+        self.state = GuardState::Refused;
         let shape = match &self.exchange {
             Some(exchange) => {
                 exchange.borrow_mut().replace_answer(error.status);
@@ -198,7 +198,7 @@ impl Guard {
         if !parsed.endpoint.answers_with_texts() {
             return Action::Continue;
         }
-        let subject = subject(Phase::Response, &exchange);
+        let subject = subject(CheckPhase::Response, &exchange);
         let checked = self.config.applies(&subject);
         if !checked && self.vault.is_empty() {
             return Action::Continue;
@@ -218,12 +218,12 @@ impl Guard {
         match parsed.stream && !json {
             true => {
                 let answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
-                self.state = State::Streamed(answer);
+                self.state = GuardState::Streamed(answer);
                 Action::Continue
             }
             false => {
                 let passes = self.vault.is_empty() && !self.config.denies(&subject);
-                self.state = State::Whole(WholeAnswer::new(parsed.endpoint, checked, passes, self.context));
+                self.state = GuardState::Whole(WholeAnswer::new(parsed.endpoint, checked, passes, self.context));
                 Action::Pause
             }
         }
@@ -231,7 +231,7 @@ impl Guard {
 
     /// A stream with the content type of JSON may turn out to be events by its first bytes.
     fn tell_by_bytes(&mut self) {
-        let (State::Whole(answer), Some(shared)) = (&self.state, &self.exchange) else {
+        let (GuardState::Whole(answer), Some(shared)) = (&self.state, &self.exchange) else {
             return;
         };
         let exchange = shared.borrow();
@@ -243,15 +243,16 @@ impl Guard {
         if framing == Framing::Json || beginning.trim_ascii().is_empty() {
             return;
         }
-        let checked = self.config.applies(&subject(Phase::Response, &exchange));
+        let checked = self.config.applies(&subject(CheckPhase::Response, &exchange));
         let answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
         drop(exchange);
-        self.state = State::Streamed(answer);
+        self.state = GuardState::Streamed(answer);
     }
 
     /// Lets the checked answer go on, once it is rewritten. `held`: Envoy waits for it.
     fn end_whole(&mut self, held: bool, me: &Waiter) -> Action {
-        let (State::Whole(answer), Some(shared)) = (std::mem::replace(&mut self.state, State::Passed), &self.exchange)
+        let (GuardState::Whole(answer), Some(shared)) =
+            (std::mem::replace(&mut self.state, GuardState::Passed), &self.exchange)
         else {
             return Action::Continue;
         };
@@ -261,7 +262,7 @@ impl Guard {
             Ok(answer::Concluded::Rewritten(mut rewriting)) => {
                 match slices::rewrite(&mut rewriting, &mut self.vault, usize::MAX) {
                     None => {
-                        self.state = State::RewritingAnswer(rewriting);
+                        self.state = GuardState::RewritingAnswer(rewriting);
                         slices::wait_to_rewrite(me, self.context);
                         return Action::Pause;
                     }
@@ -302,16 +303,16 @@ impl Listener for Guard {
 
     fn receive(&mut self, target: CheckTarget, question: usize, result: CheckResult, me: &Waiter) {
         match (target, &mut self.state) {
-            (CheckTarget::Request, State::Asking(request)) => {
+            (CheckTarget::Request, GuardState::Asking(request)) => {
                 request.receive(&self.config, question, result);
             }
-            (CheckTarget::Answer, State::Whole(answer)) => {
+            (CheckTarget::Answer, GuardState::Whole(answer)) => {
                 answer.receive(&self.config, question, result);
                 if answer.is_complete() && host::act_on(self.context) {
                     self.end_whole(true, me);
                 }
             }
-            (CheckTarget::Window(id), State::Streamed(answer)) => {
+            (CheckTarget::Window(id), GuardState::Streamed(answer)) => {
                 answer.receive(&self.config, id, question, result, me);
                 if host::act_on(self.context) && self.refuse_streamed().is_none() {
                     self.flow();
@@ -323,9 +324,9 @@ impl Listener for Guard {
 
     fn check_run(&self, target: CheckTarget) -> Option<&CheckRun> {
         let run = match (target, &self.state) {
-            (CheckTarget::Request, State::Asking(request)) => Some(request.check_run()),
-            (CheckTarget::Answer, State::Whole(answer)) => answer.check_run(),
-            (CheckTarget::Window(id), State::Streamed(answer)) => answer.check_run(id),
+            (CheckTarget::Request, GuardState::Asking(request)) => Some(request.check_run()),
+            (CheckTarget::Answer, GuardState::Whole(answer)) => answer.check_run(),
+            (CheckTarget::Window(id), GuardState::Streamed(answer)) => answer.check_run(id),
             _ => None,
         };
         run.filter(|run| !run.is_complete())
@@ -333,24 +334,24 @@ impl Listener for Guard {
 
     fn is_decided(&self) -> bool {
         match &self.state {
-            State::Asking(request) => request.is_complete(),
-            State::Rewritten(_) => true,
+            GuardState::Asking(request) => request.is_complete(),
+            GuardState::Rewritten(_) => true,
             _ => false,
         }
     }
 
     fn rewrite(&mut self) -> bool {
         let ended = match &mut self.state {
-            State::Rewriting(rewriting) => slices::rewrite(rewriting, &mut self.vault, MAX_REWRITTEN),
-            State::RewritingAnswer(rewriting) => slices::rewrite(rewriting, &mut self.vault, usize::MAX),
+            GuardState::Rewriting(rewriting) => slices::rewrite(rewriting, &mut self.vault, MAX_REWRITTEN),
+            GuardState::RewritingAnswer(rewriting) => slices::rewrite(rewriting, &mut self.vault, usize::MAX),
             _ => return true,
         };
         let Some(ended) = ended else {
             return false;
         };
-        match std::mem::replace(&mut self.state, State::Passed) {
-            State::Rewriting(rewriting) => self.state = State::Rewritten(ended.map(|()| rewriting.finish())),
-            State::RewritingAnswer(rewriting) => {
+        match std::mem::replace(&mut self.state, GuardState::Passed) {
+            GuardState::Rewriting(rewriting) => self.state = GuardState::Rewritten(ended.map(|()| rewriting.finish())),
+            GuardState::RewritingAnswer(rewriting) => {
                 self.show(ended.map(|()| rewriting.finish()).map_err(|_| ApiError::unchecked()), true);
             }
             _ => {}
@@ -359,7 +360,7 @@ impl Listener for Guard {
     }
 
     fn wait(&mut self, now: Duration, me: &Waiter) -> bool {
-        let State::Streamed(answer) = &mut self.state else {
+        let GuardState::Streamed(answer) = &mut self.state else {
             return false;
         };
         if !host::act_on(self.context) {

@@ -4,7 +4,7 @@ use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::api::Failure;
-use sluice::guard::checks::{CheckRun, Outcome, Phase, Spoken, Subject};
+use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRun, CheckSubject, PassageText};
 use sluice::guard::rewriting::BodyRewriting;
 use sluice::guard::texts;
 use sluice::memory_budget::Purpose;
@@ -46,7 +46,7 @@ impl Request {
     /// The texts cannot be read.
     pub fn ask(
         config: &Config,
-        subject: &Subject<'_>,
+        subject: &CheckSubject<'_>,
         endpoint: Endpoint,
         exchange: &Exchange,
         (me, context): (&Waiter, u32),
@@ -69,8 +69,8 @@ impl Request {
         if passages.is_empty() {
             return Ok(None);
         }
-        let asked = passages.iter().map(Spoken::of).collect();
-        let run = CheckRun::new(config.checks.clone(), subject, asked, &config.known.borrow(), host::recent());
+        let asked = passages.iter().map(PassageText::of).collect();
+        let run = CheckRun::new(config.checks.clone(), subject, asked, &config.cache.borrow(), host::recent());
         let pending = PendingRun::open(config, run, CheckTarget::Request, me, context);
         Ok(Some(Request { pending, endpoint, passages, body }))
     }
@@ -96,19 +96,19 @@ impl Request {
     /// It must not be sent.
     pub fn conclude(self, shared: &SharedExchange) -> Result<Concluded, ApiError> {
         match self.pending.run.outcome() {
-            Some(Outcome::Pass) => Ok(Concluded::Passes),
-            Some(Outcome::Flagged(flags)) => {
+            Some(CheckOutcome::Pass) => Ok(Concluded::Passes),
+            Some(CheckOutcome::Flagged(flags)) => {
                 shared.borrow_mut().flag(flags);
                 Ok(Concluded::Passes)
             }
-            Some(Outcome::Rewrite { passages, flags }) => {
+            Some(CheckOutcome::Rewrite { passages, flags }) => {
                 shared.borrow_mut().flag(flags);
                 let rewriting = BodyRewriting::of_request(self.body, self.passages, passages);
                 Ok(Concluded::Rewritten(Box::new(rewriting)))
             }
-            Some(Outcome::Refuse(refusal)) => {
+            Some(CheckOutcome::Refuse(refusal)) => {
                 shared.borrow_mut().block(refusal.found());
-                Err(refusal.error(Phase::Request, self.endpoint.text_param()))
+                Err(refusal.error(CheckPhase::Request, self.endpoint.text_param()))
             }
             None => Err(ApiError::internal("The request's checks ended without a result.")),
         }

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sluice::guard::api::{Answer, Failure};
+use sluice::guard::api::{Failure, Readings};
 use sluice::guard::checks::CheckRun;
 use sluice::guard::pii::{Search, Vault, VaultError, MAX_FINDINGS};
 use sluice::guard::rewriting::BodyRewriting;
@@ -55,7 +55,7 @@ impl Searching {
     }
 
     /// Searches for one slice. `None`: there is more.
-    pub fn go_on(&mut self, config: &Config, run: &CheckRun) -> Option<Result<Answer, Failure>> {
+    pub fn go_on(&mut self, config: &Config, run: &CheckRun) -> Option<Result<Readings, Failure>> {
         let Some(Some(patterns)) = config.patterns.get(self.check) else {
             return Some(Err(Failure::Shape));
         };
@@ -74,7 +74,7 @@ impl Searching {
                 return None;
             }
         }
-        Some(Ok(Answer::of_findings(std::mem::take(&mut self.search).into_findings())))
+        Some(Ok(Readings::of_findings(std::mem::take(&mut self.search).into_findings())))
     }
 
     /// Continues the search on the next ticks.

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use sluice::error::ApiError;
-use sluice::guard::checks::{CheckRun, Outcome, Phase, Spoken, StreamMode, Subject};
+use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRun, CheckSubject, PassageText, StreamMode};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::{replacements, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard, Unchecked, Window};
-use sluice::guard::texts::Kind;
+use sluice::guard::texts::PassageKind;
 use sluice::guard::Speaker;
 use sluice::memory_budget::Purpose;
 use sluice::parsed_request::ParsedRequest;
@@ -77,7 +77,7 @@ impl StreamedAnswer {
     ) -> Self {
         let policy = config.checks.stream;
         let exchange = shared.borrow();
-        let subject = subject(Phase::Response, &exchange);
+        let subject = subject(CheckPhase::Response, &exchange);
         let mode = match (checked, policy.mode) {
             (false, _) => Mode::Pass,
             (true, StreamMode::Final) if parsed.stream => Mode::Final,
@@ -85,7 +85,7 @@ impl StreamedAnswer {
         };
         let denies = match checked {
             true => config.denies(&subject),
-            false => config.denies_unrestored(&Subject { phase: Phase::Request, ..subject }),
+            false => config.denies_unrestored(&CheckSubject { phase: CheckPhase::Request, ..subject }),
         };
         let unchecked = if denies { Unchecked::Block } else { Unchecked::Pass };
         StreamedAnswer {
@@ -213,9 +213,9 @@ impl StreamedAnswer {
         while let Some(failure) = self.guard.as_mut().and_then(StreamGuard::unchecked) {
             let (model, key) = (&*self.model, &*self.key);
             match self.mode {
-                Mode::Pass => config.fail_restoring(&Subject { phase: Phase::Request, model, key }, failure),
+                Mode::Pass => config.fail_restoring(&CheckSubject { phase: CheckPhase::Request, model, key }, failure),
                 Mode::Window | Mode::Final => {
-                    config.fail(&Subject { phase: Phase::Response, model, key }, failure);
+                    config.fail(&CheckSubject { phase: CheckPhase::Response, model, key }, failure);
                 }
             }
         }
@@ -246,15 +246,15 @@ impl StreamedAnswer {
     /// Sends every ready window to the checks.
     fn ask(&mut self, config: &Config, me: &Waiter) {
         while let Some(window) = self.guard.as_mut().and_then(StreamGuard::ready) {
-            let subject = Subject { phase: Phase::Response, model: &self.model, key: &self.key };
-            let passage = Spoken {
+            let subject = CheckSubject { phase: CheckPhase::Response, model: &self.model, key: &self.key };
+            let passage = PassageText {
                 speaker: Speaker::Assistant,
                 text: window.text.clone(),
-                signed: window.flow.kind == Kind::Signed,
+                signed: window.flow.kind == PassageKind::Signed,
                 given: false,
             };
             let run =
-                CheckRun::new(config.checks.clone(), &subject, vec![passage], &config.known.borrow(), host::recent());
+                CheckRun::new(config.checks.clone(), &subject, vec![passage], &config.cache.borrow(), host::recent());
             let pending = PendingRun::open(config, run, CheckTarget::Window(window.id), me, self.context);
             match pending.run.is_complete() {
                 true => self.settle(&window, &pending),
@@ -291,12 +291,12 @@ impl StreamedAnswer {
         };
         let mut exchange = self.exchange.borrow_mut();
         let shown = match pending.run.outcome() {
-            Some(Outcome::Pass) => guard.release(window.id, &[]),
-            Some(Outcome::Flagged(flags)) => {
+            Some(CheckOutcome::Pass) => guard.release(window.id, &[]),
+            Some(CheckOutcome::Flagged(flags)) => {
                 exchange.flag(flags);
                 guard.release(window.id, &[])
             }
-            Some(Outcome::Rewrite { passages, flags }) => {
+            Some(CheckOutcome::Rewrite { passages, flags }) => {
                 exchange.flag(flags);
                 let rewrites = passages.first().map(Vec::as_slice).unwrap_or_default();
                 // answers are only masked: nothing goes into a vault
@@ -304,10 +304,10 @@ impl StreamedAnswer {
                 let replaced = replacements(&window.text, kind, rewrites, &mut Vault::default()).unwrap_or_default();
                 guard.release(window.id, &replaced)
             }
-            Some(Outcome::Refuse(refusal)) => {
+            Some(CheckOutcome::Refuse(refusal)) => {
                 exchange.block(refusal.found());
                 if !self.endpoint.answers_in_words() {
-                    self.refused = Some(refusal.error(Phase::Response, None));
+                    self.refused = Some(refusal.error(CheckPhase::Response, None));
                 }
                 self.pending.clear();
                 guard.block()

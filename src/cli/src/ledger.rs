@@ -24,7 +24,7 @@ pub(crate) struct Ledger {
     #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     #[command(flatten)]
-    store: Place,
+    store: StoreArgs,
 }
 
 #[derive(Subcommand)]
@@ -36,7 +36,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Place {
+struct StoreArgs {
     /// The SQLite file, or a postgres:// URL. Put a URL with a password into the environment: SLUICE_LEDGER_STORE.
     #[arg(long, value_name = "FILE|URL")]
     store: Option<String>,
@@ -48,7 +48,7 @@ struct Import {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    store: Place,
+    store: StoreArgs,
 }
 
 #[derive(Args)]
@@ -69,10 +69,10 @@ struct Report {
     #[arg(long)]
     csv: bool,
     #[command(flatten)]
-    store: Place,
+    store: StoreArgs,
 }
 
-impl Place {
+impl StoreArgs {
     fn read(self) -> Result<String, Failure> {
         match self.store {
             Some(store) if has_password(&store) => Err(Failure::Usage(format!(

@@ -14,13 +14,13 @@ models: [{name: m, targets: [x]}]
 ";
 
 /// A directory for one test.
-struct Place(PathBuf);
+struct TestDir(PathBuf);
 
-impl Place {
-    fn new(name: &str) -> Place {
+impl TestDir {
+    fn new(name: &str) -> TestDir {
         let place = std::env::temp_dir().join(format!("sluice-test-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&place).unwrap();
-        Place(place)
+        TestDir(place)
     }
 
     fn file(&self, text: &str) -> PathBuf {
@@ -30,7 +30,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -38,7 +38,7 @@ impl Drop for Place {
 
 type Variables = &'static [(&'static str, &'static str)];
 
-fn run(place: &Place, file: &Path, variables: &[(&str, &str)]) -> (i32, String) {
+fn run(place: &TestDir, file: &Path, variables: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
     command
         .env_clear()
@@ -51,7 +51,7 @@ fn run(place: &Place, file: &Path, variables: &[(&str, &str)]) -> (i32, String) 
 
 #[test]
 fn what_cannot_be_run() {
-    let place = Place::new("run");
+    let place = TestDir::new("run");
     let cases: [(&str, Variables, i32, &str); 4] = [
         ("upstreams: {x: {provider: vlm}}\n", &[], 1, "did you mean \"vllm\"?"),
         ("upstreams: {x: {provider: groq}}\n", &[], 1, "GROQ_API_KEY is not set here"),
@@ -76,7 +76,7 @@ fn what_cannot_be_run() {
 /// Only the known release is accepted, whatever an index serves.
 #[test]
 fn another_wheel_is_refused() {
-    let place = Place::new("wheel");
+    let place = TestDir::new("wheel");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let index = format!("http://{}/simple/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -103,7 +103,7 @@ fn another_wheel_is_refused() {
 
 #[test]
 fn three_files() {
-    let place = Place::new("split");
+    let place = TestDir::new("split");
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
     let output = command.arg("render").arg(place.file(SHORT)).arg("--dir").arg(&place.0).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

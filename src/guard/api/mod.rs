@@ -187,17 +187,17 @@ impl Reading {
 
 /// The readings of a question's texts, in order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer(Vec<Reading>);
+pub struct Readings(Vec<Reading>);
 
-impl Answer {
+impl Readings {
     /// From the findings in each text.
-    pub fn of_findings(texts: impl IntoIterator<Item = Vec<Finding>>) -> Answer {
-        Answer(texts.into_iter().map(Reading::of).collect())
+    pub fn of_findings(texts: impl IntoIterator<Item = Vec<Finding>>) -> Readings {
+        Readings(texts.into_iter().map(Reading::of).collect())
     }
 
     /// From a reading of each text.
-    pub fn new(readings: Vec<Reading>) -> Answer {
-        Answer(readings)
+    pub fn new(readings: Vec<Reading>) -> Readings {
+        Readings(readings)
     }
 
     /// The readings.
@@ -235,7 +235,7 @@ pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
 ///
 /// # Errors
 /// Why the answer is invalid.
-pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Answer, Failure> {
+pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Readings, Failure> {
     if status != 200 {
         return Err(Failure::Status(status));
     }
@@ -250,7 +250,7 @@ pub fn read(api: &Api, texts: &[&str], status: u16, body: &[u8]) -> Result<Answe
     if readings.len() != texts.len() {
         return Err(Failure::Shape);
     }
-    Ok(Answer(readings))
+    Ok(Readings(readings))
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

@@ -7,19 +7,19 @@ use crate::pattern::Patterns;
 
 /// The phase of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum CheckPhase {
     /// The client's request.
     Request,
     /// The model's answer.
     Response,
 }
 
-impl Phase {
+impl CheckPhase {
     /// Its name in the configuration and in stats.
     pub fn name(self) -> &'static str {
         match self {
-            Phase::Request => "request",
-            Phase::Response => "response",
+            CheckPhase::Request => "request",
+            CheckPhase::Response => "response",
         }
     }
 
@@ -27,20 +27,20 @@ impl Phase {
     /// as well, because they were restored there.
     fn speakers(self, action: Action) -> &'static [Speaker] {
         match (self, action) {
-            (Phase::Request, Action::Block | Action::Flag) => &[Speaker::User, Speaker::Tool],
-            (Phase::Request, Action::Mask | Action::Restore) => {
+            (CheckPhase::Request, Action::Block | Action::Flag) => &[Speaker::User, Speaker::Tool],
+            (CheckPhase::Request, Action::Mask | Action::Restore) => {
                 &[Speaker::System, Speaker::User, Speaker::Assistant, Speaker::Tool]
             }
-            (Phase::Response, _) => &[Speaker::Assistant],
+            (CheckPhase::Response, _) => &[Speaker::Assistant],
         }
     }
 }
 
 /// The subject of a check run, which decides which checks apply.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct CheckSubject<'a> {
     /// The phase.
-    pub phase: Phase,
+    pub phase: CheckPhase,
     /// The client's name of the model.
     pub model: &'a str,
     /// The id of the client's key.
@@ -136,7 +136,7 @@ pub struct Check {
     /// What performs it.
     pub backend: Backend,
     /// The phases.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<CheckPhase>,
     /// The roles; `None`: the phase's default.
     pub speakers: Option<Vec<Speaker>>,
     /// The models it applies to.
@@ -156,8 +156,8 @@ pub struct Check {
 
 impl Check {
     /// Whether the check applies to such a subject.
-    pub fn applies(&self, subject: &Subject<'_>) -> bool {
-        let Subject { phase, model, key } = *subject;
+    pub fn applies(&self, subject: &CheckSubject<'_>) -> bool {
+        let CheckSubject { phase, model, key } = *subject;
         self.phases.contains(&phase) && self.models.matches(model) && self.keys.matches(key)
     }
 
@@ -167,7 +167,7 @@ impl Check {
     }
 
     /// Whether texts of this role are checked in this phase.
-    pub fn hears(&self, phase: Phase, speaker: Speaker) -> bool {
+    pub fn hears(&self, phase: CheckPhase, speaker: Speaker) -> bool {
         self.speakers.as_deref().unwrap_or(phase.speakers(self.action)).contains(&speaker)
     }
 }

@@ -1,21 +1,23 @@
 //! The checks, their services and their effects.
 //!
 //! A [`Guard`] is the configuration: a list of [`Check`]s. A [`CheckRun`] runs all checks that apply to some texts at the
-//! same time, and combines their results into one [`Outcome`], in any order of arrival.
+//! same time, and combines their results into one [`CheckOutcome`], in any order of arrival.
 
+mod cache;
 mod check;
 mod failures;
-mod known;
 mod outcome;
+mod passage_text;
 mod run;
 
 use std::time::Duration;
 
-pub use check::{Action, Backend, Check, Custom, LocalPatterns, OnFailure, Phase, Subject, Unrewritable};
+pub use cache::ResultCache;
+pub use check::{Action, Backend, Check, CheckPhase, CheckSubject, Custom, LocalPatterns, OnFailure, Unrewritable};
 pub use failures::Failures;
-pub use known::Known;
-pub use outcome::{Flag, Outcome, PassageRewrite, Refusal, RewriteMode, Verdict};
-pub use run::{Ask, CheckRun, Question, Spoken};
+pub use outcome::{CheckOutcome, CheckRefusal, CheckVerdict, Flag, PassageRewrite, RewriteMode};
+pub use passage_text::PassageText;
+pub use run::{Ask, CheckRun, Question};
 
 /// When a stream's text is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +47,16 @@ impl Default for StreamPolicy {
 
 /// The time and number of cached results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
+pub struct CacheLimits {
     /// The time.
     pub time: Duration,
     /// The number; zero: none.
     pub entries: usize,
 }
 
-impl Default for Memory {
+impl Default for CacheLimits {
     fn default() -> Self {
-        Memory { time: Duration::from_secs(60), entries: 1000 }
+        CacheLimits { time: Duration::from_secs(60), entries: 1000 }
     }
 }
 
@@ -66,7 +68,7 @@ pub struct Guard {
     /// How streams are checked.
     pub stream: StreamPolicy,
     /// The cache of results.
-    pub memory: Memory,
+    pub cache: CacheLimits,
     /// The maximum number of running callouts in one worker; further ones fail with
     /// [`Failure::Busy`](super::api::Failure::Busy).
     pub max_in_flight: usize,
@@ -79,7 +81,7 @@ impl Default for Guard {
         Guard {
             checks: Vec::new(),
             stream: StreamPolicy::default(),
-            memory: Memory::default(),
+            cache: CacheLimits::default(),
             max_in_flight: 100,
             max_text: 256 << 10,
         }

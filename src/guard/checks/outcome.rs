@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::Phase;
-use crate::error::{ApiError, Kind};
+use super::check::CheckPhase;
+use crate::error::{ApiError, ErrorKind};
 use crate::guard::api::{Failure, Reading};
 use crate::guard::Finding;
 use crate::order::by_number;
@@ -20,7 +20,7 @@ pub enum RewriteMode {
 
 /// One check's verdict on all of its texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// No findings.
     Pass,
     /// A finding to flag.
@@ -51,24 +51,24 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl CheckVerdict {
     /// The `verdict` label of `llm_guard_total`.
     pub fn label(&self, dry_run: bool) -> &'static str {
         match (self, dry_run) {
-            (Verdict::Pass, _) => "pass",
-            (Verdict::Flag { .. }, false) => "flag",
-            (Verdict::Flag { .. }, true) => "would_flag",
-            (Verdict::Block { .. }, false) => "block",
-            (Verdict::Block { .. }, true) => "would_block",
-            (Verdict::Rewrite(RewriteMode::Mask), false) => "mask",
-            (Verdict::Rewrite(RewriteMode::Mask), true) => "would_mask",
-            (Verdict::Rewrite(RewriteMode::Restore), false) => "restore",
-            (Verdict::Rewrite(RewriteMode::Restore), true) => "would_restore",
-            (Verdict::Unrewritable { blocks: false, .. }, false) => "unrewritable_allow",
-            (Verdict::Unrewritable { blocks: false, .. }, true) => "would_unrewritable_allow",
-            (Verdict::Unrewritable { blocks: true, .. }, false) => "unrewritable_block",
-            (Verdict::Unrewritable { blocks: true, .. }, true) => "would_unrewritable_block",
-            (Verdict::Failed { failure, .. }, _) => failure.label(),
+            (CheckVerdict::Pass, _) => "pass",
+            (CheckVerdict::Flag { .. }, false) => "flag",
+            (CheckVerdict::Flag { .. }, true) => "would_flag",
+            (CheckVerdict::Block { .. }, false) => "block",
+            (CheckVerdict::Block { .. }, true) => "would_block",
+            (CheckVerdict::Rewrite(RewriteMode::Mask), false) => "mask",
+            (CheckVerdict::Rewrite(RewriteMode::Mask), true) => "would_mask",
+            (CheckVerdict::Rewrite(RewriteMode::Restore), false) => "restore",
+            (CheckVerdict::Rewrite(RewriteMode::Restore), true) => "would_restore",
+            (CheckVerdict::Unrewritable { blocks: false, .. }, false) => "unrewritable_allow",
+            (CheckVerdict::Unrewritable { blocks: false, .. }, true) => "would_unrewritable_allow",
+            (CheckVerdict::Unrewritable { blocks: true, .. }, false) => "unrewritable_block",
+            (CheckVerdict::Unrewritable { blocks: true, .. }, true) => "would_unrewritable_block",
+            (CheckVerdict::Failed { failure, .. }, _) => failure.label(),
         }
     }
 }
@@ -124,7 +124,7 @@ impl PassageRewrite {
 
 /// Why nothing passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CheckRefusal {
     /// A check has a finding.
     Content {
         /// The check's name.
@@ -141,12 +141,14 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl CheckRefusal {
     /// The check's finding; `None` if it failed.
     pub fn found(&self) -> Option<Flag> {
         match self {
-            Refusal::Content { check, category } => Some(Flag { check: check.clone(), category: category.clone() }),
-            Refusal::Unavailable { .. } => None,
+            CheckRefusal::Content { check, category } => {
+                Some(Flag { check: check.clone(), category: category.clone() })
+            }
+            CheckRefusal::Unavailable { .. } => None,
         }
     }
 
@@ -155,27 +157,27 @@ impl Refusal {
     /// - `param`: the request's field that holds the texts.
     ///
     /// ```
-    /// use sluice::guard::checks::{Phase, Refusal};
+    /// use sluice::guard::checks::{CheckPhase, CheckRefusal};
     ///
-    /// let refusal = Refusal::Content { check: "toxicity".into(), category: "harassment".into() };
-    /// let error = refusal.error(Phase::Request, Some("messages"));
+    /// let refusal = CheckRefusal::Content { check: "toxicity".into(), category: "harassment".into() };
+    /// let error = refusal.error(CheckPhase::Request, Some("messages"));
     /// assert_eq!((error.status, error.code), (400, "content_filter"));
     /// assert_eq!(error.message, "The request was blocked by the check `toxicity`: harassment.");
     /// ```
-    pub fn error(&self, phase: Phase, param: Option<&'static str>) -> ApiError {
+    pub fn error(&self, phase: CheckPhase, param: Option<&'static str>) -> ApiError {
         match self {
-            Refusal::Content { check, category } => {
+            CheckRefusal::Content { check, category } => {
                 let what = phase.name();
                 let message = format!("The {what} was blocked by the check `{check}`: {category}.");
                 ApiError::bad_request("content_filter", param, message)
             }
-            Refusal::Unavailable { check, failure: Failure::TooLarge } if phase == Phase::Request => {
+            CheckRefusal::Unavailable { check, failure: Failure::TooLarge } if phase == CheckPhase::Request => {
                 let message = format!("The request has more text than the check `{check}` takes; shorten it.");
                 ApiError { status: 413, ..ApiError::bad_request("guard_text_too_large", param, message) }
             }
-            Refusal::Unavailable { check, failure } => ApiError {
+            CheckRefusal::Unavailable { check, failure } => ApiError {
                 status: 503,
-                kind: Kind::Server,
+                kind: ErrorKind::Server,
                 message: format!("The check `{check}` could not be made; try again later."),
                 param: None,
                 code: "guard_unavailable",
@@ -188,7 +190,7 @@ impl Refusal {
 
 /// The effect on the texts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// They pass.
     Pass,
     /// They pass, flagged.
@@ -201,5 +203,5 @@ pub enum Outcome {
         flags: Vec<Flag>,
     },
     /// None of them passes.
-    Refuse(Refusal),
+    Refuse(CheckRefusal),
 }

@@ -4,45 +4,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::check::{Action, Backend, Check, OnFailure, Phase, Subject, Unrewritable};
-use super::known::Known;
-use super::outcome::{Flag, Outcome, PassageRewrite, Refusal, RewriteMode, Verdict};
+use super::cache::ResultCache;
+use super::check::{Action, Backend, Check, CheckPhase, CheckSubject, OnFailure, Unrewritable};
+use super::outcome::{CheckOutcome, CheckRefusal, CheckVerdict, Flag, PassageRewrite, RewriteMode};
+use super::passage_text::PassageText;
 use super::Guard;
-use crate::guard::api::{self, Answer, Api, Callout, Failure, Reading};
+use crate::guard::api::{self, Api, Callout, Failure, Reading, Readings};
 use crate::guard::pii::is_placeholder;
-use crate::guard::texts::{Kind, Passage};
-use crate::guard::Speaker;
 use crate::order::{by_number, by_text};
 
 /// The maximum number of a check's callouts in one run, so that a service that reads one text at a time is not flooded.
 const MAX_CALLOUTS: usize = 64;
-
-/// A text with its role.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Spoken {
-    /// The role.
-    pub speaker: Speaker,
-    /// The text.
-    pub text: String,
-    /// Whether it must not be rewritten.
-    pub signed: bool,
-    /// Whether it repeats a text of the request: then it is not checked.
-    pub given: bool,
-}
-
-impl Spoken {
-    /// A passage's text.
-    pub fn of(passage: &Passage) -> Self {
-        let Passage { speaker, kind, text, .. } = passage;
-        Spoken { speaker: *speaker, text: text.clone(), signed: *kind == Kind::Signed, given: *kind == Kind::Given }
-    }
-}
-
-impl fmt::Debug for Spoken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Spoken({:?}, {} bytes)", self.speaker, self.text.len())
-    }
-}
 
 /// The recipient of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +56,7 @@ struct Part {
     /// The first failure.
     failure: Option<Failure>,
     /// What it says of them all, once that is known: to tell it may mean to go through very many findings.
-    verdict: Option<Verdict>,
+    verdict: Option<CheckVerdict>,
 }
 
 /// A run of checks over some texts. It is a state machine: all questions are sent at once, answers arrive in any order,
@@ -94,8 +66,8 @@ struct Part {
 /// sender than a failure.
 pub struct CheckRun {
     guard: Rc<Guard>,
-    phase: Phase,
-    passages: Vec<Spoken>,
+    phase: CheckPhase,
+    passages: Vec<PassageText>,
     parts: Vec<Part>,
     asked: Vec<Asked>,
 }
@@ -104,29 +76,29 @@ impl CheckRun {
     /// Runs the checks that apply to `passages`. Cached results are not asked again.
     pub fn new(
         guard: Rc<Guard>,
-        subject: &Subject<'_>,
-        passages: Vec<Spoken>,
-        known: &Known,
+        subject: &CheckSubject<'_>,
+        passages: Vec<PassageText>,
+        cache: &ResultCache,
         now: Duration,
     ) -> CheckRun {
         let mut run = CheckRun { guard, phase: subject.phase, passages, parts: Vec::new(), asked: Vec::new() };
         let guard = Rc::clone(&run.guard);
         for (index, check) in guard.checks.iter().enumerate() {
             if check.applies(subject) {
-                run.add(index, check, known, now);
+                run.add(index, check, cache, now);
             }
         }
         run
     }
 
-    fn add(&mut self, index: usize, check: &Check, known: &Known, now: Duration) {
+    fn add(&mut self, index: usize, check: &Check, cache: &ResultCache, now: Duration) {
         let mut part = Part { check: index, readings: Vec::new(), open: 0, ended: None, failure: None, verdict: None };
         let mut unknown = Vec::new();
         for (at, passage) in self.passages.iter().enumerate() {
             if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
                 continue;
             }
-            let remembered = check.backend.is_remembered().then(|| known.get(index, &passage.text, now)).flatten();
+            let remembered = check.backend.is_remembered().then(|| cache.get(index, &passage.text, now)).flatten();
             match remembered {
                 Some(reading) => part.readings.push((at, reading.clone())),
                 None => unknown.push(at),
@@ -193,7 +165,7 @@ impl CheckRun {
     ///
     /// # Errors
     /// Why the answer is invalid.
-    pub fn read(&self, id: usize, status: u16, body: &[u8]) -> Result<Answer, Failure> {
+    pub fn read(&self, id: usize, status: u16, body: &[u8]) -> Result<Readings, Failure> {
         let check = self.asked.get(id).and_then(|asked| self.parts.get(asked.part)).map(|part| part.check);
         match check.and_then(|index| self.guard.checks.get(index)).map(|check| &check.backend) {
             Some(Backend::Service(api, _)) => api::read(api, &self.texts_of(id), status, body),
@@ -202,7 +174,7 @@ impl CheckRun {
     }
 
     /// Stores an answer, and caches it. A late or repeated answer changes nothing.
-    pub fn answered(&mut self, id: usize, answer: Result<Answer, Failure>, known: &mut Known, now: Duration) {
+    pub fn answered(&mut self, id: usize, answer: Result<Readings, Failure>, cache: &mut ResultCache, now: Duration) {
         if self.is_complete() {
             return;
         }
@@ -219,12 +191,12 @@ impl CheckRun {
         asked.open = false;
         part.open = part.open.saturating_sub(1);
         part.ended = Some(now);
-        let fits = |answer: &Answer| answer.readings().len() == asked.passages.len();
+        let fits = |answer: &Readings| answer.readings().len() == asked.passages.len();
         match answer.and_then(|answer| fits(&answer).then_some(answer).ok_or(Failure::Shape)) {
             Ok(answer) => {
                 for (at, reading) in asked.passages.iter().zip(answer.into_readings()) {
                     if let Some(passage) = self.passages.get(*at).filter(|_| is_remembered) {
-                        known.insert(part.check, &passage.text, &reading, now);
+                        cache.insert(part.check, &passage.text, &reading, now);
                     }
                     part.readings.push((*at, reading));
                 }
@@ -237,7 +209,7 @@ impl CheckRun {
     }
 
     /// The subject.
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> CheckPhase {
         self.phase
     }
 
@@ -247,72 +219,73 @@ impl CheckRun {
     }
 
     /// The outcome. `None` before the end.
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<CheckOutcome> {
         if !self.is_complete() {
             return None;
         }
         let refusal = self.refused_content().or_else(|| self.refused_failure());
         if let Some(refusal) = refusal {
-            return Some(Outcome::Refuse(refusal));
+            return Some(CheckOutcome::Refuse(refusal));
         }
         let flags = self.flags();
         let passages = self.rewritings();
         Some(match (passages.iter().all(Vec::is_empty), flags.is_empty()) {
-            (true, true) => Outcome::Pass,
-            (true, false) => Outcome::Flagged(flags),
-            (false, _) => Outcome::Rewrite { passages, flags },
+            (true, true) => CheckOutcome::Pass,
+            (true, false) => CheckOutcome::Flagged(flags),
+            (false, _) => CheckOutcome::Rewrite { passages, flags },
         })
     }
 
     /// The checks' verdicts with their times, for the stats, without checks that had not finished at the end of the
     /// run. A check without questions has no time.
-    pub fn verdicts(&self) -> Vec<(&Check, Verdict, Option<Duration>)> {
+    pub fn verdicts(&self) -> Vec<(&Check, CheckVerdict, Option<Duration>)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
         parts.filter_map(|(part, check)| Some((check, part.verdict.clone()?, part.ended))).collect()
     }
 
     /// The verdicts with an effect.
-    fn effective(&self) -> impl Iterator<Item = (&Part, &Check, Verdict)> {
+    fn effective(&self) -> impl Iterator<Item = (&Part, &Check, CheckVerdict)> {
         let parts = self.parts.iter().filter_map(|part| Some((part, self.guard.checks.get(part.check)?)));
         parts.filter(|(_, check)| !check.dry_run).filter_map(|(part, check)| Some((part, check, part.verdict.clone()?)))
     }
 
-    fn refused_content(&self) -> Option<Refusal> {
+    fn refused_content(&self) -> Option<CheckRefusal> {
         self.effective().find_map(|(_, check, verdict)| match verdict {
-            Verdict::Block { category } => Some(Refusal::Content { check: check.name.clone(), category }),
-            Verdict::Unrewritable { category, blocks: true } => {
-                Some(Refusal::Content { check: check.name.clone(), category: format!("{category} in signed content") })
-            }
-            Verdict::Unrewritable { blocks: false, .. }
-            | Verdict::Pass
-            | Verdict::Flag { .. }
-            | Verdict::Rewrite(_)
-            | Verdict::Failed { .. } => None,
+            CheckVerdict::Block { category } => Some(CheckRefusal::Content { check: check.name.clone(), category }),
+            CheckVerdict::Unrewritable { category, blocks: true } => Some(CheckRefusal::Content {
+                check: check.name.clone(),
+                category: format!("{category} in signed content"),
+            }),
+            CheckVerdict::Unrewritable { blocks: false, .. }
+            | CheckVerdict::Pass
+            | CheckVerdict::Flag { .. }
+            | CheckVerdict::Rewrite(_)
+            | CheckVerdict::Failed { .. } => None,
         })
     }
 
-    fn refused_failure(&self) -> Option<Refusal> {
+    fn refused_failure(&self) -> Option<CheckRefusal> {
         self.effective().find_map(|(_, check, verdict)| match verdict {
-            Verdict::Failed { failure, allowed: false } => {
-                Some(Refusal::Unavailable { check: check.name.clone(), failure })
+            CheckVerdict::Failed { failure, allowed: false } => {
+                Some(CheckRefusal::Unavailable { check: check.name.clone(), failure })
             }
-            Verdict::Failed { allowed: true, .. }
-            | Verdict::Pass
-            | Verdict::Flag { .. }
-            | Verdict::Block { .. }
-            | Verdict::Unrewritable { .. }
-            | Verdict::Rewrite(_) => None,
+            CheckVerdict::Failed { allowed: true, .. }
+            | CheckVerdict::Pass
+            | CheckVerdict::Flag { .. }
+            | CheckVerdict::Block { .. }
+            | CheckVerdict::Unrewritable { .. }
+            | CheckVerdict::Rewrite(_) => None,
         })
     }
 
     fn flags(&self) -> Vec<Flag> {
         let flags = self.effective().filter_map(|(_, check, verdict)| match verdict {
-            Verdict::Flag { category } => Some(Flag { check: check.name.clone(), category }),
-            Verdict::Pass
-            | Verdict::Block { .. }
-            | Verdict::Rewrite(_)
-            | Verdict::Unrewritable { .. }
-            | Verdict::Failed { .. } => None,
+            CheckVerdict::Flag { category } => Some(Flag { check: check.name.clone(), category }),
+            CheckVerdict::Pass
+            | CheckVerdict::Block { .. }
+            | CheckVerdict::Rewrite(_)
+            | CheckVerdict::Unrewritable { .. }
+            | CheckVerdict::Failed { .. } => None,
         });
         flags.collect()
     }
@@ -320,7 +293,7 @@ impl CheckRun {
     fn rewritings(&self) -> Vec<Vec<PassageRewrite>> {
         let mut passages = vec![Vec::new(); self.passages.len()];
         for (part, _, verdict) in self.effective() {
-            let Verdict::Rewrite(mode) = verdict else {
+            let CheckVerdict::Rewrite(mode) = verdict else {
                 continue;
             };
             for (at, reading) in &part.readings {
@@ -336,25 +309,25 @@ impl CheckRun {
 
 impl Part {
     /// `None` while it is open. Something that blocks is known before all answers are there.
-    fn tell(&self, check: &Check, phase: Phase, passages: &[Spoken]) -> Option<Verdict> {
+    fn tell(&self, check: &Check, phase: CheckPhase, passages: &[PassageText]) -> Option<CheckVerdict> {
         let rewrites = matches!(check.action, Action::Mask | Action::Restore);
         let is_signed = |at: &usize| rewrites && passages.get(*at).is_some_and(|passage| passage.signed);
         let open = self.readings.iter().filter(|(at, _)| !is_signed(at));
         let category = open.clone().find_map(|(_, reading)| reading.category());
         if let (Action::Block, Some(category)) = (check.action, category) {
-            return Some(Verdict::Block { category: category.to_owned() });
+            return Some(CheckVerdict::Block { category: category.to_owned() });
         }
         if self.open > 0 {
             return None;
         }
         if let Some(failure) = self.failure {
-            return Some(Verdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
+            return Some(CheckVerdict::Failed { failure, allowed: check.on_failure == OnFailure::Allow });
         }
         let signed = self.readings.iter().filter(|(at, _)| is_signed(at));
         if let Some(found) = signed.clone().find_map(|(_, reading)| reading.category()) {
             let blocks = match (phase, check.unrewritable, check.action) {
-                (Phase::Response, ..) | (Phase::Request, Some(Unrewritable::Allow), _) => false,
-                (Phase::Request, None, Action::Restore) => {
+                (CheckPhase::Response, ..) | (CheckPhase::Request, Some(Unrewritable::Allow), _) => false,
+                (CheckPhase::Request, None, Action::Restore) => {
                     let mut signed: Vec<&str> = signed
                         .flat_map(|reading| values(reading, passages))
                         .filter(|value| !is_placeholder(value))
@@ -369,26 +342,26 @@ impl Part {
                     }
                     hidden.contains(&false)
                 }
-                (Phase::Request, Some(Unrewritable::Block) | None, _) => true,
+                (CheckPhase::Request, Some(Unrewritable::Block) | None, _) => true,
             };
             if blocks || category.is_none() {
-                return Some(Verdict::Unrewritable { category: found.to_owned(), blocks });
+                return Some(CheckVerdict::Unrewritable { category: found.to_owned(), blocks });
             }
         }
         Some(match (category, check.action, phase) {
-            (None, ..) => Verdict::Pass,
-            (Some(_), Action::Restore, Phase::Request) => Verdict::Rewrite(RewriteMode::Restore),
-            (Some(_), Action::Restore, Phase::Response) | (Some(_), Action::Mask, _) => {
-                Verdict::Rewrite(RewriteMode::Mask)
+            (None, ..) => CheckVerdict::Pass,
+            (Some(_), Action::Restore, CheckPhase::Request) => CheckVerdict::Rewrite(RewriteMode::Restore),
+            (Some(_), Action::Restore, CheckPhase::Response) | (Some(_), Action::Mask, _) => {
+                CheckVerdict::Rewrite(RewriteMode::Mask)
             }
-            (Some(category), Action::Flag, _) => Verdict::Flag { category: category.to_owned() },
-            (Some(category), Action::Block, _) => Verdict::Block { category: category.to_owned() },
+            (Some(category), Action::Flag, _) => CheckVerdict::Flag { category: category.to_owned() },
+            (Some(category), Action::Block, _) => CheckVerdict::Block { category: category.to_owned() },
         })
     }
 }
 
 /// The parts of a passage with findings.
-fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [Spoken]) -> impl Iterator<Item = &'a str> {
+fn values<'a>((at, reading): &'a (usize, Reading), passages: &'a [PassageText]) -> impl Iterator<Item = &'a str> {
     let text = passages.get(*at).map_or("", |passage| passage.text.as_str());
     reading.findings().iter().filter_map(move |finding| text.get(finding.span.clone()))
 }

@@ -21,7 +21,7 @@ pub const LAYERS: usize = 4;
 
 /// The position of the reader in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ReaderPosition {
     /// At the start of the text, which may be a JSON string.
     Start,
     /// At the beginning of a line.
@@ -57,13 +57,13 @@ enum Escape {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layer {
-    place: Place,
+    position: ReaderPosition,
     escape: Escape,
     /// The start of the escape in the text.
     began: usize,
 }
 
-const FRESH: Layer = Layer { place: Place::Start, escape: Escape::None, began: 0 };
+const FRESH: Layer = Layer { position: ReaderPosition::Start, escape: Escape::None, began: 0 };
 
 /// Reads one text. Between two pieces, the state is never inside an escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::json::plain_prefix;
 
-use super::{Escape, Layer, Place, Source, FRESH, LAYERS};
+use super::{Escape, Layer, ReaderPosition, Source, FRESH, LAYERS};
 
 /// The kinds of parts of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +51,9 @@ impl Walk<'_> {
         self.layers.get(depth).copied().unwrap_or(FRESH)
     }
 
-    fn place(&mut self, depth: usize, place: Place) {
+    fn position(&mut self, depth: usize, position: ReaderPosition) {
         if let Some(layer) = self.layers.get_mut(depth) {
-            layer.place = place;
+            layer.position = position;
         }
     }
 
@@ -76,13 +76,18 @@ impl Walk<'_> {
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let layer = self.layer(depth);
             let part = source.part(at);
-            at += match (layer.place, layer.escape) {
-                (Place::String(brackets), Escape::None) => self.in_string(depth, brackets, rest, &part),
-                (Place::String(_), _) => self.in_escape(depth, &layer, rest, &part),
-                (Place::Prose, _) => self.in_prose(depth, rest, &part),
-                (Place::Start | Place::Margin | Place::Opened(_) | Place::Structure(_) | Place::After, _) => {
-                    self.outside(depth, layer.place, rest, &part)
-                }
+            at += match (layer.position, layer.escape) {
+                (ReaderPosition::String(brackets), Escape::None) => self.in_string(depth, brackets, rest, &part),
+                (ReaderPosition::String(_), _) => self.in_escape(depth, &layer, rest, &part),
+                (ReaderPosition::Prose, _) => self.in_prose(depth, rest, &part),
+                (
+                    ReaderPosition::Start
+                    | ReaderPosition::Margin
+                    | ReaderPosition::Opened(_)
+                    | ReaderPosition::Structure(_)
+                    | ReaderPosition::After,
+                    _,
+                ) => self.outside(depth, layer.position, rest, &part),
             };
         }
     }
@@ -91,7 +96,7 @@ impl Walk<'_> {
     fn in_prose(&mut self, depth: usize, rest: &str, source: &Source) -> usize {
         let end = match memchr::memchr(b'\n', rest.as_bytes()) {
             Some(line_feed) => {
-                self.place(depth, Place::Margin);
+                self.position(depth, ReaderPosition::Margin);
                 line_feed + 1
             }
             None => rest.len(),
@@ -111,7 +116,10 @@ impl Walk<'_> {
         match rest.as_bytes().first() {
             Some(b'"') => {
                 self.leave_string(depth);
-                self.place(depth, if brackets == 0 { Place::After } else { Place::Structure(brackets) });
+                self.position(
+                    depth,
+                    if brackets == 0 { ReaderPosition::After } else { ReaderPosition::Structure(brackets) },
+                );
                 self.emit(depth, "\"", here, Role::Structure);
             }
             Some(b'\\') => {
@@ -130,7 +138,7 @@ impl Walk<'_> {
             // not JSON after all
             _ => {
                 self.leave_string(depth);
-                self.place(depth, Place::Prose);
+                self.position(depth, ReaderPosition::Prose);
                 return 0;
             }
         }
@@ -143,7 +151,7 @@ impl Walk<'_> {
     }
 
     fn enter_string(&mut self, depth: usize, brackets: u32) {
-        self.place(depth, Place::String(brackets));
+        self.position(depth, ReaderPosition::String(brackets));
         if let Some(inner) = self.layers.get_mut(depth + 1) {
             *inner = FRESH;
         }
@@ -235,27 +243,31 @@ impl Walk<'_> {
     }
 
     /// One character outside strings and prose.
-    fn outside(&mut self, depth: usize, place: Place, rest: &str, source: &Source) -> usize {
+    fn outside(&mut self, depth: usize, position: ReaderPosition, rest: &str, source: &Source) -> usize {
         let Some(next) = rest.chars().next() else {
             return 0;
         };
-        let (place, role) = after(place, next);
-        match place {
-            Place::String(brackets) => self.enter_string(depth, brackets),
-            Place::Prose => {
-                self.place(depth, place);
+        let (position, role) = after(position, next);
+        match position {
+            ReaderPosition::String(brackets) => self.enter_string(depth, brackets),
+            ReaderPosition::Prose => {
+                self.position(depth, position);
                 if next != '\n' {
                     return self.in_prose(depth, rest, source);
                 }
-                self.place(depth, Place::Margin);
+                self.position(depth, ReaderPosition::Margin);
             }
-            Place::Start | Place::Margin | Place::Opened(_) | Place::Structure(_) | Place::After => {
-                self.place(depth, place);
+            ReaderPosition::Start
+            | ReaderPosition::Margin
+            | ReaderPosition::Opened(_)
+            | ReaderPosition::Structure(_)
+            | ReaderPosition::After => {
+                self.position(depth, position);
             }
         }
         let mut length = next.len_utf8();
-        if matches!(place, Place::Structure(_)) {
-            let same = |byte: &&u8| byte.is_ascii() && after(place, char::from(**byte)) == (place, role);
+        if matches!(position, ReaderPosition::Structure(_)) {
+            let same = |byte: &&u8| byte.is_ascii() && after(position, char::from(**byte)) == (position, role);
             length += rest.as_bytes().iter().skip(length).take_while(same).count();
         }
         self.emit(depth, rest.get(..length).unwrap_or_default(), source.of(0..length), role);
@@ -264,29 +276,47 @@ impl Walk<'_> {
 }
 
 /// The next state after a character, and its kind.
-fn after(place: Place, next: char) -> (Place, Role) {
+fn after(position: ReaderPosition, next: char) -> (ReaderPosition, Role) {
     let blank = matches!(next, ' ' | '\t' | '\r' | '\n');
-    match (place, next) {
-        (Place::Structure(_) | Place::Opened(_), _) if blank => (place, Role::Structure),
-        (_, '\n') => (if place == Place::Start { Place::Start } else { Place::Margin }, Role::Text),
-        (_, _) if blank => (place, Role::Text),
-        (Place::Start, '"') => (Place::String(0), Role::Structure),
-        (Place::Start | Place::Margin | Place::After, '{' | '[') => (Place::Opened(next == '{'), Role::Structure),
-        (Place::Start | Place::Margin | Place::After, _) => (Place::Prose, Role::Text),
-        (Place::Opened(_), '"') => (Place::String(1), Role::Structure),
-        (Place::Opened(true), '}') | (Place::Opened(false), ']') => (Place::After, Role::Structure),
-        (Place::Opened(false), '{' | '[') => (Place::Structure(2), Role::Structure),
-        (Place::Opened(false), '-' | '0'..='9') => (Place::Structure(1), Role::Number),
-        (Place::Opened(false), 't' | 'f' | 'n') => (Place::Structure(1), Role::Structure),
-        (Place::Structure(brackets), '"') => (Place::String(brackets), Role::Structure),
-        (Place::Structure(brackets), '{' | '[') => (Place::Structure(brackets.saturating_add(1)), Role::Structure),
-        (Place::Structure(0 | 1), '}' | ']') => (Place::After, Role::Structure),
-        (Place::Structure(brackets), '}' | ']') => (Place::Structure(brackets - 1), Role::Structure),
-        (Place::Structure(_), '-' | '+' | '.' | '0'..='9') => (place, Role::Number),
-        (Place::Structure(_), ',' | ':') => (place, Role::Structure),
+    match (position, next) {
+        (ReaderPosition::Structure(_) | ReaderPosition::Opened(_), _) if blank => (position, Role::Structure),
+        (_, '\n') => {
+            (if position == ReaderPosition::Start { ReaderPosition::Start } else { ReaderPosition::Margin }, Role::Text)
+        }
+        (_, _) if blank => (position, Role::Text),
+        (ReaderPosition::Start, '"') => (ReaderPosition::String(0), Role::Structure),
+        (ReaderPosition::Start | ReaderPosition::Margin | ReaderPosition::After, '{' | '[') => {
+            (ReaderPosition::Opened(next == '{'), Role::Structure)
+        }
+        (ReaderPosition::Start | ReaderPosition::Margin | ReaderPosition::After, _) => {
+            (ReaderPosition::Prose, Role::Text)
+        }
+        (ReaderPosition::Opened(_), '"') => (ReaderPosition::String(1), Role::Structure),
+        (ReaderPosition::Opened(true), '}') | (ReaderPosition::Opened(false), ']') => {
+            (ReaderPosition::After, Role::Structure)
+        }
+        (ReaderPosition::Opened(false), '{' | '[') => (ReaderPosition::Structure(2), Role::Structure),
+        (ReaderPosition::Opened(false), '-' | '0'..='9') => (ReaderPosition::Structure(1), Role::Number),
+        (ReaderPosition::Opened(false), 't' | 'f' | 'n') => (ReaderPosition::Structure(1), Role::Structure),
+        (ReaderPosition::Structure(brackets), '"') => (ReaderPosition::String(brackets), Role::Structure),
+        (ReaderPosition::Structure(brackets), '{' | '[') => {
+            (ReaderPosition::Structure(brackets.saturating_add(1)), Role::Structure)
+        }
+        (ReaderPosition::Structure(0 | 1), '}' | ']') => (ReaderPosition::After, Role::Structure),
+        (ReaderPosition::Structure(brackets), '}' | ']') => (ReaderPosition::Structure(brackets - 1), Role::Structure),
+        (ReaderPosition::Structure(_), '-' | '+' | '.' | '0'..='9') => (position, Role::Number),
+        (ReaderPosition::Structure(_), ',' | ':') => (position, Role::Structure),
         // of `true`, `false`, `null`, and of a number's exponent
-        (Place::Structure(_), 't' | 'r' | 'u' | 'e' | 'f' | 'a' | 'l' | 's' | 'n' | 'E') => (place, Role::Structure),
-        (Place::Opened(_) | Place::Structure(_) | Place::String(_) | Place::Prose, _) => (Place::Prose, Role::Text),
+        (ReaderPosition::Structure(_), 't' | 'r' | 'u' | 'e' | 'f' | 'a' | 'l' | 's' | 'n' | 'E') => {
+            (position, Role::Structure)
+        }
+        (
+            ReaderPosition::Opened(_)
+            | ReaderPosition::Structure(_)
+            | ReaderPosition::String(_)
+            | ReaderPosition::Prose,
+            _,
+        ) => (ReaderPosition::Prose, Role::Text),
     }
 }
 

@@ -27,46 +27,46 @@ impl Alphabet {
     }
 }
 
-/// A kind of key: its prefix, the characters after it, their minimum and maximum number, and the minimum length of a
+/// The format of a kind of key: its prefix, the characters after it, their minimum and maximum number, and the minimum length of a
 /// part without `-` and `_`, because words joined by these are not keys.
-struct Kind {
+struct KeyFormat {
     prefix: &'static str,
     alphabet: Alphabet,
     lengths: (usize, usize),
     unbroken: usize,
 }
 
-const fn kind(prefix: &'static str, alphabet: Alphabet, least: usize, most: usize, unbroken: usize) -> Kind {
-    Kind { prefix, alphabet, lengths: (least, most), unbroken }
+const fn format(prefix: &'static str, alphabet: Alphabet, least: usize, most: usize, unbroken: usize) -> KeyFormat {
+    KeyFormat { prefix, alphabet, lengths: (least, most), unbroken }
 }
 
 /// Keys whose prefix ends in `-` or `_`.
-const JOINED: &[Kind] = &[
-    kind("sk-", Alphabet::Base64Url, 20, 512, 16), // OpenAI; Anthropic's sk-ant-, OpenRouter's sk-or-, ...
-    kind("sk_live_", Alphabet::Alphanumeric, 16, 256, 16), // Stripe
-    kind("sk_test_", Alphabet::Alphanumeric, 16, 256, 16),
-    kind("rk_live_", Alphabet::Alphanumeric, 16, 256, 16),
-    kind("gsk_", Alphabet::Alphanumeric, 40, 256, 16), // Groq
-    kind("hf_", Alphabet::Alphanumeric, 30, 256, 16),  // Hugging Face
-    kind("ghp_", Alphabet::Alphanumeric, 36, 255, 36), // GitHub
-    kind("gho_", Alphabet::Alphanumeric, 36, 255, 36),
-    kind("ghu_", Alphabet::Alphanumeric, 36, 255, 36),
-    kind("ghs_", Alphabet::Alphanumeric, 36, 255, 36),
-    kind("ghr_", Alphabet::Alphanumeric, 36, 255, 36),
-    kind("github_pat_", Alphabet::Base64Url, 22, 255, 16),
-    kind("glpat-", Alphabet::Base64Url, 20, 255, 8), // GitLab
-    kind("xoxb-", Alphabet::Base64Url, 20, 255, 8),  // Slack
-    kind("xoxp-", Alphabet::Base64Url, 20, 255, 8),
-    kind("xoxa-", Alphabet::Base64Url, 20, 255, 8),
-    kind("xoxr-", Alphabet::Base64Url, 20, 255, 8),
-    kind("xoxs-", Alphabet::Base64Url, 20, 255, 8),
+const JOINED: &[KeyFormat] = &[
+    format("sk-", Alphabet::Base64Url, 20, 512, 16), // OpenAI; Anthropic's sk-ant-, OpenRouter's sk-or-, ...
+    format("sk_live_", Alphabet::Alphanumeric, 16, 256, 16), // Stripe
+    format("sk_test_", Alphabet::Alphanumeric, 16, 256, 16),
+    format("rk_live_", Alphabet::Alphanumeric, 16, 256, 16),
+    format("gsk_", Alphabet::Alphanumeric, 40, 256, 16), // Groq
+    format("hf_", Alphabet::Alphanumeric, 30, 256, 16),  // Hugging Face
+    format("ghp_", Alphabet::Alphanumeric, 36, 255, 36), // GitHub
+    format("gho_", Alphabet::Alphanumeric, 36, 255, 36),
+    format("ghu_", Alphabet::Alphanumeric, 36, 255, 36),
+    format("ghs_", Alphabet::Alphanumeric, 36, 255, 36),
+    format("ghr_", Alphabet::Alphanumeric, 36, 255, 36),
+    format("github_pat_", Alphabet::Base64Url, 22, 255, 16),
+    format("glpat-", Alphabet::Base64Url, 20, 255, 8), // GitLab
+    format("xoxb-", Alphabet::Base64Url, 20, 255, 8),  // Slack
+    format("xoxp-", Alphabet::Base64Url, 20, 255, 8),
+    format("xoxa-", Alphabet::Base64Url, 20, 255, 8),
+    format("xoxr-", Alphabet::Base64Url, 20, 255, 8),
+    format("xoxs-", Alphabet::Base64Url, 20, 255, 8),
 ];
 
 /// Keys whose prefix is searched directly.
-const PLAIN: &[Kind] = &[
-    kind("AKIA", Alphabet::Capitals, 16, 16, 16), // Amazon
-    kind("ASIA", Alphabet::Capitals, 16, 16, 16),
-    kind("AIza", Alphabet::Base64Url, 35, 35, 1), // Google
+const PLAIN: &[KeyFormat] = &[
+    format("AKIA", Alphabet::Capitals, 16, 16, 16), // Amazon
+    format("ASIA", Alphabet::Capitals, 16, 16, 16),
+    format("AIza", Alphabet::Base64Url, 35, 35, 1), // Google
 ];
 
 /// Calls `found` for each key. After a prefix, a key's characters are read once.
@@ -78,23 +78,23 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
             continue;
         }
         let before = bytes.get(..=mark).unwrap_or_default();
-        let Some(kind) = JOINED.iter().find(|kind| before.ends_with(kind.prefix.as_bytes())) else {
+        let Some(format) = JOINED.iter().find(|format| before.ends_with(format.prefix.as_bytes())) else {
             continue;
         };
-        let start = mark + 1 - kind.prefix.len();
+        let start = mark + 1 - format.prefix.len();
         if !begins(bytes, start) {
             continue; // before the rest is read, because there may be another false start at every step
         }
-        done = run(bytes, mark + 1, kind.alphabet);
-        if is_key(bytes, start, done, kind) {
+        done = run(bytes, mark + 1, format.alphabet);
+        if is_key(bytes, start, done, format) {
             found(start..done);
         }
     }
-    for kind in PLAIN {
+    for format in PLAIN {
         let mut done = 0;
-        for start in memmem::find_iter(bytes, kind.prefix) {
-            let end = if start < done { start } else { run(bytes, start + kind.prefix.len(), kind.alphabet) };
-            if is_key(bytes, start, end, kind) {
+        for start in memmem::find_iter(bytes, format.prefix) {
+            let end = if start < done { start } else { run(bytes, start + format.prefix.len(), format.alphabet) };
+            if is_key(bytes, start, end, format) {
                 found(start..end);
             }
             done = done.max(end);
@@ -104,16 +104,16 @@ pub(super) fn scan(text: &str, mut found: impl FnMut(Range<usize>)) {
 }
 
 /// Whether `start..end` is a key.
-fn is_key(bytes: &[u8], start: usize, end: usize, kind: &Kind) -> bool {
-    let Some(secret) = bytes.get(start + kind.prefix.len()..end) else {
+fn is_key(bytes: &[u8], start: usize, end: usize, format: &KeyFormat) -> bool {
+    let Some(secret) = bytes.get(start + format.prefix.len()..end) else {
         return false;
     };
-    let (least, most) = kind.lengths;
+    let (least, most) = format.lengths;
     let unbroken = secret.split(|byte| matches!(byte, b'-' | b'_')).map(<[u8]>::len).max().unwrap_or(0);
     // words are not that long
     let mixed = unbroken >= 36 || (secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic));
     (least..=most).contains(&secret.len())
-        && unbroken >= kind.unbroken
+        && unbroken >= format.unbroken
         && mixed
         && begins(bytes, start)
         && !byte(bytes, end).is_ascii_alphanumeric()

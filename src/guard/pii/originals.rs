@@ -71,14 +71,14 @@ impl Originals {
     }
 
     /// Reads the name of a placeholder. `bare`: it has no brackets.
-    pub(super) fn reading(&self, bare: bool) -> Reading<'_> {
+    pub(super) fn reading(&self, bare: bool) -> PlaceholderReader<'_> {
         let entities = if bare { &self.bare } else { &self.entities };
-        Reading { values: &self.values, entities, length: 0, number: None }
+        PlaceholderReader { values: &self.values, entities, length: 0, number: None }
     }
 }
 
 /// The name of a placeholder, read byte by byte.
-pub(super) struct Reading<'a> {
+pub(super) struct PlaceholderReader<'a> {
     values: &'a [Values],
     /// The candidates with the prefix that has been read.
     entities: &'a [(Arc<str>, usize)],
@@ -87,7 +87,7 @@ pub(super) struct Reading<'a> {
     number: Option<(usize, &'a Values)>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> PlaceholderReader<'a> {
     /// Whether the text read so far, with this byte, is the prefix of a placeholder.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         self.number = match (byte, self.number) {

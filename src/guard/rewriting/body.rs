@@ -6,7 +6,7 @@ use super::text::TextRewriting;
 use super::work::Work;
 use crate::guard::checks::{PassageRewrite, RewriteMode};
 use crate::guard::pii::{Vault, VaultError};
-use crate::guard::texts::{echoes, Kind, Passage};
+use crate::guard::texts::{echoes, Passage, PassageKind};
 use crate::guard::Speaker;
 use crate::order::by_number;
 
@@ -271,5 +271,5 @@ impl Stage {
 
 /// Whether a text may be rewritten.
 fn is_open(passage: &Passage) -> bool {
-    passage.kind != Kind::Signed
+    passage.kind != PassageKind::Signed
 }

@@ -20,11 +20,11 @@ pub(super) struct Merged {
     lists: Vec<PassageRewrite>,
     stage: Stage,
     /// The remaining findings; in the stage [`Stage::Single`] the only list.
-    order: Vec<Place>,
+    order: Vec<FindingRef>,
 }
 
 /// A remaining finding.
-struct Place {
+struct FindingRef {
     list: usize,
     index: usize,
     masked: bool,
@@ -132,7 +132,7 @@ impl Merged {
                     for masks in &mut masks {
                         masked |= masks.overlap(&self.lists, &finding.span);
                     }
-                    self.order.push(Place { list, index, masked });
+                    self.order.push(FindingRef { list, index, masked });
                     work.spend(PLACE);
                 }
                 match kept.is_empty() {
@@ -149,7 +149,7 @@ impl Merged {
             let list = self.lists.first()?;
             return Some((list.findings().get(index)?, list.mode() == RewriteMode::Mask));
         }
-        let Place { list, index, masked } = self.order.get(index)?;
+        let FindingRef { list, index, masked } = self.order.get(index)?;
         Some((self.lists.get(*list)?.findings().get(*index)?, *masked))
     }
 }

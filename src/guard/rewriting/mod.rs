@@ -2,7 +2,7 @@
 
 mod body;
 mod merged;
-mod place;
+mod replacement;
 mod text;
 mod work;
 
@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use super::checks::PassageRewrite;
 use super::pii::{Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
-use super::texts::{Kind, Passage};
+use super::texts::{Passage, PassageKind};
 pub use body::BodyRewriting;
 use merged::Merged;
-pub(super) use place::in_place;
-use place::write;
+pub(super) use replacement::in_place;
+use replacement::write;
 use work::Work;
 
 /// The replacements of a text of this kind, sorted and without overlaps.
@@ -24,7 +24,7 @@ use work::Work;
 /// There are more values than the vault accepts; the text must not be sent.
 pub fn replacements(
     text: &str,
-    kind: Kind,
+    kind: PassageKind,
     rewrites: &[PassageRewrite],
     vault: &mut Vault,
 ) -> Result<Vec<Replacement>, VaultError> {
@@ -84,7 +84,7 @@ impl Restoring {
 impl Rewrite for Restoring {
     fn push(&mut self, flow: Flow, text: &str) -> String {
         let vault = &self.vault;
-        if flow.kind == Kind::Name {
+        if flow.kind == PassageKind::Name {
             return vault.restore_name(text).into_owned();
         }
         self.flows.entry(flow).or_insert_with(|| vault.restorer()).push(text)

@@ -1,12 +1,12 @@
 //! Rewrites one text in parts, directly into its JSON string.
 
 use super::merged::Merged;
-use super::place::{in_place, write};
+use super::replacement::{in_place, write};
 use super::work::Work;
 use crate::guard::checks::PassageRewrite;
 use crate::guard::nested::{Locator, Nesting, Spot};
 use crate::guard::pii::{Restorer, Vault, VaultError};
-use crate::guard::texts::{Kind, Passage};
+use crate::guard::texts::{Passage, PassageKind};
 use crate::json::write_escaped;
 
 /// How many bytes of a text are read and restored at a time, to keep the state small.
@@ -46,7 +46,7 @@ impl TextRewriting {
         let source = passage.source();
         let back = match restored {
             None => Back::Nothing,
-            Some(_) if passage.kind == Kind::Name && source.len() <= MAX_NAME => Back::Name,
+            Some(_) if passage.kind == PassageKind::Name && source.len() <= MAX_NAME => Back::Name,
             Some(vault) => Back::Text(vault.restorer()),
         };
         TextRewriting {

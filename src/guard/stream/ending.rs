@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{terminated, Event};
-use super::outline::{Ends, Outline, Step};
+use super::event_meta::{Ends, EventMeta, Step};
 use crate::endpoint::Endpoint;
 use crate::guard::blocked;
 use crate::json::{Scanner, Value};
@@ -54,14 +54,14 @@ impl Ending {
     }
 
     /// Records an event that the client may not have seen yet.
-    pub(super) fn see(&mut self, outline: &Outline<'_>) {
-        for choice in &outline.choices {
+    pub(super) fn see(&mut self, meta: &EventMeta<'_>) {
+        for choice in &meta.choices {
             if self.choices.len() < MAX_CHOICES {
                 self.choices.entry(*choice).or_insert(false);
             }
         }
         let (first, last) = kept(self.endpoint);
-        for (name, value) in &outline.fields {
+        for (name, value) in &meta.fields {
             let is = |kept: &&&'static str| kept.as_bytes() == *name;
             if value.len() > MAX_FIELD || *value == b"null" {
                 continue;

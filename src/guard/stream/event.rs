@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::outline::{Ends, Outline, Step};
+use super::event_meta::{Ends, EventMeta, Step};
 use super::{Flow, Replacement};
 use crate::guard::api::Failure;
 use crate::guard::texts::{read_answer, splice_raw, Found, Unreadable};
@@ -104,7 +104,11 @@ impl EventError {
 impl Event {
     /// Reads an event. `see` gets its structure besides the texts. An event that is not understood has no texts, and
     /// ends nothing.
-    pub(super) fn read(framing: Framing, bytes: Vec<u8>, see: impl FnOnce(&Outline<'_>)) -> (Self, Option<EventError>) {
+    pub(super) fn read(
+        framing: Framing,
+        bytes: Vec<u8>,
+        see: impl FnOnce(&EventMeta<'_>),
+    ) -> (Self, Option<EventError>) {
         let read = match Data::of(framing, &bytes) {
             Some(data) => data.read(see),
             None => Ok(Event::default()),
@@ -180,31 +184,31 @@ impl<'a> Data<'a> {
         found
     }
 
-    fn read(&self, see: impl FnOnce(&Outline<'_>)) -> Result<Event, EventError> {
+    fn read(&self, see: impl FnOnce(&EventMeta<'_>)) -> Result<Event, EventError> {
         let is_done = self.text.trim_ascii() == b"[DONE]";
         let texts = if is_done { Ok(Default::default()) } else { read_answer(&self.text) };
         let texts = texts.map_err(|unreadable| match unreadable {
             Unreadable::TooMany | Unreadable::Json(JsonError::TooDeep) => EventError::TooLarge,
             Unreadable::Json(JsonError::UnexpectedEnd | JsonError::Unexpected { .. }) => EventError::NotJson,
         })?;
-        let outline =
-            if is_done { Outline::done() } else { Outline::of(&self.text).map_err(|_| EventError::NotJson)? };
-        see(&outline);
+        let meta =
+            if is_done { EventMeta::done() } else { EventMeta::of(&self.text).map_err(|_| EventError::NotJson)? };
+        see(&meta);
         let places = |spans: Vec<Range<usize>>| spans.into_iter().map(|span| self.place(span)).collect();
         Ok(Event {
             said: texts.found.into_iter().map(|found| self.said(found)).collect(),
             echoes: texts.echoes.into_iter().map(|echo| (self.place(echo.span.clone()), echo.nothing())).collect(),
             once: places(texts.once),
-            ends: outline.ends,
-            step: outline.step,
-            sequence: outline.sequence,
+            ends: meta.ends,
+            step: meta.step,
+            sequence: meta.sequence,
             ..Event::default()
         })
     }
 
     fn said(&self, found: Found) -> Said {
-        let place = found.place;
-        let flow = Flow { choice: place.choice, part: place.part, kind: place.kind, whole: place.whole };
+        let context = found.context;
+        let flow = Flow { choice: context.choice, part: context.part, kind: context.kind, whole: context.whole };
         let span = self.place(found.span);
         Said { flow, span, text: found.text, begins: true, ends: true, edits: Vec::new() }
     }

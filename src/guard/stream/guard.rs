@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::event::{Event, Extent};
+use super::event_meta::Ends;
 use super::flow::{Collected, Why};
-use super::outline::Ends;
 use super::pieces::Pieces;
 use super::queue::{Checked, Queue};
 use super::writer::StreamWriter;
 use super::{Flow, Limits, Mode, Replacement, Rewrite, Window};
 use crate::endpoint::Endpoint;
 use crate::guard::api::Failure;
-use crate::guard::texts::Kind;
+use crate::guard::texts::PassageKind;
 use crate::usage::{Boundaries, Framing};
 
 /// The maximum number of flows that are collected at a time.
@@ -24,7 +24,7 @@ const MAX_FLOWS: usize = 1024;
 
 /// The state of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StreamState {
     /// More of it is expected.
     Open,
     /// Its last byte has arrived; some of it waits.
@@ -61,7 +61,7 @@ pub struct StreamGuard {
     framing: Framing,
     mode: Mode,
     limits: Limits,
-    state: State,
+    state: StreamState,
     /// The current event.
     buffer: Vec<u8>,
     boundaries: Boundaries,
@@ -89,7 +89,7 @@ impl StreamGuard {
             framing,
             mode,
             limits,
-            state: State::Open,
+            state: StreamState::Open,
             buffer: Vec::new(),
             boundaries: Boundaries::default(),
             queue: Queue::default(),
@@ -116,8 +116,8 @@ impl StreamGuard {
     pub fn chunk(&mut self, bytes: &[u8], end: bool, now: Duration) -> Vec<u8> {
         let mut out = Vec::new();
         match self.state {
-            State::Open | State::Blocked => self.read(bytes, end, now, &mut out),
-            State::Ended | State::Finished => {}
+            StreamState::Open | StreamState::Blocked => self.read(bytes, end, now, &mut out),
+            StreamState::Ended | StreamState::Finished => {}
         }
         if end {
             self.end(&mut out);
@@ -166,9 +166,9 @@ impl StreamGuard {
     pub fn block(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         let is_ended = match self.state {
-            State::Open => false,
-            State::Ended => true,
-            State::Blocked | State::Finished => return out,
+            StreamState::Open => false,
+            StreamState::Ended => true,
+            StreamState::Blocked | StreamState::Finished => return out,
         };
         let brackets = self.close_event(&mut out);
         self.writer.finish(&mut out);
@@ -178,7 +178,7 @@ impl StreamGuard {
         }
         self.flows.clear();
         self.ready.clear();
-        self.state = State::Blocked;
+        self.state = StreamState::Blocked;
         self.skipping |= self.pieces.take().is_some();
         if is_ended {
             self.end(&mut out);
@@ -188,12 +188,12 @@ impl StreamGuard {
 
     /// Whether nothing more will be shown, so that the answer's end may pass.
     pub fn is_finished(&self) -> bool {
-        self.state == State::Finished
+        self.state == StreamState::Finished
     }
 
     /// Whether [`StreamGuard::block`] or [`Unchecked::Block`] ended the answer, and more of it may arrive.
     pub fn is_blocked(&self) -> bool {
-        self.state == State::Blocked
+        self.state == StreamState::Blocked
     }
 
     /// Why something passed unchecked, or ended the answer because it could not be checked; once for each reason.
@@ -258,19 +258,19 @@ impl StreamGuard {
 
     /// A complete event; `last`: nothing follows it, not even its blank line.
     fn event(&mut self, bytes: Vec<u8>, last: bool, now: Duration, out: &mut Vec<u8>) {
-        if self.pieces.is_some() || self.state == State::Open && bytes.len() > self.limits.event {
+        if self.pieces.is_some() || self.state == StreamState::Open && bytes.len() > self.limits.event {
             self.read_pieces(&bytes, true, now, out);
             return;
         }
-        if self.state == State::Blocked {
+        if self.state == StreamState::Blocked {
             let (event, _) = Event::read(self.framing, bytes, |_| ());
             out.extend(self.ending.swallow(&event));
             return;
         }
-        if self.state != State::Open {
+        if self.state != StreamState::Open {
             return;
         }
-        let (mut event, error) = Event::read(self.framing, bytes, |outline| self.ending.see(outline));
+        let (mut event, error) = Event::read(self.framing, bytes, |meta| self.ending.see(meta));
         if error.is_some_and(|error| self.refuses(error, out)) {
             return;
         }
@@ -301,7 +301,7 @@ impl StreamGuard {
             Mode::Final => false,
         };
         let number = self.queue.next_number();
-        let checked = event.said.iter().enumerate().filter(|(_, said)| said.flow.kind != Kind::Given);
+        let checked = event.said.iter().enumerate().filter(|(_, said)| said.flow.kind != PassageKind::Given);
         let mut pending = 0;
         for (position, said) in checked {
             pending += 1;
@@ -368,24 +368,24 @@ impl StreamGuard {
     /// The last byte has arrived.
     fn end(&mut self, out: &mut Vec<u8>) {
         match self.state {
-            State::Open => {
-                self.state = State::Ended;
+            StreamState::Open => {
+                self.state = StreamState::Ended;
                 self.cut(None, |_, _| Some(Why::End));
                 self.close(out);
             }
-            State::Blocked => {
+            StreamState::Blocked => {
                 out.extend(self.ending.finish());
-                self.state = State::Finished;
+                self.state = StreamState::Finished;
             }
-            State::Ended | State::Finished => {}
+            StreamState::Ended | StreamState::Finished => {}
         }
     }
 
     /// Whether the last waiting event has been shown.
     fn close(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Ended && self.queue.is_empty() {
+        if self.state == StreamState::Ended && self.queue.is_empty() {
             self.writer.finish(out);
-            self.state = State::Finished;
+            self.state = StreamState::Finished;
         }
     }
 }

@@ -6,9 +6,9 @@
 
 mod ending;
 mod event;
+mod event_meta;
 mod flow;
 mod guard;
-mod outline;
 mod pieces;
 mod queue;
 mod writer;
@@ -17,7 +17,7 @@ mod written;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::texts::Kind;
+use super::texts::PassageKind;
 
 pub use guard::StreamGuard;
 
@@ -84,7 +84,7 @@ pub struct Flow {
     /// The tool call in a choice, the part in an item.
     pub part: u32,
     /// The kind of text.
-    pub kind: Kind,
+    pub kind: PassageKind,
     /// Its texts are complete and separate: texts that an event repeats (OpenAI Responses' `*.done`), and arguments
     /// that are not fragments.
     pub whole: bool,
@@ -107,7 +107,7 @@ pub struct Window {
 pub type Replacement = (Range<usize>, String);
 
 /// Changes the texts of a stream on their way to the client, flow by flow, for example from placeholders to values. In
-/// a flow of [`Kind::Arguments`] the text is JSON, and so must be its result.
+/// a flow of [`PassageKind::Arguments`] the text is JSON, and so must be its result.
 pub trait Rewrite {
     /// Adds the next piece of a flow; returns the text to show now.
     fn push(&mut self, flow: Flow, text: &str) -> String;

@@ -6,7 +6,7 @@ use super::event::Event;
 use super::flow::Piece;
 use super::written::Written;
 use super::Replacement;
-use crate::guard::texts::Kind;
+use crate::guard::texts::PassageKind;
 
 /// A window that is being checked.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Queue {
                 continue;
             };
             event.pending = event.pending.saturating_sub(1);
-            if let Some(said) = event.said.get_mut(piece.number).filter(|said| said.flow.kind != Kind::Signed) {
+            if let Some(said) = event.said.get_mut(piece.number).filter(|said| said.flow.kind != PassageKind::Signed) {
                 said.edits.extend(changes(&said.text, &piece, fresh, &edits));
             }
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::event::{terminated, Event, Extent, Said};
 use super::{Flow, Rewrite};
 use crate::endpoint::Dialect;
-use crate::guard::texts::Kind;
+use crate::guard::texts::PassageKind;
 use crate::json::write_string;
 use crate::usage::Framing;
 
@@ -155,7 +155,7 @@ impl StreamWriter {
     /// The texts of the event that are shown changed.
     fn changes(&mut self, event: &Event, rests: &[Rest]) -> Vec<(Range<usize>, String)> {
         let mut splices = Vec::new();
-        let open = |(said, _): &(&Said, &Rest)| said.flow.kind != Kind::Signed;
+        let open = |(said, _): &(&Said, &Rest)| said.flow.kind != PassageKind::Signed;
         for (said, rest) in event.said.iter().zip(rests).filter(open) {
             let text = said.edited();
             let shown = match &mut self.rewrite {
@@ -183,7 +183,7 @@ impl StreamWriter {
         let is_large = event.bytes.len() > MAX_COPIED || event.said.len() > MAX_TEXTS;
         let mut later = BTreeSet::new();
         let rest = |said: &Said| {
-            let is_whole = said.flow.whole || said.flow.kind == Kind::Signed;
+            let is_whole = said.flow.whole || said.flow.kind == PassageKind::Signed;
             if is_whole || !later.insert(said.flow) {
                 return if is_whole { Rest::Nothing } else { Rest::Comes };
             }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::content::{index, Found, Place, Texts};
+use super::content::{index, Found, TextContext, Texts};
 use super::fields::field;
 use super::shapes::is_plain_name;
-use super::{fold, look_ahead, Kind, Unreadable};
+use super::{fold, look_ahead, PassageKind, Unreadable};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Value};
 
@@ -30,7 +30,7 @@ struct Label {
     choice: u32,
     part: u32,
     /// The meaning of a `delta` that is a string; `None` if it is not text.
-    delta: Option<Kind>,
+    delta: Option<PassageKind>,
 }
 
 pub(in crate::guard) fn read(data: &[u8]) -> Result<Texts, Unreadable> {
@@ -54,9 +54,10 @@ impl Texts {
         let mut flows = BTreeMap::new();
         let mut joined: Vec<Found> = Vec::new();
         for found in std::mem::take(&mut self.found) {
-            let place = found.place;
-            let flow = *flows.entry((place.choice, place.part, place.kind, place.whole)).or_insert(joined.len());
-            match joined.get_mut(flow).filter(|_| !place.whole) {
+            let context = found.context;
+            let flow =
+                *flows.entry((context.choice, context.part, context.kind, context.whole)).or_insert(joined.len());
+            match joined.get_mut(flow).filter(|_| !context.whole) {
                 Some(first) => {
                     first.text.push_str(&found.text);
                     first.more.push(found.span);
@@ -69,13 +70,13 @@ impl Texts {
 
     fn answer(&mut self, scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
         let label = Label::of(scanner);
-        let model = Place::of(Speaker::Assistant);
+        let model = TextContext::of(Speaker::Assistant);
         let labelled = model.choice(label.choice).part(label.part);
         scanner.object(|key, scanner| match &*fold(&key) {
             "choices" | "candidates" => self.choices(scanner, model),
             // Ollama's, and what Anthropic's `message_start` begins with
             "message" => self.content(scanner, model),
-            "thinking" => self.content(scanner, model.kind(Kind::Reasoning)),
+            "thinking" => self.content(scanner, model.kind(PassageKind::Reasoning)),
             "response" => match scanner.peek() {
                 Some(b'"') => self.string(scanner, model),
                 _ => self.response(scanner, model.whole()),
@@ -88,32 +89,32 @@ impl Texts {
             },
             "contentblock" => self.content(scanner, labelled),
             "item" | "part" | "transcript" | "input" | "code" => self.content(scanner, labelled.whole()),
-            "refusal" => self.content(scanner, labelled.kind(Kind::Refusal).whole()),
-            "arguments" => self.content(scanner, labelled.kind(Kind::Arguments).whole()),
+            "refusal" => self.content(scanner, labelled.kind(PassageKind::Refusal).whole()),
+            "arguments" => self.content(scanner, labelled.kind(PassageKind::Arguments).whole()),
             name => self.own(name, scanner, labelled),
         })?;
         Ok(())
     }
 
     /// A field of the answer itself, or of an event. Fields outside the conversation are complete.
-    fn own(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    fn own(&mut self, name: &str, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         match (name, scanner.peek()) {
-            ("text", Some(b'"')) => self.content(scanner, place.whole()),
-            _ if GIVEN.contains(&name) => self.field(name, scanner, place.kind(Kind::Given).whole()),
-            _ if field(name).is_none() => self.unknown(scanner, place.whole()),
-            _ => self.field(name, scanner, place.whole()),
+            ("text", Some(b'"')) => self.content(scanner, context.whole()),
+            _ if GIVEN.contains(&name) => self.field(name, scanner, context.kind(PassageKind::Given).whole()),
+            _ if field(name).is_none() => self.unknown(scanner, context.whole()),
+            _ => self.field(name, scanner, context.whole()),
         }
     }
 
-    fn choices(&mut self, scanner: &mut Scanner<'_>, model: Place) -> Result<(), JsonError> {
+    fn choices(&mut self, scanner: &mut Scanner<'_>, model: TextContext) -> Result<(), JsonError> {
         let mut position = 0;
         scanner.array(|scanner| {
-            let place = model.choice(index(scanner, "index").unwrap_or(position));
+            let context = model.choice(index(scanner, "index").unwrap_or(position));
             position = position.saturating_add(1);
             scanner.object(|key, scanner| match &*fold(&key) {
-                "delta" | "message" | "text" | "content" => self.content(scanner, place),
-                name if field(name).is_none() => self.unknown(scanner, place.whole()),
-                name => self.field(name, scanner, place.whole()),
+                "delta" | "message" | "text" | "content" => self.content(scanner, context),
+                name if field(name).is_none() => self.unknown(scanner, context.whole()),
+                name => self.field(name, scanner, context.whole()),
             })?;
             Ok(())
         })?;
@@ -121,29 +122,29 @@ impl Texts {
     }
 
     /// An unknown field: a word that each event repeats is not the model's.
-    fn unknown(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        self.unless(is_plain_name, scanner, place)
+    fn unknown(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
+        self.unless(is_plain_name, scanner, context)
     }
 
     /// OpenAI Responses' complete answer, which its first and its last event contain.
-    fn response(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    fn response(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         scanner.object(|key, scanner| match &*fold(&key) {
-            "output" => self.items(scanner, place),
-            name => self.own(name, scanner, place),
+            "output" => self.items(scanner, context),
+            name => self.own(name, scanner, context),
         })?;
         Ok(())
     }
 
     /// The items or blocks of a complete answer.
-    fn items(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    fn items(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         if scanner.peek() != Some(b'[') {
-            return self.content(scanner, place);
+            return self.content(scanner, context);
         }
         let mut position = 0;
         scanner.array(|scanner| {
-            let place = place.choice(position);
+            let context = context.choice(position);
             position = position.saturating_add(1);
-            self.content(scanner, place)
+            self.content(scanner, context)
         })?;
         Ok(())
     }
@@ -151,7 +152,7 @@ impl Texts {
 
 impl Label {
     fn of(scanner: &Scanner<'_>) -> Self {
-        let mut label = Label { delta: Some(Kind::Plain), ..Label::default() };
+        let mut label = Label { delta: Some(PassageKind::Plain), ..Label::default() };
         let number =
             |value: Value<'_>| value.as_count().and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX);
         look_ahead(scanner, |name, value| match (name, value) {
@@ -165,19 +166,19 @@ impl Label {
 }
 
 /// The meaning of the `delta` of an event with this type.
-fn delta(event_type: &str) -> Option<Kind> {
+fn delta(event_type: &str) -> Option<PassageKind> {
     let has = |word: &str| event_type.contains(word);
     if has("transcript") {
-        Some(Kind::Plain)
+        Some(PassageKind::Plain)
     } else if has("audio") || has("image") {
         None // encoded sound or pixels
     } else if has("arguments") {
-        Some(Kind::Arguments)
+        Some(PassageKind::Arguments)
     } else if has("refusal") {
-        Some(Kind::Refusal)
+        Some(PassageKind::Refusal)
     } else if has("reasoning") {
-        Some(Kind::Reasoning)
+        Some(PassageKind::Reasoning)
     } else {
-        Some(Kind::Plain)
+        Some(PassageKind::Plain)
     }
 }

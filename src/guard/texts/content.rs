@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::fields::{field, Field};
 use super::shapes::{is_data, is_link, is_numbered, is_plain_name, is_word};
-use super::{fold, look_ahead, Kind, Passage, Unreadable, MAX_PASSAGES};
+use super::{fold, look_ahead, Passage, PassageKind, Unreadable, MAX_PASSAGES};
 use crate::guard::nested::{view, Nesting};
 use crate::guard::Speaker;
 use crate::json::{JsonError, Scanner, Text, Value};
@@ -13,10 +13,10 @@ use crate::json::{JsonError, Scanner, Text, Value};
 /// hide a text nor make the reading slow.
 const MAX_BLOCKS: u8 = 12;
 
-/// A text, and its place.
+/// A text, and its context in the body.
 #[derive(Clone, Debug)]
 pub(in crate::guard) struct Found {
-    pub place: Place,
+    pub context: TextContext,
     /// The JSON string with quotes.
     pub span: Range<usize>,
     /// The strings that continue it, if an array has the pieces of a stream.
@@ -26,9 +26,9 @@ pub(in crate::guard) struct Found {
 
 /// The role of a text, and its flow in a stream.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::guard) struct Place {
+pub(in crate::guard) struct TextContext {
     pub speaker: Speaker,
-    pub kind: Kind,
+    pub kind: PassageKind,
     /// OpenAI's choice, Gemini's candidate, Anthropic's block, OpenAI Responses' output item.
     pub choice: u32,
     /// The tool call in a message, the part in an item.
@@ -38,31 +38,34 @@ pub(in crate::guard) struct Place {
     blocks: u8,
 }
 
-impl Place {
+impl TextContext {
     pub(super) fn of(speaker: Speaker) -> Self {
-        Place { speaker, kind: Kind::Plain, choice: 0, part: 0, whole: false, blocks: 0 }
+        TextContext { speaker, kind: PassageKind::Plain, choice: 0, part: 0, whole: false, blocks: 0 }
     }
 
     /// Signed content stays signed, whatever its kind.
-    pub(super) fn kind(self, kind: Kind) -> Self {
+    pub(super) fn kind(self, kind: PassageKind) -> Self {
         match self.kind {
-            Kind::Signed | Kind::Given => self,
-            Kind::Plain | Kind::Reasoning | Kind::Refusal | Kind::Arguments | Kind::Argument | Kind::Name => {
-                Place { kind, ..self }
-            }
+            PassageKind::Signed | PassageKind::Given => self,
+            PassageKind::Plain
+            | PassageKind::Reasoning
+            | PassageKind::Refusal
+            | PassageKind::Arguments
+            | PassageKind::Argument
+            | PassageKind::Name => TextContext { kind, ..self },
         }
     }
 
     pub(super) fn choice(self, choice: u32) -> Self {
-        Place { choice, ..self }
+        TextContext { choice, ..self }
     }
 
     pub(super) fn part(self, part: u32) -> Self {
-        Place { part, ..self }
+        TextContext { part, ..self }
     }
 
     pub(super) fn whole(self) -> Self {
-        Place { whole: true, ..self }
+        TextContext { whole: true, ..self }
     }
 
     /// A separate text beside the message's.
@@ -74,11 +77,11 @@ impl Place {
 
     /// Arguments as JSON objects: each of their strings is a text.
     fn argument(self) -> Self {
-        self.kind(Kind::Argument).whole()
+        self.kind(PassageKind::Argument).whole()
     }
 
     fn tool(self) -> Self {
-        Place { speaker: Speaker::Tool, ..self }
+        TextContext { speaker: Speaker::Tool, ..self }
     }
 }
 
@@ -130,7 +133,7 @@ impl Texts {
                 Some(view) => (view, Some(said)),
                 None => (said, None),
             };
-            let Found { place: Place { speaker, kind, .. }, span, more, .. } = found;
+            let Found { context: TextContext { speaker, kind, .. }, span, more, .. } = found;
             Passage { speaker, kind, span, more, text, source }
         };
         Ok(self.found.into_iter().map(passage).collect())
@@ -143,82 +146,87 @@ impl Texts {
     }
 
     /// A string is a text; other values are not.
-    pub(super) fn string(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    pub(super) fn string(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         let (value, span) = scanner.spanned()?;
         if let Value::String(text) = value {
-            self.keep(place, span, &text);
+            self.keep(context, span, &text);
         }
         Ok(())
     }
 
-    pub(super) fn keep(&mut self, place: Place, span: Range<usize>, text: &Text<'_>) {
+    pub(super) fn keep(&mut self, context: TextContext, span: Range<usize>, text: &Text<'_>) {
         if !text.raw().is_empty() && self.has_room(self.found.len()) {
             // in an answer every text is the model's, whatever role it has
-            let speaker = if self.is_answer { Speaker::Assistant } else { place.speaker };
-            let (place, text) = (Place { speaker, ..place }, text.decode().into_owned());
-            self.found.push(Found { place, span, more: Vec::new(), text });
+            let speaker = if self.is_answer { Speaker::Assistant } else { context.speaker };
+            let (context, text) = (TextContext { speaker, ..context }, text.decode().into_owned());
+            self.found.push(Found { context, span, more: Vec::new(), text });
         }
     }
 
     /// A string, a message, a block, or several of them.
-    pub(super) fn content(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        if place.blocks == MAX_BLOCKS {
-            return self.strings(scanner, place);
+    pub(super) fn content(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
+        if context.blocks == MAX_BLOCKS {
+            return self.strings(scanner, context);
         }
-        let inside = Place { blocks: place.blocks + 1, ..place };
+        let inside = TextContext { blocks: context.blocks + 1, ..context };
         match scanner.peek() {
             Some(b'{') => self.block(scanner, inside),
             Some(b'[') => scanner.array(|scanner| self.content(scanner, inside)).map(drop),
-            _ => self.string(scanner, place),
+            _ => self.string(scanner, context),
         }
     }
 
-    fn block(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        let place = labelled(scanner, place);
+    fn block(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
+        let context = labelled(scanner, context);
         scanner.object(|key, scanner| {
             let name = fold(&key);
             if matches!(&*name, "role" | "id" | "name") && self.has_room(self.once.len()) {
                 let (_, span) = scanner.clone().spanned()?;
                 self.once.push(span);
             }
-            self.field(&name, scanner, place)
+            self.field(&name, scanner, context)
         })?;
         Ok(())
     }
 
     /// One field of a message, an item, a block or a part, by the table; see [`super::fields`].
-    pub(super) fn field(&mut self, name: &str, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    pub(super) fn field(
+        &mut self,
+        name: &str,
+        scanner: &mut Scanner<'_>,
+        context: TextContext,
+    ) -> Result<(), JsonError> {
         match field(name) {
-            Some(Field::Text) => self.content(scanner, place),
-            Some(Field::Apart) | None => self.content(scanner, place.apart(name)),
-            Some(Field::Whole) => self.content(scanner, place.whole()),
-            Some(Field::Aloud) => self.content(scanner, place.part(u32::MAX)),
-            Some(Field::Refusal) => self.content(scanner, place.kind(Kind::Refusal)),
-            Some(Field::Reasoning) => self.content(scanner, place.kind(Kind::Reasoning)),
-            Some(Field::Called) => self.content(scanner, Place { speaker: Speaker::Assistant, ..place }),
-            Some(Field::Result) => self.content(scanner, place.tool()),
-            Some(Field::Calls) => self.tool_calls(scanner, place),
+            Some(Field::Text) => self.content(scanner, context),
+            Some(Field::Apart) | None => self.content(scanner, context.apart(name)),
+            Some(Field::Whole) => self.content(scanner, context.whole()),
+            Some(Field::Aloud) => self.content(scanner, context.part(u32::MAX)),
+            Some(Field::Refusal) => self.content(scanner, context.kind(PassageKind::Refusal)),
+            Some(Field::Reasoning) => self.content(scanner, context.kind(PassageKind::Reasoning)),
+            Some(Field::Called) => self.content(scanner, TextContext { speaker: Speaker::Assistant, ..context }),
+            Some(Field::Result) => self.content(scanner, context.tool()),
+            Some(Field::Calls) => self.tool_calls(scanner, context),
             Some(Field::Arguments) => match scanner.peek() {
-                Some(b'"') => self.string(scanner, place.kind(Kind::Arguments)),
-                _ => self.strings(scanner, place.argument()),
+                Some(b'"') => self.string(scanner, context.kind(PassageKind::Arguments)),
+                _ => self.strings(scanner, context.argument()),
             },
             Some(Field::Input) => match scanner.peek() {
-                Some(b'"') => self.string(scanner, place),
-                _ => self.strings(scanner, place.argument()),
+                Some(b'"') => self.string(scanner, context),
+                _ => self.strings(scanner, context.argument()),
             },
-            Some(Field::Free) => self.strings(scanner, place.argument()),
-            Some(Field::Schema) => self.schema(scanner, place.argument()),
+            Some(Field::Free) => self.strings(scanner, context.argument()),
+            Some(Field::Schema) => self.schema(scanner, context.argument()),
             Some(Field::Described) => {
-                self.unless(is_plain_name, scanner, Place { speaker: Speaker::System, ..place.whole() })
+                self.unless(is_plain_name, scanner, TextContext { speaker: Speaker::System, ..context.whole() })
             }
-            Some(Field::Name) => self.name(scanner, place),
-            Some(Field::Source) => self.source(scanner, place),
+            Some(Field::Name) => self.name(scanner, context),
+            Some(Field::Source) => self.source(scanner, context),
             Some(Field::Echo) => self.echo(scanner),
-            Some(Field::Word) => self.unless(is_word, scanner, place.whole()),
-            Some(Field::Data) => self.unless(is_data, scanner, place.whole()),
+            Some(Field::Word) => self.unless(is_word, scanner, context.whole()),
+            Some(Field::Data) => self.unless(is_data, scanner, context.whole()),
             Some(Field::Link) => match scanner.peek() {
-                Some(b'{') => self.source(scanner, place),
-                _ => self.unless(is_link, scanner, place.whole()),
+                Some(b'{') => self.source(scanner, context),
+                _ => self.unless(is_link, scanner, context.whole()),
             },
             Some(Field::Signed | Field::Credential | Field::Count) => scanner.value().map(drop),
         }
@@ -229,43 +237,43 @@ impl Texts {
         &mut self,
         is: fn(&[u8]) -> bool,
         scanner: &mut Scanner<'_>,
-        place: Place,
+        context: TextContext,
     ) -> Result<(), JsonError> {
         match scanner.peek() {
             Some(b'"') => {
                 let (value, span) = scanner.spanned()?;
                 match value {
-                    Value::String(text) if !is(text.raw()) => self.keep(place, span, &text),
+                    Value::String(text) if !is(text.raw()) => self.keep(context, span, &text),
                     _ => {}
                 }
                 Ok(())
             }
-            Some(b'[') if place.blocks < MAX_BLOCKS => {
-                let inside = Place { blocks: place.blocks + 1, ..place };
+            Some(b'[') if context.blocks < MAX_BLOCKS => {
+                let inside = TextContext { blocks: context.blocks + 1, ..context };
                 scanner.array(|scanner| self.unless(is, scanner, inside)).map(drop)
             }
-            _ => self.content(scanner, place),
+            _ => self.content(scanner, context),
         }
     }
 
     /// A name of a function or a speaker, or several.
-    fn name(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    fn name(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         match scanner.peek() {
             Some(b'"') => {
                 let (value, span) = scanner.spanned()?;
                 match value {
                     Value::String(text) if !is_plain_name(text.raw()) || self.is_answer && is_numbered(text.raw()) => {
-                        self.keep(place.kind(Kind::Name).whole(), span, &text);
+                        self.keep(context.kind(PassageKind::Name).whole(), span, &text);
                     }
                     _ => {}
                 }
                 Ok(())
             }
-            Some(b'[') if place.blocks < MAX_BLOCKS => {
-                let inside = Place { blocks: place.blocks + 1, ..place };
+            Some(b'[') if context.blocks < MAX_BLOCKS => {
+                let inside = TextContext { blocks: context.blocks + 1, ..context };
                 scanner.array(|scanner| self.name(scanner, inside)).map(drop)
             }
-            _ => self.content(scanner, place),
+            _ => self.content(scanner, context),
         }
     }
 
@@ -284,32 +292,32 @@ impl Texts {
     }
 
     /// The source of a document. Anthropic's may hold the text itself; other data is not text.
-    fn source(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
-        if scanner.peek() != Some(b'{') || place.blocks == MAX_BLOCKS {
-            return self.content(scanner, place.whole());
+    fn source(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
+        if scanner.peek() != Some(b'{') || context.blocks == MAX_BLOCKS {
+            return self.content(scanner, context.whole());
         }
         let mut is_text = false;
         look_ahead(scanner, |name, value| {
             is_text |= name == "type" && matches!(value, Value::String(kind) if kind.is("text"));
         });
-        let place = Place { blocks: place.blocks + 1, ..place };
+        let context = TextContext { blocks: context.blocks + 1, ..context };
         scanner.object(|key, scanner| match (&*fold(&key), is_text) {
-            ("data", true) => self.string(scanner, place),
-            ("url" | "uri", _) => self.unless(is_link, scanner, place.whole()),
-            (name, _) => self.field(name, scanner, place),
+            ("data", true) => self.string(scanner, context),
+            ("url" | "uri", _) => self.unless(is_link, scanner, context.whole()),
+            (name, _) => self.field(name, scanner, context),
         })?;
         Ok(())
     }
 
-    fn tool_calls(&mut self, scanner: &mut Scanner<'_>, place: Place) -> Result<(), JsonError> {
+    fn tool_calls(&mut self, scanner: &mut Scanner<'_>, context: TextContext) -> Result<(), JsonError> {
         let mut position = 0;
         let is_array = scanner.peek() == Some(b'[');
         let mut call = |scanner: &mut Scanner<'_>| {
             let index = index(scanner, "index").unwrap_or(position);
             position = position.saturating_add(1);
             // part 0 is the message itself
-            let place = Place { speaker: Speaker::Assistant, ..place.part(index.saturating_add(1)) };
-            self.content(scanner, place)
+            let context = TextContext { speaker: Speaker::Assistant, ..context.part(index.saturating_add(1)) };
+            self.content(scanner, context)
         };
         match is_array {
             true => scanner.array(call).map(drop),
@@ -330,32 +338,32 @@ pub(super) fn index(scanner: &Scanner<'_>, wanted: &str) -> Option<u32> {
 }
 
 /// The index of a block, from its own label.
-fn labelled(scanner: &Scanner<'_>, mut place: Place) -> Place {
-    let mut signed = place.kind == Kind::Signed;
+fn labelled(scanner: &Scanner<'_>, mut context: TextContext) -> TextContext {
+    let mut signed = context.kind == PassageKind::Signed;
     look_ahead(scanner, |name, value| match (name, value) {
-        ("role", Value::String(role)) => place.speaker = speaker(&role.decode()),
-        ("thought", Value::Bool(true)) => place.kind = Kind::Reasoning,
+        ("role", Value::String(role)) => context.speaker = speaker(&role.decode()),
+        ("thought", Value::Bool(true)) => context.kind = PassageKind::Reasoning,
         ("signature", Value::String(signature)) => signed |= !signature.raw().is_empty(),
         ("type", Value::String(kind)) => {
             let kind = kind.decode();
             if kind.starts_with("thinking") || kind.starts_with("redacted_thinking") {
-                place.speaker = Speaker::Assistant;
+                context.speaker = Speaker::Assistant;
                 signed = true;
             } else if kind.starts_with("reasoning") {
-                place.speaker = Speaker::Assistant;
-                place.kind = Kind::Reasoning;
+                context.speaker = Speaker::Assistant;
+                context.kind = PassageKind::Reasoning;
             } else if kind.ends_with("_call") || kind.ends_with("tool_use") {
-                place.speaker = Speaker::Assistant;
+                context.speaker = Speaker::Assistant;
             } else if kind.ends_with("_call_output") || kind.ends_with("tool_result") {
-                place.speaker = Speaker::Tool;
+                context.speaker = Speaker::Tool;
             }
         }
         _ => {}
     });
     if signed {
-        place.kind = Kind::Signed;
+        context.kind = PassageKind::Signed;
     }
-    place
+    context
 }
 
 fn speaker(role: &str) -> Speaker {

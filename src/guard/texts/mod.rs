@@ -32,7 +32,7 @@ pub const MAX_PASSAGES: usize = 30_000;
 
 /// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum PassageKind {
     /// Content for the other side.
     Plain,
     /// The model's reasoning before the text.
@@ -59,7 +59,7 @@ pub struct Passage {
     /// The role.
     pub speaker: Speaker,
     /// The kind.
-    pub kind: Kind,
+    pub kind: PassageKind,
     /// The range of its JSON string in the body, with quotes.
     pub span: Range<usize>,
     /// The strings that continue it, if an answer is an array of a stream's pieces.

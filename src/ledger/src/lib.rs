@@ -17,7 +17,7 @@ mod usage;
 
 pub use import::{import, Imported};
 pub use limits::{Decision, Full, Limits};
-pub use record::{NoRecord, Record, Subject, Sums};
+pub use record::{NoRecord, Record, Sums, UsageKey};
 pub use server::serve;
 pub use store::{open, Counter, Failed, Revocation, Rollup, Span, Store};
 pub use usage::{Form, Query, Table};

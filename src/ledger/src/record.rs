@@ -23,7 +23,7 @@ pub struct Record {
     /// When it began, in milliseconds since the epoch.
     pub at: i64,
     /// The subject that it counts for.
-    pub subject: Subject,
+    pub subject: UsageKey,
     /// The amounts.
     pub sums: Sums,
     /// The status that the client got; 0 if it left before.
@@ -32,7 +32,7 @@ pub struct Record {
 
 /// The subject that requests count for: all grouping columns except time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Subject {
+pub struct UsageKey {
     /// The client key's id.
     pub key: String,
     /// The model's name.
@@ -228,7 +228,7 @@ impl Record {
                 reasoning_output_tokens: fields.reasoning_output_tokens.max(0),
                 cost_microusd: fields.cost_microusd.max(0),
             },
-            subject: Subject {
+            subject: UsageKey {
                 upstream_model: fields.upstream_model.unwrap_or_else(|| fields.model.clone()),
                 key: fields.key,
                 model: fields.model,

@@ -19,8 +19,8 @@ use crate::store::{self, Failed};
 /// How often changes of the limits are written.
 const WRITTEN_EVERY: Duration = Duration::from_millis(50);
 
-/// State shared by all calls.
-pub(crate) struct State {
+/// LedgerState shared by all calls.
+pub(crate) struct LedgerState {
     keeper: Keeper,
     limits: Mutex<Limits>,
     /// The number of the limits' changes at the last write, successful or not.
@@ -28,7 +28,7 @@ pub(crate) struct State {
     metrics: Metrics,
 }
 
-impl State {
+impl LedgerState {
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +75,7 @@ pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) ->
     let limits = Limits::new(store.counters()?, now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failed(error.to_string()))?;
-    let state = Arc::new(State {
+    let state = Arc::new(LedgerState {
         keeper: Keeper::start(store),
         limits: Mutex::new(limits),
         written: watch::Sender::new(0),
@@ -97,7 +97,7 @@ pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) ->
     served.map_err(|error: std::io::Error| Failed(format!("{listen}: {error}")))
 }
 
-async fn write_now_and_then(state: Arc<State>) {
+async fn write_now_and_then(state: Arc<LedgerState>) {
     loop {
         tokio::time::sleep(match state.metrics.failing() {
             None => WRITTEN_EVERY,

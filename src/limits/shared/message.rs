@@ -12,7 +12,7 @@ const MAX_STATUSES: usize = 256;
 
 /// The service's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct RateLimitResponse {
     /// Whether any limit is reached.
     pub is_over: bool,
     /// One for each limit in the question, or none at all.
@@ -111,13 +111,13 @@ fn number(out: &mut Vec<u8>, field: u8, value: u64) {
 /// question.
 ///
 /// ```
-/// use sluice::limits::shared::{read_answer, Answer};
+/// use sluice::limits::shared::{read_answer, RateLimitResponse};
 ///
-/// assert_eq!(read_answer(b"\x08\x02", 3), Some(Answer { is_over: true, statuses: vec![] }));
+/// assert_eq!(read_answer(b"\x08\x02", 3), Some(RateLimitResponse { is_over: true, statuses: vec![] }));
 /// assert_eq!(read_answer(b"\x08\x02\x12\x02\x08\x01", 3), None, "of three limits it speaks of one");
 /// assert_eq!(read_answer(b"", 0), None, "it says nothing");
 /// ```
-pub fn read_answer(message: &[u8], asked: usize) -> Option<Answer> {
+pub fn read_answer(message: &[u8], asked: usize) -> Option<RateLimitResponse> {
     let (mut code, mut statuses) = (0, Vec::new());
     each_field(message, |field| {
         match field {
@@ -129,7 +129,7 @@ pub fn read_answer(message: &[u8], asked: usize) -> Option<Answer> {
         Some(())
     })?;
     let fits = statuses.is_empty() || statuses.len() == asked;
-    matches!(code, 1 | 2).then_some(Answer { is_over: code == 2, statuses }).filter(|_| fits)
+    matches!(code, 1 | 2).then_some(RateLimitResponse { is_over: code == 2, statuses }).filter(|_| fits)
 }
 
 /// `DescriptorStatus { Code code = 1; RateLimit current_limit = 2; uint32 limit_remaining = 3; Duration

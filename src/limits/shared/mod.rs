@@ -14,9 +14,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use charges::Charges;
-pub use message::{read_answer, write_request, Answer, Status};
+pub use message::{read_answer, write_request, RateLimitResponse, Status};
 
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, ErrorKind};
 
 use super::{ActualUsage, Excess, Limited, Limits, Quota, RateHeaders, Subject, UsageEstimate};
 
@@ -123,7 +123,7 @@ impl SharedLimits {
 pub fn uncounted() -> ApiError {
     ApiError {
         status: 503,
-        kind: Kind::Server,
+        kind: ErrorKind::Server,
         message: "The service that counts the limits does not answer; try again later.".to_owned(),
         param: None,
         code: "limits_unavailable",
@@ -139,7 +139,7 @@ pub fn uncounted() -> ApiError {
 pub fn judge(
     known: &SharedLimits,
     question: &[Hit],
-    answer: &Answer,
+    answer: &RateLimitResponse,
     estimate: UsageEstimate,
     now: Duration,
 ) -> Result<RateHeaders, (Subject, Excess)> {

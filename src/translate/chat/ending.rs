@@ -7,13 +7,13 @@ use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
 use crate::translate::writer::Writer;
 use crate::translate::Reply;
-use crate::usage::Reading;
+use crate::usage::UsageReading;
 
 /// A stream's chunks, and the values for its end.
 #[derive(Debug)]
 pub(in crate::translate) struct Ending {
     pub chunks: Chunks,
-    pub reading: Reading,
+    pub reading: UsageReading,
     include_usage: bool,
     unknown_reason: bool,
 }
@@ -22,7 +22,7 @@ impl Ending {
     pub fn new(reply: &Reply) -> Self {
         Ending {
             chunks: Chunks::new(made("chatcmpl-", reply.id, 0), reply.created),
-            reading: Reading::default(),
+            reading: UsageReading::default(),
             include_usage: reply.include_usage,
             unknown_reason: false,
         }

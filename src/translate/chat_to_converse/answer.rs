@@ -6,11 +6,11 @@ use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
-use crate::translate::{Answer, Notes, Reply, Unreadable, JSON_TOOL};
-use crate::usage::Reading;
+use crate::translate::{Notes, Reply, TranslatedAnswer, Unreadable, JSON_TOOL};
+use crate::usage::UsageReading;
 
 /// Translates a complete answer.
-pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+pub fn answer(body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
     let answer = Raw::parse(body).filter(|answer| answer.is_object()).ok_or(Unreadable)?;
     let [output, stop_reason, usage, tier] = answer.fields(["output", "stopReason", "usage", "serviceTier"]);
     // an unknown operation also has a status of success, but no output
@@ -19,7 +19,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let mut said = Completion::default();
     content.items(|block| add(&mut said, block, &reply.notes));
     let reason = stop_reason.and_then(Raw::string).map(|reason| finish_reason(&reason, reply.notes.json_tool));
-    let mut reading = Reading::default();
+    let mut reading = UsageReading::default();
     reading.read(body);
     let tokens = usage.map(|_| reading.tokens());
     let tier = tier.and_then(|tier| tier.text("type"));
@@ -27,7 +27,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     said.write_choice(&mut choices, 0, reason.flatten().unwrap_or("stop"));
     let head = Head { id: &made("chatcmpl-", reply.id, 0), model: &reply.notes.model, created: reply.created };
     let body = completion(&head, choices.as_str(), tokens.as_ref(), tier.as_deref());
-    Ok(Answer { body, unknown_reason: reason == Some(None) })
+    Ok(TranslatedAnswer { body, unknown_reason: reason == Some(None) })
 }
 
 fn add(completion: &mut Completion, block: Raw<'_>, notes: &Notes) {

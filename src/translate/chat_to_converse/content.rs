@@ -20,7 +20,7 @@ pub struct Content<'m> {
 
 /// A message's position, for errors, and its settings.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct MessageContext<'a> {
     /// Its number.
     pub index: usize,
     /// It is marked for the prompt cache, and so is its last part (LiteLLM's extension).
@@ -63,10 +63,10 @@ impl<'m> Content<'m> {
         &self,
         out: &mut Writer,
         content: Option<Raw<'_>>,
-        place: &Place<'_>,
+        context: &MessageContext<'_>,
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
-        let index = place.index;
+        let index = context.index;
         match content {
             Some(content) if content.is_array() => content.each(|number, part| match part.field("text") {
                 Some(text) => {
@@ -82,7 +82,7 @@ impl<'m> Content<'m> {
             Some(content) => write_text(out, content, false),
             None => {}
         }
-        self.mark(out, place.mark, dropped);
+        self.mark(out, context.mark, dropped);
         Ok(())
     }
 
@@ -91,38 +91,45 @@ impl<'m> Content<'m> {
         &mut self,
         out: &mut Writer,
         content: Option<Raw<'_>>,
-        place: &Place<'_>,
+        context: &MessageContext<'_>,
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
         match content {
             Some(content) if content.is_array() => content.each(|number, part| {
-                self.part(out, part, number, place)?;
+                self.part(out, part, number, context)?;
                 self.mark(out, part.field("cache_control"), dropped);
                 Ok(())
             }),
             Some(content) if content.is_string() => {
-                write_text(out, content, place.trimmed);
+                write_text(out, content, context.trimmed);
                 Ok(())
             }
             Some(_) => {
-                let text = format!("`messages[{}].content` must be a string or an array of parts.", place.index);
+                let text = format!("`messages[{}].content` must be a string or an array of parts.", context.index);
                 Err(invalid("messages", text))
             }
             None => Ok(()),
         }
     }
 
-    fn part(&mut self, out: &mut Writer, part: Raw<'_>, number: usize, place: &Place<'_>) -> Result<(), ApiError> {
-        let wrong =
-            |problem: &str| Err(invalid("messages", format!("`messages[{}].content[{number}]`{problem}", place.index)));
+    fn part(
+        &mut self,
+        out: &mut Writer,
+        part: Raw<'_>,
+        number: usize,
+        context: &MessageContext<'_>,
+    ) -> Result<(), ApiError> {
+        let wrong = |problem: &str| {
+            Err(invalid("messages", format!("`messages[{}].content[{number}]`{problem}", context.index)))
+        };
         if part.is_string() {
-            write_text(out, part, place.trimmed);
+            write_text(out, part, context.trimmed);
             return Ok(());
         }
         match part.text("type").as_deref() {
             Some("text" | "refusal" | "input_text" | "output_text") => {
                 if let Some(text) = part.field("text").or(part.field("refusal")) {
-                    write_text(out, text, place.trimmed);
+                    write_text(out, text, context.trimmed);
                 }
                 Ok(())
             }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::content::{self, Content, Place};
+use super::content::{self, Content, MessageContext};
 use super::model::Model;
 use super::tools::valid_name;
 use crate::error::ApiError;
@@ -127,18 +127,20 @@ impl<'a> Conversation<'a> {
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
         let [role, content, mark] = message.fields(["role", "content", "cache_control"]);
-        let place = Place { index, mark, trimmed: false };
+        let context = MessageContext { index, mark, trimmed: false };
         match role.and_then(Raw::string).as_deref() {
-            Some("system" | "developer") => self.content.instruction(&mut self.system, content, &place, dropped),
-            Some("user") => self.user(content, &place, dropped),
-            Some("assistant") => self.assistant(message, content, &Place { trimmed: last, ..place }, notes, dropped),
+            Some("system" | "developer") => self.content.instruction(&mut self.system, content, &context, dropped),
+            Some("user") => self.user(content, &context, dropped),
+            Some("assistant") => {
+                self.assistant(message, content, &MessageContext { trimmed: last, ..context }, notes, dropped)
+            }
             Some("tool") => match message.field("tool_call_id").and_then(Raw::string) {
-                Some(id) => self.result(&id, content, &place, dropped),
+                Some(id) => self.result(&id, content, &context, dropped),
                 None => Err(invalid("messages", format!("`messages[{index}].tool_call_id` is missing."))),
             },
             Some("function") => match self.function_id.take() {
-                Some(id) => self.result(&id, content, &place, dropped),
-                None => self.user(content, &place, dropped),
+                Some(id) => self.result(&id, content, &context, dropped),
+                None => self.user(content, &context, dropped),
             },
             Some(_) | None => {
                 let text = format!("`messages[{index}].role` must be system, developer, user, assistant or tool.");
@@ -147,14 +149,19 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn user(&mut self, content: Option<Raw<'_>>, place: &Place<'_>, dropped: &mut Dropped) -> Result<(), ApiError> {
+    fn user(
+        &mut self,
+        content: Option<Raw<'_>>,
+        context: &MessageContext<'_>,
+        dropped: &mut Dropped,
+    ) -> Result<(), ApiError> {
         let mut blocks = Writer::default();
-        self.content.parts(&mut blocks, content, place, dropped)?;
+        self.content.parts(&mut blocks, content, context, dropped)?;
         let has_document = blocks.as_str().contains(r#"{"document":{"#);
         if has_document && !blocks.as_str().contains(r#"{"text":"#) {
             content::text(&mut blocks, "."); // a document without a text is refused
         }
-        self.content.mark(&mut blocks, place.mark, dropped);
+        self.content.mark(&mut blocks, context.mark, dropped);
         self.add(Role::User, [&Writer::default(), &blocks, &Writer::default()]);
         Ok(())
     }
@@ -163,7 +170,7 @@ impl<'a> Conversation<'a> {
         &mut self,
         message: Raw<'_>,
         content: Option<Raw<'_>>,
-        place: &Place<'_>,
+        context: &MessageContext<'_>,
         notes: &mut Notes,
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
@@ -173,7 +180,7 @@ impl<'a> Conversation<'a> {
         if let Some(thoughts) = thoughts.filter(|_| self.content.takes_thoughts()) {
             content::thoughts(&mut first, thoughts);
         }
-        self.content.parts(&mut rest, content, place, dropped)?;
+        self.content.parts(&mut rest, content, context, dropped)?;
         if let Some(refusal) = refusal.and_then(Raw::string).filter(|text| !text.trim().is_empty()) {
             content::text(&mut rest, refusal.trim_end());
         }
@@ -182,24 +189,24 @@ impl<'a> Conversation<'a> {
                 let [id, function, mark] = call.fields(["id", "function", "cache_control"]);
                 let (Some(id), Some(function)) = (id.and_then(Raw::string), function) else {
                     let text =
-                        format!("`messages[{}].tool_calls[{number}]` must have an id and a function.", place.index);
+                        format!("`messages[{}].tool_calls[{number}]` must have an id and a function.", context.index);
                     return Err(invalid("messages", text));
                 };
-                self.call(&mut called, &id, place.index, function, notes)?;
+                self.call(&mut called, &id, context.index, function, notes)?;
                 self.content.mark(&mut called, mark, dropped);
                 Ok(())
             })?;
         }
         if let Some(function) = function.filter(|_| called.is_empty()) {
-            let id = format!("call_{}", place.index);
-            self.call(&mut called, &id, place.index, function, notes)?;
+            let id = format!("call_{}", context.index);
+            self.call(&mut called, &id, context.index, function, notes)?;
             self.function_id = Some(id);
         }
         if !called.is_empty() {
             self.has_tools = true;
             self.lacks_thinking = first.is_empty();
         }
-        self.content.mark(if called.is_empty() { &mut rest } else { &mut called }, place.mark, dropped);
+        self.content.mark(if called.is_empty() { &mut rest } else { &mut called }, context.mark, dropped);
         self.add(Role::Assistant, [&first, &rest, &called]);
         Ok(())
     }
@@ -234,13 +241,13 @@ impl<'a> Conversation<'a> {
         &mut self,
         id: &str,
         content: Option<Raw<'_>>,
-        place: &Place<'_>,
+        context: &MessageContext<'_>,
         dropped: &mut Dropped,
     ) -> Result<(), ApiError> {
         let mut blocks = Writer::default();
         match content.filter(|content| content.is_string()) {
             Some(text) => blocks.object(|out| out.put("text", text.json())),
-            None => self.content.parts(&mut blocks, content, place, dropped)?,
+            None => self.content.parts(&mut blocks, content, context, dropped)?,
         }
         let mut result = Writer::default();
         result.object(|out| {
@@ -249,7 +256,7 @@ impl<'a> Conversation<'a> {
                 out.put_array("content", |out| out.raw(blocks.as_str()));
             });
         });
-        self.content.mark(&mut result, place.mark, dropped);
+        self.content.mark(&mut result, context.mark, dropped);
         self.has_tools = true;
         self.add(Role::User, [&result, &Writer::default(), &Writer::default()]);
         Ok(())

@@ -5,13 +5,13 @@ use crate::translate::chat::{completion, Completion, Head};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
-use crate::translate::{Answer, Reply, Unreadable};
-use crate::usage::{EventKind, Reading};
+use crate::translate::{Reply, TranslatedAnswer, Unreadable};
+use crate::usage::{EventKind, UsageReading};
 
 /// Translates a complete answer.
-pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+pub fn answer(body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
     let answer = Raw::parse(body).filter(|answer| answer.is_object()).ok_or(Unreadable)?;
-    let mut reading = Reading::default();
+    let mut reading = UsageReading::default();
     if matches!(reading.read(body), EventKind::Error | EventKind::Garbage) {
         return Err(Unreadable);
     }
@@ -41,7 +41,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let head = Head { id: &id, model: &model, created: reply.created };
     let tokens = reading.is_reported().then(|| reading.tokens());
     let body = completion(&head, choices.as_str(), tokens.as_ref(), None);
-    Ok(Answer { body, unknown_reason: !is_known })
+    Ok(TranslatedAnswer { body, unknown_reason: !is_known })
 }
 
 fn add(said: &mut Completion, part: Raw<'_>, calls: &mut usize, reply: &Reply) {

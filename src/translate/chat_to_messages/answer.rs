@@ -4,11 +4,11 @@ use super::finish_reason;
 use crate::translate::chat::{completion, Completion, Head};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
-use crate::translate::{Answer, Reply, Unreadable, JSON_TOOL};
-use crate::usage::Reading;
+use crate::translate::{Reply, TranslatedAnswer, Unreadable, JSON_TOOL};
+use crate::usage::UsageReading;
 
 /// Translates a complete answer.
-pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+pub fn answer(body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
     let message = Raw::parse(body).filter(|message| message.is_object()).ok_or(Unreadable)?;
     let [id, model, content, stop_reason, details, usage] =
         message.fields(["id", "model", "content", "stop_reason", "stop_details", "usage"]);
@@ -20,7 +20,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     if reason == Some(Some("content_filter")) {
         said.refusal = details.and_then(|details| details.text("explanation")).map(|text| text.into_owned());
     }
-    let mut reading = Reading::default();
+    let mut reading = UsageReading::default();
     reading.read(body);
     let tokens = usage.map(|_| reading.tokens());
     let tier = usage.and_then(|usage| usage.text("service_tier"));
@@ -30,7 +30,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     said.write_choice(&mut choices, 0, reason.flatten().unwrap_or("stop"));
     let head = Head { id: &id, model: &model, created: reply.created };
     let body = completion(&head, choices.as_str(), tokens.as_ref(), tier.as_deref());
-    Ok(Answer { body, unknown_reason: reason == Some(None) })
+    Ok(TranslatedAnswer { body, unknown_reason: reason == Some(None) })
 }
 
 fn add(said: &mut Completion, block: Raw<'_>, json_tool: bool) {

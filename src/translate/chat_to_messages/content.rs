@@ -12,7 +12,7 @@ const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"]
 
 /// A message's position, for errors, and its settings.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct MessageContext<'a> {
     /// Its number.
     pub index: usize,
     /// It is marked for the prompt cache, and so is its last block (LiteLLM's extension).
@@ -30,21 +30,21 @@ pub fn text(out: &mut Writer, text: &str) {
 }
 
 /// The content of a system prompt, which may only have texts.
-pub fn instruction(out: &mut Writer, content: Option<Raw<'_>>, place: &Place<'_>) -> Result<(), ApiError> {
+pub fn instruction(out: &mut Writer, content: Option<Raw<'_>>, context: &MessageContext<'_>) -> Result<(), ApiError> {
     match content {
         Some(content) if content.is_array() => content.each(|number, part| match part.field("text") {
             Some(text) => {
-                write_text(out, text, part.field("cache_control").or(place.mark), false);
+                write_text(out, text, part.field("cache_control").or(context.mark), false);
                 Ok(())
             }
             None => {
-                let index = place.index;
+                let index = context.index;
                 let text = format!("`messages[{index}].content[{number}]`: system messages have only texts.");
                 Err(invalid("messages", text))
             }
         }),
         Some(content) => {
-            write_text(out, content, place.mark, false);
+            write_text(out, content, context.mark, false);
             Ok(())
         }
         None => Ok(()),
@@ -52,34 +52,34 @@ pub fn instruction(out: &mut Writer, content: Option<Raw<'_>>, place: &Place<'_>
 }
 
 /// The content of any other message.
-pub fn parts(out: &mut Writer, content: Option<Raw<'_>>, place: &Place<'_>) -> Result<(), ApiError> {
+pub fn parts(out: &mut Writer, content: Option<Raw<'_>>, context: &MessageContext<'_>) -> Result<(), ApiError> {
     match content {
-        Some(content) if content.is_array() => content.each(|number, each| part(out, each, number, place)),
+        Some(content) if content.is_array() => content.each(|number, each| part(out, each, number, context)),
         Some(content) if content.is_string() => {
-            write_text(out, content, place.mark, place.trimmed);
+            write_text(out, content, context.mark, context.trimmed);
             Ok(())
         }
         Some(_) => {
-            let text = format!("`messages[{}].content` must be a string or an array of parts.", place.index);
+            let text = format!("`messages[{}].content` must be a string or an array of parts.", context.index);
             Err(invalid("messages", text))
         }
         None => Ok(()),
     }
 }
 
-fn part(out: &mut Writer, part: Raw<'_>, number: usize, place: &Place<'_>) -> Result<(), ApiError> {
-    let mark = part.field("cache_control").or(place.mark).filter(|mark| mark.is_object());
+fn part(out: &mut Writer, part: Raw<'_>, number: usize, context: &MessageContext<'_>) -> Result<(), ApiError> {
+    let mark = part.field("cache_control").or(context.mark).filter(|mark| mark.is_object());
     let wrong =
-        |problem: &str| Err(invalid("messages", format!("`messages[{}].content[{number}]`{problem}", place.index)));
+        |problem: &str| Err(invalid("messages", format!("`messages[{}].content[{number}]`{problem}", context.index)));
     if part.is_string() {
-        write_text(out, part, mark, place.trimmed);
+        write_text(out, part, mark, context.trimmed);
         return Ok(());
     }
     let kind = part.text("type");
     match kind.as_deref() {
         Some("text" | "refusal" | "input_text" | "output_text") => {
             if let Some(text) = part.field("text").or(part.field("refusal")) {
-                write_text(out, text, mark, place.trimmed);
+                write_text(out, text, mark, context.trimmed);
             }
             Ok(())
         }

@@ -97,29 +97,31 @@ impl<'a> Conversation<'a> {
 
     fn message(&mut self, index: usize, message: Raw<'a>, last: bool) -> Result<(), ApiError> {
         let [role, content, mark] = message.fields(["role", "content", "cache_control"]);
-        let place = content::Place { index, mark, trimmed: false };
+        let context = content::MessageContext { index, mark, trimmed: false };
         match role.and_then(Raw::string).as_deref() {
-            Some("system" | "developer") => content::instruction(&mut self.system, content, &place),
+            Some("system" | "developer") => content::instruction(&mut self.system, content, &context),
             Some("user") => {
                 let mut blocks = Writer::default();
-                content::parts(&mut blocks, content, &place)?;
+                content::parts(&mut blocks, content, &context)?;
                 self.add(Role::User, &Writer::default(), &blocks);
                 Ok(())
             }
-            Some("assistant") => self.assistant(message, content, &content::Place { trimmed: last, ..place }),
+            Some("assistant") => {
+                self.assistant(message, content, &content::MessageContext { trimmed: last, ..context })
+            }
             Some("tool") => {
                 let id = message.field("tool_call_id").and_then(Raw::string);
                 let Some(id) = id else {
                     let text = format!("`messages[{index}].tool_call_id` is missing.");
                     return Err(invalid("messages", text));
                 };
-                self.result(&id, content, &place)
+                self.result(&id, content, &context)
             }
             Some("function") => match self.function_id.take() {
-                Some(id) => self.result(&id, content, &place),
+                Some(id) => self.result(&id, content, &context),
                 None => {
                     let mut blocks = Writer::default();
-                    content::parts(&mut blocks, content, &place)?;
+                    content::parts(&mut blocks, content, &context)?;
                     self.add(Role::User, &Writer::default(), &blocks);
                     Ok(())
                 }
@@ -135,7 +137,7 @@ impl<'a> Conversation<'a> {
         &mut self,
         message: Raw<'a>,
         content: Option<Raw<'a>>,
-        place: &content::Place<'_>,
+        context: &content::MessageContext<'_>,
     ) -> Result<(), ApiError> {
         let [calls, function, refusal, thoughts, reasoning, signature] = message.fields([
             "tool_calls",
@@ -147,7 +149,7 @@ impl<'a> Conversation<'a> {
         ]);
         let (mut first, mut rest) = (Writer::default(), Writer::default());
         content::thoughts(&mut first, thoughts, reasoning, signature);
-        content::parts(&mut rest, content, place)?;
+        content::parts(&mut rest, content, context)?;
         if let Some(refusal) = refusal.and_then(Raw::string).filter(|text| !text.trim().is_empty()) {
             content::text(&mut rest, refusal.trim_end());
         }
@@ -155,13 +157,13 @@ impl<'a> Conversation<'a> {
         if let Some(calls) = calls {
             calls.each(|number, call| {
                 called = true;
-                self.call(&mut rest, place.index, number, call)
+                self.call(&mut rest, context.index, number, call)
             })?;
         }
         if let Some(function) = function.filter(|_| !called) {
             called = true;
-            let id = format!("call_{}", place.index);
-            self.named_call(&mut rest, &id, place.index, function)?;
+            let id = format!("call_{}", context.index);
+            self.named_call(&mut rest, &id, context.index, function)?;
             self.function_id = Some(id);
         }
         if called {
@@ -196,12 +198,17 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn result(&mut self, id: &str, content: Option<Raw<'a>>, place: &content::Place<'_>) -> Result<(), ApiError> {
+    fn result(
+        &mut self,
+        id: &str,
+        content: Option<Raw<'a>>,
+        context: &content::MessageContext<'_>,
+    ) -> Result<(), ApiError> {
         let mut result = Writer::default();
         let mut blocks = Writer::default();
         let text = content.filter(|content| content.is_string());
         if text.is_none() {
-            content::parts(&mut blocks, content, &content::Place { mark: None, ..*place })?;
+            content::parts(&mut blocks, content, &content::MessageContext { mark: None, ..*context })?;
         }
         result.object(|out| {
             out.put_string("type", "tool_result");
@@ -211,7 +218,7 @@ impl<'a> Conversation<'a> {
                 None if !blocks.is_empty() => out.put_array("content", |out| out.raw(blocks.as_str())),
                 None => {}
             }
-            if let Some(mark) = place.mark {
+            if let Some(mark) = context.mark {
                 out.put("cache_control", mark.json());
             }
         });

@@ -28,11 +28,11 @@ pub struct Wish<'a> {
 /// The settings for the model.
 pub struct Thinking<'a> {
     limit: u64,
-    kind: Kind<'a>,
+    mode: ThinkingMode<'a>,
     effort: Option<&'static str>,
 }
 
-enum Kind<'a> {
+enum ThinkingMode<'a> {
     Off,
     Adaptive,
     Budget(u64),
@@ -51,9 +51,9 @@ impl<'a> Thinking<'a> {
         dropped: &mut Dropped,
     ) -> Result<Self, ApiError> {
         let limit = wish.limit.unwrap_or(wish.default_limit);
-        let off = Thinking { limit, kind: Kind::Off, effort: None };
+        let off = Thinking { limit, mode: ThinkingMode::Off, effort: None };
         if let Some(own) = wish.thinking {
-            return Ok(Thinking { kind: Kind::Own(own), ..off });
+            return Ok(Thinking { mode: ThinkingMode::Own(own), ..off });
         }
         let Some(effort) = wish.effort else {
             return Ok(off);
@@ -66,8 +66,8 @@ impl<'a> Thinking<'a> {
             return Ok(off);
         };
         if version.thinks_adaptively() {
-            let kind = if forced { Kind::Off } else { Kind::Adaptive };
-            return Ok(Thinking { kind, effort: level.effort(version), ..off });
+            let mode = if forced { ThinkingMode::Off } else { ThinkingMode::Adaptive };
+            return Ok(Thinking { mode, effort: level.effort(version), ..off });
         }
         if forced || lacks_thinking || !version.thinks() {
             dropped.add("reasoning_effort");
@@ -75,8 +75,12 @@ impl<'a> Thinking<'a> {
         }
         match wish.limit {
             // the client's limit does not include the reasoning
-            None => Ok(Thinking { limit: limit.saturating_add(budget), kind: Kind::Budget(budget), effort: None }),
-            Some(limit) if limit > LEAST_BUDGET => Ok(Thinking { kind: Kind::Budget(budget.min(limit - 1)), ..off }),
+            None => {
+                Ok(Thinking { limit: limit.saturating_add(budget), mode: ThinkingMode::Budget(budget), effort: None })
+            }
+            Some(limit) if limit > LEAST_BUDGET => {
+                Ok(Thinking { mode: ThinkingMode::Budget(budget.min(limit - 1)), ..off })
+            }
             Some(_) => {
                 dropped.add("reasoning_effort");
                 Ok(off)
@@ -91,23 +95,23 @@ impl<'a> Thinking<'a> {
 
     /// Whether the model reasons, so that it accepts no temperature.
     pub fn thinks(&self) -> bool {
-        match self.kind {
-            Kind::Off => false,
-            Kind::Adaptive | Kind::Budget(_) => true,
-            Kind::Own(thinking) => thinking.text("type").as_deref() != Some("disabled"),
+        match self.mode {
+            ThinkingMode::Off => false,
+            ThinkingMode::Adaptive | ThinkingMode::Budget(_) => true,
+            ThinkingMode::Own(thinking) => thinking.text("type").as_deref() != Some("disabled"),
         }
     }
 
     /// Writes `thinking`, and `output_config` with the fields from `format`.
     pub fn write(&self, out: &mut Writer, format: impl FnOnce(&mut Writer)) {
-        match self.kind {
-            Kind::Off => {}
-            Kind::Adaptive => out.put_object("thinking", |out| out.put_string("type", "adaptive")),
-            Kind::Budget(budget) => out.put_object("thinking", |out| {
+        match self.mode {
+            ThinkingMode::Off => {}
+            ThinkingMode::Adaptive => out.put_object("thinking", |out| out.put_string("type", "adaptive")),
+            ThinkingMode::Budget(budget) => out.put_object("thinking", |out| {
                 out.put_string("type", "enabled");
                 out.put_number("budget_tokens", budget);
             }),
-            Kind::Own(thinking) => out.put("thinking", thinking.json()),
+            ThinkingMode::Own(thinking) => out.put("thinking", thinking.json()),
         }
         let mut config = Writer::default();
         if let Some(effort) = self.effort {

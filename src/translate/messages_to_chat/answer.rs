@@ -6,13 +6,13 @@ use crate::translate::ids::made;
 use crate::translate::raw::{arguments, Raw};
 use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
-use crate::translate::{Answer, Reply, Unreadable};
-use crate::usage::{EventKind, Reading};
+use crate::translate::{Reply, TranslatedAnswer, Unreadable};
+use crate::usage::{EventKind, UsageReading};
 
 /// Translates a complete answer.
-pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+pub fn answer(body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
     let completion = Raw::parse(body).filter(|completion| completion.is_object()).ok_or(Unreadable)?;
-    let mut reading = Reading::default();
+    let mut reading = UsageReading::default();
     if matches!(reading.read(body), EventKind::Error | EventKind::Garbage) {
         return Err(Unreadable);
     }
@@ -39,7 +39,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
         out.key("usage");
         write_usage(out, &reading.tokens());
     });
-    Ok(Answer { body: out.into_bytes(), unknown_reason: reason == Some(None) })
+    Ok(TranslatedAnswer { body: out.into_bytes(), unknown_reason: reason == Some(None) })
 }
 
 /// Writes the blocks of a message. Returns whether it calls tools.

@@ -14,7 +14,7 @@ use crate::translate::stream::{Machine, Said};
 use crate::translate::tool_names::clients_name;
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
-use crate::usage::{EventKind, Reading, TokenUsage};
+use crate::usage::{EventKind, TokenUsage, UsageReading};
 
 /// The state of the stream.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Events {
     begun: bool,
     blocks: Blocks,
     calls: Calls,
-    reading: Reading,
+    reading: UsageReading,
     /// The finish reason, once it is known.
     reason: Option<&'static str>,
     unknown_reason: bool,
@@ -40,7 +40,7 @@ impl Events {
             begun: false,
             blocks: Blocks::new(),
             calls: Calls::default(),
-            reading: Reading::default(),
+            reading: UsageReading::default(),
             reason: None,
             unknown_reason: false,
         }

@@ -1,6 +1,6 @@
 //! The answer: a chat completion as a response.
 
-use super::item::{Call, Item, Kind, Part};
+use super::item::{Call, Item, ItemKind, Part};
 use super::response::{write, Head};
 use super::thoughts::Gathered;
 use super::Ending;
@@ -8,13 +8,13 @@ use crate::translate::chat::{said, MESSAGE_FIELDS};
 use crate::translate::ids::made;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
-use crate::translate::{Answer, Reply, Unreadable};
-use crate::usage::{EventKind, Reading};
+use crate::translate::{Reply, TranslatedAnswer, Unreadable};
+use crate::usage::{EventKind, UsageReading};
 
 /// Translates a complete answer.
-pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
+pub fn answer(body: &[u8], reply: &Reply) -> Result<TranslatedAnswer, Unreadable> {
     let completion = Raw::parse(body).filter(|completion| completion.is_object()).ok_or(Unreadable)?;
-    let mut reading = Reading::default();
+    let mut reading = UsageReading::default();
     if matches!(reading.read(body), EventKind::Error | EventKind::Garbage) {
         return Err(Unreadable);
     }
@@ -38,7 +38,7 @@ pub fn answer(body: &[u8], reply: &Reply) -> Result<Answer, Unreadable> {
     let usage = reading.is_reported().then(|| reading.tokens());
     let mut out = Writer::with_capacity(body.len() + 1024);
     write(&mut out, &head, items.iter(), usage.as_ref());
-    Ok(Answer { body: out.into_bytes(), unknown_reason: known == Some(None) })
+    Ok(TranslatedAnswer { body: out.into_bytes(), unknown_reason: known == Some(None) })
 }
 
 /// The output: reasoning, messages and calls.
@@ -62,7 +62,7 @@ fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
         let arguments = arguments_of(arguments);
         let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
         let name = name.and_then(Raw::string).unwrap_or_default();
-        called.push(Kind::Call(Call::new(id, &name, arguments, &reply.notes.tools)));
+        called.push(ItemKind::Call(Call::new(id, &name, arguments, &reply.notes.tools)));
     };
     match (calls, function) {
         (Some(calls), _) => calls.items(|call| {
@@ -74,13 +74,13 @@ fn items(message: Raw<'_>, reply: &Reply) -> Vec<Item> {
         (None, None) => {}
     }
     if !text.is_empty() || !gathered.as_str().is_empty() {
-        kinds.push(Kind::Reasoning { text, thoughts: gathered });
+        kinds.push(ItemKind::Reasoning { text, thoughts: gathered });
     }
     let parts = [(false, said(content)), (true, said(refusal))];
     let parts: Vec<Part> =
         parts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(refusal, text)| Part { refusal, text }).collect();
     if !parts.is_empty() {
-        kinds.push(Kind::Message(parts));
+        kinds.push(ItemKind::Message(parts));
     }
     kinds.extend(called);
     kinds.into_iter().enumerate().map(|(place, kind)| Item::new(kind, reply.id, place)).collect()

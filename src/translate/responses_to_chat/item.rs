@@ -10,12 +10,12 @@ use crate::translate::writer::Writer;
 #[derive(Debug)]
 pub struct Item {
     pub id: String,
-    pub kind: Kind,
+    pub kind: ItemKind,
 }
 
 /// The kinds of items.
 #[derive(Debug)]
-pub enum Kind {
+pub enum ItemKind {
     /// Reasoning.
     Reasoning { text: String, thoughts: Gathered },
     /// A message.
@@ -44,12 +44,12 @@ pub struct Call {
 
 impl Item {
     /// The item at this index of the output; `answer` identifies the answer.
-    pub fn new(kind: Kind, answer: u64, place: usize) -> Self {
+    pub fn new(kind: ItemKind, answer: u64, place: usize) -> Self {
         let prefix = match &kind {
-            Kind::Reasoning { .. } => "rs_",
-            Kind::Message(_) => "msg_",
-            Kind::Call(Call { custom: true, .. }) => "ctc_",
-            Kind::Call(_) => "fc_",
+            ItemKind::Reasoning { .. } => "rs_",
+            ItemKind::Message(_) => "msg_",
+            ItemKind::Call(Call { custom: true, .. }) => "ctc_",
+            ItemKind::Call(_) => "fc_",
         };
         Item { id: made(prefix, answer, place + 1), kind }
     }
@@ -59,7 +59,7 @@ impl Item {
         out.object(|out| {
             out.put_string("id", &self.id);
             match &self.kind {
-                Kind::Reasoning { text, thoughts } => {
+                ItemKind::Reasoning { text, thoughts } => {
                     out.put_string("type", "reasoning");
                     out.put_array("summary", |out| {
                         if !text.is_empty() {
@@ -70,13 +70,13 @@ impl Item {
                         out.put_string("encrypted_content", &format!("[{}]", thoughts.as_str()));
                     }
                 }
-                Kind::Message(parts) => {
+                ItemKind::Message(parts) => {
                     out.put_string("type", "message");
                     out.put_string("status", status);
                     out.put_string("role", "assistant");
                     out.put_array("content", |out| parts.iter().for_each(|part| part.write(out)));
                 }
-                Kind::Call(call) => {
+                ItemKind::Call(call) => {
                     out.put_string("type", if call.custom { "custom_tool_call" } else { "function_call" });
                     out.put_string("status", status);
                     out.put_string("call_id", &call.call_id);
@@ -97,9 +97,9 @@ impl Item {
     pub fn reserved(&self) -> usize {
         self.id.capacity()
             + match &self.kind {
-                Kind::Reasoning { text, thoughts } => text.capacity() + thoughts.reserved(),
-                Kind::Message(parts) => parts.iter().map(|part| size_of::<Part>() + part.text.capacity()).sum(),
-                Kind::Call(call) => call.call_id.capacity() + call.name.capacity() + call.arguments.capacity(),
+                ItemKind::Reasoning { text, thoughts } => text.capacity() + thoughts.reserved(),
+                ItemKind::Message(parts) => parts.iter().map(|part| size_of::<Part>() + part.text.capacity()).sum(),
+                ItemKind::Call(call) => call.call_id.capacity() + call.name.capacity() + call.arguments.capacity(),
             }
     }
 }

@@ -1,6 +1,6 @@
 //! The events of a response's stream, each with a sequence number.
 
-use super::item::{write_summary, Item, Kind, Part};
+use super::item::{write_summary, Item, ItemKind, Part};
 use crate::translate::writer::Writer;
 
 /// Numbers the events.
@@ -52,8 +52,8 @@ impl Sender {
     pub fn done(&mut self, out: &mut Writer, place: usize, item: &Item, status: &str) {
         let at = At { place, id: &item.id };
         match &item.kind {
-            Kind::Reasoning { text, .. } if text.is_empty() => {}
-            Kind::Reasoning { text, .. } => {
+            ItemKind::Reasoning { text, .. } if text.is_empty() => {}
+            ItemKind::Reasoning { text, .. } => {
                 self.about(out, "response.reasoning_summary_text.done", &at, |out| {
                     out.put_number("summary_index", 0);
                     out.put_string("text", text);
@@ -64,12 +64,12 @@ impl Sender {
                     write_summary(out, text);
                 });
             }
-            Kind::Message(parts) => {
+            ItemKind::Message(parts) => {
                 if let Some(part) = parts.last() {
                     self.part_done(out, &at, parts.len() - 1, part);
                 }
             }
-            Kind::Call(call) if call.custom => {
+            ItemKind::Call(call) if call.custom => {
                 let input = call.input();
                 if !input.is_empty() {
                     self.about(out, "response.custom_tool_call_input.delta", &at, |out| {
@@ -78,7 +78,7 @@ impl Sender {
                 }
                 self.about(out, "response.custom_tool_call_input.done", &at, |out| out.put_string("input", &input));
             }
-            Kind::Call(call) => self.about(out, "response.function_call_arguments.done", &at, |out| {
+            ItemKind::Call(call) => self.about(out, "response.function_call_arguments.done", &at, |out| {
                 out.put_string("name", &call.name);
                 out.put_string("arguments", &call.arguments);
             }),

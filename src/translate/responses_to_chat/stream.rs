@@ -4,7 +4,7 @@
 //! when another item begins; tool calls, whose arguments may interleave, end with the response.
 
 use super::answer::{arguments_of, signature_of};
-use super::item::{Call, Item, Kind, Part};
+use super::item::{Call, Item, ItemKind, Part};
 use super::response::{self, Head};
 use super::sender::Sender;
 use super::thoughts::Gathered;
@@ -17,7 +17,7 @@ use crate::translate::raw::Raw;
 use crate::translate::stream::{Machine, Said};
 use crate::translate::writer::Writer;
 use crate::translate::{Notes, Reply};
-use crate::usage::{EventKind, Reading};
+use crate::usage::{EventKind, UsageReading};
 
 /// The longest stored answer, in bytes.
 const MAX_HELD: usize = 4 << 20;
@@ -43,7 +43,7 @@ pub struct Events {
     /// The items of the calls that have begun.
     call_items: Vec<usize>,
     held: usize,
-    reading: Reading,
+    reading: UsageReading,
     ending: Option<Ending>,
     unknown_reason: bool,
 }
@@ -66,7 +66,7 @@ impl Events {
             calls: Calls::default(),
             call_items: Vec::new(),
             held: 0,
-            reading: Reading::default(),
+            reading: UsageReading::default(),
             ending: None,
             unknown_reason: false,
         }
@@ -117,7 +117,7 @@ impl Events {
     }
 
     /// Adds an item, and returns its index.
-    fn begin_item(&mut self, kind: Kind, out: &mut Writer) -> usize {
+    fn begin_item(&mut self, kind: ItemKind, out: &mut Writer) -> usize {
         self.end_saying(out);
         let place = self.items.len();
         let item = Item::new(kind, self.id, place);
@@ -138,11 +138,11 @@ impl Events {
     fn reasoning(&mut self, out: &mut Writer) -> usize {
         match self
             .saying
-            .filter(|place| matches!(self.items.get(*place), Some(Item { kind: Kind::Reasoning { .. }, .. })))
+            .filter(|place| matches!(self.items.get(*place), Some(Item { kind: ItemKind::Reasoning { .. }, .. })))
         {
             Some(place) => place,
             None => {
-                let kind = Kind::Reasoning { text: String::new(), thoughts: Gathered::default() };
+                let kind = ItemKind::Reasoning { text: String::new(), thoughts: Gathered::default() };
                 let place = self.begin_item(kind, out);
                 self.saying = Some(place);
                 place
@@ -156,7 +156,7 @@ impl Events {
         }
         self.hold(piece.len())?;
         let place = self.reasoning(out);
-        if let Some(Item { id, kind: Kind::Reasoning { text, .. } }) = self.items.get_mut(place) {
+        if let Some(Item { id, kind: ItemKind::Reasoning { text, .. } }) = self.items.get_mut(place) {
             self.sender.thought(out, place, id, text.is_empty(), piece);
             text.push_str(piece);
         }
@@ -169,7 +169,7 @@ impl Events {
         }
         self.hold(blocks.json().len())?;
         let place = self.reasoning(out);
-        if let Some(Item { kind: Kind::Reasoning { text, thoughts }, .. }) = self.items.get_mut(place) {
+        if let Some(Item { kind: ItemKind::Reasoning { text, thoughts }, .. }) = self.items.get_mut(place) {
             thoughts.add(blocks, text);
         }
         Ok(())
@@ -181,16 +181,16 @@ impl Events {
         }
         self.hold(piece.len())?;
         let there =
-            self.saying.filter(|place| matches!(self.items.get(*place), Some(Item { kind: Kind::Message(_), .. })));
+            self.saying.filter(|place| matches!(self.items.get(*place), Some(Item { kind: ItemKind::Message(_), .. })));
         let place = match there {
             Some(place) => place,
             None => {
-                let place = self.begin_item(Kind::Message(Vec::new()), out);
+                let place = self.begin_item(ItemKind::Message(Vec::new()), out);
                 self.saying = Some(place);
                 place
             }
         };
-        let Some(Item { id, kind: Kind::Message(parts) }) = self.items.get_mut(place) else {
+        let Some(Item { id, kind: ItemKind::Message(parts) }) = self.items.get_mut(place) else {
             return Ok(());
         };
         let at = self.sender.at(place, id);
@@ -250,7 +250,7 @@ impl Events {
         if let Some(signature) = signature_of(extra) {
             self.hold(signature.len())?;
             let reasoning = self.reasoning(out);
-            if let Some(Item { kind: Kind::Reasoning { thoughts, .. }, .. }) = self.items.get_mut(reasoning) {
+            if let Some(Item { kind: ItemKind::Reasoning { thoughts, .. }, .. }) = self.items.get_mut(reasoning) {
                 thoughts.put_signature(&id, &signature);
             }
         }
@@ -269,7 +269,7 @@ impl Events {
             };
             let id = if begun.id.is_empty() { made("call_", self.id, place + 1) } else { begun.id };
             let call = Call::new(id, &begun.name, String::new(), &self.notes.tools);
-            let item = self.begin_item(Kind::Call(call), out);
+            let item = self.begin_item(ItemKind::Call(call), out);
             self.call_items.push(item);
             self.ask(item, &begun.held, out);
             self.hold(0)?;
@@ -279,7 +279,7 @@ impl Events {
 
     /// Further arguments of a call. A custom tool's arguments can only be read once they are complete.
     fn ask(&mut self, place: usize, json: &str, out: &mut Writer) {
-        if let Some(Item { id, kind: Kind::Call(call) }) = self.items.get_mut(place) {
+        if let Some(Item { id, kind: ItemKind::Call(call) }) = self.items.get_mut(place) {
             if !json.is_empty() && !call.custom {
                 self.sender.asked(out, place, id, json);
             }
@@ -292,7 +292,7 @@ impl Events {
         let last = self.items.len().saturating_sub(1);
         for (place, item) in self.items.iter_mut().enumerate() {
             let said = self.saying == Some(place);
-            if let Kind::Call(call) = &mut item.kind {
+            if let ItemKind::Call(call) = &mut item.kind {
                 if call.arguments.is_empty() {
                     call.arguments.push_str("{}");
                     if !call.custom {
@@ -300,7 +300,7 @@ impl Events {
                     }
                 }
             }
-            if said || matches!(item.kind, Kind::Call(_)) {
+            if said || matches!(item.kind, ItemKind::Call(_)) {
                 self.sender.done(out, place, item, if place == last { ending.status() } else { "completed" });
             }
         }

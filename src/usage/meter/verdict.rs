@@ -4,17 +4,24 @@ use super::Meter;
 use crate::endpoint::Endpoint;
 use crate::usage::events::Framing;
 use crate::usage::interruption::interruption;
-use crate::usage::state::State;
+use crate::usage::meter_state::MeterState;
 use crate::usage::{Source, TokenUsage};
 
 impl Meter {
     /// The reported usage, and its reliability. The answer may have been cut at any point.
     pub fn finish(&self) -> (TokenUsage, Source) {
         let source = match (self.state, self.reading.is_reported()) {
-            (State::Settled | State::Complete, true) => Source::Reported,
-            (State::Settled | State::Complete, false) => Source::Missing,
-            (State::Ended, true) if self.says_all() => Source::Reported,
-            (State::Open | State::Interrupted | State::Ended | State::Failed | State::Beyond, _) => Source::Partial,
+            (MeterState::Settled | MeterState::Complete, true) => Source::Reported,
+            (MeterState::Settled | MeterState::Complete, false) => Source::Missing,
+            (MeterState::Ended, true) if self.says_all() => Source::Reported,
+            (
+                MeterState::Open
+                | MeterState::Interrupted
+                | MeterState::Ended
+                | MeterState::Failed
+                | MeterState::Beyond,
+                _,
+            ) => Source::Partial,
         };
         let mut reading = self.reading;
         if self.framing == Framing::Json && !self.kept().is_empty() {
@@ -40,7 +47,7 @@ impl Meter {
     /// About how many tokens of text the server has not reported. `None` if it is an error and not an answer.
     pub fn unreported(&self) -> Option<u64> {
         let mut generated = self.generated;
-        if self.framing == Framing::Json && self.state != State::Complete {
+        if self.framing == Framing::Json && self.state != MeterState::Complete {
             match &self.digest {
                 Some(digest) => generated.add(digest.texts()),
                 None => generated.read(&self.held),
@@ -50,7 +57,7 @@ impl Meter {
         if let Some(digest) = self.large.as_ref().and_then(|large| large.data()) {
             generated.add(digest.texts());
         }
-        let nothing = self.refused || self.state == State::Failed && generated.bytes() == 0;
+        let nothing = self.refused || self.state == MeterState::Failed && generated.bytes() == 0;
         (!nothing).then(|| generated.unreported())
     }
 
@@ -58,7 +65,7 @@ impl Meter {
     /// after the last chunk; a reset stream never has one. `false` if it reported an error, exceeded the limits, or if
     /// every choice had a finish reason: some servers never send `[DONE]`. Meaningless for compressed bytes.
     pub fn is_interrupted(&self) -> bool {
-        self.state == State::Interrupted
+        self.state == MeterState::Interrupted
     }
 
     /// Treats an [interrupted](Meter::is_interrupted) stream as complete, because its server never sends a last event.
@@ -74,14 +81,14 @@ impl Meter {
     /// assert_eq!(meter.finish().1, Source::Partial);
     /// ```
     pub fn take_for_whole(&mut self) {
-        if self.state == State::Interrupted && !self.broken_off {
-            self.state = State::Ended;
+        if self.state == MeterState::Interrupted && !self.broken_off {
+            self.state = MeterState::Ended;
         }
     }
 
     /// Whether the stream was marked as complete. Known after the last chunk.
     pub fn says_its_end(&self) -> bool {
-        self.state == State::Complete && self.framing != Framing::Json
+        self.state == MeterState::Complete && self.framing != Framing::Json
     }
 
     /// Whether the report covers everything that was generated.
@@ -91,7 +98,7 @@ impl Meter {
 
     /// Whether the answer seems complete. Known after the last chunk.
     pub fn is_whole(&self) -> bool {
-        !matches!(self.state, State::Interrupted | State::Failed)
+        !matches!(self.state, MeterState::Interrupted | MeterState::Failed)
     }
 
     /// The bytes to append to an interrupted stream, so that the client sees an error; `None` for any other stream.
@@ -131,7 +138,7 @@ impl Meter {
     /// assert!(!answers(b"{\"choices\":[{}]"));
     /// ```
     pub fn has_good_choices(&self) -> bool {
-        self.state == State::Complete && !self.refused && self.reading.has_good_choices()
+        self.state == MeterState::Complete && !self.refused && self.reading.has_good_choices()
     }
 
     /// Whether it is a valid answer, if that was judged. Known after the last chunk.
@@ -151,7 +158,7 @@ impl Meter {
         match self.framing {
             Framing::Json => self.is_answer,
             Framing::Sse | Framing::Ndjson | Framing::EventStream => {
-                (self.state != State::Beyond).then_some(self.state == State::Complete)
+                (self.state != MeterState::Beyond).then_some(self.state == MeterState::Complete)
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
-use sluice::guard::api::{read, Answer, Api, Failure, Moderations, Presidio, Reading, Thresholds, MAX_ANSWER};
+use sluice::guard::api::{read, Api, Failure, Moderations, Presidio, Reading, Readings, Thresholds, MAX_ANSWER};
 use sluice::guard::Finding;
 
 use crate::generate;
@@ -55,7 +55,7 @@ fn moderated() {
     ];
     for (thresholds, want) in cases {
         let got = read(&moderations(thresholds.clone()), &["a", "b", "c"], 200, MODERATED.as_bytes());
-        assert_eq!(got.map(Answer::into_readings), want.map(Vec::from), "{thresholds:?}");
+        assert_eq!(got.map(Readings::into_readings), want.map(Vec::from), "{thresholds:?}");
     }
 }
 
@@ -101,7 +101,7 @@ fn moderated_by_openai() {
     ];
     for (name, answer, thresholds, want) in cases {
         let got = read(&moderations(thresholds), &["a"], 200, answer.to_string().as_bytes());
-        assert_eq!(got.map(Answer::into_readings), Ok(vec![want]), "{name}");
+        assert_eq!(got.map(Readings::into_readings), Ok(vec![want]), "{name}");
     }
 }
 
@@ -160,10 +160,10 @@ fn analyzed() {
         ("sure ones of some", with(&["EMAIL_ADDRESS", "PHONE_NUMBER"], Some(0.5)), vec![email]),
     ];
     for (name, api, want) in cases {
-        let got = read(&api, &texts, 200, ANALYZED.as_bytes()).map(Answer::into_readings);
+        let got = read(&api, &texts, 200, ANALYZED.as_bytes()).map(Readings::into_readings);
         assert_eq!(got, Ok(vec![Reading::of(want), clean()]), "{name}");
     }
-    let none = read(&with(&["US_SSN"], None), &texts, 200, ANALYZED.as_bytes()).map(Answer::into_readings);
+    let none = read(&with(&["US_SSN"], None), &texts, 200, ANALYZED.as_bytes()).map(Readings::into_readings);
     assert_eq!(none, Ok(vec![clean(), clean()]), "none");
 }
 
@@ -193,7 +193,7 @@ fn broken_analyses() {
         assert_eq!(read(&presidio(), &["aé😀b "], 200, text.as_bytes()), Err(Shape), "{name}: {text}");
     }
     let whole = one(r#""entity_type":"A B","start":0,"end":5,"score":1"#);
-    let got = read(&presidio(), &["aé😀b "], 200, whole.as_bytes()).map(Answer::into_readings);
+    let got = read(&presidio(), &["aé😀b "], 200, whole.as_bytes()).map(Readings::into_readings);
     assert_eq!(got, Ok(vec![Reading::of(vec![finding("A_B", 0..9, 1.0)])]), "to the end");
 }
 
@@ -224,7 +224,7 @@ fn judged() {
         let message = json!({"role": "assistant", "content": content, "refusal": null});
         let body = json!({"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
         let got = read(&llama(), &["a"], 200, body.to_string().as_bytes());
-        assert_eq!(got.map(Answer::into_readings), want.map(|reading| vec![reading]), "{content:?}");
+        assert_eq!(got.map(Readings::into_readings), want.map(|reading| vec![reading]), "{content:?}");
     }
     let bodies = [
         r#"{"choices":[]}"#,

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use sluice::config::{self, ConfigError};
 use sluice::guard::api::{Api, Moderations, Presidio, Thresholds};
 use sluice::guard::checks::{
-    Action, Backend, Custom, Guard, LocalPatterns, Memory, OnFailure, Phase, StreamMode, StreamPolicy, Subject,
+    Action, Backend, CacheLimits, CheckPhase, CheckSubject, Custom, Guard, LocalPatterns, OnFailure, StreamMode,
+    StreamPolicy,
 };
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::wire_names::stats;
@@ -25,7 +26,7 @@ fn nothing() {
     for text in ["", "{}", r#"{"checks":[]}"#, r#"{"stream":null,"cache":{},"stream":{}}"#] {
         let found = guard(text);
         assert!(found.checks.is_empty(), "{text}");
-        assert_eq!((found.stream, found.memory), (StreamPolicy::default(), Memory::default()), "{text}");
+        assert_eq!((found.stream, found.cache), (StreamPolicy::default(), CacheLimits::default()), "{text}");
         assert_eq!((found.max_in_flight, found.max_text), (100, 262_144), "{text}");
     }
 }
@@ -62,7 +63,7 @@ fn everything() {
         ("tox", "/m", "tox.example.com", Duration::from_secs(30))
     );
     assert_eq!(service.key.as_ref().unwrap().expose(), "sk-secret");
-    assert_eq!(toxicity.phases, [Phase::Request, Phase::Response]);
+    assert_eq!(toxicity.phases, [CheckPhase::Request, CheckPhase::Response]);
     assert_eq!(toxicity.speakers.as_deref(), Some(&[System, User, Assistant, Tool][..]));
     assert_eq!((toxicity.on_failure, toxicity.action, toxicity.dry_run), (OnFailure::Allow, Action::Flag, true));
     let Backend::Service(api, service) = &pii.backend else { panic!("{pii:?}") };
@@ -81,7 +82,7 @@ fn everything() {
     assert!(matches!(&llama.backend, Backend::Service(Api::ChatClassifier(model), _) if model == "guard-3"));
     let time = Duration::from_millis(100);
     assert_eq!(found.stream, StreamPolicy { mode: StreamMode::Window, characters: 50, time });
-    assert_eq!(found.memory, Memory { time: Duration::from_secs(300), entries: 7 });
+    assert_eq!(found.cache, CacheLimits { time: Duration::from_secs(300), entries: 7 });
     assert_eq!((found.max_in_flight, found.max_text), (3, 1 << 20));
     assert!(!format!("{found:?}").contains("sk-secret"));
 }
@@ -117,24 +118,28 @@ fn which_checks_apply() {
     let found = one(r#""api":"patterns","action":"mask","models":["gpt-*","m"],"keys":["team-*"]"#);
     let check = &found.checks[0];
     let cases = [
-        (Phase::Request, "gpt-4o", "team-a", true),
-        (Phase::Request, "m", "team-", true),
-        (Phase::Request, "m2", "team-a", false),
-        (Phase::Request, "m", "bob", false),
-        (Phase::Response, "m", "team-a", false),
+        (CheckPhase::Request, "gpt-4o", "team-a", true),
+        (CheckPhase::Request, "m", "team-", true),
+        (CheckPhase::Request, "m2", "team-a", false),
+        (CheckPhase::Request, "m", "bob", false),
+        (CheckPhase::Response, "m", "team-a", false),
     ];
     for (phase, model, key, want) in cases {
-        assert_eq!(check.applies(&Subject { phase, model, key }), want, "{phase:?} {model} {key}");
+        assert_eq!(check.applies(&CheckSubject { phase, model, key }), want, "{phase:?} {model} {key}");
     }
     let hears = |check: &sluice::guard::checks::Check, phase| -> Vec<Speaker> {
         [System, User, Assistant, Tool].into_iter().filter(|speaker| check.hears(phase, *speaker)).collect()
     };
-    assert_eq!(hears(check, Phase::Request), [System, User, Assistant, Tool], "what is hidden is hidden everywhere");
-    assert_eq!(hears(check, Phase::Response), [Assistant]);
+    assert_eq!(
+        hears(check, CheckPhase::Request),
+        [System, User, Assistant, Tool],
+        "what is hidden is hidden everywhere"
+    );
+    assert_eq!(hears(check, CheckPhase::Response), [Assistant]);
     let all = one(r#""api":"patterns","action":"mask","roles":["system","assistant"]"#);
-    assert_eq!(hears(&all.checks[0], Phase::Request), [System, Assistant]);
+    assert_eq!(hears(&all.checks[0], CheckPhase::Request), [System, Assistant]);
     let blocks = one(r#""api":"patterns","action":"block""#);
-    assert_eq!(hears(&blocks.checks[0], Phase::Request), [User, Tool]);
+    assert_eq!(hears(&blocks.checks[0], CheckPhase::Request), [User, Tool]);
 }
 
 /// Valid fields of a check.

@@ -2,9 +2,9 @@
 
 mod answers;
 mod blocked;
+mod cache;
 mod config;
 mod failures;
-mod known;
 mod pii;
 mod places;
 mod requests;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::{mask, merge, Vault};
 use sluice::guard::rewriting::{replacements, rewrite_answer, rewrite_request};
-use sluice::guard::texts::{answer_passages, passages, Kind};
+use sluice::guard::texts::{answer_passages, passages, PassageKind};
 use sluice::guard::Finding;
 
 fn rewrite(span: std::ops::Range<usize>, mode: RewriteMode) -> PassageRewrite {
@@ -137,7 +137,7 @@ fn many_rewrites_take_no_longer_each() {
     for mode in [RewriteMode::Mask, RewriteMode::Restore] {
         let found = (0..100_000).map(|at| Finding { entity: "X".into(), span: at * 7..at * 7 + 6, score: 1.0 });
         let rewrites = [PassageRewrite::new(found.collect(), mode)];
-        assert_eq!(replacements(&text, Kind::Plain, &rewrites, &mut Vault::default()).unwrap().len(), 100_000);
+        assert_eq!(replacements(&text, PassageKind::Plain, &rewrites, &mut Vault::default()).unwrap().len(), 100_000);
     }
 }
 
@@ -162,7 +162,7 @@ proptest! {
                 (found.span, masks)
             })
             .collect();
-        let got = replacements(&text, Kind::Plain, &rewrites, &mut Vault::default()).unwrap();
+        let got = replacements(&text, PassageKind::Plain, &rewrites, &mut Vault::default()).unwrap();
         let got: Vec<_> = got.into_iter().map(|(span, written)| (span, written == "<X>")).collect();
         prop_assert_eq!(got, want);
     }

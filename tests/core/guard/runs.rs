@@ -4,18 +4,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice::error::Shape;
-use sluice::guard::api::{Answer, Failure, Reading};
+use sluice::guard::api::{Failure, Reading, Readings};
 use sluice::guard::checks::{
-    Ask, CheckRun, Flag, Guard, Known, Memory, Outcome, PassageRewrite, Phase, Question, Refusal, RewriteMode, Spoken,
-    Subject,
+    Ask, CacheLimits, CheckOutcome, CheckPhase, CheckRefusal, CheckRun, CheckSubject, Flag, Guard, PassageRewrite,
+    PassageText, Question, ResultCache, RewriteMode,
 };
 use sluice::guard::{Finding, Speaker};
 
 use super::guard;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
-const REQUEST: Subject<'static> = Subject { phase: Phase::Request, model: "gpt-4o", key: "bob" };
-const RESPONSE: Subject<'static> = Subject { phase: Phase::Response, ..REQUEST };
+const REQUEST: CheckSubject<'static> = CheckSubject { phase: CheckPhase::Request, model: "gpt-4o", key: "bob" };
+const RESPONSE: CheckSubject<'static> = CheckSubject { phase: CheckPhase::Response, ..REQUEST };
 
 /// A check with its own name, and these further fields.
 fn check(name: &str, api: &str, action: &str, fields: &str) -> String {
@@ -29,17 +29,17 @@ fn checks(checks: &[String]) -> Rc<Guard> {
     Rc::new(guard(&format!(r#"{{"checks":[{}],"max_text":1024}}"#, checks.join(","))))
 }
 
-fn user(text: &str) -> Spoken {
-    Spoken { speaker: Speaker::User, text: text.into(), signed: false, given: false }
+fn user(text: &str) -> PassageText {
+    PassageText { speaker: Speaker::User, text: text.into(), signed: false, given: false }
 }
 
-fn known() -> Known {
-    Known::new(Memory::default())
+fn cache() -> ResultCache {
+    ResultCache::new(CacheLimits::default())
 }
 
 /// A run for a request with this user text.
 fn run(guard: &Rc<Guard>, texts: &[&str]) -> CheckRun {
-    CheckRun::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &known(), NOW)
+    CheckRun::new(Rc::clone(guard), &REQUEST, texts.iter().map(|text| user(text)).collect(), &cache(), NOW)
 }
 
 fn flagged(category: &str) -> Reading {
@@ -50,8 +50,8 @@ fn found(entity: &str, span: std::ops::Range<usize>) -> Reading {
     Reading::of(vec![Finding { entity: entity.into(), span, score: 1.0 }])
 }
 
-fn answer(readings: &[Reading]) -> Result<Answer, Failure> {
-    Ok(Answer::new(readings.to_vec()))
+fn answer(readings: &[Reading]) -> Result<Readings, Failure> {
+    Ok(Readings::new(readings.to_vec()))
 }
 
 fn labels(run: &CheckRun) -> Vec<String> {
@@ -73,15 +73,15 @@ fn nothing_to_check() {
         (
             "another speaker's",
             checks(&[check("a", "patterns", "block", "")]),
-            vec![Spoken { speaker: Speaker::System, text: "a".into(), signed: false, given: false }],
+            vec![PassageText { speaker: Speaker::System, text: "a".into(), signed: false, given: false }],
         ),
         ("another phase", checks(&[check("a", "patterns", "block", r#""phase":["response"],"#)]), vec![user("a")]),
         ("another key's", checks(&[check("a", "patterns", "block", r#""keys":["alice"],"#)]), vec![user("a")]),
     ];
     for (name, guard, passages) in cases {
-        let run = CheckRun::new(guard, &REQUEST, passages, &known(), NOW);
+        let run = CheckRun::new(guard, &REQUEST, passages, &cache(), NOW);
         assert!(run.is_complete() && run.questions().is_empty() && run.verdicts().is_empty(), "{name}");
-        assert_eq!(run.outcome(), Some(Outcome::Pass), "{name}");
+        assert_eq!(run.outcome(), Some(CheckOutcome::Pass), "{name}");
     }
 }
 
@@ -92,9 +92,9 @@ fn questions() {
         check("llama", "chat_classifier", "block", r#""model":"m","roles":["system","user"],"#),
         check("local", "patterns", "mask", ""),
     ]);
-    let system = Spoken { speaker: Speaker::System, text: "be kind".into(), signed: false, given: false };
-    let tool = Spoken { speaker: Speaker::Tool, text: "42".into(), signed: false, given: false };
-    let run = CheckRun::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &known(), NOW);
+    let system = PassageText { speaker: Speaker::System, text: "be kind".into(), signed: false, given: false };
+    let tool = PassageText { speaker: Speaker::Tool, text: "42".into(), signed: false, given: false };
+    let run = CheckRun::new(Rc::clone(&guard), &REQUEST, vec![system, user("hi"), user(" "), tool], &cache(), NOW);
     let questions = run.questions();
     assert_eq!(questions.iter().map(|question| question.id).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(sent(&questions[0])["input"], serde_json::json!(["hi", "42"]));
@@ -111,41 +111,42 @@ fn questions() {
 #[test]
 fn outcomes() {
     let one = |action: &str, api: &str, fields: &str| checks(&[check("x", api, action, fields)]);
-    let refused = |category: &str| Outcome::Refuse(Refusal::Content { check: "x".into(), category: category.into() });
-    let failed = |failure| Outcome::Refuse(Refusal::Unavailable { check: "x".into(), failure });
+    let refused =
+        |category: &str| CheckOutcome::Refuse(CheckRefusal::Content { check: "x".into(), category: category.into() });
+    let failed = |failure| CheckOutcome::Refuse(CheckRefusal::Unavailable { check: "x".into(), failure });
     let toxic = || answer(&[Reading::Clean, flagged("hate")]);
     let email = || answer(&[Reading::Clean, found("EMAIL_ADDRESS", 0..1)]);
     let rewrite = |mode| {
         let finding = Finding { entity: "EMAIL_ADDRESS".into(), span: 0..1, score: 1.0 };
-        Outcome::Rewrite { passages: vec![vec![], vec![PassageRewrite::new(vec![finding], mode)]], flags: vec![] }
+        CheckOutcome::Rewrite { passages: vec![vec![], vec![PassageRewrite::new(vec![finding], mode)]], flags: vec![] }
     };
-    let flag = |category: &str| Outcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
+    let flag = |category: &str| CheckOutcome::Flagged(vec![Flag { check: "x".into(), category: category.into() }]);
     let (allow, dry) = (r#""on_failure":"allow","#, r#""dry_run":true,"#);
     let moderations = "openai_moderations";
     let cases = [
-        (one("block", moderations, ""), answer(&[Reading::Clean, Reading::Clean]), Outcome::Pass, "pass"),
+        (one("block", moderations, ""), answer(&[Reading::Clean, Reading::Clean]), CheckOutcome::Pass, "pass"),
         (one("block", moderations, ""), toxic(), refused("hate"), "block"),
-        (one("block", moderations, dry), toxic(), Outcome::Pass, "would_block"),
+        (one("block", moderations, dry), toxic(), CheckOutcome::Pass, "would_block"),
         (one("flag", moderations, ""), toxic(), flag("hate"), "flag"),
-        (one("flag", moderations, dry), toxic(), Outcome::Pass, "would_flag"),
+        (one("flag", moderations, dry), toxic(), CheckOutcome::Pass, "would_flag"),
         (one("block", "presidio", ""), email(), refused("EMAIL_ADDRESS"), "block"),
         (one("flag", "presidio", ""), email(), flag("EMAIL_ADDRESS"), "flag"),
         (one("mask", "presidio", ""), email(), rewrite(RewriteMode::Mask), "mask"),
-        (one("mask", "presidio", dry), email(), Outcome::Pass, "would_mask"),
+        (one("mask", "presidio", dry), email(), CheckOutcome::Pass, "would_mask"),
         (one("restore", "patterns", ""), email(), rewrite(RewriteMode::Restore), "restore"),
-        (one("restore", "patterns", dry), email(), Outcome::Pass, "would_restore"),
+        (one("restore", "patterns", dry), email(), CheckOutcome::Pass, "would_restore"),
         (one("mask", "presidio", ""), Err(Failure::Timeout), failed(Failure::Timeout), "error_timeout"),
-        (one("mask", "presidio", allow), Err(Failure::Timeout), Outcome::Pass, "error_timeout"),
+        (one("mask", "presidio", allow), Err(Failure::Timeout), CheckOutcome::Pass, "error_timeout"),
         (one("block", moderations, ""), Err(Failure::Refused), failed(Failure::Refused), "error_refused"),
         (one("block", moderations, ""), Err(Failure::Status(500)), failed(Failure::Status(500)), "error_status"),
-        (one("block", moderations, dry), Err(Failure::Status(500)), Outcome::Pass, "error_status"),
+        (one("block", moderations, dry), Err(Failure::Status(500)), CheckOutcome::Pass, "error_status"),
         (one("flag", moderations, ""), Err(Failure::Busy), failed(Failure::Busy), "error_busy"),
         (one("flag", moderations, ""), answer(&[Reading::Clean]), failed(Failure::Shape), "error_shape"),
         (one("flag", moderations, ""), answer(&[]), failed(Failure::Shape), "error_shape"),
     ];
     for (guard, answer, want, label) in cases {
         let mut run = run(&guard, &["a", "b"]);
-        let mut memory = known();
+        let mut memory = cache();
         run.answered(0, answer, &mut memory, NOW);
         assert_eq!(run.outcome(), Some(want), "{label}");
         assert_eq!(labels(&run), [format!("x:{label}")]);
@@ -156,10 +157,10 @@ fn outcomes() {
 #[test]
 fn restore_masks_in_answers() {
     let guard = checks(&[check("x", "presidio", "restore", r#""phase":["request","response"],"#)]);
-    let passage = Spoken { speaker: Speaker::Assistant, text: "a".into(), signed: false, given: false };
-    let mut run = CheckRun::new(guard, &RESPONSE, vec![passage], &known(), NOW);
-    run.answered(0, answer(&[found("A", 0..1)]), &mut known(), NOW);
-    let Some(Outcome::Rewrite { passages, .. }) = run.outcome() else { panic!("{:?}", run.outcome()) };
+    let passage = PassageText { speaker: Speaker::Assistant, text: "a".into(), signed: false, given: false };
+    let mut run = CheckRun::new(guard, &RESPONSE, vec![passage], &cache(), NOW);
+    run.answered(0, answer(&[found("A", 0..1)]), &mut cache(), NOW);
+    let Some(CheckOutcome::Rewrite { passages, .. }) = run.outcome() else { panic!("{:?}", run.outcome()) };
     assert_eq!(passages[0][0].mode(), RewriteMode::Mask);
 }
 
@@ -171,12 +172,12 @@ fn a_block_ends_early() {
         check("dry", "openai_moderations", "block", r#""dry_run":true,"#),
     ]);
     let mut run = run(&guard, &["a"]);
-    let mut memory = known();
+    let mut memory = cache();
     run.answered(2, answer(&[flagged("a")]), &mut memory, NOW);
     assert!(!run.is_complete(), "what is only counted ends nothing");
     assert_eq!(labels(&run), ["dry:would_block"]);
     run.answered(1, answer(&[flagged("hate")]), &mut memory, NOW);
-    let want = Some(Outcome::Refuse(Refusal::Content { check: "tox".into(), category: "hate".into() }));
+    let want = Some(CheckOutcome::Refuse(CheckRefusal::Content { check: "tox".into(), category: "hate".into() }));
     assert_eq!((run.is_complete(), run.outcome()), (true, want.clone()));
     assert!(run.questions().is_empty());
     run.answered(0, Err(Failure::Timeout), &mut memory, NOW);
@@ -192,9 +193,9 @@ fn a_block_outranks_a_failure() {
         let mut run = run(&guard, &["a"]);
         for id in order {
             let answer = if id == 0 { Err(Failure::Timeout) } else { answer(&[flagged("hate")]) };
-            run.answered(id, answer, &mut known(), NOW);
+            run.answered(id, answer, &mut cache(), NOW);
         }
-        assert!(matches!(run.outcome(), Some(Outcome::Refuse(Refusal::Content { .. }))), "{order:?}");
+        assert!(matches!(run.outcome(), Some(CheckOutcome::Refuse(CheckRefusal::Content { .. }))), "{order:?}");
     }
 }
 
@@ -202,7 +203,7 @@ fn a_block_outranks_a_failure() {
 fn repeated_and_unknown_answers() {
     let guard = checks(&[check("a", "presidio", "flag", ""), check("b", "openai_moderations", "flag", "")]);
     let mut run = run(&guard, &["a"]);
-    let mut memory = known();
+    let mut memory = cache();
     run.answered(7, Err(Failure::Timeout), &mut memory, NOW);
     run.answered(0, answer(&[found("A", 0..1)]), &mut memory, NOW);
     run.answered(0, Err(Failure::Timeout), &mut memory, NOW);
@@ -211,7 +212,7 @@ fn repeated_and_unknown_answers() {
     run.answered(1, answer(&[Reading::Clean]), &mut memory, NOW);
     assert_eq!(labels(&run), ["a:flag", "b:pass"]);
     assert_eq!(run.read(7, 200, b"[[]]"), Err(Failure::Shape));
-    assert_eq!(run.read(0, 200, b"[[]]").map(Answer::into_readings), Ok(vec![Reading::Clean]));
+    assert_eq!(run.read(0, 200, b"[[]]").map(Readings::into_readings), Ok(vec![Reading::Clean]));
 }
 
 #[test]
@@ -224,9 +225,9 @@ fn too_much() {
     let texts = ["x".repeat(512), "y".repeat(512), "z".into()];
     let mut large = run(&guard, &[&texts[0], &texts[1], &texts[2]]);
     assert_eq!(large.questions().iter().map(|question| &question.ask).collect::<Vec<_>>(), [&Ask::Patterns(1)]);
-    large.answered(0, answer(&[Reading::Clean, Reading::Clean, Reading::Clean]), &mut known(), NOW);
-    let want = Refusal::Unavailable { check: "tox".into(), failure: Failure::TooLarge };
-    assert_eq!(large.outcome(), Some(Outcome::Refuse(want)));
+    large.answered(0, answer(&[Reading::Clean, Reading::Clean, Reading::Clean]), &mut cache(), NOW);
+    let want = CheckRefusal::Unavailable { check: "tox".into(), failure: Failure::TooLarge };
+    assert_eq!(large.outcome(), Some(CheckOutcome::Refuse(want)));
     assert_eq!(labels(&large), ["tox:error_too_large", "local:pass", "llama:error_too_large"]);
     assert_eq!(run(&guard, &[&texts[0], &texts[1]]).questions().len(), 4, "as much as there may be");
     for (count, want) in [(64, 66), (65, 2)] {
@@ -239,7 +240,7 @@ fn too_much() {
 #[test]
 fn cached_results_are_not_asked_again() {
     let guard = checks(&[check("a", "presidio", "mask", ""), check("b", "openai_moderations", "block", "")]);
-    let mut memory = known();
+    let mut memory = cache();
     let mut first = run(&guard, &["one", "two"]);
     first.answered(0, answer(&[found("A", 0..3), Reading::Clean]), &mut memory, NOW);
     first.answered(1, answer(&[Reading::Clean, Reading::Clean]), &mut memory, NOW);
@@ -254,27 +255,27 @@ fn cached_results_are_not_asked_again() {
     assert_eq!(memory.len(), 5, "a failure is not remembered");
     let mut third = CheckRun::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW);
     third.answered(0, answer(&[Reading::Clean]), &mut memory, NOW);
-    let Some(Outcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
+    let Some(CheckOutcome::Rewrite { passages, .. }) = third.outcome() else { panic!("{:?}", third.outcome()) };
     let entities: Vec<Vec<&str>> =
         passages.iter().map(|rewrite| rewrite.iter().map(|rewrite| &*rewrite.findings()[0].entity).collect()).collect();
     assert_eq!(entities, [vec![], vec!["B"], vec!["A"]]);
     let later = CheckRun::new(Rc::clone(&guard), &REQUEST, texts(), &memory, NOW + Duration::from_secs(60));
     assert_eq!(sent(&later.questions()[0])["text"], serde_json::json!(["two", "three", "one"]));
-    let mut all = known();
+    let mut all = cache();
     for text in ["two", "three", "one"] {
         all.insert(0, text, &Reading::Clean, NOW);
         all.insert(1, text, &flagged("hate"), NOW);
     }
-    let known = CheckRun::new(guard, &REQUEST, texts(), &all, NOW);
-    assert!(known.questions().is_empty());
-    assert_eq!(labels(&known), ["a:pass", "b:block"]);
+    let cache = CheckRun::new(guard, &REQUEST, texts(), &all, NOW);
+    assert!(cache.questions().is_empty());
+    assert_eq!(labels(&cache), ["a:pass", "b:block"]);
 }
 
 #[test]
 fn each_check_ends_at_its_own_time() {
     let named = |name: &str| check(name, "openai_moderations", "flag", "");
     let guard = checks(&[named("late"), named("early"), named("known")]);
-    let mut memory = known();
+    let mut memory = cache();
     memory.insert(2, "hi", &Reading::Clean, NOW);
     let mut run = CheckRun::new(guard, &REQUEST, vec![user("hi")], &memory, NOW);
     let later = |milliseconds| NOW + Duration::from_millis(milliseconds);
@@ -286,11 +287,11 @@ fn each_check_ends_at_its_own_time() {
 
 #[test]
 fn refusals() {
-    let content = Refusal::Content { check: "tox".into(), category: "hate".into() };
-    let failed = |failure| Refusal::Unavailable { check: "tox".into(), failure };
+    let content = CheckRefusal::Content { check: "tox".into(), category: "hate".into() };
+    let failed = |failure| CheckRefusal::Unavailable { check: "tox".into(), failure };
     let unavailable = "The check `tox` could not be made; try again later.";
     let large = "The request has more text than the check `tox` takes; shorten it.";
-    let (request, response) = (Phase::Request, Phase::Response);
+    let (request, response) = (CheckPhase::Request, CheckPhase::Response);
     let cases = [
         (&content, request, 400, "content_filter", "The request was blocked by the check `tox`: hate."),
         (&content, response, 400, "content_filter", "The response was blocked by the check `tox`: hate."),
@@ -343,16 +344,16 @@ proptest! {
             let mut run = run(&guard, &["one", "two"]);
             for id in order {
                 let texts = run.texts_of(*id).len();
-                let answer = answers[*id].clone().map(|readings| Answer::new(readings[..texts].to_vec()));
+                let answer = answers[*id].clone().map(|readings| Readings::new(readings[..texts].to_vec()));
                 prop_assert_eq!(run.outcome().is_some(), run.is_complete());
-                run.answered(*id, answer, &mut known(), NOW);
+                run.answered(*id, answer, &mut cache(), NOW);
             }
             prop_assert!(run.is_complete());
             Ok((run.outcome(), labels(&run)))
         };
         let (straight, straight_labels) = run(&[0, 1, 2, 3, 4, 5, 6])?;
         let (shuffled, shuffled_labels) = run(&order)?;
-        let blocked = matches!(straight, Some(Outcome::Refuse(Refusal::Content { .. })));
+        let blocked = matches!(straight, Some(CheckOutcome::Refuse(CheckRefusal::Content { .. })));
         prop_assert_eq!(straight, shuffled);
         prop_assert!(blocked || straight_labels == shuffled_labels);
         let blocks = answers[1].as_ref().is_ok_and(|readings| readings.iter().any(|reading| *reading != Reading::Clean));
@@ -366,9 +367,9 @@ proptest! {
         let mut run = run(&guard, &["one", "two"]);
         prop_assert_eq!(run.outcome(), None);
         for (id, answer) in answers.iter().enumerate() {
-            run.answered(id, answer.clone().map(Answer::new), &mut known(), NOW);
+            run.answered(id, answer.clone().map(Readings::new), &mut cache(), NOW);
         }
-        let refused = matches!(run.outcome(), Some(Outcome::Refuse(Refusal::Unavailable { .. })));
+        let refused = matches!(run.outcome(), Some(CheckOutcome::Refuse(CheckRefusal::Unavailable { .. })));
         prop_assert_eq!(refused, answers.iter().any(Result::is_err));
     }
 }

@@ -4,14 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sluice::endpoint::Endpoint;
-use sluice::guard::api::{Answer, Reading};
+use sluice::guard::api::{Reading, Readings};
 use sluice::guard::checks::{
-    CheckRun, Guard, Known, Memory, Outcome, PassageRewrite, Phase, Refusal, RewriteMode, Spoken, Subject,
+    CacheLimits, CheckOutcome, CheckPhase, CheckRefusal, CheckRun, CheckSubject, Guard, PassageRewrite, PassageText,
+    ResultCache, RewriteMode,
 };
 use sluice::guard::pii::{Entity, Patterns, Vault};
 use sluice::guard::rewriting::{rewrite_answer, rewrite_request, Restoring};
 use sluice::guard::stream::{Limits, Mode, StreamGuard};
-use sluice::guard::texts::{answer_passages, passages, Kind};
+use sluice::guard::texts::{answer_passages, passages, PassageKind};
 use sluice::usage::Framing;
 
 use super::{guard, one};
@@ -23,15 +24,15 @@ fn all() -> Patterns {
 }
 
 /// The result of one pattern check for a body, and its verdict.
-fn checked(guard: Guard, phase: Phase, body: &str) -> (Outcome, &'static str) {
-    let read = if phase == Phase::Request { passages } else { answer_passages };
-    let spoken: Vec<Spoken> = read(body.as_bytes()).unwrap().iter().map(Spoken::of).collect();
-    let known = || Known::new(Memory::default());
-    let subject = Subject { phase, model: "m", key: "k" };
-    let mut run = CheckRun::new(Rc::new(guard), &subject, spoken, &known(), NOW);
+fn checked(guard: Guard, phase: CheckPhase, body: &str) -> (CheckOutcome, &'static str) {
+    let read = if phase == CheckPhase::Request { passages } else { answer_passages };
+    let texts: Vec<PassageText> = read(body.as_bytes()).unwrap().iter().map(PassageText::of).collect();
+    let cache = || ResultCache::new(CacheLimits::default());
+    let subject = CheckSubject { phase, model: "m", key: "k" };
+    let mut run = CheckRun::new(Rc::new(guard), &subject, texts, &cache(), NOW);
     for question in run.questions() {
         let readings = run.texts_of(question.id).into_iter().map(|text| Reading::of(all().find(text))).collect();
-        run.answered(question.id, Ok(Answer::new(readings)), &mut known(), NOW);
+        run.answered(question.id, Ok(Readings::new(readings)), &mut cache(), NOW);
     }
     let verdict = run.verdicts().first().map_or("none", |(check, verdict, _)| verdict.label(check.dry_run));
     (run.outcome().unwrap(), verdict)
@@ -70,7 +71,7 @@ fn signed_content_is_not_rewritten() {
             let body = message(block);
             let found = passages(body.as_bytes()).unwrap();
             assert!(
-                !found.is_empty() && found.iter().all(|passage| (passage.kind == Kind::Signed) == signed),
+                !found.is_empty() && found.iter().all(|passage| (passage.kind == PassageKind::Signed) == signed),
                 "{block}"
             );
             let rewrites: Vec<_> = found.iter().map(|passage| rewrite(&passage.text, RewriteMode::Restore)).collect();
@@ -103,11 +104,11 @@ fn verdicts_in_requests() {
         (r#""action":"block","roles":["assistant"]"#, &signed, "block"),
     ];
     for (fields, body, want) in cases {
-        let (outcome, verdict) = checked(one(&format!(r#""api":"patterns",{fields}"#)), Phase::Request, body);
+        let (outcome, verdict) = checked(one(&format!(r#""api":"patterns",{fields}"#)), CheckPhase::Request, body);
         assert_eq!(verdict, *want, "{fields} {body}");
-        let refused = matches!(outcome, Outcome::Refuse(_));
+        let refused = matches!(outcome, CheckOutcome::Refuse(_));
         assert_eq!(refused, matches!(*want, "unrewritable_block" | "block"), "{fields} {body}");
-        if let Outcome::Refuse(Refusal::Content { category, .. }) = outcome {
+        if let CheckOutcome::Refuse(CheckRefusal::Content { category, .. }) = outcome {
             let want = if *want == "block" { "EMAIL_ADDRESS" } else { "EMAIL_ADDRESS in signed content" };
             assert_eq!(category, want);
         }
@@ -122,8 +123,8 @@ fn verdicts_in_answers() {
         r#"{{"type":"message","content":[{},{{"type":"text","text":"<EMAIL_ADDRESS_1>"}}]}}"#,
         SIGNED[0].replace("Write", "Write <EMAIL_ADDRESS_1>")
     );
-    let (outcome, verdict) = checked(guard, Phase::Response, &body);
-    assert_eq!((outcome, verdict), (Outcome::Pass, "unrewritable_allow"));
+    let (outcome, verdict) = checked(guard, CheckPhase::Response, &body);
+    assert_eq!((outcome, verdict), (CheckOutcome::Pass, "unrewritable_allow"));
     let mut vault = Vault::default();
     vault.hide("me@example.com", &all().find("me@example.com")).unwrap();
     let found = answer_passages(body.as_bytes()).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Flow, Limits, Mode, Replacement, StreamGuard, Unchecked, Window};
-use sluice::guard::texts::Kind;
+use sluice::guard::texts::PassageKind;
 use sluice::usage::Framing;
 
 use crate::usage::transcripts::TRANSCRIPTS;
@@ -99,7 +99,7 @@ fn released_windows_leave_every_byte() {
     }
 }
 
-fn flow(choice: u32, part: u32, kind: Kind, whole: bool) -> Flow {
+fn flow(choice: u32, part: u32, kind: PassageKind, whole: bool) -> Flow {
     Flow { choice, part, kind, whole }
 }
 
@@ -108,7 +108,7 @@ fn texts_of_each_dialect() {
     use Endpoint::{
         ChatCompletions, Completions, Messages, OllamaChat, OllamaGenerate, Responses, StreamGenerateContent,
     };
-    use Kind::{Argument, Arguments, Plain, Reasoning, Refusal, Signed};
+    use PassageKind::{Argument, Arguments, Plain, Reasoning, Refusal, Signed};
     let cases: &[(Endpoint, &[&str], &[(Flow, &str)])] = &[
         (
             ChatCompletions,

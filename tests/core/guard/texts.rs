@@ -1,14 +1,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use sluice::guard::texts::Kind::{Argument, Arguments, Given, Plain, Reasoning, Refusal, Signed};
-use sluice::guard::texts::{answer_passages, echoes, passages, splice, Kind, Passage, Unreadable, MAX_PASSAGES};
+use sluice::guard::texts::PassageKind::{Argument, Arguments, Given, Plain, Reasoning, Refusal, Signed};
+use sluice::guard::texts::{answer_passages, echoes, passages, splice, Passage, PassageKind, Unreadable, MAX_PASSAGES};
 use sluice::guard::Speaker::{self, Assistant, System, Tool, User};
 use sluice::json::JsonError;
 
 use crate::generate::{json_like, json_text, text};
 
-type Case = (&'static str, &'static str, &'static [(Speaker, Kind, &'static str)]);
+type Case = (&'static str, &'static str, &'static [(Speaker, PassageKind, &'static str)]);
 
 const REQUESTS: &[Case] = &[
     (

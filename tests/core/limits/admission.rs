@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sluice::codec::SharedRecord;
-use sluice::error::{ApiError, Kind, Shape};
+use sluice::error::{ApiError, ErrorKind, Shape};
 use sluice::limits::{
     prompt_tokens, ActualUsage, Changed, LimitRecord, Limited, Limits, Reservation, Subject, UsageEstimate, LEASE,
     MAX_VMS,
@@ -326,7 +326,7 @@ fn requests_above_the_limit() {
             let error = excess.error(&Subject::Key("alice".into()), output);
             assert_eq!(error.message, format!("Request too large for this key on {message}"));
             assert_eq!((error.status, error.code, error.param), (400, "request_above_limit", param), "{message}");
-            assert_eq!((error.kind, error.retry_after), (Kind::InvalidRequest, None));
+            assert_eq!((error.kind, error.retry_after), (ErrorKind::InvalidRequest, None));
         }
     }
 }
@@ -343,12 +343,12 @@ fn refusals() {
     };
     let (rate, quota) = ("rate_limit_exceeded", "insufficient_quota");
     let cases = [
-        (requests(1), 2, &key, Kind::Requests, rate, "requests", "Rate limit reached for this key on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 59s."),
-        (Limits { tokens_per_minute: Some(9), ..NONE }, 2, &model, Kind::Tokens, rate, "tokens", "Rate limit reached for the model `gpt-4o` on tokens per min (TPM): Limit 9, Used 8, Requested 2. Please try again in 59s."),
-        (Limits { tokens_per_day: Some(9), ..NONE }, 2, &Subject::All, Kind::Quota, quota, "insufficient_quota", "Quota reached for the gateway on tokens per day (TPD): Limit 9, Used 8, Requested 2. Please try again in 23h59m59s."),
-        (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month (30 days): Limit 9, Used 8, Requested 2. Please try again in 696h59m59s."),
-        (Limits { microusd_per_day: Some(2_500_000), ..NONE }, 2, &key, Kind::Quota, quota, "insufficient_quota", "Quota reached for this key on cost per day: Limit $2.50, Used $2.5125. Please try again in 23h59m59s."),
-        (Limits { concurrency: Some(1), ..NONE }, 2, &key, Kind::Requests, rate, "requests", "Rate limit reached for this key on requests at a time: Limit 1, Used 1, Requested 1. Please try again when another has ended."),
+        (requests(1), 2, &key, ErrorKind::Requests, rate, "requests", "Rate limit reached for this key on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 59s."),
+        (Limits { tokens_per_minute: Some(9), ..NONE }, 2, &model, ErrorKind::Tokens, rate, "tokens", "Rate limit reached for the model `gpt-4o` on tokens per min (TPM): Limit 9, Used 8, Requested 2. Please try again in 59s."),
+        (Limits { tokens_per_day: Some(9), ..NONE }, 2, &Subject::All, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for the gateway on tokens per day (TPD): Limit 9, Used 8, Requested 2. Please try again in 23h59m59s."),
+        (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month (30 days): Limit 9, Used 8, Requested 2. Please try again in 696h59m59s."),
+        (Limits { microusd_per_day: Some(2_500_000), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on cost per day: Limit $2.50, Used $2.5125. Please try again in 23h59m59s."),
+        (Limits { concurrency: Some(1), ..NONE }, 2, &key, ErrorKind::Requests, rate, "requests", "Rate limit reached for this key on requests at a time: Limit 1, Used 1, Requested 1. Please try again when another has ended."),
     ];
     for (limits, tokens, subject, kind, code, openai, message) in cases {
         let excess = filled(limits).admit(&limits, ask(tokens), at(1)).unwrap_err();

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sluice::limits::shared::{
-    judge, read_answer, write_request, Answer, Charges, Counter, Hit, OnFailure, Service, SharedLimits, Status,
+    judge, read_answer, write_request, Charges, Counter, Hit, OnFailure, RateLimitResponse, Service, SharedLimits,
+    Status,
 };
 use sluice::limits::{ActualUsage, Limited, Limits, Quota, Subject, UsageEstimate};
 
@@ -58,9 +59,9 @@ fn question(what: Limited, limit: u64) -> Vec<Hit> {
     vec![Hit { counter: Counter { subject: key(), what, limit }, hits: u64::from(what == Limited::Requests) }]
 }
 
-fn answer(is_over: bool, remaining: u64) -> Answer {
+fn answer(is_over: bool, remaining: u64) -> RateLimitResponse {
     let reset = Some(Duration::from_secs(30));
-    Answer { is_over, statuses: vec![Status { is_over, remaining, reset }] }
+    RateLimitResponse { is_over, statuses: vec![Status { is_over, remaining, reset }] }
 }
 
 fn wants(tokens: u64) -> UsageEstimate {
@@ -103,15 +104,21 @@ fn the_client_sees_the_tightest_limit() {
     question.extend(self::question(Limited::Requests, 100));
     let reset = Some(Duration::from_secs(9));
     let statuses = [3, 2].map(|remaining| Status { is_over: false, remaining, reset }).to_vec();
-    let rates =
-        judge(&shared(vec![(key(), NONE)]), &question, &Answer { is_over: false, statuses }, wants(0), at(0)).unwrap();
+    let rates = judge(
+        &shared(vec![(key(), NONE)]),
+        &question,
+        &RateLimitResponse { is_over: false, statuses },
+        wants(0),
+        at(0),
+    )
+    .unwrap();
     assert_eq!(rates.requests, Some(Quota { limit: 100, remaining: 2, reset: Duration::from_secs(9) }));
     assert_eq!(rates.tokens, None);
 }
 
 #[test]
 fn a_service_without_counts() {
-    let silent = |is_over| Answer { is_over, statuses: Vec::new() };
+    let silent = |is_over| RateLimitResponse { is_over, statuses: Vec::new() };
     let question = question(Limited::Requests, 10);
     assert!(judge(&shared(vec![(key(), NONE)]), &question, &silent(false), wants(0), at(0)).is_ok());
     let (_, excess) = judge(&shared(vec![(key(), NONE)]), &question, &silent(true), wants(0), at(1)).unwrap_err();
@@ -144,7 +151,7 @@ fn messages() {
 fn unreadable_answers() {
     let good = b"\x08\x01\x12\x0c\x08\x01\x12\x02\x08\x03\x18\x02\x22\x02\x08\x09";
     let status = Status { is_over: false, remaining: 2, reset: Some(Duration::from_secs(9)) };
-    assert_eq!(read_answer(good, 1), Some(Answer { is_over: false, statuses: vec![status] }));
+    assert_eq!(read_answer(good, 1), Some(RateLimitResponse { is_over: false, statuses: vec![status] }));
     for end in 0..good.len() {
         // some prefixes are valid messages
         if let Some(answer) = read_answer(&good[..end], 1) {

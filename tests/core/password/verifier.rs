@@ -3,7 +3,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::password::{
-    Answer, LoginOutcome, PasswordHash, PasswordVerifier, UserError, Verdict, MAX_WAITING_OF_SOURCE, REMEMBERED_FOR,
+    LoginOutcome, LoginResult, LoginVerdict, PasswordHash, PasswordVerifier, UserError, MAX_WAITING_OF_SOURCE,
+    REMEMBERED_FOR,
 };
 use sluice::routing::Secret;
 
@@ -45,11 +46,11 @@ fn log_in_from(
     verifier.log_in(id, name, &Secret::new(password.to_owned()), || address.to_owned(), at(now))
 }
 
-fn user(verdict: Verdict) -> Option<usize> {
+fn user(verdict: LoginVerdict) -> Option<usize> {
     match verdict {
-        Verdict::Right(user) => Some(user),
-        Verdict::Wrong => None,
-        Verdict::Crowded => panic!("there is room"),
+        LoginVerdict::Right(user) => Some(user),
+        LoginVerdict::Wrong => None,
+        LoginVerdict::Crowded => panic!("there is room"),
     }
 }
 
@@ -98,7 +99,7 @@ fn a_first_burst_shares_one_check() {
     assert_eq!(verifier.work(998, at(1000)), []);
     let answers = verifier.work(1, at(1000));
     assert_eq!(answers.len(), 99);
-    assert!(answers.iter().all(|answer| answer.verdict == Verdict::Right(0) && answer.id != 50));
+    assert!(answers.iter().all(|answer| answer.verdict == LoginVerdict::Right(0) && answer.id != 50));
     assert_eq!(log_in(&mut verifier, 200, "alice", "sesame", 1299), Open(0));
     assert_eq!(log_in(&mut verifier, 200, "alice", "sesame", 1300), Checking, "a while later");
 }
@@ -162,7 +163,7 @@ fn users_elsewhere_are_not_locked_out() {
         assert_eq!(log_in_from(address, &mut verifier, id, "alice", "sesame", 1000), Checking);
     }
     let answers = verifier.work(2 * 1500, at(1000));
-    assert!(answers.contains(&Answer { id: 902, verdict: Verdict::Right(0) }), "{answers:?}");
+    assert!(answers.contains(&LoginResult { id: 902, verdict: LoginVerdict::Right(0) }), "{answers:?}");
 }
 
 /// An IPv6 /64 network is one source, since its owner has all addresses in it.
@@ -297,7 +298,7 @@ proptest! {
                     }
                 }
                 Step::Works(budget) => {
-                    for Answer { id, verdict } in verifier.work(budget, now) {
+                    for LoginResult { id, verdict } in verifier.work(budget, now) {
                         let at = waiting.iter().position(|waits| *waits == (id, user(verdict)));
                         prop_assert!(at.is_some(), "{} {:?}", id, verdict);
                         waiting.remove(at.unwrap());

@@ -1,7 +1,9 @@
 //! Every answer of the corpus, cut at every place; then every one of them broken in some way.
 
 use sluice::endpoint::{classify, Call};
-use sluice::usage::{Boundaries, Format, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT, MAX_JSON};
+use sluice::usage::{
+    Boundaries, Format, Framing, Meter, Pass, Source, TokenUsage, UsageReading, LARGE_EVENT, MAX_JSON,
+};
 
 use super::answers::{entries, Entry};
 
@@ -207,7 +209,7 @@ impl Cases {
 
 /// A stream's tokens if every event is parsed.
 fn parsed(framing: Framing, bytes: &[u8]) -> TokenUsage {
-    let (mut boundaries, mut reading, mut start) = (Boundaries::default(), Reading::default(), 0);
+    let (mut boundaries, mut reading, mut start) = (Boundaries::default(), UsageReading::default(), 0);
     while start < bytes.len() {
         let end = boundaries.next(framing, bytes).unwrap_or(bytes.len());
         reading.read_event(framing, &bytes[start..end]);

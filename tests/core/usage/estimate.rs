@@ -2,7 +2,7 @@
 
 use sluice::endpoint::Endpoint;
 use sluice::parsed_request;
-use sluice::usage::{complete, read_count, Counter, Framing, Known, Meter, Source, TokenUsage, COUNT_TIMEOUT};
+use sluice::usage::{complete, read_count, Counter, EstimateInput, Framing, Meter, Source, TokenUsage, COUNT_TIMEOUT};
 
 const NOTHING: TokenUsage = TokenUsage {
     input: 0,
@@ -22,8 +22,8 @@ fn final_counts() {
     let reported = TokenUsage { input: 3, output: 4, ..NOTHING };
     let guess = TokenUsage { input: 11, output: 2, ..NOTHING };
     let huge = |input, output| TokenUsage { input, output, ..NOTHING };
-    let known = Known { prompt: Some(41), unreported: Some(2), encoded: false };
-    let nothing_more = Known { unreported: Some(0), ..known };
+    let known = EstimateInput { prompt: Some(41), unreported: Some(2), encoded: false };
+    let nothing_more = EstimateInput { unreported: Some(0), ..known };
     let cases = [
         ("missing", (NOTHING, Source::Missing), known, (guess, Source::Estimated)),
         ("reported", (reported, Source::Reported), known, (reported, Source::Reported)),
@@ -38,20 +38,30 @@ fn final_counts() {
         (
             "cut, not read",
             (huge(0, 4), Source::Partial),
-            Known { prompt: None, ..known },
+            EstimateInput { prompt: None, ..known },
             (huge(0, 6), Source::Partial),
         ),
         (
             "an error in a stream",
             (NOTHING, Source::Partial),
-            Known { unreported: None, ..known },
+            EstimateInput { unreported: None, ..known },
             (NOTHING, Source::Partial),
         ),
-        ("unread", (NOTHING, Source::Missing), Known { prompt: None, ..known }, (NOTHING, Source::Missing)),
-        ("an error", (NOTHING, Source::Missing), Known { unreported: None, ..known }, (NOTHING, Source::Missing)),
-        ("encoded", (NOTHING, Source::Missing), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
-        ("cut, encoded", (NOTHING, Source::Partial), Known { encoded: true, ..known }, (NOTHING, Source::Missing)),
-        ("plain", (reported, Source::Reported), Known { encoded: true, ..known }, (reported, Source::Reported)),
+        ("unread", (NOTHING, Source::Missing), EstimateInput { prompt: None, ..known }, (NOTHING, Source::Missing)),
+        (
+            "an error",
+            (NOTHING, Source::Missing),
+            EstimateInput { unreported: None, ..known },
+            (NOTHING, Source::Missing),
+        ),
+        ("encoded", (NOTHING, Source::Missing), EstimateInput { encoded: true, ..known }, (NOTHING, Source::Missing)),
+        (
+            "cut, encoded",
+            (NOTHING, Source::Partial),
+            EstimateInput { encoded: true, ..known },
+            (NOTHING, Source::Missing),
+        ),
+        ("plain", (reported, Source::Reported), EstimateInput { encoded: true, ..known }, (reported, Source::Reported)),
         ("just plausible", (huge(1 << 40, 4), Source::Reported), known, (huge(1 << 40, 4), Source::Reported)),
         ("too much input", (huge(u64::MAX, 4), Source::Reported), nothing_more, (huge(11, 4), Source::Partial)),
         ("too much output", (huge(3, (1 << 40) + 1), Source::Reported), known, (huge(3, 2), Source::Partial)),

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::endpoint::Endpoint;
 use sluice::usage::{
-    event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, Reading, Source, MAX_EVENT,
+    event_data, interruption, Boundaries, EventKind, Framing, Meter, Pass, Source, UsageReading, MAX_EVENT,
 };
 
 use super::meter::stream_like;
@@ -50,7 +50,7 @@ fn words() {
     for (endpoint, framing, want) in ENDPOINTS {
         let event = interruption(endpoint);
         assert_eq!(String::from_utf8_lossy(event), want, "{endpoint:?}");
-        let kind = Reading::default().read_event(framing, event);
+        let kind = UsageReading::default().read_event(framing, event);
         assert_eq!(kind, Some(EventKind::Error), "{endpoint:?}");
         let data = match framing {
             Framing::Sse => event_data(event).unwrap().into_owned(),
@@ -210,7 +210,7 @@ fn last_event(framing: Framing, bytes: &[u8]) -> Vec<u8> {
     let mut boundaries = Boundaries::default();
     let (mut start, mut last) = (0, Vec::new());
     while let Some(end) = boundaries.next(framing, bytes) {
-        if Reading::default().read_event(framing, &bytes[start..end]).is_some() {
+        if UsageReading::default().read_event(framing, &bytes[start..end]).is_some() {
             last = bytes[start..end].to_vec();
         }
         start = end;

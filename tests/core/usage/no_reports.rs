@@ -1,12 +1,12 @@
 //! Usage that stands in an answer, and is no report of it.
 
-use sluice::usage::{complete, Framing, Known, Meter, Source};
+use sluice::usage::{complete, EstimateInput, Framing, Meter, Source};
 
 /// Servers that do not count, and write zeros all the same.
 #[test]
 fn zeros_are_no_report_of_a_text() {
     const ZEROS: &str = r#""usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
-    let known = |unreported| Known { prompt: Some(40), unreported, encoded: false };
+    let known = |unreported| EstimateInput { prompt: Some(40), unreported, encoded: false };
     let chat =
         |text: &str| format!(r#"{{"choices":[{{"message":{{"content":"{text}"}},"finish_reason":"stop"}}],{ZEROS}}}"#);
     let stream = |text: &str| {
@@ -47,7 +47,7 @@ fn what_is_reported_before_there_is_an_answer() {
     let stop = |usage: &str| [r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}"#, usage, "}"].concat();
     let done = |usage: &str| format!(r#"{{"type":"response.completed","response":{{"usage":{usage}}}}}"#);
     let end = r#"{"type":"message_stop"}"#.to_owned();
-    let known = |unreported| Known { prompt: Some(40), unreported, encoded: false };
+    let known = |unreported| EstimateInput { prompt: Some(40), unreported, encoded: false };
     for (name, events, want) in [
         ("in the end", vec![START.into(), DELTA.into(), stop(r#","usage":{"output_tokens":9}"#), end.clone()], 9),
         ("none", vec![START.into(), DELTA.into(), stop(r#","usage":{"output_tokens":0}"#), end.clone()], 0),

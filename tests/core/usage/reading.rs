@@ -1,4 +1,4 @@
-use sluice::usage::{EventKind, Format, Framing, Reading, Source, TokenUsage};
+use sluice::usage::{EventKind, Format, Framing, Source, TokenUsage, UsageReading};
 
 use super::tokens;
 
@@ -69,7 +69,7 @@ fn kinds() {
         ("<html>", Garbage),
     ];
     for (text, want) in cases {
-        assert_eq!(Reading::default().read(text.as_bytes()), want, "{text}");
+        assert_eq!(UsageReading::default().read(text.as_bytes()), want, "{text}");
     }
 }
 
@@ -102,7 +102,7 @@ fn events() {
         ("no fields in lines", Ndjson, "data: {}\n", Some(Garbage)),
     ];
     for (name, framing, event, want) in cases {
-        assert_eq!(Reading::default().read_event(framing, event.as_bytes()), want, "{name}");
+        assert_eq!(UsageReading::default().read_event(framing, event.as_bytes()), want, "{name}");
     }
 }
 
@@ -137,7 +137,7 @@ fn finished_choices() {
         ("garbage", &[r#"{"choices":[{"finish_reason":"stop"}]"#], false),
     ];
     for (name, texts, want) in cases {
-        let mut reading = Reading::default();
+        let mut reading = UsageReading::default();
         for text in *texts {
             reading.read(text.as_bytes());
         }
@@ -231,7 +231,7 @@ fn counts_are_set_never_added() {
         ),
     ];
     for (name, texts, want) in cases {
-        let mut reading = Reading::default();
+        let mut reading = UsageReading::default();
         for text in *texts {
             reading.read(text.as_bytes());
         }
@@ -276,12 +276,12 @@ fn formats() {
         (Format::Converse, tokens(5, 0, [3, 0, 0, 0, 0])),
     ];
     for (format, want) in cases {
-        let mut reading = Reading::of(format);
+        let mut reading = UsageReading::of(format);
         reading.read(all.as_bytes());
         assert_eq!(reading.tokens(), want, "{format:?}");
         assert_eq!(Format::parse(format.name()), Some(format));
-        assert_eq!(Reading::of(format).read(br#"{"error":{}}"#), EventKind::Error, "{format:?}");
+        assert_eq!(UsageReading::of(format).read(br#"{"error":{}}"#), EventKind::Error, "{format:?}");
     }
-    let openai = Reading::of(Format::OpenAi).read(br#"{"done":true,"candidates":[{"finishReason":"STOP"}]}"#);
+    let openai = UsageReading::of(Format::OpenAi).read(br#"{"done":true,"candidates":[{"finishReason":"STOP"}]}"#);
     assert_eq!(openai, EventKind::Content, "another format's end is none");
 }

@@ -1,6 +1,6 @@
 //! Usage from real servers: totals and parts are checked against each other, and the reading that fits is used.
 
-use sluice::usage::{EventKind, Reading, TokenUsage};
+use sluice::usage::{EventKind, TokenUsage, UsageReading};
 
 use super::tokens;
 
@@ -335,7 +335,7 @@ const CASES: &[Case] = &[
 #[test]
 fn real_servers() {
     for (name, texts, want) in CASES.iter().chain(MODALITIES) {
-        let mut reading = Reading::default();
+        let mut reading = UsageReading::default();
         for text in *texts {
             assert_ne!(reading.read(text.as_bytes()), EventKind::Garbage, "{name}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{State, StreamGuard};
+use super::{StreamGuard, StreamState};
 use crate::guard::stream::event::EventError;
 use crate::guard::stream::flow::Why;
 use crate::guard::stream::pieces::Pieces;
@@ -16,8 +16,8 @@ impl StreamGuard {
     /// The current event has this many bytes, and is too large to hold.
     pub(super) fn read_part(&mut self, mut buffer: Vec<u8>, now: Duration, out: &mut Vec<u8>) {
         let read = match self.state {
-            State::Open => self.read_pieces(&buffer, false, now, out),
-            State::Ended | State::Blocked | State::Finished => {
+            StreamState::Open => self.read_pieces(&buffer, false, now, out),
+            StreamState::Ended | StreamState::Blocked | StreamState::Finished => {
                 self.skipping = !buffer.is_empty();
                 buffer.len()
             }
@@ -32,8 +32,8 @@ impl StreamGuard {
         let (framing, largest) = (self.framing, self.limits.event);
         let mut pieces = self.pieces.take().unwrap_or_else(|| Pieces::new(framing, largest));
         let mut rest = bytes;
-        while self.state == State::Open {
-            match pieces.next(rest, is_all, |outline| self.ending.see(outline)) {
+        while self.state == StreamState::Open {
+            match pieces.next(rest, is_all, |meta| self.ending.see(meta)) {
                 Ok(Some(event)) => {
                     rest = rest.get(event.bytes.len()..).unwrap_or_default();
                     // token lists that repeat the text must not be shown, because the text may change later

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{State, StreamGuard};
+use super::{StreamGuard, StreamState};
 use crate::guard::api::Failure;
 use crate::guard::stream::event::{Event, EventError};
 use crate::guard::stream::{Mode, Unchecked};
@@ -29,13 +29,13 @@ impl StreamGuard {
     pub fn overflow(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         match self.state {
-            State::Open => {}
-            State::Ended => {
+            StreamState::Open => {}
+            StreamState::Ended => {
                 self.give_up(&mut out);
                 self.close(&mut out);
                 return out;
             }
-            State::Blocked | State::Finished => return out,
+            StreamState::Blocked | StreamState::Finished => return out,
         }
         let buffer = std::mem::take(&mut self.buffer);
         if self.mode == Mode::Pass {
@@ -55,7 +55,7 @@ impl StreamGuard {
 
     /// A part of an event that is not read: it passes after everything before it, or is swallowed.
     pub(super) fn skip(&mut self, bytes: Vec<u8>, out: &mut Vec<u8>) {
-        if self.state != State::Open || bytes.is_empty() {
+        if self.state != StreamState::Open || bytes.is_empty() {
             return;
         }
         let event = Event { bytes, ..Event::default() };

@@ -8,8 +8,8 @@ mod scan;
 use std::ops::Range;
 
 use super::event::{Event, EventError, Extent, Said};
-use super::outline::{Ends, Outline};
-use super::{Flow, Kind};
+use super::event_meta::{Ends, EventMeta};
+use super::{Flow, PassageKind};
 use crate::json::{Scanner, Value};
 use crate::usage::Framing;
 use scan::{string_part, Line, Scan, AHEAD};
@@ -44,7 +44,7 @@ impl Pieces {
         &mut self,
         bytes: &[u8],
         is_all: bool,
-        see: impl FnOnce(&Outline<'_>),
+        see: impl FnOnce(&EventMeta<'_>),
     ) -> Result<Option<Event>, EventError> {
         if bytes.is_empty() || !is_all && bytes.len() < self.scan.size + AHEAD {
             return Ok(None);
@@ -69,18 +69,18 @@ impl Pieces {
     }
 
     /// A piece that begins between two values.
-    fn read(&mut self, bytes: &[u8], is_all: bool, see: impl FnOnce(&Outline<'_>)) -> Result<Event, EventError> {
+    fn read(&mut self, bytes: &[u8], is_all: bool, see: impl FnOnce(&EventMeta<'_>)) -> Result<Event, EventError> {
         let before = self.beginning();
         let (length, within_string) = self.scan.next(bytes, is_all)?;
         let piece = bytes.get(..length).unwrap_or_default();
         self.string = within_string.then_some(None);
         let text = [&before, piece, &self.ending(within_string)].concat();
-        let (mut event, error) = Event::read(self.scan.framing, text, |outline| {
-            self.ends.add(&outline.ends);
-            self.sequence = outline.sequence.or(self.sequence);
+        let (mut event, error) = Event::read(self.scan.framing, text, |meta| {
+            self.ends.add(&meta.ends);
+            self.sequence = meta.sequence.or(self.sequence);
             let is_scalar = |value: &[u8]| !matches!(value.first(), Some(b'{' | b'['));
-            let fields = outline.fields.iter().copied().filter(|(_, value)| is_scalar(value));
-            see(&Outline { choices: outline.choices.clone(), fields: fields.collect(), ..Outline::default() });
+            let fields = meta.fields.iter().copied().filter(|(_, value)| is_scalar(value));
+            see(&EventMeta { choices: meta.choices.clone(), fields: fields.collect(), ..EventMeta::default() });
         });
         if let Some(error) = error {
             return Err(error);
@@ -102,8 +102,8 @@ impl Pieces {
         if within_string {
             let text = event.said.last_mut().filter(|said| !said.ends);
             if let Some(said) = text {
-                if said.flow.kind == Kind::Name {
-                    said.flow.kind = Kind::Plain; // long texts are plain
+                if said.flow.kind == PassageKind::Name {
+                    said.flow.kind = PassageKind::Plain; // long texts are plain
                 }
                 self.string = Some(Some(said.flow));
             } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Query as Parameters, State as Extract};
+use axum::extract::{DefaultBodyLimit, Path, Query as Parameters, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use axum::Router;
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-use super::{now, services, State};
+use super::{now, services, LedgerState};
 use crate::day::DAY;
 use crate::store::Failed;
 use crate::usage::{Form, Query};
@@ -21,7 +21,7 @@ const MAX_REVOCATION: usize = 4096;
 /// The longest id of a key, in bytes.
 const MAX_ID: usize = 256;
 
-pub(super) fn routes(state: Arc<State>) -> Router {
+pub(super) fn routes(state: Arc<LedgerState>) -> Router {
     Router::new()
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
@@ -42,25 +42,25 @@ fn error(status: StatusCode, message: &str) -> Response {
     json_answer(status, &json!({"error": {"message": message}}))
 }
 
-fn failed(state: &State, failure: &Failed) -> Response {
+fn failed(state: &LedgerState, failure: &Failed) -> Response {
     state.failed(failure);
     error(StatusCode::SERVICE_UNAVAILABLE, &failure.0)
 }
 
-async fn health(Extract(state): Extract<Arc<State>>) -> Response {
+async fn health(State(state): State<Arc<LedgerState>>) -> Response {
     match state.metrics.failing() {
         None => json_answer(StatusCode::OK, &json!({"status": "ok"})),
         Some(said) => error(StatusCode::SERVICE_UNAVAILABLE, &said),
     }
 }
 
-async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
+async fn metrics(State(state): State<Arc<LedgerState>>) -> Response {
     let text = state.metrics.text(state.limits().len());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 async fn usage(
-    Extract(state): Extract<Arc<State>>,
+    State(state): State<Arc<LedgerState>>,
     Parameters(parameters): Parameters<Vec<(String, String)>>,
 ) -> Response {
     let pairs = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -85,7 +85,10 @@ struct After {
 }
 
 /// What has changed of what is revoked, since a change.
-async fn revocations(Extract(state): Extract<Arc<State>>, Parameters(After { after }): Parameters<After>) -> Response {
+async fn revocations(
+    State(state): State<Arc<LedgerState>>,
+    Parameters(After { after }): Parameters<After>,
+) -> Response {
     match state.keeper.run(move |store| store.revocations(after)).await {
         Ok(changes) => {
             let last = changes.last().map_or(after, |last| last.change);
@@ -100,18 +103,18 @@ async fn revocations(Extract(state): Extract<Arc<State>>, Parameters(After { aft
     }
 }
 
-async fn revoke(Extract(state): Extract<Arc<State>>, Path(id): Path<String>, body: String) -> Response {
+async fn revoke(State(state): State<Arc<LedgerState>>, Path(id): Path<String>, body: String) -> Response {
     match serde_json::from_str::<Value>(&body) {
         Ok(Value::Object(fields)) => change(state, id, Some(Value::Object(fields).to_string())).await,
         _ => error(StatusCode::BAD_REQUEST, "the body must be a JSON object"),
     }
 }
 
-async fn restore(Extract(state): Extract<Arc<State>>, Path(id): Path<String>) -> Response {
+async fn restore(State(state): State<Arc<LedgerState>>, Path(id): Path<String>) -> Response {
     change(state, id, None).await
 }
 
-async fn change(state: Arc<State>, id: String, value: Option<String>) -> Response {
+async fn change(state: Arc<LedgerState>, id: String, value: Option<String>) -> Response {
     if id.is_empty() || id.len() > MAX_ID {
         return error(StatusCode::BAD_REQUEST, "id: must be 1 to 256 bytes");
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State as Extract;
+use axum::extract::State;
 use tonic::server::{ClientStreamingService, Grpc, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::{now, State};
+use super::{now, LedgerState};
 use crate::limits::{Decision, Full};
 use crate::metrics::add;
 use crate::proto::{AccessLogs, Nothing, RateLimitRequest, RateLimitResponse};
@@ -22,7 +22,7 @@ const TRIED_EVERY: Duration = Duration::from_secs(1);
 
 /// `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`
 pub(super) async fn should_rate_limit(
-    Extract(state): Extract<Arc<State>>,
+    State(state): State<Arc<LedgerState>>,
     request: axum::extract::Request,
 ) -> axum::response::Response {
     let answer = Grpc::new(ProstCodec::default()).unary(RateLimits(state), request).await;
@@ -31,20 +31,20 @@ pub(super) async fn should_rate_limit(
 
 /// `envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs`
 pub(super) async fn stream_access_logs(
-    Extract(state): Extract<Arc<State>>,
+    State(state): State<Arc<LedgerState>>,
     request: axum::extract::Request,
 ) -> axum::response::Response {
     let answer = Grpc::new(ProstCodec::default()).client_streaming(Logs(state), request).await;
     answer.map(Body::new)
 }
 
-type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
+type ResponseFuture<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
 
-struct RateLimits(Arc<State>);
+struct RateLimits(Arc<LedgerState>);
 
 impl UnaryService<RateLimitRequest> for RateLimits {
     type Response = RateLimitResponse;
-    type Future = Answer<RateLimitResponse>;
+    type Future = ResponseFuture<RateLimitResponse>;
 
     fn call(&mut self, request: Request<RateLimitRequest>) -> Self::Future {
         let state = self.0.clone();
@@ -70,11 +70,11 @@ impl UnaryService<RateLimitRequest> for RateLimits {
     }
 }
 
-struct Logs(Arc<State>);
+struct Logs(Arc<LedgerState>);
 
 impl ClientStreamingService<AccessLogs> for Logs {
     type Response = Nothing;
-    type Future = Answer<Nothing>;
+    type Future = ResponseFuture<Nothing>;
 
     fn call(&mut self, request: Request<Streaming<AccessLogs>>) -> Self::Future {
         let state = self.0.clone();
@@ -90,7 +90,7 @@ impl ClientStreamingService<AccessLogs> for Logs {
 }
 
 /// Stores records. While the store fails they wait here, and so does Envoy's stream.
-async fn keep(state: &State, entries: impl Iterator<Item = Result<Record, NoRecord>>) {
+async fn keep(state: &LedgerState, entries: impl Iterator<Item = Result<Record, NoRecord>>) {
     let metrics = &state.metrics;
     let mut records = Vec::new();
     for entry in entries {

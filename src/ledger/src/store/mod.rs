@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::day::month_of;
-use crate::record::{Record, Subject, Sums};
+use crate::record::{Record, Sums, UsageKey};
 
 /// Sums of a day or a month.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ pub struct Rollup {
     /// The first day of its period, in days since the epoch.
     pub first: i64,
     /// The subject.
-    pub subject: Subject,
+    pub subject: UsageKey,
     /// The sums.
     pub sums: Sums,
 }
@@ -142,7 +142,7 @@ pub fn open(place: &str) -> Result<Box<dyn Store>, Failed> {
 }
 
 /// The roll-up changes for new records. All writers use the same order, so that they cannot deadlock.
-fn sums_of<'a>(records: impl Iterator<Item = &'a Record>) -> BTreeMap<(Period, &'a Subject), Sums> {
+fn sums_of<'a>(records: impl Iterator<Item = &'a Record>) -> BTreeMap<(Period, &'a UsageKey), Sums> {
     let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
     for record in records {
         let day = record.day();

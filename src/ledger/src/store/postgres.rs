@@ -3,7 +3,7 @@
 use ::postgres::{Client, NoTls};
 
 use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
-use crate::record::{Record, Subject, Sums};
+use crate::record::{Record, Sums, UsageKey};
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS records (
@@ -115,7 +115,7 @@ impl Store for Postgres {
              cost_microusd = rollups.cost_microusd + $15";
         let upsert = transaction.prepare(upsert)?;
         for ((period, subject), sums) in sums_of(new.iter().copied()) {
-            let Subject { key, model, cluster, upstream_model, labels } = subject;
+            let UsageKey { key, model, cluster, upstream_model, labels } = subject;
             let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
             transaction.execute(
                 &upsert,
@@ -152,7 +152,7 @@ impl Store for Postgres {
         )?;
         let rollup = |row: &::postgres::Row| Rollup {
             first: row.get(0),
-            subject: Subject {
+            subject: UsageKey {
                 key: row.get(1),
                 model: row.get(2),
                 cluster: row.get(3),

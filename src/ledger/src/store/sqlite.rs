@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
 
 use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
-use crate::record::{Record, Subject, Sums};
+use crate::record::{Record, Sums, UsageKey};
 
 /// How long a writer waits for another one, such as an import.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ impl Store for Sqlite {
                 "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING",
             )?;
             for record in records {
-                let Subject { key, model, cluster, upstream_model, labels } = &record.subject;
+                let UsageKey { key, model, cluster, upstream_model, labels } = &record.subject;
                 let [_, errors, input, output, cached, cache_write, reasoning, cost] = record.sums.numbers();
                 let values = params![
                     record.id,
@@ -94,7 +94,7 @@ impl Store for Sqlite {
                  reasoning_output_tokens = reasoning_output_tokens + ?14, cost_microusd = cost_microusd + ?15",
             )?;
             for ((period, subject), sums) in sums_of(new.iter().copied()) {
-                let Subject { key, model, cluster, upstream_model, labels } = subject;
+                let UsageKey { key, model, cluster, upstream_model, labels } = subject;
                 let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
                 upsert.execute(params![
                     period.span.code(),
@@ -126,7 +126,7 @@ impl Store for Sqlite {
              FROM rollups WHERE span = ?1 AND first >= ?2 AND first < ?3",
         )?;
         let rows = select.query_map(params![span.code(), from, to], |row| {
-            let subject = Subject {
+            let subject = UsageKey {
                 key: row.get(1)?,
                 model: row.get(2)?,
                 cluster: row.get(3)?,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::endpoint::Endpoint;
 use sluice::guard::stream::{Flow, Mode, Rewrite};
-use sluice::guard::texts::Kind;
+use sluice::guard::texts::PassageKind;
 use sluice::usage::Framing;
 
 use super::{guard, released, run, text, written};
@@ -22,7 +22,7 @@ impl Rewrite for Restore {
         let held = self.0.entry(flow).or_default();
         held.push_str(text);
         let value = match flow.kind {
-            Kind::Arguments => r#"\"Ann\"\n"#,
+            PassageKind::Arguments => r#"\"Ann\"\n"#,
             _ => VALUE,
         };
         let restored = held.replace("<A>", value);

@@ -4,7 +4,7 @@ use super::marks::EventKind;
 
 /// How much of the answer the meter has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum MeterState {
     /// It may be incomplete.
     Open,
     /// The provider's last usage report has arrived; the last event is still to come.
@@ -21,14 +21,14 @@ pub(super) enum State {
     Beyond,
 }
 
-impl State {
+impl MeterState {
     /// After an event of this kind.
     pub(super) fn after(self, kind: EventKind) -> Self {
         match (self, kind) {
-            (State::Failed | State::Beyond, _) => self,
-            (_, EventKind::Error) => State::Failed,
-            (_, EventKind::Terminal | EventKind::Failure | EventKind::Done) => State::Complete,
-            (State::Open, EventKind::UsageOnly) => State::Settled,
+            (MeterState::Failed | MeterState::Beyond, _) => self,
+            (_, EventKind::Error) => MeterState::Failed,
+            (_, EventKind::Terminal | EventKind::Failure | EventKind::Done) => MeterState::Complete,
+            (MeterState::Open, EventKind::UsageOnly) => MeterState::Settled,
             (_, EventKind::UsageOnly | EventKind::Content | EventKind::Preliminary | EventKind::Garbage) => self,
         }
     }
@@ -36,9 +36,13 @@ impl State {
     /// After the last byte. `finished`: every choice has a finish reason.
     pub(super) fn at_end(self, finished: bool) -> Self {
         match self {
-            State::Open | State::Settled if finished => State::Complete,
-            State::Open | State::Settled => State::Interrupted,
-            State::Complete | State::Interrupted | State::Ended | State::Failed | State::Beyond => self,
+            MeterState::Open | MeterState::Settled if finished => MeterState::Complete,
+            MeterState::Open | MeterState::Settled => MeterState::Interrupted,
+            MeterState::Complete
+            | MeterState::Interrupted
+            | MeterState::Ended
+            | MeterState::Failed
+            | MeterState::Beyond => self,
         }
     }
 }

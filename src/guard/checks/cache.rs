@@ -6,7 +6,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
-use super::Memory;
+use super::CacheLimits;
 use crate::guard::api::Reading;
 
 /// The maximum number of cached findings of a text, to keep entries small.
@@ -27,17 +27,17 @@ struct Entry {
 
 /// Readings, each for a fixed time that use does not extend. If there are too many, the oldest is dropped. Only hashes
 /// of texts are stored. Most of a conversation is repeated in its next turn, and need not be checked again.
-pub struct Known {
-    memory: Memory,
+pub struct ResultCache {
+    limits: CacheLimits,
     entries: HashMap<Tag, Entry>,
     /// Every tag of `entries` once, oldest first.
     order: VecDeque<Tag>,
 }
 
-impl Known {
+impl ResultCache {
     /// A cache with these bounds.
-    pub fn new(memory: Memory) -> Self {
-        Known { memory, entries: HashMap::new(), order: VecDeque::new() }
+    pub fn new(limits: CacheLimits) -> Self {
+        ResultCache { limits, entries: HashMap::new(), order: VecDeque::new() }
     }
 
     /// The reading of the text by the check with this index, within the time before `now`. Readings from the future are
@@ -46,25 +46,25 @@ impl Known {
     /// ```
     /// use std::time::Duration;
     /// use sluice::guard::api::Reading;
-    /// use sluice::guard::checks::{Known, Memory};
+    /// use sluice::guard::checks::{ResultCache, CacheLimits};
     ///
-    /// let mut known = Known::new(Memory { time: Duration::from_secs(60), entries: 10 });
-    /// known.insert(0, "Hello", &Reading::Clean, Duration::from_secs(100));
-    /// assert_eq!(known.get(0, "Hello", Duration::from_secs(159)), Some(&Reading::Clean));
-    /// assert_eq!(known.get(0, "Hello", Duration::from_secs(160)), None);
-    /// assert_eq!(known.get(1, "Hello", Duration::from_secs(101)), None, "another check");
+    /// let mut cache = ResultCache::new(CacheLimits { time: Duration::from_secs(60), entries: 10 });
+    /// cache.insert(0, "Hello", &Reading::Clean, Duration::from_secs(100));
+    /// assert_eq!(cache.get(0, "Hello", Duration::from_secs(159)), Some(&Reading::Clean));
+    /// assert_eq!(cache.get(0, "Hello", Duration::from_secs(160)), None);
+    /// assert_eq!(cache.get(1, "Hello", Duration::from_secs(101)), None, "another check");
     /// ```
     pub fn get(&self, check: usize, text: &str, now: Duration) -> Option<&Reading> {
         if self.entries.is_empty() {
             return None;
         }
         let entry = self.entries.get(&tag(check, text))?;
-        now.checked_sub(entry.since).is_some_and(|age| age < self.memory.time).then_some(&entry.reading)
+        now.checked_sub(entry.since).is_some_and(|age| age < self.limits.time).then_some(&entry.reading)
     }
 
     /// Caches a reading from `now` on.
     pub fn insert(&mut self, check: usize, text: &str, reading: &Reading, now: Duration) {
-        if self.memory.entries == 0 || reading.findings().len() > MAX_FINDINGS {
+        if self.limits.entries == 0 || reading.findings().len() > MAX_FINDINGS {
             return;
         }
         let tag = tag(check, text);
@@ -89,8 +89,8 @@ impl Known {
 
     fn make_room(&mut self, now: Duration) {
         while let Some(oldest) = self.order.front() {
-            let over = |entry: &Entry| now.saturating_sub(entry.since) >= self.memory.time;
-            if self.entries.len() < self.memory.entries && !self.entries.get(oldest).is_none_or(over) {
+            let over = |entry: &Entry| now.saturating_sub(entry.since) >= self.limits.time;
+            if self.entries.len() < self.limits.entries && !self.entries.get(oldest).is_none_or(over) {
                 return;
             }
             self.entries.remove(oldest);
@@ -99,9 +99,9 @@ impl Known {
     }
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for ResultCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Known({} entries)", self.entries.len())
+        write!(f, "ResultCache({} entries)", self.entries.len())
     }
 }
 

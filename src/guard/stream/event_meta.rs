@@ -54,7 +54,7 @@ pub(super) enum Step {
 
 /// The relevant fields of an event.
 #[derive(Debug, Default)]
-pub(super) struct Outline<'a> {
+pub(super) struct EventMeta<'a> {
     pub(super) ends: Ends,
     pub(super) step: Step,
     /// The choices it names.
@@ -64,14 +64,14 @@ pub(super) struct Outline<'a> {
     pub(super) sequence: Option<u64>,
 }
 
-impl<'a> Outline<'a> {
+impl<'a> EventMeta<'a> {
     /// OpenAI's `[DONE]`, which is not JSON.
     pub(super) fn done() -> Self {
-        Outline { ends: Ends::All, step: Step::Done, ..Outline::default() }
+        EventMeta { ends: Ends::All, step: Step::Done, ..EventMeta::default() }
     }
 
     pub(super) fn of(data: &'a [u8]) -> Result<Self, JsonError> {
-        let mut outline = Outline::default();
+        let mut meta = EventMeta::default();
         let mut ended = Vec::new();
         let (mut index, mut event_type) = (0, None);
         let (mut no_choices, mut usage, mut complete) = (false, false, false);
@@ -83,23 +83,23 @@ impl<'a> Outline<'a> {
             match key.raw() {
                 b"choices" | b"candidates" => {
                     no_choices = value == Value::Array { empty: true };
-                    read_choices(&mut ahead, &mut outline.choices, &mut ended)?;
+                    read_choices(&mut ahead, &mut meta.choices, &mut ended)?;
                 }
                 b"index" | b"output_index" => index = number(),
                 b"type" => event_type = string(value),
-                b"sequence_number" => outline.sequence = value.as_count(),
+                b"sequence_number" => meta.sequence = value.as_count(),
                 b"done" => complete |= value == Value::Bool(true),
                 b"error" => complete |= !matches!(value, Value::Null | Value::Bool(false)),
                 b"usage" => usage = value == Value::Object,
                 _ => {}
             }
-            outline.fields.push((key.raw(), data.get(span).unwrap_or_default()));
+            meta.fields.push((key.raw(), data.get(span).unwrap_or_default()));
             Ok(())
         })?;
         match event_type {
-            Some(b"content_block_start") => outline.step = Step::BlockStart(index),
+            Some(b"content_block_start") => meta.step = Step::BlockStart(index),
             Some(b"content_block_stop") => {
-                outline.step = Step::BlockStop(index);
+                meta.step = Step::BlockStop(index);
                 ended.push(index);
             }
             Some(
@@ -112,15 +112,15 @@ impl<'a> Outline<'a> {
             ) => complete = true,
             Some(name) if name.starts_with(b"response.") && name.ends_with(b".done") => ended.push(index),
             Some(_) => {}
-            None if no_choices && usage => outline.step = Step::UsageOnly,
+            None if no_choices && usage => meta.step = Step::UsageOnly,
             None => {}
         }
-        outline.ends = match (complete, ended.is_empty()) {
+        meta.ends = match (complete, ended.is_empty()) {
             (true, _) => Ends::All,
             (false, false) => Ends::Choices(ended),
             (false, true) => Ends::Nothing,
         };
-        Ok(outline)
+        Ok(meta)
     }
 }
 

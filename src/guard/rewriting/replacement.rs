@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::guard::nested::{escaped, Spot};
 use crate::guard::pii::{mask_value, Vault, VaultError};
-use crate::guard::texts::Kind;
+use crate::guard::texts::PassageKind;
 use crate::guard::Finding;
 
 /// The replacement at a spot: a string in place of a number.
@@ -21,7 +21,7 @@ pub(in crate::guard) fn in_place<'a>(written: &'a str, spot: &Spot) -> Cow<'a, s
 /// Writes the replacement of a nonempty value, in a text of this kind; `out` is empty.
 pub(super) fn write(
     out: &mut String,
-    kind: Kind,
+    kind: PassageKind,
     (finding, masked): (&Finding, bool),
     value: &str,
     vault: &mut Vault,
@@ -30,7 +30,7 @@ pub(super) fn write(
         true => mask_value(out, &finding.entity),
         false => vault.hide_value(out, &finding.entity, value)?,
     }
-    if kind == Kind::Name {
+    if kind == PassageKind::Name {
         out.retain(|character| !matches!(character, '<' | '>'));
     }
     Ok(())
