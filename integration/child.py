@@ -88,6 +88,14 @@ class Child:
                 raise ChildFailed(f"{self.name} is not ready after {seconds:g} s:\n{tail(self.log)}")
             time.sleep(0.02)
 
+    def wait_for(self, url: str, seconds: float = 20) -> None:
+        """Returns when `url` answers 200. If the program does not get there, it is stopped, and this raises."""
+        try:
+            self.wait_until(lambda: answers(url), seconds)
+        except BaseException:
+            self.stop()
+            raise
+
     def stop(self) -> None:
         """Ends it and everything that it started, and waits until they are gone."""
         if self._process.poll() is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import python_env
-from child import ROOT, Child, answers, fetch, free_port
+from child import ROOT, Child, fetch, free_port
 from gateway import Address, _work_directory
 
 CLASSIFIERS = ROOT / "integration" / "classifiers"
@@ -58,11 +58,7 @@ class Classifier:
         directory = self._directory or _work_directory(self.name)
         command = [python, CLASSIFIERS / f"{self.name}.py", "--port", str(self.port)]
         self.child = Child(self.name, command, directory / f"{self.name}.log")
-        try:
-            self.child.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"), 60)
-        except BaseException:
-            self.stop()
-            raise
+        self.child.wait_for(f"http://127.0.0.1:{self.port}/health", 60)
         return self
 
     def stop(self) -> None:

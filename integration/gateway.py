@@ -101,12 +101,8 @@ class MockModels:
             raise ChildFailed(f"{MOCK_MODELS} is missing: run `make mock`")
         directory = self._directory or _work_directory(self.name)
         self.child = Child(self.name, self._command, directory / f"{self.name}.log")
-        try:
-            # Always plain HTTP, even if models are served over TLS: only Envoy should check the certificate.
-            self.child.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/healthz"))
-        except BaseException:
-            self.stop()
-            raise
+        # Always plain HTTP, even if models are served over TLS: only Envoy should check the certificate.
+        self.child.wait_for(f"http://127.0.0.1:{self.port}/healthz")
         return self
 
     def stop(self) -> None:

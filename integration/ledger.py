@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from child import TOOL, Child, answers, fetch, free_port
+from child import TOOL, Child, fetch, free_port
 from gateway import Address, _work_directory
 
 
@@ -33,11 +33,7 @@ class Ledger:
         command = [TOOL, "ledger", "--listen", f"127.0.0.1:{self.port}"]
         env = {"SLUICE_LEDGER_STORE": self.store}
         self.child = Child("ledger", command, self.directory / "ledger.log", env=env)
-        try:
-            self.child.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/healthz"))
-        except BaseException:
-            self.stop()
-            raise
+        self.child.wait_for(f"http://127.0.0.1:{self.port}/healthz")
         return self
 
     def kill(self) -> None:

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import prometheus
-from child import ROOT, Child, answers, fetch, free_port
+from child import ROOT, Child, fetch, free_port
 from conftest import OpenWorld
 from settings import Settings
 from world import World, chat_body, eventually
@@ -78,7 +78,7 @@ def scraper(busy_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iter
     command = [program, "--config.file=prometheus.yaml", f"--storage.tsdb.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
     child = Child("prometheus", command, directory / "prometheus.log", cwd=directory)
     try:
-        child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), 30)
+        child.wait_for(f"http://127.0.0.1:{port}/-/ready", 30)
         yield Prometheus(port)
     finally:
         child.stop()

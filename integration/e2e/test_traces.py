@@ -11,7 +11,7 @@ import pytest
 
 import demo
 import python_env
-from child import ROOT, Child, answers, fetch, free_port
+from child import ROOT, Child, fetch, free_port
 from conftest import OpenWorld
 from gateway import MockModels, render
 from otlp import Receiver, Span
@@ -142,7 +142,7 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = [python, "-m", "phoenix.server.main", "serve"]
     child = Child("phoenix", command, directory / "phoenix.log", env=environment)
     try:
-        child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 180)
+        child.wait_for(f"http://127.0.0.1:{port}/healthz", 180)
         yield port
     finally:
         child.stop()
