@@ -178,7 +178,8 @@ impl FirstEvent {
     /// The events' framing, from the header and the first byte; `None` if it is not a stream.
     fn framing(&self, first: u8) -> Option<Framing> {
         match (self.dialect, first) {
-            (Dialect::Ollama, b'{') => Some(Framing::Ndjson),
+            // an object, or a proxy's `null` before it
+            (Dialect::Ollama, b'{' | b'n') => Some(Framing::Ndjson),
             (Dialect::Gemini, b'[') if self.declared != Some(Framing::Sse) => Some(Framing::Json),
             (Dialect::Gemini, b'{') if !matches!(self.declared, Some(Framing::Sse | Framing::Ndjson)) => {
                 Some(Framing::Json)

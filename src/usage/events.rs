@@ -62,7 +62,8 @@ impl Framing {
         let first = beginning.trim_ascii_start().first();
         match (streamed, first, dialect) {
             (false, _, _) | (true, Some(b'['), _) => Framing::Json,
-            (true, Some(b'{'), Dialect::Ollama) => Framing::Ndjson,
+            // a proxy may send `null` first
+            (true, Some(b'{' | b'n'), Dialect::Ollama) => Framing::Ndjson,
             (true, Some(b'{'), _) => Framing::Json,
             (true, _, Dialect::Converse) => Framing::EventStream,
             (true, _, _) => Framing::Sse,

@@ -83,7 +83,11 @@ pub(super) fn tells_nothing(text: &[u8], first_begun: bool) -> bool {
         Some(b'm') => !is("message_stop\"") && !is("message-end\"") && !is("metrics\"") && !is("meta\""),
         Some(b'r') => !is("response.completed\"") && !is("response.incomplete\"") && !is("response.failed\""),
         Some(b't') => !is("transcript.text.done\"") && !is("timings\"") && !is("tokens_"),
-        Some(b's') => !is("speech.audio.done\"") && !is("stats\""),
+        Some(b's') => {
+            (!is("stop_reason\"") || is_followed_by(text, "stop_reason\"", b"null"))
+                && !is("speech.audio.done\"")
+                && !is("stats\"")
+        }
         Some(_) | None => true,
     }
 }

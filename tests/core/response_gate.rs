@@ -128,6 +128,16 @@ fn committed_streams() {
         ("events of another type", ChatCompletions, NDJSON, r#"data: {"choices":[{}]}"#, Commit),
         ("events of plain text", Messages, Some("text/plain"), r#"data: {"type":"content_block_start"}"#, Commit),
         ("null first", ChatCompletions, SSE, "data: null\n\ndata: {}", Hold),
+        ("null, then a role", ChatCompletions, SSE, "data: null\n\ndata: {\"choices\":[{}]}", Commit),
+        ("an empty object, then a role", ChatCompletions, SSE, "data: {}\n\ndata: {\"choices\":[{}]}", Commit),
+        ("an empty object, then a message", Messages, SSE, "data: {}\n\ndata: {\"type\":\"content_block_start\"}", Commit),
+        ("null, then a response", Responses, SSE, "data: null\n\ndata: {\"type\":\"response.output_item.added\"}", Commit),
+        ("null, then Gemini's", StreamGenerateContent, SSE, "data: null\n\ndata: {\"candidates\":[{}]}", Commit),
+        ("null, then an error", ChatCompletions, SSE, "data: null\n\ndata: {\"error\":{}}", Reject(ErrorEvent)),
+        ("a message's events of another type", Messages, NDJSON, r#"data: {"type":"content_block_start"}"#, Commit),
+        ("Gemini's events of plain text", StreamGenerateContent, Some("text/plain"), r#"data: {"candidates":[{}]}"#, Commit),
+        ("events of JSON", ChatCompletions, JSON, r#"data: {"choices":[{}]}"#, Commit),
+        ("events of bytes", Responses, Some("application/octet-stream"), r#"data: {"type":"response.output_item.added"}"#, Commit),
         ("Gemini's lines", StreamGenerateContent, NDJSON, "{}", Reject(NotAStream)),
     ];
     for (name, endpoint, content_type, text, want) in cases {
@@ -150,6 +160,9 @@ fn committed_lines_and_arrays() {
         ("a line of no type", OllamaGenerate, None, "{\"response\":\"a\"}\n", Commit),
         ("the last line", OllamaGenerate, NDJSON, "{\"done\":true,\"done_reason\":\"load\"}\n", Commit),
         ("half a line", OllamaGenerate, NDJSON, "{\"response\":\"a\"}", Hold),
+        ("null first", OllamaChat, NDJSON, "null\n{}\n", Hold),
+        ("null, then a line", OllamaChat, NDJSON, "null\n{\"message\":{\"content\":\"a\"}}\n", Commit),
+        ("an empty object, then a line", OllamaGenerate, NDJSON, "{}\n{\"response\":\"a\"}\n", Commit),
         (
             "Ollama's error",
             OllamaChat,

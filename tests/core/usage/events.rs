@@ -114,6 +114,7 @@ fn answers() {
         ("Gemini's array", Gemini, true, b"[{", Json),
         ("Gemini's events", Gemini, true, b"data: {", Sse),
         ("Ollama's lines", Ollama, true, b"{\"done\"", Ndjson),
+        ("Ollama's lines after null", Ollama, true, b"null\n", Ndjson),
     ];
     for (name, dialect, streamed, beginning, want) in cases {
         assert_eq!(Framing::of_answer(*dialect, *streamed, beginning), *want, "{name}");

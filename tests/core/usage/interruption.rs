@@ -80,6 +80,13 @@ fn what_is_appended() {
         ("a finish reason", Sse, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n", none),
         ("an error", Sse, "data: {\"error\":{}}\n\n", none),
         ("content after an error", Sse, "data: {\"error\":{}}\n\ndata: {}\n\n", none),
+        (
+            "Anthropic's stop reason",
+            Sse,
+            "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+            none,
+        ),
+        ("no stop reason", Sse, "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":null}}\n\n", Some("")),
         ("Anthropic's stop", Sse, "data: {\"type\":\"message_stop\"}\n\n", none),
         ("a failed response", Sse, "data: {\"type\":\"response.failed\"}\n\n", none),
         ("an incomplete response", Sse, "data: {\"type\":\"response.incomplete\"}\n\n", none),
