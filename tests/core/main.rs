@@ -12,6 +12,7 @@ mod base64;
 mod clusters;
 mod codec;
 mod config;
+mod connect_failure;
 mod date;
 mod document;
 mod endpoint;

@@ -265,6 +265,8 @@ fn estimates() {
         (estimate(2, 10), capped(10), 12),
         (estimate(2, 64_000), capped(10), 12),
         (estimate(2, 0), capped(10), 2),
+        (estimate(2, 64_000), capped(2000), 2002),
+        (estimate(2, 1999), capped(2000), 2001),
         (estimate(u64::MAX, u64::MAX), NONE, u64::MAX),
     ];
     for (estimate, limits, want) in cases {

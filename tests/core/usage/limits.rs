@@ -101,6 +101,26 @@ fn values_in_large_events() {
     }
 }
 
+/// The same for Ollama's lines.
+#[test]
+fn large_lines() {
+    let pad = "x".repeat(5 << 20);
+    let last = r#""done":true,"prompt_eval_count":7,"eval_count":3}"#;
+    let cases = [
+        ("the last line", format!("{{\"message\":{{\"content\":\"{pad}\"}},{last}\n")),
+        ("the one before it", format!("{{\"message\":{{\"content\":\"{pad}\"}},\"done\":false}}\n{{{last}\n")),
+        ("a last line without an end", format!("{{\"response\":\"{pad}\",{last}")),
+    ];
+    for (name, text) in cases {
+        for size in [1000, 16_384, usize::MAX] {
+            let (out, _, meter) = meter(Framing::Ndjson, false, text.as_bytes(), size);
+            assert!(out == text.as_bytes() && !meter.is_interrupted(), "{name}, chunks of {size}");
+            let (usage, found) = meter.finish();
+            assert_eq!((usage.input, usage.output, found), (7, 3, Source::Reported), "{name}, chunks of {size}");
+        }
+    }
+}
+
 #[test]
 fn an_event_beyond_even_its_digest_is_no_interruption() {
     let members: String = (0..200_000).map(|n| format!(r#""{n}":0,"#)).collect();

@@ -83,9 +83,19 @@ fn parts_have_their_own_prices() {
     }
 }
 
-/// Anthropic's price list for Claude Sonnet: 3 dollars, writes 3.75 and 6, reads 0.30, output 15.
+/// Anthropic's price list, in thousandths of a dollar per million tokens: input, writes, writes for an hour.
 #[test]
 fn cache_writes_cost_more_by_default() {
+    for (model, input, write, write_1h) in
+        [("Sonnet", 3000, 3750, 6000), ("Opus", 15_000, 18_750, 30_000), ("Haiku", 800, 1000, 1600)]
+    {
+        let price = Price::new(input * 1000, 0);
+        let written = TokenUsage { cache_write_input: 1_000_000, ..tokens(1_000_000, 0, 0) };
+        assert_eq!(price.cost(&written), write * 1000, "{model}");
+        let written = TokenUsage { cache_write_1h_input: 1_000_000, ..written };
+        assert_eq!(price.cost(&written), write_1h * 1000, "{model}");
+    }
+    // reads cost 0.30, output 15
     let price = Price { cached_input: 300_000, ..Price::new(3_000_000, 15_000_000) };
     let usage = TokenUsage {
         cache_write_input: 2_000_000,

@@ -1,5 +1,8 @@
 //! Usage from real servers: totals and parts are checked against each other, and the reading that fits is used.
 
+mod reasoning;
+mod streams;
+
 use sluice::usage::{EventKind, TokenUsage, UsageReading};
 
 use super::tokens;

@@ -1,5 +1,7 @@
 //! JSON inside the texts of a stream: it is decoded like by its reader, for any splits, and stays valid JSON.
 
+mod forms;
+
 use std::time::Duration;
 
 use serde_json::{json, Value};
@@ -19,6 +21,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
         r#"{"body":"Hello,\nmario@example.com\n123-45-6789\n4111 1111 1111 1111"}"#,
         r#"{"body":"Hello,\n<EMAIL_ADDRESS>\n<US_SSN>\n<CREDIT_CARD>"}"#,
     ),
+    (r#"{"note":"Data:\n123-45-6789"}"#, r#"{"note":"Data:\n<US_SSN>"}"#),
     (r#"{"a":"{\"b\":\"x\\nmario@example.com\"}"}"#, r#"{"a":"{\"b\":\"x\\n<EMAIL_ADDRESS>\"}"}"#),
     (
         r#"{"a":"mario\u0040example.com","b":"\u0034111 1111 1111 1111"}"#,
