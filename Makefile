@@ -28,11 +28,23 @@ run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (
 # Independent targets are built and tested in parallel, each with its output in one piece. The
 # end-to-end tests come last, when nothing else uses the CPU.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# The longest step first.
+STEPS = test-core wasm packages test-core-wasm mock trap $(STATIC) command translator
+TIMES := target/times
 
-test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy
+test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy; prints how long each step took
 	$(call rust_target,wasm32-wasip1)
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-core wasm trap packages test-core-wasm mock command translator $(STATIC)
-	@$(MAKE) --no-print-directory e2e
+	@rm -rf $(TIMES) && mkdir -p $(TIMES) && date +%s >$(TIMES)/start
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) $(STEPS:%=timed-%)
+	@$(MAKE) --no-print-directory timed-e2e
+	@$(PYTHON) integration/step_times.py $(TIMES)
+
+timed-%:
+	+@begun=`date +%s`; $(MAKE) --no-print-directory $*; status=$$?; { echo $$begun `date +%s`; times; } >$(TIMES)/$*; exit $$status
+
+# These wait for each other's results, or for each other's lock.
+timed-trap: timed-wasm
+timed-command timed-translator: timed-test-core
 
 test-core: layout ## Run the tests of the core and of the tools natively
 	@# without make's jobserver: rustdoc would warn that it cannot use it
@@ -132,7 +144,7 @@ bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--round
 
 # All print their measurements at the end. PYTEST_ARGS='-k all_at_once' runs only the last; the others take 20 minutes.
 soak: wasm trap mock ## Attack the gateway at full size, crash a worker during 1,000 calls, then all at once for SOAK_MINUTES
-	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_soak.py) $(PYTEST_ARGS)
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 SLUICE_STORM_SECONDS=60 SLUICE_ALL_FAULTS=1 PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_fault_storm.py test_fault_matrix.py test_soak.py) $(PYTEST_ARGS)
 
 # New inputs go to target/fuzz/corpus; inputs that break a target go to target/fuzz/artifacts.
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)

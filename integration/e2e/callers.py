@@ -105,6 +105,10 @@ class Watch:
         assert not found
 
 
+# Secrets that sign virtual keys. They are fixed, so that these gateways can share an Envoy.
+KEY_SECRETS = {"KEY_SECRET": "a first secret to sign keys, 8d1e04", "NEW_SECRET": "another secret to sign keys, 5b77c2"}
+
+
 @contextlib.contextmanager
 def watched(
     open_world: Callable[..., ContextManager[World]], settings: Settings, secrets: Iterable[str], **options: Any

@@ -13,8 +13,9 @@ pytest.register_assert_rewrite("answers", "callers", "limited", "world")
 
 import demo
 import limited
+from callers import KEY_SECRETS
 from gateway import Gateway, MockModels
-from hosts import Hosts
+from hosts import AWS, EXAMPLE_KEYS, Hosts
 from resilience import NEVER_EJECTED
 from settings import Settings, rendered
 from table import SHOWN
@@ -47,14 +48,14 @@ def settings(models: Mapping[str, MockModels]) -> Callable[[], Settings]:
 
 @pytest.fixture(scope="session")
 def _hosts(models: Mapping[str, MockModels]) -> Iterator[Hosts]:
-    with Hosts(rendered(models), limited.ENV) as hosts:
+    with Hosts(rendered(models), {**EXAMPLE_KEYS, **AWS, **limited.ENV, **KEY_SECRETS}) as hosts:
         yield hosts
 
 
 @pytest.fixture(scope="session")
 def open_world(models: Mapping[str, MockModels], _hosts: Hosts) -> OpenWorld:
     """Opens a gateway with a test's own configuration. It runs in a shared Envoy if possible. It runs in its own Envoy if the
-    test wants that (`own`), gives options, or changes more than listeners and clusters."""
+    test wants that (`own`), gives options, or changes what `Hosts` cannot take."""
 
     @contextlib.contextmanager
     def opened(text: str, further: Mapping[str, MockModels] | None = None, own: bool = False, **options: Any) -> Iterator[World]:

@@ -12,17 +12,29 @@ import itertools
 import json
 import os
 import re
-from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 import yaml
 
+import demo
 from child import ChildFailed
 from gateway import Gateway, _work_directory
+from settings import long_form
 
 XDS = {"lds": "envoy.config.listener.v3.Listener", "cds": "envoy.config.cluster.v3.Cluster"}
 # The VM that keeps the compiled code in memory while there is no gateway.
 WASM_SERVICE = "type.googleapis.com/envoy.extensions.wasm.v3.WasmService"
+# The variables of the examples, so that they can run in these Envoys as well.
+EXAMPLE_KEYS = {
+    name.strip(): f"{name.strip()}-secret"
+    for path in (demo.ENVOY_YAML.parent / "examples").glob("*.yaml")
+    for names in re.findall(r"host_env_keys: \[(.*?)\]", long_form(path))
+    for name in names.split(",")
+}
+# What Envoy signs requests to Amazon with.
+AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+# Fields that these Envoys set, whatever a gateway's are: a name, and histograms that are merged often.
+_OWN = {"node": {"id": "host", "cluster": "host"}, "stats_flush_interval": "1s"}
 _VMS = "wasm.wasm_vm_count"
 _UPDATES = re.compile(r"\.([cl]ds)\.update_(success|rejected)$")
 
@@ -33,7 +45,7 @@ class Host(Gateway):
     def __init__(self, bootstrap: dict[str, Any], env: Mapping[str, str]):
         directory = _work_directory("host")
         self._files = {kind: directory / f"{kind}.json" for kind in XDS}
-        config = {**bootstrap, "node": {"id": "host", "cluster": "host"}, "bootstrap_extensions": [_keeper()]}
+        config = {**bootstrap, **_OWN, "bootstrap_extensions": [_keeper()]}
         config["dynamic_resources"] = {
             f"{kind}_config": {"path_config_source": {"path": str(path)}} for kind, path in self._files.items()
         }
@@ -98,7 +110,7 @@ class Host(Gateway):
 
 class Hosts:
     """As many Envoys as are needed at once, all with this environment. `usual` is a configuration; gateways may only differ from
-    it in listeners and clusters."""
+    it in listeners, clusters, the node and the interval of stats."""
 
     def __init__(self, usual: str, env: Mapping[str, str]):
         self._env = env
@@ -115,8 +127,9 @@ class Hosts:
             yield None
             return
         host = self._idle.pop() if self._idle else self._all.enter_context(Host(self._bootstrap, self._env))
-        own = re.sub(r'("vm_id": "[^"]*)"', rf'\1 {next(self._numbers)}"', json.dumps(listeners))
-        host.take_in(json.loads(own), clusters)
+        # Filters may be in clusters as well.
+        own = re.sub(r'("vm_id": "[^"]*)"', rf'\1 {next(self._numbers)}"', json.dumps([listeners, clusters]))
+        host.take_in(*json.loads(own))
         yield host
         host.clear()
         self._idle.append(host)  # not used again after a failed test
@@ -132,7 +145,8 @@ def _split(tree: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], 
     """A configuration without listeners and clusters, and the listeners and clusters."""
     static = dict(tree.get("static_resources", {}))
     listeners, clusters = static.pop("listeners", []), static.pop("clusters", [])
-    return {**tree, "static_resources": static}, listeners, clusters
+    rest = {name: value for name, value in tree.items() if name not in _OWN}
+    return {**rest, "static_resources": static}, listeners, clusters
 
 
 def _keeper() -> dict[str, Any]:

@@ -142,10 +142,18 @@ def lead_to(cluster: dict[str, Any], address: Address) -> None:
     endpoint["address"]["socket_address"].update(address=address[0], port_value=address[1])
 
 
-def secret(name: str, value: str) -> dict[str, Any]:
+def _secret(name: str, value: str) -> dict[str, Any]:
     """A secret as Envoy reads it from a file."""
     kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
     return {"@type": kind, "name": name, "generic_secret": {"secret": {"inline_string": value}}}
+
+
+def with_tokens(config: str, directory: Path) -> str:
+    """Writes the files with tokens that a configuration reads, and makes it read them in `directory`."""
+    for file, name in set(re.findall(r'"\./(([\w-]+)-token\.yaml)"', config)):
+        (directory / file).write_text(json.dumps({"resources": [_secret(name, "Bearer a-token")]}))
+        config = config.replace(f'"./{file}"', json.dumps(str(directory / file)))
+    return config
 
 
 def _target(upstream: str, weight: int) -> dict[str, Any]:

@@ -18,45 +18,23 @@ GEMINI = "/v1beta/models/gpt-4o:generateContent"
 DEEP = b'{"model":"gpt-4o","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 LARGEST = 8 << 20
 
-# Body, then status, param and code of the answer.
+# One body for each way to a refusal: tests/core/parsed_request.rs has every mistake. Body, then status, param and code of the answer.
 BODIES: dict[str, tuple[bytes, int, str | None, str]] = {
     "empty": (b"", 400, None, "invalid_json"),
-    "text": (b"hello", 400, None, "invalid_json"),
-    "a list": (b"[]", 400, None, "invalid_json"),
-    "null": (b"null", 400, None, "invalid_json"),
-    "cut": (chat_body()[:-1], 400, None, "invalid_json"),
-    "two documents": (chat_body() * 2, 400, None, "invalid_json"),
     "nested too deep": (DEEP, 400, None, "invalid_json"),
-    "not UTF-8": (b'{"model":"gpt-4o","a":"\xff"}', 400, None, "invalid_json"),
-    "half a surrogate": (rb'{"model":"gpt-4o\ud800"}', 404, "model", "model_not_found"),
-    "a NUL": (b'{"model":"gpt-4o"}\x00', 400, None, "invalid_json"),
     "no model": (b'{"messages":[]}', 400, "model", "missing_required_parameter"),
-    "model null": (b'{"model":null}', 400, "model", "invalid_type"),
-    "model a number": (b'{"model":4}', 400, "model", "invalid_type"),
-    "model a list": (b'{"model":["gpt-4o"]}', 400, "model", "invalid_type"),
-    "model empty": (b'{"model":""}', 400, "model", "invalid_value"),
-    "model too long": (b'{"model":"' + b"m" * 300 + b'"}', 400, "model", "invalid_value"),
-    "model with a line break": (rb'{"model":"gpt\r\n4o"}', 400, "model", "invalid_value"),
-    "many models": (b"{" + b'"model":"gpt-4o",' * 20 + b'"a":1}', 400, "model", "ambiguous_parameter"),
     "two models": (b'{"model":"gpt-4o","model":"expensive-405b"}', 400, "model", "ambiguous_parameter"),
     "a model for Go's reader": (b'{"model":"gpt-4o","MODEL":"expensive-405b"}', 400, "model", "ambiguous_parameter"),
     "a stream for Go's reader": ('{"model":"gpt-4o","ſtream":true}'.encode(), 400, "stream", "ambiguous_parameter"),
     "an escaped limit for it": (rb'{"model":"gpt-4o","max_to\u212aens":9}', 400, "max_tokens", "ambiguous_parameter"),
     "stream a text": (b'{"model":"gpt-4o","stream":"yes"}', 400, "stream", "invalid_type"),
     "unknown model": (b'{"model":"gpt-5"}', 404, "model", "model_not_found"),
-    "model in another case": (b'{"model":"GPT-4o"}', 404, "model", "model_not_found"),
     "too large": (chat_body("x" * LARGEST), 413, None, "request_too_large"),
 }
-# Method, path, then status and code of the answer.
+# Paths that Envoy may change as well; tests/core/endpoint.rs has the others. Method, path, then status and code of the answer.
 PATHS: list[tuple[str, str, int, str]] = [
     ("GET", CHAT, 405, "method_not_allowed"),
-    ("DELETE", "/v1/embeddings", 405, "method_not_allowed"),
     ("POST", "/", 404, "unknown_url"),
-    ("GET", "/favicon.ico", 404, "unknown_url"),
-    ("POST", "/v1/chat/completions/", 404, "unknown_url"),
-    ("POST", "/v1/chat/completion", 404, "unknown_url"),
-    ("POST", "/V1/chat/completions", 404, "unknown_url"),
-    ("POST", "/v1/fine_tuning/jobs", 404, "unknown_url"),
     ("POST", "/v1/chat%2Fcompletions", 404, "unknown_url"),
     ("POST", "/v1/../_mock", 404, "unknown_url"),
     ("OPTIONS", CHAT, 405, "method_not_allowed"),
@@ -96,7 +74,7 @@ def test_body(world: World, name: str, chunked: bool) -> None:
     assert world.entries() == []
 
 
-@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("name", ["empty", "stream a text", "unknown model", "too large"])
 def test_body_at_anthropic_path(world: World, name: str) -> None:
     body, status, _, _ = BODIES[name]
     response = world.send(body, path=MESSAGES)
@@ -150,12 +128,7 @@ def test_unknown_model_names_those_the_key_may_use(wide_world: World) -> None:
     [
         {},
         {"authorization": "Bearer sk-wrong"},
-        {"authorization": "Bearer"},
-        {"authorization": demo.USER_KEY},
-        {"authorization": f"Basic {demo.USER_KEY}"},
         {"x-api-key": f"{demo.USER_KEY}x"},
-        {"api-key": demo.USER_KEY[:-1]},
-        {"x-goog-api-key": "k" * 5000},
         {"cookie": demo.USER_KEY},
     ],
     ids=lambda headers: " ".join(f"{name}: {value[:20]}" for name, value in headers.items()) or "none",

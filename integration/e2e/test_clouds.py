@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, ContextManager, Iterator
 
 import httpx
 import pytest
@@ -16,29 +15,35 @@ from botocore.credentials import Credentials
 
 import demo
 from child import ROOT
+from conftest import OpenWorld
 from gateway import Gateway
+from hosts import AWS, EXAMPLE_KEYS
 from recorder import Recorded, Recorder
-from settings import Settings, lead_to, secret
+from settings import Settings, lead_to, with_tokens
 from world import BEARER, CHAT, chat_body
 
 EXAMPLES = ROOT / "envoy" / "examples"
-ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-AWS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_BEARER_TOKEN_BEDROCK": "bedrock-secret"}
+AZURE_KEY, BEDROCK_KEY, GEMINI_KEY = (EXAMPLE_KEYS[name] for name in ("AZURE_OPENAI_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "GEMINI_API_KEY"))
+# An example by its name, in this directory, with a closed port for these clusters; all others lead to one server without TLS.
+Example = Callable[..., ContextManager[tuple[Gateway, list[Recorded]]]]
 SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+), Signature=(\w+)")
 
 
-@contextlib.contextmanager
-def _example(name: str, env: dict[str, str], directory: Path, closed: tuple[str, ...] = ()) -> Iterator[tuple[Gateway, list[Recorded]]]:
-    """The example with all clusters at one server without TLS. Clusters in `closed` get a closed port."""
-    with Recorder() as server:
-        settings = Settings((EXAMPLES / f"{name}.yaml").read_text())
-        settings.tree["admin"]["address"]["socket_address"]["port_value"] = 0
-        settings.tree["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = 0
-        for cluster in settings.tree["static_resources"]["clusters"]:
-            lead_to(cluster, ("127.0.0.1", 1) if cluster["name"] in closed else server.address)
-            cluster.pop("transport_socket", None)
-        with Gateway(settings.text(), env=env, directory=directory) as gateway:
-            yield gateway, server.requests
+@pytest.fixture
+def example(open_world: OpenWorld) -> Example:
+    @contextlib.contextmanager
+    def opened(name: str, directory: Path, closed: tuple[str, ...] = ()) -> Iterator[tuple[Gateway, list[Recorded]]]:
+        with Recorder() as server:
+            settings = Settings((EXAMPLES / f"{name}.yaml").read_text())
+            settings.tree["admin"]["address"]["socket_address"]["port_value"] = 0
+            settings.tree["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = 0
+            for cluster in settings.tree["static_resources"]["clusters"]:
+                lead_to(cluster, ("127.0.0.1", 1) if cluster["name"] in closed else server.address)
+                cluster.pop("transport_socket", None)
+            with open_world(with_tokens(settings.text(), directory)) as world:
+                yield world.gateway, server.requests
+
+    return opened
 
 
 def _ask(gateway: Gateway, path: str = CHAT, **fields: Any) -> httpx.Response:
@@ -46,9 +51,9 @@ def _ask(gateway: Gateway, path: str = CHAT, **fields: Any) -> httpx.Response:
     return httpx.post(f"http://127.0.0.1:{gateway.port}{path}", content=chat_body(**fields), headers=headers, trust_env=False)
 
 
-def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
+def test_bedrock_signs_what_attempt_has_written(example: Example, tmp_path: Path) -> None:
     """Amazon's own code computes the same signature from the request that arrives."""
-    with _example("bedrock", AWS, tmp_path, closed=("bedrock-key",)) as (gateway, requests):
+    with example("bedrock", tmp_path, closed=("bedrock-key",)) as (gateway, requests):
         assert _ask(gateway, model="gpt-oss-120b").status_code == 200
         assert _ask(gateway, path="/v1/messages", model="claude-sonnet", max_tokens=9).status_code == 200
         assert _ask(gateway, model="claude-sonnet").status_code == 200  # translated
@@ -67,17 +72,19 @@ def test_bedrock_signs_what_attempt_has_written(tmp_path: Path) -> None:
         _check_signature(each)
 
 
-@pytest.mark.parametrize("example", [("bedrock", "gpt-oss-120b", "Bearer bedrock-secret"), ("azure", "gpt-4o", None)], ids=["bedrock", "azure"])
-def test_failed_attempt_leaks_no_credential(example: tuple[str, str, str | None], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "model", "authorization"),
+    [("bedrock", "gpt-oss-120b", f"Bearer {BEDROCK_KEY}"), ("azure", "gpt-4o", None)],
+    ids=["bedrock", "azure"],
+)
+def test_failed_attempt_leaks_no_credential(example: Example, name: str, model: str, authorization: str | None, tmp_path: Path) -> None:
     """Neither a signature nor a token of one provider reaches the next."""
-    name, model, authorization = example
-    (tmp_path / "azure-token.yaml").write_text(json.dumps({"resources": [secret("azure", "Bearer a-token")]}))
     first = {"bedrock": "bedrock", "azure": "azure-entra"}[name]
-    with _example(name, {**AWS, "AZURE_OPENAI_API_KEY": "azure-secret"}, tmp_path, closed=(first,)) as (gateway, requests):
+    with example(name, tmp_path, closed=(first,)) as (gateway, requests):
         assert _ask(gateway, model=model).status_code == 200
     (request,) = requests
     assert request.headers.get("authorization") == authorization
-    assert request.headers.get("api-key") == {"bedrock": None, "azure": "azure-secret"}[name]
+    assert request.headers.get("api-key") == {"bedrock": None, "azure": AZURE_KEY}[name]
     assert [header for header in request.headers if header.startswith("x-amz")] == []
 
 
@@ -91,7 +98,7 @@ def _check_signature(request: Recorded) -> None:
     for name in names:
         own.headers[name] = request.headers[name]
     own.context["timestamp"] = request.headers["x-amz-date"]
-    signer = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), service, region)
+    signer = SigV4Auth(Credentials(*AWS.values()), service, region)
     assert signer.signature(signer.string_to_sign(own, signer.canonical_request(own)), own) == signature
 
 
@@ -102,10 +109,9 @@ def _check_signature(request: Recorded) -> None:
         ("vertex", "gemini-2.5-flash", "/v1/projects/my-project/locations/europe-west4/endpoints/openapi/chat/completions"),
     ],
 )
-def test_the_token_of_a_file_is_sent(name: str, model: str, path: str, tmp_path: Path) -> None:
-    (tmp_path / f"{name}-token.yaml").write_text(json.dumps({"resources": [secret(name, "Bearer a-token")]}))
-    with _example(name, {"GEMINI_API_KEY": "gemini-secret", "AZURE_OPENAI_API_KEY": "azure-secret"}, tmp_path) as (gateway, requests):
+def test_the_token_of_a_file_is_sent(example: Example, name: str, model: str, path: str, tmp_path: Path) -> None:
+    with example(name, tmp_path) as (gateway, requests):
         assert _ask(gateway, model=model).status_code == 200
     (request,) = requests
     assert (request.path, request.headers["authorization"]) == (path, "Bearer a-token")
-    assert not {demo.USER_KEY, "gemini-secret", "azure-secret"} & set(request.headers.values())
+    assert not {demo.USER_KEY, GEMINI_KEY, AZURE_KEY} & set(request.headers.values())

@@ -18,7 +18,6 @@ from settings import Settings
 from world import World, chat_body, eventually
 
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
-USER = {"authorization": f"Bearer {demo.USER_KEY}"}
 BROKEN = {"fault": "status", "status": 503}
 # The ejection time of clusters whose probes are tested, and the duration of a probe.
 WINDOW, PROBE = 0.3, 0.1
@@ -199,20 +198,6 @@ def test_list_of_upstreams(pool_world: World) -> None:
     fields = {"cluster", "upstream", "state", "reason", "until", "until_rfc3339", "in_flight", "uses", "consecutive_failures"}
     fields |= {"latency_ms", "last_connect_failure", "models"}
     assert all(each.keys() == fields for each in listed.json()["data"])
-
-
-@pytest.mark.parametrize(("headers", "status"), [(USER, 403), ({}, 401), ({"x-api-key": "sk-wrong"}, 401)])
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", ""), ("POST", "/still-a/eject"), ("POST", "/still-a/restore")],
-    ids=["list", "eject", "restore"],
-)
-def test_for_admins_only(pool_world: World, headers: dict[str, str], status: int, method: str, path: str) -> None:
-    response = pool_world.send(method=method, path=f"/gateway/upstreams{path}", headers=headers)
-    assert response.status_code == status
-    openai_error(response)
-    assert "still-a" not in response.text
-    assert _upstream(pool_world, "still-a")["state"] == "healthy"
 
 
 def test_mistakes_of_operators(pool_world: World) -> None:

@@ -54,7 +54,6 @@ def _guarded(
             changed.add_model(model, "mock-a")
         checks = [check(f"{name}-check", **{"models": [name], **fields}) for name, fields in CHECKS.items()]
         guarded(changed, [*checks, EARLY, MASK, LOCAL], max_in_flight=MAX_IN_FLIGHT)
-        changed.tree["stats_flush_interval"] = "0.1s"
         if getattr(request, "param", "joined") == "separate":
             changed.separate()
         with open_world(changed.text()) as world:
@@ -220,7 +219,7 @@ def test_almost_matches_are_linear(world: World, name: str) -> None:
 def test_guard_without_checks_costs_nothing(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """Compares a chain with an empty guard and one without a guard. Requests alternate, and only the fastest ones count, because
     the others waited for other processes."""
-    with open_world(settings().text(), own=True) as without, open_world(guarded(settings(), []).text(), own=True) as idle:
+    with open_world(settings().text()) as without, open_world(guarded(settings(), []).text()) as idle:
         took: dict[str, list[float]] = {"without": [], "idle": []}
         for _ in range(400):
             for name, world in (("without", without), ("idle", idle)):

@@ -120,20 +120,14 @@ def test_sdk_with_a_token(single: World, token: Any) -> None:
     eventually(lambda: single.counted("llm_requests_total")[("user-17", "gpt-4o", name, "200")], 1)
 
 
+# One for each form in which Envoy passes a claim on; tests/core/keys/oidc.rs and verified_claims.rs have every value.
 ROLES: list[tuple[dict[str, Any], str | None]] = [
     ({"realm_access": {"roles": ["LLM.User"]}}, "user"),
     ({"realm_access": {"roles": ["LLM.Admin", "LLM.User"]}}, "admin"),
     ({"realm_access": {"roles": "LLM.User x"}}, "user"),
-    ({"realm_access": {"roles": "LLM.Admin"}}, "admin"),
     ({"realm_access.roles": ["LLM.Admin"]}, "admin"),
-    ({"realm_access": {"roles": []}}, None),
-    ({"realm_access": {"roles": ["user", "admin", "llm.admin"]}}, None),
     ({"realm_access": {"roles": ["LLM.Admin", 7]}}, None),
-    ({"realm_access": {"roles": [["LLM.Admin"]]}}, None),
-    ({"realm_access": {"roles": True}}, None),
-    ({"realm_access": "LLM.Admin"}, None),
     ({"realm_access": None}, None),
-    ({"realm_access": None, "roles": ["LLM.Admin"]}, None),
 ]
 
 
@@ -150,13 +144,8 @@ def test_roles(single: World, token: Any, claims: dict[str, Any], role: str | No
 
 MODELS: list[tuple[Any, int, int]] = [
     (["gpt-4o"], 200, 403),
-    ("gpt-4o", 200, 403),
     ("gpt-4o text-embedding-3-small", 200, 200),
-    (["text-*"], 403, 200),
     ([], 403, 403),
-    ("", 403, 403),
-    (7, 403, 403),
-    (["gpt-4o", 7], 403, 403),
     (["gpt-4o", {"a": "b"}], 403, 403),
 ]
 
@@ -178,9 +167,8 @@ def test_null_claims(single: World, token: Any, provider: Provider) -> None:
         assert single.send(chat_body(), headers=bearer(made)).status_code == want, claims
 
 
-@pytest.mark.parametrize("claims", [{"sub": None}, {"sub": ""}, {"sub": "a\nb"}, {"sub": "x" * 300}], ids=str)
-def test_empty_subject(single: World, token: Any, claims: dict[str, Any]) -> None:
-    assert identify(single, bearer(token(**claims))) == (403, "not_permitted")
+def test_empty_subject(single: World, token: Any) -> None:
+    assert identify(single, bearer(token(sub=None))) == (403, "not_permitted")
 
 
 def _refused(token: Any, provider: Provider) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,6 @@ import hmac
 import json
 import os
 import random
-import secrets
 import subprocess
 import time
 from typing import Any, Callable, Iterator
@@ -18,15 +17,14 @@ import pytest
 import yaml
 
 import clients
-import demo
 from answers import openai_error
-from callers import Watch, bearer, call, identify, see_variables, user_entry, watched
+from callers import KEY_SECRETS, Watch, bearer, call, identify, see_variables, user_entry, watched
 from child import TOOL
 from conftest import OpenWorld
 from settings import Settings
 from world import ADMIN, BEARER, World, chat_body
 
-FIRST, SECOND = (secrets.token_hex(32) for _ in range(2))
+FIRST, SECOND = KEY_SECRETS.values()
 CAP = 30 * 24 * 3600
 MUTATIONS = 300
 
@@ -38,15 +36,11 @@ def _configured(settings: Settings, *variables: str, **fields: Any) -> Settings:
     return settings
 
 
-def _environment(**variables: str) -> dict[str, str]:
-    return {**demo.PROVIDER_KEYS, **variables}
-
-
 @pytest.fixture(scope="module")
 def _issuing(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[tuple[World, Watch]]:
     users = [user_entry("carol", "wonderland-4c1e", 1000)]
     changed = _configured(settings(), "KEY_SECRET", users=users)
-    with watched(open_world, changed, [FIRST], env=_environment(KEY_SECRET=FIRST)) as both:
+    with watched(open_world, changed, [FIRST]) as both:
         yield both
 
 
@@ -85,7 +79,7 @@ def test_issued_and_used_at_once(issuing: World, issue: Callable[..., dict]) -> 
     assert call(issuing, "GET", "/gateway/keys", bearer(issued["key"])).status_code == 403
 
 
-@pytest.mark.parametrize(("wanted", "seconds"), [(60, 60), ("60s", 60), ("12h", 43200), ("30d", CAP), (None, CAP)])
+@pytest.mark.parametrize(("wanted", "seconds"), [("12h", 43200), (None, CAP)])
 def test_expiry(issuing: World, issue: Callable[..., dict], wanted: Any, seconds: int) -> None:
     issued = issue(**({} if wanted is None else {"expires_in": wanted}))
     assert issued["id"].startswith("vk-") and abs(issued["expires_at"] - time.time() - seconds) < 5
@@ -98,22 +92,12 @@ def test_key_expires(issuing: World, issue: Callable[..., dict]) -> None:
     assert {identify(issuing, bearer(issued["key"])) for _ in range(10)} == {(401, "expired_api_key")}
 
 
+# Those that the configuration decides, and one of the rest: tests/core/keys/issue.rs has them all.
 MISTAKES: list[tuple[Any, str | None, str]] = [
-    ({"expires_in": CAP + 1}, "expires_in", str(CAP)),
     ({"expires_in": "31d"}, "expires_in", str(CAP)),
-    ({"expires_in": 0}, "expires_in", "expires_in"),
-    ({"expires_in": "soon"}, "expires_in", "expires_in"),
     ({"id": "demo-user"}, "id", "configured"),
     ({"id": "carol"}, "id", "configured"),
-    ({"id": "a\nb"}, "id", "id"),
-    ({"id": 7}, "id", "id"),
-    ({"role": "root"}, "role", "admin"),
-    ({"models": "gpt-4o"}, "models", "models"),
-    ({"labels": {"team": 1}}, "labels", "team"),
     ({"limits": {"requests_per_hour": 1}}, "limits", "requests_per_hour"),
-    ({"limits": {"requests_per_minute": -1}}, "limits", "requests_per_minute"),
-    ({"expires": 60}, None, "expires"),
-    ([], None, ""),
 ]
 
 
@@ -194,7 +178,7 @@ def test_fleet(
     """Another gateway accepts the key at once. It is revoked there, also after a restart, if the answer to the revocation is
     pasted into its configuration."""
     issued, other = issue(id="traveller"), issue(id="companion")
-    with open_world(_configured(settings(), "KEY_SECRET").text(), env=_environment(KEY_SECRET=FIRST)) as second:
+    with open_world(_configured(settings(), "KEY_SECRET").text()) as second:
         assert identify(second, bearer(issued["key"]))[1]["id"] == "traveller"
         assert second.send(chat_body(), headers=bearer(issued["key"])).status_code == 200
     answer = call(issuing, "DELETE", "/gateway/keys/traveller", ADMIN).json()
@@ -207,7 +191,7 @@ def test_fleet(
     assert answer["known"] is True and answer["until"] >= issued["expires_at"]
     pasted = yaml.safe_load(answer["config"])
     changed = _configured(settings(), "KEY_SECRET", **pasted)
-    with open_world(changed.text(), env=_environment(KEY_SECRET=FIRST)) as second:
+    with open_world(changed.text()) as second:
         assert identify(second, bearer(issued["key"])) == (401, "invalid_api_key")
         assert [identify(second, bearer(key))[0] for key in (other["key"], again["key"])] == [200, 200]
         # this gateway has issued none of them
@@ -235,7 +219,7 @@ def test_revoking_ones_own_key_needs_force(issuing: World, issue: Callable[..., 
 
 def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """Issued keys stay valid by their signatures; run-time revocations are lost. Keys can be revoked, restored and issued again."""
-    text, environment = _configured(settings(), "KEY_SECRET").text(), _environment(KEY_SECRET=FIRST)
+    text = _configured(settings(), "KEY_SECRET").text()
     path = "/gateway/keys/root"
 
     def issued(world: World, **wanted: Any) -> str:
@@ -244,12 +228,12 @@ def test_a_restart_forgets(settings: Callable[[], Settings], open_world: OpenWor
     def statuses(world: World, *keys: str) -> list[set[int]]:
         return [{identify(world, bearer(key))[0] for _ in range(10)} for key in keys]
 
-    with open_world(text, env=environment) as world:
+    with open_world(text) as world:
         root, user = issued(world, id="root", role="admin"), issued(world, id="user")
         assert call(world, "DELETE", "/gateway/keys/user", bearer(user)).status_code == 403
         assert call(world, "DELETE", "/gateway/keys/user", ADMIN).json()["known"] is True
         assert statuses(world, root, user) == [{200}, {401}]
-    with open_world(text, env=environment) as world:
+    with open_world(text) as world:
         # without the line from the answer, the revocation is lost, too
         assert statuses(world, root, user) == [{200}, {200}]
         refused = call(world, "DELETE", path, bearer(root))
@@ -312,12 +296,11 @@ def test_revocation_under_load(issuing: World, issue: Callable[..., dict]) -> No
 def test_rotation(issuing: World, issue: Callable[..., dict], settings: Callable[[], Settings], open_world: OpenWorld) -> None:
     """The new secret signs, the previous one still verifies. Once it is removed, its keys are invalid."""
     old = issue(id="before-rotation")["key"]
-    changed = _configured(settings(), "NEW_SECRET", "KEY_SECRET").text()
-    with open_world(changed, env=_environment(NEW_SECRET=SECOND, KEY_SECRET=FIRST)) as world:
+    with open_world(_configured(settings(), "NEW_SECRET", "KEY_SECRET").text()) as world:
         new = call(world, "POST", "/gateway/keys", ADMIN, {"id": "after-rotation"}).json()["key"]
         assert [identify(world, bearer(key))[0] for key in (old, new)] == [200, 200]
     assert identify(issuing, bearer(new)) == (401, "invalid_api_key")
-    with open_world(changed, env=_environment(NEW_SECRET=SECOND)) as world:
+    with open_world(_configured(settings(), "NEW_SECRET").text()) as world:
         assert [identify(world, bearer(key))[0] for key in (old, new)] == [401, 200]
 
 

@@ -45,7 +45,6 @@ def test_rules() -> None:
 def busy_world(open_world: OpenWorld, settings: Any) -> Iterator[World]:
     """A gateway that merges histograms often, and ejects clusters quickly."""
     changed: Settings = settings()
-    changed.tree["stats_flush_interval"] = "1s"
     changed.values("router")["ejection"] = {"consecutive_failures": 2, "time": "1s", "max_time": "1s"}
     with open_world(changed.text()) as world:
         yield world
@@ -148,7 +147,6 @@ NAMES = ("a.b c", "a;model=b;cluster=c", "a|b", 'q"uo\'te\\', "ünïcode 漢字"
 def test_unusual_names(open_world: OpenWorld, settings: Any) -> None:
     """Prometheus' own parser reads every line, and no label is too long."""
     changed: Settings = settings()
-    changed.tree["stats_flush_interval"] = "1s"
     changed.models.append({"name": "*", "targets": [{"upstream": "mock-c", "model": "gpt-4o-mock-c"}]})
     for number, name in enumerate(NAMES):
         digest = hashlib.sha256(f"sk-{number}".encode()).hexdigest()
@@ -173,7 +171,6 @@ def test_unusual_names(open_world: OpenWorld, settings: Any) -> None:
 def test_label_sets_are_bounded(open_world: OpenWorld, settings: Any) -> None:
     """After a number of names for one key, further ones are `other`; everything is counted."""
     changed: Settings = settings()
-    changed.tree["stats_flush_interval"] = "1s"
     changed.models.append({"name": "*", "targets": [{"upstream": "mock-c", "model": "gpt-4o-mock-c"}]})
     with open_world(changed.text()) as world:
         sent = 150

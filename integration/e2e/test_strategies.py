@@ -290,14 +290,6 @@ def test_deadline(strategic_world: World, stream: bool) -> None:
     assert len(strategic_world.entries()) == 2
 
 
-@pytest.mark.parametrize("status", [400, 404])
-def test_client_errors_are_not_retried(strategic_world: World, status: int) -> None:
-    strategic_world.fault({"fault": "status", "status": status})
-    (answer,) = _ask(strategic_world, 1, model="thrifty")
-    assert (answer.status_code, answer.attempts()) == (status, [("thrifty-a", "client_error")])
-    assert len(strategic_world.entries()) == 1
-
-
 def test_retry_on(strategic_world: World) -> None:
     strategic_world.fault(BROKEN, "mock-a")
     (answer,) = _ask(strategic_world, 1, model="picky")

@@ -269,14 +269,8 @@ def test_usage_as_csv(storm_world: World) -> None:
 
 REFUSED = [
     ("GET", f"{USAGE}?by=week", ADMIN, 400),
-    ("GET", f"{USAGE}?by=", ADMIN, 400),
-    ("GET", f"{USAGE}?format=xml", ADMIN, 400),
     ("GET", USAGE, {}, 401),
-    ("GET", USAGE, {"authorization": "Bearer sk-wrong"}, 401),
-    ("POST", USAGE, ADMIN, 405),
-    ("GET", f"{USAGE}/x", ADMIN, 404),
     ("GET", f"{USAGE}?nobody=knows", BEARER, 200),
-    ("GET", f"{USAGE}?by=d%61y&", ADMIN, 200),
 ]
 
 

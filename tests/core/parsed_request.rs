@@ -13,6 +13,13 @@ fn refusals() {
     let cases: &[(&str, &[u8], Option<&str>, &str, &str)] = &[
         ("empty", b"", None, "invalid_json", "The request body is empty; a JSON object is expected."),
         ("blank", b" \n", None, "invalid_json", "The request body is not valid JSON: the JSON ends too early."),
+        (
+            "a word",
+            b"hello",
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: unexpected character at byte 0.",
+        ),
         ("an array", b"[]", None, "invalid_json", "The request body must be a JSON object."),
         ("null", b"null", None, "invalid_json", "The request body must be a JSON object."),
         (
@@ -45,6 +52,13 @@ fn refusals() {
             "The request body is not valid JSON: unexpected character at byte 14.",
         ),
         (
+            "a NUL after it",
+            b"{\"model\":\"m\"}\0",
+            None,
+            "invalid_json",
+            "The request body is not valid JSON: unexpected character at byte 13.",
+        ),
+        (
             "too deep",
             deep.as_bytes(),
             None,
@@ -68,6 +82,7 @@ fn refusals() {
         ("model null", br#"{"model":null}"#, Some("model"), "invalid_type", "`model` must be a string."),
         ("model a number", br#"{"model":4}"#, Some("model"), "invalid_type", "`model` must be a string."),
         ("model an object", br#"{"model":{}}"#, Some("model"), "invalid_type", "`model` must be a string."),
+        ("model an array", br#"{"model":["m"]}"#, Some("model"), "invalid_type", "`model` must be a string."),
         (
             "two models",
             br#"{"model":"m","model":4}"#,
@@ -140,6 +155,7 @@ fn models() {
         ("once plain, once escaped", r#"{"mode\u006c":"\u0062","model":"b"}"#, "b", r#""\u0062""#),
         ("as a value, and deeper", r#"{"x":"model","y":{"model":"a"},"model":"b"}"#, "b", r#""b""#),
         ("not ASCII", r#"{"model":"modèle"}"#, "modèle", r#""modèle""#),
+        ("half a surrogate", r#"{"model":"m\ud800"}"#, "m\u{fffd}", r#""m\ud800""#),
         ("the longest", with_longest.as_str(), longest.as_str(), &with_longest[9..with_longest.len() - 1]),
     ];
     for (name, body, model, span) in cases {

@@ -30,6 +30,20 @@ fn splices() {
         ("another name", r#"{ "model" : "m" , "x":1}"#, r#"{ "model" : "t" , "x":1}"#),
         ("the same name", r#"{"model":"t"}"#, r#"{"model":"t"}"#),
         ("the same name, escaped", r#"{"model":"\u0074"}"#, r#"{"model":"\u0074"}"#),
+        ("after another's", r#"{"a":[1,{"model":"m"}],"model":"m"}"#, r#"{"a":[1,{"model":"m"}],"model":"t"}"#),
+        ("an escaped field", r#"{"mod\u0065l":"m"}"#, r#"{"mod\u0065l":"t"}"#),
+        ("an escaped name", r#"{"model":"m\u002dn"}"#, r#"{"model":"t"}"#),
+        (
+            "tabs and line ends",
+            " \t{ \"model\" :\t\"m\" , \"n\": 1 }\r\n ",
+            " \t{ \"model\" :\t\"t\" , \"n\": 1 }\r\n ",
+        ),
+        ("numbers", r#"{"a":1.0e+2,"b":-0,"c":1E400,"model":"m"}"#, r#"{"a":1.0e+2,"b":-0,"c":1E400,"model":"t"}"#),
+        (
+            "the word in texts",
+            r#"{"model":"m","s":"ü\u00fc\/\"model\":🦀","\"model\"":"m"}"#,
+            r#"{"model":"t","s":"ü\u00fc\/\"model\":🦀","\"model\"":"m"}"#,
+        ),
         ("once of several", r#"{"model":"a" , "model" : "a","model":"\u0061" }"#, r#"{"model":"t" }"#),
         (
             "what is repeated",

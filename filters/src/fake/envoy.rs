@@ -215,6 +215,12 @@ impl Envoy {
         close(attempt.context);
     }
 
+    /// An attempt ends without an answer; with Envoy's reason if it could not connect.
+    pub fn lose(&self, attempt: &Attempt, reason: Option<&str>) {
+        act_with(attempt.context, |context| context.failure = reason.map(str::to_owned));
+        self.end_attempt(attempt);
+    }
+
     /// The client's stream ends, or the client leaves.
     pub fn end(&self, call: Call) {
         act(call.0);

@@ -8,6 +8,7 @@
 
 mod abi;
 mod envoy;
+mod failures;
 mod orders;
 mod requests;
 mod tables;

@@ -61,6 +61,7 @@ fn mistakes() {
         (r#"{"id":"a|b"}"#, Some("id"), format!("body.id: {id}")),
         (r#"{"id":"é"}"#, Some("id"), format!("body.id: {id}")),
         (r#"{"id":"a\u0000"}"#, Some("id"), format!("body.id: {id}")),
+        (r#"{"id":"a\nb"}"#, Some("id"), format!("body.id: {id}")),
         (r#"{"role":"root"}"#, Some("role"), "body.role: \"root\" is none of its values; there is user, admin".into()),
         (r#"{"role":1}"#, Some("role"), "body.role: \"1\" is none of its values; there is user, admin".into()),
         (r#"{"models":"m"}"#, Some("models"), "body.models: must be a list, but is a string".into()),
@@ -108,6 +109,11 @@ fn mistakes() {
             r#"{"limits":{"request_per_minute":1}}"#,
             Some("limits"),
             "body.limits.request_per_minute: no such field; did you mean \"requests_per_minute\"?".into(),
+        ),
+        (
+            r#"{"limits":{"requests_per_minute":-1}}"#,
+            Some("limits"),
+            "body.limits.requests_per_minute: -1 is not a whole number from 1 to 10^15".into(),
         ),
         (
             r#"{"limits":{"cost_per_day":-1}}"#,

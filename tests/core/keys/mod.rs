@@ -99,6 +99,7 @@ fn bearers() {
         ("Bearer ", Some("")),
         ("Bearer", None),
         ("Bearerk", None),
+        ("k", None),
         ("Basic k", None),
         (" Bearer k", None),
         ("", None),
