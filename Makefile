@@ -4,6 +4,8 @@ PYTHON ?= python3
 CARGO ?= cargo
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
+# What is tested natively. Builds that select the same packages share their libraries: others resolve features anew.
+NATIVE := -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
 MUSL := $(shell uname -m | sed 's/arm64/aarch64/')-unknown-linux-musl
 TOOLS := target/tools
 FUZZ_SECONDS ?= 600
@@ -16,7 +18,7 @@ STANDIN := sluice/envoy-standin:1.40.0
 # Adds a compilation target, if rustup is in use and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
-.PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock translator mock-static compose compose-standin \
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock mock-static compose compose-standin \
 	compose-down bench soak fuzz clean
 
 help: ## List the targets (this is the default)
@@ -29,7 +31,7 @@ run: wasm mock ## Run the demo: Envoy with Sluice and three mock model servers (
 # end-to-end tests come last, when nothing else uses the CPU.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # The longest step first.
-STEPS = test-core wasm packages test-core-wasm mock trap $(STATIC) command translator
+STEPS = test-core wasm packages test-core-wasm mock trap $(STATIC)
 TIMES := target/times
 
 test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy; prints how long each step took
@@ -42,13 +44,12 @@ test: ## Run all tests: the core natively and as WebAssembly, then a real Envoy;
 timed-%:
 	+@begun=`date +%s`; $(MAKE) --no-print-directory $*; status=$$?; { echo $$begun `date +%s`; times; } >$(TIMES)/$*; exit $$status
 
-# These wait for each other's results, or for each other's lock.
+# It waits for that one's result.
 timed-trap: timed-wasm
-timed-command timed-translator: timed-test-core
 
 test-core: layout ## Run the tests of the core and of the tools natively
 	@# without make's jobserver: rustdoc would warn that it cannot use it
-	env -u MAKEFLAGS -u MFLAGS $(CARGO) test -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
+	env -u MAKEFLAGS -u MFLAGS $(CARGO) test $(NATIVE)
 
 test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
@@ -64,7 +65,7 @@ packages:
 
 # The tests of compose need the static binary, and a Docker engine.
 STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
-e2e: wasm trap mock command translator ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
+e2e: wasm trap mock native ## Run the end-to-end tests: a real Envoy, mock model servers, the providers' own SDKs
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
@@ -73,16 +74,13 @@ check: layout ## Check format and lints (warnings denied), run the core's tests,
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
-	$(CARGO) test -p sluice -p sluice-filters -p sluice-cli -p sluice-ledger -p sluice-order -p sluice-integration
+	$(CARGO) test $(NATIVE)
 	@$(MAKE) --no-print-directory wasm
 
 .PHONY: layout
 layout: ## Check that no files import each other in a cycle, and that none is too long
 	@$(PYTHON) integration/import_cycles.py filters/src src src/cli/src integration/src filters/order/src
 	@$(PYTHON) integration/file_lengths.py
-
-translator: ## Build the translation by itself, for tests: target/debug/examples/translate
-	$(CARGO) build -q -p sluice --example translate
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
@@ -113,10 +111,11 @@ trap: wasm ## Build the filters so that a request can crash them, for tests: tar
 	$(CARGO) build -p sluice-filters --profile trap --features trap --target wasm32-wasip1
 	@cmp -s target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm || cp target/wasm32-wasip1/trap/sluice_filters.wasm target/sluice-trap.wasm
 
-# The end-to-end tests use the unoptimised command that `test-core` has built: an optimised build takes minutes.
-.PHONY: command
-command:
-	$(CARGO) build -q -p sluice-cli
+# The end-to-end tests use the unoptimised command, and the translation by itself: target/debug/sluice and
+# target/debug/examples/translate. The native tests have built both.
+.PHONY: native
+native:
+	$(CARGO) test -q --no-run $(NATIVE)
 
 cli: ## Build the command-line tool: target/sluice (run, check, render, import, keys)
 	$(CARGO) build -p sluice-cli --profile mock

@@ -1,4 +1,4 @@
-"""The gateway's translation without Envoy: runs the program that `make translator` builds."""
+"""The gateway's translation without Envoy: runs the example that the native tests build."""
 
 from __future__ import annotations
 
