@@ -37,8 +37,8 @@ impl Patterns {
         Ok(Patterns { entities: Entities::new(entities), names, custom })
     }
 
-    /// The findings in the text, also those with HTML's character references in them: sorted, without overlaps. The time is
-    /// linear in the text. The memory is at worst one finding for every three bytes (`::1`), or more with custom patterns
+    /// The findings in the text, also those with HTML's character references or percent-encoding in them: sorted, without
+    /// overlaps. The time is linear in the text. The memory is at worst one finding for every three bytes (`::1`), or more with custom patterns
     /// that match less.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         let mut findings = Vec::new();

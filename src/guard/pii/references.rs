@@ -1,9 +1,10 @@
-//! Values some of whose characters are written as HTML's references: `mario&#64;example.com`. Pages hide addresses so from
-//! programs that collect them, and editors write spaces in numbers so.
+//! Values some of whose characters are written as HTML's references, `mario&#64;example.com`, or percent-encoded as in a
+//! URL, `mailto:mario%40example.com`. Pages hide addresses so from programs that collect them, and editors write spaces in
+//! numbers so.
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// The references by name that may stand in a value.
 const NAMES: [(&str, char); 14] = [
@@ -37,7 +38,7 @@ impl Decoded {
     pub(super) fn of(text: &str) -> Option<Self> {
         let mut decoded = Decoded { text: String::new(), references: Vec::new() };
         let (mut copied, mut at) = (0, 0);
-        while let Some(distance) = text.as_bytes().get(at..).and_then(|rest| memchr(b'&', rest)) {
+        while let Some(distance) = text.as_bytes().get(at..).and_then(|rest| memchr2(b'&', b'%', rest)) {
             at += distance;
             let Some((character, length)) = reference(text.as_bytes().get(at..).unwrap_or_default()) else {
                 at += 1;
@@ -71,6 +72,27 @@ impl Decoded {
 
 /// The character that a reference at the beginning stands for, and its length. Only of ASCII: no other stands in a value.
 fn reference(text: &[u8]) -> Option<(char, usize)> {
+    match text.first() {
+        Some(b'%') => percent(text),
+        Some(_) | None => spelled(text),
+    }
+}
+
+/// `%40`, or `%2540` in a URL within a URL.
+fn percent(text: &[u8]) -> Option<(char, usize)> {
+    let character = |digits: Option<&[u8]>| {
+        let digits = std::str::from_utf8(digits?).ok().filter(|digits| !digits.starts_with('+'))?;
+        let character = char::from(u8::from_str_radix(digits, 16).ok()?);
+        (character == ' ' || character.is_ascii_graphic()).then_some(character)
+    };
+    match (character(text.get(1..3))?, character(text.get(3..5))) {
+        ('%', Some(inner)) => Some((inner, "%2540".len())),
+        (outer, _) => Some((outer, "%40".len())),
+    }
+}
+
+/// One of HTML's references.
+fn spelled(text: &[u8]) -> Option<(char, usize)> {
     let end = memchr(b';', text.get(..MAX_LENGTH).unwrap_or(text))?;
     let name = std::str::from_utf8(text.get(1..end)?).ok()?;
     let character = match name.strip_prefix('#') {

@@ -175,14 +175,23 @@ fn encoded(value: &str, form: Form) -> Cow<'_, str> {
     match form {
         Form::Plain => Cow::Borrowed(value),
         Form::Escaped(times) => Cow::Owned(escaped(value, times)),
-        Form::Percent(times) => (0..times).fold(Cow::Borrowed(value), |text, _| Cow::Owned(percent_encoded(&text))),
+        // a value that was found percent-encoded is not encoded twice
+        Form::Percent(times) => {
+            (0..times).fold(Cow::Borrowed(value), |text, time| Cow::Owned(percent_encoded(&text, time == 0)))
+        }
     }
 }
 
-fn percent_encoded(text: &str) -> String {
+/// `keep`: what is percent-encoded already stays.
+fn percent_encoded(text: &str, keep: bool) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        match byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+    for (at, byte) in text.bytes().enumerate() {
+        let is_encoded = || {
+            let digits = text.as_bytes().get(at + 1..at + 3);
+            byte == b'%' && digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        match is_plain || keep && is_encoded() {
             true => out.push(char::from(byte)),
             false => out.push_str(&format!("%{byte:02X}")),
         }

@@ -18,6 +18,7 @@ const TEXTS: &[(&str, &str)] = &[
     (r#"{"a":"{\"b\":\"x\\nmario@example.com\"}"}"#, r#"{"a":"{\"b\":\"x\\n<EMAIL_ADDRESS>\"}"}"#),
     (r#"{"a":"{\"b\":\"\\u0031\\u0032\\u0033-45-6789\"}"}"#, r#"{"a":"{\"b\":\"<US_SSN>\"}"}"#),
     (r#"{"card":4111111111111111,"n":[1,null]}"#, r#"{"card":"<CREDIT_CARD>","n":[1,null]}"#),
+    (r#"{"url":"https://x/?email=mario%40example.com&x"}"#, r#"{"url":"https://x/?email=<EMAIL_ADDRESS>&x"}"#),
     (r#"{"mario@example.com":{"b":"x"}}"#, r#"{"<EMAIL_ADDRESS>":{"b":"x"}}"#),
 ];
 

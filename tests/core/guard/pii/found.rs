@@ -52,6 +52,15 @@ const FOUND: &[(&str, &[(&str, &str)])] = &[
     ("10&period;1&#46;2.3", &[(IP, "10&period;1&#46;2.3")]),
     ("Tom &amp; Jerry &#8211; &copy; 2024, &#1234567890123; &#x; &#+64; a&#64 b.co &nbsp;", &[]),
     ("x &commat y, git&#64;github.com:acme/app.git", &[]),
+    // characters that are percent-encoded
+    ("mailto:mario%40example.com", &[(EMAIL, "mario%40example.com")]),
+    ("https://x/?email=mario%40example.com&x=1", &[(EMAIL, "mario%40example.com")]),
+    ("(?to=jo%2Btag%40sub%2eexample.co.uk#a)", &[(EMAIL, "jo%2Btag%40sub%2eexample.co.uk")]),
+    ("/?next=%2F%3Femail%3Dmario%2540example.com", &[(EMAIL, "mario%2540example.com")]),
+    ("tel:%2B49%2030%20123456", &[(PHONE, "%2B49%2030%20123456")]),
+    ("card=4111%201111%201111%201111&x", &[(CARD, "4111%201111%201111%201111")]),
+    ("ssn=123%2D45%2d6789", &[(SSN, "123%2D45%2d6789")]),
+    ("100%40 off, \"%s%40d\", 40%, %40px, %+4 %4 %zz %0a, 5%20km, git%40github.com:acme/app.git", &[]),
     // telephone numbers with a country code
     ("+1 212 555 0123", &[(PHONE, "+1 212 555 0123")]),
     ("+12125550123", &[(PHONE, "+12125550123")]),

@@ -136,6 +136,20 @@ fn restored() {
     }
 }
 
+/// A value that is percent-encoded already is not encoded twice.
+#[test]
+fn restored_in_a_url() {
+    let (hidden, vault) = hide(&["mailto:mario%40example.com"]);
+    assert_eq!(hidden, ["mailto:<EMAIL_ADDRESS_1>"]);
+    for (text, want) in [
+        ("mailto:<EMAIL_ADDRESS_1>", "mailto:mario%40example.com"),
+        ("?to=%3CEMAIL_ADDRESS_1%3E&x", "?to=mario%40example.com&x"),
+        ("?next=%253CEMAIL_ADDRESS_1%253E", "?next=mario%2540example.com"),
+    ] {
+        assert_eq!(vault.restore(text), want);
+    }
+}
+
 /// Text that cannot become a placeholder is released at once.
 #[test]
 fn held_back() {

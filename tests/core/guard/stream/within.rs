@@ -32,6 +32,11 @@ const ARGUMENTS: &[(&str, &str)] = &[
         r#"{"html":"<a><EMAIL_ADDRESS></a> <CREDIT_CARD>"}"#,
     ),
     (r"To mario&commat;example.com.", r"To <EMAIL_ADDRESS>."),
+    (
+        r#"{"url":"mailto:mario%40example.com?cc=jo%2540example.com"}"#,
+        r#"{"url":"mailto:<EMAIL_ADDRESS>?cc=<EMAIL_ADDRESS>"}"#,
+    ),
+    ("[Mario](mailto:mario%40example.com)", "[Mario](mailto:<EMAIL_ADDRESS>)"),
     (r#"{"card":4111111111111111,"n":1}"#, r#"{"card":"<CREDIT_CARD>","n":1}"#),
     (
         r#"{"mario@example.com":[true,"\ud83d\ude00 123-45-6789"]}"#,
