@@ -5,16 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 
-from world import BEARER, CHAT, World, chat_body, pieces
+import pytest
+
+from world import BEARER, CHAT, MESSAGES, World, chat_body, pieces
 
 GENERATE = "/v1beta/models/gpt-4o:generateContent"
 
 
-def test_websocket_first(world: World) -> None:
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/realtime?model=gpt-4o", CHAT, MESSAGES, GENERATE, "/api/chat"])
+@pytest.mark.parametrize("key", [BEARER, {}], ids=["a key", "no key"])
+def test_websocket_first(world: World, path: str, key: dict[str, str]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=5)
-    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
-    connection.request("GET", "/v1/responses", headers={**BEARER, "Connection": "Upgrade", "Upgrade": "websocket", **key})
+    nonce = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    connection.request("GET", path, headers={**key, "Connection": "Upgrade", "Upgrade": "websocket", **nonce})
     answer = connection.getresponse()
+    assert answer.headers["x-request-id"]
     assert (answer.status, json.loads(answer.read())["error"]["code"]) == (426, "upgrade_required")
     connection.close()
 
@@ -26,6 +31,9 @@ def test_a_key_in_geminis_query(world: World) -> None:
     key = BEARER["authorization"].removeprefix("Bearer ")
     good = world.send(json.dumps(body).encode(), path=f"{GENERATE}?key={key}", headers={})
     assert good.status_code == 200, good.text
+    stream = GENERATE.replace(":generate", ":streamGenerate")
+    assert world.send(json.dumps(body).encode(), path=f"{stream}?alt=sse&key={key}", headers={}).status_code == 200
+    assert [entry["path"].partition("?")[2] for _, entry in world.entries()] == ["", "alt=sse"]
     assert key not in json.dumps(world.entries())
     assert world.send(json.dumps(body).encode(), path=f"{GENERATE}?key=x{key}", headers={}).status_code == 401
     assert world.send(chat_body(), path=f"{CHAT}?key={key}", headers={}).status_code == 401
@@ -42,5 +50,14 @@ def test_ollamas_errors(world: World) -> None:
 
 
 def test_answers_have_the_requests_id(world: World) -> None:
-    assert len(world.chat().headers["x-request-id"]) == 36
-    assert len(world.send(b"{").headers["x-request-id"]) == 36
+    answers = [
+        world.chat(),
+        world.chat(stream=True),
+        world.send(b"{"),
+        world.send(chat_body(), headers={}),
+        world.send(chat_body(model="unheard-of"), path=MESSAGES),
+        world.send(path="/v1/models", method="GET"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 400, 401, 404, 200]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert {len(each) for each in ids} == {36} and len(set(ids)) == len(ids)

@@ -190,19 +190,6 @@ def test_max_retries_is_high_enough(wide_world: World) -> None:
     assert overflows and not any(overflows.values()), overflows
 
 
-def test_cluster_without_a_matcher_line(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
-    """Nothing is sent, and the log says where to look."""
-    changed = settings()
-    changed.upstreams["mock-a"]["cluster"] = "elsewhere"
-    changed.add_model("only-a", "mock-a")
-    with open_world(changed.text()) as world:
-        response = world.chat(model="only-a")
-        assert (response.status_code, response.json()["error"]["code"]) == (500, "gateway_error")
-        assert not world.entries()
-        assert 'an attempt at a cluster that was not chosen: "elsewhere" was' in world.gateway.log()
-        assert 'no connection to cluster "elsewhere" (no_cluster)' in world.gateway.log()
-
-
 @pytest.mark.parametrize("joined", [True, False], ids=["one entry", "separate"])
 def test_unusable_cluster(settings: Callable[[], Settings], open_world: OpenWorld, joined: bool) -> None:
     """Envoy answers instead of the attempt, and tries no other cluster. The cluster leaves the pool, and the log says why."""
@@ -285,6 +272,11 @@ def test_refused_connection_is_reported(settings: Callable[[], Settings], open_w
     with open_world(changed.text()) as world:
         response = world.chat(model="closed-first")
         assert response.headers["x-sluice-attempts"] == "closed=connect_failure:refused, mock-b=success"
+        states = {entry["cluster"]: entry for entry in call(world, "GET", "/gateway/upstreams", ADMIN).json()["data"]}
+        last = states["closed"]["last_connect_failure"]
+        assert last["cause"] == "refused" and "refused" in last["reason"]
+        assert f'no connection to cluster "closed" (refused): {last["reason"]}' in world.gateway.log()
+        eventually(lambda: world.gateway.output().count(f'"connect_failure":"{last["reason"]}"'), 1)
 
 
 def test_client_leaves_mid_stream(wide_world: World) -> None:

@@ -49,6 +49,8 @@ def holding(settings: Callable[[], Settings], open_world: OpenWorld, server: Scr
     ejection = {**NEVER_EJECTED_ALONE}
     add_upstream(changed, "slow", "mock-a", server.address, ejection=ejection, strict_end=True)
     changed.models.append({"name": "slow", "targets": [target("slow", "mock-a", weight=FIRST), target("mock-b")]})
+    silent = [target("mock-a", weight=FIRST), target("mock-b")]
+    changed.models.append({"name": "silent", "targets": silent, "retry": {"per_try_timeout": f"{SLOW / 2}s"}})
     with open_world(changed.text()) as world:
         yield world
 
@@ -117,6 +119,17 @@ def test_slow_invalid_json(holding: World) -> None:
     _, answer, received, _ = _begin(holding, "no json", False)
     assert (answer.status_code, received) == (200, b"<html>")
     eventually(lambda: holding.counted("llm_attempts_total").get(("slow", "bad_response")), 1)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "json"])
+def test_silent_upstream(holding: World, stream: bool) -> None:
+    """It sends no headers, so there is nothing to release: the timeout of each attempt ends it, and another target answers."""
+    holding.fault({"fault": "hang"}, "mock-a")
+    began = time.monotonic()
+    answer = holding.chat(model="silent", stream=stream)
+    assert (answer.status_code, answer.headers["x-sluice-attempts"]) == (200, "mock-a=timeout, mock-b=success")
+    assert SLOW / 2 - 0.1 < time.monotonic() - began < SLOW
+    holding.heal()
 
 
 def test_off_by_default(settings: Callable[[], Settings], open_world: OpenWorld, server: Scripted) -> None:
