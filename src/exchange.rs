@@ -27,7 +27,7 @@ use crate::keys::Identity;
 use crate::limits::shared::SharedLimits;
 use crate::limits::{self, Admission, Limits, RateHeaders};
 use crate::outcome::Outcome;
-use crate::parsed_request::{self, ParsedRequest};
+use crate::parsed_request::{Change, ParsedRequest};
 use crate::routing::{ClusterState, Ending, Model, NotStarted, Route, Table};
 use crate::timing::Timing;
 use crate::uri::climbs;
@@ -160,16 +160,15 @@ impl Exchange {
         self.kept_body(self.parsed()?.layout.length)
     }
 
-    /// Replaces the client's body with another one.
+    /// Replaces the client's body with another one, which has these changes.
     ///
     /// # Errors
-    /// It is invalid: the rewrite has broken it.
-    pub fn rewrite(&mut self, body: Vec<u8>) -> Result<(), ApiError> {
+    /// The model's name is invalid now.
+    pub fn rewrite(&mut self, body: Vec<u8>, changes: &[Change]) -> Result<(), ApiError> {
         let Some(parsed) = self.parsed() else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
-        let path_model = parsed.named_in_path.then(|| parsed.model.clone());
-        let parsed = parsed_request::read(parsed.endpoint, path_model, &body)?;
+        let parsed = parsed.changed(changes, &body)?;
         self.original.length = self.original.length.map(|_| body.len());
         self.read(parsed, body);
         Ok(())

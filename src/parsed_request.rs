@@ -1,5 +1,6 @@
 //! Everything that the gateway must know about a request's body: one pass, borrowed, no tree.
 
+mod changed;
 mod fields;
 mod layout;
 mod members;
@@ -8,6 +9,7 @@ use crate::endpoint::{Endpoint, Further};
 use crate::error::ApiError;
 use crate::json::{JsonError, Value};
 use crate::stored::{self, Named};
+pub use changed::Change;
 use fields::Fields;
 pub use layout::{Layout, UsageOption};
 

@@ -21,6 +21,8 @@ thread_local! {
     static BODIES: Cell<usize> = const { Cell::new(0) };
     static REFUSED: RefCell<Vec<(Purpose, u32)>> = const { RefCell::new(Vec::new()) };
     static TOLD: RefCell<Failures> = RefCell::default();
+    /// What has been promised, and is not in use yet.
+    static PROMISED: Cell<usize> = const { Cell::new(0) };
     /// Whether Envoy has passed on less than was requested.
     static STARVED: Cell<bool> = const { Cell::new(false) };
     static REPORTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -48,6 +50,34 @@ pub fn admits(purpose: Purpose, size: usize) -> bool {
         refuse(purpose);
     }
     admitted
+}
+
+/// The same, if all that has been promised is used as well.
+pub fn admits_beside_promises(purpose: Purpose, size: usize) -> bool {
+    admits(purpose, size.saturating_add(PROMISED.get()))
+}
+
+/// What has been promised, in bytes.
+#[cfg(test)]
+pub fn promised() -> usize {
+    PROMISED.get()
+}
+
+/// Memory that longer work will need.
+pub struct Promise(usize);
+
+impl Promise {
+    /// Of this many bytes.
+    pub fn new(size: usize) -> Self {
+        PROMISED.set(PROMISED.get().saturating_add(size));
+        Promise(size)
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        PROMISED.set(PROMISED.get().saturating_sub(self.0));
+    }
 }
 
 /// Counts a refusal because of memory, and logs it once a minute.

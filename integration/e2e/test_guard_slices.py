@@ -1,4 +1,4 @@
-"""A large text under the guard's patterns does not delay other requests: it is searched in slices, and rewritten the same way."""
+"""A large body under the guard's patterns does not delay other requests: its texts are extracted, searched and rewritten in slices."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ MIB = 1 << 20
 SLOW = "1-1-"
 # The pattern with most findings at once, which means most to rewrite.
 FOUND = "a@b.co 4111 1111 1111 1111 "
+# Contents whose texts take longest to extract.
+CONTENTS = {
+    "escapes": '"%s"' % (r"\u0061" * MIB),
+    "JSON in a string": json.dumps(json.dumps([{"a": "some words\n", "n": 12}] * (MIB // 8))),
+    "nested blocks": '[{"content":' * 5 + "[%s]" % ",".join(["1"] * (3 * MIB)) + "}]" * 5,
+    "many values": "[%s]" % ",".join(['{"type":"a"}'] * (MIB // 2)),
+}
 CARD, ANOTHER = "4111 1111 1111 1111", "5555 5555 5555 4444"
 
 
@@ -87,3 +94,32 @@ def test_large_texts_are_rewritten_in_slices(
         assert rewritten < 4 * searched
         shown = json.dumps([entry["body"] for _, entry in world.entries()])
         assert CARD not in shown and "a@b.co" not in shown
+
+
+def test_texts_are_extracted_in_slices(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """Small requests beside bodies that are slow to read wait little longer than beside a search, and beside the same bodies unguarded."""
+    changed = guarded(settings(), [MASK])
+    changed.add_model("up", "mock-a")
+    changed.add_model("unguarded", "mock-a")
+    changed.tree["enable_dispatcher_stats"] = True
+    with open_world(changed.text(), own=True) as world:
+
+        def waited(content: str, model: str = "up") -> float:
+            """The longest time of a small request beside a large one with this content, in seconds."""
+            card = CARD if model == "up" else ""
+            message = f'{{"role":"user","content":{content}}},{{"role":"user","content":"{card}"}}'
+            large = f'{{"model":"{model}","messages":[{message}]}}'.encode()
+            small = [chat_body("small", model="up") for _ in range(100)]
+            answers = clients.ask(world.gateway.port, [large, *small], 10)
+            assert {answer.status_code for answer in answers} == {200}
+            return max(answer.seconds for answer in answers[1:])
+
+        before = verdicts(world)
+        searched = min(waited(f'"{SLOW * (MIB // 2)}"') for _ in range(3))
+        for name, content in CONTENTS.items():
+            read = min(waited(content) for _ in range(3))
+            parsed = min(waited(content, "unguarded") for _ in range(3))
+            print(f"{name}: small ones took {read:.3f} s, {parsed:.3f} s unguarded, and {searched:.3f} s beside a search")
+            assert read < 4 * (parsed + searched)
+        print(f"a worker was held for {_longest(world.gateway.admin):.0f} ms at most")
+        assert since(before, verdicts(world))[("request-check", "request", "mask")] == 3 + 3 * len(CONTENTS)

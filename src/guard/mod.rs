@@ -8,6 +8,7 @@ pub mod pii;
 pub mod rewriting;
 pub mod stream;
 pub mod texts;
+mod work;
 
 pub use blocked::blocked;
 

@@ -24,6 +24,7 @@
 //! # Ok::<(), sluice::json::JsonError>(())
 //! ```
 
+mod parts;
 mod plain;
 mod text;
 mod tokens;
@@ -31,7 +32,9 @@ mod tokens;
 use std::fmt;
 use std::ops::Range;
 
+pub(crate) use parts::{Partial, Position};
 pub(crate) use plain::plain_prefix;
+pub(crate) use text::decode_part;
 pub use text::{write_escaped, write_number, write_string, Text};
 
 /// The deepest accepted nesting. Real requests (tool schemas are the deepest) stay under 30. Upstream parsers give up

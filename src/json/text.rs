@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// The inside of a JSON string, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
@@ -42,15 +44,27 @@ impl<'a> Text<'a> {
 /// Decodes the escapes of a string the scanner has accepted.
 fn unescape(raw: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(raw.len());
+    unescape_part(raw, usize::MAX, &mut bytes);
+    match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(invalid) => String::from_utf8_lossy(invalid.as_bytes()).into_owned(),
+    }
+}
+
+/// Decodes about this many bytes of it. Returns how many it has decoded: between two characters.
+fn unescape_part(raw: &[u8], size: usize, bytes: &mut Vec<u8>) -> usize {
     let mut rest = raw;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'\\' {
-            bytes.push(byte);
+    while raw.len() - rest.len() < size {
+        let plain = memchr(b'\\', rest).unwrap_or(rest.len());
+        let left = size - (raw.len() - rest.len());
+        if plain > 0 {
+            let plain = if plain > left { character_end(rest, left).min(plain) } else { plain };
+            bytes.extend_from_slice(rest.get(..plain).unwrap_or_default());
+            rest = rest.get(plain..).unwrap_or_default();
             continue;
         }
-        let Some((&kind, tail)) = rest.split_first() else {
-            break;
+        let Some((&kind, tail)) = rest.get(1..).and_then(<[u8]>::split_first) else {
+            return raw.len();
         };
         rest = tail;
         match kind {
@@ -67,10 +81,26 @@ fn unescape(raw: &[u8]) -> String {
             other => bytes.push(other),
         }
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(invalid) => String::from_utf8_lossy(invalid.as_bytes()).into_owned(),
+    raw.len() - rest.len()
+}
+
+/// The first position from `at` on where no character continues. UTF-8 has at most three bytes that continue one.
+fn character_end(bytes: &[u8], at: usize) -> usize {
+    let continues = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    at + (at..at.saturating_add(3)).take_while(continues).count()
+}
+
+/// Decodes about this many bytes of a string that the scanner has accepted, from `at` on, and appends them. The parts
+/// together are what [`Text::decode`] returns. Returns where the next part begins.
+pub(crate) fn decode_part(raw: &[u8], at: usize, size: usize, out: &mut String) -> usize {
+    let rest = raw.get(at..).unwrap_or_default();
+    if at == 0 && memchr(b'\\', rest).is_none() {
+        out.reserve_exact(raw.len());
     }
+    let mut bytes = Vec::with_capacity(size.min(rest.len()));
+    let decoded = unescape_part(rest, size.max(1), &mut bytes);
+    out.push_str(&String::from_utf8_lossy(&bytes));
+    at + decoded
 }
 
 /// Reads the digits after `\u`, and the second half of a surrogate pair if there is one.

@@ -18,7 +18,10 @@ impl<'a> Scanner<'a> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    self.escape()?;
+                    // JSON in a string, and escaped letters, have many in a row
+                    while self.text.get(self.at) == Some(&b'\\') {
+                        self.escape()?;
+                    }
                 }
                 Some(_) => return Err(JsonError::Unexpected { at: self.at }), // a bare control character
                 None => return Err(JsonError::UnexpectedEnd),
@@ -26,10 +29,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), JsonError> {
+    pub(super) fn escape(&mut self) -> Result<(), JsonError> {
         match self.text.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
+                let digits = self.text.get(self.at + 2..self.at + 6);
+                if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    self.at += 6;
+                    return Ok(());
+                }
                 for offset in 2..6 {
                     match self.text.get(self.at + offset) {
                         Some(digit) if digit.is_ascii_hexdigit() => {}
@@ -37,7 +45,6 @@ impl<'a> Scanner<'a> {
                         None => return Err(JsonError::UnexpectedEnd),
                     }
                 }
-                self.at += 6;
             }
             Some(_) => return Err(JsonError::Unexpected { at: self.at + 1 }),
             None => return Err(JsonError::UnexpectedEnd),

@@ -228,19 +228,24 @@ pub(super) fn length(text: &[u8]) -> u64 {
         if rest.get(offset) == Some(&b'"') {
             return length as u64;
         }
-        let (escape, bytes) = match rest.get(offset + 1) {
-            Some(b'u') => (6, length_of_code(rest.get(offset + 2..offset + 6).unwrap_or_default())),
-            Some(_) | None => (2, 1),
-        };
-        length += bytes;
-        rest = rest.get(offset + escape..).unwrap_or_default();
+        rest = rest.get(offset..).unwrap_or_default();
+        // JSON in a string, and escaped letters, have many in a row
+        while rest.first() == Some(&b'\\') {
+            let (escape, bytes) = match rest.get(1) {
+                Some(b'u') => (6, length_of_code(rest.get(2..6).unwrap_or_default())),
+                Some(_) | None => (2, 1),
+            };
+            length += bytes;
+            rest = rest.get(escape..).unwrap_or_default();
+        }
     }
     (length + rest.len()) as u64
 }
 
 /// The number of UTF-8 bytes of a `\uXXXX` escape; half of a surrogate pair counts as half of four.
 fn length_of_code(digits: &[u8]) -> usize {
-    let code = std::str::from_utf8(digits).ok().and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let digit = |code: u16, digit: &u8| Some(code << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?);
+    let code = digits.iter().try_fold(0, digit);
     match code {
         Some(0..=0x7f) | None => 1,
         Some(0x80..=0x7ff | 0xd800..=0xdfff) => 2,

@@ -190,7 +190,11 @@ fn within(scanner: &mut Scanner<'_>, depth: u32, context: ValueContext) -> Resul
     match (scanner.peek(), depth.checked_sub(1)) {
         (Some(b'['), Some(depth)) => {
             scanner.array(|scanner| {
-                sum += within(scanner, depth, context)?;
+                sum += match scanner.peek() {
+                    // a list of tokens has very many
+                    Some(b'0'..=b'9') => scanner.value().map(|_| PromptLength::of_text(BYTES_PER_TOKEN))?,
+                    _ => within(scanner, depth, context)?,
+                };
                 Ok(())
             })?;
         }

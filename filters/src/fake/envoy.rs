@@ -221,6 +221,16 @@ impl Envoy {
         self.end_attempt(attempt);
     }
 
+    /// Whether a filter that held a request has let it go on.
+    pub fn goes_on(&self, call: Call) -> bool {
+        act_with(call.0, |context| context.request_goes_on)
+    }
+
+    /// What has reached the client since it was last asked.
+    pub fn answer_so_far(&self, call: Call) -> Vec<u8> {
+        act_with(call.0, |context| std::mem::take(&mut context.response_body))
+    }
+
     /// The client's stream ends, or the client leaves.
     pub fn end(&self, call: Call) {
         act(call.0);

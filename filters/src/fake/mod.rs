@@ -11,6 +11,7 @@ mod envoy;
 mod failures;
 mod orders;
 mod requests;
+mod slices;
 mod tables;
 mod unhappy;
 
@@ -31,6 +32,8 @@ type HeaderList = Vec<(String, String)>;
 #[derive(Default)]
 struct Host {
     now: Duration,
+    /// How much later it is after each look at the clock.
+    pace: Duration,
     root_id: String,
     configuration: Vec<u8>,
     /// The context of host calls.

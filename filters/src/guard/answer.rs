@@ -7,12 +7,13 @@ use sluice::guard::api::Failure;
 use sluice::guard::blocked;
 use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRefusal, CheckRun, PassageText};
 use sluice::guard::rewriting::BodyRewriting;
-use sluice::guard::texts;
+use sluice::guard::texts::{Extracted, Extraction};
 use sluice::memory_budget::Purpose;
 
 use super::calls::PendingRun;
 use super::config::{subject, Config};
 use super::listener::{CheckResult, CheckTarget, Waiter};
+use super::slices::{self, Unextracted};
 use crate::budget;
 use crate::host::{self, Buffer};
 use crate::registry::SharedExchange;
@@ -32,7 +33,9 @@ pub(super) struct WholeAnswer {
     /// Whether it passes if it is too large; otherwise the rest is dropped.
     passes: bool,
     body: Vec<u8>,
-    passages: Vec<texts::Passage>,
+    /// The extraction of its texts, until it has ended.
+    extraction: Option<Extraction>,
+    texts: Extracted,
     pending: Option<PendingRun>,
     /// Whether it is complete.
     ended: bool,
@@ -67,7 +70,8 @@ impl WholeAnswer {
             checked,
             passes,
             body: Vec::new(),
-            passages: Vec::new(),
+            extraction: None,
+            texts: Extracted::default(),
             pending: None,
             ended: false,
             denied: false,
@@ -110,24 +114,42 @@ impl WholeAnswer {
         if end && !self.ended {
             self.ended = true;
             if !self.denied {
-                self.ask(config, &exchange.borrow(), me);
+                self.extraction = Some(Extraction::of_answer());
+                self.extract(config, &exchange.borrow(), me);
             }
         }
         Taken::Held
     }
 
-    fn ask(&mut self, config: &Config, exchange: &Exchange, me: &Waiter) {
+    /// Extracts the texts for one slice, and runs the checks on them once that has ended. Returns whether it has.
+    pub fn extract(&mut self, config: &Config, exchange: &Exchange, me: &Waiter) -> bool {
+        let Some(extraction) = &mut self.extraction else {
+            return true;
+        };
+        let Some(extracted) = slices::extract(extraction, &self.body) else {
+            return false;
+        };
+        let extraction = self.extraction.take().filter(|_| extracted.is_ok());
+        self.texts = extraction.map(Extraction::finish).unwrap_or_default();
         let subject = subject(CheckPhase::Response, exchange);
-        match texts::answer_passages(&self.body) {
-            Ok(passages) => self.passages = passages,
-            Err(_) if self.checked => self.denied = config.fail(&subject, Failure::Shape),
+        match extracted {
+            Ok(()) => {}
+            // its values cannot be restored
+            Err(Unextracted::Busy) if !self.checked => self.denied = true,
+            Err(unextracted) if self.checked => self.denied = unextracted.fail(config, &subject),
             Err(_) => {}
         }
-        if self.checked && !self.passages.is_empty() {
-            let asked = self.passages.iter().map(PassageText::of).collect();
+        if self.checked && !self.texts.passages.is_empty() {
+            let asked = self.texts.passages.iter().map(PassageText::of).collect();
             let run = CheckRun::new(config.checks.clone(), &subject, asked, &config.cache.borrow(), host::recent());
             self.pending = Some(PendingRun::open(config, run, CheckTarget::Answer, me, self.context));
         }
+        true
+    }
+
+    /// Whether its texts are being extracted.
+    pub fn is_extracting(&self) -> bool {
+        self.extraction.is_some()
     }
 
     /// Whether some of it has arrived.
@@ -149,7 +171,7 @@ impl WholeAnswer {
 
     /// Whether nothing is awaited.
     pub fn is_complete(&self) -> bool {
-        self.ended && self.pending.as_ref().is_none_or(|pending| pending.run.is_complete())
+        self.ended && self.extraction.is_none() && self.pending.as_ref().is_none_or(|pending| pending.run.is_complete())
     }
 
     /// The client's answer; `restored`: it has values to restore. The checks' verdicts are recorded.
@@ -184,7 +206,7 @@ impl WholeAnswer {
         };
         Ok(match found.is_empty() && !restored {
             true => Concluded::Body(self.body),
-            false => Concluded::Rewritten(Box::new(BodyRewriting::of_answer(self.body, self.passages, found))),
+            false => Concluded::Rewritten(Box::new(BodyRewriting::of_answer(self.body, self.texts, found))),
         })
     }
 }

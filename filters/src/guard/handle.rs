@@ -8,14 +8,18 @@ use sluice::guard::checks::CheckPhase;
 
 use super::answer::Taken;
 use super::config::{self, subject, Config};
+use super::extracting::Extracting;
 use super::listener::{Listener, Waiter};
+use super::request::{self, Request};
+use super::slices::{self, Unextracted};
 use super::stream::StreamedAnswer;
 use super::{calls, Guard, GuardState};
+use crate::chain;
 use crate::filter::{self, Filter};
 use crate::host;
 use crate::incoming::Incoming;
 use crate::refused_body::RefusedBody;
-use crate::registry;
+use crate::registry::{self, SharedExchange};
 use crate::reply;
 use crate::types::{Action, HttpContext};
 
@@ -91,6 +95,8 @@ impl HttpContext for Handle {
                 GuardState::Body(_)
                 | GuardState::Read(_)
                 | GuardState::Headers
+                | GuardState::Extracting(_)
+                | GuardState::Extracted(..)
                 | GuardState::Asking(_)
                 | GuardState::Rewriting(_)
                 | GuardState::Rewritten(_)
@@ -123,6 +129,8 @@ impl HttpContext for Handle {
                 Action::Pause
             }
             GuardState::Headers
+            | GuardState::Extracting(_)
+            | GuardState::Extracted(..)
             | GuardState::Asking(_)
             | GuardState::Rewriting(_)
             | GuardState::Rewritten(_)
@@ -175,6 +183,10 @@ impl HttpContext for Handle {
                     }
                     (Some(Taken::Large(body)), _) => guard.read_in_pieces(&body, &me),
                     (Some(Taken::Held) | None, true) if answer.is_complete() => guard.end_whole(false, &me),
+                    (Some(Taken::Held) | None, true) if answer.is_extracting() => {
+                        slices::wait(&me, guard.context);
+                        Action::Pause
+                    }
                     (Some(Taken::Held) | None, _) => Action::Pause,
                 }
             }
@@ -212,6 +224,70 @@ impl Guard {
         match std::mem::replace(&mut self.state, GuardState::Refused) {
             GuardState::Read(exchange) => self.check(exchange, me),
             _ => Action::Pause,
+        }
+    }
+
+    /// Checks a request whose body has been read. `me` is where answers find it.
+    fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
+        let extracting = {
+            let exchange = exchange.borrow();
+            // commands to the gateway itself are not parsed, and requests for a stored answer say nothing
+            let is_checked = exchange.parsed().is_some_and(|parsed| !parsed.by_id)
+                && self.config.applies(&subject(CheckPhase::Request, &exchange));
+            is_checked.then(|| Extracting::of_request(&exchange))
+        };
+        self.exchange = Some(exchange);
+        match extracting {
+            None => self.pass(),
+            Some(Err(unextracted)) => self.unextracted(&unextracted),
+            Some(Ok(mut extracting)) => match extracting.go_on() {
+                Some(extracted) => self.ask(extracting, extracted, me),
+                None => {
+                    self.state = GuardState::Extracting(Box::new(extracting));
+                    slices::wait(me, self.context);
+                    chain::wait_for_wake();
+                    Action::Pause
+                }
+            },
+        }
+    }
+
+    /// Runs the checks on the request's texts.
+    pub(super) fn ask(&mut self, extracting: Extracting, extracted: Result<(), Unextracted>, me: &Waiter) -> Action {
+        if let Err(unextracted) = extracted {
+            return self.unextracted(&unextracted);
+        }
+        let asked = self.exchange.as_ref().and_then(|exchange| {
+            let exchange = exchange.borrow();
+            let subject = subject(CheckPhase::Request, &exchange);
+            let endpoint = exchange.parsed()?.endpoint;
+            Request::ask(&self.config, &subject, endpoint, extracting.finish(), (me, self.context))
+        });
+        match asked {
+            Some(request) if request.is_complete() => {
+                self.state = GuardState::Asking(request);
+                self.decide(me)
+            }
+            Some(request) => {
+                self.state = GuardState::Asking(request);
+                chain::wait_for_wake();
+                Action::Pause
+            }
+            None => self.pass(),
+        }
+    }
+
+    /// The request's texts cannot be extracted. What lacks memory may pass unchecked.
+    fn unextracted(&mut self, unextracted: &Unextracted) -> Action {
+        let may_pass = match (unextracted, &self.exchange) {
+            (Unextracted::Busy, Some(exchange)) => {
+                !unextracted.fail(&self.config, &subject(CheckPhase::Request, &exchange.borrow()))
+            }
+            (Unextracted::Busy | Unextracted::Unreadable(_), _) => false,
+        };
+        match may_pass {
+            true => self.pass(),
+            false => self.refuse(&request::unreadable(unextracted)),
         }
     }
 

@@ -42,8 +42,8 @@ pub(super) trait Listener {
     fn check_run(&self, target: CheckTarget) -> Option<&CheckRun>;
     /// Whether the request only waits for this filter.
     fn is_decided(&self) -> bool;
-    /// Goes on rewriting for one slice, and has an answer go on once it is rewritten. Whether that has ended.
-    fn rewrite(&mut self) -> bool;
+    /// Goes on with its body for one slice, and has an answer go on once nothing is left to do. Whether that has ended.
+    fn go_on(&mut self, me: &Waiter) -> bool;
     /// Time has passed. Whether a stream still has text that waits for its window to fill.
     fn wait(&mut self, now: Duration, me: &Waiter) -> bool;
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod calls;
 mod config;
+mod extracting;
 mod handle;
 mod listener;
 mod request;
@@ -17,6 +18,7 @@ use sluice::guard::api::Failure;
 use sluice::guard::checks::{CheckPhase, CheckRun};
 use sluice::guard::pii::Vault;
 use sluice::guard::rewriting::BodyRewriting;
+use sluice::parsed_request::Change;
 use sluice::usage::Framing;
 use sluice::wire_names::GUARD_HEADER;
 
@@ -31,10 +33,11 @@ use crate::types::Action;
 use answer::WholeAnswer;
 pub use calls::answered;
 use config::{subject, Config};
+use extracting::Extracting;
 pub use handle::filter;
 use listener::{CheckResult, CheckTarget, Listener, Waiter};
 use request::{Request, MAX_REWRITTEN};
-use slices::Unwritten;
+use slices::{Unextracted, Unwritten};
 use stream::StreamedAnswer;
 
 /// Does the work that waits for time. Called on each tick.
@@ -72,12 +75,16 @@ enum GuardState {
     Body(Incoming),
     /// A filter before has read the body. It can be rewritten only where Envoy hands it on, which comes next.
     Read(SharedExchange),
+    /// The request's texts are being extracted.
+    Extracting(Box<Extracting>),
+    /// That has ended.
+    Extracted(Box<Extracting>, Result<(), Unextracted>),
     /// The request is being checked.
     Asking(Request),
     /// The request is being rewritten.
     Rewriting(Box<BodyRewriting>),
     /// That has ended.
-    Rewritten(Result<Vec<u8>, Unwritten>),
+    Rewritten(Result<(Vec<u8>, Vec<Change>), Unwritten>),
     /// It has gone on.
     Passed,
     /// The request is refused; its body is read before the client is answered.
@@ -101,39 +108,10 @@ impl Guard {
         Guard { config, context, opened: None, exchange: None, vault, state: GuardState::Headers }
     }
 
-    /// Checks a request whose body has been read. `me` is where answers find it.
-    fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
-        let asked = {
-            let exchange = exchange.borrow();
-            match exchange.parsed() {
-                Some(parsed) if parsed.by_id => Ok(None), // it says nothing
-                Some(parsed) => {
-                    let subject = subject(CheckPhase::Request, &exchange);
-                    match self.config.applies(&subject) {
-                        true => Request::ask(&self.config, &subject, parsed.endpoint, &exchange, (me, self.context)),
-                        false => Ok(None),
-                    }
-                }
-                None => Ok(None), // a command to the gateway itself
-            }
-        };
-        self.exchange = Some(exchange);
-        match asked {
-            Ok(Some(request)) if request.is_complete() => {
-                self.state = GuardState::Asking(request);
-                self.decide(me)
-            }
-            Ok(Some(request)) => {
-                self.state = GuardState::Asking(request);
-                chain::wait_for_wake();
-                Action::Pause
-            }
-            Ok(None) => {
-                self.state = GuardState::Passed;
-                Action::Continue
-            }
-            Err(error) => self.refuse(&error),
-        }
+    /// Passes the request on.
+    fn pass(&mut self) -> Action {
+        self.state = GuardState::Passed;
+        Action::Continue
     }
 
     /// Does what the checks of the request say.
@@ -148,25 +126,23 @@ impl Guard {
                     match slices::rewrite(&mut rewriting, &mut self.vault, MAX_REWRITTEN) {
                         None => {
                             self.state = GuardState::Rewriting(rewriting);
-                            slices::wait_to_rewrite(me, self.context);
+                            slices::wait(me, self.context);
                             chain::wait_for_wake();
                             return Action::Pause;
                         }
-                        Some(Ok(())) => request::send_on(rewriting.finish(), &exchange),
+                        Some(Ok(())) => request::send_on(rewriting.finish_changes(), &exchange),
                         Some(Err(unwritten)) => Err(request::refusal(&unwritten)),
                     }
                 }
                 Err(error) => Err(error),
             },
+            GuardState::Extracted(extracting, extracted) => return self.ask(*extracting, extracted, me),
             GuardState::Rewritten(Ok(body)) => request::send_on(body, &exchange),
             GuardState::Rewritten(Err(unwritten)) => Err(request::refusal(&unwritten)),
             _ => return Action::Pause,
         };
         match decided {
-            Ok(()) => {
-                self.state = GuardState::Passed;
-                Action::Continue
-            }
+            Ok(()) => self.pass(),
             Err(error) => self.refuse(&error),
         }
     }
@@ -263,7 +239,7 @@ impl Guard {
                 match slices::rewrite(&mut rewriting, &mut self.vault, usize::MAX) {
                     None => {
                         self.state = GuardState::RewritingAnswer(rewriting);
-                        slices::wait_to_rewrite(me, self.context);
+                        slices::wait(me, self.context);
                         return Action::Pause;
                     }
                     Some(Ok(())) => Ok(rewriting.finish()),
@@ -335,13 +311,31 @@ impl Listener for Guard {
     fn is_decided(&self) -> bool {
         match &self.state {
             GuardState::Asking(request) => request.is_complete(),
-            GuardState::Rewritten(_) => true,
+            GuardState::Extracted(..) | GuardState::Rewritten(_) => true,
             _ => false,
         }
     }
 
-    fn rewrite(&mut self) -> bool {
+    fn go_on(&mut self, me: &Waiter) -> bool {
         let ended = match &mut self.state {
+            GuardState::Extracting(extracting) => match extracting.go_on() {
+                Some(extracted) => {
+                    if let GuardState::Extracting(extracting) = std::mem::replace(&mut self.state, GuardState::Refused)
+                    {
+                        self.state = GuardState::Extracted(extracting, extracted);
+                    }
+                    return true;
+                }
+                None => None,
+            },
+            GuardState::Whole(answer) => {
+                let extracts = |exchange: &SharedExchange| answer.extract(&self.config, &exchange.borrow(), me);
+                let ended = self.exchange.as_ref().is_none_or(extracts);
+                if ended && answer.is_complete() {
+                    self.end_whole(true, me);
+                }
+                return ended;
+            }
             GuardState::Rewriting(rewriting) => slices::rewrite(rewriting, &mut self.vault, MAX_REWRITTEN),
             GuardState::RewritingAnswer(rewriting) => slices::rewrite(rewriting, &mut self.vault, usize::MAX),
             _ => return true,
@@ -350,7 +344,9 @@ impl Listener for Guard {
             return false;
         };
         match std::mem::replace(&mut self.state, GuardState::Passed) {
-            GuardState::Rewriting(rewriting) => self.state = GuardState::Rewritten(ended.map(|()| rewriting.finish())),
+            GuardState::Rewriting(rewriting) => {
+                self.state = GuardState::Rewritten(ended.map(|()| rewriting.finish_changes()))
+            }
             GuardState::RewritingAnswer(rewriting) => {
                 self.show(ended.map(|()| rewriting.finish()).map_err(|_| ApiError::unchecked()), true);
             }

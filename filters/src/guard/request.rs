@@ -2,18 +2,15 @@
 
 use sluice::endpoint::Endpoint;
 use sluice::error::ApiError;
-use sluice::exchange::Exchange;
-use sluice::guard::api::Failure;
 use sluice::guard::checks::{CheckOutcome, CheckPhase, CheckRun, CheckSubject, PassageText};
 use sluice::guard::rewriting::BodyRewriting;
-use sluice::guard::texts;
-use sluice::memory_budget::Purpose;
+use sluice::guard::texts::Extracted;
+use sluice::parsed_request::Change;
 
 use super::calls::PendingRun;
 use super::config::Config;
 use super::listener::{CheckResult, CheckTarget, Waiter};
-use super::slices::Unwritten;
-use crate::budget;
+use super::slices::{Unextracted, Unwritten};
 use crate::host::{self, Buffer, Headers};
 use crate::registry::SharedExchange;
 
@@ -21,7 +18,7 @@ use crate::registry::SharedExchange;
 pub(super) struct Request {
     pending: PendingRun,
     endpoint: Endpoint,
-    passages: Vec<texts::Passage>,
+    texts: Extracted,
     body: Vec<u8>,
 }
 
@@ -36,43 +33,23 @@ pub(super) enum Concluded {
 /// The longest rewritten body in bytes: the size that envoy.yaml allows Envoy to buffer. (If that is less, Envoy
 /// refuses the body.)
 pub(super) const MAX_REWRITTEN: usize = 8 << 20;
-/// The memory of a body relative to its size: as received, as texts, and in questions.
-const COPIES: usize = 3;
 
 impl Request {
     /// Runs the checks on a request's texts; `None` if it has none.
-    ///
-    /// # Errors
-    /// The texts cannot be read.
     pub fn ask(
         config: &Config,
         subject: &CheckSubject<'_>,
         endpoint: Endpoint,
-        exchange: &Exchange,
+        (body, texts): (Vec<u8>, Extracted),
         (me, context): (&Waiter, u32),
-    ) -> Result<Option<Request>, ApiError> {
-        let size = exchange.parsed().map_or(0, |parsed| parsed.layout.length);
-        let body = match exchange.whole_body() {
-            _ if !budget::admits(Purpose::Check, size.saturating_mul(COPIES)) => None,
-            Some(body) => Some(body.to_vec()),
-            None => host::bytes(Buffer::RequestBody, usize::MAX),
-        };
-        let Some(body) = body else {
-            return match config.fail(subject, Failure::Busy) {
-                true => Err(ApiError::busy_checking()),
-                false => Ok(None),
-            };
-        };
-        let unreadable =
-            |problem| ApiError::bad_request("invalid_json", None, format!("The request cannot be checked: {problem}."));
-        let passages = texts::passages(&body).map_err(unreadable)?;
-        if passages.is_empty() {
-            return Ok(None);
+    ) -> Option<Request> {
+        if texts.passages.is_empty() {
+            return None;
         }
-        let asked = passages.iter().map(PassageText::of).collect();
+        let asked = texts.passages.iter().map(PassageText::of).collect();
         let run = CheckRun::new(config.checks.clone(), subject, asked, &config.cache.borrow(), host::recent());
         let pending = PendingRun::open(config, run, CheckTarget::Request, me, context);
-        Ok(Some(Request { pending, endpoint, passages, body }))
+        Some(Request { pending, endpoint, texts, body })
     }
 
     /// The running checks.
@@ -103,7 +80,7 @@ impl Request {
             }
             Some(CheckOutcome::Rewrite { passages, flags }) => {
                 shared.borrow_mut().flag(flags);
-                let rewriting = BodyRewriting::of_request(self.body, self.passages, passages);
+                let rewriting = BodyRewriting::of_request(self.body, self.texts, passages);
                 Ok(Concluded::Rewritten(Box::new(rewriting)))
             }
             Some(CheckOutcome::Refuse(refusal)) => {
@@ -112,6 +89,16 @@ impl Request {
             }
             None => Err(ApiError::internal("The request's checks ended without a result.")),
         }
+    }
+}
+
+/// The error for a request whose texts cannot be extracted.
+pub(super) fn unreadable(unextracted: &Unextracted) -> ApiError {
+    match unextracted {
+        Unextracted::Unreadable(problem) => {
+            ApiError::bad_request("invalid_json", None, format!("The request cannot be checked: {problem}."))
+        }
+        Unextracted::Busy => ApiError::busy_checking(),
     }
 }
 
@@ -134,7 +121,7 @@ pub(super) fn refusal(unwritten: &Unwritten) -> ApiError {
 ///
 /// # Errors
 /// It must not be sent.
-pub(super) fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiError> {
+pub(super) fn send_on((body, changes): (Vec<u8>, Vec<Change>), shared: &SharedExchange) -> Result<(), ApiError> {
     if body.len() > MAX_REWRITTEN {
         return Err(refusal(&Unwritten::TooLarge));
     }
@@ -144,5 +131,5 @@ pub(super) fn send_on(body: Vec<u8>, shared: &SharedExchange) -> Result<(), ApiE
     if !replaced {
         return Err(ApiError::internal("The gateway could not rewrite the request."));
     }
-    shared.borrow_mut().rewrite(body)
+    shared.borrow_mut().rewrite(body, &changes)
 }

@@ -1,4 +1,4 @@
-//! Work that takes long for a large text: searching it by pattern, and rewriting a body. Short work is done at once,
+//! Work that takes long for a large text: extracting texts, searching them by pattern, and rewriting a body. Short work is done at once,
 //! longer work in slices, one on each tick, so that a large text does not delay other requests.
 
 use std::cell::{Cell, RefCell};
@@ -9,6 +9,7 @@ use sluice::guard::api::{Failure, Readings};
 use sluice::guard::checks::CheckRun;
 use sluice::guard::pii::{Search, Vault, VaultError, MAX_FINDINGS};
 use sluice::guard::rewriting::BodyRewriting;
+use sluice::guard::texts::{Extraction, Unreadable};
 use sluice::memory_budget::Purpose;
 
 use super::config::Config;
@@ -23,13 +24,14 @@ const SLICE: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_millis(4);
 /// The memory of a finding until it is written, in bytes.
 const FINDING: usize = 256;
-/// How much text is rewritten between two looks at the clock, in bytes: a part of a slice.
-const REWRITTEN: usize = 32 << 10;
+/// How much text is extracted or rewritten between two looks at the clock, in bytes: a part of a slice.
+const STEP: usize = 32 << 10;
 
 thread_local! {
     static QUEUE: RefCell<VecDeque<Waiting>> = const { RefCell::new(VecDeque::new()) };
-    /// Bodies are rewritten one after another, because each output takes as much memory as its body.
-    static REWRITINGS: RefCell<VecDeque<(Waiter, u32)>> = const { RefCell::new(VecDeque::new()) };
+    /// Texts are extracted, and bodies rewritten, one after another, because each output takes as much memory as its
+    /// body.
+    static BODIES: RefCell<VecDeque<(Waiter, u32)>> = const { RefCell::new(VecDeque::new()) };
     /// When the last slice ended.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -94,22 +96,33 @@ pub(super) enum Unwritten {
     Busy,
 }
 
-/// Rewrites a body for one slice, up to `most` bytes. `None`: there is more.
-pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: usize) -> Option<Result<(), Unwritten>> {
+/// Why a body's texts cannot be extracted.
+pub(super) enum Unextracted {
+    /// It has none that can be read.
+    Unreadable(Unreadable),
+    /// There is no memory for them.
+    Busy,
+}
+
+/// Extracts a body's texts for one slice. `None`: there is more.
+pub(super) fn extract(extraction: &mut Extraction, body: &[u8]) -> Option<Result<(), Unextracted>> {
+    one_slice(|| match extraction.step(body, STEP) {
+        Ok(true) => Some(Ok(())),
+        Ok(false) if !budget::admits(Purpose::Check, 0) => Some(Err(Unextracted::Busy)),
+        Ok(false) => None,
+        Err(problem) => Some(Err(Unextracted::Unreadable(problem))),
+    })
+}
+
+/// Repeats a step until it has a result, or for the time of a slice.
+fn one_slice<T>(mut step: impl FnMut() -> Option<T>) -> Option<T> {
     let mut began = None;
     loop {
-        match rewriting.step(vault, REWRITTEN) {
-            Ok(true) => return Some(Ok(())),
-            Ok(false) => {}
-            Err(problem) => return Some(Err(Unwritten::TooMuch(problem))),
+        let result = step();
+        if result.is_some() {
+            return result;
         }
-        if rewriting.written() > most {
-            return Some(Err(Unwritten::TooLarge));
-        }
-        if !budget::admits(Purpose::Check, 0) {
-            return Some(Err(Unwritten::Busy));
-        }
-        // the first step of this is not timed either
+        // the first step is not timed, because nearly every body needs only one
         let now = host::now();
         if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
             return None;
@@ -117,19 +130,30 @@ pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: us
     }
 }
 
-/// Continues a stream's rewriting on the next ticks.
-pub(super) fn wait_to_rewrite(waiter: &Waiter, context: u32) {
-    REWRITINGS.with_borrow_mut(|queue| queue.push_back((waiter.clone(), context)));
+/// Rewrites a body for one slice, up to `most` bytes. `None`: there is more.
+pub(super) fn rewrite(rewriting: &mut BodyRewriting, vault: &mut Vault, most: usize) -> Option<Result<(), Unwritten>> {
+    one_slice(|| match rewriting.step(vault, STEP) {
+        Ok(true) => Some(Ok(())),
+        Ok(false) if rewriting.written() > most => Some(Err(Unwritten::TooLarge)),
+        Ok(false) if !budget::admits(Purpose::Check, 0) => Some(Err(Unwritten::Busy)),
+        Ok(false) => None,
+        Err(problem) => Some(Err(Unwritten::TooMuch(problem))),
+    })
 }
 
-/// Continues the searches and the rewritings, one slice of each kind in total, searches in turns. Called on each tick.
+/// Continues the work at a stream's body on the next ticks.
+pub(super) fn wait(waiter: &Waiter, context: u32) {
+    BODIES.with_borrow_mut(|queue| queue.push_back((waiter.clone(), context)));
+}
+
+/// Continues the searches and the work at bodies, one slice of each kind in total, searches in turns. Called on each tick.
 pub(super) fn work() {
     // if the clock was set back, no time has passed
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);
     if is_early || next().is_none() {
         return;
     }
-    go_on_rewriting();
+    go_on_with_bodies();
     let began = host::now();
     while let Some(mut waiting) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
         let searched = waiting.waiter.upgrade().and_then(|listener| match listener.try_borrow() {
@@ -153,20 +177,20 @@ pub(super) fn work() {
     WORKED.set(host::now());
 }
 
-/// Continues the current rewriting, or starts the next one.
-fn go_on_rewriting() {
-    while let Some((waiter, context)) = REWRITINGS.with_borrow_mut(VecDeque::pop_front) {
+/// Continues the work at the current body, or starts with the next one.
+fn go_on_with_bodies() {
+    while let Some((waiter, context)) = BODIES.with_borrow_mut(VecDeque::pop_front) {
         let Some(listener) = waiter.upgrade().filter(|_| host::act_on(context)) else {
             continue; // its client has left
         };
         let (ended, decided) = match listener.try_borrow_mut() {
-            Ok(mut listener) => (listener.rewrite(), listener.is_decided()),
+            Ok(mut listener) => (listener.go_on(&waiter), listener.is_decided()),
             Err(_) => (false, false),
         };
         match ended {
             true if decided => chain::wake(context),
             true => {}
-            false => REWRITINGS.with_borrow_mut(|queue| queue.push_front((waiter, context))),
+            false => BODIES.with_borrow_mut(|queue| queue.push_front((waiter, context))),
         }
         return;
     }
@@ -174,6 +198,6 @@ fn go_on_rewriting() {
 
 /// How soon there is more to do; `None` if there is nothing.
 pub(super) fn next() -> Option<Duration> {
-    let idle = QUEUE.with_borrow(VecDeque::is_empty) && REWRITINGS.with_borrow(VecDeque::is_empty);
+    let idle = QUEUE.with_borrow(VecDeque::is_empty) && BODIES.with_borrow(VecDeque::is_empty);
     (!idle).then_some(PAUSE)
 }

@@ -98,7 +98,9 @@ impl CheckRun {
             if !check.hears(self.phase, passage.speaker) || passage.given || passage.text.trim().is_empty() {
                 continue;
             }
-            let remembered = check.backend.is_remembered().then(|| cache.get(index, &passage.text, now)).flatten();
+            // no service gets longer texts, and hashing them takes long
+            let may_be_cached = check.backend.is_remembered() && passage.text.len() <= self.guard.max_text;
+            let remembered = may_be_cached.then(|| cache.get(index, &passage.text, now)).flatten();
             match remembered {
                 Some(reading) => part.readings.push((at, reading.clone())),
                 None => unknown.push(at),

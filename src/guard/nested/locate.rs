@@ -1,8 +1,8 @@
-//! The decoded view of a text, and where a part of it is written.
+//! Where a part of a text's decoded view is written.
 
 use std::ops::Range;
 
-use super::{Nesting, Role, Unit};
+use super::{boundary, Nesting, Role, Unit};
 use crate::json::write_escaped;
 
 /// A part of a finding: after its replacement, a document is still valid.
@@ -18,24 +18,6 @@ pub struct Spot {
     pub depth: u8,
     /// Whether it is a number in a document: then its replacement is a string.
     pub number: bool,
-}
-
-/// A text with the escapes in its documents' strings decoded; `None` if that changes nothing.
-///
-/// ```
-/// use sluice::guard::nested::{view, Nesting};
-///
-/// let text = r#"{"body": "Hello,\nmario@example.com", "raw": "{\"a\": \"x\\ny\"}"}"#;
-/// let want = "{\"body\": \"Hello,\nmario@example.com\", \"raw\": \"{\"a\": \"x\ny\"}\"}";
-/// assert_eq!(view(Nesting::default(), text).as_deref(), Some(want));
-/// assert_eq!(view(Nesting::default(), r"a\nb"), None, "no JSON");
-/// ```
-pub fn view(mut nesting: Nesting, text: &str) -> Option<String> {
-    // inside a string, JSON need not look like JSON
-    memchr::memchr(b'\\', text.as_bytes())?;
-    let mut view = String::with_capacity(text.len());
-    nesting.walk(text, true, |unit| view.push_str(unit.text));
-    (view != text).then_some(view)
 }
 
 /// Where these spans of a text's view are written in the text; they are sorted and do not overlap. A span across the
@@ -202,11 +184,6 @@ impl Locator {
             spots.extend(self.last.replace(spot));
         }
     }
-}
-
-/// The next character boundary from `at` on.
-fn boundary(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
 /// A value, escaped for this many nested strings.

@@ -8,10 +8,13 @@
 //! levels deep.
 
 mod locate;
+mod view;
 mod walk;
 
 pub(in crate::guard) use locate::Locator;
-pub use locate::{escaped, locate, view, Spot};
+pub use locate::{escaped, locate, Spot};
+pub use view::view;
+pub(in crate::guard) use view::Viewing;
 pub use walk::{Role, Unit};
 
 use std::ops::Range;
@@ -131,4 +134,9 @@ impl Source {
             Source::Escaped(range) => Source::Escaped(range.clone()),
         }
     }
+}
+
+/// The next character boundary from `at` on.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }

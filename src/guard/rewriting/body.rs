@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use super::text::TextRewriting;
-use super::work::Work;
 use crate::guard::checks::{PassageRewrite, RewriteMode};
 use crate::guard::pii::{Vault, VaultError};
-use crate::guard::texts::{echoes, Passage, PassageKind};
+use crate::guard::texts::{Echo, Extracted, Passage, PassageKind};
+use crate::guard::work::Work;
 use crate::guard::Speaker;
 use crate::order::by_number;
+use crate::parsed_request::Change;
 
 /// This many bytes are copied in the time that rewriting one byte of text takes.
 const COPIED: usize = 64;
@@ -21,13 +22,15 @@ const LOOK: usize = 1;
 /// use sluice::guard::checks::{PassageRewrite, RewriteMode};
 /// use sluice::guard::pii::{Entity, Patterns, Vault};
 /// use sluice::guard::rewriting::BodyRewriting;
-/// use sluice::guard::texts::passages;
+/// use sluice::guard::texts::Extraction;
 ///
 /// let body = br#"{"input": "Write to jo@example.com."}"#;
-/// let found = passages(body).unwrap();
+/// let mut extraction = Extraction::of_request();
+/// while !extraction.step(body, 1).unwrap() {}
+/// let texts = extraction.finish();
 /// let patterns = Patterns::new(Entity::ALL, &[]).unwrap();
-/// let rewrites = found.iter().map(|text| vec![PassageRewrite::new(patterns.find(&text.text), RewriteMode::Mask)]).collect();
-/// let mut rewriting = BodyRewriting::of_request(body.to_vec(), found, rewrites);
+/// let rewrites = texts.passages.iter().map(|text| vec![PassageRewrite::new(patterns.find(&text.text), RewriteMode::Mask)]).collect();
+/// let mut rewriting = BodyRewriting::of_request(body.to_vec(), texts, rewrites);
 /// let mut vault = Vault::default();
 /// while !rewriting.step(&mut vault, 1).unwrap() {}
 /// assert_eq!(rewriting.finish(), br#"{"input": "Write to <EMAIL_ADDRESS>."}"#);
@@ -35,13 +38,22 @@ const LOOK: usize = 1;
 pub struct BodyRewriting {
     body: Vec<u8>,
     passages: Vec<Passage>,
+    /// Where texts are repeated token by token.
+    echoes: Vec<Echo>,
     rewrites: Vec<Vec<PassageRewrite>>,
     is_answer: bool,
     stage: Stage,
     /// The size of the rewritten texts so far, in bytes.
     written: usize,
-    splices: Vec<(Range<usize>, String)>,
+    splices: Vec<Splice>,
+    changes: Vec<Change>,
     out: Vec<u8>,
+}
+
+/// A part of the body, and what replaces it.
+struct Splice {
+    change: Change,
+    json: String,
 }
 
 enum Stage {
@@ -75,30 +87,31 @@ enum Stage {
 
 impl BodyRewriting {
     /// A request. `rewrites` has the findings in each of its passages.
-    pub fn of_request(body: Vec<u8>, passages: Vec<Passage>, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
+    pub fn of_request(body: Vec<u8>, texts: Extracted, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
         let hides = rewrites.iter().flatten().any(|rewrite| rewrite.mode() == RewriteMode::Restore);
         let stage = match hides {
             true => Stage::Names { passage: 0, check: 0, finding: 0 },
             false => Stage::texts(true),
         };
-        Self::new(body, passages, rewrites, false, stage)
+        Self::new(body, texts, rewrites, false, stage)
     }
 
     /// A complete answer: its texts are masked by `rewrites`, and the vault's values are restored. Token lists that repeat
     /// the texts are removed from a masked answer.
-    pub fn of_answer(body: Vec<u8>, passages: Vec<Passage>, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
-        Self::new(body, passages, rewrites, true, Stage::texts(false))
+    pub fn of_answer(body: Vec<u8>, texts: Extracted, rewrites: Vec<Vec<PassageRewrite>>) -> Self {
+        Self::new(body, texts, rewrites, true, Stage::texts(false))
     }
 
     fn new(
         body: Vec<u8>,
-        passages: Vec<Passage>,
+        texts: Extracted,
         rewrites: Vec<Vec<PassageRewrite>>,
         is_answer: bool,
         stage: Stage,
     ) -> BodyRewriting {
-        let (splices, out) = (Vec::new(), Vec::new());
-        BodyRewriting { body, passages, rewrites, is_answer, stage, written: 0, splices, out }
+        let Extracted { passages, echoes } = texts;
+        let (splices, changes, out) = (Vec::new(), Vec::new(), Vec::new());
+        BodyRewriting { body, passages, echoes, rewrites, is_answer, stage, written: 0, splices, changes, out }
     }
 
     /// Continues for about as long as rewriting this many bytes of text takes. The vault must be the same each time.
@@ -205,9 +218,12 @@ impl BodyRewriting {
         if !done {
             return Ok(Stage::Texts { first, passage, text: Some(text) });
         }
+        let length = text.length();
         if let Some(json) = text.into_json() {
-            self.splices.push((found.span.clone(), json));
-            self.splices.extend(found.more.iter().map(|rest| (rest.clone(), "\"\"".to_owned())));
+            let (range, text) = (found.span.clone(), (found.source().len(), length));
+            self.splices.push(Splice::new(range, text, json));
+            let empty = |rest: &Range<usize>| Splice::new(rest.clone(), (0, 0), "\"\"".to_owned());
+            self.splices.extend(found.more.iter().map(empty));
         }
         Ok(Stage::Texts { first, passage: passage + 1, text: None })
     }
@@ -215,31 +231,30 @@ impl BodyRewriting {
     fn echoes(&mut self, work: &mut Work) -> Stage {
         let masked = self.rewrites.iter().flatten().any(|rewrite| !rewrite.findings().is_empty());
         self.rewrites = Vec::new();
-        let may_echo = match self.is_answer {
-            true => masked,
-            false => !self.splices.is_empty() && memchr::memmem::find(&self.body, b"logprobs").is_some(),
-        };
-        if may_echo {
-            self.splices.extend(echoes(&self.body, self.is_answer).unwrap_or_default());
-            work.spend(self.body.len());
+        let has_changed = if self.is_answer { masked } else { !self.splices.is_empty() };
+        let echoes = std::mem::take(&mut self.echoes);
+        if has_changed {
+            work.spend(echoes.len() * LOOK);
+            self.splices.extend(echoes.into_iter().map(|echo| Splice::new(echo.span.clone(), (0, 0), echo.nothing())));
         }
         if self.splices.is_empty() {
             self.out = std::mem::take(&mut self.body);
             return Stage::Done;
         }
-        by_number(&mut self.splices, |(range, _)| range.start);
-        let added: usize = self.splices.iter().map(|(range, json)| json.len().saturating_sub(range.len())).sum();
+        by_number(&mut self.splices, |splice| splice.change.range.start);
+        let added = |splice: &Splice| splice.change.length.saturating_sub(splice.change.range.len());
+        let added: usize = self.splices.iter().map(added).sum();
         self.out.reserve(self.body.len() + added);
         Stage::Splice { next: 0, copied: 0 }
     }
 
     fn splice(&mut self, next: usize, copied: usize, work: &mut Work) -> Stage {
-        let Some((range, json)) = self.splices.get_mut(next) else {
+        let Some(Splice { change, json }) = self.splices.get_mut(next) else {
             self.out.extend_from_slice(self.body.get(copied..).unwrap_or_default());
             self.body = Vec::new();
             return Stage::Done;
         };
-        let json = std::mem::take(json);
+        let (json, range) = (std::mem::take(json), &change.range);
         work.spend(LOOK + json.len() / COPIED);
         // of two that overlap, the later one is left out
         let is_whole = range.start <= range.end && range.end <= self.body.len();
@@ -249,7 +264,9 @@ impl BodyRewriting {
         work.spend(before.len() / COPIED);
         self.out.extend_from_slice(before);
         self.out.extend_from_slice(json.as_bytes());
-        Stage::Splice { next: next + 1, copied: range.end }
+        let copied = range.end;
+        self.changes.push(change.clone());
+        Stage::Splice { next: next + 1, copied }
     }
 
     /// The size of the rewritten texts so far in bytes: the body will not be much smaller.
@@ -260,6 +277,18 @@ impl BodyRewriting {
     /// The rewritten body, after the last step.
     pub fn finish(self) -> Vec<u8> {
         self.out
+    }
+
+    /// The same, and what has changed in it.
+    pub fn finish_changes(self) -> (Vec<u8>, Vec<Change>) {
+        (self.out, self.changes)
+    }
+}
+
+impl Splice {
+    /// `text`: the lengths of the text before and after.
+    fn new(range: Range<usize>, text: (usize, usize), json: String) -> Self {
+        Splice { change: Change { range, length: json.len(), text }, json }
     }
 }
 

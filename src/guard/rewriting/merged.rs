@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
-use super::work::Work;
 use crate::guard::checks::{PassageRewrite, RewriteMode};
 use crate::guard::pii::precedence;
+use crate::guard::work::Work;
 use crate::guard::Finding;
 
 /// The cost of reading a finding, of sorting it, and of choosing between overlapping ones, in bytes of text that could

@@ -4,19 +4,18 @@ mod body;
 mod merged;
 mod replacement;
 mod text;
-mod work;
 
 use std::collections::BTreeMap;
 
 use super::checks::PassageRewrite;
 use super::pii::{Restorer, Vault, VaultError};
 use super::stream::{Flow, Replacement, Rewrite};
-use super::texts::{Passage, PassageKind};
+use super::texts::{echoes_in, Extracted, Passage, PassageKind};
+use super::work::Work;
 pub use body::BodyRewriting;
 use merged::Merged;
 pub(super) use replacement::in_place;
 use replacement::write;
-use work::Work;
 
 /// The replacements of a text of this kind, sorted and without overlaps.
 ///
@@ -52,17 +51,21 @@ pub fn rewrite_request(
     rewrites: &[Vec<PassageRewrite>],
     vault: &mut Vault,
 ) -> Result<Vec<u8>, VaultError> {
-    let mut rewriting = BodyRewriting::of_request(body.to_vec(), passages.to_vec(), rewrites.to_vec());
+    let mut rewriting = BodyRewriting::of_request(body.to_vec(), texts(body, passages, false), rewrites.to_vec());
     while !rewriting.step(vault, usize::MAX)? {}
     Ok(rewriting.finish())
 }
 
 /// [`BodyRewriting::of_answer`], in one step.
 pub fn rewrite_answer(body: &[u8], passages: &[Passage], rewrites: &[Vec<PassageRewrite>], vault: &Vault) -> Vec<u8> {
-    let mut rewriting = BodyRewriting::of_answer(body.to_vec(), passages.to_vec(), rewrites.to_vec());
+    let mut rewriting = BodyRewriting::of_answer(body.to_vec(), texts(body, passages, true), rewrites.to_vec());
     // nothing goes into the vault
     while rewriting.step(&mut vault.clone(), usize::MAX) == Ok(false) {}
     rewriting.finish()
+}
+
+fn texts(body: &[u8], passages: &[Passage], is_answer: bool) -> Extracted {
+    Extracted { passages: passages.to_vec(), echoes: echoes_in(body, is_answer).unwrap_or_default() }
 }
 
 /// The maximum number of flows with a known state; others are treated as new texts.

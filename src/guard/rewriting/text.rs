@@ -2,11 +2,11 @@
 
 use super::merged::Merged;
 use super::replacement::{in_place, write};
-use super::work::Work;
 use crate::guard::checks::PassageRewrite;
 use crate::guard::nested::{Locator, Nesting, Spot};
 use crate::guard::pii::{Restorer, Vault, VaultError};
 use crate::guard::texts::{Passage, PassageKind};
+use crate::guard::work::Work;
 use crate::json::write_escaped;
 
 /// How many bytes of a text are read and restored at a time, to keep the state small.
@@ -28,6 +28,8 @@ pub(super) struct TextRewriting {
     /// The next part to restore.
     pending: String,
     json: String,
+    /// The length of the text in it, in bytes.
+    length: usize,
     changed: bool,
 }
 
@@ -58,6 +60,7 @@ impl TextRewriting {
             back,
             pending: String::new(),
             json: String::from("\""),
+            length: 0,
             changed: false,
         }
     }
@@ -117,7 +120,10 @@ impl TextRewriting {
 
     fn put(&mut self, text: &str) {
         match &mut self.back {
-            Back::Nothing => write_escaped(&mut self.json, text),
+            Back::Nothing => {
+                self.length += text.len();
+                write_escaped(&mut self.json, text);
+            }
             Back::Name => self.pending.push_str(text),
             Back::Text(restorer) => {
                 self.pending.push_str(text);
@@ -144,6 +150,11 @@ impl TextRewriting {
             }
         }
         self.json.push('"');
+    }
+
+    /// The length of a request's rewritten text, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
     }
 
     /// The size of the output, in bytes.

@@ -9,8 +9,14 @@
 
 mod answer;
 mod content;
+mod context;
+mod extraction;
 mod fields;
-mod free;
+mod found;
+mod how;
+mod labels;
+mod opening;
+mod reader;
 mod request;
 mod shapes;
 
@@ -19,12 +25,15 @@ use std::fmt;
 use std::ops::Range;
 
 use super::Speaker;
-use crate::json::{write_string, JsonError, Scanner, Text};
+use crate::json::{write_string, JsonError, Text};
 use crate::order::by_number;
 
-pub(super) use answer::read as read_answer;
-pub(super) use content::Found;
+pub(super) use extraction::echoes_in;
+pub use extraction::{answer_passages, echoes, passages, Extracted, Extraction};
 pub use fields::{field, Field, FIELDS};
+pub use found::Echo;
+pub(super) use found::Found;
+pub(super) use reader::read_answer;
 
 /// The maximum number of texts in a body. A conversation of thousands of turns has fewer, and so have hundreds of
 /// tools.
@@ -101,44 +110,6 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// The texts of a request, in order; empty ones are left out.
-///
-/// ```
-/// use sluice::guard::texts::passages;
-/// use sluice::guard::Speaker;
-///
-/// let body = br#"{"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]}"#;
-/// let found = passages(body)?;
-/// assert_eq!(found.len(), 2);
-/// assert_eq!((found[0].speaker, found[0].text.as_str()), (Speaker::System, "Be kind."));
-/// assert_eq!(&body[found[1].span.clone()], b"\"Hi\"");
-/// # Ok::<(), sluice::guard::texts::Unreadable>(())
-/// ```
-///
-/// # Errors
-/// [`Unreadable`]: the body must then be treated as one that no check has seen.
-pub fn passages(body: &[u8]) -> Result<Vec<Passage>, Unreadable> {
-    request::read(body)?.passages()
-}
-
-/// The texts of an answer that is one JSON text, in order.
-///
-/// # Errors
-/// As [`passages`].
-pub fn answer_passages(body: &[u8]) -> Result<Vec<Passage>, Unreadable> {
-    answer::read(body)?.passages()
-}
-
-/// Where a body repeats its texts token by token (`logprobs`), and the replacement if one of them changes: otherwise a
-/// masked value would be there in full.
-///
-/// # Errors
-/// As [`passages`].
-pub fn echoes(body: &[u8], is_answer: bool) -> Result<Vec<(Range<usize>, String)>, Unreadable> {
-    let texts = if is_answer { answer::read(body)? } else { request::read(body)? };
-    Ok(texts.echoes.into_iter().map(|echo| (echo.span.clone(), echo.nothing())).collect())
-}
-
 /// The body with the JSON strings in these ranges replaced by other texts; all other bytes stay. Of ranges that overlap
 /// or are out of range, the later one is ignored.
 ///
@@ -182,9 +153,15 @@ pub(super) fn splice_raw(body: &[u8], mut splices: Vec<(Range<usize>, String)>) 
     out
 }
 
+/// The longest name that may be a field's, as written, in bytes.
+const MAX_NAME: usize = 4096;
+
 /// A field's name for comparison: decoded, in lower case, without underscores. Names that Go's `encoding/json` or
-/// protobuf's JSON treat as equal are equal.
+/// protobuf's JSON treat as equal are equal. A name that is too long for a field's is all the same.
 pub(super) fn fold<'a>(name: &Text<'a>) -> Cow<'a, str> {
+    if name.raw().len() > MAX_NAME {
+        return Cow::Borrowed("?");
+    }
     let decoded = name.decode();
     if decoded.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return decoded;
@@ -194,14 +171,4 @@ pub(super) fn fold<'a>(name: &Text<'a>) -> Cow<'a, str> {
         other => other.to_lowercase(),
     });
     Cow::Owned(folded.collect())
-}
-
-/// Does not consume the value: reads the fields of the next object ahead.
-pub(super) fn look_ahead<'a>(scanner: &Scanner<'a>, mut field: impl FnMut(&str, crate::json::Value<'a>)) {
-    let mut ahead = scanner.clone();
-    // invalid JSON is reported when it is read
-    let _ = ahead.object(|key, ahead| {
-        field(&fold(&key), ahead.value()?);
-        Ok(())
-    });
 }

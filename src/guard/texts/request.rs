@@ -1,25 +1,18 @@
-//! The texts of a request.
+//! The members of a request.
 
-use super::content::{TextContext, Texts};
-use super::{fold, Unreadable};
+use super::content::member;
+use super::context::TextContext;
+use super::how::How;
 use crate::guard::Speaker;
-use crate::json::Scanner;
 
-pub(super) fn read(body: &[u8]) -> Result<Texts, Unreadable> {
-    let mut texts = Texts::default();
-    let mut scanner = Scanner::new(body);
-    let user = TextContext::of(Speaker::User);
-    scanner.object(|key, scanner| match &*fold(&key) {
-        "messages" | "contents" | "input" | "prompt" | "suffix" | "query" | "prediction" => {
-            texts.content(scanner, user)
-        }
+/// How one member of a request is read.
+pub(super) fn member_of_request(name: &str, first: Option<u8>) -> (How, TextContext) {
+    let (user, system) = (TextContext::of(Speaker::User), TextContext::of(Speaker::System));
+    match name {
+        "messages" | "contents" | "input" | "prompt" | "suffix" | "query" | "prediction" => (How::Content, user),
         // documents to search or rank: texts, or records with any fields
-        "documents" => texts.strings(scanner, user),
-        "system" | "systeminstruction" | "instructions" | "template" => {
-            texts.content(scanner, TextContext::of(Speaker::System))
-        }
-        name => texts.field(name, scanner, TextContext::of(Speaker::System)),
-    })?;
-    scanner.end()?;
-    texts.finish()
+        "documents" => (How::Strings, user),
+        "system" | "systeminstruction" | "instructions" | "template" => (How::Content, system),
+        name => member(name, first, system),
+    }
 }

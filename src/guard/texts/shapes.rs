@@ -40,9 +40,12 @@ const MAX_PLAIN_DIGITS: usize = 3;
 
 /// Whether a field's or a function's name is an ordinary identifier, with few digits.
 pub(super) fn is_plain_name(name: &[u8]) -> bool {
+    if name.len() > MAX_PLAIN_NAME {
+        return false;
+    }
     let digits = name.iter().filter(|byte| byte.is_ascii_digit()).count();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
-    name.len() <= MAX_PLAIN_NAME && digits <= MAX_PLAIN_DIGITS && name.iter().all(plain)
+    digits <= MAX_PLAIN_DIGITS && name.iter().all(plain)
 }
 
 /// Whether a placeholder is allowed in a name.

@@ -4,6 +4,7 @@ mod answers;
 mod blocked;
 mod cache;
 mod config;
+mod extraction;
 mod failures;
 mod masked_answers;
 mod pii;

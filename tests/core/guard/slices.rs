@@ -6,12 +6,18 @@ use proptest::prelude::*;
 use sluice::guard::checks::{PassageRewrite, RewriteMode};
 use sluice::guard::pii::{Entity, Patterns, Vault, VaultError, MAX_VALUES};
 use sluice::guard::rewriting::{rewrite_answer, rewrite_request, BodyRewriting};
-use sluice::guard::texts::{answer_passages, passages};
+use sluice::guard::texts::{answer_passages, passages, Extracted, Extraction};
 use sluice::guard::Finding;
 
 fn patterns() -> &'static Patterns {
     static PATTERNS: OnceLock<Patterns> = OnceLock::new();
     PATTERNS.get_or_init(|| Patterns::new(Entity::ALL, &[]).unwrap())
+}
+
+/// A body's texts, in one step.
+fn extracted(body: &[u8], mut extraction: Extraction) -> Extracted {
+    while !extraction.step(body, usize::MAX).unwrap() {}
+    extraction.finish()
 }
 
 /// Rewrites to the end; returns the number of steps.
@@ -82,8 +88,9 @@ fn check_request(texts: &[&str], checks: &[(usize, usize, bool)], sizes: impl It
     let rewrites: Vec<_> = found.iter().map(|passage| rewrites(&passage.text, checks)).collect();
     let mut known = Vault::default();
     let want = rewrite_request(body.as_bytes(), &found, &rewrites, &mut known).unwrap();
+    let texts = extracted(body.as_bytes(), Extraction::of_request());
     for size in sizes {
-        let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found.clone(), rewrites.clone());
+        let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), texts.clone(), rewrites.clone());
         let mut vault = Vault::default();
         run(&mut rewriting, &mut vault, size).unwrap();
         assert!(rewriting.finish() == want, "in slices of {size}: {body}");
@@ -102,8 +109,9 @@ fn check_answer(texts: &[&str], checks: &[(usize, usize, bool)], restores: bool,
     };
     let mut vault = if restores { vault() } else { Vault::default() };
     let want = rewrite_answer(body.as_bytes(), &found, &rewrites, &vault);
+    let texts = extracted(body.as_bytes(), Extraction::of_answer());
     for size in sizes {
-        let mut rewriting = BodyRewriting::of_answer(body.clone().into_bytes(), found.clone(), rewrites.clone());
+        let mut rewriting = BodyRewriting::of_answer(body.clone().into_bytes(), texts.clone(), rewrites.clone());
         run(&mut rewriting, &mut vault, size).unwrap();
         assert!(rewriting.finish() == want, "in slices of {size}: {body}");
     }
@@ -155,7 +163,8 @@ fn a_step_is_a_small_part() {
             let found = passages(body.as_bytes()).unwrap();
             let rewrites =
                 found.iter().map(|passage| vec![PassageRewrite::new(patterns().find(&passage.text), mode)]).collect();
-            let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), found, rewrites);
+            let texts = extracted(body.as_bytes(), Extraction::of_request());
+            let mut rewriting = BodyRewriting::of_request(body.clone().into_bytes(), texts, rewrites);
             let (mut vault, mut steps, mut written) = (Vault::default(), 1, 0);
             while !rewriting.step(&mut vault, SIZE).unwrap() {
                 let more = rewriting.written() - written;
@@ -165,7 +174,7 @@ fn a_step_is_a_small_part() {
             }
             assert!(steps >= text.len() / SIZE, "{steps} steps");
             let hidden = rewriting.finish();
-            let said = answer_passages(&hidden).unwrap();
+            let said = extracted(&hidden, Extraction::of_answer());
             let mut answer = BodyRewriting::of_answer(hidden, said, Vec::new());
             let steps = run(&mut answer, &mut vault, SIZE).unwrap();
             assert!(vault.is_empty() || steps >= text.len() / SIZE, "{steps} steps of the answer");
@@ -192,7 +201,8 @@ fn findings_that_overlap_are_merged_in_slices() {
     let want = rewrite_request(body.as_bytes(), &found, &rewrites, &mut Vault::default()).unwrap();
     let text = "<X>".repeat(5_900) + &"x".repeat(1_000);
     assert!(want == serde_json::json!({"input": text}).to_string().as_bytes());
-    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, rewrites);
+    let texts = extracted(body.as_bytes(), Extraction::of_request());
+    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), texts, rewrites);
     let steps = run(&mut rewriting, &mut Vault::default(), 1_000).unwrap();
     assert!(steps >= 500, "{steps} steps for 11,800 findings");
     assert!(rewriting.finish() == want);
@@ -204,6 +214,7 @@ fn too_many_values_are_reported_in_slices() {
     let body = serde_json::json!({"input": text}).to_string();
     let found = passages(body.as_bytes()).unwrap();
     let rewrites = vec![vec![PassageRewrite::new(patterns().find(&found[0].text), RewriteMode::Restore)]];
-    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), found, rewrites);
+    let texts = extracted(body.as_bytes(), Extraction::of_request());
+    let mut rewriting = BodyRewriting::of_request(body.into_bytes(), texts, rewrites);
     assert_eq!(run(&mut rewriting, &mut Vault::default(), 4 << 10), Err(VaultError::TooManyValues));
 }

@@ -2,7 +2,7 @@
 
 /// The remaining work of one step, in bytes of text that could be rewritten in that time. The first byte is always
 /// allowed.
-pub(super) struct Work(usize);
+pub(in crate::guard) struct Work(usize);
 
 impl Work {
     pub fn new(size: usize) -> Self {
