@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 /// A day in seconds.
-pub(crate) const DAY: i64 = 24 * 60 * 60;
+const DAY: i64 = 24 * 60 * 60;
 
 /// Days in 400 years, after which the calendar repeats.
-pub(crate) const DAYS_OF_400_YEARS: i64 = 146_097;
+const DAYS_OF_400_YEARS: i64 = 146_097;
 
 /// Reads an RFC 3339 timestamp, as the time since the epoch; an earlier time reads as the epoch. `None` for anything
 /// else.

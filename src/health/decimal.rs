@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A number without a sign or exponent.
 #[derive(Clone, Copy)]
 pub(super) struct Decimal {
-    pub(super) whole: u64,
+    whole: u64,
     /// The fraction, in billionths.
     billionths: u64,
 }

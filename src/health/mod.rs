@@ -27,7 +27,6 @@
 //! The workers' clocks may differ a little: a time before the last one seen counts as no elapsed time.
 
 mod cluster;
-mod date;
 mod decimal;
 mod failure_window;
 mod lease;

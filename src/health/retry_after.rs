@@ -1,8 +1,7 @@
 //! The retry delay that a provider requests.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use super::date::http_date;
 use super::decimal::decimal;
 use crate::date::rfc3339;
 
@@ -127,7 +126,12 @@ impl Limit {
 }
 
 fn seconds_or_date(value: &str, now: Duration) -> Option<Duration> {
-    quantity(value, SECOND).or_else(|| Some(http_date(value, now)?.saturating_sub(now)))
+    quantity(value, SECOND).or_else(|| Some(http_date(value)?.saturating_sub(now)))
+}
+
+/// Reads a date of RFC 9110, 5.6.7, in any of its three forms, as the time since the epoch.
+fn http_date(value: &str) -> Option<Duration> {
+    httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()
 }
 
 fn until_timestamp(value: &str, now: Duration) -> Option<Duration> {
