@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{percent_decode_str, utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
+
 /// The path without its query.
 pub fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
@@ -97,42 +99,13 @@ pub fn climbs(model: &str) -> bool {
 
 /// Decodes `%XX`; invalid escapes stay unchanged.
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        let escape = tail.split_first_chunk::<2>().filter(|_| byte == b'%');
-        let decoded = escape.and_then(|(digits, after)| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            Some((u8::try_from(high? * 16 + low?).ok()?, after))
-        });
-        match decoded {
-            Some((value, after)) => {
-                bytes.push(value);
-                rest = after;
-            }
-            None => bytes.push(byte),
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Escapes a model name for one path segment (RFC 3986: unreserved characters stay).
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Escapes a text for one path segment.
 pub fn percent_encode(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    if text.bytes().all(plain) {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(byte as char);
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Cow::Owned(encoded)
+    utf8_percent_encode(text, RESERVED).into()
 }
