@@ -112,9 +112,3 @@ pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
-
-/// Whether two secrets are equal. The time does not depend on where they differ. Their lengths are not secret.
-fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |difference, (a, b)| std::hint::black_box(difference | (a ^ b)));
-    a.len() == b.len() && difference == 0
-}

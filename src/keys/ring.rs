@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
-use super::{constant_time_eq, Identity, MAX_KEY};
+use super::{Identity, MAX_KEY};
 
 /// The SHA-256 of a client key.
 #[derive(Clone, Copy, Eq)]
@@ -26,7 +27,7 @@ impl fmt::Debug for KeyHash {
 
 impl PartialEq for KeyHash {
     fn eq(&self, other: &Self) -> bool {
-        constant_time_eq(&self.0, &other.0)
+        self.0.ct_eq(&other.0).into()
     }
 }
 

@@ -1,10 +1,10 @@
 //! PBKDF2-HMAC-SHA256 (RFC 8018, 5.2), a slice at a time.
 
 use std::fmt;
-use std::hint::black_box;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 /// HMAC's block size: a shorter key is padded to it, a longer one is hashed first (RFC 2104).
 const BLOCK: usize = 64;
@@ -82,8 +82,7 @@ impl Derivation {
 
     /// Whether it has finished with this hash. The time does not depend on where the two differ.
     pub fn matches(&self, hash: &[u8; 32]) -> bool {
-        let difference = self.sum.iter().zip(hash).fold(0, |all, (one, other)| black_box(all | (one ^ other)));
-        self.left == 0 && difference == 0
+        self.left == 0 && self.sum.ct_eq(hash).into()
     }
 }
 
