@@ -30,7 +30,7 @@ pub fn rfc3339(text: &str) -> Option<Duration> {
     }
     let (nanoseconds, zone) = fraction(rest)?;
     let seconds = midnight + (hours * 60 + minutes) * 60 + seconds - offset(zone)?;
-    // before the epoch the fraction would be negative, too
+    // a time before 1970 becomes 0: its fraction would be negative as well
     let seconds = u64::try_from(seconds).ok();
     Some(seconds.map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanoseconds)))
 }

@@ -12,7 +12,7 @@ mod passing;
 mod phase;
 mod preparation;
 mod queries;
-mod shared;
+mod shared_limits;
 mod translation;
 
 use std::rc::Rc;
@@ -190,8 +190,8 @@ impl Exchange {
         let Some(index) = table.find(&parsed.model).filter(|_| !climbs(&parsed.model)) else {
             return Err(self.unknown_model(table, &parsed.model));
         };
-        let keeper = self.keeper(table, clusters)?;
-        match Route::start(table, index, parsed.endpoint, keeper, &self.caller(), clusters) {
+        let storing_upstream = self.storing_upstream(table, clusters)?;
+        match Route::start(table, index, parsed.endpoint, storing_upstream, &self.caller(), clusters) {
             Ok(route) => {
                 self.phase.route(route);
                 Ok(Routed::Ready)
@@ -199,7 +199,7 @@ impl Exchange {
             Err(NotStarted::Full(patience)) => Ok(Routed::Queue(patience)),
             Err(NotStarted::Away(at)) => {
                 let wait = at.saturating_sub(clusters.now());
-                Err(ApiError::keeper_away(Some(wait).filter(|_| at < Duration::MAX)))
+                Err(ApiError::storing_upstream_unavailable(Some(wait).filter(|_| at < Duration::MAX)))
             }
             Err(NotStarted::Elsewhere) => Err(self.stored_elsewhere()),
             Err(NotStarted::Silent) => {

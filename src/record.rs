@@ -73,9 +73,9 @@ impl<F: Fields + Default> Record<F> {
             record.text("guard_blocked", &blocked.to_string());
         }
         let partial = exchange.usage().is_some_and(|(_, source)| source == Source::Partial);
-        match exchange.is_no_answer() && status < 400 {
+        match exchange.was_invalid() && status < 400 {
             true => record.text("error", Outcome::BadResponse.label()),
-            false => record.error(status, exchange.is_interrupted() || partial && !exchange.ended_unsaid()),
+            false => record.error(status, exchange.is_interrupted() || partial && !exchange.ended_without_marker()),
         }
         record
     }

@@ -51,11 +51,11 @@ impl StoredId {
     /// The id for any key: for administrators.
     ///
     /// ```
-    /// use sluice::stored::{Keeper, Part, StoredId};
+    /// use sluice::stored::{StoringCluster, Part, StoredId};
     /// use std::time::Duration;
     ///
     /// let (mut part, at) = (Part::default(), Duration::from_secs);
-    /// part.add(StoredId::of("alice", "resp_1"), Keeper::of("a"), "m", at(60), at(1));
+    /// part.add(StoredId::of("alice", "resp_1"), StoringCluster::of("a"), "m", at(60), at(1));
     /// assert!(part.find(StoredId::of("bob", "resp_1"), at(2)).is_none());
     /// assert!(part.find(StoredId::of_anyone("resp_1"), at(2)).is_some());
     /// ```
@@ -76,12 +76,12 @@ impl StoredId {
 
 /// A cluster, as stored in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keeper(u64);
+pub struct StoringCluster(u64);
 
-impl Keeper {
+impl StoringCluster {
     /// The cluster of this name.
     pub fn of(cluster: &str) -> Self {
-        Keeper(stable(cluster.as_bytes()))
+        StoringCluster(stable(cluster.as_bytes()))
     }
 }
 
@@ -95,7 +95,7 @@ pub struct Part {
 struct Entry {
     id: [u8; 16],
     owner: [u8; 8],
-    keeper: Keeper,
+    storing_cluster: StoringCluster,
     /// The client's name for the model that made it.
     model: String,
     /// In seconds since the epoch.
@@ -107,28 +107,28 @@ impl Part {
     ///
     /// ```
     /// use sluice::codec::{Forgettable, SharedRecord};
-    /// use sluice::stored::{Keeper, Part, StoredId};
+    /// use sluice::stored::{StoringCluster, Part, StoredId};
     /// use std::time::Duration;
     ///
     /// let at = Duration::from_secs;
     /// let (mut part, id) = (Part::default(), StoredId::of("alice", "resp_1"));
-    /// part.add(id, Keeper::of("a"), "m", at(60), at(1));
-    /// assert_eq!(part.find(id, at(59)), Some((Keeper::of("a"), "m")));
+    /// part.add(id, StoringCluster::of("a"), "m", at(60), at(1));
+    /// assert_eq!(part.find(id, at(59)), Some((StoringCluster::of("a"), "m")));
     /// assert_eq!(part.find(id, at(61)), None);
     /// assert_eq!(Part::decode(&part.encode()), part);
     /// ```
-    pub fn find(&self, id: StoredId, now: Duration) -> Option<(Keeper, &str)> {
+    pub fn find(&self, id: StoredId, now: Duration) -> Option<(StoringCluster, &str)> {
         let now = seconds(now);
         let found = self.entries.iter().find(|entry| id.matches(entry) && now < entry.until)?;
-        Some((found.keeper, &found.model))
+        Some((found.storing_cluster, &found.model))
     }
 
     /// Stores that a cluster has an id that a model made, for this long. Both times are since the epoch.
-    pub fn add(&mut self, id: StoredId, keeper: Keeper, model: &str, until: Duration, now: Duration) {
+    pub fn add(&mut self, id: StoredId, storing_cluster: StoringCluster, model: &str, until: Duration, now: Duration) {
         let now = seconds(now);
         self.entries.retain(|entry| entry.until > now && !id.matches(entry));
         let owner = id.owner.unwrap_or_default();
-        self.entries.push(Entry { id: id.id, owner, keeper, model: model.to_owned(), until: seconds(until) });
+        self.entries.push(Entry { id: id.id, owner, storing_cluster, model: model.to_owned(), until: seconds(until) });
         while self.entries.len() > MAX_ENTRIES || self.length() > MAX_BYTES {
             let first = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.until).map(|(place, _)| place);
             let Some(place) = first else { break };
@@ -148,10 +148,10 @@ impl SharedRecord for Part {
 
     fn write(&self, out: &mut Writer) {
         out.number(self.entries.len() as u64);
-        for Entry { id, owner, keeper: Keeper(keeper), model, until } in &self.entries {
+        for Entry { id, owner, storing_cluster: StoringCluster(storing_cluster), model, until } in &self.entries {
             out.array(id);
             out.array(owner);
-            out.u64(*keeper);
+            out.u64(*storing_cluster);
             out.u32(*until);
             out.text(model);
         }
@@ -161,8 +161,8 @@ impl SharedRecord for Part {
         let length = input.number()?;
         let entries = input.list(length, MAX_ENTRIES, |input| {
             let (id, owner) = (input.array()?, input.array()?);
-            let (keeper, until) = (Keeper(input.u64()?), input.u32()?);
-            Some(Entry { id, owner, keeper, model: input.text()?.to_owned(), until })
+            let (storing_cluster, until) = (StoringCluster(input.u64()?), input.u32()?);
+            Some(Entry { id, owner, storing_cluster, model: input.text()?.to_owned(), until })
         });
         Some(Part { entries: entries? })
     }

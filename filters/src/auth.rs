@@ -21,7 +21,7 @@ use crate::password_checks;
 use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply;
-use crate::shared::{self, Asked};
+use crate::shared_limits::{self, Asked};
 use crate::types::{Action, HttpContext};
 
 /// The filter.
@@ -99,7 +99,7 @@ impl Auth {
 
     /// Asks whether the other Envoys have left enough, if the request has limits.
     fn ask(&mut self, incoming: Incoming) -> Action {
-        let asked = shared::ask(&mut incoming.exchange().borrow_mut(), self.context);
+        let asked = shared_limits::ask(&mut incoming.exchange().borrow_mut(), self.context);
         if let Asked::Waits = asked {
             chain::wait_for_wake();
         }
@@ -107,7 +107,7 @@ impl Auth {
     }
 
     fn heard(&mut self, incoming: Incoming) -> Action {
-        let heard = shared::heard(&mut incoming.exchange().borrow_mut(), self.context);
+        let heard = shared_limits::heard(&mut incoming.exchange().borrow_mut(), self.context);
         self.go_by(heard, incoming)
     }
 
@@ -394,7 +394,7 @@ impl HttpContext for Auth {
             verifier.borrow_mut().cancel(self.context);
         }
         if let AuthState::Asking(_) = self.state {
-            shared::forget(self.context);
+            shared_limits::forget(self.context);
         }
     }
 }

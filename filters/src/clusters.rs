@@ -16,7 +16,7 @@ use sluice::health::{Blame, Change, Changes, ClusterHealth, Ended, Policy, Probe
 use sluice::latency::Latency;
 use sluice::outcome::Outcome;
 use sluice::routing::{ClusterState, Ending, Upstream};
-use sluice::stored::{Keeper, StoredId};
+use sluice::stored::{StoredId, StoringCluster};
 use sluice::wire_names::{connect_failure_key, health_key, stats};
 
 use crate::data_version;
@@ -370,8 +370,8 @@ impl ClusterState for AllClusters {
         metrics::count_attempt(&upstream.cluster, ending.outcome);
     }
 
-    fn keeper(&self, id: StoredId) -> Option<Keeper> {
-        stored::find(id).map(|(keeper, _)| keeper)
+    fn storing_cluster(&self, id: StoredId) -> Option<StoringCluster> {
+        stored::find(id).map(|(storing_cluster, _)| storing_cluster)
     }
 
     fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>) {

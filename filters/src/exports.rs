@@ -13,13 +13,13 @@ use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::budget;
 use crate::filter;
+use crate::finished;
 use crate::guard;
 use crate::host;
 use crate::reentrancy::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
-use crate::shared;
-use crate::tokenize_call;
+use crate::shared_limits;
 use crate::types::{Action, ByNumber, Event, HttpContext};
 
 /// A stream; `None` while it is being called.
@@ -192,20 +192,20 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _: usize) -> Action {
 pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers: usize, size: usize, _: usize) {
     run(context, || {
         guard::answered(token, headers, size);
-        tokenize_call::answered(token, size);
+        finished::answered(token, size);
     });
 }
 
 /// A gRPC service has answered, with a message of this size.
 #[no_mangle]
 pub extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
-    run(context, || shared::answered(token, size));
+    run(context, || shared_limits::answered(token, size));
 }
 
 /// A call of a gRPC service has failed, or has ended with this status.
 #[no_mangle]
 pub extern "C" fn proxy_on_grpc_close(context: u32, token: u32, status: u32) {
-    run(context, || shared::failed(token, status));
+    run(context, || shared_limits::failed(token, status));
 }
 
 /// The service's headers have arrived. Envoy requires all four of these exports to make a call.

@@ -27,6 +27,7 @@ mod exports;
 #[cfg(test)]
 mod fake;
 mod filter;
+mod finished;
 mod guard;
 mod hand_over;
 #[cfg(target_family = "wasm")]
@@ -34,11 +35,11 @@ mod heap;
 mod host;
 mod in_flight;
 mod incoming;
+mod known_models;
 mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;
 mod metrics;
-mod names;
 mod password_checks;
 mod reentrancy;
 mod refused_body;
@@ -46,10 +47,9 @@ mod registry;
 mod reply;
 mod root;
 mod router;
-mod shared;
+mod shared_limits;
 mod stored;
 mod stream_ends;
-mod tokenize_call;
 mod totals;
 #[cfg(feature = "trap")]
 mod trap;

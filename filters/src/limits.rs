@@ -1,6 +1,6 @@
 //! Limits, in the shared data of all workers of this Envoy.
 //!
-//! The only module that stores the records: a store for several Envoys would be another [`Ledger`].
+//! The only module that stores the records: a store for several Envoys would be another [`LimitStore`].
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::limits::{
-    write_report, write_reset, ActualUsage, Admission, Changed, Ledger, LimitRecord, Limits, Line, Quota, RateHeaders,
-    Reservation, Subject, LEASE,
+    write_report, write_reset, ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limits, Line, Quota,
+    RateHeaders, Reservation, Subject, LEASE,
 };
 
 use crate::host::{self, shared_data, Headers};
-use crate::shared;
+use crate::shared_limits;
 
 thread_local! {
     static BOOK: RefCell<Book> = RefCell::default();
@@ -77,7 +77,7 @@ impl SharedData {
     }
 }
 
-impl Ledger for SharedData {
+impl LimitStore for SharedData {
     fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool {
         let record = shared_data::update(&subject.data_key(), change);
         let known = record.is_some();
@@ -101,12 +101,12 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     }
     let now = host::now();
     let vm = BOOK.with_borrow_mut(Book::vm);
-    let ledger = SharedData::default();
-    let taken = Admission::take(&ledger, subjects, exchange.usage_estimate(microusd, vm), now);
+    let store = SharedData::default();
+    let taken = Admission::take(&store, subjects, exchange.usage_estimate(microusd, vm), now);
     if taken.is_err() {
         withdraw(exchange, now);
     }
-    let seen = ledger.seen.borrow();
+    let seen = store.seen.borrow();
     let records = subjects.iter().filter_map(|(subject, limits)| {
         let (_, record) = seen.iter().find(|(known, _)| known == subject)?;
         Some((limits, record))
@@ -139,9 +139,9 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
     if microusd == 0 || !has_budget(exchange) {
         return Ok(());
     }
-    let (ledger, now) = (SharedData::default(), host::now());
+    let (store, now) = (SharedData::default(), host::now());
     let reserved =
-        exchange.admissions_mut().iter_mut().try_for_each(|admission| admission.reserve(&ledger, microusd, now));
+        exchange.admissions_mut().iter_mut().try_for_each(|admission| admission.reserve(&store, microusd, now));
     reserved.map_err(|(subject, excess)| {
         withdraw(exchange, now);
         excess.error(&subject, exchange.output_field())
@@ -151,13 +151,13 @@ pub fn reserve(exchange: &mut Exchange, microusd: u64) -> Result<(), ApiError> {
 /// Undoes the admissions, because another filter, or the service that counts for all Envoys, has refused the request.
 pub fn withdraw(exchange: &mut Exchange, now: Duration) {
     exchange.take_shared();
-    let ledger = SharedData::default();
+    let store = SharedData::default();
     if !exchange.admissions().is_empty() {
         exchange.withdrawn();
     }
     for admission in exchange.take_admissions() {
         BOOK.with_borrow_mut(|book| admission.reservations().iter().for_each(|(subject, _)| book.release(subject)));
-        admission.withdraw(&ledger, now);
+        admission.withdraw(&store, now);
     }
 }
 
@@ -169,13 +169,13 @@ pub fn settle(exchange: &mut Exchange) {
     let (spent, now) = (exchange.actual_usage(), host::now());
     if let Some(known) = exchange.take_shared() {
         let reserved = exchange.admissions().iter().map(Admission::tokens).max().unwrap_or_default();
-        shared::charge(&known, spent, reserved, now);
+        shared_limits::charge(&known, spent, reserved, now);
     }
-    let ledger = SharedData::default();
+    let store = SharedData::default();
     for admission in exchange.take_admissions() {
         BOOK.with_borrow_mut(|book| {
             admission.reservations().iter().for_each(|(subject, _)| book.release(subject));
-            admission.settle(&ledger, spent, now, |subject, reservation| {
+            admission.settle(&store, spent, now, |subject, reservation| {
                 book.unsettled.push((subject, reservation, spent));
             });
         });
@@ -186,24 +186,24 @@ pub fn settle(exchange: &mut Exchange) {
 pub fn renew() {
     let now = host::recent();
     BOOK.with_borrow_mut(|book| {
-        let (ledger, vm) = (SharedData::default(), book.vm);
+        let (store, vm) = (SharedData::default(), book.vm);
         book.unsettled.retain(|(subject, reservation, spent)| {
-            !ledger.change(subject, &mut |record| record.settle(reservation, *spent, vm, now))
+            !store.change(subject, &mut |record| record.settle(reservation, *spent, vm, now))
         });
         if book.held.is_empty() || now.abs_diff(book.renewed) < LEASE / 3 {
             return;
         }
         book.renewed = now;
         for (subject, held) in &book.held {
-            ledger.change(subject, &mut |record| record.renew(vm, *held, now));
+            store.change(subject, &mut |record| record.renew(vm, *held, now));
         }
     });
 }
 
 /// The rest of these limits.
 pub fn report(subjects: &[(Subject, Limits)]) -> String {
-    let ledger = SharedData::default();
-    let records: Vec<LimitRecord> = subjects.iter().map(|(subject, _)| ledger.read(subject)).collect();
+    let store = SharedData::default();
+    let records: Vec<LimitRecord> = subjects.iter().map(|(subject, _)| store.read(subject)).collect();
     let lines = subjects.iter().zip(&records).map(|((subject, limits), record)| Line { subject, limits, record });
     let mut out = String::new();
     write_report(&mut out, lines, host::now());

@@ -7,13 +7,13 @@ use crate::budget;
 use crate::clusters;
 use crate::data_version;
 use crate::filter::{closed, Filter};
+use crate::finished;
 use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
 use crate::password_checks;
-use crate::shared;
-use crate::tokenize_call;
+use crate::shared_limits;
 use crate::totals;
 use crate::types::HttpContext;
 use crate::waiting;
@@ -70,7 +70,7 @@ impl Root {
     pub fn on_tick(&mut self) {
         host::now(); // for code that only needs a recent time
         data_version::read();
-        tokenize_call::work();
+        finished::work();
         metrics::flush();
         waiting::poll();
         attempt::poll();
@@ -80,7 +80,7 @@ impl Root {
         password_checks::work();
         guard::tick();
         limits::renew();
-        shared::work();
+        shared_limits::work();
         totals::flush_now_and_then();
         budget::report();
         self.tick_every([password_checks::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));

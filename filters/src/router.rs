@@ -267,8 +267,8 @@ impl HttpContext for Router {
     }
 }
 
-/// Judges the attempt that Envoy has answered in place of: it found no cluster of that name, or no host in it. Envoy does
-/// not go on to another one, but the cluster's next requests shall.
+/// Counts an attempt that never reached an upstream: Envoy answered it itself, because it has no such cluster, or no host
+/// in it. Envoy does not try another cluster for this request, but later requests avoid this one.
 fn record_unroutable(exchange: &SharedExchange) {
     if exchange.borrow().answered().is_some() || exchange.borrow().has_begun() {
         return;

@@ -12,12 +12,12 @@ use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
 use crate::filter::{self, Filter};
+use crate::finished;
 use crate::host::{self, Buffer, Headers};
+use crate::known_models;
 use crate::metrics::{count_request, measure_request, Counted, Labels};
-use crate::names;
 use crate::registry::{self, SharedExchange};
 use crate::stream_ends;
-use crate::tokenize_call;
 use crate::types::{Action, HttpContext};
 
 /// The filter.
@@ -81,7 +81,7 @@ impl Usage {
     fn judge(&self) {
         if let (UsageState::Metering(meter), Some(exchange)) = (&self.state, &self.exchange) {
             if meter.is_answer() == Some(false) {
-                exchange.borrow_mut().turned_out_no_answer();
+                exchange.borrow_mut().mark_invalid();
             }
         }
     }
@@ -103,7 +103,7 @@ impl Usage {
         } else if meter.is_interrupted() && !stream_ends::is_strict(upstream, endpoint) {
             meter.take_for_whole();
             if meter.is_whole() {
-                exchange.end_unsaid();
+                exchange.end_without_marker();
             }
         }
         if meter.is_whole() {
@@ -144,7 +144,7 @@ impl Usage {
                 Some(exchange) => {
                     let mut exchange = exchange.borrow_mut();
                     exchange.metered(usage);
-                    names::decide(&mut exchange);
+                    known_models::decide(&mut exchange);
                     trace(Record::of(&exchange, status).for_traces(&exchange));
                 }
                 None => trace(Record::of_stranger(NONE, status)),
@@ -292,7 +292,7 @@ impl HttpContext for Usage {
         exchange.metered(usage);
         let unread = unread || exchange.provider_meter().is_some_and(Meter::has_given_up);
         exchange.left_unread(unread);
-        names::decide(&mut exchange);
+        known_models::decide(&mut exchange);
         if let Some((tokens, _)) = usage {
             if exchange.timing().is_under_way() {
                 exchange.last_bytes(host::now());
@@ -307,7 +307,7 @@ impl HttpContext for Usage {
             trace(Record::of(&exchange, status).for_traces(&exchange)); // an access log may pick its fields
         }
         drop(exchange);
-        tokenize_call::end(shared, status);
+        finished::end(shared, status);
     }
 }
 

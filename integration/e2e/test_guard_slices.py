@@ -19,9 +19,9 @@ from world import chat_body
 MASK = {"name": "request-check", "api": "patterns", "phase": ["request"], "action": "mask", "models": ["up"]}
 ANSWERS = {**MASK, "name": "response-check", "phase": ["response"], "models": ["down"]}
 MIB = 1 << 20
-# The text that is slowest to search, and the one with most findings.
+# The text that is slowest to search.
 SLOW = "1-1-"
-# The pattern with most findings at once, which means most to rewrite.
+# The text with the most findings, so the most to rewrite.
 FOUND = "a@b.co 4111 1111 1111 1111 "
 # Contents whose texts take longest to extract.
 CONTENTS = {

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_variable_name, unset, Environment};
-use super::{limits, oidc, shared};
+use super::{limits, oidc, shared_limits};
 use crate::keys::MAX_LABELS;
 use crate::keys::{
     check_label, Auth, Identity, KeyHash, KeyRing, Revocation, Revocations, Role, Roles, Signer, UserEntry,
@@ -51,7 +51,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
         max_expires_in,
         revoked: revoked(root.get("revoked"))?,
         limits: limits::read(root.get("limits"))?,
-        shared: root.get("shared").map(|node| shared::read(&node).map(Rc::new)).transpose()?,
+        shared: root.get("shared").map(|node| shared_limits::read(&node).map(Rc::new)).transpose()?,
         prefix: root.get("gateway_prefix").map_or(Ok("/gateway".to_owned()), |node| prefix(&node))?,
         roles,
         oidc,

@@ -15,7 +15,7 @@ mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
-mod shared;
+mod shared_limits;
 mod suggestion;
 mod units;
 mod usage;
@@ -29,7 +29,7 @@ pub use limits::LIMIT_FIELDS;
 pub use price::PRICE_FIELDS;
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, Environment, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
-pub use shared::SHARED_FIELDS;
+pub use shared_limits::SHARED_FIELDS;
 pub use usage::{usage, Reports};
 
 /// Reads the configuration of a filter without settings (yet): empty, or an empty object.

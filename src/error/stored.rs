@@ -6,7 +6,7 @@ use super::ApiError;
 
 impl ApiError {
     /// 503: the upstream that stores the response or conversation is out of the pool.
-    pub fn keeper_away(retry_after: Option<Duration>) -> Self {
+    pub fn storing_upstream_unavailable(retry_after: Option<Duration>) -> Self {
         let message = "The provider that stores the response or the conversation is not available; try again later.";
         ApiError { code: "stored_response_unavailable", message: message.to_owned(), retry_after, ..ApiError::busy() }
     }

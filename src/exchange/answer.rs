@@ -26,7 +26,7 @@ pub(super) struct AnswerState {
     /// It could only be read in part, so its usage may be higher than known.
     pub unread: bool,
     /// It ended like all answers of its server, which never sends a last event.
-    pub ended_unsaid: bool,
+    pub ended_without_marker: bool,
     /// Its status, once it has arrived completely.
     pub whole: Option<u16>,
 }

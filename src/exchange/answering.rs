@@ -56,7 +56,7 @@ impl Exchange {
     }
 
     /// The passed answer turned out to be invalid.
-    pub fn turned_out_no_answer(&mut self) {
+    pub fn mark_invalid(&mut self) {
         self.tell(|answer| answer.is_none = true);
     }
 
@@ -66,8 +66,8 @@ impl Exchange {
     }
 
     /// The answer has ended like all answers of its server, which never sends a last event.
-    pub fn end_unsaid(&mut self) {
-        self.tell(|answer| answer.ended_unsaid = true);
+    pub fn end_without_marker(&mut self) {
+        self.tell(|answer| answer.ended_without_marker = true);
     }
 
     /// Sets whether the answer could only be read in part, so that its usage may be higher than known.
@@ -122,12 +122,12 @@ impl Exchange {
     }
 
     /// Whether the passed answer was invalid.
-    pub fn is_no_answer(&self) -> bool {
+    pub fn was_invalid(&self) -> bool {
         self.answer_state().is_some_and(|answer| answer.is_none)
     }
 
     /// Whether the answer ended like all answers of its server, which never sends a last event.
-    pub fn ended_unsaid(&self) -> bool {
-        self.answer_state().is_some_and(|answer| answer.ended_unsaid)
+    pub fn ended_without_marker(&self) -> bool {
+        self.answer_state().is_some_and(|answer| answer.ended_without_marker)
     }
 }

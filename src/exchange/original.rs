@@ -18,9 +18,9 @@ pub struct Original {
 }
 
 impl Original {
-    /// Whether a header that only the client has chosen may be the cause of an upstream's answer: one that is
-    /// forwarded, and not overwritten by the upstream's `headers`. Any such header may cause a refused credential; only
-    /// an account may cause a limit.
+    /// Whether the client's own headers may have caused this outcome. Only headers count that are forwarded and that the
+    /// upstream's `headers` do not overwrite. Any of them may cause a refused credential; only one that names an account
+    /// may cause a rate limit.
     pub(super) fn may_cause(&self, outcome: Outcome, upstream: &Upstream) -> bool {
         let reaches = |name: &&str| {
             upstream.forwarded.has(name) && !upstream.headers.iter().any(|(own, _)| own.as_str() == *name)

@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::keys::Role;
 use crate::routing::{ClusterState, ResponseModel, Route, Table};
 use crate::splice::Splice;
-use crate::stored::{Keeper, StoredId};
+use crate::stored::{StoredId, StoringCluster};
 use crate::wire_names::ANONYMOUS;
 
 impl Exchange {
@@ -33,25 +33,31 @@ impl Exchange {
     }
 
     /// The current upstream's identity in the table of stored ids.
-    pub fn as_keeper(&self) -> Option<Keeper> {
-        self.routed().and_then(Route::upstream).map(|upstream| Keeper::of(&upstream.cluster))
+    pub fn storing_cluster(&self) -> Option<StoringCluster> {
+        self.routed().and_then(Route::upstream).map(|upstream| StoringCluster::of(&upstream.cluster))
     }
 
     /// The upstream that stores the response or conversation that the request continues, if it is known.
     ///
     /// # Errors
     /// 400, or 404 for what is asked for by its id: the configuration has it no more.
-    pub(super) fn keeper(&self, table: &Table, clusters: &dyn ClusterState) -> Result<Option<usize>, ApiError> {
+    pub(super) fn storing_upstream(
+        &self,
+        table: &Table,
+        clusters: &dyn ClusterState,
+    ) -> Result<Option<usize>, ApiError> {
         let Some(parsed) = self.parsed().filter(|parsed| !parsed.stored.0.is_empty()) else {
             return Ok(None);
         };
-        let known =
-            |id: &String| clusters.keeper(if parsed.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) });
-        let keeper = table.stored_responses.and_then(|_| parsed.stored.0.iter().find_map(known));
-        let Some(keeper) = keeper else {
+        let known = |id: &String| {
+            clusters.storing_cluster(if parsed.by_id { self.stored_id(id) } else { StoredId::of(self.key(), id) })
+        };
+        let storing_cluster = table.stored_responses.and_then(|_| parsed.stored.0.iter().find_map(known));
+        let Some(storing_cluster) = storing_cluster else {
             return if parsed.by_id { Err(ApiError::response_not_found()) } else { Ok(None) };
         };
-        let place = table.upstreams().iter().position(|upstream| Keeper::of(&upstream.cluster) == keeper);
+        let place =
+            table.upstreams().iter().position(|upstream| StoringCluster::of(&upstream.cluster) == storing_cluster);
         place.map(Some).ok_or_else(|| self.stored_elsewhere())
     }
 

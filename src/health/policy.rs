@@ -112,9 +112,9 @@ pub enum Blame {
 /// The meaning of an attempt's end for the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It works, whether or not the client likes the answer.
+    /// The cluster works, even if the client got an error for its own request.
     Success,
-    /// It does not work, or is overloaded.
+    /// The cluster does not work, or is overloaded.
     Failure,
     /// It refuses the gateway's key.
     Credential,

@@ -38,7 +38,7 @@ impl ConcurrencyLeases {
         });
     }
 
-    /// The slots that will be taken after another `seconds`.
+    /// How many slots will still be taken `seconds` from now: those whose lease has not expired by then.
     pub(super) fn used(&self, seconds: u64) -> u64 {
         let live = self.shares.iter().filter(|share| share.age.saturating_add(seconds) <= LEASE.as_secs());
         live.map(|share| u64::from(share.count)).sum()

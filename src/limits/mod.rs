@@ -25,10 +25,10 @@ mod admission;
 mod excess;
 mod headers;
 mod leases;
-mod ledger;
 mod record;
 mod report;
 pub mod shared;
+mod store;
 mod subject;
 mod window;
 
@@ -36,9 +36,9 @@ pub use admission::{prompt_tokens, ActualUsage, Reservation, UsageEstimate};
 pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
 pub use leases::{LEASE, MAX_VMS};
-pub use ledger::{Admission, Ledger};
 pub use record::LimitRecord;
 pub use report::{write_report, Line};
+pub use store::{Admission, LimitStore};
 pub use subject::Subject;
 
 pub use crate::codec::Changed;

@@ -1,4 +1,4 @@
-//! Judges complete answers to JSON requests.
+//! Decides whether a complete body with status 200 is an answer, an error or broken.
 
 use std::ops::ControlFlow;
 

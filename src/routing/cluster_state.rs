@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Ending, Upstream};
 use crate::health::{Probe, Standing};
-use crate::stored::{Keeper, StoredId};
+use crate::stored::{StoredId, StoringCluster};
 
 /// The clusters as all workers of this Envoy see them. The host implements it; tests have their own.
 pub trait ClusterState {
@@ -25,7 +25,7 @@ pub trait ClusterState {
     /// That attempt has ended, with this result; with its lease, if it was a probe.
     fn end(&self, upstream: &Upstream, model: &str, ending: Ending, probe: Option<Probe>);
     /// The cluster that stores an id; `None` if unknown.
-    fn keeper(&self, id: StoredId) -> Option<Keeper>;
+    fn storing_cluster(&self, id: StoredId) -> Option<StoringCluster>;
     /// That attempt is cancelled.
     fn abandon(&self, upstream: &Upstream, model: &str, probe: Option<Probe>);
 }

@@ -46,7 +46,7 @@ pub struct Route {
     asked: usize,
     model: usize,
     /// The only possible upstream, because it stores the response.
-    keeper: Option<usize>,
+    storing_upstream: Option<usize>,
     context_fallback_taken: bool,
     current: usize,
     tried: TargetSet,
@@ -60,7 +60,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Assigns a request to a model and picks its first target: at the upstream `keeper`, if only that one is possible.
+    /// Assigns a request to a model and picks its first target: at the upstream `storing_upstream`, if only that one is possible.
     ///
     /// # Errors
     /// There is no target, or none is free.
@@ -68,7 +68,7 @@ impl Route {
         table: &Rc<Table>,
         model: usize,
         endpoint: Endpoint,
-        keeper: Option<usize>,
+        storing_upstream: Option<usize>,
         subject: &dyn RouteInput,
         clusters: &dyn ClusterState,
     ) -> Result<Route, NotStarted> {
@@ -79,7 +79,7 @@ impl Route {
             endpoint,
             asked: model,
             model,
-            keeper,
+            storing_upstream,
             context_fallback_taken: false,
             current: 0,
             tried: TargetSet::default(),
@@ -100,8 +100,8 @@ impl Route {
                     return full;
                 }
             }
-            Picked::Out(soonest) if keeper.is_some() => return Err(NotStarted::Away(soonest.at)),
-            Picked::None if keeper.is_some() => return Err(NotStarted::Elsewhere),
+            Picked::Out(soonest) if storing_upstream.is_some() => return Err(NotStarted::Away(soonest.at)),
+            Picked::None if storing_upstream.is_some() => return Err(NotStarted::Elsewhere),
             // healthy fallbacks come before ejected targets
             Picked::Out(_) if route.go_on(subject, clusters) => {}
             Picked::Full => return full,
@@ -247,7 +247,7 @@ impl Route {
             return false;
         };
         let mut models = vec![self.model];
-        let fallbacks = if self.keeper.is_none() { asked.fallbacks.as_slice() } else { &[] };
+        let fallbacks = if self.storing_upstream.is_none() { asked.fallbacks.as_slice() } else { &[] };
         models.extend(fallbacks.iter().filter(|fallback| **fallback != self.model));
         if self.model != self.asked && !self.context_fallback_taken {
             models.push(self.asked);
@@ -270,7 +270,7 @@ impl Route {
             }
         }
         let nothing_tried = self.log.is_empty();
-        let may_try = |out: &Soonest| self.keeper.is_none() && (nothing_tried || !out.by_hand);
+        let may_try = |out: &Soonest| self.storing_upstream.is_none() && (nothing_tried || !out.by_hand);
         let Some((out, model)) = soonest.filter(|(out, _)| may_try(out)) else {
             return false;
         };
@@ -298,7 +298,7 @@ impl Route {
     /// Moves on to the model for requests that are too long for this one, if there is one.
     pub fn advance_for_context(&mut self, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
         let fallback = self.asked().and_then(|model| model.context_length_fallback);
-        let stays = self.context_fallback_taken || self.keeper.is_some();
+        let stays = self.context_fallback_taken || self.storing_upstream.is_some();
         let Some(fallback) = fallback.filter(|_| !stays && !self.is_late(clusters)) else {
             return false;
         };
@@ -320,7 +320,7 @@ impl Route {
     /// Whether an answer that blames the request may be retried at another model.
     pub fn has_context_fallback(&self) -> bool {
         !self.context_fallback_taken
-            && self.keeper.is_none()
+            && self.storing_upstream.is_none()
             && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
     }
 
@@ -352,7 +352,7 @@ impl Route {
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));
         let speaking = model.serving(self.endpoint);
-        let serving = match self.keeper {
+        let serving = match self.storing_upstream {
             Some(upstream) => speaking.intersection(model.at(upstream)),
             None => speaking.union(model.translating(self.endpoint)),
         };

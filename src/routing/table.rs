@@ -41,7 +41,7 @@ pub struct Model {
     pub balance: Option<BudgetBalance>,
     /// The fallbacks, as indices, in order.
     pub fallbacks: Vec<usize>,
-    /// The model, as an index, for requests that are too long for this one.
+    /// The index of the model that serves requests too long for this model's context.
     pub context_length_fallback: Option<usize>,
     /// The output limit for providers that require one, if the client sets none.
     pub max_output_tokens: u64,

@@ -120,7 +120,7 @@ impl Stream {
 
     /// Must be called before the last bytes if this provider never sends a last event. Then an answer that has begun,
     /// and ends between two events, is complete.
-    pub fn may_end_unsaid(&mut self) {
+    pub fn may_end_without_marker(&mut self) {
         self.lenient = true;
     }
 

@@ -13,9 +13,9 @@ pub enum EventKind {
     Preliminary,
     /// It only has usage: OpenAI's extra chunk, with `usage` and `"choices":[]`, null or missing.
     UsageOnly,
-    /// It completes the answer.
+    /// The last event of an answer.
     Terminal,
-    /// It completes the answer, which has failed: OpenAI Responses' `response.failed`.
+    /// The last event of an answer that failed: OpenAI Responses' `response.failed`.
     Failure,
     /// OpenAI's `[DONE]`.
     Done,

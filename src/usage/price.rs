@@ -59,7 +59,7 @@ impl Price {
     /// assert_eq!(price.cost(&usage), 1500 + 500 + 1000);
     /// ```
     pub fn cost(&self, usage: &TokenUsage) -> u64 {
-        // a provider may report wrong parts, but a part is never larger than its total
+        // providers may report wrong parts, so each part is cut to what is left of its total
         let mut input = usage.input;
         let mut output = usage.output;
         let mut take = |count: u64| {

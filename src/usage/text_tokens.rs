@@ -13,7 +13,7 @@ const WORD: u64 = 18;
 /// Each letter of a word beyond this number.
 const LONG_WORD: u32 = 6;
 const FURTHER_LETTER: u64 = 4;
-/// A capital after another one: tokenizers know few words in capitals.
+/// Added for each capital that follows a capital: tokenizers have few tokens for words in capitals.
 const CAPITAL: u64 = 8;
 /// The first digits of a number, and each three that follow.
 const NUMBER: u64 = 24;

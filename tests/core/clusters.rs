@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice::health::{Blame, ClusterHealth, Ended, Policy, Probe, Standing, Verdict};
 use sluice::routing::{ClusterState, Ending, Upstream};
-use sluice::stored::{Keeper, Part, StoredId};
+use sluice::stored::{Part, StoredId, StoringCluster};
 
 #[derive(Default)]
 pub struct TestClusters {
@@ -82,7 +82,7 @@ impl ClusterState for TestClusters {
         let _ = health.judge(&ended, self.now.get(), &upstream.ejection);
     }
 
-    fn keeper(&self, id: StoredId) -> Option<Keeper> {
+    fn storing_cluster(&self, id: StoredId) -> Option<StoringCluster> {
         self.stored.borrow().find(id, self.now.get()).map(|(keeper, _)| keeper)
     }
 

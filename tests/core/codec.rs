@@ -13,7 +13,7 @@ use sluice::in_flight::Roster;
 use sluice::keys::{Claims, Issued, Revocation, Revocations};
 use sluice::limits::{LimitRecord, Limits, UsageEstimate};
 use sluice::memory_budget::Peak;
-use sluice::stored::{Keeper, Part, StoredId};
+use sluice::stored::{Part, StoredId, StoringCluster};
 use sluice::stream_ends::StreamEnds;
 use sluice::totals::{Caller, Destination, Sums, Totals};
 
@@ -97,8 +97,8 @@ fn every_record_comes_back() {
     peak.report(1 << 30, 77, at(5));
     holds(&peak);
     let mut part = Part::default();
-    part.add(StoredId::of("alice", "resp_1"), Keeper::of("a"), "m", at(60), at(1));
-    part.add(StoredId::of("alice", "resp_2"), Keeper::of("b"), "", at(60), at(1));
+    part.add(StoredId::of("alice", "resp_1"), StoringCluster::of("a"), "m", at(60), at(1));
+    part.add(StoredId::of("alice", "resp_2"), StoringCluster::of("b"), "", at(60), at(1));
     holds(&part);
     let mut totals = Totals::new(20_000);
     let labels = [("team".to_owned(), "red".to_owned())];

@@ -21,8 +21,7 @@ fn walk(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
     }
 }
 
-/// serde_json's judgement of the grammar. `IgnoredAny` has no depth limit, and ignores the contents of strings and
-/// numbers.
+/// Whether serde_json accepts the text. `IgnoredAny` has no depth limit, and does not check what is in strings and numbers.
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }

@@ -33,7 +33,7 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
         exchange.answer_encoded(true);
         exchange.replace_answer(403);
         exchange.interrupt();
-        exchange.turned_out_no_answer();
+        exchange.mark_invalid();
         exchange.connect_failed("refused".to_owned());
         exchange.exhaust(Outcome::Timeout);
         exchange.end_whole(200, &TestClusters::default());
@@ -45,7 +45,7 @@ fn what_comes_in_the_wrong_phase_changes_nothing() {
             && exchange.passing().is_none()
             && exchange.connect_failure().is_none()
             && exchange.provider_meter().is_none()
-            && !(exchange.is_encoded() || exchange.is_interrupted() || exchange.is_no_answer())
+            && !(exchange.is_encoded() || exchange.is_interrupted() || exchange.was_invalid())
     };
     let mut asking = Exchange::default();
     asking.commanded(Command::Keys, b"{}".to_vec());

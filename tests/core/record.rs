@@ -110,12 +110,12 @@ fn labels_of_the_key() {
 
 #[test]
 fn a_missing_last_event_is_no_error_if_usual_for_the_server() {
-    for (ended_unsaid, error) in [(false, Some("interrupted")), (true, None)] {
+    for (ended_without_marker, error) in [(false, Some("interrupted")), (true, None)] {
         let mut exchange = chat("gpt-4o");
         exchange.route(&table(), &TestClusters::default()).unwrap();
         exchange.metered(Some((TokenUsage::default(), Source::Partial)));
-        if ended_unsaid {
-            exchange.end_unsaid();
+        if ended_without_marker {
+            exchange.end_without_marker();
         }
         assert_eq!(shown(&exchange, 200).get("error").and_then(|error| error.as_str()), error);
     }

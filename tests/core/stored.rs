@@ -13,7 +13,7 @@ use sluice::outcome::Outcome;
 use sluice::parsed_request::{self, ParsedRequest};
 use sluice::pattern::Patterns;
 use sluice::routing::{Ending, Table};
-use sluice::stored::{named, Keeper, Part, StoredId};
+use sluice::stored::{named, Part, StoredId, StoringCluster};
 use sluice::usage::{Source, TokenUsage};
 
 use crate::clusters::TestClusters;
@@ -46,7 +46,13 @@ fn follow_up(model: &str, id: &str) -> String {
 
 fn store(clusters: &TestClusters, key: &str, id: &str, cluster: &str) {
     let until = clusters.now.get() + Duration::from_secs(60);
-    clusters.stored.borrow_mut().add(StoredId::of(key, id), Keeper::of(cluster), "m", until, clusters.now.get());
+    clusters.stored.borrow_mut().add(
+        StoredId::of(key, id),
+        StoringCluster::of(cluster),
+        "m",
+        until,
+        clusters.now.get(),
+    );
 }
 
 #[test]
@@ -120,7 +126,7 @@ fn ids_in_answers() {
     first(&table, &mut exchange, &clusters).unwrap();
     let stored: Vec<StoredId> = exchange.stores("resp_9").collect();
     assert_eq!(stored, [StoredId::of("alice", "resp_9"), StoredId::of("alice", "conv_1")]);
-    assert_eq!(exchange.as_keeper(), Some(Keeper::of("a")));
+    assert_eq!(exchange.storing_cluster(), Some(StoringCluster::of("a")));
     assert!(exchange.splice(false).is_some() && exchange.splice(true).is_none());
 }
 
@@ -129,18 +135,18 @@ fn the_table_is_bounded() {
     let at = Duration::from_secs;
     let mut part = Part::default();
     for number in 0..1000 {
-        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), "gpt-4o", at(10_000 + number), at(1));
+        part.add(StoredId::of("k", &number.to_string()), StoringCluster::of("a"), "gpt-4o", at(10_000 + number), at(1));
     }
     assert!(part.encode().len() <= 16 << 10);
-    assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some((Keeper::of("a"), "gpt-4o")));
+    assert_eq!(part.find(StoredId::of("k", "999"), at(2)), Some((StoringCluster::of("a"), "gpt-4o")));
     assert_eq!(part.find(StoredId::of("k", "1"), at(2)), None, "the one that ends first has gone");
     assert_eq!(Part::decode(&part.encode()), part);
     assert_eq!(Part::decode(b"junk"), Part::default());
-    part.add(StoredId::of("k", "999"), Keeper::of("b"), "m", at(20_000), at(2));
-    assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some((Keeper::of("b"), "m")));
+    part.add(StoredId::of("k", "999"), StoringCluster::of("b"), "m", at(20_000), at(2));
+    assert_eq!(part.find(StoredId::of("k", "999"), at(3)), Some((StoringCluster::of("b"), "m")));
     // conversation names come from clients, and may be long
     for number in 0..1000 {
-        part.add(StoredId::of("k", &number.to_string()), Keeper::of("a"), &"m".repeat(256), at(30_000), at(3));
+        part.add(StoredId::of("k", &number.to_string()), StoringCluster::of("a"), &"m".repeat(256), at(30_000), at(3));
     }
     assert!(part.encode().len() <= 16 << 10);
     assert_eq!(Part::decode(&part.encode()), part);

@@ -4,8 +4,8 @@ use sluice::usage::TokenUsage;
 
 use super::held::Held;
 use crate::host::{self, Buffer};
+use crate::known_models;
 use crate::metrics::{count_failed_usage, Labels};
-use crate::names;
 use crate::registry::SharedExchange;
 
 /// One attempt's tokens. They are counted once it is known that the client does not get the answer.
@@ -29,7 +29,7 @@ impl FailedUsage {
         let answer = host::bytes(Buffer::ResponseBody, held.seen)?;
         let mut exchange = exchange.try_borrow_mut().ok()?;
         let (tokens, cost) = exchange.failed_usage(&answer)?;
-        names::decide(&mut exchange);
+        known_models::decide(&mut exchange);
         let (key, model, cluster) = exchange.labels();
         let [key, model, cluster] = [key, model, cluster].map(str::to_owned);
         let issued = exchange.is_issued();

@@ -149,7 +149,6 @@ pub(super) enum Next {
 impl Held {
     /// Judges the answer so far, `size` bytes; `end`: it is complete. `model`: the target's name of it. Without memory
     /// to read it, it passes unchanged.
-    /// memory to look at passes as it is.
     pub fn look(&mut self, size: usize, end: bool, model: &str) -> Next {
         let before = std::mem::replace(&mut self.seen, size);
         match &mut self.until {

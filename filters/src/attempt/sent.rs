@@ -91,7 +91,7 @@ impl Sent {
     /// client, unless it is about the gateway's own account.
     pub fn fail(&self, ending: Ending, held: &Held) -> Action {
         let failed_usage = FailedUsage::of(&self.exchange, held);
-        let handed = self.hand_on(ending);
+        let handed = self.retry_elsewhere(ending);
         if handed == Handed::ToNextTarget {
             failed_usage.into_iter().for_each(FailedUsage::count);
         }
@@ -104,7 +104,7 @@ impl Sent {
     /// Ends the attempt with an invalid answer: another target can be tried. Without one, the client gets an error.
     pub fn discard(&self, ending: Ending, held: Option<&Held>) -> Action {
         held.and_then(|held| FailedUsage::of(&self.exchange, held)).into_iter().for_each(FailedUsage::count);
-        match self.hand_on(ending) {
+        match self.retry_elsewhere(ending) {
             Handed::ToNextTarget => Action::Continue,
             Handed::ToClient => self.replace(ending),
         }
@@ -112,17 +112,17 @@ impl Sent {
 
     /// Ends the attempt because the request is too long: another model may accept it.
     pub fn too_long(&self, status: u16) -> Action {
-        let handed = self.hand_on_for_context(status);
+        let handed = self.retry_for_context(status);
         self.pass_on(Ending::answered(Outcome::ClientError, status), handed)
     }
 
     /// Ends the attempt and requests a retry at another target, if there is one.
-    pub fn hand_on(&self, ending: Ending) -> Handed {
+    pub fn retry_elsewhere(&self, ending: Ending) -> Handed {
         self.end_and(ending, |exchange| exchange.advance(ending, &AllClusters))
     }
 
     /// The same at the model for requests that are too long for this one.
-    pub fn hand_on_for_context(&self, status: u16) -> Handed {
+    pub fn retry_for_context(&self, status: u16) -> Handed {
         let ending = Ending::answered(Outcome::ClientError, status);
         self.end_and(ending, |exchange| exchange.advance_for_context(&AllClusters))
     }

@@ -11,7 +11,7 @@ use sluice::translate::{Notes, Reply};
 use super::failed_usage::FailedUsage;
 use super::held::{Held, Until};
 use super::sent::{Handed, Sent};
-use super::translation::{count_unknown_reason, feed, judge_end, may_end_unsaid, meter, receive, Translation};
+use super::translation::{count_unknown_reason, feed, judge_end, may_end_without_marker, meter, receive, Translation};
 use super::{Attempt, AttemptState};
 use crate::budget::{self, NoMemory};
 use crate::clusters::AllClusters;
@@ -93,8 +93,8 @@ impl Attempt {
         };
         let ending = end.then(|| translation.pair.target(true));
         let stream = translation.stream();
-        if ending.is_some_and(|endpoint| may_end_unsaid(&sent.exchange, endpoint)) {
-            stream.may_end_unsaid();
+        if ending.is_some_and(|endpoint| may_end_without_marker(&sent.exchange, endpoint)) {
+            stream.may_end_without_marker();
         }
         let gate = feed(stream, new.as_deref().map_err(|error| *error), end);
         if gate != Gate::Commit && stream.is_starved() {
@@ -108,7 +108,7 @@ impl Attempt {
         if !is_answer {
             let ending = Ending::answered(Outcome::BadStream, held.status);
             let failed_usage = FailedUsage::of(&sent.exchange, &held);
-            if sent.hand_on(ending) == Handed::ToNextTarget {
+            if sent.retry_elsewhere(ending) == Handed::ToNextTarget {
                 failed_usage.into_iter().for_each(FailedUsage::count);
                 return Action::Continue;
             }
@@ -168,7 +168,7 @@ impl Attempt {
         };
         let ending = held.ending(refusal, otherwise);
         FailedUsage::of(&sent.exchange, held).into_iter().for_each(FailedUsage::count);
-        let handed = if too_long { sent.hand_on_for_context(held.status) } else { sent.hand_on(ending) };
+        let handed = if too_long { sent.retry_for_context(held.status) } else { sent.retry_elsewhere(ending) };
         let (Handed::ToClient, Some(translation)) = (handed, &sent.translation) else {
             return Action::Continue;
         };

@@ -49,8 +49,8 @@ impl Translation {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        if ending.is_some_and(|endpoint| may_end_unsaid(exchange, endpoint)) {
-            stream.may_end_unsaid();
+        if ending.is_some_and(|endpoint| may_end_without_marker(exchange, endpoint)) {
+            stream.may_end_without_marker();
         }
         let bytes = receive(0, size);
         feed(stream, bytes.as_deref().map_err(|error| *error), end);
@@ -114,12 +114,13 @@ pub(super) fn meter(exchange: &SharedExchange, bytes: &[u8], end: bool, failed: 
 }
 
 /// Whether a stream of the target's may end without saying that it is complete.
-pub(super) fn may_end_unsaid(exchange: &SharedExchange, endpoint: Endpoint) -> bool {
+pub(super) fn may_end_without_marker(exchange: &SharedExchange, endpoint: Endpoint) -> bool {
     let exchange = exchange.borrow();
     exchange.upstream().is_some_and(|upstream| !stream_ends::is_strict(upstream, endpoint))
 }
 
-/// The target's stream has ended, and has been metered.
+/// Judges a translated stream that has ended and has been metered. If it had its last event, remembers that this server
+/// sends one. If it had none, and nothing interrupted it, the stream counts as complete.
 pub(super) fn judge_end(exchange: &SharedExchange, endpoint: Endpoint) {
     let mut exchange = exchange.borrow_mut();
     let passes = !exchange.is_interrupted();
@@ -130,7 +131,7 @@ pub(super) fn judge_end(exchange: &SharedExchange, endpoint: Endpoint) {
         stream_ends::learn(upstream, endpoint);
     } else if passes && meter.is_interrupted() {
         meter.take_for_whole(); // its translation is complete
-        exchange.end_unsaid();
+        exchange.end_without_marker();
     }
 }
 

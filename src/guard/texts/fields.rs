@@ -71,8 +71,7 @@ impl Field {
     }
 }
 
-/// The table: the kinds of fields, and their names in the form of [`super::fold`], in small letters without
-/// underscores.
+/// The kind of each known field. Names are in lower case without underscores, as [`super::fold`] returns them.
 #[rustfmt::skip]
 pub const FIELDS: &[(Field, &str)] = &[
     (Field::Text, "code content contents custom function messages output outputs parts text"),

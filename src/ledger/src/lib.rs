@@ -6,13 +6,13 @@
 
 mod day;
 mod import;
-mod keeper;
 mod limits;
 mod metrics;
 pub mod proto;
 mod record;
 mod server;
 mod store;
+mod store_thread;
 mod usage;
 
 pub use import::{import, Imported};

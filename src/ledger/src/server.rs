@@ -11,17 +11,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::watch;
 
-use crate::keeper::Keeper;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::{self, Failed};
+use crate::store_thread::StoreThread;
 
 /// How often changes of the limits are written.
 const WRITTEN_EVERY: Duration = Duration::from_millis(50);
 
 /// LedgerState shared by all calls.
 pub(crate) struct LedgerState {
-    keeper: Keeper,
+    store_thread: StoreThread,
     limits: Mutex<Limits>,
     /// The number of the limits' changes at the last write, successful or not.
     written: watch::Sender<u64>,
@@ -48,7 +48,7 @@ impl LedgerState {
         };
         if !changed.is_empty() {
             let kept = changed.clone();
-            match self.keeper.run(move |store| store.put_counters(&changed, now())).await {
+            match self.store_thread.run(move |store| store.put_counters(&changed, now())).await {
                 Ok(()) => self.metrics.recover(),
                 Err(error) => {
                     self.failed(&error);
@@ -76,7 +76,7 @@ pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) ->
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failed(error.to_string()))?;
     let state = Arc::new(LedgerState {
-        keeper: Keeper::start(store),
+        store_thread: StoreThread::start(store),
         limits: Mutex::new(limits),
         written: watch::Sender::new(0),
         metrics: Metrics::default(),

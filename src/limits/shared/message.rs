@@ -7,7 +7,7 @@ use super::{Counter, Hit};
 use crate::codec::varint;
 use crate::limits::{Limited, Subject};
 
-/// The maximum number of limits in an answer.
+/// The most statuses that are read from one answer of the limit service.
 const MAX_STATUSES: usize = 256;
 
 /// The service's answer.

@@ -15,7 +15,7 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// From a model id, the id of an inference profile, or an ARN.
+    /// Reads a model id, the id of an inference profile, or an ARN.
     pub fn of(id: &'a str) -> Self {
         Model { id, version: Version::of(id) }
     }

@@ -8,7 +8,7 @@ use super::model::Model;
 use super::tools::Tools;
 use crate::error::ApiError;
 use crate::translate::chat::ToolChoice;
-use crate::translate::claude::{Thinking, Wish};
+use crate::translate::claude::{RequestedThinking, Thinking};
 use crate::translate::dropped::Dropped;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -177,12 +177,12 @@ impl<'a> Fields<'a> {
     ) -> Result<Thoughts, ApiError> {
         let limit = self.output_limit.and_then(Raw::count).filter(|limit| *limit > 0);
         let default_limit = target.max_output_tokens;
-        let wish = Wish { effort: self.effort, thinking: self.thinking, limit, default_limit };
+        let requested = RequestedThinking { effort: self.effort, thinking: self.thinking, limit, default_limit };
         let (forced, lacks) = (choice.is_forced(), conversation.lacks_thinking());
         let mut ignored = Dropped::default();
         let noted = if model.is_claude() { &mut *dropped } else { &mut ignored };
         // the level is checked for every model
-        let thinking = Thinking::decide(&wish, model.version, forced, lacks, noted)?;
+        let thinking = Thinking::decide(&requested, model.version, forced, lacks, noted)?;
         let effort = self.effort.and_then(Raw::string);
         let mut thoughts = Thoughts { limit, steers_itself: false, unlimited: false };
         match effort.as_deref() {

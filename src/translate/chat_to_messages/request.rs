@@ -7,7 +7,7 @@ use super::messages::Conversation;
 use super::tools::{self, Tools};
 use crate::error::ApiError;
 use crate::translate::chat::ToolChoice;
-use crate::translate::claude::{Thinking, Version, Wish};
+use crate::translate::claude::{RequestedThinking, Thinking, Version};
 use crate::translate::dropped::Dropped;
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -49,10 +49,14 @@ pub fn request(body: &[u8], target: &Target<'_>) -> Result<Translated, ApiError>
     }
     let format = Format::read(fields.format, version, &tools, &choice, &mut dropped)?;
     let limit = fields.output_limit;
-    let wish =
-        Wish { effort: fields.effort, thinking: fields.thinking, limit, default_limit: target.max_output_tokens };
+    let requested = RequestedThinking {
+        effort: fields.effort,
+        thinking: fields.thinking,
+        limit,
+        default_limit: target.max_output_tokens,
+    };
     let forced = choice.is_forced() || matches!(format, Format::Tool(_));
-    let thinking = Thinking::decide(&wish, version, forced, conversation.lacks_thinking(), &mut dropped)?;
+    let thinking = Thinking::decide(&requested, version, forced, conversation.lacks_thinking(), &mut dropped)?;
     let mut out = Writer::with_capacity(body.json().len() + 1024);
     out.object(|out| {
         match target.platform {

@@ -4,4 +4,4 @@ mod model;
 mod thinking;
 
 pub(super) use model::Version;
-pub(super) use thinking::{Thinking, Wish};
+pub(super) use thinking::{RequestedThinking, Thinking};

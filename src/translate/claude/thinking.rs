@@ -14,7 +14,7 @@ use crate::translate::writer::Writer;
 const LEAST_BUDGET: u64 = 1024;
 
 /// The client's settings.
-pub struct Wish<'a> {
+pub struct RequestedThinking<'a> {
     /// `reasoning_effort`
     pub effort: Option<Raw<'a>>,
     /// Anthropic's own field, which some clients send.
@@ -44,18 +44,18 @@ impl<'a> Thinking<'a> {
     /// Decides. `forced`: the model must call a tool, which is impossible after reasoning. `lacks_thinking`: the
     /// model's last turn called tools, and its reasoning, which a budget requires, is missing.
     pub fn decide(
-        wish: &Wish<'a>,
+        requested: &RequestedThinking<'a>,
         version: Version,
         forced: bool,
         lacks_thinking: bool,
         dropped: &mut Dropped,
     ) -> Result<Self, ApiError> {
-        let limit = wish.limit.unwrap_or(wish.default_limit);
+        let limit = requested.limit.unwrap_or(requested.default_limit);
         let off = Thinking { limit, mode: ThinkingMode::Off, effort: None };
-        if let Some(own) = wish.thinking {
+        if let Some(own) = requested.thinking {
             return Ok(Thinking { mode: ThinkingMode::Own(own), ..off });
         }
-        let Some(effort) = wish.effort else {
+        let Some(effort) = requested.effort else {
             return Ok(off);
         };
         let Some(level) = effort.string().as_deref().and_then(Level::of) else {
@@ -73,7 +73,7 @@ impl<'a> Thinking<'a> {
             dropped.add("reasoning_effort");
             return Ok(off);
         }
-        match wish.limit {
+        match requested.limit {
             // the client's limit does not include the reasoning
             None => {
                 Ok(Thinking { limit: limit.saturating_add(budget), mode: ThinkingMode::Budget(budget), effort: None })

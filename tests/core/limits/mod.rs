@@ -1,10 +1,10 @@
 mod admission;
 mod headers;
-mod ledger;
 mod properties;
 mod record;
 mod shared;
 mod speed;
+mod store;
 
 use std::time::Duration;
 

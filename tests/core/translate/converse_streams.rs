@@ -112,7 +112,7 @@ fn streams_without_a_stop_reason() {
         }
         let mut stream = PAIR.stream(&reply());
         if lenient {
-            stream.may_end_unsaid();
+            stream.may_end_without_marker();
         }
         assert_eq!(stream.chunk(&bytes, true), Gate::Commit);
         assert_eq!(stream.has_failed(), !lenient || cut);

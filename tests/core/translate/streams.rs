@@ -348,7 +348,7 @@ fn streams_without_a_last_event() {
         ] {
             let mut stream = pair.stream(&reply());
             if lenient {
-                stream.may_end_unsaid();
+                stream.may_end_without_marker();
             }
             assert_eq!(stream.chunk(bytes.as_bytes(), true), Gate::Commit, "{pair:?}");
             assert_eq!(stream.has_failed(), !complete, "{pair:?}, {bytes}");

@@ -69,7 +69,7 @@ async fn usage(
         Err(problem) => return error(StatusCode::BAD_REQUEST, &problem),
     };
     let form = query.form;
-    match state.keeper.run(move |store| query.answer(store)).await {
+    match state.store_thread.run(move |store| query.answer(store)).await {
         Ok(table) => match form {
             Form::Json => ([(CONTENT_TYPE, "application/json")], table.json()).into_response(),
             Form::Csv => ([(CONTENT_TYPE, "text/csv; charset=utf-8")], table.csv()).into_response(),
@@ -89,7 +89,7 @@ async fn revocations(
     State(state): State<Arc<LedgerState>>,
     Parameters(After { after }): Parameters<After>,
 ) -> Response {
-    match state.keeper.run(move |store| store.revocations(after)).await {
+    match state.store_thread.run(move |store| store.revocations(after)).await {
         Ok(changes) => {
             let last = changes.last().map_or(after, |last| last.change);
             let entry = |revocation: &crate::store::Revocation| {
@@ -118,7 +118,7 @@ async fn change(state: Arc<LedgerState>, id: String, value: Option<String>) -> R
     if id.is_empty() || id.len() > MAX_ID {
         return error(StatusCode::BAD_REQUEST, "id: must be 1 to 256 bytes");
     }
-    match state.keeper.run(move |store| store.revoke(&id, value.as_deref())).await {
+    match state.store_thread.run(move |store| store.revoke(&id, value.as_deref())).await {
         Ok(change) => json_answer(StatusCode::OK, &json!({"last": change})),
         Err(failure) => failed(&state, &failure),
     }

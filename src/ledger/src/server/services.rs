@@ -106,7 +106,7 @@ async fn keep(state: &LedgerState, entries: impl Iterator<Item = Result<Record, 
     let records = Arc::new(records);
     loop {
         let batch = records.clone();
-        match state.keeper.run(move |store| store.add(&batch)).await {
+        match state.store_thread.run(move |store| store.add(&batch)).await {
             Ok(new) => {
                 metrics.recover();
                 add(&metrics.new, new);

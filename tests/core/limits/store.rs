@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sluice::codec::{Forgettable, SharedRecord};
 use sluice::limits::{
-    ActualUsage, Admission, Changed, Ledger, LimitRecord, Limited, Limits, Reservation, Subject, UsageEstimate,
+    ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limited, Limits, Reservation, Subject, UsageEstimate,
 };
 
 use super::{ask, at, requests, NONE};
@@ -36,7 +36,7 @@ impl SharedLimits {
     }
 }
 
-impl Ledger for SharedLimits {
+impl LimitStore for SharedLimits {
     fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool {
         for _ in 0..10 {
             let mut record = self.read(subject);
@@ -70,7 +70,7 @@ fn names_of_the_data() {
 
 #[test]
 fn all_subjects_or_none() {
-    let ledger = SharedLimits::new(1, 0);
+    let store = SharedLimits::new(1, 0);
     let model = Subject::Model("m".into());
     let tight = Limits { tokens_per_minute: Some(10), ..NONE };
     let subjects = [
@@ -78,27 +78,27 @@ fn all_subjects_or_none() {
         (Subject::All, NONE),
         (model.clone(), tight),
     ];
-    let admission = Admission::take(&ledger, &subjects, ask(8), at(0)).unwrap();
+    let admission = Admission::take(&store, &subjects, ask(8), at(0)).unwrap();
     let counted: Vec<_> = admission.reservations().iter().map(|(subject, _)| subject.clone()).collect();
     assert_eq!(counted, [key(), model.clone()], "not those without limits");
-    let before = ledger.read(&key());
-    let (subject, excess) = Admission::take(&ledger, &subjects, ask(3), at(0)).unwrap_err();
+    let before = store.read(&key());
+    let (subject, excess) = Admission::take(&store, &subjects, ask(3), at(0)).unwrap_err();
     assert_eq!((subject, excess.what), (model.clone(), Limited::TokensPerMinute));
-    assert_eq!(ledger.read(&key()), before, "withdrawn");
-    let writes = ledger.writes.get();
+    assert_eq!(store.read(&key()), before, "withdrawn");
+    let writes = store.writes.get();
     let (subject, _) =
-        Admission::take(&ledger, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
+        Admission::take(&store, &[(model.clone(), tight), (key(), requests(5))], ask(3), at(0)).unwrap_err();
     assert_eq!(
-        (subject.data_key().as_str(), ledger.writes.get()),
+        (subject.data_key().as_str(), store.writes.get()),
         ("sluice.limits.model.m", writes),
         "nothing to write"
     );
     // a request above the limit is refused first, without reading any data
     let full = [(key(), requests(1)), (model.clone(), tight)];
-    let (subject, excess) = Admission::take(&ledger, &full, ask(11), at(0)).unwrap_err();
+    let (subject, excess) = Admission::take(&store, &full, ask(11), at(0)).unwrap_err();
     assert_eq!((subject, excess.what, excess.is_too_large()), (model, Limited::TokensPerMinute, true));
-    admission.settle(&ledger, ActualUsage::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
-    let used = |what| ledger.read(&key()).used(what, at(1));
+    admission.settle(&store, ActualUsage::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
+    let used = |what| store.read(&key()).used(what, at(1));
     assert_eq!([Limited::Requests, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
 }
 
@@ -107,10 +107,10 @@ fn failed_writes() {
     let broken = SharedLimits::new(1, 256);
     let admission = Admission::take(&broken, &[(key(), requests(1))], ask(1), at(0)).unwrap();
     assert_eq!(admission.reservations(), [], "served, not counted");
-    let ledger = SharedLimits::new(1, 0);
+    let store = SharedLimits::new(1, 0);
     let limits = Limits { tokens_per_minute: Some(1), ..requests(1) };
-    let admission = Admission::take(&ledger, &[(key(), limits)], ask(1), at(0)).unwrap();
-    broken.bytes.borrow_mut().extend(ledger.bytes.borrow().clone());
+    let admission = Admission::take(&store, &[(key(), limits)], ask(1), at(0)).unwrap();
+    broken.bytes.borrow_mut().extend(store.bytes.borrow().clone());
     let mut lost = Vec::new();
     admission.settle(&broken, ActualUsage::Nothing, at(3), |subject, reservation| lost.push((subject, reservation)));
     assert_eq!(lost, [(key(), Reservation { at: at(0), tokens: 1, microusd: 0, budget: None })]);
@@ -118,25 +118,25 @@ fn failed_writes() {
 
 #[test]
 fn money_is_reserved_where_there_is_a_budget() {
-    let ledger = SharedLimits::new(1, 0);
+    let store = SharedLimits::new(1, 0);
     let budget = |microusd| Limits { microusd_per_day: Some(microusd), ..requests(9) };
     let model = Subject::Model("m".into());
     let subjects = [(key(), budget(100)), (model.clone(), requests(9)), (Subject::All, budget(70))];
-    let mut admission = Admission::take(&ledger, &subjects, ask(0), at(0)).unwrap();
+    let mut admission = Admission::take(&store, &subjects, ask(0), at(0)).unwrap();
     assert!(admission.has_budget());
-    admission.reserve(&ledger, 60, at(0)).unwrap();
-    let used = |subject: &Subject| ledger.read(subject).used(Limited::Cost, at(0));
+    admission.reserve(&store, 60, at(0)).unwrap();
+    let used = |subject: &Subject| store.read(subject).used(Limited::Cost, at(0));
     assert_eq!([key(), model.clone(), Subject::All].map(|subject| used(&subject)), [60, 0, 60]);
-    let mut further = Admission::take(&ledger, &subjects, ask(0), at(0)).unwrap();
-    let (subject, excess) = further.reserve(&ledger, 20, at(0)).unwrap_err();
+    let mut further = Admission::take(&store, &subjects, ask(0), at(0)).unwrap();
+    let (subject, excess) = further.reserve(&store, 20, at(0)).unwrap_err();
     assert_eq!((subject, excess.used), (Subject::All, 60));
-    let (subject, excess) = further.reserve(&ledger, 71, at(0)).unwrap_err();
+    let (subject, excess) = further.reserve(&store, 71, at(0)).unwrap_err();
     assert_eq!((subject, excess.is_too_large()), (Subject::All, true), "more than all of it");
-    further.withdraw(&ledger, at(0));
+    further.withdraw(&store, at(0));
     assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [60, 60], "of the key as well");
-    admission.settle(&ledger, ActualUsage::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
+    admission.settle(&store, ActualUsage::Reported { tokens: 1, microusd: 5 }, at(1), |_, _| panic!("written"));
     assert_eq!([key(), Subject::All].map(|subject| used(&subject)), [5, 5]);
-    assert!(!Admission::take(&ledger, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
+    assert!(!Admission::take(&store, &[(model, requests(9))], ask(0), at(0)).unwrap().has_budget());
 }
 
 /// A worker that has read the record but not swapped it yet.
@@ -187,20 +187,20 @@ proptest! {
 
     #[test]
     fn failed_swaps_count_nothing_twice(seed in any::<u64>()) {
-        let ledger = SharedLimits::new(seed, 100);
+        let store = SharedLimits::new(seed, 100);
         let mut admissions = Vec::new();
         let subjects = [(key(), Limits { concurrency: Some(1000), ..requests(100) }), (Subject::All, requests(1000))];
         for _ in 0..400 {
-            admissions.extend(Admission::take(&ledger, &subjects, ask(5), at(0)).ok());
+            admissions.extend(Admission::take(&store, &subjects, ask(5), at(0)).ok());
         }
         let uncounted = admissions.iter().filter(|admission| admission.reservations().len() < 2).count() as u64;
         prop_assert!(admissions.len() as u64 >= 100 && admissions.len() as u64 <= 100 + uncounted);
-        prop_assert_eq!(ledger.read(&key()).used(Limited::Requests, at(0)), 100);
+        prop_assert_eq!(store.read(&key()).used(Limited::Requests, at(0)), 100);
         let mut lost = 0;
         for admission in admissions {
-            admission.settle(&ledger, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));
+            admission.settle(&store, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));
         }
-        prop_assert!(ledger.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
+        prop_assert!(store.read(&key()).used(Limited::Concurrency, at(1)) <= lost);
     }
 
     /// Tokens exceed the limit by at most the running requests' usage beyond their estimates.

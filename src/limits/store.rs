@@ -1,4 +1,4 @@
-//! The storage of records, and the admission of a request to several of them.
+//! Stores the records of limits, and admits a request to all its limits or to none.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::admission::too_small;
 use super::{ActualUsage, Changed, Excess, LimitRecord, Limits, Reservation, Subject, UsageEstimate};
 
 /// The storage of records.
-pub trait Ledger {
+pub trait LimitStore {
     /// Changes a subject's record. `change` may be called several times, each time with a freshly read record; only its
     /// last call counts. `false`: the record could not be written.
     fn change(&self, subject: &Subject, change: &mut dyn FnMut(&mut LimitRecord) -> Changed) -> bool;
@@ -31,7 +31,7 @@ impl Admission {
     /// # Errors
     /// The first subject that can never admit the request, or else the first that refuses it now; with its limit.
     pub fn take(
-        ledger: &dyn Ledger,
+        store: &dyn LimitStore,
         subjects: &[(Subject, Limits)],
         estimate: UsageEstimate,
         now: Duration,
@@ -43,7 +43,7 @@ impl Admission {
         let mut admission = Admission { reservations: Vec::with_capacity(subjects.len()), vm: estimate.vm };
         for (subject, limits) in subjects.iter().filter(|(_, limits)| !limits.is_unlimited()) {
             let mut outcome = None;
-            let written = ledger.change(subject, &mut |record| {
+            let written = store.change(subject, &mut |record| {
                 let admitted = record.admit(limits, estimate, now);
                 let changed = if admitted.is_ok() { Changed::Write } else { Changed::Keep };
                 outcome = Some(admitted);
@@ -53,7 +53,7 @@ impl Admission {
                 Some(Ok(reservation)) if written => admission.reservations.push((subject.clone(), reservation)),
                 Some(Ok(_)) | None => {}
                 Some(Err(excess)) => {
-                    admission.withdraw(ledger, now);
+                    admission.withdraw(store, now);
                     return Err((subject.clone(), excess));
                 }
             }
@@ -71,7 +71,7 @@ impl Admission {
     ///
     /// # Errors
     /// The first subject whose whole budget is too small, or else the first that refuses now; with its budget.
-    pub fn reserve(&mut self, ledger: &dyn Ledger, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
+    pub fn reserve(&mut self, store: &dyn LimitStore, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
         let budget = |reserved: &Reservation| Limits { microusd_per_day: reserved.budget, ..Limits::default() };
         let estimate = UsageEstimate { prompt: 0, output: 0, microusd, vm: self.vm };
         let too_small = |(subject, reserved): &(Subject, Reservation)| {
@@ -82,7 +82,7 @@ impl Admission {
         }
         for (subject, reservation) in self.reservations.iter_mut().filter(|(_, reserved)| reserved.budget.is_some()) {
             let mut reserved = None;
-            let written = ledger.change(subject, &mut |record| {
+            let written = store.change(subject, &mut |record| {
                 let result = record.reserve(reservation, microusd, now);
                 let changed = if result.is_ok() { Changed::Write } else { Changed::Keep };
                 reserved = Some(result);
@@ -110,13 +110,13 @@ impl Admission {
     /// Counts the request's actual usage. `failed` gets the changes that could not be written, for a retry.
     pub fn settle(
         self,
-        ledger: &dyn Ledger,
+        store: &dyn LimitStore,
         spent: ActualUsage,
         now: Duration,
         mut failed: impl FnMut(Subject, Reservation),
     ) {
         for (subject, reservation) in self.reservations {
-            let written = ledger.change(&subject, &mut |record| record.settle(&reservation, spent, self.vm, now));
+            let written = store.change(&subject, &mut |record| record.settle(&reservation, spent, self.vm, now));
             if !written {
                 failed(subject, reservation);
             }
@@ -125,9 +125,9 @@ impl Admission {
 
     /// Undoes the admission, because another filter has refused the request. A count that cannot be written stays until
     /// it slides out of its window; a slot, until its VM renews.
-    pub fn withdraw(self, ledger: &dyn Ledger, now: Duration) {
+    pub fn withdraw(self, store: &dyn LimitStore, now: Duration) {
         for (subject, reservation) in &self.reservations {
-            ledger.change(subject, &mut |record| {
+            store.change(subject, &mut |record| {
                 record.withdraw(reservation, self.vm, now);
                 Changed::Write
             });

@@ -9,37 +9,37 @@ use std::rc::Rc;
 use hashbrown::{HashMap, HashSet};
 
 /// The maximum number of distinguished names of one key.
-pub const MAX_NAMES_OF_KEY: usize = 100;
+pub const MAX_MODELS_OF_KEY: usize = 100;
 /// The maximum for all keys together; a name counts once for each key that uses it.
-pub const MAX_NAMES: usize = 20_000;
+pub const MAX_MODELS: usize = 20_000;
 
 /// The distinguished names.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct KnownModels {
     answered: HashSet<Rc<str>>,
     by_key: HashMap<String, Vec<Rc<str>>>,
     /// The number of names of all keys.
     count: usize,
 }
 
-impl Names {
+impl KnownModels {
     /// Whether a key's requests for this name are distinguished; `answered`: a target has answered this request.
     ///
     /// ```
-    /// use sluice::names::Names;
+    /// use sluice::known_models::KnownModels;
     ///
-    /// let mut names = Names::default();
-    /// assert!(!names.tells("alice", "gpt-9", false));
-    /// assert!(names.tells("alice", "gpt-9", true));
-    /// assert!(names.tells("bob", "gpt-9", false), "it is a name by now");
+    /// let mut names = KnownModels::default();
+    /// assert!(!names.is_distinguished("alice", "gpt-9", false));
+    /// assert!(names.is_distinguished("alice", "gpt-9", true));
+    /// assert!(names.is_distinguished("bob", "gpt-9", false), "it is a name by now");
     /// ```
-    pub fn tells(&mut self, key: &str, name: &str, answered: bool) -> bool {
+    pub fn is_distinguished(&mut self, key: &str, name: &str, answered: bool) -> bool {
         let names = self.by_key.get(key).map_or(&[][..], Vec::as_slice);
         if names.iter().any(|known| **known == *name) {
             return true;
         }
         let known = self.answered.get(name).cloned();
-        if !answered && known.is_none() || names.len() >= MAX_NAMES_OF_KEY || self.count >= MAX_NAMES {
+        if !answered && known.is_none() || names.len() >= MAX_MODELS_OF_KEY || self.count >= MAX_MODELS {
             return false;
         }
         let name = known.unwrap_or_else(|| {

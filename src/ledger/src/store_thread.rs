@@ -10,9 +10,9 @@ type Task = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// Sends tasks to the thread.
 #[derive(Clone)]
-pub struct Keeper(mpsc::Sender<Task>);
+pub struct StoreThread(mpsc::Sender<Task>);
 
-impl Keeper {
+impl StoreThread {
     /// Starts the thread. It ends when the last sender is dropped.
     pub fn start(mut store: Box<dyn Store>) -> Self {
         let (sender, tasks) = mpsc::channel::<Task>();
@@ -21,7 +21,7 @@ impl Keeper {
                 task(store.as_mut());
             }
         });
-        Keeper(sender)
+        StoreThread(sender)
     }
 
     /// Runs a task on the store.
