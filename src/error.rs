@@ -123,6 +123,20 @@ impl ApiError {
         }
     }
 
+    /// 403: the key may not use this path.
+    pub fn path_not_allowed(path: &str) -> Self {
+        let message = format!("This key may not use the path {path}: its `models` do not name it.");
+        ApiError { param: None, code: "path_not_allowed", ..ApiError::model_not_allowed(message) }
+    }
+
+    /// 403: the guard cannot check what passes on this path.
+    pub fn unguarded_path() -> Self {
+        let message =
+            "The guard cannot check requests to this path, so it refuses them. (For the operator: a path with \
+                       `guard: skip` passes unchecked.)";
+        ApiError { param: None, code: "guard_unchecked", ..ApiError::model_not_allowed(message) }
+    }
+
     /// 403: the caller is known, but may not call.
     pub fn not_permitted(message: impl Into<String>) -> Self {
         ApiError { param: None, code: "not_permitted", ..ApiError::model_not_allowed(message) }

@@ -187,7 +187,11 @@ impl Exchange {
     pub fn route(&mut self, table: &Rc<Table>, clusters: &dyn ClusterState) -> Result<Routed, ApiError> {
         let parsed = self.parsed().ok_or_else(|| ApiError::internal("The request was routed unread."))?;
         // a model's name may stand in an upstream's path
-        let Some(index) = table.find(&parsed.model).filter(|_| !climbs(&parsed.model)) else {
+        let index = match parsed.is_passed() {
+            true => table.find_path(&self.original.path),
+            false => table.find(&parsed.model).filter(|_| !climbs(&parsed.model)),
+        };
+        let Some(index) = index else {
             return Err(self.unknown_model(table, &parsed.model));
         };
         let storing_upstream = self.storing_upstream(table, clusters)?;

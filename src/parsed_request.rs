@@ -5,7 +5,7 @@ mod fields;
 mod layout;
 mod members;
 
-use crate::endpoint::{Endpoint, Further};
+use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::json::{JsonError, Value};
 use crate::stored::{self, Named};
@@ -31,7 +31,7 @@ pub struct ParsedRequest {
     pub output_limit: Option<u64>,
     /// The field with the limit; of several, the one with the largest value.
     pub output_field: Option<&'static str>,
-    /// The number of requested answers, at least 1.
+    /// The number of requested answers; 0 if nothing is generated.
     pub choices: u64,
     /// The number of bytes that may be text; the rest are images, audio and files.
     pub text_length: usize,
@@ -39,7 +39,7 @@ pub struct ParsedRequest {
     pub user: Option<u64>,
     /// The stored response or conversation that it continues. Only for Responses.
     pub stored: Named,
-    /// It requests a stored response by its id: nothing is generated.
+    /// Only the path says what it is about: a stored response, or what an upstream makes of a passed path.
     pub by_id: bool,
     /// The positions in the body that may be rewritten.
     pub layout: Layout,
@@ -69,6 +69,30 @@ impl ParsedRequest {
             by_id: true,
             layout: Layout { length: body.len(), ..Layout::default() },
         })
+    }
+
+    /// A request to a further path, which passes to its upstream unread. `generates`: its answer may report usage, because
+    /// its method is not one of those that only look something up.
+    pub fn of_path(path: &str, dialect: Dialect, generates: bool) -> Self {
+        ParsedRequest {
+            endpoint: Endpoint::Further(Further::Passed(dialect)),
+            model: path.to_owned(),
+            named_in_path: true,
+            stream: false,
+            output_limit: None,
+            output_field: None,
+            choices: u64::from(generates),
+            text_length: 0,
+            user: None,
+            stored: Named::default(),
+            by_id: true,
+            layout: Layout::default(),
+        }
+    }
+
+    /// Whether it passes to its upstream unread.
+    pub fn is_passed(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Further(Further::Passed(_)))
     }
 
     /// Whether the request uses tokens, reported or not.

@@ -85,7 +85,10 @@ impl<F: Fields + Default> Record<F> {
     pub fn for_traces(mut self, exchange: &Exchange) -> Self {
         if let Some(parsed) = exchange.parsed() {
             self.text("request_model", &parsed.model);
-            self.text("operation", if parsed.by_id { "stored_response" } else { operation(parsed.endpoint) });
+            self.text(
+                "operation",
+                if parsed.by_id && !parsed.is_passed() { "stored_response" } else { operation(parsed.endpoint) },
+            );
             self.text("provider", provider(parsed.endpoint.dialect()));
         }
         if let Some(model) = exchange.target_model() {

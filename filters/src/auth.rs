@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
-use sluice::guard::checks::Failures;
 use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
 use sluice::password::{credentials, LoginOutcome, LoginVerdict, PasswordVerifier, REMEMBERED_FOR};
 
@@ -17,9 +16,11 @@ use crate::filter::{self, Filter};
 use crate::host::{self, text};
 use crate::incoming::Incoming;
 use crate::limits;
+use crate::misplaced;
 use crate::password_checks;
+use crate::paths::ChainPaths;
 use crate::refused_body::RefusedBody;
-use crate::registry::{self, SharedExchange};
+use crate::registry;
 use crate::reply;
 use crate::shared_limits::{self, Asked};
 use crate::types::{Action, HttpContext};
@@ -31,14 +32,10 @@ pub fn filter() -> Box<dyn Filter> {
     })
 }
 
-thread_local! {
-    /// When the log last reported that this filter is in the wrong place.
-    static MISPLACED: RefCell<Failures> = RefCell::default();
-}
-
 /// The callers.
 struct Config {
     auth: keys::Auth,
+    paths: ChainPaths,
     verifier: Option<Rc<RefCell<PasswordVerifier>>>,
 }
 
@@ -49,7 +46,7 @@ fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
         (false, Some(key)) => PasswordVerifier::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
         (true, _) | (_, None) => None,
     };
-    Ok(Config { auth, verifier })
+    Ok(Config { auth, paths: ChainPaths::of_chain(), verifier })
 }
 
 struct Auth {
@@ -157,9 +154,10 @@ impl Auth {
                 Some(user) if self.is_revoked(&user.identity) => self.refuse(incoming, &admin::revoked()),
                 Some(user) => {
                     incoming.identified(user.identity.clone());
+                    let size = if incoming.is_passed() { 0 } else { usize::MAX };
                     self.state = AuthState::Body(incoming);
                     match complete {
-                        true => self.take_in(usize::MAX),
+                        true => self.take_in(size),
                         false => Action::Pause,
                     }
                 }
@@ -268,28 +266,15 @@ fn has_expired(failure: &str) -> bool {
     Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
-/// Refuses a request that an earlier filter has accepted without a caller, because nothing may pass like that. A filter
-/// only learns its position from a request; `sluice check` finds it in the configuration.
-#[cold]
-fn refuse_misplaced(exchange: &SharedExchange) -> Action {
-    if let Some(untold) = MISPLACED.with_borrow_mut(|told| told.note("", "filter_order", host::recent())) {
-        log::error!(
-            "sluice: auth: `auth` comes after another of Sluice's filters in http_filters, so all requests are refused; \
-             put it first (`sluice check` shows the line); and {untold} times since this was logged last"
-        );
-    }
-    let shape = exchange.borrow().shape();
-    reply::error(&ApiError::filter_order(), shape)
-}
-
 impl HttpContext for Auth {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
         if let Some(exchange) = registry::taken_in() {
             self.state = AuthState::Refused(None);
-            return refuse_misplaced(&exchange);
+            return misplaced::refuse(&exchange);
         }
         let mut checking = false;
-        let opened = Incoming::open(&self.config.auth.prefix, |presented| match self.identify(presented)? {
+        let find = |path: &str| self.config.paths.find(path);
+        let opened = Incoming::open(&self.config.auth.prefix, find, |presented| match self.identify(presented)? {
             Caller::Known(identity) => Ok(Some(identity)),
             Caller::Checking => {
                 checking = true;

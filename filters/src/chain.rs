@@ -11,6 +11,7 @@ use sluice::config::{ConfigError, Joined};
 
 use crate::filter::Filter;
 use crate::host;
+use crate::paths;
 use crate::reentrancy;
 use crate::registry::{self, SharedExchange};
 use crate::types::{Action, Event, HttpContext};
@@ -80,6 +81,7 @@ impl Chain {
 
 impl Filter for Chain {
     fn configure(&mut self, bytes: &[u8]) -> Result<(), ConfigError> {
+        paths::begin_chain();
         if !self.is_complete() {
             registry::split_filters();
         }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sluice::endpoint::{classify, Call, Endpoint};
+use sluice::endpoint::{classify, Call, Dialect, Endpoint};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
 use sluice::forwarding::KeptBack;
@@ -10,7 +10,7 @@ use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
 use sluice::parsed_request::{self, ParsedRequest};
-use sluice::uri::{asks_for_stream, query_key, without_keys};
+use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
 use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 use crate::budget::{self, BodyWeight};
@@ -59,6 +59,8 @@ enum RequestKind {
     Model(Endpoint, Option<String>),
     /// A response that an upstream has stored under this id.
     Stored(String),
+    /// A further path, whose upstream has this dialect. `generates`: its answer may report usage.
+    Passed { path: String, dialect: Dialect, generates: bool },
     /// A command to the gateway itself.
     Command(Command),
 }
@@ -79,12 +81,13 @@ pub struct RefusedRequest {
 impl Incoming {
     /// Takes in the headers: asks `identify` who is calling, given the credential headers, unless it is asked for what
     /// is open to everyone, and removes whatever must not reach Envoy's router or an upstream. `prefix` is what the
-    /// gateway's own paths begin with.
+    /// gateway's own paths begin with; `find` knows the further paths.
     ///
     /// # Errors
     /// The caller, the path or the method is unknown; or memory is short.
     pub fn open(
         prefix: &str,
+        find: impl FnOnce(&str) -> Option<Dialect>,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Incoming, RefusedRequest> {
         data_version::read();
@@ -99,7 +102,7 @@ impl Incoming {
         let call = classify(headers.method, headers.path, prefix);
         let identity = match &call {
             Call::Gateway(command) if command.access() == Access::Anyone => None,
-            Call::Path(..) => {
+            Call::Path(..) | Call::Unknown if takes_query_key(headers.path) => {
                 let key = query_key(headers.path);
                 let mut credentials = headers.credentials.clone();
                 credentials.extend(key.as_deref().map(|key| ("x-goog-api-key", key)));
@@ -113,7 +116,13 @@ impl Incoming {
             Call::Stored(id) => RequestKind::Stored(id),
             Call::Gateway(command) => RequestKind::Command(command),
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
-            Call::Unknown => return Err(refuse(ApiError::unknown_path(headers.method, &path))),
+            Call::Unknown => {
+                let Some(dialect) = find(headers.path) else {
+                    return Err(refuse(ApiError::unknown_path(headers.method, &path)));
+                };
+                let generates = !matches!(headers.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
+                RequestKind::Passed { path: without_query(headers.path).to_owned(), dialect, generates }
+            }
         };
         let mut weight = BodyWeight::default();
         match &call {
@@ -126,6 +135,11 @@ impl Incoming {
                     return Err(refuse(ApiError::out_of_memory()));
                 }
             }
+            // it goes on as it comes
+            RequestKind::Passed { .. } if !budget::admits(Purpose::Request, 0) => {
+                return Err(refuse(ApiError::out_of_memory()));
+            }
+            RequestKind::Passed { .. } => {}
             // what load balancers and operators ask is answered to the last; most of it takes no body
             RequestKind::Command(command) if command.takes_body() && headers.length > Some(MAX_COMMAND) => {
                 return Err(refuse(ApiError::body_too_large()));
@@ -145,7 +159,11 @@ impl Incoming {
 
     /// Whether everything that will be read has arrived: the headers end the request, or its body is not needed.
     pub fn is_complete(&self, end: bool) -> bool {
-        end || matches!(&self.call, RequestKind::Command(command) if !command.takes_body())
+        end || match &self.call {
+            RequestKind::Command(command) => !command.takes_body(),
+            RequestKind::Passed { .. } => true,
+            RequestKind::Model(..) | RequestKind::Stored(_) => false,
+        }
     }
 
     /// Records the size of the body so far.
@@ -157,8 +175,13 @@ impl Incoming {
             RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
             RequestKind::Model(..) | RequestKind::Stored(_) => Err(ApiError::out_of_memory()),
             RequestKind::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
-            RequestKind::Command(_) => Ok(()),
+            RequestKind::Command(_) | RequestKind::Passed { .. } => Ok(()),
         }
+    }
+
+    /// Whether its body passes unread.
+    pub fn is_passed(&self) -> bool {
+        matches!(self.call, RequestKind::Passed { .. })
     }
 
     /// An answer has begun: Envoy no longer keeps the body.
@@ -201,6 +224,9 @@ impl Incoming {
                 let stream = asks_for_stream(&exchange.original().path);
                 exchange.read(ParsedRequest::of_stored(model, std::mem::take(id), stream, &body)?, body);
             }
+            RequestKind::Passed { path, dialect, generates } => {
+                exchange.read(ParsedRequest::of_path(path, *dialect, *generates), body);
+            }
             RequestKind::Command(command) => exchange.commanded(command.clone(), body),
         }
         drop(exchange);
@@ -228,6 +254,11 @@ impl Incoming {
     pub fn shape(&self) -> Shape {
         self.exchange.borrow().shape()
     }
+}
+
+/// Whether clients of this path may send their key in its query: Gemini's do.
+fn takes_query_key(path: &str) -> bool {
+    Shape::for_path(path) == Shape::Gemini
 }
 
 /// A request's headers, read in one pass.

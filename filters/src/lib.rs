@@ -40,7 +40,9 @@ mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;
 mod metrics;
+mod misplaced;
 mod password_checks;
+mod paths;
 mod reentrancy;
 mod refused_body;
 mod registry;

@@ -20,6 +20,7 @@ use crate::hand_over::hand_over;
 use crate::host::{self, Headers};
 use crate::incoming::Incoming;
 use crate::limits;
+use crate::paths;
 use crate::refused_body::RefusedBody;
 use crate::registry::{self, SharedExchange};
 use crate::reply::{self, CommandReply};
@@ -31,6 +32,7 @@ pub fn filter() -> Box<dyn Filter> {
     let read = |bytes: &[u8]| {
         let table = config::router(bytes, &|name| std::env::var(name).ok())?;
         clusters::introduce(table.upstreams());
+        paths::publish(table.paths());
         Ok(table)
     };
     filter::filter(read, |table, context| {
@@ -159,7 +161,8 @@ impl HttpContext for Router {
         if let Some(exchange) = registry::current() {
             return self.go_on(exchange, None);
         }
-        match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
+        let find = |path: &str| self.table.paths().find(path).map(|(_, rule)| rule.dialect(path));
+        match Incoming::open(DEFAULT_PREFIX, find, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 self.state = RouterState::Body(incoming);

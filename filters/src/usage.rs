@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
 use sluice::memory_budget::Purpose;
+use sluice::parsed_request::ParsedRequest;
 use sluice::record::{Json, Record, Struct};
 use sluice::response_gate::Document;
 use sluice::usage::{complete, EstimateInput, Format, Framing, Meter, Pass, Source, TokenUsage, MAX_EVENT};
@@ -60,6 +61,10 @@ impl Usage {
     fn meter(&self, chunk: &[u8], content_type: Option<&str>) -> Meter {
         let exchange = self.exchange.as_ref().map(|exchange| exchange.borrow());
         let framing = match (exchange.as_ref().and_then(|exchange| exchange.parsed()), content_type) {
+            (Some(parsed), _) if parsed.is_passed() => {
+                let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
+                return passed_meter(parsed, chunk).with_format(format);
+            }
             (Some(parsed), _) => Framing::of_answer(parsed.endpoint.dialect(), parsed.stream, chunk),
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
@@ -309,6 +314,23 @@ impl HttpContext for Usage {
         drop(exchange);
         finished::end(shared, status);
     }
+}
+
+/// The meter for an answer on a further path that begins with `chunk`: it reads what is recognised as JSON or as events,
+/// unless the request only looked something up. What is looked up may repeat usage that has counted before.
+#[cold]
+fn passed_meter(parsed: &ParsedRequest, chunk: &[u8]) -> Meter {
+    let framing = match chunk.trim_ascii_start() {
+        [b'{', ..] => Framing::Json,
+        [b'd', b'a', b't', b'a', b':', ..] | [b'e', b'v', b'e', b'n', b't', b':', ..] => Framing::Sse,
+        _ => Framing::Json,
+    };
+    let is_known = framing == Framing::Sse || chunk.trim_ascii_start().starts_with(b"{");
+    let mut meter = Meter::new(framing, false);
+    if parsed.choices == 0 || !is_known {
+        meter.give_up();
+    }
+    meter
 }
 
 /// Writes a record for Envoy's access log.

@@ -2,7 +2,7 @@
 
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{ejection, headers, limits, metering, price, retry};
+use super::{ejection, headers, limits, metering, paths, price, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
@@ -19,6 +19,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub const ROUTER_FIELDS: &[&str] = &[
     "upstreams",
     "models",
+    "paths",
     "retry",
     "ejection",
     "hold",
@@ -101,6 +102,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
     }
+    paths::read(root.get("paths"), &mut table, &retry)?;
     Ok(table)
 }
 

@@ -5,7 +5,7 @@
 
 use super::Dialect;
 
-/// One of them. The body is JSON and names the model; the answer is not streamed.
+/// One of them. Except for passed paths, the body is JSON and names the model; the answer is not streamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Further {
     /// `POST /v1/moderations`
@@ -24,6 +24,8 @@ pub enum Further {
     OllamaShow,
     /// `POST /api/embeddings`, the older form of `/api/embed`.
     OllamaEmbeddings,
+    /// A path that the operator passes to an upstream of this dialect, with any method; its body is not read.
+    Passed(Dialect),
 }
 
 /// The properties of one operation.
@@ -131,7 +133,10 @@ impl Further {
 
     /// Its dialect.
     pub fn dialect(self) -> Dialect {
-        self.row().map_or(Dialect::OpenAi, |row| row.dialect)
+        match self {
+            Further::Passed(dialect) => dialect,
+            _ => self.row().map_or(Dialect::OpenAi, |row| row.dialect),
+        }
     }
 
     /// The request's field with the prompt; `None` if there are several, or none.
@@ -146,12 +151,12 @@ impl Further {
 
     /// `gen_ai.operation.name`
     pub fn operation(self) -> &'static str {
-        self.row().map_or("", |row| row.operation)
+        self.row().map_or("passthrough", |row| row.operation)
     }
 
     /// Whether it uses tokens: if it does and none are reported, they are estimated.
     pub fn uses_tokens(self) -> bool {
-        self.row().is_none_or(|row| row.uses_tokens)
+        self.row().is_some_and(|row| row.uses_tokens)
     }
 
     fn row(self) -> Option<&'static Row> {

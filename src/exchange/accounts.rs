@@ -103,8 +103,13 @@ impl Exchange {
         if self.command().is_some() {
             return None;
         }
-        if self.parsed().is_some_and(|parsed| !parsed.uses_tokens()) {
-            return Some((TokenUsage::default(), Source::Reported));
+        if let Some(parsed) = self.parsed().filter(|parsed| !parsed.uses_tokens()) {
+            return match (parsed.is_passed(), metered) {
+                (false, _) => Some((TokenUsage::default(), Source::Reported)),
+                // what an unknown answer does not report is not known
+                (true, (tokens, Source::Reported | Source::Partial)) if tokens.total() > 0 => Some(metered),
+                (true, _) => None,
+            };
         }
         let prompt = self.parsed().map(|parsed| parsed.layout.text);
         Some(complete(metered, EstimateInput { prompt, unreported, encoded: self.is_encoded() }))

@@ -2,6 +2,7 @@
 
 mod cluster_state;
 mod ending;
+mod paths;
 mod pick;
 mod retry;
 mod route;
@@ -11,6 +12,7 @@ mod upstream;
 
 pub use cluster_state::ClusterState;
 pub use ending::Ending;
+pub use paths::{is_unambiguous, PathRule, Paths};
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
 pub use route::{NotStarted, Route, RouteInput};

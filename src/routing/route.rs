@@ -72,7 +72,7 @@ impl Route {
         subject: &dyn RouteInput,
         clusters: &dyn ClusterState,
     ) -> Result<Route, NotStarted> {
-        let asked = table.models().get(model).ok_or(NotStarted::Silent)?;
+        let asked = table.model(model).ok_or(NotStarted::Silent)?;
         let deadline = asked.retry.deadline.is_some();
         let mut route = Route {
             table: table.clone(),
@@ -115,24 +115,24 @@ impl Route {
 
     /// The model whose target serves it now.
     pub fn model(&self) -> Option<&Model> {
-        self.table.models().get(self.model)
+        self.table.model(self.model)
     }
 
     /// The requested model.
     pub fn asked(&self) -> Option<&Model> {
-        self.table.models().get(self.asked)
+        self.table.model(self.asked)
     }
 
     /// The name for the model at the target at `place`; `asked` is the client's own.
     pub fn model_name<'a>(&'a self, place: (usize, usize), asked: &'a str) -> Option<&'a str> {
         let (model, target) = place;
-        let target = self.table.models().get(model)?.targets.get(target)?;
+        let target = self.table.model(model)?.targets.get(target)?;
         target.model.as_deref().or_else(|| self.name_of(model, asked))
     }
 
     /// The name for targets without their own name for a model; `asked` is the client's.
     fn name_of<'a>(&'a self, model: usize, asked: &'a str) -> Option<&'a str> {
-        let name = self.table.models().get(model)?.name.as_str();
+        let name = self.table.model(model)?.name.as_str();
         let stands_in = model != self.asked && !name.ends_with('*');
         Some(if stands_in { name } else { asked })
     }
@@ -160,7 +160,7 @@ impl Route {
     /// The upstream of the target at `place`.
     pub fn upstream_at(&self, place: (usize, usize)) -> Option<&Upstream> {
         let (model, target) = place;
-        self.table.upstream_of(self.table.models().get(model)?.targets.get(target)?)
+        self.table.upstream_of(self.table.model(model)?.targets.get(target)?)
     }
 
     /// The translation for the target at `place`; `None` if it has the request's dialect.
@@ -243,7 +243,7 @@ impl Route {
     /// Moves on to the next target: of the current model, then of the fallbacks in order. If none is healthy, the one
     /// that returns soonest is tried, whichever model it serves.
     fn go_on(&mut self, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
-        let Some(asked) = self.table.models().get(self.asked) else {
+        let Some(asked) = self.table.model(self.asked) else {
             return false;
         };
         let mut models = vec![self.model];
@@ -281,7 +281,7 @@ impl Route {
 
     /// Whether a model may be tried: it is the requested one, or the caller may use it, and it has attempts left.
     fn may_try(&self, model: usize, subject: &dyn RouteInput) -> bool {
-        self.table.models().get(model).is_some_and(|found| {
+        self.table.model(model).is_some_and(|found| {
             let permitted = model == self.model || model == self.asked || subject.may_use(&found.name);
             permitted && self.tried_of(model).len() < found.retry.max_attempts
         })
@@ -303,7 +303,7 @@ impl Route {
             return false;
         };
         self.context_fallback_taken = true;
-        let permitted = self.table.models().get(fallback).is_some_and(|model| subject.may_use(&model.name));
+        let permitted = self.table.model(fallback).is_some_and(|model| subject.may_use(&model.name));
         if !permitted {
             return false;
         }
@@ -347,7 +347,7 @@ impl Route {
 
     fn pick(&self, model: usize, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> Picked {
         let tried = self.tried_of(model);
-        let (Some(name), Some(model)) = (self.name_of(model, subject.model()), self.table.models().get(model)) else {
+        let (Some(name), Some(model)) = (self.name_of(model, subject.model()), self.table.model(model)) else {
             return Picked::None;
         };
         let affinity = model.strategy.affinity().map_or(0, |by| subject.affinity(by));

@@ -1,9 +1,11 @@
 //! The routing table: upstreams, models and their targets, fixed once configured.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::paths::Paths;
 use super::retry::{BudgetBalance, Retry};
 use super::upstream::Upstream;
 use super::{Strategy, TargetSet};
@@ -163,7 +165,11 @@ impl Model {
 #[derive(Debug)]
 pub struct Table {
     upstreams: Vec<Upstream>,
+    /// The models, then the further paths.
     models: Vec<Model>,
+    /// The number of models.
+    named: usize,
+    paths: Rc<Paths>,
     by_name: HashMap<String, usize>,
     /// Prefixes and their models, longest first.
     prefixes: Vec<(String, usize)>,
@@ -215,6 +221,8 @@ impl Table {
         Table {
             upstreams,
             models: Vec::new(),
+            named: 0,
+            paths: Rc::default(),
             by_name: HashMap::new(),
             prefixes: Vec::new(),
             max_ejected_percent: 100,
@@ -254,7 +262,28 @@ impl Table {
             }
         }
         self.models.push(model);
+        self.named = self.models.len();
         Ok(())
+    }
+
+    /// Adds a further path, as a model with one target. All models must be there already.
+    pub fn add_path(&mut self, model: Model) {
+        self.models.push(model);
+    }
+
+    /// Sets the further paths, which were added in the same order.
+    pub fn set_paths(&mut self, paths: Paths) {
+        self.paths = Rc::new(paths);
+    }
+
+    /// The further paths.
+    pub fn paths(&self) -> &Rc<Paths> {
+        &self.paths
+    }
+
+    /// The place of the further path that a request's path belongs to, among the models.
+    pub fn find_path(&self, path: &str) -> Option<usize> {
+        self.paths.find(path).map(|(index, _)| self.named + index)
     }
 
     /// Sets a model's fallbacks.
@@ -273,7 +302,12 @@ impl Table {
 
     /// The models, in configured order.
     pub fn models(&self) -> &[Model] {
-        &self.models
+        self.models.get(..self.named).unwrap_or_default()
+    }
+
+    /// A model, or a further path, by its index.
+    pub fn model(&self, index: usize) -> Option<&Model> {
+        self.models.get(index)
     }
 
     /// The upstreams, by name.

@@ -38,6 +38,8 @@ mod model_pauses;
 mod outcome;
 mod parsed_request;
 mod password;
+mod paths;
+
 mod phase;
 mod readers;
 mod record;

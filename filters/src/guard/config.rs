@@ -12,6 +12,7 @@ use sluice::guard::pii::Patterns;
 use sluice::wire_names::ANONYMOUS;
 
 use crate::metrics;
+use crate::paths::ChainPaths;
 
 /// What is checked, and the results of earlier checks.
 pub(super) struct Config {
@@ -19,6 +20,8 @@ pub(super) struct Config {
     pub cache: RefCell<ResultCache>,
     /// The compiled patterns by check, for checks made here.
     pub patterns: Vec<Option<Patterns>>,
+    /// The further paths, whose bodies cannot be checked.
+    pub paths: ChainPaths,
 }
 
 /// Reads the configuration, and compiles its patterns.
@@ -32,13 +35,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
         Backend::Service(..) => None,
     });
     let patterns = patterns.collect();
-    Ok(Config { cache: RefCell::new(ResultCache::new(checks.cache)), checks: Rc::new(checks), patterns })
+    let cache = RefCell::new(ResultCache::new(checks.cache));
+    Ok(Config { cache, checks: Rc::new(checks), patterns, paths: ChainPaths::of_chain() })
 }
 
 impl Config {
     /// Whether any check applies to such a subject.
     pub fn applies(&self, subject: &CheckSubject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject))
+    }
+
+    /// Whether a request to a further path must not pass: a check of this key's requests or answers could change or refuse
+    /// them, whatever the model, and cannot read them.
+    pub fn refuses_unread(&self, path: &str, key: &str) -> bool {
+        let could = |check: &Check| check.action != Action::Flag && !check.dry_run && check.keys.matches(key);
+        self.checks.checks.iter().any(could) && !self.paths.skips_guard(path)
     }
 
     /// Whether a check passes nothing that it has not seen.

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use sluice::error::ApiError;
 use sluice::gateway::DEFAULT_PREFIX;
 use sluice::guard::checks::CheckPhase;
+use sluice::parsed_request::ParsedRequest;
 
 use super::answer::Taken;
 use super::config::{self, subject, Config};
@@ -47,14 +49,15 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         if let Some(exchange) = registry::current() {
-            let is_bodiless = end || exchange.borrow().parsed().is_none();
+            let is_bodiless = end || exchange.borrow().parsed().is_none_or(ParsedRequest::is_passed);
             if is_bodiless {
                 return guard.check(exchange, &me);
             }
             guard.state = GuardState::Read(exchange);
             return Action::Pause;
         }
-        match Incoming::open(DEFAULT_PREFIX, |_| Ok(None)) {
+        let find = |path: &str| guard.config.paths.find(path);
+        match Incoming::open(DEFAULT_PREFIX, find, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 guard.state = GuardState::Body(incoming);
@@ -231,12 +234,24 @@ impl Guard {
     fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
         let extracting = {
             let exchange = exchange.borrow();
-            // commands to the gateway itself are not parsed, and requests for a stored answer say nothing
-            let is_checked = exchange.parsed().is_some_and(|parsed| !parsed.by_id)
-                && self.config.applies(&subject(CheckPhase::Request, &exchange));
-            is_checked.then(|| Extracting::of_request(&exchange))
+            let subject = subject(CheckPhase::Request, &exchange);
+            match exchange.parsed() {
+                Some(parsed) if parsed.is_passed() => {
+                    match self.config.refuses_unread(&exchange.original().path, subject.key) {
+                        true => Err(ApiError::unguarded_path()),
+                        false => Ok(None),
+                    }
+                }
+                Some(parsed) if parsed.by_id => Ok(None), // it asks for a stored answer, and says nothing
+                Some(_) if self.config.applies(&subject) => Ok(Some(Extracting::of_request(&exchange))),
+                Some(_) | None => Ok(None), // what is not parsed is a command to the gateway itself
+            }
         };
         self.exchange = Some(exchange);
+        let extracting = match extracting {
+            Ok(extracting) => extracting,
+            Err(error) => return self.refuse(&error),
+        };
         match extracting {
             None => self.pass(),
             Some(Err(unextracted)) => self.unextracted(&unextracted),

@@ -3,7 +3,7 @@
 
 use serde_json::{json, Map, Value};
 use sluice::config::{
-    AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
+    AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS, PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
 };
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -105,6 +105,7 @@ fn definitions() -> Value {
         "user": object(&["name", "hash", "role", "models", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),
         "model": object(MODEL_FIELDS, model, &["name", "targets"]),
+        "path": object(PATH_FIELDS, path, &["path", "upstream"]),
         "target": {"anyOf": [text("an upstream"), object(&target_fields(), target, &["upstream"])]},
         "strategy": strategy(),
         "retry": fields(&retry, self::retry),
@@ -151,6 +152,7 @@ fn top(name: &str) -> Value {
         ),
         "upstreams" => named("upstream", "the model servers, by names that you choose"),
         "models" => list("model", "the models that clients may use, and their targets"),
+        "paths" => list("path", "further paths, which pass unread to one upstream"),
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
         "hold_json" => reference("size"),
@@ -275,6 +277,15 @@ fn model(name: &str) -> Value {
             },
             &["input", "output"],
         ),
+        _ => json!({}),
+    }
+}
+
+fn path(name: &str) -> Value {
+    match name {
+        "path" => json!({"type": "string", "pattern": "^/", "description": "a path, or a prefix that ends in *"}),
+        "upstream" => text("an upstream"),
+        "guard" => one_of(["refuse", "skip"]),
         _ => json!({}),
     }
 }

@@ -58,6 +58,8 @@ const MISTAKES: &[Mistake] = &[
     error(DEMO, "strategy: weighted", "strategy: weihgted", "configuration", "strategy: weihgted"),
     error(DEMO, "ejection: {", "ejections: {", "short_file", "ejections"),
     error(DEMO, "json: 300s", "json: 300", "configuration", "json: 300}"),
+    error(DEMO, "\nmodels:\n", "\npaths: [{path: /v1/chat/completions, upstream: mock-a}]\nmodels:\n", "configuration", "paths: [{path"),
+    error(DEMO, "\nmodels:\n", "\npaths: [{path: /v1/files*, upstream: mock-d}]\nmodels:\n", "configuration", "paths: [{path"),
     error(THREE, "provider: azure, resource: my-resource", "provider: azure", "short_file", "provider: azure"),
     error(THREE, "action: restore", "action: hide", "configuration", "action: hide"),
     error(GUARD, "cluster: toxicity\n", "cluster: toxic\n", "service_without_cluster", "cluster: toxic\n"),

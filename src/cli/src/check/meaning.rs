@@ -67,10 +67,11 @@ pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report
     }
 }
 
-/// The names of targets.
+/// The names of the upstreams that models and further paths use.
 fn targets(router: Option<&Value>) -> Vec<&str> {
     let all = list(router, "models").iter().flat_map(|model| list(Some(model), "targets"));
-    all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).collect()
+    let paths = list(router, "paths").iter().filter_map(|path| text(path, "upstream"));
+    all.filter_map(|target| target.as_str().or_else(|| text(target, "upstream"))).chain(paths).collect()
 }
 
 fn upstreams(router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
@@ -79,7 +80,13 @@ fn upstreams(router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
     for name in upstreams.into_iter().flat_map(|upstreams| upstreams.keys()) {
         if !used.contains(&name.as_str()) {
             let (line, path) = locate(&format!("router.upstreams[{}]", Value::from(name.as_str())));
-            report.warning("unused", line, &path, "no model has it as a target", "add a model for it, or remove it");
+            report.warning(
+                "unused",
+                line,
+                &path,
+                "no model has it as a target, and no path leads to it",
+                "add a model for it, or remove it",
+            );
         }
     }
 }
@@ -91,6 +98,7 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
         served.extend(text(model, "name"));
         served.extend(list(Some(model), "aliases").iter().filter_map(Value::as_str));
     }
+    served.extend(list(router, "paths").iter().filter_map(|path| text(path, "path")));
     for field in ["keys", "users"] {
         for (index, caller) in list(auth, field).iter().enumerate() {
             let Some(models) = caller.get("models").and_then(Value::as_array) else { continue };
