@@ -29,7 +29,8 @@ from world import World, eventually
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 # Rounds of this many seconds; after each, everything is counted.
-ROUNDS, SECONDS = (max(2, round(MINUTES)), 45) if MINUTES else (2, 5)
+SECONDS = 45 if MINUTES else 5
+ROUNDS = max(2, round(MINUTES * 60 / SECONDS))
 CALLERS = 20
 ATTACKERS = {"chats": 200, "events": 300, "answers": 80, "keyless": 40, "wrong-key": 40}
 # For the short form.
