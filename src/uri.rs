@@ -9,6 +9,15 @@ pub fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
 }
 
+/// The byte that two hexadecimal digits stand for, as in an escape (`%2F`); `None` if they are not two digits.
+pub(crate) fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let &[high, low] = digits else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
 /// The path without the query parameters that may carry a key (Gemini's clients may send theirs as `?key=`), in any
 /// spelling, because paths reach access logs and providers.
 ///

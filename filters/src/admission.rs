@@ -8,7 +8,6 @@ use sluice::exchange::Exchange;
 use sluice::keys::{Auth, Identity};
 use sluice::limits::shared::SharedLimits;
 use sluice::limits::{Limits, Subject};
-use sluice::parsed_request::ParsedRequest;
 use sluice::routing::{Model, Table};
 
 use crate::limits;
@@ -26,7 +25,7 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
         return Err(without_caller());
     };
     if !identity.models.matches(exchange.model_name()) {
-        if exchange.parsed().is_some_and(ParsedRequest::is_passed) {
+        if exchange.is_passed() {
             return Err(ApiError::path_not_allowed(exchange.model_name()));
         }
         return Err(ApiError::model_not_allowed(format!(
@@ -52,7 +51,7 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
 /// # Errors
 /// 429 or 400, by the limit that refuses it; earlier admissions of the request are withdrawn.
 pub fn admit_model(table: &Table, exchange: &mut Exchange) -> Result<(), ApiError> {
-    if exchange.parsed().is_some_and(ParsedRequest::is_passed) {
+    if exchange.is_passed() {
         return Ok(());
     }
     let asked = table.find(exchange.model_name()).and_then(|index| Some((index, table.models().get(index)?)));

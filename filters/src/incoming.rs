@@ -102,7 +102,8 @@ impl Incoming {
         let call = classify(headers.method, headers.path, prefix);
         let identity = match &call {
             Call::Gateway(command) if command.access() == Access::Anyone => None,
-            Call::Path(..) | Call::Unknown if takes_query_key(headers.path) => {
+            // Gemini's clients may send their key in the query
+            Call::Path(..) | Call::Unknown if shape == Shape::Gemini => {
                 let key = query_key(headers.path);
                 let mut credentials = headers.credentials.clone();
                 credentials.extend(key.as_deref().map(|key| ("x-goog-api-key", key)));
@@ -254,11 +255,6 @@ impl Incoming {
     pub fn shape(&self) -> Shape {
         self.exchange.borrow().shape()
     }
-}
-
-/// Whether clients of this path may send their key in its query: Gemini's do.
-fn takes_query_key(path: &str) -> bool {
-    Shape::for_path(path) == Shape::Gemini
 }
 
 /// A request's headers, read in one pass.

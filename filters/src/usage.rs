@@ -320,13 +320,10 @@ impl HttpContext for Usage {
 /// unless the request only looked something up. What is looked up may repeat usage that has counted before.
 #[cold]
 fn passed_meter(parsed: &ParsedRequest, chunk: &[u8]) -> Meter {
-    let framing = match chunk.trim_ascii_start() {
-        [b'{', ..] => Framing::Json,
-        [b'd', b'a', b't', b'a', b':', ..] | [b'e', b'v', b'e', b'n', b't', b':', ..] => Framing::Sse,
-        _ => Framing::Json,
-    };
-    let is_known = framing == Framing::Sse || chunk.trim_ascii_start().starts_with(b"{");
-    let mut meter = Meter::new(framing, false);
+    let start = chunk.trim_ascii_start();
+    let is_events = start.starts_with(b"data:") || start.starts_with(b"event:");
+    let is_known = is_events || start.starts_with(b"{");
+    let mut meter = Meter::new(if is_events { Framing::Sse } else { Framing::Json }, false);
     if parsed.choices == 0 || !is_known {
         meter.give_up();
     }

@@ -4,7 +4,6 @@ use super::caller::Caller;
 use super::Exchange;
 use crate::error::ApiError;
 use crate::limits::{self, Limits};
-use crate::parsed_request::ParsedRequest;
 use crate::routing::{Model, RouteInput, Table};
 
 impl Exchange {
@@ -29,7 +28,7 @@ impl Exchange {
 
     /// 404: the model does not exist, with the ones that do.
     pub fn unknown_model(&self, table: &Table, name: &str) -> ApiError {
-        if self.parsed().is_some_and(ParsedRequest::is_passed) {
+        if self.is_passed() {
             return ApiError::unknown_path("this method", name);
         }
         let allowed = |model: &&str| self.caller().may_use(model);

@@ -4,6 +4,7 @@ use super::Exchange;
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::keys::Role;
+use crate::parsed_request::ParsedRequest;
 use crate::routing::{ClusterState, ResponseModel, Route, Table};
 use crate::splice::Splice;
 use crate::stored::{StoredId, StoringCluster};
@@ -17,6 +18,11 @@ impl Exchange {
         let is_response = parsed.endpoint == Endpoint::Responses && !parsed.by_id && !translated && !self.is_encoded();
         let wants_id = is_response && route.table().remembers_responses().is_some();
         (model.is_some() || wants_id).then(|| Splice::new(parsed.endpoint, parsed.stream, model, wants_id))
+    }
+
+    /// Whether the request passes to its upstream unread.
+    pub fn is_passed(&self) -> bool {
+        self.parsed().is_some_and(ParsedRequest::is_passed)
     }
 
     /// Whether the client's name of the model replaces the target's.

@@ -3,7 +3,7 @@
 use crate::endpoint::Dialect;
 use crate::error::Shape;
 use crate::pattern::matches;
-use crate::uri::without_query;
+use crate::uri::{hex_byte, without_query};
 
 /// One further path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,7 @@ fn escapes_are_plain(segment: &str) -> bool {
     let is_plain = |part: &str| part.bytes().all(|byte| byte > b' ' && byte != 0x7f);
     is_plain(literal)
         && parts.all(|part| {
-            let byte = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-            let byte = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            let byte = part.as_bytes().get(..2).and_then(hex_byte);
             byte.is_some_and(|byte| byte >= b' ' && byte != 0x7f && !b"/\\.%;".contains(&byte)) && is_plain(part)
         })
 }

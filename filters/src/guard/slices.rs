@@ -1,5 +1,5 @@
-//! Work that takes long for a large text: extracting texts, searching them by pattern, and rewriting a body. Short work is done at once,
-//! longer work in slices, one on each tick, so that a large text does not delay other requests.
+//! Work that takes long for a large text: extracting texts, searching them by pattern, and rewriting a body. Short work
+//! is done at once, longer work in slices, one on each tick, so that a large text does not delay other requests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -61,22 +61,15 @@ impl Searching {
         let Some(Some(patterns)) = config.patterns.get(self.check) else {
             return Some(Err(Failure::Shape));
         };
-        let texts = run.texts_of(self.question);
-        let mut began = None;
-        while !self.search.step(patterns, &texts) {
-            if self.search.count() > MAX_FINDINGS {
-                return Some(Err(Failure::TooLarge));
+        let (texts, search) = (run.texts_of(self.question), &mut self.search);
+        one_slice(|| match search.step(patterns, &texts) {
+            true => Some(Ok(Readings::of_findings(std::mem::take(search).into_findings()))),
+            false if search.count() > MAX_FINDINGS => Some(Err(Failure::TooLarge)),
+            false if !budget::admits(Purpose::Check, search.count().saturating_mul(FINDING)) => {
+                Some(Err(Failure::Busy))
             }
-            if !budget::admits(Purpose::Check, self.search.count().saturating_mul(FINDING)) {
-                return Some(Err(Failure::Busy));
-            }
-            // the first step is not timed, because nearly every text needs only one
-            let now = host::now();
-            if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
-                return None;
-            }
-        }
-        Some(Ok(Readings::of_findings(std::mem::take(&mut self.search).into_findings())))
+            false => None,
+        })
     }
 
     /// Continues the search on the next ticks.
@@ -122,7 +115,7 @@ fn one_slice<T>(mut step: impl FnMut() -> Option<T>) -> Option<T> {
         if result.is_some() {
             return result;
         }
-        // the first step is not timed, because nearly every body needs only one
+        // the first step is not timed, because nearly every text needs only one
         let now = host::now();
         if now.saturating_sub(*began.get_or_insert(now)) >= SLICE {
             return None;
@@ -146,7 +139,8 @@ pub(super) fn wait(waiter: &Waiter, context: u32) {
     BODIES.with_borrow_mut(|queue| queue.push_back((waiter.clone(), context)));
 }
 
-/// Continues the searches and the work at bodies, one slice of each kind in total, searches in turns. Called on each tick.
+/// Continues the searches and the work at bodies, one slice of each kind in total, searches in turns. Called on each
+/// tick.
 pub(super) fn work() {
     // if the clock was set back, no time has passed
     let is_early = host::recent().checked_sub(WORKED.get()).is_some_and(|passed| passed < PAUSE);

@@ -6,19 +6,17 @@ use crate::guard::work::Work;
 /// A text with the escapes in its documents' strings decoded; `None` if that changes nothing.
 ///
 /// ```
-/// use sluice::guard::nested::{view, Nesting};
+/// use sluice::guard::nested::view;
 ///
 /// let text = r#"{"body": "Hello,\nmario@example.com", "raw": "{\"a\": \"x\\ny\"}"}"#;
 /// let want = "{\"body\": \"Hello,\nmario@example.com\", \"raw\": \"{\"a\": \"x\ny\"}\"}";
-/// assert_eq!(view(Nesting::default(), text).as_deref(), Some(want));
-/// assert_eq!(view(Nesting::default(), r"a\nb"), None, "no JSON");
+/// assert_eq!(view(text).as_deref(), Some(want));
+/// assert_eq!(view(r"a\nb"), None, "no JSON");
 /// ```
-pub fn view(mut nesting: Nesting, text: &str) -> Option<String> {
-    // inside a string, JSON need not look like JSON
-    memchr::memchr(b'\\', text.as_bytes())?;
-    let mut view = String::with_capacity(text.len());
-    nesting.walk(text, true, |unit| view.push_str(unit.text));
-    (view != text).then_some(view)
+pub fn view(text: &str) -> Option<String> {
+    let mut viewing = Viewing::default();
+    viewing.step(text, &mut Work::new(usize::MAX));
+    viewing.finish(text)
 }
 
 /// [`view`] of a complete text in parts, so that other work can run in between.
@@ -33,6 +31,7 @@ pub(in crate::guard) struct Viewing {
 impl Viewing {
     /// Goes on; the text must be the same each time. Returns whether it has been read.
     pub fn step(&mut self, text: &str, work: &mut Work) -> bool {
+        // inside a string, JSON need not look like JSON
         if self.read == 0 && memchr::memchr(b'\\', text.as_bytes()).is_none() {
             self.read = text.len();
         } else if self.read == 0 {

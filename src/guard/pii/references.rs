@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
+use crate::uri::hex_byte;
+
 /// The references by name that may stand in a value.
 const NAMES: [(&str, char); 14] = [
     ("apos", '\''),
@@ -81,8 +83,7 @@ fn reference(text: &[u8]) -> Option<(char, usize)> {
 /// `%40`, or `%2540` in a URL within a URL.
 fn percent(text: &[u8]) -> Option<(char, usize)> {
     let character = |digits: Option<&[u8]>| {
-        let digits = std::str::from_utf8(digits?).ok().filter(|digits| !digits.starts_with('+'))?;
-        let character = char::from(u8::from_str_radix(digits, 16).ok()?);
+        let character = char::from(hex_byte(digits?)?);
         (character == ' ' || character.is_ascii_graphic()).then_some(character)
     };
     match (character(text.get(1..3))?, character(text.get(3..5))) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::originals::Originals;
 use super::placeholder::{may_begin, sight, Form, Sight};
 use crate::guard::nested::{escaped, Nesting, Unit};
+use crate::uri::hex_byte;
 
 /// A complete text is restored in pieces of this size, so that the positions of a piece stay few.
 const PIECE: usize = 16 << 10;
@@ -186,10 +187,7 @@ fn encoded(value: &str, form: Form) -> Cow<'_, str> {
 fn percent_encoded(text: &str, keep: bool) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for (at, byte) in text.bytes().enumerate() {
-        let is_encoded = || {
-            let digits = text.as_bytes().get(at + 1..at + 3);
-            byte == b'%' && digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-        };
+        let is_encoded = || byte == b'%' && text.as_bytes().get(at + 1..at + 3).and_then(hex_byte).is_some();
         let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
         match is_plain || keep && is_encoded() {
             true => out.push(char::from(byte)),

@@ -154,7 +154,7 @@ fn next_passage(
         *current = Some(Box::new((next, Viewing::default())));
         return next_passage(found, current, work);
     }
-    let view = view(Default::default(), &next.text);
+    let view = view(&next.text);
     work.spend(next.text.len());
     Some(passage(next, view))
 }

@@ -114,7 +114,7 @@ impl Labels {
             Of::Block => self.block(label, value),
             Of::Call(_) => {
                 if let Label::Index = label {
-                    self.index = value.as_count().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+                    self.index = index(value);
                 }
                 if self.context.inside().is_some() {
                     self.block(label, value);
@@ -124,7 +124,7 @@ impl Labels {
                 *is_text |= matches!((label, value), (Label::Type, Value::String(kind)) if kind.is("text"));
             }
             Of::Answer { delta } => {
-                let number = || value.as_count().and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX);
+                let number = || index(value).unwrap_or(u32::MAX);
                 match (label, value) {
                     (Label::Index | Label::OutputIndex, _) => self.context.choice = number(),
                     (Label::PartIndex, _) => self.context.part = number(),
@@ -134,7 +134,7 @@ impl Labels {
             }
             Of::Choice(_) => {
                 if let Label::Index = label {
-                    self.index = value.as_count().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+                    self.index = index(value);
                 }
             }
         }
@@ -231,6 +231,11 @@ impl Ahead {
         self.position = scanner.pause();
         false
     }
+}
+
+/// The number of an index, at most `u32::MAX`; `None` if it is no number.
+fn index(value: Value<'_>) -> Option<u32> {
+    value.as_count().map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn short<'a>(label: &Text<'a>) -> Cow<'a, str> {
