@@ -44,11 +44,10 @@ impl Gateway {
         Ok(Gateway { short, text, name, wasm })
     }
 
-    /// A model for the printed command.
-    pub(super) fn model(&self) -> String {
+    /// A model for the printed command; `None` if the file only has patterns of names.
+    pub(super) fn model(&self) -> Option<&str> {
         let models = self.short.tree.get("models").map(crate::yaml::Tree::items).unwrap_or_default();
-        let names = || models.iter().filter_map(|model| model.text_of("name"));
-        names().find(|name| !name.contains('*')).or_else(|| names().next()).unwrap_or("MODEL").to_owned()
+        models.iter().filter_map(|model| model.text_of("name")).find(|name| !name.contains('*'))
     }
 
     /// The key for the printed command; only the demo's key is known here.

@@ -202,11 +202,14 @@ impl Envoy {
             other if other.contains(':') => format!("[{other}]"),
             other => other.to_owned(),
         };
-        let (key, model) = (gateway.key(), gateway.model());
+        let (key, model) = (gateway.key(), gateway.model().unwrap_or("MODEL"));
         eprintln!(
             "ready: curl -s http://{host}:{port}/v1/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
              -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
         );
+        if gateway.model().is_none() {
+            eprintln!("Replace MODEL with a name that one of the file's models matches.");
+        }
         eprintln!(
             "metrics: http://{}/stats/prometheus; changes of the file apply when it is saved; Ctrl-C stops the gateway",
             self.admin.0
