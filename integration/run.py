@@ -99,7 +99,7 @@ def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
             journals = [f"http://127.0.0.1:{port}/_mock/requests" for _, port in servers]
             lines += [f"what the models were asked: curl -s {' '.join(journals)}"]
         if servers:
-            lines += [f"failover: {_failover(port, servers[0][1])}"]
+            lines += [f"failover: {_failover(port, servers[0][1])}", f"healthy again: {_healthy_again(port, servers[0])}"]
         lines += [f"metrics: {gateway.admin}/stats/prometheus  logs: {DIRECTORY}  Ctrl-C ends it"]
         print("\n".join(lines), flush=True)
         _watch(gateway.child, children)
@@ -126,12 +126,17 @@ def _ready(port: int) -> str:
 
 
 def _failover(port: int, server_port: int) -> str:
-    """A command that makes a model server fail, sends requests until it is out of the pool, and shows that. (With DELETE instead
-    of PUT the server is healthy again.)"""
+    """A command that makes a model server fail, sends requests until it is out of the pool, and shows that."""
     fault = shlex.quote(json.dumps({"fault": "status", "status": 503}))
     breaks = f"curl -s -o /dev/null -X PUT http://127.0.0.1:{server_port}/_mock -H 'Content-Type: application/json' -d {fault}"
     asks = f"for i in $(seq 30); do {demo.curl(port)} -o /dev/null -w '%{{http_code}} '; done; echo"
     return f"{breaks}; {asks}; curl -s http://127.0.0.1:{port}/gateway/upstreams -H 'Authorization: Bearer {demo.ADMIN_KEY}'"
+
+
+def _healthy_again(port: int, server: tuple[demo.ModelServer, int]) -> str:
+    """A command that undoes that, and puts the server back into the pool at once."""
+    restore = f"http://127.0.0.1:{port}/gateway/upstreams/{server[0].name}/restore"
+    return f"curl -s -o /dev/null -X DELETE http://127.0.0.1:{server[1]}/_mock; curl -s -X POST {restore} -H 'Authorization: Bearer {demo.ADMIN_KEY}'"
 
 
 def _check_guard(port: int) -> None:

@@ -29,7 +29,7 @@ pub(crate) struct Render {
 pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     let text = read(&command.file)?;
     let name = name(&command.file);
-    let short = short(&text, &name)?;
+    let short = short(&text, &shown(&command.file))?;
     let rendered = rendered(&short, &text, &name)?;
     match &command.dir {
         None => print(&rendered),
@@ -81,7 +81,23 @@ fn refused(name: &str, mistakes: &[Mistake]) -> Failure {
     Failure::Input(format!("the file has mistakes{}", lines.collect::<String>()))
 }
 
-/// A file's name in messages.
+/// A count with its noun, such as `1 note` and `2 notes`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// A file in messages: its path, as it was given, so that editors and terminals find it.
+pub(crate) fn shown(file: &Path) -> String {
+    match file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
+    }
+}
+
+/// A file's name in the comment of a file that is made from it.
 pub(crate) fn name(file: &Path) -> String {
     match file.as_os_str() == "-" {
         true => "standard input".to_owned(),

@@ -5,17 +5,27 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::short::providers::{Provider, PROVIDERS};
+use crate::yaml::quoted;
 use crate::{file, key, Failure};
 
-/// Prefixes of a provider's model names. The other providers serve all remaining names.
-const PREFIXES: [(&str, &[&str]); 7] = [
-    ("openai", &["gpt-*", "o1*", "o3*", "o4*", "text-embedding-*"]),
-    ("anthropic", &["claude-*"]),
-    ("gemini", &["gemini-*"]),
-    ("mistral", &["mistral-*", "codestral-*"]),
-    ("deepseek", &["deepseek-*"]),
-    ("xai", &["grok-*"]),
-    ("cohere", &["command-*"]),
+/// A provider's well-known models, and the prefixes of all its models' names. A provider without a prefix serves all
+/// remaining names.
+const MODELS: [(&str, &[&str], &[&str]); 11] = [
+    (
+        "openai",
+        &["gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-5", "gpt-5-mini", "text-embedding-3-small"],
+        &["gpt-*", "o1*", "o3*", "o4*", "text-embedding-*"],
+    ),
+    ("anthropic", &["claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5"], &["claude-*"]),
+    ("gemini", &["gemini-2.5-flash", "gemini-2.5-pro"], &["gemini-*"]),
+    ("mistral", &["mistral-small-latest", "mistral-large-latest", "codestral-latest"], &["mistral-*", "codestral-*"]),
+    ("deepseek", &["deepseek-chat", "deepseek-reasoner"], &["deepseek-*"]),
+    ("xai", &["grok-4"], &["grok-*"]),
+    ("cohere", &["command-a-03-2025"], &["command-*"]),
+    ("groq", &["llama-3.3-70b-versatile"], &[]),
+    ("openrouter", &["openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5"], &[]),
+    ("together", &["meta-llama/Llama-3.3-70B-Instruct-Turbo"], &[]),
+    ("fireworks", &["accounts/fireworks/models/llama-v3p3-70b-instruct"], &[]),
 ];
 
 #[derive(Args)]
@@ -40,9 +50,14 @@ pub(crate) fn run(command: &Init) -> Result<(), Failure> {
     }
     let (key, hash) = key::random_key()?;
     let text = short_file(&found, &hash);
+    let name = command.file.display();
+    if command.file.exists() {
+        return Err(Failure::Usage(format!(
+            "{name} exists, and is not changed; start it: sluice run {name}, or write another: sluice init FILE"
+        )));
+    }
     let created = std::fs::OpenOptions::new().write(true).create_new(true).open(&command.file);
     let written = created.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-    let name = command.file.display();
     written.map_err(|error| Failure::Usage(format!("{name} cannot be written: {error}")))?;
     eprintln!("{name} is written. Its key, which is shown only now:");
     file::print(&format!("{key}\n"))
@@ -56,21 +71,20 @@ fn short_file(found: &[&Provider], hash: &str) -> String {
     for provider in found {
         text.push_str(&format!("  {0}: {{provider: {0}}} # the key is in {1}\n", provider.name, provider.variable));
     }
-    text.push_str("\nmodels:\n");
+    text.push_str("\n# `GET /v1/models` lists the names without `*`, so add those that you use; the others serve every matching name.\nmodels:\n");
+    let mut rest = None;
     for provider in found {
-        let prefixes =
-            PREFIXES.iter().find(|(name, _)| *name == provider.name).map_or(&[][..], |(_, prefixes)| *prefixes);
-        for prefix in prefixes {
-            text.push_str(&format!("  - {{name: \"{prefix}\", targets: [{}]}}\n", provider.name));
+        let known = MODELS.iter().find(|(name, _, _)| *name == provider.name);
+        let (names, prefixes) = known.map_or((&[][..], &[][..]), |(_, names, prefixes)| (*names, *prefixes));
+        for name in names.iter().chain(prefixes) {
+            text.push_str(&format!("  - {{name: {}, targets: [{}]}}\n", quoted(name), provider.name));
+        }
+        if prefixes.is_empty() {
+            rest = rest.or(Some(provider.name));
         }
     }
-    let prefixed = |provider: &&&Provider| !PREFIXES.iter().any(|(name, _)| *name == provider.name);
-    let rest: Vec<&str> = found.iter().filter(prefixed).map(|provider| provider.name).collect();
-    if let Some((first, others)) = rest.split_first() {
-        text.push_str(&format!("  - {{name: \"*\", targets: [{first}]}} # every other name\n"));
-        for other in others {
-            text.push_str(&format!("  # - {{name: a model of it, targets: [{other}]}}\n"));
-        }
+    if let Some(provider) = rest {
+        text.push_str(&format!("  - {{name: \"*\", targets: [{provider}]}} # every other name\n"));
     }
     text
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use sluice_ledger::{import, open, Query};
 
-use crate::Failure;
+use crate::{file, Failure};
 
 /// The environment variable with the ledger's store, which may contain a password.
 const STORE_VARIABLE: &str = "SLUICE_LEDGER_STORE";
@@ -132,7 +132,10 @@ fn import_all(command: Import) -> Result<(), Failure> {
     }
     match malformed {
         0 => Ok(()),
-        lines => Err(Failure::Input(format!("ledger: {lines} lines could not be read; the others have been imported"))),
+        lines => {
+            let lines = file::counted(lines as u64, "line");
+            Err(Failure::Input(format!("ledger: {lines} could not be read; the others have been imported")))
+        }
     }
 }
 

@@ -212,6 +212,16 @@ fn for_people() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("standard input has an error"));
 }
 
+/// The file is named as it was given, so that an editor finds it.
+#[test]
+fn the_file_with_its_folder() {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+    let root = folder().join("..");
+    let output = command.current_dir(root).args(["check", "envoy/examples/three-providers.yaml"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("envoy/examples/three-providers.yaml:"), "{said}");
+}
+
 /// Envoy's listeners in a separate file: clusters elsewhere are not checked.
 #[test]
 fn a_file_of_listeners() {

@@ -138,6 +138,56 @@ general_settings: {master_key: os.environ/NOT_SET, database_url: os.environ/DB}
         ],
         &[],
     ),
+    // what is a deployment's there and the model's here: nothing is dropped without a note
+    (
+        "model_list:
+  - {model_name: m, litellm_params: {model: openai/a, rpm: 6, tpm: 100, weight: 0.5, timeout: 10, api_version: x, aws_region_name: y, vertex_project: z}}
+  - {model_name: m, litellm_params: {model: groq/b, weight: 0.25, timeout: 20, rpm: 1k}, model_info: {mode: chat, input_cost_per_token: 1e-6}}
+  - {model_name: n, litellm_params: {model: openai/n, rpm: 0, order: 2, api_base: 'http://127.0.0.1:1/v1', base_url: 'http://127.0.0.1:2', api_key: 7}}
+  - {model_name: n, litellm_params: {model: vertex_ai/n, vertex_project: os.environ/NOT_SET, rpm: 0}}
+litellm_settings: {num_retries: 1, set_verbose: true, cooldown_time: 0, context_window_fallbacks: [{m: [n, o]}], default_fallbacks: [gone]}
+router_settings: {num_retries: 4, routing_strategy: least-busy, fallbacks: [{m: [{model: n}]}, n], model_group_alias: {a: {model: m, hidden: true}}, timeout: soon}
+",
+        &[
+            "{upstream: openai, model: a, weight: 50}",
+            "{upstream: groq, model: b, weight: 25}",
+            "tier: 2}",
+            "project: my-project, region: us-central1",
+            "{upstream: vertex, tier: 3}",
+            "max_attempts: 5",
+            "aliases: [a]",
+        ],
+        &[
+            "line 2: m: rpm is left out, since not all of its 2 deployments have one, and a limit here is one of the whole model; if you want one: limits: {requests_per_minute: 6}",
+            "line 2: m: tpm is left out",
+            "line 3: rpm is no number",
+            "line 4: n: rpm: 0 is left out",
+            "m: all deployments get the timeout of this one",
+            "api_version is left out: openai has no use for it",
+            "aws_region_name is left out",
+            "vertex_project is left out",
+            "model_info.mode has no counterpart",
+            "m: a price for input or for output alone",
+            "base_url is left out: api_base is used",
+            "api_key is no text",
+            "vertex_project cannot be read here, so my-project stands for it",
+            "litellm_settings.set_verbose has no counterpart",
+            "cooldown_time: 0 is left out",
+            "line 6: fallbacks name \"o\"",
+            "default_fallbacks name \"gone\"",
+            "router_settings.num_retries replaces an earlier value",
+            "n: `order` makes it `priority`",
+            "only a list of models' names is read here",
+            "fallbacks is read as a list such as",
+            "model_group_alias.a.hidden has no counterpart",
+            "timeout is no number",
+        ],
+    ),
+    (
+        "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\n",
+        &[],
+        &["\n1 note; see"],
+    ),
 ];
 
 #[test]

@@ -49,6 +49,24 @@ fn run(place: &TestDir, file: &Path, variables: &[(&str, &str)]) -> (i32, String
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// Another program listens where the gateway or its admin interface would.
+#[test]
+fn ports_in_use() {
+    let place = TestDir::new("ports");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for field in ["listen", "admin"] {
+        let other = if field == "listen" { "admin" } else { "listen" };
+        let file = place.file(&format!("{SHORT}{field}: {address}\n{other}: 127.0.0.1:0\n"));
+        let (code, error) = run(&place, &file, &[("ENVOY", "/bin/sh")]);
+        let wanted = format!("{address} is in use, maybe by another `sluice run`; stop that program, or write another port in sluice.yaml: `{field}: 127.0.0.1:{}`", address.port() + 1);
+        assert!(code == 2 && error.contains(&wanted), "{error}");
+    }
+    let file = place.file(&format!("{SHORT}listen: 127.0.0.1:0\nadmin: 192.0.2.1:9901\n"));
+    let (code, error) = run(&place, &file, &[("ENVOY", "/bin/sh")]);
+    assert!(code == 2 && error.contains("192.0.2.1 is no address of this machine"), "{error}");
+}
+
 #[test]
 fn what_cannot_be_run() {
     let place = TestDir::new("run");

@@ -195,12 +195,19 @@ fn init() {
     assert!(!text.contains("secret") && !text.contains(key.trim()), "{text}");
     let (code, found) = sluice(&["check", "--json", file.to_str().unwrap()], "");
     assert_eq!(code, 0, "{found}");
-    for wanted in
-        ["groq: {provider: groq}", "{name: \"claude-*\", targets: [anthropic]}", "{name: \"*\", targets: [groq]}"]
-    {
+    for wanted in [
+        "groq: {provider: groq}",
+        "{name: gpt-4o, targets: [openai]}",
+        "{name: claude-*, targets: [anthropic]}",
+        "{name: \"*\", targets: [groq]}",
+        "{name: meta-llama/Llama-3.3-70B-Instruct-Turbo, targets: [together]}",
+    ] {
         assert!(text.contains(wanted), "{text}");
     }
     let (code, _, error) = run(&["OPENAI_API_KEY"]);
-    assert!(code == 2 && error.contains("cannot be written"), "what is there stays: {error}");
+    assert!(
+        code == 2 && error.contains("exists, and is not changed; start it: sluice run "),
+        "what is there stays: {error}"
+    );
     std::fs::remove_dir_all(&directory).unwrap();
 }

@@ -37,13 +37,13 @@ pub(crate) struct Check {
 /// There are errors, not only warnings.
 pub(crate) fn run(command: &Check) -> Result<(), Failure> {
     let text = file::read(&command.file)?;
-    let name = file::name(&command.file);
+    let name = file::shown(&command.file);
     let report = check(&text);
     file::print(&if command.json { report.json(&name) } else { report.text(&name) })?;
     match report.errors() {
         0 => Ok(()),
         1 => Err(Failure::Input(format!("{name} has an error"))),
-        errors => Err(Failure::Input(format!("{name} has {errors} errors"))),
+        errors => Err(Failure::Input(format!("{name} has {}", file::counted(errors as u64, "error")))),
     }
 }
 

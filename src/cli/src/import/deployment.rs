@@ -3,7 +3,7 @@
 use super::notes::{resolved, variable, Notes};
 use crate::short::providers::PROVIDERS;
 use crate::short::Url;
-use crate::yaml::{quoted, Data, Tree};
+use crate::yaml::{quoted, Tree};
 
 /// LiteLLM's names of providers that have another name here.
 const NAMES: [(&str, &str); 10] = [
@@ -38,6 +38,17 @@ const READ: [&str; 17] = [
     "input_cost_per_token",
     "output_cost_per_token",
     "custom_llm_provider",
+];
+
+/// The prices, in `litellm_params` or in `model_info`.
+const PRICES: [&str; 2] = ["input_cost_per_token", "output_cost_per_token"];
+
+/// Settings that only some providers have.
+const OWN: [(&str, &str); 4] = [
+    ("api_version", "azure"),
+    ("aws_region_name", "bedrock"),
+    ("vertex_project", "vertex"),
+    ("vertex_location", "vertex"),
 ];
 
 /// A model at a provider.
@@ -97,6 +108,9 @@ impl Deployment {
             return None;
         };
         notes.rest(params, "litellm_params.", &READ);
+        if let Some(info) = entry.get("model_info") {
+            notes.rest(info, "model_info.", &PRICES);
+        }
         let full = params.text_of("model").unwrap_or(name);
         let (provider, model) = provider_of(full, params.text_of("custom_llm_provider"));
         let Some(provider) = provider else {
@@ -123,32 +137,36 @@ impl Deployment {
             name: name.to_owned(),
             upstream: upstreams.named(provider, fields),
             model,
-            numbers: Numbers::read(params, entry.get("model_info")),
+            numbers: Numbers::read(name, params, entry.get("model_info"), notes),
         })
     }
 }
 
 impl Numbers {
-    fn read(params: &Tree, info: Option<&Tree>) -> Numbers {
-        let number = |name: &str| params.get(name).and_then(number);
-        let cost = |name: &str| number(name).or_else(|| info?.get(name).and_then(self::number));
-        Numbers {
+    fn read(name: &str, params: &Tree, info: Option<&Tree>, notes: &mut Notes) -> Numbers {
+        let line = params.line;
+        let mut number = |field: &str| notes.number(params, field);
+        let price = PRICES.map(&mut number);
+        let mut numbers = Numbers {
             weight: number("weight"),
             order: number("order"),
             requests_per_minute: number("rpm"),
             tokens_per_minute: number("tpm"),
             timeout: number("timeout"),
             stream_timeout: number("stream_timeout"),
-            price: cost("input_cost_per_token").zip(cost("output_cost_per_token")),
-        }
-    }
-}
-
-/// A number, also one such as `3e-06`, which some YAML readers treat as text.
-pub(super) fn number(tree: &Tree) -> Option<f64> {
-    match &tree.data {
-        Data::Text(text) => text.parse().ok(),
-        _ => tree.number(),
+            price: None,
+        };
+        let mut cost = |own: Option<f64>, field: &str| own.or_else(|| notes.number(info?, field));
+        let [input, output] = price;
+        numbers.price = match (cost(input, PRICES[0]), cost(output, PRICES[1])) {
+            (None, None) => None,
+            (Some(input), Some(output)) => Some((input, output)),
+            _ => {
+                notes.add(line, format!("{name}: a price for input or for output alone is left out; write both"));
+                None
+            }
+        };
+        numbers
     }
 }
 
@@ -175,7 +193,20 @@ fn provider_of<'a>(full: &'a str, custom: Option<&str>) -> (Option<&'static str>
 fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<String> {
     let own = PROVIDERS.iter().find(|own| own.name == provider)?;
     let mut fields = vec![format!("provider: {provider}")];
+    for (name, value) in params.entries() {
+        if OWN.iter().any(|(field, theirs)| field == name && *theirs != provider) {
+            notes.add(value.line, format!("{name} is left out: {provider} has no use for it"));
+        }
+    }
+    if params.get("api_base").is_some() {
+        if let Some(other) = params.get("base_url") {
+            notes.add(other.line, "base_url is left out: api_base is used");
+        }
+    }
     let base = params.get("api_base").or_else(|| params.get("base_url"));
+    if let Some(base) = base.filter(|base| base.text().is_none()) {
+        notes.add(base.line, "api_base is no text; it is left out");
+    }
     let url = match base.and_then(|base| base.text().map(|text| (base.line, text))) {
         None => None,
         Some((line, text)) => {
@@ -211,16 +242,25 @@ fn fields(provider: &'static str, params: &Tree, notes: &mut Notes) -> Option<St
         }
         _ => {}
     }
-    let region = |name: &str| params.text_of(name).and_then(|text| resolved(text).ok());
+    let mut region = |name: &str, otherwise: &str| match params
+        .get(name)
+        .map(|tree| (tree.line, resolved(tree.text().unwrap_or_default())))
+    {
+        Some((_, Ok(text))) if !text.is_empty() => quoted(&text),
+        None => quoted(otherwise),
+        Some((line, _)) => {
+            notes.add(line, format!("{name} cannot be read here, so {otherwise} stands for it; change that"));
+            quoted(otherwise)
+        }
+    };
     match provider {
         "bedrock" => {
-            fields.push(format!("region: {}", region("aws_region_name").unwrap_or_else(|| "us-east-1".to_owned())));
+            fields.push(format!("region: {}", region("aws_region_name", "us-east-1")));
             notes.add(params.line, "bedrock: with a Bedrock API key, for the models of its OpenAI-compatible API; for signed requests and Claude see envoy/examples/bedrock.yaml");
         }
         "vertex" => {
-            let project = region("vertex_project").unwrap_or_else(|| "my-project".to_owned());
-            let place = region("vertex_location").unwrap_or_else(|| "us-central1".to_owned());
-            fields.push(format!("project: {project}, region: {place}"));
+            let project = region("vertex_project", "my-project");
+            fields.push(format!("project: {project}, region: {}", region("vertex_location", "us-central1")));
             notes.add(params.line, "vertex: VERTEX_ACCESS_TOKEN has an access token, which lasts an hour; to renew it see envoy/examples/vertex.yaml");
         }
         _ => {}
@@ -257,6 +297,8 @@ fn credential(
                 format!("a key was in the file, and is not copied; put it into the environment variable {name}"),
             );
         }
+        // an empty one stands for a server without keys
+        None => notes.add(key.line, "api_key is no text; it is left out"),
         _ => {}
     }
 }

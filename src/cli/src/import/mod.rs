@@ -37,7 +37,7 @@ pub(crate) struct Litellm {
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let Command::Litellm(litellm) = command;
     let text = file::read(&litellm.file)?;
-    let name = file::name(&litellm.file);
+    let name = file::shown(&litellm.file);
     let tree =
         Tree::parse(&text).map_err(|error| Failure::Input(format!("{name}:{}: {}", error.line, error.problem)))?;
     let mut notes = Notes::default();
@@ -47,7 +47,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         eprintln!("{name}: {note}");
     }
     if !notes.lines().is_empty() {
-        eprintln!("{} notes; see the remaining work, then: sluice check", notes.lines().len());
+        eprintln!("{}; see the remaining work, then: sluice check", file::counted(notes.lines().len() as u64, "note"));
     }
     Ok(())
 }
@@ -66,7 +66,8 @@ fn converted(tree: &Tree, name: &str, notes: &mut Notes) -> Result<String, Failu
     }
     let settings = Settings::read(tree, notes);
     let models = groups.lines(&settings, notes);
-    let mut text = format!("# From {name}, by `sluice import litellm`.\n\n{}\nupstreams:\n", keys(tree, notes)?);
+    let from = name.rsplit('/').next().unwrap_or(name);
+    let mut text = format!("# From {from}, by `sluice import litellm`.\n\n{}\nupstreams:\n", keys(tree, notes)?);
     upstreams.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
     text.push_str(&settings.lines());
     text.push_str("\nmodels:\n");

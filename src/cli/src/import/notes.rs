@@ -1,6 +1,6 @@
 //! The notes of a conversion, and LiteLLM's variable names.
 
-use crate::yaml::Tree;
+use crate::yaml::{Data, Tree};
 
 /// The notes of a conversion: settings without a counterpart, and remaining work.
 #[derive(Default)]
@@ -16,6 +16,20 @@ impl Notes {
         if !self.0.contains(&note) {
             self.0.push(note);
         }
+    }
+
+    /// The number in the field `name`, also one such as `3e-06`, which some YAML readers treat as text, or one in the environment.
+    pub(super) fn number(&mut self, tree: &Tree, name: &str) -> Option<f64> {
+        let value = tree.get(name)?;
+        let number = match &value.data {
+            Data::Text(text) => resolved(text).ok().and_then(|text| text.parse().ok()),
+            _ => value.number(),
+        };
+        let number = number.filter(|number: &f64| number.is_finite() && *number >= 0.0);
+        if number.is_none() {
+            self.add(value.line, format!("{name} is no number; it is left out"));
+        }
+        number
     }
 
     /// Notes the fields of an object that were not read.

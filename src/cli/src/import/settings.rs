@@ -1,11 +1,10 @@
 //! Imports LiteLLM's `router_settings` and `litellm_settings`: load balancing, retries, fallbacks, cooldown.
 
-use super::deployment::number;
 use super::notes::Notes;
-use crate::yaml::Tree;
+use crate::yaml::{Data, Tree};
 
 /// The settings that LiteLLM reads from either place.
-const READ: [&str; 13] = [
+const READ: [&str; 11] = [
     "routing_strategy",
     "num_retries",
     "timeout",
@@ -17,8 +16,6 @@ const READ: [&str; 13] = [
     "model_group_alias",
     "allowed_fails",
     "cooldown_time",
-    "set_verbose",
-    "num_workers",
 ];
 
 /// The imported settings.
@@ -30,13 +27,36 @@ pub(super) struct Settings {
     stream_timeout: Option<f64>,
     allowed_fails: Option<f64>,
     cooldown: Option<f64>,
-    /// Models, and their fallbacks.
-    pub(super) fallbacks: Vec<(String, Vec<String>)>,
+    pub(super) fallbacks: Vec<Fallbacks>,
     pub(super) default_fallbacks: Vec<String>,
-    pub(super) context_window_fallbacks: Vec<(String, Vec<String>)>,
-    /// Aliases, and their models.
-    pub(super) aliases: Vec<(String, String)>,
+    pub(super) context_window_fallbacks: Vec<Fallbacks>,
+    pub(super) aliases: Vec<Alias>,
 }
+
+/// The models that replace a model.
+pub(super) struct Fallbacks {
+    pub(super) line: usize,
+    pub(super) model: String,
+    pub(super) others: Vec<String>,
+}
+
+/// Another name of a model.
+pub(super) struct Alias {
+    pub(super) line: usize,
+    pub(super) name: String,
+    pub(super) model: String,
+}
+
+type Slot = fn(&mut Settings) -> &mut Option<f64>;
+
+const NUMBERS: [(&str, Slot); 6] = [
+    ("num_retries", |settings| &mut settings.retries),
+    ("request_timeout", |settings| &mut settings.timeout),
+    ("timeout", |settings| &mut settings.timeout),
+    ("stream_timeout", |settings| &mut settings.stream_timeout),
+    ("allowed_fails", |settings| &mut settings.allowed_fails),
+    ("cooldown_time", |settings| &mut settings.cooldown),
+];
 
 impl Settings {
     pub(super) fn read(tree: &Tree, notes: &mut Notes) -> Settings {
@@ -44,25 +64,39 @@ impl Settings {
         for place in ["litellm_settings", "router_settings"] {
             let Some(tree) = tree.get(place) else { continue };
             notes.rest(tree, &format!("{place}."), &READ);
-            let value = |name: &str| tree.get(name).and_then(number);
-            settings.retries = value("num_retries").or(settings.retries);
-            settings.timeout = value("timeout").or(value("request_timeout")).or(settings.timeout);
-            settings.stream_timeout = value("stream_timeout").or(settings.stream_timeout);
-            settings.allowed_fails = value("allowed_fails").or(settings.allowed_fails);
-            settings.cooldown = value("cooldown_time").or(settings.cooldown);
-            settings.fallbacks.extend(pairs(tree.get("fallbacks")));
-            settings.context_window_fallbacks.extend(pairs(tree.get("context_window_fallbacks")));
-            settings.default_fallbacks.extend(texts(tree.get("default_fallbacks")));
+            for (name, slot) in NUMBERS {
+                let Some(value) = notes.number(tree, name) else { continue };
+                if slot(&mut settings).replace(value).is_some_and(|earlier| earlier != value) {
+                    notes.add(line_of(tree, name), format!("{place}.{name} replaces an earlier value"));
+                }
+            }
+            if settings.cooldown == Some(0.0) {
+                settings.cooldown = None;
+                notes.add(
+                    line_of(tree, "cooldown_time"),
+                    "cooldown_time: 0 is left out: an upstream that keeps failing is always ejected for a while",
+                );
+            }
+            settings.fallbacks.extend(fallbacks(tree, "fallbacks", notes));
+            settings.context_window_fallbacks.extend(fallbacks(tree, "context_window_fallbacks", notes));
+            settings.default_fallbacks.extend(texts(tree.get("default_fallbacks"), notes));
             if let Some(strategy) = tree.get("routing_strategy") {
                 settings.strategy = strategy_of(strategy, notes);
             }
             for (name, model) in tree.get("model_group_alias").map(Tree::entries).unwrap_or_default() {
+                notes.rest(model, &format!("model_group_alias.{name}."), &["model"]);
                 match model.text().or_else(|| model.text_of("model")) {
-                    Some(model) => settings.aliases.push((name.clone(), model.to_owned())),
+                    Some(text) => {
+                        settings.aliases.push(Alias { line: model.line, name: name.clone(), model: text.to_owned() });
+                    }
                     None => notes.add(model.line, format!("the alias {name} names no model; it is left out")),
                 }
             }
         }
+        // what LiteLLM makes of `default_fallbacks`
+        let (all, own) = std::mem::take(&mut settings.fallbacks).into_iter().partition(|one| one.model == "*");
+        settings.fallbacks = own;
+        settings.default_fallbacks.extend(all.into_iter().flat_map(|one: Fallbacks| one.others));
         settings
     }
 
@@ -116,12 +150,30 @@ fn strategy_of(tree: &Tree, notes: &mut Notes) -> Option<&'static str> {
     }
 }
 
-/// `[{a: [b, c]}]`
-fn pairs(tree: Option<&Tree>) -> Vec<(String, Vec<String>)> {
-    let entries = tree.map(Tree::items).unwrap_or_default().iter().flat_map(Tree::entries);
-    entries.map(|(name, list)| (name.clone(), texts(Some(list)))).collect()
+fn line_of(tree: &Tree, name: &str) -> usize {
+    tree.get(name).map_or(tree.line, |value| value.line)
 }
 
-fn texts(tree: Option<&Tree>) -> Vec<String> {
-    tree.map(Tree::items).unwrap_or_default().iter().filter_map(Tree::text).map(str::to_owned).collect()
+/// `[{a: [b, c]}]`
+fn fallbacks(tree: &Tree, name: &str, notes: &mut Notes) -> Vec<Fallbacks> {
+    let mut all = Vec::new();
+    let Some(list) = tree.get(name) else { return all };
+    if list.items().iter().any(|item| item.entries().is_empty()) || !matches!(list.data, Data::List(_) | Data::Null) {
+        notes.add(
+            list.line,
+            format!("{name} is read as a list such as [{{a: [b, c]}}]; what looks different is left out"),
+        );
+    }
+    for (model, others) in list.items().iter().flat_map(Tree::entries) {
+        all.push(Fallbacks { line: others.line, model: model.clone(), others: texts(Some(others), notes) });
+    }
+    all
+}
+
+fn texts(tree: Option<&Tree>, notes: &mut Notes) -> Vec<String> {
+    let Some(tree) = tree else { return Vec::new() };
+    if tree.items().iter().any(|item| item.text().is_none()) || !matches!(tree.data, Data::List(_) | Data::Null) {
+        notes.add(tree.line, "only a list of models' names is read here; what looks different is left out");
+    }
+    tree.items().iter().filter_map(Tree::text).map(str::to_owned).collect()
 }

@@ -1,5 +1,7 @@
 //! Envoy's configuration files, and how they follow the short file.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,7 +32,7 @@ impl Gateway {
     /// It has errors.
     pub(super) fn read(path: &Path) -> Result<Gateway, Failure> {
         let text = file::read(path)?;
-        let name = file::name(path);
+        let name = file::shown(path);
         let report = check::check(&text);
         if !report.findings.is_empty() {
             eprint!("{}", report.text(&name));
@@ -41,7 +43,7 @@ impl Gateway {
         }
         let mut short = file::short(&text, &name)?;
         let wasm = short.wasm.take().map(|wasm| path.parent().unwrap_or(Path::new("")).join(wasm));
-        Ok(Gateway { short, text, name, wasm })
+        Ok(Gateway { short, text, name: file::name(path), wasm })
     }
 
     /// A model for the printed command; `None` if the file only has patterns of names.
@@ -57,6 +59,39 @@ impl Gateway {
             true => "sk-demo-user",
             false => "$SLUICE_KEY",
         }
+    }
+
+    /// Its listeners must be free: Envoy shares a port with another Envoy, and each gets a part of the connections.
+    ///
+    /// # Errors
+    /// One is not; the text says what to do.
+    pub(super) fn require_free_ports(&self) -> Result<(), Failure> {
+        for (field, address) in [("listen", &self.short.listen), ("admin", &self.short.admin)] {
+            let crate::short::Address { host, port } = address;
+            if *port == 0 {
+                continue;
+            }
+            let Err(error) = TcpListener::bind((host.as_str(), *port)) else { continue };
+            let written = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            let free = port.checked_add(1).unwrap_or(1024);
+            let problem = match error.kind() {
+                ErrorKind::AddrInUse => format!(
+                    "{written}:{port} is in use, maybe by another `sluice run`; stop that program, or write another port in {}: `{field}: {written}:{free}`",
+                    self.name
+                ),
+                ErrorKind::PermissionDenied => format!(
+                    "{written}:{port} needs more rights; write a port above 1023 in {}: `{field}: {written}:10000`",
+                    self.name
+                ),
+                ErrorKind::AddrNotAvailable => format!(
+                    "{written} is no address of this machine; write one in {}, such as `{field}: 127.0.0.1:{port}`",
+                    self.name
+                ),
+                _ => continue, // Envoy says more
+            };
+            return Err(Failure::Usage(problem));
+        }
+        Ok(())
     }
 
     fn split(&self, directory: &Path) -> Result<Split, Failure> {

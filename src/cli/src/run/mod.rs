@@ -20,7 +20,7 @@ use signal_hook::iterator::Signals;
 
 use self::admin::Admin;
 use self::files::{Files, Gateway};
-use crate::Failure;
+use crate::{file, Failure};
 
 /// How often the files are checked for changes.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -52,6 +52,7 @@ pub(crate) struct Run {
 /// The file has errors, there is no Envoy, or Envoy has ended by itself.
 pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     let gateway = Gateway::read(&command.file)?;
+    gateway.require_free_ports()?;
     let stop = signals()?;
     let directory = directory()?;
     let _removed = Removed(directory.clone());
@@ -227,13 +228,14 @@ impl Envoy {
             let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or_default();
             if active == 0 || Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
                 if active > 0 {
-                    eprintln!("sluice: stopping with {active} requests still running");
+                    eprintln!("sluice: stopping with {} still running", file::counted(active, "request"));
                 }
                 break;
             }
             if !told {
                 eprintln!(
-                    "sluice: waiting for {active} requests, at most {} s; a second signal stops at once",
+                    "sluice: waiting for {}, at most {} s; a second signal stops at once",
+                    file::counted(active, "request"),
                     timeout.as_secs()
                 );
                 told = true;
