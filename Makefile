@@ -69,11 +69,12 @@ e2e: wasm trap mock native ## Run the end-to-end tests: a real Envoy, mock model
 	@$(if $(STATIC),$(MAKE) --no-print-directory $(STATIC))
 	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && PYTHONPATH=integration exec $$test_python -m pytest integration/e2e -n $(E2E_PROCESSES) $(PYTEST_ARGS)
 
-check: layout ## Check format and lints (warnings denied), run the core's tests, build the wasm
+check: layout ## Check format and lints (warnings denied), compile the fuzz targets, run the core's tests, build the wasm
 	$(call rust_target,wasm32-wasip1)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p sluice -p sluice-filters --target wasm32-wasip1 -- -D warnings
+	$(CARGO) check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) test $(NATIVE)
 	@$(MAKE) --no-print-directory wasm
 
@@ -152,6 +153,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_S
 		mkdir -p target/fuzz/corpus/$$target target/fuzz/artifacts/$$target; \
 		PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target \
 			$(CURDIR)/target/fuzz/corpus/$$target $(CURDIR)/tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+			$$(case $$target in translate_*) echo -dict=$(CURDIR)/tests/fuzz/translate.dict;; esac) \
 			-artifact_prefix=$(CURDIR)/target/fuzz/artifacts/$$target/ -print_final_stats=1; \
 	done
 

@@ -25,6 +25,7 @@ import cost
 import demo
 import instructions
 import load
+import translation_cost
 from bench_config import BODY_BYTES, FILTERS, KIB, bare, body, configured, gateway, load_config, upstream, with_filters, with_guard, with_keys
 from child import ChildFailed
 from envoy_binary import NoEnvoy
@@ -178,7 +179,11 @@ def _start_times(bare_config: dict, config: dict, prefix: list[str]) -> dict[str
 def _tell_cost(arguments: argparse.Namespace) -> None:
     """Counts instructions and calls, and compares them with the accepted figures."""
     result = cost.measure(arguments.config, arguments.filters)
-    print(json.dumps(result, indent=2) if arguments.json else cost.table(result))
+    translation = translation_cost.measure()
+    if arguments.json:
+        print(json.dumps({**result, "translation": translation}, indent=2))
+    else:
+        print(cost.table(result), translation_cost.table(translation), sep="\n")
     if arguments.accept:
         cost.accept(result)
     elif (arguments.config, arguments.filters) == (demo.ENVOY_YAML, set(FILTERS)) and (excess := cost.excess(result)):

@@ -43,14 +43,14 @@ def gateway(config: dict, prefix: Sequence[str] = (), **options: object) -> Gate
 def bare(config: dict) -> dict:
     """The configuration without Sluice."""
     config = with_filters(config, set())
-    _connection_manager(config).pop("local_reply_config", None)
+    connection_manager(config).pop("local_reply_config", None)
     return config
 
 
 def with_filters(config: dict, kept: set[str]) -> dict:
     """The configuration with only these of Sluice's filters; without `router`, a plain route."""
     config = json.loads(json.dumps(config))
-    manager = _connection_manager(config)
+    manager = connection_manager(config)
     manager["http_filters"] = _trimmed(manager["http_filters"], kept)
     router = manager["http_filters"][-1]["typed_config"]
     upstream_filters = _trimmed(router.pop("upstream_http_filters", []), kept)
@@ -64,7 +64,7 @@ def with_filters(config: dict, kept: set[str]) -> dict:
 def with_keys(config: dict, count: int) -> dict:
     """The configuration with this many client keys, including the demo's."""
     config = json.loads(json.dumps(config))
-    for entry in _connection_manager(config)["http_filters"]:
+    for entry in connection_manager(config)["http_filters"]:
         plugin = entry["typed_config"].get("config", {})
         names = plugin.get("root_id", "").split("+")
         if "auth" in names:
@@ -78,7 +78,7 @@ def with_keys(config: dict, count: int) -> dict:
 def with_guard(config: dict, checks: list[dict]) -> dict:
     """The configuration with a guard before `router`."""
     config = json.loads(json.dumps(config))
-    for entry in _connection_manager(config)["http_filters"]:
+    for entry in connection_manager(config)["http_filters"]:
         plugin = entry["typed_config"].get("config", {})
         names = plugin.get("root_id", "").split("+")
         if "router" in names and len(names) > 1:
@@ -88,7 +88,8 @@ def with_guard(config: dict, checks: list[dict]) -> dict:
     return config
 
 
-def _connection_manager(config: dict) -> dict:
+def connection_manager(config: dict) -> dict:
+    """The settings of the listener's connection manager."""
     return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 
 

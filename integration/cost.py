@@ -27,7 +27,7 @@ TOLERANCE = 0.03
 _REQUESTS = 600
 _TRACED = 40
 # V8 compiles all filters at the start, which takes minutes under valgrind on a busy machine.
-_START_SECONDS = 600
+START_SECONDS = 600
 _CALL = re.compile(r"\[(host->vm|vm->host|host<-vm)\] (?:env\.|wasi_snapshot_preview1\.)?(\w+)")
 
 
@@ -67,7 +67,7 @@ def count_instructions(configs: dict[str, dict], wasm: Path = WASM) -> dict[str,
     with tempfile.TemporaryDirectory() as directory:
         for name, config in configs.items():
             out = Path(directory) / name
-            options = {"prefix": instructions.prefix(out), "start_seconds": _START_SECONDS}
+            options = {"prefix": instructions.prefix(out), "start_seconds": START_SECONDS}
             with gateway(config, **options, **({"wasm": wasm} if name != "bare" else {})) as running:
                 load = partial(_ask, running.port, _REQUESTS)
                 counts[name] = round(instructions.per_request(running.child.pid, out, load))

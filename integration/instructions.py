@@ -25,21 +25,26 @@ def prefix(out: Path) -> list[str]:
     return ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--smc-check=all-non-file", f"--callgrind-out-file={out}"]
 
 
-def per_request(pid: int, out: Path, load: Callable[[], int]) -> float:
-    """Measures the program while `load` runs, which returns how many requests it made. Raises NotCounted.
+# How often a measurement has callgrind write what it has counted.
+DUMPS = 3
+
+
+def per_request(pid: int, out: Path, load: Callable[[], int], dumps: int = 0) -> float:
+    """Measures the program while `load` runs, which returns how many requests it made. `dumps` is how many earlier measurements of
+    the same process have left. Raises NotCounted.
 
     The program's own work on timers is subtracted: it is measured without requests for the same time. Under valgrind a program is
     so slow that timers would otherwise outweigh small changes."""
     load()  # do all one-time work first
     _control(pid, "--instr=on")
     load()  # the first instrumented requests translate the code
-    _total(pid, out, 1)
+    _total(pid, out, dumps + 1)
     began = time.monotonic()
     requests = load()
     took = time.monotonic() - began
-    busy = _total(pid, out, 2)
+    busy = _total(pid, out, dumps + 2)
     time.sleep(took)
-    return (busy - _total(pid, out, 3)) / requests
+    return (busy - _total(pid, out, dumps + 3)) / requests
 
 
 def _total(pid: int, out: Path, number: int) -> int:

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use sluice::usage::{Format, Framing, Meter, Pass, Reading, Source, TokenUsage};
+use sluice::usage::{Format, Framing, Meter, Pass, UsageReading, Source, TokenUsage};
 
 fuzz_target!(|input: (u8, &[u8])| {
     // the first byte chooses the cuts
@@ -20,7 +20,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         meter(format, usize::from(way) + 1, bytes);
     }
     if source == Source::Reported {
-        let mut again = Reading::default();
+        let mut again = UsageReading::default();
         again.read(bytes);
         let before = again;
         again.read(bytes);

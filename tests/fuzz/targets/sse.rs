@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::endpoint::Endpoint;
-use sluice::usage::{Boundaries, Framing, Meter, Pass, Reading, Source, TokenUsage, LARGE_EVENT};
+use sluice::usage::{Boundaries, Framing, Meter, Pass, UsageReading, Source, TokenUsage, LARGE_EVENT};
 
 /// The tokens and their source, and the bytes to append.
 type Record = (TokenUsage, Source, Option<Vec<u8>>);
@@ -34,7 +34,7 @@ fuzz_target!(|input: (u8, &[u8])| {
 
 /// The tokens if every event is parsed.
 fn parsed(framing: Framing, bytes: &[u8]) -> TokenUsage {
-    let (mut boundaries, mut reading, mut start) = (Boundaries::default(), Reading::default(), 0);
+    let (mut boundaries, mut reading, mut start) = (Boundaries::default(), UsageReading::default(), 0);
     while start < bytes.len() {
         let end = boundaries.next(framing, bytes).unwrap_or(bytes.len());
         reading.read_event(framing, &bytes[start..end]);
