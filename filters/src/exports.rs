@@ -16,6 +16,7 @@ use crate::filter;
 use crate::finished;
 use crate::guard;
 use crate::host;
+use crate::metrics;
 use crate::reentrancy::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
@@ -49,7 +50,10 @@ fn delete(context: u32) {
                 stream.on(Event::Done);
             }
         }
-        None => drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context))),
+        None => {
+            metrics::flush(); // there may be no further tick
+            drop(ROOTS.with_borrow_mut(|roots| roots.remove(&context)));
+        }
     }
 }
 

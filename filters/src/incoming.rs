@@ -18,7 +18,6 @@ use crate::clusters::{self, AllClusters};
 use crate::data_version;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
 use crate::limits;
-use crate::metrics;
 use crate::registry::{self, SharedExchange};
 use crate::stored;
 use crate::waiting;
@@ -46,7 +45,6 @@ impl Drop for Opened {
             exchange.close(&AllClusters);
         }
         if registry::is_idle() {
-            metrics::flush();
             clusters::tell_in_flight();
         }
         waiting::poll_queue(); // a slot may have become free

@@ -1,8 +1,7 @@
 //! Counters and histograms with labels. A label set is defined at Envoy once, and then used through its handle.
 //!
-//! A count is stored here until nothing is running in this VM, or until the next tick: then many concurrent requests
-//! cost as many calls to Envoy as one. (A VM that crashes loses unpublished counts.) Histogram values cannot be added
-//! up, so each is a call.
+//! Counts are stored here until the next tick, so that many requests cost as many calls to Envoy as one. (A VM that
+//! crashes loses unpublished counts.) Histogram values cannot be added up, so each is a call.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use sluice::usage::{Source, TokenUsage};
 use sluice::wire_names::{stats, MAX_HISTOGRAM_SETS, MAX_LABEL_SETS, MAX_LABEL_SETS_OF_KEY, OTHER};
 
 use crate::host;
-use crate::registry;
 
 /// The labels of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,7 +155,6 @@ pub fn count_request(labels: Labels<'_>, request: Counted) {
                 metrics.pending.add(counter, 1);
             }
         }
-        metrics.settle();
     });
 }
 
@@ -237,7 +234,6 @@ pub fn count_check(check: &str, phase: CheckPhase, verdict: &'static str, took: 
         if let Some(histogram) = known.duration {
             host::record(histogram, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
-        metrics.settle();
     });
 }
 
@@ -254,7 +250,6 @@ pub fn count_attempt(cluster: &str, outcome: Outcome) {
         if let Some(counter) = find_or_define(known, outcome, define) {
             metrics.pending.add(counter, 1);
         }
-        metrics.settle();
     });
 }
 
@@ -270,13 +265,6 @@ impl Metrics {
             (false, false) => labels,
             (true, _) if issued => Labels { key: OTHER, model: OTHER, ..labels },
             (true, _) | (false, true) => Labels { model: OTHER, ..labels },
-        }
-    }
-
-    /// Publishes at once if nothing else is running.
-    fn settle(&mut self) {
-        if registry::is_idle() {
-            self.pending.flush();
         }
     }
 }
