@@ -236,7 +236,7 @@ impl Incoming {
     /// kept.
     fn read(&self, size: usize) -> Option<Vec<u8>> {
         let large = size > MAX_KEPT_BODY && self.weight.size() > MAX_KEPT_BODY;
-        if large && !budget::admits(Purpose::Body, 0) {
+        if large && !budget::admits_beside_promises(Purpose::Body, 0) {
             return None;
         }
         let body = host::bytes(Buffer::RequestBody, size);
