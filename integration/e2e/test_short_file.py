@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import json
@@ -12,12 +11,13 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
 
 import demo
 from child import ROOT, TOOL, fetch
+from commands import ready, running
 from envoy_binary import find_envoy
 from gateway import WASM, Gateway, MockModels
 from world import chat_body, eventually
@@ -85,8 +85,7 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
     file.write_text(short_file(providers))
     env = {**SECRETS, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
     with running([TOOL, "run", file, "--wasm", WASM, "--concurrency", "1"], env, tmp_path) as (child, said):
-        eventually(lambda: "ready: " in said(), True, 60)
-        port = int(re.search(r"ready: curl -s http://127.0.0.1:(\d+)/", said())[1])
+        port, _ = ready(child, said)
         assert demo.chat(port)[0] == 200
         providers["openai"].fault({"chunk_delay_ms": 400, "text": "one two three four five six seven eight nine ten"})
         request = chat_body(stream=True)
@@ -122,24 +121,6 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
     assert not list(tmp_path.glob("sluice-run-*"))
     with pytest.raises(OSError):
         fetch(whoami)
-
-
-@contextlib.contextmanager
-def running(
-    command: list[str | Path], env: dict[str, str], directory: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
-    """A program, and its output so far."""
-    log = directory / "said.log"
-    with log.open("wb") as output:
-        child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=output, env={**os.environ, **env})
-    try:
-        yield child, log.read_text
-    except BaseException:
-        print(log.read_text())
-        raise
-    finally:
-        child.kill()  # its Envoy ends with it
-        child.wait(30)
 
 
 def replace(file: Path, old: str, new: str) -> None:

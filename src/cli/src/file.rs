@@ -2,13 +2,18 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
-use crate::render::{split, Lost, BOOTSTRAP, CLUSTERS, LISTENERS};
+use crate::dynamic::Files;
+use crate::render::{environment, split, Lost, Split};
 use crate::short::{Mistake, Short};
 use crate::yaml::Tree;
 use crate::Failure;
+
+/// How long requests that have begun may still choose a cluster that is gone.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The largest file that is accepted.
 const MAX_FILE: u64 = 16 << 20;
@@ -17,9 +22,12 @@ const MAX_FILE: u64 = 16 << 20;
 pub(crate) struct Render {
     /// The short file; - for standard input.
     file: PathBuf,
-    /// Write envoy.yaml, clusters.yaml and listeners.yaml to this directory, from which Envoy applies changes while it runs.
+    /// Write Envoy's configuration as files to this directory, from which Envoy applies changes while it runs.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Where Envoy will find that directory, if it is elsewhere, such as in a container.
+    #[arg(long, requires = "dir")]
+    at: Option<String>,
 }
 
 /// Prints Envoy's configuration.
@@ -30,36 +38,50 @@ pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     let text = read(&command.file)?;
     let name = name(&command.file);
     let short = short(&text, &shown(&command.file))?;
-    let rendered = rendered(&short, &text, &name)?;
-    match &command.dir {
-        None => print(&rendered),
-        Some(directory) => write_split(&rendered, directory),
-    }
-}
-
-/// Writes the three files, each with a move: clusters first, so that every listener's cluster exists.
-fn write_split(rendered: &str, directory: &Path) -> Result<(), Failure> {
+    let Some(directory) = &command.dir else {
+        return print(&rendered(&short, &text, &name)?);
+    };
     let failed = |error: std::io::Error| Failure::Usage(format!("{} cannot be written: {error}", directory.display()));
     std::fs::create_dir_all(directory).map_err(failed)?;
     let directory = directory.canonicalize().map_err(failed)?;
-    let files = split(rendered, &directory.to_string_lossy()).map_err(|error| lost(&error))?;
-    for (name, text) in [(BOOTSTRAP, files.bootstrap), (CLUSTERS, files.clusters), (LISTENERS, files.listeners)] {
-        let part = directory.join(format!(".{name}"));
-        std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, directory.join(name))).map_err(failed)?;
+    let at = command.at.clone().unwrap_or_else(|| directory.to_string_lossy().into_owned());
+    let new = in_files(&short, &text, &name, &at, &environment(short.variables()))?;
+    match Files::open(&directory) {
+        None => Files::create(&directory, new).map(drop),
+        Some(mut files) => {
+            files.apply(new, None)?;
+            if !files.is_tidy() {
+                std::thread::sleep(GRACE);
+            }
+            files.tidy(None)
+        }
     }
-    Ok(())
+}
+
+/// Renders a short file as Envoy's files, which Envoy finds in `directory`.
+///
+/// # Errors
+/// The built-in template lacks a place that rendering needs.
+pub(crate) fn in_files(
+    short: &Short,
+    text: &str,
+    name: &str,
+    directory: &str,
+    environment: &[String],
+) -> Result<Split, Failure> {
+    split(&rendered(short, text, name)?, directory, environment).map_err(|error| lost(&error))
 }
 
 /// Renders a short file as Envoy's configuration.
 ///
 /// # Errors
 /// The built-in template lacks a place that rendering needs.
-pub(crate) fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
+fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
     crate::render::render(short, text, name).map_err(|error| lost(&error))
 }
 
 /// The error for an unknown template.
-pub(crate) fn lost(lost: &Lost) -> Failure {
+fn lost(lost: &Lost) -> Failure {
     let place = lost.place();
     Failure::Usage(format!("the envoy.yaml that this program was built with has no `{place}`; build it with another"))
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0, success; 1, the input has mistakes; 2, the command line or the environment has mistakes.
 
 mod check;
+mod dynamic;
 mod file;
 mod import;
 mod init;

@@ -120,17 +120,74 @@ fn another_wheel_is_refused() {
 }
 
 #[test]
-fn three_files() {
+fn files_for_a_running_envoy() {
     let place = TestDir::new("split");
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
-    let output = command.arg("render").arg(place.file(SHORT)).arg("--dir").arg(&place.0).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let render = |more: &[&str], text: &str| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+        let output =
+            command.arg("render").arg(place.file(text)).arg("--dir").arg(&place.0).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    render(&[], SHORT);
     let text = |name: &str| std::fs::read_to_string(place.0.join(name)).unwrap();
-    let (bootstrap, clusters, listeners) = (text("envoy.yaml"), text("clusters.yaml"), text("listeners.yaml"));
+    let (bootstrap, listeners) = (text("envoy.yaml"), text("listeners.yaml"));
     assert!(!bootstrap.contains("static_resources") && bootstrap.contains("watched_directory"), "{bootstrap}");
-    assert!(bootstrap.contains(&format!("{}/clusters.yaml", place.0.canonicalize().unwrap().display())));
-    assert!(clusters.starts_with(
-        "resources:\n  - \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n    name: x\n    type"
-    ));
-    assert!(listeners.contains("envoy.config.listener.v3.Listener\n    name: gateway\n    address"));
+    let directory = place.0.canonicalize().unwrap().display().to_string();
+    assert!(bootstrap.contains(&format!("{directory}/clusters.yaml")));
+    let resource = |name: &str, kind: &str| {
+        let text = text(name);
+        let (version, rest) = text.split_once('\n').unwrap();
+        assert!(version.starts_with("version_info: \""), "{version}");
+        let wanted = format!("resources:\n  - \"@type\": type.googleapis.com/envoy.config.{kind}\n    name: ");
+        assert!(rest.starts_with(&wanted), "{rest}");
+        rest[wanted.len()..].to_owned()
+    };
+    assert!(resource("clusters.yaml", "cluster.v3.Cluster").starts_with("x\n    type: "));
+    assert!(resource("listeners.yaml", "listener.v3.Listener").starts_with("gateway\n    address: "));
+    assert!(resource("routes.yaml", "route.v3.RouteConfiguration").starts_with("gateway\n    virtual_hosts:\n"));
+    let filters = resource("filters.yaml", "core.v3.TypedExtensionConfig");
+    assert!(filters.starts_with("sluice\n    typed_config:\n      \"@type\": "), "{filters}");
+    // an upstream of any provider can be added: their keys are known
+    assert!(filters.contains("host_env_keys: [ANTHROPIC_API_KEY, "), "{filters}");
+    for wanted in ["routes.yaml\"", "filters.yaml\"", "vm_config:\n"] {
+        assert!(listeners.contains(wanted), "{listeners}");
+    }
+    assert!(!listeners.contains("sluice_vm") && !listeners.contains("keys:\n"), "{listeners}");
+
+    // another upstream; the file of listeners stays, because a new one would drain connections
+    render(&[], &SHORT.replace("x: {provider: vllm}", "other: {provider: groq}").replace("[x]", "[other]"));
+    assert_eq!(text("listeners.yaml"), listeners);
+    assert!(text("clusters.yaml").contains("name: other\n") && !text("clusters.yaml").contains("name: x\n"));
+    assert!(text("routes.yaml").contains("other: {action") && !text("routes.yaml").contains("x: {action"));
+    let mut names: Vec<String> =
+        std::fs::read_dir(&place.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["clusters.yaml", "envoy.yaml", "filters.yaml", "listeners.yaml", "routes.yaml", "sluice.yaml"],
+        "nothing else is left"
+    );
+    render(&["--at", "/etc/envoy"], SHORT);
+    assert!(text("listeners.yaml").contains("/etc/envoy/filters.yaml"));
+
+    // each file passes the check, and its mistakes are found
+    let check = |name: &str, text: &str| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+        let output = command.args(["check", "-"]).write_stdin(text).output().unwrap();
+        (output.status.success(), format!("{name}: {}", String::from_utf8_lossy(&output.stdout)))
+    };
+    for name in names.iter().filter(|name| *name != "sluice.yaml") {
+        let (is_good, said) = check(name, &text(name));
+        assert!(is_good && said.contains("nothing is wrong"), "{said}");
+    }
+    for (name, old, new, rule) in [
+        ("routes.yaml", "timeout: 0s", "timeout: 15s", "[route_timeout]"),
+        ("filters.yaml", "targets: [x]", "targets: [z]", "[configuration]"),
+        ("filters.yaml", "FAIL_RELOAD", "FAIL_CLOSED", "[failure_policy]"),
+        ("listeners.yaml", "stream_idle_timeout: 600s", "stream_idle_timeout: 5s", "[stream_idle_timeout]"),
+    ] {
+        assert!(text(name).contains(old), "{}", text(name));
+        let (is_good, said) = check(name, &text(name).replacen(old, new, 1));
+        assert!(!is_good && said.contains(rule), "{said}");
+    }
 }

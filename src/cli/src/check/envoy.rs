@@ -1,6 +1,6 @@
 //! Every check of an Envoy configuration.
 
-use super::bootstrap::{is_type, Envoy, Manager, Plugin};
+use super::bootstrap::{is_type, plugin, Envoy, Manager, Plugin};
 use super::{clusters, filters, manager, meaning, routes, Report};
 use crate::yaml::Tree;
 
@@ -24,6 +24,20 @@ pub(super) fn check(envoy: &Envoy<'_>, report: &mut Report) {
         routes::check(envoy, manager, &upstreams, report);
         clusters::check(envoy, manager, &sections, &upstreams, report);
         address(manager, &sections, report);
+    }
+    let resources = |kind: &'static str| {
+        let all = envoy.root.get("resources").map(Tree::items).unwrap_or_default();
+        all.iter().filter(move |tree| is_type(tree, kind))
+    };
+    for routes in resources("RouteConfiguration") {
+        routes::table(envoy, routes, &[], report);
+    }
+    for tree in resources("TypedExtensionConfig") {
+        let filter = Manager { tree, listener: tree, plugins: plugin(tree).into_iter().collect() };
+        filters::check(&filter.plugins.iter().collect::<Vec<_>>(), report);
+        if !filter.plugins.is_empty() {
+            filters::sections(&filter, report);
+        }
     }
     admin(envoy, report);
 }

@@ -102,7 +102,8 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
             }
         }
     }
-    if !names.iter().any(|(name, _)| *name == "router") {
+    let in_another_file = filters(manager.tree).iter().any(|filter| filter.get("config_discovery").is_some());
+    if !in_another_file && !names.iter().any(|(name, _)| *name == "router") {
         let line = names.first().map_or(manager.tree.line, |(_, line)| *line);
         report.error(
             "no_filters",
@@ -112,7 +113,7 @@ fn order(manager: &Manager<'_>, report: &mut Report) {
             "root_id: auth+router+usage",
         );
     }
-    if !names.iter().any(|(name, _)| *name == "auth") {
+    if !in_another_file && !names.iter().any(|(name, _)| *name == "auth") {
         let line = names.first().map_or(manager.tree.line, |(_, line)| *line);
         report.warning(
             "no_auth",
@@ -212,6 +213,9 @@ fn times(tree: &Tree, report: &mut Report) {
 
 /// The largest request or held answer: the kept bytes, if the route sets them, and the bytes read ahead.
 fn limit(manager: &Manager<'_>, report: &mut Report) {
+    if manager.tree.get("rds").is_some() {
+        return; // it is in another file
+    }
     let (place, limit) = manager.buffer_limit();
     let fix = "request_body_buffer_limit: 8388608, in the virtual host";
     match limit {

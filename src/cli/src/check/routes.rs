@@ -10,7 +10,21 @@ const CLUSTER_KEY: &str = "wasm.sluice.cluster";
 const RETRY_ON: &str = "retry_on: reset,connect-failure,refused-stream,retriable-headers";
 
 pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(String, usize)], report: &mut Report) {
-    let hosts = manager.tree.at(&["route_config", "virtual_hosts"]).map(Tree::items).unwrap_or_default();
+    let served = manager.tree.get("route_config").is_some_and(|routes| table(envoy, routes, upstreams, report));
+    if !served && manager.tree.get("rds").is_none() {
+        report.error(
+            "no_route",
+            manager.tree.line,
+            "route_config",
+            "no route leads to a cluster",
+            "copy route_config from envoy.yaml",
+        );
+    }
+}
+
+/// Checks a table of routes, also one in its own file; whether one leads to a cluster.
+pub(super) fn table(envoy: &Envoy<'_>, routes: &Tree, upstreams: &[(String, usize)], report: &mut Report) -> bool {
+    let hosts = routes.get("virtual_hosts").map(Tree::items).unwrap_or_default();
     let mut served = false;
     for host in hosts {
         for route in host.get("routes").map(Tree::items).unwrap_or_default() {
@@ -38,15 +52,7 @@ pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(Stri
             }
         }
     }
-    if !served && manager.tree.get("rds").is_none() {
-        report.error(
-            "no_route",
-            manager.tree.line,
-            "route_config",
-            "no route leads to a cluster",
-            "copy route_config from envoy.yaml",
-        );
-    }
+    served
 }
 
 fn action_of(action: &Tree, report: &mut Report) {

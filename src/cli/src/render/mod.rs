@@ -12,7 +12,10 @@ use sluice::config::{AUTH_FIELDS, ROUTER_FIELDS};
 
 use self::blocks::Source;
 use self::clusters::addressed;
-pub(crate) use self::split::{missing, split, Split, BOOTSTRAP, CLUSTERS, LISTENERS};
+pub(crate) use self::split::{
+    environment, split, version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILTERS, LISTENERS,
+    ROUTES,
+};
 pub(crate) use self::template::Lost;
 use self::template::{between, indentation, Template, DEMO};
 use crate::short::Short;

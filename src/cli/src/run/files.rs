@@ -5,13 +5,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::admin::Admin;
-use crate::render::{missing, split, Split, BOOTSTRAP, CLUSTERS, LISTENERS};
+use crate::dynamic::{Admin, Files};
+use crate::render::{environment, Split};
 use crate::short::Short;
 use crate::{check, file, Failure};
-
-/// How long Envoy may take to accept or refuse a change: it may have to compile the filters again.
-const TAKEN: Duration = Duration::from_secs(60);
 
 /// The SHA-256 of `sk-demo-user`, which is public.
 const DEMO_USER: &str = "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c";
@@ -94,119 +91,102 @@ impl Gateway {
         Ok(())
     }
 
-    fn split(&self, directory: &Path) -> Result<Split, Failure> {
-        let rendered = file::rendered(&self.short, &self.text, &self.name)?;
-        split(&rendered, &directory.to_string_lossy()).map_err(|lost| file::lost(&lost))
+    fn split(&self, directory: &Path, environment: &[String]) -> Result<Split, Failure> {
+        file::in_files(&self.short, &self.text, &self.name, &directory.to_string_lossy(), environment)
     }
 }
 
-/// The files in the directory of a run.
-pub(super) struct Files {
+/// The files in the directory of a run, which follow the short file.
+pub(super) struct Followed {
+    files: Files,
     directory: PathBuf,
-    current: Split,
+    /// The variables that the filters see until Envoy starts again.
+    environment: Vec<String>,
+    /// The filters' file, as the short file names it.
+    wasm: Option<PathBuf>,
     /// The short file when it was last read.
-    seen: Option<SystemTime>,
-    /// When unused old clusters may be removed.
+    seen: Option<Stamp>,
+    /// When what is gone may be removed.
     cleanup: Option<Instant>,
 }
 
-impl Files {
+/// Tells two versions of a file apart, also if the file is a link to another.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Stamp> {
+        let metadata = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
+}
+
+impl Followed {
     /// Writes the files.
     ///
     /// # Errors
     /// They cannot be written.
-    pub(super) fn new(directory: &Path, wasm: &Path, gateway: &Gateway) -> Result<Files, Failure> {
-        let current = gateway.split(directory)?;
-        let files = Files { directory: directory.to_owned(), current, seen: None, cleanup: None };
+    pub(super) fn new(directory: &Path, wasm: &Path, gateway: &Gateway) -> Result<Followed, Failure> {
+        let environment = environment(gateway.short.variables());
         let link = directory.join("sluice.wasm");
         #[cfg(unix)]
         let linked = std::os::unix::fs::symlink(wasm, &link);
         #[cfg(not(unix))]
         let linked = std::fs::copy(wasm, &link).map(drop);
         linked.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", link.display())))?;
-        files.write(BOOTSTRAP, &files.current.bootstrap)?;
-        files.write(CLUSTERS, &files.current.clusters)?;
-        files.write(LISTENERS, &files.current.listeners)?;
-        Ok(files)
-    }
-
-    /// Moves a file into place, because Envoy only notices moves.
-    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        let (part, file) = (self.directory.join(format!(".{name}")), self.directory.join(name));
-        let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &file));
-        written.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", file.display())))
+        let files = Files::create(directory, gateway.split(directory, &environment)?)?;
+        let (directory, wasm) = (directory.to_owned(), gateway.wasm.clone());
+        Ok(Followed { files, directory, environment, wasm, seen: None, cleanup: None })
     }
 
     /// Applies changes of the short file to Envoy. Mistakes are printed, and the old configuration stays.
     pub(super) fn follow(&mut self, path: &Path, admin: &Admin, drain: Duration) {
         if self.cleanup.is_some_and(|at| at <= Instant::now()) {
             self.cleanup = None;
-            self.told(self.write(CLUSTERS, &self.current.clusters));
+            told(self.files.tidy(Some(admin)));
         }
-        let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        if changed == self.seen || changed.is_none() {
-            return;
-        }
-        let first = self.seen.is_none();
-        self.seen = changed;
+        let Some(stamp) = Stamp::of(path).filter(|stamp| self.seen.as_ref() != Some(stamp)) else { return };
         // changes between the start and now are noticed as well
-        let new = match Gateway::read(path).and_then(|gateway| gateway.split(&self.directory)) {
-            Ok(new) => new,
-            Err(failure) => return self.told(Err(failure)),
-        };
-        let same = new.clusters == self.current.clusters && new.listeners == self.current.listeners;
-        if new.bootstrap != self.current.bootstrap {
-            eprintln!("sluice: changes of `admin`, `tracing` and the file's name need a restart");
+        let first = self.seen.replace(stamp).is_none();
+        told(self.apply(path, admin, drain, first));
+    }
+
+    fn apply(&mut self, path: &Path, admin: &Admin, drain: Duration, first: bool) -> Result<(), Failure> {
+        let gateway = Gateway::read(path)?;
+        let unseen = gateway.short.variables().into_iter().find(|name| !self.environment.contains(name));
+        if let Some(name) = unseen {
+            let problem = format!("the filters see the environment variable {name} only after a restart");
+            return Err(Failure::Input(problem));
         }
-        if same {
+        let new = gateway.split(&self.directory, &self.environment)?;
+        if self.files.needs_restart(&new) || gateway.wasm != self.wasm {
+            eprintln!("sluice: changes of `admin`, `tracing`, `wasm` and the file's name need a restart");
+        }
+        if self.files.has(&new) {
             if !first {
                 eprintln!("sluice: nothing has changed for Envoy");
             }
-            return;
+            return Ok(());
         }
-        let done = self.apply(new, admin, drain);
-        self.told(done);
-    }
-
-    fn told(&self, done: Result<(), Failure>) {
-        if let Err(Failure::Input(problem) | Failure::Usage(problem)) = done {
-            eprintln!("sluice: not applied: {problem}; the old configuration stays");
-        }
-    }
-
-    /// Clusters are added before the listeners that use them, and removed after them.
-    fn apply(&mut self, new: Split, admin: &Admin, drain: Duration) -> Result<(), Failure> {
-        let old = missing(&self.current.clusters, &new.clusters);
-        if new.clusters != self.current.clusters {
-            let all = format!("{}{old}", new.clusters);
-            taken(admin, "cluster_manager.cds", || self.write(CLUSTERS, &all))?;
-        }
-        if new.listeners != self.current.listeners {
-            taken(admin, "listener_manager.lds", || self.write(LISTENERS, &new.listeners))?;
-        }
-        if !old.is_empty() {
+        self.files.apply(new, Some(admin))?;
+        if !self.files.is_tidy() {
             self.cleanup = Some(Instant::now() + drain);
         }
-        self.current = new;
         eprintln!("sluice: the change is applied");
         Ok(())
     }
 }
 
-/// Makes a change, and waits until Envoy has accepted or refused it.
-fn taken(admin: &Admin, what: &str, change: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
-    let count = |outcome: &str| admin.stat(&format!("{what}.update_{outcome}")).unwrap_or_default();
-    let before = (count("success"), count("rejected"));
-    change()?;
-    let until = Instant::now() + TAKEN;
-    while Instant::now() < until {
-        if count("rejected") > before.1 {
-            return Err(Failure::Input("Envoy refuses it; see its message above".to_owned()));
-        }
-        if count("success") > before.0 {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
+fn told(done: Result<(), Failure>) {
+    if let Err(Failure::Input(problem) | Failure::Usage(problem)) = done {
+        eprintln!("sluice: not applied: {problem}; the old configuration stays");
     }
-    Err(Failure::Usage(format!("Envoy has not read it after {} seconds", TAKEN.as_secs())))
 }

@@ -1,7 +1,6 @@
 //! `sluice run`: a gateway from a short file, in one command. It starts Envoy, applies changes of the file while Envoy
 //! runs, and lets running requests finish before it stops.
 
-mod admin;
 mod binary;
 #[cfg(feature = "download")]
 mod download;
@@ -18,8 +17,8 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use self::admin::Admin;
-use self::files::{Files, Gateway};
+use self::files::{Followed, Gateway};
+use crate::dynamic::Admin;
 use crate::{file, Failure};
 
 /// How often the files are checked for changes.
@@ -58,7 +57,7 @@ pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     let _removed = Removed(directory.clone());
     let envoy = binary::envoy()?;
     let wasm = binary::wasm(command.wasm.as_deref().or(gateway.wasm.as_deref()), &directory)?;
-    let mut files = Files::new(&directory, &wasm, &gateway)?;
+    let mut files = Followed::new(&directory, &wasm, &gateway)?;
     let mut envoy = Envoy::start(&envoy, command, &directory)?;
     envoy.wait(&stop)?;
     envoy.tell(&gateway);
@@ -170,9 +169,12 @@ impl Envoy {
                 std::fs::read_to_string(&self.address_file).ok().and_then(|text| text.trim().parse().ok())
             {
                 self.admin = Admin(address);
+                let refused =
+                    || Failure::Input("Envoy has refused the configuration; see its message above".to_owned());
+                if self.admin.has_refused() {
+                    return Err(refused());
+                }
                 if self.admin.is_ready() {
-                    let refused =
-                        || Failure::Input("Envoy has refused the configuration; see its message above".to_owned());
                     return self.admin.listener().map(drop).ok_or_else(refused);
                 }
             }

@@ -9,14 +9,14 @@ use serde_json::Value;
 /// No answer that is read here takes longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) struct Admin(pub(super) SocketAddr);
+pub(crate) struct Admin(pub(crate) SocketAddr);
 
 impl Admin {
-    pub(super) fn get(&self, path: &str) -> Option<String> {
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
         self.ask("GET", path)
     }
 
-    pub(super) fn post(&self, path: &str) -> Option<String> {
+    pub(crate) fn post(&self, path: &str) -> Option<String> {
         self.ask("POST", path)
     }
 
@@ -41,21 +41,26 @@ impl Admin {
     }
 
     /// Whether Envoy accepts requests.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.get("/ready").is_some()
     }
 
     /// The first listener's address; `None` if Envoy has refused it.
-    pub(super) fn listener(&self) -> Option<(String, u64)> {
+    pub(crate) fn listener(&self) -> Option<(String, u64)> {
         let listeners: Value = serde_json::from_str(&self.get("/listeners?format=json")?).ok()?;
         let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
         Some((address.get("address")?.as_str()?.to_owned(), address.get("port_value")?.as_u64()?))
     }
 
     /// A counter or gauge.
-    pub(super) fn stat(&self, name: &str) -> Option<u64> {
+    pub(crate) fn stat(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// A statistic as text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = self.get(&format!("/stats?filter=^{name}$"))?;
-        text.trim().rsplit_once(": ")?.1.parse().ok()
+        Some(text.trim().rsplit_once(": ")?.1.trim_matches('"').to_owned())
     }
 }
 

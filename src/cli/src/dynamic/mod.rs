@@ -1,0 +1,207 @@
+//! The one writer of the files from which a running Envoy takes its configuration. What is new is written in the order
+//! clusters, routes, filters, so that everything that is named exists; what is gone is removed in reverse, when nothing uses
+//! it any more. Each file is moved into place, because Envoy only notices moves, and never sees half a file.
+
+mod admin;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub(crate) use self::admin::Admin;
+use crate::render::{
+    version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILTERS, LISTENERS, ROUTES,
+};
+use crate::Failure;
+
+/// How long Envoy may take to accept or refuse a file: it may have to compile the filters again.
+const TAKEN: Duration = Duration::from_secs(60);
+
+/// How long a file waits for the one before it, where nobody tells whether Envoy has read it.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A file that Envoy reads again.
+#[derive(Clone, Copy)]
+enum Part {
+    Clusters,
+    Routes,
+    Filters,
+    Listeners,
+}
+
+impl Part {
+    fn file(self) -> &'static str {
+        match self {
+            Part::Clusters => CLUSTERS,
+            Part::Routes => ROUTES,
+            Part::Filters => FILTERS,
+            Part::Listeners => LISTENERS,
+        }
+    }
+
+    /// Where Envoy tells what it has made of it.
+    fn stat(self) -> &'static str {
+        match self {
+            Part::Clusters => "cluster_manager.cds",
+            Part::Routes => "http.gateway.rds.gateway",
+            Part::Filters => "extension_config_discovery.http_filter.sluice",
+            Part::Listeners => "listener_manager.lds",
+        }
+    }
+
+    fn of(self, split: &Split) -> &str {
+        match self {
+            Part::Clusters => &split.clusters,
+            Part::Routes => &split.routes,
+            Part::Filters => &split.filters,
+            Part::Listeners => &split.listeners,
+        }
+    }
+
+    fn of_mut(self, split: &mut Split) -> &mut String {
+        match self {
+            Part::Clusters => &mut split.clusters,
+            Part::Routes => &mut split.routes,
+            Part::Filters => &mut split.filters,
+            Part::Listeners => &mut split.listeners,
+        }
+    }
+}
+
+/// Envoy's files in a directory.
+pub(crate) struct Files {
+    directory: PathBuf,
+    /// What the files have.
+    written: Split,
+    /// The same without the clusters and matcher lines that only older requests use.
+    wanted: Split,
+}
+
+impl Files {
+    /// Writes the files into an existing directory.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(crate) fn create(directory: &Path, split: Split) -> Result<Files, Failure> {
+        let files = Files { directory: directory.to_owned(), written: split.clone(), wanted: split };
+        for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
+            files.write(part.file(), part.of(&files.wanted))?;
+        }
+        files.write(BOOTSTRAP, &files.written.bootstrap)?;
+        Ok(files)
+    }
+
+    /// The files that another run has left; `None` if some are missing.
+    pub(crate) fn open(directory: &Path) -> Option<Files> {
+        let read = |name: &str| std::fs::read_to_string(directory.join(name)).ok();
+        let written = Split {
+            bootstrap: read(BOOTSTRAP)?,
+            clusters: read(CLUSTERS)?,
+            listeners: read(LISTENERS)?,
+            routes: read(ROUTES)?,
+            filters: read(FILTERS)?,
+        };
+        Some(Files { directory: directory.to_owned(), wanted: written.clone(), written })
+    }
+
+    /// Whether nothing would change.
+    pub(crate) fn has(&self, split: &Split) -> bool {
+        let Split { bootstrap: _, clusters, listeners, routes, filters } = split;
+        let own = &self.wanted;
+        *clusters == own.clusters && *listeners == own.listeners && *routes == own.routes && *filters == own.filters
+    }
+
+    /// Whether the part that only a restart changes is another.
+    pub(crate) fn needs_restart(&self, split: &Split) -> bool {
+        split.bootstrap != self.wanted.bootstrap
+    }
+
+    /// Adds what is new, and waits until Envoy has it; `tidy` later removes what is gone.
+    ///
+    /// # Errors
+    /// Envoy refuses a file, so that all of them are as before; or a file cannot be written.
+    pub(crate) fn apply(&mut self, new: Split, admin: Option<&Admin>) -> Result<(), Failure> {
+        let all = Split {
+            clusters: with_old_clusters(&new.clusters, &self.written.clusters),
+            routes: with_old_routes(&new.routes, &self.written.routes),
+            ..new.clone()
+        };
+        let before = self.written.clone();
+        for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
+            if let Err(failure) = self.replace(part, part.of(&all), admin) {
+                self.restore(&before);
+                return Err(failure);
+            }
+        }
+        if new.bootstrap != self.written.bootstrap {
+            self.write(BOOTSTRAP, &new.bootstrap)?;
+            self.written.bootstrap.clone_from(&new.bootstrap);
+        }
+        self.wanted = new;
+        Ok(())
+    }
+
+    /// Whether there is something to remove.
+    pub(crate) fn is_tidy(&self) -> bool {
+        self.written.clusters == self.wanted.clusters && self.written.routes == self.wanted.routes
+    }
+
+    /// Removes the clusters and matcher lines that no request uses any more.
+    ///
+    /// # Errors
+    /// A file cannot be written, or Envoy refuses it.
+    pub(crate) fn tidy(&mut self, admin: Option<&Admin>) -> Result<(), Failure> {
+        let Split { routes, clusters, .. } = self.wanted.clone();
+        self.replace(Part::Routes, &routes, admin)?;
+        self.replace(Part::Clusters, &clusters, admin)
+    }
+
+    fn restore(&mut self, before: &Split) {
+        for part in [Part::Listeners, Part::Filters, Part::Routes, Part::Clusters] {
+            let text = part.of(before);
+            if part.of(&self.written) != text && self.write(part.file(), text).is_ok() {
+                text.clone_into(part.of_mut(&mut self.written));
+            }
+        }
+    }
+
+    /// Changes one file, if its text is another, and waits until Envoy has taken it.
+    fn replace(&mut self, part: Part, text: &str, admin: Option<&Admin>) -> Result<(), Failure> {
+        if part.of(&self.written) == text {
+            return Ok(());
+        }
+        let refused = |admin: &Admin| admin.stat(&format!("{}.update_rejected", part.stat()));
+        let before = admin.and_then(refused);
+        self.write(part.file(), text)?;
+        text.clone_into(part.of_mut(&mut self.written));
+        let Some(admin) = admin else {
+            std::thread::sleep(PAUSE);
+            return Ok(());
+        };
+        let until = Instant::now() + TAKEN;
+        while Instant::now() < until {
+            if admin.text(&format!("{}.version_text", part.stat())).as_deref() == Some(version(text)) {
+                return Ok(());
+            }
+            if refused(admin).zip(before).is_some_and(|(now, before)| now > before) {
+                return Err(Failure::Input("Envoy refuses it; see its message above".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(Failure::Usage(format!("Envoy has not read {} after {} seconds", part.file(), TAKEN.as_secs())))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let file = self.directory.join(name);
+        let part = self.directory.join(format!(".{name}.{}", std::process::id()));
+        let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &file));
+        written.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", file.display())))
+    }
+}
+
+impl Admin {
+    /// Whether Envoy has refused the filters' configuration with which it started.
+    pub(crate) fn has_refused(&self) -> bool {
+        let parts = [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners];
+        parts.iter().any(|part| self.stat(&format!("{}.update_rejected", part.stat())).unwrap_or_default() > 0)
+    }
+}
