@@ -129,11 +129,8 @@ impl Endpoint {
             }
             Endpoint::OllamaChat | Endpoint::OllamaGenerate => stream_field.unwrap_or(true),
             Endpoint::StreamGenerateContent | Endpoint::ConverseStream => true,
-            Endpoint::Embeddings
-            | Endpoint::OllamaEmbed
-            | Endpoint::GenerateContent
-            | Endpoint::Converse
-            | Endpoint::Further(_) => false,
+            Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::GenerateContent | Endpoint::Converse => false,
+            Endpoint::Further(further) => further.streams() && stream_field.unwrap_or(false),
         }
     }
 
@@ -145,7 +142,11 @@ impl Endpoint {
     /// assert!(Endpoint::Messages.answers_in_words() && !Endpoint::Embeddings.answers_in_words());
     /// ```
     pub fn answers_in_words(self) -> bool {
-        !matches!(self, Endpoint::Embeddings | Endpoint::OllamaEmbed | Endpoint::Further(_))
+        match self {
+            Endpoint::Embeddings | Endpoint::OllamaEmbed => false,
+            Endpoint::Further(further) => further.transcribes(),
+            _ => true,
+        }
     }
 
     /// Whether its answers have texts: the model's, such as the prompt that it has revised for an image, or the client's
@@ -157,7 +158,8 @@ impl Endpoint {
     /// assert!(Endpoint::Further(Further::Rerank).answers_with_texts() && !Endpoint::Embeddings.answers_with_texts());
     /// ```
     pub fn answers_with_texts(self) -> bool {
-        self.answers_in_words() || matches!(self, Endpoint::Further(Further::Rerank | Further::Images))
+        self.answers_in_words()
+            || matches!(self, Endpoint::Further(further) if further == Further::Rerank || further.makes_images())
     }
 
     /// Whether one JSON text of its answers is often too large to hold: it has images, or is a whole stream.
@@ -168,12 +170,30 @@ impl Endpoint {
     /// assert!(Endpoint::Further(Further::Images).answers_at_length() && !Endpoint::Messages.answers_at_length());
     /// ```
     pub fn answers_at_length(self) -> bool {
-        matches!(self, Endpoint::Further(Further::Images) | Endpoint::StreamGenerateContent)
+        match self {
+            Endpoint::Further(further) => further.makes_images(),
+            _ => self == Endpoint::StreamGenerateContent,
+        }
     }
 
     /// Whether its answers are JSON, or streams of JSON.
     pub fn answers_in_json(self) -> bool {
         !matches!(self, Endpoint::Further(further) if further.answer_members().is_none())
+    }
+
+    /// Whether its body is a form.
+    pub fn takes_form(self) -> bool {
+        matches!(self, Endpoint::Further(further) if further.takes_form())
+    }
+
+    /// Whether its answer is the text of speech: JSON, plain text or subtitles, as the client asks.
+    pub fn transcribes(self) -> bool {
+        matches!(self, Endpoint::Further(further) if further.transcribes())
+    }
+
+    /// Whether its answer has images.
+    pub fn makes_images(self) -> bool {
+        matches!(self, Endpoint::Further(further) if further.makes_images())
     }
 
     /// Whether it uses tokens, reported or not.

@@ -321,6 +321,25 @@ impl ApiError {
         ApiError { status: 413, ..ApiError::bad_request("request_too_large", None, message) }
     }
 
+    /// 413: the form is larger than `max_upload`.
+    pub fn upload_too_large(most: usize) -> Self {
+        let message = format!("The upload is larger than this gateway takes: {most} bytes.");
+        ApiError { message, ..ApiError::body_too_large() }
+    }
+
+    /// 400: this path takes a form.
+    pub fn form_expected() -> Self {
+        let message = "This path takes a form: send the request as `multipart/form-data`.";
+        ApiError::bad_request("invalid_content_type", None, message)
+    }
+
+    /// 400: the guard must check all texts of a form, and some are too long, too many, or not UTF-8.
+    pub fn unread_fields() -> Self {
+        let message =
+            "The form cannot be checked: its fields are too long, too many, or not UTF-8. Files need a `filename`.";
+        ApiError::bad_request("guard_unchecked", None, message)
+    }
+
     /// 500: the filters do not fit together. Envoy's log has the reason.
     pub fn internal(message: impl Into<String>) -> Self {
         ApiError {

@@ -160,7 +160,7 @@ impl Exchange {
         self.kept_body(self.parsed()?.layout.length)
     }
 
-    /// Replaces the client's body with another one, which has these changes.
+    /// Replaces the client's body with another one, which has these changes; of a form, the JSON object with its texts.
     ///
     /// # Errors
     /// The model's name is invalid now.
@@ -168,10 +168,25 @@ impl Exchange {
         let Some(parsed) = self.parsed() else {
             return Err(ApiError::internal("The request was rewritten unread."));
         };
+        if parsed.form.is_some() {
+            // the form itself is in Envoy: attempts write the texts into it
+            let parsed = parsed.with_form_texts(&body, changes)?;
+            if let Some(request) = self.phase.request_mut() {
+                request.parsed = parsed;
+            }
+            return Ok(());
+        }
         let parsed = parsed.changed(changes, &body)?;
         self.original.length = self.original.length.map(|_| body.len());
         self.read(parsed, body);
         Ok(())
+    }
+
+    /// The answer is not a stream, although the client has asked for one.
+    pub fn answers_whole(&mut self) {
+        if let Some(request) = self.phase.request_mut() {
+            request.parsed.stream = false;
+        }
     }
 
     /// The complete body, if it is kept and has this size.

@@ -38,6 +38,7 @@ pub mod label;
 pub mod latency;
 pub mod limits;
 pub mod memory_budget;
+pub mod multipart;
 pub mod order;
 pub mod outcome;
 pub mod parsed_request;

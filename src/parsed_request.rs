@@ -2,12 +2,14 @@
 
 mod changed;
 mod fields;
+mod form;
 mod layout;
 mod members;
 
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::error::ApiError;
 use crate::json::{JsonError, Value};
+use crate::multipart::Form;
 use crate::stored::{self, Named};
 pub use changed::Change;
 use fields::Fields;
@@ -41,6 +43,8 @@ pub struct ParsedRequest {
     pub stored: Named,
     /// Only the path says what it is about: a stored response, or what an upstream makes of a passed path.
     pub by_id: bool,
+    /// The fields of a form; `None`: the body is JSON.
+    pub form: Option<Box<Form>>,
     /// The positions in the body that may be rewritten.
     pub layout: Layout,
 }
@@ -67,6 +71,7 @@ impl ParsedRequest {
             user: None,
             stored: Named(vec![id], false),
             by_id: true,
+            form: None,
             layout: Layout { length: body.len(), ..Layout::default() },
         })
     }
@@ -86,6 +91,7 @@ impl ParsedRequest {
             user: None,
             stored: Named::default(),
             by_id: true,
+            form: None,
             layout: Layout::default(),
         }
     }
@@ -93,6 +99,11 @@ impl ParsedRequest {
     /// Whether it passes to its upstream unread.
     pub fn is_passed(&self) -> bool {
         matches!(self.endpoint, Endpoint::Further(Further::Passed(_)))
+    }
+
+    /// Whether it is a form with fields that are not known.
+    pub fn has_unread_fields(&self) -> bool {
+        self.form.as_ref().is_some_and(|form| form.incomplete)
     }
 
     /// Whether the request uses tokens, reported or not.
@@ -134,10 +145,6 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         return Err(problem);
     }
     let stream_field = stream(fields.stream)?;
-    if stream_field == Some(true) && endpoint == Endpoint::Further(Further::Images) {
-        let message = "`stream`: images are not streamed. Leave it out.";
-        return Err(ApiError::bad_request("unsupported_value", Some("stream"), message));
-    }
     let named_in_path = path_model.is_some();
     let model = match path_model {
         Some(model) => {
@@ -166,6 +173,7 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         user,
         stored,
         by_id: false,
+        form: None,
         layout,
     })
 }
@@ -174,11 +182,13 @@ fn model(field: Option<Value<'_>>) -> Result<String, ApiError> {
     match field {
         Some(Value::String(name)) => checked_name(name.decode().into_owned()),
         Some(_) => Err(ApiError::bad_request("invalid_type", Some("model"), "`model` must be a string.")),
-        None => {
-            let message = "`model` is missing: name the model to use.";
-            Err(ApiError::bad_request("missing_required_parameter", Some("model"), message))
-        }
+        None => Err(missing_model()),
     }
+}
+
+fn missing_model() -> ApiError {
+    let message = "`model` is missing: name the model to use.";
+    ApiError::bad_request("missing_required_parameter", Some("model"), message)
 }
 
 /// If the path names the model, the body must have the same name: Gemini's clients repeat it, and a server may read

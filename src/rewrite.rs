@@ -16,6 +16,13 @@ struct Splice {
     text: String,
 }
 
+impl Splice {
+    /// Whether it changes something in this part of the body.
+    fn touches(&self, start: usize, stop: usize) -> bool {
+        self.range.start < stop && (self.range.end > start || self.range.start >= start)
+    }
+}
+
 /// The body passed to [`BodyRewrite::chunk`] is not the one that was parsed: another filter has changed
 /// it. A rewrite would corrupt it, so nothing more may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,17 @@ impl BodyRewrite {
     pub fn plan(parsed: &ParsedRequest, target_model: &str, inject_usage: bool) -> Self {
         let layout = &parsed.layout;
         let mut splices = Vec::new();
+        if let Some(form) = &parsed.form {
+            let renamed = target_model != parsed.model;
+            for field in &form.fields {
+                let text = match field.name == "model" {
+                    true => (renamed || field.changed).then_some(target_model),
+                    false => field.changed.then_some(field.value.as_str()),
+                };
+                splices.extend(text.map(|text| Splice { range: field.range.clone(), text: text.to_owned() }));
+            }
+            return BodyRewrite { splices, length: layout.length, passed: 0 };
+        }
         if let Some(range) = layout.model.clone().filter(|_| target_model != parsed.model) {
             let mut text = String::with_capacity(layout.model_prefix.len() + target_model.len() + 2);
             match layout.model_prefix {
@@ -75,19 +93,46 @@ impl BodyRewrite {
         self.splices.is_empty()
     }
 
+    /// How many of the next `size` bytes there are up to the end of the last change among them.
+    ///
+    /// ```
+    /// use sluice::{endpoint::Endpoint, parsed_request, rewrite::BodyRewrite};
+    ///
+    /// let body = br#"{"model": "a", "messages": []}"#;
+    /// let parsed = parsed_request::read(Endpoint::ChatCompletions, None, body)?;
+    /// let rewrite = BodyRewrite::plan(&parsed, "b", false);
+    /// assert_eq!((rewrite.touched(body.len()), rewrite.touched(5)), (13, 0));
+    /// # Ok::<(), sluice::error::ApiError>(())
+    /// ```
+    pub fn touched(&self, size: usize) -> usize {
+        let (start, stop) = (self.passed, self.passed.saturating_add(size));
+        let touched = self.splices.iter().filter(|splice| splice.touches(start, stop));
+        // an insertion is made where the bytes after it are
+        let ends = touched.map(|splice| splice.range.end.max(splice.range.start + 1).min(stop));
+        ends.max().map_or(0, |end| end.saturating_sub(start))
+    }
+
+    /// The next `size` bytes pass unchanged.
+    ///
+    /// # Errors
+    /// [`BodyChanged`], as for [`BodyRewrite::chunk`].
+    pub fn skip(&mut self, size: usize, end: bool) -> Result<(), BodyChanged> {
+        self.passed = self.passed.saturating_add(size);
+        match self.passed > self.length || (end && self.passed != self.length) {
+            true => Err(BodyChanged),
+            false => Ok(()),
+        }
+    }
+
     /// The next bytes of the body; `end` with the last ones. `None`: unchanged.
     ///
     /// # Errors
     /// [`BodyChanged`] if the body has another length than planned.
     pub fn chunk(&mut self, chunk: &[u8], end: bool) -> Result<Option<Vec<u8>>, BodyChanged> {
         let start = self.passed;
-        let stop = start + chunk.len();
-        if stop > self.length || (end && stop != self.length) {
-            return Err(BodyChanged);
-        }
-        self.passed = stop;
-        let touches =
-            |splice: &&Splice| splice.range.start < stop && (splice.range.end > start || splice.range.start >= start);
+        self.skip(chunk.len(), end)?;
+        let stop = self.passed;
+        let touches = |splice: &&Splice| splice.touches(start, stop);
         if !self.splices.iter().any(|splice| touches(&splice)) {
             return Ok(None);
         }

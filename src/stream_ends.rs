@@ -92,6 +92,7 @@ fn bit(endpoint: Endpoint) -> u16 {
         Endpoint::OllamaEmbed => 7,
         Endpoint::GenerateContent => 8,
         Endpoint::StreamGenerateContent => 9,
+        Endpoint::Further(further) if further.makes_images() => 13,
         Endpoint::Further(_) => 10,
         Endpoint::Converse => 11,
         Endpoint::ConverseStream => 12,

@@ -274,13 +274,15 @@ impl HttpContext for Auth {
         }
         let mut checking = false;
         let find = |path: &str| self.config.paths.find(path);
-        let opened = Incoming::open(&self.config.auth.prefix, find, |presented| match self.identify(presented)? {
-            Caller::Known(identity) => Ok(Some(identity)),
-            Caller::Checking => {
-                checking = true;
-                Ok(None)
-            }
-        });
+        let most = || self.config.paths.max_upload();
+        let opened =
+            Incoming::open(&self.config.auth.prefix, find, most, |presented| match self.identify(presented)? {
+                Caller::Known(identity) => Ok(Some(identity)),
+                Caller::Checking => {
+                    checking = true;
+                    Ok(None)
+                }
+            });
         match (opened, checking) {
             (Ok(incoming), true) => {
                 let complete = incoming.is_complete(end);

@@ -9,11 +9,12 @@ use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
+use sluice::multipart::FormScanner;
 use sluice::parsed_request::{self, ParsedRequest};
 use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
 use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
-use crate::budget::{self, BodyWeight};
+use crate::budget::{self, BodyWeight, NoMemory};
 use crate::clusters::{self, AllClusters};
 use crate::data_version;
 use crate::host::{self, text, Buffer, HeaderPairs, Headers};
@@ -55,6 +56,8 @@ impl Drop for Opened {
 enum RequestKind {
     /// A model; with its name, if the path has it.
     Model(Endpoint, Option<String>),
+    /// A model, whose name is a field of a form; at most `most` bytes.
+    Form { endpoint: Endpoint, scanner: Box<FormScanner>, most: usize },
     /// A response that an upstream has stored under this id.
     Stored(String),
     /// A further path, whose upstream has this dialect. `generates`: its answer may report usage.
@@ -63,6 +66,8 @@ enum RequestKind {
     Command(Command),
 }
 
+/// So much of a form is in the VM's memory at a time.
+pub const PIECE: usize = 64 * 1024;
 /// The longest body of a command.
 const MAX_COMMAND: usize = 64 * 1024;
 
@@ -79,13 +84,14 @@ pub struct RefusedRequest {
 impl Incoming {
     /// Takes in the headers: asks `identify` who is calling, given the credential headers, unless it is asked for what
     /// is open to everyone, and removes whatever must not reach Envoy's router or an upstream. `prefix` is what the
-    /// gateway's own paths begin with; `find` knows the further paths.
+    /// gateway's own paths begin with; `find` knows the further paths; `max_upload` is the largest form.
     ///
     /// # Errors
     /// The caller, the path or the method is unknown; or memory is short.
     pub fn open(
         prefix: &str,
         find: impl FnOnce(&str) -> Option<Dialect>,
+        max_upload: impl FnOnce() -> usize,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Incoming, RefusedRequest> {
         data_version::read();
@@ -110,6 +116,17 @@ impl Incoming {
             _ => identify(&headers.credentials).map_err(refuse)?,
         };
         let call = match call {
+            Call::Body(endpoint) if endpoint.takes_form() => {
+                let most = max_upload();
+                match FormScanner::new(headers.content_type.unwrap_or_default()) {
+                    _ if headers.length.is_some_and(|length| length > most) => {
+                        return Err(refuse(ApiError::upload_too_large(most)))
+                    }
+                    Ok(scanner) => RequestKind::Form { endpoint, scanner: Box::new(scanner), most },
+                    Err(error) if is_form(headers.content_type) => return Err(refuse(error)),
+                    Err(_) => return Err(refuse(ApiError::form_expected())),
+                }
+            }
             Call::Body(endpoint) => RequestKind::Model(endpoint, None),
             Call::Path(endpoint, model) => RequestKind::Model(endpoint, Some(model)),
             Call::Stored(id) => RequestKind::Stored(id),
@@ -125,10 +142,10 @@ impl Incoming {
         };
         let mut weight = BodyWeight::default();
         match &call {
-            RequestKind::Model(..) | RequestKind::Stored(_) if headers.encoded => {
+            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) if headers.encoded => {
                 return Err(refuse(ApiError::unsupported_encoding()))
             }
-            RequestKind::Model(..) | RequestKind::Stored(_) => {
+            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) => {
                 let length = headers.length.unwrap_or(0);
                 if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
                     return Err(refuse(ApiError::out_of_memory()));
@@ -161,7 +178,7 @@ impl Incoming {
         end || match &self.call {
             RequestKind::Command(command) => !command.takes_body(),
             RequestKind::Passed { .. } => true,
-            RequestKind::Model(..) | RequestKind::Stored(_) => false,
+            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) => false,
         }
     }
 
@@ -170,7 +187,12 @@ impl Incoming {
     /// # Errors
     /// It is too large.
     pub fn grow(&mut self, size: usize) -> Result<(), ApiError> {
-        match &self.call {
+        match &mut self.call {
+            RequestKind::Form { most, .. } if size > *most => Err(ApiError::upload_too_large(*most)),
+            RequestKind::Form { scanner, .. } => match self.weight.grow(size) {
+                true => scan(scanner, size),
+                false => Err(ApiError::out_of_memory()),
+            },
             RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
             RequestKind::Model(..) | RequestKind::Stored(_) => Err(ApiError::out_of_memory()),
             RequestKind::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
@@ -203,7 +225,9 @@ impl Incoming {
     /// # Errors
     /// The body is not what the endpoint takes.
     pub fn body(&mut self, size: usize) -> Result<&SharedExchange, ApiError> {
+        let is_form = matches!(self.call, RequestKind::Form { .. });
         let body = match size {
+            _ if is_form => Vec::new(), // it has been read while it arrived
             0 => Vec::new(),
             _ => self.read(size).ok_or_else(ApiError::out_of_memory)?,
         };
@@ -216,6 +240,10 @@ impl Incoming {
                 if spare {
                     exchange.spare_body();
                 }
+            }
+            RequestKind::Form { endpoint, scanner, .. } => {
+                let form = std::mem::take(&mut **scanner).finish()?;
+                exchange.read(ParsedRequest::of_form(*endpoint, form)?, body);
             }
             RequestKind::Stored(id) => {
                 let found = stored::find(exchange.stored_id(id));
@@ -255,6 +283,25 @@ impl Incoming {
     }
 }
 
+/// Reads what has arrived of a form, piece by piece: it is never in the VM's memory as a whole.
+fn scan(scanner: &mut FormScanner, size: usize) -> Result<(), ApiError> {
+    while scanner.length() < size {
+        let start = scanner.length();
+        let piece = budget::receive(Purpose::Request, Buffer::RequestBody, start, (size - start).min(PIECE))
+            .map_err(|NoMemory| ApiError::out_of_memory())?;
+        if piece.is_empty() {
+            break;
+        }
+        scanner.feed(&piece);
+    }
+    Ok(())
+}
+
+fn is_form(content_type: Option<&str>) -> bool {
+    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
 /// A request's headers, read in one pass.
 #[derive(Default)]
 struct RequestHead<'a> {
@@ -262,6 +309,7 @@ struct RequestHead<'a> {
     path: &'a str,
     authority: &'a str,
     length: Option<usize>,
+    content_type: Option<&'a str>,
     /// Headers that are only forwarded to upstreams that name them.
     kept_back: KeptBack,
     encodings: Option<&'a str>,
@@ -282,6 +330,7 @@ impl<'a> RequestHead<'a> {
                 b":path" => head.path = value(),
                 b":authority" => head.authority = value(),
                 b"content-length" => head.length = value().parse().ok(),
+                b"content-type" => head.content_type = Some(value()),
                 b"content-encoding" => head.encoded = !value_bytes.is_empty() && value_bytes != b"identity",
                 b"accept-encoding" => head.encodings = Some(value()),
                 name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {

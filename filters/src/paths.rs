@@ -1,11 +1,11 @@
 //! The further paths that a chain's `router` is configured with, for the filters before it: they must know at a
-//! request's headers that nothing of its body is read.
+//! request's headers that nothing of its body is read, and how large a form may be.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use sluice::endpoint::Dialect;
-use sluice::routing::{PathRule, Paths};
+use sluice::routing::{PathRule, Paths, MAX_UPLOAD};
 
 type Cell = Rc<OnceCell<Rc<Paths>>>;
 
@@ -44,6 +44,18 @@ impl ChainPaths {
     /// The dialect of a request to a further path; `None` if the path is none of them.
     pub fn find(&self, path: &str) -> Option<Dialect> {
         self.rules(path).last().map(|rule| rule.dialect(path))
+    }
+
+    /// The largest form. Of several routers, the largest counts.
+    pub fn max_upload(&self) -> usize {
+        let most = |paths: &Paths| paths.max_upload;
+        match self.0.get() {
+            Some(own) => most(own),
+            None => {
+                let all: Vec<Rc<Paths>> = ALL.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect());
+                all.iter().map(|paths| most(paths)).max().unwrap_or(MAX_UPLOAD)
+            }
+        }
     }
 
     /// Whether a request to this path passes a guard that cannot check it. Of several routers, all must say so.

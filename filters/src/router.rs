@@ -162,7 +162,7 @@ impl HttpContext for Router {
             return self.go_on(exchange, None);
         }
         let find = |path: &str| self.table.paths().find(path).map(|(_, rule)| rule.dialect(path));
-        match Incoming::open(DEFAULT_PREFIX, find, |_| Ok(None)) {
+        match Incoming::open(DEFAULT_PREFIX, find, || self.table.paths().max_upload, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 self.state = RouterState::Body(incoming);

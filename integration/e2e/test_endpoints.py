@@ -139,7 +139,7 @@ def test_usage(further: World) -> None:
 def test_bad_requests(further: World, provider: Provider) -> None:
     for path, body, param in [
         ("/v1/moderations", {"input": "a"}, "model"),
-        ("/v1/images/generations", {"model": "it", "prompt": "a", "stream": True}, "stream"),
+        ("/v1/images/generations", {"model": "it", "prompt": "a", "stream": "yes"}, "stream"),
     ]:
         answer = further.send(json.dumps(body).encode(), path=path)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

@@ -7,7 +7,15 @@ use serde_json::Value;
 #[derive(Debug)]
 pub enum Answer {
     Json(Json),
+    Text(Text),
     Stream(Stream),
+}
+
+/// A complete body that is not JSON.
+#[derive(Debug)]
+pub struct Text {
+    pub content_type: &'static str,
+    pub body: String,
 }
 
 /// A complete body, and the usage it reports, if any.

@@ -9,7 +9,7 @@ use hyper::header::{HeaderMap, HeaderValue, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::answer::{Answer, Event, EventPosition, Framing, Json, Stream};
+use crate::answer::{Answer, Event, EventPosition, Framing, Json, Stream, Text};
 use crate::journal::Ticket;
 use crate::line::Line;
 use crate::plan::{AnswerKind, Fault, Plan};
@@ -75,6 +75,7 @@ impl Stage {
     fn healthy(self, answer: Result<Answer, Problem>) -> Reply {
         match answer {
             Ok(Answer::Json(json)) => self.json(StatusCode::OK, json),
+            Ok(Answer::Text(text)) => self.text(text),
             Ok(Answer::Stream(stream)) => {
                 let count = stream.count;
                 self.stream(stream, count, None, Finale::End)
@@ -113,6 +114,7 @@ impl Stage {
     fn shortened(self, answer: Result<Answer, Problem>, after: Option<u64>, finale: Finale) -> Reply {
         match answer {
             Ok(Answer::Json(json)) => self.cut_json(StatusCode::OK, &json.body, after, finale),
+            Ok(Answer::Text(text)) => self.text(text),
             Ok(Answer::Stream(stream)) => {
                 let most = stream.count.saturating_sub(1);
                 let events = after.unwrap_or(stream.count / 2).min(most);
@@ -142,7 +144,7 @@ impl Stage {
 
     fn error_event(self, answer: Result<Answer, Problem>, after: u64) -> Reply {
         match answer {
-            Ok(Answer::Json(_)) => {
+            Ok(Answer::Json(_) | Answer::Text(_)) => {
                 let body = Problem::in_stream(self.dialect).body(self.dialect);
                 self.json(StatusCode::OK, Json { body, usage: None })
             }
@@ -158,6 +160,10 @@ impl Stage {
     fn json(self, status: StatusCode, json: Json) -> Reply {
         let bytes = Bytes::from(json.body.to_string());
         self.send(status, JSON, Score::whole(bytes, json.usage), Finale::End)
+    }
+
+    fn text(self, text: Text) -> Reply {
+        self.send(StatusCode::OK, text.content_type, Score::whole(Bytes::from(text.body), None), Finale::End)
     }
 
     /// The first `events` of a stream, and optionally an error event.
@@ -187,7 +193,7 @@ impl Stage {
 fn kind(answer: &Result<Answer, Problem>) -> AnswerKind {
     match answer {
         Ok(Answer::Stream(_)) => AnswerKind::Stream,
-        Ok(Answer::Json(_)) | Err(_) => AnswerKind::Json,
+        Ok(Answer::Json(_) | Answer::Text(_)) | Err(_) => AnswerKind::Json,
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use serde_json::{json, Map, Value};
 
-use crate::clock;
+use crate::{clock, form};
 
 /// After this many entries, bodies are no longer kept.
 const ENTRIES_WITH_BODY: usize = 200_000;
@@ -138,7 +139,7 @@ impl Entry {
             "method": self.method.as_str(),
             "path": self.path,
             "headers": headers_to_json(&self.headers),
-            "body": self.body.as_ref().map(body_to_json),
+            "body": self.body.as_ref().map(|body| body_to_json(&self.headers, body)),
             "usage": self.usage,
             "sni": self.sni.as_deref(),
             "status": self.status,
@@ -146,7 +147,11 @@ impl Entry {
     }
 }
 
-fn body_to_json(body: &Bytes) -> Value {
+fn body_to_json(headers: &HeaderMap, body: &Bytes) -> Value {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(parts) = form::parts(kind, body) {
+        return form::to_json(&parts);
+    }
     serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
 }
 

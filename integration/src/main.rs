@@ -11,6 +11,7 @@ mod clock;
 mod control;
 mod dialect;
 mod faults;
+mod form;
 mod gate;
 mod handler;
 mod healthcheck;

@@ -11,8 +11,14 @@ pub enum Operation {
     Completions,
     Embeddings,
     Responses,
+    /// Speech as a text.
+    Speech,
+    /// Images from other images.
+    Pictures,
     ListModels,
-    AzureChat { deployment: String },
+    AzureChat {
+        deployment: String,
+    },
     Messages,
     OllamaChat,
     OllamaGenerate,
@@ -20,8 +26,14 @@ pub enum Operation {
     OllamaTags,
     Tokenize,
     CountTokens,
-    Generate { model: String, delivery: Delivery },
-    Converse { model: String, stream: bool },
+    Generate {
+        model: String,
+        delivery: Delivery,
+    },
+    Converse {
+        model: String,
+        stream: bool,
+    },
 }
 
 /// Gemini's three kinds of answers; the path decides, not the body.
@@ -59,6 +71,8 @@ impl Operation {
             | Operation::Completions
             | Operation::Embeddings
             | Operation::Responses
+            | Operation::Speech
+            | Operation::Pictures
             | Operation::AzureChat { .. }
             | Operation::Messages
             | Operation::OllamaChat
@@ -90,6 +104,8 @@ fn operation(path: &str, query: &str) -> Option<Operation> {
         "/v1/completions" => Some(Operation::Completions),
         "/v1/embeddings" => Some(Operation::Embeddings),
         "/v1/responses" => Some(Operation::Responses),
+        "/v1/audio/transcriptions" | "/v1/audio/translations" => Some(Operation::Speech),
+        "/v1/images/edits" | "/v1/images/variations" => Some(Operation::Pictures),
         "/v1/models" => Some(Operation::ListModels),
         "/v1/messages" => Some(Operation::Messages),
         "/api/chat" => Some(Operation::OllamaChat),

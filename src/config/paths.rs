@@ -20,8 +20,16 @@ const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
 ///
 /// # Errors
 /// The first mistake, with its path and the fix.
-pub(super) fn read(node: Option<Node<'_>>, table: &mut Table, retry: &Retry) -> Result<(), ConfigError> {
+pub(super) fn read(
+    node: Option<Node<'_>>,
+    max_upload: Option<Node<'_>>,
+    table: &mut Table,
+    retry: &Retry,
+) -> Result<(), ConfigError> {
     let mut paths = Paths::default();
+    if let Some(node) = max_upload {
+        paths.max_upload = node.size(1 << 10..=1 << 30, "must be a size from 1KiB to 1GiB, such as 25MiB")?;
+    }
     for node in node.map_or(Ok(Vec::new()), |node| node.list())? {
         let fields = node.object(PATH_FIELDS)?;
         let pattern = pattern(&fields.require("path")?)?;

@@ -20,6 +20,7 @@ pub const ROUTER_FIELDS: &[&str] = &[
     "upstreams",
     "models",
     "paths",
+    "max_upload",
     "retry",
     "ejection",
     "hold",
@@ -102,7 +103,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
     }
-    paths::read(root.get("paths"), &mut table, &retry)?;
+    paths::read(root.get("paths"), root.get("max_upload"), &mut table, &retry)?;
     Ok(table)
 }
 

@@ -5,15 +5,23 @@
 
 use super::Dialect;
 
-/// One of them. Except for passed paths, the body is JSON and names the model; the answer is not streamed.
+/// One of them. Except for passed paths, the body is JSON, or a form where the table says so, and names the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Further {
     /// `POST /v1/moderations`
     Moderations,
     /// `POST /v1/images/generations`
     Images,
+    /// `POST /v1/images/edits`
+    ImageEdits,
+    /// `POST /v1/images/variations`
+    ImageVariations,
     /// `POST /v1/audio/speech`; the answer is audio.
     Speech,
+    /// `POST /v1/audio/transcriptions`; the answer may be JSON, plain text or subtitles.
+    Transcriptions,
+    /// `POST /v1/audio/translations`; likewise.
+    Translations,
     /// `POST /v1/rerank` and `POST /v2/rerank`
     Rerank,
     /// `POST /v1/messages/count_tokens`
@@ -41,9 +49,13 @@ struct Row {
     operation: &'static str,
     /// Whether it uses tokens, reported or not.
     uses_tokens: bool,
+    /// Whether its body is a form.
+    form: bool,
+    /// Whether a field `stream` makes its answer a stream.
+    streams: bool,
 }
 
-const TABLE: [Row; 8] = [
+const TABLE: [Row; 12] = [
     Row {
         paths: &["/v1/moderations"],
         further: Further::Moderations,
@@ -52,6 +64,8 @@ const TABLE: [Row; 8] = [
         answer: &["results"],
         operation: "moderation",
         uses_tokens: false,
+        form: false,
+        streams: false,
     },
     Row {
         paths: &["/v1/images/generations"],
@@ -61,6 +75,30 @@ const TABLE: [Row; 8] = [
         answer: &["data"],
         operation: "image_generation",
         uses_tokens: true,
+        form: false,
+        streams: true,
+    },
+    Row {
+        paths: &["/v1/images/edits"],
+        further: Further::ImageEdits,
+        dialect: Dialect::OpenAi,
+        text: Some("prompt"),
+        answer: &["data"],
+        operation: "image_edit",
+        uses_tokens: true,
+        form: true,
+        streams: true,
+    },
+    Row {
+        paths: &["/v1/images/variations"],
+        further: Further::ImageVariations,
+        dialect: Dialect::OpenAi,
+        text: None,
+        answer: &["data"],
+        operation: "image_variation",
+        uses_tokens: true,
+        form: true,
+        streams: false,
     },
     Row {
         paths: &["/v1/audio/speech"],
@@ -70,6 +108,30 @@ const TABLE: [Row; 8] = [
         answer: &[],
         operation: "text_to_speech",
         uses_tokens: true,
+        form: false,
+        streams: false,
+    },
+    Row {
+        paths: &["/v1/audio/transcriptions"],
+        further: Further::Transcriptions,
+        dialect: Dialect::OpenAi,
+        text: Some("prompt"),
+        answer: &["text"],
+        operation: "transcription",
+        uses_tokens: true,
+        form: true,
+        streams: true,
+    },
+    Row {
+        paths: &["/v1/audio/translations"],
+        further: Further::Translations,
+        dialect: Dialect::OpenAi,
+        text: Some("prompt"),
+        answer: &["text"],
+        operation: "translation",
+        uses_tokens: true,
+        form: true,
+        streams: false,
     },
     Row {
         paths: &["/v1/rerank", "/v2/rerank"],
@@ -79,6 +141,8 @@ const TABLE: [Row; 8] = [
         answer: &["results", "data"],
         operation: "rerank",
         uses_tokens: true,
+        form: false,
+        streams: false,
     },
     Row {
         paths: &["/v1/messages/count_tokens"],
@@ -88,6 +152,8 @@ const TABLE: [Row; 8] = [
         answer: &["input_tokens"],
         operation: "count_tokens",
         uses_tokens: false,
+        form: false,
+        streams: false,
     },
     Row {
         paths: &["/v1/responses/input_tokens"],
@@ -97,6 +163,8 @@ const TABLE: [Row; 8] = [
         answer: &["input_tokens"],
         operation: "count_tokens",
         uses_tokens: false,
+        form: false,
+        streams: false,
     },
     Row {
         paths: &["/api/show"],
@@ -106,6 +174,8 @@ const TABLE: [Row; 8] = [
         answer: &["details", "model_info", "modelfile", "capabilities"],
         operation: "show_model",
         uses_tokens: false,
+        form: false,
+        streams: false,
     },
     Row {
         paths: &["/api/embeddings"],
@@ -115,6 +185,8 @@ const TABLE: [Row; 8] = [
         answer: &["embedding"],
         operation: "embeddings",
         uses_tokens: true,
+        form: false,
+        streams: false,
     },
 ];
 
@@ -157,6 +229,26 @@ impl Further {
     /// Whether it uses tokens: if it does and none are reported, they are estimated.
     pub fn uses_tokens(self) -> bool {
         self.row().is_some_and(|row| row.uses_tokens)
+    }
+
+    /// Whether its body is a form.
+    pub fn takes_form(self) -> bool {
+        self.row().is_some_and(|row| row.form)
+    }
+
+    /// Whether a field `stream` makes its answer a stream.
+    pub fn streams(self) -> bool {
+        self.row().is_some_and(|row| row.streams)
+    }
+
+    /// Whether its answer is the text of speech: JSON, plain text or subtitles, as the client asks.
+    pub fn transcribes(self) -> bool {
+        matches!(self, Further::Transcriptions | Further::Translations)
+    }
+
+    /// Whether its answer has images.
+    pub fn makes_images(self) -> bool {
+        matches!(self, Further::Images | Further::ImageEdits | Further::ImageVariations)
     }
 
     fn row(self) -> Option<&'static Row> {

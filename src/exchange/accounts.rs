@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Exchange;
-use crate::endpoint::{Dialect, Endpoint, Further};
+use crate::endpoint::Dialect;
 use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, UsageEstimate};
 use crate::parsed_request::ParsedRequest;
 use crate::rewrite::injects_usage;
@@ -88,7 +88,7 @@ impl Exchange {
 
     /// The number of requested images.
     fn images(&self) -> u64 {
-        let asks = |parsed: &&ParsedRequest| parsed.endpoint == Endpoint::Further(Further::Images);
+        let asks = |parsed: &&ParsedRequest| parsed.endpoint.makes_images();
         self.parsed().filter(asks).map_or(0, |parsed| parsed.choices)
     }
 

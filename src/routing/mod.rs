@@ -12,7 +12,7 @@ mod upstream;
 
 pub use cluster_state::ClusterState;
 pub use ending::Ending;
-pub use paths::{is_unambiguous, PathRule, Paths};
+pub use paths::{is_unambiguous, PathRule, Paths, MAX_UPLOAD};
 pub use pick::{Picked, Pool};
 pub use retry::{Budget, BudgetBalance, Retry, RetryOn};
 pub use route::{NotStarted, Route, RouteInput};

@@ -39,9 +39,22 @@ impl PathRule {
     }
 }
 
-/// All further paths of a configuration.
-#[derive(Debug, Default)]
-pub struct Paths(Vec<PathRule>);
+/// The default of [`Paths::max_upload`]: what OpenAI takes of a recording.
+pub const MAX_UPLOAD: usize = 25 << 20;
+
+/// What a configuration says about paths: all further ones, and the size of uploads.
+#[derive(Debug)]
+pub struct Paths {
+    rules: Vec<PathRule>,
+    /// The largest form with a model's name in it, in bytes.
+    pub max_upload: usize,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Paths { rules: Vec::new(), max_upload: MAX_UPLOAD }
+    }
+}
 
 impl Paths {
     /// Adds a path; returns its index.
@@ -49,11 +62,11 @@ impl Paths {
     /// # Errors
     /// There is one with the same pattern.
     pub fn add(&mut self, rule: PathRule) -> Result<usize, PathRule> {
-        if self.0.iter().any(|known| known.pattern == rule.pattern) {
+        if self.rules.iter().any(|known| known.pattern == rule.pattern) {
             return Err(rule);
         }
-        self.0.push(rule);
-        Ok(self.0.len() - 1)
+        self.rules.push(rule);
+        Ok(self.rules.len() - 1)
     }
 
     /// The rule for a request's path, and its index: an exact one, else the one with the longest prefix. A path that
@@ -73,7 +86,7 @@ impl Paths {
     /// ```
     pub fn find(&self, path: &str) -> Option<(usize, &PathRule)> {
         let path = without_query(path);
-        let matching = self.0.iter().enumerate().filter(|(_, rule)| matches(&rule.pattern, path));
+        let matching = self.rules.iter().enumerate().filter(|(_, rule)| matches(&rule.pattern, path));
         // a whole path is longer than any prefix of it, even than one that differs only in its `*`
         let found = matching.max_by_key(|(_, rule)| (!rule.pattern.ends_with('*'), rule.pattern.len()));
         found.filter(|_| is_unambiguous(path))
@@ -81,7 +94,7 @@ impl Paths {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rules.is_empty()
     }
 }
 

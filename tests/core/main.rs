@@ -35,6 +35,7 @@ mod memory;
 mod memory_budget;
 mod model_limits;
 mod model_pauses;
+mod multipart;
 mod outcome;
 mod parsed_request;
 mod password;

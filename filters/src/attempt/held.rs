@@ -74,6 +74,16 @@ impl<'a> ResponseHead<'a> {
         head
     }
 
+    /// Whether it says that it is JSON.
+    pub fn is_json(&self) -> bool {
+        self.content_type.is_some_and(|kind| Framing::of_content_type(kind) == Framing::Json && kind.contains("json"))
+    }
+
+    /// Whether it says that it is no stream.
+    pub fn is_whole(&self) -> bool {
+        self.content_type.is_some_and(|kind| Framing::of_content_type(kind) == Framing::Json)
+    }
+
     /// Removes the headers that must not reach the client.
     pub fn remove_private(&self) {
         for name in &self.reserved {

@@ -4,6 +4,7 @@
 
 mod failed_usage;
 mod held;
+mod long_body;
 mod passing;
 mod sent;
 mod stalled;
@@ -11,7 +12,7 @@ mod translated;
 mod translation;
 
 use sluice::config;
-use sluice::exchange::Prepared;
+use sluice::exchange::{Prepared, MAX_KEPT_BODY};
 use sluice::health::parse_retry_after;
 use sluice::memory_budget::Purpose;
 use sluice::outcome::Outcome;
@@ -29,6 +30,7 @@ use crate::reply;
 use crate::types::{Action, HttpContext};
 use crate::waiting;
 use held::{Held, Next, ResponseHead, Until};
+use long_body::Failure;
 use sent::{prepare, Sent};
 pub use stalled::poll;
 
@@ -103,6 +105,13 @@ impl HttpContext for Attempt {
         if size == 0 || body.is_identity() {
             return Action::Continue;
         }
+        if size > MAX_KEPT_BODY {
+            return match long_body::rewrite(body, size, end) {
+                Ok(()) => Action::Continue,
+                Err(Failure::NoMemory) => self.out_of_memory(),
+                Err(Failure::Changed) => self.changed(),
+            };
+        }
         let exchange = sent.exchange.borrow();
         let rewritten = match exchange.kept_body(size).filter(|_| end) {
             Some(kept) => body.chunk(kept, end),
@@ -118,11 +127,7 @@ impl HttpContext for Attempt {
         match rewritten {
             Ok(None) => Action::Continue,
             Ok(Some(rewritten)) if host::replace_bytes(Buffer::RequestBody, &rewritten) => Action::Continue,
-            Ok(Some(_)) | Err(_) => {
-                sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
-                self.state = AttemptState::Ended;
-                reply::internal("the request's body could not be rewritten: another filter has changed it")
-            }
+            Ok(Some(_)) | Err(_) => self.changed(),
         }
     }
 
@@ -260,6 +265,15 @@ impl Attempt {
                 Action::Continue
             }
         }
+    }
+
+    /// Ends the attempt because the body is not the one that was read.
+    #[cold]
+    fn changed(&mut self) -> Action {
+        if let AttemptState::Sent(sent, _) = std::mem::replace(&mut self.state, AttemptState::Ended) {
+            sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
+        }
+        reply::internal("the request's body could not be rewritten: another filter has changed it")
     }
 
     /// Judges a held answer; `size` is its length so far.

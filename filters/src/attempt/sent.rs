@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sluice::connect_failure::ConnectFailure;
+use sluice::endpoint::Endpoint;
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Prepared, Unprepared};
 use sluice::header_plan::RequestHeaders;
@@ -52,6 +53,9 @@ impl Sent {
     pub fn until(&self, head: &ResponseHead<'_>, end: bool) -> Result<Option<Until>, Outcome> {
         let mut exchange = self.exchange.borrow_mut();
         exchange.answer_encoded(head.encoded);
+        if head.is_whole() && exchange.parsed().is_some_and(|parsed| matches!(parsed.endpoint, Endpoint::Further(_))) {
+            exchange.answers_whole(); // some models ignore `stream`, as OpenAI's whisper-1 does
+        }
         let (Some(parsed), Some(route)) = (exchange.parsed(), exchange.routed()) else {
             return Ok(None);
         };
@@ -62,7 +66,9 @@ impl Sent {
             return translation.until(head, end, parsed.stream, route.table().hold_json).map(Some);
         }
         let empty = end || head.length == Some(0);
+        let is_text = parsed.endpoint.transcribes() && !head.is_json();
         match (parsed.stream, empty) {
+            (false, _) if is_text => Ok(None), // of silence it is empty
             (true, true) => Err(Outcome::BadStream),
             (false, true) => Err(Outcome::BadResponse),
             (true, false) if head.encoded => Ok(None),

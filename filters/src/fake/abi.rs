@@ -140,6 +140,9 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
         let Some(whole) = buffer(host, which) else {
             return BAD_ARGUMENT;
         };
+        if start > 0 && start < whole.len() {
+            return BAD_ARGUMENT; // Envoy only takes bytes at the start or the end
+        }
         let start = start.min(whole.len());
         let end = start.saturating_add(length).min(whole.len());
         whole.splice(start..end, new.iter().copied());

@@ -28,13 +28,18 @@ impl Extracting {
     /// # Errors
     /// There is no memory for it.
     pub fn of_request(exchange: &Exchange) -> Result<Self, Unextracted> {
-        let size = exchange.parsed().map_or(0, |parsed| parsed.layout.length);
+        let form = exchange.parsed().and_then(|parsed| parsed.form.as_deref()).map(|form| form.to_json().0);
+        let size = match &form {
+            Some(json) => json.len(),
+            None => exchange.parsed().map_or(0, |parsed| parsed.layout.length),
+        };
         if !budget::admits_beside_promises(Purpose::Check, size.saturating_mul(COPIES)) {
             return Err(Unextracted::Busy);
         }
-        let body = match exchange.whole_body() {
-            Some(body) => Some(body.to_vec()),
-            None => host::bytes(Buffer::RequestBody, usize::MAX),
+        let body = match (form, exchange.whole_body()) {
+            (Some(json), _) => Some(json.into_bytes()),
+            (None, Some(body)) => Some(body.to_vec()),
+            (None, None) => host::bytes(Buffer::RequestBody, usize::MAX),
         };
         let promise = Promise::new(size.saturating_mul(COPIES - 1));
         body.map(|body| Extracting { body, extraction: Extraction::of_request(), promise }).ok_or(Unextracted::Busy)

@@ -57,7 +57,7 @@ impl HttpContext for Handle {
             return Action::Pause;
         }
         let find = |path: &str| guard.config.paths.find(path);
-        match Incoming::open(DEFAULT_PREFIX, find, |_| Ok(None)) {
+        match Incoming::open(DEFAULT_PREFIX, find, || guard.config.paths.max_upload(), |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 guard.state = GuardState::Body(incoming);
@@ -243,6 +243,9 @@ impl Guard {
                     }
                 }
                 Some(parsed) if parsed.by_id => Ok(None), // it asks for a stored answer, and says nothing
+                Some(parsed) if self.config.applies(&subject) && parsed.has_unread_fields() => {
+                    Err(ApiError::unread_fields())
+                }
                 Some(_) if self.config.applies(&subject) => Ok(Some(Extracting::of_request(&exchange))),
                 Some(_) | None => Ok(None), // what is not parsed is a command to the gateway itself
             }

@@ -122,6 +122,9 @@ pub(super) fn refusal(unwritten: &Unwritten) -> ApiError {
 /// # Errors
 /// It must not be sent.
 pub(super) fn send_on((body, changes): (Vec<u8>, Vec<Change>), shared: &SharedExchange) -> Result<(), ApiError> {
+    if shared.borrow().parsed().is_some_and(|parsed| parsed.form.is_some()) {
+        return shared.borrow_mut().rewrite(body, &changes);
+    }
     if body.len() > MAX_REWRITTEN {
         return Err(refusal(&Unwritten::TooLarge));
     }

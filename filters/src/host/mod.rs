@@ -187,14 +187,24 @@ pub fn bytes_from(buffer: Buffer, start: usize, size: usize) -> Option<Vec<u8>> 
 
 /// Inserts bytes at the start of a buffer.
 pub fn prepend_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
+    replace_start(buffer, 0, bytes)
+}
+
+/// Replaces the first `length` bytes of a buffer.
+pub fn replace_start(buffer: Buffer, length: usize, bytes: &[u8]) -> bool {
     // SAFETY: the pointers are valid for the duration of the call.
-    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, 0, bytes.as_ptr(), bytes.len()) == OK }
+    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, length, bytes.as_ptr(), bytes.len()) == OK }
+}
+
+/// Adds bytes at the end of a buffer.
+pub fn append_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
+    // SAFETY: the pointers are valid for the duration of the call.
+    unsafe { proxy_set_buffer_bytes(buffer as u32, usize::MAX, 0, bytes.as_ptr(), bytes.len()) == OK }
 }
 
 /// Replaces a whole buffer. `false` if the host refused: then the message must not be sent.
 pub fn replace_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
-    // SAFETY: the pointers are valid for the duration of the call.
-    unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) == OK }
+    replace_start(buffer, usize::MAX, bytes)
 }
 
 /// Answers the client. `details` appear in access logs as `%RESPONSE_CODE_DETAILS%`.

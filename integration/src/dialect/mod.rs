@@ -31,6 +31,8 @@ pub fn answer(
         Operation::Completions => openai::completions::answer(body, scene),
         Operation::Embeddings => openai::embeddings::answer(body, scene),
         Operation::Responses => openai::responses::answer(body, scene),
+        Operation::Speech => openai::uploads::speech(headers, body, scene),
+        Operation::Pictures => openai::uploads::images(headers, body, scene),
         Operation::ListModels => Ok(openai::models(scene)),
         Operation::Messages => anthropic::answer(headers, body, scene),
         Operation::OllamaChat => ollama::chat(body, scene),

@@ -155,7 +155,7 @@ fn top(name: &str) -> Value {
         "paths" => list("path", "further paths, which pass unread to one upstream"),
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
-        "hold_json" => reference("size"),
+        "hold_json" | "max_upload" => reference("size"),
         "hold" => fields(&["max"], |_| reference("duration")),
         "response_model" => one_of(["target", "requested"]),
         "stored_responses" => json!({"anyOf": [reference("duration"), {"const": false}]}),

@@ -95,7 +95,7 @@ const MISTAKES: &[Mistake] = &[
     error(ENVOY, "refresh_cluster_on_retry: true", "host_selection_retry_max_attempts: 1", "refresh_cluster_on_retry", "retry_policy:"),
     error(ENVOY, "refresh_cluster_on_retry: true", "refresh_cluster_on_retry: false", "refresh_cluster_on_retry", "refresh_cluster_on_retry: false"),
     error(ENVOY, "timeout: 0s # a route", "timeout: 30s # a route", "route_timeout", "timeout: 30s"),
-    error(ENVOY, "timeout: 0s # a route", "priority: DEFAULT # a route", "route_timeout", "route:\n                            priority"),
+    error(ENVOY, "timeout: 0s # a route", "priority: DEFAULT # a route", "route_timeout", "route: &to_models\n                            priority"),
     error(ENVOY, "retry_on: reset,connect-failure,refused-stream,retriable-headers", "retry_on: reset,connect-failure", "retry_on", "retry_on: reset"),
     error(ENVOY, "retry_on: reset,connect-failure", "retry_on: 5xx,reset,connect-failure", "retry_on", "retry_on: 5xx"),
     error(ENVOY, "retriable_headers: [{name: x-sluice-retry", "retriable_headers: [{name: x-retry", "retriable_headers", "name: x-retry"),

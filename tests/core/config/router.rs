@@ -68,7 +68,7 @@ const GOOD: &str = r#"{
     ],
     "retry": {"max_attempts": 2, "per_try_timeout": {"stream": "5s"}, "deadline": "1m"},
     "ejection": {"consecutive_failures": 1, "time": "10m", "max_ejected_percent": 50},
-    "hold_json": 0,
+    "hold_json": 0, "max_upload": "30MiB",
     "answer_headers": "never",
     "hold": {"max": "15s"},
     "response_model": "requested",
@@ -108,6 +108,7 @@ fn good() {
     assert_eq!(model.targets[1].model.as_deref(), Some("east"));
     assert_eq!(model.strategy.affinity(), Some(AffinityBy::Key));
     assert!(rest.strategy.queue_timeout().is_some() && local.counts_in_flight && !openai.counts_in_flight);
+    assert_eq!(table.paths().max_upload, 30 << 20);
     assert_eq!((table.hold_json, table.answer_headers, table.max_ejected_percent), (0, AnswerHeaders::Never, 50));
     assert_eq!((table.hold, table.response_model), (Some(Duration::from_secs(15)), ResponseModel::Requested));
     assert_eq!(table.stored_responses, Some(Duration::from_secs(7200)));
@@ -343,6 +344,10 @@ fn mistakes_across_sections() {
         (r#"{"upstreams":{"a":null},"models":[]}"#, "router.upstreams.a: must be an object, but is nothing"),
         (r#"{"upstreams":{"a":{}},"models":{}}"#, "router.models: must be a list, but is an object"),
         (r#"{"upstreams":{"a":{}},"models":[]}"#, "router.models: no model at all; add one"),
+        (
+            r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":[{"upstream":"a"}]}],"max_upload":"1GB"}"#,
+            "router.max_upload: must be a size from 1KiB to 1GiB, such as 25MiB",
+        ),
         (
             r#"{"upstreams":{"a":{}},"models":[{"name":"m","targets":[{"upstream":"a"}]}],"hold_json":"65MiB"}"#,
             "router.hold_json: must be a size from 0 to 64MiB, such as 4MiB",

@@ -5,6 +5,7 @@ mod chunks;
 pub mod completions;
 pub mod embeddings;
 pub mod responses;
+pub mod uploads;
 
 use serde::Deserialize;
 use serde_json::{json, Value};

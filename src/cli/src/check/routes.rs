@@ -25,12 +25,16 @@ pub(super) fn check(envoy: &Envoy<'_>, manager: &Manager<'_>, upstreams: &[(Stri
 /// Checks a table of routes, also one in its own file; whether one leads to a cluster.
 pub(super) fn table(envoy: &Envoy<'_>, routes: &Tree, upstreams: &[(String, usize)], report: &mut Report) -> bool {
     let hosts = routes.get("virtual_hosts").map(Tree::items).unwrap_or_default();
-    let mut served = false;
+    let (mut served, mut seen) = (false, Vec::new());
     for host in hosts {
         for route in host.get("routes").map(Tree::items).unwrap_or_default() {
             if let Some(action) = route.get("route") {
                 if action.get("inline_cluster_specifier_plugin").is_some() || hosts.len() == 1 {
                     served = true;
+                    if seen.contains(&action.line) {
+                        continue; // the same by an alias
+                    }
+                    seen.push(action.line);
                     action_of(action, report);
                     specifier(envoy, action, upstreams, report);
                 }

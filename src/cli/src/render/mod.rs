@@ -82,8 +82,16 @@ fn listener(template: &mut Template, short: &Short) -> Result<(), Lost> {
         let limit = template.find(listener, "request_body_buffer_limit:")?;
         template.change(limit, |line| line.split_once(": ").map(|(field, _)| format!("{field}: {bytes}")))?;
     }
+    if let Some(bytes) = short.max_upload {
+        let limit = template.find(template.find(listener, "routes:")?, "request_body_buffer_limit:")?;
+        let kept = bytes.saturating_add(BESIDE_UPLOAD);
+        template.change(limit, |line| line.split_once(": ").map(|(field, _)| format!("{field}: {kept}")))?;
+    }
     Ok(())
 }
+
+/// So much more than `max_upload` Envoy keeps, so that the filters answer a larger upload.
+const BESIDE_UPLOAD: usize = 1 << 20;
 
 fn filters(template: &mut Template, short: &Short, source: &Source<'_>) -> Result<(), Lost> {
     let vm = template.find(0, "vm_config: &")?;

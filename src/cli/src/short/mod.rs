@@ -48,6 +48,8 @@ pub(crate) struct Short {
     pub(crate) allow_origins: Option<Vec<String>>,
     /// In bytes.
     pub(crate) max_request_body: Option<usize>,
+    /// In bytes.
+    pub(crate) max_upload: Option<usize>,
     pub(crate) upstreams: Vec<Upstream>,
     /// The services that only checks call.
     pub(crate) services: Vec<Cluster>,
@@ -82,15 +84,25 @@ impl Short {
         let wasm = reader.text("wasm");
         let allow_origins = reader.origins("allow_origins");
         let max_request_body = reader.size("max_request_body");
+        let max_upload = reader.size("max_upload");
         let upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
         let services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
         let tracing = reader.tracing(&trusted_ca);
         reader.names(&upstreams, &services);
         match reader.mistakes.is_empty() {
             false => Err(reader.mistakes),
-            true => {
-                Ok(Short { listen, admin, wasm, allow_origins, max_request_body, upstreams, services, tracing, tree })
-            }
+            true => Ok(Short {
+                listen,
+                admin,
+                wasm,
+                allow_origins,
+                max_request_body,
+                max_upload,
+                upstreams,
+                services,
+                tracing,
+                tree,
+            }),
         }
     }
 

@@ -1,0 +1,124 @@
+//! The headers of a form's part.
+
+use super::{known, Problem};
+
+/// What they say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The field's name, if it has one.
+    pub name: Option<String>,
+    /// The same, if the gateway reads the field.
+    pub known: Option<&'static str>,
+    /// Whether it is a file.
+    pub file: bool,
+}
+
+/// Reads headers; each line still has its line end.
+pub(super) fn read(block: &[u8], crlf: bool) -> Result<Part, Problem> {
+    let text = std::str::from_utf8(block).map_err(|_| Problem::Header)?;
+    let (mut part, mut disposed, mut encoded) = (Part::default(), false, false);
+    for line in text.split_terminator(if crlf { "\r\n" } else { "\n" }) {
+        let (name, value) = line.split_once(':').ok_or(Problem::Header)?;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name || line.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(Problem::Header); // a folded line, too
+        }
+        if name.eq_ignore_ascii_case("content-disposition") {
+            if std::mem::replace(&mut disposed, true) {
+                return Err(Problem::TwoNames);
+            }
+            disposition(value, &mut part)?;
+        } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
+            let plain = ["7bit", "8bit", "binary"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain));
+            encoded |= !plain;
+        }
+    }
+    match part.known {
+        Some(known) if part.file => Err(Problem::File(known)),
+        Some(known) if encoded => Err(Problem::Encoded(known)),
+        Some(_) | None => Ok(part),
+    }
+}
+
+/// Reads the parameters of `content-disposition`: `form-data; name="model"; filename="a.wav"`.
+fn disposition(value: &str, part: &mut Part) -> Result<(), Problem> {
+    let mut rest = value.trim_start();
+    let kind = rest.split(';').next().unwrap_or_default();
+    rest = rest.get(kind.len()..).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("form-data") {
+        return Err(Problem::Header);
+    }
+    while let Some(parameter) = rest.strip_prefix(';') {
+        let parameter = parameter.trim_start();
+        if parameter.is_empty() {
+            rest = parameter; // some clients end with a semicolon
+            break;
+        }
+        let (name, after) = parameter.split_once('=').ok_or(Problem::Header)?;
+        let (value, after) = parameter_value(after.trim_start()).ok_or(Problem::Header)?;
+        rest = after.trim_start();
+        match name.trim_end().to_ascii_lowercase().as_str() {
+            "name" => {
+                if part.name.is_some() {
+                    return Err(Problem::TwoNames);
+                }
+                part.known = known(value)?;
+                part.name = Some(value.to_owned());
+            }
+            "name*" => return Err(Problem::TwoNames), // RFC 7578 does not allow it
+            "filename" | "filename*" => part.file = true,
+            _ => {}
+        }
+    }
+    match rest.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::Header),
+    }
+}
+
+/// A value, as written between its quotes, and what follows it.
+fn parameter_value(text: &str) -> Option<(&str, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(';').unwrap_or(text.len());
+        let (value, after) = text.split_at_checked(end)?;
+        let value = value.trim_end();
+        let plain = !value.is_empty() && !value.contains(['"', ' ', '\t']);
+        return plain.then_some((value, after));
+    };
+    let mut escaped = false;
+    let end = quoted.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    let (value, after) = quoted.split_at_checked(end)?;
+    Some((value, after.strip_prefix('"')?))
+}
+
+/// The boundary in a `content-type`; `None` if it is another type, or has no valid one.
+pub(super) fn boundary(content_type: &str) -> Option<&str> {
+    let (kind, mut rest) = content_type.split_at_checked(content_type.find(';')?)?;
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let mut boundary = None;
+    while let Some(parameter) = rest.strip_prefix(';') {
+        let parameter = parameter.trim_start();
+        if parameter.is_empty() {
+            rest = parameter;
+            break;
+        }
+        let (name, after) = parameter.split_once('=')?;
+        let (value, after) = parameter_value(after)?;
+        rest = after.trim_start();
+        if name.trim().eq_ignore_ascii_case("boundary") && boundary.replace(value).is_some() {
+            return None;
+        }
+    }
+    // RFC 2046, section 5.1.1
+    let is_valid = |text: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+        (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
+    };
+    boundary.filter(is_valid).filter(|_| rest.is_empty())
+}
