@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice::codec::{Changed, SharedRecord};
 use sluice::exchange::Exchange;
-use sluice::totals::{day_of, part_of, place_of, Query, Report, Totals, MAX_DAYS, PARTS};
+use sluice::totals::{day_of, part_of, place_of, Query, Recent, Report, Totals, MAX_DAYS, PARTS};
 use sluice::wire_names;
 
 use crate::host::{self, shared_data};
@@ -18,29 +18,46 @@ thread_local! {
     static PENDING: RefCell<Pending> = RefCell::default();
 }
 
-/// Pending usage, by part and day.
+/// Pending usage.
 #[derive(Default)]
 struct Pending {
+    recent: Recent,
+    /// Earlier usage, by part and day.
     parts: Vec<(u64, Totals)>,
     flushed: Duration,
 }
 
 /// Counts a finished request.
 pub fn count(exchange: &Exchange) {
-    let (part, new) = Totals::of(exchange, host::recent());
     PENDING.with_borrow_mut(|pending| {
-        let known = |(known, totals): &&mut (u64, Totals)| *known == part && totals.day() == new.day();
-        match pending.parts.iter_mut().find(known) {
-            Some((_, totals)) => totals.merge(&new),
-            None => pending.parts.push((part, new)),
+        pending.recent.count(exchange, host::recent());
+        if pending.recent.is_full() {
+            pending.merge();
         }
     });
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.recent.is_empty() && self.parts.is_empty()
+    }
+
+    /// Merges the recent usage into the earlier one.
+    fn merge(&mut self) {
+        for (part, new) in self.recent.drain() {
+            let known = |(known, totals): &&mut (u64, Totals)| *known == part && totals.day() == new.day();
+            match self.parts.iter_mut().find(known) {
+                Some((_, totals)) => totals.merge(&new),
+                None => self.parts.push((part, new)),
+            }
+        }
+    }
 }
 
 /// Adds pending usage, if it is time. Called on each tick.
 pub fn flush_now_and_then() {
     let now = host::recent();
-    let due = PENDING.with_borrow(|pending| !pending.parts.is_empty() && now >= pending.flushed + PAUSE);
+    let due = PENDING.with_borrow(|pending| !pending.is_empty() && now >= pending.flushed + PAUSE);
     if due {
         flush();
     }
@@ -65,6 +82,7 @@ pub fn report(query: Query, only: Option<&str>) -> String {
 fn flush() {
     PENDING.with_borrow_mut(|pending| {
         pending.flushed = host::recent();
+        pending.merge();
         pending.parts.retain(|(part, new)| !add(&wire_names::totals(*part, place_of(new.day())), new));
     });
 }

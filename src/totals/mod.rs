@@ -11,9 +11,11 @@
 //!
 //! They last as long as the Envoy process. For longer storage, scrape Envoy's stats.
 
+mod recent;
 mod report;
 mod sums;
 
+pub use recent::Recent;
 pub use report::{By, Form, Query, Report, MAX_LINES};
 pub use sums::Sums;
 
@@ -21,7 +23,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
-use crate::exchange::Exchange;
 use crate::hash::stable;
 use crate::wire_names::OTHER;
 
@@ -154,18 +155,6 @@ impl Totals {
     /// The day.
     pub fn day(&self) -> u32 {
         self.day
-    }
-
-    /// A request's usage at `now`: its part, and its sums.
-    pub fn of(exchange: &Exchange, now: Duration) -> (u64, Self) {
-        let (key, model, cluster) = exchange.labels();
-        let cost = exchange.usage().map_or(0, |(tokens, _)| exchange.cost(&tokens));
-        let identity = exchange.identity().map(AsRef::as_ref);
-        let caller = Caller::new(key, identity.map_or(&[], |identity| identity.labels.as_slice()));
-        let configured = identity.is_none_or(|identity| !identity.issued);
-        let mut totals = Totals::new(day_of(now));
-        totals.add(&caller, configured, &Destination::new(model, cluster), &Sums::of(exchange.usage(), cost));
-        (part_of(key), totals)
     }
 
     /// Adds to a caller's usage of a place. Beyond the bounds, it goes into the caller's row for all others, or else

@@ -1,11 +1,15 @@
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::codec::SharedRecord;
+use sluice::exchange::{Exchange, Original};
+use sluice::keys::{Identity, Role};
+use sluice::pattern::Patterns;
 use sluice::totals::{
-    day_of, part_of, place_of, By, Caller, Destination, Form, Query, Report, Sums, Totals, MAX_CALLERS, MAX_DAYS,
-    MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
+    day_of, part_of, place_of, By, Caller, Destination, Form, Query, Recent, Report, Sums, Totals, MAX_CALLERS,
+    MAX_DAYS, MAX_LABELLINGS, MAX_LINES, MAX_PLACES, MAX_ROWS,
 };
 use sluice::usage::{Source, TokenUsage};
 
@@ -64,6 +68,40 @@ fn one_request() {
     for (usage, want) in cases {
         assert_eq!(Sums::of(usage, 7), want, "{usage:?}");
     }
+}
+
+/// The same caller's requests of a day are one row; other labels, callers and days have their own.
+#[test]
+fn recent_requests() {
+    let exchange = |key: &str, team: &str| {
+        let mut identity = Identity::new(key, Role::User, Patterns::any());
+        identity.labels.push(("team".to_owned(), team.to_owned()));
+        Exchange::new(Some(Rc::new(identity)), Original::default())
+    };
+    let midnight = Duration::from_secs(24 * 60 * 60 * u64::from(TODAY));
+    let mut recent = Recent::default();
+    for (key, team, now) in [
+        ("alice", "x", midnight),
+        ("alice", "x", midnight + Duration::from_secs(1)),
+        ("alice", "y", midnight),
+        ("bob", "x", midnight),
+        ("alice", "x", midnight - Duration::from_secs(1)),
+    ] {
+        recent.count(&exchange(key, team), now);
+    }
+    let mut totals = Totals::new(TODAY);
+    let (today, yesterday): (Vec<_>, Vec<_>) = recent.drain().partition(|(_, totals)| totals.day() == TODAY);
+    assert_eq!((today.len(), yesterday.len(), recent.is_empty()), (3, 1, true));
+    for (part, new) in &today {
+        let callers: Vec<_> = new.iter().map(|(caller, _, _)| part_of(&caller.key)).collect();
+        assert_eq!(callers, [*part]);
+        totals.merge(new);
+    }
+    let rows: Vec<_> = totals.iter().map(|(caller, _, sums)| (caller.clone(), sums.requests)).collect();
+    assert_eq!(rows, [(caller("alice", "x"), 2), (caller("alice", "y"), 1), (caller("bob", "x"), 1)]);
+    assert!(!recent.is_full());
+    (0..100).for_each(|number| recent.count(&exchange(&format!("key-{number}"), "x"), midnight));
+    assert!(recent.is_full());
 }
 
 #[test]
