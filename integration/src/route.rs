@@ -30,6 +30,9 @@ pub enum Operation {
         model: String,
         delivery: Delivery,
     },
+    BatchEmbed {
+        model: String,
+    },
     Converse {
         model: String,
         stream: bool,
@@ -81,6 +84,7 @@ impl Operation {
             | Operation::Tokenize
             | Operation::CountTokens
             | Operation::Converse { .. }
+            | Operation::BatchEmbed { .. }
             | Operation::Generate { .. } => Method::POST,
         }
     }
@@ -128,6 +132,9 @@ fn azure_chat(path: &str, query: &str) -> Option<Operation> {
 
 fn generate(path: &str, query: &str) -> Option<Operation> {
     let (model, action) = path.strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
+    if action == "batchEmbedContents" {
+        return Some(Operation::BatchEmbed { model: model.to_owned() });
+    }
     let sse = query.split('&').any(|pair| pair == "alt=sse");
     let delivery = match (action, sse) {
         ("generateContent", _) => Delivery::Whole,

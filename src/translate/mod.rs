@@ -13,6 +13,7 @@ mod chat_to_messages;
 mod claude;
 mod data_url;
 mod dropped;
+mod embeddings_to_gemini;
 mod failure;
 mod ids;
 mod messages_to_chat;
@@ -91,6 +92,10 @@ pub struct Notes {
     echo: String,
     /// The target's name for the model, if the answer does not have it.
     model: String,
+    /// The number of texts to embed.
+    inputs: usize,
+    /// Whether the client wants vectors in Base64.
+    base64: bool,
 }
 
 impl Notes {

@@ -4,7 +4,8 @@ use super::failure::Failure;
 use super::responses_to_chat::Reader;
 use super::stream::{Machine, Stream};
 use super::via_chat::ViaChat;
-use super::{chat_to_converse, chat_to_gemini, chat_to_messages, messages_to_chat, responses_to_chat, via_chat};
+use super::{chat_to_converse, chat_to_gemini, chat_to_messages, embeddings_to_gemini, messages_to_chat};
+use super::{responses_to_chat, via_chat};
 use super::{Reply, Target, Translated, TranslatedAnswer, Unreadable};
 use crate::endpoint::{Dialect, Endpoint};
 use crate::error::ApiError;
@@ -29,11 +30,13 @@ pub enum Pair {
     ChatToConverse,
     /// OpenAI's Responses, for Amazon Bedrock's Converse.
     ResponsesToConverse,
+    /// OpenAI's embeddings, for a server with Google's Gemini API.
+    EmbeddingsToGemini,
 }
 
 impl Pair {
     /// All pairs.
-    pub const ALL: [Pair; 8] = [
+    pub const ALL: [Pair; 9] = [
         Pair::ChatToMessages,
         Pair::MessagesToChat,
         Pair::ChatToGemini,
@@ -42,6 +45,7 @@ impl Pair {
         Pair::ResponsesToGemini,
         Pair::ChatToConverse,
         Pair::ResponsesToConverse,
+        Pair::EmbeddingsToGemini,
     ];
 
     /// The translation of a request to `endpoint` for a target with `dialect` that does not serve that endpoint; `None`
@@ -67,6 +71,7 @@ impl Pair {
             Pair::ResponsesToChat | Pair::ResponsesToMessages | Pair::ResponsesToGemini | Pair::ResponsesToConverse => {
                 Endpoint::Responses
             }
+            Pair::EmbeddingsToGemini => Endpoint::Embeddings,
         }
     }
 
@@ -76,7 +81,8 @@ impl Pair {
             Pair::ChatToMessages | Pair::ResponsesToMessages => Endpoint::Messages,
             Pair::MessagesToChat | Pair::ResponsesToChat => Endpoint::ChatCompletions,
             Pair::ChatToGemini | Pair::ResponsesToGemini if stream => Endpoint::StreamGenerateContent,
-            Pair::ChatToGemini | Pair::ResponsesToGemini => Endpoint::GenerateContent,
+            // the same kind of path, and the same fields for usage
+            Pair::ChatToGemini | Pair::ResponsesToGemini | Pair::EmbeddingsToGemini => Endpoint::GenerateContent,
             Pair::ChatToConverse | Pair::ResponsesToConverse if stream => Endpoint::ConverseStream,
             Pair::ChatToConverse | Pair::ResponsesToConverse => Endpoint::Converse,
         }
@@ -92,6 +98,7 @@ impl Pair {
                 "/v1beta/models/model:streamGenerateContent?alt=sse"
             }
             Pair::ChatToGemini | Pair::ResponsesToGemini => "/v1beta/models/model:generateContent",
+            Pair::EmbeddingsToGemini => "/v1beta/models/model:batchEmbedContents",
             Pair::ChatToConverse | Pair::ResponsesToConverse if stream => "/model/model/converse-stream",
             Pair::ChatToConverse | Pair::ResponsesToConverse => "/model/model/converse",
         }
@@ -104,6 +111,7 @@ impl Pair {
                 &[("anthropic-version", Some("2023-06-01")), ("openai-beta", None)]
             }
             Pair::ChatToGemini
+            | Pair::EmbeddingsToGemini
             | Pair::ChatToConverse
             | Pair::ResponsesToGemini
             | Pair::ResponsesToConverse
@@ -125,6 +133,7 @@ impl Pair {
             Pair::ChatToMessages => chat_to_messages::request(body, target),
             Pair::MessagesToChat => messages_to_chat::request(body, target),
             Pair::ChatToGemini => chat_to_gemini::request(body, target),
+            Pair::EmbeddingsToGemini => embeddings_to_gemini::request(body, target),
             Pair::ChatToConverse => chat_to_converse::request(body, target),
             Pair::ResponsesToChat => responses_to_chat::request(body, target, Reader::Server),
             Pair::ResponsesToMessages => via_chat::request(body, target, Reader::Messages, chat_to_messages::request),
@@ -143,6 +152,7 @@ impl Pair {
             Pair::ChatToMessages => chat_to_messages::answer(body, reply),
             Pair::MessagesToChat => messages_to_chat::answer(body, reply),
             Pair::ChatToGemini => chat_to_gemini::answer(body, reply),
+            Pair::EmbeddingsToGemini => embeddings_to_gemini::answer(body, reply),
             Pair::ChatToConverse => chat_to_converse::answer(body, reply),
             Pair::ResponsesToChat => responses_to_chat::answer(body, reply),
             Pair::ResponsesToMessages => via_chat::answer(body, reply, chat_to_messages::answer),
@@ -165,7 +175,8 @@ impl Pair {
         let machine: Box<dyn Machine> = match self {
             Pair::ChatToMessages => Box::new(chat_to_messages::Events::new(reply)),
             Pair::MessagesToChat => Box::new(messages_to_chat::Events::new(reply)),
-            Pair::ChatToGemini => Box::new(chat_to_gemini::Events::new(reply)),
+            // embeddings are not streamed
+            Pair::ChatToGemini | Pair::EmbeddingsToGemini => Box::new(chat_to_gemini::Events::new(reply)),
             Pair::ChatToConverse => Box::new(chat_to_converse::Events::new(reply)),
             Pair::ResponsesToChat => Box::new(responses_to_chat::Events::new(reply)),
             Pair::ResponsesToMessages => Box::new(ViaChat::new(reply, chat_to_messages::Events::new)),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-use super::{not_empty, parse, whole};
+use super::{embedding, not_empty, parse, whole};
 use crate::answer::{Answer, Event, Framing, Stream};
 use crate::plan::UsageReport;
 use crate::problem::{Dialect, Problem};
@@ -35,6 +35,35 @@ struct Turn {
 struct GenerationConfig {
     #[serde(alias = "max_output_tokens")]
     max_output_tokens: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Batch {
+    requests: Vec<Embed>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Embed {
+    model: String,
+    content: Turn,
+    output_dimensionality: Option<usize>,
+}
+
+/// `batchEmbedContents`: reports no usage.
+pub fn embed(body: &[u8], model: &str, scene: &Scene<'_>) -> Result<Answer, Problem> {
+    let batch: Batch = parse(body)?;
+    scene.serves(model)?;
+    not_empty("requests", &batch.requests)?;
+    let mut embeddings = Vec::new();
+    for request in batch.requests {
+        if request.model.strip_prefix("models/") != Some(model) {
+            return Err(Problem::bad_request("the model in a request is not the model in the path"));
+        }
+        let text = Prompt::default().said(&Content::Parts(request.content.parts)).last_user_text;
+        embeddings.push(json!({"values": embedding(&text, request.output_dimensionality.unwrap_or(16))}));
+    }
+    Ok(whole(json!({"embeddings": embeddings}), None))
 }
 
 pub fn answer(body: &[u8], model: String, delivery: Delivery, scene: &Scene<'_>) -> Result<Answer, Problem> {

@@ -42,6 +42,7 @@ pub fn answer(
         Operation::Tokenize => tokenize::tokenize(body, scene),
         Operation::CountTokens => tokenize::count(body, scene),
         Operation::Generate { model, delivery } => gemini::answer(body, model, delivery, scene),
+        Operation::BatchEmbed { model } => gemini::embed(body, &model, scene),
         Operation::Converse { model, stream } => converse::answer(body, &model, stream, scene),
     }
 }

@@ -4,6 +4,7 @@ mod chat_to_converse;
 mod chat_to_gemini;
 mod chat_to_messages;
 mod converse_streams;
+mod embeddings;
 mod errors;
 mod messages_to_chat;
 mod properties;
