@@ -1,6 +1,7 @@
 """`make run`: the demo gateway with its three model servers, until Ctrl-C.
 
-It runs the configuration with the user's edits. It prints its `ready` line only after the command in that line has worked. If the
+It runs envoy/demo.yaml by `sluice run`, which applies changes of that file while it runs. If envoy/envoy.yaml was edited by hand,
+it starts Envoy with that, as it is. It prints its `ready` line only after the command in that line has worked. If the
 configuration has other keys or models than the demo, it prints the answer to the demo's request. `make run GUARD=1` runs the
 gateway of examples/guard.yaml with its two classifiers. It prints a request that is blocked, and one with an e-mail address that
 the model does not see.
@@ -20,10 +21,11 @@ from pathlib import Path
 
 import demo
 import ports
-from child import TARGET, Child, ChildFailed
+from child import ROOT, TARGET, Child, ChildFailed
 from classifier import Classifier, Unavailable
 from envoy_binary import NoEnvoy
 from gateway import Gateway, MockModels, mentions, render
+from live import SHORT_FILE, Live, tool
 from python_env import InstallFailed
 
 DIRECTORY = TARGET / "run"
@@ -90,7 +92,10 @@ def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
     with contextlib.ExitStack() as started:
         children = [started.enter_context(classifier).child for classifier in (_classifiers() if guarded else [])]
         children += [started.enter_context(MockModels.demo(server, port, directory=DIRECTORY)).child for server, port in servers]
-        gateway = started.enter_context(Gateway(config, concurrency=2, directory=DIRECTORY))
+        command = tool(text) if len(servers) == len(demo.SERVERS) else None
+        gateway = started.enter_context(
+            Live(command, plan, DIRECTORY) if command else Gateway(config, concurrency=2, directory=DIRECTORY)
+        )
         port = gateway.port
         lines = [_ready(port)]
         if guarded:
@@ -100,9 +105,11 @@ def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
             lines += [f"what the models were asked: curl -s {' '.join(journals)}"]
         if servers:
             lines += [f"failover: {_failover(port, servers[0][1])}", f"healthy again: {_healthy_again(port, servers[0])}"]
+        if command:
+            lines += [f"changes of {SHORT_FILE.relative_to(ROOT)} apply when it is saved"]
         lines += [f"metrics: {gateway.admin}/stats/prometheus  logs: {DIRECTORY}  Ctrl-C ends it"]
         print("\n".join(lines), flush=True)
-        _watch(gateway.child, children)
+        _watch(gateway, children)
 
 
 def _classifiers() -> list[Classifier]:
@@ -156,11 +163,13 @@ def _ask(port: int, text: str) -> tuple[int, bytes]:
         raise ChildFailed(f"the gateway does not answer: {error}; see {DIRECTORY}/envoy.log") from error
 
 
-def _watch(envoy: Child, others: list[Child]) -> None:
+def _watch(gateway: Gateway | Live, others: list[Child]) -> None:
     """Never returns; raises when Envoy ends. If another program ends, the gateway continues without it."""
     while True:
-        if end := envoy.ended():
+        if end := gateway.child.ended():
             raise ChildFailed(end)
+        for line in gateway.follow() if isinstance(gateway, Live) else []:
+            print(line, flush=True)
         for child in [child for child in others if child.ended()]:
             others.remove(child)
             print(f"{child.name} has ended; the gateway continues without it (log: {child.log})", flush=True)

@@ -148,7 +148,7 @@ def test_run(servers: dict[str, MockModels], tmp_path: Path) -> None:
             change("of a", "other, targets: [a]", "other, targets: [c]")
             change("and restored", f'  a: {{url: "http://127.0.0.1:{servers["a"].port}"}}\n', "")
             assert fetch(f"{restore}/restore", "POST", headers={"Authorization": f"Bearer {demo.ADMIN_KEY}"})[0] == 200
-            eventually(lambda: "cluster.a." in fetch(f"{admin}/stats?filter=^cluster.a.")[1].decode(), False, 20)
+            eventually(lambda: "cluster.a." in fetch(f"{admin}/stats?filter=^cluster.a.")[1].decode(), False, STREAM_SECONDS * 2 + 20)
             eventually(lambda: load.streams > streams + 2, True, STREAM_SECONDS * 3 + 20)
             assert client.chat("other")[0] == 200
         assert load.failures == [], f"{load.failures[:3]} of {load.calls} calls, {load.streams} streams\n{said()[-2000:]}"

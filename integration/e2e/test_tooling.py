@@ -42,7 +42,10 @@ def test_run(tmp_path: Path) -> None:
     with _running(tmp_path) as (child, output):
         assert _answer(_ready_line(output.read_text())) == 200
         started = _descendants(child.pid)
-        assert len(started) == 1 + len(demo.SERVERS)
+        assert len(started) == 2 + len(demo.SERVERS), "`sluice run` with its Envoy, and the servers"
+        assert "changes of envoy/demo.yaml apply" in output.read_text()
+        healthy = _line(output.read_text(), "healthy again")
+        assert '"state":"healthy"' in subprocess.run(["sh", "-c", healthy], capture_output=True, text=True, timeout=30).stdout
         os.kill(child.pid, signal.SIGTERM)
         _wait_for(lambda: child.ended() is not None)
         assert "stopped" in output.read_text()
