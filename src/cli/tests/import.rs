@@ -64,6 +64,7 @@ router_settings:
   model_group_alias: {tiny: small, gone: nothing}
 ",
         &[
+            "{upstream: groq, model: llama-3.1-8b-instant}",
             "- name: small\n    aliases: [tiny]\n    fallbacks: [large]\n    context_length_fallback: long\n",
             "- name: long\n    fallbacks: [large]\n",
             "groq: {provider: groq}",
@@ -184,8 +185,8 @@ router_settings: {num_retries: 4, routing_strategy: least-busy, fallbacks: [{m: 
         ],
     ),
     (
-        "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\n",
-        &[],
+        "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\nrouter_settings: {model_group_alias: {n: m}}\n",
+        &["aliases: [\"n\"]\n    targets:\n      - {upstream: openai, model: m}\n"], // not the alias
         &["\n1 note; see"],
     ),
 ];

@@ -53,7 +53,9 @@ impl Groups {
             .filter(|alias| alias.model == name && !self.0.iter().any(|(other, _)| *other == alias.name))
             .map(|alias| &alias.name)
             .collect();
-        if !aliases.is_empty() {
+        // a target without a `model` gets the name that the client sent
+        let has_aliases = !aliases.is_empty();
+        if has_aliases {
             lines.push(format!("  aliases: [{}]", list(aliases)));
         }
         let tiered = all.iter().any(|one| one.numbers.order.is_some());
@@ -89,7 +91,7 @@ impl Groups {
         let last = all.iter().filter_map(|one| one.numbers.order).fold(0.0, f64::max) + 1.0;
         for (one, weight) in all.iter().zip(weights) {
             let mut target = format!("upstream: {}", quoted(&one.upstream));
-            if one.model != *name && !one.model.contains('*') {
+            if (one.model != *name || has_aliases) && !one.model.contains('*') {
                 target.push_str(&format!(", model: {}", quoted(&one.model)));
             }
             if let Some(weight) = weight {
