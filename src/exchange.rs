@@ -222,8 +222,13 @@ impl Exchange {
             }
             Err(NotStarted::Elsewhere) => Err(self.stored_elsewhere()),
             Err(NotStarted::Silent) => {
-                if matches!(parsed.endpoint, Endpoint::Further(Further::CountTokens | Further::InputTokens)) {
-                    return Ok(Routed::Estimated(parsed.layout.text.div_ceil(4)));
+                if let Endpoint::Further(further) = parsed.endpoint {
+                    // other servers have other names for the text
+                    let unnamed = matches!(further, Further::Tokenize | Further::TokenCount) && parsed.layout.text == 0;
+                    let text = if unnamed { parsed.text_length as u64 } else { parsed.layout.text };
+                    if further.counts() {
+                        return Ok(Routed::Estimated(text.div_ceil(4)));
+                    }
                 }
                 let model = table.models().get(index);
                 if parsed.endpoint == Endpoint::Responses && model.is_some_and(|model| model.speaks(Dialect::OpenAi)) {

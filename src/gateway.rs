@@ -65,7 +65,7 @@ pub const OLLAMA_VERSION: &str = r#"{"version":"0.12.6"}"#;
 /// The answer to [`Command::Running`]: clients show the list, but do not need it.
 pub const OLLAMA_RUNNING: &str = r#"{"models":[]}"#;
 
-/// The answer to Anthropic's `count_tokens` and OpenAI's `input_tokens` if no target can count: about four bytes are a
+/// The answer to Anthropic's `count_tokens`, OpenAI's `input_tokens` and the like if no target can count: about four bytes are a
 /// token.
 ///
 /// ```
@@ -79,6 +79,7 @@ pub fn token_count(endpoint: Endpoint, tokens: u64) -> String {
         Endpoint::Further(Further::InputTokens) => {
             format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#)
         }
+        Endpoint::Further(Further::Tokenize | Further::TokenCount) => format!(r#"{{"count":{tokens}}}"#),
         _ => format!(r#"{{"input_tokens":{tokens}}}"#),
     }
 }

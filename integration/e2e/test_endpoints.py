@@ -27,6 +27,8 @@ ANSWERS: dict[str, Any] = {
     "/v2/rerank": {"results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}},
     "/v1/messages/count_tokens": {"input_tokens": 14},
     "/v1/responses/input_tokens": {"object": "response.input_tokens", "input_tokens": 15},
+    "/tokenize": {"count": 3, "max_model_len": 4096, "tokens": [1, 2, 3]},
+    "/base/extras/tokenize/count": 3,
     "/api/show": {"details": {"family": "llama"}, "model_info": {}, "capabilities": ["completion"]},
     "/api/embeddings": {"embedding": [0.5]},
 }
@@ -60,6 +62,10 @@ def _further(settings: Callable[[], Settings], open_world: OpenWorld, provider: 
     changed = settings()
     changed.add_cluster("further", provider.address)
     changed.upstreams["further"] = {"dialects": ["openai", "anthropic", "ollama"], "host": "further.example"}
+    for name, counter in (("vllm", "/tokenize"), ("llama", "/base/extras/tokenize/count")):
+        changed.add_cluster(name, provider.address)
+        changed.upstreams[name] = {"host": "further.example", "usage": {"count": {"path": counter}}}
+        changed.models.append({"name": name, "targets": [{"upstream": name, "model": f"own-{name}"}]})
     changed.models.append({"name": "it", "targets": [{"upstream": "further", "model": "own-name"}]})
     changed.upstreams["mock-a"]["dialects"] = ["openai"]
     changed.models.append({"name": "gpt-alone", "targets": [{"upstream": "mock-a"}]})
@@ -108,6 +114,25 @@ def test_token_counts(further: World, provider: Provider) -> None:
         assert raw.parse().object == "response.input_tokens" and 2 <= raw.parse().input_tokens <= 12
         assert raw.headers["x-sluice-token-count"] == "estimate"
     assert len(provider.asked) == 1
+
+
+def test_tokenizers(further: World, provider: Provider) -> None:
+    """By the target's own counter, else an estimate that says so."""
+    for path, model, own in [("/tokenize", "vllm", "/tokenize"), ("/extras/tokenize/count", "llama", "/base/extras/tokenize/count")]:
+        for body in ({"model": model, "prompt": "Hello there"}, {"model": model, "messages": [{"role": "user", "content": "Hello"}]}):
+            answer = further.send(json.dumps(body).encode(), path=path)
+            assert answer.status_code == 200 and "x-sluice-token-count" not in answer.headers
+            asked, headers, sent = provider.asked.pop()
+            assert (asked, headers["host"], sent) == (own, "further.example", {**body, "model": f"own-{model}"})
+            assert answer.json() == ANSWERS[own]
+        for other in ("gpt-alone", "it", "vllm" if model == "llama" else "llama"):
+            for text in ({"prompt": "Hello there"}, {"content": "Hello there"}, {"messages": [{"role": "user", "content": "Hello there"}]}):
+                answer = further.send(json.dumps({"model": other, **text}).encode(), path=path)
+                assert (list(answer.json()), answer.headers["x-sluice-token-count"]) == (["count"], "estimate")
+                assert 2 <= answer.json()["count"] <= 12
+        answer = further.send(b'{"prompt":"Hello"}', path=path)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+    assert provider.asked == []
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/api/show", "/api/embeddings"])

@@ -28,6 +28,10 @@ pub enum Further {
     CountTokens,
     /// `POST /v1/responses/input_tokens`
     InputTokens,
+    /// `POST /tokenize`: vLLM's, llama.cpp's and TEI's.
+    Tokenize,
+    /// `POST /extras/tokenize/count`: the server of llama-cpp-python.
+    TokenCount,
     /// `POST /api/show`
     OllamaShow,
     /// `POST /api/embeddings`, the older form of `/api/embed`.
@@ -55,7 +59,10 @@ struct Row {
     streams: bool,
 }
 
-const TABLE: [Row; 12] = [
+/// The name of what only counts tokens.
+const COUNTING: &str = "count_tokens";
+
+const TABLE: [Row; 14] = [
     Row {
         paths: &["/v1/moderations"],
         further: Further::Moderations,
@@ -150,7 +157,7 @@ const TABLE: [Row; 12] = [
         dialect: Dialect::Anthropic,
         text: Some("messages"),
         answer: &["input_tokens"],
-        operation: "count_tokens",
+        operation: COUNTING,
         uses_tokens: false,
         form: false,
         streams: false,
@@ -161,7 +168,29 @@ const TABLE: [Row; 12] = [
         dialect: Dialect::OpenAi,
         text: Some("input"),
         answer: &["input_tokens"],
-        operation: "count_tokens",
+        operation: COUNTING,
+        uses_tokens: false,
+        form: false,
+        streams: false,
+    },
+    Row {
+        paths: &["/tokenize"],
+        further: Further::Tokenize,
+        dialect: Dialect::OpenAi,
+        text: None,  // `prompt`, `messages`, `content` or `input`
+        answer: &[], // an object, a list or a number
+        operation: COUNTING,
+        uses_tokens: false,
+        form: false,
+        streams: false,
+    },
+    Row {
+        paths: &["/extras/tokenize/count"],
+        further: Further::TokenCount,
+        dialect: Dialect::OpenAi,
+        text: None,  // `prompt`, `messages`, `content` or `input`
+        answer: &[], // an object, a list or a number
+        operation: COUNTING,
         uses_tokens: false,
         form: false,
         streams: false,
@@ -229,6 +258,11 @@ impl Further {
     /// Whether it uses tokens: if it does and none are reported, they are estimated.
     pub fn uses_tokens(self) -> bool {
         self.row().is_some_and(|row| row.uses_tokens)
+    }
+
+    /// Whether it only counts tokens.
+    pub fn counts(self) -> bool {
+        self.operation() == COUNTING
     }
 
     /// Whether its body is a form.

@@ -52,11 +52,19 @@ pub struct Model {
     /// The price of its tokens, if it is known.
     pub price: Option<Price>,
     speaking: [TargetSet; Dialect::ALL.len()],
-    /// Those of them that do not serve OpenAI's Responses.
-    without_responses: TargetSet,
+    /// Those of them that do not serve an endpoint of [`OPTIONAL`].
+    without: [TargetSet; OPTIONAL.len()],
     /// The targets that each pair is used for.
     translating: [TargetSet; Pair::ALL.len()],
 }
+
+/// The endpoints that some servers of the dialect do not have.
+const OPTIONAL: [Endpoint; 4] = [
+    Endpoint::Responses,
+    Endpoint::Further(Further::InputTokens),
+    Endpoint::Further(Further::Tokenize),
+    Endpoint::Further(Further::TokenCount),
+];
 
 impl Model {
     /// All its names: its own first.
@@ -82,11 +90,11 @@ impl Model {
             }
             speaking
         });
-        let is_without = |target: &Target| {
-            upstreams.get(target.upstream).is_some_and(|upstream| !upstream.serves(Endpoint::Responses))
-        };
-        let without_responses =
-            targets.iter().enumerate().filter(|(_, target)| is_without(target)).map(|(index, _)| index).collect();
+        let without = OPTIONAL.map(|endpoint| {
+            let is_without =
+                |target: &Target| upstreams.get(target.upstream).is_some_and(|upstream| !upstream.serves(endpoint));
+            targets.iter().enumerate().filter(|(_, target)| is_without(target)).map(|(index, _)| index).collect()
+        });
         let translating = Pair::ALL.map(|pair| {
             let is_used = |target: &Target| {
                 upstreams.get(target.upstream).is_some_and(|upstream| upstream.pair(pair.source()) == Some(pair))
@@ -107,7 +115,7 @@ impl Model {
             limits: Limits::default(),
             price: None,
             speaking,
-            without_responses,
+            without,
             translating,
         }
     }
@@ -125,9 +133,10 @@ impl Model {
     /// The targets that serve an endpoint without translation.
     pub fn serving(&self, endpoint: Endpoint) -> TargetSet {
         let speaking = self.speaking(endpoint.dialect());
-        match matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens)) {
-            true => speaking.without(self.without_responses),
-            false => speaking,
+        let place = OPTIONAL.iter().position(|optional| *optional == endpoint);
+        match place.and_then(|place| self.without.get(place)) {
+            Some(without) => speaking.without(*without),
+            None => speaking,
         }
     }
 

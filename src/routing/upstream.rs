@@ -8,7 +8,7 @@ use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::translate::Pair;
 use crate::uri::{join_queries, percent_encode, without_query};
-use crate::usage::Metering;
+use crate::usage::{Counter, Metering};
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,6 +95,11 @@ impl Upstream {
     /// The rest of the path stays unchanged, and so does the client's query, after the operator's. In a Gemini or
     /// Converse path, `model` replaces the client's.
     pub fn path<'a>(&self, endpoint: Endpoint, path: &'a str, model: &str) -> Cow<'a, str> {
+        if let (Endpoint::Further(Further::Tokenize | Further::TokenCount), Some(counter)) =
+            (endpoint, &self.usage.count)
+        {
+            return Cow::Owned(counter.path.clone());
+        }
         let names_model = matches!(
             endpoint,
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Converse | Endpoint::ConverseStream
@@ -134,8 +139,15 @@ impl Upstream {
 
     /// Whether it serves an endpoint without translation.
     pub fn serves(&self, endpoint: Endpoint) -> bool {
-        let of_responses = matches!(endpoint, Endpoint::Responses | Endpoint::Further(Further::InputTokens));
-        self.dialects.contains(&endpoint.dialect()) && (self.responses_api || !of_responses)
+        self.dialects.contains(&endpoint.dialect())
+            && match endpoint {
+                Endpoint::Responses | Endpoint::Further(Further::InputTokens) => self.responses_api,
+                Endpoint::Further(Further::Tokenize) => {
+                    self.usage.count.as_ref().is_some_and(|count| !count.is_extras())
+                }
+                Endpoint::Further(Further::TokenCount) => self.usage.count.as_ref().is_some_and(Counter::is_extras),
+                _ => true,
+            }
     }
 
     /// The translation for it; `None` if it serves the endpoint itself, or if there is no translation.

@@ -84,8 +84,13 @@ impl Counter {
         }
     }
 
+    /// Whether it takes the requests of `/extras/tokenize/count`, not those of `/tokenize`.
+    pub fn is_extras(&self) -> bool {
+        self.path.ends_with("/extras/tokenize/count")
+    }
+
     fn form(&self) -> Form {
-        match self.path.ends_with("/extras/tokenize/count") {
+        match self.is_extras() {
             true => Form::Extras,
             false => Form::Tokenize,
         }

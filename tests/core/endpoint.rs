@@ -26,6 +26,8 @@ fn calls() {
         ("POST", "/v1/messages/count_tokens", Body(Endpoint::Further(Further::CountTokens))),
         ("POST", "/v1/moderations", Body(Endpoint::Further(Further::Moderations))),
         ("POST", "/v1/images/generations", Body(Endpoint::Further(Further::Images))),
+        ("POST", "/tokenize", Body(Endpoint::Further(Further::Tokenize))),
+        ("POST", "/extras/tokenize/count", Body(Endpoint::Further(Further::TokenCount))),
         ("POST", "/v1/images/edits", Body(Endpoint::Further(Further::ImageEdits))),
         ("POST", "/v1/images/variations", Body(Endpoint::Further(Further::ImageVariations))),
         ("POST", "/v1/audio/transcriptions", Body(Endpoint::Further(Further::Transcriptions))),
