@@ -181,6 +181,70 @@ fn every_mistake_is_found_on_its_line() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
+/// A fix as a reader applies it, word by word; `None` if it is advice, such as to add a cluster.
+fn applied(bad: &str, finding: &Value) -> Option<String> {
+    let said = |field: &str| finding[field].as_str().unwrap();
+    let (problem, fix) = (said("problem"), said("fix"));
+    let mut lines: Vec<String> = bad.lines().map(str::to_owned).collect();
+    let at = usize::try_from(finding["line"].as_u64()?).ok()? - 1;
+    let line = lines[at].clone();
+    let indentation = |line: &str| " ".repeat(line.len() - line.trim_start().len());
+    if let Some((problem, rest)) = problem.split_once("did you mean \"") {
+        let right = rest.split('"').next()?;
+        let wrong = match problem.starts_with("no such field") {
+            true => said("path").rsplit('.').next()?,
+            false => problem.split('"').nth(1)?,
+        };
+        lines[at] = line.replacen(wrong, right, 1);
+    } else if let Some(name) = fix.strip_prefix("add ").and_then(|rest| rest.split_once(" to host_env_keys")) {
+        let list = lines.iter_mut().find(|line| line.contains("host_env_keys: ["))?;
+        *list = list.replacen("host_env_keys: [", &format!("host_env_keys: [{}, ", name.0), 1);
+    } else if let Some(most) = fix.strip_prefix("set it to at most that: ") {
+        lines[at] = format!("{}: {most}", line.split(": ").next()?);
+    } else if fix.starts_with("remove it") && finding["rule"] != "secret_in_log" {
+        lines.remove(at);
+    } else {
+        let (field, rest) = fix.split_once(": ")?;
+        let end = ["; ", " (", ", like ", ", and ", ", or "].iter().filter_map(|mark| rest.find(mark)).min();
+        let value = &rest[..end.unwrap_or(rest.len())];
+        let is_field = field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if !is_field || [", in the virtual host", "..."].iter().any(|prose| rest.contains(prose)) {
+            return None;
+        }
+        let written = format!("{field}: {value}");
+        lines[at] = match line.rfind(&format!("{field}: ")) {
+            None => format!("{line}\n{}{written}", indentation(lines.get(at + 1)?)),
+            Some(start) if line[..start].trim_matches([' ', '-']).is_empty() => format!("{}{written}", &line[..start]),
+            Some(start) => {
+                let last = if value.starts_with('[') { "]" } else { "" };
+                let from = start + line[start..].find(last)?;
+                let old = from + line[from + last.len()..].find([',', '}'])? + last.len();
+                format!("{}{written}{}", &line[..start], &line[old..])
+            }
+        };
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+/// The printed fix, applied, passes. For advice, the original text is what it says; see the next test.
+#[test]
+fn every_fix_that_can_be_copied_passes() {
+    let mut passed = 0;
+    let mut failed = Vec::new();
+    for Mistake { file, old, new, rule, line, .. } in MISTAKES {
+        let bad = text(file).replacen(old, new, 1);
+        let number = bad[..bad.find(line).unwrap()].matches('\n').count() + 1;
+        let (_, found) = check(&bad);
+        let finding = found.iter().find(|one| one["rule"] == *rule && one["line"] == number).unwrap();
+        let Some(good) = applied(&bad, finding) else { continue };
+        match check(&good) {
+            (0, left) if !left.iter().any(|one| one["rule"] == *rule) => passed += 1,
+            (_, left) => failed.push(format!("{file}: {new:?}: {finding}\nleaves {left:?}")),
+        }
+    }
+    assert!(failed.is_empty() && passed >= 40, "{passed} pass\n{}", failed.join("\n"));
+}
+
 /// Whether putting the original text back is the fix.
 #[test]
 fn what_is_shipped_passes() {

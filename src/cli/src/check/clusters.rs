@@ -179,7 +179,7 @@ fn tls(cluster: &Tree, report: &mut Report) {
             context.line,
             &path("sni"),
             "providers choose their certificate by this name; without it the connection fails",
-            "sni: the server's name",
+            format!("sni: {}", host(cluster)),
         );
     }
     let validation = context
@@ -212,11 +212,24 @@ fn tls(cluster: &Tree, report: &mut Report) {
                     validation.line,
                     &path("match_typed_subject_alt_names"),
                     "Envoy accepts the certificate of any server, not only this one's",
-                    "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: the server's name}}]",
+                    format!(
+                        "match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{exact: {}}}}}]",
+                        host(cluster)
+                    ),
                 );
             }
         }
     }
+}
+
+/// The name of the cluster's server: that of the TLS settings, else of its first address.
+fn host(cluster: &Tree) -> String {
+    let (mut sni, mut address) = (None, None);
+    cluster.walk(&mut |tree| {
+        sni = sni.or(tree.text_of("sni"));
+        address = address.or(tree.at(&["socket_address", "address"]).and_then(Tree::text));
+    });
+    sni.or(address).unwrap_or("the server's name").to_owned()
 }
 
 /// A cluster's ports, and their lines.

@@ -18,7 +18,11 @@ pub(super) fn check(plugins: &[&Plugin<'_>], report: &mut Report) {
         if plugin.root_id != "attempt" && !in_order {
             let problem =
                 format!("{:?} is not the name of a filter, so Envoy refuses the configuration", plugin.root_id);
-            let fix = "auth, guard, router and usage, joined by + in this order; or attempt alone";
+            let known: Vec<&str> = CHAIN.iter().copied().filter(|known| names.contains(known)).collect();
+            let fix = match known.len() == names.len() {
+                true => format!("root_id: {}", known.join("+")),
+                false => "auth, guard, router and usage, joined by + in this order; or attempt alone".to_owned(),
+            };
             report.error("root_id", plugin.line_of("root_id"), "config.root_id", problem, fix);
         }
         if !plugin
@@ -74,7 +78,7 @@ fn same_vm(first: &Tree, vm: &Tree, report: &mut Report) {
             line("vm_id"),
             "vm_config.vm_id",
             problem,
-            "use one vm_config for all: define it with &sluice_vm, and use it as *sluice_vm",
+            "vm_config: *sluice_vm, and once for all filters: vm_config: &sluice_vm",
         );
         return;
     }
@@ -87,7 +91,7 @@ fn same_vm(first: &Tree, vm: &Tree, report: &mut Report) {
                 line(field),
                 &format!("vm_config.{field}"),
                 problem,
-                "use one vm_config for all: define it with &sluice_vm, and use it as *sluice_vm",
+                "vm_config: *sluice_vm, and once for all filters: vm_config: &sluice_vm",
             );
         }
     }

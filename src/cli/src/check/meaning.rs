@@ -113,7 +113,7 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
                     line,
                     &path,
                     problem,
-                    format!("name some of these: {}", served.join(", ")),
+                    format!("models: [{}], or some of these", served.join(", ")),
                 );
             } else if let Some(name) = unknown.first() {
                 let problem = format!("no model {name:?} is served here");

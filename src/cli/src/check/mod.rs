@@ -19,7 +19,7 @@ use clap::Args;
 use self::bootstrap::Envoy;
 pub(crate) use self::report::{Level, Report};
 use crate::short::{is_short, Short};
-use crate::yaml::Tree;
+use crate::yaml::{quoted, Tree};
 use crate::{file, Failure};
 
 #[derive(Args)]
@@ -104,7 +104,10 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
         }
         if upstream.sends_key_in_plain() {
             let problem = "the url begins with http://, so the key and every prompt cross the network unencrypted";
-            report.warning("plain_http", line, &path, problem, "write https://, or keep the server on this machine");
+            let url = short.tree.at(&["upstreams", &upstream.name, "url"]).and_then(Tree::text).unwrap_or_default();
+            let fix =
+                format!("url: {}, or keep the server on this machine", quoted(&url.replacen("http:", "https:", 1)));
+            report.warning("plain_http", line, &path, problem, fix);
         }
     }
     services(&short, &sections, report);
