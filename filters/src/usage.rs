@@ -65,7 +65,11 @@ impl Usage {
                 let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
                 return passed_meter(parsed, chunk).with_format(format);
             }
-            (Some(parsed), _) => Framing::of_answer(parsed.endpoint.dialect(), parsed.stream, chunk),
+            (Some(parsed), _) => {
+                // of speech, another field asks for events
+                let streams = parsed.stream || !parsed.endpoint.answers_in_json() && begins_events(chunk);
+                Framing::of_answer(parsed.endpoint.dialect(), streams, chunk)
+            }
             (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
         };
         let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
@@ -320,14 +324,19 @@ impl HttpContext for Usage {
 /// unless the request only looked something up. What is looked up may repeat usage that has counted before.
 #[cold]
 fn passed_meter(parsed: &ParsedRequest, chunk: &[u8]) -> Meter {
-    let start = chunk.trim_ascii_start();
-    let is_events = start.starts_with(b"data:") || start.starts_with(b"event:");
-    let is_known = is_events || start.starts_with(b"{");
+    let is_events = begins_events(chunk);
+    let is_known = is_events || chunk.trim_ascii_start().starts_with(b"{");
     let mut meter = Meter::new(if is_events { Framing::Sse } else { Framing::Json }, false);
     if parsed.choices == 0 || !is_known {
         meter.give_up();
     }
     meter
+}
+
+/// Whether an answer begins like a stream of events.
+fn begins_events(chunk: &[u8]) -> bool {
+    let start = chunk.trim_ascii_start();
+    start.starts_with(b"data:") || start.starts_with(b"event:")
 }
 
 /// Writes a record for Envoy's access log.

@@ -17,6 +17,8 @@ from settings import Settings
 from upstream import Upstream
 from world import World, eventually
 
+SPOKEN = {"type": "speech.audio.done", "usage": {"input_tokens": 4, "output_tokens": 50, "total_tokens": 54}}
+EVENTS = f'data: {{"type":"speech.audio.delta","audio":"QQ=="}}\n\ndata: {json.dumps(SPOKEN)}\n\n'.encode()
 MP3 = b"ID3\x04\x00" + bytes(range(256)) * 400
 USAGE = {"input_tokens": 12, "output_tokens": 30, "total_tokens": 42, "input_tokens_details": {"text_tokens": 12, "image_tokens": 0}}
 ANSWERS: dict[str, Any] = {
@@ -45,6 +47,8 @@ class Provider(Upstream):
         """The answer for the path."""
         self.asked.append((headers[":path"], headers, json.loads(body)))
         answer = ANSWERS[headers[":path"]]
+        if self.asked[-1][2].get("stream_format") == "sse":
+            answer = EVENTS
         kind, answer = ("audio/mpeg", answer) if isinstance(answer, bytes) else ("application/json", json.dumps(answer).encode())
         writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n".encode() + answer)
         await writer.drain()
@@ -159,6 +163,15 @@ def test_usage(further: World) -> None:
         tokens = {"input": taken, "output": made}
         counts = Counter({("demo-user", "it", "further", kind): count for kind, count in tokens.items() if count})
         eventually(lambda: further.counted("llm_tokens_total") - before, counts)
+
+
+def test_speech_as_events(further: World) -> None:
+    """The last event of a stream of sound reports its tokens."""
+    before = further.counted("llm_tokens_total")
+    body = {"model": "it", "voice": "alloy", "input": "Hello", "stream_format": "sse"}
+    assert further.send(json.dumps(body).encode(), path="/v1/audio/speech").content == EVENTS
+    kinds = [("demo-user", "it", "further", kind) for kind in ("input", "output")]
+    eventually(lambda: [(further.counted("llm_tokens_total") - before)[kind] for kind in kinds], [4, 50])
 
 
 def test_bad_requests(further: World, provider: Provider) -> None:

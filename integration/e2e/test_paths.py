@@ -25,6 +25,9 @@ FILE = {"id": "file-1", "object": "file", "bytes": 3, "created_at": 1, "filename
 BATCH = {"id": "batch_1", "object": "batch", "completion_window": "24h", "created_at": 1, "endpoint": "/v1/responses", "input_file_id": "file-1", "status": "completed", "usage": {"input_tokens": 5, "output_tokens": 6, "total_tokens": 11}}
 RUN = {"id": "run_1", "object": "thread.run", "status": "completed", "usage": {"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 24}}
 STREAM = b'event: thread.run.completed\ndata: {"id":"run_1","usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}\n\nevent: done\ndata: [DONE]\n\n'
+STORE = {"id": "vs_1", "object": "vector_store", "created_at": 1, "name": "s", "status": "completed", "usage_bytes": 3}
+JOB = {"id": "ftjob-1", "object": "fine_tuning.job", "created_at": 1, "model": "gpt-4o-mini", "status": "queued", "training_file": "file-1"}
+ASSISTANT = {"id": "asst_1", "object": "assistant", "created_at": 1, "model": "gpt-4o", "tools": []}
 CONTENT = b'{"usage":{"prompt_tokens":9,"completion_tokens":9,"total_tokens":18}}\n' * 3
 PAGE = {"object": "list", "data": [FILE], "has_more": False, "first_id": "file-1", "last_id": "file-1"}
 
@@ -68,6 +71,12 @@ class Provider(Upstream):
             ("DELETE", "/v1/files/file-1"): {"id": "file-1", "object": "file", "deleted": True},
             ("GET", "/v1/batches/batch_1"): BATCH,
             ("POST", "/v1/threads/runs"): RUN,
+            ("POST", "/v1/batches"): BATCH,
+            ("POST", "/v1/vector_stores"): STORE,
+            ("DELETE", "/v1/vector_stores/vs_1"): {"id": "vs_1", "object": "vector_store.deleted", "deleted": True},
+            ("POST", "/v1/fine_tuning/jobs"): JOB,
+            ("POST", "/v1/fine_tuning/jobs/ftjob-1/cancel"): {**JOB, "status": "cancelled"},
+            ("POST", "/v1/assistants"): ASSISTANT,
             ("POST", "/v1/messages/batches"): {"id": "msgbatch_1", "type": "message_batch"},
         }
         if (method, bare) in answers:
@@ -105,6 +114,7 @@ def _with_paths(settings: Settings, provider: Provider) -> Settings:
     settings.values("router")["paths"] = [
         {"path": "/v1/files*", "upstream": "files"},
         {"path": "/v1/batches*", "upstream": "files"},
+        *({"path": f"/v1/{name}*", "upstream": "files"} for name in ("vector_stores", "fine_tuning", "assistants")),
         {"path": "/v1/threads/*", "upstream": "files"},
         {"path": "/v1/threads/away", "upstream": "away"},
         {"path": "/v1/messages/batches", "upstream": "files"},
@@ -153,6 +163,19 @@ def test_openai_sdk(paths: World, provider: Provider) -> None:
         assert headers["authorization"] == f"Bearer {demo.PROVIDER_KEYS['MOCK_A_KEY']}"
 
 
+def test_what_providers_store(paths: World, provider: Provider) -> None:
+    """Vector stores, fine-tuning, assistants and batches, through the SDK."""
+    with openai.OpenAI(base_url=f"{paths.url}/v1", api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
+        assert client.batches.create(input_file_id="file-1", endpoint="/v1/responses", completion_window="24h").id == "batch_1"
+        assert client.vector_stores.create(name="s").id == "vs_1"
+        assert client.vector_stores.delete("vs_1").deleted
+        assert client.fine_tuning.jobs.create(model="gpt-4o-mini", training_file="file-1").id == "ftjob-1"
+        assert client.fine_tuning.jobs.cancel("ftjob-1").status == "cancelled"
+        assert client.beta.assistants.create(model="gpt-4o").id == "asst_1"
+        assert client.beta.threads.create_and_run(assistant_id="asst_1").id == "run_1"
+    assert len(provider.asked) == 7 and all(headers["host"] == "files.example" for _, _, headers, _ in provider.asked)
+
+
 def test_dialect_of_the_path(paths: World, provider: Provider) -> None:
     """The upstream speaks two dialects; the path says which credential header is the right one."""
     with anthropic.Anthropic(base_url=paths.url, api_key=demo.USER_KEY, max_retries=0, timeout=10) as client:
@@ -195,7 +218,7 @@ def test_limits(paths: World, provider: Provider) -> None:
     assert got == [200, 200, 429] and len(provider.asked) == 2
 
 
-@pytest.mark.parametrize("path", ["/v1/files%2f..%2fbatches", "/v1/files/%2e%2e/x", "/v1/files/..%5cx", "/v1/files/%252e%252e/x", "/v1/files/..;/x", "/v1/assistants", "/v1/thread"])
+@pytest.mark.parametrize("path", ["/v1/files%2f..%2fbatches", "/v1/files/%2e%2e/x", "/v1/files/..%5cx", "/v1/files/%252e%252e/x", "/v1/files/..;/x", "/v1/organization/users", "/v1/thread"])
 def test_other_paths(paths: World, provider: Provider, path: str) -> None:
     """Paths that are not configured, or that servers read differently, are unknown."""
     with httpx.Client(trust_env=False) as http:
