@@ -4,12 +4,14 @@
 //! `models.generateContent`).
 
 mod further;
+mod socket;
 mod stored;
 
 use crate::gateway::{Command, NoCommand};
 use crate::uri::{percent_decode, without_query};
 
 pub use further::Further;
+pub use socket::{keys_in_protocols, realtime_model, Socket, PROTOCOL_HEADER, REALTIME};
 
 /// The family of wire formats of a request and its answer. A target serves the dialects in its upstream's
 /// configuration; requests in other dialects are translated if possible.

@@ -212,6 +212,17 @@ impl ApiError {
         }
     }
 
+    /// 426: a path that is only served over WebSocket, or one that is not.
+    pub fn upgrade_required(message: &'static str) -> Self {
+        ApiError { status: 426, ..ApiError::bad_request("upgrade_required", None, message) }
+    }
+
+    /// 403: the guard cannot check what a WebSocket carries.
+    pub fn unguarded_socket() -> Self {
+        let message = "The guard checks this model for this key, and cannot read a WebSocket: use plain HTTP.";
+        ApiError { message: message.to_owned(), ..ApiError::unguarded_path() }
+    }
+
     /// 405: a known path, another method.
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
         ApiError {

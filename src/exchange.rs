@@ -13,6 +13,7 @@ mod phase;
 mod preparation;
 mod queries;
 mod shared_limits;
+mod socket;
 mod translation;
 
 use std::rc::Rc;
@@ -39,6 +40,7 @@ pub use original::Original;
 use phase::{Phase, Request, Stage};
 use preparation::target_request;
 pub use preparation::Prepared;
+pub use socket::SocketState;
 
 /// The maximum number of flags, because services choose their names.
 const MAX_FLAGS: usize = 16;
@@ -78,6 +80,8 @@ pub struct Exchange {
     timed_out: bool,
     /// Whether metrics have the client's own name of the model.
     told_apart: bool,
+    /// Its WebSocket, if it is one.
+    socket: Option<Box<SocketState>>,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay

@@ -143,6 +143,21 @@ impl KeptBack {
         }
     }
 
+    /// The client's wish to go on with WebSocket, which goes to the upstream: its headers are kept back no more.
+    /// Whether there is one.
+    #[cold]
+    pub fn take_upgrade(&mut self) -> bool {
+        let is_upgrade = self.0.iter().any(|(name, values)| {
+            let is_socket = |value: &Vec<u8>| value.trim_ascii().eq_ignore_ascii_case(b"websocket");
+            name == "upgrade" && values.iter().any(is_socket)
+        });
+        if is_upgrade {
+            let steers = |name: &str| matches!(name, "upgrade" | "connection") || name.starts_with("sec-websocket-");
+            self.0.retain(|(name, _)| !steers(name));
+        }
+        is_upgrade
+    }
+
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())

@@ -56,4 +56,5 @@ pub mod totals;
 pub mod translate;
 pub mod uri;
 pub mod usage;
+pub mod websocket;
 pub mod wire_names;

@@ -14,6 +14,7 @@ use crate::stored::{self, Named};
 pub use changed::Change;
 use fields::Fields;
 pub use layout::{Layout, UsageOption};
+pub(crate) use members::folds_to;
 
 /// The longest model name accepted, in bytes; real ones stay under 100.
 pub const MAX_MODEL_NAME: usize = 256;
@@ -74,6 +75,12 @@ impl ParsedRequest {
             form: None,
             layout: Layout { length: body.len(), ..Layout::default() },
         })
+    }
+
+    /// A WebSocket to this model: nothing but its path is read.
+    pub fn of_socket(model: String) -> Self {
+        let passed = ParsedRequest::of_path("", Dialect::OpenAi, false);
+        ParsedRequest { endpoint: Endpoint::Further(Further::Realtime), model, ..passed }
     }
 
     /// A request to a further path, which passes to its upstream unread. `generates`: its answer may report usage, because

@@ -28,6 +28,11 @@ impl Patterns {
         self.0.iter().any(|pattern| matches(pattern, name))
     }
 
+    /// Whether every name matches, whatever it is.
+    pub fn is_any(&self) -> bool {
+        self.0.iter().any(|pattern| pattern == "*")
+    }
+
     /// The patterns, as configured.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -87,7 +87,11 @@ impl<F: Fields + Default> Record<F> {
             self.text("request_model", &parsed.model);
             self.text(
                 "operation",
-                if parsed.by_id && !parsed.is_passed() { "stored_response" } else { operation(parsed.endpoint) },
+                if parsed.by_id && parsed.endpoint == Endpoint::Responses {
+                    "stored_response"
+                } else {
+                    operation(parsed.endpoint)
+                },
             );
             self.text("provider", provider(parsed.endpoint.dialect()));
         }

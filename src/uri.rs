@@ -51,6 +51,26 @@ pub fn query_key(path: &str) -> Option<Cow<'_, str>> {
     query.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(percent_decode)
 }
 
+/// The first value of a query parameter, decoded.
+pub fn query_value<'a>(path: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let (_, query) = path.split_once('?')?;
+    query.split('&').find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('=')).map(percent_decode)
+}
+
+/// A query in which this parameter has this value, and stands once.
+///
+/// ```
+/// use sluice::uri::with_value;
+///
+/// assert_eq!(with_value("a=b&model=x&%6Dodel=y", "model", "z/1"), "a=b&model=z%2F1");
+/// ```
+pub fn with_value(query: &str, name: &str, value: &str) -> String {
+    let is_it = |part: &&str| is_named(part, name);
+    let others = query.split('&').filter(|part| !part.is_empty() && !is_it(part));
+    let own = format!("{name}={}", percent_encode(value));
+    others.map(str::to_owned).chain([own]).collect::<Vec<_>>().join("&")
+}
+
 /// Whether a query asks for a stream, as those for stored responses do.
 ///
 /// ```

@@ -62,7 +62,9 @@ fn pattern(node: &Node<'_>) -> Result<String, ConfigError> {
         );
     }
     let is_own = |method: &&str| classify(method, path, DEFAULT_PREFIX) != Call::Unknown;
-    if METHODS.iter().any(is_own) {
+    // only its WebSocket, where no body names a model
+    let is_socket = text == "/v1/responses";
+    if !is_socket && METHODS.iter().any(is_own) {
         let fix = match text.ends_with('*') {
             true => format!("for the paths below it, write \"{path}/*\""),
             false => "remove it; a model's targets decide where its requests go".to_owned(),

@@ -36,6 +36,8 @@ pub enum Further {
     OllamaShow,
     /// `POST /api/embeddings`, the older form of `/api/embed`.
     OllamaEmbeddings,
+    /// `GET /v1/realtime`, as WebSocket: it has no body, and its answer is frames.
+    Realtime,
     /// A path that the operator passes to an upstream of this dialect, with any method; its body is not read.
     Passed(Dialect),
 }
@@ -62,7 +64,7 @@ struct Row {
 /// The name of what only counts tokens.
 const COUNTING: &str = "count_tokens";
 
-const TABLE: [Row; 14] = [
+const TABLE: [Row; 15] = [
     Row {
         paths: &["/v1/moderations"],
         further: Further::Moderations,
@@ -213,6 +215,17 @@ const TABLE: [Row; 14] = [
         text: Some("prompt"),
         answer: &["embedding"],
         operation: "embeddings",
+        uses_tokens: true,
+        form: false,
+        streams: false,
+    },
+    Row {
+        paths: &[], // not with POST
+        further: Further::Realtime,
+        dialect: Dialect::OpenAi,
+        text: None,
+        answer: &[],
+        operation: "realtime",
         uses_tokens: true,
         form: false,
         streams: false,

@@ -54,6 +54,9 @@ impl Exchange {
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
     /// cannot save tokens by leaving early. Of an answer that could not be read to its end, the estimate counts if it is more.
     pub fn actual_usage(&self) -> ActualUsage {
+        if self.socket().is_some() {
+            return ActualUsage::Nothing; // its responses have been charged when they ended
+        }
         let under_way = self.has_begun() && self.phase.journey().is_some_and(|journey| journey.exhausted.is_none());
         match (self.usage, self.answered()) {
             (Some((tokens, Source::Partial)), _) if self.answer_state().is_some_and(|answer| answer.unread) => {
@@ -82,6 +85,9 @@ impl Exchange {
     /// The cost of these tokens, in millionths of a dollar, by the price of the target that served; 0 if it has none.
     /// Requested images may have a separate price.
     pub fn cost(&self, tokens: &TokenUsage) -> u64 {
+        if let Some(known) = self.socket_cost() {
+            return known;
+        }
         let price = self.routed().and_then(Route::price);
         price.map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
     }

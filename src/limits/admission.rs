@@ -134,6 +134,37 @@ impl LimitRecord {
         Ok(Reservation { at, tokens, microusd: estimate.microusd, budget })
     }
 
+    /// Counts one more request on an open connection, if it fits all limits. Its tokens are charged when they are reported.
+    ///
+    /// # Errors
+    /// The limit with the longest wait.
+    pub fn admit_turn(&mut self, limits: &Limits, estimate: UsageEstimate, now: Duration) -> Result<(), Excess> {
+        self.slide(now);
+        let kinds = Limited::ALL.into_iter().filter(|what| *what != Limited::Concurrency); // the connection has a slot
+        let excesses = kinds.filter_map(|what| self.excess(what, limits, estimate, now));
+        if let Some(excess) = excesses.max_by_key(Excess::severity) {
+            return Err(excess);
+        }
+        if let Some(window) = &mut self.requests {
+            window.add(1);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left of a limit of tokens or money.
+    pub fn is_used_up(&self, limits: &Limits, now: Duration) -> bool {
+        let kinds = Limited::ALL.into_iter().filter(|what| !matches!(what, Limited::Requests | Limited::Concurrency));
+        kinds.filter_map(|what| Some((what, limits.of(what)?))).any(|(what, limit)| self.used(what, now) >= limit)
+    }
+
+    /// Charges what a connection has used so far, while it stays open.
+    pub fn charge(&mut self, tokens: u64, microusd: u64, now: Duration) {
+        self.slide(now);
+        let at = Duration::from_secs(self.seen);
+        self.correct_tokens(&Reservation { at, tokens: 0, microusd: 0, budget: None }, tokens);
+        self.correct_money(at, 0, microusd);
+    }
+
     /// Reserves money for an admitted request, once its maximum cost is known.
     ///
     /// # Errors

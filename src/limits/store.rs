@@ -61,6 +61,39 @@ impl Admission {
         Ok(admission)
     }
 
+    /// Counts one more request on an open connection of all subjects, if it fits the limits of all.
+    ///
+    /// # Errors
+    /// The first subject that refuses it, with its limit.
+    pub fn turn(
+        store: &dyn LimitStore,
+        subjects: &[(Subject, Limits)],
+        estimate: UsageEstimate,
+        now: Duration,
+    ) -> Result<(), (Subject, Excess)> {
+        for (subject, limits) in subjects {
+            let mut refused = None;
+            store.change(subject, &mut |record| {
+                refused = record.admit_turn(limits, estimate, now).err();
+                Changed::when(refused.is_none())
+            });
+            if let Some(excess) = refused {
+                return Err((subject.clone(), excess));
+            }
+        }
+        Ok(())
+    }
+
+    /// Charges what an open connection of all subjects has used. What cannot be written is not charged.
+    pub fn charge(store: &dyn LimitStore, subjects: &[(Subject, Limits)], tokens: u64, microusd: u64, now: Duration) {
+        for (subject, _) in subjects {
+            store.change(subject, &mut |record| {
+                record.charge(tokens, microusd, now);
+                Changed::Write
+            });
+        }
+    }
+
     /// Whether a subject has a budget of money.
     pub fn has_budget(&self) -> bool {
         self.reservations.iter().any(|(_, reserved)| reserved.budget.is_some())

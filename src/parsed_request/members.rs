@@ -141,7 +141,7 @@ pub(super) fn meaning(name: &Text<'_>, level: Level) -> Meaning {
     looks_like.map_or(Meaning::Other, Meaning::LooksLike)
 }
 
-fn folds_to(name: &str, known: &str) -> bool {
+pub(crate) fn folds_to(name: &str, known: &str) -> bool {
     name.chars().map(fold).eq(known.chars().map(fold))
 }
 

@@ -7,7 +7,7 @@ use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::translate::Pair;
-use crate::uri::{join_queries, percent_encode, without_query};
+use crate::uri::{join_queries, percent_encode, with_value, without_query};
 use crate::usage::{Counter, Metering};
 
 /// A value that must never be printed.
@@ -104,7 +104,8 @@ impl Upstream {
             endpoint,
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Converse | Endpoint::ConverseStream
         );
-        if self.base_path.is_none() && self.query.is_none() && !names_model {
+        let in_query = endpoint == Endpoint::Further(Further::Realtime);
+        if self.base_path.is_none() && self.query.is_none() && !names_model && !in_query {
             return Cow::Borrowed(path);
         }
         let dialect = endpoint.dialect();
@@ -129,7 +130,10 @@ impl Upstream {
         } else {
             out.push_str(rest);
         }
-        let query = join_queries(self.query.as_deref().unwrap_or_default(), query);
+        let mut query = join_queries(self.query.as_deref().unwrap_or_default(), query);
+        if in_query {
+            query = with_value(&query, "model", model);
+        }
         if !query.is_empty() {
             out.push('?');
             out.push_str(&query);

@@ -24,6 +24,8 @@ mod reading;
 mod skim;
 mod text_tokens;
 
+use std::ops::AddAssign;
+
 pub use count::{read_count, Counter, Metering, COUNT_TIMEOUT, MAX_COUNT_ANSWER};
 pub use estimate::{complete, EstimateInput};
 pub(crate) use events::field_value;
@@ -64,6 +66,22 @@ pub struct TokenUsage {
     pub image_input: u64,
     /// Image output; part of `output`.
     pub image_output: u64,
+}
+
+impl AddAssign for TokenUsage {
+    fn add_assign(&mut self, more: TokenUsage) {
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.input, more.input);
+        add(&mut self.output, more.output);
+        add(&mut self.cached_input, more.cached_input);
+        add(&mut self.cache_write_input, more.cache_write_input);
+        add(&mut self.cache_write_1h_input, more.cache_write_1h_input);
+        add(&mut self.reasoning_output, more.reasoning_output);
+        add(&mut self.audio_input, more.audio_input);
+        add(&mut self.audio_output, more.audio_output);
+        add(&mut self.image_input, more.image_input);
+        add(&mut self.image_output, more.image_output);
+    }
 }
 
 impl TokenUsage {

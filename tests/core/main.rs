@@ -59,3 +59,4 @@ mod timing;
 mod totals;
 mod translate;
 mod usage;
+mod websocket;
