@@ -6,20 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use crate::args::Args;
 use crate::control::{self, Control};
 use crate::faults::{json_response, Stage};
-use crate::journal::Journal;
+use crate::journal::{Journal, Ticket};
 use crate::line::Line;
 use crate::plan::{Fault, Plan};
-use crate::playback::{HungUp, Playback};
-use crate::problem::Problem;
+use crate::playback::{Finale, HungUp, Playback, Score};
+use crate::problem::{Dialect, Problem};
 use crate::route::Route;
 use crate::scene::Scene;
 use crate::socket::Ending;
-use crate::{clock, dialect};
+use crate::{clock, dialect, realtime};
 
 const LARGEST_BODY: usize = 64 << 20;
 
@@ -112,6 +113,9 @@ impl Visit {
         if plan.fault == Some(Fault::CloseEarly) {
             return Err(HungUp);
         }
+        if plan.fault.is_none() && realtime::is_asked(&head) {
+            return self.converse(&head, ticket);
+        }
         let body = read(body).await?;
         if let (Some(ticket), Ok(body)) = (&ticket, &body) {
             ticket.body(body);
@@ -129,6 +133,18 @@ impl Visit {
             dialect::answer(route, &head.headers, key, &body, &self.server.scene(&plan))
         };
         stage.perform(&plan, answer).await
+    }
+
+    fn converse(&self, head: &Parts, ticket: Option<Ticket>) -> Result<Response<Playback>, HungUp> {
+        let key = self.server.api_key.as_deref();
+        if let Err(problem) = dialect::check_credential(Dialect::OpenAi, &head.headers, key) {
+            let body = Bytes::from(problem.body(Dialect::OpenAi).to_string());
+            return Ok(json_response(problem.status, body, &self.line));
+        }
+        let nothing = Playback::new(Score::whole(Bytes::new(), None), Finale::End, Arc::clone(&self.line), None);
+        let (response, conversation) = realtime::agree(head, ticket, nothing).ok_or(HungUp)?;
+        self.line.go_on_with(conversation);
+        Ok(response)
     }
 
     fn refuse(&self) -> HungUp {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::journal::Ticket;
+use crate::realtime::Conversation;
 use crate::socket::{Ending, Socket};
 
 /// The handle that a connection shares with its request handler.
@@ -29,12 +30,24 @@ struct LineState {
     unflushed: bool,
     waiting: Option<Waker>,
     receipt: Option<(Ticket, Value)>,
+    /// What follows the answer that is being sent.
+    conversation: Option<Conversation>,
 }
 
 impl Line {
     /// How the connection will end.
     pub fn end_with(&self, ending: Ending) {
         self.lock().ending = ending;
+    }
+
+    /// After the answer that is being sent, the connection goes on as WebSocket.
+    pub fn go_on_with(&self, conversation: Conversation) {
+        self.lock().conversation = Some(conversation);
+    }
+
+    /// The conversation that follows, if any.
+    pub fn take_conversation(&self) -> Option<Conversation> {
+        self.lock().conversation.take()
     }
 
     pub fn ending(&self) -> Ending {

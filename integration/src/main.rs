@@ -21,6 +21,7 @@ mod plan;
 mod playback;
 mod problem;
 mod prompt;
+mod realtime;
 mod route;
 mod scene;
 mod server;

@@ -96,5 +96,10 @@ async fn serve(stream: TcpStream, host: Arc<Host>) {
     let mut connection = http1::Builder::new().serve_connection(io, service);
     // Clients that disconnect and faults are expected: both end the connection here.
     let _ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-    connection.into_parts().io.into_inner().socket.end(line.ending()).await;
+    let parts = connection.into_parts();
+    let mut io = parts.io.into_inner();
+    if let Some(conversation) = line.take_conversation() {
+        io = conversation.hold(io, parts.read_buf).await;
+    }
+    io.socket.end(line.ending()).await;
 }

@@ -47,7 +47,7 @@ pub fn answer(
     }
 }
 
-fn check_credential(dialect: Dialect, headers: &HeaderMap, key: Option<&str>) -> Result<(), Problem> {
+pub fn check_credential(dialect: Dialect, headers: &HeaderMap, key: Option<&str>) -> Result<(), Problem> {
     let Some(key) = key else {
         return Ok(());
     };
