@@ -24,7 +24,7 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
     let Some(identity) = exchange.identity().cloned() else {
         return Err(without_caller());
     };
-    if !identity.models.matches(exchange.model_name()) {
+    if !identity.models.matches(exchange.model_name()) && !exchange.names_models_later() {
         if exchange.is_passed() {
             return Err(ApiError::path_not_allowed(exchange.model_name()));
         }

@@ -2,24 +2,23 @@
 
 use std::rc::Rc;
 
-use sluice::endpoint::{classify, Call, Dialect, Endpoint};
+use sluice::endpoint::{classify, realtime_model, Call, Dialect, Endpoint, Socket, REALTIME};
 use sluice::error::{ApiError, Shape};
 use sluice::exchange::{Exchange, Original, MAX_KEPT_BODY};
-use sluice::forwarding::KeptBack;
 use sluice::gateway::{Access, Command};
 use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
 use sluice::multipart::FormScanner;
 use sluice::parsed_request::{self, ParsedRequest};
 use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
-use sluice::wire_names::{is_reserved_header, CREDENTIAL_HEADERS};
 
 use crate::budget::{self, BodyWeight, NoMemory};
 use crate::clusters::{self, AllClusters};
 use crate::data_version;
-use crate::host::{self, text, Buffer, HeaderPairs, Headers};
+use crate::host::{self, Buffer, Headers};
 use crate::limits;
 use crate::registry::{self, SharedExchange};
+use crate::request_head::RequestHead;
 use crate::stored;
 use crate::waiting;
 
@@ -60,6 +59,8 @@ enum RequestKind {
     Form { endpoint: Endpoint, scanner: Box<FormScanner>, most: usize },
     /// A response that an upstream has stored under this id.
     Stored(String),
+    /// A WebSocket to this model.
+    Socket(String),
     /// A further path, whose upstream has this dialect. `generates`: its answer may report usage.
     Passed { path: String, dialect: Dialect, generates: bool },
     /// A command to the gateway itself.
@@ -96,14 +97,21 @@ impl Incoming {
     ) -> Result<Incoming, RefusedRequest> {
         data_version::read();
         let pairs = host::headers(Headers::Request);
-        let headers = RequestHead::of(&pairs);
+        let mut headers = RequestHead::of(&pairs);
+        let socket = match headers.method {
+            "GET" if headers.kept_back.has("upgrade") => headers.socket(&pairs),
+            _ => None,
+        };
         let shape = Shape::for_path(headers.path);
         let refuse = |error| RefusedRequest { error, shape, length: headers.length };
         let path = without_keys(headers.path);
-        if !headers.clean(&path) {
+        if !headers.clean(&path) || socket.is_some() && !headers.restore_protocols() {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
         }
-        let call = classify(headers.method, headers.path, prefix);
+        let call = match socket {
+            None => classify(headers.method, headers.path, prefix),
+            Some(_) => Call::Unknown,
+        };
         let identity = match &call {
             Call::Gateway(command) if command.access() == Access::Anyone => None,
             // Gemini's clients may send their key in the query
@@ -132,9 +140,12 @@ impl Incoming {
             Call::Stored(id) => RequestKind::Stored(id),
             Call::Gateway(command) => RequestKind::Command(command),
             Call::WrongMethod(allowed) => return Err(refuse(ApiError::method_not_allowed(headers.method, allowed))),
+            Call::Unknown if socket == Some(Socket::Realtime) => {
+                RequestKind::Socket(realtime_model(headers.path).unwrap_or_default())
+            }
             Call::Unknown => {
                 let Some(dialect) = find(headers.path) else {
-                    return Err(refuse(ApiError::unknown_path(headers.method, &path)));
+                    return Err(refuse(not_found(headers.method, &path, socket)));
                 };
                 let generates = !matches!(headers.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
                 RequestKind::Passed { path: without_query(headers.path).to_owned(), dialect, generates }
@@ -152,10 +163,10 @@ impl Incoming {
                 }
             }
             // it goes on as it comes
-            RequestKind::Passed { .. } if !budget::admits(Purpose::Request, 0) => {
+            RequestKind::Passed { .. } | RequestKind::Socket(_) if !budget::admits(Purpose::Request, 0) => {
                 return Err(refuse(ApiError::out_of_memory()));
             }
-            RequestKind::Passed { .. } => {}
+            RequestKind::Passed { .. } | RequestKind::Socket(_) => {}
             // what load balancers and operators ask is answered to the last; most of it takes no body
             RequestKind::Command(command) if command.takes_body() && headers.length > Some(MAX_COMMAND) => {
                 return Err(refuse(ApiError::body_too_large()));
@@ -168,7 +179,11 @@ impl Incoming {
             length: headers.length,
             kept_back: headers.kept_back,
         };
-        let (id, exchange) = registry::open(Exchange::new(identity, original))
+        let mut exchange = Exchange::new(identity, original);
+        if let Some(socket) = socket {
+            exchange.upgrade(socket);
+        }
+        let (id, exchange) = registry::open(exchange)
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
         Ok(Incoming { exchange, call, weight, _opened: Opened { id } })
     }
@@ -177,7 +192,7 @@ impl Incoming {
     pub fn is_complete(&self, end: bool) -> bool {
         end || match &self.call {
             RequestKind::Command(command) => !command.takes_body(),
-            RequestKind::Passed { .. } => true,
+            RequestKind::Passed { .. } | RequestKind::Socket(_) => true,
             RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) => false,
         }
     }
@@ -196,13 +211,13 @@ impl Incoming {
             RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
             RequestKind::Model(..) | RequestKind::Stored(_) => Err(ApiError::out_of_memory()),
             RequestKind::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
-            RequestKind::Command(_) | RequestKind::Passed { .. } => Ok(()),
+            RequestKind::Command(_) | RequestKind::Passed { .. } | RequestKind::Socket(_) => Ok(()),
         }
     }
 
     /// Whether its body passes unread.
     pub fn is_passed(&self) -> bool {
-        matches!(self.call, RequestKind::Passed { .. })
+        matches!(self.call, RequestKind::Passed { .. } | RequestKind::Socket(_))
     }
 
     /// An answer has begun: Envoy no longer keeps the body.
@@ -254,6 +269,7 @@ impl Incoming {
             RequestKind::Passed { path, dialect, generates } => {
                 exchange.read(ParsedRequest::of_path(path, *dialect, *generates), body);
             }
+            RequestKind::Socket(model) => exchange.read(ParsedRequest::of_socket(std::mem::take(model)), body),
             RequestKind::Command(command) => exchange.commanded(command.clone(), body),
         }
         drop(exchange);
@@ -302,54 +318,16 @@ fn is_form(content_type: Option<&str>) -> bool {
     kind.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
-/// A request's headers, read in one pass.
-#[derive(Default)]
-struct RequestHead<'a> {
-    method: &'a str,
-    path: &'a str,
-    authority: &'a str,
-    length: Option<usize>,
-    content_type: Option<&'a str>,
-    /// Headers that are only forwarded to upstreams that name them.
-    kept_back: KeptBack,
-    encodings: Option<&'a str>,
-    /// Whether the body is compressed.
-    encoded: bool,
-    credentials: Vec<(&'a str, &'a str)>,
-    /// Headers that clients must not set.
-    reserved: Vec<&'a str>,
-}
-
-impl<'a> RequestHead<'a> {
-    fn of(pairs: &'a HeaderPairs) -> Self {
-        let mut head = RequestHead::default();
-        for (name, value_bytes) in pairs.iter() {
-            let value = || text(value_bytes); // most are not needed
-            match name {
-                b":method" => head.method = value(),
-                b":path" => head.path = value(),
-                b":authority" => head.authority = value(),
-                b"content-length" => head.length = value().parse().ok(),
-                b"content-type" => head.content_type = Some(value()),
-                b"content-encoding" => head.encoded = !value_bytes.is_empty() && value_bytes != b"identity",
-                b"accept-encoding" => head.encodings = Some(value()),
-                name if CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes() == name) => {
-                    head.credentials.push((text(name), value()));
-                }
-                name if is_reserved_header(name) => head.reserved.push(text(name)),
-                name => head.kept_back.take_in(name, value_bytes),
-            }
+/// Why nothing is served at a path.
+#[cold]
+fn not_found(method: &str, path: &str, socket: Option<Socket>) -> ApiError {
+    match (without_query(path), socket) {
+        (REALTIME, Some(_)) => {
+            let message = "Name the model in the query: /v1/realtime?model=...";
+            ApiError::bad_request("missing_required_parameter", Some("model"), message)
         }
-        head
-    }
-
-    /// Removes the client's key, also from the path (`path` is without it), and every header that would control the
-    /// gateway or Envoy. Answers must be uncompressed to be read.
-    fn clean(&self, path: &str) -> bool {
-        let credentials = self.credentials.iter().map(|(name, _)| *name);
-        credentials.chain(self.reserved.iter().copied()).all(|name| host::remove_header(Headers::Request, name))
-            && (path == self.path || host::set_header(Headers::Request, ":path", path))
-            && (self.encodings.is_none_or(|encodings| encodings == "identity")
-                || host::set_header(Headers::Request, "accept-encoding", "identity"))
+        (REALTIME, None) => ApiError::upgrade_required("This path is only served over WebSocket."),
+        (_, Some(_)) => ApiError::upgrade_required("This path is not served over WebSocket; use plain HTTP."),
+        (_, None) => ApiError::unknown_path(method, path),
     }
 }

@@ -47,6 +47,7 @@ mod reentrancy;
 mod refused_body;
 mod registry;
 mod reply;
+mod request_head;
 mod root;
 mod router;
 mod shared_limits;

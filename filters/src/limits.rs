@@ -8,10 +8,13 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sluice::error::ApiError;
 use sluice::exchange::Exchange;
+use sluice::limits::shared::SharedLimits;
 use sluice::limits::{
     write_report, write_reset, ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limits, Line, Quota,
-    RateHeaders, Reservation, Subject, LEASE,
+    RateHeaders, Reservation, Subject, UsageEstimate, LEASE,
 };
+
+use sluice::usage::TokenUsage;
 
 use crate::host::{self, shared_data, Headers};
 use crate::shared_limits;
@@ -120,6 +123,10 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
             let taken = admission.reservations().iter().filter(limited);
             BOOK.with_borrow_mut(|book| taken.for_each(|(subject, _)| book.hold(subject)));
             exchange.admitted(admission);
+            if let Some(socket) = exchange.socket_mut() {
+                let limited = subjects.iter().filter(|(_, limits)| !limits.is_unlimited());
+                socket.subjects.extend(limited.cloned());
+            }
             Ok(())
         }
         Err((subject, excess)) => Err(excess.error(&subject, exchange.output_field())),
@@ -159,6 +166,43 @@ pub fn withdraw(exchange: &mut Exchange, now: Duration) {
         BOOK.with_borrow_mut(|book| admission.reservations().iter().for_each(|(subject, _)| book.release(subject)));
         admission.withdraw(&store, now);
     }
+}
+
+/// Counts one more request on an open connection, with a prompt of at most so many tokens.
+///
+/// # Errors
+/// 429: one of the limits is reached.
+pub fn turn(exchange: &Exchange, prompt: u64) -> Result<(), ApiError> {
+    let Some(socket) = exchange.socket().filter(|socket| !socket.subjects.is_empty()) else {
+        return Ok(());
+    };
+    let estimate = UsageEstimate { prompt, output: 0, microusd: 0, vm: BOOK.with_borrow_mut(Book::vm) };
+    let turn = Admission::turn(&SharedData::default(), &socket.subjects, estimate, host::now());
+    turn.map_err(|(subject, excess)| excess.error(&subject, None))
+}
+
+/// Whether nothing is left of a limit of an open connection's tokens or money.
+pub fn is_used_up(exchange: &Exchange) -> bool {
+    let (store, now) = (SharedData::default(), host::now());
+    let used_up = |(subject, limits): &(Subject, Limits)| store.read(subject).is_used_up(limits, now);
+    exchange.socket().is_some_and(|socket| socket.subjects.iter().any(used_up))
+}
+
+/// Charges a response that has ended on an open connection.
+pub fn charge(exchange: &mut Exchange, tokens: TokenUsage) {
+    let microusd = exchange.socket_used(tokens);
+    let now = host::now();
+    if let Some(known) = exchange.shared() {
+        let spent = ActualUsage::Reported { tokens: tokens.total(), microusd };
+        let (service, subjects) = (known.service.clone(), known.subjects.clone());
+        let charged = SharedLimits { service, subjects, uncounted: false };
+        shared_limits::charge(&charged, spent, 0, now);
+    }
+    if let Some(socket) = exchange.socket() {
+        Admission::charge(&SharedData::default(), &socket.subjects, tokens.total(), microusd, now);
+    }
+    let is_over = is_used_up(exchange);
+    exchange.socket_mut().into_iter().for_each(|socket| socket.is_over = is_over);
 }
 
 /// Settles the usage of a request that has ended.

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError, Reports};
+use sluice::exchange::Exchange;
 use sluice::memory_budget::Purpose;
 use sluice::parsed_request::ParsedRequest;
 use sluice::record::{Json, Record, Struct};
@@ -140,7 +141,8 @@ impl Usage {
 
     /// Whether the attempt has read, or reads, the answer's usage.
     fn is_metered_by_attempt(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().provider_meter().is_some())
+        let meters = |exchange: &Exchange| exchange.provider_meter().is_some() || exchange.socket_usage().is_some();
+        self.exchange.as_ref().is_some_and(|exchange| meters(&exchange.borrow()))
     }
 
     /// Passes the current values to Envoy's tracer: when an answer begins, since nothing more may follow, and when it
@@ -163,6 +165,9 @@ impl Usage {
 
     /// The answer's reported or estimated usage; `None` if there was no answer to a request like this.
     fn usage(&self, status: u16) -> Option<(TokenUsage, Source)> {
+        if let (Some(exchange), 101) = (&self.exchange, status) {
+            return exchange.borrow().socket_usage();
+        }
         if let (Some(exchange), 200..=299) = (&self.exchange, status) {
             let exchange = exchange.borrow();
             if let Some(meter) = exchange.provider_meter() {

@@ -9,10 +9,11 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import pytest
 
-pytest.register_assert_rewrite("answers", "callers", "limited", "world")
+pytest.register_assert_rewrite("answers", "callers", "limited", "sockets", "world")
 
 import demo
 import limited
+import sockets as sockets_of_clients
 from callers import KEY_SECRETS
 from gateway import Gateway, MockModels
 from hosts import AWS, EXAMPLE_KEYS, Hosts
@@ -166,3 +167,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         if isinstance(report.longrepr, tuple):
             why = report.longrepr[2].removeprefix("Skipped: ")
             terminalreporter.write_line(f"skipped: {why} ({report.nodeid.rpartition('/')[2]})")
+
+
+@pytest.fixture(scope="session")
+def _sockets(settings: Callable[[], Settings], open_world: OpenWorld) -> Iterator[World]:
+    with open_world(sockets_of_clients.configured(settings()).text()) as world:
+        yield world
+
+
+@pytest.fixture
+def sockets(_sockets: World) -> World:
+    """The demo with a path, models and keys for WebSocket."""
+    _sockets.reset()
+    return _sockets

@@ -7,9 +7,11 @@ mod held;
 mod long_body;
 mod passing;
 mod sent;
+mod socket;
 mod stalled;
 mod translated;
 mod translation;
+mod upgraded;
 
 use sluice::config;
 use sluice::exchange::{Prepared, MAX_KEPT_BODY};
@@ -96,14 +98,13 @@ impl HttpContext for Attempt {
             AttemptState::Sent(sent, body) => (sent, body),
             AttemptState::Translating(..) if end => return self.translate(size),
             AttemptState::Translating(..) => return Action::Pause,
-            AttemptState::Headers(_)
-            | AttemptState::Holding(..)
-            | AttemptState::Passing { .. }
-            | AttemptState::Replaced
-            | AttemptState::Ended => return Action::Continue,
+            AttemptState::Passing { sent, .. } => return sent.pass_client(size),
+            AttemptState::Headers(_) | AttemptState::Holding(..) | AttemptState::Replaced | AttemptState::Ended => {
+                return Action::Continue
+            }
         };
         if size == 0 || body.is_identity() {
-            return Action::Continue;
+            return sent.pass_client(size);
         }
         if size > MAX_KEPT_BODY {
             return match long_body::rewrite(body, size, end) {
@@ -144,13 +145,19 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_headers(&mut self, end: bool) -> Action {
-        let AttemptState::Sent(sent, _) = std::mem::replace(&mut self.state, AttemptState::Ended) else {
+        let AttemptState::Sent(mut sent, _) = std::mem::replace(&mut self.state, AttemptState::Ended) else {
             return Action::Continue;
         };
         let headers = host::headers(Headers::Response);
         let head = ResponseHead::of(&headers);
         head.remove_private();
         let status = head.status;
+        if sent.socket.is_some() {
+            match self.upgraded(sent, status) {
+                Ok(action) => return action,
+                Err(failed) => sent = *failed,
+            }
+        }
         let outcome = Outcome::of_status(status);
         match outcome {
             Outcome::Success => self.hold(sent, &head, end),
@@ -175,6 +182,10 @@ impl HttpContext for Attempt {
             AttemptState::Holding(..) => self.held(size, end),
             AttemptState::Passing { sent, whole, .. } => {
                 *whole |= end;
+                if let Some(socket) = &mut sent.socket {
+                    socket.pass_server(&sent.exchange, size);
+                    return Action::Continue;
+                }
                 let mut passes = size;
                 if let Some(translation) = &mut sent.translation {
                     translation.pass(&sent.exchange, size, end);

@@ -15,6 +15,7 @@ use sluice::wire_names::{CLUSTER, RETRY_HEADER};
 
 use super::failed_usage::FailedUsage;
 use super::held::{Held, ResponseHead, Until};
+use super::socket::Socket;
 use super::translation::Translation;
 use crate::clusters::{self, AllClusters};
 use crate::host::{self, text, Headers};
@@ -43,6 +44,8 @@ pub(super) struct Sent {
     pub translation: Option<Translation>,
     /// The reader of the passing answer, if something is read in it.
     pub splice: Option<Splice>,
+    /// The readers of both sides, if it wishes to go on as WebSocket.
+    pub socket: Option<Box<Socket>>,
 }
 
 impl Sent {
@@ -85,6 +88,14 @@ impl Sent {
                 exchange.answer_unjudged(!holds && !head.encoded);
                 Ok(holds.then_some(whole))
             }
+        }
+    }
+
+    /// Further bytes of the client's, which pass unchanged unless they are frames.
+    pub fn pass_client(&mut self, size: usize) -> Action {
+        match &mut self.socket {
+            None => Action::Continue,
+            Some(socket) => socket.pass_client(&self.exchange, size),
         }
     }
 
@@ -219,6 +230,11 @@ impl Sent {
     /// Ends an attempt whose answer has passed to the client. If the client leaves, its exchange ends before its
     /// attempt.
     pub fn on_complete(&self, status: u16, whole: bool) {
+        if self.socket.is_some() {
+            // an open WebSocket always ends as abruptly
+            let ending = Ending::answered(Outcome::Success, status);
+            return self.exchange.borrow_mut().end_attempt(ending, &AllClusters);
+        }
         let mut exchange = self.exchange.borrow_mut();
         if whole {
             exchange.end_whole(status, &AllClusters);
@@ -279,8 +295,9 @@ pub(super) fn prepare(exchange: Option<SharedExchange>) -> Result<(Sent, Prepare
     })?;
     let streamed = exchange.streams();
     let limit = exchange.routed().and_then(|route| route.per_try_timeout(streamed));
+    let socket = Socket::of(&exchange);
     drop(exchange);
-    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None, splice: None }, body))
+    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None, splice: None, socket }, body))
 }
 
 /// The headers of the request that is being attempted.

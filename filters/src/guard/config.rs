@@ -52,6 +52,14 @@ impl Config {
         self.checks.checks.iter().any(could) && !self.paths.skips_guard(path)
     }
 
+    /// Whether a WebSocket must not be opened: a check of its model could change or refuse what it carries, and cannot read
+    /// it.
+    pub fn refuses_socket(&self, subject: &CheckSubject<'_>) -> bool {
+        let phases = [CheckPhase::Request, CheckPhase::Response].map(|phase| CheckSubject { phase, ..*subject });
+        let could = |check: &Check| check.action != Action::Flag && !check.dry_run;
+        self.checks.checks.iter().any(|check| could(check) && phases.iter().any(|phase| check.applies(phase)))
+    }
+
     /// Whether a check passes nothing that it has not seen.
     pub fn denies(&self, subject: &CheckSubject<'_>) -> bool {
         self.checks.checks.iter().any(|check| check.applies(subject) && check.denies())

@@ -49,7 +49,10 @@ impl HttpContext for Handle {
             return Action::Pause;
         };
         if let Some(exchange) = registry::current() {
-            let is_bodiless = end || exchange.borrow().parsed().is_none_or(ParsedRequest::is_passed);
+            let is_bodiless = {
+                let open = exchange.borrow();
+                end || open.parsed().is_none_or(ParsedRequest::is_passed) || open.socket().is_some()
+            };
             if is_bodiless {
                 return guard.check(exchange, &me);
             }
@@ -242,6 +245,10 @@ impl Guard {
                         false => Ok(None),
                     }
                 }
+                Some(_) if exchange.socket().is_some() => match self.config.refuses_socket(&subject) {
+                    true => Err(ApiError::unguarded_socket()),
+                    false => Ok(None),
+                },
                 Some(parsed) if parsed.by_id => Ok(None), // it asks for a stored answer, and says nothing
                 Some(parsed) if self.config.applies(&subject) && parsed.has_unread_fields() => {
                     Err(ApiError::unread_fields())

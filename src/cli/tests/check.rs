@@ -105,6 +105,8 @@ const MISTAKES: &[Mistake] = &[
     warning(ENVOY, "x-envoy-external-address, x-forwarded-for,", "x-envoy-external-address,", "client_addresses", "request_headers_to_remove"),
     // the connection manager
     error(ENVOY, "stream_idle_timeout: 600s", "stream_idle_timeout: 30s", "stream_idle_timeout", "stream_idle_timeout: 30s"),
+    warning(PROVIDERS, "                upgrade_configs: [{upgrade_type: websocket}]\n", "", "no_websocket", "{path: /v1/responses"),
+    warning(PROVIDERS, "upgrade_type: websocket}]", "upgrade_type: websocket, enabled: false}]", "no_websocket", "{path: /v1/responses"),
     error(ENVOY, "request_headers_timeout: 10s", "request_timeout: 60s", "cuts_streams", "request_timeout: 60s"),
     error(ENVOY, "request_headers_timeout: 10s", "common_http_protocol_options: {max_stream_duration: 60s}", "cuts_streams", "max_stream_duration"),
     warning(ENVOY, "use_remote_address: true", "use_remote_address: false", "steering_headers", "use_remote_address: false"),

@@ -1,7 +1,7 @@
 //! Every check of an Envoy configuration.
 
 use super::bootstrap::{is_type, plugin, Envoy, Manager, Plugin};
-use super::{clusters, filters, manager, meaning, routes, Report};
+use super::{clusters, filters, manager, meaning, routes, websocket, Report};
 use crate::yaml::Tree;
 
 /// Every check of the file.
@@ -21,6 +21,7 @@ pub(super) fn check(envoy: &Envoy<'_>, report: &mut Report) {
         let sections = filters::sections(manager, report);
         let upstreams = filters::upstreams(&sections);
         manager::check(manager, report);
+        websocket::check(manager, report);
         routes::check(envoy, manager, &upstreams, report);
         clusters::check(envoy, manager, &sections, &upstreams, report);
         address(manager, &sections, report);

@@ -11,6 +11,7 @@ mod report;
 mod routes;
 mod secrets;
 mod sections;
+mod websocket;
 
 use std::path::PathBuf;
 
