@@ -118,9 +118,14 @@ trap: wasm ## Build the filters so that a request can crash them, for tests: tar
 native:
 	$(CARGO) test -q --no-run $(NATIVE)
 
-cli: ## Build the command-line tool: target/sluice (run, check, render, import, keys)
-	$(CARGO) build -p sluice-cli --profile mock
-	@cmp -s target/mock/sluice target/sluice || cp target/mock/sluice target/sluice
+# musl's own C compiler if there is one. Another one also serves for the C in SQLite and in the TLS library, whose structures
+# are those of the kernel, as long as SQLite does not ask for glibc's names of large files.
+MUSL_CC := $(shell command -v musl-gcc)
+MUSL_ENV := $(if $(MUSL_CC),,CC_$(subst -,_,$(MUSL))=cc LIBSQLITE3_FLAGS=-DSQLITE_DISABLE_LFS)
+cli: wasm ## Build the command-line tool, static and with the filters inside: target/sluice (run, check, render, import, keys)
+	$(call rust_target,$(MUSL))
+	$(MUSL_ENV) $(CARGO) build -p sluice-cli --features embed --profile mock --target $(MUSL)
+	@cmp -s target/$(MUSL)/mock/sluice target/sluice || cp target/$(MUSL)/mock/sluice target/sluice
 
 # For `make run`: without what it does not need, which builds in half the time.
 .PHONY: command

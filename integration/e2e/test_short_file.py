@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,7 +17,7 @@ from typing import Iterator
 import pytest
 
 import demo
-from child import ROOT, TOOL, fetch
+from child import ROOT, TARGET, TOOL, fetch
 from commands import ready, running
 from envoy_binary import find_envoy
 from gateway import WASM, Gateway, MockModels
@@ -85,7 +86,7 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
     file.write_text(short_file(providers))
     env = {**SECRETS, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
     with running([TOOL, "run", file, "--wasm", WASM, "--concurrency", "1"], env, tmp_path) as (child, said):
-        port, _ = ready(child, said)
+        port, admin = ready(child, said)
         assert demo.chat(port)[0] == 200
         providers["openai"].fault({"chunk_delay_ms": 400, "text": "one two three four five six seven eight nine ten"})
         request = chat_body(stream=True)
@@ -115,12 +116,29 @@ def test_run(providers: dict[str, MockModels], tmp_path: Path) -> None:
         caller.join(30)
         assert len(statuses) > 10 and set(statuses) == {200}
         child.send_signal(signal.SIGTERM)
+        eventually(lambda: fetch(f"{admin}/ready")[0], 503)
+        assert fetch(whoami, headers=new_key)[0] == 200, "who still comes is served"
         whole = stream.read().decode()
         assert "ten" in whole and whole.rstrip().endswith("data: [DONE]")
         assert child.wait(30) == 0
     assert not list(tmp_path.glob("sluice-run-*"))
     with pytest.raises(OSError):
         fetch(whoami)
+
+
+def test_one_binary(providers: dict[str, MockModels], tmp_path: Path) -> None:
+    """In an empty directory: the static program has the filters inside."""
+    binary = TARGET / "sluice"
+    if not binary.exists():
+        pytest.skip("`make cli` builds the static program")
+    shutil.copy(binary, tmp_path / "sluice")
+    (tmp_path / "sluice.yaml").write_text(short_file(providers))
+    env = {**SECRETS, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
+    with running([tmp_path / "sluice", "run", "sluice.yaml", "--concurrency", "1"], env, tmp_path) as (child, said):
+        port, _ = ready(child, said)
+        assert demo.chat(port)[0] == 200
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 0
 
 
 def replace(file: Path, old: str, new: str) -> None:

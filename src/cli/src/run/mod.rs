@@ -225,16 +225,25 @@ impl Envoy {
         self.admin.post("/healthcheck/fail");
         self.admin.post("/drain_listeners?graceful&skip_exit");
         let until = Instant::now() + timeout;
-        let mut told = false;
+        let (mut told, mut is_closed) = (false, false);
         loop {
-            let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or_default();
-            if active == 0 || Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
-                if active > 0 {
-                    eprintln!("sluice: stopping with {} still running", file::counted(active, "request"));
+            // an Envoy that does not tell may be busy with requests
+            let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or(u64::MAX);
+            if Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
+                match active {
+                    0 => {}
+                    u64::MAX => eprintln!("sluice: stopping, though requests may still run"),
+                    _ => eprintln!("sluice: stopping with {} still running", file::counted(active, "request")),
                 }
                 break;
             }
-            if !told {
+            if active == 0 && is_closed {
+                break;
+            }
+            if active == 0 {
+                // a request that comes between this look and the stop would be cut
+                is_closed = self.admin.post("/drain_listeners").is_some();
+            } else if !told && active < u64::MAX {
                 eprintln!(
                     "sluice: waiting for {}, at most {} s; a second signal stops at once",
                     file::counted(active, "request"),
