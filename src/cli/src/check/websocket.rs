@@ -31,7 +31,7 @@ pub(super) fn check(manager: &Manager<'_>, report: &mut Report) {
             line,
             "upgrade_configs",
             format!("{what} is used over WebSocket, and Envoy refuses that"),
-            "upgrade_configs: [{upgrade_type: websocket}], in the connection manager",
+            "add `upgrade_configs: [{upgrade_type: websocket}]` to the connection manager",
         );
     }
 }
