@@ -12,14 +12,13 @@ from envoy_binary import find_envoy
 from gateway import WASM
 
 SHORT_FILE = demo.ENVOY_YAML.parent / "demo.yaml"
-# `make run` builds the first one, the tests the second one.
+# `make run` builds the first one, the tests the second one; the newer one knows the current envoy.yaml.
 _TOOLS = (TARGET / "mock" / "sluice", TOOL)
 
 
 def tool(text: str) -> Path | None:
     """The command, if the short file gives the Envoy configuration `text`; None if that was edited by hand."""
-    found = next((path for path in _TOOLS if path.exists()), None)
-    if found:
+    if found := max((path for path in _TOOLS if path.exists()), key=lambda path: path.stat().st_mtime, default=None):
         rendered = subprocess.run([found, "render", SHORT_FILE], capture_output=True, text=True, timeout=30)
         if rendered.returncode == 0 and rendered.stdout == text:
             return found
