@@ -98,15 +98,17 @@ impl Incoming {
         data_version::read();
         let pairs = host::headers(Headers::Request);
         let mut headers = RequestHead::of(&pairs);
-        let socket = match headers.method {
-            "GET" if headers.kept_back.has("upgrade") => headers.socket(&pairs),
-            _ => None,
-        };
+        let socket = headers.kept_back.has("upgrade").then(|| headers.socket(&pairs)).flatten();
         let shape = Shape::for_path(headers.path);
         let refuse = |error| RefusedRequest { error, shape, length: headers.length };
         let path = without_keys(headers.path);
         if !headers.clean(&path) || socket.is_some() && !headers.restore_protocols() {
             return Err(refuse(ApiError::internal("The gateway could not clean the request's headers.")));
+        }
+        if socket.is_some() && headers.method != "GET" {
+            // Envoy would wait for frames, and not for its body
+            let message = "A WebSocket begins with GET, and plain HTTP has no header `upgrade`.".to_owned();
+            return Err(refuse(ApiError { message, ..ApiError::method_not_allowed(headers.method, "GET") }));
         }
         let call = match socket {
             None => classify(headers.method, headers.path, prefix),

@@ -159,3 +159,14 @@ def test_one_byte_at_a_time(sockets: World) -> None:
             client.socket.sendall(bytes([byte]))
         while hear(client)["type"] != "response.completed":
             pass
+
+
+@pytest.mark.parametrize("method, path, status", [("POST", demo.CHAT_PATH, 405), ("POST", REALTIME, 405), ("GET", "/v1/files", 426)])
+@pytest.mark.parametrize("key", [demo.USER_KEY, "sk-wrong"])
+def test_an_upgrade_that_is_no_websocket(sockets: World, method: str, path: str, status: int, key: str) -> None:
+    """It is refused at once: no filter waits for a body that Envoy does not frame."""
+    head = f"{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: Upgrade\r\nupgrade: websocket\r\ncontent-length: 90\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", sockets.gateway.port), timeout=3) as connection:
+        connection.sendall(head.encode() + b'{"model":')
+        answered = int(connection.recv(65536).split()[1])
+    assert answered in (status, 401) and not sockets.entries()
