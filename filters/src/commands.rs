@@ -10,10 +10,11 @@ use sluice::keys::{admin as written, Auth};
 use sluice::routing::{Table, Upstream};
 
 use crate::admin;
-use crate::admission::{self, without_caller};
+use crate::admission::without_caller;
 use crate::clusters;
 use crate::host;
 use crate::limits;
+use crate::page;
 use crate::reply::CommandReply;
 
 /// The filter that should answer, by its data.
@@ -29,8 +30,10 @@ pub enum By<'a> {
 pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<CommandReply, ApiError>> {
     if let (Some((Command::Limits, _)), By::Auth(auth), Some(identity)) = (exchange.command(), by, exchange.identity())
     {
-        let reported = admission::subjects(identity, auth).to_vec();
-        exchange.report_limits(reported); // `router` adds the models
+        match admin::limited(auth, identity, &exchange.original().path) {
+            Ok(reported) => exchange.report_limits(reported), // `router` adds the models
+            Err(error) => return Some(Err(error)),
+        }
     }
     let (command, body) = exchange.command()?;
     answer(command, body, exchange, by).transpose()
@@ -41,6 +44,7 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
     let known = || exchange.identity().map(AsRef::as_ref).ok_or_else(without_caller);
     Ok(Some(match (command, by) {
         (Command::Ping, _) => CommandReply::text("pong"),
+        (Command::Page, _) => page::page(),
         (Command::Health, _) => CommandReply::json(r#"{"status":"ok"}"#),
         (Command::WhoAmI, By::Auth(_)) => CommandReply::json(written::whoami(known()?)),
         (Command::Usage, By::Auth(_)) => admin::usage(known()?, &exchange.original().path)?,

@@ -41,6 +41,7 @@ mod limits;
 mod memory;
 mod metrics;
 mod misplaced;
+mod page;
 mod password_checks;
 mod paths;
 mod reentrancy;

@@ -28,43 +28,56 @@ pub fn error(error: &ApiError, shape: Shape) -> Action {
     if error.is_final() {
         headers.push(("x-should-retry", "false"));
     }
-    host::reply(error.status, &details(error.code), &headers, &error.body(shape));
+    host::reply(error.status, &details(error.code), &headers, error.body(shape).as_bytes());
     Action::Pause
 }
 
 /// The answer to a command.
 pub struct CommandReply {
     content_type: &'static str,
-    body: Cow<'static, str>,
-    /// A further header.
-    header: Option<(&'static str, &'static str)>,
+    body: Cow<'static, [u8]>,
+    /// Further headers.
+    headers: &'static [(&'static str, &'static str)],
 }
 
 impl CommandReply {
     /// JSON.
     pub fn json(body: impl Into<Cow<'static, str>>) -> Self {
-        CommandReply { content_type: "application/json", body: body.into(), header: None }
+        CommandReply::of("application/json", body.into())
     }
 
     /// Comma-separated values.
     pub fn csv(body: String) -> Self {
-        CommandReply { content_type: "text/csv; charset=utf-8", body: body.into(), header: None }
+        CommandReply::of("text/csv; charset=utf-8", body.into())
     }
 
     /// Plain text.
     pub fn text(body: &'static str) -> Self {
-        CommandReply { content_type: "text/plain", body: body.into(), header: None }
+        CommandReply::of("text/plain", body.into())
     }
 
-    /// With a further header.
-    pub fn with(self, name: &'static str, value: &'static str) -> Self {
-        CommandReply { header: Some((name, value)), ..self }
+    /// A web page.
+    pub fn html(body: &'static [u8]) -> Self {
+        CommandReply { content_type: "text/html; charset=utf-8", body: body.into(), headers: &[] }
+    }
+
+    fn of(content_type: &'static str, body: Cow<'static, str>) -> Self {
+        let body = match body {
+            Cow::Borrowed(text) => text.as_bytes().into(),
+            Cow::Owned(text) => text.into_bytes().into(),
+        };
+        CommandReply { content_type, body, headers: &[] }
+    }
+
+    /// With further headers.
+    pub fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        CommandReply { headers, ..self }
     }
 
     /// Sends the answer. It may contain a key that nobody else may see.
     pub fn reply(&self) -> Action {
         let mut headers = vec![("content-type", self.content_type), ("cache-control", "no-store")];
-        headers.extend(self.header);
+        headers.extend(self.headers);
         host::reply(200, &details("gateway"), &headers, &self.body);
         Action::Pause
     }

@@ -85,7 +85,7 @@ impl Router {
                 self.state = RouterState::Answered { _opened: incoming };
                 let endpoint = exchange.borrow().parsed().map_or(Endpoint::Messages, |parsed| parsed.endpoint);
                 let answer = CommandReply::json(gateway::token_count(endpoint, tokens));
-                answer.with(TOKEN_COUNT_HEADER, "estimate").reply()
+                answer.with(&[(TOKEN_COUNT_HEADER, "estimate")]).reply()
             }
             Err(error) => self.refuse(&error, &exchange, incoming),
         }

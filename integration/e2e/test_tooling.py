@@ -38,9 +38,11 @@ def model_ports() -> None:
 
 
 def test_run(tmp_path: Path) -> None:
-    """The printed curl command works; SIGTERM ends all started programs."""
+    """The printed curl command and the page work; SIGTERM ends all started programs."""
     with _running(tmp_path) as (child, output):
         assert _answer(_ready_line(output.read_text())) == 200
+        page = _line(output.read_text(), "page").split()[0]
+        assert fetch(page)[0] == 200
         started = _descendants(child.pid)
         assert len(started) == 2 + len(demo.SERVERS), "`sluice run` with its Envoy, and the servers"
         assert "changes of envoy/demo.yaml apply" in output.read_text()

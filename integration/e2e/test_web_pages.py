@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import queue
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 
+import chromium
 import demo
 from conftest import OpenWorld
 from player import Played, Player
@@ -93,9 +93,12 @@ const call = async (path, init) => {
 </script>"""
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium")
 @pytest.mark.parametrize("host, allowed", [("localhost", True), ("evil.example", False)])
 def test_page_in_a_browser(world: World, tmp_path: Path, host: str, allowed: bool) -> None:
+    try:
+        program = chromium.find()
+    except chromium.NoChromium as why:
+        pytest.skip(str(why))
     page = SCRIPT.replace("GATEWAY", world.url).replace("KEY", demo.USER_KEY).encode()
     found: queue.Queue[dict[str, list[Any]]] = queue.Queue()
 
@@ -116,7 +119,7 @@ def test_page_in_a_browser(world: World, tmp_path: Path, host: str, allowed: boo
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path}"]
+        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path}"]
         command += ["--host-resolver-rules=MAP evil.example 127.0.0.1", f"http://{host}:{server.server_port}/"]
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

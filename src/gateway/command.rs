@@ -12,6 +12,8 @@ pub enum Command {
     Ping,
     /// The same for load balancers and orchestrators.
     Health,
+    /// The operators' page. It asks for a key itself.
+    Page,
     /// The models that the caller may use.
     Models,
     /// One of these models.
@@ -89,9 +91,10 @@ use Access::{Admin, Anyone, Caller};
 use Path::{At, Own};
 
 /// All commands. If two match a path, the first with the request's method is used.
-static COMMANDS: [Entry; 18] = [
+static COMMANDS: [Entry; 19] = [
     entry("GET", At("/ping"), Anyone, |_| Command::Ping),
     entry("GET", At("/healthz"), Anyone, |_| Command::Health),
+    entry("GET", Own("/ui"), Anyone, |_| Command::Page),
     entry("GET", At("/v1/models"), Caller, |_| Command::Models),
     entry("GET", At("/v1/models/{}"), Caller, Command::Model),
     entry("GET", At("/api/tags"), Caller, |_| Command::Tags),

@@ -208,7 +208,7 @@ pub fn replace_bytes(buffer: Buffer, bytes: &[u8]) -> bool {
 }
 
 /// Answers the client. `details` appear in access logs as `%RESPONSE_CODE_DETAILS%`.
-pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &str) {
+pub fn reply(status: u16, details: &str, headers: &[(&str, &str)], body: &[u8]) {
     let headers = serialize(headers);
     // SAFETY: the pointers are valid for the duration of the call.
     unsafe {
