@@ -55,7 +55,7 @@ test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, i
 	$(call rust_target,wasm32-wasip1)
 	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
-# The PyPI packages of the end-to-end tests. Tests of the classifiers, litellm and the page are skipped, with the reason, if theirs are missing.
+# The PyPI packages of the end-to-end tests. Tests of the classifiers, litellm, the page and the chart are skipped, with the reason, if theirs are missing.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
@@ -63,6 +63,7 @@ packages:
 	@PYTHONPATH=integration $(PYTHON) -c 'import chromium; chromium.find()' 2>/dev/null || true
 	@for name in presidio toxicity; do $(PYTHON) integration/python_env.py integration/classifiers/requirements-$$name.txt $$name >/dev/null || true; done
 	@$(PYTHON) integration/python_env.py integration/requirements-litellm.txt litellm >/dev/null || true
+	@PYTHONPATH=integration $(PYTHON) integration/e2e/helm.py || true
 
 # The tests of compose need the static binary, and a Docker engine.
 STATIC = $(shell docker info >/dev/null 2>&1 && echo mock-static)
@@ -149,6 +150,10 @@ compose-standin: wasm mock-static ## The same without access to a registry: on a
 
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down
+
+.PHONY: images
+images: wasm ## Build the images of the Helm chart and of Envoy with Sluice (IMAGES=registry.example.com/)
+	@$(PYTHON) integration/images.py
 
 bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json'; PEERS=1)
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)

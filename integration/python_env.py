@@ -46,7 +46,7 @@ def ensure(requirements: Path | str, name: str) -> Path:
     home = ENVIRONMENTS / name
     stamp = home / "requirements.sha256"
     wanted = hashlib.sha256(requirements.read_bytes() + f"{sys.version}{home}".encode()).hexdigest()
-    with _locked(ENVIRONMENTS / f"{name}.lock"):
+    with locked(ENVIRONMENTS / f"{name}.lock"):
         if not stamp.exists() or stamp.read_text() != wanted:
             print(f"installing {requirements.name} into {home.relative_to(ROOT)}", file=sys.stderr)
             shutil.rmtree(home, ignore_errors=True)
@@ -63,7 +63,7 @@ def _install(requirements: Path, home: Path) -> None:
         return
     shutil.rmtree(home, ignore_errors=True)
     packages = home / "packages"
-    _pip(_system_pip(), ["--target", str(packages), "-r", str(requirements)])
+    _pip(system_pip(), ["--target", str(packages), "-r", str(requirements)])
     python.parent.mkdir()
     python.write_text(TARGET_PYTHON.format(packages=packages, python=sys.executable))
     python.chmod(0o755)
@@ -78,7 +78,7 @@ def _pip(pip: list[str], arguments: list[str]) -> None:
         raise InstallFailed(f"this failed: {' '.join(command)}")
 
 
-def _system_pip() -> list[str]:
+def system_pip() -> list[str]:
     """The command for pip: the installed one, or else a downloaded wheel, which runs unpacked."""
     if _succeeds([sys.executable, "-m", "pip", "--version"]):
         return [sys.executable, "-m", "pip"]
@@ -110,7 +110,7 @@ def _succeeds(command: list[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path):
+def locked(path: Path):
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
