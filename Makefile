@@ -151,9 +151,12 @@ compose-standin: wasm mock-static ## The same without access to a registry: on a
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down
 
-.PHONY: images
+.PHONY: images release
 images: wasm ## Build the images of the Helm chart and of Envoy with Sluice (IMAGES=registry.example.com/)
 	@$(PYTHON) integration/images.py
+
+release: wasm cli ## Pack a release: the filters, the command, the chart, checksums, bills of materials
+	@release_python=`$(PYTHON) integration/python_env.py integration/requirements-release.txt release` && PYTHONPATH=integration exec $$release_python integration/release.py
 
 bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--rounds 6 --seconds 5 --keys 100000 --json'; PEERS=1)
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
