@@ -19,6 +19,8 @@ BEARER = {"authorization": f"Bearer {demo.USER_KEY}"}
 ADMIN = {"authorization": f"Bearer {demo.ADMIN_KEY}"}
 SECRETS = (demo.USER_KEY, demo.ADMIN_KEY, *demo.PROVIDER_KEYS.values())
 _ACTIVE = "http.gateway.downstream_rq_active"
+# Workers publish their counts this often, in seconds, and a little more.
+_PUBLISHED = 0.08
 _METRIC = re.compile(r"^(\w+)\{(.*)\} (\d+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -91,6 +93,7 @@ class World:
 
     def series(self, metric: str) -> list[tuple[dict[str, str], int]]:
         """The same with the labels' names."""
+        time.sleep(_PUBLISHED)
         matches = map(_METRIC.match, self.gateway.prometheus().splitlines())
         return [(dict(_LABEL.findall(match[2])), int(match[3])) for match in matches if match and match[1] == metric]
 
