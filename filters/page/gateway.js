@@ -35,4 +35,16 @@ async function refusal(answer) {
   return Object.assign(new Error(`${answer.status}: ${message}`), { status: answer.status });
 }
 
-const read = async (path, options) => (await send(path, options)).json();
+/** One call's JSON. An answer that comes after its reader has signed out is dropped. */
+async function read(path, options) {
+  const reader = session;
+  let value, failure;
+  try {
+    value = await (await send(path, options)).json();
+  } catch (error) {
+    failure = error;
+  }
+  if (session !== reader) throw new DOMException("signed out", "AbortError");
+  if (failure) throw failure;
+  return value;
+}

@@ -20,7 +20,7 @@ function quotaLine(name, { limit, used, remaining, reset_seconds: reset }) {
 
 /** The ids that the field suggests. */
 async function suggestKeys() {
-  if (session.role !== "admin") return;
+  if (session?.role !== "admin") return;
   const { data } = await read(own("keys"));
   replace(find("#key-ids"), [...new Set(data.map(({ id }) => id))].slice(0, 1000).map((id) => make("option", { value: id })));
 }

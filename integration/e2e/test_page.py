@@ -268,5 +268,16 @@ def test_names_and_labels(page_world: World, browser: Browser) -> None:
         assert browser.run(unnamed) == []
         browser.until(f"document.activeElement.id === '{view}-title'")
         assert browser.run("document.querySelectorAll('[tabindex]:not([tabindex=\"-1\"])').length") == 0
+    _go(browser, "usage")
     described = "[...document.querySelectorAll('svg')].every(each => each.getAttribute('aria-label') || each.getAttribute('aria-hidden'))"
     assert browser.run(described)
+
+
+def test_late_answers(page_world: World, browser: Browser) -> None:
+    """What arrives after its reader has signed out is not shown."""
+    _sign_in(browser, page_world, demo.ADMIN_KEY, "usage")
+    browser.until("document.querySelectorAll('#usage svg').length === 4")
+    browser.run("document.querySelector('#usage .refresh').click(); document.querySelector('#who button').click()")
+    time.sleep(0.5)
+    assert browser.run("document.querySelector('#usage .content').childElementCount") == 0
+    assert browser.run("document.querySelector('#problem').textContent") == "" and not browser.complaints
