@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -291,6 +292,10 @@ def test_the_guard_checks_the_texts(changed: Callable[[], Settings], open_world:
         assert parts["model"] == "speech-long-name"
         # the answer repeats the prompt
         assert answer.json()["text"].endswith("Names: jo@example.com")
+        streamed = post(world, form(*fields, ("stream", b"true"))).text
+        events = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: ")]
+        said = "".join(event["delta"] for event in events if event["type"] == "transcript.text.delta")
+        assert said.endswith("Names: jo@example.com") and events[-1]["text"] == said
         long = form(("model", b"speech"), ("notes", b"x" * 300_000), ("file", ("a", SOUND)))
         assert (post(world, long).status_code, openai_error(post(world, long))["code"]) == (400, "guard_unchecked")
 
