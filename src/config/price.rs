@@ -1,5 +1,7 @@
 //! The prices of a model or a target, in dollars per million tokens, or per image.
 
+use hashbrown::HashMap;
+
 use super::reader::{ConfigError, Node};
 use crate::usage::Price;
 
@@ -36,4 +38,19 @@ pub(super) fn read(node: &Node<'_>) -> Result<Price, ConfigError> {
         image: price("image", usual.image)?,
         ..usual
     })
+}
+
+/// Every VM keeps each price.
+const MAX_PRICES: usize = 1000;
+
+/// Reads the prices of a provider's models, by the models' names.
+///
+/// # Errors
+/// The first mistake, with its path.
+pub(super) fn list(node: &Node<'_>) -> Result<HashMap<String, Price>, ConfigError> {
+    let entries = node.entries()?;
+    if entries.len() > MAX_PRICES {
+        return Err(node.error(format!("has {} models; {MAX_PRICES} at most", entries.len())));
+    }
+    entries.into_iter().map(|(name, node)| Ok((name.to_owned(), read(&node)?))).collect()
 }

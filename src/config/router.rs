@@ -44,6 +44,7 @@ pub const UPSTREAM_FIELDS: &[&str] = &[
     "translate",
     "responses_api",
     "strict_end",
+    "prices",
     "usage",
     "ejection",
 ];
@@ -191,6 +192,7 @@ fn upstream(
         translate: unless_denied("translate")?,
         responses_api: unless_denied("responses_api")?,
         strict_end: fields.get("strict_end").map(|node| node.flag()).transpose()?,
+        prices: fields.get("prices").map(|node| price::list(&node)).transpose()?.unwrap_or_default(),
         usage: metering::read(fields.get("usage"))?,
         ejection: ejection::read(fields.get("ejection"), ejection)?,
         counts_in_flight: false,

@@ -37,7 +37,7 @@ impl Exchange {
             let tokens = TokenUsage { input, output: if generates { output } else { 0 }, ..TokenUsage::default() };
             price.cost(&tokens).saturating_add(self.images().saturating_mul(price.image))
         };
-        table.highest_cost(model, |name| self.caller().may_use(name), cost)
+        table.highest_cost(model, &parsed.model, |name| self.caller().may_use(name), cost)
     }
 
     /// Adds another filter's view of the client's limits: the tightest are reported.
@@ -88,8 +88,12 @@ impl Exchange {
         if let Some(known) = self.socket_cost() {
             return known;
         }
-        let price = self.routed().and_then(Route::price);
-        price.map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
+        self.price().map_or(0, |price| price.cost(tokens).saturating_add(self.images().saturating_mul(price.image)))
+    }
+
+    /// The price at the target of the current attempt, if it is known.
+    pub(super) fn price(&self) -> Option<Price> {
+        self.routed()?.price(&self.parsed()?.model)
     }
 
     /// The number of requested images.

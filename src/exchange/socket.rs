@@ -69,7 +69,7 @@ impl Exchange {
         let named = self.socket().and_then(|state| state.named.as_deref());
         let microusd = match named {
             Some(model) => self.routed().map_or(0, |route| cost_of(route, model, &tokens)),
-            None => self.routed().and_then(Route::price).map_or(0, |price| price.cost(&tokens)),
+            None => self.price().map_or(0, |price| price.cost(&tokens)),
         };
         if let Some(state) = self.socket_mut() {
             state.tokens += tokens;
@@ -92,12 +92,12 @@ impl Exchange {
 /// The cost of tokens of a model that a frame names, by its price at the upstream.
 fn cost_of(route: &Route, model: &str, tokens: &TokenUsage) -> u64 {
     let table: &Table = route.table();
-    let model = table.find(model).and_then(|index| table.models().get(index));
+    let known = table.find(model).and_then(|index| table.models().get(index));
     let upstream = route.upstream().map(|upstream| upstream.name.as_str());
     let is_there = |index: usize| table.upstreams().get(index).map(|known| known.name.as_str()) == upstream;
-    let price = model.and_then(|model| {
-        let target = model.targets.iter().find(|target| is_there(target.upstream));
-        target.map_or(model.price, |target| model.price_at(target))
+    let price = known.and_then(|known| {
+        let target = known.targets.iter().find(|target| is_there(target.upstream));
+        target.map_or(known.price, |target| table.price_at(known, target, model))
     });
     price.map_or(0, |price| price.cost(tokens))
 }

@@ -142,9 +142,10 @@ impl Route {
         self.model()?.targets.get(self.current)
     }
 
-    /// The price at the target of the current attempt, if it is known.
-    pub fn price(&self) -> Option<Price> {
-        self.model()?.price_at(self.target()?)
+    /// The price at the target of the current attempt, if it is known; `asked` is the client's name for the model.
+    pub fn price(&self, asked: &str) -> Option<Price> {
+        let name = self.name_of(self.model, asked).unwrap_or(asked);
+        self.table.price_at(self.model()?, self.target()?, name)
     }
 
     /// The upstream of the current attempt.

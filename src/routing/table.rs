@@ -154,16 +154,6 @@ impl Model {
             .fold(TargetSet::default(), |all, (_, some)| all.union(*some))
     }
 
-    /// The price of its tokens at a target.
-    pub fn price_at(&self, target: &Target) -> Option<Price> {
-        target.price.or(self.price)
-    }
-
-    /// The prices at its targets.
-    fn prices(&self) -> impl Iterator<Item = Price> + '_ {
-        self.targets.iter().filter_map(|target| self.price_at(target))
-    }
-
     /// The dialects in which the model can be requested.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> + '_ {
         Dialect::ALL.into_iter().filter(|dialect| self.speaks(*dialect))
@@ -324,21 +314,35 @@ impl Table {
         &self.upstreams
     }
 
+    /// The price of a model's tokens at one of its targets: the target's, the model's, or the one in its upstream's list.
+    /// `asked` is the name for it at targets without their own.
+    pub fn price_at(&self, model: &Model, target: &Target, asked: &str) -> Option<Price> {
+        let listed = || {
+            let prices = &self.upstream_of(target)?.prices;
+            prices.get(target.model.as_deref().unwrap_or(asked)).copied()
+        };
+        target.price.or(model.price).or_else(listed)
+    }
+
     /// A model's maximum cost, with `cost` computing it from each price: the maximum of its targets, and of the
-    /// fallbacks that `may_use` permits.
+    /// fallbacks that `may_use` permits. `asked` is the client's name for the model.
     pub fn highest_cost(
         &self,
         model: usize,
+        asked: &str,
         may_use: impl Fn(&str) -> bool,
         cost: impl Fn(&Model, Price) -> u64,
     ) -> u64 {
-        let Some(asked) = self.models.get(model) else {
+        let Some(first) = self.models.get(model) else {
             return 0;
         };
-        let others = asked.fallbacks.iter().chain(&asked.context_length_fallback);
+        let others = first.fallbacks.iter().chain(&first.context_length_fallback);
         let others = others.filter_map(|index| self.models.get(*index)).filter(|model| may_use(&model.name));
-        let costs =
-            std::iter::once(asked).chain(others).flat_map(|model| model.prices().map(move |price| (model, price)));
+        let costs = std::iter::once(first).chain(others).flat_map(|model| {
+            let name = if std::ptr::eq(model, first) || model.name.ends_with('*') { asked } else { &model.name };
+            let prices = model.targets.iter().filter_map(move |target| self.price_at(model, target, name));
+            prices.map(move |price| (model, price))
+        });
         costs.map(|(model, price)| cost(model, price)).max().unwrap_or(0)
     }
 

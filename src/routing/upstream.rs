@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use hashbrown::HashMap;
+
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::forwarding::Forwarded;
 use crate::health::Policy;
 use crate::translate::Pair;
 use crate::uri::{join_queries, percent_encode, with_value, without_query};
-use crate::usage::{Counter, Metering};
+use crate::usage::{Counter, Metering, Price};
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Upstream {
     pub responses_api: bool,
     /// Whether a stream without a last event counts as cut; `None`: if its server has sent one before.
     pub strict_end: Option<bool>,
+    /// The prices of its models by their names there, for targets and models without a price.
+    pub prices: HashMap<String, Price>,
     /// How its answers are metered.
     pub usage: Metering,
     /// When it leaves the pool.

@@ -25,7 +25,7 @@ fn table() -> Rc<Table> {
     Rc::new(table)
 }
 
-fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
+pub fn exchange(endpoint: Endpoint, name: &str) -> Exchange {
     let body = format!(r#"{{"model":"{name}","stream":true}}"#);
     let mut exchange = Exchange::default();
     exchange.read(read(endpoint, None, body.as_bytes()).unwrap(), Vec::new());
@@ -255,78 +255,6 @@ fn limits_of_the_callers_models() {
     assert_eq!(found, [Subject::All, Subject::Model("one".into()), Subject::Model("two".into())]);
 }
 
-/// Prices per million tokens, given in dollars per token.
-fn price(input: u64, output: u64) -> Option<Price> {
-    let dollars = 1_000_000_000_000;
-    Some(Price::new(input * dollars, output * dollars))
-}
-
-/// A model with two targets, one with its own price, and its two fallbacks.
-fn price_list() -> Rc<Table> {
-    let upstreams = vec![upstream("a", &[Dialect::OpenAi]), upstream("b", &[Dialect::OpenAi])];
-    let mut table = Table::new(upstreams.clone());
-    for (name, of_model, of_second) in [
-        ("m", price(2, 10), price(3, 4)),
-        ("free", price(5, 50), price(0, 0)),
-        ("dear", price(7, 70), None),
-        ("unpriced", None, None),
-    ] {
-        let mut model = model(name, &[], &[1, 1], &upstreams);
-        model.price = of_model;
-        model.targets[1].price = of_second;
-        model.max_output_tokens = 100;
-        table.add(model).unwrap();
-    }
-    table.set_fallbacks(0, vec![1], Some(2));
-    Rc::new(table)
-}
-
-#[test]
-fn the_highest_cost_of_a_request() {
-    let prompt = r#""messages":[{"role":"user","content":"hi"}]"#;
-    let all = ["m", "free", "dear"];
-    // the request, the key's models; input and output at the prices that apply
-    let cases: [(Endpoint, String, &[&str], fn(u64) -> u64); 7] = [
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all, |p| p * 7 + 10 * 70),
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &all[..2], |p| {
-            p * 5 + 10 * 50
-        }),
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":10,{prompt}}}"#), &["m"], |p| {
-            p * 2 + 10 * 10
-        }),
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","max_tokens":1,{prompt}}}"#), &["m"], |p| {
-            (p * 2 + 10).max(p * 3 + 4)
-        }),
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"m","n":3,{prompt}}}"#), &["m"], |p| p * 2 + 3 * 100 * 10),
-        (Endpoint::Embeddings, r#"{"model":"dear","input":"a b c d"}"#.to_owned(), &all, |p| p * 7),
-        (Endpoint::ChatCompletions, format!(r#"{{"model":"unpriced",{prompt}}}"#), &all, |_| 0),
-    ];
-    let table = price_list();
-    for (endpoint, body, models, want) in cases {
-        let parsed = read(endpoint, None, body.as_bytes()).unwrap();
-        let (index, prompt) = (table.find(&parsed.model).unwrap(), (parsed.text_length as u64).div_ceil(4));
-        let patterns = Patterns::new(models.iter().map(|name| (*name).to_owned()).collect());
-        let mut exchange = Exchange::default();
-        exchange.read(parsed, Vec::new());
-        exchange.identified(Rc::new(Identity::new("k", Role::User, patterns)));
-        assert_eq!(exchange.cost_estimate(&table, index), want(prompt) * 1_000_000, "{body} {models:?}");
-    }
-}
-
-#[test]
-fn cost_depends_on_the_target() {
-    let mut exchange = exchange(Endpoint::ChatCompletions, "m");
-    let clusters = TestClusters::default();
-    exchange.route(&price_list(), &clusters).unwrap();
-    let refused = Ending::silent(Outcome::ConnectFailure);
-    let tokens = TokenUsage { input: 1, output: 1, ..TokenUsage::default() };
-    let mut costs = vec![exchange.cost(&tokens) / 1_000_000];
-    while exchange.advance(refused, &clusters).is_some() {
-        costs.push(exchange.cost(&tokens) / 1_000_000);
-    }
-    assert_eq!(costs, [12, 7, 55, 0], "its targets, then the fallback's");
-}
-
 #[test]
 fn names_that_clients_choose() {
     let upstreams = vec![upstream("a", &[Dialect::OpenAi])];
@@ -375,7 +303,7 @@ fn tokens_of_a_failed_attempt() {
     let mut exchange = Exchange::default();
     exchange.read(read(Endpoint::ChatCompletions, None, prompt.as_bytes()).unwrap(), Vec::new());
     assert_eq!(exchange.failed_usage(text.as_bytes()), None, "no target");
-    exchange.route(&price_list(), &TestClusters::default()).unwrap();
+    exchange.route(&crate::costs::price_list(), &TestClusters::default()).unwrap();
     for (answer, want) in cases {
         let found = exchange.failed_usage(answer.as_bytes());
         assert_eq!(found.map(|(tokens, _)| (tokens.input, tokens.output)), want, "{answer}");

@@ -13,6 +13,7 @@ mod clusters;
 mod codec;
 mod config;
 mod connect_failure;
+mod costs;
 mod date;
 mod document;
 mod endpoint;

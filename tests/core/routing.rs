@@ -25,6 +25,7 @@ pub fn upstream(name: &str, dialects: &[Dialect]) -> Upstream {
         ejection: Policy::default(),
         strict_end: None,
         counts_in_flight: false,
+        prices: Default::default(),
     }
 }
 

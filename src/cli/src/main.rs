@@ -10,6 +10,8 @@ mod init;
 mod key;
 #[cfg(feature = "ledger")]
 mod ledger;
+mod price_list;
+mod prices;
 mod render;
 mod run;
 mod schema;
@@ -45,6 +47,9 @@ enum Command {
     Check(check::Check),
     /// Write Envoy's configuration from a short file.
     Render(file::Render),
+    /// Show or replace the prices of well-known models.
+    #[command(subcommand)]
+    Prices(prices::Command),
     /// Start Envoy with a short file.
     Run(run::Run),
     /// Print the JSON schema of short files, for editors.
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
         Command::Ledger(command) => ledger::run(command),
         Command::Check(command) => check::run(&command),
         Command::Render(command) => file::render(&command),
+        Command::Prices(command) => prices::run(command),
         Command::Run(command) => run::run(&command),
         Command::Schema => schema::run(),
     };

@@ -253,6 +253,11 @@ fn upstream(name: &str) -> Value {
                 &["path"],
             ),
         }),
+        "prices" => json!({
+            "type": "object",
+            "additionalProperties": model("price"),
+            "description": "prices by the upstream's names, for models and targets without `price`"
+        }),
         "ejection" => reference("ejection"),
         _ => json!({}),
     }

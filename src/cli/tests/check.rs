@@ -124,7 +124,7 @@ const MISTAKES: &[Mistake] = &[
     error(DEMO, "{id: demo-user, role: user,", "{id: demo-user, models: [\"gpt-5*\"],", "key_without_models", "id: demo-user"),
     warning(DEMO, "{id: demo-user, role: user,", "{id: demo-user, models: [gpt-4o, \"gpt-5*\"],", "unknown_model", "id: demo-user"),
     warning(DEMO, "{id: demo-user, role: user,", "{id: demo-user, expires: \"2020-01-01\",", "expired_key", "id: demo-user"),
-    error(THREE, "    price: {input: 2.5, output: 10} # dollars per million tokens\n", "", "no_price", "cost_per_day"),
+    error(THREE, "anthropic: {provider: anthropic}\n\nmodels:\n  - name: gpt-4o\n    price: {input: 2.5, output: 10} # dollars per million tokens\n", "anthropic: {provider: anthropic, prices: {}}\n\nmodels:\n  - name: unlisted\n", "no_price", "cost_per_day"),
     warning(THREE, "tier: 1, model: my-gpt-4o}, {upstream: anthropic, tier: 2, ", "model: my-gpt-4o}, {upstream: anthropic, ", "no_tiers", "strategy: priority"),
     warning(THREE, "  anthropic: {provider: anthropic}\n", "  anthropic: {provider: anthropic}\n  groq: {provider: groq}\n", "unused", "groq"),
     warning(THREE, "openai: {provider: openai}", "openai: {provider: openai, url: http://api.openai.com}", "plain_http", "http://"),

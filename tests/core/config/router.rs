@@ -145,7 +145,7 @@ fn mistakes_in_upstreams() {
     let no_name = "is not the name of an environment variable; put the key itself into the variable";
     let cases = [
         (r#""hots":"x""#, ".hots", "no such field; did you mean \"host\"?"),
-        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, usage, ejection"),
+        (r#""url":"x""#, ".url", "no such field; there is cluster, dialects, host, base_path, query, credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, prices, usage, ejection"),
         (r#""cluster":"""#, ".cluster", "must not be empty"),
         (r#""cluster":"out|443||x""#, "", "the server would be asked by its cluster's name, \"out|443||x\"; name a `host`"),
         (r#""cluster":7"#, ".cluster", "must be a string, but is a number"),
@@ -373,7 +373,7 @@ fn mistakes_across_sections() {
         (
             r#"{"upstreams":{"a.b":{"x":1}},"models":[]}"#,
             "router.upstreams[\"a.b\"].x: no such field; there is cluster, dialects, host, base_path, query, \
-             credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, usage, ejection",
+             credential, headers, forward_headers, include_usage, translate, responses_api, strict_end, prices, usage, ejection",
         ),
     ];
     for (text, want) in cases {

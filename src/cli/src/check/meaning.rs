@@ -133,7 +133,13 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
 fn prices(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
     let priced = |value: &Value| value.get("price").is_some();
     let models = list(router, "models");
-    if models.iter().any(|model| priced(model) || list(Some(model), "targets").iter().any(priced)) {
+    let upstreams = router.and_then(|router| router.get("upstreams")).and_then(Value::as_object);
+    let has_prices = |upstream: &Value| {
+        let prices = upstream.get("prices").and_then(Value::as_object);
+        prices.is_some_and(|prices| !prices.is_empty())
+    };
+    let listed = upstreams.is_some_and(|all| all.values().any(has_prices));
+    if listed || models.iter().any(|model| priced(model) || list(Some(model), "targets").iter().any(priced)) {
         return;
     }
     let costs = |value: &Value| {

@@ -2,6 +2,7 @@
 //! configuration, `auth` and `router` side by side, and the addresses.
 
 mod address;
+mod listed;
 pub(crate) mod providers;
 mod upstream;
 
@@ -11,6 +12,7 @@ use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
 pub(crate) use address::{Address, Url};
 pub(crate) use upstream::{fields as upstream_fields, Cluster, Upstream};
 
+use crate::price_list::List;
 use crate::yaml::{Data, Tree};
 
 /// The fields that do not belong to a filter.
@@ -85,10 +87,14 @@ impl Short {
         let allow_origins = reader.origins("allow_origins");
         let max_request_body = reader.size("max_request_body");
         let max_upload = reader.size("max_upload");
-        let upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
+        let mut upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
         let services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
         let tracing = reader.tracing(&trusted_ca);
         reader.names(&upstreams, &services);
+        match List::read() {
+            Ok(list) => listed::add(&mut upstreams, &tree, &list),
+            Err(problem) => reader.add("", problem),
+        }
         match reader.mistakes.is_empty() {
             false => Err(reader.mistakes),
             true => Ok(Short {

@@ -27,6 +27,7 @@ const PLACEHOLDERS: [(&str, &str); 3] = [
 pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) cluster: Cluster,
+    pub(super) provider: Option<&'static str>,
     /// Whether it is on this machine, or has an IP address.
     is_local: bool,
     /// The router's fields, in its order.
@@ -108,7 +109,15 @@ impl Upstream {
             }
         }
         let cluster = Cluster::new(name, &url, trusted_ca).with(&fields)?;
-        Ok(Upstream { name: name.to_owned(), cluster, is_local: url.is_local(), fields: router })
+        let provider = provider.map(|provider| provider.name);
+        Ok(Upstream { name: name.to_owned(), cluster, provider, is_local: url.is_local(), fields: router })
+    }
+
+    /// Adds a field of the router, unless the file has it.
+    pub(super) fn add(&mut self, field: &str, value: Tree) {
+        if !self.fields.iter().any(|(name, _)| name == field) {
+            self.fields.push((field.to_owned(), value));
+        }
     }
 
     /// Its entry in `router.upstreams`.
