@@ -90,7 +90,7 @@ def test_mistakes_are_reported(store: str | None, tmp_path: Path) -> None:
         path = tmp_path / "access.log"
         path.write_text(json.dumps(lines(1, seed=2)[0]) + "\nhalf a li")
         run = ledger.run("import", path)
-        assert run.returncode == 1 and "1 new" in run.stdout and "1 lines could not be read" in run.stderr
+        assert run.returncode == 1 and "1 new" in run.stdout and "1 line could not be read" in run.stderr
         run = ledger.run("--store", "postgres://me:secret@127.0.0.1/x")
         assert run.returncode == 2 and "secret" not in run.stderr
         assert 'sluice_ledger_records_total{result="new"}' in ledger.get("/metrics")[1]
