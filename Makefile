@@ -11,8 +11,8 @@ TOOLS := target/tools
 FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 30
 FUZZ_TARGETS ?= $(sort $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs))))
-# The end-to-end tests wait half of their time, so three processes keep two cores busy.
-E2E_PROCESSES ?= 3
+# The end-to-end tests wait half of their time, so four processes keep two cores busy.
+E2E_PROCESSES ?= 4
 STANDIN := sluice/envoy-standin:1.40.0
 
 # Adds a compilation target, if rustup is in use and does not have it yet.

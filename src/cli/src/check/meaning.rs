@@ -158,13 +158,14 @@ fn prices(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, repo
     let all = auth.filter(|auth| costs(auth)).map(|_| "auth.limits".to_owned());
     for path in lists.chain(all) {
         let (line, path) = locate(&path);
-        let problem = "limits spending, but no model has a `price`, so nothing counts";
+        let problem = "limits spending, but no model has a `price`, and no upstream has `prices`, so nothing counts";
         report.error(
             "no_price",
             line,
             &path,
             problem,
-            "give the models `price: {input: 2.5, output: 10}`, in dollars per million tokens",
+            "give the models `price: {input: 2.5, output: 10}`, in dollars per million tokens (the price list knows the \
+             providers' own names of models, such as a target's `model`)",
         );
     }
 }
