@@ -47,10 +47,17 @@ pub fn realtime_model(path: &str) -> Option<String> {
 ///
 /// let (keys, rest) = keys_in_protocols("realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1");
 /// assert_eq!((keys, rest.as_str()), (vec!["sk-1"], "realtime, openai-beta.realtime-v1"));
+/// assert_eq!(keys_in_protocols("OpenAI-Insecure-API-Key.sk-1"), (vec!["sk-1"], String::new()));
 /// ```
 pub fn keys_in_protocols(list: &str) -> (Vec<&str>, String) {
     let protocols = || list.split(',').map(str::trim).filter(|protocol| !protocol.is_empty());
-    let keys = protocols().filter_map(|protocol| protocol.strip_prefix(KEY_PROTOCOL)).collect();
-    let rest: Vec<&str> = protocols().filter(|protocol| !protocol.starts_with(KEY_PROTOCOL)).collect();
+    let key = |protocol| strip_prefix_ignoring_case(protocol, KEY_PROTOCOL);
+    let keys = protocols().filter_map(key).collect();
+    let rest: Vec<&str> = protocols().filter(|protocol| key(protocol).is_none()).collect();
     (keys, rest.join(", "))
+}
+
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }

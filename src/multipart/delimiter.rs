@@ -1,6 +1,6 @@
 //! The lines between a form's parts.
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// The most white space after a boundary.
 const MAX_PADDING: usize = 64;
@@ -31,8 +31,21 @@ pub(super) enum Found {
     Malformed,
 }
 
-/// Looks for a delimiter. `fresh`: a line begins at the start of `bytes`; `end`: nothing follows.
+/// Looks for a delimiter. `fresh`: a line begins at the start of `bytes`; `end`: nothing follows. Some servers find one in
+/// the middle of a line, too, so it may not stand there.
 pub(super) fn find(delimiter: &[u8], bytes: &[u8], fresh: bool, end: bool) -> Found {
+    if let Some(at) = memmem::find(bytes, delimiter) {
+        let begins_line = at.checked_sub(1).map_or(fresh, |before| bytes.get(before) == Some(&b'\n'));
+        return if begins_line { find_line(delimiter, bytes, fresh, end) } else { Found::Malformed };
+    }
+    match find_line(delimiter, bytes, fresh, end) {
+        // its first bytes may be there, and the line end before it
+        Found::None { from } if !end => Found::None { from: from.min(bytes.len().saturating_sub(delimiter.len() + 1)) },
+        found => found,
+    }
+}
+
+fn find_line(delimiter: &[u8], bytes: &[u8], fresh: bool, end: bool) -> Found {
     let mut line = if fresh { Some(0) } else { next_line(bytes, 0) };
     while let Some(start) = line {
         let rest = bytes.get(start..).unwrap_or_default();

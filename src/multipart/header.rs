@@ -11,12 +11,14 @@ pub(super) struct Part {
     pub known: Option<&'static str>,
     /// Whether it is a file.
     pub file: bool,
+    /// Whether its bytes are not its text: another charset, or a transfer encoding.
+    pub encoded: bool,
 }
 
 /// Reads headers; each line still has its line end.
 pub(super) fn read(block: &[u8], crlf: bool) -> Result<Part, Problem> {
     let text = std::str::from_utf8(block).map_err(|_| Problem::Header)?;
-    let (mut part, mut disposed, mut encoded) = (Part::default(), false, false);
+    let (mut part, mut disposed) = (Part::default(), false);
     for line in text.split_terminator(if crlf { "\r\n" } else { "\n" }) {
         let (name, value) = line.split_once(':').ok_or(Problem::Header)?;
         let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -30,12 +32,17 @@ pub(super) fn read(block: &[u8], crlf: bool) -> Result<Part, Problem> {
             disposition(value, &mut part)?;
         } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
             let plain = ["7bit", "8bit", "binary"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain));
-            encoded |= !plain;
+            part.encoded |= !plain;
+        } else if name.eq_ignore_ascii_case("content-type") {
+            let value = value.to_ascii_lowercase();
+            let plain = !value.contains("charset")
+                || ["charset=utf-8", "charset=us-ascii"].iter().any(|plain| value.trim_end().ends_with(plain));
+            part.encoded |= !plain;
         }
     }
     match part.known {
         Some(known) if part.file => Err(Problem::File(known)),
-        Some(known) if encoded => Err(Problem::Encoded(known)),
+        Some(known) if part.encoded => Err(Problem::Encoded(known)),
         Some(_) | None => Ok(part),
     }
 }
@@ -48,6 +55,7 @@ fn disposition(value: &str, part: &mut Part) -> Result<(), Problem> {
     if !kind.trim().eq_ignore_ascii_case("form-data") {
         return Err(Problem::Header);
     }
+    let mut names = 0;
     while let Some(parameter) = rest.strip_prefix(';') {
         let parameter = parameter.trim_start();
         if parameter.is_empty() {
@@ -57,7 +65,9 @@ fn disposition(value: &str, part: &mut Part) -> Result<(), Problem> {
         let (name, after) = parameter.split_once('=').ok_or(Problem::Header)?;
         let (value, after) = parameter_value(after.trim_start()).ok_or(Problem::Header)?;
         rest = after.trim_start();
-        match name.trim_end().to_ascii_lowercase().as_str() {
+        let name = name.trim_end().to_ascii_lowercase();
+        names += usize::from(matches!(name.as_str(), "name" | "filename" | "filename*"));
+        match name.as_str() {
             "name" => {
                 if part.name.is_some() {
                     return Err(Problem::TwoNames);
@@ -69,6 +79,11 @@ fn disposition(value: &str, part: &mut Part) -> Result<(), Problem> {
             "filename" | "filename*" => part.file = true,
             _ => {}
         }
+    }
+    // servers read quotes and continuations (`name*0`) differently: a further name may be hidden in a value
+    let plain: String = value.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    if plain.matches("name=").count() + plain.matches("name*").count() != names {
+        return Err(Problem::TwoNames);
     }
     match rest.is_empty() {
         true => Ok(()),
@@ -101,7 +116,7 @@ pub(super) fn boundary(content_type: &str) -> Option<&str> {
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let mut boundary = None;
+    let (mut boundary, mut charset) = (None, None);
     while let Some(parameter) = rest.strip_prefix(';') {
         let parameter = parameter.trim_start();
         if parameter.is_empty() {
@@ -111,13 +126,19 @@ pub(super) fn boundary(content_type: &str) -> Option<&str> {
         let (name, after) = parameter.split_once('=')?;
         let (value, after) = parameter_value(after)?;
         rest = after.trim_start();
-        if name.trim().eq_ignore_ascii_case("boundary") && boundary.replace(value).is_some() {
+        // servers read other parameters (`boundary*0`, another charset for names and values) differently
+        let (known, is_valid) = match name.trim().to_ascii_lowercase().as_str() {
+            "boundary" => (&mut boundary, true),
+            "charset" => (&mut charset, ["utf-8", "us-ascii"].iter().any(|plain| value.eq_ignore_ascii_case(plain))),
+            _ => return None,
+        };
+        if known.replace(value).is_some() || !is_valid {
             return None;
         }
     }
-    // RFC 2046, section 5.1.1
+    // RFC 2046, section 5.1.1, without the comma, at which some servers cut
     let is_valid = |text: &&str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_-./:=? ".contains(&byte);
         (1..=70).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
     };
     boundary.filter(is_valid).filter(|_| rest.is_empty())

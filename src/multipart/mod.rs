@@ -2,7 +2,7 @@
 //! of them is kept.
 //!
 //! The model server reads the same bytes with another parser, so what two parsers may read differently is refused: a line
-//! that only begins like the boundary, two kinds of line ends, an important field that is repeated or spelled unusually.
+//! that only begins like the boundary, a boundary within a line, two kinds of line ends, an important field that is repeated or spelled unusually.
 
 mod delimiter;
 mod header;
@@ -94,6 +94,7 @@ enum Problem {
     Incomplete,
     Delimiter,
     LineEnds,
+    TooMany,
     Header,
     TwoNames,
     Spelling(&'static str),
@@ -109,14 +110,17 @@ impl Problem {
         let (param, text) = match self {
             Problem::Boundary => (None, "its `content-type` has no valid `boundary`"),
             Problem::Incomplete => (None, "it ends before its last boundary"),
-            Problem::Delimiter => (None, "a line begins like the boundary, but is not one; use another boundary"),
+            Problem::Delimiter => (None, "the boundary stands where it separates no parts; use another boundary"),
             Problem::LineEnds => (None, "its lines do not all end alike; end them with CRLF"),
+            Problem::TooMany => (None, "it has more than 1000 parts"),
             Problem::Header => (None, "a part's headers are not valid"),
             Problem::TwoNames => (None, "a part has two names"),
             Problem::Spelling(name) => (Some(name), "servers may read the field's name differently; write it plainly"),
             Problem::Repeated(name) => (Some(name), "the field is there twice"),
             Problem::File(name) => (Some(name), "the field must be a text, not a file"),
-            Problem::Encoded(name) => (Some(name), "the field must be plain UTF-8, without a transfer encoding"),
+            Problem::Encoded(name) => {
+                (Some(name), "the field must be plain UTF-8, without another charset or a transfer encoding")
+            }
             Problem::TooLong(name) => (Some(name), "the field is too long"),
         };
         let message = match param {
@@ -137,6 +141,8 @@ fn known(name: &str) -> Result<Option<&'static str>, Problem> {
     }
     let decoded = percent_decode(name);
     let bare = decoded.replace(|c: char| c == '\\' || c == '"' || c == '\'' || c.is_whitespace() || c.is_control(), "");
+    // some servers read `prompt[]` as `prompt`
+    let bare = bare.split('[').next().unwrap_or_default();
     let meant = READ.into_iter().find(|known| bare.eq_ignore_ascii_case(known));
     meant.map_or(Ok(None), |meant| Err(Problem::Spelling(meant)))
 }

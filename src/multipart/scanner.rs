@@ -7,6 +7,8 @@ use super::header::{self, Part};
 use super::{Field, Form, Problem, MAX_FIELDS, MAX_KEPT};
 use crate::error::ApiError;
 
+/// The most parts.
+const MAX_PARTS: usize = 1000;
 /// The longest headers of one part.
 const MAX_HEADERS: usize = 8 << 10;
 /// So much is looked at in one go: what is held is at most this, and what could not be judged before.
@@ -37,6 +39,7 @@ pub struct FormScanner {
     position: usize,
     length: usize,
     kept: usize,
+    parts: usize,
     /// The fields that are read, and have been there.
     seen: Vec<&'static str>,
     problem: Option<Problem>,
@@ -140,6 +143,9 @@ impl FormScanner {
                 if let State::Epilogue { .. } = self.state {
                     return Err(Problem::Delimiter); // some servers would go on
                 }
+                if matches!(self.state, State::Content { fresh: true, .. }) && found.before.is_none() {
+                    return Err(Problem::Delimiter); // some servers read it as content
+                }
                 self.ends_agree(&found)?;
                 self.consume(found.content)?;
                 self.end_part()?;
@@ -206,6 +212,10 @@ impl FormScanner {
         let Some((length, next)) = found else {
             return Ok(Next::Wait);
         };
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(Problem::TooMany);
+        }
         let part = header::read(self.held.get(..length).unwrap_or_default(), crlf)?;
         if let Some(known) = part.known {
             if self.seen.contains(&known) {
@@ -215,7 +225,7 @@ impl FormScanner {
         }
         let is_text = part.name.is_some() && !part.file;
         let keeps = is_text && (self.form.fields.len() < MAX_FIELDS || part.known.is_some());
-        self.form.incomplete |= is_text && !keeps;
+        self.form.incomplete |= is_text && (!keeps || part.encoded);
         self.held.drain(..next);
         self.position += next;
         let value = keeps.then(Vec::new);

@@ -75,7 +75,7 @@ impl ClientFrames {
         if self.is_closed() {
             return out;
         }
-        if let Err(close) = self.read(bytes, room.min(2 * MAX_MESSAGE), &mut out, judge) {
+        if let Err(close) = self.read(bytes, room, &mut out, judge) {
             self.close(&close, &mut out);
         }
         out
@@ -86,7 +86,7 @@ impl ClientFrames {
         let mut out = Vec::new();
         // the upstream is in the middle of a frame
         let is_whole = self.course == Course::Held || self.frames.is_between();
-        self.close(&Close { code: 1013, reason: "the gateway is at its memory limit".to_owned() }, &mut out);
+        self.close(&Close::out_of_memory(), &mut out);
         if is_whole {
             out
         } else {
@@ -113,12 +113,16 @@ impl ClientFrames {
             self.held.extend_from_slice(before.get(..taken).unwrap_or_default());
             match part.map_err(|violation| Close::protocol(violation.0))? {
                 None => return Ok(()),
-                Some(Part::Begin(frame)) => self.begin_frame(frame, room, out, judge)?,
+                Some(Part::Begin(frame)) => self.begin_frame(frame, room.min(2 * MAX_MESSAGE), out, judge)?,
                 Some(Part::Payload { frame, offset, bytes }) => {
                     if self.course == Course::Passing {
                         self.release(out);
                     } else if !frame.kind.is_control() {
                         frame.unmask(offset, bytes, &mut self.text);
+                        if self.held() > room {
+                            self.pass_unread(judge)?; // others have taken the room since the header
+                            self.release(out);
+                        }
                     }
                 }
                 Some(Part::End(frame)) => self.end_frame(frame, out, judge)?,
@@ -134,14 +138,20 @@ impl ClientFrames {
                 judge(Message::Binary)?;
                 self.course = Course::Passing;
             } else if length > room as u64 || self.held.len() > room {
-                judge(Message::Large)?;
-                self.course = Course::Passing;
-                self.text = Vec::new();
+                self.pass_unread(judge)?;
             }
         }
         if self.course == Course::Passing {
             self.release(out);
         }
+        Ok(())
+    }
+
+    /// The current message passes without having been read, if it may.
+    fn pass_unread(&mut self, judge: Judge<'_>) -> Result<(), Close> {
+        judge(Message::Large)?;
+        self.course = Course::Passing;
+        self.text = Vec::new();
         Ok(())
     }
 

@@ -28,6 +28,11 @@ impl Close {
         Close { code: 1008, reason: reason.into() }
     }
 
+    /// 1013: there is no memory for a message.
+    pub fn out_of_memory() -> Self {
+        Close { code: 1013, reason: "the gateway is at its memory limit".to_owned() }
+    }
+
     /// The frame, as a client sends it to a server: masked, with a key of zeros. The server repeats code and reason in its
     /// own frame, which the client gets.
     ///

@@ -89,7 +89,7 @@ impl ClientEvent {
             let name = key.decode();
             if folds_to(&name, "model") {
                 self.model(scanner.value()?);
-            } else if depth == 0 && name == "type" {
+            } else if depth == 0 && folds_to(&name, "type") {
                 self.creates |= matches!(scanner.value()?, Value::String(text) if text.is("response.create"));
             } else if depth < MAX_DEPTH && PLACES.iter().any(|place| folds_to(&name, place)) {
                 self.object(scanner, depth + 1)?;

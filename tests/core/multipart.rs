@@ -42,7 +42,7 @@ fn forms_that_clients_send() {
         (TYPE, body(&[("name=\"a\\\"b\"; x=y;", "x")], "\r\n"), &[("a\\\"b", "x")]),
         (TYPE, "--b--".to_owned(), &[]),
         (TYPE, "--b \t\r\ncontent-disposition:form-data;name=model\r\n\r\nm\r\n--b--  ".to_owned(), &[("model", "m")]),
-        ("Multipart/Form-Data ;a=b; Boundary=\"b\"", body(&[("name=model", "m")], "\r\n"), &[("model", "m")]),
+        ("Multipart/Form-Data ;charset=UTF-8; Boundary=\"b\"", body(&[("name=model", "m")], "\r\n"), &[("model", "m")]),
         (TYPE, body(&[("name=t[]", "word"), ("name=t[]", "segment")], "\r\n"), &[("t[]", "word"), ("t[]", "segment")]),
     ];
     for (content_type, body, want) in cases {
@@ -61,7 +61,7 @@ fn forms_that_two_servers_may_read_differently() {
     let model = ("name=model", "m");
     let lines = |text: &str| text.replace('\n', "\r\n");
     let part = |header: &str| lines(&format!("--b\n{header}\n\nm\n--b--\n"));
-    let cases: [(String, Option<&str>); 24] = [
+    let cases: [(String, Option<&str>); 36] = [
         (String::new(), None),
         (body(&[model], "\r\n").replace("--b--", ""), None),
         (body(&[model], "\r\n") + "--b\r\n", None),
@@ -85,6 +85,20 @@ fn forms_that_two_servers_may_read_differently() {
         (part("Content-Disposition: attachment; name=model"), None),
         (part("Content-Disposition: form-data; name=model\nContent-Transfer-Encoding: base64"), Some("model")),
         (part("no header"), None),
+        // names that are hidden in values
+        (part(r#"Content-Disposition: form-data; x="\\"; y="; name=model; z=""#), None),
+        (part(r#"Content-Disposition: form-data; name=a; x="a; Name = model; y=""#), None),
+        (part("Content-Disposition: form-data; name*0=\"mo\"; name*1=\"del\""), None),
+        (part("Content-Disposition: form-data; name*0*=utf-8''mo; name*1*=del"), None),
+        // boundaries within lines, and before any content
+        (body(&[("name=file; filename=f", "xx\r--b\r\nname"), model], "\r\n"), None),
+        (body(&[model, ("name=file; filename=f", "xx--b\r\nname")], "\r\n"), None),
+        (format!("xx--b\r\n{}", body(&[model], "\r\n")), None),
+        (format!("{}xx--b\r\n", body(&[model], "\r\n")), None),
+        (body(&[model], "\r\n").replace("\r\n\r\nm", "\r\n\r\n--b\r\nm"), None),
+        (body(&[("name=prompt[]", "a"), model], "\r\n"), Some("prompt")),
+        (part("Content-Disposition: form-data; name=prompt\nContent-Type: text/plain; charset=utf-7"), Some("prompt")),
+        (body(&vec![("name=a; filename=f", ""); 1001], "\r\n"), None),
         (part(&format!("A: {}", "x".repeat(9_000))), None),
     ];
     for (body, want) in cases {
@@ -103,6 +117,11 @@ fn forms_that_two_servers_may_read_differently() {
         "multipart/form-data; boundary=a; boundary=b",
         "multipart/form-data; boundary=\"a",
         "multipart/form-data; boundary=a b",
+        "multipart/form-data; boundary=a,b",
+        "multipart/form-data; boundary=a; boundary*=utf-8''b",
+        "multipart/form-data; boundary=a; boundary*0=b",
+        "multipart/form-data; boundary=a; charset=utf-7",
+        "multipart/form-data; boundary=a; charset=utf-8; charset=utf-7",
     ] {
         assert!(FormScanner::new(content_type).is_err(), "{content_type:?}");
     }

@@ -101,7 +101,9 @@ fn judge(shared: &SharedExchange, message: Message<'_>) -> Result<(), Close> {
             }
         }
     };
-    let creates = event.as_ref().is_some_and(|event| event.creates);
+    // what cannot be read may create a response
+    let is_passed = exchange.socket().is_none_or(|state| state.socket == Kind::Passed);
+    let creates = event.as_ref().map_or(!is_passed, |event| event.creates);
     let is_over = exchange.socket().is_some_and(|state| state.is_over);
     if let (Some(state), Some(event)) = (exchange.socket_mut(), event) {
         if let (Kind::Responses, Some(model)) = (state.socket, event.models.into_iter().next()) {

@@ -118,6 +118,23 @@ fn what_is_too_long_or_binary_is_judged_at_its_beginning() {
     assert_eq!(pass(&[&largest], usize::MAX).1.concat().len(), MAX_MESSAGE);
 }
 
+/// A message was announced while there was room, and others have taken it since.
+#[test]
+fn room_that_is_gone() {
+    let bytes = frame(0x81, &[b'x'; 300], MASK);
+    for (may, closes) in [(true, false), (false, true)] {
+        let mut client = ClientFrames::default();
+        let judge = &mut |message: Message<'_>| match message {
+            Message::Large if !may => Err(Close::policy("large")),
+            _ => Ok(()),
+        };
+        let mut out = client.chunk(&bytes[..100], 1000, judge);
+        assert!(out.is_empty());
+        out.extend(client.chunk(&bytes[100..], 150, judge));
+        assert_eq!((out == bytes, client.is_closed(), client.held()), (!closes, closes, 0));
+    }
+}
+
 #[test]
 fn lost_bytes() {
     let mut client = ClientFrames::default();
