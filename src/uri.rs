@@ -47,8 +47,7 @@ pub fn without_keys(path: &str) -> Cow<'_, str> {
 /// assert_eq!(query_key("/v1beta/models/m:generateContent?monkey=x"), None);
 /// ```
 pub fn query_key(path: &str) -> Option<Cow<'_, str>> {
-    let (_, query) = path.split_once('?')?;
-    query.split('&').find_map(|parameter| parameter.strip_prefix("key=")).map(percent_decode)
+    query_value(path, "key")
 }
 
 /// The first value of a query parameter, decoded.

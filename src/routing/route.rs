@@ -132,9 +132,7 @@ impl Route {
 
     /// The name for targets without their own name for a model; `asked` is the client's.
     fn name_of<'a>(&'a self, model: usize, asked: &'a str) -> Option<&'a str> {
-        let name = self.table.model(model)?.name.as_str();
-        let stands_in = model != self.asked && !name.ends_with('*');
-        Some(if stands_in { name } else { asked })
+        Some(self.table.model(model)?.name_for(model == self.asked, asked))
     }
 
     /// The target of the current attempt.

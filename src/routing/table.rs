@@ -154,6 +154,16 @@ impl Model {
             .fold(TargetSet::default(), |all, (_, some)| all.union(*some))
     }
 
+    /// Its name at targets without their own. `is_asked`: it is what the client has asked for, by the name `asked`, and does
+    /// not stand in for another model.
+    pub fn name_for<'a>(&'a self, is_asked: bool, asked: &'a str) -> &'a str {
+        if is_asked || self.name.ends_with('*') {
+            asked
+        } else {
+            &self.name
+        }
+    }
+
     /// The dialects in which the model can be requested.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> + '_ {
         Dialect::ALL.into_iter().filter(|dialect| self.speaks(*dialect))
@@ -339,7 +349,7 @@ impl Table {
         let others = first.fallbacks.iter().chain(&first.context_length_fallback);
         let others = others.filter_map(|index| self.models.get(*index)).filter(|model| may_use(&model.name));
         let costs = std::iter::once(first).chain(others).flat_map(|model| {
-            let name = if std::ptr::eq(model, first) || model.name.ends_with('*') { asked } else { &model.name };
+            let name = model.name_for(std::ptr::eq(model, first), asked);
             let prices = model.targets.iter().filter_map(move |target| self.price_at(model, target, name));
             prices.map(move |price| (model, price))
         });
