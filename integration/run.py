@@ -134,7 +134,7 @@ def _ready(port: int) -> str:
 
 
 def _failover(port: int, server_port: int) -> str:
-    """A command that makes a model server fail, sends requests until it is out of the pool, and shows that."""
+    """A command that makes a model server fail, sends requests until it is ejected, and shows that."""
     fault = shlex.quote(json.dumps({"fault": "status", "status": 503}))
     breaks = f"curl -s -o /dev/null -X PUT http://127.0.0.1:{server_port}/_mock -H 'Content-Type: application/json' -d {fault}"
     asks = f"for i in $(seq 30); do {demo.curl(port)} -o /dev/null -w '%{{http_code}} '; done; echo"

@@ -283,7 +283,7 @@ impl Exchange {
         self.phase.journey().is_some_and(|journey| journey.stage == Stage::Begun)
     }
 
-    /// The attempt under way has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
+    /// The attempt in flight has ended: it is judged, once, and gives up its place. Nobody is to blame for what may follow
     /// from a header of the client's.
     pub fn end_attempt(&mut self, ending: Ending, clusters: &dyn ClusterState) {
         let Phase::Routed(request, journey) = &mut self.phase else {

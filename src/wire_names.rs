@@ -152,7 +152,7 @@ pub mod stats {
         format!("llm_usage_source_total;source={source}")
     }
 
-    /// Clusters that are out of the pool: 1 each.
+    /// Clusters that are ejected: 1 each.
     pub fn ejected(cluster: &str) -> String {
         format!("llm_ejected;cluster={}", Label(cluster))
     }

@@ -92,7 +92,7 @@ pub fn refuse(purpose: Purpose) {
         let MemoryBudget { memory, bodies } = BUDGET.get();
         let (mib, used, kept) = (1 << 20, allocator::used(), BODIES.get());
         log::warn!(
-            "sluice: memory: no room ({}): {} MiB of {} MiB are in use, bodies of {} MiB of {} MiB under way; and {untold} \
+            "sluice: memory: no room ({}): {} MiB of {} MiB are in use, bodies of {} MiB of {} MiB in flight; and {untold} \
              times since this was logged last",
             purpose.label(),
             used / mib,

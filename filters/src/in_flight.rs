@@ -216,7 +216,7 @@ fn visit(member: &mut Member, now: Duration) -> Option<Visit> {
     member.busy = roster.is_busy();
     member.doubts = false;
     if member.busy && !was_busy {
-        log::warn!("sluice: a worker's filters have ended; attempts under way are counted anew");
+        log::warn!("sluice: a worker's filters have ended; attempts in flight are counted anew");
         data_version::advance();
     }
     visit

@@ -26,7 +26,7 @@ use crate::waiting;
 pub struct Incoming {
     exchange: SharedExchange,
     call: RequestKind,
-    /// The body, as far as it is known, on the account of all that are under way.
+    /// The body, as far as it is known, on the account of all bodies in flight.
     weight: BodyWeight,
     /// Ends the exchange with the filter that opened it.
     _opened: Opened,

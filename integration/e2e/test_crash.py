@@ -182,7 +182,7 @@ def _cluster(world: World, **fields: Any) -> str:
 def _show(
     config: pytest.Config, asked: Counter[str], crashed: str, statuses: Counter[int], counted: float, limits: float, healed: float
 ) -> None:
-    table = Table(f"{asked.total()} calls under way, one of {len(asked)} workers' filters crash", ["figure"])
+    table = Table(f"{asked.total()} calls in flight, one of {len(asked)} workers' filters crash", ["figure"])
     table.put("calls at the worker that crashed", "figure", asked[crashed])
     table.put("calls at the other", "figure", asked.total() - asked[crashed])
     table.put("answers by status", "figure", dict(statuses))

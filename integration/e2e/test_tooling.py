@@ -119,7 +119,7 @@ def test_run_with_a_busy_model_port() -> None:
 
 
 def test_run_shows_the_failover(tmp_path: Path) -> None:
-    """The printed command makes a model server fail until it is out of the pool. The gateway continues when that server is
+    """The printed command makes a model server fail until it is ejected. The gateway continues when that server is
     killed. When `make run` itself is killed, no process is left that keeps a port. (Only Linux signals children when their parent
     ends.)
     """

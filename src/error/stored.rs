@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ApiError;
 
 impl ApiError {
-    /// 503: the upstream that stores the response or conversation is out of the pool.
+    /// 503: the upstream that stores the response or conversation is ejected.
     pub fn storing_upstream_unavailable(retry_after: Option<Duration>) -> Self {
         let message = "The provider that stores the response or the conversation is not available; try again later.";
         ApiError { code: "stored_response_unavailable", message: message.to_owned(), retry_after, ..ApiError::busy() }

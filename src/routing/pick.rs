@@ -12,13 +12,13 @@ pub enum Picked {
     Target(usize, Option<Probe>),
     /// All usable targets have no free slot.
     Full,
-    /// All remaining targets are out of the pool; this one returns soonest.
+    /// All remaining targets are ejected; this one returns soonest.
     Out(Soonest),
     /// No target is left.
     None,
 }
 
-/// A target that is out of the pool, and when it returns: the smallest is tried first, if there is nothing better. An
+/// A target that is ejected, and when it returns: the smallest is tried first, if there is nothing better. An
 /// ejected cluster may still answer; a request without a target cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Soonest {

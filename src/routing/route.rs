@@ -30,7 +30,7 @@ pub enum NotStarted {
     Full(Duration),
     /// The model's targets do not serve the dialect.
     Silent,
-    /// The upstream that stores the response is out of the pool, until then (since the epoch).
+    /// The upstream that stores the response is ejected, until then (since the epoch).
     Away(Duration),
     /// That upstream does not serve the model.
     Elsewhere,
@@ -221,7 +221,7 @@ impl Route {
     }
 
     /// Moves on to another target, if the failed attempt may be retried and there is one: of the same model first, then
-    /// of its fallbacks; then one that is out of the pool. The attempt must have [ended](Route::end).
+    /// of its fallbacks; then one that is ejected. The attempt must have [ended](Route::end).
     pub fn advance(&mut self, ending: Ending, subject: &dyn RouteInput, clusters: &dyn ClusterState) -> bool {
         let Some(retry) = self.asked().map(|model| &model.retry) else {
             return false;

@@ -182,7 +182,7 @@ pub struct Table {
     by_name: HashMap<String, usize>,
     /// Prefixes and their models, longest first.
     prefixes: Vec<(String, usize)>,
-    /// The largest percentage of a model's targets that may be out of the pool.
+    /// The largest percentage of a model's targets that may be ejected.
     pub max_ejected_percent: u32,
     /// The longest JSON answer that is held until it is complete, in bytes; 0: none.
     pub hold_json: usize,

@@ -72,7 +72,7 @@ impl World {
         }
         if self.vms[at].calls.is_empty() {
             if let Some((found, least)) = self.vms[at].reading.take() {
-                assert!(found >= least, "{found} are read where at least {least} are under way");
+                assert!(found >= least, "{found} are read where at least {least} are in flight");
             }
         }
         true

@@ -90,7 +90,7 @@ fn follow_ups_have_no_fallback() {
     let failed = Ending::answered(Outcome::ServerError, 500);
     failing.end_attempt(failed, &clusters);
     assert_eq!(failing.advance(failed, &clusters), None);
-    // out of the pool
+    // ejected
     clusters.eject("b", 9);
     let error =
         first(&table, &mut exchange("alice", Endpoint::Responses, &follow_up("m", "resp_1")), &clusters).unwrap_err();
@@ -183,7 +183,7 @@ fn a_response_by_its_id() {
     let failed = Ending::answered(Outcome::ServerError, 500);
     failing.end_attempt(failed, &clusters);
     assert_eq!(failing.advance(failed, &clusters), None);
-    // out of the pool, removed from the configuration, or `stored_responses` is off
+    // ejected, removed from the configuration, or `stored_responses` is off
     clusters.eject("b", 9);
     assert_eq!(to("alice", Role::User, "resp_1"), Err((503, "stored_response_unavailable")));
     store(&clusters, "alice", "resp_3", "gone");

@@ -14,8 +14,8 @@ fn timing(first: Option<u64>, end: Option<u64>) -> Timing {
 #[test]
 fn spans() {
     let cases = [
-        ("under way", None, None, (None, None)),
-        ("a stream under way", Some(20), None, (Some(20), None)),
+        ("in flight", None, None, (None, None)),
+        ("a stream in flight", Some(20), None, (Some(20), None)),
         ("no answer", None, Some(30), (None, Some(30))),
         ("whole", Some(20), Some(30), (Some(20), Some(30))),
         ("at once", Some(0), Some(0), (Some(0), Some(0))),
@@ -42,7 +42,7 @@ fn speeds() {
         ("one token", Some(100), Some(1100), 1, None),
         ("no token", Some(100), Some(1100), 0, None),
         ("in no time", Some(100), Some(100), 50, None),
-        ("under way", Some(100), None, 50, None),
+        ("in flight", Some(100), None, 50, None),
         ("a stream without a byte", None, Some(100), 50, None),
         ("slow", Some(0), Some(60_000), 2, Some(0)),
         ("more than can be", Some(0), Some(1), u64::MAX, Some(u64::MAX)),

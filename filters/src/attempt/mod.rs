@@ -6,7 +6,7 @@ mod failed_usage;
 mod held;
 mod long_body;
 mod passing;
-mod sent;
+mod running;
 mod socket;
 mod stalled;
 mod translated;
@@ -33,7 +33,7 @@ use crate::types::{Action, HttpContext};
 use crate::waiting;
 use held::{Held, Next, ResponseHead, Until};
 use long_body::Failure;
-use sent::{prepare, Sent};
+use running::{prepare, RunningAttempt};
 pub use stalled::poll;
 
 /// The filter.
@@ -53,13 +53,13 @@ enum AttemptState {
     /// Nothing has happened yet; the request of the attempt, if one was expected.
     Headers(Option<Expected>),
     /// Waits for the request's body, to translate it.
-    Translating(Sent, Pair),
+    Translating(RunningAttempt, Pair),
     /// The request has been sent.
-    Sent(Sent, BodyRewrite),
+    Sent(RunningAttempt, BodyRewrite),
     /// An answer has begun; nothing has reached the client.
-    Holding(Sent, Held),
+    Holding(RunningAttempt, Held),
     /// The answer is passing to the client.
-    Passing { sent: Sent, status: u16, whole: bool },
+    Passing { sent: RunningAttempt, status: u16, whole: bool },
     /// The gateway's own error is passing to the client; the upstream's further bytes are dropped.
     Replaced,
     /// The attempt has ended.
@@ -244,7 +244,7 @@ fn says_more(status: u16) -> bool {
 
 impl Attempt {
     /// Decides what the answer is held for, if anything.
-    fn hold(&mut self, sent: Sent, head: &ResponseHead<'_>, end: bool) -> Action {
+    fn hold(&mut self, sent: RunningAttempt, head: &ResponseHead<'_>, end: bool) -> Action {
         match sent.until(head, end) {
             Ok(Some(until)) => {
                 let status = head.status;
@@ -323,7 +323,7 @@ impl Attempt {
     }
 
     /// Passes the answer to the client. `held`: its first bytes have arrived; `whole`: its last bytes, too.
-    fn pass(&mut self, mut sent: Sent, status: u16, held: bool, whole: bool) {
+    fn pass(&mut self, mut sent: RunningAttempt, status: u16, held: bool, whole: bool) {
         let now = host::now();
         let mut exchange = sent.exchange.borrow_mut();
         exchange.answer(status, Some(Outcome::of_status(status)));

@@ -2,12 +2,12 @@
 
 use sluice::memory_budget::Purpose;
 
-use super::sent::Sent;
+use super::running::RunningAttempt;
 use crate::budget;
 use crate::host::{self, Buffer, Headers};
 use crate::stored;
 
-impl Sent {
+impl RunningAttempt {
     /// The answer begins to pass. `held`: its first bytes have arrived; `whole`: its last bytes, too.
     pub fn begin_passing(&mut self, held: bool, whole: bool) {
         let exchange = self.exchange.borrow();

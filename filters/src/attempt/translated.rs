@@ -10,7 +10,7 @@ use sluice::translate::{Notes, Reply};
 
 use super::failed_usage::FailedUsage;
 use super::held::{Held, Until};
-use super::sent::{Handed, Sent};
+use super::running::{Handed, RunningAttempt};
 use super::translation::{count_unknown_reason, feed, judge_end, may_end_without_marker, meter, receive, Translation};
 use super::{Attempt, AttemptState};
 use crate::budget::{self, NoMemory};
@@ -37,7 +37,7 @@ impl Attempt {
             },
         };
         let shape = exchange.shape();
-        let abandon = |sent: &Sent| {
+        let abandon = |sent: &RunningAttempt| {
             sent.exchange.borrow_mut().end_attempt(Ending::silent(Outcome::Abandoned), &AllClusters);
         };
         let translated = match translated {
@@ -64,7 +64,7 @@ impl Attempt {
     }
 
     /// Judges a held answer that is translated; `size` is its length so far.
-    pub(super) fn held_translated(&mut self, sent: Sent, mut held: Held, size: usize, end: bool) -> Action {
+    pub(super) fn held_translated(&mut self, sent: RunningAttempt, mut held: Held, size: usize, end: bool) -> Action {
         let before = std::mem::replace(&mut held.seen, size);
         match held.until {
             Until::Translated => self.held_stream(sent, held, before, end),
@@ -86,7 +86,7 @@ impl Attempt {
         }
     }
 
-    fn held_stream(&mut self, mut sent: Sent, held: Held, before: usize, end: bool) -> Action {
+    fn held_stream(&mut self, mut sent: RunningAttempt, held: Held, before: usize, end: bool) -> Action {
         let new = receive(before, held.seen.saturating_sub(before));
         let Some(translation) = &mut sent.translation else {
             return Action::Continue;
@@ -137,7 +137,7 @@ impl Attempt {
     }
 
     /// A JSON answer is complete.
-    fn document(&mut self, sent: Sent, held: &Held) -> Action {
+    fn document(&mut self, sent: RunningAttempt, held: &Held) -> Action {
         let Some(translation) = &sent.translation else {
             return Action::Continue;
         };
@@ -160,7 +160,7 @@ impl Attempt {
 
     /// Ends the attempt; if no other target can be tried, the client gets the error in its own dialect. An invalid
     /// answer is then the gateway's error.
-    fn fail_translated(&mut self, sent: &Sent, held: &Held, otherwise: Outcome, body: &[u8]) -> Action {
+    fn fail_translated(&mut self, sent: &RunningAttempt, held: &Held, otherwise: Outcome, body: &[u8]) -> Action {
         let too_long = matches!(held.status, 400 | 413) && is_context_length_exceeded(body);
         let refusal = match held.status {
             200..=299 => Refusal::judge_reported(body, &sent.model()),

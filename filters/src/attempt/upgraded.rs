@@ -4,7 +4,7 @@ use sluice::health::Blame;
 use sluice::outcome::Outcome;
 use sluice::routing::Ending;
 
-use super::sent::{Handed, Sent};
+use super::running::{Handed, RunningAttempt};
 use super::{Attempt, AttemptState};
 use crate::types::Action;
 
@@ -15,7 +15,7 @@ impl Attempt {
     /// # Errors
     /// It has failed like any other attempt.
     #[cold]
-    pub(super) fn upgraded(&mut self, sent: Sent, status: u16) -> Result<Action, Box<Sent>> {
+    pub(super) fn upgraded(&mut self, sent: RunningAttempt, status: u16) -> Result<Action, Box<RunningAttempt>> {
         match Outcome::of_status(status) {
             _ if status == 101 => {
                 sent.exchange.borrow_mut().answer(status, Some(Outcome::Success));

@@ -22,7 +22,7 @@ thread_local! {
     static FAILURES: RefCell<Failures> = RefCell::default();
 }
 
-/// A callout under way.
+/// A callout in flight.
 struct Call {
     waiter: Waiter,
     context: u32,

@@ -132,7 +132,7 @@ impl fmt::Display for Failure {
             Failure::Status(status) => write!(f, "its service answered with status {status}"),
             Failure::Shape => f.write_str("its service answered something else than what was asked"),
             Failure::TooLarge => f.write_str("there was more text than it takes"),
-            Failure::Busy => f.write_str("too many callouts were under way"),
+            Failure::Busy => f.write_str("too many callouts were in flight"),
             Failure::Event => f.write_str("an event of a stream could not be read"),
         }
     }

@@ -33,7 +33,7 @@ pub(super) enum Handed {
 }
 
 /// A running attempt.
-pub(super) struct Sent {
+pub(super) struct RunningAttempt {
     /// Whose it is.
     pub exchange: SharedExchange,
     /// When it began.
@@ -48,7 +48,7 @@ pub(super) struct Sent {
     pub socket: Option<Box<Socket>>,
 }
 
-impl Sent {
+impl RunningAttempt {
     /// What a 2xx answer is held for; `None`: nothing.
     ///
     /// # Errors
@@ -274,7 +274,7 @@ impl Refusal {
 /// # Errors
 /// Why the request must not go on: one that cannot be matched with its exchange would carry whatever
 /// credential an earlier attempt left in it.
-pub(super) fn prepare(exchange: Option<SharedExchange>) -> Result<(Sent, Prepared), Refusal> {
+pub(super) fn prepare(exchange: Option<SharedExchange>) -> Result<(RunningAttempt, Prepared), Refusal> {
     let internal = |reason: &str| Refusal::Internal(reason.to_owned());
     let shared = exchange.ok_or_else(|| internal("an attempt without an exchange: is `router` configured?"))?;
     let mut exchange = shared.borrow_mut();
@@ -297,7 +297,7 @@ pub(super) fn prepare(exchange: Option<SharedExchange>) -> Result<(Sent, Prepare
     let limit = exchange.routed().and_then(|route| route.per_try_timeout(streamed));
     let socket = Socket::of(&exchange);
     drop(exchange);
-    Ok((Sent { exchange: shared, began: host::now(), limit, translation: None, splice: None, socket }, body))
+    Ok((RunningAttempt { exchange: shared, began: host::now(), limit, translation: None, splice: None, socket }, body))
 }
 
 /// The headers of the request that is being attempted.
