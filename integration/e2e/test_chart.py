@@ -121,7 +121,8 @@ def test_parts_fit(values: str) -> None:
     if values == "full":
         assert "replicas" not in deployment["spec"]  # the autoscaler's
         assert container["envFrom"] == [{"secretRef": {"name": "sluice"}}] and things["Secret", "sluice"]["stringData"] == ENV
-        assert things["PrometheusRule", "sluice"]["spec"] == yaml.safe_load((ROOT / "envoy" / "prometheus" / "rules.yaml").read_text())
+        files = [ROOT / "envoy" / "prometheus" / name for name in ("rules.yaml", "gen_ai_rules.yaml")]
+        assert things["PrometheusRule", "sluice"]["spec"]["groups"] == [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
         assert json.loads(things["ConfigMap", "sluice-dashboard"]["data"]["sluice.json"])["uid"] == "sluice"
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import gen_ai_rules
 import prometheus
 from child import ROOT, Child, fetch, free_port
 from conftest import OpenWorld
@@ -36,9 +37,14 @@ def _program(name: str) -> Path:
 def test_rules() -> None:
     """Their own tests pass, and Prometheus accepts the files."""
     promtool = _program("promtool")
-    for arguments in (["test", "rules", "rules_test.yaml"], ["check", "config", "prometheus.yaml"]):
+    for arguments in (["test", "rules", "rules_test.yaml", "gen_ai_rules_test.yaml"], ["check", "config", "prometheus.yaml"]):
         run = subprocess.run([promtool, *arguments], cwd=RULES, capture_output=True, text=True, timeout=60)
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_gen_ai_rules_are_those_of_the_buckets() -> None:
+    """If not: python3 integration/gen_ai_rules.py"""
+    assert gen_ai_rules.RULES.read_text() == gen_ai_rules.text()
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,7 @@ def scraper(busy_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iter
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [busy_world.gateway.admin.removeprefix("http://")]
     (directory / "prometheus.yaml").write_text(json.dumps(config))
+    (directory / "gen_ai_rules.yaml").write_text((RULES / "gen_ai_rules.yaml").read_text())
     (directory / "rules.yaml").write_text((RULES / "rules.yaml").read_text().replace("[5m]", "[15s]"))
     command = [program, "--config.file=prometheus.yaml", f"--storage.tsdb.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
     child = Child("prometheus", command, directory / "prometheus.log", cwd=directory)
@@ -111,6 +118,7 @@ def test_dashboard_and_rules(busy_world: World, scraper: Prometheus) -> None:
     _traffic(busy_world, 4)
     rules = yaml.safe_load((RULES / "rules.yaml").read_text())
     recorded = [rule["record"] for group in rules["groups"] for rule in group["rules"] if "record" in rule]
+    recorded += sorted({rule["record"] for rule in gen_ai_rules.rules()})
     expressions = {query: query for query in recorded}
     for query in _expressions():
         filled = query
