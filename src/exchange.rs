@@ -45,6 +45,9 @@ pub use socket::SocketState;
 /// The maximum number of flags, because services choose their names.
 const MAX_FLAGS: usize = 16;
 
+/// The maximum number of warnings of limits in an answer's header.
+const MAX_WARNINGS: usize = 16;
+
 /// Everything known about one request. If a filter is not configured, its part is empty.
 #[derive(Debug, Default)]
 pub struct Exchange {
@@ -74,6 +77,8 @@ pub struct Exchange {
     reported: Vec<(limits::Subject, Limits)>,
     /// The limits that the client's headers report.
     rates: RateHeaders,
+    /// The limits that have reached their `warn_at`.
+    warnings: Vec<(limits::Subject, limits::Warning)>,
     /// Whether the client has its answer, or has left.
     closed: bool,
     /// Whether the gateway answered because the deadline for all attempts was over.

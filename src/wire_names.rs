@@ -23,6 +23,8 @@ pub const MODEL_HEADER: &str = "x-sluice-model";
 pub const ATTEMPTS_HEADER: &str = "x-sluice-attempts";
 /// Response header with the findings of checks in a request that passed anyway.
 pub const GUARD_HEADER: &str = "x-sluice-guard";
+/// Response header with the limits that have reached their `warn_at`.
+pub const LIMIT_WARNING_HEADER: &str = "x-sluice-limit-warning";
 /// Response header with the request's fields that the provider's dialect does not have.
 pub const DROPPED_HEADER: &str = "x-sluice-dropped";
 /// Response header of a token count that is an estimate of the gateway: `estimate`.
@@ -80,6 +82,11 @@ pub fn totals(part: u64, place: u32) -> String {
 /// Shared data with a client key's usage of its limits.
 pub fn key_limits(id: &str) -> String {
     format!("sluice.limits.key.{id}")
+}
+
+/// Shared data with the usage of the limits of a label's value. (A label's name has no colon.)
+pub fn label_limits(name: &str, value: &str) -> String {
+    format!("sluice.limits.label.{name}:{value}")
 }
 
 /// Shared data with a model's usage of its limits.
@@ -214,6 +221,14 @@ pub mod stats {
     /// Calls to the service that counts limits for all Envoys, by result.
     pub fn shared_limits(outcome: &str) -> String {
         format!("llm_shared_limits_total;outcome={outcome}")
+    }
+
+    /// How often a limit has reached its `warn_at`, at most once in its window; `of`: the tag of its subject.
+    pub fn limit_warnings(of: Option<(&str, &str)>, limit: &str) -> String {
+        match of {
+            Some((tag, value)) => format!("llm_limit_warnings_total;{tag}={};type={limit}", Label(value)),
+            None => format!("llm_limit_warnings_total;type={limit}"),
+        }
     }
 
     /// Translated answers with an unknown finish reason, treated as a normal end.

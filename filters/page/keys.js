@@ -53,7 +53,7 @@ function wanted(form) {
   const body = { role: value("role") };
   for (const name of ["id", "expires_in"]) if (value(name)) body[name] = value(name);
   if (list("models").length > 0) body.models = list("models");
-  const limits = ["requests_per_minute", "tokens_per_day", "cost_per_day"].filter((name) => value(name));
+  const limits = ["requests_per_minute", "tokens_per_day", "cost_per_day", "cost_per_month"].filter((name) => value(name));
   if (limits.length > 0) body.limits = Object.fromEntries(limits.map((name) => [name, figure(form.elements[name])]));
   if (list("labels").length > 0) body.labels = Object.fromEntries(list("labels").map(label));
   return body;

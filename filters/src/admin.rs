@@ -83,19 +83,19 @@ pub fn usage(identity: &Identity, path: &str) -> Result<CommandReply, ApiError> 
 /// 403: it is no administrator; 400: no such key is known.
 pub fn limited(auth: &Auth, identity: &Identity, path: &str) -> Result<Vec<(Subject, Limits)>, ApiError> {
     let Some(id) = query_value(path, "id").filter(|id| *id != identity.id) else {
-        return Ok(admission::subjects(identity, auth).to_vec());
+        return Ok(admission::subjects(identity, auth));
     };
     if identity.role != Role::Admin {
         return Err(ApiError::admin_only());
     }
     if let Some(configured) = auth.configured().find(|configured| configured.id == id) {
-        return Ok(admission::subjects(configured, auth).to_vec());
+        return Ok(admission::subjects(configured, auth));
     }
     let issued = issued();
     let last = issued.iter().filter(|claims| claims.id == id).max_by_key(|claims| claims.iat);
     let message = "No key of this id is configured, or has been issued by this Envoy since it started.";
     let claims = last.ok_or_else(|| ApiError::bad_request("invalid_value", Some("id"), message))?;
-    Ok(admission::subjects(&claims.identity(), auth).to_vec())
+    Ok(admission::subjects(&claims.identity(), auth))
 }
 
 fn issued() -> Issued {

@@ -1,6 +1,6 @@
 //! Whether a caller may use a model: by its key's models, and by all limits that apply to the request.
 //!
-//! The limits of the key and of all callers together admit the request once the caller is known, the model's limits
+//! The limits of the key, of its labels and of all callers together admit the request once the caller is known, the model's limits
 //! once the model is known. So it happens in two steps.
 
 use sluice::error::ApiError;
@@ -12,7 +12,8 @@ use sluice::routing::{Model, Table};
 
 use crate::limits;
 
-/// Whether the caller may use the model, by its key; counts the request, if limits of the key or of all callers apply.
+/// Whether the caller may use the model, by its key; counts the request, if limits of the key, of its labels or of all
+/// callers apply.
 /// Commands to the gateway itself are checked elsewhere.
 ///
 /// # Errors
@@ -34,13 +35,13 @@ pub fn admit_caller(auth: &Auth, exchange: &mut Exchange) -> Result<(), ApiError
             identity.models.iter().collect::<Vec<_>>().join(", ")
         )));
     }
-    if identity.limits.is_unlimited() && auth.limits.is_unlimited() {
+    let subjects = subjects(&identity, auth);
+    if subjects.is_empty() {
         return Ok(());
     }
-    let subjects = subjects(&identity, auth);
     limits::admit(exchange, &subjects, 0)?;
     if let Some(service) = &auth.shared {
-        exchange.share(SharedLimits { service: service.clone(), subjects: subjects.to_vec(), uncounted: false });
+        exchange.share(SharedLimits { service: service.clone(), subjects, uncounted: false });
     }
     Ok(())
 }
@@ -68,9 +69,17 @@ pub fn admit_model(table: &Table, exchange: &mut Exchange) -> Result<(), ApiErro
     Ok(())
 }
 
-/// The subjects of a caller's request, without the model.
-pub fn subjects(identity: &Identity, auth: &Auth) -> [(Subject, Limits); 2] {
-    [(Subject::Key(identity.id.as_str().into()), identity.limits), (Subject::All, auth.limits)]
+/// The limited subjects of a caller's request, without the model.
+pub fn subjects(identity: &Identity, auth: &Auth) -> Vec<(Subject, Limits)> {
+    let mut subjects = Vec::new();
+    if !identity.limits.is_unlimited() {
+        subjects.push((Subject::Key(identity.id.as_str().into()), identity.limits));
+    }
+    subjects.extend(auth.label_limits.of(&identity.labels));
+    if !auth.limits.is_unlimited() {
+        subjects.push((Subject::All, auth.limits));
+    }
+    subjects
 }
 
 /// No filter has identified the caller.

@@ -36,6 +36,7 @@ mod host;
 mod in_flight;
 mod incoming;
 mod known_models;
+mod limit_warnings;
 mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;

@@ -11,12 +11,13 @@ use sluice::exchange::Exchange;
 use sluice::limits::shared::SharedLimits;
 use sluice::limits::{
     write_report, write_reset, ActualUsage, Admission, Changed, LimitRecord, LimitStore, Limits, Line, Quota,
-    RateHeaders, Reservation, Subject, UsageEstimate, LEASE,
+    RateHeaders, Reservation, Subject, UsageEstimate, Warning, LEASE,
 };
 
 use sluice::usage::TokenUsage;
 
 use crate::host::{self, shared_data, Headers};
+use crate::limit_warnings;
 use crate::shared_limits;
 
 thread_local! {
@@ -68,6 +69,7 @@ impl Book {
 #[derive(Default)]
 struct SharedData {
     seen: RefCell<Vec<(Subject, LimitRecord)>>,
+    warnings: RefCell<Vec<(Subject, Warning)>>,
 }
 
 impl SharedData {
@@ -91,6 +93,10 @@ impl LimitStore for SharedData {
     fn read(&self, subject: &Subject) -> LimitRecord {
         shared_data::record(&subject.data_key())
     }
+
+    fn warned(&self, subject: &Subject, warning: Warning) {
+        self.warnings.borrow_mut().push((subject.clone(), warning));
+    }
 }
 
 /// Admits a request to all of these subjects, or to none; `microusd`: its maximum cost, as far as known. The exchange
@@ -106,6 +112,10 @@ pub fn admit(exchange: &mut Exchange, subjects: &[(Subject, Limits)], microusd: 
     let vm = BOOK.with_borrow_mut(Book::vm);
     let store = SharedData::default();
     let taken = Admission::take(&store, subjects, exchange.usage_estimate(microusd, vm), now);
+    let warnings = store.warnings.take();
+    if !warnings.is_empty() {
+        limit_warnings::give(exchange, warnings);
+    }
     if taken.is_err() {
         withdraw(exchange, now);
     }
@@ -177,7 +187,9 @@ pub fn turn(exchange: &Exchange, prompt: u64) -> Result<(), ApiError> {
         return Ok(());
     };
     let estimate = UsageEstimate { prompt, output: 0, microusd: 0, vm: BOOK.with_borrow_mut(Book::vm) };
-    let turn = Admission::turn(&SharedData::default(), &socket.subjects, estimate, host::now());
+    let store = SharedData::default();
+    let turn = Admission::turn(&store, &socket.subjects, estimate, host::now());
+    limit_warnings::tell_all(&store.warnings.take());
     turn.map_err(|(subject, excess)| excess.error(&subject, None))
 }
 
@@ -256,6 +268,7 @@ pub fn report(subjects: &[(Subject, Limits)]) -> String {
 
 /// Sends the client its limits.
 pub fn write_headers(exchange: &Exchange) {
+    limit_warnings::write_header(exchange);
     let RateHeaders { requests, tokens } = exchange.rates();
     let requests =
         ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", requests);

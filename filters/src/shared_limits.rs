@@ -12,14 +12,15 @@ use sluice::error::ApiError;
 use sluice::exchange::Exchange;
 use sluice::guard::checks::Failures;
 use sluice::limits::shared::{
-    judge, read_answer, uncounted, write_request, Charges, Hit, OnFailure, RateLimitResponse, Service, SharedLimits,
-    METHOD, SERVICE,
+    judge, read_answer, uncounted, warnings, write_request, Charges, Hit, OnFailure, RateLimitResponse, Service,
+    SharedLimits, METHOD, SERVICE,
 };
 use sluice::limits::ActualUsage;
 use sluice::wire_names::stats;
 
 use crate::chain;
 use crate::host::{self, Buffer};
+use crate::limit_warnings;
 use crate::metrics::find_or_define;
 
 /// The longest answer that is read, in bytes.
@@ -103,8 +104,11 @@ pub fn heard(exchange: &mut Exchange, context: u32) -> Asked {
     let (Some(answer), Some(known)) = (heard, exchange.shared()) else {
         return unanswered(exchange);
     };
-    let now = host::now();
-    match judge(known, &known.question(), &answer, exchange.usage_estimate(0, 0), now) {
+    let (now, question) = (host::now(), known.question());
+    let warnings = warnings(known, &question, &answer);
+    let judged = judge(known, &question, &answer, exchange.usage_estimate(0, 0), now);
+    limit_warnings::note(exchange, warnings, now);
+    match judged {
         Ok(rates) => {
             count("ok");
             exchange.tell_rates(rates);

@@ -21,10 +21,13 @@ _WIDE = 1_000_000_000
 # More than any test uses: everything is counted, nothing is refused.
 WIDE: dict[str, Any] = {
     "requests_per_minute": _WIDE,
+    "requests_per_day": _WIDE,
+    "requests_per_month": _WIDE,
     "tokens_per_minute": _WIDE,
     "tokens_per_day": _WIDE,
     "tokens_per_month": _WIDE,
     "cost_per_day": 1000,
+    "cost_per_month": 1000,
     "concurrency": 1000,
 }
 
@@ -46,6 +49,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "three": {"requests_per_minute": 3},
     "small": {"tokens_per_minute": 100},
 }
+# The limits of teams, by the value of the label `team`.
+TEAMS: dict[str, dict[str, Any]] = {
+    "four calls": {"requests_per_month": 4, "warn_at": 75},
+    "a budget": {"cost_per_month": 0.0006, "warn_at": 1},
+}
 
 
 def limited(settings: Settings) -> Settings:
@@ -57,6 +65,7 @@ def limited(settings: Settings) -> Settings:
     for name, limits in KEYS.items():
         digest = hashlib.sha256(_key(name).encode()).hexdigest()
         auth["keys"].append({"id": name, "hash": f"sha256:{digest}", "limits": limits})
+    auth["label_limits"] = [{"label": "team", "value": name, "limits": limits} for name, limits in TEAMS.items()]
     for name, limits in MODELS.items():
         settings.add_model(name, *(server.name for server in demo.SERVERS), limits=limits, price=PRICE)
     return settings

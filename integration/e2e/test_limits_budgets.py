@@ -51,7 +51,7 @@ def test_reported_usage_is_counted(limited_world: World) -> None:
     assert all(0 < mine[name]["reset_seconds"] <= seconds for name, seconds in _WINDOWS.items())
 
 
-_WINDOWS = {"requests_per_minute": 60, "tokens_per_day": 86_400, "tokens_per_month": 30 * 86_400, "cost_per_day": 86_400}
+_WINDOWS = {"requests_per_minute": 60, "tokens_per_day": 86_400, "tokens_per_month": 31 * 86_400, "cost_per_day": 86_400}
 
 
 def test_images_do_not_count_as_text(limited_world: World) -> None:
@@ -81,6 +81,41 @@ def test_used_up_budget(limited_world: World) -> None:
     assert error["code"] == "insufficient_quota"
     assert f"cost per day: Limit $0.0006, Used ${spent / 1e6:f}".rstrip("0") in error["message"]
     assert f"Requested ${might_cost / 1e6:f}".rstrip("0") in error["message"], error
+
+
+def test_a_label_limits_its_keys_together(limited_world: World) -> None:
+    """Two keys of a team, over both workers: the team's requests of the month are counted, and the third is warned."""
+    team, warning = {"team": "four calls"}, "x-sluice-limit-warning"
+    keys = [issue(limited_world, {}, labels=team), issue(limited_world, {"requests_per_day": 3}, labels=team)]
+    other = issue(limited_world, {}, labels={"team": "of nobody"})
+    answers = [limited_world.send(chat_body(model="counted"), headers=keys[number % 2]) for number in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    told = "label:team requests_per_month {}%".format
+    assert [answer.headers.get(warning) for answer in answers] == [None, None, told(75), told(100), told(100)]
+    error = openai_error(answers[4])
+    assert error["code"] == "insufficient_quota" and "the label `team=four calls` on requests per month: Limit 4, Used 4" in error["message"]
+    assert 0 < int(answers[4].headers["retry-after"]) <= 31 * 86_400
+    assert limited_world.send(chat_body(model="counted"), headers=other).status_code == 200
+    mine = report(limited_world, keys[1], "label:team", "four calls")
+    assert (mine["requests_per_month"]["used"], mine["requests_per_month"]["remaining"]) == (4, 0)
+    warned = [labels for labels, count in limited_world.series("llm_limit_warnings_total") if count == 1]
+    assert any({"label": "team/four_calls", "type": "requests_per_month"}.items() <= labels.items() for labels in warned), warned
+
+
+def test_a_labels_budget_of_a_month(limited_world: World) -> None:
+    """Two keys spend a team's budget; what the calls cost counts, and the next one is refused."""
+    keys = [issue(limited_world, {}, labels={"team": "a budget"}) for _ in range(2)]
+    statuses, warned = [], []
+    while 429 not in statuses and len(statuses) < 20:
+        answer = limited_world.send(chat_body(TEXT, model="counted", max_tokens=40), headers=keys[len(statuses) % 2])
+        statuses.append(answer.status_code)
+        warned.append("x-sluice-limit-warning" in answer.headers)
+        limited_world.settle()
+    spent = microusd(tokens_of(limited_world.entries()))
+    assert statuses[-1] == 429 and len(statuses) > 2 and spent <= 600
+    assert warned == [False] + [True] * (len(statuses) - 1), "from the first cent on"
+    error = openai_error(answer)["message"]
+    assert f"the label `team=a budget` on cost per month: Limit $0.0006, Used ${spent / 1e6:f}".rstrip("0") in error, error
 
 
 def test_request_above_the_whole_budget(limited_world: World) -> None:

@@ -8,16 +8,29 @@ use hashbrown::HashSet;
 use super::reader::{parse, ConfigError, Node, Object};
 use super::router::{is_variable_name, unset, Environment};
 use super::{limits, oidc, shared_limits};
-use crate::keys::MAX_LABELS;
 use crate::keys::{
-    check_label, Auth, Identity, KeyHash, KeyRing, Revocation, Revocations, Role, Roles, Signer, UserEntry,
+    check_label, Auth, Identity, KeyHash, KeyRing, LabelLimits, Revocation, Revocations, Role, Roles, Signer, UserEntry,
 };
+use crate::keys::{MAX_LABELS, MAX_LABEL_LIMITS};
 use crate::password::{is_name, PasswordHash, MAX_NAME};
 use crate::pattern::Patterns;
 
 /// The fields of `auth`.
-pub const AUTH_FIELDS: &[&str] =
-    &["keys", "users", "roles", "virtual_keys", "revoked", "limits", "shared", "gateway_prefix", "oidc"];
+pub const AUTH_FIELDS: &[&str] = &[
+    "keys",
+    "users",
+    "roles",
+    "virtual_keys",
+    "revoked",
+    "limits",
+    "label_limits",
+    "shared",
+    "gateway_prefix",
+    "oidc",
+];
+
+/// The fields of an entry of `auth.label_limits`.
+pub const LABEL_LIMIT_FIELDS: &[&str] = &["label", "value", "limits"];
 
 /// The common fields of keys and users.
 const IDENTITY_FIELDS: [&str; 5] = ["role", "models", "labels", "limits", "issued"];
@@ -51,6 +64,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
         max_expires_in,
         revoked: revoked(root.get("revoked"))?,
         limits: limits::read(root.get("limits"))?,
+        label_limits: label_limits(root.get("label_limits"))?,
         shared: root.get("shared").map(|node| shared_limits::read(&node).map(Rc::new)).transpose()?,
         prefix: root.get("gateway_prefix").map_or(Ok("/gateway".to_owned()), |node| prefix(&node))?,
         roles,
@@ -150,6 +164,30 @@ pub(crate) fn read_labels(node: Option<Node<'_>>) -> Result<Vec<(String, String)
         return Err(node.error(format!("must be at most {MAX_LABELS}")));
     }
     Ok(labels)
+}
+
+/// Limits at label values: `{label: team, value: a, limits: {...}}`.
+fn label_limits(node: Option<Node<'_>>) -> Result<LabelLimits, ConfigError> {
+    let mut found = LabelLimits::default();
+    let list = node.as_ref().map_or(Ok(Vec::new()), |node| node.list())?;
+    if let Some(node) = node.filter(|_| list.len() > MAX_LABEL_LIMITS) {
+        return Err(node.error(format!("must be at most {MAX_LABEL_LIMITS}")));
+    }
+    for node in list {
+        let fields = node.object(LABEL_LIMIT_FIELDS)?;
+        let (label, value) = (fields.require("label")?, fields.require("value")?);
+        let (name, text) = (label.text()?, value.text()?);
+        check_label(name, text).map_err(|problem| node.error(format!("is no label: {problem}")))?;
+        let at = fields.require("limits")?;
+        let limits = limits::read(Some(at))?;
+        if limits.is_unlimited() {
+            return Err(node.error("has no limit; set one in `limits`, such as cost_per_month"));
+        }
+        if !found.insert(name, text, limits) {
+            return Err(node.error(format!("a second entry for the label {name:?} with the value {text:?}")));
+        }
+    }
+    Ok(found)
 }
 
 fn roles(node: Option<Node<'_>>) -> Result<Roles, ConfigError> {

@@ -22,7 +22,7 @@ mod units;
 mod usage;
 
 pub(crate) use auth::read_labels;
-pub use auth::{auth, AUTH_FIELDS};
+pub use auth::{auth, AUTH_FIELDS, LABEL_LIMIT_FIELDS};
 pub use guard::{guard, GUARD_FIELDS};
 pub use joined::Joined;
 pub(crate) use limits::read as read_limits;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Exchange;
+use super::{Exchange, MAX_WARNINGS};
 use crate::endpoint::Dialect;
-use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, UsageEstimate};
+use crate::limits::{prompt_tokens, ActualUsage, Quota, RateHeaders, Subject, UsageEstimate, Warning};
 use crate::parsed_request::ParsedRequest;
 use crate::rewrite::injects_usage;
 use crate::routing::{Model, Route, RouteInput, Table};
@@ -49,6 +49,24 @@ impl Exchange {
         };
         self.rates.requests = tighter(self.rates.requests, rates.requests);
         self.rates.tokens = tighter(self.rates.tokens, rates.tokens);
+    }
+
+    /// Adds limits that have reached their `warn_at`. Of one limit, the later warning counts.
+    pub fn warn_of_limits(&mut self, warnings: Vec<(Subject, Warning)>) {
+        for (subject, warning) in warnings {
+            let has_room = self.warnings.len() < MAX_WARNINGS;
+            let same = |(known, of): &&mut (Subject, Warning)| *known == subject && of.what == warning.what;
+            match self.warnings.iter_mut().find(same) {
+                Some((_, known)) => *known = warning,
+                None if has_room => self.warnings.push((subject, warning)),
+                None => {}
+            }
+        }
+    }
+
+    /// The limits that have reached their `warn_at`.
+    pub fn limit_warnings(&self) -> &[(Subject, Warning)] {
+        &self.warnings
     }
 
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client

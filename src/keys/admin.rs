@@ -135,9 +135,15 @@ fn entry(kind: &str, identity: &Identity, revoked: bool) -> Value {
 /// Limits in the form of requests and configurations: money in dollars.
 fn limits(limits: &Limits) -> Value {
     let mut value = serde_json::to_value(limits).unwrap_or_default();
-    if let (Value::Object(fields), Some(microusd)) = (&mut value, limits.microusd_per_day) {
-        fields.remove("microusd_per_day");
-        fields.insert("cost_per_day".to_owned(), (microusd as f64 / 1e6).into());
+    let budgets = [
+        ("microusd_per_day", "cost_per_day", limits.microusd_per_day),
+        ("microusd_per_month", "cost_per_month", limits.microusd_per_month),
+    ];
+    for (stored, name, budget) in budgets {
+        if let (Value::Object(fields), Some(microusd)) = (&mut value, budget) {
+            fields.remove(stored);
+            fields.insert(name.to_owned(), (microusd as f64 / 1e6).into());
+        }
     }
     value
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::{Identity, KeyError, KeyHash, KeyRing, Oidc, Revocations, Roles, Signer, TokenError};
+use super::{Identity, KeyError, KeyHash, KeyRing, LabelLimits, Oidc, Revocations, Roles, Signer, TokenError};
 use crate::limits::shared::Service;
 use crate::limits::Limits;
 use crate::password::PasswordHash;
@@ -35,6 +35,8 @@ pub struct Auth {
     pub revoked: Revocations,
     /// The limits of all callers together.
     pub limits: Limits,
+    /// The limits of label values.
+    pub label_limits: LabelLimits,
     /// The service that counts limits for all Envoys, if there is one.
     pub shared: Option<Rc<Service>>,
     /// The prefix of the gateway's own paths.

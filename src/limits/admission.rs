@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Changed, Excess, LimitRecord, Limited, Limits};
+use super::warning::{reached, Warning};
+use super::window::Window;
+use super::{Changed, Excess, LimitRecord, Limited, Limits, Measure};
 
 /// The estimate for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,30 @@ pub struct Reservation {
     pub tokens: u64,
     /// The reserved money, in millionths of a dollar.
     pub microusd: u64,
-    /// The budget, if money is limited: more may be reserved once the request's maximum cost is known.
-    pub budget: Option<u64>,
+    /// The budgets, if money is limited: more may be reserved once the request's maximum cost is known.
+    pub budget: Option<Budget>,
+}
+
+/// The limits of money, in millionths of a dollar; at least one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Per day.
+    pub per_day: Option<u64>,
+    /// Per month.
+    pub per_month: Option<u64>,
+}
+
+impl Budget {
+    /// The budgets among these limits.
+    pub fn of(limits: &Limits) -> Option<Self> {
+        let (per_day, per_month) = (limits.microusd_per_day, limits.microusd_per_month);
+        (per_day.is_some() || per_month.is_some()).then_some(Budget { per_day, per_month })
+    }
+
+    /// As limits.
+    pub(super) fn limits(self) -> Limits {
+        Limits { microusd_per_day: self.per_day, microusd_per_month: self.per_month, ..Limits::default() }
+    }
 }
 
 /// The actual usage of a request.
@@ -81,11 +105,11 @@ pub fn prompt_tokens(bytes: usize) -> u64 {
 
 /// The amount that a request adds to a limit of this kind.
 fn wanted(what: Limited, limits: &Limits, estimate: UsageEstimate) -> u64 {
-    match what {
-        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => estimate.tokens(limits),
+    match what.measure() {
+        Measure::Tokens => estimate.tokens(limits),
         // the cost may be unknown yet, but some of the budget must be left
-        Limited::Cost => estimate.microusd.max(1),
-        Limited::Requests | Limited::Concurrency => 1,
+        Measure::Cost => estimate.microusd.max(1),
+        Measure::Requests | Measure::Concurrency => 1,
     }
 }
 
@@ -111,26 +135,19 @@ impl LimitRecord {
         if let Some(excess) = excesses.max_by_key(Excess::severity) {
             return Err(excess);
         }
-        if let Some(window) = &mut self.requests {
-            window.add(1);
-        }
         let tokens = estimate.tokens(limits);
-        if let Some(window) = &mut self.tokens_minute {
-            window.add(tokens);
-        }
-        if let Some(window) = &mut self.tokens_day {
-            window.add(tokens);
-        }
-        if let Some(window) = &mut self.tokens_month {
-            window.add(tokens);
-        }
-        if let Some(window) = &mut self.microusd_day {
-            window.add(estimate.microusd);
+        for (what, window) in self.windows_mut() {
+            match what.measure() {
+                Measure::Requests => window.add(1),
+                Measure::Tokens => window.add(tokens),
+                Measure::Cost => window.add(estimate.microusd),
+                Measure::Concurrency => {}
+            }
         }
         if let Some(leases) = &mut self.leases {
             leases.take(estimate.vm);
         }
-        let (at, budget) = (Duration::from_secs(self.seen), limits.microusd_per_day);
+        let (at, budget) = (Duration::from_secs(self.seen), Budget::of(limits));
         Ok(Reservation { at, tokens, microusd: estimate.microusd, budget })
     }
 
@@ -145,15 +162,13 @@ impl LimitRecord {
         if let Some(excess) = excesses.max_by_key(Excess::severity) {
             return Err(excess);
         }
-        if let Some(window) = &mut self.requests {
-            window.add(1);
-        }
+        self.of(Measure::Requests).for_each(|window| window.add(1));
         Ok(())
     }
 
     /// Whether nothing is left of a limit of tokens or money.
     pub fn is_used_up(&self, limits: &Limits, now: Duration) -> bool {
-        let kinds = Limited::ALL.into_iter().filter(|what| !matches!(what, Limited::Requests | Limited::Concurrency));
+        let kinds = Limited::ALL.into_iter().filter(|what| matches!(what.measure(), Measure::Tokens | Measure::Cost));
         kinds.filter_map(|what| Some((what, limits.of(what)?))).any(|(what, limit)| self.used(what, now) >= limit)
     }
 
@@ -171,9 +186,11 @@ impl LimitRecord {
     /// The rest of the budget is too small.
     pub fn reserve(&mut self, reservation: &Reservation, microusd: u64, now: Duration) -> Result<(), Excess> {
         self.slide(now);
-        let limits = Limits { microusd_per_day: reservation.budget, ..Limits::default() };
+        let limits = reservation.budget.map(Budget::limits).unwrap_or_default();
         let estimate = UsageEstimate { prompt: 0, output: 0, microusd, vm: 0 };
-        match self.excess(Limited::Cost, &limits, estimate, now) {
+        let budgets = [Limited::CostPerDay, Limited::CostPerMonth].into_iter();
+        let excesses = budgets.filter_map(|what| self.excess(what, &limits, estimate, now));
+        match excesses.max_by_key(Excess::severity) {
             Some(excess) => Err(excess),
             None => {
                 self.correct_money(reservation.at, 0, microusd);
@@ -185,9 +202,7 @@ impl LimitRecord {
     /// Undoes an admission completely, because another subject has refused the request.
     pub fn withdraw(&mut self, reservation: &Reservation, vm: u64, now: Duration) {
         self.slide(now);
-        if let Some(window) = &mut self.requests {
-            window.correct(self.seen, reservation.at.as_secs(), 1, 0);
-        }
+        self.correct(Measure::Requests, reservation.at, 1, 0);
         self.correct_tokens(reservation, 0);
         self.correct_money(reservation.at, reservation.microusd, 0);
         self.give_back(vm);
@@ -211,9 +226,8 @@ impl LimitRecord {
     }
 
     /// Whether the end of a request changes anything; if only requests are limited, it does not.
-    fn counts_ends(&self) -> bool {
-        let tokens = self.tokens_minute.is_some() || self.tokens_day.is_some() || self.tokens_month.is_some();
-        tokens || self.microusd_day.is_some() || self.leases.is_some()
+    fn counts_ends(&mut self) -> bool {
+        self.leases.is_some() || self.of(Measure::Tokens).next().is_some() || self.of(Measure::Cost).next().is_some()
     }
 
     /// Renews the lease of a VM with its number of slots, including slots that it has lost in the meantime because it
@@ -234,18 +248,41 @@ impl LimitRecord {
         }
     }
 
+    /// The limits that have reached their `warn_at`, without what `own` has reserved of tokens and money; and notes them.
+    pub fn warn(&mut self, limits: &Limits, own: Option<&Reservation>, now: Duration) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let Some(percent) = limits.warn_at else {
+            return warnings;
+        };
+        for what in Limited::ALL.into_iter().filter(|what| *what != Limited::Concurrency) {
+            let Some(limit) = limits.of(what) else {
+                continue;
+            };
+            let reserved = own.map_or(0, |own| match what.measure() {
+                Measure::Tokens => own.tokens,
+                Measure::Cost => own.microusd,
+                Measure::Requests | Measure::Concurrency => 0,
+            });
+            let used = self.used(what, now).saturating_sub(reserved);
+            if let Some(percent) = reached(limit, used, percent) {
+                warnings.push(Warning { what, percent, is_first: self.warned.note(what, self.seen) });
+            }
+        }
+        warnings
+    }
+
+    /// Notes a warning that another count has given. `false`: the window has had one already.
+    pub fn note_warning(&mut self, what: Limited, now: Duration) -> bool {
+        self.slide(now);
+        self.warned.note(what, self.seen)
+    }
+
     fn excess(&self, what: Limited, limits: &Limits, estimate: UsageEstimate, now: Duration) -> Option<Excess> {
         let limit = limits.of(what)?;
         let used = self.used(what, now);
         let wanted = wanted(what, limits, estimate);
-        let has_room = match what {
-            Limited::Concurrency => self.leases.as_ref().is_none_or(|leases| leases.has_room_for(estimate.vm)),
-            Limited::Requests
-            | Limited::TokensPerMinute
-            | Limited::TokensPerDay
-            | Limited::TokensPerMonth
-            | Limited::Cost => true,
-        };
+        let has_room =
+            what != Limited::Concurrency || self.leases.as_ref().is_none_or(|leases| leases.has_room_for(estimate.vm));
         if has_room && used.saturating_add(wanted) <= limit {
             return None;
         }
@@ -253,23 +290,22 @@ impl LimitRecord {
         Some(Excess { what, limit, used, wanted, prompt: estimate.prompt, retry_after })
     }
 
+    /// The counted windows of this measure.
+    fn of(&mut self, measure: Measure) -> impl Iterator<Item = &mut dyn Window> {
+        self.windows_mut().filter(move |(what, _)| what.measure() == measure).map(|(_, window)| window)
+    }
+
+    fn correct(&mut self, measure: Measure, at: Duration, wrong: u64, right: u64) {
+        let (seen, at) = (self.seen, at.as_secs());
+        self.of(measure).for_each(|window| window.correct(seen, at, wrong, right));
+    }
+
     fn correct_tokens(&mut self, reservation: &Reservation, tokens: u64) {
-        let (seen, at, wrong) = (self.seen, reservation.at.as_secs(), reservation.tokens);
-        if let Some(window) = &mut self.tokens_minute {
-            window.correct(seen, at, wrong, tokens);
-        }
-        if let Some(window) = &mut self.tokens_day {
-            window.correct(seen, at, wrong, tokens);
-        }
-        if let Some(window) = &mut self.tokens_month {
-            window.correct(seen, at, wrong, tokens);
-        }
+        self.correct(Measure::Tokens, reservation.at, reservation.tokens, tokens);
     }
 
     fn correct_money(&mut self, at: Duration, wrong: u64, right: u64) {
-        if let Some(window) = &mut self.microusd_day {
-            window.correct(self.seen, at.as_secs(), wrong, right);
-        }
+        self.correct(Measure::Cost, at, wrong, right);
     }
 
     fn give_back(&mut self, vm: u64) {

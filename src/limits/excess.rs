@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::headers::write_reset;
-use super::{Limited, Subject};
+use super::{Limited, Measure, Subject};
 use crate::error::{ApiError, ErrorKind};
 
 /// A limit that refuses a request.
@@ -42,7 +42,7 @@ impl Excess {
     /// use sluice::limits::{Excess, Limited, Subject};
     ///
     /// let retry_after = Some(Duration::from_secs(7));
-    /// let excess = Excess { what: Limited::Requests, limit: 3, used: 3, wanted: 1, prompt: 10, retry_after };
+    /// let excess = Excess { what: Limited::RequestsPerMinute, limit: 3, used: 3, wanted: 1, prompt: 10, retry_after };
     /// let error = excess.error(&Subject::Key("alice".into()), None);
     /// assert_eq!(
     ///     error.message,
@@ -55,6 +55,7 @@ impl Excess {
         message.push_str(self.opening(code));
         match subject {
             Subject::Key(_) => message.push_str("this key"),
+            Subject::Label(name, value) => message.extend(["the label `", name, "=", value, "`"]),
             Subject::Model(name) => message.extend(["the model `", name, "`"]),
             Subject::All => message.push_str("the gateway"),
         }
@@ -63,7 +64,7 @@ impl Excess {
         let (mut status, mut param) = (429, None);
         if self.is_too_large() {
             // a prompt that is too large by itself does not fit even without output
-            param = output.filter(|_| self.what == Limited::Cost || self.prompt < self.limit);
+            param = output.filter(|_| self.what.measure() == Measure::Cost || self.prompt < self.limit);
             (status, kind, code) = (400, ErrorKind::InvalidRequest, "request_above_limit");
         }
         self.write_advice(&mut message, param);
@@ -74,11 +75,14 @@ impl Excess {
         const RATE: &str = "rate_limit_exceeded";
         const QUOTA: &str = "insufficient_quota";
         match self.what {
-            Limited::Requests => (ErrorKind::Requests, RATE, "requests per min (RPM)"),
+            Limited::RequestsPerMinute => (ErrorKind::Requests, RATE, "requests per min (RPM)"),
+            Limited::RequestsPerDay => (ErrorKind::Quota, QUOTA, "requests per day (RPD)"),
+            Limited::RequestsPerMonth => (ErrorKind::Quota, QUOTA, "requests per month"),
             Limited::TokensPerMinute => (ErrorKind::Tokens, RATE, "tokens per min (TPM)"),
             Limited::TokensPerDay => (ErrorKind::Quota, QUOTA, "tokens per day (TPD)"),
-            Limited::TokensPerMonth => (ErrorKind::Quota, QUOTA, "tokens per month (30 days)"),
-            Limited::Cost => (ErrorKind::Quota, QUOTA, "cost per day"),
+            Limited::TokensPerMonth => (ErrorKind::Quota, QUOTA, "tokens per month"),
+            Limited::CostPerDay => (ErrorKind::Quota, QUOTA, "cost per day"),
+            Limited::CostPerMonth => (ErrorKind::Quota, QUOTA, "cost per month"),
             Limited::Concurrency => (ErrorKind::Requests, RATE, "requests at a time"),
         }
     }
@@ -95,21 +99,15 @@ impl Excess {
 
     /// Whether the request alone exceeds the limit, even when unused.
     pub fn is_too_large(&self) -> bool {
-        match self.what {
-            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth | Limited::Cost => {
-                self.wanted > self.limit
-            }
-            Limited::Requests | Limited::Concurrency => false,
-        }
+        matches!(self.what.measure(), Measure::Tokens | Measure::Cost) && self.wanted > self.limit
     }
 
     fn write_numbers(&self, out: &mut String) {
         let Excess { limit, used, wanted, .. } = self;
         let is_known = *wanted > 1; // otherwise only a part of the budget had to be left
                                     // writing to a String cannot fail
-        let _ = match self.what {
-            what if what != Limited::Cost && self.is_too_large() => write!(out, "Limit {limit}, Requested {wanted}."),
-            Limited::Cost => {
+        let _ = match self.what.measure() {
+            Measure::Cost => {
                 out.push_str("Limit $");
                 write_dollars(out, *limit);
                 if !self.is_too_large() {
@@ -122,11 +120,8 @@ impl Excess {
                 }
                 write!(out, ".")
             }
-            Limited::Requests
-            | Limited::TokensPerMinute
-            | Limited::TokensPerDay
-            | Limited::TokensPerMonth
-            | Limited::Concurrency => write!(out, "Limit {limit}, Used {used}, Requested {wanted}."),
+            _ if self.is_too_large() => write!(out, "Limit {limit}, Requested {wanted}."),
+            _ => write!(out, "Limit {limit}, Used {used}, Requested {wanted}."),
         };
     }
 
@@ -135,7 +130,9 @@ impl Excess {
             out.push_str(" Waiting does not help: ");
             match output {
                 Some(field) => out.extend(["ask for less output (`", field, "`)."]),
-                None if self.what == Limited::Cost => out.push_str("shorten the prompt, or set a maximum of output."),
+                None if self.what.measure() == Measure::Cost => {
+                    out.push_str("shorten the prompt, or set a maximum of output.")
+                }
                 None => out.push_str("shorten the prompt."),
             }
         } else if let Some(wait) = self.retry_after {

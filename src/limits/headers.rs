@@ -41,7 +41,7 @@ impl RateHeaders {
         let mut tightest = RateHeaders::default();
         for (limits, record) in subjects {
             let RateHeaders { requests, tokens } = &mut tightest;
-            for (what, least) in [(Limited::Requests, requests), (Limited::TokensPerMinute, tokens)] {
+            for (what, least) in [(Limited::RequestsPerMinute, requests), (Limited::TokensPerMinute, tokens)] {
                 let quota = Quota::of(what, limits, record, now);
                 if quota.is_some_and(|quota| least.is_none_or(|least| quota.remaining < least.remaining)) {
                     *least = quota;

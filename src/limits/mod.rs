@@ -1,4 +1,4 @@
-//! Limits of a key, a model or the whole gateway.
+//! Limits of a key, a label's value, a model or the whole gateway.
 //!
 //! All workers of an Envoy share one record per subject; the host swaps it only if no other worker has changed it. So
 //! the record holds the whole state, and each change is a function of the record, the request and the time:
@@ -24,35 +24,45 @@
 mod admission;
 mod excess;
 mod headers;
+mod kind;
 mod leases;
 mod record;
 mod report;
 pub mod shared;
 mod store;
 mod subject;
+mod warning;
 mod window;
 
-pub use admission::{prompt_tokens, ActualUsage, Reservation, UsageEstimate};
+pub use admission::{prompt_tokens, ActualUsage, Budget, Reservation, UsageEstimate};
 pub use excess::Excess;
 pub use headers::{retry_after_seconds, write_reset, Quota, RateHeaders};
+pub use kind::{Limited, Measure, Period};
 pub use leases::{LEASE, MAX_VMS};
 pub use record::LimitRecord;
 pub use report::{write_report, Line};
 pub use store::{Admission, LimitStore};
 pub use subject::Subject;
+pub use warning::{warnings_header, Warning};
 
 pub use crate::codec::Changed;
 
 use serde::{Deserialize, Serialize};
 
-/// The limits; `None`: no limit. The windows slide: a minute is the last 60 seconds, a day the last 24 hours, a month
-/// the last 30 days.
+/// The limits; `None`: no limit. A minute is the last 60 seconds, a day the last 24 hours, a month the current calendar
+/// month in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Requests per minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u64>,
+    /// Requests per day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_day: Option<u64>,
+    /// Requests per month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_month: Option<u64>,
     /// Tokens per minute, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
@@ -65,6 +75,9 @@ pub struct Limits {
     /// Millionths of a dollar per day; `cost_per_day` in the configuration and in requests, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub microusd_per_day: Option<u64>,
+    /// Millionths of a dollar per month; `cost_per_month` in the configuration and in requests, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microusd_per_month: Option<u64>,
     /// Concurrent requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
@@ -72,65 +85,30 @@ pub struct Limits {
     /// token limits, not to budgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserve_output: Option<u64>,
-}
-
-/// The kinds of limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Limited {
-    /// Requests per minute.
-    Requests,
-    /// Tokens per minute.
-    TokensPerMinute,
-    /// Tokens per day.
-    TokensPerDay,
-    /// Tokens per month.
-    TokensPerMonth,
-    /// Millionths of a dollar per day.
-    Cost,
-    /// Concurrent requests.
-    Concurrency,
-}
-
-impl Limited {
-    /// All of them.
-    pub const ALL: [Limited; 6] = [
-        Limited::Requests,
-        Limited::TokensPerMinute,
-        Limited::TokensPerDay,
-        Limited::TokensPerMonth,
-        Limited::Cost,
-        Limited::Concurrency,
-    ];
-
-    /// The field's name in the configuration and in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Limited::Requests => "requests_per_minute",
-            Limited::TokensPerMinute => "tokens_per_minute",
-            Limited::TokensPerDay => "tokens_per_day",
-            Limited::TokensPerMonth => "tokens_per_month",
-            Limited::Cost => "cost_per_day",
-            Limited::Concurrency => "concurrency",
-        }
-    }
+    /// Not a limit: the percentage of each other limit, except concurrency, at which a warning is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warn_at: Option<u8>,
 }
 
 impl Limits {
     /// The limit of this kind.
     pub fn of(&self, what: Limited) -> Option<u64> {
         match what {
-            Limited::Requests => self.requests_per_minute,
+            Limited::RequestsPerMinute => self.requests_per_minute,
+            Limited::RequestsPerDay => self.requests_per_day,
+            Limited::RequestsPerMonth => self.requests_per_month,
             Limited::TokensPerMinute => self.tokens_per_minute,
             Limited::TokensPerDay => self.tokens_per_day,
             Limited::TokensPerMonth => self.tokens_per_month,
-            Limited::Cost => self.microusd_per_day,
+            Limited::CostPerDay => self.microusd_per_day,
+            Limited::CostPerMonth => self.microusd_per_month,
             Limited::Concurrency => self.concurrency,
         }
     }
 
     /// Whether there are no limits, so that nothing must be counted.
     pub fn is_unlimited(&self) -> bool {
-        Limits { reserve_output: None, ..*self } == Limits::default()
+        Limits { reserve_output: None, warn_at: None, ..*self } == Limits::default()
     }
 
     /// Whether tokens are limited, in any window.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::excess::write_dollars;
 use super::headers::{retry_after_seconds, Quota};
-use super::{LimitRecord, Limited, Limits, Subject};
+use super::{LimitRecord, Limited, Limits, Measure, Subject};
 use crate::json::write_string;
 
 /// One subject of the report.
@@ -45,13 +45,10 @@ pub fn write_report<'a>(out: &mut String, lines: impl IntoIterator<Item = Line<'
 
 impl Line<'_> {
     fn write(&self, out: &mut String, now: Duration) {
-        let (kind, name) = match self.subject {
-            Subject::Key(id) => ("key", Some(id)),
-            Subject::Model(name) => ("model", Some(name)),
-            Subject::All => ("gateway", None),
-        };
-        out.extend([r#"{"subject":""#, kind, r#"","#]);
-        if let Some(name) = name {
+        out.push_str(r#"{"subject":"#);
+        write_string(out, &self.subject.kind());
+        out.push(',');
+        if let Some(name) = self.subject.id() {
             out.push_str(r#""id":"#);
             write_string(out, name);
             out.push(',');
@@ -85,13 +82,9 @@ fn write_quota(out: &mut String, what: Limited, quota: Quota, used: u64) {
 }
 
 fn write_amount(out: &mut String, what: Limited, amount: u64) {
-    match what {
-        Limited::Cost => write_dollars(out, amount),
-        Limited::Requests
-        | Limited::TokensPerMinute
-        | Limited::TokensPerDay
-        | Limited::TokensPerMonth
-        | Limited::Concurrency => {
+    match what.measure() {
+        Measure::Cost => write_dollars(out, amount),
+        Measure::Requests | Measure::Tokens | Measure::Concurrency => {
             let _ = write!(out, "{amount}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::admission::too_small;
-use super::{ActualUsage, Changed, Excess, LimitRecord, Limits, Reservation, Subject, UsageEstimate};
+use super::{ActualUsage, Budget, Changed, Excess, LimitRecord, Limits, Reservation, Subject, UsageEstimate, Warning};
 
 /// The storage of records.
 pub trait LimitStore {
@@ -13,6 +13,9 @@ pub trait LimitStore {
 
     /// A subject's record; an empty one if there is none.
     fn read(&self, subject: &Subject) -> LimitRecord;
+
+    /// A limit of a subject has reached its `warn_at`.
+    fn warned(&self, _subject: &Subject, _warning: Warning) {}
 }
 
 /// An admitted request: its counts by subject. It must be settled, or its slots stay taken for as long as its VM lives.
@@ -26,7 +29,8 @@ pub struct Admission {
 impl Admission {
     /// Admits a request to all subjects in order, or to none of them.
     ///
-    /// If a record cannot be written, the request is admitted: availability matters more than exact counts.
+    /// If a record cannot be written, the request is admitted: availability matters more than exact counts. The
+    /// store is told of limits that have reached their `warn_at`, whether they admit the request or not.
     ///
     /// # Errors
     /// The first subject that can never admit the request, or else the first that refuses it now; with its limit.
@@ -42,13 +46,15 @@ impl Admission {
         }
         let mut admission = Admission { reservations: Vec::with_capacity(subjects.len()), vm: estimate.vm };
         for (subject, limits) in subjects.iter().filter(|(_, limits)| !limits.is_unlimited()) {
-            let mut outcome = None;
+            let (mut outcome, mut warned) = (None, Vec::new());
             let written = store.change(subject, &mut |record| {
                 let admitted = record.admit(limits, estimate, now);
-                let changed = if admitted.is_ok() { Changed::Write } else { Changed::Keep };
+                warned = record.warn(limits, admitted.as_ref().ok(), now);
+                let changed = admitted.is_ok() || warned.iter().any(|warning| warning.is_first);
                 outcome = Some(admitted);
-                changed
+                Changed::when(changed)
             });
+            warned.into_iter().for_each(|warning| store.warned(subject, warning));
             match outcome {
                 Some(Ok(reservation)) if written => admission.reservations.push((subject.clone(), reservation)),
                 Some(Ok(_)) | None => {}
@@ -61,7 +67,8 @@ impl Admission {
         Ok(admission)
     }
 
-    /// Counts one more request on an open connection of all subjects, if it fits the limits of all.
+    /// Counts one more request on an open connection of all subjects, if it fits the limits of all. The
+    /// store is told of warnings, as by [`Self::take`].
     ///
     /// # Errors
     /// The first subject that refuses it, with its limit.
@@ -72,11 +79,13 @@ impl Admission {
         now: Duration,
     ) -> Result<(), (Subject, Excess)> {
         for (subject, limits) in subjects {
-            let mut refused = None;
+            let (mut refused, mut warned) = (None, Vec::new());
             store.change(subject, &mut |record| {
                 refused = record.admit_turn(limits, estimate, now).err();
-                Changed::when(refused.is_none())
+                warned = record.warn(limits, None, now);
+                Changed::when(refused.is_none() || warned.iter().any(|warning| warning.is_first))
             });
+            warned.into_iter().for_each(|warning| store.warned(subject, warning));
             if let Some(excess) = refused {
                 return Err((subject.clone(), excess));
             }
@@ -105,7 +114,7 @@ impl Admission {
     /// # Errors
     /// The first subject whose whole budget is too small, or else the first that refuses now; with its budget.
     pub fn reserve(&mut self, store: &dyn LimitStore, microusd: u64, now: Duration) -> Result<(), (Subject, Excess)> {
-        let budget = |reserved: &Reservation| Limits { microusd_per_day: reserved.budget, ..Limits::default() };
+        let budget = |reserved: &Reservation| reserved.budget.map(Budget::limits).unwrap_or_default();
         let estimate = UsageEstimate { prompt: 0, output: 0, microusd, vm: self.vm };
         let too_small = |(subject, reserved): &(Subject, Reservation)| {
             Some((subject.clone(), too_small(&budget(reserved), estimate)?))

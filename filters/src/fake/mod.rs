@@ -9,6 +9,7 @@
 mod abi;
 mod envoy;
 mod failures;
+mod limits;
 mod orders;
 mod requests;
 mod slices;

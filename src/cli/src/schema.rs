@@ -3,7 +3,8 @@
 
 use serde_json::{json, Map, Value};
 use sluice::config::{
-    AUTH_FIELDS, GUARD_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS, PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
+    AUTH_FIELDS, GUARD_FIELDS, LABEL_LIMIT_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS, PRICE_FIELDS,
+    ROUTER_FIELDS, SHARED_FIELDS,
 };
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -64,7 +65,7 @@ fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
     json!({"enum": names.into_iter().collect::<Vec<_>>()})
 }
 
-/// Fields by name, with `names` in order.
+/// Fields by name, in order.
 fn fields(names: &[&str], of: fn(&str) -> Value) -> Value {
     object(names, of, &[])
 }
@@ -101,6 +102,7 @@ fn definitions() -> Value {
         "env": object(&["env"], |_| text("the name of a variable in Envoy's environment"), &["env"]),
         "credential": object(&["env", "header"], credential, &["env"]),
         "limits": fields(&LIMIT_FIELDS, limit),
+        "label_limit": object(LABEL_LIMIT_FIELDS, |name| if name == "limits" { reference(name) } else { text("of the callers") }, LABEL_LIMIT_FIELDS),
         "key": object(&["id", "hash", "role", "models", "labels", "limits", "issued", "expires"], caller, &["id", "hash"]),
         "user": object(&["name", "hash", "role", "models", "labels", "limits", "issued"], caller, &["name", "hash"]),
         "upstream": fields(&upstream_fields(), upstream),
@@ -140,6 +142,7 @@ fn top(name: &str) -> Value {
         }, &["id"])]}})
         }
         "limits" => reference("limits"),
+        "label_limits" => list("label_limit", "limits of all callers with a label of this value together"),
         "shared" => object(SHARED_FIELDS, shared, &["cluster"]),
         "gateway_prefix" => json!({"type": "string", "pattern": "^/", "default": "/gateway"}),
         "oidc" => object(
@@ -192,10 +195,9 @@ fn credential(name: &str) -> Value {
 
 fn limit(name: &str) -> Value {
     match name {
-        "cost_per_day" => json!({"type": "number", "exclusiveMinimum": 0, "description": "dollars"}),
-        "reserve_output" => {
-            json!({"type": "integer", "minimum": 1, "description": "the most output that the token limits reserve for a request"})
-        }
+        "cost_per_day" | "cost_per_month" => json!({"type": "number", "exclusiveMinimum": 0, "description": "dollars"}),
+        "reserve_output" => json!({"type": "integer", "minimum": 1, "description": "of a request, by token limits"}),
+        "warn_at" => whole(1, 100),
         _ => json!({"type": "integer", "minimum": 1}),
     }
 }
@@ -208,8 +210,7 @@ fn caller(name: &str) -> Value {
         "models" => texts("as clients write them, prefixes like gpt-* too; default: all"),
         "labels" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         "limits" => reference("limits"),
-        "issued" | "expires" => reference("date"),
-        _ => json!({}),
+        _ => reference("date"),
     }
 }
 

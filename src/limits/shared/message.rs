@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Counter, Hit};
 use crate::codec::varint;
-use crate::limits::{Limited, Subject};
+use crate::limits::{Limited, Period};
 
 /// The most statuses that are read from one answer of the limit service.
 const MAX_STATUSES: usize = 256;
@@ -36,7 +36,7 @@ pub struct Status {
 /// use sluice::limits::shared::{write_request, Counter, Hit};
 /// use sluice::limits::{Limited, Subject};
 ///
-/// let counter = Counter { subject: Subject::All, what: Limited::Requests, limit: 3 };
+/// let counter = Counter { subject: Subject::All, what: Limited::RequestsPerMinute, limit: 3 };
 /// let message = write_request("d", &[Hit { counter, hits: 0 }]);
 /// assert_eq!(&message[..3], b"\x0a\x01d");
 /// assert!(message.ends_with(b"\x12\x04\x08\x03\x10\x02\x1a\x00"), "3 a minute, and no hit");
@@ -55,13 +55,8 @@ pub fn write_request(domain: &str, hits: &[Hit]) -> Vec<u8> {
 /// `RateLimitDescriptor { repeated Entry entries = 1; RateLimitOverride limit = 2; UInt64Value hits_addend = 3; }`
 fn write_descriptor(out: &mut Vec<u8>, hit: &Hit) {
     let Counter { subject, what, limit } = &hit.counter;
-    let (kind, id) = match subject {
-        Subject::Key(id) => ("key", Some(id)),
-        Subject::Model(name) => ("model", Some(name)),
-        Subject::All => ("gateway", None),
-    };
-    entry(out, "subject", kind);
-    if let Some(id) = id {
+    entry(out, "subject", &subject.kind());
+    if let Some(id) = subject.id() {
         entry(out, "id", id);
     }
     let scale = hit.counter.scale();
@@ -82,10 +77,10 @@ fn write_descriptor(out: &mut Vec<u8>, hit: &Hit) {
 
 /// `envoy.type.v3.RateLimitUnit`
 fn unit(what: Limited) -> u64 {
-    match what {
-        Limited::Requests | Limited::TokensPerMinute | Limited::Concurrency => 2,
-        Limited::TokensPerDay | Limited::Cost => 4,
-        Limited::TokensPerMonth => 5,
+    match what.period() {
+        Some(Period::Minute) | None => 2,
+        Some(Period::Day) => 4,
+        Some(Period::Month) => 5,
     }
 }
 

@@ -18,7 +18,8 @@ pub use message::{read_answer, write_request, RateLimitResponse, Status};
 
 use crate::error::{ApiError, ErrorKind};
 
-use super::{ActualUsage, Excess, Limited, Limits, Quota, RateHeaders, Subject, UsageEstimate};
+use super::warning::reached;
+use super::{ActualUsage, Excess, Limited, Limits, Measure, Period, Quota, RateHeaders, Subject, UsageEstimate};
 
 /// The path of the protocol's one method, in two parts.
 pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
@@ -81,7 +82,7 @@ pub struct SharedLimits {
 impl SharedLimits {
     /// The question for a request, with each limit once. Concurrency is not shared: each Envoy counts its own.
     pub fn question(&self) -> Vec<Hit> {
-        self.hits(|what| Some(u64::from(what == Limited::Requests)))
+        self.hits(|what| Some(u64::from(what.measure() == Measure::Requests)))
     }
 
     /// The charges for a request with this usage and reservation.
@@ -92,11 +93,11 @@ impl SharedLimits {
             ActualUsage::Nothing => (0, 0),
         };
         self.hits(|what| {
-            let hits = match what {
-                Limited::Requests => u64::from(self.uncounted),
-                Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => tokens,
-                Limited::Cost => microusd,
-                Limited::Concurrency => 0,
+            let hits = match what.measure() {
+                Measure::Requests => u64::from(self.uncounted),
+                Measure::Tokens => tokens,
+                Measure::Cost => microusd,
+                Measure::Concurrency => 0,
             };
             (hits > 0).then_some(hits)
         })
@@ -147,14 +148,12 @@ pub fn judge(
     let mut refusals = Vec::new();
     for (hit, status) in question.iter().zip(&answer.statuses) {
         let Counter { subject, what, limit } = &hit.counter;
-        let remaining = status.remaining.saturating_mul(hit.counter.scale()).min(*limit);
-        let reset = status.reset.unwrap_or_else(|| what.rest_of_window(now));
-        let wanted = match what {
-            Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => {
-                estimate.tokens(&known.limits_of(subject))
-            }
-            Limited::Cost => estimate.microusd.max(1),
-            Limited::Requests | Limited::Concurrency => 0,
+        let remaining = remaining(hit, status);
+        let reset = status.reset.unwrap_or_else(|| rest_of_window(*what, now));
+        let wanted = match what.measure() {
+            Measure::Tokens => estimate.tokens(&known.limits_of(subject)),
+            Measure::Cost => estimate.microusd.max(1),
+            Measure::Requests | Measure::Concurrency => 0,
         };
         if status.is_over || remaining < wanted {
             let used = limit.saturating_sub(if status.is_over { 0 } else { remaining });
@@ -164,9 +163,9 @@ pub fn judge(
         }
         let quota = Quota { limit: *limit, remaining: if status.is_over { 0 } else { remaining }, reset };
         let slot = match what {
-            Limited::Requests => &mut rates.requests,
+            Limited::RequestsPerMinute => &mut rates.requests,
             Limited::TokensPerMinute => &mut rates.tokens,
-            Limited::TokensPerDay | Limited::TokensPerMonth | Limited::Cost | Limited::Concurrency => continue,
+            _ => continue,
         };
         if slot.is_none_or(|known| quota.remaining < known.remaining) {
             *slot = Some(quota);
@@ -177,12 +176,32 @@ pub fn judge(
         (Some(refusal), _, _) => Err(refusal),
         // a service that only says yes or no
         (None, true, Some(Hit { counter: Counter { subject, what, limit }, .. })) => {
-            let retry_after = Some(what.rest_of_window(now));
+            let retry_after = Some(rest_of_window(*what, now));
             let (limit, prompt) = (*limit, estimate.prompt);
             Err((subject.clone(), Excess { what: *what, limit, used: limit, wanted: 1, prompt, retry_after }))
         }
         (None, _, _) => Ok(rates),
     }
+}
+
+/// The limits that have reached their `warn_at`, by the service's answer, with the used part in percent.
+pub fn warnings(known: &SharedLimits, question: &[Hit], answer: &RateLimitResponse) -> Vec<(Subject, Limited, u64)> {
+    let mut warnings = Vec::new();
+    for (hit, status) in question.iter().zip(&answer.statuses) {
+        let Counter { subject, what, limit } = &hit.counter;
+        let Some(percent) = known.limits_of(subject).warn_at else {
+            continue;
+        };
+        let used = limit.saturating_sub(if status.is_over { 0 } else { remaining(hit, status) });
+        let reached = reached(*limit, used, percent);
+        warnings.extend(reached.map(|percent| (subject.clone(), *what, percent)));
+    }
+    warnings
+}
+
+/// What is left of a limit.
+fn remaining(hit: &Hit, status: &Status) -> u64 {
+    status.remaining.saturating_mul(hit.counter.scale()).min(hit.counter.limit)
 }
 
 impl Counter {
@@ -198,20 +217,11 @@ impl Counter {
 
     /// Whether usage belongs to the minute in which it happened, and to no other.
     pub fn is_of_a_minute(&self) -> bool {
-        matches!(self.what, Limited::Requests | Limited::TokensPerMinute)
+        self.what.period() == Some(Period::Minute)
     }
 }
 
-impl Limited {
-    /// The time until the service's window ends.
-    fn rest_of_window(self, now: Duration) -> Duration {
-        const DAY: u64 = 86_400;
-        let seconds = now.as_secs();
-        let end = match self {
-            Limited::Requests | Limited::TokensPerMinute | Limited::Concurrency => (seconds / 60 + 1) * 60,
-            Limited::TokensPerDay | Limited::Cost => (seconds / DAY + 1) * DAY,
-            Limited::TokensPerMonth => crate::date::next_month(seconds),
-        };
-        Duration::from_secs(end).saturating_sub(now)
-    }
+/// The time until the service's window ends.
+fn rest_of_window(what: Limited, now: Duration) -> Duration {
+    what.period().unwrap_or(Period::Minute).rest(now)
 }

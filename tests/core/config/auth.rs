@@ -212,7 +212,7 @@ fn mistakes_in_keys() {
         ),
         (
             r#""limits":{"requests_per_hour":1}"#,
-            "limits.requests_per_hour: no such field; did you mean \"requests_per_minute\"?".into(),
+            "limits.requests_per_hour: no such field; did you mean \"requests_per_day\"?".into(),
         ),
         (
             r#""role":"LLM.Boss""#,
@@ -319,7 +319,7 @@ fn mistakes_elsewhere() {
             r#""revoked":[{"id":"a","until":"never"}]"#,
             "revoked[0].until: \"never\" is not a date; write it like 2027-01-31 or 2027-01-31T00:00:00Z".into(),
         ),
-        (r#""limits":{"x":1}"#, "limits.x: no such field; there is requests_per_minute, tokens_per_minute, tokens_per_day, tokens_per_month, cost_per_day, concurrency, reserve_output".into()),
+        (r#""limits":{"x":1}"#, "limits.x: no such field; there is requests_per_minute, requests_per_day, requests_per_month, tokens_per_minute, tokens_per_day, tokens_per_month, cost_per_day, cost_per_month, concurrency, reserve_output, warn_at".into()),
         (r#""gateway_prefix":"""#, "gateway_prefix: must not be empty".into()),
         (r#""gateway_prefix":"gateway""#, path("gateway")),
         (r#""gateway_prefix":"/gateway/""#, path("/gateway/")),

@@ -1,5 +1,6 @@
 mod auth;
 mod joined;
+mod label_limits;
 mod router;
 mod usage;
 mod values;

@@ -20,7 +20,7 @@ fn rfc3339(seconds: u64) -> String {
 fn limited() -> Claims {
     Claims {
         models: Some(vec!["m".into()]),
-        limits: Limits { microusd_per_day: Some(2_500_000), concurrency: Some(3), ..Limits::default() },
+        limits: Limits { microusd_per_day: Some(2_500_000), microusd_per_month: Some(9_000_000), ..Limits::default() },
         labels: [("team".into(), "x".into())].into(),
         ..claims("alice")
     }
@@ -44,7 +44,7 @@ fn the_list() {
     alice["issued_at"] = json!(1_800_000_000);
     alice["issued_at_rfc3339"] = json!("2027-01-15T08:00:00Z");
     alice["models"] = json!(["m"]);
-    alice["limits"] = json!({"cost_per_day": 2.5, "concurrency": 3});
+    alice["limits"] = json!({"cost_per_day": 2.5, "cost_per_month": 9.0});
     alice["labels"] = json!({"team": "x"});
     let data = [
         alice,

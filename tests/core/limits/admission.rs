@@ -19,13 +19,15 @@ fn each_limit_refuses_and_opens_again() {
     let monthly = (Limits { tokens_per_month: Some(100), ..NONE }, Limited::TokensPerMonth);
     // limits, tokens for each request, number of admissions, seconds until the next one
     let cases = [
-        ((requests(3), Limited::Requests), 9, 3, 60),
+        ((requests(3), Limited::RequestsPerMinute), 9, 3, 60),
         (tokens(100), 30, 3, 60),
         (tokens(90), 30, 3, 60),
         (tokens(89), 30, 2, 60),
         (daily, 50, 2, DAY),
-        // START is at 23:00:00 UTC
-        (monthly, 100, 1, 29 * DAY + HOUR),
+        // START is on November 14, at 23:00:00 UTC
+        (monthly, 100, 1, 16 * DAY + HOUR),
+        ((Limits { requests_per_day: Some(2), ..NONE }, Limited::RequestsPerDay), 9, 2, DAY),
+        ((Limits { requests_per_month: Some(2), ..NONE }, Limited::RequestsPerMonth), 9, 2, 16 * DAY + HOUR),
     ];
     for ((limits, what), tokens, times, opens) in cases {
         let mut record = LimitRecord::default();
@@ -65,7 +67,7 @@ fn a_cost_beyond_its_estimate_is_known_afterwards() {
     let _ = record.settle(&second, ActualUsage::Reported { tokens: 1, microusd: 1 }, 1, at(2 * HOUR));
     let _ = record.settle(&third, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, 1, at(2 * HOUR));
     let excess = admit(&mut record, &limits, ask(0), at(2 * HOUR)).unwrap_err();
-    assert_eq!((excess.what, excess.used, excess.limit), (Limited::Cost, 1_000_000, 1_000_000));
+    assert_eq!((excess.what, excess.used, excess.limit), (Limited::CostPerDay, 1_000_000, 1_000_000));
     assert_eq!(excess.retry_after, Some(Duration::from_secs(22 * HOUR)), "when those of the first hour have slid out");
 }
 
@@ -76,20 +78,20 @@ fn money_is_reserved() {
     let costs = |microusd| UsageEstimate { microusd, ..ask(0) };
     let first = admit(&mut record, &limits, costs(60), at(0)).unwrap();
     let excess = admit(&mut record, &limits, costs(50), at(0)).unwrap_err();
-    assert_eq!((excess.what, excess.used, excess.wanted), (Limited::Cost, 60, 50));
+    assert_eq!((excess.what, excess.used, excess.wanted), (Limited::CostPerDay, 60, 50));
     // the model of an admitted request becomes known later
     let second = admit(&mut record, &limits, costs(0), at(0)).unwrap();
     let excess = record.reserve(&second, 41, at(HOUR)).unwrap_err();
-    assert_eq!((excess.what, excess.used, excess.wanted, excess.limit), (Limited::Cost, 60, 41, 100));
+    assert_eq!((excess.what, excess.used, excess.wanted, excess.limit), (Limited::CostPerDay, 60, 41, 100));
     record.reserve(&second, 40, at(HOUR)).unwrap();
     assert!(admit(&mut record, &limits, costs(0), at(HOUR)).is_err(), "nothing is left");
     let _ = record.settle(&first, ActualUsage::Reported { tokens: 1, microusd: 10 }, 1, at(2 * HOUR));
-    assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 50);
+    assert_eq!(record.used(Limited::CostPerDay, at(2 * HOUR)), 50);
     record.withdraw(&Reservation { microusd: 40, ..second }, 1, at(2 * HOUR));
-    assert_eq!(record.used(Limited::Cost, at(2 * HOUR)), 10);
+    assert_eq!(record.used(Limited::CostPerDay, at(2 * HOUR)), 10);
     let third = admit(&mut record, &limits, costs(90), at(2 * HOUR)).unwrap();
     let _ = record.settle(&third, ActualUsage::Nothing, 1, at(3 * HOUR));
-    assert_eq!(record.used(Limited::Cost, at(3 * HOUR)), 10);
+    assert_eq!(record.used(Limited::CostPerDay, at(3 * HOUR)), 10);
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn the_limit_with_the_longest_wait_is_named() {
     let limits = Limits { requests_per_minute: Some(1), tokens_per_day: Some(10), concurrency: Some(1), ..NONE };
     let mut record = LimitRecord::default();
     admit(&mut record, &limits, ask(8), at(0)).unwrap();
-    for (tokens, want) in [(2, Limited::Requests), (3, Limited::TokensPerDay), (11, Limited::TokensPerDay)] {
+    for (tokens, want) in [(2, Limited::RequestsPerMinute), (3, Limited::TokensPerDay), (11, Limited::TokensPerDay)] {
         assert_eq!(admit(&mut record, &limits, ask(tokens), at(0)).unwrap_err().what, want, "{tokens}");
     }
 }
@@ -159,7 +161,10 @@ fn reservations_are_settled() {
             "in the bucket of the admission: {spent:?}"
         );
         assert_eq!(record.used(Limited::TokensPerMinute, at(62)), 0, "{spent:?}");
-        assert_eq!((record.used(Limited::Requests, at(30)), record.used(Limited::Concurrency, at(30))), (2, 1));
+        assert_eq!(
+            (record.used(Limited::RequestsPerMinute, at(30)), record.used(Limited::Concurrency, at(30))),
+            (2, 1)
+        );
     }
 }
 
@@ -196,7 +201,10 @@ fn clocks_that_are_set_back() {
         let reservation = admit(&mut record, &limits, ask(40), at(0)).unwrap();
         let excess = admit(&mut record, &limits, ask(1), now).unwrap_err();
         let opens = Duration::from_secs((START_I64 + opens) as u64);
-        assert!(excess.what == Limited::Requests && record.used(Limited::TokensPerDay, now) == 80, "{back}: unlocked");
+        assert!(
+            excess.what == Limited::RequestsPerMinute && record.used(Limited::TokensPerDay, now) == 80,
+            "{back}: unlocked"
+        );
         assert_eq!(now + excess.retry_after.unwrap(), opens, "{back}");
         let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 10, microusd: 0 }, 1, now);
         assert_eq!(record.used(Limited::TokensPerDay, now), 50, "{back}");
@@ -251,7 +259,7 @@ fn a_removed_limit_takes_no_space() {
     admit(&mut record, &WIDE, ask(5), at(0)).unwrap();
     admit(&mut record, &requests(5), ask(5), at(0)).unwrap();
     let bytes = record.encode();
-    assert_eq!((bytes.len(), record.used(Limited::Requests, at(0))), (9, 2));
+    assert_eq!((bytes.len(), record.used(Limited::RequestsPerMinute, at(0))), (9, 2));
     assert_eq!(record.used(Limited::TokensPerDay, at(0)), 0);
 }
 
@@ -291,9 +299,9 @@ fn reserve_output() {
     let mut record = LimitRecord::default();
     let first = admit(&mut record, &limits, estimate, at(0)).unwrap();
     assert_eq!(kinds.map(|what| record.used(what, at(0))), [300; 3]);
-    assert_eq!(record.used(Limited::Cost, at(0)), 90, "money is reserved for all that may come");
+    assert_eq!(record.used(Limited::CostPerDay, at(0)), 90, "money is reserved for all that may come");
     let excess = admit(&mut record, &limits, estimate, at(0)).unwrap_err();
-    assert_eq!((excess.what, excess.wanted), (Limited::Cost, 90));
+    assert_eq!((excess.what, excess.wanted), (Limited::CostPerDay, 90));
     let _ = record.settle(&first, ActualUsage::Reported { tokens: 900, microusd: 10 }, 1, at(1));
     assert_eq!(kinds.map(|what| record.used(what, at(1))), [900; 3]);
     let excess = admit(&mut record, &limits, estimate, at(1)).unwrap_err();
@@ -314,7 +322,7 @@ fn requests_above_the_limit() {
         (per_minute, tokens(1, 9), field, field, "tokens per min (TPM): Limit 9, Requested 10. Waiting does not help: ask for less output (`max_tokens`)."),
         (per_day, tokens(9, 1), field, None, "tokens per day (TPD): Limit 9, Requested 10. Waiting does not help: shorten the prompt."),
         (per_day, tokens(10, 0), None, None, "tokens per day (TPD): Limit 9, Requested 10. Waiting does not help: shorten the prompt."),
-        (per_month, tokens(2, 9000), field, field, "tokens per month (30 days): Limit 9, Requested 10. Waiting does not help: ask for less output (`max_tokens`)."),
+        (per_month, tokens(2, 9000), field, field, "tokens per month: Limit 9, Requested 10. Waiting does not help: ask for less output (`max_tokens`)."),
         (money, costs(500_001), field, field, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: ask for less output (`max_tokens`)."),
         (money, costs(500_001), None, None, "cost per day: Limit $0.50, Requested $0.500001. Waiting does not help: shorten the prompt, or set a maximum of output."),
     ];
@@ -337,6 +345,7 @@ fn requests_above_the_limit() {
 fn refusals() {
     let key = Subject::Key("alice".into());
     let model = Subject::Model("gpt-4o".into());
+    let team = Subject::Label("team".into(), "a".into());
     let filled = |limits: Limits| {
         let mut record = LimitRecord::default();
         let reservation = record.admit(&limits, ask(8), at(0)).unwrap();
@@ -348,8 +357,11 @@ fn refusals() {
         (requests(1), 2, &key, ErrorKind::Requests, rate, "requests", "Rate limit reached for this key on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 59s."),
         (Limits { tokens_per_minute: Some(9), ..NONE }, 2, &model, ErrorKind::Tokens, rate, "tokens", "Rate limit reached for the model `gpt-4o` on tokens per min (TPM): Limit 9, Used 8, Requested 2. Please try again in 59s."),
         (Limits { tokens_per_day: Some(9), ..NONE }, 2, &Subject::All, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for the gateway on tokens per day (TPD): Limit 9, Used 8, Requested 2. Please try again in 23h59m59s."),
-        (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month (30 days): Limit 9, Used 8, Requested 2. Please try again in 696h59m59s."),
+        (Limits { tokens_per_month: Some(9), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on tokens per month: Limit 9, Used 8, Requested 2. Please try again in 384h59m59s."),
         (Limits { microusd_per_day: Some(2_500_000), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on cost per day: Limit $2.50, Used $2.5125. Please try again in 23h59m59s."),
+        (Limits { microusd_per_month: Some(2_500_000), ..NONE }, 2, &team, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for the label `team=a` on cost per month: Limit $2.50, Used $2.5125. Please try again in 384h59m59s."),
+        (Limits { requests_per_day: Some(1), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on requests per day (RPD): Limit 1, Used 1, Requested 1. Please try again in 23h59m59s."),
+        (Limits { requests_per_month: Some(1), ..NONE }, 2, &key, ErrorKind::Quota, quota, "insufficient_quota", "Quota reached for this key on requests per month: Limit 1, Used 1, Requested 1. Please try again in 384h59m59s."),
         (Limits { concurrency: Some(1), ..NONE }, 2, &key, ErrorKind::Requests, rate, "requests", "Rate limit reached for this key on requests at a time: Limit 1, Used 1, Requested 1. Please try again when another has ended."),
     ];
     for (limits, tokens, subject, kind, code, openai, message) in cases {

@@ -84,9 +84,12 @@ fn the_report() {
     admit(&mut record, &limits, ask(1), at(0)).unwrap();
     let _ = record.settle(&reservation, ActualUsage::Reported { tokens: 11, microusd: 3_000_001 }, 1, at(0));
     let (key, model) = (Subject::Key("a\"b".into()), Subject::Model("m".into()));
+    let team = Subject::Label("team".into(), "x".into());
+    let monthly = Limits { microusd_per_month: Some(9_500_000), ..NONE };
     let lines = [
         Line { subject: &key, limits: &limits, record: &record },
         Line { subject: &model, limits: &NONE, record: &record },
+        Line { subject: &team, limits: &monthly, record: &LimitRecord::default() },
         Line { subject: &Subject::All, limits: &requests(1), record: &LimitRecord::default() },
     ];
     let mut out = String::new();
@@ -100,6 +103,9 @@ fn the_report() {
                 "concurrency": {"limit": 4, "used": 1, "remaining": 3, "reset_seconds": null},
             }},
             {"subject": "model", "id": "m", "limits": {}},
+            {"subject": "label:team", "id": "x", "limits": {
+                "cost_per_month": {"limit": 9.5, "used": 0.0, "remaining": 9.5, "reset_seconds": 0},
+            }},
             {"subject": "gateway", "limits": {
                 "requests_per_minute": {"limit": 1, "used": 0, "remaining": 1, "reset_seconds": 0},
             }},

@@ -1,10 +1,12 @@
 mod admission;
 mod headers;
+mod months;
 mod properties;
 mod record;
 mod shared;
 mod speed;
 mod store;
+mod warnings;
 
 use std::time::Duration;
 
@@ -21,22 +23,30 @@ fn at(seconds: u64) -> Duration {
 
 const NONE: Limits = Limits {
     requests_per_minute: None,
+    requests_per_day: None,
+    requests_per_month: None,
     tokens_per_minute: None,
     tokens_per_day: None,
     tokens_per_month: None,
     microusd_per_day: None,
+    microusd_per_month: None,
     concurrency: None,
     reserve_output: None,
+    warn_at: None,
 };
 
 const WIDE: Limits = Limits {
     requests_per_minute: Some(1 << 40),
+    requests_per_day: Some(1 << 40),
+    requests_per_month: Some(1 << 40),
     tokens_per_minute: Some(1 << 40),
     tokens_per_day: Some(1 << 40),
     tokens_per_month: Some(1 << 40),
     microusd_per_day: Some(1 << 40),
+    microusd_per_month: Some(1 << 40),
     concurrency: Some(1 << 40),
     reserve_output: None,
+    warn_at: None,
 };
 
 fn requests(limit: u64) -> Limits {

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sluice::limits::{ActualUsage, LimitRecord, Limited, Limits, Reservation, UsageEstimate};
+use sluice::date::Timestamp;
+use sluice::limits::{ActualUsage, LimitRecord, Limited, Limits, Measure, Reservation, UsageEstimate};
 
 use super::{admit, ask, at, shared};
 
@@ -16,6 +17,13 @@ impl Events {
         let current = now.as_secs() / seconds;
         let held = |time: u64| (current - (buckets - 1)..=current).contains(&(time / seconds));
         self.0.iter().filter(|(time, _)| held(*time)).map(|(_, amount)| amount).sum()
+    }
+
+    /// The events whose date has the same year and month, by another way than the record's.
+    fn of_month(&self, now: Duration) -> u64 {
+        let month = |time: u64| Timestamp(Duration::from_secs(time)).to_string()[..7].to_owned();
+        let current = month(now.as_secs());
+        self.0.iter().filter(|(time, _)| month(*time) == current).map(|(_, amount)| amount).sum()
     }
 
     fn set(&mut self, index: usize, amount: u64) {
@@ -34,11 +42,14 @@ struct Model {
 impl Model {
     fn used(&self, what: Limited, now: Duration) -> Option<u64> {
         match what {
-            Limited::Requests => Some(self.requests.used(60, 1, now)),
+            Limited::RequestsPerMinute => Some(self.requests.used(60, 1, now)),
+            Limited::RequestsPerDay => Some(self.requests.used(24, 3600, now)),
+            Limited::RequestsPerMonth => Some(self.requests.of_month(now)),
             Limited::TokensPerMinute => Some(self.tokens.used(60, 1, now)),
             Limited::TokensPerDay => Some(self.tokens.used(24, 3600, now)),
-            Limited::TokensPerMonth => Some(self.tokens.used(30, 86_400, now)),
-            Limited::Cost => Some(self.cost.used(24, 3600, now)),
+            Limited::TokensPerMonth => Some(self.tokens.of_month(now)),
+            Limited::CostPerDay => Some(self.cost.used(24, 3600, now)),
+            Limited::CostPerMonth => Some(self.cost.of_month(now)),
             Limited::Concurrency => None,
         }
     }
@@ -70,15 +81,20 @@ fn pause() -> impl Strategy<Value = u64> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = |max: u64| prop::option::of(20..max);
-    let parts = (prop::option::of(1..20u64), limit(200), limit(600), limit(2_000), limit(900), 1..8u64);
-    parts.prop_map(|(requests, minute, day, month, cost, places)| Limits {
-        requests_per_minute: requests,
-        tokens_per_minute: minute,
-        tokens_per_day: day,
-        tokens_per_month: month,
-        microusd_per_day: cost,
+    let requests = |max: u64| prop::option::of(1..max);
+    let requests = (requests(20), requests(40), requests(80));
+    let tokens = (limit(200), limit(600), limit(2_000));
+    (requests, tokens, (limit(900), limit(1_500)), 1..8u64).prop_map(|(requests, tokens, cost, places)| Limits {
+        requests_per_minute: requests.0,
+        requests_per_day: requests.1,
+        requests_per_month: requests.2,
+        tokens_per_minute: tokens.0,
+        tokens_per_day: tokens.1,
+        tokens_per_month: tokens.2,
+        microusd_per_day: cost.0,
+        microusd_per_month: cost.1,
         concurrency: Some(places),
-        reserve_output: None,
+        ..Limits::default()
     })
 }
 
@@ -100,10 +116,10 @@ proptest! {
             };
             match step {
                 Step::Admit { tokens, microusd, more } => {
-                    let wanted = |what| match what {
-                        Limited::TokensPerMinute | Limited::TokensPerDay | Limited::TokensPerMonth => tokens,
-                        Limited::Cost => microusd.max(1),
-                        Limited::Requests | Limited::Concurrency => 1,
+                    let wanted = |what: Limited| match what.measure() {
+                        Measure::Tokens => tokens,
+                        Measure::Cost => microusd.max(1),
+                        Measure::Requests | Measure::Concurrency => 1,
                     };
                     let broken: Vec<_> =
                         Limited::ALL.into_iter().filter(|what| !holds(&model, *what, wanted(*what))).collect();
@@ -111,8 +127,9 @@ proptest! {
                         Ok(mut reservation) => {
                             prop_assert!(broken.is_empty(), "{:?} did not refuse", broken);
                             model.cost.0.push((clock.as_secs(), microusd));
-                            if limits.microusd_per_day.is_some() {
-                                let fits = holds(&model, Limited::Cost, more.max(1));
+                            if reservation.budget.is_some() {
+                                let budgets = [Limited::CostPerDay, Limited::CostPerMonth];
+                                let fits = budgets.into_iter().all(|what| holds(&model, what, more.max(1)));
                                 prop_assert_eq!(record.reserve(&reservation, more, clock).is_ok(), fits);
                                 reservation.microusd += if fits { more } else { 0 };
                             }

@@ -45,8 +45,8 @@ fn invalid_records() {
     let many = [&[1, 32, 0, 0x81, 2][..], &[0; 10 * 257]].concat();
     let cases = [
         ("nothing", vec![]),
-        ("another version", with(0, 2)),
-        ("a part nobody knows", with(1, 0x7f)),
+        ("another version", with(0, 3)),
+        ("a part nobody knows", with(2, 0x7f)),
         ("more", [&good[..], &[0]].concat()),
         ("a bucket beyond the window", minute(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10])),
         ("an endless number", [&[1, 0][..], &[0x80; 30]].concat()),
@@ -78,14 +78,19 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn any_limits() -> impl Strategy<Value = Limits> {
     let limit = || prop::option::of(number());
-    (limit(), limit(), limit(), limit(), limit(), limit()).prop_map(|(a, b, c, d, e, f)| Limits {
-        requests_per_minute: a,
-        tokens_per_minute: b,
-        tokens_per_day: c,
-        tokens_per_month: d,
-        microusd_per_day: e,
-        concurrency: f,
+    let three = move || (limit(), limit(), limit());
+    (three(), three(), three(), prop::option::of(1..=100u8)).prop_map(|(requests, tokens, others, warn_at)| Limits {
+        requests_per_minute: requests.0,
+        requests_per_day: requests.1,
+        requests_per_month: requests.2,
+        tokens_per_minute: tokens.0,
+        tokens_per_day: tokens.1,
+        tokens_per_month: tokens.2,
+        microusd_per_day: others.0,
+        microusd_per_month: others.1,
+        concurrency: others.2,
         reserve_output: None,
+        warn_at,
     })
 }
 
@@ -95,16 +100,18 @@ proptest! {
     #[test]
     fn any_bytes_decode(
         bytes in vec(any::<u8>(), 0..200),
-        parts in 0..64u8,
+        parts in 0..1024u16,
         seen in any::<u8>(),
         limits in any_limits(),
         steps in vec((any_time(), number(), any::<u64>(), any_time(), number()), 0..6),
     ) {
-        for head in [&[][..], &[1, parts, seen & 0x7f]] {
+        let [low, high] = [parts as u8 | 0x80, (parts >> 7) as u8];
+        for head in [&[][..], &[1, parts as u8 & 0x7f, seen & 0x7f], &[2, low, high, seen & 0x7f]] {
             let mut record = LimitRecord::decode(&[head, &bytes].concat());
             prop_assert_eq!(&shared(&record), &record);
             for (now, tokens, vm, at, reported) in &steps {
                 let reservation = record.admit(&limits, UsageEstimate { vm: *vm, ..ask(*tokens) }, *now);
+                let _ = record.warn(&limits, reservation.as_ref().ok(), *now);
                 prop_assert_eq!(&shared(&record), &record);
                 let reservation = reservation.unwrap_or(Reservation { at: *at, tokens: *tokens, microusd: 0, budget: None });
                 let spent = ActualUsage::Reported { tokens: *reported, microusd: *reported };

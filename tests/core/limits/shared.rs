@@ -31,32 +31,45 @@ fn named(hits: &[Hit]) -> Vec<(Limited, u64)> {
 
 const ALL: Limits = Limits {
     requests_per_minute: Some(10),
+    requests_per_day: None,
+    requests_per_month: None,
     tokens_per_minute: Some(1000),
     tokens_per_day: Some(5000),
     tokens_per_month: None,
     microusd_per_day: Some(1_000_000),
+    microusd_per_month: None,
     concurrency: Some(2),
     reserve_output: Some(100),
+    warn_at: None,
 };
 
 #[test]
 fn a_request_counts_once_and_its_usage_later() {
     let mut known = shared(vec![(key(), ALL), (Subject::All, NONE)]);
-    let asked = [(Limited::Requests, 1), (Limited::TokensPerMinute, 0), (Limited::TokensPerDay, 0), (Limited::Cost, 0)];
+    let asked = [
+        (Limited::RequestsPerMinute, 1),
+        (Limited::TokensPerMinute, 0),
+        (Limited::TokensPerDay, 0),
+        (Limited::CostPerDay, 0),
+    ];
     assert_eq!(named(&known.question()), asked);
     let reported = ActualUsage::Reported { tokens: 70, microusd: 30 };
-    let used = [(Limited::TokensPerMinute, 70), (Limited::TokensPerDay, 70), (Limited::Cost, 30)];
+    let used = [(Limited::TokensPerMinute, 70), (Limited::TokensPerDay, 70), (Limited::CostPerDay, 30)];
     assert_eq!(named(&known.charges(reported, 100)), used);
     let known_in_part = ActualUsage::AtLeast { tokens: 70, microusd: 0 };
     let used = [(Limited::TokensPerMinute, 100), (Limited::TokensPerDay, 100)];
     assert_eq!(named(&known.charges(known_in_part, 100)), used, "the estimate, if that is more");
     assert_eq!(known.charges(ActualUsage::Nothing, 100), []);
     known.uncounted = true;
-    assert_eq!(named(&known.charges(ActualUsage::Nothing, 100)), [(Limited::Requests, 1)], "the service was away");
+    assert_eq!(
+        named(&known.charges(ActualUsage::Nothing, 100)),
+        [(Limited::RequestsPerMinute, 1)],
+        "the service was away"
+    );
 }
 
 fn question(what: Limited, limit: u64) -> Vec<Hit> {
-    vec![Hit { counter: Counter { subject: key(), what, limit }, hits: u64::from(what == Limited::Requests) }]
+    vec![Hit { counter: Counter { subject: key(), what, limit }, hits: u64::from(what == Limited::RequestsPerMinute) }]
 }
 
 fn answer(is_over: bool, remaining: u64) -> RateLimitResponse {
@@ -71,13 +84,13 @@ fn wants(tokens: u64) -> UsageEstimate {
 #[test]
 fn answers() {
     let cases = [
-        (Limited::Requests, false, 0, true), // the last allowed request
-        (Limited::Requests, true, 0, false),
+        (Limited::RequestsPerMinute, false, 0, true), // the last allowed request
+        (Limited::RequestsPerMinute, true, 0, false),
         (Limited::TokensPerMinute, false, 5, true),
         (Limited::TokensPerMinute, false, 4, false), // the request's estimate is 5
         (Limited::TokensPerDay, true, 0, false),
-        (Limited::Cost, false, 1, true),
-        (Limited::Cost, false, 0, false), // nothing is left
+        (Limited::CostPerDay, false, 1, true),
+        (Limited::CostPerDay, false, 0, false), // nothing is left
     ];
     for (what, is_over, remaining, passes) in cases {
         let judged =
@@ -100,8 +113,8 @@ fn reservations_count_as_requested() {
 
 #[test]
 fn the_client_sees_the_tightest_limit() {
-    let mut question = question(Limited::Requests, 10);
-    question.extend(self::question(Limited::Requests, 100));
+    let mut question = question(Limited::RequestsPerMinute, 10);
+    question.extend(self::question(Limited::RequestsPerMinute, 100));
     let reset = Some(Duration::from_secs(9));
     let statuses = [3, 2].map(|remaining| Status { is_over: false, remaining, reset }).to_vec();
     let rates = judge(
@@ -119,7 +132,7 @@ fn the_client_sees_the_tightest_limit() {
 #[test]
 fn a_service_without_counts() {
     let silent = |is_over| RateLimitResponse { is_over, statuses: Vec::new() };
-    let question = question(Limited::Requests, 10);
+    let question = question(Limited::RequestsPerMinute, 10);
     assert!(judge(&shared(vec![(key(), NONE)]), &question, &silent(false), wants(0), at(0)).is_ok());
     let (_, excess) = judge(&shared(vec![(key(), NONE)]), &question, &silent(true), wants(0), at(1)).unwrap_err();
     assert_eq!(excess.retry_after, Some(Duration::from_secs(59)), "until the minute ends");
@@ -145,6 +158,51 @@ fn messages() {
     // the protocol's limits have 32 bits
     let tens = b"\x12\x08\x08\x80\x94\xeb\xdc\x03\x10\x05\x1a\x02\x08\x02";
     assert_eq!(hit(10_000_000_000, 11), message("tokens_per_month/10", tens), "hits are rounded up");
+}
+
+#[test]
+fn every_limit_has_its_window_and_hits() {
+    let team = Subject::Label("team".into(), "a".into());
+    let limits = Limits {
+        requests_per_day: Some(1),
+        requests_per_month: Some(2),
+        microusd_per_month: Some(3),
+        tokens_per_month: Some(4),
+        ..ALL
+    };
+    let known = shared(vec![(team, limits)]);
+    let units: Vec<_> = known
+        .question()
+        .into_iter()
+        .map(|hit| {
+            let message = write_request("s", std::slice::from_ref(&hit));
+            let unit = message.windows(2).rev().find(|pair| pair[0] == 0x10).unwrap()[1];
+            let text = String::from_utf8_lossy(&message).into_owned();
+            assert!(text.contains("label:team") && text.contains(hit.counter.what.name()), "{text:?}");
+            (hit.counter.what.name(), unit, hit.hits)
+        })
+        .collect();
+    let want = [
+        ("requests_per_minute", 2, 1),
+        ("requests_per_day", 4, 1),
+        ("requests_per_month", 5, 1),
+        ("tokens_per_minute", 2, 0),
+        ("tokens_per_day", 4, 0),
+        ("tokens_per_month", 5, 0),
+        ("cost_per_day", 4, 0),
+        ("cost_per_month", 5, 0),
+    ];
+    assert_eq!(units, want);
+    let charged = known.charges(ActualUsage::Reported { tokens: 70, microusd: 30 }, 0);
+    let charged: Vec<_> = charged.iter().map(|hit| (hit.counter.what.name(), hit.hits)).collect();
+    let want = [
+        ("tokens_per_minute", 70),
+        ("tokens_per_day", 70),
+        ("tokens_per_month", 70),
+        ("cost_per_day", 30),
+        ("cost_per_month", 30),
+    ];
+    assert_eq!(charged, want);
 }
 
 #[test]
@@ -191,7 +249,7 @@ fn charges_are_bounded() {
     let mut charges = Charges::default();
     let hit = |index: u32| {
         let subject = Subject::Key(index.to_string().into());
-        Hit { counter: Counter { subject, what: Limited::Cost, limit: 10 }, hits: 1 }
+        Hit { counter: Counter { subject, what: Limited::CostPerDay, limit: 10 }, hits: 1 }
     };
     let kept = (0..10_010).filter(|index| charges.add(hit(*index), at(0))).count();
     assert_eq!(kept, 10_000);

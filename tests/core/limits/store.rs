@@ -99,7 +99,7 @@ fn all_subjects_or_none() {
     assert_eq!((subject, excess.what, excess.is_too_large()), (model, Limited::TokensPerMinute, true));
     admission.settle(&store, ActualUsage::Reported { tokens: 2, microusd: 0 }, at(1), |_, _| panic!("written"));
     let used = |what| store.read(&key()).used(what, at(1));
-    assert_eq!([Limited::Requests, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
+    assert_eq!([Limited::RequestsPerMinute, Limited::TokensPerDay, Limited::Concurrency].map(used), [1, 2, 0]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn money_is_reserved_where_there_is_a_budget() {
     let mut admission = Admission::take(&store, &subjects, ask(0), at(0)).unwrap();
     assert!(admission.has_budget());
     admission.reserve(&store, 60, at(0)).unwrap();
-    let used = |subject: &Subject| store.read(subject).used(Limited::Cost, at(0));
+    let used = |subject: &Subject| store.read(subject).used(Limited::CostPerDay, at(0));
     assert_eq!([key(), model.clone(), Subject::All].map(|subject| used(&subject)), [60, 0, 60]);
     let mut further = Admission::take(&store, &subjects, ask(0), at(0)).unwrap();
     let (subject, excess) = further.reserve(&store, 20, at(0)).unwrap_err();
@@ -195,7 +195,7 @@ proptest! {
         }
         let uncounted = admissions.iter().filter(|admission| admission.reservations().len() < 2).count() as u64;
         prop_assert!(admissions.len() as u64 >= 100 && admissions.len() as u64 <= 100 + uncounted);
-        prop_assert_eq!(store.read(&key()).used(Limited::Requests, at(0)), 100);
+        prop_assert_eq!(store.read(&key()).used(Limited::RequestsPerMinute, at(0)), 100);
         let mut lost = 0;
         for admission in admissions {
             admission.settle(&store, ActualUsage::AtLeast { tokens: 0, microusd: 0 }, at(1), |subject, _| lost += u64::from(subject == key()));

@@ -13,8 +13,8 @@ fn each_response_is_a_request_in_the_same_slot() {
     let mut record = LimitRecord::default();
     record.admit(&limits, ESTIMATE, NOW).unwrap();
     record.admit_turn(&limits, ESTIMATE, NOW).unwrap();
-    assert_eq!(record.admit_turn(&limits, ESTIMATE, NOW).unwrap_err().what, Limited::Requests);
-    assert_eq!((record.used(Limited::Requests, NOW), record.used(Limited::Concurrency, NOW)), (2, 1));
+    assert_eq!(record.admit_turn(&limits, ESTIMATE, NOW).unwrap_err().what, Limited::RequestsPerMinute);
+    assert_eq!((record.used(Limited::RequestsPerMinute, NOW), record.used(Limited::Concurrency, NOW)), (2, 1));
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn tokens_are_charged_when_they_are_used() {
     record.admit(&limits, ESTIMATE, NOW).unwrap();
     let later = NOW + Duration::from_secs(3600);
     record.charge(60, 20, later);
-    assert_eq!((record.used(Limited::TokensPerMinute, later), record.used(Limited::Cost, later)), (60, 20));
+    assert_eq!((record.used(Limited::TokensPerMinute, later), record.used(Limited::CostPerDay, later)), (60, 20));
     assert!(!record.is_used_up(&limits, later));
     let prompt = UsageEstimate { prompt: 41, ..ESTIMATE };
     assert_eq!(record.admit_turn(&limits, prompt, later).unwrap_err().what, Limited::TokensPerMinute);

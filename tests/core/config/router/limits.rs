@@ -14,16 +14,20 @@ fn with_fields(fields: &str) -> Result<Table, ConfigError> {
 
 #[test]
 fn limits_and_prices_of_a_model() {
-    let all = r#""limits": {"requests_per_minute": 1, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": "5000000000",
-        "cost_per_day": 0.5, "concurrency": 6, "reserve_output": 7}"#;
+    let all = r#""limits": {"requests_per_minute": 1, "requests_per_day": 8, "requests_per_month": 9, "tokens_per_minute": 2e3, "tokens_per_day": 3, "tokens_per_month": "5000000000",
+        "cost_per_day": 0.5, "cost_per_month": 2500, "concurrency": 6, "reserve_output": 7, "warn_at": 80}"#;
     let limits = Limits {
         requests_per_minute: Some(1),
+        requests_per_day: Some(8),
+        requests_per_month: Some(9),
         tokens_per_minute: Some(2000),
         tokens_per_day: Some(3),
         tokens_per_month: Some(5_000_000_000),
         microusd_per_day: Some(500_000),
+        microusd_per_month: Some(2_500_000_000),
         concurrency: Some(6),
         reserve_output: Some(7),
+        warn_at: Some(80),
     };
     let one = Limits { concurrency: Some(2), ..Limits::default() };
     for (text, want) in [
@@ -64,6 +68,7 @@ fn limits_and_prices_of_a_model() {
 #[test]
 fn mistakes_in_limits_and_prices() {
     let dollars = "must be an amount in dollars, such as 2.5";
+    let percentage = "must be a percentage from 1 to 100, such as 80".to_owned();
     let whole = |number| format!("{number} is not a whole number from 1 to 10^15");
     let cases = [
         (r#""limits": 3"#, "limits", "must be an object, but is a number".to_owned()),
@@ -73,6 +78,14 @@ fn mistakes_in_limits_and_prices() {
             "no such field; did you mean \"tokens_per_day\"?".to_owned(),
         ),
         (r#""limits": {"tokens_per_day": 0}"#, "limits.tokens_per_day", whole("0")),
+        (r#""limits": {"requests_per_day": 9, "warn_at": 101}"#, "limits.warn_at", percentage.clone()),
+        (r#""limits": {"requests_per_day": 9, "warn_at": 256}"#, "limits.warn_at", percentage),
+        (r#""limits": {"requests_per_day": 9, "warn_at": 0}"#, "limits.warn_at", whole("0")),
+        (
+            r#""limits": {"concurrency": 9, "warn_at": 80}"#,
+            "limits.warn_at",
+            "warns of limits of requests, tokens or cost; set one of these beside it".to_owned(),
+        ),
         (r#""limits": {"concurrency": 1.5}"#, "limits.concurrency", whole("1.5")),
         (
             r#""limits": {"requests_per_minute": [9]}"#,
