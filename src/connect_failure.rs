@@ -19,9 +19,9 @@ pub enum ConnectFailure {
     NoCluster,
 }
 
-/// The end of the address that replaces a cluster's hosts if its name does not resolve. (A port that no model server
-/// listens on: `closed_port` in envoy.yaml.)
-const CLOSED_PORT: &[u8] = b":1";
+/// The address that replaces a cluster's hosts if its name does not resolve: `no_host` in envoy.yaml. Nobody has it, so
+/// it is never a server's own.
+const NO_HOST: &[u8] = b"255.255.255.255:1";
 
 impl ConnectFailure {
     /// All causes.
@@ -41,12 +41,12 @@ impl ConnectFailure {
     ///
     /// let of = |reason: &str, address: &str| ConnectFailure::of(reason.as_bytes(), address.as_bytes());
     /// assert_eq!(of("delayed connect error: Connection refused", "10.0.0.1:443"), ConnectFailure::Refused);
-    /// assert_eq!(of("delayed connect error: Connection refused", "127.0.0.1:1"), ConnectFailure::Dns);
+    /// assert_eq!(of("delayed connect error: Connection refused", "255.255.255.255:1"), ConnectFailure::Dns);
     /// assert_eq!(of("TLS_error:|268435581:SSL routines", "10.0.0.1:443"), ConnectFailure::Tls);
     /// ```
     pub fn of(reason: &[u8], address: &[u8]) -> Self {
         let has = |word: &str| reason.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
-        if address.ends_with(CLOSED_PORT) {
+        if address == NO_HOST {
             ConnectFailure::Dns
         } else if has("tls") || has("ssl") {
             ConnectFailure::Tls

@@ -195,6 +195,7 @@ def test_a_pod(tmp_path: Path) -> None:
         assert subprocess.run(drain, timeout=30).returncode == 0
         assert 1.5 < time.monotonic() - begun < 10
         assert _status(f"{metrics}/ready") == 503 and child.ended() is None
+        assert _status(f"http://127.0.0.1:{ports['http']}/healthz") == 503
 
 
 def _status(url: str) -> int:

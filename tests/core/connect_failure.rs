@@ -5,9 +5,11 @@ use sluice::connect_failure::ConnectFailure::{self, Dns, NoCluster, Other, Refus
 #[test]
 fn causes() {
     let cases = [
-        ("", "127.0.0.1:1", Dns),
-        ("delayed connect error: Connection refused", "127.0.0.1:1", Dns),
-        ("delayed connect error: 111", "[::1]:1", Dns),
+        ("", "255.255.255.255:1", Dns),
+        ("immediate connect error: Network is unreachable|remote address:255.255.255.255:1", "255.255.255.255:1", Dns),
+        // a cluster's own address
+        ("delayed connect error: Connection refused", "127.0.0.1:1", Refused),
+        ("delayed connect error: 111", "[::1]:1", Other),
         ("delayed connect error: Connection refused", "127.0.0.1:11", Refused),
         ("immediate connect error: Connection refused", "[2001:db8::1]:443", Refused),
         ("delayed connect error: error:_111", "10.0.0.1:8000", Refused),

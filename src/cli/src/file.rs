@@ -37,7 +37,7 @@ pub(crate) struct Render {
 pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     let text = read(&command.file)?;
     let name = name(&command.file);
-    let short = short(&text, &shown(&command.file))?;
+    let mut short = short(&text, &shown(&command.file))?;
     let Some(directory) = &command.dir else {
         return print(&rendered(&short, &text, &name)?);
     };
@@ -45,11 +45,14 @@ pub(crate) fn render(command: &Render) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).map_err(failed)?;
     let directory = directory.canonicalize().map_err(failed)?;
     let at = command.at.clone().unwrap_or_else(|| directory.to_string_lossy().into_owned());
-    let new = in_files(&short, &text, &name, &at, &environment(short.variables()))?;
+    let new = |short: &Short| in_files(short, &text, &name, &at, &environment(short.variables()));
     match Files::open(&directory) {
-        None => Files::create(&directory, new).map(drop),
+        None => Files::create(&directory, new(&short)?).map(drop),
         Some(mut files) => {
-            files.apply(new, None)?;
+            for (own, cluster) in files.name_clusters(&mut short) {
+                eprintln!("sluice: {}", moved(&own, &cluster));
+            }
+            files.apply(new(&short)?, None)?;
             if !files.is_tidy() {
                 std::thread::sleep(GRACE);
             }
@@ -78,6 +81,11 @@ pub(crate) fn in_files(
 /// The built-in template lacks a place that rendering needs.
 fn rendered(short: &Short, text: &str, name: &str) -> Result<String, Failure> {
     crate::render::render(short, text, name).map_err(|error| lost(&error))
+}
+
+/// Tells that an upstream or a service has another address than the running Envoy knows.
+pub(crate) fn moved(own: &str, cluster: &str) -> String {
+    format!("{own} has another address, so its cluster is a new one: {cluster}")
 }
 
 /// The error for an unknown template.

@@ -16,6 +16,7 @@ mod render;
 mod run;
 mod schema;
 mod short;
+mod stop;
 mod yaml;
 
 use std::process::ExitCode;

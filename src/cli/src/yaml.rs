@@ -1,5 +1,7 @@
 //! YAML with line numbers: every message about a file names a line.
 
+use std::collections::BTreeMap;
+
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::{Map, Number, Value};
 
@@ -47,6 +49,32 @@ impl Tree {
     /// The field `name` of an object.
     pub(crate) fn get(&self, name: &str) -> Option<&Tree> {
         self.entries().iter().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+
+    /// The field `name` of an object, to change it.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Tree> {
+        match &mut self.data {
+            Data::Map(entries) => entries.iter_mut().find(|(field, _)| field == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Replaces the texts of all fields `field` in the tree by those that `names` has for them.
+    pub(crate) fn rename(&mut self, field: &str, names: &BTreeMap<String, String>) {
+        match &mut self.data {
+            Data::List(items) => items.iter_mut().for_each(|item| item.rename(field, names)),
+            Data::Map(entries) => {
+                for (name, value) in entries {
+                    match &mut value.data {
+                        Data::Text(text) if name == field => {
+                            names.get(text.as_str()).into_iter().for_each(|new| text.clone_from(new));
+                        }
+                        _ => value.rename(field, names),
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The value at the end of a path of fields.

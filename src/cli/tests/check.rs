@@ -83,7 +83,7 @@ const MISTAKES: &[Mistake] = &[
     error(ENVOY, "      per_connection_buffer_limit_bytes: 1048576\n", "      per_connection_buffer_limit_bytes: 16777216\n", "buffer_limit", "16777216"),
     warning(ENVOY, "request_body_buffer_limit: 8388608\n", "\n", "buffer_limit", "per_connection_buffer_limit_bytes: 262144"),
     warning(ENVOY, "request_body_buffer_limit: 8388608\n", "request_body_buffer_limit: 8388\n", "buffer_limit", "request_body_buffer_limit: 8388"),
-    warning(ENVOY, "          - {priority: 1, lb_endpoints: [*closed_port]}\n", "", "closed_port", "load_assignment:\n        cluster_name: mock-b"),
+    warning(ENVOY, "          - {priority: 1, lb_endpoints: [*no_host]}\n", "", "no_host", "load_assignment:\n        cluster_name: mock-b"),
     error(PROVIDERS, "          sni: api.anthropic.com\n", "", "no_sni", "typed_config:\n          \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext\n          common"),
     error(PROVIDERS, "              match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: api.anthropic.com}}]\n", "", "no_san", "validation_context:\n              trusted_ca: {filename: /etc/ssl/certs/ca-certificates.crt}\n    - name: gemini"),
     error(PROVIDERS, "              trusted_ca: {filename: /etc/ssl/certs/ca-certificates.crt}\n              match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: api.openai.com}}]\n", "              match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: api.openai.com}}]\n", "no_trusted_ca", "validation_context:\n              match"),
@@ -276,6 +276,33 @@ fn for_people() {
     );
     assert!(said.contains("    fix: refresh_cluster_on_retry: true"), "{said}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("standard input has an error"));
+}
+
+/// A key that may use a model, but not what serves when that one fails.
+#[test]
+fn a_fallback_that_a_key_may_not_use() {
+    let key = "role: user, hash: \"sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c\"";
+    let demo = text(DEMO).replace("aliases: [gpt-4o-latest]", "fallbacks: [text-embedding-3-small]");
+    for (models, wanted) in [
+        ("[gpt-4o]", Some("[gpt-4o, text-embedding-3-small]")),
+        ("[\"gpt-*\"]", Some("[gpt-*, text-embedding-3-small]")),
+        ("[\"*\"]", None),
+        ("[gpt-4o, \"text-*\"]", None),
+        ("[text-embedding-3-small]", None),
+    ] {
+        let (code, found) = check(&demo.replace(key, &format!("{key}, models: {models}")));
+        let Some(fix) = wanted else {
+            assert_eq!((code, found.as_slice()), (0, &[][..]), "{models}");
+            continue;
+        };
+        let [one] = found.as_slice() else { panic!("{models}: {found:?}") };
+        assert_eq!((&one["rule"], &one["path"]), (&"unusable_fallback".into(), &"keys[0].models".into()));
+        let problem = one["problem"].as_str().unwrap();
+        assert!(problem.contains("\"gpt-4o\" falls back to \"text-embedding-3-small\", which this key may not use"));
+        assert!(one["fix"].as_str().unwrap().starts_with(&format!("models: {fix}, or ")), "{one}");
+        assert!(applied(&demo.replace(key, &format!("{key}, models: {models}")), one)
+            .is_some_and(|good| check(&good).1.is_empty()));
+    }
 }
 
 /// The file is named as it was given, so that an editor finds it.

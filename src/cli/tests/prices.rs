@@ -31,7 +31,15 @@ fn upstreams(home: &Path, text: &str) -> Vec<String> {
     let (code, out, error) = sluice(home, &["render", "-"], &format!("{KEYS}{text}"));
     assert_eq!(code, 0, "{error}");
     let lines = out.lines().map(str::trim).skip_while(|line| *line != "upstreams:").skip(1);
-    lines.take_while(|line| line.contains("{cluster: ")).map(str::to_owned).collect()
+    let mut found: Vec<String> = Vec::new();
+    for line in lines.take_while(|line| !line.starts_with("models:")) {
+        assert!(line.len() < 200, "one price to a line: {line}");
+        match (line.contains("{cluster: "), found.last_mut()) {
+            (false, Some(last)) => last.push_str(line),
+            _ => found.push(line.to_owned()),
+        }
+    }
+    found
 }
 
 #[test]

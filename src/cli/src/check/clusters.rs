@@ -101,7 +101,7 @@ fn upstream(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut
     }
     tls(cluster, report);
     limit(cluster, manager, read, report);
-    closed_port(cluster, report);
+    no_host(cluster, report);
     if let Some(time) =
         cluster.get("connect_timeout").filter(|time| seconds(time).is_some_and(|seconds| seconds > 15.0))
     {
@@ -263,8 +263,8 @@ fn limit(cluster: &Tree, manager: &Manager<'_>, read: &Read<'_>, report: &mut Re
     }
 }
 
-/// An unresolved name is only retried if the cluster has a closed port as a second endpoint.
-fn closed_port(cluster: &Tree, report: &mut Report) {
+/// An unresolved name is only retried if the cluster has a second endpoint, to which no connection succeeds.
+fn no_host(cluster: &Tree, report: &mut Report) {
     let endpoints = cluster.at(&["load_assignment", "endpoints"]).map(Tree::items).unwrap_or_default();
     let by_name = cluster.text_of("type").is_some_and(|kind| kind.ends_with("_DNS"));
     if by_name
@@ -275,11 +275,11 @@ fn closed_port(cluster: &Tree, report: &mut Report) {
         let line = cluster.get("load_assignment").map_or(cluster.line, |tree| tree.line);
         let path = format!("clusters[{}].load_assignment", name_of(cluster));
         report.warning(
-            "closed_port",
+            "no_host",
             line,
             &path,
             "if its name does not resolve, requests fail at once, and no other provider is tried",
-            "add {priority: 1, lb_endpoints: [*closed_port]}, as in envoy.yaml",
+            "add {priority: 1, lb_endpoints: [*no_host]}, as in envoy.yaml",
         );
     }
 }

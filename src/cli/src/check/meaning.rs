@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use sluice::date::timestamp;
-use sluice::pattern::overlap;
+use sluice::pattern::{matches, overlap};
 
 use super::sections::Sections;
 use super::Report;
+use crate::yaml::quoted;
 
 /// Maps the core's path to a line, and to the path in the file.
 pub(super) type Locate<'a> = &'a dyn Fn(&str) -> (usize, String);
@@ -46,6 +47,7 @@ pub(super) fn check(sections: &Sections, locate: Locate<'_>, report: &mut Report
     if router.is_some() {
         upstreams(router, locate, report);
         callers(auth, router, locate, report);
+        fallbacks(auth, router, locate, report);
         prices(auth, router, locate, report);
     }
     expired(auth, locate, report);
@@ -125,6 +127,41 @@ fn callers(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, rep
                     format!("name one of these: {}", served.join(", ")),
                 );
             }
+        }
+    }
+}
+
+/// A fallback serves only callers that may use it.
+fn fallbacks(auth: Option<&Value>, router: Option<&Value>, locate: Locate<'_>, report: &mut Report) {
+    for (field, one) in [("keys", "key"), ("users", "user")] {
+        for (index, caller) in list(auth, field).iter().enumerate() {
+            let permitted: Vec<&str> = list(Some(caller), "models").iter().filter_map(Value::as_str).collect();
+            let mut missing: Vec<&str> = Vec::new();
+            let mut first = None;
+            for model in list(router, "models") {
+                let aliases = list(Some(model), "aliases").iter().filter_map(Value::as_str);
+                let mut names = text(model, "name").into_iter().chain(aliases);
+                if !names.any(|name| permitted.iter().any(|permitted| overlap(permitted, name))) {
+                    continue;
+                }
+                let fallbacks = list(Some(model), "fallbacks").iter().filter_map(Value::as_str);
+                for fallback in fallbacks.chain(text(model, "context_length_fallback")) {
+                    let may_use = permitted.iter().any(|permitted| matches(permitted, fallback));
+                    if !may_use && !missing.contains(&fallback) {
+                        missing.push(fallback);
+                        first = first.or(text(model, "name"));
+                    }
+                }
+            }
+            let Some(model) = first else { continue };
+            let (line, path) = locate(&format!("auth.{field}[{index}].models"));
+            let problem = format!(
+                "{model:?} falls back to {}, which this {one} may not use, so it gets the error instead",
+                missing.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
+            );
+            let all: Vec<String> = permitted.iter().chain(&missing).map(|name| quoted(name)).collect();
+            let fix = format!("models: [{}], or leave the {one} without that fallback", all.join(", "));
+            report.warning("unusable_fallback", line, &path, problem, fix);
         }
     }
 }

@@ -3,14 +3,18 @@
 //! it any more. Each file is moved into place, because Envoy only notices moves, and never sees half a file.
 
 mod admin;
+mod names;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::admin::Admin;
+use self::names::Names;
 use crate::render::{
     version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILTERS, LISTENERS, ROUTES,
 };
+use crate::short::Short;
+use crate::stop::Stop;
 use crate::Failure;
 
 /// How long Envoy may take to accept or refuse a file: it may have to compile the filters again.
@@ -18,6 +22,19 @@ const TAKEN: Duration = Duration::from_secs(60);
 
 /// How long a file waits for the one before it, where nobody tells whether Envoy has read it.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a new cluster may take to resolve its server's name; until then Envoy does not use it.
+const RESOLVED: Duration = Duration::from_secs(10);
+
+/// How often Envoy is asked.
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// A running Envoy, and what ends the wait for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Running<'a> {
+    pub(crate) admin: &'a Admin,
+    pub(crate) stop: &'a Stop,
+}
 
 /// A file that Envoy reads again.
 #[derive(Clone, Copy)]
@@ -48,6 +65,18 @@ impl Part {
         }
     }
 
+    /// Waits until Envoy uses the file that it has read.
+    fn wait_until_usable(self, admin: &Admin, stop: &Stop) -> Result<(), Failure> {
+        let Part::Clusters = self else { return Ok(()) };
+        let until = Instant::now() + RESOLVED;
+        while Instant::now() < until && admin.stat("cluster_manager.warming_clusters").is_some_and(|count| count > 0) {
+            if stop.wait(PERIOD, 0) {
+                return Err(stopped());
+            }
+        }
+        Ok(())
+    }
+
     fn of(self, split: &Split) -> &str {
         match self {
             Part::Clusters => &split.clusters,
@@ -74,6 +103,7 @@ pub(crate) struct Files {
     written: Split,
     /// The same without the clusters and matcher lines that only older requests use.
     wanted: Split,
+    names: Names,
 }
 
 impl Files {
@@ -82,7 +112,8 @@ impl Files {
     /// # Errors
     /// They cannot be written.
     pub(crate) fn create(directory: &Path, split: Split) -> Result<Files, Failure> {
-        let files = Files { directory: directory.to_owned(), written: split.clone(), wanted: split };
+        let names = Names::of(&split.clusters);
+        let files = Files { directory: directory.to_owned(), written: split.clone(), wanted: split, names };
         for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
             files.write(part.file(), part.of(&files.wanted))?;
         }
@@ -100,7 +131,14 @@ impl Files {
             routes: read(ROUTES)?,
             filters: read(FILTERS)?,
         };
-        Some(Files { directory: directory.to_owned(), wanted: written.clone(), written })
+        let names = Names::of(&written.clusters);
+        Some(Files { directory: directory.to_owned(), wanted: written.clone(), written, names })
+    }
+
+    /// Names the clusters of a short file for this directory, so that no name gets another address. Returns the upstreams
+    /// and services that have moved, with the new names of their clusters.
+    pub(crate) fn name_clusters(&mut self, short: &mut Short) -> Vec<(String, String)> {
+        self.names.give(short)
     }
 
     /// Whether nothing would change.
@@ -118,8 +156,9 @@ impl Files {
     /// Adds what is new, and waits until Envoy has it; `tidy` later removes what is gone.
     ///
     /// # Errors
-    /// Envoy refuses a file, so that all of them are as before; or a file cannot be written.
-    pub(crate) fn apply(&mut self, new: Split, admin: Option<&Admin>) -> Result<(), Failure> {
+    /// Envoy refuses a file, so that all of them are as before; a file cannot be written; or a signal has come, so that some
+    /// files are new: Envoy can serve with them.
+    pub(crate) fn apply(&mut self, new: Split, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         let all = Split {
             clusters: with_old_clusters(&new.clusters, &self.written.clusters),
             routes: with_old_routes(&new.routes, &self.written.routes),
@@ -127,8 +166,10 @@ impl Files {
         };
         let before = self.written.clone();
         for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
-            if let Err(failure) = self.replace(part, part.of(&all), admin) {
-                self.restore(&before);
+            if let Err(failure) = self.replace(part, part.of(&all), envoy) {
+                if !envoy.is_some_and(|envoy| envoy.stop.signals() > 0) {
+                    self.restore(&before);
+                }
                 return Err(failure);
             }
         }
@@ -148,11 +189,11 @@ impl Files {
     /// Removes the clusters and matcher lines that no request uses any more.
     ///
     /// # Errors
-    /// A file cannot be written, or Envoy refuses it.
-    pub(crate) fn tidy(&mut self, admin: Option<&Admin>) -> Result<(), Failure> {
+    /// A file cannot be written, Envoy refuses it, or a signal has come.
+    pub(crate) fn tidy(&mut self, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         let Split { routes, clusters, .. } = self.wanted.clone();
-        self.replace(Part::Routes, &routes, admin)?;
-        self.replace(Part::Clusters, &clusters, admin)
+        self.replace(Part::Routes, &routes, envoy)?;
+        self.replace(Part::Clusters, &clusters, envoy)
     }
 
     fn restore(&mut self, before: &Split) {
@@ -165,27 +206,29 @@ impl Files {
     }
 
     /// Changes one file, if its text is another, and waits until Envoy has taken it.
-    fn replace(&mut self, part: Part, text: &str, admin: Option<&Admin>) -> Result<(), Failure> {
+    fn replace(&mut self, part: Part, text: &str, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         if part.of(&self.written) == text {
             return Ok(());
         }
         let refused = |admin: &Admin| admin.stat(&format!("{}.update_rejected", part.stat()));
-        let before = admin.and_then(refused);
+        let before = envoy.and_then(|envoy| refused(envoy.admin));
         self.write(part.file(), text)?;
         text.clone_into(part.of_mut(&mut self.written));
-        let Some(admin) = admin else {
+        let Some(Running { admin, stop }) = envoy else {
             std::thread::sleep(PAUSE);
             return Ok(());
         };
         let until = Instant::now() + TAKEN;
         while Instant::now() < until {
             if admin.text(&format!("{}.version_text", part.stat())).as_deref() == Some(version(text)) {
-                return Ok(());
+                return part.wait_until_usable(admin, stop);
             }
             if refused(admin).zip(before).is_some_and(|(now, before)| now > before) {
                 return Err(Failure::Input("Envoy refuses it; see its message above".to_owned()));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            if stop.wait(PERIOD, 0) {
+                return Err(stopped());
+            }
         }
         Err(Failure::Usage(format!("Envoy has not read {} after {} seconds", part.file(), TAKEN.as_secs())))
     }
@@ -196,6 +239,10 @@ impl Files {
         let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &file));
         written.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", file.display())))
     }
+}
+
+fn stopped() -> Failure {
+    Failure::Usage("the gateway stops".to_owned())
 }
 
 impl Admin {

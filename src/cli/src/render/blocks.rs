@@ -75,7 +75,8 @@ impl<'a> Source<'a> {
             let said = own.get(from.saturating_sub(start)..to.saturating_sub(start)).unwrap_or_default();
             let said = said.iter().map(|line| line.trim()).filter(|line| line.starts_with('#'));
             lines.extend(said.map(|line| indented(line, by + 2)));
-            lines.push(indented(&format!("{}: {}", quoted(&upstream.name), flow(&upstream.router())), by + 2));
+            let own = format!("{}: {}", quoted(&upstream.name), entry(&upstream.router()));
+            lines.extend(own.lines().map(|line| indented(line, by + 2)));
             from = to;
         }
         lines.extend(after.iter().map(|line| indented(line, by)));
@@ -113,6 +114,18 @@ impl<'a> Source<'a> {
         }
         first
     }
+}
+
+/// An upstream in one line; several prices have one line each.
+fn entry(upstream: &Tree) -> String {
+    let fields = upstream.entries().iter().map(|(name, value)| match value.entries() {
+        prices @ [_, _, ..] if name == "prices" => {
+            let lines = prices.iter().map(|(model, price)| format!("\n  {}: {}", quoted(model), flow(price)));
+            format!("{name}: {{{}}}", lines.collect::<Vec<_>>().join(","))
+        }
+        _ => format!("{}: {}", quoted(name), flow(value)),
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether a field's line may be indented more; not if it starts with a bracket.

@@ -146,7 +146,7 @@ fn without<'a>(fields: &[&'a str], others: &[&str]) -> Vec<&'a str> {
 /// One line for each upstream, and one for unknown clusters.
 fn matcher(template: &mut Template, short: &Short) -> Result<(), Lost> {
     let matcher = template.find(0, "cluster_matcher:")?;
-    let names: Vec<String> = short.upstreams.iter().map(|upstream| quoted(&upstream.name)).collect();
+    let names: Vec<String> = short.upstreams.iter().map(|upstream| quoted(&upstream.cluster.name)).collect();
     let map = template.find(template.find(matcher, "exact_match_map:")?, "map:")?;
     let block = template.block(map);
     let like = template.line(block.start).to_owned();

@@ -2,6 +2,7 @@
 
 use super::template::{between, Lost, Template, TRACES};
 use crate::short::Tracing;
+use crate::yaml::quoted;
 
 /// Adds the tracer; its cluster is added with the others.
 pub(super) fn add(template: &mut Template, tracing: &Tracing) -> Result<(), Lost> {
@@ -14,6 +15,7 @@ pub(super) fn add(template: &mut Template, tracing: &Tracing) -> Result<(), Lost
     let scheme = if tracing.url.tls { "https" } else { "http" };
     let url = format!("{scheme}://{host}{}", tracing.url.path);
     example.change(uri, |line| between(line, "uri: \"", "\"", &url))?;
+    example.change(uri, |line| between(line, "cluster: ", ",", &quoted(&tracing.cluster.name)))?;
     let comment = example.comments_before(uri);
     let headers = example.find(uri, "request_headers_to_add:")?;
     let header = headers + 1;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::dynamic::{Admin, Files};
+use crate::dynamic::{Files, Running};
 use crate::render::{environment, Split};
 use crate::short::Short;
 use crate::{check, file, Failure};
@@ -148,24 +148,25 @@ impl Followed {
     }
 
     /// Applies changes of the short file to Envoy. Mistakes are printed, and the old configuration stays.
-    pub(super) fn follow(&mut self, path: &Path, admin: &Admin, drain: Duration) {
+    pub(super) fn follow(&mut self, path: &Path, envoy: Running<'_>, drain: Duration) {
         if self.cleanup.is_some_and(|at| at <= Instant::now()) {
             self.cleanup = None;
-            told(self.files.tidy(Some(admin)));
+            told(self.files.tidy(Some(envoy)));
         }
         let Some(stamp) = Stamp::of(path).filter(|stamp| self.seen.as_ref() != Some(stamp)) else { return };
         // changes between the start and now are noticed as well
         let first = self.seen.replace(stamp).is_none();
-        told(self.apply(path, admin, drain, first));
+        told(self.apply(path, envoy, drain, first));
     }
 
-    fn apply(&mut self, path: &Path, admin: &Admin, drain: Duration, first: bool) -> Result<(), Failure> {
-        let gateway = Gateway::read(path)?;
+    fn apply(&mut self, path: &Path, envoy: Running<'_>, drain: Duration, first: bool) -> Result<(), Failure> {
+        let mut gateway = Gateway::read(path)?;
         let unseen = gateway.short.variables().into_iter().find(|name| !self.environment.contains(name));
         if let Some(name) = unseen {
             let problem = format!("the filters see the environment variable {name} only after a restart");
             return Err(Failure::Input(problem));
         }
+        let moved = self.files.name_clusters(&mut gateway.short);
         let new = gateway.split(&self.directory, &self.environment)?;
         if self.files.needs_restart(&new) || gateway.wasm != self.wasm {
             eprintln!("sluice: changes of `admin`, `tracing`, `wasm` and the file's name need a restart");
@@ -176,9 +177,12 @@ impl Followed {
             }
             return Ok(());
         }
-        self.files.apply(new, Some(admin))?;
+        self.files.apply(new, Some(envoy))?;
         if !self.files.is_tidy() {
             self.cleanup = Some(Instant::now() + drain);
+        }
+        for (own, cluster) in moved {
+            eprintln!("sluice: {}", file::moved(&own, &cluster));
         }
         eprintln!("sluice: the change is applied");
         Ok(())

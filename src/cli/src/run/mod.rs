@@ -9,16 +9,13 @@ mod files;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use self::files::{Followed, Gateway};
-use crate::dynamic::Admin;
+use crate::dynamic::{Admin, Running};
+use crate::stop::Stop;
 use crate::{file, Failure};
 
 /// How often the files are checked for changes.
@@ -37,6 +34,10 @@ pub(crate) struct Run {
     /// The number of Envoy's workers; default: one for each processor.
     #[arg(long)]
     concurrency: Option<u32>,
+    /// How long new connections are still served after SIGTERM or Ctrl-C while the health check fails, in seconds: the time
+    /// that load balancers take to notice.
+    #[arg(long, default_value_t = 0)]
+    drain_delay: u64,
     /// How long running requests may take after SIGTERM or Ctrl-C, in seconds; a second signal stops at once.
     #[arg(long, default_value_t = 600)]
     drain_timeout: u64,
@@ -52,37 +53,25 @@ pub(crate) struct Run {
 pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     let gateway = Gateway::read(&command.file)?;
     gateway.require_free_ports()?;
-    let stop = signals()?;
+    let stop = Stop::on_signals()?;
     let directory = directory()?;
     let _removed = Removed(directory.clone());
     let envoy = binary::envoy()?;
     let wasm = binary::wasm(command.wasm.as_deref().or(gateway.wasm.as_deref()), &directory)?;
     let mut files = Followed::new(&directory, &wasm, &gateway)?;
     let mut envoy = Envoy::start(&envoy, command, &directory)?;
-    envoy.wait(&stop)?;
+    if !envoy.wait(&stop)? {
+        return Ok(());
+    }
     envoy.tell(&gateway);
     loop {
-        if stop.load(Ordering::Relaxed) > 0 {
-            return envoy.drain(Duration::from_secs(command.drain_timeout), &stop);
-        }
         envoy.still_runs()?;
-        files.follow(&command.file, &envoy.admin, Duration::from_secs(command.drain_timeout));
-        std::thread::sleep(PERIOD);
+        let running = Running { admin: &envoy.admin, stop: &stop };
+        files.follow(&command.file, running, Duration::from_secs(command.drain_timeout));
+        if stop.wait(PERIOD, 0) {
+            return envoy.drain(command, &stop);
+        }
     }
-}
-
-/// Counts the signals that request a stop.
-fn signals() -> Result<Arc<AtomicUsize>, Failure> {
-    let failed = |error| Failure::Usage(format!("cannot wait for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    std::thread::spawn(move || {
-        signals.forever().for_each(|_| {
-            counted.fetch_add(1, Ordering::Relaxed);
-        });
-    });
-    Ok(count)
 }
 
 /// A directory for this run.
@@ -160,10 +149,10 @@ impl Envoy {
         Ok(Envoy { child, admin: Admin(nowhere), address_file })
     }
 
-    /// Waits until it listens.
-    fn wait(&mut self, stop: &AtomicUsize) -> Result<(), Failure> {
+    /// Waits until it listens; returns false if a signal came first, so that no request can be running.
+    fn wait(&mut self, stop: &Stop) -> Result<bool, Failure> {
         let until = Instant::now() + START;
-        while Instant::now() < until && stop.load(Ordering::Relaxed) == 0 {
+        while Instant::now() < until {
             self.still_runs()?;
             if let Some(address) =
                 std::fs::read_to_string(&self.address_file).ok().and_then(|text| text.trim().parse().ok())
@@ -175,15 +164,14 @@ impl Envoy {
                     return Err(refused());
                 }
                 if self.admin.is_ready() {
-                    return self.admin.listener().map(drop).ok_or_else(refused);
+                    return self.admin.listener().map(|_| true).ok_or_else(refused);
                 }
             }
-            std::thread::sleep(PERIOD);
+            if stop.wait(PERIOD, 0) {
+                return Ok(false);
+            }
         }
-        match stop.load(Ordering::Relaxed) {
-            0 => Err(Failure::Usage(format!("Envoy is not ready after {} seconds", START.as_secs()))),
-            _ => Ok(()),
-        }
+        Err(Failure::Usage(format!("Envoy is not ready after {} seconds", START.as_secs())))
     }
 
     fn still_runs(&mut self) -> Result<(), Failure> {
@@ -220,16 +208,17 @@ impl Envoy {
     }
 
     /// Fails the health check, so that load balancers send no new connections; waits for the requests, then stops.
-    fn drain(&mut self, timeout: Duration, stop: &AtomicUsize) -> Result<(), Failure> {
-        let signals = stop.load(Ordering::Relaxed);
+    fn drain(&mut self, options: &Run, stop: &Stop) -> Result<(), Failure> {
+        let signals = stop.signals();
         self.admin.post("/healthcheck/fail");
         self.admin.post("/drain_listeners?graceful&skip_exit");
-        let until = Instant::now() + timeout;
+        let begun = Instant::now();
+        let (delay, timeout) = (Duration::from_secs(options.drain_delay), Duration::from_secs(options.drain_timeout));
         let (mut told, mut is_closed) = (false, false);
         loop {
             // an Envoy that does not tell may be busy with requests
             let active = self.admin.stat("http.gateway.downstream_rq_active").unwrap_or(u64::MAX);
-            if Instant::now() >= until || stop.load(Ordering::Relaxed) > signals {
+            if begun.elapsed() >= timeout.max(delay) || stop.signals() > signals {
                 match active {
                     0 => {}
                     u64::MAX => eprintln!("sluice: stopping, though requests may still run"),
@@ -240,10 +229,10 @@ impl Envoy {
             if active == 0 && is_closed {
                 break;
             }
-            if active == 0 {
+            if active == 0 && begun.elapsed() >= delay {
                 // a request that comes between this look and the stop would be cut
                 is_closed = self.admin.post("/drain_listeners").is_some();
-            } else if !told && active < u64::MAX {
+            } else if !told && active > 0 && active < u64::MAX {
                 eprintln!(
                     "sluice: waiting for {}, at most {} s; a second signal stops at once",
                     file::counted(active, "request"),
@@ -252,7 +241,7 @@ impl Envoy {
                 told = true;
             }
             self.still_runs()?;
-            std::thread::sleep(PERIOD);
+            stop.wait(PERIOD, signals);
         }
         self.admin.post("/quitquitquit");
         let until = Instant::now() + Duration::from_secs(10);

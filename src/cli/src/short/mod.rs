@@ -6,6 +6,8 @@ mod listed;
 pub(crate) mod providers;
 mod upstream;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
 
@@ -164,6 +166,20 @@ impl Short {
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &Cluster> {
         let own = self.upstreams.iter().map(|upstream| &upstream.cluster).chain(&self.services);
         own.chain(self.tracing.iter().map(|tracing| &tracing.cluster))
+    }
+
+    /// Gives clusters other names, here and where they are used.
+    pub(crate) fn rename_clusters(&mut self, names: &BTreeMap<String, String>) {
+        for upstream in &mut self.upstreams {
+            upstream.rename_cluster(names);
+        }
+        let others = self.services.iter_mut().chain(self.tracing.iter_mut().map(|tracing| &mut tracing.cluster));
+        others.for_each(|cluster| cluster.rename(names));
+        for field in ["checks", "guard", "shared"] {
+            if let Some(tree) = self.tree.get_mut(field) {
+                tree.rename("cluster", names);
+            }
+        }
     }
 
     /// The environment variables that the filters read, in the order of the file.

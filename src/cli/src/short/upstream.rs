@@ -1,5 +1,7 @@
 //! An upstream of a short file: its entry for the router, and its cluster for Envoy.
 
+use std::collections::BTreeMap;
+
 use sluice::config::{ConfigError, Node, Object, UPSTREAM_FIELDS};
 
 use super::providers::{Provider, PROVIDERS};
@@ -44,6 +46,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    pub(super) fn rename(&mut self, names: &BTreeMap<String, String>) {
+        if let Some(name) = names.get(&self.name) {
+            self.name.clone_from(name);
+        }
+    }
+
     pub(super) fn new(name: &str, url: &Url, trusted_ca: &str) -> Cluster {
         Cluster {
             name: name.to_owned(),
@@ -117,6 +125,14 @@ impl Upstream {
     pub(super) fn add(&mut self, field: &str, value: Tree) {
         if !self.fields.iter().any(|(name, _)| name == field) {
             self.fields.push((field.to_owned(), value));
+        }
+    }
+
+    /// Gives its cluster another name; the upstream's own stays.
+    pub(super) fn rename_cluster(&mut self, names: &BTreeMap<String, String>) {
+        self.cluster.rename(names);
+        for (_, value) in self.fields.iter_mut().filter(|(field, _)| field == "cluster") {
+            *value = text(&self.cluster.name);
         }
     }
 
