@@ -3,6 +3,7 @@
 mod accounts;
 mod answer;
 mod answering;
+mod caching;
 mod caller;
 mod events;
 mod labels;
@@ -35,6 +36,7 @@ use crate::uri::climbs;
 use crate::usage::{Source, TokenUsage};
 
 pub use accounts::CountCall;
+pub use caching::Cached;
 use caller::Caller;
 pub use original::Original;
 use phase::{Phase, Request, Stage};
@@ -87,6 +89,10 @@ pub struct Exchange {
     told_apart: bool,
     /// Its WebSocket, if it is one.
     socket: Option<Box<SocketState>>,
+    /// What the cache did for it, if its model has one.
+    cached: Option<Box<Cached>>,
+    /// A digest of the configuration of the guard that has passed it.
+    guard: Option<[u8; 16]>,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay

@@ -16,6 +16,7 @@
 )]
 
 pub mod base64;
+pub mod cache;
 pub mod codec;
 pub mod config;
 pub mod connect_failure;

@@ -66,6 +66,14 @@ impl<F: Fields + Default> Record<F> {
         if let Some(milliseconds) = exchange.timing().to_first_token() {
             record.number("time_to_first_token_ms", milliseconds);
         }
+        if let Some(cached) = exchange.cached() {
+            record.text("cache", cached.result.name());
+            if exchange.is_hit() {
+                record.number("cache_age_s", cached.age.as_secs());
+                record.number("saved_input_tokens", cached.saved.0);
+                record.number("saved_output_tokens", cached.saved.1);
+            }
+        }
         if let Some(flags) = exchange.flags() {
             record.text("guard_flags", &flags);
         }

@@ -27,6 +27,8 @@ pub const GUARD_HEADER: &str = "x-sluice-guard";
 pub const LIMIT_WARNING_HEADER: &str = "x-sluice-limit-warning";
 /// Response header with the request's fields that the provider's dialect does not have.
 pub const DROPPED_HEADER: &str = "x-sluice-dropped";
+/// Response header with what the cache did for the request: `hit`, `miss` or `skip`.
+pub const CACHE_HEADER: &str = "x-sluice-cache";
 /// Response header of a token count that is an estimate of the gateway: `estimate`.
 pub const TOKEN_COUNT_HEADER: &str = "x-sluice-token-count";
 /// Response header with which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
@@ -77,6 +79,11 @@ pub const ISSUED_KEYS: &str = "sluice.keys.issued";
 /// Shared data with a part of a day's usage totals, by the day's slot.
 pub fn totals(part: u64, place: u32) -> String {
     format!("sluice.totals.{part}.{place}")
+}
+
+/// Shared data with a bucket of the cache's index.
+pub fn cache_bucket(number: u64) -> String {
+    format!("sluice.cache.index.{number}")
 }
 
 /// Shared data with a client key's usage of its limits.
@@ -235,6 +242,19 @@ pub mod stats {
     pub fn unknown_finish_reasons(cluster: &str) -> String {
         format!("llm_unknown_finish_reasons_total;cluster={}", Label(cluster))
     }
+
+    /// Requests to models with a cache, by what it did for them.
+    pub fn cache(model: &str, result: &str) -> String {
+        format!("llm_cache_total;model={};result={result}", Label(model))
+    }
+
+    /// The tokens of hits, by `type`: `input`, `output`.
+    pub fn cache_saved(model: &str, kind: &str) -> String {
+        format!("llm_cache_saved_tokens_total;model={};type={kind}", Label(model))
+    }
+
+    /// Calls to the cache's Redis that failed.
+    pub const CACHE_STORE_FAILURES: &str = "llm_cache_store_failures_total";
 
     /// Attempts by outcome.
     pub fn attempts(cluster: &str, outcome: &str) -> String {

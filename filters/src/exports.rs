@@ -12,6 +12,7 @@ use std::ptr::{null_mut, NonNull};
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::budget;
+use crate::cache;
 use crate::filter;
 use crate::finished;
 use crate::guard;
@@ -197,6 +198,7 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
     run(context, || {
         guard::answered(token, headers, size);
         finished::answered(token, size);
+        cache::answered(token, headers, size);
     });
 }
 

@@ -19,6 +19,7 @@ mod allocator;
 mod attempt;
 mod auth;
 mod budget;
+mod cache;
 mod chain;
 mod clusters;
 mod commands;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
+use sluice::cache::CacheResult;
 use sluice::exchange::Exchange;
 use sluice::guard::checks::CheckPhase;
 use sluice::outcome::Outcome;
@@ -121,6 +122,7 @@ struct Metrics {
     sources: Vec<(Source, u32)>,
     attempts: HashMap<String, Vec<(Outcome, u32)>>,
     checks: HashMap<String, CheckMetrics>,
+    caches: HashMap<String, Vec<(&'static str, u32)>>,
 }
 
 /// One check's counters.
@@ -233,6 +235,26 @@ pub fn count_check(check: &str, phase: CheckPhase, verdict: &'static str, took: 
         known.duration = known.duration.or_else(|| host::define_histogram(&stats::guard_duration(check)));
         if let Some(histogram) = known.duration {
             host::record(histogram, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        }
+    });
+}
+
+/// Counts what the cache did for a request to a model (with its configured name), and the tokens of a hit.
+pub fn count_cache(model: &str, result: CacheResult, (input, output): (u64, u64)) {
+    METRICS.with_borrow_mut(|metrics| {
+        let known = metrics.caches.entry_ref(model).or_default();
+        let saved = [("input", input), ("output", output)];
+        let saved = saved.into_iter().filter(|_| result == CacheResult::Hit);
+        for (name, count) in std::iter::once((result.name(), 1)).chain(saved).filter(|(_, count)| *count > 0) {
+            let define = || {
+                host::define_counter(&match name {
+                    "input" | "output" => stats::cache_saved(model, name),
+                    result => stats::cache(model, result),
+                })
+            };
+            if let Some(counter) = find_or_define(known, name, define) {
+                metrics.pending.add(counter, i64::try_from(count).unwrap_or(i64::MAX));
+            }
         }
     });
 }

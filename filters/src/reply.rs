@@ -4,10 +4,22 @@ use std::borrow::Cow;
 
 use sluice::error::{ApiError, Shape};
 use sluice::limits::retry_after_seconds;
+use sluice::wire_names::CACHE_HEADER;
 
-use crate::host;
+use crate::host::{self, Buffer, Headers};
 use crate::registry;
 use crate::types::Action;
+
+/// Makes an error of an answer that is held with its headers, and comes from the gateway itself: Envoy sends only one
+/// such answer.
+pub fn error_in_place(error: &ApiError, shape: Shape) {
+    host::set_header(Headers::Response, ":status", &error.status.to_string());
+    host::set_header(Headers::Response, "content-type", "application/json");
+    for name in ["content-length", "age", CACHE_HEADER] {
+        host::remove_header(Headers::Response, name);
+    }
+    host::replace_bytes(Buffer::ResponseBody, error.body(shape).as_bytes());
+}
 
 /// Answers with an error. The returned action stops the replaced request.
 pub fn error(error: &ApiError, shape: Shape) -> Action {

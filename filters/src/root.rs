@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::attempt;
 use crate::budget;
+use crate::cache;
 use crate::clusters;
 use crate::data_version;
 use crate::filter::{closed, Filter};
@@ -73,6 +74,7 @@ impl Root {
         finished::work();
         metrics::flush();
         waiting::poll();
+        cache::work();
         attempt::poll();
         clusters::hand_in_successes();
         clusters::renew_in_flight();

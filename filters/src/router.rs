@@ -10,9 +10,12 @@ use sluice::exchange::Routed;
 use sluice::gateway::{self, DEFAULT_PREFIX};
 use sluice::outcome::Outcome;
 use sluice::routing::{AnswerHeaders, ResponseModel, Table};
-use sluice::wire_names::{ATTEMPTS_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER};
+use sluice::wire_names::{
+    ATTEMPTS_HEADER, CACHE_HEADER, CLUSTER_HEADER, MODEL_HEADER, RETRY_HEADER, TOKEN_COUNT_HEADER,
+};
 
 use crate::admission::admit_model;
+use crate::cache::{self, Keeping, Looked, Pending};
 use crate::clusters::{self, AllClusters};
 use crate::commands::{self, By};
 use crate::filter::{self, Filter};
@@ -36,7 +39,7 @@ pub fn filter() -> Box<dyn Filter> {
         Ok(table)
     };
     filter::filter(read, |table, context| {
-        Some(Box::new(Router { table: table.clone(), context, state: RouterState::Headers }))
+        Some(Box::new(Router { table: table.clone(), context, state: RouterState::Headers, keeping: None }))
     })
 }
 
@@ -44,6 +47,8 @@ struct Router {
     table: Rc<Table>,
     context: u32,
     state: RouterState,
+    /// Keeps the answer for the same request, if the model has a cache.
+    keeping: Option<Box<Keeping>>,
 }
 
 enum RouterState {
@@ -53,6 +58,9 @@ enum RouterState {
     Body(Incoming),
     /// The request is refused; its body is read before the client is answered.
     RefusedBody(RefusedBody),
+    /// The cache is being asked, or the same request of another client is under way. The incoming request, if the exchange
+    /// ends with this filter.
+    Looking { exchange: SharedExchange, pending: Box<Pending>, opened: Option<Incoming> },
     /// Every target is at its limit. The guard ends the wait; the incoming request, if the exchange ends with this filter.
     Waiting { exchange: SharedExchange, _queued: QueueGuard, _opened: Option<Incoming> },
     /// The request has a target.
@@ -62,6 +70,38 @@ enum RouterState {
 }
 
 impl Router {
+    /// Admits a request, and looks whether the cache has its answer.
+    fn admit(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
+        let admitted = admit_model(&self.table, &mut exchange.borrow_mut());
+        match admitted {
+            Err(error) => self.refuse(&error, &exchange, incoming),
+            Ok(()) if self.table.has_caches => {
+                let looked = cache::look(&exchange, &self.table, self.context);
+                self.go_by(looked, exchange, incoming)
+            }
+            Ok(()) => self.route(exchange, incoming),
+        }
+    }
+
+    #[cold]
+    fn go_by(&mut self, looked: Looked, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
+        match looked {
+            Looked::Off => self.route(exchange, incoming),
+            Looked::Miss(keeping) => {
+                self.keeping = keeping;
+                self.route(exchange, incoming)
+            }
+            Looked::Waits(pending) => {
+                self.state = RouterState::Looking { exchange, pending, opened: incoming };
+                Action::Pause
+            }
+            Looked::Hit(answer) => {
+                self.state = RouterState::Answered { _opened: incoming };
+                answer.reply()
+            }
+        }
+    }
+
     fn route(&mut self, exchange: SharedExchange, incoming: Option<Incoming>) -> Action {
         let routed = self.pick(&exchange);
         match routed {
@@ -98,7 +138,6 @@ impl Router {
 
     fn pick(&self, shared: &SharedExchange) -> Result<Routed, ApiError> {
         let mut exchange = shared.borrow_mut();
-        admit_model(&self.table, &mut exchange)?;
         let routed = exchange.route(&self.table, &AllClusters)?;
         if routed == Routed::Ready {
             if !hand_over(&exchange) {
@@ -124,7 +163,7 @@ impl Router {
         let command = exchange.borrow().command().is_some();
         match command {
             true => self.serve(&exchange, incoming),
-            false => self.route(exchange, incoming),
+            false => self.admit(exchange, incoming),
         }
     }
 
@@ -189,7 +228,10 @@ impl HttpContext for Router {
                 }
                 return Action::Pause;
             }
-            RouterState::Headers | RouterState::Waiting { .. } | RouterState::Answered { .. } => return Action::Pause,
+            RouterState::Headers
+            | RouterState::Looking { .. }
+            | RouterState::Waiting { .. }
+            | RouterState::Answered { .. } => return Action::Pause,
         };
         match grown {
             Ok(()) if end => self.take_in(size),
@@ -207,18 +249,28 @@ impl HttpContext for Router {
                 action
             }
             RouterState::Routed { .. } => Action::Continue,
-            RouterState::Headers | RouterState::Waiting { .. } | RouterState::Answered { .. } => Action::Pause,
+            RouterState::Headers
+            | RouterState::Looking { .. }
+            | RouterState::Waiting { .. }
+            | RouterState::Answered { .. } => Action::Pause,
         }
     }
 
     fn on_resume(&mut self) -> Action {
-        match self.state {
-            RouterState::Routed { .. } => Action::Continue,
-            RouterState::Headers
-            | RouterState::Body(_)
-            | RouterState::Waiting { .. }
-            | RouterState::RefusedBody(_)
-            | RouterState::Answered { .. } => Action::Pause,
+        match std::mem::replace(&mut self.state, RouterState::Answered { _opened: None }) {
+            RouterState::Looking { exchange, pending, opened } => {
+                let looked = cache::go_on(pending, &exchange);
+                self.go_by(looked, exchange, opened)
+            }
+            state => {
+                let is_routed = matches!(state, RouterState::Routed { .. });
+                self.state = state;
+                if is_routed {
+                    Action::Continue
+                } else {
+                    Action::Pause
+                }
+            }
         }
     }
 
@@ -232,6 +284,7 @@ impl HttpContext for Router {
             RouterState::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
             RouterState::Headers
             | RouterState::Body(_)
+            | RouterState::Looking { .. }
             | RouterState::RefusedBody(_)
             | RouterState::Answered { _opened: None } => {
                 return Action::Continue;
@@ -266,7 +319,28 @@ impl HttpContext for Router {
         if tells && failed {
             host::set_header(Headers::Response, ATTEMPTS_HEADER, &exchange.attempts());
         }
+        if let Some(cached) = exchange.cached().filter(|_| !exchange.is_hit()) {
+            host::set_header(Headers::Response, CACHE_HEADER, cached.result.name());
+        }
         Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        if let (Some(keeping), RouterState::Routed { exchange, .. }) = (&mut self.keeping, &self.state) {
+            keeping.chunk(size, end, &exchange.borrow());
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self) -> Action {
+        self.on_http_response_body(0, true)
+    }
+
+    fn on_done(&mut self) {
+        let keeping = self.keeping.take();
+        if let (Some(keeping), RouterState::Routed { exchange, .. }) = (keeping, &self.state) {
+            keeping.end(&exchange.borrow());
+        }
     }
 }
 

@@ -193,7 +193,9 @@ impl HttpContext for Usage {
             Some(_) => None,
             None => host::header(Headers::Response, "content-type"),
         };
-        self.state = UsageState::Begun { content_type };
+        // what the cache answers has been counted when it was new
+        let is_hit = self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().is_hit());
+        self.state = if is_hit { UsageState::Waiting } else { UsageState::Begun { content_type } };
         if self.reports.tracing {
             self.status = Some(self.status());
         }

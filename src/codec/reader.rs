@@ -57,6 +57,11 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).ok()
     }
 
+    /// Everything that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// This many items, read by `item`; `None` if there are fewer, or if it is more than `max`.
     pub fn list<T>(&mut self, length: u64, max: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let length = usize::try_from(length).ok().filter(|length| *length <= max)?;

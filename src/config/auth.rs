@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 
+use super::credential::{is_variable_name, unset, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
-use super::router::{is_variable_name, unset, Environment};
 use super::{limits, oidc, shared_limits};
 use crate::keys::{
     check_label, Auth, Identity, KeyHash, KeyRing, LabelLimits, Revocation, Revocations, Role, Roles, Signer, UserEntry,

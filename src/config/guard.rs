@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::credential::{key_of, Environment};
 use super::headers::is_header_value;
 use super::reader::{parse, ConfigError, Node, Object};
-use super::router::{key_of, Environment};
 use super::suggestion::suggestion;
 use crate::guard::api::{Api, Moderations, Presidio, Service, Thresholds};
 use crate::guard::checks::{

@@ -3,6 +3,8 @@
 //! become defaults silently.
 
 mod auth;
+mod cache;
+mod credential;
 mod ejection;
 mod guard;
 mod headers;
@@ -23,6 +25,8 @@ mod usage;
 
 pub(crate) use auth::read_labels;
 pub use auth::{auth, AUTH_FIELDS, LABEL_LIMIT_FIELDS};
+pub use cache::{CACHE_FIELDS, REDIS_FIELDS};
+pub use credential::Environment;
 pub use guard::{guard, GUARD_FIELDS};
 pub use joined::Joined;
 pub(crate) use limits::read as read_limits;
@@ -30,9 +34,18 @@ pub use limits::LIMIT_FIELDS;
 pub use paths::PATH_FIELDS;
 pub use price::PRICE_FIELDS;
 pub use reader::{ConfigError, Node, Object};
-pub use router::{router, Environment, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
+pub use router::{router, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
 pub use shared_limits::SHARED_FIELDS;
 pub use usage::{usage, Reports};
+
+/// A digest of a filter's configuration: the same for a Struct and for JSON in any order.
+///
+/// # Errors
+/// It is neither.
+pub fn digest(root: &str, bytes: &[u8]) -> Result<[u8; 16], ConfigError> {
+    let value = reader::parse(root, bytes)?;
+    Ok(crate::cache::config_digest(&[&Node::root(root, &value).to_json()]))
+}
 
 /// Reads the configuration of a filter without settings (yet): empty, or an empty object.
 ///

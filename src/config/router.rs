@@ -1,19 +1,17 @@
 //! The configuration of `router`: the upstreams and the models they serve.
 
+use super::credential::{credential, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
 use super::suggestion::suggestion;
-use super::{ejection, headers, limits, metering, paths, price, retry};
+use super::{cache, ejection, headers, limits, metering, paths, price, retry};
 use crate::endpoint::Dialect;
 use crate::hash::stable;
 use crate::health::Policy;
 use crate::routing::{
-    AnswerHeaders, Credential, Factory, Member, Model, ResponseModel, Retry, Strategy, Table, Target, Upstream,
-    MAX_TARGETS, STRATEGIES,
+    AnswerHeaders, Factory, Member, Model, ResponseModel, Retry, Strategy, Table, Target, Upstream, MAX_TARGETS,
+    STRATEGIES,
 };
 use crate::uri::climbs;
-
-/// Reads secrets: the value of a variable in Envoy's environment, if the wasm may see it.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The fields of `router`.
 pub const ROUTER_FIELDS: &[&str] = &[
@@ -28,6 +26,7 @@ pub const ROUTER_FIELDS: &[&str] = &[
     "answer_headers",
     "response_model",
     "stored_responses",
+    "cache_memory",
 ];
 
 /// The fields of an upstream.
@@ -94,7 +93,11 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
         let is_off = node.flag().is_ok_and(|flag| !flag);
         table.stored_responses = if is_off { None } else { Some(node.duration()?) };
     }
-    for (index, (model, node)) in models.into_iter().enumerate() {
+    if let Some(node) = root.get("cache_memory") {
+        table.cache_memory = cache::memory(&node)?;
+    }
+    for (index, (mut model, node)) in models.into_iter().enumerate() {
+        model.cache = cache::read(&node, &root, &model, table.upstreams())?.map(Box::new);
         table.add(model).map_err(|name| {
             node.error(format!("{name:?} is already the name or an alias of an earlier model; names must differ"))
         })?;
@@ -225,42 +228,6 @@ fn query(node: &Node<'_>) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-fn credential(node: &Node<'_>, environment: Environment<'_>) -> Result<Credential, ConfigError> {
-    let fields = node.object(&["env", "header"])?;
-    let secret = key_of(&fields.require("env")?, environment)?;
-    let choices = crate::wire_names::CREDENTIAL_HEADERS.map(|header| (header, header));
-    let header = fields.get("header").map(|node| node.choice(&choices)).transpose()?;
-    Ok(Credential::new(header, &secret))
-}
-
-/// The key in the variable that `env` names, as a header value.
-pub(super) fn key_of(env: &Node<'_>, environment: Environment<'_>) -> Result<String, ConfigError> {
-    let name = env.text()?;
-    if !is_variable_name(name) {
-        // not quoted, because it may be the key itself, pasted by mistake
-        return Err(env.error("is not the name of an environment variable; put the key itself into the variable"));
-    }
-    let secret = environment(name).filter(|secret| !secret.is_empty()).ok_or_else(|| unset(env))?;
-    if !headers::is_header_value(&secret) {
-        return Err(env.error(format!("the value of {name} cannot stand in a header (a line break in it?)")));
-    }
-    Ok(secret)
-}
-
-/// The error for a missing variable.
-pub(super) fn unset(env: &Node<'_>) -> ConfigError {
-    let name = env.text().unwrap_or_default();
-    env.error(format!(
-        "the environment variable {name} is not set, or the wasm cannot see it; export it before Envoy starts and list \
-         it in vm_config.environment_variables.host_env_keys"
-    ))
-}
-
-pub(super) fn is_variable_name(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-}
-
 fn host(node: &Node<'_>) -> Result<String, ConfigError> {
     let host = headers::header_value(node)?;
     match host.contains('/') {
@@ -284,6 +251,7 @@ pub const MODEL_FIELDS: &[&str] = &[
     "max_output_tokens",
     "limits",
     "price",
+    "cache",
 ];
 
 fn model(node: &Node<'_>, upstreams: &[Upstream], retry: &Retry) -> Result<Model, ConfigError> {

@@ -72,8 +72,9 @@ impl Exchange {
     /// What the request has used in the end. Where nothing is known of an answer, the prompt counts in any case; a client
     /// cannot save tokens by leaving early. Of an answer that could not be read to its end, the estimate counts if it is more.
     pub fn actual_usage(&self) -> ActualUsage {
-        if self.socket().is_some() {
-            return ActualUsage::Nothing; // its responses have been charged when they ended
+        // the responses of a WebSocket have been charged when they ended, and what the cache answers costs nothing
+        if self.socket().is_some() || self.is_hit() {
+            return ActualUsage::Nothing;
         }
         let under_way = self.has_begun() && self.phase.journey().is_some_and(|journey| journey.exhausted.is_none());
         match (self.usage, self.answered()) {

@@ -34,6 +34,9 @@ impl Exchange {
     /// The client gets an answer with this status instead.
     pub fn replace_answer(&mut self, status: u16) {
         self.tell(|answer| answer.replaced = Some(status));
+        if let Some(cached) = self.cached_mut() {
+            cached.replaced = Some(status);
+        }
     }
 
     /// Sets whether the answer is compressed.
@@ -88,12 +91,18 @@ impl Exchange {
 
     /// The status of the answer that is passed to the client.
     pub fn answered(&self) -> Option<u16> {
-        self.answer_state()?.status
+        match self.answer_state() {
+            Some(answer) => answer.status,
+            None => self.is_hit().then_some(200),
+        }
     }
 
     /// The status of the answer that replaces it for the client.
     pub fn replaced(&self) -> Option<u16> {
-        self.answer_state()?.replaced
+        match self.answer_state() {
+            Some(answer) => answer.replaced,
+            None => self.cached()?.replaced,
+        }
     }
 
     /// The outcome of the current attempt, if its answer passes completely.

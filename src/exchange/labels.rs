@@ -6,10 +6,18 @@ use crate::routing::Route;
 use crate::wire_names::{ANONYMOUS, NONE, OTHER};
 
 impl Exchange {
+    /// The configured name of the model that serves the request, or has served it before.
+    fn configured_name(&self) -> Option<&str> {
+        match self.routed().and_then(Route::model) {
+            Some(model) => Some(&model.name),
+            None => self.cached().map(|cached| cached.model.as_str()),
+        }
+    }
+
     /// The model's name, if clients can choose it.
     pub fn chosen_name(&self) -> Option<&str> {
-        let model = self.routed().and_then(Route::model)?;
-        model.name.ends_with('*').then(|| self.model_name())
+        let model = self.configured_name()?;
+        model.ends_with('*').then(|| self.model_name())
     }
 
     /// Whether a target has answered successfully, as far as is known now.
@@ -17,15 +25,17 @@ impl Exchange {
         let is_good = |answer: &AnswerState| {
             matches!(answer.status, Some(200..=299)) && answer.replaced.is_none() && answer.spoiled().is_none()
         };
-        self.answer_state().is_some_and(is_good)
+        match self.answer_state() {
+            Some(answer) => is_good(answer),
+            None => self.is_hit() && self.replaced().is_none(),
+        }
     }
 
     /// The key, the model and the cluster as labels: configured names if possible. Of the names that clients choose,
     /// only the distinguished ones.
     pub fn labels(&self) -> (&str, &str, &str) {
         let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
-        let model = self.routed().and_then(Route::model).map(|model| model.name.as_str());
-        let model = match (model, self.parsed()) {
+        let model = match (self.configured_name(), self.parsed()) {
             (Some(name), Some(parsed)) if name.ends_with('*') && self.told_apart => parsed.model.as_str(),
             (Some(name), _) if name.ends_with('*') => OTHER,
             (Some(name), _) => name,

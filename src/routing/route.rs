@@ -118,6 +118,11 @@ impl Route {
         self.table.model(self.model)
     }
 
+    /// Whether the requested model serves it now, and not a fallback.
+    pub fn is_at_requested_model(&self) -> bool {
+        self.model == self.asked
+    }
+
     /// The requested model.
     pub fn asked(&self) -> Option<&Model> {
         self.table.model(self.asked)

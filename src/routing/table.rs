@@ -9,6 +9,7 @@ use super::paths::Paths;
 use super::retry::{BudgetBalance, Retry};
 use super::upstream::Upstream;
 use super::{Strategy, TargetSet};
+use crate::cache::CachePolicy;
 use crate::endpoint::{Dialect, Endpoint, Further};
 use crate::limits::Limits;
 use crate::order::by_number;
@@ -51,6 +52,8 @@ pub struct Model {
     pub limits: Limits,
     /// The price of its tokens, if it is known.
     pub price: Option<Price>,
+    /// Its cache, if it has one.
+    pub cache: Option<Box<CachePolicy>>,
     speaking: [TargetSet; Dialect::ALL.len()],
     /// Those of them that do not serve an endpoint of [`OPTIONAL`].
     without: [TargetSet; OPTIONAL.len()],
@@ -114,6 +117,7 @@ impl Model {
             max_output_tokens: MAX_OUTPUT_TOKENS,
             limits: Limits::default(),
             price: None,
+            cache: None,
             speaking,
             without,
             translating,
@@ -194,7 +198,14 @@ pub struct Table {
     pub stored_responses: Option<Duration>,
     /// How long a stalled answer is held after it has begun; `None`: until its timeout.
     pub hold: Option<Duration>,
+    /// The memory of all kept answers in this Envoy, in bytes.
+    pub cache_memory: usize,
+    /// Whether any model has a cache.
+    pub has_caches: bool,
 }
+
+/// The default memory of all kept answers.
+pub const CACHE_MEMORY: usize = 64 << 20;
 
 /// The model's name in answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -240,6 +251,8 @@ impl Table {
             response_model: ResponseModel::default(),
             stored_responses: Some(STORED_RESPONSES),
             hold: None,
+            cache_memory: CACHE_MEMORY,
+            has_caches: false,
         }
     }
 
@@ -270,6 +283,7 @@ impl Table {
                 }
             }
         }
+        self.has_caches |= model.cache.is_some();
         self.models.push(model);
         self.named = self.models.len();
         Ok(())

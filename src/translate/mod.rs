@@ -18,13 +18,13 @@ mod failure;
 mod ids;
 mod messages_to_chat;
 mod pair;
-mod raw;
+pub(crate) mod raw;
 mod responses_to_chat;
 mod schema;
 mod stream;
 mod tool_names;
 mod via_chat;
-mod writer;
+pub(crate) mod writer;
 
 use crate::error::ApiError;
 use raw::Raw;
@@ -129,6 +129,11 @@ pub struct TranslatedAnswer {
     pub body: Vec<u8>,
     /// Whether it ended with an unknown finish reason, treated as a normal end.
     pub unknown_reason: bool,
+}
+
+/// Writes the `usage` of a chat completion.
+pub(crate) fn write_chat_usage(out: &mut writer::Writer, usage: &crate::usage::TokenUsage) {
+    chat::write_usage(out, usage);
 }
 
 /// An answer that is invalid in its dialect.

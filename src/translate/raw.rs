@@ -92,6 +92,21 @@ impl<'a> Raw<'a> {
         found
     }
 
+    /// Calls `each` with all members as they stand, also with those that are `null`.
+    pub fn members(self, mut each: impl FnMut(&str, Raw<'a>)) {
+        let mut scanner = Scanner::new(self.0.as_bytes());
+        if self.is_object() {
+            // the text has been parsed before, so it is valid JSON
+            let _ = scanner.object(|key, scanner| {
+                let (_, span) = scanner.spanned()?;
+                if let Some(json) = self.0.get(span) {
+                    each(&key.decode(), Raw(json));
+                }
+                Ok(())
+            });
+        }
+    }
+
     /// One field.
     pub fn field(self, name: &str) -> Option<Raw<'a>> {
         let [value] = self.fields([name]);

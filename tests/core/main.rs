@@ -9,6 +9,7 @@
 #![allow(clippy::type_complexity)]
 
 mod base64;
+mod cache;
 mod clusters;
 mod codec;
 mod config;

@@ -22,6 +22,8 @@ pub(super) struct Config {
     pub patterns: Vec<Option<Patterns>>,
     /// The further paths, whose bodies cannot be checked.
     pub paths: ChainPaths,
+    /// A digest of the configuration, for the keys of answers that are kept.
+    pub digest: [u8; 16],
 }
 
 /// Reads the configuration, and compiles its patterns.
@@ -36,7 +38,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     });
     let patterns = patterns.collect();
     let cache = RefCell::new(ResultCache::new(checks.cache));
-    Ok(Config { cache, checks: Rc::new(checks), patterns, paths: ChainPaths::of_chain() })
+    let digest = config::digest("guard", bytes)?;
+    Ok(Config { cache, checks: Rc::new(checks), patterns, paths: ChainPaths::of_chain(), digest })
 }
 
 impl Config {

@@ -235,6 +235,7 @@ impl Guard {
 
     /// Checks a request whose body has been read. `me` is where answers find it.
     fn check(&mut self, exchange: SharedExchange, me: &Waiter) -> Action {
+        exchange.borrow_mut().guarded(self.config.digest);
         let extracting = {
             let exchange = exchange.borrow();
             let subject = subject(CheckPhase::Request, &exchange);

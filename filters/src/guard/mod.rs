@@ -267,8 +267,24 @@ impl Guard {
                 }
                 Action::Continue
             }
+            Err(error) if self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().is_hit()) => {
+                self.refuse_hit(&error, held)
+            }
             Err(error) => self.refuse(&error),
         }
+    }
+
+    /// Refuses an answer from the cache. `held`: Envoy waits for that.
+    fn refuse_hit(&mut self, error: &ApiError, held: bool) -> Action {
+        self.state = GuardState::Refused;
+        if let Some(exchange) = &self.exchange {
+            exchange.borrow_mut().replace_answer(error.status);
+            reply::error_in_place(error, exchange.borrow().shape());
+        }
+        if held && !reentrancy::is_ending(self.context) {
+            host::continue_response();
+        }
+        Action::Continue
     }
 }
 

@@ -1,6 +1,9 @@
 //! `sluice schema`: the short file as a JSON schema, with which editors complete and check fields. The field names come
 //! from the configuration's reader, so that both always agree; the types and descriptions are here.
 
+mod cache;
+mod guard;
+
 use serde_json::{json, Map, Value};
 use sluice::config::{
     AUTH_FIELDS, GUARD_FIELDS, LABEL_LIMIT_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS, PRICE_FIELDS,
@@ -158,7 +161,7 @@ fn top(name: &str) -> Value {
         "paths" => list("path", "further paths, which pass unread to one upstream"),
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
-        "hold_json" | "max_upload" => reference("size"),
+        "hold_json" | "max_upload" | "cache_memory" => reference("size"),
         "hold" => fields(&["max"], |_| reference("duration")),
         "response_model" => one_of(["target", "requested"]),
         "stored_responses" => json!({"anyOf": [reference("duration"), {"const": false}]}),
@@ -168,7 +171,7 @@ fn top(name: &str) -> Value {
         }
         "services" => named("service", "the services that checks call, by cluster name"),
         "checks" => list("check", "the guard's checks"),
-        "guard" => fields(GUARD_FIELDS, guard),
+        "guard" => fields(GUARD_FIELDS, guard::guard),
         "usage" => fields(&["access_log", "tracing"], |_| json!({"type": "boolean"})),
         "tracing" => object(
             &["url", "authorization"],
@@ -275,6 +278,7 @@ fn model(name: &str) -> Value {
         "context_length_fallback" => text("the model for requests that are too long for this one"),
         "max_output_tokens" => whole(1, 1_000_000),
         "limits" => reference("limits"),
+        "cache" => cache::cache(),
         "price" => object(
             PRICE_FIELDS,
             |name| {
@@ -353,24 +357,6 @@ fn ejection(name: &str) -> Value {
         "failure_percent" => whole(1, 100),
         "max_ejected_percent" => whole(0, 100),
         _ => reference("duration"),
-    }
-}
-
-fn guard(name: &str) -> Value {
-    match name {
-        "checks" => json!({"type": "array", "items": reference("check")}),
-        "stream" => fields(&["mode", "characters", "time"], |name| match name {
-            "mode" => one_of(["window", "final"]),
-            "characters" => whole(1, 100_000),
-            _ => reference("duration"),
-        }),
-        "cache" => fields(&["time", "entries"], |name| match name {
-            "entries" => whole(0, 100_000),
-            _ => reference("duration"),
-        }),
-        "max_in_flight" => whole(1, 10_000),
-        "max_text" => reference("size"),
-        _ => json!({}),
     }
 }
 

@@ -1,0 +1,27 @@
+//! The cache: looks for a request's answer before a model server is asked, and keeps the answer afterwards.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lookup` | the steps of a request until it has an answer, or goes on |
+//! | `memory` | entries and flights in the data that all workers share |
+//! | `flights` | this worker's flights, and the requests that wait for others |
+//! | `place` | which model's cache it is |
+//! | `redis` | calls to Webdis |
+//! | `keeping` | an answer on its way to the client, to be kept |
+
+mod flights;
+mod keeping;
+mod lookup;
+mod memory;
+mod place;
+mod redis;
+
+pub use keeping::Keeping;
+pub use lookup::{go_on, look, Looked, Pending};
+pub use redis::answered;
+
+/// Does the work that waits for time. Called on each tick.
+pub fn work() {
+    flights::work();
+    redis::work();
+}
