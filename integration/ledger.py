@@ -8,7 +8,7 @@ import signal
 import subprocess
 import urllib.parse
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from child import TOOL, Child, fetch, free_port
 from gateway import Address, _work_directory
@@ -17,10 +17,11 @@ from gateway import Address, _work_directory
 class Ledger:
     """A running ledger. After a kill and a new start it has the same port and the same store."""
 
-    def __init__(self, store: str | None = None):
+    def __init__(self, store: str | None = None, env: Mapping[str, str] | None = None):
         self.directory = _work_directory("ledger")
         self.store = store or str(self.directory / "ledger.db")
         self.port = free_port()
+        self._env = env or {}
         self.child: Child | None = None
 
     @property
@@ -31,7 +32,7 @@ class Ledger:
     def start(self) -> Ledger:
         """Starts it and waits until it answers."""
         command = [TOOL, "ledger", "--listen", f"127.0.0.1:{self.port}"]
-        env = {"SLUICE_LEDGER_STORE": self.store}
+        env = {"SLUICE_LEDGER_STORE": self.store, **self._env}
         self.child = Child("ledger", command, self.directory / "ledger.log", env=env)
         self.child.wait_for(f"http://127.0.0.1:{self.port}/healthz")
         return self

@@ -25,6 +25,7 @@ pub mod endpoint;
 pub mod error;
 pub mod eventstream;
 pub mod exchange;
+pub mod fleet;
 pub mod forwarding;
 pub mod gateway;
 pub mod guard;

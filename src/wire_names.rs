@@ -76,6 +76,13 @@ pub const REVOKED_KEYS: &str = "sluice.keys.revoked";
 /// Shared data with the virtual keys issued by this Envoy.
 pub const ISSUED_KEYS: &str = "sluice.keys.issued";
 
+/// Shared data with the time since which this Envoy counts usage.
+pub const COUNTED_SINCE: &str = "sluice.since";
+/// Shared data with the progress of the questions to the ledger.
+pub const LEDGER_PROGRESS: &str = "sluice.ledger";
+/// Shared data with the revoked and restored keys that the ledger does not know yet.
+pub const UNSENT_REVOCATIONS: &str = "sluice.keys.unsent";
+
 /// Shared data with a part of a day's usage totals, by the day's slot.
 pub fn totals(part: u64, place: u32) -> String {
     format!("sluice.totals.{part}.{place}")

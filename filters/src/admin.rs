@@ -1,62 +1,26 @@
 //! Administrators' commands about keys and usage.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
-use sluice::codec::{Changed, SharedRecord};
+use sluice::codec::Changed;
 use sluice::error::ApiError;
-use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Revocations, Role, MAX_LIFETIME};
+use sluice::fleet::{RevocationChange, Stage};
+use sluice::keys::{admin, Auth, Identity, IssueRequest, Issued, Revocation, Role, MAX_LIFETIME};
 use sluice::limits::{Limits, Subject};
 use sluice::totals::{Form, Query};
 use sluice::uri::query_value;
-use sluice::wire_names::{ISSUED_KEYS, REVOKED_KEYS};
+use sluice::wire_names::ISSUED_KEYS;
 
 use crate::admission;
-use crate::data_version;
+use crate::fleet;
 use crate::host::{self, shared_data};
 use crate::reply::CommandReply;
+use crate::revoked;
 use crate::totals;
-
-thread_local! {
-    static REVOKED: RefCell<Revoked> = RefCell::default();
-}
-
-/// The ids revoked at run time, when they were last read.
-#[derive(Default)]
-struct Revoked {
-    /// The data version at that time.
-    seen: Option<u64>,
-    /// `None`: unreadable, so that every key may be revoked.
-    ids: Option<Revocations>,
-}
-
-/// Whether a caller's key has been revoked since this Envoy started.
-pub fn is_revoked(identity: &Identity) -> bool {
-    let version = Some(data_version::latest());
-    REVOKED.with_borrow_mut(|revoked| {
-        if revoked.seen != version {
-            revoked.seen = version;
-            revoked.ids = read_revoked();
-        }
-        match &revoked.ids {
-            Some(ids) => !ids.is_empty() && ids.is_revoked(&identity.id, identity.issued_at, host::recent()),
-            None => true,
-        }
-    })
-}
-
-/// The error for a caller with a revoked key.
-pub fn revoked() -> ApiError {
-    ApiError::unauthorized("The API key has been revoked.")
-}
-
-fn read_revoked() -> Option<Revocations> {
-    Revocations::parse(&shared_data::read(REVOKED_KEYS).unwrap_or_default())
-}
 
 /// All callers.
 pub fn list(auth: &Auth) -> CommandReply {
-    let is_revoked = |identity: &Identity| auth.is_revoked(identity, host::recent()) || is_revoked(identity);
+    let is_revoked = |identity: &Identity| auth.is_revoked(identity, host::recent()) || revoked::is_revoked(identity);
     CommandReply::json(admin::list(auth.configured(), &issued(), &is_revoked))
 }
 
@@ -64,13 +28,15 @@ pub fn list(auth: &Auth) -> CommandReply {
 ///
 /// # Errors
 /// 400: the query is invalid.
-pub fn usage(identity: &Identity, path: &str) -> Result<CommandReply, ApiError> {
+pub fn usage(auth: &Auth, identity: &Identity, path: &str) -> Result<CommandReply, ApiError> {
     let query = Query::read(path)?;
     let form = query.form;
-    let text = match identity.role {
-        Role::Admin => totals::report(query, None),
-        Role::User => totals::report(query, Some(&identity.id)),
+    let only = match identity.role {
+        Role::Admin => None,
+        Role::User => Some(identity.id.as_str()),
     };
+    let limits_seeded = auth.ledger.as_ref().map(|_| fleet::stage().0 == Stage::Seeded);
+    let text = totals::report(query, only, limits_seeded);
     Ok(match form {
         Form::Json => CommandReply::json(text),
         Form::Csv => CommandReply::csv(text),
@@ -115,12 +81,12 @@ pub fn issue(auth: &Auth, body: &[u8]) -> Result<CommandReply, ApiError> {
         let message = "A configured key or user has this id; choose another.";
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
     }
-    let at_run_time = read_revoked().and_then(|ids| ids.get(&claims.id));
+    let at_run_time = revoked::read().and_then(|ids| ids.get(&claims.id));
     for revocation in [auth.revoked.get(&claims.id), at_run_time].into_iter().flatten() {
         claims.iat = revocation.next_issue(claims.iat);
     }
     let identity = claims.identity();
-    if auth.is_revoked(&identity, now) || is_revoked(&identity) {
+    if auth.is_revoked(&identity, now) || revoked::is_revoked(&identity) {
         let message =
             "Keys of this id are revoked, whenever they are issued; choose another, or change `auth.revoked`.";
         return Err(ApiError::bad_request("invalid_value", Some("id"), message));
@@ -148,11 +114,12 @@ pub fn revoke(auth: &Auth, id: &str) -> Result<CommandReply, ApiError> {
     // virtual keys expire by themselves, even those of this id that were signed elsewhere; for other keys the end is unknown
     let until = (is_issued && !is_configured).then(|| now.saturating_add(MAX_LIFETIME));
     let revocation = Revocation { until, ..revocation };
-    change_revoked(|ids| {
+    revoked::change(|ids| {
         ids.prune(now);
         ids.revoke(id, revocation).map_err(|full| ApiError::bad_request("invalid_value", Some("id"), full.to_string()))
     })?;
-    Ok(CommandReply::json(admin::revoked(id, revocation, is_configured || is_issued)))
+    let reply = CommandReply::json(admin::revoked(id, revocation, is_configured || is_issued));
+    Ok(reply.about(RevocationChange::new(id, Some(revocation), now)))
 }
 
 /// Undoes a run-time revocation of an id.
@@ -164,24 +131,6 @@ pub fn restore(auth: &Auth, id: &str) -> Result<CommandReply, ApiError> {
         let message = "The configuration revokes this id; remove it from `auth.revoked`.";
         return Err(ApiError::conflict("revoked_by_configuration", "id", message));
     }
-    let changed = change_revoked(|ids| Ok(ids.restore(id)))?;
-    Ok(CommandReply::json(admin::restored(id, changed)))
-}
-
-/// Changes the run-time revocations, for all workers.
-fn change_revoked<T>(change: impl Fn(&mut Revocations) -> Result<T, ApiError>) -> Result<T, ApiError> {
-    let mut changed = Err(ApiError::internal("What is revoked cannot be read."));
-    let written = shared_data::swap(REVOKED_KEYS, &mut |bytes| {
-        let mut ids = Revocations::parse(bytes)?;
-        changed = change(&mut ids);
-        changed.is_ok().then(|| ids.encode())
-    });
-    match (written, changed) {
-        (true, Ok(changed)) => {
-            data_version::advance();
-            Ok(changed)
-        }
-        (false, Ok(_)) => Err(ApiError::internal("The key could not be changed; try again.")),
-        (_, Err(error)) => Err(error),
-    }
+    let changed = revoked::change(|ids| Ok(ids.restore(id)))?;
+    Ok(CommandReply::json(admin::restored(id, changed)).about(RevocationChange::new(id, None, host::now())))
 }

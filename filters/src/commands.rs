@@ -47,7 +47,7 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
         (Command::Page, _) => page::page(),
         (Command::Health, _) => CommandReply::json(r#"{"status":"ok"}"#),
         (Command::WhoAmI, By::Auth(_)) => CommandReply::json(written::whoami(known()?)),
-        (Command::Usage, By::Auth(_)) => admin::usage(known()?, &exchange.original().path)?,
+        (Command::Usage, By::Auth(auth)) => admin::usage(auth, known()?, &exchange.original().path)?,
         (Command::Keys, By::Auth(auth)) => admin::list(auth),
         (Command::IssueKey, By::Auth(auth)) => admin::issue(auth, body)?,
         (Command::RevokeKey(id), By::Auth(auth)) => {

@@ -15,6 +15,7 @@ use crate::budget;
 use crate::cache;
 use crate::filter;
 use crate::finished;
+use crate::fleet;
 use crate::guard;
 use crate::host;
 use crate::metrics;
@@ -199,6 +200,7 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
         guard::answered(token, headers, size);
         finished::answered(token, size);
         cache::answered(token, headers, size);
+        fleet::answered(token, size);
     });
 }
 

@@ -29,6 +29,7 @@ mod exports;
 mod fake;
 mod filter;
 mod finished;
+mod fleet;
 mod guard;
 mod hand_over;
 #[cfg(target_family = "wasm")]
@@ -51,6 +52,7 @@ mod refused_body;
 mod registry;
 mod reply;
 mod request_head;
+mod revoked;
 mod root;
 mod router;
 mod shared_limits;

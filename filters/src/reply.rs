@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use sluice::error::{ApiError, Shape};
+use sluice::fleet::RevocationChange;
 use sluice::limits::retry_after_seconds;
 use sluice::wire_names::CACHE_HEADER;
 
@@ -50,6 +51,8 @@ pub struct CommandReply {
     body: Cow<'static, [u8]>,
     /// Further headers.
     headers: &'static [(&'static str, &'static str)],
+    /// What other Envoys must learn.
+    change: Option<RevocationChange>,
 }
 
 impl CommandReply {
@@ -70,7 +73,7 @@ impl CommandReply {
 
     /// A web page.
     pub fn html(body: &'static [u8]) -> Self {
-        CommandReply { content_type: "text/html; charset=utf-8", body: body.into(), headers: &[] }
+        CommandReply { content_type: "text/html; charset=utf-8", body: body.into(), headers: &[], change: None }
     }
 
     fn of(content_type: &'static str, body: Cow<'static, str>) -> Self {
@@ -78,12 +81,32 @@ impl CommandReply {
             Cow::Borrowed(text) => text.as_bytes().into(),
             Cow::Owned(text) => text.into_bytes().into(),
         };
-        CommandReply { content_type, body, headers: &[] }
+        CommandReply { content_type, body, headers: &[], change: None }
     }
 
     /// With further headers.
     pub fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
         CommandReply { headers, ..self }
+    }
+
+    /// With a change that other Envoys must learn.
+    pub fn about(self, change: RevocationChange) -> Self {
+        CommandReply { change: Some(change), ..self }
+    }
+
+    /// The change that other Envoys must learn.
+    pub fn take_change(&mut self) -> Option<RevocationChange> {
+        self.change.take()
+    }
+
+    /// With the field `spread` at the end of its JSON object: whether the other Envoys learn of the change.
+    pub fn spread(mut self, spread: bool) -> Self {
+        let mut body = self.body.into_owned();
+        if body.pop().is_some() {
+            body.extend_from_slice(if spread { br#","spread":true}"# } else { br#","spread":false}"# });
+        }
+        self.body = body.into();
+        self
     }
 
     /// Sends the answer. It may contain a key that nobody else may see.

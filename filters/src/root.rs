@@ -9,6 +9,7 @@ use crate::clusters;
 use crate::data_version;
 use crate::filter::{closed, Filter};
 use crate::finished;
+use crate::fleet;
 use crate::guard;
 use crate::host::{self, Buffer};
 use crate::limits;
@@ -58,6 +59,7 @@ impl Root {
         match budget::configure().and_then(|()| filter.configure(&bytes)) {
             Ok(()) => {
                 self.tick_every(TICK);
+                totals::begin();
                 true
             }
             Err(error) => {
@@ -83,6 +85,7 @@ impl Root {
         guard::tick();
         limits::renew();
         shared_limits::work();
+        fleet::work();
         totals::flush_now_and_then();
         budget::report();
         self.tick_every([password_checks::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));

@@ -63,10 +63,26 @@ pub fn flush_now_and_then() {
     }
 }
 
-/// A report on all keys, or on one. Other workers may have pending usage for half a second.
-pub fn report(query: Query, only: Option<&str>) -> String {
+/// Notes when this Envoy has begun to count.
+pub fn begin() {
+    let now = host::now().as_secs().to_le_bytes();
+    shared_data::swap(wire_names::COUNTED_SINCE, &mut |known| known.is_empty().then(|| now.to_vec()));
+}
+
+/// When this Envoy has begun to count, if it is known.
+fn since() -> Option<Duration> {
+    let bytes = shared_data::read(wire_names::COUNTED_SINCE)?;
+    Some(Duration::from_secs(u64::from_le_bytes(bytes.try_into().ok()?)))
+}
+
+/// A report on all keys, or on one. Other workers may have pending usage for half a second. `limits_seeded`: whether the
+/// limits have begun with the ledger's usage, if there is a ledger.
+pub fn report(query: Query, only: Option<&str>, limits_seeded: Option<bool>) -> String {
     flush();
     let mut report = Report::new(query, only, day_of(host::now()));
+    if let Some(began) = since() {
+        report = report.since(began, limits_seeded);
+    }
     let own = only.map(part_of);
     for part in (0..PARTS).filter(|part| own.is_none_or(|own| own == *part)) {
         for place in 0..MAX_DAYS {

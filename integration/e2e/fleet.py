@@ -14,23 +14,25 @@ _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _GRPC_LOG = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 
 
-def add_service(settings: Settings, address: Address) -> Settings:
-    """Adds a cluster that speaks HTTP/2; returns the settings."""
+def add_service(settings: Settings, address: Address, http2: bool = True) -> Settings:
+    """Adds a cluster that speaks HTTP/2, or HTTP/1.1; returns the settings."""
     host, port = address
     endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
-    settings.tree["static_resources"]["clusters"].append(
-        {
-            "name": CLUSTER,
-            "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
-            "typed_extension_protocol_options": {
-                _HTTP: {
-                    "@type": f"type.googleapis.com/{_HTTP}",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                }
-            },
-        }
-    )
+    cluster: dict[str, Any] = {
+        "name": CLUSTER,
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    if http2:
+        protocol = {"explicit_http_config": {"http2_protocol_options": {}}}
+        cluster["typed_extension_protocol_options"] = {_HTTP: {"@type": f"type.googleapis.com/{_HTTP}", **protocol}}
+    settings.tree["static_resources"]["clusters"].append(cluster)
+    return settings
+
+
+def remember(settings: Settings, **fields: Any) -> Settings:
+    """Lets each Envoy ask the ledger when it starts; returns the settings."""
+    settings.values("auth")["ledger"] = {"cluster": CLUSTER, **fields}
     return settings
 
 

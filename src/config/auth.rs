@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::credential::{is_variable_name, unset, Environment};
 use super::reader::{parse, ConfigError, Node, Object};
-use super::{limits, oidc, shared_limits};
+use super::{ledger, limits, oidc, shared_limits};
 use crate::keys::{
     check_label, Auth, Identity, KeyHash, KeyRing, LabelLimits, Revocation, Revocations, Role, Roles, Signer, UserEntry,
 };
@@ -25,6 +25,7 @@ pub const AUTH_FIELDS: &[&str] = &[
     "limits",
     "label_limits",
     "shared",
+    "ledger",
     "gateway_prefix",
     "oidc",
 ];
@@ -66,6 +67,7 @@ pub fn auth(bytes: &[u8], environment: Environment<'_>) -> Result<Auth, ConfigEr
         limits: limits::read(root.get("limits"))?,
         label_limits: label_limits(root.get("label_limits"))?,
         shared: root.get("shared").map(|node| shared_limits::read(&node).map(Rc::new)).transpose()?,
+        ledger: root.get("ledger").map(|node| ledger::read(&node, environment).map(Rc::new)).transpose()?,
         prefix: root.get("gateway_prefix").map_or(Ok("/gateway".to_owned()), |node| prefix(&node))?,
         roles,
         oidc,

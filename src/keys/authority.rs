@@ -7,6 +7,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::{Identity, KeyError, KeyHash, KeyRing, LabelLimits, Oidc, Revocations, Roles, Signer, TokenError};
+use crate::fleet::LedgerService;
 use crate::limits::shared::Service;
 use crate::limits::Limits;
 use crate::password::PasswordHash;
@@ -39,6 +40,8 @@ pub struct Auth {
     pub label_limits: LabelLimits,
     /// The service that counts limits for all Envoys, if there is one.
     pub shared: Option<Rc<Service>>,
+    /// The ledger, if there is one.
+    pub ledger: Option<Rc<LedgerService>>,
     /// The prefix of the gateway's own paths.
     pub prefix: String,
     /// The names of the roles.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::leases::ConcurrencyLeases;
 use super::warning::Warned;
 use super::window::{Day, Minute, Month, Part, Sliding, Window};
-use super::{Limited, Limits};
+use super::{Limited, Limits, PastUsage};
 use crate::codec::{Forgettable, Reader, SharedRecord, Writer};
 
 /// The maximum difference between the workers' clocks, in seconds; a larger one means that a clock was set back.
@@ -37,6 +37,21 @@ pub struct LimitRecord {
 }
 
 impl LimitRecord {
+    /// A record to count on with from `now`. The subject's limits are still unknown: what is not limited is dropped with
+    /// the first request.
+    pub fn begun(past: PastUsage, now: Duration) -> Self {
+        LimitRecord {
+            seen: now.as_secs(),
+            requests_day: Some(past.requests_day),
+            requests_month: Some(past.requests_month),
+            tokens_day: Some(past.tokens_day),
+            tokens_month: Some(past.tokens_month),
+            microusd_day: Some(past.microusd_day),
+            microusd_month: Some(past.microusd_month),
+            ..LimitRecord::default()
+        }
+    }
+
     /// The usage of this kind at `now`; zero for kinds that are not counted.
     pub fn used(&self, what: Limited, now: Duration) -> u64 {
         let (seen, now) = (self.seen, now.as_secs());

@@ -121,13 +121,22 @@ pub struct Report {
     /// The only key in the report.
     only: Option<String>,
     today: u32,
+    /// When counting began, and whether the limits began with the ledger's usage, if there is a ledger.
+    began: Option<(Duration, Option<bool>)>,
     lines: BTreeMap<String, Sums>,
 }
 
 impl Report {
     /// A report about a day; only about one key, if `only` names it.
     pub fn new(query: Query, only: Option<&str>, today: u32) -> Self {
-        Report { query, only: only.map(str::to_owned), today, lines: BTreeMap::new() }
+        Report { query, only: only.map(str::to_owned), today, began: None, lines: BTreeMap::new() }
+    }
+
+    /// With the time since when this Envoy has counted, and whether its limits began with the ledger's usage (`None`:
+    /// there is no ledger).
+    #[must_use]
+    pub fn since(self, began: Duration, limits_seeded: Option<bool>) -> Self {
+        Report { began: Some((began, limits_seeded)), ..self }
     }
 
     /// Adds a part, unless its day is too old: its slot has not been reused since.
@@ -160,7 +169,16 @@ impl Report {
     fn json(&self) -> String {
         let mut by = String::new();
         write_string(&mut by, &self.query.by.name());
-        let mut out = format!(r#"{{"object":"list","scope":"envoy","by":{by},"data":["#);
+        let mut out = format!(r#"{{"object":"list","scope":"envoy","by":{by},"#);
+        if let Some((began, seeded)) = self.began {
+            out.push_str(&format!(r#""since":{},"since_rfc3339":"{}","#, began.as_secs(), Timestamp(began)));
+            out.push_str(match seeded {
+                Some(true) => r#""limits_seeded_by":"ledger","#,
+                Some(false) => r#""limits_seeded_by":null,"#,
+                None => "",
+            });
+        }
+        out.push_str(r#""data":["#);
         for (index, (name, sums)) in self.lines.iter().enumerate() {
             out.push_str(if index > 0 { ",{" } else { "{" });
             out.push_str(&by);

@@ -21,6 +21,7 @@ mod endpoint;
 mod error;
 mod eventstream;
 mod exchange;
+mod fleet;
 mod forwarding;
 mod gateway;
 mod generate;

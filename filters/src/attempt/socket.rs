@@ -7,12 +7,12 @@ use sluice::limits::prompt_tokens;
 use sluice::memory_budget::Purpose;
 use sluice::websocket::{ClientEvent, ClientFrames, Close, Message, ServerFrames, Strictness};
 
-use crate::admin;
 use crate::budget::{self, NoMemory};
 use crate::data_version;
 use crate::host::{self, Buffer};
 use crate::limits;
 use crate::registry::{self, SharedExchange};
+use crate::revoked;
 use crate::types::Action;
 
 /// The readers of both sides.
@@ -83,7 +83,7 @@ fn judge(shared: &SharedExchange, message: Message<'_>) -> Result<(), Close> {
         return Ok(());
     };
     data_version::read();
-    if admin::is_revoked(&identity) {
+    if revoked::is_revoked(&identity) {
         return Err(Close::policy("the API key has been revoked"));
     }
     if identity.is_expired(host::now()) {

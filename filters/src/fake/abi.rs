@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use super::{host, Answer, HeaderList, Host};
+use super::{host, Answer, Callout, HeaderList, Host};
 use crate::exports::proxy_on_memory_allocate;
 
 pub(super) const OK: u32 = 0;
@@ -71,6 +71,7 @@ fn buffer(host: &mut Host, buffer: u32) -> Option<&mut Vec<u8>> {
     match buffer {
         0 => host.context().map(|context| &mut context.request_body),
         1 => host.context().map(|context| &mut context.response_body),
+        4 => Some(&mut host.callout_answer.body),
         7 => Some(&mut host.configuration),
         _ => None,
     }
@@ -276,19 +277,31 @@ unsafe extern "C" fn proxy_log(_: u32, message: *const u8, size: usize) -> u32 {
 
 #[no_mangle]
 #[allow(clippy::too_many_arguments)]
-extern "C" fn proxy_http_call(
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
+unsafe extern "C" fn proxy_http_call(
+    cluster: *const u8,
+    cluster_size: usize,
+    headers: *const u8,
+    headers_size: usize,
+    body: *const u8,
+    body_size: usize,
     _: *const u8,
     _: usize,
     _: u32,
-    _: *mut u32,
+    token: *mut u32,
 ) -> u32 {
-    BAD_ARGUMENT // there is no such cluster
+    // SAFETY: see above.
+    let (cluster, headers, body) =
+        unsafe { (text(cluster, cluster_size), parse(bytes(headers, headers_size)), text(body, body_size)) };
+    host(|host| {
+        if host.service.as_deref() != Some(cluster.as_str()) {
+            return BAD_ARGUMENT; // there is no such cluster
+        }
+        host.called += 1;
+        // SAFETY: see above.
+        unsafe { *token = host.called };
+        host.callouts.push(Callout { token: host.called, context: host.effective, headers, body });
+        OK
+    })
 }
 
 #[no_mangle]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
-use super::{host, value, Answer, Context, HeaderList, Stream};
+use super::{host, value, Answer, Callout, Context, HeaderList, Stream};
 use crate::exports::{
-    proxy_on_configure, proxy_on_context_create, proxy_on_delete, proxy_on_log, proxy_on_request_body,
-    proxy_on_request_headers, proxy_on_response_body, proxy_on_response_headers, proxy_on_tick,
+    proxy_on_configure, proxy_on_context_create, proxy_on_delete, proxy_on_http_call_response, proxy_on_log,
+    proxy_on_request_body, proxy_on_request_headers, proxy_on_response_body, proxy_on_response_headers, proxy_on_tick,
 };
 use crate::types::Action;
 
@@ -129,6 +129,7 @@ impl Envoy {
             .into();
         request.push(("authorization".to_owned(), format!("Bearer {key}")));
         request.push(("content-type".to_owned(), "application/json".to_owned()));
+        request.retain(|(name, _)| further.iter().all(|(other, _)| name != other));
         request.extend(further.iter().map(|(name, value)| (name.to_string(), value.to_string())));
         let stream = host(|host| {
             host.streams.push(Stream { request, ..Stream::default() });
@@ -219,6 +220,30 @@ impl Envoy {
     pub fn lose(&self, attempt: &Attempt, reason: Option<&str>) {
         act_with(attempt.context, |context| context.failure = reason.map(str::to_owned));
         self.end_attempt(attempt);
+    }
+
+    /// The oldest call of a filter to a service that has no answer yet.
+    pub fn callout(&self) -> Option<Callout> {
+        host(|host| host.callouts.first().cloned())
+    }
+
+    /// Answers the oldest call of a filter to a service. With status 0 it fails.
+    pub fn answer_callout(&self, status: u16, body: &[u8]) {
+        let callout = host(|host| {
+            let headers: HeaderList = match status {
+                0 => Vec::new(),
+                _ => vec![(":status".to_owned(), status.to_string())],
+            };
+            host.callout_answer = Answer { status, headers, body: body.to_vec() };
+            host.callouts.remove(0)
+        });
+        act(callout.context);
+        proxy_on_http_call_response(callout.context, callout.token, usize::from(status > 0), body.len(), 0);
+    }
+
+    /// What a filter that held a request has answered since, if it has.
+    pub fn reply(&self, call: Call) -> Option<Answer> {
+        act_with(call.0, |context| context.reply.take()).map(|reply| deliver(call, reply))
     }
 
     /// Whether a filter that held a request has let it go on.

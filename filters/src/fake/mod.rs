@@ -9,6 +9,7 @@
 mod abi;
 mod envoy;
 mod failures;
+mod ledger;
 mod limits;
 mod orders;
 mod requests;
@@ -48,6 +49,31 @@ struct Host {
     log: Vec<String>,
     /// The host calls that fail.
     refuses: Refuses,
+    /// The cluster that filters can call; `None`: there is none.
+    service: Option<String>,
+    /// The number of calls so far.
+    called: u32,
+    /// The calls without an answer.
+    callouts: Vec<Callout>,
+    /// The answer that a filter is being told.
+    callout_answer: Answer,
+}
+
+/// A call of a filter to a service.
+#[derive(Clone, Debug)]
+struct Callout {
+    token: u32,
+    context: u32,
+    headers: HeaderList,
+    body: String,
+}
+
+impl Callout {
+    /// Its method and path.
+    fn line(&self) -> String {
+        let part = |name| value(&self.headers, name).unwrap_or_default();
+        format!("{} {}", part(":method"), part(":path"))
+    }
 }
 
 /// Host calls that fail, as if Envoy were out of memory or disagreed with the filters.

@@ -12,6 +12,7 @@ fn header_map(host: &mut Host, map: u32) -> Option<&mut HeaderList> {
     match map {
         0 => host.stream().map(|stream| &mut stream.request),
         2 => host.context().map(|context| &mut context.response),
+        6 => Some(&mut host.callout_answer.headers),
         _ => None,
     }
 }

@@ -14,13 +14,16 @@ use crate::{file, Failure};
 /// The environment variable with the ledger's store, which may contain a password.
 const STORE_VARIABLE: &str = "SLUICE_LEDGER_STORE";
 const DEFAULT_STORE: &str = "ledger.db";
+/// The environment variable with the secret that Envoys show when they ask or tell what is revoked.
+const TOKEN_VARIABLE: &str = "SLUICE_LEDGER_TOKEN";
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Ledger {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The address to listen on, for Envoy and for people. There is no password: keep it on a private network.
+    /// The address to listen on, for Envoy and for people. There is no password for most of it: keep it on a private
+    /// network. SLUICE_LEDGER_TOKEN in the environment is what Envoys must show to read or change what is revoked.
     #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     #[command(flatten)]
@@ -97,7 +100,8 @@ pub(crate) fn run(ledger: Ledger) -> Result<(), Failure> {
     match ledger.command {
         None => {
             let ready = |address| eprintln!("sluice ledger: listening on {address}");
-            sluice_ledger::serve(ledger.listen, &ledger.store.read()?, ready).map_err(failed)
+            let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+            sluice_ledger::serve(ledger.listen, &ledger.store.read()?, token.as_deref(), ready).map_err(failed)
         }
         Some(Command::Import(command)) => import_all(command),
         Some(Command::Report(command)) => report(command),

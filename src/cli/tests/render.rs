@@ -197,6 +197,29 @@ fn everything_else() {
 }
 
 #[test]
+fn a_ledger() {
+    let file = |services: &str| {
+        format!(
+            "{KEYS}ledger: {{cluster: ledger, token: {{env: LEDGER_TOKEN}}}}\n{services}upstreams: {{x: {{provider: openai}}}}\n\
+             models: [{{name: m, targets: [x]}}]\n"
+        )
+    };
+    let out = rendered(&file("services: {ledger: {url: \"http://ledger:8090\"}}\n"));
+    assert!(out.contains("ledger: {cluster: ledger, token: {env: LEDGER_TOKEN}}"), "{out}");
+    assert!(out.contains("- name: ledger") && out.contains("address: ledger, port_value: 8090"), "{out}");
+    let variables = out.lines().find(|line| line.contains("host_env_keys:")).unwrap();
+    assert!(variables.contains("LEDGER_TOKEN"), "{variables}");
+    let check = |text: &str| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sluice"));
+        String::from_utf8(command.args(["check", "-"]).write_stdin(text).output().unwrap().stdout).unwrap()
+    };
+    let missing = check(&file(""));
+    assert!(missing.contains("ledger.cluster") && missing.contains("there is no service \"ledger\""), "{missing}");
+    let there = check(&file("services: {ledger: {url: \"http://ledger:8090\"}}\n"));
+    assert!(!there.contains("nothing uses this service"), "{there}");
+}
+
+#[test]
 fn web_pages_that_may_call() {
     let with = |origins: &str| {
         let out = rendered(&format!(

@@ -89,6 +89,8 @@ fn everything() -> Value {
         "virtual_keys": {"secrets": [{"env": "S"}]},
         "revoked": [{"id": "c"}],
         "oidc": {"metadata": "jwt"},
+        "shared": {"cluster": "s"},
+        "ledger": {"cluster": "s", "start_timeout": "1s", "token": {"env": "L"}},
         "upstreams": {"x": {"provider": "vllm", "credential": {"env": "K"}, "usage": {"count": {"path": "/tokenize"}}, "ejection": {"time": "30s"}}},
         "models": [{
             "name": "m", "targets": [{"upstream": "x"}], "strategy": {"name": "weighted"}, "price": {"input": 1, "output": 1},
@@ -117,7 +119,7 @@ fn known(document: &Value, at: &str) -> BTreeSet<String> {
 
 #[test]
 fn it_has_the_fields_of_the_reader() {
-    const PLACES: [(&str, &str); 27] = [
+    const PLACES: [(&str, &str); 30] = [
         ("/keys/0", "/$defs/key"),
         ("/keys/0/limits", "/$defs/limits"),
         ("/users/0", "/$defs/user"),
@@ -126,6 +128,9 @@ fn it_has_the_fields_of_the_reader() {
         ("/virtual_keys/secrets/0", "/$defs/env"),
         ("/revoked/0", "/properties/revoked/items/anyOf/1"),
         ("/oidc", "/properties/oidc"),
+        ("/shared", "/properties/shared"),
+        ("/ledger", "/properties/ledger"),
+        ("/ledger/token", "/$defs/env"),
         ("/upstreams/x", "/$defs/upstream"),
         ("/upstreams/x/credential", "/$defs/credential"),
         ("/upstreams/x/usage", "/$defs/upstream/properties/usage"),

@@ -242,6 +242,11 @@ impl Record {
     pub fn day(&self) -> i64 {
         self.at / 86_400_000
     }
+
+    /// The hour of its start, in hours since the epoch.
+    pub fn hour(&self) -> i64 {
+        self.at / 3_600_000
+    }
 }
 
 /// Whether a line is JSON of another form, such as another program's access log.

@@ -1,12 +1,18 @@
-//! The ledger's only port: Envoy's access log and rate limit services (gRPC), and HTTP for people and programs.
+//! The ledger's only port: Envoy's access log and rate limit services (gRPC), and HTTP for the filters, for people and
+//! programs.
 
+mod envoys;
 mod http;
 mod services;
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sluice::keys::KeyHash;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::watch;
@@ -26,6 +32,14 @@ pub(crate) struct LedgerState {
     /// The number of the limits' changes at the last write, successful or not.
     written: watch::Sender<u64>,
     metrics: Metrics,
+    /// What clients must show to read or change what Envoys learn.
+    token: Option<KeyHash>,
+    /// A name of this process. Another one may have another store.
+    instance: String,
+    /// The number of the last change of what is revoked; negative: unknown.
+    last_change: AtomicI64,
+    /// The latest answer about windows, and when it was made.
+    windows: Mutex<Option<(Instant, Arc<Vec<u8>>)>>,
 }
 
 impl LedgerState {
@@ -66,11 +80,17 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Serves until the process is told to stop. `ready` gets the listening address.
+/// Serves until the process is told to stop. `ready` gets the listening address. With a `token`, only who shows it can
+/// read or change what Envoys learn: the windows, and what is revoked.
 ///
 /// # Errors
 /// It cannot start: the store cannot be opened, or the address is taken.
-pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) -> Result<(), Failed> {
+pub fn serve(
+    listen: SocketAddr,
+    place: &str,
+    token: Option<&str>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Failed> {
     let mut store = store::open(place)?;
     let limits = Limits::new(store.counters()?, now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -80,6 +100,10 @@ pub fn serve(listen: SocketAddr, place: &str, ready: impl FnOnce(SocketAddr)) ->
         limits: Mutex::new(limits),
         written: watch::Sender::new(0),
         metrics: Metrics::default(),
+        token: token.map(KeyHash::of),
+        instance: format!("{:016x}", RandomState::new().build_hasher().finish()),
+        last_change: AtomicI64::new(-1),
+        windows: Mutex::new(None),
     });
     let served = runtime.block_on(async {
         let listener = TcpListener::bind(listen).await?;

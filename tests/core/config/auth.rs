@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use sluice::config::{self, ConfigError};
 use sluice::keys::{Auth, Identity, IssueRequest, Oidc, Role, Roles, Signer};
-use sluice::limits::shared::OnFailure;
 use sluice::limits::Limits;
 use sluice::password::{HashError, PasswordHash};
 use sluice::pattern::Patterns;
@@ -17,13 +16,13 @@ const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff
 const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A secret of 32 bytes.
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// 2027-01-15T08:00:00Z
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
 /// Reads the configuration. `GOOD` and `OLD` are valid secrets, `SHORT` is too short, and `EMPTY` is empty.
-fn auth(text: &str) -> Result<Auth, ConfigError> {
+pub(super) fn auth(text: &str) -> Result<Auth, ConfigError> {
     let environment = |name: &str| match name {
         "GOOD" | "OLD" => Some(format!("{SECRET}{name}")),
         "SHORT" => Some(SECRET[1..].to_owned()),
@@ -361,17 +360,4 @@ fn mistakes_elsewhere() {
     let text = format!(r#"{{"keys":[{{"id":"a","hash":"ABC"}}],"revoked":[{}]}}"#, revoked.join(","));
     let want = "auth.revoked[10000]: cannot be kept: 10000 ids are revoked already";
     assert_eq!(refusal("too many", auth(&text)), want);
-}
-
-#[test]
-fn shared_limits() {
-    let service = |fields: &str| auth(&format!(r#"{{"keys":[{{"id":"a","hash":"ABC"}}]{fields}}}"#)).unwrap().shared;
-    assert_eq!(service(""), None);
-    let least = service(r#","shared":{"cluster":"ledger"}"#).unwrap();
-    assert_eq!((least.cluster.as_str(), least.domain.as_str()), ("ledger", "sluice"));
-    assert_eq!((least.timeout, least.on_failure), (Duration::from_millis(20), OnFailure::Local));
-    let all = r#","shared":{"cluster":"ratelimit","domain":"llm","timeout":"50ms","on_failure":"deny"}"#;
-    let all = service(all).unwrap();
-    assert_eq!((all.cluster.as_str(), all.domain.as_str()), ("ratelimit", "llm"));
-    assert_eq!((all.timeout, all.on_failure), (Duration::from_millis(50), OnFailure::Deny));
 }

@@ -1,4 +1,5 @@
 mod auth;
+mod beside;
 mod joined;
 mod label_limits;
 mod router;

@@ -234,13 +234,16 @@ pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, repor
     }
 }
 
-/// The clusters of checks and shared limits, and the lines that name them.
+/// The clusters of checks, of shared limits and of the ledger, and the lines that name them.
 pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
     let checks = list(section(sections, "guard"), "checks").iter().enumerate();
     let named = checks.filter_map(|(index, check)| {
         text(check, "cluster").map(|cluster| (format!("guard.checks[{index}].cluster"), cluster.to_owned()))
     });
-    let shared = section(sections, "auth").and_then(|auth| auth.get("shared"));
-    let counts = shared.and_then(|shared| text(shared, "cluster"));
-    named.chain(counts.map(|cluster| ("auth.shared.cluster".to_owned(), cluster.to_owned()))).collect()
+    let auth = section(sections, "auth");
+    let beside = ["shared", "ledger"].into_iter().filter_map(|field| {
+        let cluster = text(auth?.get(field)?, "cluster")?;
+        Some((format!("auth.{field}.cluster"), cluster.to_owned()))
+    });
+    named.chain(beside).collect()
 }

@@ -132,14 +132,14 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     }
 }
 
-/// Every check needs its service, and every service needs a check.
+/// Every check needs its service, as limits for several Envoys and the ledger do, and every service needs a use.
 fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
     let known: Vec<&str> = short.clusters().map(|cluster| cluster.name.as_str()).collect();
     let asked = meaning::services(sections);
     for (path, cluster) in &asked {
         if !known.contains(&cluster.as_str()) {
             let path = short.own_path(path);
-            let problem = format!("there is no service {cluster:?}, so this check would always fail");
+            let problem = format!("there is no service {cluster:?}, so every call to it would fail");
             report.error(
                 "service_without_cluster",
                 short.tree.line_of(&path),
@@ -156,8 +156,8 @@ fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
             "unused",
             line,
             &path,
-            "no check uses this service",
-            "name it as a check's `cluster`, or remove it",
+            "nothing uses this service",
+            "name it as the `cluster` of a check, of `shared` or of `ledger`, or remove it",
         );
     }
 }

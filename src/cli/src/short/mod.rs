@@ -185,7 +185,7 @@ impl Short {
     /// The environment variables that the filters read, in the order of the file.
     pub(crate) fn variables(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for field in ["keys", "users", "virtual_keys", "oidc", "guard", "checks"] {
+        for field in ["keys", "users", "virtual_keys", "ledger", "oidc", "guard", "checks"] {
             if let Some(tree) = self.tree.get(field) {
                 variables(tree, &mut names);
             }

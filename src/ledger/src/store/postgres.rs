@@ -2,7 +2,7 @@
 
 use ::postgres::{Client, NoTls};
 
-use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
+use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
 use crate::record::{Record, Sums, UsageKey};
 
 const TABLES: &str = "
@@ -114,7 +114,8 @@ impl Store for Postgres {
              reasoning_output_tokens = rollups.reasoning_output_tokens + $14,
              cost_microusd = rollups.cost_microusd + $15";
         let upsert = transaction.prepare(upsert)?;
-        for ((period, subject), sums) in sums_of(new.iter().copied()) {
+        let first_hour = first_hour();
+        for ((period, subject), sums) in sums_of(new.iter().copied(), first_hour) {
             let UsageKey { key, model, cluster, upstream_model, labels } = subject;
             let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
             transaction.execute(
@@ -138,6 +139,7 @@ impl Store for Postgres {
                 ],
             )?;
         }
+        transaction.execute("DELETE FROM rollups WHERE span = 'h' AND first < $1", &[&first_hour])?;
         let count = new.len();
         transaction.commit()?;
         Ok(count)
@@ -196,10 +198,17 @@ impl Store for Postgres {
         Ok(rows.iter().map(counter).collect())
     }
 
-    fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed> {
+    fn revoke(&mut self, id: &str, change: RevocationEdit<'_>) -> Result<i64, Failed> {
         // under a lock: a reader of change 7 must have seen change 6
         let mut transaction = self.client()?.transaction()?;
         transaction.batch_execute("LOCK TABLE revocations IN EXCLUSIVE MODE")?;
+        let known = transaction.query_opt("SELECT value FROM revocations WHERE id = $1", &[&id])?;
+        let known: Option<String> = known.and_then(|row| row.get(0));
+        let value = change(known.as_deref());
+        if value == known {
+            let row = transaction.query_one("SELECT coalesce(max(change), 0) FROM revocations", &[])?;
+            return Ok(row.get(0));
+        }
         let row = transaction.query_one(
             "INSERT INTO revocations VALUES ($1, $2, nextval('revocation_changes')) ON CONFLICT (id) DO UPDATE SET
              value = EXCLUDED.value, change = EXCLUDED.change RETURNING change",
@@ -210,10 +219,22 @@ impl Store for Postgres {
         Ok(change)
     }
 
-    fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>, Failed> {
-        let rows = self
-            .client()?
-            .query("SELECT id, value, change FROM revocations WHERE change > $1 ORDER BY change", &[&after])?;
+    fn revoked(&mut self) -> Result<i64, Failed> {
+        Ok(self.client()?.query_one("SELECT count(*) FROM revocations", &[])?.get(0))
+    }
+
+    fn prune_revoked(&mut self, now: i64) -> Result<(), Failed> {
+        self.client()?
+            .execute("DELETE FROM revocations WHERE value IS NULL OR (value::json->>'until')::bigint < $1", &[&now])?;
+        Ok(())
+    }
+
+    fn revocations(&mut self, after: i64, most: usize) -> Result<Vec<Revocation>, Failed> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = self.client()?.query(
+            "SELECT id, value, change FROM revocations WHERE change > $1 ORDER BY change LIMIT $2",
+            &[&after, &most],
+        )?;
         let revocation = |row: &::postgres::Row| Revocation { id: row.get(0), value: row.get(1), change: row.get(2) };
         Ok(rows.iter().map(revocation).collect())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
 
-use super::{sums_of, Counter, Failed, Revocation, Rollup, Span, Store};
+use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
 use crate::record::{Record, Sums, UsageKey};
 
 /// How long a writer waits for another one, such as an import.
@@ -93,7 +93,8 @@ impl Store for Sqlite {
                  cache_write_input_tokens = cache_write_input_tokens + ?13,
                  reasoning_output_tokens = reasoning_output_tokens + ?14, cost_microusd = cost_microusd + ?15",
             )?;
-            for ((period, subject), sums) in sums_of(new.iter().copied()) {
+            let first_hour = first_hour();
+            for ((period, subject), sums) in sums_of(new.iter().copied(), first_hour) {
                 let UsageKey { key, model, cluster, upstream_model, labels } = subject;
                 let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
                 upsert.execute(params![
@@ -114,6 +115,8 @@ impl Store for Sqlite {
                     n7
                 ])?;
             }
+            let mut delete = transaction.prepare_cached("DELETE FROM rollups WHERE span = 'h' AND first < ?1")?;
+            delete.execute([first_hour])?;
         }
         transaction.commit()?;
         Ok(new.len())
@@ -162,21 +165,44 @@ impl Store for Sqlite {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn revoke(&mut self, id: &str, value: Option<&str>) -> Result<i64, Failed> {
+    fn revoke(&mut self, id: &str, change: RevocationEdit<'_>) -> Result<i64, Failed> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let known = "SELECT value FROM revocations WHERE id = ?1";
+        let known: Option<String> = transaction.query_row(known, [id], |row| row.get(0)).optional()?.flatten();
+        let value = change(known.as_deref());
         let last: Option<i64> =
             transaction.query_row("SELECT max(change) FROM revocations", [], |row| row.get(0)).optional()?.flatten();
+        if value == known {
+            return Ok(last.unwrap_or(0));
+        }
         let change = last.unwrap_or(0) + 1;
         transaction.execute("INSERT OR REPLACE INTO revocations VALUES (?1, ?2, ?3)", params![id, value, change])?;
         transaction.commit()?;
         Ok(change)
     }
 
-    fn revocations(&mut self, after: i64) -> Result<Vec<Revocation>, Failed> {
-        let mut select =
-            self.0.prepare_cached("SELECT id, value, change FROM revocations WHERE change > ?1 ORDER BY change")?;
-        let rows = select
-            .query_map([after], |row| Ok(Revocation { id: row.get(0)?, value: row.get(1)?, change: row.get(2)? }))?;
+    fn revoked(&mut self) -> Result<i64, Failed> {
+        Ok(self.0.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0))?)
+    }
+
+    fn prune_revoked(&mut self, now: i64) -> Result<(), Failed> {
+        // the last change stays, so that its number is not given again
+        self.0.execute(
+            "DELETE FROM revocations WHERE (value IS NULL OR json_extract(value, '$.until') < ?1)
+             AND change < (SELECT max(change) FROM revocations)",
+            [now],
+        )?;
+        Ok(())
+    }
+
+    fn revocations(&mut self, after: i64, most: usize) -> Result<Vec<Revocation>, Failed> {
+        let mut select = self
+            .0
+            .prepare_cached("SELECT id, value, change FROM revocations WHERE change > ?1 ORDER BY change LIMIT ?2")?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = select.query_map([after, most], |row| {
+            Ok(Revocation { id: row.get(0)?, value: row.get(1)?, change: row.get(2)? })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

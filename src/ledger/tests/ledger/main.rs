@@ -4,7 +4,9 @@
 
 mod limits;
 mod records;
+mod revocations;
 mod usage;
+mod windows;
 
 use std::path::PathBuf;
 

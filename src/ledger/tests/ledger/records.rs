@@ -53,16 +53,3 @@ fn each_request_counts_once() {
     }
     assert_eq!(kept.store.rollups(Span::Day, DAY + 1, DAY + 2).unwrap(), []);
 }
-
-#[test]
-fn revocations_are_told_in_their_order() {
-    let mut kept = Kept::new("revocations");
-    let first = kept.store.revoke("a", Some("{}")).unwrap();
-    kept.store.revoke("b", Some("{\"until\":5}")).unwrap();
-    let last = kept.store.revoke("a", None).unwrap();
-    kept.again();
-    let told = kept.store.revocations(first).unwrap();
-    let told: Vec<_> = told.iter().map(|change| (change.id.as_str(), change.value.as_deref())).collect();
-    assert_eq!(told, [("b", Some("{\"until\":5}")), ("a", None)]);
-    assert_eq!(kept.store.revocations(last).unwrap(), []);
-}

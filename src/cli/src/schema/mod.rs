@@ -1,13 +1,15 @@
 //! `sluice schema`: the short file as a JSON schema, with which editors complete and check fields. The field names come
 //! from the configuration's reader, so that both always agree; the types and descriptions are here.
 
+mod beside;
 mod cache;
 mod guard;
+mod parts;
 
 use serde_json::{json, Map, Value};
 use sluice::config::{
-    AUTH_FIELDS, GUARD_FIELDS, LABEL_LIMIT_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS, PRICE_FIELDS,
-    ROUTER_FIELDS, SHARED_FIELDS,
+    AUTH_FIELDS, GUARD_FIELDS, LABEL_LIMIT_FIELDS, LEDGER_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS,
+    PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
 };
 use sluice::endpoint::Dialect;
 use sluice::routing::{RetryOn, STRATEGIES};
@@ -16,6 +18,9 @@ use sluice::wire_names::CREDENTIAL_HEADERS;
 
 use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
 use crate::{file, Failure};
+
+use beside::{ledger, shared};
+use parts::{one_of, reference, text, texts, whole};
 
 /// The JSON schema draft.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -46,26 +51,6 @@ fn object(names: &[&str], of: fn(&str) -> Value, required: &[&str]) -> Value {
         fields.insert("required".to_owned(), json!(required));
     }
     object
-}
-
-fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/$defs/{name}")})
-}
-
-fn text(description: &str) -> Value {
-    json!({"type": "string", "minLength": 1, "description": description})
-}
-
-fn texts(description: &str) -> Value {
-    json!({"type": "array", "items": {"type": "string", "minLength": 1}, "description": description})
-}
-
-fn whole(least: u32, most: u32) -> Value {
-    json!({"type": "integer", "minimum": least, "maximum": most})
-}
-
-fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
-    json!({"enum": names.into_iter().collect::<Vec<_>>()})
 }
 
 /// Fields by name, in order.
@@ -120,15 +105,6 @@ fn definitions() -> Value {
     })
 }
 
-fn shared(name: &str) -> Value {
-    match name {
-        "cluster" => text("the cluster of the service that counts for all Envoys"),
-        "timeout" => reference("duration"),
-        "on_failure" => one_of(["local", "deny"]),
-        _ => text("the namespace of these limits at the service"),
-    }
-}
-
 fn top(name: &str) -> Value {
     let list =
         |of: &str, description: &str| json!({"type": "array", "items": reference(of), "description": description});
@@ -147,6 +123,7 @@ fn top(name: &str) -> Value {
         "limits" => reference("limits"),
         "label_limits" => list("label_limit", "limits of all callers with a label of this value together"),
         "shared" => object(SHARED_FIELDS, shared, &["cluster"]),
+        "ledger" => object(LEDGER_FIELDS, ledger, &["cluster"]),
         "gateway_prefix" => json!({"type": "string", "pattern": "^/", "default": "/gateway"}),
         "oidc" => object(
             &["metadata", "failure_metadata", "id_claim", "roles_claim", "models_claim", "default_role"],

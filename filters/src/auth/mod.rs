@@ -1,19 +1,21 @@
 //! `auth`: identifies the caller, and checks its permissions and limits.
 
+mod identify;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use sluice::config::{self, ConfigError};
 use sluice::error::ApiError;
-use sluice::keys::{self, bearer, Identity, KeyError, Oidc};
-use sluice::password::{credentials, LoginOutcome, LoginVerdict, PasswordVerifier, REMEMBERED_FOR};
+use sluice::keys;
+use sluice::password::{LoginVerdict, PasswordVerifier, REMEMBERED_FOR};
 
-use crate::admin;
 use crate::admission::{admit_caller, without_caller};
 use crate::chain;
 use crate::commands::{self, By};
 use crate::filter::{self, Filter};
-use crate::host::{self, text};
+use crate::fleet;
+use crate::host;
 use crate::incoming::Incoming;
 use crate::limits;
 use crate::misplaced;
@@ -21,9 +23,12 @@ use crate::password_checks;
 use crate::paths::ChainPaths;
 use crate::refused_body::RefusedBody;
 use crate::registry;
-use crate::reply;
+use crate::reply::{self, CommandReply};
+use crate::revoked;
 use crate::shared_limits::{self, Asked};
 use crate::types::{Action, HttpContext};
+
+use identify::{is_revoked, Caller, Callers};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
@@ -41,6 +46,7 @@ struct Config {
 
 fn read(bytes: &[u8]) -> Result<Config, ConfigError> {
     let auth = config::auth(bytes, &|name| std::env::var(name).ok())?;
+    auth.ledger.iter().for_each(fleet::open);
     let users: Vec<_> = auth.users.iter().map(|user| (user.identity.id.clone(), user.hash.clone())).collect();
     let verifier = match (users.is_empty(), host::random_bytes()) {
         (false, Some(key)) => PasswordVerifier::new(users, &key, REMEMBERED_FOR).ok().map(password_checks::open),
@@ -62,8 +68,12 @@ enum AuthState {
     Checking { incoming: Incoming, complete: bool },
     /// The caller is known, the body awaited.
     Body(Incoming),
+    /// This Envoy has just started, and waits for what the ledger knows.
+    Starting(Incoming),
     /// The service that counts for all Envoys is being asked.
     Asking(Incoming),
+    /// The ledger is told what the command has changed; the answer to the command.
+    Spreading(Incoming, CommandReply),
     /// The request has gone on; the exchange ends with it.
     Passed(Incoming),
     /// The request is refused; its body is read before the client is answered.
@@ -72,21 +82,34 @@ enum AuthState {
     Refused(Option<Incoming>),
 }
 
-/// What is known about a caller.
-enum Caller {
-    /// The caller is known.
-    Known(Rc<Identity>),
-    /// It has sent a user name, and the password is being checked.
-    Checking,
-}
-
 impl Auth {
     fn take_in(&mut self, size: usize) -> Action {
         let AuthState::Body(mut incoming) = std::mem::replace(&mut self.state, AuthState::Refused(None)) else {
             return Action::Pause;
         };
-        let admitted =
-            incoming.body(size).and_then(|exchange| admit_caller(&self.config.auth, &mut exchange.borrow_mut()));
+        let must_wait = || self.config.auth.ledger.is_some() && !fleet::is_ready();
+        match incoming.body(size).map(|exchange| must_wait() && exchange.borrow().identity().is_some()) {
+            Ok(true) => {
+                fleet::wait(self.context);
+                self.state = AuthState::Starting(incoming);
+                Action::Pause
+            }
+            Ok(_) => self.admit(incoming),
+            Err(error) => self.refuse(incoming, &error),
+        }
+    }
+
+    /// Goes on with a request that has waited for what the ledger knows.
+    fn started(&mut self, incoming: Incoming) -> Action {
+        let caller = incoming.exchange().borrow().identity().cloned();
+        match caller {
+            Some(caller) if is_revoked(&self.config.auth, &caller) => self.refuse(incoming, &revoked::error()),
+            _ => self.admit(incoming),
+        }
+    }
+
+    fn admit(&mut self, incoming: Incoming) -> Action {
+        let admitted = admit_caller(&self.config.auth, &mut incoming.exchange().borrow_mut());
         match admitted {
             Ok(()) if self.config.auth.shared.is_some() => self.ask(incoming),
             Ok(()) => self.pass(incoming),
@@ -125,14 +148,38 @@ impl Auth {
     fn pass(&mut self, incoming: Incoming) -> Action {
         let answer = commands::serve(&mut incoming.exchange().borrow_mut(), By::Auth(&self.config.auth));
         match answer {
-            Some(Ok(body)) => {
-                self.state = AuthState::Refused(Some(incoming));
-                body.reply()
-            }
+            Some(Ok(reply)) => self.answer(incoming, reply),
             Some(Err(error)) => self.refuse(incoming, &error),
             None => {
                 self.state = AuthState::Passed(incoming);
                 Action::Continue
+            }
+        }
+    }
+
+    /// Answers a command. If it has changed what other Envoys must learn, the ledger is told first.
+    fn answer(&mut self, incoming: Incoming, mut reply: CommandReply) -> Action {
+        if let (Some(change), Some(ledger)) = (reply.take_change(), &self.config.auth.ledger) {
+            if fleet::spread(ledger, self.context, change) {
+                self.state = AuthState::Spreading(incoming, reply);
+                return Action::Pause;
+            }
+            reply = reply.spread(false);
+        }
+        self.state = AuthState::Refused(Some(incoming));
+        reply.reply()
+    }
+
+    /// Answers a command after the ledger has been told.
+    fn told(&mut self, incoming: Incoming, reply: CommandReply) -> Action {
+        match fleet::spread_result(self.context) {
+            Some(spread) => {
+                self.state = AuthState::Refused(Some(incoming));
+                reply.spread(spread).reply()
+            }
+            None => {
+                self.state = AuthState::Spreading(incoming, reply);
+                Action::Pause
             }
         }
     }
@@ -151,7 +198,7 @@ impl Auth {
                 Action::Pause
             }
             Some(LoginVerdict::Right(index)) => match self.config.auth.users.get(index) {
-                Some(user) if self.is_revoked(&user.identity) => self.refuse(incoming, &admin::revoked()),
+                Some(user) if is_revoked(&self.config.auth, &user.identity) => self.refuse(incoming, &revoked::error()),
                 Some(user) => {
                     incoming.identified(user.identity.clone());
                     let size = if incoming.is_passed() { 0 } else { usize::MAX };
@@ -175,95 +222,14 @@ impl Auth {
                 self.config.verifier.iter().for_each(|verifier| verifier.borrow_mut().cancel(self.context));
                 self.refuse(incoming, error)
             }
-            AuthState::Body(incoming) | AuthState::Asking(incoming) | AuthState::Passed(incoming) => {
-                self.refuse(incoming, error)
-            }
+            AuthState::Body(incoming)
+            | AuthState::Starting(incoming)
+            | AuthState::Asking(incoming)
+            | AuthState::Spreading(incoming, _)
+            | AuthState::Passed(incoming) => self.refuse(incoming, error),
             AuthState::Headers | AuthState::RefusedBody(_) | AuthState::Refused(_) => Action::Pause,
         }
     }
-
-    fn is_revoked(&self, identity: &Identity) -> bool {
-        self.config.auth.is_revoked(identity, host::recent()) || admin::is_revoked(identity)
-    }
-
-    /// Identifies the client, by the header of its SDK.
-    fn identify(&self, presented: &[(&str, &str)]) -> Result<Caller, ApiError> {
-        let mut refusal = match presented {
-            [] => ApiError::unauthorized(
-                "No API key provided: send it as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`.",
-            ),
-            _ => ApiError::unauthorized(KeyError::Unknown.to_string()),
-        };
-        for (name, value) in presented {
-            let key = match *name {
-                "authorization" => bearer(value),
-                _ => Some(*value),
-            };
-            let found = match key {
-                Some(key) => self.config.auth.identify(key, host::recent()),
-                None => Err(KeyError::Unknown),
-            };
-            match found {
-                Ok(identity) if self.is_revoked(&identity) => refusal = admin::revoked(),
-                Ok(identity) => return Ok(Caller::Known(identity)),
-                Err(KeyError::Expired) => refusal = ApiError::expired(KeyError::Expired.to_string()),
-                Err(KeyError::Unknown) if *name == "authorization" && key.is_none() => {
-                    if let Some(caller) = self.log_in(value)? {
-                        return Ok(caller);
-                    }
-                }
-                Err(KeyError::Unknown) => {}
-            }
-        }
-        match self.provided()? {
-            Some(identity) if self.is_revoked(&identity) => Err(admin::revoked()),
-            Some(identity) => Ok(Caller::Known(Rc::new(identity))),
-            None => Err(refusal),
-        }
-    }
-
-    /// Asks for a user, where the client presents a name and a password.
-    fn log_in(&self, header: &str) -> Result<Option<Caller>, ApiError> {
-        let (Some(verifier), Some((name, password))) = (&self.config.verifier, credentials(header)) else {
-            return Ok(None);
-        };
-        let address = || host::property("source\0address").map(|address| text(&address).to_owned()).unwrap_or_default();
-        let log_in = verifier.borrow_mut().log_in(self.context, &name, &password, address, host::now());
-        match log_in {
-            LoginOutcome::Open(index) => {
-                let user = self.config.auth.users.get(index).map(|user| user.identity.clone());
-                match user {
-                    Some(identity) if self.is_revoked(&identity) => Err(admin::revoked()),
-                    user => Ok(user.map(Caller::Known)),
-                }
-            }
-            LoginOutcome::Checking => Ok(Some(Caller::Checking)),
-            LoginOutcome::Wait(time) => Err(ApiError::too_many_failures(time)),
-            LoginOutcome::Busy => Err(ApiError::busy()),
-        }
-    }
-
-    /// Identifies a caller with an identity provider's token, if Envoy has verified one.
-    fn provided(&self) -> Result<Option<Identity>, ApiError> {
-        let Some(oidc) = &self.config.auth.oidc else {
-            return Ok(None);
-        };
-        match oidc.verified_claims(&|path| host::jwt_metadata(&oidc.metadata, path)) {
-            Some(claims) => match oidc.identity(&claims, &self.config.auth.roles) {
-                Ok(identity) => Ok(Some(identity)),
-                Err(problem) => Err(ApiError::not_permitted(problem.to_string())),
-            },
-            None if oidc.failure_metadata.as_deref().is_some_and(has_expired) => {
-                Err(ApiError::expired("The token has expired."))
-            }
-            None => Ok(None),
-        }
-    }
-}
-
-/// Whether Envoy refused a token because it has expired.
-fn has_expired(failure: &str) -> bool {
-    Oidc::is_expired(&host::jwt_metadata(failure, &["message"]))
 }
 
 impl HttpContext for Auth {
@@ -272,11 +238,13 @@ impl HttpContext for Auth {
             self.state = AuthState::Refused(None);
             return misplaced::refuse(&exchange);
         }
+        let (auth, verifier) = (&self.config.auth, self.config.verifier.as_deref());
+        let callers = Callers { auth, verifier, context: self.context };
         let mut checking = false;
         let find = |path: &str| self.config.paths.find(path);
         let most = || self.config.paths.max_upload();
         let opened =
-            Incoming::open(&self.config.auth.prefix, find, most, |presented| match self.identify(presented)? {
+            Incoming::open(&self.config.auth.prefix, find, most, |presented| match callers.identify(presented)? {
                 Caller::Known(identity) => Ok(Some(identity)),
                 Caller::Checking => {
                     checking = true;
@@ -318,7 +286,11 @@ impl HttpContext for Auth {
                 }
                 return Action::Pause;
             }
-            AuthState::Headers | AuthState::Asking(_) | AuthState::Refused(_) => return Action::Pause,
+            AuthState::Headers
+            | AuthState::Starting(_)
+            | AuthState::Asking(_)
+            | AuthState::Spreading(..)
+            | AuthState::Refused(_) => return Action::Pause,
         };
         match (&mut self.state, grown) {
             (AuthState::Body(_), Ok(())) if end => self.take_in(size),
@@ -344,15 +316,21 @@ impl HttpContext for Auth {
                 self.state = AuthState::Refused(None);
                 action
             }
-            AuthState::Headers | AuthState::Asking(_) | AuthState::Refused(_) => Action::Pause,
+            AuthState::Headers
+            | AuthState::Starting(_)
+            | AuthState::Asking(_)
+            | AuthState::Spreading(..)
+            | AuthState::Refused(_) => Action::Pause,
         }
     }
 
-    /// The password has been checked, or the service that counts for all Envoys has answered.
+    /// The password has been checked, or another service has answered.
     fn on_resume(&mut self) -> Action {
         match std::mem::replace(&mut self.state, AuthState::Refused(None)) {
             AuthState::Checking { incoming, complete } => self.woken(incoming, complete),
+            AuthState::Starting(incoming) if fleet::is_ready() => self.started(incoming),
             AuthState::Asking(incoming) => self.heard(incoming),
+            AuthState::Spreading(incoming, reply) => self.told(incoming, reply),
             other => {
                 self.state = other;
                 Action::Pause
@@ -369,7 +347,9 @@ impl HttpContext for Auth {
             AuthState::Headers
             | AuthState::Checking { .. }
             | AuthState::Body(_)
+            | AuthState::Starting(_)
             | AuthState::Asking(_)
+            | AuthState::Spreading(..)
             | AuthState::RefusedBody(_)
             | AuthState::Refused(None) => {}
         }
@@ -380,8 +360,10 @@ impl HttpContext for Auth {
         if let (AuthState::Checking { .. }, Some(verifier)) = (&self.state, &self.config.verifier) {
             verifier.borrow_mut().cancel(self.context);
         }
-        if let AuthState::Asking(_) = self.state {
-            shared_limits::forget(self.context);
+        match self.state {
+            AuthState::Asking(_) => shared_limits::forget(self.context),
+            AuthState::Starting(_) | AuthState::Spreading(..) => fleet::forget(self.context),
+            _ => {}
         }
     }
 }
