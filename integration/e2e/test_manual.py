@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from child import ROOT
+from child import ROOT, TOOL
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # An error's code is a lower-case name after one of these.
@@ -50,3 +53,28 @@ def test_examples_parse(page: Path) -> None:
     for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
         if language == "yaml":
             list(yaml.safe_load_all(block.replace("# listeners.yaml\n", "---\n")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist(page: Path) -> None:
+    """Each `sluice` command of a shell block has that name and these options; each `make` has a target."""
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        lines = [line.split(" #")[0].split(" -- ")[0] for line in block.replace("\\\n", " ").splitlines()]
+        for line in lines:
+            if found := re.match(r"make ((?:[a-z-]+ ?)*)", line):
+                assert set(found[1].split()) <= targets, line
+            for words in re.findall(r"(?:^|[\s/])sluice (?!sluice )([a-z].*)", line):
+                subcommands = list(itertools.takewhile(lambda word: re.fullmatch("[a-z]+", word), words.split()))
+                known = _help(tuple(subcommands[:2]))
+                assert set(re.findall(r"(?:^|\s)(--[a-z-]+)", words.split("|")[0].split("&&")[0])) <= known, line
+
+
+@functools.cache
+def _help(words: tuple[str, ...]) -> set[str]:
+    """The options of a subcommand. The last word may be its argument."""
+    for subcommand in (words, words[:1]):
+        shown = subprocess.run([TOOL, *subcommand, "--help"], capture_output=True, text=True, timeout=30)
+        if shown.returncode == 0:
+            return set(re.findall(r"--[a-z-]+", shown.stdout))
+    raise AssertionError(f"sluice {' '.join(words)}: {shown.stderr}")

@@ -54,7 +54,7 @@ enum Command {
     /// Start Envoy with a short file.
     Run(run::Run),
     /// Print the JSON schema of short files, for editors.
-    Schema,
+    Schema(schema::Arguments),
 }
 
 /// Why a command failed.
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         Command::Render(command) => file::render(&command),
         Command::Prices(command) => prices::run(command),
         Command::Run(command) => run::run(&command),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(&arguments),
     };
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,

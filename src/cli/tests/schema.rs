@@ -180,6 +180,19 @@ fn it_has_the_fields_of_the_reader() {
     }
 }
 
+/// Every field says what it is for, and the manual's reference is what the command prints.
+#[test]
+fn reference() {
+    let (code, page) = sluice(&["schema", "--markdown"], "");
+    assert_eq!(code, 0);
+    let silent: Vec<&str> =
+        page.lines().filter(|row| row.starts_with("| `") && (row.ends_with("|  |") || row.ends_with(": |"))).collect();
+    assert!(silent.is_empty(), "src/cli/src/schema/descriptions.rs lacks: {silent:#?}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
+    let shown = std::fs::read_to_string(file).unwrap();
+    assert!(shown == page, "write it anew: target/debug/sluice schema --markdown > docs/reference.md");
+}
+
 #[test]
 fn init() {
     let directory = std::env::temp_dir().join(format!("sluice-init-{}", std::process::id()));

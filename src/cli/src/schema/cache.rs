@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 use sluice::config::{CACHE_FIELDS, REDIS_FIELDS};
 
-use super::{fields, object, one_of, reference, text};
+use super::parts::{fields, object, one_of, reference, text};
 
 /// A model's `cache`.
 pub fn cache() -> Value {

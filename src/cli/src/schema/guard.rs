@@ -2,7 +2,7 @@
 
 use serde_json::{json, Value};
 
-use super::{fields, one_of, reference, whole};
+use super::parts::{fields, one_of, reference, whole};
 
 /// A field of `guard`.
 pub fn guard(name: &str) -> Value {

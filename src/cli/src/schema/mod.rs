@@ -1,18 +1,21 @@
 //! `sluice schema`: the short file as a JSON schema, with which editors complete and check fields. The field names come
-//! from the configuration's reader, so that both always agree; the types and descriptions are here.
+//! from the configuration's reader, so that both always agree; the types are here, most descriptions in `descriptions`.
 
 mod beside;
 mod cache;
+mod descriptions;
 mod guard;
 mod parts;
+mod reference;
+mod routing;
 
-use serde_json::{json, Map, Value};
+use serde_json::{json, Value};
 use sluice::config::{
     AUTH_FIELDS, GUARD_FIELDS, LABEL_LIMIT_FIELDS, LEDGER_FIELDS, LIMIT_FIELDS, MODEL_FIELDS, PATH_FIELDS,
     PRICE_FIELDS, ROUTER_FIELDS, SHARED_FIELDS,
 };
 use sluice::endpoint::Dialect;
-use sluice::routing::{RetryOn, STRATEGIES};
+use sluice::routing::STRATEGIES;
 use sluice::usage::Format;
 use sluice::wire_names::CREDENTIAL_HEADERS;
 
@@ -20,17 +23,28 @@ use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
 use crate::{file, Failure};
 
 use beside::{ledger, shared};
-use parts::{one_of, reference, text, texts, whole};
+use parts::{fields, object, one_of, reference, text, texts, whole};
+use routing::EJECTION;
 
 /// The JSON schema draft.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Print the reference for people: every field with its type and meaning
+    #[arg(long)]
+    markdown: bool,
+}
 
 /// Prints the schema.
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub(crate) fn run() -> Result<(), Failure> {
-    file::print(&format!("{:#}\n", schema()))
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match arguments.markdown {
+        true => file::print(&reference::markdown(&schema())),
+        false => file::print(&format!("{:#}\n", schema())),
+    }
 }
 
 fn schema() -> Value {
@@ -40,22 +54,8 @@ fn schema() -> Value {
         root.insert("title".to_owned(), json!("Sluice's short file"));
         root.insert("$defs".to_owned(), definitions());
     }
+    descriptions::add(&mut root);
     root
-}
-
-/// An object with only the fields `names`; `of` has their types.
-fn object(names: &[&str], of: fn(&str) -> Value, required: &[&str]) -> Value {
-    let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), of(name))).collect();
-    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
-    if let (Some(fields), false) = (object.as_object_mut(), required.is_empty()) {
-        fields.insert("required".to_owned(), json!(required));
-    }
-    object
-}
-
-/// Fields by name, in order.
-fn fields(names: &[&str], of: fn(&str) -> Value) -> Value {
-    object(names, of, &[])
 }
 
 fn definitions() -> Value {
@@ -97,9 +97,9 @@ fn definitions() -> Value {
         "model": object(MODEL_FIELDS, model, &["name", "targets"]),
         "path": object(PATH_FIELDS, path, &["path", "upstream"]),
         "target": {"anyOf": [text("an upstream"), object(&target_fields(), target, &["upstream"])]},
-        "strategy": strategy(),
-        "retry": fields(&retry, self::retry),
-        "ejection": fields(&EJECTION, ejection),
+        "strategy": routing::strategy(),
+        "retry": fields(&retry, routing::retry),
+        "ejection": fields(&EJECTION, routing::ejection),
         "check": object(&check, self::check, &["name", "api", "phase", "action"]),
         "service": object(&["url", "trusted_ca", "connect_timeout"], upstream, &["url"]),
     })
@@ -137,7 +137,7 @@ fn top(name: &str) -> Value {
         "models" => list("model", "the models that clients may use, and their targets"),
         "paths" => list("path", "further paths, which pass unread to one upstream"),
         "retry" => reference("retry"),
-        "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), ejection),
+        "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), routing::ejection),
         "hold_json" | "max_upload" | "cache_memory" => reference("size"),
         "hold" => fields(&["max"], |_| reference("duration")),
         "response_model" => one_of(["target", "requested"]),
@@ -295,45 +295,6 @@ fn target(name: &str) -> Value {
         "tier" => whole(0, 1_000_000),
         "price" => model("price"),
         _ => json!({}),
-    }
-}
-
-fn strategy() -> Value {
-    let with_options = STRATEGIES.iter().map(|strategy| {
-        let mut object = fields(&[&["name"], strategy.options].concat(), |_| json!({}));
-        if let Some(name) = object.pointer_mut("/properties/name") {
-            *name = json!({"const": strategy.name});
-        }
-        object
-    });
-    let names = one_of(STRATEGIES.iter().map(|strategy| strategy.name));
-    json!({"anyOf": std::iter::once(names).chain(with_options).collect::<Vec<_>>()})
-}
-
-fn retry(name: &str) -> Value {
-    match name {
-        "on" => {
-            json!({"type": "array", "items": {"anyOf": [one_of(RetryOn::KINDS.map(|(name, _)| name)), {"type": "integer"}]}})
-        }
-        "max_attempts" => whole(1, 1000),
-        "per_try_timeout" => {
-            json!({"anyOf": [reference("duration"), fields(&["stream", "json"], |_| reference("duration"))]})
-        }
-        "deadline" => reference("duration"),
-        "budget" => object(&["percent", "min_per_second"], |_| json!({"type": "integer", "minimum": 0}), &["percent"]),
-        _ => json!({}),
-    }
-}
-
-const EJECTION: [&str; 7] =
-    ["consecutive_failures", "time", "max_time", "failure_percent", "min_requests", "window", "max_retry_after"];
-
-fn ejection(name: &str) -> Value {
-    match name {
-        "consecutive_failures" | "min_requests" => whole(1, 1_000_000),
-        "failure_percent" => whole(1, 100),
-        "max_ejected_percent" => whole(0, 100),
-        _ => reference("duration"),
     }
 }
 
