@@ -15,8 +15,8 @@ use crate::Failure;
 /// How long requests that have begun may still choose a cluster that is gone.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The largest file that is accepted.
-const MAX_FILE: u64 = 16 << 20;
+/// The largest file that is accepted, in bytes.
+pub(crate) const MAX_FILE: u64 = 16 << 20;
 
 #[derive(Args)]
 pub(crate) struct Render {

@@ -16,7 +16,9 @@ mod render;
 mod run;
 mod schema;
 mod short;
+mod source;
 mod stop;
+mod watch;
 mod yaml;
 
 use std::process::ExitCode;
@@ -53,11 +55,14 @@ enum Command {
     Prices(prices::Command),
     /// Start Envoy with a short file.
     Run(run::Run),
+    /// Keep the files of an Envoy that runs elsewhere as a file, etcd or a command says.
+    Watch(watch::Watch),
     /// Print the JSON schema of short files, for editors.
     Schema(schema::Arguments),
 }
 
 /// Why a command failed.
+#[derive(Debug)]
 pub(crate) enum Failure {
     /// The input has mistakes.
     Input(String),
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         Command::Prices(command) => prices::run(command),
         Command::Run(command) => run::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Watch(command) => watch::run(&command),
     };
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,

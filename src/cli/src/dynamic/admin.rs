@@ -40,6 +40,11 @@ impl Admin {
         }
     }
 
+    /// Whether Envoy runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.get("/server_info").is_some()
+    }
+
     /// Whether Envoy accepts requests.
     pub(crate) fn is_ready(&self) -> bool {
         self.get("/ready").is_some()

@@ -13,8 +13,8 @@ use sluice::config::{AUTH_FIELDS, ROUTER_FIELDS};
 use self::blocks::Source;
 use self::clusters::addressed;
 pub(crate) use self::split::{
-    environment, split, version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILTERS, LISTENERS,
-    ROUTES,
+    environment, split, version, with_old_clusters, with_old_routes, Split, BOOTSTRAP, CLUSTERS, FILES, FILTERS,
+    LISTENERS, ROUTES,
 };
 pub(crate) use self::template::Lost;
 use self::template::{between, indentation, Template, DEMO};

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 use super::template::{between, indentation, Lost, Template};
 use crate::short::providers::PROVIDERS;
 use crate::yaml::quoted;
+use crate::Failure;
 
 /// The files' texts.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Split {
     /// Names the directory of the other files; it only changes with a restart.
     pub(crate) bootstrap: String,
@@ -24,7 +25,37 @@ pub(crate) const LISTENERS: &str = "listeners.yaml";
 pub(crate) const ROUTES: &str = "routes.yaml";
 pub(crate) const FILTERS: &str = "filters.yaml";
 
+/// All of them.
+pub(crate) const FILES: [&str; 5] = [BOOTSTRAP, CLUSTERS, LISTENERS, ROUTES, FILTERS];
+
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+impl Split {
+    /// The texts of files that were rendered before. They get versions of their own, so that an edited file has another one.
+    ///
+    /// # Errors
+    /// One cannot be read, or is not a file of resources.
+    pub(crate) fn read(mut read: impl FnMut(&str) -> Result<String, Failure>) -> Result<Split, Failure> {
+        let mut resources = |name: &str| match read(name)?.split_once("resources:\n") {
+            Some((_, body)) => Ok(versioned(body)),
+            None => Err(Failure::Input(format!("{name} has no `resources`; `sluice render --dir` writes such files"))),
+        };
+        let (clusters, listeners) = (resources(CLUSTERS)?, resources(LISTENERS)?);
+        let (routes, filters) = (resources(ROUTES)?, resources(FILTERS)?);
+        Ok(Split { bootstrap: read(BOOTSTRAP)?, clusters, listeners, routes, filters })
+    }
+
+    /// One of the files.
+    pub(crate) fn file(&self, name: &str) -> &str {
+        match name {
+            CLUSTERS => &self.clusters,
+            LISTENERS => &self.listeners,
+            ROUTES => &self.routes,
+            FILTERS => &self.filters,
+            _ => &self.bootstrap,
+        }
+    }
+}
 
 /// The environment variables that the filters can see: their VM reads the names once, so those of every provider are
 /// among them, and an upstream can be added while Envoy runs.

@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::dynamic::{Files, Running};
 use crate::render::{environment, Split};
 use crate::short::Short;
+use crate::source::{Configuration, Place, Source, Update};
 use crate::{check, file, Failure};
 
 /// The SHA-256 of `sk-demo-user`, which is public.
@@ -23,13 +24,16 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// Reads and checks a short file, and prints the mistakes.
+    /// Checks a short file, and prints the mistakes.
     ///
     /// # Errors
     /// It has errors.
-    pub(super) fn read(path: &Path) -> Result<Gateway, Failure> {
-        let text = file::read(path)?;
-        let name = file::shown(path);
+    pub(super) fn read(configuration: Configuration, place: &Place) -> Result<Gateway, Failure> {
+        let name = place.shown();
+        let Configuration::Short(text) = configuration else {
+            let problem = format!("{name} has Envoy's files, not a short file; `sluice watch` takes them");
+            return Err(Failure::Input(problem));
+        };
         let report = check::check(&text);
         if !report.findings.is_empty() {
             eprint!("{}", report.text(&name));
@@ -39,8 +43,8 @@ impl Gateway {
             return Err(Failure::Input(format!("{name} cannot be run; see the errors above")));
         }
         let mut short = file::short(&text, &name)?;
-        let wasm = short.wasm.take().map(|wasm| path.parent().unwrap_or(Path::new("")).join(wasm));
-        Ok(Gateway { short, text, name: file::name(path), wasm })
+        let wasm = short.wasm.take().map(|wasm| place.directory().join(wasm));
+        Ok(Gateway { short, text, name: place.name(), wasm })
     }
 
     /// A model for the printed command; `None` if the file only has patterns of names.
@@ -104,29 +108,8 @@ pub(super) struct Followed {
     environment: Vec<String>,
     /// The filters' file, as the short file names it.
     wasm: Option<PathBuf>,
-    /// The short file when it was last read.
-    seen: Option<Stamp>,
     /// When what is gone may be removed.
     cleanup: Option<Instant>,
-}
-
-/// Tells two versions of a file apart, also if the file is a link to another.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        let metadata = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode })
-    }
 }
 
 impl Followed {
@@ -144,23 +127,37 @@ impl Followed {
         linked.map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", link.display())))?;
         let files = Files::create(directory, gateway.split(directory, &environment)?)?;
         let (directory, wasm) = (directory.to_owned(), gateway.wasm.clone());
-        Ok(Followed { files, directory, environment, wasm, seen: None, cleanup: None })
+        Ok(Followed { files, directory, environment, wasm, cleanup: None })
     }
 
-    /// Applies changes of the short file to Envoy. Mistakes are printed, and the old configuration stays.
-    pub(super) fn follow(&mut self, path: &Path, envoy: Running<'_>, drain: Duration) {
+    /// Applies changes of the short file to Envoy. Mistakes are printed, and the old configuration stays. Waits for a
+    /// change at most `period`.
+    ///
+    /// # Errors
+    /// The reader has ended.
+    pub(super) fn follow(
+        &mut self,
+        source: &Source,
+        place: &Place,
+        envoy: Running<'_>,
+        drain: Duration,
+        period: Duration,
+    ) -> Result<(), Failure> {
         if self.cleanup.is_some_and(|at| at <= Instant::now()) {
             self.cleanup = None;
             told(self.files.tidy(Some(envoy)));
         }
-        let Some(stamp) = Stamp::of(path).filter(|stamp| self.seen.as_ref() != Some(stamp)) else { return };
-        // changes between the start and now are noticed as well
-        let first = self.seen.replace(stamp).is_none();
-        told(self.apply(path, envoy, drain, first));
+        match source.next(period)? {
+            None => {}
+            Some(Update::New(new)) => told(self.apply(new, place, envoy, drain)),
+            Some(Update::Failed(failure)) => told(Err(failure)),
+            Some(Update::Same) => eprintln!("sluice: {} can be read again; nothing has changed", place.shown()),
+        }
+        Ok(())
     }
 
-    fn apply(&mut self, path: &Path, envoy: Running<'_>, drain: Duration, first: bool) -> Result<(), Failure> {
-        let mut gateway = Gateway::read(path)?;
+    fn apply(&mut self, new: Configuration, place: &Place, envoy: Running<'_>, drain: Duration) -> Result<(), Failure> {
+        let mut gateway = Gateway::read(new, place)?;
         let unseen = gateway.short.variables().into_iter().find(|name| !self.environment.contains(name));
         if let Some(name) = unseen {
             let problem = format!("the filters see the environment variable {name} only after a restart");
@@ -172,9 +169,7 @@ impl Followed {
             eprintln!("sluice: changes of `admin`, `tracing`, `wasm` and the file's name need a restart");
         }
         if self.files.has(&new) {
-            if !first {
-                eprintln!("sluice: nothing has changed for Envoy");
-            }
+            eprintln!("sluice: nothing has changed for Envoy");
             return Ok(());
         }
         self.files.apply(new, Some(envoy))?;

@@ -15,10 +15,11 @@ use clap::Args;
 
 use self::files::{Followed, Gateway};
 use crate::dynamic::{Admin, Running};
+use crate::source::{interval, Configuration, Place, Source, Update};
 use crate::stop::Stop;
 use crate::{file, Failure};
 
-/// How often the files are checked for changes.
+/// How often Envoy and the configuration are looked at.
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// A new Envoy compiles the filters before it listens.
@@ -27,7 +28,14 @@ const START: Duration = Duration::from_secs(120);
 #[derive(Args)]
 pub(crate) struct Run {
     /// The short file.
-    file: PathBuf,
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    file: Option<PathBuf>,
+    /// Where the short file is, if it is not a file here: file:PATH, etcd:URL/KEY or exec:COMMAND.
+    #[arg(long)]
+    from: Option<Place>,
+    /// How often a command (exec:) runs.
+    #[arg(long, default_value = "10s", value_parser = interval)]
+    every: Duration,
     /// The file with the filters, if it is not beside this program, here, or in the short file.
     #[arg(long)]
     wasm: Option<PathBuf>,
@@ -51,9 +59,13 @@ pub(crate) struct Run {
 /// # Errors
 /// The file has errors, there is no Envoy, or Envoy has ended by itself.
 pub(crate) fn run(command: &Run) -> Result<(), Failure> {
-    let gateway = Gateway::read(&command.file)?;
-    gateway.require_free_ports()?;
+    let place = command.from.clone().or_else(|| command.file.clone().map(Place::File));
+    let place = place.ok_or_else(|| Failure::Usage("no short file is named".to_owned()))?;
     let stop = Stop::on_signals()?;
+    let source = Source::start(place.clone(), command.every);
+    let Some(first) = first(&source, &place, &stop)? else { return Ok(()) };
+    let gateway = Gateway::read(first, &place)?;
+    gateway.require_free_ports()?;
     let directory = directory()?;
     let _removed = Removed(directory.clone());
     let envoy = binary::envoy()?;
@@ -67,11 +79,26 @@ pub(crate) fn run(command: &Run) -> Result<(), Failure> {
     loop {
         envoy.still_runs()?;
         let running = Running { admin: &envoy.admin, stop: &stop };
-        files.follow(&command.file, running, Duration::from_secs(command.drain_timeout));
+        files.follow(&source, &place, running, Duration::from_secs(command.drain_timeout), Duration::ZERO)?;
         if stop.wait(PERIOD, 0) {
             return envoy.drain(command, &stop);
         }
     }
+}
+
+/// The configuration to start with; `None` after a signal. It waits for etcd and commands, which may come up later.
+fn first(source: &Source, place: &Place, stop: &Stop) -> Result<Option<Configuration>, Failure> {
+    while stop.signals() == 0 {
+        match (source.next(PERIOD)?, place) {
+            (Some(Update::New(first)), _) => return Ok(Some(first)),
+            (Some(Update::Failed(failure)), Place::File(_)) => return Err(failure),
+            (Some(Update::Failed(Failure::Input(problem) | Failure::Usage(problem))), _) => {
+                eprintln!("sluice: waiting for {}: {problem}", place.shown());
+            }
+            (Some(Update::Same) | None, _) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// A directory for this run.
