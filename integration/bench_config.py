@@ -35,7 +35,7 @@ def load_config(path: Path, server: MockModels) -> dict:
 
 def gateway(config: dict, prefix: Sequence[str] = (), **options: object) -> Gateway:
     """An Envoy with one worker. Its upstream key is the client's key."""
-    keys = {variable: demo.USER_KEY for variable in demo.PROVIDER_KEYS}
+    keys = {**demo.ENVIRONMENT, **{variable: demo.USER_KEY for variable in demo.PROVIDER_KEYS}}
     wasm = {} if WASM_TYPE in json.dumps(config) else {"wasm": None}
     return Gateway(json.dumps(config), env=keys, prefix=prefix, **{**wasm, **options})
 

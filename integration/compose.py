@@ -136,7 +136,8 @@ def down() -> None:
 
 def _compose(*arguments: str, guarded: bool = False) -> None:
     environment = ["-f", str(ENVIRONMENT_FILE)] if ENVIRONMENT_FILE.exists() else []
-    subprocess.run([*compose_command(guarded), *environment, "-p", PROJECT, *arguments], check=True)
+    secret = {demo.KEY_SECRET: demo.ENVIRONMENT[demo.KEY_SECRET], **os.environ}
+    subprocess.run([*compose_command(guarded), *environment, "-p", PROJECT, *arguments], check=True, env=secret)
 
 
 def further_variables(text: str) -> list[str]:
@@ -144,7 +145,7 @@ def further_variables(text: str) -> list[str]:
     flow = [names for listed in re.findall(r"host_env_keys: *\[([^\]]*)\]", text) for names in listed.split(",")]
     block = [names for listed in re.findall(r"host_env_keys: *\n((?: *- *\S+ *\n)+)", text) for names in listed.split("-")]
     names = {name.strip(" \n\"'") for name in flow + block}
-    return sorted(names - {"", *demo.PROVIDER_KEYS})
+    return sorted(names - {"", *demo.ENVIRONMENT})
 
 
 def compose_command(guarded: bool) -> list[str]:

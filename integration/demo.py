@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,12 @@ SERVERS = tuple(
     for letter, port in (("a", 9101), ("b", 9102), ("c", 9103))
 )
 
-# What Envoy's environment has to hold: the model servers' keys, by the names envoy.yaml gives them.
+# The model servers' keys, by the names envoy.yaml gives them.
 PROVIDER_KEYS = {server.key_variable: server.key for server in SERVERS}
+
+# The secret of virtual keys has this name; each process has another value, so none is ever committed.
+KEY_SECRET = "SLUICE_KEY_SECRET"
+ENVIRONMENT = {**PROVIDER_KEYS, KEY_SECRET: secrets.token_hex(32)}
 
 # The classifiers that guard.yaml expects.
 TOXICITY = ("127.0.0.1", 9201)

@@ -155,7 +155,7 @@ class Gateway:
         start_seconds: float = 60,
     ):
         self._config = config.read_text() if isinstance(config, Path) else config
-        self._env = demo.PROVIDER_KEYS if env is None else env
+        self._env = demo.ENVIRONMENT if env is None else env
         self._concurrency = concurrency
         self._wasm = wasm
         self._prefix = prefix

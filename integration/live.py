@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Mapping
 
 import demo
-from child import TARGET, TOOL, Child
+from child import ROOT, TARGET, TOOL, Child
 from envoy_binary import find_envoy
 from gateway import WASM
 
@@ -39,7 +40,7 @@ class Live:
         self._copy.write_text(self._with_ports())
         self._log = directory / "envoy.log"
         command = [tool, "run", self._copy, "--wasm", WASM, "--concurrency", "2", "--drain-timeout", "2"]
-        env = {**demo.PROVIDER_KEYS, "ENVOY": str(find_envoy())}
+        env = {**demo.ENVIRONMENT, demo.KEY_SECRET: _kept_secret(directory), "ENVOY": str(find_envoy())}
         self.child = Child("envoy", command, self._log, env=env, stdout=directory / "stdout.log")
 
     def _with_ports(self) -> str:
@@ -74,4 +75,19 @@ class Live:
             log.seek(self._told)
             said = log.read()
             self._told = log.tell()
-        return [line for line in said.splitlines() if line and not line.startswith("[")]
+        # the user edits the short file, not its copy with the ports
+        shown = str(SHORT_FILE.relative_to(ROOT))
+        return [line.replace(str(self._copy), shown) for line in said.splitlines() if line and not line.startswith("[")]
+
+
+def _kept_secret(directory: Path) -> str:
+    """The secret of virtual keys, in a file beside the logs: so keys that were issued are still valid after a restart."""
+    file = directory / "key-secret"
+    try:
+        if secret := file.read_text().strip():
+            return secret
+    except OSError:
+        pass
+    with open(file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as kept:
+        kept.write(demo.ENVIRONMENT[demo.KEY_SECRET])
+    return demo.ENVIRONMENT[demo.KEY_SECRET]

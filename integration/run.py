@@ -107,7 +107,7 @@ def _run(text: str, plan: dict[demo.Address, int], guarded: bool) -> None:
             lines += [f"failover: {_failover(port, servers[0][1])}", f"healthy again: {_healthy_again(port, servers[0])}"]
         if command:
             lines += [f"changes of {SHORT_FILE.relative_to(ROOT)} apply when it is saved"]
-        lines += [f"page: http://127.0.0.1:{port}{demo.PAGE_PATH} (sign in with {demo.ADMIN_KEY})"]
+        lines += [f"page: http://127.0.0.1:{port}{demo.PAGE_PATH} (sign in with {demo.ADMIN_KEY}; it also issues keys)"]
         lines += [f"metrics: {gateway.admin}/stats/prometheus  logs: {DIRECTORY}  Ctrl-C ends it"]
         print("\n".join(lines), flush=True)
         _watch(gateway, children)

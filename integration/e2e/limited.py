@@ -14,7 +14,7 @@ from world import ADMIN, World, chat_body, eventually
 
 SIGNING = {"SIGNING_SECRET": "a secret of thirty-two characters"}
 # The same environment for all, so that these gateways can share an Envoy.
-ENV = {**demo.PROVIDER_KEYS, **SIGNING}
+ENV = {**demo.ENVIRONMENT, **SIGNING}
 # Dollars per million tokens.
 PRICE = {"input": 2.5, "output": 10}
 _WIDE = 1_000_000_000

@@ -23,7 +23,7 @@ def test_envoy_reports_misspellings(tmp_path: Path) -> None:
     (tmp_path / "sluice.wasm").symlink_to(WASM.resolve())
     (tmp_path / "envoy.yaml").write_text(text)
     command = [find_envoy(), "--mode", "validate", "-c", "envoy.yaml"]
-    env = {**os.environ, **demo.PROVIDER_KEYS}
+    env = {**os.environ, **demo.ENVIRONMENT}
     run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
     assert run.returncode != 0 and 'did you mean "access_log"' in run.stderr
 

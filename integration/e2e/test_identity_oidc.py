@@ -259,7 +259,7 @@ def test_browsers(provider: Provider, models: Mapping[str, MockModels], tmp_path
     """Envoy's oauth2 filter sends browsers without a session to the login; programs call as before."""
     with serving(provider.document) as address:
         settings = example("oauth2.yaml", models, address)
-        env = {**demo.PROVIDER_KEYS, **BROWSER_SECRETS}
+        env = {**demo.ENVIRONMENT, **BROWSER_SECRETS}
         with Gateway(settings.text(), concurrency=2, env=env) as gateway:
             world = World(gateway, models)
             with world.http:

@@ -76,7 +76,7 @@ def _tls_world(
     changed.add_model("secure-first", "secure", "mock-a")
     changed.add_model("stranger-first", "stranger", "mock-a")
     changed.add_model("stranger", "stranger")
-    with open_world(changed.text(), {"secure": secure}, env={**demo.PROVIDER_KEYS, "TLS_KEY": KEY}) as world:
+    with open_world(changed.text(), {"secure": secure}, env={**demo.ENVIRONMENT, "TLS_KEY": KEY}) as world:
         yield world
 
 

@@ -155,7 +155,7 @@ def test_run_with_an_edited_file(tmp_path: Path) -> None:
 def test_compose_passes_host_env_keys() -> None:
     text = demo.ENVOY_YAML.read_text()
     assert compose.further_variables(text) == []
-    flow = text.replace("[MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY]", "[MOCK_A_KEY, OPENAI_API_KEY, 'OTHER']")
+    flow = text.replace("MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY]", "MOCK_A_KEY, OPENAI_API_KEY, 'OTHER']")
     assert compose.further_variables(flow) == ["OPENAI_API_KEY", "OTHER"]
     assert compose.further_variables("host_env_keys:\n  - MOCK_A_KEY\n  - OPENAI_API_KEY\n") == ["OPENAI_API_KEY"]
 
@@ -165,7 +165,7 @@ def test_demo_constants_match_envoy_yaml() -> None:
     tree = yaml.safe_load(demo.ENVOY_YAML.read_text())
     found = {leaf for _, leaf in _leaves(tree)}
     assert {demo.LISTENER[1], demo.ADMIN[1], *(server.port for server in demo.SERVERS)} <= found
-    assert {*demo.PROVIDER_KEYS, *(model for server in demo.SERVERS for model in server.models)} <= found
+    assert {*demo.ENVIRONMENT, *(model for server in demo.SERVERS for model in server.models)} <= found
 
 
 def test_the_guard_is_the_only_difference() -> None:

@@ -35,7 +35,7 @@ pub(crate) struct Init {
     file: PathBuf,
 }
 
-/// Writes the file, and prints the new key.
+/// Writes the file, and prints the new keys: the client's, then the administrator's.
 ///
 /// # Errors
 /// No API key is in the environment, or the file cannot be written.
@@ -49,7 +49,8 @@ pub(crate) fn run(command: &Init) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("no API key is in the environment; export one of {}", names.join(", "))));
     }
     let (key, hash) = key::random_key()?;
-    let text = short_file(&found, &hash);
+    let (admin_key, admin_hash) = key::random_key()?;
+    let text = short_file(&found, &hash, &admin_hash);
     let name = command.file.display();
     if command.file.exists() {
         return Err(Failure::Usage(format!(
@@ -59,14 +60,17 @@ pub(crate) fn run(command: &Init) -> Result<(), Failure> {
     let created = std::fs::OpenOptions::new().write(true).create_new(true).open(&command.file);
     let written = created.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|error| Failure::Usage(format!("{name} cannot be written: {error}")))?;
-    eprintln!("{name} is written. Its key, which is shown only now:");
-    file::print(&format!("{key}\n"))
+    eprintln!("{name} is written. It has two keys, which are shown only now. For clients:");
+    file::print(&format!("{key}\n"))?;
+    eprintln!("For administrators, who also sign in to the gateway's page with it:");
+    file::print(&format!("{admin_key}\n"))
 }
 
-fn short_file(found: &[&Provider], hash: &str) -> String {
+fn short_file(found: &[&Provider], hash: &str, admin_hash: &str) -> String {
     let mut text = format!(
         "# An LLM gateway, for the API keys that were in the environment.\n\n\
-         keys: # `sluice key new` makes more\n  - {{id: first, hash: \"{hash}\"}}\n\nupstreams:\n"
+         keys: # `sluice key new` makes more\n  - {{id: first, hash: \"{hash}\"}}\n  - {{id: admin, role: admin, hash: \"{admin_hash}\"}}\n\n\
+         upstreams:\n"
     );
     for provider in found {
         text.push_str(&format!("  {0}: {{provider: {0}}} # the key is in {1}\n", provider.name, provider.variable));

@@ -69,7 +69,7 @@ const MISTAKES: &[Mistake] = &[
     error(ENVOY, "failure_policy: FAIL_RELOAD #", "failure_policy: FAIL_CLOSED #", "failure_policy", "FAIL_CLOSED"),
     error(ENVOY, "vm_config: *sluice_vm", "vm_config: {vm_id: other, runtime: envoy.wasm.runtime.v8, code: {local: {filename: sluice.wasm}}}", "vm_id", "vm_id: other"),
     error(ENVOY, "vm_config: *sluice_vm", "vm_config: {vm_id: sluice, runtime: envoy.wasm.runtime.v8, code: {local: {filename: sluice.wasm}}}", "vm_config", "vm_config: {vm_id"),
-    error(ENVOY, "[MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY]", "[MOCK_A_KEY, MOCK_C_KEY]", "host_env_keys", "mock-b: {cluster"),
+    error(ENVOY, "MOCK_A_KEY, MOCK_B_KEY, MOCK_C_KEY", "MOCK_A_KEY, MOCK_C_KEY", "host_env_keys", "mock-b: {cluster"),
     warning(ENVOY, "env: MOCK_C_KEY", "env: PATH_THAT_IS_NOT_SET", "unset_variable", "PATH_THAT_IS_NOT_SET"),
     warning(DEMO, "env: MOCK_C_KEY", "env: PATH_THAT_IS_NOT_SET", "unset_variable", "PATH_THAT_IS_NOT_SET"),
     // clusters
@@ -147,6 +147,7 @@ fn check(text: &str) -> (i32, Vec<Value>) {
         "MOCK_A_KEY",
         "MOCK_B_KEY",
         "MOCK_C_KEY",
+        "SLUICE_KEY_SECRET",
         "OPENAI_API_KEY",
         "AZURE_OPENAI_API_KEY",
         "ANTHROPIC_API_KEY",

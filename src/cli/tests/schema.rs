@@ -207,13 +207,15 @@ fn init() {
     };
     let (code, _, error) = run(&[]);
     assert!(code == 2 && error.contains("export one of OPENAI_API_KEY, ANTHROPIC_API_KEY"), "{error}");
-    let (code, key, _) = run(&["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "TOGETHER_API_KEY"]);
-    assert!(code == 0 && key.starts_with("sk-"));
+    let (code, keys, _) = run(&["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "TOGETHER_API_KEY"]);
+    let keys: Vec<&str> = keys.lines().collect();
+    assert!(code == 0 && keys.len() == 2 && keys[0] != keys[1] && keys.iter().all(|key| key.starts_with("sk-")));
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(!text.contains("secret") && !text.contains(key.trim()), "{text}");
+    assert!(!text.contains("secret") && !keys.iter().any(|key| text.contains(key)), "{text}");
     let (code, found) = sluice(&["check", "--json", file.to_str().unwrap()], "");
     assert_eq!(code, 0, "{found}");
     for wanted in [
+        "{id: admin, role: admin, hash: \"sha256:",
         "groq: {provider: groq}",
         "{name: gpt-4o, targets: [openai]}",
         "{name: claude-*, targets: [anthropic]}",

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sluice::gateway::DEFAULT_PREFIX;
+
 use crate::dynamic::{Files, Running};
 use crate::render::{environment, Split};
 use crate::short::Short;
@@ -13,6 +15,9 @@ use crate::{check, file, Failure};
 
 /// The SHA-256 of `sk-demo-user`, which is public.
 const DEMO_USER: &str = "sha256:2eef5086bc46e9a6cf033ddad8631eedd994162bf646ed5efdb88f4d6daa2e3c";
+
+/// That of `sk-demo-admin`.
+const DEMO_ADMIN: &str = "sha256:a1304128f87ba7aa357d7fe938db628cccb9ad9465ba832773a604aed2cfd54e";
 
 /// A checked short file.
 pub(super) struct Gateway {
@@ -55,11 +60,26 @@ impl Gateway {
 
     /// The key for the printed command; only the demo's key is known here.
     pub(super) fn key(&self) -> &'static str {
-        let keys = self.short.tree.get("keys").map(crate::yaml::Tree::items).unwrap_or_default();
-        match keys.iter().any(|key| key.text_of("hash") == Some(DEMO_USER)) {
+        match self.has_key("hash", DEMO_USER) {
             true => "sk-demo-user",
             false => "$SLUICE_KEY",
         }
+    }
+
+    /// The path of the gateway's page, and how to sign in there.
+    pub(super) fn page(&self) -> (String, &'static str) {
+        let prefix = self.short.tree.get("gateway_prefix").and_then(crate::yaml::Tree::text).unwrap_or(DEFAULT_PREFIX);
+        let sign_in = match (self.has_key("hash", DEMO_ADMIN), self.has_key("role", "admin")) {
+            (true, _) => "sign in with sk-demo-admin",
+            (false, true) => "sign in with a key of `role: admin`",
+            (false, false) => "sign in with any key; one of `role: admin` also shows clusters, requests and keys",
+        };
+        (format!("{prefix}/ui"), sign_in)
+    }
+
+    fn has_key(&self, field: &str, value: &str) -> bool {
+        let keys = self.short.tree.get("keys").map(crate::yaml::Tree::items).unwrap_or_default();
+        keys.iter().any(|key| key.text_of(field) == Some(value))
     }
 
     /// Its listeners must be free: Envoy shares a port with another Envoy, and each gets a part of the connections.

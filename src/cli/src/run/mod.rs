@@ -228,6 +228,8 @@ impl Envoy {
         if gateway.model().is_none() {
             eprintln!("Replace MODEL with a name that one of the file's models matches.");
         }
+        let (path, sign_in) = gateway.page();
+        eprintln!("page: http://{host}:{port}{path} ({sign_in})");
         eprintln!(
             "metrics: http://{}/stats/prometheus; changes of the file apply when it is saved; Ctrl-C stops the gateway",
             self.admin.0
