@@ -46,6 +46,7 @@ pub mod outcome;
 pub mod parsed_request;
 pub mod password;
 pub mod pattern;
+pub mod recent_requests;
 pub mod record;
 pub mod response_gate;
 pub mod rewrite;

@@ -36,6 +36,8 @@ pub struct ParsedRequest {
     pub output_field: Option<&'static str>,
     /// The number of requested answers; 0 if nothing is generated.
     pub choices: u64,
+    /// The sampling temperature in thousandths, for traces; `None` if the request names none.
+    pub temperature: Option<u32>,
     /// The number of bytes that may be text; the rest are images, audio and files.
     pub text_length: usize,
     /// A hash of the end user: `prompt_cache_key`, else `user`.
@@ -68,6 +70,7 @@ impl ParsedRequest {
             output_limit: None,
             output_field: None,
             choices: 1,
+            temperature: None,
             text_length: 0,
             user: None,
             stored: Named(vec![id], false),
@@ -94,6 +97,7 @@ impl ParsedRequest {
             output_limit: None,
             output_field: None,
             choices: u64::from(generates),
+            temperature: None,
             text_length: 0,
             user: None,
             stored: Named::default(),
@@ -176,6 +180,7 @@ pub fn read(endpoint: Endpoint, path_model: Option<String>, body: &[u8]) -> Resu
         output_limit,
         output_field,
         choices,
+        temperature: fields.temperature,
         text_length,
         user,
         stored,

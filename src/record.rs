@@ -9,10 +9,14 @@ use crate::endpoint::{Dialect, Endpoint};
 use crate::exchange::Exchange;
 use crate::json::{write_number, write_string};
 use crate::outcome::Outcome;
-use crate::usage::Source;
+use crate::routing::Upstream;
+use crate::usage::{ResponseDetails, Source};
 
 /// The longest text, in characters, because clients choose model names.
 const MAX_TEXT: usize = 100;
+
+/// The longest list of attempts, in characters: names of upstreams are the operator's.
+const MAX_OUTCOMES: usize = 400;
 
 /// The usual maximum size of a record, in bytes.
 const USUAL: usize = 384;
@@ -46,7 +50,7 @@ impl<F: Fields + Default> Record<F> {
         }
         record.number("attempts", exchange.attempt_count() as u64);
         if exchange.attempt_count() > 0 {
-            record.text("outcomes", &exchange.attempts());
+            record.0.text("outcomes", cut(&exchange.attempts(), MAX_OUTCOMES));
         }
         if let Some(reason) = exchange.connect_failure() {
             record.text("connect_failure", reason);
@@ -90,7 +94,7 @@ impl<F: Fields + Default> Record<F> {
 
     /// With the fields that only traces need.
     #[must_use]
-    pub fn for_traces(mut self, exchange: &Exchange) -> Self {
+    pub fn for_traces(mut self, exchange: &Exchange, answer: Option<&ResponseDetails>) -> Self {
         if let Some(parsed) = exchange.parsed() {
             self.text("request_model", &parsed.model);
             self.text(
@@ -102,6 +106,28 @@ impl<F: Fields + Default> Record<F> {
                 },
             );
             self.text("provider", provider(parsed.endpoint.dialect()));
+            self.text("stream", if parsed.stream { "true" } else { "false" });
+            if let Some(most) = parsed.output_limit {
+                self.number("max_tokens", most / parsed.choices.max(1));
+            }
+            if let Some(thousandths) = parsed.temperature {
+                self.text("temperature", &decimal(thousandths.into()));
+            }
+        }
+        if let (true, Some(milliseconds)) = (exchange.streams(), exchange.timing().to_first_token()) {
+            self.text("time_to_first_chunk", &decimal(milliseconds));
+        }
+        if let Some((address, port)) = exchange.upstream().and_then(server) {
+            self.text("server_address", address);
+            if let Some(port) = port {
+                self.text("server_port", port);
+            }
+        }
+        if let Some(id) = answer.and_then(ResponseDetails::id) {
+            self.text("response_id", id);
+        }
+        if let Some(reasons) = answer.map(ResponseDetails::finish_reasons).filter(|reasons| !reasons.is_empty()) {
+            self.text("finish_reasons", &reasons);
         }
         if let Some(model) = exchange.target_model() {
             self.text("response_model", model);
@@ -131,17 +157,22 @@ impl<F: Fields + Default> Record<F> {
     }
 
     fn text(&mut self, name: &str, value: &str) {
-        // nearly all are shorter, even in bytes
-        let end = match value.len() {
-            0..=MAX_TEXT => value.len(),
-            _ => value.char_indices().nth(MAX_TEXT).map_or(value.len(), |(end, _)| end),
-        };
-        self.0.text(name, value.get(..end).unwrap_or_default());
+        self.0.text(name, cut(value, MAX_TEXT));
     }
 
     fn number(&mut self, name: &str, value: u64) {
         self.0.number(name, value);
     }
+}
+
+/// The first `most` characters.
+fn cut(text: &str, most: usize) -> &str {
+    // nearly all are shorter, even in bytes
+    if text.len() <= most {
+        return text;
+    }
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default()
 }
 
 impl Record<Json> {
@@ -160,6 +191,15 @@ impl Record<Struct> {
     }
 }
 
+/// The beginning of a record as JSON.
+const JSON_START: &str = r#","sluice":{"#;
+
+/// The fields of a finished JSON record, without the braces around them; empty for other bytes.
+pub fn json_fields(record: &[u8]) -> &str {
+    let text = std::str::from_utf8(record).unwrap_or_default();
+    text.strip_prefix(JSON_START).and_then(|rest| rest.strip_suffix('}')).unwrap_or_default()
+}
+
 /// JSON text, without its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json(String);
@@ -167,7 +207,7 @@ pub struct Json(String);
 impl Default for Json {
     fn default() -> Self {
         let mut text = String::with_capacity(USUAL);
-        text.push_str(r#","sluice":{"#);
+        text.push_str(JSON_START);
         Json(text)
     }
 }
@@ -234,6 +274,21 @@ fn bytes_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     }
     out.push(length as u8);
     out.extend_from_slice(bytes);
+}
+
+/// Thousandths as a decimal number: `0.25`.
+fn decimal(thousandths: u64) -> String {
+    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The host that an upstream is configured with, and its port if that has one.
+fn server(upstream: &Upstream) -> Option<(&str, Option<&str>)> {
+    let host = upstream.host.as_deref()?;
+    match host.rsplit_once(':') {
+        Some((address, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((address, Some(port))),
+        _ => Some((host, None)),
+    }
 }
 
 /// `gen_ai.operation.name`, by OpenTelemetry's semantic conventions.

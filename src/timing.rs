@@ -47,6 +47,11 @@ impl Timing {
         self.ended.map(|ended| milliseconds(ended.saturating_sub(self.arrived)))
     }
 
+    /// From the request's arrival to its end, or to `now` while it is running, in milliseconds.
+    pub fn so_far(&self, now: Duration) -> u64 {
+        milliseconds(self.ended.unwrap_or(now).saturating_sub(self.arrived))
+    }
+
     /// The speed of a stream's tokens after the first one. `None` if there is nothing to measure.
     ///
     /// ```

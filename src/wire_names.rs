@@ -82,6 +82,10 @@ pub const COUNTED_SINCE: &str = "sluice.since";
 pub const LEDGER_PROGRESS: &str = "sluice.ledger";
 /// Shared data with the revoked and restored keys that the ledger does not know yet.
 pub const UNSENT_REVOCATIONS: &str = "sluice.keys.unsent";
+/// Shared data with the requests that ended last.
+pub const RECENT_REQUESTS: &str = "sluice.recent";
+/// Shared data with the time until which an administrator looks at them.
+pub const RECENT_REQUESTS_WATCHED: &str = "sluice.recent.watched";
 
 /// Shared data with a part of a day's usage totals, by the day's slot.
 pub fn totals(part: u64, place: u32) -> String {

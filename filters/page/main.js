@@ -2,6 +2,7 @@
 
 const VIEWS = {
   clusters: { show: showClusters, every: 5000 },
+  requests: { show: showRequests, every: 1500 },
   usage: { show: showUsage },
   limits: { show: () => Promise.all([showLimits(), suggestKeys()]), every: 10000 },
   keys: { show: showKeys },
@@ -24,7 +25,7 @@ async function signIn() {
 /** Forgets the key, and everything that was read with it. */
 function signOut() {
   clearPlayground();
-  session = usage = null;
+  session = usage = requests = null;
   hideIssued();
   for (const form of findAll("form")) form.reset();
   for (const each of findAll(".content, datalist")) replace(each);
@@ -64,12 +65,14 @@ function submits(selector, run) {
 }
 
 submits("#sign-in form", signIn);
+submits("#requests form", showRequests);
 submits("#limits form", showLimits);
 submits("#keys form", issueKey);
 submits("#playground form", play);
 find("#who button").addEventListener("click", signOut);
 find("#usage .refresh").addEventListener("click", (event) => attempt(showUsage, event.currentTarget));
 find("#usage fieldset").addEventListener("change", showMeasure);
+for (const kind of ["input", "change"]) find("#requests form").addEventListener(kind, drawRequests);
 find("#play-key").addEventListener("change", () => attempt(showModels));
 find("#playground .stop").addEventListener("click", () => running?.abort());
 find("#playground .clear").addEventListener("click", clearPlayground);

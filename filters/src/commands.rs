@@ -15,6 +15,7 @@ use crate::clusters;
 use crate::host;
 use crate::limits;
 use crate::page;
+use crate::recent_requests;
 use crate::reply::CommandReply;
 
 /// The filter that should answer, by its data.
@@ -48,6 +49,7 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
         (Command::Health, _) => CommandReply::json(r#"{"status":"ok"}"#),
         (Command::WhoAmI, By::Auth(_)) => CommandReply::json(written::whoami(known()?)),
         (Command::Usage, By::Auth(auth)) => admin::usage(auth, known()?, &exchange.original().path)?,
+        (Command::Recent, By::Auth(_)) => CommandReply::json(recent_requests::list()),
         (Command::Keys, By::Auth(auth)) => admin::list(auth),
         (Command::IssueKey, By::Auth(auth)) => admin::issue(auth, body)?,
         (Command::RevokeKey(id), By::Auth(auth)) => {
@@ -101,6 +103,7 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
             Command::WhoAmI
             | Command::Limits
             | Command::Usage
+            | Command::Recent
             | Command::Keys
             | Command::IssueKey
             | Command::RevokeKey(_)

@@ -47,6 +47,7 @@ mod misplaced;
 mod page;
 mod password_checks;
 mod paths;
+mod recent_requests;
 mod reentrancy;
 mod refused_body;
 mod registry;
@@ -59,6 +60,7 @@ mod shared_limits;
 mod stored;
 mod stream_ends;
 mod totals;
+mod traced_answer;
 #[cfg(feature = "trap")]
 mod trap;
 mod types;

@@ -15,6 +15,7 @@ use crate::host::{self, Buffer};
 use crate::limits;
 use crate::metrics;
 use crate::password_checks;
+use crate::recent_requests;
 use crate::shared_limits;
 use crate::totals;
 use crate::types::HttpContext;
@@ -87,6 +88,7 @@ impl Root {
         shared_limits::work();
         fleet::work();
         totals::flush_now_and_then();
+        recent_requests::flush_now_and_then();
         budget::report();
         self.tick_every([password_checks::next(), guard::next()].into_iter().flatten().min().unwrap_or(TICK));
     }

@@ -7,9 +7,12 @@ use sluice::config::{self, ConfigError, Reports};
 use sluice::exchange::Exchange;
 use sluice::memory_budget::Purpose;
 use sluice::parsed_request::ParsedRequest;
+use sluice::recent_requests::Ended;
 use sluice::record::{Json, Record, Struct};
 use sluice::response_gate::Document;
-use sluice::usage::{complete, EstimateInput, Format, Framing, Meter, Pass, Source, TokenUsage, MAX_EVENT};
+use sluice::usage::{
+    complete, EstimateInput, Format, Framing, Meter, Pass, ResponseDetails, Source, TokenUsage, MAX_EVENT,
+};
 use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
@@ -18,14 +21,17 @@ use crate::finished;
 use crate::host::{self, Buffer, Headers};
 use crate::known_models;
 use crate::metrics::{count_request, measure_request, Counted, Labels};
+use crate::recent_requests;
 use crate::registry::{self, SharedExchange};
 use crate::stream_ends;
+use crate::traced_answer::{self, begins_events};
 use crate::types::{Action, HttpContext};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     filter::filter(configure, |reports: &Rc<Reports>, _| {
-        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, state: UsageState::Waiting }))
+        let details = None;
+        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, details, state: UsageState::Waiting }))
     })
 }
 
@@ -43,6 +49,8 @@ struct Usage {
     exchange: Option<SharedExchange>,
     /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
     status: Option<u16>,
+    /// What else the tracer is told of the answer.
+    details: Option<Box<ResponseDetails>>,
     state: UsageState,
 }
 
@@ -156,11 +164,32 @@ impl Usage {
                     let mut exchange = exchange.borrow_mut();
                     exchange.metered(usage);
                     known_models::decide(&mut exchange);
-                    trace(Record::of(&exchange, status).for_traces(&exchange));
+                    trace(Record::of(&exchange, status).for_traces(&exchange, self.details.as_deref()));
                 }
                 None => trace(Record::of_stranger(NONE, status)),
             }
         }
+    }
+
+    /// Reads what else the tracer is told of the answer.
+    fn note(&mut self, chunk: &[u8], end: bool) {
+        if self.reports.tracing {
+            traced_answer::note(&mut self.details, self.exchange.as_ref(), chunk, end);
+        }
+    }
+
+    /// Whether somebody wants a record of each request.
+    fn records(&self) -> bool {
+        self.reports.access_log || recent_requests::is_watched()
+    }
+
+    /// Writes a record for Envoy's access log, and returns it.
+    fn log(&self, record: Record<Json>) -> Vec<u8> {
+        let record = record.into_bytes();
+        if self.reports.access_log {
+            host::set_filter_state(RECORD, &record);
+        }
+        record
     }
 
     /// The answer's reported or estimated usage; `None` if there was no answer to a request like this.
@@ -212,6 +241,10 @@ impl HttpContext for Usage {
                 self.state = UsageState::Waiting;
                 self.first_bytes();
             }
+            if self.reports.tracing {
+                let chunk = budget::receive(Purpose::Answer, Buffer::ResponseBody, 0, size);
+                self.note(&chunk.unwrap_or_default(), end);
+            }
             if begins || end {
                 self.trace();
             }
@@ -223,6 +256,7 @@ impl HttpContext for Usage {
         let chunk = budget::receive(Purpose::Answer, Buffer::ResponseBody, 0, size);
         let is_read = chunk.is_ok();
         let chunk = chunk.unwrap_or_default();
+        self.note(&chunk, end);
         let begins = if let UsageState::Begun { content_type } = &self.state {
             self.state = UsageState::Metering(self.meter(&chunk, content_type.as_deref()));
             self.first_bytes();
@@ -280,6 +314,7 @@ impl HttpContext for Usage {
 
     /// An answer may also end like this; then no chunk is marked as the last one.
     fn on_http_response_trailers(&mut self) -> Action {
+        self.note(b"", true);
         self.trace();
         Action::Continue
     }
@@ -295,8 +330,9 @@ impl HttpContext for Usage {
                 Labels { key: NONE, model: NONE, cluster: NONE },
                 Counted { status, usage, cost: 0, issued: false },
             );
-            if self.reports.access_log {
-                log(Record::of_stranger(NONE, status));
+            if self.records() {
+                let record = self.log(Record::of_stranger(NONE, status));
+                recent_requests::keep(Ended::of_stranger(status, host::recent(), record));
             }
             if self.reports.tracing {
                 trace(Record::of_stranger(NONE, status));
@@ -316,11 +352,16 @@ impl HttpContext for Usage {
             let stream = exchange.streams();
             measure_request(&exchange, stream.then_some(tokens.output));
         }
-        if self.reports.access_log {
-            log(Record::of(&exchange, status));
+        if self.records() {
+            let record = self.log(Record::of(&exchange, status));
+            // those for the gateway itself are mostly an administrator's who looks at the others
+            if exchange.command().is_none() {
+                recent_requests::keep(Ended::of(&exchange, status, host::recent(), record));
+            }
         }
         if self.reports.tracing {
-            trace(Record::of(&exchange, status).for_traces(&exchange)); // an access log may pick its fields
+            trace(Record::of(&exchange, status).for_traces(&exchange, self.details.as_deref()));
+            // an access log may pick its fields
         }
         drop(exchange);
         finished::end(shared, status);
@@ -338,17 +379,6 @@ fn passed_meter(parsed: &ParsedRequest, chunk: &[u8]) -> Meter {
         meter.give_up();
     }
     meter
-}
-
-/// Whether an answer begins like a stream of events.
-fn begins_events(chunk: &[u8]) -> bool {
-    let start = chunk.trim_ascii_start();
-    start.starts_with(b"data:") || start.starts_with(b"event:")
-}
-
-/// Writes a record for Envoy's access log.
-fn log(record: Record<Json>) {
-    host::set_filter_state(RECORD, &record.into_bytes());
 }
 
 /// Writes a record for Envoy's tracer, and for formats with single fields.

@@ -15,7 +15,7 @@ import chromium
 import demo
 from callers import bearer, key_entry, see_variables
 from chromium import Browser
-from child import TARGET
+from child import TARGET, fetch
 from conftest import CLOSED_PORT, OpenWorld
 from resilience import NEVER_EJECTED
 from settings import Settings
@@ -167,6 +167,42 @@ def test_clusters(page_world: World, browser: Browser) -> None:
     _is_unharmed(browser, page_world)
 
 
+def test_requests(page_world: World, browser: Browser) -> None:
+    """The last requests of all workers, live: what each cost and where it went, found by model and status; never its prompt."""
+    page_world.settle()
+    page_world.fault({"fault": "status", "status": 503}, "mock-a", "mock-b")
+    _sign_in(browser, page_world, demo.ADMIN_KEY, "requests")
+    for _ in range(12):  # over new connections, so at both workers
+        assert fetch_chat(page_world, "the-prompt-that-nobody-may-read") == 200
+    page_world.fault({}, "mock-a", "mock-b")
+    shown = "document.querySelectorAll('#requests tbody tr').length"
+    browser.until(f"{shown} >= 24")  # also those from before somebody looked
+    told = _text(browser, "#requests .content")
+    assert HOSTILE in told and "by weighted" in told and "server error" in told and "nobody-may-read" not in told
+    _set(browser, "#requests-status", "retried")
+    browser.run("document.querySelector('#requests-words').focus()")
+    browser.type("gpt-4o 200")
+    browser.until("/^\\d+ of \\d+$/.test(document.querySelector('#requests .count').textContent)")
+    assert browser.run(f"{shown} > 0 && [...document.querySelectorAll('#requests tbody tr')].every(row => row.innerText.includes('mock-'))")
+    _picture(browser, "requests-found")
+    browser.run("document.querySelector('#requests form').reset(); document.querySelector('#requests-pause').click()")
+    count = browser.run(shown)
+    assert fetch_chat(page_world, "Hello") == 200
+    time.sleep(2)
+    assert browser.run(shown) == count
+    browser.run("document.querySelector('#requests-pause').click()")
+    browser.until(f"{shown} > {count}")
+    _picture(browser, "requests")
+    _is_unharmed(browser, page_world)
+
+
+def fetch_chat(world: World, prompt: str) -> int:
+    """One chat over a connection of its own."""
+    body = chat_body(prompt)
+    headers = {"content-type": "application/json", **BEARER}
+    return fetch(f"{world.url}{demo.CHAT_PATH}", "POST", body, headers)[0]
+
+
 def test_usage_and_limits(page_world: World, browser: Browser) -> None:
     page_world.settle()
     _sign_in(browser, page_world, demo.ADMIN_KEY, "usage")
@@ -261,7 +297,7 @@ def test_wrong_key(page_world: World, browser: Browser) -> None:
 def test_names_and_labels(page_world: World, browser: Browser) -> None:
     """Each field and button has a name for screen readers, each chart a description; nothing takes the focus out of order."""
     _sign_in(browser, page_world, demo.ADMIN_KEY, "clusters")
-    for view in ("usage", "limits", "keys", "playground", "clusters"):
+    for view in ("requests", "usage", "limits", "keys", "playground", "clusters"):
         _go(browser, view)
         unnamed = """[...document.querySelectorAll('main input, main select, main textarea, main button, main summary')]
             .filter(each => !(each.labels?.length || each.ariaLabel || each.textContent.trim())).map(each => each.outerHTML)"""

@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def _traced(models: Mapping[str, MockModels], open_world: OpenWorld, receiver: Receiver) -> Iterator[World]:
-    environment = {**demo.PROVIDER_KEYS, "TRACES_AUTHORIZATION": AUTHORIZATION}
+    environment = {**demo.ENVIRONMENT, "TRACES_AUTHORIZATION": AUTHORIZATION}
     with open_world(_example(models, receiver.address), env=environment) as world:
         yield world
 
@@ -63,11 +63,21 @@ def _tags(span: Span, *prefixes: str) -> dict[str, Any]:
 @pytest.mark.parametrize("stream", [False, True])
 def test_tags(traced: World, receiver: Receiver, stream: bool) -> None:
     before = len(receiver.spans())
-    assert traced.chat("one two three", stream=stream).status_code == 200
+    request = chat_body("one two three", stream=stream, max_tokens=50, temperature=0.25)
+    answer = traced.send(request, headers=BEARER)
+    assert answer.status_code == 200
     span = _span(receiver, before)
     cluster, _ = traced.entry()
     output = 12
-    assert _tags(span, "gen_ai", "error", "user.", "sluice.c") == {
+    tags = _tags(span, "gen_ai", "error", "user.", "sluice.c")
+    begun = tags.pop("gen_ai.response.time_to_first_chunk", None)
+    assert (begun is not None) == stream and (begun is None or 0 <= float(begun) < 5)
+    assert tags.pop("gen_ai.response.id") in answer.text
+    assert tags == {
+        "gen_ai.request.stream": str(stream).lower(),
+        "gen_ai.request.max_tokens": "50",
+        "gen_ai.request.temperature": "0.25",
+        "gen_ai.response.finish_reasons": "stop",
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "gpt-4o",
@@ -150,7 +160,7 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 def test_phoenix_computes_the_tokens(models: Mapping[str, MockModels], open_world: OpenWorld, phoenix: int) -> None:
     """The tokens that the backend shows are those that the gateway counted."""
-    with open_world(_example(models, ("127.0.0.1", phoenix)), env={**demo.PROVIDER_KEYS, "TRACES_AUTHORIZATION": "none"}) as world:
+    with open_world(_example(models, ("127.0.0.1", phoenix)), env={**demo.ENVIRONMENT, "TRACES_AUTHORIZATION": "none"}) as world:
         for number in range(6):
             assert world.chat("one two three", stream=bool(number % 2)).status_code == 200
         world.settle()

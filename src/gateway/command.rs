@@ -40,6 +40,8 @@ pub enum Command {
     RestoreKey(String),
     /// The state of every upstream.
     Upstreams,
+    /// The requests that ended last.
+    Recent,
     /// Ejects a cluster.
     Eject(String),
     /// Restores a cluster.
@@ -91,7 +93,7 @@ use Access::{Admin, Anyone, Caller};
 use Path::{At, Own};
 
 /// All commands. If two match a path, the first with the request's method is used.
-static COMMANDS: [Entry; 19] = [
+static COMMANDS: [Entry; 20] = [
     entry("GET", At("/ping"), Anyone, |_| Command::Ping),
     entry("GET", At("/healthz"), Anyone, |_| Command::Health),
     entry("GET", Own("/ui"), Anyone, |_| Command::Page),
@@ -109,6 +111,7 @@ static COMMANDS: [Entry; 19] = [
     entry("POST", Own("/keys/{}/restore"), Admin, Command::RestoreKey),
     entry("DELETE", Own("/keys/{}"), Admin, Command::RevokeKey),
     entry("GET", Own("/upstreams"), Admin, |_| Command::Upstreams),
+    entry("GET", Own("/recent"), Admin, |_| Command::Recent),
     Entry { takes_body: true, ..entry("POST", Own("/upstreams/{}/eject"), Admin, Command::Eject) },
     entry("POST", Own("/upstreams/{}/restore"), Admin, Command::Restore),
 ];

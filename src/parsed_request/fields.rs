@@ -27,6 +27,8 @@ pub(super) struct Fields<'a> {
     /// The name of the field that `max_tokens` comes from.
     pub output_field: Option<&'static str>,
     pub choices: Option<u64>,
+    /// In thousandths.
+    pub temperature: Option<u32>,
     pub layout: Layout,
     /// The number of bytes that do not count as text.
     pub data: u64,
@@ -53,6 +55,7 @@ impl<'a> Fields<'a> {
             max_tokens: None,
             output_field: None,
             choices: None,
+            temperature: None,
             layout: Layout { length: body.len(), ..Layout::default() },
             data: 0,
             problem: None,
@@ -89,7 +92,7 @@ impl<'a> Fields<'a> {
                     );
                     scanner.value()?;
                 }
-                Meaning::Other => self.other(level, scanner)?,
+                Meaning::Other => self.other(key.raw(), level, scanner)?,
             }
             end_of_last = scanner.position();
             Ok(())
@@ -189,8 +192,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A member without effect on the decision.
-    fn other(&mut self, level: Level, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
-        let (_, span) = scanner.spanned()?;
+    fn other(&mut self, name: &[u8], level: Level, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        let (value, span) = scanner.spanned()?;
+        if name == b"temperature" && level != Level::StreamOptions {
+            self.temperature = thousandths(value);
+        }
         if level == Level::Top && span.len() >= LONG {
             self.add(PromptLength::of_text(span.len() as u64));
         }
@@ -217,6 +223,15 @@ impl<'a> Fields<'a> {
             self.problem = Some(ApiError::bad_request("ambiguous_parameter", Some(name), message));
         }
     }
+}
+
+/// A number between 0 and 100, in thousandths.
+fn thousandths(value: Value<'_>) -> Option<u32> {
+    let Value::Number(digits) = value else {
+        return None;
+    };
+    let number: f64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (0.0..=100.0).contains(&number).then_some((number * 1000.0).round() as u32)
 }
 
 fn hashed(value: Value<'_>) -> Option<u64> {

@@ -43,6 +43,7 @@ impl ParsedRequest {
             output_limit: None,
             output_field: None,
             choices,
+            temperature: None,
             text_length: text,
             user: None,
             stored: Named::default(),

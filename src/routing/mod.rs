@@ -9,6 +9,7 @@ mod route;
 mod strategy;
 mod table;
 mod upstream;
+mod why;
 
 pub use cluster_state::ClusterState;
 pub use ending::Ending;

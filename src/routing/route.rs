@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::pick::{Picked, Pool, Soonest};
+use super::why::Why;
 use super::{AffinityBy, BudgetBalance, ClusterState, Model, Table, Target, TargetSet, Upstream};
 use crate::connect_failure::ConnectFailure;
 use crate::endpoint::Endpoint;
@@ -49,6 +50,7 @@ pub struct Route {
     storing_upstream: Option<usize>,
     context_fallback_taken: bool,
     current: usize,
+    why: Why,
     tried: TargetSet,
     /// The models that were tried before, with their tried targets.
     left: Vec<(usize, TargetSet)>,
@@ -82,6 +84,7 @@ impl Route {
             storing_upstream,
             context_fallback_taken: false,
             current: 0,
+            why: Why::Strategy,
             tried: TargetSet::default(),
             left: Vec::new(),
             probe: None,
@@ -93,7 +96,8 @@ impl Route {
         let full = Err(NotStarted::Full(patience.unwrap_or_default()));
         match route.pick(model, subject, clusters) {
             Picked::Target(target, probe) => {
-                route.enter(target, probe, clusters);
+                let why = if storing_upstream.is_some() { Why::Stored } else { Why::of(probe) };
+                route.enter(target, probe, why, clusters);
                 let in_flight = || route.upstream().map_or(0, |upstream| clusters.in_flight(upstream));
                 if patience.is_some() && probe.is_none() && asked.strategy.is_over(target, in_flight()) {
                     route.abandon(subject.model(), clusters);
@@ -264,7 +268,7 @@ impl Route {
             match self.pick(model, subject, clusters) {
                 Picked::Target(target, probe) => {
                     self.turn_to(model);
-                    self.enter(target, probe, clusters);
+                    self.enter(target, probe, Why::of(probe), clusters);
                     return true;
                 }
                 Picked::Out(out) if soonest.is_none_or(|(soonest, _)| before(&out, &soonest)) => {
@@ -279,7 +283,7 @@ impl Route {
             return false;
         };
         self.turn_to(model);
-        self.enter(out.target, None, clusters);
+        self.enter(out.target, None, Why::AllOut, clusters);
         true
     }
 
@@ -317,7 +321,7 @@ impl Route {
             Picked::Out(_) | Picked::Full | Picked::None => return false,
         };
         self.turn_to(fallback);
-        self.enter(target, probe, clusters);
+        self.enter(target, probe, Why::ContextLength, clusters);
         true
     }
 
@@ -326,6 +330,11 @@ impl Route {
         !self.context_fallback_taken
             && self.storing_upstream.is_none()
             && self.asked().is_some_and(|model| model.context_length_fallback.is_some())
+    }
+
+    /// Why the current target was picked: its model's strategy, or what came before that.
+    pub fn picked_by(&self) -> &'static str {
+        self.why.label(self.model().map_or("", |model| model.strategy.name()))
     }
 
     /// The attempts so far, in order: the upstream, the outcome, and why the connection failed if it did.
@@ -363,8 +372,9 @@ impl Route {
         Pool { table: &self.table, model, name, serving, speaking, tried, affinity }.pick(clusters)
     }
 
-    fn enter(&mut self, target: usize, probe: Option<Probe>, clusters: &dyn ClusterState) {
+    fn enter(&mut self, target: usize, probe: Option<Probe>, why: Why, clusters: &dyn ClusterState) {
         self.current = target;
+        self.why = why;
         self.tried.insert(target);
         self.probe = probe;
         self.open = true;

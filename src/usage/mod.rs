@@ -21,6 +21,7 @@ mod passage;
 mod price;
 mod prompt;
 mod reading;
+mod response_details;
 mod skim;
 mod text_tokens;
 
@@ -38,6 +39,7 @@ pub use passage::Pass;
 pub use price::Price;
 pub(crate) use prompt::{length_of_images, length_of_prompt, PromptLength};
 pub use reading::UsageReading;
+pub use response_details::ResponseDetails;
 
 /// More tokens than any request uses. Larger reports are ignored, because they would overflow the sums.
 pub const MAX_TOKENS: u64 = 1 << 40;

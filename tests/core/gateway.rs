@@ -46,6 +46,8 @@ fn commands() {
         ("POST", "/gateway/usage", Call::WrongMethod("GET")),
         ("GET", "/gateway/usage/x", Call::Unknown),
         ("GET", "/gateway/usage?by=day", Call::Gateway(Command::Usage)),
+        ("GET", "/gateway/recent", Call::Gateway(Command::Recent)),
+        ("POST", "/gateway/recent", Call::WrongMethod("GET")),
         ("GET", "/gateway/keys", Call::Gateway(Command::Keys)),
         ("POST", "/gateway/keys", Call::Gateway(Command::IssueKey)),
         ("PATCH", "/gateway/keys", Call::WrongMethod("GET, POST")),

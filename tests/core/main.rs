@@ -46,6 +46,7 @@ mod paths;
 
 mod phase;
 mod readers;
+mod recent_requests;
 mod record;
 mod refusal;
 mod response_gate;

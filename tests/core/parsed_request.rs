@@ -249,6 +249,24 @@ fn usage_options() {
 }
 
 #[test]
+fn temperatures() {
+    let cases = [
+        (r#""temperature":0.7"#, Some(700)),
+        (r#""temperature":2"#, Some(2000)),
+        (r#""options":{"temperature":0}"#, Some(0)),
+        (r#""generationConfig":{"temperature":1e-1}"#, Some(100)),
+        (r#""temperature":-1"#, None),
+        (r#""temperature":1e99"#, None),
+        (r#""temperature":"hot""#, None),
+        (r#""stream_options":{"temperature":1}"#, None),
+    ];
+    for (fields, want) in cases {
+        let body = format!(r#"{{"model":"m","messages":[],{fields}}}"#);
+        assert_eq!(chat(body.as_bytes()).temperature, want, "{fields}");
+    }
+}
+
+#[test]
 fn output_limits() {
     let huge = format!(r#""max_tokens":{},"n":{}"#, u64::MAX, u64::MAX);
     let cases: [(&str, Option<u64>); 27] = [

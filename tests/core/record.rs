@@ -12,14 +12,14 @@ use sluice::outcome::Outcome;
 use sluice::parsed_request::read;
 use sluice::pattern::Patterns;
 use sluice::record::{Json, Record, Struct};
-use sluice::routing::{Ending, Table};
-use sluice::usage::{Price, Source, TokenUsage};
+use sluice::routing::{Ending, Table, Upstream};
+use sluice::usage::{Framing, Price, ResponseDetails, Source, TokenUsage};
 use sluice::wire_names::NONE;
 
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 33] = [
     "key",
     "model",
     "cluster",
@@ -30,6 +30,14 @@ const FIELDS: [&str; 25] = [
     "operation",
     "provider",
     "response_model",
+    "stream",
+    "max_tokens",
+    "temperature",
+    "time_to_first_chunk",
+    "server_address",
+    "server_port",
+    "response_id",
+    "finish_reasons",
     "input_tokens",
     "output_tokens",
     "cached_input_tokens",
@@ -73,7 +81,7 @@ fn shown(exchange: &Exchange, status: u16) -> Value {
 }
 
 fn traced(exchange: &Exchange) -> Value {
-    fields(Record::of(exchange, 200).for_traces(exchange))
+    fields(Record::of(exchange, 200).for_traces(exchange, None))
 }
 
 fn stranger(status: u16) -> Value {
@@ -151,7 +159,37 @@ fn a_request_that_was_answered() {
     let more =
         [("request_model", "gpt-4o"), ("operation", "chat"), ("provider", "openai"), ("response_model", "gpt-4o")];
     more.into_iter().for_each(|(field, value)| want[field] = json!(value));
+    want["stream"] = json!("false");
     assert_eq!(traced, want, "the same for traces");
+}
+
+#[test]
+fn what_only_traces_are_told() {
+    let clusters = TestClusters::default();
+    let upstreams = vec![Upstream { host: Some("api.example.com:8443".into()), ..upstream("a", &[Dialect::OpenAi]) }];
+    let mut table = Table::new(upstreams.clone());
+    table.add(model("m", &[], &[1], &upstreams)).unwrap();
+    let body = json!({"model": "m", "stream": true, "max_tokens": 50, "n": 2, "temperature": 0.25, "messages": []});
+    let mut exchange = Exchange::default();
+    exchange.arrived(0, false, Duration::from_secs(100));
+    exchange.read(read(Endpoint::ChatCompletions, None, body.to_string().as_bytes()).unwrap(), Vec::new());
+    exchange.route(&Rc::new(table), &clusters).unwrap();
+    exchange.first_bytes(Duration::from_millis(101_050));
+    let mut answer = ResponseDetails::new(Framing::Json);
+    answer.chunk(br#"{"id":"c-1","choices":[{"finish_reason":"stop"}]}"#, true);
+    let shown = fields(Record::of(&exchange, 200).for_traces(&exchange, Some(&answer)));
+    for (field, want) in [
+        ("stream", json!("true")),
+        ("max_tokens", json!(50.0)),
+        ("temperature", json!("0.25")),
+        ("time_to_first_chunk", json!("1.05")),
+        ("server_address", json!("api.example.com")),
+        ("server_port", json!("8443")),
+        ("response_id", json!("c-1")),
+        ("finish_reasons", json!("stop")),
+    ] {
+        assert_eq!(shown[field], want, "{field}");
+    }
 }
 
 #[test]

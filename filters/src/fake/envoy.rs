@@ -124,7 +124,11 @@ impl Envoy {
 
     /// A request begins.
     pub fn begin(&self, path: &str, key: &str, further: &[(&str, &str)]) -> (Call, Step) {
-        let mut request: HeaderList = [(":method", "POST"), (":path", path), (":authority", "gateway")]
+        self.begin_with("POST", path, key, further)
+    }
+
+    fn begin_with(&self, method: &str, path: &str, key: &str, further: &[(&str, &str)]) -> (Call, Step) {
+        let mut request: HeaderList = [(":method", method), (":path", path), (":authority", "gateway")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         request.push(("authorization".to_owned(), format!("Bearer {key}")));
@@ -138,6 +142,17 @@ impl Envoy {
         let call = Call(open(CHAIN, Context { stream, ..Context::default() }));
         let action = proxy_on_request_headers(call.0, 0, 0);
         (call, step(call.0, action))
+    }
+
+    /// The gateway's own answer to a `GET`.
+    pub fn get(&self, path: &str, key: &str) -> Answer {
+        let (call, mut step) = self.begin_with("GET", path, key, &[]);
+        if matches!(step, Step::Held) {
+            step = self.body(call, b"", true);
+        }
+        self.end(call);
+        let Step::Answered(answer) = step else { panic!("{step:?}") };
+        answer
     }
 
     /// Further bytes of a request's body arrive.

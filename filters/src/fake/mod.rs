@@ -12,6 +12,7 @@ mod failures;
 mod ledger;
 mod limits;
 mod orders;
+mod recent;
 mod requests;
 mod slices;
 mod tables;

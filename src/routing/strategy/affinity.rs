@@ -84,6 +84,10 @@ struct Affinity {
 }
 
 impl Strategy for Affinity {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let score = |target| Some((target, score(self.members.get(target)?, choice.affinity)));
         let higher = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };

@@ -77,6 +77,10 @@ impl DynamicWeighted {
 }
 
 impl Strategy for DynamicWeighted {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let fastest = self.fastest(choice.allowed);
         let turn = Turn {

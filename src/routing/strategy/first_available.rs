@@ -44,6 +44,10 @@ struct FirstAvailable {
 }
 
 impl Strategy for FirstAvailable {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let mut pick = Pick::None;
         for target in choice.allowed.iter() {

@@ -60,6 +60,10 @@ impl LeastUsed {
 }
 
 impl Strategy for LeastUsed {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let turn = Turn {
             sharing: choice.allowed,

@@ -152,6 +152,9 @@ impl From<Option<usize>> for Pick {
 
 /// A way to choose among one model's targets, in one worker.
 pub trait Strategy: fmt::Debug {
+    /// Its name in the configuration, for operators who ask why a request went to its target.
+    fn name(&self) -> &'static str;
+
     /// Picks one of the allowed targets.
     fn pick(&self, choice: &Choice<'_>) -> Pick;
 

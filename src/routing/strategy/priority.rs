@@ -41,6 +41,10 @@ impl Priority {
 }
 
 impl Strategy for Priority {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let tier = self.first_tier(choice.allowed);
         let turn =

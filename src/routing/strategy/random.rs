@@ -31,6 +31,10 @@ struct Random {
 }
 
 impl Strategy for Random {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let weight = |target| u64::from(weight(&self.members, target));
         let sum: u64 = choice.allowed.iter().map(weight).sum();

@@ -30,6 +30,10 @@ struct Weighted {
 }
 
 impl Strategy for Weighted {
+    fn name(&self) -> &'static str {
+        FACTORY.name
+    }
+
     fn pick(&self, choice: &Choice<'_>) -> Pick {
         let turn = Turn {
             sharing: choice.allowed,

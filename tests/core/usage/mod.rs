@@ -1,6 +1,7 @@
 mod answers;
 mod corpus;
 mod counting;
+mod details;
 mod estimate;
 mod events;
 mod interruption;
