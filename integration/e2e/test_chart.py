@@ -126,9 +126,64 @@ def test_parts_fit(values: str) -> None:
         assert json.loads(things["ConfigMap", "sluice-dashboard"]["data"]["sluice.json"])["uid"] == "sluice"
 
 
-@pytest.mark.parametrize("change, problem", [({"wasm": {"from": "web"}}, "wasm.from"), ({"secret": {"existing": "a", "data": {"B": "c"}}}, "secret.existing")])
-def test_wrong_values_are_refused(change: Any, problem: str) -> None:
-    with pytest.raises(helm.RenderFailed, match=problem):
+# Values that values.schema.json refuses, and what the message names.
+WRONG = {
+    "an unknown value": ({"replica": 3}, "replica"),
+    "an unknown value inside": ({"service": {"ports": 80}}, "ports"),
+    "no number": ({"replicas": "three"}, "replicas"),
+    "a negative number": ({"drainSeconds": -1}, "drainSeconds"),
+    "no worker": ({"concurrency": 0}, "concurrency"),
+    "no port": ({"port": 70000}, "port"),
+    "a port for root": ({"metricsPort": 80}, "metricsPort"),
+    "one of several": ({"wasm": {"from": "web"}}, "from"),
+    "a log level": ({"logLevel": "verbose"}, "logLevel"),
+    "a pull policy": ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+    "an empty name": ({"image": {"tag": ""}}, "tag"),
+    "a file that is no text": ({"config": {"files": {"envoy.yaml": {"admin": {}}}}}, "envoy.yaml"),
+    "a name that no variable has": ({"secret": {"data": {"OPENAI-API-KEY": "x"}}}, "OPENAI-API-KEY"),
+    "a variable without a name": ({"env": [{"value": "x"}]}, "name"),
+    "an annotation that is no text": ({"podAnnotations": {"a": True}}, "podAnnotations"),
+    "a type of service": ({"service": {"type": "Internal"}}, "type"),
+    "no percentage": ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "maxUnavailable"),
+    "an interval without a unit": ({"serviceMonitor": {"interval": "15"}}, "interval"),
+    "a switch that is a text": ({"autoscaling": {"enabled": "yes"}}, "enabled"),
+}
+# Values that the templates refuse.
+UNFIT = {
+    "two secrets": ({"secret": {"existing": "a", "data": {"B": "c"}}}, "secret.existing"),
+    "an autoscaler by nothing": ({"autoscaling": {"enabled": True, "cpu": 0}}, "set cpu or inFlight"),
+}
+
+
+def test_the_schema_knows_every_value() -> None:
+    """values.yaml and the schema have the same names, and no value may have a name that neither has."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+
+    def compare(path: str, values: Any, schema: Any) -> None:
+        if "properties" in schema and path != ".resources":
+            assert set(values) == set(schema["properties"]) - {"global"} and schema["additionalProperties"] is False, path
+            for name, value in values.items():
+                compare(f"{path}.{name}", value, schema["properties"][name])
+
+    compare("", values, schema)
+    for each in VALUES.values():
+        jsonschema.validate(each, schema)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_schema_refuses(wrong: str) -> None:
+    change, problem = WRONG[wrong]
+    errors = list(jsonschema.Draft7Validator(json.loads((CHART / "values.schema.json").read_text())).iter_errors(change))
+    assert len(errors) == 1 and problem in f"{errors[0].json_path} {errors[0].message}"
+
+
+@pytest.mark.parametrize("wrong", ["an unknown value", "one of several", *UNFIT])
+def test_helm_refuses(wrong: str) -> None:
+    """Helm reads the schema, and the templates refuse what it cannot say. (Loading Helm takes a second, so not all of WRONG.)"""
+    change, problem = {**WRONG, **UNFIT}[wrong]
+    with pytest.raises(helm.RenderFailed, match=re.escape(problem)):
         try:
             helm.render(CHART, change)
         except helm.NoHelm as why:
