@@ -155,7 +155,7 @@ fn check(text: &str) -> (i32, Vec<Value>) {
         "GROQ_API_KEY",
         "AWS_BEARER_TOKEN_BEDROCK",
     ] {
-        command.env(name, "secret");
+        command.env(name, "a-secret-with-more-than-32-characters");
     }
     let output = command.args(["check", "--json", "-"]).write_stdin(text).output().unwrap();
     let found = serde_json::from_slice(&output.stdout)
