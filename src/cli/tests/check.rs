@@ -63,6 +63,8 @@ const MISTAKES: &[Mistake] = &[
     error(THREE, "provider: azure, resource: my-resource", "provider: azure", "short_file", "provider: azure"),
     error(THREE, "action: restore", "action: hide", "configuration", "action: hide"),
     error(GUARD, "cluster: toxicity\n", "cluster: toxic\n", "service_without_cluster", "cluster: toxic\n"),
+    error(ENVOY, "aliases: [gpt-4o-latest]", "cache: {store: {redis: {cluster: webdis}}}", "service_without_cluster", "cluster: webdis"),
+    error(DEMO, "aliases: [gpt-4o-latest]", "cache: {store: {redis: {cluster: webdis}}}", "service_without_cluster", "cluster: webdis"),
     // the VM and its environment
     error(ENVOY, "root_id: auth+router+usage", "root_id: router+auth+usage", "root_id", "root_id: router+auth"),
     error(ENVOY, "allow_on_headers_stop_iteration: true # without it, requests hang", "fail_open: false", "allow_on_headers_stop_iteration", "config:\n                        name: sluice"),

@@ -234,7 +234,7 @@ pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, repor
     }
 }
 
-/// The clusters of checks, of shared limits and of the ledger, and the lines that name them.
+/// The clusters of checks, of shared limits, of the ledger and of caches, and the lines that name them.
 pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
     let checks = list(section(sections, "guard"), "checks").iter().enumerate();
     let named = checks.filter_map(|(index, check)| {
@@ -245,5 +245,10 @@ pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
         let cluster = text(auth?.get(field)?, "cluster")?;
         Some((format!("auth.{field}.cluster"), cluster.to_owned()))
     });
-    named.chain(beside).collect()
+    let models = list(section(sections, "router"), "models").iter().enumerate();
+    let caches = models.filter_map(|(index, model)| {
+        let cluster = text(model.get("cache")?.get("store")?.get("redis")?, "cluster")?;
+        Some((format!("router.models[{index}].cache.store.redis.cluster"), cluster.to_owned()))
+    });
+    named.chain(beside).chain(caches).collect()
 }

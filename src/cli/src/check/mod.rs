@@ -132,7 +132,8 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
     }
 }
 
-/// Every check needs its service, as limits for several Envoys and the ledger do, and every service needs a use.
+/// Every check needs its service, as caches in Redis, limits for several Envoys and the ledger do, and every service needs
+/// a use.
 fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
     let known: Vec<&str> = short.clusters().map(|cluster| cluster.name.as_str()).collect();
     let asked = meaning::services(sections);
@@ -157,7 +158,7 @@ fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
             line,
             &path,
             "nothing uses this service",
-            "name it as the `cluster` of a check, of `shared` or of `ledger`, or remove it",
+            "name it as the `cluster` of a check, of a cache, of `shared` or of `ledger`, or remove it",
         );
     }
 }
