@@ -178,6 +178,10 @@ impl Walk {
                 return scanner.value().map(|_| ());
             }
             let name = name.decode();
+            // what stands for a lone surrogate stands for all of them
+            if name.contains('\u{fffd}') {
+                self.problem = Some(Uncacheable::Repeated);
+            }
             self.note(place, &name, scanner.clone());
             let digest = match place == Place::Top && IGNORED.contains(&&*name) {
                 true => {

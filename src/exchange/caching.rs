@@ -66,9 +66,13 @@ impl Exchange {
         if !is_cold || said.kept || is_shared || said.tools && !policy.tools {
             return None;
         }
-        let key = self.identity.as_ref().map_or(ANONYMOUS, |identity| identity.id.as_str());
+        // a token's id may be chosen by its holder, and equal that of a configured key
+        let key = self.identity.as_ref().map_or_else(
+            || ANONYMOUS.to_owned(),
+            |identity| format!("{}:{}", if identity.issued { "token" } else { "key" }, identity.id),
+        );
         let parts = KeyParts {
-            key: (policy.scope == Scope::Key).then_some(key),
+            key: (policy.scope == Scope::Key).then_some(key.as_str()),
             endpoint: parsed.endpoint,
             path: &self.original.path,
             model: &parsed.model,
