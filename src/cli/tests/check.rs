@@ -150,6 +150,7 @@ fn check(text: &str) -> (i32, Vec<Value>) {
         "MOCK_B_KEY",
         "MOCK_C_KEY",
         "SLUICE_KEY_SECRET",
+        "SLUICE_LEDGER_TOKEN",
         "OPENAI_API_KEY",
         "AZURE_OPENAI_API_KEY",
         "ANTHROPIC_API_KEY",

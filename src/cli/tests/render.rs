@@ -219,6 +219,30 @@ fn a_ledger() {
     assert!(!there.contains("nothing uses this service"), "{there}");
 }
 
+/// gRPC needs HTTP/2; the ledger alone does not.
+#[test]
+fn an_access_log_elsewhere() {
+    let with = |field: &str| {
+        rendered(&format!(
+            "{KEYS}{field}services: {{led: {{url: \"http://ledger:8090\"}}}}\nupstreams: {{x: {{provider: openai}}}}\n\
+             models: [{{name: m, targets: [x]}}]\n"
+        ))
+    };
+    for (field, http2, file, service) in [
+        ("ledger: {cluster: led}\n", false, false, false),
+        ("shared: {cluster: led}\n", true, false, false),
+        ("access_log: {file: a.log}\n", false, true, false),
+        ("access_log: {cluster: led}\n", true, false, true),
+        ("access_log: {file: a.log, cluster: led}\n", true, true, true),
+    ] {
+        let out = with(field);
+        assert_eq!(out.contains("http2_protocol_options: {}"), http2, "{out}");
+        assert_eq!(out.contains("access_loggers.file.v3.FileAccessLog") && out.contains("path: a.log"), file, "{out}");
+        assert_eq!(out.contains("StdoutAccessLog"), !file, "{out}");
+        assert_eq!(out.contains("grpc_service: {envoy_grpc: {cluster_name: led}}"), service, "{out}");
+    }
+}
+
 #[test]
 fn web_pages_that_may_call() {
     let with = |origins: &str| {
@@ -270,7 +294,7 @@ fn odd_yaml() {
 
 #[test]
 fn mistakes() {
-    const CASES: [(&str, &str); 16] = [
+    const CASES: [(&str, &str); 18] = [
         (
             "upstreams: {x: {provider: opnai}}",
             "-:1: upstreams.x.provider: \"opnai\" is none of its values; did you mean \"openai\"?",
@@ -294,6 +318,8 @@ fn mistakes() {
             "-:1: services.s: is the name of an upstream",
         ),
         ("checks: []\nguard: {checks: []}", "checks: is also in `guard`"),
+        ("access_log: {files: a}", "access_log.files: no such field; did you mean \"file\"?"),
+        ("access_log: {cluster: 1}", "access_log.cluster: must be a string"),
         ("a: [", "-:2: not YAML"),
         ("a: 1\na: 2", "-:2: not YAML"),
     ];

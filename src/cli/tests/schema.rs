@@ -75,7 +75,7 @@ fn value(node: &saphyr::Yaml) -> Value {
 #[test]
 fn shipped_files_are_allowed() {
     let schema = schema();
-    for file in ["demo.yaml", "examples/three-providers.yaml"] {
+    for file in ["demo.yaml", "examples/fleet.yaml", "examples/three-providers.yaml"] {
         assert!(allows(&schema, &schema, &parsed(file)), "{file}");
     }
 }
@@ -101,6 +101,7 @@ fn everything() -> Value {
         "checks": [{"name": "p", "api": "patterns", "phase": ["request"], "action": "mask", "custom": [{"name": "E", "regex": "e"}]}],
         "services": {"s": {"url": "http://s"}},
         "usage": {"access_log": true},
+        "access_log": {"file": "f", "cluster": "s"},
         "tracing": {"url": "http://t", "authorization": {"env": "T"}},
     })
 }

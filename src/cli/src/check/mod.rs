@@ -136,7 +136,8 @@ fn short(tree: Tree, text: &str, report: &mut Report) {
 /// a use.
 fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
     let known: Vec<&str> = short.clusters().map(|cluster| cluster.name.as_str()).collect();
-    let asked = meaning::services(sections);
+    let mut asked = meaning::services(sections);
+    asked.extend(short.log_cluster().map(|cluster| ("access_log.cluster".to_owned(), cluster.to_owned())));
     for (path, cluster) in &asked {
         if !known.contains(&cluster.as_str()) {
             let path = short.own_path(path);
@@ -158,7 +159,7 @@ fn services(short: &Short, sections: &sections::Sections, report: &mut Report) {
             line,
             &path,
             "nothing uses this service",
-            "name it as the `cluster` of a check, of a cache, of `shared` or of `ledger`, or remove it",
+            "name it as the `cluster` of a check, of a cache, of `shared`, `ledger` or `access_log`, or remove it",
         );
     }
 }

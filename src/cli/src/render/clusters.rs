@@ -37,9 +37,20 @@ fn written(like: &[String], cluster: &Cluster) -> Result<Vec<String>, Lost> {
             _ => line.clone(),
         });
     }
+    let by = like.first().map_or(4, |line| indentation(line)) + 2;
+    if cluster.http2 {
+        lines.extend(
+            [
+                "typed_extension_protocol_options:",
+                "  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:",
+                "    \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "    explicit_http_config: {http2_protocol_options: {}} # for gRPC",
+            ]
+            .map(|line| format!("{:by$}{line}", "")),
+        );
+    }
     if let Some(trusted_ca) = &cluster.trusted_ca {
         let host = quoted(&cluster.address.host);
-        let by = like.first().map_or(4, |line| indentation(line)) + 2;
         lines.extend(
             [
                 "transport_socket:".to_owned(),

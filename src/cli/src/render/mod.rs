@@ -1,6 +1,7 @@
 //! `sluice render`: turns a short file into Envoy's configuration. The shipped envoy.yaml is the template, so the
 //! result reads like it. The short file's lines are copied unchanged, with their comments.
 
+mod access_log;
 mod blocks;
 mod clusters;
 mod split;
@@ -43,6 +44,7 @@ fn written(short: &Short, source: &Source<'_>, name: &str) -> Result<String, Los
     matcher(&mut template, short)?;
     filters(&mut template, short, source)?;
     listener(&mut template, short)?;
+    access_log::change(&mut template, short)?;
     if let Some(tracing) = &short.tracing {
         traces::add(&mut template, tracing)?;
     }

@@ -13,6 +13,13 @@ pub(super) fn shared(name: &str) -> Value {
     }
 }
 
+pub(super) fn access_log(name: &str) -> Value {
+    match name {
+        "file" => text("the file to write, instead of standard output"),
+        _ => text("the service that gets each record as well, over gRPC: that of `sluice ledger`"),
+    }
+}
+
 pub(super) fn ledger(name: &str) -> Value {
     match name {
         "cluster" => text("the cluster of `sluice ledger`"),

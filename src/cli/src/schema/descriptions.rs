@@ -5,6 +5,7 @@ use serde_json::{json, Value};
 
 /// (field, description). A field that the schema has and this table lacks fails a test.
 const DESCRIPTIONS: &[(&str, &str)] = &[
+    ("access_log", "where the records of requests go; default: standard output"),
     (
         "answer_headers",
         "when answers carry `x-sluice-cluster`, `x-sluice-model` and `x-sluice-attempts`; default `after_failure`",

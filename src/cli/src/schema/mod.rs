@@ -19,10 +19,10 @@ use sluice::routing::STRATEGIES;
 use sluice::usage::Format;
 use sluice::wire_names::CREDENTIAL_HEADERS;
 
-use crate::short::{providers::PROVIDERS, upstream_fields, OWN_FIELDS};
+use crate::short::{providers::PROVIDERS, upstream_fields, ACCESS_LOG_FIELDS, OWN_FIELDS};
 use crate::{file, Failure};
 
-use beside::{ledger, shared};
+use beside::{access_log, ledger, shared};
 use parts::{fields, object, one_of, reference, text, texts, whole};
 use routing::EJECTION;
 
@@ -150,6 +150,7 @@ fn top(name: &str) -> Value {
         "checks" => list("check", "the guard's checks"),
         "guard" => fields(GUARD_FIELDS, guard::guard),
         "usage" => fields(&["access_log", "tracing"], |_| json!({"type": "boolean"})),
+        "access_log" => fields(ACCESS_LOG_FIELDS, access_log),
         "tracing" => object(
             &["url", "authorization"],
             |name| match name {

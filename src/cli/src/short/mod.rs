@@ -1,6 +1,7 @@
 //! The short file: the operator's decisions, and nothing that follows from them. Its fields are those of the filters'
 //! configuration, `auth` and `router` side by side, and the addresses.
 
+mod access_log;
 mod address;
 mod listed;
 pub(crate) mod providers;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
 
+pub(crate) use access_log::FIELDS as ACCESS_LOG_FIELDS;
 pub(crate) use address::{Address, Url};
 pub(crate) use upstream::{fields as upstream_fields, Cluster, Upstream};
 
@@ -25,6 +27,7 @@ pub(crate) const OWN_FIELDS: &[&str] = &[
     "checks",
     "guard",
     "usage",
+    "access_log",
     "tracing",
     "trusted_ca",
     "allow_origins",
@@ -90,7 +93,9 @@ impl Short {
         let max_request_body = reader.size("max_request_body");
         let max_upload = reader.size("max_upload");
         let mut upstreams = reader.named("upstreams", |name, node, tree| Upstream::read(name, node, tree, &trusted_ca));
-        let services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
+        let mut services = reader.named("services", |name, node, _| Cluster::of_service(name, node, &trusted_ca));
+        reader.access_log();
+        access_log::use_http2(&mut services, &tree);
         let tracing = reader.tracing(&trusted_ca);
         reader.names(&upstreams, &services);
         match List::read() {
@@ -175,7 +180,7 @@ impl Short {
         }
         let others = self.services.iter_mut().chain(self.tracing.iter_mut().map(|tracing| &mut tracing.cluster));
         others.for_each(|cluster| cluster.rename(names));
-        for field in ["checks", "guard", "shared"] {
+        for field in ["checks", "guard", "shared", "ledger", "access_log"] {
             if let Some(tree) = self.tree.get_mut(field) {
                 tree.rename("cluster", names);
             }

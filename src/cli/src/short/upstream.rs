@@ -43,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) connect_timeout: String,
     /// The file with the certificate authorities for the server; `None`: no TLS.
     pub(crate) trusted_ca: Option<String>,
+    /// Whether Envoy speaks HTTP/2 to it, as gRPC needs.
+    pub(crate) http2: bool,
 }
 
 impl Cluster {
@@ -58,6 +60,7 @@ impl Cluster {
             address: url.address.clone(),
             connect_timeout: if url.is_local() { "2s" } else { "5s" }.to_owned(),
             trusted_ca: url.tls.then(|| trusted_ca.to_owned()),
+            http2: false,
         }
     }
 

@@ -37,6 +37,16 @@ fn lines_that_are_none() {
     }
 }
 
+/// A line that is too long is skipped up to its end.
+#[test]
+fn long_lines() {
+    let mut kept = Kept::new("long");
+    let [one, other] = ["one", "two"].map(|id| line(id, "2026-11-27", "") + "\n");
+    let log = "x".repeat(500_000) + &one + &other + &"y".repeat(70_000);
+    let imported = import(&mut std::io::BufReader::new(log.as_bytes()), kept.store.as_mut()).unwrap();
+    assert_eq!(imported, Imported { new: 1, known: 0, without_usage: 0, malformed: 2 });
+}
+
 #[test]
 fn each_request_counts_once() {
     let mut kept = Kept::new("once");
