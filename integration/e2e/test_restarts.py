@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 
+import demo
 import fleet
 from conftest import OpenWorld
 from demo import PROVIDER_KEYS
@@ -42,7 +43,7 @@ def _configured(settings: Settings, address: tuple[str, int], **fields: Any) -> 
 @contextlib.contextmanager
 def _started(open_world: OpenWorld, changed: Settings, count: int = 2) -> Iterator[list[World]]:
     with contextlib.ExitStack() as running:
-        worlds = [running.enter_context(open_world(changed.text(), env={**PROVIDER_KEYS, **TOKEN})) for _ in range(count)]
+        worlds = [running.enter_context(open_world(changed.text(), env={**PROVIDER_KEYS, **TOKEN, demo.KEY_SECRET: "0" * 64})) for _ in range(count)]
         worlds[0].fault({"text": "word " * (TOKENS - 1) + "word"})
         yield worlds
 
