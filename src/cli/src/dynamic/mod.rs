@@ -167,7 +167,7 @@ impl Files {
         let before = self.written.clone();
         for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
             if let Err(failure) = self.replace(part, part.of(&all), envoy) {
-                if !envoy.is_some_and(|envoy| envoy.stop.signals() > 0) {
+                if envoy.is_none_or(|envoy| envoy.stop.signals() == 0) {
                     self.restore(&before);
                 }
                 return Err(failure);
