@@ -67,13 +67,17 @@ def _served_by(client: Client) -> str:
     return next(name for name in KEYS if f"Hello from {name}".encode() in body)
 
 
+def _run(servers: dict[str, MockModels], file: Path, *options: str) -> Any:
+    """`sluice run` with the first server's address; see `running`."""
+    file.write_text(_short(servers, "first"))
+    env = {**ENV, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(file.parent)}
+    return running([TOOL, "run", file, "--wasm", WASM, *options], env, file.parent)
+
+
 def test_run(servers: dict[str, MockModels], tmp_path: Path) -> None:
     """`sluice run`, with several moves, also back."""
     file = tmp_path / "sluice.yaml"
-    file.write_text(_short(servers, "first"))
-    env = {**ENV, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
-    command = [TOOL, "run", file, "--wasm", WASM, "--concurrency", "2", "--drain-timeout", "2"]
-    with running(command, env, tmp_path) as (child, said):
+    with _run(servers, file, "--concurrency", "2", "--drain-timeout", "2") as (child, said):
         port, _ = ready(child, said)
         client = Client(port)
         with Load(port) as load, Load(port, "second-try", plain=8, streaming=0) as retried:
@@ -116,11 +120,7 @@ def test_rendered_files(servers: dict[str, MockModels], tmp_path: Path) -> None:
 def test_draining(servers: dict[str, MockModels], tmp_path: Path) -> None:
     """A stop: the health check fails at once, and a running stream ends whole."""
     servers["first"].fault({"chunk_delay_ms": 250, "text": " ".join(map(str, range(16)))})
-    file = tmp_path / "sluice.yaml"
-    file.write_text(_short(servers, "first"))
-    env = {**ENV, "ENVOY": str(find_envoy()), "XDG_RUNTIME_DIR": str(tmp_path)}
-    command = [TOOL, "run", file, "--wasm", WASM, "--concurrency", "1", "--drain-delay", "2"]
-    with running(command, env, tmp_path) as (child, said):
+    with _run(servers, tmp_path / "sluice.yaml", "--concurrency", "1", "--drain-delay", "2") as (child, said):
         port, _ = ready(child, said)
         health = f"http://127.0.0.1:{port}/healthz"
         assert fetch(health) == (200, b'{"status":"ok"}')

@@ -10,6 +10,7 @@
 //! | `stream`, `stream_options`, `user`, `metadata` at the top | nothing |
 //! | `model` at the top | nothing: the key has the model by itself |
 //! | a member twice in one object | not cacheable: readers differ in which one counts |
+//! | a lone surrogate in a member's name | not cacheable: different names would be the same |
 //!
 //! There is no tree: a value is fed to its hash as it is scanned. Only of an open object the names and the digests of its
 //! members are kept, because they must be sorted; their number is bounded. Each value begins with its kind and its length,
@@ -31,7 +32,7 @@ const MAX_LEVELS: u32 = 64;
 pub enum Uncacheable {
     /// The body is not JSON, or not an object.
     NotJson,
-    /// A member stands twice in one object.
+    /// A member stands twice in one object; or a name has a lone surrogate, so that it cannot be told from others.
     Repeated,
     /// It has too many members or levels.
     TooComplex,
@@ -178,8 +179,8 @@ impl Walk {
                 return scanner.value().map(|_| ());
             }
             let name = name.decode();
-            // what stands for a lone surrogate stands for all of them
-            if name.contains('\u{fffd}') {
+            // one character stands for every lone surrogate
+            if name.contains(char::REPLACEMENT_CHARACTER) {
                 self.problem = Some(Uncacheable::Repeated);
             }
             self.note(place, &name, scanner.clone());

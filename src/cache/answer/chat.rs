@@ -20,25 +20,13 @@ struct Choice {
 }
 
 /// The members of a chunk that are not its head.
-pub(super) const BODY: [&str; 4] = ["object", "choices", "usage", "obfuscation"];
+const BODY: [&str; 4] = ["object", "choices", "usage", "obfuscation"];
 
 /// The completion of a stream of chunks.
 pub fn collect(stream: &[u8], usage: Option<&TokenUsage>) -> Option<Writer> {
-    let mut head = Merged::default();
     let mut choices: Vec<(u64, Choice)> = Vec::new();
-    let (mut reported, mut done) = (None, false);
-    sse::events(stream, |event| {
-        let Some(chunk) = event else {
-            done = true;
-            return Some(());
-        };
-        add_head(&mut head, chunk)?;
-        reported = chunk.field("usage").map(|usage| usage.json().to_owned()).or(reported.take());
-        let mut fits = true;
-        chunk.field("choices")?.items(|choice| fits = fits && add(&mut choices, choice).is_some());
-        fits.then_some(())
-    })?;
-    if choices.is_empty() || !done {
+    let Chunks { head, reported } = Chunks::read(stream, |choice| add(&mut choices, choice))?;
+    if choices.is_empty() {
         return None;
     }
     choices.sort_by_key(|(index, _)| *index);
@@ -52,8 +40,36 @@ pub fn collect(stream: &[u8], usage: Option<&TokenUsage>) -> Option<Writer> {
     Some(out)
 }
 
+/// What the chunks of a whole stream have in common, besides their choices.
+pub(super) struct Chunks {
+    pub(super) head: Merged,
+    /// The reported usage.
+    pub(super) reported: Option<String>,
+}
+
+impl Chunks {
+    /// Reads a stream, and hands over each choice of each chunk; `None` if one does not fit, or if the stream has no end.
+    pub(super) fn read(stream: &[u8], mut add: impl FnMut(Raw<'_>) -> Option<()>) -> Option<Chunks> {
+        let (mut chunks, mut done) = (Chunks { head: Merged::default(), reported: None }, false);
+        sse::events(stream, |event| {
+            let Some(chunk) = event else {
+                done = true;
+                return Some(());
+            };
+            add_head(&mut chunks.head, chunk)?;
+            if let Some(usage) = chunk.field("usage") {
+                chunks.reported = Some(usage.json().to_owned());
+            }
+            let mut fits = true;
+            chunk.field("choices")?.items(|choice| fits = fits && add(choice).is_some());
+            fits.then_some(())
+        })?;
+        done.then_some(chunks)
+    }
+}
+
 /// Adds the members of a chunk that are the same in all of them.
-pub(super) fn add_head(head: &mut Merged, chunk: Raw<'_>) -> Option<()> {
+fn add_head(head: &mut Merged, chunk: Raw<'_>) -> Option<()> {
     if chunk.field("error").is_some() {
         return None;
     }
@@ -179,12 +195,7 @@ pub fn end(answer: Raw<'_>) -> Result<(), Unstorable> {
 /// The chunks of a completion.
 pub fn stream(answer: Raw<'_>, include_usage: bool, out: &mut Writer) {
     let head = |out: &mut Writer| {
-        answer.members(|name, value| {
-            if !BODY.contains(&name) {
-                out.put(name, &on_one_line(value));
-            }
-        });
-        out.put_string("object", "chat.completion.chunk");
+        write_head(answer, "chat.completion.chunk", out);
         if include_usage {
             out.put("usage", "null");
         }
@@ -221,16 +232,21 @@ pub fn stream(answer: Raw<'_>, include_usage: bool, out: &mut Writer) {
     write_end(answer, include_usage, "chat.completion.chunk", out);
 }
 
+/// What all chunks of an answer begin with.
+pub(super) fn write_head(answer: Raw<'_>, object: &str, out: &mut Writer) {
+    answer.members(|name, value| {
+        if !BODY.contains(&name) {
+            out.put(name, &on_one_line(value));
+        }
+    });
+    out.put_string("object", object);
+}
+
 /// The chunk with usage, if it is wanted, and the last event.
 pub(super) fn write_end(answer: Raw<'_>, include_usage: bool, object: &str, out: &mut Writer) {
     if let (true, Some(usage)) = (include_usage, answer.field("usage")) {
         out.event(None, |out| {
-            answer.members(|name, value| {
-                if !BODY.contains(&name) {
-                    out.put(name, &on_one_line(value));
-                }
-            });
-            out.put_string("object", object);
+            write_head(answer, object, out);
             out.put("choices", "[]");
             out.put("usage", &on_one_line(usage));
         });

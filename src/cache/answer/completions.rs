@@ -1,8 +1,8 @@
 //! OpenAI's older text completions.
 
-use super::chat::{add_head, write_end, write_usage, BODY};
-use super::merge::{Indexed, Merged};
-use super::sse::{self, on_one_line};
+use super::chat::{write_end, write_head, write_usage, Chunks};
+use super::merge::Indexed;
+use super::sse::on_one_line;
 use super::{ended, Unstorable};
 use crate::translate::raw::Raw;
 use crate::translate::writer::Writer;
@@ -10,23 +10,12 @@ use crate::usage::TokenUsage;
 
 /// The completion of a stream.
 pub fn collect(stream: &[u8], usage: Option<&TokenUsage>) -> Option<Writer> {
-    let (mut head, mut choices) = (Merged::default(), Indexed::default());
-    let (mut reported, mut done) = (None, false);
-    sse::events(stream, |event| {
-        let Some(chunk) = event else {
-            done = true;
-            return Some(());
-        };
-        add_head(&mut head, chunk)?;
-        reported = chunk.field("usage").map(|usage| usage.json().to_owned()).or(reported.take());
-        let mut fits = true;
-        chunk.field("choices")?.items(|choice| {
-            let index = choice.field("index").and_then(Raw::count).unwrap_or(0);
-            fits = fits && choices.at(index).is_some_and(|known| known.add(choice, &["finish_reason"]).is_some());
-        });
-        fits.then_some(())
+    let mut choices = Indexed::default();
+    let Chunks { head, reported } = Chunks::read(stream, |choice| {
+        let index = choice.field("index").and_then(Raw::count).unwrap_or(0);
+        choices.at(index)?.add(choice, &["finish_reason"])
     })?;
-    if choices.is_empty() || !done {
+    if choices.is_empty() {
         return None;
     }
     let mut out = Writer::default();
@@ -55,12 +44,7 @@ pub fn stream(answer: Raw<'_>, include_usage: bool, out: &mut Writer) {
     if let Some(choices) = answer.field("choices") {
         choices.items(|choice| {
             out.event(None, |out| {
-                answer.members(|name, value| {
-                    if !BODY.contains(&name) {
-                        out.put(name, &on_one_line(value));
-                    }
-                });
-                out.put_string("object", "text_completion");
+                write_head(answer, "text_completion", out);
                 out.put_array("choices", |out| out.raw(&on_one_line(choice)));
                 if include_usage {
                     out.put("usage", "null");
