@@ -133,6 +133,13 @@ fn import_all(command: Import) -> Result<(), Failure> {
             imported.without_usage,
             imported.malformed
         );
+        if imported.cut_off > 0 {
+            eprintln!(
+                "ledger: {}: {} cut off, because Envoy was killed while it wrote; what follows in the same line has been imported",
+                path.display(),
+                file::counted(imported.cut_off as u64, "line")
+            );
+        }
     }
     match malformed {
         0 => Ok(()),

@@ -1,12 +1,18 @@
 //! Reads access logs that Envoy has written to files.
+//!
+//! An Envoy that is killed leaves half a line, and the next Envoy writes its first line right behind it.
 
 use std::io::{BufRead, Read};
 
-use crate::record::{NoRecord, Record, MAX_LINE};
+use crate::record::{is_line, NoRecord, Record, MAX_LINE};
 use crate::store::{Failed, Store};
 
 /// The number of records in one transaction.
 const BATCH: usize = 2000;
+/// The maximum number of places in an unreadable line where another line is looked for.
+const MAX_STARTS: usize = 16;
+/// How each line begins.
+const START: &[u8] = b"{\"";
 
 /// The contents of an access log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,8 +23,36 @@ pub struct Imported {
     pub known: usize,
     /// Lines that are not requests to a model.
     pub without_usage: usize,
+    /// Lines that are cut off, because Envoy was killed while it wrote them, with another line behind them.
+    pub cut_off: usize,
     /// Unreadable lines.
     pub malformed: usize,
+}
+
+impl Imported {
+    /// Reads a line of this length, of which no more than [`MAX_LINE`] bytes are there.
+    fn read(&mut self, line: &[u8], length: usize, batch: &mut Vec<Record>) {
+        let whole = if length <= MAX_LINE { of_bytes(line) } else { Err(NoRecord::Malformed) };
+        let behind = if whole == Err(NoRecord::Malformed) && length <= MAX_LINE { joined(line) } else { None };
+        let Some((before, behind)) = behind else {
+            return self.take(whole, batch);
+        };
+        match of_bytes(before) {
+            Err(NoRecord::Malformed) => self.cut_off += 1,
+            // only its end of line is missing
+            before => self.take(before, batch),
+        }
+        self.take(behind, batch);
+    }
+
+    /// Counts a line, or keeps its record.
+    fn take(&mut self, line: Result<Record, NoRecord>, batch: &mut Vec<Record>) {
+        match line {
+            Ok(record) => batch.push(record),
+            Err(NoRecord::NoUsage) => self.without_usage += 1,
+            Err(NoRecord::Malformed) => self.malformed += 1,
+        }
+    }
 }
 
 /// Imports all lines. Lines imported before an error stay; the same file can be imported again.
@@ -30,12 +64,7 @@ pub fn import(lines: &mut dyn BufRead, store: &mut dyn Store) -> Result<Imported
     loop {
         let read = next(lines, &mut line).map_err(|error| Failed(error.to_string()))?;
         if read > 0 {
-            let text = std::str::from_utf8(&line).ok().filter(|_| read <= MAX_LINE);
-            match text.map_or(Err(NoRecord::Malformed), Record::of_line) {
-                Ok(record) => batch.push(record),
-                Err(NoRecord::NoUsage) => imported.without_usage += 1,
-                Err(NoRecord::Malformed) => imported.malformed += 1,
-            }
+            imported.read(&line, read, &mut batch);
         }
         if batch.len() >= BATCH || read == 0 {
             let new = store.add(&batch)?;
@@ -47,6 +76,20 @@ pub fn import(lines: &mut dyn BufRead, store: &mut dyn Store) -> Result<Imported
             return Ok(imported);
         }
     }
+}
+
+fn of_bytes(line: &[u8]) -> Result<Record, NoRecord> {
+    std::str::from_utf8(line).map_or(Err(NoRecord::Malformed), Record::of_line)
+}
+
+/// The line behind one that is cut off, and what is before it.
+fn joined(line: &[u8]) -> Option<(&[u8], Result<Record, NoRecord>)> {
+    let starts = line.windows(START.len()).enumerate().skip(1).filter(|(_, bytes)| *bytes == START);
+    starts.take(MAX_STARTS).find_map(|(start, _)| {
+        let (before, behind) = line.split_at_checked(start)?;
+        let text = std::str::from_utf8(behind).ok()?;
+        is_line(text).then(|| (before, Record::of_line(text)))
+    })
 }
 
 /// Reads a line, but keeps at most [`MAX_LINE`] bytes of it, and one more; returns its whole length, which is 0 at the end.

@@ -249,6 +249,11 @@ impl Record {
     }
 }
 
+/// Whether a text is a line of the access log, with a record or without one.
+pub fn is_line(text: &str) -> bool {
+    serde_json::from_str::<Line>(text).is_ok()
+}
+
 /// Whether a line is JSON of another form, such as another program's access log.
 fn is_without_record(line: &str) -> bool {
     line.trim().is_empty() || serde_json::from_str::<Value>(line).is_ok_and(|value| value.get("sluice").is_none())

@@ -44,7 +44,7 @@ fn long_lines() {
     let [one, other] = ["one", "two"].map(|id| line(id, "2026-11-27", "") + "\n");
     let log = "x".repeat(500_000) + &one + &other + &"y".repeat(70_000);
     let imported = import(&mut std::io::BufReader::new(log.as_bytes()), kept.store.as_mut()).unwrap();
-    assert_eq!(imported, Imported { new: 1, known: 0, without_usage: 0, malformed: 2 });
+    assert_eq!(imported, Imported { new: 1, known: 0, without_usage: 0, cut_off: 0, malformed: 2 });
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn each_request_counts_once() {
     let mut kept = Kept::new("once");
     let log: String = ["one", "two", "one", "three"].map(|id| line(id, "2026-11-27", "") + "\n").concat() + "half a li";
     let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
-    assert_eq!(imported, Imported { new: 3, known: 1, without_usage: 0, malformed: 1 });
+    assert_eq!(imported, Imported { new: 3, known: 1, without_usage: 0, cut_off: 0, malformed: 1 });
     kept.again();
     let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
     assert_eq!((imported.new, imported.known), (0, 4), "the same file once more");
@@ -62,4 +62,34 @@ fn each_request_counts_once() {
         assert_eq!((rollups[0].first, rollups[0].sums.requests, rollups[0].sums.cost_microusd), (first, 3, 21));
     }
     assert_eq!(kept.store.rollups(Span::Day, DAY + 1, DAY + 2).unwrap(), []);
+}
+
+/// A killed Envoy leaves half a line, and the next one continues there. Wherever the first line is cut, the second is
+/// imported.
+#[test]
+fn a_line_behind_half_a_line() {
+    let cut = line("cut", "2026-11-27", r#""label_team":"ü","#);
+    let whole = line("whole", "2026-11-27", "") + "\n";
+    let refused = r#"{"start_time":"2026-11-27T10:00:00Z","request_id":"x","status":404}"#.to_owned() + "\n";
+    let mut kept = Kept::new("cut");
+    for end in 1..cut.len() {
+        let half = cut.as_bytes().get(..end).unwrap();
+        let log = [half, whole.as_bytes(), half, refused.as_bytes()].concat();
+        let imported = import(&mut log.as_slice(), kept.store.as_mut()).unwrap();
+        let new = usize::from(end == 1);
+        assert_eq!(imported, Imported { new, known: 1 - new, without_usage: 1, cut_off: 2, malformed: 0 }, "{end}");
+    }
+    let mut kept = Kept::new("uncut");
+    let imported = import(&mut (cut + &whole).as_bytes(), kept.store.as_mut()).unwrap();
+    assert_eq!(imported, Imported { new: 2, ..Imported::default() }, "only the end of the line is missing");
+}
+
+/// A line with many beginnings takes no long time.
+#[test]
+fn many_beginnings() {
+    let mut kept = Kept::new("beginnings");
+    let nested = "{\"a\":".repeat(10_000) + "\n";
+    let log = nested.repeat(5);
+    let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
+    assert_eq!(imported, Imported { malformed: 5, ..Imported::default() });
 }
