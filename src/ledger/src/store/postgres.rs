@@ -1,9 +1,14 @@
 //! A store in PostgreSQL.
 
-use ::postgres::{Client, NoTls};
+use std::time::Duration;
+
+use ::postgres::{Client, Config, NoTls};
 
 use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
 use crate::record::{Record, Sums, UsageKey};
+
+/// How long a server that does not answer at all is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS records (
@@ -59,7 +64,15 @@ impl Postgres {
 }
 
 fn connect(url: &str) -> Result<Client, Failed> {
-    let mut client = Client::connect(url, NoTls)?;
+    let mut config: Config = url.parse()?;
+    // a server that is not there any more must not hold up everything else; the URL may say otherwise
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(PATIENCE);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(PATIENCE);
+    }
+    let mut client = config.connect(NoTls)?;
     // two processes that create the tables at the same time would conflict
     client.batch_execute("SET client_min_messages = warning; SELECT pg_advisory_lock(5417);")?;
     let made = client.batch_execute(TABLES);
@@ -105,40 +118,40 @@ impl Store for Postgres {
         )?;
         let ids: std::collections::HashSet<&str> = rows.iter().map(|row| row.get(0)).collect();
         let new: Vec<&Record> = sorted.iter().filter(|record| ids.contains(record.id.as_str())).copied().collect();
-        let upsert = "INSERT INTO rollups VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)
-             ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
-             requests = rollups.requests + $8, errors = rollups.errors + $9,
-             input_tokens = rollups.input_tokens + $10, output_tokens = rollups.output_tokens + $11,
-             cached_input_tokens = rollups.cached_input_tokens + $12,
-             cache_write_input_tokens = rollups.cache_write_input_tokens + $13,
-             reasoning_output_tokens = rollups.reasoning_output_tokens + $14,
-             cost_microusd = rollups.cost_microusd + $15";
-        let upsert = transaction.prepare(upsert)?;
         let first_hour = first_hour();
-        for ((period, subject), sums) in sums_of(new.iter().copied(), first_hour) {
-            let UsageKey { key, model, cluster, upstream_model, labels } = subject;
-            let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
-            transaction.execute(
-                &upsert,
-                &[
-                    &period.span.code(),
-                    &period.first,
-                    key,
-                    model,
-                    cluster,
-                    upstream_model,
-                    labels,
-                    &n0,
-                    &n1,
-                    &n2,
-                    &n3,
-                    &n4,
-                    &n5,
-                    &n6,
-                    &n7,
-                ],
-            )?;
-        }
+        let sums: Vec<_> = sums_of(new.iter().copied(), first_hour).into_iter().collect();
+        let text = |of: fn(&UsageKey) -> &str| sums.iter().map(|((_, subject), _)| of(subject)).collect::<Vec<_>>();
+        let number = |place: usize| sums.iter().map(|(_, sums)| sums.numbers()[place]).collect::<Vec<_>>();
+        transaction.execute(
+            "INSERT INTO rollups SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
+             $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+             $13::bigint[], $14::bigint[], $15::bigint[])
+             ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
+             requests = rollups.requests + EXCLUDED.requests, errors = rollups.errors + EXCLUDED.errors,
+             input_tokens = rollups.input_tokens + EXCLUDED.input_tokens,
+             output_tokens = rollups.output_tokens + EXCLUDED.output_tokens,
+             cached_input_tokens = rollups.cached_input_tokens + EXCLUDED.cached_input_tokens,
+             cache_write_input_tokens = rollups.cache_write_input_tokens + EXCLUDED.cache_write_input_tokens,
+             reasoning_output_tokens = rollups.reasoning_output_tokens + EXCLUDED.reasoning_output_tokens,
+             cost_microusd = rollups.cost_microusd + EXCLUDED.cost_microusd",
+            &[
+                &sums.iter().map(|((period, _), _)| period.span.code()).collect::<Vec<_>>(),
+                &sums.iter().map(|((period, _), _)| period.first).collect::<Vec<_>>(),
+                &text(|subject| &subject.key),
+                &text(|subject| &subject.model),
+                &text(|subject| &subject.cluster),
+                &text(|subject| &subject.upstream_model),
+                &text(|subject| &subject.labels),
+                &number(0),
+                &number(1),
+                &number(2),
+                &number(3),
+                &number(4),
+                &number(5),
+                &number(6),
+                &number(7),
+            ],
+        )?;
         transaction.execute("DELETE FROM rollups WHERE span = 'h' AND first < $1", &[&first_hour])?;
         let count = new.len();
         transaction.commit()?;
