@@ -166,6 +166,7 @@ def _limits(it: Imported) -> None:
     it.ask("free")
     assert {model for _, model in it.asked()} == {"gpt-4o", "accounts/fireworks/models/gpt-oss-120b", "command-a-03-2025"}
     assert "router_settings.redis_host" in it.notes and "the sum of its deployments'" in it.notes
+    assert "the budget's 30d become the calendar's month" in it.notes
 
 
 CASES: dict[str, Callable[[Imported], None]] = {

@@ -48,7 +48,7 @@ router_settings: {routing_strategy: least-busy, num_retries: 2, timeout: 30, all
             "ejection: {consecutive_failures: 4, time: 30s, max_time: 300s}",
             "{upstream: azure-2, model: gpt-4o-us}",
         ],
-        &["line 3: api_version is left out", "rpm and tpm are limits of the whole model here", "there is no master_key"],
+        &["line 3: api_version is left out", "rpm, tpm and max_budget are limits of the whole model here", "there is no master_key"],
     ),
     (
         "model_list:
@@ -188,6 +188,46 @@ router_settings: {num_retries: 4, routing_strategy: least-busy, fallbacks: [{m: 
         "model_list: [{model_name: m, litellm_params: {model: openai/m}}]\nrouter_settings: {model_group_alias: {n: m}}\n",
         &["aliases: [\"n\"]\n    targets:\n      - {upstream: openai, model: m}\n"], // not the alias
         &["\n1 note; see"],
+    ),
+    // budgets: of the proxy, of models and of tags
+    (
+        "model_list:
+  - {model_name: m, litellm_params: {model: openai/gpt-4o, max_budget: 2.5, budget_duration: 1d}}
+  - {model_name: m, litellm_params: {model: groq/llama-3.1-8b-instant, max_budget: 0.5, budget_duration: 24h}}
+  - {model_name: n, litellm_params: {model: openai/gpt-4o, max_budget: 100, budget_duration: 1mo, rpm: 5}}
+  - {model_name: o, litellm_params: {model: openai/gpt-4o, max_budget: 1, budget_duration: 1d}}
+  - {model_name: o, litellm_params: {model: groq/llama-3.1-8b-instant}}
+  - {model_name: p, litellm_params: {model: openai/gpt-4o, max_budget: 1}}
+  - {model_name: q, litellm_params: {model: openai/gpt-4o, max_budget: 0, budget_duration: 1d}}
+litellm_settings:
+  max_budget: 500
+  budget_duration: 30d
+  tag_budget_config:
+    'product:chat-bot': {max_budget: 10, budget_duration: 1d}
+    other: {max_budget: 1, budget_duration: 7d, alert: true}
+  default_team_settings: [{team_id: a, max_budget: 100}]
+  max_internal_user_budget: 10
+router_settings:
+  provider_budget_config: {openai: {budget_limit: 100, time_period: 1d}}
+",
+        &[
+            "- name: m\n    limits: {cost_per_day: 3}\n",
+            "- name: \"n\"\n    limits: {requests_per_minute: 5, cost_per_month: 100}\n",
+            "\nlimits: {cost_per_month: 500}\n",
+            "\nlabel_limits:\n  - {label: tag, value: \"product:chat-bot\", limits: {cost_per_day: 10}}\n",
+        ],
+        &[
+            "line 5: o: max_budget is left out, since not all deployments have one",
+            "line 7: p: a budget that starts anew at no time has no counterpart",
+            "line 8: q: max_budget: 0 is left out",
+            "the budget's 30d become the calendar's month",
+            "tag_budget_config.other: the budget of $1 for 7d is left out",
+            "tag_budget_config.other.alert has no counterpart",
+            "tags become labels of keys",
+            "litellm_settings.default_team_settings: budgets of new keys",
+            "litellm_settings.max_internal_user_budget: budgets of new keys",
+            "provider_budget_config.openai: the budget of $100 for 1d is left out",
+        ],
     ),
 ];
 

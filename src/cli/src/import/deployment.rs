@@ -1,5 +1,6 @@
 //! One entry of `model_list`: a model at a provider.
 
+use super::budgets::Budget;
 use super::notes::{resolved, variable, Notes};
 use crate::short::providers::PROVIDERS;
 use crate::short::Url;
@@ -20,7 +21,7 @@ const NAMES: [(&str, &str); 10] = [
 ];
 
 /// The fields of `litellm_params` that are imported.
-const READ: [&str; 17] = [
+const READ: [&str; 19] = [
     "model",
     "api_base",
     "base_url",
@@ -38,6 +39,8 @@ const READ: [&str; 17] = [
     "input_cost_per_token",
     "output_cost_per_token",
     "custom_llm_provider",
+    "max_budget",
+    "budget_duration",
 ];
 
 /// The prices, in `litellm_params` or in `model_info`.
@@ -74,6 +77,7 @@ pub(super) struct Numbers {
     pub(super) stream_timeout: Option<f64>,
     /// Dollars per token, input and output.
     pub(super) price: Option<(f64, f64)>,
+    pub(super) budget: Option<Budget>,
 }
 
 /// The upstreams of the deployments, without duplicates.
@@ -155,7 +159,9 @@ impl Numbers {
             timeout: number("timeout"),
             stream_timeout: number("stream_timeout"),
             price: None,
+            budget: None,
         };
+        numbers.budget = Budget::read(params, name, notes);
         let mut cost = |own: Option<f64>, field: &str| own.or_else(|| notes.number(info?, field));
         let [input, output] = price;
         numbers.price = match (cost(input, PRICES[0]), cost(output, PRICES[1])) {

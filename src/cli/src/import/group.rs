@@ -1,5 +1,6 @@
 //! Deployments with one name become one model.
 
+use super::budgets::Budget;
 use super::deployment::Deployment;
 use super::notes::Notes;
 use super::settings::{Alias, Fallbacks, Settings};
@@ -149,12 +150,15 @@ fn numbers(name: &str, all: &[Deployment], notes: &mut Notes) -> Vec<String> {
             limits.push(format!("{field}: {sum}"));
         }
     }
+    limits.extend(budget(name, all, notes));
     if !limits.is_empty() {
         lines.push(format!("  limits: {{{}}}", limits.join(", ")));
         if all.len() > 1 {
             notes.add(
                 line,
-                format!("{name}: rpm and tpm are limits of the whole model here, the sum of its deployments'"),
+                format!(
+                    "{name}: rpm, tpm and max_budget are limits of the whole model here, the sum of its deployments'"
+                ),
             );
         }
     }
@@ -169,6 +173,25 @@ fn numbers(name: &str, all: &[Deployment], notes: &mut Notes) -> Vec<String> {
         lines.push(format!("  retry: {{per_try_timeout: {{stream: {stream}s, json: {json}s}}}}"));
     }
     lines
+}
+
+/// The budget in money, the sum of the deployments'.
+fn budget(name: &str, all: &[Deployment], notes: &mut Notes) -> Option<String> {
+    let first = all.iter().find_map(|one| one.numbers.budget)?;
+    let same: Vec<f64> = all
+        .iter()
+        .filter_map(|one| one.numbers.budget)
+        .filter(|budget| budget.limit == first.limit)
+        .map(|budget| budget.dollars)
+        .collect();
+    let sum = Budget { limit: first.limit, dollars: (same.iter().sum::<f64>() * 1e6).round() / 1e6 };
+    if same.len() < all.len() {
+        let problem = "max_budget is left out, since not all deployments have one for the same time, and a limit here is one of the whole model";
+        let line = all.first().map_or(1, |one| one.line);
+        notes.add(line, format!("{name}: {problem}; if you want one: limits: {{{}}}", sum.field()));
+        return None;
+    }
+    Some(sum.field())
 }
 
 /// The first deployment's value, which becomes the model's.

@@ -1,6 +1,7 @@
 //! `sluice import`: a short file from another gateway's configuration, with notes about everything that has no
 //! counterpart.
 
+mod budgets;
 mod deployment;
 mod group;
 mod notes;
@@ -70,6 +71,7 @@ fn converted(tree: &Tree, name: &str, notes: &mut Notes) -> Result<String, Failu
     let mut text = format!("# From {from}, by `sluice import litellm`.\n\n{}\nupstreams:\n", keys(tree, notes)?);
     upstreams.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
     text.push_str(&settings.lines());
+    text.push_str(&budgets::lines(tree, notes));
     text.push_str("\nmodels:\n");
     models.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     Ok(text)

@@ -1,10 +1,11 @@
 //! Imports LiteLLM's `router_settings` and `litellm_settings`: load balancing, retries, fallbacks, cooldown.
 
+use super::budgets;
 use super::notes::Notes;
 use crate::yaml::{Data, Tree};
 
 /// The settings that LiteLLM reads from either place.
-const READ: [&str; 11] = [
+const READ: [&str; 14] = [
     "routing_strategy",
     "num_retries",
     "timeout",
@@ -16,6 +17,9 @@ const READ: [&str; 11] = [
     "model_group_alias",
     "allowed_fails",
     "cooldown_time",
+    "max_budget",
+    "budget_duration",
+    budgets::TAGS,
 ];
 
 /// The imported settings.
@@ -63,7 +67,8 @@ impl Settings {
         let mut settings = Settings::default();
         for place in ["litellm_settings", "router_settings"] {
             let Some(tree) = tree.get(place) else { continue };
-            notes.rest(tree, &format!("{place}."), &READ);
+            let known = [&READ[..], &budgets::note_others(tree, place, notes)].concat();
+            notes.rest(tree, &format!("{place}."), &known);
             for (name, slot) in NUMBERS {
                 let Some(value) = notes.number(tree, name) else { continue };
                 if slot(&mut settings).replace(value).is_some_and(|earlier| earlier != value) {
