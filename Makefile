@@ -134,6 +134,11 @@ cli: wasm ## Build the command-line tool, static and with the filters inside: ta
 command:
 	$(CARGO) build -p sluice-cli --no-default-features --profile mock
 
+# With everything, and fast enough to be measured.
+.PHONY: quick-command
+quick-command:
+	$(CARGO) build -p sluice-cli --profile mock
+
 mock: ## Build the mock model server: target/mock/mock-models
 	$(CARGO) build -p sluice-integration --profile mock
 
@@ -165,8 +170,8 @@ bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--round
 	@bench_python=`$(PYTHON) integration/python_env.py integration/requirements-bench.txt bench` && exec $$bench_python integration/bench.py $(BENCH_ARGS)
 
 # All print their measurements at the end. PYTEST_ARGS='-k all_at_once' runs only the last; the others take 20 minutes.
-soak: wasm trap mock ## Attack the gateway at full size, crash a worker during 1,000 calls, then all at once for SOAK_MINUTES
-	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 SLUICE_STORM_SECONDS=60 SLUICE_ALL_FAULTS=1 SLUICE_UPLOADS=50 SLUICE_UPLOAD_MIB=25 PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_fault_storm.py test_fault_matrix.py test_uploads.py test_soak.py) $(PYTEST_ARGS)
+soak: wasm trap mock quick-command ## Attack the gateway at full size, crash a worker during 1,000 calls, then all at once for SOAK_MINUTES
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 SLUICE_STORM_SECONDS=60 SLUICE_ALL_FAULTS=1 SLUICE_UPLOADS=50 SLUICE_UPLOAD_MIB=25 SLUICE_FLEET_OUTAGE=5 SLUICE_FLEET_CALLS=20000 SLUICE_LEDGER_RECORDS=1000000 SLUICE_TOOL=$(CURDIR)/target/mock/sluice PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_fault_storm.py test_fault_matrix.py test_uploads.py test_fleet.py test_fleet_records.py test_ledger_large.py test_soak.py) $(PYTEST_ARGS)
 
 # New inputs go to target/fuzz/corpus; inputs that break a target go to target/fuzz/artifacts.
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)

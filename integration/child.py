@@ -20,8 +20,8 @@ from typing import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "target"
-# The `sluice` command that the core's tests have built; `make cli` builds a smaller and faster one.
-TOOL = TARGET / "debug" / "sluice"
+# The `sluice` command that the core's tests have built; `make cli` builds a smaller and faster one. SLUICE_TOOL names another.
+TOOL = Path(os.environ.get("SLUICE_TOOL", TARGET / "debug" / "sluice"))
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -9,7 +9,9 @@ Used by `make run`, the end-to-end tests, the benchmark and compose. Standard li
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import tempfile
 import urllib.parse
 from pathlib import Path
@@ -153,6 +155,7 @@ class Gateway:
         prefix: Sequence[str] = (),
         arguments: Sequence[str] = (),
         start_seconds: float = 60,
+        flush_ms: int = 50,
     ):
         self._config = config.read_text() if isinstance(config, Path) else config
         self._env = demo.ENVIRONMENT if env is None else env
@@ -161,6 +164,7 @@ class Gateway:
         self._prefix = prefix
         self._arguments = arguments
         self._start_seconds = start_seconds
+        self._flush_ms = flush_ms
         self.directory = directory or _work_directory("gateway")
         self.child: Child | None = None
         self.port = 0
@@ -173,7 +177,7 @@ class Gateway:
         command = [*self._prefix, envoy, "-c", "envoy.yaml", "--admin-address-path", admin_file.name]
         # No hot restart: it would leave shared memory behind. Quick flushes: tests read the access log.
         command += ["--concurrency", str(self._concurrency), "--disable-hot-restart"]
-        command += ["--file-flush-interval-msec", "50", *self._arguments]
+        command += ["--file-flush-interval-msec", str(self._flush_ms), *self._arguments]
         self.child = Child(
             "envoy",
             command,
@@ -217,6 +221,11 @@ class Gateway:
         """Envoy's messages about its configuration, without those of every start."""
         said = [line for line in self.log().splitlines() if "[critical]" in line or "[error]" in line]
         return "\n".join(["Envoy does not start:", *said]) if said else ""
+
+    def kill(self) -> None:
+        """Kills it with SIGKILL, so that it cannot write what it has buffered."""
+        os.kill(self.child.pid, signal.SIGKILL)
+        self.child.stop()
 
     def stop(self) -> None:
         """Ends it."""

@@ -35,6 +35,7 @@ class Postgres:
         self._directory = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
         self._child: Child | None = None
         self._prefix: list[str] = []
+        self._command: list[str | Path] = []
 
     @property
     def url(self) -> str:
@@ -56,10 +57,18 @@ class Postgres:
         if made.returncode != 0:
             raise NoPostgres(f"initdb failed: {made.stderr}")
         settings = ["-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._directory}"]
-        command = [*self._prefix, postgres, "-D", data, *settings]
-        self._child = Child("postgres", command, self._directory / "postgres.log", cwd=Path("/"))
+        self._command = [*self._prefix, postgres, "-D", data, *settings]
+        return self.start()
+
+    def start(self) -> Postgres:
+        """Starts it, and waits until it answers."""
+        self._child = Child("postgres", self._command, self._directory / "postgres.log", cwd=Path("/"))
         self._child.wait_until(lambda: "ready to accept connections" in (self._directory / "postgres.log").read_text())
         return self
+
+    def stop(self) -> None:
+        """Ends it; its data stays."""
+        self._child.stop()
 
     def __exit__(self, *_: object) -> None:
         if self._child:

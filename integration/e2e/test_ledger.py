@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
+import access_log_stream
 from ledger import Ledger
 from postgres import NoPostgres, Postgres
+from world import eventually
 
 LINES, TEAMS = 3000, 3
 
@@ -94,3 +98,30 @@ def test_mistakes_are_reported(store: str | None, tmp_path: Path) -> None:
         run = ledger.run("--store", "postgres://me:secret@127.0.0.1/x")
         assert run.returncode == 2 and "secret" not in run.stderr
         assert 'sluice_ledger_records_total{result="new"}' in ledger.get("/metrics")[1]
+
+
+def test_records_wait_for_the_store() -> None:
+    """PostgreSQL is stopped: the ledger says so, keeps the record, and stores it later."""
+    try:
+        with Postgres() as server, Ledger(server.url) as ledger:
+            _stop_the_store(server, ledger)
+    except NoPostgres as problem:
+        pytest.skip(f"skipped: {problem}")
+
+
+def _stop_the_store(server: Postgres, ledger: Ledger) -> None:
+    server.stop()
+    fields = {"key": "waits", "model": "m", "cluster": "c", "input_tokens": 3}
+    batches = [[access_log_stream.with_id(access_log_stream.entry(fields, 1_795_773_605))]]
+    sending = threading.Thread(target=lambda: asyncio.run(access_log_stream.send(ledger.port, batches)))
+    sending.start()
+    eventually(lambda: ledger.get("/healthz")[0], 503)
+    assert "PostgreSQL" in json.loads(ledger.get("/healthz")[1])["error"]["message"]
+    status, body = ledger.get("/usage?month=2026-11")
+    assert status == 503 and "PostgreSQL" in body
+    assert "the store has failed" in ledger.child.log.read_text()
+    server.start()
+    sending.join(20)
+    assert not sending.is_alive()
+    assert ledger.usage(month="2026-11", key="waits")["total"]["input_tokens"] == 3
+    eventually(lambda: ledger.get("/healthz")[0], 200)

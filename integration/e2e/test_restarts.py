@@ -28,6 +28,8 @@ from world import ADMIN, World, chat_body, eventually
 PRICE, TOKENS = {"input": 0, "output": 1000}, 10
 BUDGET, REQUESTS, BEFORE = 0.2, 20, 12
 BODY = chat_body("Hello", model="priced", max_tokens=TOKENS)
+# Two keys of a team have one budget.
+TEAM = {"team": "a"}
 TOKEN = {"SLUICE_LEDGER_TOKEN": "a-token-that-only-the-envoys-have"}
 START_TIMEOUT = 1.0
 
@@ -62,9 +64,9 @@ def _spend(worlds: list[World], headers: Mapping[str, str], most: int) -> int:
     return admitted
 
 
-def _recorded(ledger: Ledger, requests: int) -> None:
+def _recorded(ledger: Ledger, requests: int, **subject: str) -> None:
     cost = requests * TOKENS * PRICE["output"]
-    eventually(lambda: ledger.usage(key="budget")["total"]["cost_microusd"], cost)
+    eventually(lambda: ledger.usage(**(subject or {"key": "budget"}))["total"]["cost_microusd"], cost)
 
 
 @pytest.fixture
@@ -78,20 +80,29 @@ def store() -> Iterator[str | None]:
 
 
 def test_a_budget_survives_restarts(open_world: OpenWorld, settings: Callable[[], Settings], store: str | None) -> None:
-    """60 % of a budget is spent over two Envoys. Both restart, and so does the ledger: exactly 40 % is left."""
+    """60 % of each budget is spent over two Envoys: a day's, a month's, and a month's of a label. Both restart, and so does the
+    ledger: exactly 40 % is left."""
     with Ledger(store) as ledger:
-        changed, headers = _configured(fleet.share(settings(), ledger.address), ledger.address)
+        changed, day = _configured(fleet.share(settings(), ledger.address), ledger.address)
+        month = fleet.add_key(changed, "month", {"cost_per_month": BUDGET})
+        team = [fleet.add_key(changed, name, {}, labels=TEAM) for name in ("one", "other")]
+        changed.values("auth")["label_limits"] = [{"label": "team", "value": "a", "limits": {"cost_per_month": BUDGET}}]
+        # the keys that have a budget together, and how the ledger names it
+        budgets = [([day], {"key": "budget"}), ([month], {"key": "month"}), (team, {"label:team": "a"})]
         with _started(open_world, changed) as worlds:
-            assert _spend(worlds, headers, BEFORE) == BEFORE
-            _recorded(ledger, BEFORE)
+            for keys, subject in budgets:
+                assert sum(_spend(worlds, headers, BEFORE // len(keys)) for headers in keys) == BEFORE
+                _recorded(ledger, BEFORE, **subject)
         ledger.kill()
         ledger.start()
         with _started(open_world, changed) as worlds:
-            assert _spend(worlds, headers, REQUESTS) == REQUESTS - BEFORE
+            for keys, subject in budgets:
+                left = [_spend(worlds, headers, REQUESTS) for headers in keys]
+                assert left == [REQUESTS - BEFORE, *[0] * (len(keys) - 1)], subject
+                _recorded(ledger, REQUESTS, **subject)
             for world in worlds:
                 report = world.send(path="/gateway/usage", method="GET", headers=ADMIN).json()
                 assert report["limits_seeded_by"] == "ledger" and abs(report["since"] - time.time()) < 60, report
-            _recorded(ledger, REQUESTS)
 
 
 def test_an_envoy_counts_on_by_itself(open_world: OpenWorld, settings: Callable[[], Settings]) -> None:

@@ -24,13 +24,14 @@ import pytest
 import answers
 import clients
 import demo
+import request_kinds
 from conftest import OpenWorld
 from gateway import MockModels
 from player import Played, Player
 from resilience import NEVER_EJECTED_ALONE
 from settings import Settings
 from table import Table
-from world import ADMIN, BEARER, CHAT, World, eventually
+from world import ADMIN, BEARER, World, eventually
 
 CALLS = int(os.environ.get("SLUICE_USAGE_CALLS", "3000"))
 AT_ONCE = 40
@@ -40,7 +41,6 @@ SHARES = {"whole": 90, "cut": 5, "left": 3.5, "left before": 1.5}
 BREAKS = {"cut-a": {"fault": "truncate_stream", "after_events": 4}, "cut-b": {"fault": "reset_body", "after_events": 4}}
 SLOW = {"slow": {"chunk_delay_ms": 30, "text": "word " * 400}, "late": {"delay_ms": 5000}}
 KEYS = {"demo-user": demo.USER_KEY, "demo-admin": demo.ADMIN_KEY}
-DIALECTS = ["openai", "anthropic", "ollama", "gemini"]
 USAGE = "/gateway/usage"
 # 100 MB in events of 64 KiB.
 LARGE = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 65_480)] * 1526
@@ -69,36 +69,6 @@ class Call:
         return {"authorization": f"Bearer {KEYS[self.key]}", "x-call": str(self.number), **version}
 
 
-def _shapes(model: str, text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every kind of request: path and body. Streams come first."""
-    chat = {"model": model, "messages": [{"role": "user", "content": text}]}
-    asks = {"stream_options": {"include_usage": True}}
-    contents = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
-    return [
-        (CHAT, {**chat, "stream": True}),
-        (CHAT, {**chat, "stream": True, **asks}),
-        ("/v1/completions", {"model": model, "prompt": text, "stream": True}),
-        ("/v1/responses", {"model": model, "input": text, "stream": True}),
-        ("/v1/messages", {**chat, "max_tokens": 1000, "stream": True}),
-        ("/api/chat", chat),
-        ("/api/generate", {"model": model, "prompt": text}),
-        (f"/v1beta/models/{model}:streamGenerateContent?alt=sse", contents),
-        (f"/v1beta/models/{model}:streamGenerateContent", contents),
-        (CHAT, chat),
-        ("/v1/completions", {"model": model, "prompt": text}),
-        ("/v1/embeddings", {"model": model, "input": text}),
-        ("/v1/responses", {"model": model, "input": text}),
-        ("/v1/messages", {**chat, "max_tokens": 1000}),
-        ("/api/chat", {**chat, "stream": False}),
-        ("/api/generate", {"model": model, "prompt": text, "stream": False}),
-        ("/api/embed", {"model": model, "input": text}),
-        (f"/v1beta/models/{model}:generateContent", contents),
-    ]
-
-
-STREAMS = 9
-
-
 def _calls() -> list[Call]:
     chance = random.Random(3)
     calls = []
@@ -106,8 +76,8 @@ def _calls() -> list[Call]:
         (fate,) = chance.choices(list(SHARES), list(SHARES.values()))
         models = {"whole": ["sea", "lake", "pond"], "cut": list(BREAKS), "left": ["slow"], "left before": ["late"]}
         model = chance.choice(models[fate])
-        shapes = _shapes(model, f"call {number}" + " word" * chance.randrange(40))
-        path, body = chance.choice(shapes if fate == "whole" else shapes[:STREAMS])
+        shapes = request_kinds.shapes(model, f"call {number}" + " word" * chance.randrange(40))
+        path, body = chance.choice(shapes if fate == "whole" else shapes[: request_kinds.STREAMS])
         calls.append(Call(number, chance.choice(list(KEYS)), model, path, json.dumps(body).encode(), fate))
     return calls
 
@@ -126,7 +96,7 @@ def storm_world(settings: Callable[[], Settings], open_world: OpenWorld) -> Iter
         player = running.enter_context(Player(played))
         for name, address in {**{name: each.address for name, each in servers.items()}, "large": player.address}.items():
             changed.add_cluster(name, address)
-            changed.upstreams[name] = {"dialects": DIALECTS, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer", "x-call"], "strict_end": True}
+            changed.upstreams[name] = {"dialects": request_kinds.DIALECTS, "ejection": NEVER_EJECTED_ALONE, "forward_headers": ["x-answer", "x-call"], "strict_end": True}
             changed.models.append({"name": name, "targets": [{"upstream": name}]})
         changed.models.append({"name": "*", "targets": [{"upstream": "sea"}]})
         with open_world(changed.text(), servers, own=True) as world:  # its own Envoy, because its memory is measured
@@ -235,7 +205,7 @@ def test_usage_equals_the_stats(storm_world: World) -> None:
     world = storm_world
     for model in ODD:
         for key in KEYS.values():
-            path, body = _shapes(model, "odd names")[9]
+            path, body = request_kinds.shapes(model, "odd names")[9]
             headers = {"authorization": f"Bearer {key}"}
             assert world.send(json.dumps(body).encode(), path=path, headers=headers).status_code == 200
     for by in ("key", "model", "cluster"):
@@ -253,7 +223,7 @@ def test_usage_equals_the_stats(storm_world: World) -> None:
 def test_usage_as_csv(storm_world: World) -> None:
     world = storm_world
     for model in ODD:
-        path, body = _shapes(model, "odd names")[9]
+        path, body = request_kinds.shapes(model, "odd names")[9]
         assert world.send(json.dumps(body).encode(), path=path).status_code == 200
     want = _rows(world, "model")
     response = world.send(method="GET", path=f"{USAGE}?by=model&format=csv", headers=ADMIN)
