@@ -17,10 +17,12 @@
 
 pub mod base64;
 pub mod cache;
+pub mod callout;
 pub mod codec;
 pub mod config;
 pub mod connect_failure;
 pub mod date;
+pub mod embeddings;
 pub mod endpoint;
 pub mod error;
 pub mod eventstream;

@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::credential::{key_of, Environment};
-use super::headers::is_header_value;
+use super::credential::Environment;
 use super::reader::{parse, ConfigError, Node, Object};
+use super::service;
 use super::suggestion::suggestion;
-use crate::guard::api::{Api, Moderations, Presidio, Service, Thresholds};
+use crate::guard::api::{Api, Moderations, Presidio, Thresholds};
 use crate::guard::checks::{
     Action, Backend, CacheLimits, Check, CheckPhase, Custom, Guard, LocalPatterns, OnFailure, StreamMode, StreamPolicy,
     Unrewritable,
@@ -15,7 +15,6 @@ use crate::guard::checks::{
 use crate::guard::pii::Entity;
 use crate::guard::Speaker;
 use crate::pattern::Patterns;
-use crate::routing::Secret;
 
 /// What a check's `api` names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,8 +42,8 @@ const ON_FAILURE: [(&str, OnFailure); 2] = [("allow", OnFailure::Allow), ("deny"
 /// The common fields of all checks.
 const COMMON: [&str; 10] =
     ["name", "api", "phase", "roles", "models", "keys", "on_failure", "action", "unrewritable", "dry_run"];
-/// The fields of checks with a service.
-const SERVICE: [&str; 5] = ["cluster", "path", "authority", "credential", "timeout"];
+/// The default of a service's `timeout`.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest name of a check or an entity.
 const MAX_NAME: usize = 64;
@@ -52,7 +51,6 @@ const MAX_NAME: usize = 64;
 const MAX_REGEX: usize = 1000;
 /// The limits of one check's text, in bytes.
 const MAX_TEXT: RangeInclusive<usize> = 1 << 10..=16 << 20;
-const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fields of `guard`.
 pub const GUARD_FIELDS: &[&str] = &["checks", "stream", "cache", "max_in_flight", "max_text"];
@@ -94,8 +92,8 @@ fn check(node: &Node<'_>, environment: Environment<'_>) -> Result<Check, ConfigE
         ApiKind::ChatClassifier => &["model"],
         ApiKind::Patterns => &["entities", "custom"],
     };
-    let service: &[&str] = if kind == ApiKind::Patterns { &[] } else { &SERVICE };
-    let fields = node.object(&[&COMMON, service, own].concat())?;
+    let of_service: &[&str] = if kind == ApiKind::Patterns { &[] } else { service::FIELDS };
+    let fields = node.object(&[&COMMON, of_service, own].concat())?;
     let name = check_name(&fields.require("name")?)?;
     let backend = match kind {
         ApiKind::Moderations => {
@@ -136,26 +134,8 @@ fn check_name(node: &Node<'_>) -> Result<String, ConfigError> {
 }
 
 fn by_service(fields: &Object<'_>, api: Api, environment: Environment<'_>) -> Result<Backend, ConfigError> {
-    let cluster = fields.require("cluster")?.text()?.to_owned();
-    let text = |name: &str, default: &str| match fields.get(name) {
-        Some(node) if is_header_value(node.text()?) => node.text().map(str::to_owned),
-        Some(node) => Err(node.error("contains characters that cannot stand in a header")),
-        None => Ok(default.to_owned()),
-    };
-    let path = text("path", api.path())?;
-    if !path.starts_with('/') {
-        return Err(fields.require("path")?.error("must start with \"/\""));
-    }
-    let timeout = fields.get("timeout").map_or(Ok(Duration::from_secs(1)), |node| node.duration())?;
-    if timeout > MAX_TIMEOUT {
-        return Err(fields.require("timeout")?.error("must be 30s or less: a client waits for it"));
-    }
-    let key = fields.get("credential").map(|node| key(&node, environment)).transpose()?;
-    Ok(Backend::Service(api, Service { path, authority: text("authority", &cluster)?, cluster, key, timeout }))
-}
-
-fn key(node: &Node<'_>, environment: Environment<'_>) -> Result<Secret, ConfigError> {
-    key_of(&node.object(&["env"])?.require("env")?, environment).map(Secret::new)
+    let service = service::read(fields, api.path(), TIMEOUT, environment)?;
+    Ok(Backend::Service(api, service))
 }
 
 /// One threshold for every category, or one for each.
@@ -313,7 +293,7 @@ fn stream(node: &Node<'_>) -> Result<StreamPolicy, ConfigError> {
         }
     }
     let time = fields.get("time").map_or(Ok(default.time), |node| node.duration())?;
-    if time > MAX_TIMEOUT {
+    if time > service::MAX_TIMEOUT {
         return Err(fields.require("time")?.error("must be 30s or less: a client waits for it"));
     }
     Ok(StreamPolicy { mode, characters: number(&fields, "characters", default.characters, 1, 100_000)?, time })

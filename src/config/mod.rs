@@ -19,6 +19,7 @@ mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
+mod service;
 mod shared_limits;
 mod suggestion;
 mod units;

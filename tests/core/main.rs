@@ -17,6 +17,7 @@ mod connect_failure;
 mod costs;
 mod date;
 mod document;
+mod embeddings;
 mod endpoint;
 mod error;
 mod eventstream;

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use sluice::guard::api::{Callout, Failure};
+use sluice::callout::Callout;
+use sluice::guard::api::Failure;
 use sluice::guard::checks::{Ask, Check, CheckRun, CheckVerdict, Failures};
 
 use super::config::Config;

@@ -17,8 +17,8 @@ pub use moderations::{Moderations, Thresholds};
 pub use presidio::Presidio;
 
 use super::Finding;
+use crate::callout::{Callout, Service};
 use crate::label::Label;
-use crate::routing::Secret;
 
 /// The longest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
@@ -45,41 +45,6 @@ impl Api {
             Api::Presidio(_) => "/analyze",
             Api::ChatClassifier(_) => "/v1/chat/completions",
         }
-    }
-}
-
-/// A service for checks, behind an Envoy cluster.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// Envoy's cluster.
-    pub cluster: String,
-    /// The path.
-    pub path: String,
-    /// Its `:authority`.
-    pub authority: String,
-    /// Its key, sent as `authorization: Bearer`.
-    pub key: Option<Secret>,
-    /// The timeout.
-    pub timeout: std::time::Duration,
-}
-
-/// A request to a service.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Callout {
-    /// The headers, Envoy's pseudo-headers first.
-    pub headers: Vec<(&'static str, String)>,
-    /// The JSON.
-    pub body: Vec<u8>,
-    /// Envoy's cluster.
-    pub cluster: String,
-    /// The timeout.
-    pub timeout: std::time::Duration,
-}
-
-/// Neither the key in the headers nor the texts are printed.
-impl fmt::Debug for Callout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Callout({}, {} bytes)", self.cluster, self.body.len())
     }
 }
 
@@ -218,17 +183,7 @@ pub fn callout(api: &Api, service: &Service, texts: &[&str]) -> Callout {
         Api::Presidio(presidio) => presidio.body(texts),
         Api::ChatClassifier(model) => chat::body(model, texts),
     };
-    let mut headers = vec![
-        (":method", "POST".to_owned()),
-        (":path", service.path.clone()),
-        (":authority", service.authority.clone()),
-        ("content-type", "application/json".to_owned()),
-        ("accept", "application/json".to_owned()),
-    ];
-    if let Some(key) = &service.key {
-        headers.push(("authorization", format!("Bearer {}", key.expose())));
-    }
-    Callout { headers, body: body.into_bytes(), cluster: service.cluster.clone(), timeout: service.timeout }
+    service.post(&service.path, body)
 }
 
 /// Reads a service's answer to [`callout`] with the same texts.

@@ -1,6 +1,7 @@
 //! One check, as configured.
 
-use crate::guard::api::{Api, Service};
+use crate::callout::Service;
+use crate::guard::api::Api;
 use crate::guard::pii::{self, Entity, PatternError};
 use crate::guard::Speaker;
 use crate::pattern::Patterns;

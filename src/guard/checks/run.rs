@@ -9,7 +9,8 @@ use super::check::{Action, Backend, Check, CheckPhase, CheckSubject, OnFailure, 
 use super::outcome::{CheckOutcome, CheckRefusal, CheckVerdict, Flag, PassageRewrite, RewriteMode};
 use super::passage_text::PassageText;
 use super::Guard;
-use crate::guard::api::{self, Api, Callout, Failure, Reading, Readings};
+use crate::callout::Callout;
+use crate::guard::api::{self, Api, Failure, Reading, Readings};
 use crate::guard::pii::is_placeholder;
 use crate::order::{by_number, by_text};
 

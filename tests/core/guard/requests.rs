@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{json, Value};
-use sluice::guard::api::{callout, Callout};
+use sluice::callout::Callout;
+use sluice::guard::api::callout;
 use sluice::guard::checks::{Backend, Guard};
 
 use super::one;
