@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,3 +108,27 @@ def test_an_outage_fails_no_call(stored: Stored, victim: str) -> None:
 
     stored.ask(f"{victim} back")
     eventually(lambda: stored.ask(f"{victim} back", 1)[:2], (200, "hit"))
+
+
+def test_a_silent_store_delays_a_request_once(settings: Callable[[], Settings], open_world: OpenWorld) -> None:
+    """It accepts connections and says nothing. After the first request, others do not wait for it; a second later, one does."""
+    timeout = 0.5
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        changed = settings()
+        changed.add_cluster("webdis", silent.getsockname())
+        store = {"redis": {"cluster": "webdis", "timeout": "500ms"}}
+        targets = [{"upstream": "mock-a", "model": "gpt-4o-mock-a"}]
+        changed.models.append({"name": "silent", "targets": targets, "cache": {"store": store}})
+        with open_world(changed.text()) as world:
+
+            def waited(text: str) -> int:
+                """How many timeouts of the store a request has waited for."""
+                begun = time.monotonic()
+                answer = world.chat(text, model="silent", **COLD)
+                assert (answer.status_code, answer.headers["x-sluice-cache"]) == (200, "miss")
+                return int((time.monotonic() - begun) / timeout)
+
+            # one connection, so one worker
+            assert [waited(f"silent {number}") for number in range(5)] == [1, 0, 0, 0, 0]
+            time.sleep(1.1)
+            assert [waited(f"silent {number}") for number in range(3)] == [1, 0, 0]

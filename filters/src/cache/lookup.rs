@@ -6,7 +6,8 @@
 //! | the same request is under way | it waits until that has landed, or for `wait` |
 //! | that has landed | it gets the answer, or goes on alone if there is none |
 //!
-//! With Redis, a request that has put down its flight asks once more: an earlier flight may have landed since it asked.
+//! With Redis, a request that has put down its flight asks once more: an earlier flight may have landed since it asked. If
+//! Redis is away, the request goes on at once, and waits for no other.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -63,6 +64,16 @@ enum Step {
     Waiting(Wait),
     /// Redis's answer, after that has landed.
     AskingLast,
+}
+
+/// What Redis has told.
+enum Told {
+    /// An entry that will do.
+    Entry(Entry),
+    /// It has none.
+    Nothing,
+    /// It is away.
+    Away,
 }
 
 impl Drop for Pending {
@@ -123,19 +134,20 @@ pub fn go_on(mut pending: Box<Pending>, shared: &SharedExchange) -> Looked {
             Some(_) => pending.ask(Step::Asking, shared),
         },
         Step::Asking => match pending.heard(now) {
-            Err(()) => pending.stay(Step::Asking),
-            Ok(Some(entry)) => pending.hit(entry, now, shared),
-            Ok(None) => pending.take_off(None, now, shared),
+            None => pending.stay(Step::Asking),
+            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
+            Some(Told::Nothing) => pending.take_off(None, now, shared),
+            Some(Told::Away) => pending.miss(None, shared),
         },
         Step::AskingAgain(flight) => match pending.heard(now) {
-            Err(()) => pending.stay(Step::AskingAgain(flight)),
-            Ok(Some(entry)) => pending.hit(entry, now, shared),
-            Ok(None) => pending.miss(Some(flight), shared),
+            None => pending.stay(Step::AskingAgain(flight)),
+            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
+            Some(Told::Nothing | Told::Away) => pending.miss(Some(flight), shared),
         },
         Step::AskingLast => match pending.heard(now) {
-            Err(()) => pending.stay(Step::AskingLast),
-            Ok(Some(entry)) => pending.hit(entry, now, shared),
-            Ok(None) => pending.miss(None, shared),
+            None => pending.stay(Step::AskingLast),
+            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
+            Some(Told::Nothing | Told::Away) => pending.miss(None, shared),
         },
         Step::Waiting(wait) => pending.waited(&wait, now, shared),
     }
@@ -160,25 +172,27 @@ impl Pending {
         Looked::Waits(self)
     }
 
-    /// Asks Redis. If Envoy cannot call it, the request goes on.
+    /// Asks Redis. If it is known to be away, the request goes on: nobody can hand it an answer.
     fn ask(self: Box<Self>, step: Step, shared: &SharedExchange) -> Looked {
         let asked =
             self.redis().is_some_and(|(cluster, timeout)| redis::ask(cluster, &self.key, timeout, self.context));
         match (asked, step) {
             (true, step) => self.stay(step),
             (false, Step::AskingAgain(flight)) => self.miss(Some(flight), shared),
-            (false, Step::Asking) => self.take_off(None, host::recent(), shared),
-            (false, Step::Begins | Step::Waiting(_) | Step::AskingLast) => self.miss(None, shared),
+            (false, Step::Begins | Step::Asking | Step::Waiting(_) | Step::AskingLast) => self.miss(None, shared),
         }
     }
 
-    /// Redis's answer; `Err` if there is none yet.
-    fn heard(&self, now: Duration) -> Result<Option<Entry>, ()> {
-        match redis::heard(self.context) {
-            None => Err(()),
-            Some(Heard::Found(bytes)) => Ok(Entry::decode(&bytes, &self.key).filter(|entry| self.accepts(entry, now))),
-            Some(Heard::Nothing | Heard::Away) => Ok(None),
-        }
+    /// Redis's answer; `None` if there is none yet.
+    fn heard(&self, now: Duration) -> Option<Told> {
+        Some(match redis::heard(self.context)? {
+            Heard::Found(bytes) => {
+                let entry = Entry::decode(&bytes, &self.key).filter(|entry| self.accepts(entry, now));
+                entry.map_or(Told::Nothing, Told::Entry)
+            }
+            Heard::Nothing => Told::Nothing,
+            Heard::Away => Told::Away,
+        })
     }
 
     fn accepts(&self, entry: &Entry, now: Duration) -> bool {
