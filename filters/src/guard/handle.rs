@@ -199,7 +199,7 @@ impl HttpContext for Handle {
             GuardState::RewritingAnswer(_) => Action::Pause,
             GuardState::Streamed(answer) => {
                 let action = answer.chunk(end, &guard.config, &me);
-                guard.refuse_streamed().unwrap_or(action)
+                guard.refuse_streamed(false).unwrap_or(action)
             }
             GuardState::Unchecked(held) => {
                 held.extend(host::bytes(host::Buffer::ResponseBody, usize::MAX).unwrap_or_default());
@@ -344,16 +344,17 @@ impl Guard {
         drop(exchange);
         let action = answer.take_over(body, &self.config, me);
         self.state = GuardState::Streamed(answer);
-        self.refuse_streamed().unwrap_or(action)
+        self.refuse_streamed(false).unwrap_or(action)
     }
 
-    /// Refuses an answer that is read in pieces, if it is blocked and the client has nothing of it.
-    pub(super) fn refuse_streamed(&mut self) -> Option<Action> {
+    /// Refuses an answer that is read in pieces, if it is blocked and the client has nothing of it. `held`: Envoy waits
+    /// for that.
+    pub(super) fn refuse_streamed(&mut self, held: bool) -> Option<Action> {
         let GuardState::Streamed(answer) = &mut self.state else {
             return None;
         };
         let error = answer.refusal()?;
-        Some(self.refuse(&error))
+        Some(self.refuse_answer(&error, held))
     }
 
     /// Passes the bytes of a stream that may pass.

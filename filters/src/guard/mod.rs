@@ -194,8 +194,13 @@ impl Guard {
         match parsed.stream && !json {
             true => {
                 let answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
+                let is_hit = exchange.is_hit();
                 self.state = GuardState::Streamed(answer);
-                Action::Continue
+                // a kept answer comes at once: its headers wait, so that an error can still take its place
+                match is_hit {
+                    true => Action::Pause,
+                    false => Action::Continue,
+                }
             }
             false => {
                 let passes = self.vault.is_empty() && !self.config.denies(&subject);
@@ -267,20 +272,18 @@ impl Guard {
                 }
                 Action::Continue
             }
-            Err(error) if self.exchange.as_ref().is_some_and(|exchange| exchange.borrow().is_hit()) => {
-                self.refuse_hit(&error, held)
-            }
-            Err(error) => self.refuse(&error),
+            Err(error) => self.refuse_answer(&error, held),
         }
     }
 
-    /// Refuses an answer from the cache. `held`: Envoy waits for that.
-    fn refuse_hit(&mut self, error: &ApiError, held: bool) -> Action {
+    /// Refuses an answer of which the client has nothing. `held`: Envoy waits for that.
+    fn refuse_answer(&mut self, error: &ApiError, held: bool) -> Action {
+        let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.borrow().is_hit()) else {
+            return self.refuse(error);
+        };
         self.state = GuardState::Refused;
-        if let Some(exchange) = &self.exchange {
-            exchange.borrow_mut().replace_answer(error.status);
-            reply::error_in_place(error, exchange.borrow().shape());
-        }
+        exchange.borrow_mut().replace_answer(error.status);
+        reply::error_in_place(error, exchange.borrow().shape());
         if held && !reentrancy::is_ending(self.context) {
             host::continue_response();
         }
@@ -306,7 +309,7 @@ impl Listener for Guard {
             }
             (CheckTarget::Window(id), GuardState::Streamed(answer)) => {
                 answer.receive(&self.config, id, question, result, me);
-                if host::act_on(self.context) && self.refuse_streamed().is_none() {
+                if host::act_on(self.context) && self.refuse_streamed(true).is_none() {
                     self.flow();
                 }
             }
@@ -379,7 +382,7 @@ impl Listener for Guard {
             return false;
         }
         let waits = answer.wait(now, &self.config, me);
-        if self.refuse_streamed().is_some() {
+        if self.refuse_streamed(true).is_some() {
             return false;
         }
         self.flow();

@@ -169,7 +169,7 @@ impl StreamedAnswer {
         if budget::was_starved() {
             // this piece is unchecked: the stream breaks, so the client notices
             host::replace_bytes(Buffer::ResponseBody, &[]);
-            return reply::internal("the guard had no memory for a part of a stream");
+            return self.fail("the guard had no memory for a part of a stream");
         }
         self.ended |= end;
         self.read(&bytes, end, config, me);
@@ -338,9 +338,23 @@ impl StreamedAnswer {
             }
             // no text is dropped silently: the stream breaks, so the client notices
             false => {
-                reply::internal("the guard could not let a part of a stream pass");
+                if self.fail("the guard could not let a part of a stream pass") == Action::Continue {
+                    host::continue_response();
+                }
             }
         }
+    }
+
+    /// Answers that the gateway failed. A kept answer has been held with its headers.
+    fn fail(&self, reason: &str) -> Action {
+        let exchange = self.exchange.borrow();
+        if !exchange.is_hit() {
+            drop(exchange);
+            return reply::internal(reason);
+        }
+        log::error!("sluice: {reason}");
+        reply::error_in_place(&ApiError::unchecked(), exchange.shape());
+        Action::Continue
     }
 
     /// Registers it for [`tick`], if text waits for its window to fill.
