@@ -22,11 +22,12 @@ const WAIT: Duration = Duration::from_secs(30);
 /// The default of `store.redis.timeout`.
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Reads the cache of the model at `node`; `None` if it has none. `root` is the configuration of the router.
+/// Reads the cache of the model at `node`; `None` if it has none. `root` is the configuration of the router, with all
+/// `models`.
 pub(super) fn read(
-    node: &Node<'_>,
+    (model, node): &(Model, Node<'_>),
+    models: &[(Model, Node<'_>)],
     root: &Object<'_>,
-    model: &Model,
     upstreams: &[Upstream],
 ) -> Result<Option<CachePolicy>, ConfigError> {
     let fields = node.any_object()?;
@@ -50,7 +51,7 @@ pub(super) fn read(
             None => WAIT,
         },
         store: fields.get("store").map_or(Ok(Store::Memory), |node| store(&node))?,
-        digest: digest(node, root, model, upstreams)?,
+        digest: digest((model, node), models, root, upstreams)?,
     }))
 }
 
@@ -66,14 +67,27 @@ fn store(node: &Node<'_>) -> Result<Store, ConfigError> {
     Ok(Store::Redis { cluster: redis.require("cluster")?.text()?.to_owned(), timeout })
 }
 
-/// A digest of what the operator has written about the model and its targets' upstreams. (It has no secret: those are in
-/// variables, of which the configuration has only the names.)
-fn digest(node: &Node<'_>, root: &Object<'_>, model: &Model, upstreams: &[Upstream]) -> Result<[u8; 16], ConfigError> {
-    let mut parts = vec![node.to_json()];
+/// A digest of what the operator has written about the model, its fallbacks, and the upstreams of their targets. (It has no
+/// secret: those are in variables, of which the configuration has only the names.)
+fn digest(
+    (model, node): (&Model, &Node<'_>),
+    models: &[(Model, Node<'_>)],
+    root: &Object<'_>,
+    upstreams: &[Upstream],
+) -> Result<[u8; 16], ConfigError> {
+    let fields = node.any_object()?;
+    let mut names = fields.get("fallbacks").map_or(Ok(Vec::new()), |node| node.texts())?;
+    names.extend(fields.get("context_length_fallback").map(|node| node.text()).transpose()?.map(str::to_owned));
+    let others = models.iter().filter(|(other, _)| names.contains(&other.name)).map(|(other, node)| (other, node));
+    let (mut parts, mut used) = (Vec::new(), Vec::new());
+    for (model, node) in std::iter::once((model, node)).chain(others) {
+        parts.push(node.to_json());
+        used.extend(model.targets.iter().map(|target| target.upstream));
+    }
     parts.extend(root.get("response_model").map(|node| node.to_json()));
     for (name, node) in root.require("upstreams")?.entries()? {
-        let is_used = |upstream: &Upstream| upstream.name == name;
-        if model.targets.iter().any(|target| upstreams.get(target.upstream).is_some_and(is_used)) {
+        let is_used = |upstream: &usize| upstreams.get(*upstream).is_some_and(|upstream| upstream.name == name);
+        if used.iter().any(is_used) {
             parts.push(name.as_bytes().to_vec());
             parts.push(node.to_json());
         }

@@ -96,8 +96,10 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if let Some(node) = root.get("cache_memory") {
         table.cache_memory = cache::memory(&node)?;
     }
-    for (index, (mut model, node)) in models.into_iter().enumerate() {
-        model.cache = cache::read(&node, &root, &model, table.upstreams())?.map(Box::new);
+    let caches = models.iter().map(|model| cache::read(model, &models, &root, table.upstreams()));
+    let caches = caches.collect::<Result<Vec<_>, _>>()?;
+    for (index, ((mut model, node), cache)) in models.into_iter().zip(caches).enumerate() {
+        model.cache = cache.map(Box::new);
         table.add(model).map_err(|name| {
             node.error(format!("{name:?} is already the name or an alias of an earlier model; names must differ"))
         })?;
