@@ -98,7 +98,11 @@ pub fn read(status: u16, body: &[u8], texts: usize) -> Result<Vec<Vector>, NoVec
     let is_whole = scanned == Ok(true) && scanner.end().is_ok() && !is_wrong;
     let vectors = found.into_iter().collect::<Option<Vec<_>>>().filter(|_| is_whole).ok_or(NoVectors::Shape)?;
     let same = vectors.windows(2).all(|pair| matches!(pair, [one, other] if one.0.len() == other.0.len()));
-    if same { Ok(vectors) } else { Err(NoVectors::Shape) }
+    if same {
+        Ok(vectors)
+    } else {
+        Err(NoVectors::Shape)
+    }
 }
 
 /// One of `data`: its vector and its index.

@@ -21,13 +21,15 @@ function showMeasure() {
   if (!usage) return;
   const measure = MEASURES[find("#usage input:checked").value];
   const sum = (field) => usage.day.reduce((total, row) => total + row[field], 0);
-  const incomplete = sum("incomplete_requests");
+  const [incomplete, hits] = [sum("incomplete_requests"), sum("cache_hits")];
   const tiles = [
     tile("requests", number(sum("requests"))),
     tile("input tokens", compact(sum("input_tokens"))),
     tile("output tokens", compact(sum("output_tokens"))),
     tile("cost", dollars(sum("cost_microusd") / 1e6)),
     incomplete > 0 ? tile("requests with estimated tokens", number(incomplete)) : null,
+    hits > 0 ? tile("answers from the cache", number(hits)) : null,
+    hits > 0 ? tile("tokens saved by it", compact(sum("saved_input_tokens") + sum("saved_output_tokens"))) : null,
   ];
   const cards = BY.map((by) => usageCard(by, measure));
   replace(find("#usage .content"), make("div", { class: "tiles" }, ...tiles), make("div", { class: "charts" }, ...cards));

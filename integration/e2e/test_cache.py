@@ -147,6 +147,30 @@ def test_a_failed_answer_is_not_kept(cached: World) -> None:
     assert _cache(cached.chat("fails", model="cached", **COLD)) == "hit"
 
 
+def test_hits_are_summed_up(cached: World) -> None:
+    """A hit is a request without tokens; what it has saved stands beside them."""
+
+    def row() -> dict[str, Any]:
+        rows = cached.send(path="/gateway/usage?by=model", method="GET", headers=ADMIN).json()["data"]
+        return next((row for row in rows if row["model"] == "cached"), {})
+
+    names = ("requests", "input_tokens", "output_tokens", "cost_microusd", "cache_hits", "saved_input_tokens", "saved_output_tokens")
+    cached.chat("one two three", model="cached", **COLD)
+    eventually(lambda: row().get("requests", 0) > 0, True)
+    logged, before = len(cached.logged()), row()
+    for _ in range(2):
+        assert _cache(cached.chat("one two three", model="cached", **COLD)) == "hit"
+    eventually(lambda: row()["cache_hits"] - before["cache_hits"], 2)
+    more = {name: row()[name] - before[name] for name in names}
+    eventually(lambda: len(cached.logged()) - logged, 2)
+    record = cached.logged()[-1]["sluice"]
+    saved = (record["saved_input_tokens"], record["saved_output_tokens"])
+    assert saved > (0, 0) and record["cache"] == "hit" and "input_tokens" not in record
+    assert list(more.values()) == [2, 0, 0, 0, 2, 2 * saved[0], 2 * saved[1]]
+    csv = cached.send(path="/gateway/usage?by=model&format=csv", method="GET", headers=ADMIN).text
+    assert csv.splitlines()[0].endswith(",cache_hits,saved_input_tokens,saved_output_tokens")
+
+
 def test_each_key_has_its_own(cached: World) -> None:
     own = [cached.chat("mine", model="cached", **COLD) for _ in range(2)]
     theirs = cached.send(chat_body("mine", model="cached", **COLD), headers=ADMIN)

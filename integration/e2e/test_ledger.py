@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
 import random
+import sqlite3
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Iterator
@@ -125,3 +128,26 @@ def _stop_the_store(server: Postgres, ledger: Ledger) -> None:
     assert not sending.is_alive()
     assert ledger.usage(month="2026-11", key="waits")["total"]["input_tokens"] == 3
     eventually(lambda: ledger.get("/healthz")[0], 200)
+
+
+def test_a_store_of_an_earlier_version_goes_on(store: str | None, tmp_path: Path) -> None:
+    """The first version had no columns for the cache."""
+    with Ledger(store) as ledger:
+        path = write(tmp_path / "access.log", lines(5, "2026-09", seed=3))
+        ledger.run("import", path)
+        ledger.kill()
+        columns = ("cache_hits", "saved_input_tokens", "saved_output_tokens")
+        drop = [f"ALTER TABLE {table} DROP COLUMN {column}" for table in ("records", "rollups") for column in columns]
+        if store is None:
+            with contextlib.closing(sqlite3.connect(ledger.store)) as connection:
+                connection.executescript(";".join(drop))
+        else:
+            subprocess.run(["psql", store, "-c", ";".join(drop)], check=True, capture_output=True, timeout=30)
+        ledger.start()
+        hit = lines(1, "2026-09", seed=4)[0]
+        hit["sluice"] |= {"cache": "hit", "saved_input_tokens": 30, "saved_output_tokens": 20}
+        imported = ledger.run("import", write(path, [*lines(5, "2026-09", seed=3), hit]))
+        assert "1 new, 5 known" in imported.stdout, imported.stderr
+        total = ledger.usage(month="2026-09")["total"]
+        assert (total["requests"], total["cache_hits"]) == (6, 1)
+        assert (total["saved_input_tokens"], total["saved_output_tokens"]) == (30, 20)

@@ -198,7 +198,7 @@ impl Totals {
 
 /// The day, and caller by caller the names, the labels, and row by row the names and the sums.
 impl SharedRecord for Totals {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn write(&self, out: &mut Writer) {
         out.number(self.day.into());

@@ -31,7 +31,8 @@ impl Recent {
         let labels = identity.map_or(&[][..], |identity| identity.labels.as_slice());
         let configured = identity.is_none_or(|identity| !identity.issued);
         let cost = exchange.usage().map_or(0, |(tokens, _)| exchange.cost(&tokens));
-        let (day, sums) = (day_of(now), Sums::of(exchange.usage(), cost));
+        let saved = exchange.cached().filter(|_| exchange.is_hit()).map(|cached| cached.saved);
+        let (day, sums) = (day_of(now), Sums::of(exchange.usage(), cost, saved));
         let is_same = |row: &&mut Row| {
             row.day == day
                 && row.caller.key == cut(key)

@@ -3,6 +3,9 @@
 use crate::codec::{Reader, Writer};
 use crate::usage::{Source, TokenUsage};
 
+/// The number of sums.
+const FIELDS: usize = 10;
+
 /// The usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -20,11 +23,17 @@ pub struct Sums {
     pub microusd: u64,
     /// Requests with incomplete or unknown tokens: the answer was cut, or reported nothing.
     pub incomplete: u64,
+    /// Requests that the cache has answered.
+    pub cache_hits: u64,
+    /// The input tokens of their answers, which no model server has counted again.
+    pub saved_input: u64,
+    /// The output tokens of their answers.
+    pub saved_output: u64,
 }
 
 impl Sums {
     /// The fields' names, in order.
-    pub(super) const NAMES: [&str; 7] = [
+    pub(super) const NAMES: [&str; FIELDS] = [
         "requests",
         "input_tokens",
         "output_tokens",
@@ -32,12 +41,18 @@ impl Sums {
         "reasoning_output_tokens",
         "cost_microusd",
         "incomplete_requests",
+        "cache_hits",
+        "saved_input_tokens",
+        "saved_output_tokens",
     ];
 
-    /// One request. `usage` is `None` if no model server answered it.
-    pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64) -> Self {
+    /// One request. `usage` is `None` if no model server answered it; `saved`: the cache did, and the answer has these
+    /// input and output tokens.
+    pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64, saved: Option<(u64, u64)>) -> Self {
+        let (saved_input, saved_output) = saved.unwrap_or_default();
+        let cached = Sums { cache_hits: u64::from(saved.is_some()), saved_input, saved_output, ..Sums::default() };
         let Some((tokens, source)) = usage else {
-            return Sums { requests: 1, ..Sums::default() };
+            return Sums { requests: 1, ..cached };
         };
         let complete = match source {
             Source::Reported | Source::Counted => true,
@@ -51,6 +66,7 @@ impl Sums {
             reasoning_output: tokens.reasoning_output,
             microusd,
             incomplete: u64::from(!complete),
+            ..cached
         }
     }
 
@@ -73,13 +89,25 @@ impl Sums {
         Some(sums)
     }
 
-    pub(super) fn fields(&self) -> [u64; 7] {
-        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = *self;
-        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
+    pub(super) fn fields(&self) -> [u64; FIELDS] {
+        let mut sums = *self;
+        sums.fields_mut().map(|sum| *sum)
     }
 
-    fn fields_mut(&mut self) -> [&mut u64; 7] {
-        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete } = self;
-        [requests, input, output, cached_input, reasoning_output, microusd, incomplete]
+    fn fields_mut(&mut self) -> [&mut u64; FIELDS] {
+        let Sums { requests, input, output, cached_input, reasoning_output, microusd, incomplete, .. } = self;
+        let Sums { cache_hits, saved_input, saved_output, .. } = self;
+        [
+            requests,
+            input,
+            output,
+            cached_input,
+            reasoning_output,
+            microusd,
+            incomplete,
+            cache_hits,
+            saved_input,
+            saved_output,
+        ]
     }
 }

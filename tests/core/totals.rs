@@ -53,7 +53,7 @@ fn report(by: By, form: Form, only: Option<&str>, parts: &[Totals]) -> Report {
 fn one_request() {
     let tokens = TokenUsage { input: 9, output: 4, cached_input: 3, reasoning_output: 2, ..TokenUsage::default() };
     let used =
-        Sums { requests: 1, input: 9, output: 4, cached_input: 3, reasoning_output: 2, microusd: 7, incomplete: 0 };
+        Sums { requests: 1, input: 9, output: 4, cached_input: 3, reasoning_output: 2, microusd: 7, ..Sums::default() };
     let cases = [
         (Some((tokens, Source::Reported)), used),
         (Some((tokens, Source::Counted)), used),
@@ -66,8 +66,10 @@ fn one_request() {
         (None, sums(1, 0)),
     ];
     for (usage, want) in cases {
-        assert_eq!(Sums::of(usage, 7), want, "{usage:?}");
+        assert_eq!(Sums::of(usage, 7, None), want, "{usage:?}");
     }
+    let hit = Sums { requests: 1, cache_hits: 1, saved_input: 9, saved_output: 4, ..Sums::default() };
+    assert_eq!(Sums::of(None, 0, Some((9, 4))), hit);
 }
 
 /// The same caller's requests of a day are one row; other labels, callers and days have their own.

@@ -148,8 +148,7 @@ pub fn work() {
             None => fail(&cluster, "no_cluster", &no_cluster(&cluster)),
         }
     }
-    let overdue: Vec<_> =
-        WRITES.with_borrow_mut(|writes| writes.sent.extract_if(|_, sent| sent.until < now).collect());
+    let overdue: Vec<_> = WRITES.with_borrow_mut(|writes| writes.sent.extract_if(|_, sent| sent.until < now).collect());
     drop(overdue); // outside: a flight's end changes shared data
 }
 

@@ -64,11 +64,20 @@ pub struct Sums {
     pub reasoning_output_tokens: i64,
     /// The cost, in millionths of a dollar.
     pub cost_microusd: i64,
+    /// The number of requests that the gateway's cache has answered.
+    pub cache_hits: i64,
+    /// The tokens of their prompts.
+    pub saved_input_tokens: i64,
+    /// The tokens of their answers.
+    pub saved_output_tokens: i64,
 }
+
+/// How many numbers [`Sums`] has.
+pub const NUMBERS: usize = 11;
 
 impl Sums {
     /// The names of the numbers, in the order of [`Sums::numbers`].
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; NUMBERS] = [
         "requests",
         "errors",
         "input_tokens",
@@ -77,12 +86,16 @@ impl Sums {
         "cache_write_input_tokens",
         "reasoning_output_tokens",
         "cost_microusd",
+        "cache_hits",
+        "saved_input_tokens",
+        "saved_output_tokens",
     ];
 
     /// The numbers.
-    pub fn numbers(&self) -> [i64; 8] {
+    pub fn numbers(&self) -> [i64; NUMBERS] {
         let Sums { requests, errors, input_tokens, output_tokens, .. } = *self;
         let Sums { cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd, .. } = *self;
+        let Sums { cache_hits, saved_input_tokens, saved_output_tokens, .. } = *self;
         [
             requests,
             errors,
@@ -92,12 +105,17 @@ impl Sums {
             cache_write_input_tokens,
             reasoning_output_tokens,
             cost_microusd,
+            cache_hits,
+            saved_input_tokens,
+            saved_output_tokens,
         ]
     }
 
     /// The sums with these numbers.
-    pub fn of_numbers(numbers: [i64; 8]) -> Self {
-        let [requests, errors, input_tokens, output_tokens, cached, cache_write, reasoning, cost_microusd] = numbers;
+    pub fn of_numbers(numbers: [i64; NUMBERS]) -> Self {
+        let [requests, errors, input_tokens, output_tokens, cached, cache_write, reasoning, cost_microusd, saved @ ..] =
+            numbers;
+        let [cache_hits, saved_input_tokens, saved_output_tokens] = saved;
         Sums {
             requests,
             errors,
@@ -107,6 +125,9 @@ impl Sums {
             cache_write_input_tokens: cache_write,
             reasoning_output_tokens: reasoning,
             cost_microusd,
+            cache_hits,
+            saved_input_tokens,
+            saved_output_tokens,
         }
     }
 
@@ -150,6 +171,12 @@ struct Fields {
     reasoning_output_tokens: i64,
     #[serde(default)]
     cost_microusd: i64,
+    #[serde(default)]
+    cache: Option<String>,
+    #[serde(default)]
+    saved_input_tokens: i64,
+    #[serde(default)]
+    saved_output_tokens: i64,
     #[serde(default)]
     error: Option<String>,
     #[serde(flatten)]
@@ -227,6 +254,9 @@ impl Record {
                 cache_write_input_tokens: fields.cache_write_input_tokens.max(0),
                 reasoning_output_tokens: fields.reasoning_output_tokens.max(0),
                 cost_microusd: fields.cost_microusd.max(0),
+                cache_hits: i64::from(fields.cache.as_deref() == Some("hit")),
+                saved_input_tokens: fields.saved_input_tokens.max(0),
+                saved_output_tokens: fields.saved_output_tokens.max(0),
             },
             subject: UsageKey {
                 upstream_model: fields.upstream_model.unwrap_or_else(|| fields.model.clone()),

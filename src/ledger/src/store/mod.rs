@@ -161,6 +161,9 @@ pub fn open(place: &str) -> Result<Box<dyn Store>, Failed> {
     }
 }
 
+/// The columns of `records` and `rollups` that the first version did not have.
+const ADDED_COLUMNS: [&str; 3] = ["cache_hits", "saved_input_tokens", "saved_output_tokens"];
+
 /// How many hours have roll-ups of their own.
 const HOURS_KEPT: i64 = 48;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::postgres::{Client, Config, NoTls};
 
-use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
+use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store, ADDED_COLUMNS};
 use crate::record::{Record, Sums, UsageKey};
 
 /// How long a server that does not answer at all is waited for.
@@ -16,14 +16,16 @@ CREATE TABLE IF NOT EXISTS records (
   key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
   errors BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
   cached_input_tokens BIGINT NOT NULL, cache_write_input_tokens BIGINT NOT NULL,
-  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL
+  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL, cache_hits BIGINT NOT NULL DEFAULT 0,
+  saved_input_tokens BIGINT NOT NULL DEFAULT 0, saved_output_tokens BIGINT NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS rollups (
   span TEXT NOT NULL, first BIGINT NOT NULL,
   key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
   requests BIGINT NOT NULL, errors BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
   cached_input_tokens BIGINT NOT NULL, cache_write_input_tokens BIGINT NOT NULL,
-  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL,
+  reasoning_output_tokens BIGINT NOT NULL, cost_microusd BIGINT NOT NULL, cache_hits BIGINT NOT NULL DEFAULT 0,
+  saved_input_tokens BIGINT NOT NULL DEFAULT 0, saved_output_tokens BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (span, first, key, model, cluster, upstream_model, labels)
 );
 CREATE TABLE IF NOT EXISTS counters (
@@ -32,6 +34,15 @@ CREATE TABLE IF NOT EXISTS counters (
 CREATE TABLE IF NOT EXISTS revocations (id TEXT PRIMARY KEY, value TEXT, change BIGINT NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS revocation_changes;
 ";
+
+/// Adds the columns that a database of an earlier version does not have.
+fn add_columns() -> String {
+    let add = |table: &str| {
+        let columns = ADDED_COLUMNS.map(|name| format!("ADD COLUMN IF NOT EXISTS {name} BIGINT NOT NULL DEFAULT 0"));
+        format!("ALTER TABLE {table} {};", columns.join(", "))
+    };
+    ["records", "rollups"].map(add).concat()
+}
 
 /// PostgreSQL. A broken connection is opened again by the next call.
 pub struct Postgres {
@@ -75,7 +86,7 @@ fn connect(url: &str) -> Result<Client, Failed> {
     let mut client = config.connect(NoTls)?;
     // two processes that create the tables at the same time would conflict
     client.batch_execute("SET client_min_messages = warning; SELECT pg_advisory_lock(5417);")?;
-    let made = client.batch_execute(TABLES);
+    let made = client.batch_execute(TABLES).and_then(|()| client.batch_execute(&add_columns()));
     client.batch_execute("SELECT pg_advisory_unlock(5417)")?;
     made?;
     Ok(client)
@@ -97,7 +108,8 @@ impl Store for Postgres {
         let rows = transaction.query(
             "INSERT INTO records SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
              $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
-             $13::bigint[], $14::bigint[], $15::bigint[]) ON CONFLICT DO NOTHING RETURNING id",
+             $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+             ON CONFLICT DO NOTHING RETURNING id",
             &[
                 &column(&sorted, |record| record.id.as_str()),
                 &column(&sorted, |record| record.at),
@@ -114,6 +126,9 @@ impl Store for Postgres {
                 &number(5),
                 &number(6),
                 &number(7),
+                &number(8),
+                &number(9),
+                &number(10),
             ],
         )?;
         let ids: std::collections::HashSet<&str> = rows.iter().map(|row| row.get(0)).collect();
@@ -125,7 +140,7 @@ impl Store for Postgres {
         transaction.execute(
             "INSERT INTO rollups SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[],
              $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
-             $13::bigint[], $14::bigint[], $15::bigint[])
+             $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
              ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
              requests = rollups.requests + EXCLUDED.requests, errors = rollups.errors + EXCLUDED.errors,
              input_tokens = rollups.input_tokens + EXCLUDED.input_tokens,
@@ -133,7 +148,10 @@ impl Store for Postgres {
              cached_input_tokens = rollups.cached_input_tokens + EXCLUDED.cached_input_tokens,
              cache_write_input_tokens = rollups.cache_write_input_tokens + EXCLUDED.cache_write_input_tokens,
              reasoning_output_tokens = rollups.reasoning_output_tokens + EXCLUDED.reasoning_output_tokens,
-             cost_microusd = rollups.cost_microusd + EXCLUDED.cost_microusd",
+             cost_microusd = rollups.cost_microusd + EXCLUDED.cost_microusd,
+             cache_hits = rollups.cache_hits + EXCLUDED.cache_hits,
+             saved_input_tokens = rollups.saved_input_tokens + EXCLUDED.saved_input_tokens,
+             saved_output_tokens = rollups.saved_output_tokens + EXCLUDED.saved_output_tokens",
             &[
                 &sums.iter().map(|((period, _), _)| period.span.code()).collect::<Vec<_>>(),
                 &sums.iter().map(|((period, _), _)| period.first).collect::<Vec<_>>(),
@@ -150,6 +168,9 @@ impl Store for Postgres {
                 &number(5),
                 &number(6),
                 &number(7),
+                &number(8),
+                &number(9),
+                &number(10),
             ],
         )?;
         transaction.execute("DELETE FROM rollups WHERE span = 'h' AND first < $1", &[&first_hour])?;
@@ -161,7 +182,8 @@ impl Store for Postgres {
     fn rollups(&mut self, span: Span, from: i64, to: i64) -> Result<Vec<Rollup>, Failed> {
         let rows = self.client()?.query(
             "SELECT first, key, model, cluster, upstream_model, labels, requests, errors, input_tokens, output_tokens,
-             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd
+             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd, cache_hits,
+             saved_input_tokens, saved_output_tokens
              FROM rollups WHERE span = $1 AND first >= $2 AND first < $3",
             &[&span.code(), &from, &to],
         )?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
 
-use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store};
-use crate::record::{Record, Sums, UsageKey};
+use super::{first_hour, sums_of, Counter, Failed, Revocation, RevocationEdit, Rollup, Span, Store, ADDED_COLUMNS};
+use crate::record::{Record, Sums, UsageKey, NUMBERS};
 
 /// How long a writer waits for another one, such as an import.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,14 +16,16 @@ CREATE TABLE IF NOT EXISTS records (
   key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
   errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
   cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
-  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL, cache_hits INTEGER NOT NULL DEFAULT 0,
+  saved_input_tokens INTEGER NOT NULL DEFAULT 0, saved_output_tokens INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rollups (
   span TEXT NOT NULL, first INTEGER NOT NULL,
   key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
   requests INTEGER NOT NULL, errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
   cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
-  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL, cache_hits INTEGER NOT NULL DEFAULT 0,
+  saved_input_tokens INTEGER NOT NULL DEFAULT 0, saved_output_tokens INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (span, first, key, model, cluster, upstream_model, labels)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (
@@ -49,8 +51,29 @@ impl Sqlite {
         // commits survive the end of this process; only a crash of the machine may lose the last ones
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         connection.execute_batch(TABLES)?;
+        add_columns(&connection)?;
         Ok(Sqlite(connection))
     }
+}
+
+/// Adds the columns that a file of an earlier version does not have.
+fn add_columns(connection: &Connection) -> Result<(), Failed> {
+    for table in ["records", "rollups"] {
+        for column in ADDED_COLUMNS {
+            let known = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+            let is_there = || connection.query_row(known, [table, column], |row| Ok(row.get::<_, i64>(0)? > 0));
+            if is_there()? {
+                continue;
+            }
+            let added =
+                connection.execute_batch(&format!("ALTER TABLE {table} ADD {column} INTEGER NOT NULL DEFAULT 0"));
+            // another process may have been faster
+            if !is_there()? {
+                added?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Store for Sqlite {
@@ -59,11 +82,13 @@ impl Store for Sqlite {
         let mut new = Vec::with_capacity(records.len());
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT DO NOTHING",
+                "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)
+                 ON CONFLICT DO NOTHING",
             )?;
             for record in records {
                 let UsageKey { key, model, cluster, upstream_model, labels } = &record.subject;
-                let [_, errors, input, output, cached, cache_write, reasoning, cost] = record.sums.numbers();
+                let [_, errors, input, output, cached, cache_write, reasoning, cost, hits, saved @ ..] =
+                    record.sums.numbers();
                 let values = params![
                     record.id,
                     record.at,
@@ -79,24 +104,29 @@ impl Store for Sqlite {
                     cached,
                     cache_write,
                     reasoning,
-                    cost
+                    cost,
+                    hits,
+                    saved[0],
+                    saved[1]
                 ];
                 if insert.execute(values)? > 0 {
                     new.push(record);
                 }
             }
             let mut upsert = transaction.prepare_cached(
-                "INSERT INTO rollups VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)
+                "INSERT INTO rollups VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)
                  ON CONFLICT (span, first, key, model, cluster, upstream_model, labels) DO UPDATE SET
                  requests = requests + ?8, errors = errors + ?9, input_tokens = input_tokens + ?10,
                  output_tokens = output_tokens + ?11, cached_input_tokens = cached_input_tokens + ?12,
                  cache_write_input_tokens = cache_write_input_tokens + ?13,
-                 reasoning_output_tokens = reasoning_output_tokens + ?14, cost_microusd = cost_microusd + ?15",
+                 reasoning_output_tokens = reasoning_output_tokens + ?14, cost_microusd = cost_microusd + ?15,
+                 cache_hits = cache_hits + ?16, saved_input_tokens = saved_input_tokens + ?17,
+                 saved_output_tokens = saved_output_tokens + ?18",
             )?;
             let first_hour = first_hour();
             for ((period, subject), sums) in sums_of(new.iter().copied(), first_hour) {
                 let UsageKey { key, model, cluster, upstream_model, labels } = subject;
-                let [n0, n1, n2, n3, n4, n5, n6, n7] = sums.numbers();
+                let [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10] = sums.numbers();
                 upsert.execute(params![
                     period.span.code(),
                     period.first,
@@ -112,7 +142,10 @@ impl Store for Sqlite {
                     n4,
                     n5,
                     n6,
-                    n7
+                    n7,
+                    n8,
+                    n9,
+                    n10
                 ])?;
             }
             let mut delete = transaction.prepare_cached("DELETE FROM rollups WHERE span = 'h' AND first < ?1")?;
@@ -125,7 +158,8 @@ impl Store for Sqlite {
     fn rollups(&mut self, span: Span, from: i64, to: i64) -> Result<Vec<Rollup>, Failed> {
         let mut select = self.0.prepare_cached(
             "SELECT first, key, model, cluster, upstream_model, labels, requests, errors, input_tokens, output_tokens,
-             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd
+             cached_input_tokens, cache_write_input_tokens, reasoning_output_tokens, cost_microusd, cache_hits,
+             saved_input_tokens, saved_output_tokens
              FROM rollups WHERE span = ?1 AND first >= ?2 AND first < ?3",
         )?;
         let rows = select.query_map(params![span.code(), from, to], |row| {
@@ -136,7 +170,7 @@ impl Store for Sqlite {
                 upstream_model: row.get(4)?,
                 labels: row.get(5)?,
             };
-            let mut numbers = [0; 8];
+            let mut numbers = [0; NUMBERS];
             for (place, number) in numbers.iter_mut().enumerate() {
                 *number = row.get(6 + place)?;
             }

@@ -92,4 +92,58 @@ fn many_beginnings() {
     let log = nested.repeat(5);
     let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
     assert_eq!(imported, Imported { malformed: 5, ..Imported::default() });
+
+#[test]
+fn what_the_cache_answers_is_a_request_without_tokens() {
+    let line = |result: &str| {
+        format!(
+            r#"{{"start_time":"2026-11-27T10:00:00Z","request_id":"{result}","status":200,"sluice":{{"key":"alice","model":"gpt-4o","cluster":"none","attempts":0,"cache":"{result}","cache_age_s":3,"saved_input_tokens":10,"saved_output_tokens":5}}}}"#
+        )
+    };
+    let hit = Sums { cache_hits: 1, saved_input_tokens: 10, saved_output_tokens: 5, requests: 1, ..Sums::default() };
+    assert_eq!(Record::of_line(&line("hit")).unwrap().sums, hit);
+    assert_eq!(Record::of_line(&line("miss")).unwrap().sums.cache_hits, 0);
+    let mut kept = Kept::new("hits");
+    import(&mut line("hit").as_bytes(), kept.store.as_mut()).unwrap();
+    assert_eq!(kept.store.rollups(Span::Day, DAY, DAY + 1).unwrap()[0].sums, hit);
+}
+
+/// The tables as the first version has created them, with one request.
+const FIRST_VERSION: &str = "
+CREATE TABLE records (
+  id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, status INTEGER NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE rollups (
+  span TEXT NOT NULL, first INTEGER NOT NULL,
+  key TEXT NOT NULL, model TEXT NOT NULL, cluster TEXT NOT NULL, upstream_model TEXT NOT NULL, labels TEXT NOT NULL,
+  requests INTEGER NOT NULL, errors INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL, cache_write_input_tokens INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL, cost_microusd INTEGER NOT NULL,
+  PRIMARY KEY (span, first, key, model, cluster, upstream_model, labels)
+) WITHOUT ROWID;
+INSERT INTO records VALUES ('one', 1795772400000, 200, 'alice', 'gpt-4o', 'a', 'gpt-4o', '{}', 0, 10, 5, 0, 0, 0, 7);
+INSERT INTO rollups VALUES ('d', 20784, 'alice', 'gpt-4o', 'a', 'gpt-4o', '{}', 1, 0, 10, 5, 0, 0, 0, 7);
+";
+
+#[test]
+fn a_file_of_an_earlier_version_goes_on() {
+    let mut kept = Kept::new("migration");
+    let path = kept.directory.join("ledger.db");
+    kept.store = sluice_ledger::open(":memory:").unwrap();
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(kept.directory.join(format!("ledger.db{end}")));
+    }
+    rusqlite::Connection::open(path).unwrap().execute_batch(FIRST_VERSION).unwrap();
+    for _ in 0..2 {
+        kept.again();
+        let log = line("one", "2026-11-27", "") + "\n" + &line("two", "2026-11-27", r#""cache":"hit","saved_input_tokens":9,"#);
+        import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
+        let rollups = kept.store.rollups(Span::Day, DAY, DAY + 1).unwrap();
+        let sums = rollups[0].sums;
+        assert_eq!((sums.requests, sums.input_tokens, sums.cache_hits, sums.saved_input_tokens), (2, 20, 1, 9));
+    }
 }
