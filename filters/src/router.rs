@@ -56,6 +56,8 @@ enum RouterState {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Incoming),
+    /// A filter before has read the body. The cache needs it, and Envoy hands it on next.
+    Read(SharedExchange),
     /// The request is refused; its body is read before the client is answered.
     RefusedBody(RefusedBody),
     /// The cache is being asked, or the same request of another client is under way. The incoming request, if the exchange
@@ -167,6 +169,15 @@ impl Router {
         }
     }
 
+    /// Goes on with a request that an earlier filter has read, now that its body is available.
+    #[cold]
+    fn go_on_read(&mut self) -> Action {
+        match std::mem::replace(&mut self.state, RouterState::Answered { _opened: None }) {
+            RouterState::Read(exchange) => self.go_on(exchange, None),
+            _ => Action::Pause,
+        }
+    }
+
     fn take_in(&mut self, size: usize) -> Action {
         let RouterState::Body(mut incoming) =
             std::mem::replace(&mut self.state, RouterState::Answered { _opened: None })
@@ -198,6 +209,10 @@ impl Router {
 impl HttpContext for Router {
     fn on_http_request_headers(&mut self, end: bool) -> Action {
         if let Some(exchange) = registry::current() {
+            if !end && cache::needs_body(&exchange.borrow(), &self.table) {
+                self.state = RouterState::Read(exchange);
+                return Action::Pause;
+            }
             return self.go_on(exchange, None);
         }
         let find = |path: &str| self.table.paths().find(path).map(|(_, rule)| rule.dialect(path));
@@ -221,6 +236,7 @@ impl HttpContext for Router {
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let grown = match &mut self.state {
             RouterState::Routed { .. } => return Action::Continue,
+            RouterState::Read(_) if end => return self.go_on_read(),
             RouterState::Body(incoming) => incoming.grow(size),
             RouterState::RefusedBody(body) => {
                 if body.drop_part(size, end) {
@@ -229,6 +245,7 @@ impl HttpContext for Router {
                 return Action::Pause;
             }
             RouterState::Headers
+            | RouterState::Read(_)
             | RouterState::Looking { .. }
             | RouterState::Waiting { .. }
             | RouterState::Answered { .. } => return Action::Pause,
@@ -243,6 +260,7 @@ impl HttpContext for Router {
     fn on_http_request_trailers(&mut self) -> Action {
         match &self.state {
             RouterState::Body(_) => self.take_in(usize::MAX),
+            RouterState::Read(_) => self.go_on_read(),
             RouterState::RefusedBody(body) => {
                 let action = body.reply();
                 self.state = RouterState::Answered { _opened: None };
@@ -284,6 +302,7 @@ impl HttpContext for Router {
             RouterState::Answered { _opened: Some(incoming) } => (incoming.exchange(), true),
             RouterState::Headers
             | RouterState::Body(_)
+            | RouterState::Read(_)
             | RouterState::Looking { .. }
             | RouterState::RefusedBody(_)
             | RouterState::Answered { _opened: None } => {

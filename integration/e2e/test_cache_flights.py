@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Iterator
@@ -90,28 +91,36 @@ def test_the_first_ones_answer_is_not_kept(flying: World) -> None:
 
 
 def test_the_first_ones_worker_crashes(flying: World) -> None:
-    """The others wait until its lease ends, and no longer; those at the crashed worker get the crash's own answer."""
-    flying.fault({"delay_ms": 8000}, "mock-a")
-    with ThreadPoolExecutor(2 * WAITING + 2) as pool:
-        leader = pool.submit(_ask, flying, "crashes")
-        eventually(lambda: len(flying.entries()), 1)
-        others = _wait_for(flying, "crashes", pool)
-        time.sleep(0.5)
-        assert len(flying.entries()) == 1, "they wait"
+    """The others wait until its lease ends, and no longer. At the crashed worker they get the crash's own answer."""
+    for attempt in "abcdef":
+        # which worker crashes is left to chance
+        if _crash_one(flying, f"crashes {attempt}"):
+            return
+    raise AssertionError("no other worker has had a request that waited")
+
+
+def _crash_one(world: World, text: str) -> bool:
+    """Crashes one worker. Whether that was the first request's, and not that of all others."""
+    world.reset()
+    world.fault({"delay_ms": 12_000}, "mock-a")
+    with ThreadPoolExecutor(WAITING + 1) as pool:
+        leader = pool.submit(_ask, world, text)
+        eventually(lambda: len(world.entries()), 1)
+        others = _wait_for(world, text, pool)
+        time.sleep(1)
+        assert len(world.entries()) == 1, "they wait"
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(world.url + CHAT, content=chat_body(), headers={**BEARER, TRAP_HEADER: "now"}, timeout=5, trust_env=False)
         begun = time.monotonic()
-        for _ in range(20):
-            # until it is the first one's worker that has crashed
-            try:
-                httpx.post(flying.url + CHAT, content=chat_body(), headers={**BEARER, TRAP_HEADER: "now"}, timeout=5, trust_env=False)
-            except httpx.HTTPError:
-                pass
-            if leader.done():
-                break
-        assert leader.done() and leader.result()[0] != 200
-        flying.fault({}, "mock-a")
+        world.fault({}, "mock-a")
+        time.sleep(0.5)
+        if not leader.done():
+            return False  # the pool waits for the rest
         results = [other.result() for other in others]
         took = time.monotonic() - begun
-    assert took < LEASE + 2, f"{took:.1f} s"
+    assert leader.result()[0] != 200 and took < LEASE + 2, f"{took:.1f} s"
     assert {status for status, *_ in results} <= {200, 503}
-    eventually(lambda: _ask(flying, "crashes")[0], 200)
-    assert _ask(flying, "crashes")[:2] == (200, "hit")
+    survived = any(status == 200 for status, *_ in results)
+    if survived:
+        assert _ask(world, text)[:2] == (200, "hit")
+    return survived

@@ -107,6 +107,16 @@ pub fn look(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Looked 
     go_on(Box::new(Pending { place, key, control, context, step: Step::Begins }), shared)
 }
 
+/// Whether the request's body is needed, and only Envoy has it.
+pub fn needs_body(exchange: &Exchange, table: &Table) -> bool {
+    if !table.has_caches || exchange.is_passed() || exchange.whole_body().is_some() {
+        return false;
+    }
+    let is_short = exchange.parsed().is_some_and(|parsed| (1..=MAX_BODY).contains(&parsed.layout.length));
+    let model = table.find(exchange.model_name()).and_then(|model| table.models().get(model));
+    is_short && model.is_some_and(|model| model.cache.is_some())
+}
+
 fn key_of(exchange: &Exchange, policy: &CachePolicy) -> Option<CacheKey> {
     let [version, beta] = ANSWER_HEADERS.map(|name| host::header(Headers::Request, name));
     let headers = [version.as_deref(), beta.as_deref()];

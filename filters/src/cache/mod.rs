@@ -17,7 +17,7 @@ mod place;
 mod redis;
 
 pub use keeping::Keeping;
-pub use lookup::{go_on, look, Looked, Pending};
+pub use lookup::{go_on, look, needs_body, Looked, Pending};
 pub use redis::answered;
 
 /// Does the work that waits for time. Called on each tick.
