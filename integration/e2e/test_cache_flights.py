@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping
 
 import httpx
 import pytest
 
 from conftest import OpenWorld
 from settings import Settings
-from test_crash import TRAP_HEADER, TRAP_WASM
+from test_crash import TRAP_HEADER, TRAP_WASM, _connections
 from world import BEARER, CHAT, World, chat_body, eventually
 
 # How long a crashed worker's requests count as under way.
@@ -91,36 +91,46 @@ def test_the_first_ones_answer_is_not_kept(flying: World) -> None:
 
 
 def test_the_first_ones_worker_crashes(flying: World) -> None:
-    """The others wait until its lease ends, and no longer. At the crashed worker they get the crash's own answer."""
-    for attempt in "abcdef":
-        # which worker crashes is left to chance
-        if _crash_one(flying, f"crashes {attempt}"):
-            return
-    raise AssertionError("no other worker has had a request that waited")
-
-
-def _crash_one(world: World, text: str) -> bool:
-    """Crashes one worker. Whether that was the first request's, and not that of all others."""
-    world.reset()
-    world.fault({"delay_ms": 12_000}, "mock-a")
-    with ThreadPoolExecutor(WAITING + 1) as pool:
-        leader = pool.submit(_ask, world, text)
-        eventually(lambda: len(world.entries()), 1)
-        others = _wait_for(world, text, pool)
+    """The others, at another worker, wait until its lease ends, and no longer."""
+    with contextlib.ExitStack() as opened, ThreadPoolExecutor(WAITING + 1) as pool:
+        first, second = _clients(flying, opened)
+        flying.heal()
+        flying.fault({"delay_ms": 12_000}, "mock-a")
+        leader = pool.submit(_ask_by, first[0], "crashes")
+        eventually(lambda: len(flying.entries()), 1)
+        others = [pool.submit(_ask_by, client, "crashes") for client in second]
         time.sleep(1)
-        assert len(world.entries()) == 1, "they wait"
-        with contextlib.suppress(httpx.HTTPError):
-            httpx.post(world.url + CHAT, content=chat_body(), headers={**BEARER, TRAP_HEADER: "now"}, timeout=5, trust_env=False)
+        assert len(flying.entries()) == 1, "they wait"
+        flying.fault({}, "mock-a")
         begun = time.monotonic()
-        world.fault({}, "mock-a")
-        time.sleep(0.5)
-        if not leader.done():
-            return False  # the pool waits for the rest
+        _ask_by(first[1], "crash", {TRAP_HEADER: "now"})
         results = [other.result() for other in others]
         took = time.monotonic() - begun
-    assert leader.result()[0] != 200 and took < LEASE + 2, f"{took:.1f} s"
-    assert {status for status, *_ in results} <= {200, 503}
-    survived = any(status == 200 for status, *_ in results)
-    if survived:
-        assert _ask(world, text)[:2] == (200, "hit")
-    return survived
+        assert {result[:2] for result in results} == {(200, "miss")}
+        assert took < LEASE + 2, f"{took:.1f} s"
+        assert _ask_by(second[0], "crashes")[:2] == (200, "hit")
+        assert leader.result()[0] != 200
+
+
+def _ask_by(client: httpx.Client, text: str, headers: Mapping[str, str] | None = None) -> tuple[int, str | None]:
+    """One request at the client's connection: status, what the cache did."""
+    try:
+        answer = client.post(CHAT, content=chat_body(text, model="cached", **COLD), headers={**BEARER, **(headers or {})})
+    except httpx.HTTPError:
+        return 0, None
+    return answer.status_code, answer.headers.get("x-sluice-cache")
+
+
+def _clients(world: World, opened: contextlib.ExitStack) -> tuple[list[httpx.Client], list[httpx.Client]]:
+    """Two clients or more with open connections to one worker, and two to the other."""
+    by_worker: dict[str, list[httpx.Client]] = {}
+    for number in range(40):
+        before = _connections(world)
+        client = opened.enter_context(httpx.Client(base_url=world.url, trust_env=False, timeout=30))
+        assert _ask_by(client, f"opens {number}")[0] == 200
+        (worker,) = _connections(world) - before
+        by_worker.setdefault(worker, []).append(client)
+        if len(by_worker) == 2 and min(map(len, by_worker.values())) >= 2:
+            one, other = by_worker.values()
+            return one, other[:WAITING]
+    raise AssertionError("all connections are one worker's")

@@ -98,5 +98,5 @@ fn digest(
 
 /// The memory of all entries, in bytes.
 pub(super) fn memory(node: &Node<'_>) -> Result<usize, ConfigError> {
-    node.size(1 << 20..=4 << 30, "must be a size from 1MiB to 4GiB, such as 64MiB")
+    node.size(1 << 20..=3 << 30, "must be a size from 1MiB to 3GiB, such as 64MiB")
 }

@@ -385,39 +385,3 @@ fn a_bucket_has_entries_and_flights() {
     assert_eq!(flown.count(), 31, "one is under way");
     assert!((0..64).contains(&bucket_of(&key(7), 64)));
 }
-
-/// The digest of the configuration of the model `a`.
-fn configured(config: &serde_json::Value) -> [u8; 16] {
-    let table = sluice::config::router(config.to_string().as_bytes(), &|_| None).unwrap();
-    table.models().iter().find(|model| model.name == "a").unwrap().cache.as_ref().unwrap().digest
-}
-
-#[test]
-fn the_configuration_of_a_model_is_that_of_all_that_may_serve_it() {
-    let base = serde_json::json!({
-        "upstreams": {"one": {}, "two": {}, "three": {}, "four": {}},
-        "models": [
-            {"name": "a", "targets": [{"upstream": "one"}], "cache": {}, "fallbacks": ["b"], "context_length_fallback": "c"},
-            {"name": "b", "targets": [{"upstream": "two"}]},
-            {"name": "c", "targets": [{"upstream": "three"}]},
-            {"name": "d", "targets": [{"upstream": "four"}]},
-        ],
-    });
-    for (pointer, value, changes) in [
-        ("/models/0/targets/0/model", "x", true),
-        ("/models/1/targets/0/model", "x", true),
-        ("/models/2/targets/0/model", "x", true),
-        ("/models/3/targets/0/model", "x", false),
-        ("/upstreams/one/host", "x.example", true),
-        ("/upstreams/two/host", "x.example", true),
-        ("/upstreams/three/host", "x.example", true),
-        ("/upstreams/four/host", "x.example", false),
-        ("/response_model", "requested", true),
-        ("/answer_headers", "never", false),
-    ] {
-        let mut changed = base.clone();
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        changed.pointer_mut(parent).unwrap()[name] = value.into();
-        assert_eq!(configured(&changed) != configured(&base), changes, "{pointer}");
-    }
-}

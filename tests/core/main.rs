@@ -10,6 +10,7 @@
 
 mod base64;
 mod cache;
+mod cache_config;
 mod clusters;
 mod codec;
 mod config;

@@ -92,6 +92,7 @@ fn many_beginnings() {
     let log = nested.repeat(5);
     let imported = import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
     assert_eq!(imported, Imported { malformed: 5, ..Imported::default() });
+}
 
 #[test]
 fn what_the_cache_answers_is_a_request_without_tokens() {
@@ -140,7 +141,9 @@ fn a_file_of_an_earlier_version_goes_on() {
     rusqlite::Connection::open(path).unwrap().execute_batch(FIRST_VERSION).unwrap();
     for _ in 0..2 {
         kept.again();
-        let log = line("one", "2026-11-27", "") + "\n" + &line("two", "2026-11-27", r#""cache":"hit","saved_input_tokens":9,"#);
+        let log = line("one", "2026-11-27", "")
+            + "\n"
+            + &line("two", "2026-11-27", r#""cache":"hit","saved_input_tokens":9,"#);
         import(&mut log.as_bytes(), kept.store.as_mut()).unwrap();
         let rollups = kept.store.rollups(Span::Day, DAY, DAY + 1).unwrap();
         let sums = rollups[0].sums;
