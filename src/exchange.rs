@@ -15,6 +15,7 @@ mod preparation;
 mod queries;
 mod shared_limits;
 mod socket;
+mod texts;
 mod translation;
 
 use std::rc::Rc;
@@ -31,6 +32,7 @@ use crate::limits::{self, Admission, Limits, RateHeaders};
 use crate::outcome::Outcome;
 use crate::parsed_request::{Change, ParsedRequest};
 use crate::routing::{ClusterState, Ending, Model, NotStarted, Route, Table};
+use crate::texts::TextWork;
 use crate::timing::Timing;
 use crate::uri::climbs;
 use crate::usage::{Source, TokenUsage};
@@ -43,6 +45,7 @@ use phase::{Phase, Request, Stage};
 use preparation::target_request;
 pub use preparation::Prepared;
 pub use socket::SocketState;
+pub use texts::CHAT_PATH;
 
 /// The maximum number of flags, because services choose their names.
 const MAX_FLAGS: usize = 16;
@@ -93,6 +96,10 @@ pub struct Exchange {
     cached: Option<Box<Cached>>,
     /// A digest of the configuration of the guard that has passed it.
     guard: Option<[u8; 16]>,
+    /// What is left to do for it, if it came to a text endpoint.
+    texts: Option<Box<TextWork>>,
+    /// The prompt of the library that it uses.
+    prompt: Option<Box<str>>,
 }
 
 /// The longest body that an exchange keeps, in bytes. Most chats are smaller; bodies with documents and images stay

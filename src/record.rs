@@ -78,6 +78,9 @@ impl<F: Fields + Default> Record<F> {
                 record.number("saved_output_tokens", cached.saved.1);
             }
         }
+        if let Some(prompt) = exchange.prompt() {
+            record.text("prompt", prompt);
+        }
         if let Some(flags) = exchange.flags() {
             record.text("guard_flags", &flags);
         }

@@ -47,6 +47,12 @@ pub fn is_reserved_header(name: &[u8]) -> bool {
     steers && name != b"x-envoy-external-address"
 }
 
+/// The header with the token of a request of the gateway to itself.
+pub const TEXT_HEADER: &str = "x-sluice-text";
+
+/// Shared data with the secret that signs such tokens.
+pub const TEXT_SECRET: &str = "sluice.texts.secret";
+
 /// Shared data with the health of a cluster.
 pub fn health_key(cluster: &str) -> String {
     format!("sluice.health.{cluster}")

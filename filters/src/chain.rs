@@ -14,6 +14,7 @@ use crate::host;
 use crate::paths;
 use crate::reentrancy;
 use crate::registry::{self, SharedExchange};
+use crate::texts::Reshaping;
 use crate::types::{Action, Event, HttpContext};
 
 thread_local! {
@@ -101,7 +102,15 @@ impl Filter for Chain {
     fn open(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         let members = self.members.iter().filter_map(|(_, member)| member.open(context)).collect();
         let headers = Event::RequestHeaders { end: false };
-        let stream = Stream { context, members, passed: 0, headers, last: None, exchange: None };
+        let stream = Stream {
+            context,
+            members,
+            passed: 0,
+            headers,
+            last: None,
+            exchange: None,
+            reshaping: Reshaping::default(),
+        };
         Some(Box::new(Handle { context, stream: Rc::new(RefCell::new(stream)) }))
     }
 }
@@ -137,6 +146,8 @@ struct Stream {
     /// The last event of the request after its headers.
     last: Option<Event>,
     exchange: Option<SharedExchange>,
+    /// The change of the answer's form, if this chain has taken the request in.
+    reshaping: Reshaping,
 }
 
 impl Stream {
@@ -162,7 +173,10 @@ impl Stream {
             }
         });
         self.exchange = exchange;
-        action
+        match &self.exchange {
+            Some(exchange) => self.reshaping.on(event, exchange, action),
+            None => action,
+        }
     }
 
     /// Passes the request's headers to the remaining members in turn, until one holds the request. A member that holds

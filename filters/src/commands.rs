@@ -17,6 +17,7 @@ use crate::limits;
 use crate::page;
 use crate::recent_requests;
 use crate::reply::CommandReply;
+use crate::texts;
 
 /// The filter that should answer, by its data.
 #[derive(Clone, Copy)]
@@ -27,14 +28,19 @@ pub enum By<'a> {
     Router(&'a Table),
 }
 
-/// The answer to a command. `None`: the request is not a command, or another filter answers it.
-pub fn serve(exchange: &mut Exchange, by: By<'_>) -> Option<Result<CommandReply, ApiError>> {
+/// The answer to a command, whose stream has Envoy's number `context`. `None`: the request is not a command, or another
+/// filter answers it.
+pub fn serve(exchange: &mut Exchange, by: By<'_>, context: u32) -> Option<Result<CommandReply, ApiError>> {
     if let (Some((Command::Limits, _)), By::Auth(auth), Some(identity)) = (exchange.command(), by, exchange.identity())
     {
         match admin::limited(auth, identity, &exchange.original().path) {
             Ok(reported) => exchange.report_limits(reported), // `router` adds the models
             Err(error) => return Some(Err(error)),
         }
+    }
+    if let (Command::Texts, _) = exchange.command()? {
+        let permitted = permit(Access::Caller, exchange, by);
+        return Some(permitted.and_then(|()| texts::begin(exchange, context)).map(|()| CommandReply::later()));
     }
     let (command, body) = exchange.command()?;
     answer(command, body, exchange, by).transpose()
@@ -96,7 +102,8 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
             | Command::Limits
             | Command::Upstreams
             | Command::Eject(_)
-            | Command::Restore(_),
+            | Command::Restore(_)
+            | Command::Texts,
             By::Auth(_),
         ) => return Ok(None),
         (
@@ -107,7 +114,8 @@ fn answer(command: &Command, body: &[u8], exchange: &Exchange, by: By<'_>) -> Re
             | Command::Keys
             | Command::IssueKey
             | Command::RevokeKey(_)
-            | Command::RestoreKey(_),
+            | Command::RestoreKey(_)
+            | Command::Texts,
             By::Router(_),
         ) => return Err(ApiError::unknown_path(command.method(), &exchange.original().path)),
     }))

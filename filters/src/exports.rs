@@ -23,6 +23,7 @@ use crate::reentrancy::{self, is_postponed, Late};
 use crate::registry;
 use crate::root::Root;
 use crate::shared_limits;
+use crate::texts;
 use crate::types::{Action, ByNumber, Event, HttpContext};
 
 /// A stream; `None` while it is being called.
@@ -201,6 +202,7 @@ pub extern "C" fn proxy_on_http_call_response(context: u32, token: u32, headers:
         finished::answered(token, size);
         cache::answered(token, headers, size);
         fleet::answered(token, size);
+        texts::answered(token, headers, size);
     });
 }
 

@@ -1,5 +1,7 @@
 //! Receives a request: the first of `auth` and `router` reads the headers and the body, and opens the exchange.
 
+mod written;
+
 use std::rc::Rc;
 
 use sluice::endpoint::{classify, realtime_model, Call, Dialect, Endpoint, Socket, REALTIME};
@@ -10,7 +12,9 @@ use sluice::keys::Identity;
 use sluice::memory_budget::Purpose;
 use sluice::multipart::FormScanner;
 use sluice::parsed_request::{self, ParsedRequest};
+use sluice::prompts::{expand, refers, Expanded, Kind, Library};
 use sluice::uri::{asks_for_stream, query_key, without_keys, without_query};
+use sluice::wire_names::TEXT_HEADER;
 
 use crate::budget::{self, BodyWeight, NoMemory};
 use crate::clusters::{self, AllClusters};
@@ -20,12 +24,15 @@ use crate::limits;
 use crate::registry::{self, SharedExchange};
 use crate::request_head::RequestHead;
 use crate::stored;
+use crate::texts;
 use crate::waiting;
 
 /// A request whose headers have been taken in, and whose body is awaited.
 pub struct Incoming {
     exchange: SharedExchange,
     call: RequestKind,
+    /// The prompt library, if there is one.
+    library: Option<Rc<Library>>,
     /// The body, as far as it is known, on the account of all bodies in flight.
     weight: BodyWeight,
     /// Ends the exchange with the filter that opened it.
@@ -57,6 +64,8 @@ enum RequestKind {
     Model(Endpoint, Option<String>),
     /// A model, whose name is a field of a form; at most `most` bytes.
     Form { endpoint: Endpoint, scanner: Box<FormScanner>, most: usize },
+    /// Texts; `is_part`: it is one of several, which the gateway has sent to itself.
+    Texts { kind: Kind, is_part: bool },
     /// A response that an upstream has stored under this id.
     Stored(String),
     /// A WebSocket to this model.
@@ -85,7 +94,8 @@ pub struct RefusedRequest {
 impl Incoming {
     /// Takes in the headers: asks `identify` who is calling, given the credential headers, unless it is asked for what
     /// is open to everyone, and removes whatever must not reach Envoy's router or an upstream. `prefix` is what the
-    /// gateway's own paths begin with; `find` knows the further paths; `max_upload` is the largest form.
+    /// gateway's own paths begin with; `find` knows the further paths; `max_upload` is the largest form; `library` has
+    /// the prompts.
     ///
     /// # Errors
     /// The caller, the path or the method is unknown; or memory is short.
@@ -93,6 +103,7 @@ impl Incoming {
         prefix: &str,
         find: impl FnOnce(&str) -> Option<Dialect>,
         max_upload: impl FnOnce() -> usize,
+        library: Option<Rc<Library>>,
         identify: impl FnOnce(&[(&str, &str)]) -> Result<Option<Rc<Identity>>, ApiError>,
     ) -> Result<Incoming, RefusedRequest> {
         data_version::read();
@@ -114,7 +125,16 @@ impl Incoming {
             None => classify(headers.method, headers.path, prefix),
             Some(_) => Call::Unknown,
         };
+        let texts = match (&call, &library) {
+            (Call::Unknown, Some(library)) if socket.is_none() => library.endpoint(without_query(headers.path)),
+            _ => None,
+        };
+        let token = texts.and_then(|_| pairs.iter().find(|(name, _)| *name == TEXT_HEADER.as_bytes()));
         let identity = match &call {
+            _ if token.is_some() => {
+                let caller = token.and_then(|(_, token)| texts::caller(host::text(token)));
+                caller.ok_or_else(|| refuse(ApiError::unauthorized("The request is not the gateway's own.")))?
+            }
             Call::Gateway(command) if command.access() == Access::Anyone => None,
             // Gemini's clients may send their key in the query
             Call::Path(..) | Call::Unknown if shape == Shape::Gemini => {
@@ -145,20 +165,26 @@ impl Incoming {
             Call::Unknown if socket == Some(Socket::Realtime) => {
                 RequestKind::Socket(realtime_model(headers.path).unwrap_or_default())
             }
-            Call::Unknown => {
-                let Some(dialect) = find(headers.path) else {
-                    return Err(refuse(not_found(headers.method, &path, socket)));
-                };
-                let generates = !matches!(headers.method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
-                RequestKind::Passed { path: without_query(headers.path).to_owned(), dialect, generates }
-            }
+            Call::Unknown => match (texts, headers.method) {
+                (Some(kind), "POST") => RequestKind::Texts { kind, is_part: token.is_some() },
+                (Some(_), method) => return Err(refuse(ApiError::method_not_allowed(method, "POST"))),
+                (None, method) => {
+                    let Some(dialect) = find(headers.path) else {
+                        return Err(refuse(not_found(method, &path, socket)));
+                    };
+                    let generates = !matches!(method, "GET" | "HEAD" | "DELETE" | "OPTIONS");
+                    RequestKind::Passed { path: without_query(headers.path).to_owned(), dialect, generates }
+                }
+            },
         };
         let mut weight = BodyWeight::default();
         match &call {
-            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) if headers.encoded => {
+            RequestKind::Model(..) | RequestKind::Texts { .. } | RequestKind::Form { .. } | RequestKind::Stored(_)
+                if headers.encoded =>
+            {
                 return Err(refuse(ApiError::unsupported_encoding()))
             }
-            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) => {
+            RequestKind::Model(..) | RequestKind::Texts { .. } | RequestKind::Form { .. } | RequestKind::Stored(_) => {
                 let length = headers.length.unwrap_or(0);
                 if !budget::admits(Purpose::Request, 0) || !weight.grow(length) {
                     return Err(refuse(ApiError::out_of_memory()));
@@ -187,7 +213,7 @@ impl Incoming {
         }
         let (id, exchange) = registry::open(exchange)
             .ok_or_else(|| refuse(ApiError::internal("The gateway could not keep the request.")))?;
-        Ok(Incoming { exchange, call, weight, _opened: Opened { id } })
+        Ok(Incoming { exchange, call, library, weight, _opened: Opened { id } })
     }
 
     /// Whether everything that will be read has arrived: the headers end the request, or its body is not needed.
@@ -195,7 +221,9 @@ impl Incoming {
         end || match &self.call {
             RequestKind::Command(command) => !command.takes_body(),
             RequestKind::Passed { .. } | RequestKind::Socket(_) => true,
-            RequestKind::Model(..) | RequestKind::Form { .. } | RequestKind::Stored(_) => false,
+            RequestKind::Model(..) | RequestKind::Texts { .. } | RequestKind::Form { .. } | RequestKind::Stored(_) => {
+                false
+            }
         }
     }
 
@@ -210,8 +238,12 @@ impl Incoming {
                 true => scan(scanner, size),
                 false => Err(ApiError::out_of_memory()),
             },
-            RequestKind::Model(..) | RequestKind::Stored(_) if self.weight.grow(size) => Ok(()),
-            RequestKind::Model(..) | RequestKind::Stored(_) => Err(ApiError::out_of_memory()),
+            RequestKind::Model(..) | RequestKind::Texts { .. } | RequestKind::Stored(_) if self.weight.grow(size) => {
+                Ok(())
+            }
+            RequestKind::Model(..) | RequestKind::Texts { .. } | RequestKind::Stored(_) => {
+                Err(ApiError::out_of_memory())
+            }
             RequestKind::Command(_) if size > MAX_COMMAND => Err(ApiError::body_too_large()),
             RequestKind::Command(_) | RequestKind::Passed { .. } | RequestKind::Socket(_) => Ok(()),
         }
@@ -248,10 +280,24 @@ impl Incoming {
             0 => Vec::new(),
             _ => self.read(size).ok_or_else(ApiError::out_of_memory)?,
         };
+        if let (RequestKind::Texts { kind, is_part }, Some(library)) = (&self.call, self.library.clone()) {
+            return self.texts(*kind, *is_part, &library, &body);
+        }
         let mut exchange = self.exchange.borrow_mut();
         match &mut self.call {
             RequestKind::Model(endpoint, path_model) => {
-                let parsed = parsed_request::read(*endpoint, path_model.take(), &body)?;
+                let endpoint = *endpoint;
+                let parsed = parsed_request::read(endpoint, path_model.take(), &body)?;
+                if let (Some(place), Some(library), true) = (&parsed.layout.reference, &self.library, refers(endpoint))
+                {
+                    if let Some(Expanded { body, name }) = expand(library, endpoint, &body, place.clone())? {
+                        exchange.uses_prompt(&name);
+                        drop(exchange);
+                        let parsed = parsed_request::read(endpoint, None, &body)?;
+                        self.write(parsed, body)?;
+                        return Ok(&self.exchange);
+                    }
+                }
                 let spare = body.len() <= MAX_KEPT_BODY && budget::room(Purpose::Kept) == 0;
                 exchange.read(parsed, body);
                 if spare {
@@ -273,6 +319,7 @@ impl Incoming {
             }
             RequestKind::Socket(model) => exchange.read(ParsedRequest::of_socket(std::mem::take(model)), body),
             RequestKind::Command(command) => exchange.commanded(command.clone(), body),
+            RequestKind::Texts { .. } => return Err(ApiError::internal("There is no prompt library.")),
         }
         drop(exchange);
         Ok(&self.exchange)

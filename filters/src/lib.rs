@@ -51,6 +51,7 @@ mod recent_requests;
 mod reentrancy;
 mod refused_body;
 mod registry;
+mod replaced_body;
 mod reply;
 mod request_head;
 mod revoked;
@@ -59,6 +60,7 @@ mod router;
 mod shared_limits;
 mod stored;
 mod stream_ends;
+mod texts;
 mod totals;
 mod traced_answer;
 #[cfg(feature = "trap")]

@@ -5,6 +5,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use sluice::endpoint::Dialect;
+use sluice::prompts::Library;
 use sluice::routing::{PathRule, Paths, MAX_UPLOAD};
 
 type Cell = Rc<OnceCell<Rc<Paths>>>;
@@ -55,6 +56,14 @@ impl ChainPaths {
                 let all: Vec<Rc<Paths>> = ALL.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect());
                 all.iter().map(|paths| most(paths)).max().unwrap_or(MAX_UPLOAD)
             }
+        }
+    }
+
+    /// The prompt library. Of several routers, the newest that has one.
+    pub fn library(&self) -> Option<Rc<Library>> {
+        match self.0.get() {
+            Some(own) => own.library.clone(),
+            None => ALL.with_borrow(|all| all.iter().rev().find_map(|paths| paths.upgrade()?.library.clone())),
         }
     }
 

@@ -197,7 +197,7 @@ fn current_id() -> Option<Id> {
 }
 
 /// An exchange by its id. `None` if it has ended.
-fn find(id: Id) -> Option<SharedExchange> {
+pub fn find(id: Id) -> Option<SharedExchange> {
     EXCHANGES.with_borrow(|exchanges| exchanges.get(&id).cloned())
 }
 

@@ -53,9 +53,16 @@ pub struct CommandReply {
     headers: &'static [(&'static str, &'static str)],
     /// What other Envoys must learn.
     change: Option<RevocationChange>,
+    /// The answer follows later.
+    later: bool,
 }
 
 impl CommandReply {
+    /// An answer that follows later, from elsewhere.
+    pub fn later() -> Self {
+        CommandReply { later: true, ..CommandReply::text("") }
+    }
+
     /// JSON.
     pub fn json(body: impl Into<Cow<'static, str>>) -> Self {
         CommandReply::of("application/json", body.into())
@@ -73,7 +80,13 @@ impl CommandReply {
 
     /// A web page.
     pub fn html(body: &'static [u8]) -> Self {
-        CommandReply { content_type: "text/html; charset=utf-8", body: body.into(), headers: &[], change: None }
+        CommandReply {
+            content_type: "text/html; charset=utf-8",
+            body: body.into(),
+            headers: &[],
+            change: None,
+            later: false,
+        }
     }
 
     fn of(content_type: &'static str, body: Cow<'static, str>) -> Self {
@@ -81,7 +94,7 @@ impl CommandReply {
             Cow::Borrowed(text) => text.as_bytes().into(),
             Cow::Owned(text) => text.into_bytes().into(),
         };
-        CommandReply { content_type, body, headers: &[], change: None }
+        CommandReply { content_type, body, headers: &[], change: None, later: false }
     }
 
     /// With further headers.
@@ -111,6 +124,9 @@ impl CommandReply {
 
     /// Sends the answer. It may contain a key that nobody else may see.
     pub fn reply(&self) -> Action {
+        if self.later {
+            return Action::Pause;
+        }
         let mut headers = vec![("content-type", self.content_type), ("cache-control", "no-store")];
         headers.extend(self.headers);
         host::reply(200, &details("gateway"), &headers, &self.body);

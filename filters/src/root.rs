@@ -17,6 +17,7 @@ use crate::metrics;
 use crate::password_checks;
 use crate::recent_requests;
 use crate::shared_limits;
+use crate::texts;
 use crate::totals;
 use crate::types::HttpContext;
 use crate::waiting;
@@ -87,6 +88,7 @@ impl Root {
         limits::renew();
         shared_limits::work();
         fleet::work();
+        texts::work();
         totals::flush_now_and_then();
         recent_requests::flush_now_and_then();
         budget::report();

@@ -153,7 +153,7 @@ impl Router {
     /// Answers what is asked of the gateway itself.
     fn serve(&mut self, exchange: &SharedExchange, incoming: Option<Incoming>) -> Action {
         self.state = RouterState::Answered { _opened: incoming };
-        let answer = commands::serve(&mut exchange.borrow_mut(), By::Router(&self.table));
+        let answer = commands::serve(&mut exchange.borrow_mut(), By::Router(&self.table), self.context);
         match answer.unwrap_or_else(|| Err(ApiError::admin_only())) {
             Ok(answer) => answer.reply(),
             Err(error) => reply::error(&error, Shape::OpenAi),
@@ -216,7 +216,8 @@ impl HttpContext for Router {
             return self.go_on(exchange, None);
         }
         let find = |path: &str| self.table.paths().find(path).map(|(_, rule)| rule.dialect(path));
-        match Incoming::open(DEFAULT_PREFIX, find, || self.table.paths().max_upload, |_| Ok(None)) {
+        let library = self.table.paths().library.clone();
+        match Incoming::open(DEFAULT_PREFIX, find, || self.table.paths().max_upload, library, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 self.state = RouterState::Body(incoming);

@@ -69,10 +69,10 @@ class Upstream(ABC):
         self._socket.close()
 
 
-async def send_head(writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:
+async def send_head(writer: asyncio.StreamWriter, headers: Mapping[str, str], status: str = "200 OK") -> None:
     """The response headers of a chunked answer."""
     headers = {"transfer-encoding": "chunked", **headers}
-    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
 
 

@@ -1,5 +1,6 @@
 //! The configuration of further paths: `router.paths`.
 
+use super::prompts;
 use super::reader::{ConfigError, Node, Object};
 use super::suggestion::suggestion;
 use crate::endpoint::{classify, Call};
@@ -16,18 +17,14 @@ const GUARD: [(&str, bool); 2] = [("refuse", false), ("skip", true)];
 /// The methods by which a path may be the gateway's own.
 const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
 
-/// Reads the paths into the table. The models must be there already.
+/// Reads the paths, and what else filters before the router must know, into the table. The models must be there already.
 ///
 /// # Errors
 /// The first mistake, with its path and the fix.
-pub(super) fn read(
-    node: Option<Node<'_>>,
-    max_upload: Option<Node<'_>>,
-    table: &mut Table,
-    retry: &Retry,
-) -> Result<(), ConfigError> {
-    let mut paths = Paths::default();
-    if let Some(node) = max_upload {
+pub(super) fn read(root: &Object<'_>, table: &mut Table, retry: &Retry) -> Result<(), ConfigError> {
+    let node = root.get("paths");
+    let mut paths = Paths::with(prompts::read(root, table)?);
+    if let Some(node) = root.get("max_upload") {
         paths.max_upload = node.size(1 << 10..=1 << 30, "must be a size from 1KiB to 1GiB, such as 25MiB")?;
     }
     for node in node.map_or(Ok(Vec::new()), |node| node.list())? {

@@ -27,6 +27,8 @@ pub const ROUTER_FIELDS: &[&str] = &[
     "response_model",
     "stored_responses",
     "cache_memory",
+    "prompts",
+    "builtin",
 ];
 
 /// The fields of an upstream.
@@ -109,7 +111,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if table.models().is_empty() {
         return Err(list.error("no model at all; add one"));
     }
-    paths::read(root.get("paths"), root.get("max_upload"), &mut table, &retry)?;
+    paths::read(&root, &mut table, &retry)?;
     Ok(table)
 }
 

@@ -46,6 +46,8 @@ pub enum Command {
     Eject(String),
     /// Restores a cluster.
     Restore(String),
+    /// Sends each of several texts to the gateway itself. Its paths are those of the text endpoints, if they are on.
+    Texts,
 }
 
 /// The permission for a command.
@@ -192,6 +194,9 @@ impl Command {
 
     /// Its permission.
     pub fn access(&self) -> Access {
+        if *self == Command::Texts {
+            return Caller;
+        }
         self.entry().map_or(Admin, |entry| entry.access)
     }
 }

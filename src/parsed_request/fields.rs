@@ -176,6 +176,9 @@ impl<'a> Fields<'a> {
             Member::Messages | Member::Prompt | Member::Input | Member::Contents => {
                 self.layout.prompt = start;
                 self.add(length_of_prompt(scanner)?);
+                if member == Member::Prompt && self.body.get(start) == Some(&b'{') {
+                    self.layout.reference = Some(start..scanner.position());
+                }
             }
             // members before the prompt
             Member::System | Member::Instructions | Member::SystemInstruction => {

@@ -21,6 +21,8 @@ pub struct Layout {
     pub prompt: usize,
     /// The prompt's number of text bytes, including everything that belongs to it.
     pub text: u64,
+    /// The object in `prompt`, which may refer to the prompt library.
+    pub reference: Option<Range<usize>>,
 }
 
 /// The body's value of `stream_options.include_usage`.

@@ -1,8 +1,11 @@
 //! Further paths of providers, which the operator passes to one upstream: nothing of their requests is read.
 
+use std::rc::Rc;
+
 use crate::endpoint::Dialect;
 use crate::error::Shape;
 use crate::pattern::matches;
+use crate::prompts::Library;
 use crate::uri::{hex_byte, without_query};
 
 /// One further path.
@@ -48,15 +51,22 @@ pub struct Paths {
     rules: Vec<PathRule>,
     /// The largest form with a model's name in it, in bytes.
     pub max_upload: usize,
+    /// The prompt library, if there is one, with the text endpoints' settings.
+    pub library: Option<Rc<Library>>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Paths { rules: Vec::new(), max_upload: MAX_UPLOAD }
+        Paths { rules: Vec::new(), max_upload: MAX_UPLOAD, library: None }
     }
 }
 
 impl Paths {
+    /// No further paths yet.
+    pub fn with(library: Option<Rc<Library>>) -> Self {
+        Paths { library, ..Paths::default() }
+    }
+
     /// Adds a path; returns its index.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ mod password;
 mod paths;
 
 mod phase;
+mod prompts;
 mod readers;
 mod recent_requests;
 mod record;
@@ -61,6 +62,7 @@ mod stored;
 mod strategy;
 mod stream_ends;
 mod streams;
+mod texts;
 mod timing;
 mod totals;
 mod translate;

@@ -19,7 +19,7 @@ use sluice::wire_names::NONE;
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 33] = [
+const FIELDS: [&str; 34] = [
     "key",
     "model",
     "cluster",
@@ -50,6 +50,7 @@ const FIELDS: [&str; 33] = [
     "source",
     "cost_microusd",
     "time_to_first_token_ms",
+    "prompt",
     "guard_flags",
     "guard_blocked",
     "label_team",

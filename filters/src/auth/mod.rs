@@ -146,7 +146,7 @@ impl Auth {
     }
 
     fn pass(&mut self, incoming: Incoming) -> Action {
-        let answer = commands::serve(&mut incoming.exchange().borrow_mut(), By::Auth(&self.config.auth));
+        let answer = commands::serve(&mut incoming.exchange().borrow_mut(), By::Auth(&self.config.auth), self.context);
         match answer {
             Some(Ok(reply)) => self.answer(incoming, reply),
             Some(Err(error)) => self.refuse(incoming, &error),
@@ -243,14 +243,16 @@ impl HttpContext for Auth {
         let mut checking = false;
         let find = |path: &str| self.config.paths.find(path);
         let most = || self.config.paths.max_upload();
-        let opened =
-            Incoming::open(&self.config.auth.prefix, find, most, |presented| match callers.identify(presented)? {
+        let library = self.config.paths.library();
+        let opened = Incoming::open(&self.config.auth.prefix, find, most, library, |presented| {
+            match callers.identify(presented)? {
                 Caller::Known(identity) => Ok(Some(identity)),
                 Caller::Checking => {
                     checking = true;
                     Ok(None)
                 }
-            });
+            }
+        });
         match (opened, checking) {
             (Ok(incoming), true) => {
                 let complete = incoming.is_complete(end);

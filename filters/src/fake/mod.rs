@@ -16,6 +16,7 @@ mod recent;
 mod requests;
 mod slices;
 mod tables;
+mod texts;
 mod unhappy;
 
 use std::cell::RefCell;

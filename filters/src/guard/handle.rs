@@ -60,7 +60,8 @@ impl HttpContext for Handle {
             return Action::Pause;
         }
         let find = |path: &str| guard.config.paths.find(path);
-        match Incoming::open(DEFAULT_PREFIX, find, || guard.config.paths.max_upload(), |_| Ok(None)) {
+        let library = guard.config.paths.library();
+        match Incoming::open(DEFAULT_PREFIX, find, || guard.config.paths.max_upload(), library, |_| Ok(None)) {
             Ok(incoming) => {
                 let complete = incoming.is_complete(end);
                 guard.state = GuardState::Body(incoming);
@@ -342,6 +343,7 @@ impl Guard {
         let checked = self.config.applies(&subject(CheckPhase::Response, &exchange));
         let mut answer = StreamedAnswer::new(&self.config, shared, parsed, checked, &self.vault, self.context);
         drop(exchange);
+        shared.borrow_mut().leave_answer(); // its form cannot be changed in pieces
         let action = answer.take_over(body, &self.config, me);
         self.state = GuardState::Streamed(answer);
         self.refuse_streamed(false).unwrap_or(action)

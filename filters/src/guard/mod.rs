@@ -29,6 +29,7 @@ use crate::reentrancy;
 use crate::refused_body::RefusedBody;
 use crate::registry::SharedExchange;
 use crate::reply;
+use crate::texts;
 use crate::types::Action;
 use answer::WholeAnswer;
 pub use calls::answered;
@@ -258,7 +259,7 @@ impl Guard {
 
     /// Hands Envoy what the client gets of an answer that was held. `held`: it waits for that.
     fn show(&mut self, body: Result<Vec<u8>, ApiError>, held: bool) -> Action {
-        match body {
+        match body.and_then(|body| texts::reshaped(self.exchange.as_ref(), body)) {
             Ok(body) => {
                 if let Some(flags) = self.exchange.as_ref().and_then(|exchange| exchange.borrow().flags()) {
                     // the headers are held with the body

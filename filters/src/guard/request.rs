@@ -11,8 +11,9 @@ use super::calls::PendingRun;
 use super::config::Config;
 use super::listener::{CheckResult, CheckTarget, Waiter};
 use super::slices::{Unextracted, Unwritten};
-use crate::host::{self, Buffer, Headers};
+use crate::host;
 use crate::registry::SharedExchange;
+use crate::replaced_body::{self, MAX_REPLACED};
 
 /// Its texts, and the running checks.
 pub(super) struct Request {
@@ -30,9 +31,8 @@ pub(super) enum Concluded {
     Rewritten(Box<BodyRewriting>),
 }
 
-/// The longest rewritten body in bytes: the size that envoy.yaml allows Envoy to buffer. (If that is less, Envoy
-/// refuses the body.)
-pub(super) const MAX_REWRITTEN: usize = 8 << 20;
+/// The longest rewritten body in bytes.
+pub(super) const MAX_REWRITTEN: usize = MAX_REPLACED;
 
 impl Request {
     /// Runs the checks on a request's texts; `None` if it has none.
@@ -128,11 +128,6 @@ pub(super) fn send_on((body, changes): (Vec<u8>, Vec<Change>), shared: &SharedEx
     if body.len() > MAX_REWRITTEN {
         return Err(refusal(&Unwritten::TooLarge));
     }
-    let has_length = shared.borrow().original().length.is_some();
-    let replaced = host::replace_bytes(Buffer::RequestBody, &body)
-        && (!has_length || host::set_header(Headers::Request, "content-length", &body.len().to_string()));
-    if !replaced {
-        return Err(ApiError::internal("The gateway could not rewrite the request."));
-    }
+    replaced_body::send(&body, shared.borrow().original().length.is_some())?;
     shared.borrow_mut().rewrite(body, &changes)
 }

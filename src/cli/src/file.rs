@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::dynamic::Files;
+use crate::prompt_files;
 use crate::render::{environment, split, Lost, Split};
 use crate::short::{Mistake, Short};
 use crate::yaml::Tree;
@@ -35,7 +36,7 @@ pub(crate) struct Render {
 /// # Errors
 /// The mistakes in the short file, with lines.
 pub(crate) fn render(command: &Render) -> Result<(), Failure> {
-    let text = read(&command.file)?;
+    let text = read_short(&command.file)?;
     let name = name(&command.file);
     let mut short = short(&text, &shown(&command.file))?;
     let Some(directory) = &command.dir else {
@@ -150,6 +151,14 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
         return Err(Failure::Input(format!("{} is larger than 16 MiB", file.display())));
     }
     String::from_utf8(bytes).map_err(|_| Failure::Input(format!("{} is not UTF-8", file.display())))
+}
+
+/// A short file's text, with the prompts of the directory beside it.
+///
+/// # Errors
+/// It cannot be read, or a prompt has a mistake.
+pub(crate) fn read_short(file: &Path) -> Result<String, Failure> {
+    prompt_files::with_prompts(read(file)?, file)
 }
 
 /// Writes to standard output.

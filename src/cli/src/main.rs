@@ -12,6 +12,7 @@ mod key;
 mod ledger;
 mod price_list;
 mod prices;
+mod prompt_files;
 mod render;
 mod run;
 mod schema;

@@ -75,7 +75,7 @@ fn value(node: &saphyr::Yaml) -> Value {
 #[test]
 fn shipped_files_are_allowed() {
     let schema = schema();
-    for file in ["demo.yaml", "examples/fleet.yaml", "examples/three-providers.yaml"] {
+    for file in ["demo.yaml", "examples/fleet.yaml", "examples/texts.yaml", "examples/three-providers.yaml"] {
         assert!(allows(&schema, &schema, &parsed(file)), "{file}");
     }
 }

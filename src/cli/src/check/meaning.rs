@@ -1,6 +1,7 @@
 //! Settings that the core accepts, but that cannot be intended.
 
 use serde_json::Value;
+use sluice::config::SELF_CLUSTER;
 use sluice::date::timestamp;
 use sluice::pattern::{matches, overlap};
 
@@ -234,7 +235,8 @@ pub(super) fn demo_keys(sections: &Sections, line: &dyn Fn(&str) -> usize, repor
     }
 }
 
-/// The clusters of checks, of shared limits, of the ledger and of caches, and the lines that name them.
+/// The clusters of checks, of shared limits, of the ledger, of caches and of text endpoints, and the lines that name
+/// them.
 pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
     let checks = list(section(sections, "guard"), "checks").iter().enumerate();
     let named = checks.filter_map(|(index, check)| {
@@ -250,5 +252,9 @@ pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
         let cluster = text(model.get("cache")?.get("store")?.get("redis")?, "cluster")?;
         Some((format!("router.models[{index}].cache.store.redis.cluster"), cluster.to_owned()))
     });
-    named.chain(beside).chain(caches).collect()
+    let texts = section(sections, "router").and_then(|router| router.get("builtin")).map(|builtin| {
+        let own = text(builtin, "cluster").map(|cluster| ("router.builtin.cluster".to_owned(), cluster.to_owned()));
+        own.unwrap_or_else(|| ("router.builtin".to_owned(), SELF_CLUSTER.to_owned()))
+    });
+    named.chain(beside).chain(caches).chain(texts).collect()
 }

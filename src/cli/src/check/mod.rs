@@ -37,7 +37,7 @@ pub(crate) struct Check {
 /// # Errors
 /// There are errors, not only warnings.
 pub(crate) fn run(command: &Check) -> Result<(), Failure> {
-    let text = file::read(&command.file)?;
+    let text = file::read_short(&command.file)?;
     let name = file::shown(&command.file);
     let report = check(&text);
     file::print(&if command.json { report.json(&name) } else { report.text(&name) })?;

@@ -20,7 +20,7 @@ impl Names {
     /// Gives each cluster of a short file its name in Envoy: the file's own, or one with a number if that name led elsewhere.
     /// Returns the names that are new and differ from the file's, behind the file's.
     pub(super) fn give(&mut self, short: &mut Short) -> Vec<(String, String)> {
-        let clusters = short.clusters().map(|cluster| (cluster.name.clone(), cluster.address.clone()));
+        let clusters = short.others().map(|cluster| (cluster.name.clone(), cluster.address.clone()));
         let clusters: Vec<(String, Address)> = clusters.collect();
         let mut given: BTreeMap<String, String> = BTreeMap::new();
         let mut new = Vec::new();

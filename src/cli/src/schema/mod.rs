@@ -6,6 +6,7 @@ mod cache;
 mod descriptions;
 mod guard;
 mod parts;
+mod prompts;
 mod reference;
 mod routing;
 
@@ -139,6 +140,8 @@ fn top(name: &str) -> Value {
         "retry" => reference("retry"),
         "ejection" => fields(&[&EJECTION[..], &["max_ejected_percent"]].concat(), routing::ejection),
         "hold_json" | "max_upload" | "cache_memory" => reference("size"),
+        "prompts" => prompts::prompts(),
+        "builtin" => prompts::builtin(),
         "hold" => fields(&["max"], |_| reference("duration")),
         "response_model" => one_of(["target", "requested"]),
         "stored_responses" => json!({"anyOf": [reference("duration"), {"const": false}]}),

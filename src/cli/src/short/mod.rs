@@ -10,7 +10,7 @@ mod upstream;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS};
+use sluice::config::{ConfigError, Node, AUTH_FIELDS, ROUTER_FIELDS, SELF_CLUSTER};
 
 pub(crate) use access_log::FIELDS as ACCESS_LOG_FIELDS;
 pub(crate) use address::{Address, Url};
@@ -60,6 +60,8 @@ pub(crate) struct Short {
     pub(crate) upstreams: Vec<Upstream>,
     /// The services that only checks call.
     pub(crate) services: Vec<Cluster>,
+    /// The gateway itself, if requests with several texts need it.
+    pub(crate) itself: Option<Cluster>,
     pub(crate) tracing: Option<Tracing>,
 }
 
@@ -105,13 +107,14 @@ impl Short {
         match reader.mistakes.is_empty() {
             false => Err(reader.mistakes),
             true => Ok(Short {
-                listen,
                 admin,
                 wasm,
                 allow_origins,
                 max_request_body,
                 max_upload,
                 upstreams,
+                itself: itself(&tree, &listen, &services),
+                listen,
                 services,
                 tracing,
                 tree,
@@ -169,6 +172,11 @@ impl Short {
 
     /// Every cluster that Envoy needs, the upstreams' first.
     pub(crate) fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        self.others().chain(&self.itself)
+    }
+
+    /// Every cluster, but for the gateway itself.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Cluster> {
         let own = self.upstreams.iter().map(|upstream| &upstream.cluster).chain(&self.services);
         own.chain(self.tracing.iter().map(|tracing| &tracing.cluster))
     }
@@ -212,6 +220,19 @@ pub(crate) fn variables(tree: &Tree, names: &mut Vec<String>) {
 fn picked(tree: &Tree, fields: &[&str]) -> Map<String, Value> {
     let own = tree.entries().iter().filter(|(name, _)| fields.contains(&name.as_str()));
     own.map(|(name, value)| (name.clone(), value.json())).collect()
+}
+
+/// The cluster of the gateway itself, if there are text endpoints and no service has its name.
+fn itself(tree: &Tree, listen: &Address, services: &[Cluster]) -> Option<Cluster> {
+    let name = tree.get("builtin")?.text_of("cluster").unwrap_or(SELF_CLUSTER);
+    let host = match listen.host.as_str() {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        host => host,
+    };
+    let address = Address { host: host.to_owned(), port: listen.port };
+    let is_there = services.iter().any(|service| service.name == name);
+    (!is_there).then(|| Cluster::local(name, address))
 }
 
 /// Reads the file's own fields, and collects all mistakes.

@@ -64,6 +64,11 @@ impl Cluster {
         }
     }
 
+    /// A server on this machine, without TLS.
+    pub(super) fn local(name: &str, address: Address) -> Cluster {
+        Cluster { name: name.to_owned(), address, connect_timeout: "2s".to_owned(), trusted_ca: None, http2: false }
+    }
+
     /// A service that checks call.
     pub(super) fn of_service(name: &str, node: &Node<'_>, trusted_ca: &str) -> Result<Cluster, ConfigError> {
         let fields = node.object(&["url", "trusted_ca", "connect_timeout"])?;

@@ -77,7 +77,7 @@ pub(super) fn follow(path: &Path, reader: &mut Reader) {
 
 fn read(path: &Path) -> Result<Configuration, Failure> {
     if !path.is_dir() {
-        return Ok(Configuration::Short(file::read(path)?));
+        return Ok(Configuration::Short(file::read_short(path)?));
     }
     let split = Split::read(|name| file::read(&path.join(name)))?;
     Ok(Configuration::Split(Box::new(split)))
