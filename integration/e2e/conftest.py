@@ -139,7 +139,7 @@ def _widened(settings: Settings) -> Settings:
 
 
 # These take longest. With several processes they come first, so that none of them runs alone at the end.
-LONGEST = ("test_fault_storm", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_places")
+LONGEST = ("test_fault_storm", "test_fleet", "test_fleet_records", "test_limits_told", "test_fault_matrix", "test_config", "test_tooling", "test_prometheus", "test_guard_places")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
