@@ -49,7 +49,7 @@ def remember(settings: Settings, **fields: Any) -> Settings:
 def share(settings: Settings, address: Address, name: str = CLUSTER, **fields: Any) -> Settings:
     """Lets the ledger, or another service, count the limits; returns the settings."""
     # More than the default of 20ms, because the test machine may be busy.
-    settings.values("auth")["shared"] = {"cluster": name, "timeout": "2s", **fields}
+    settings.values("auth")["shared"] = {"cluster": name, "timeout": "5s", **fields}
     return add_service(settings, address, name=name)
 
 
