@@ -55,13 +55,14 @@ test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, i
 	$(call rust_target,wasm32-wasip1)
 	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
-# The PyPI packages of the end-to-end tests. Tests of the classifiers, litellm, the page and the chart are skipped, with the reason, if theirs are missing.
+# The PyPI packages of the end-to-end tests. Tests of the classifiers, the semantic cache, litellm, the page and the chart are skipped, with the reason, if theirs are missing.
 .PHONY: packages
 packages:
 	@$(PYTHON) integration/python_env.py integration/requirements-test.txt test >/dev/null
 	@PYTHONPATH=integration $(PYTHON) -c 'import envoy_binary; envoy_binary.find_envoy()'
 	@PYTHONPATH=integration $(PYTHON) -c 'import chromium; chromium.find()' 2>/dev/null || true
 	@for name in presidio toxicity; do $(PYTHON) integration/python_env.py integration/classifiers/requirements-$$name.txt $$name >/dev/null || true; done
+	@$(PYTHON) integration/python_env.py --alone integration/semantic/requirements-semantic.txt semantic >/dev/null || true
 	@$(PYTHON) integration/python_env.py integration/requirements-litellm.txt litellm >/dev/null || true
 	@PYTHONPATH=integration $(PYTHON) integration/e2e/helm.py || true
 
@@ -171,7 +172,7 @@ bench: wasm mock ## Compare Envoy with Sluice to bare Envoy (BENCH_ARGS='--round
 
 # All print their measurements at the end. PYTEST_ARGS='-k all_at_once' runs only the last; the others take 20 minutes.
 soak: wasm trap mock quick-command ## Attack the gateway at full size, crash a worker during 1,000 calls, then all at once for SOAK_MINUTES
-	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 SLUICE_STORM_SECONDS=60 SLUICE_ALL_FAULTS=1 SLUICE_UPLOADS=50 SLUICE_UPLOAD_MIB=25 SLUICE_FLEET_OUTAGE=5 SLUICE_FLEET_CALLS=20000 SLUICE_LEDGER_RECORDS=1000000 SLUICE_CACHE_CALLS=10000 SLUICE_CACHE_PROMPTS=1000000 SLUICE_TOOL=$(CURDIR)/target/mock/sluice PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_fault_storm.py test_fault_matrix.py test_uploads.py test_fleet.py test_fleet_records.py test_ledger_large.py test_cache_storm.py test_soak.py) $(PYTEST_ARGS)
+	@test_python=`$(PYTHON) integration/python_env.py integration/requirements-test.txt test` && SOAK_MINUTES=$(SOAK_MINUTES) SLUICE_CRASH_CALLS=1000 SLUICE_EARLY_CALLS=1000 SLUICE_SDK_ROUNDS=20 SLUICE_STORM_SECONDS=60 SLUICE_ALL_FAULTS=1 SLUICE_UPLOADS=50 SLUICE_UPLOAD_MIB=25 SLUICE_FLEET_OUTAGE=5 SLUICE_FLEET_CALLS=20000 SLUICE_LEDGER_RECORDS=1000000 SLUICE_CACHE_CALLS=10000 SLUICE_CACHE_PROMPTS=1000000 SLUICE_SEMANTIC_PAIRS=200 SLUICE_TOOL=$(CURDIR)/target/mock/sluice PYTHONPATH=integration exec $$test_python -m pytest $(addprefix integration/e2e/,soak_attacks.py test_crash.py test_leaving_early.py test_memory.py test_guard_events.py test_fault_storm.py test_fault_matrix.py test_uploads.py test_fleet.py test_fleet_records.py test_ledger_large.py test_cache_storm.py test_cache_semantic.py test_soak.py) $(PYTEST_ARGS)
 
 # New inputs go to target/fuzz/corpus; inputs that break a target go to target/fuzz/artifacts.
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz the core's parsers, each target for FUZZ_SECONDS (needs a nightly compiler)

@@ -36,8 +36,9 @@ class InstallFailed(Exception):
     """The packages cannot be installed; the text tells the operator what was tried."""
 
 
-def ensure(requirements: Path | str, name: str) -> Path:
-    """Returns a Python that can import what `requirements` lists, in the environment `name`.
+def ensure(requirements: Path | str, name: str, alone: bool = False) -> Path:
+    """Returns a Python that can import what `requirements` lists, in the environment `name`. `alone`: without what those packages
+    depend on.
 
     The environment is only rebuilt if the requirements, the Python or the checkout's path have changed. A lock prevents `make -j`
     from building it twice at once.
@@ -50,20 +51,20 @@ def ensure(requirements: Path | str, name: str) -> Path:
         if not stamp.exists() or stamp.read_text() != wanted:
             print(f"installing {requirements.name} into {home.relative_to(ROOT)}", file=sys.stderr)
             shutil.rmtree(home, ignore_errors=True)
-            _install(requirements, home)
+            _install(requirements, home, ["--no-deps"] if alone else [])
             stamp.write_text(wanted)
     return home / "bin" / "python"
 
 
-def _install(requirements: Path, home: Path) -> None:
+def _install(requirements: Path, home: Path, options: list[str]) -> None:
     """Fills `home`, through a virtual environment if this Python can make one."""
     python = home / "bin" / "python"
     if _succeeds([sys.executable, "-m", "venv", str(home)]):
-        _pip([str(python), "-m", "pip"], ["-r", str(requirements)])
+        _pip([str(python), "-m", "pip"], [*options, "-r", str(requirements)])
         return
     shutil.rmtree(home, ignore_errors=True)
     packages = home / "packages"
-    _pip(system_pip(), ["--target", str(packages), "-r", str(requirements)])
+    _pip(system_pip(), [*options, "--target", str(packages), "-r", str(requirements)])
     python.parent.mkdir()
     python.write_text(TARGET_PYTHON.format(packages=packages, python=sys.executable))
     python.chmod(0o755)
@@ -121,9 +122,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print a Python that has the packages of a requirements file.")
     parser.add_argument("requirements", type=Path)
     parser.add_argument("name", help="the environment's name under target/python")
+    parser.add_argument("--alone", action="store_true", help="install nothing that the packages depend on")
     arguments = parser.parse_args()
     try:
-        print(ensure(arguments.requirements, arguments.name))
+        print(ensure(arguments.requirements, arguments.name, arguments.alone))
     except InstallFailed as failure:
         sys.exit(f"error: {failure}")
 

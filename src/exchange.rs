@@ -38,7 +38,7 @@ use crate::uri::climbs;
 use crate::usage::{Source, TokenUsage};
 
 pub use accounts::CountCall;
-pub use caching::Cached;
+pub use caching::{written_similarity, Cached};
 use caller::Caller;
 pub use original::Original;
 use phase::{Phase, Request, Stage};

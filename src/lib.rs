@@ -63,5 +63,6 @@ pub mod totals;
 pub mod translate;
 pub mod uri;
 pub mod usage;
+pub mod user_text;
 pub mod websocket;
 pub mod wire_names;

@@ -6,7 +6,7 @@
 //! prompt and no secret.
 
 use crate::endpoint::{Dialect, Endpoint};
-use crate::exchange::Exchange;
+use crate::exchange::{written_similarity, Exchange};
 use crate::json::{write_number, write_string};
 use crate::outcome::Outcome;
 use crate::routing::Upstream;
@@ -76,6 +76,9 @@ impl<F: Fields + Default> Record<F> {
                 record.number("cache_age_s", cached.age.as_secs());
                 record.number("saved_input_tokens", cached.saved.0);
                 record.number("saved_output_tokens", cached.saved.1);
+                if let Some(similarity) = cached.similarity {
+                    record.text("cache_similarity", &written_similarity(similarity));
+                }
             }
         }
         if let Some(prompt) = exchange.prompt() {

@@ -29,6 +29,9 @@ pub const LIMIT_WARNING_HEADER: &str = "x-sluice-limit-warning";
 pub const DROPPED_HEADER: &str = "x-sluice-dropped";
 /// Response header with what the cache did for the request: `hit`, `miss` or `skip`.
 pub const CACHE_HEADER: &str = "x-sluice-cache";
+
+/// Response header of a hit whose answer is that of a similar request: how similar that is, at most 1.
+pub const SIMILARITY_HEADER: &str = "x-sluice-similarity";
 /// Response header of a token count that is an estimate of the gateway: `estimate`.
 pub const TOKEN_COUNT_HEADER: &str = "x-sluice-token-count";
 /// Response header with which `attempt` tells Envoy's router to retry (`retriable_headers` in envoy.yaml).
@@ -269,6 +272,14 @@ pub mod stats {
     pub fn cache_saved(model: &str, kind: &str) -> String {
         format!("llm_cache_saved_tokens_total;model={};type={kind}", Label(model))
     }
+
+    /// Hits whose answer is that of a similar request.
+    pub fn cache_similar(model: &str) -> String {
+        format!("llm_cache_similar_total;model={}", Label(model))
+    }
+
+    /// Calls of the semantic cache that failed: for vectors, and to their database.
+    pub const CACHE_SEMANTIC_FAILURES: &str = "llm_cache_semantic_failures_total";
 
     /// Calls to the cache's Redis that failed.
     pub const CACHE_STORE_FAILURES: &str = "llm_cache_store_failures_total";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::hash_map::EntryRef;
 use hashbrown::HashMap;
 use sluice::cache::CacheResult;
-use sluice::exchange::Exchange;
+use sluice::exchange::{Cached, Exchange};
 use sluice::guard::checks::CheckPhase;
 use sluice::outcome::Outcome;
 use sluice::usage::{Source, TokenUsage};
@@ -239,16 +239,21 @@ pub fn count_check(check: &str, phase: CheckPhase, verdict: &'static str, took: 
     });
 }
 
-/// Counts what the cache did for a request to a model (with its configured name), and the tokens of a hit.
-pub fn count_cache(model: &str, result: CacheResult, (input, output): (u64, u64)) {
+/// The counter of hits of similar requests.
+const SIMILAR: &str = "similar";
+
+/// Counts what the cache did for a request, and the tokens of a hit.
+pub fn count_cache(cached: &Cached) {
+    let (model, result, (input, output)) = (cached.model.as_str(), cached.result, cached.saved);
     METRICS.with_borrow_mut(|metrics| {
         let known = metrics.caches.entry_ref(model).or_default();
-        let saved = [("input", input), ("output", output)];
+        let saved = [("input", input), ("output", output), (SIMILAR, u64::from(cached.similarity.is_some()))];
         let saved = saved.into_iter().filter(|_| result == CacheResult::Hit);
         for (name, count) in std::iter::once((result.name(), 1)).chain(saved).filter(|(_, count)| *count > 0) {
             let define = || {
                 host::define_counter(&match name {
                     "input" | "output" => stats::cache_saved(model, name),
+                    SIMILAR => stats::cache_similar(model),
                     result => stats::cache(model, result),
                 })
             };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sluice::error::{ApiError, Shape};
 use sluice::fleet::RevocationChange;
 use sluice::limits::retry_after_seconds;
-use sluice::wire_names::CACHE_HEADER;
+use sluice::wire_names::{CACHE_HEADER, SIMILARITY_HEADER};
 
 use crate::host::{self, Buffer, Headers};
 use crate::registry;
@@ -16,7 +16,7 @@ use crate::types::Action;
 pub fn error_in_place(error: &ApiError, shape: Shape) {
     host::set_header(Headers::Response, ":status", &error.status.to_string());
     host::set_header(Headers::Response, "content-type", "application/json");
-    for name in ["content-length", "age", CACHE_HEADER] {
+    for name in ["content-length", "age", CACHE_HEADER, SIMILARITY_HEADER] {
         host::remove_header(Headers::Response, name);
     }
     host::replace_bytes(Buffer::ResponseBody, error.body(shape).as_bytes());

@@ -30,6 +30,23 @@ impl CacheKey {
     pub fn hexadecimal(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// Reads what [`CacheKey::hexadecimal`] has written.
+    pub fn of_hexadecimal(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return None;
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = pair else {
+                return None;
+            };
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(CacheKey(key))
+    }
 }
 
 /// What decides an answer, besides the body.

@@ -15,6 +15,7 @@ mod index;
 mod key;
 mod policy;
 pub mod ring;
+pub mod semantic;
 pub mod webdis;
 
 pub use answer::{as_stream, collect, content_type, storable, StreamForm, Unstorable};

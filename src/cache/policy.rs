@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::semantic::Semantic;
+
 /// The largest configurable entry, in bytes.
 pub const MAX_ENTRY: usize = 1 << 20;
 
@@ -29,7 +31,7 @@ pub enum Store {
 }
 
 /// A model's cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CachePolicy {
     /// How long an entry is used.
     pub time: Duration,
@@ -45,6 +47,8 @@ pub struct CachePolicy {
     pub wait: Duration,
     /// Where entries are.
     pub store: Store,
+    /// How answers also serve similar requests; `None`: they do not.
+    pub semantic: Option<Box<Semantic>>,
     /// A digest of the model's configuration: another configuration has other entries.
     pub digest: [u8; 16],
 }

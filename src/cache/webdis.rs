@@ -6,19 +6,29 @@
 
 use std::time::Duration;
 
-use super::CacheKey;
+use super::{CacheKey, Entry};
+use crate::callout::Callout;
+
+/// The timeout for writing, since no client waits for that.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The name of an entry in Redis.
 fn name(key: &CacheKey) -> String {
     format!("sluice:cache:{}", key.hexadecimal())
 }
 
-/// The path that asks for an entry.
-pub fn get(key: &CacheKey) -> String {
-    format!("/GET/{}.bin", name(key))
+/// Asks for an entry.
+pub fn get(cluster: &str, key: &CacheKey, timeout: Duration) -> Callout {
+    call(cluster, "GET", format!("/GET/{}.bin", name(key)), Vec::new(), timeout)
 }
 
-/// The path that keeps an entry for this time.
-pub fn set(key: &CacheKey, time: Duration) -> String {
-    format!("/SETEX/{}/{}", name(key), time.as_millis().div_ceil(1000).max(1))
+/// Keeps an entry for this time.
+pub fn set(cluster: &str, entry: &Entry, time: Duration) -> Callout {
+    let path = format!("/SETEX/{}/{}", name(&entry.key), time.as_millis().div_ceil(1000).max(1));
+    call(cluster, "PUT", path, entry.encode(), WRITE_TIMEOUT)
+}
+
+fn call(cluster: &str, method: &str, path: String, body: Vec<u8>, timeout: Duration) -> Callout {
+    let headers = vec![(":method", method.to_owned()), (":path", path), (":authority", cluster.to_owned())];
+    Callout { headers, body, cluster: cluster.to_owned(), timeout }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::credential::Environment;
 use super::reader::{ConfigError, Node, Object};
+use super::semantic;
 use crate::cache::{config_digest, CachePolicy, Scope, Store, MAX_ENTRY};
 use crate::routing::{Model, Upstream};
 
 /// The fields of a model's `cache`.
-pub const CACHE_FIELDS: &[&str] = &["time", "scope", "max_entry", "always", "tools", "wait", "store"];
+pub const CACHE_FIELDS: &[&str] = &["time", "scope", "max_entry", "always", "tools", "wait", "store", "semantic"];
 /// The fields of `store: {redis: ...}`.
 pub const REDIS_FIELDS: &[&str] = &["cluster", "timeout"];
 
@@ -29,6 +31,7 @@ pub(super) fn read(
     models: &[(Model, Node<'_>)],
     root: &Object<'_>,
     upstreams: &[Upstream],
+    environment: Environment<'_>,
 ) -> Result<Option<CachePolicy>, ConfigError> {
     let fields = node.any_object()?;
     let Some(cache) = fields.get("cache") else {
@@ -51,6 +54,7 @@ pub(super) fn read(
             None => WAIT,
         },
         store: fields.get("store").map_or(Ok(Store::Memory), |node| store(&node))?,
+        semantic: fields.get("semantic").map(|node| semantic::read(&node, environment)).transpose()?.map(Box::new),
         digest: digest((model, node), models, root, upstreams)?,
     }))
 }

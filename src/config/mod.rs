@@ -20,6 +20,7 @@ mod protobuf_struct;
 mod reader;
 mod retry;
 mod router;
+mod semantic;
 mod service;
 mod shared_limits;
 mod suggestion;
@@ -40,6 +41,8 @@ pub use price::PRICE_FIELDS;
 pub use prompts::{BUILTIN_FIELDS, SELF_CLUSTER};
 pub use reader::{ConfigError, Node, Object};
 pub use router::{router, MODEL_FIELDS, ROUTER_FIELDS, UPSTREAM_FIELDS};
+pub use semantic::{CHROMA_FIELDS, SEMANTIC_FIELDS};
+pub use service::FIELDS as SERVICE_FIELDS;
 pub use shared_limits::SHARED_FIELDS;
 pub use usage::{usage, Reports};
 

@@ -98,7 +98,7 @@ pub fn router(bytes: &[u8], environment: Environment<'_>) -> Result<Table, Confi
     if let Some(node) = root.get("cache_memory") {
         table.cache_memory = cache::memory(&node)?;
     }
-    let caches = models.iter().map(|model| cache::read(model, &models, &root, table.upstreams()));
+    let caches = models.iter().map(|model| cache::read(model, &models, &root, table.upstreams(), environment));
     let caches = caches.collect::<Result<Vec<_>, _>>()?;
     for (index, ((mut model, node), cache)) in models.into_iter().zip(caches).enumerate() {
         model.cache = cache.map(Box::new);

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::Exchange;
 use crate::cache::{
-    serves, CacheKey, CachePolicy, CacheResult, CanonicalBody, Entry, KeyParts, Scope, StreamForm, ANSWER_HEADERS,
+    semantic::Comparison, serves, CacheKey, CachePolicy, CacheResult, CanonicalBody, Entry, KeyParts, Scope,
+    StreamForm, ANSWER_HEADERS,
 };
 use crate::endpoint::Endpoint;
 use crate::parsed_request::UsageOption;
 use crate::wire_names::ANONYMOUS;
 
 /// What the cache did for a request of a model that has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cached {
     /// The model's configured name.
     pub model: String,
@@ -21,6 +22,8 @@ pub struct Cached {
     pub age: Duration,
     /// The tokens of a hit, which no model server had to count again: input and output.
     pub saved: (u64, u64),
+    /// How similar a hit's own request is, if it is not the same: at most 1.
+    pub similarity: Option<f32>,
     /// The status that the client gets in place of a hit, because a check refuses it.
     pub replaced: Option<u16>,
 }
@@ -28,13 +31,13 @@ pub struct Cached {
 impl Cached {
     /// A request that asks its model's servers.
     pub fn missed(model: &str, result: CacheResult) -> Self {
-        Cached { model: model.to_owned(), result, age: Duration::ZERO, saved: (0, 0), replaced: None }
+        Cached { model: model.to_owned(), result, age: Duration::ZERO, saved: (0, 0), similarity: None, replaced: None }
     }
 
     /// A request that gets this entry.
-    pub fn hit(model: &str, entry: &Entry, now: Duration) -> Self {
+    pub fn hit(model: &str, entry: &Entry, similarity: Option<f32>, now: Duration) -> Self {
         let (age, saved) = (entry.age(now), (entry.input, entry.output));
-        Cached { age, saved, ..Cached::missed(model, CacheResult::Hit) }
+        Cached { age, saved, similarity, ..Cached::missed(model, CacheResult::Hit) }
     }
 }
 
@@ -66,21 +69,45 @@ impl Exchange {
         if !is_cold || said.kept || is_shared || said.tools && !policy.tools {
             return None;
         }
+        Some(self.with_key_parts(policy, headers, |parts| parts.digest(&canonical)))
+    }
+
+    /// What the request is compared by with similar ones, if its model has a semantic cache and the exact one takes it: a
+    /// request with [`Exchange::cache_key`].
+    pub fn comparison(
+        &self,
+        policy: &CachePolicy,
+        body: &[u8],
+        headers: [Option<&str>; ANSWER_HEADERS.len()],
+    ) -> Option<Comparison> {
+        let semantic = policy.semantic.as_deref()?;
+        let endpoint = self.parsed()?.endpoint;
+        let compared = |parts: &KeyParts<'_>| Comparison::of(endpoint, body, parts, semantic.max_text);
+        self.with_key_parts(policy, headers, compared).ok()?
+    }
+
+    /// Calls `with` with what decides the answer besides the body.
+    fn with_key_parts<T>(
+        &self,
+        policy: &CachePolicy,
+        headers: [Option<&str>; ANSWER_HEADERS.len()],
+        with: impl FnOnce(&KeyParts<'_>) -> T,
+    ) -> T {
         // a token's id may be chosen by its holder, and equal that of a configured key
         let key = self.identity.as_ref().map_or_else(
             || ANONYMOUS.to_owned(),
             |identity| format!("{}:{}", if identity.issued { "token" } else { "key" }, identity.id),
         );
-        let parts = KeyParts {
+        let parsed = self.parsed();
+        with(&KeyParts {
             key: (policy.scope == Scope::Key).then_some(key.as_str()),
-            endpoint: parsed.endpoint,
+            endpoint: parsed.map_or(Endpoint::ChatCompletions, |parsed| parsed.endpoint),
             path: &self.original.path,
-            model: &parsed.model,
+            model: parsed.map_or("", |parsed| parsed.model.as_str()),
             config: policy.digest,
             guard: self.guard,
             headers,
-        };
-        Some(parts.digest(&canonical))
+        })
     }
 
     /// How the client wants its stream.
@@ -116,4 +143,15 @@ impl Exchange {
         let is_whole = self.has_succeeded() && self.answered() == Some(200) && !self.ended_without_marker();
         is_own && is_whole && !self.is_encoded() && self.blocked.is_none() && self.flags.is_empty()
     }
+}
+
+/// A similarity as clients and records see it: with three decimal places, rounded down.
+///
+/// ```
+/// use sluice::exchange::written_similarity;
+///
+/// assert_eq!(written_similarity(0.97999), "0.979");
+/// ```
+pub fn written_similarity(similarity: f32) -> String {
+    format!("{:.3}", (f64::from(similarity) * 1000.0).floor() / 1000.0)
 }

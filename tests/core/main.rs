@@ -57,6 +57,7 @@ mod retry_after;
 mod rewrite;
 mod route;
 mod routing;
+mod similar;
 mod splice;
 mod stored;
 mod strategy;

@@ -1,12 +1,14 @@
 //! An answer on its way to the client, which is kept once everything is known about it.
 
-use sluice::cache::{collect, storable, CacheKey, Entry, Store};
+use sluice::cache::{collect, storable, webdis, CacheKey, Entry, Store};
 use sluice::exchange::Exchange;
 use sluice::memory_budget::Purpose;
 
 use super::flights::Flight;
+use super::memory;
 use super::place::Place;
-use super::{memory, redis};
+use super::services::{self, Kind, Write};
+use super::vectors::{self, Known};
 use crate::budget;
 use crate::host::{self, Buffer};
 
@@ -18,6 +20,8 @@ pub struct Keeping {
     place: Place,
     key: CacheKey,
     flight: Option<Flight>,
+    /// What similar requests will find it by.
+    known: Option<Known>,
     bytes: Vec<u8>,
     state: State,
 }
@@ -34,8 +38,8 @@ enum State {
 
 impl Keeping {
     /// The answer to a request that has missed.
-    pub fn new(place: Place, key: CacheKey, flight: Option<Flight>) -> Self {
-        Keeping { place, key, flight, bytes: Vec::new(), state: State::Arriving }
+    pub fn new(place: Place, key: CacheKey, flight: Option<Flight>, known: Option<Known>) -> Self {
+        Keeping { place, key, flight, known, bytes: Vec::new(), state: State::Arriving }
     }
 
     /// A piece of the answer is passing, or its end.
@@ -71,6 +75,9 @@ impl Keeping {
             return;
         };
         let flight = self.flight.take();
+        if let Some(known) = self.known.take() {
+            vectors::keep(&self.place, &entry.key, known, entry.created);
+        }
         match &policy.store {
             Store::Memory => {
                 let memory = self.place.memory();
@@ -80,7 +87,8 @@ impl Keeping {
                 }
             }
             Store::Redis { cluster, .. } => {
-                redis::write(redis::Write { cluster: cluster.clone(), time: policy.time, entry, flight });
+                let callout = webdis::set(cluster, &entry, policy.time);
+                services::write(Write { kind: Kind::Store, callout, flight });
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! | step | then |
 //! |---|---|
-//! | the store has no answer | it puts down a flight, and goes on |
+//! | the store has no answer | with a semantic cache, it asks for its vector, and looks for a similar request |
+//! | there is none | it puts down a flight, and goes on |
 //! | the same request is under way | it waits until that has landed, or for `wait` |
 //! | that has landed | it gets the answer, or goes on alone if there is none |
 //!
@@ -12,24 +13,28 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use sluice::cache::semantic::{Comparison, Similar};
 use sluice::cache::{
-    as_stream, content_type, CacheControl, CacheKey, CachePolicy, CacheResult, Entry, Found, Placed, Store,
-    ANSWER_HEADERS, MAX_BODY,
+    webdis, CacheControl, CacheKey, CachePolicy, CacheResult, Entry, Found, Placed, Store, ANSWER_HEADERS, MAX_BODY,
+    MAX_ENTRY,
 };
 use sluice::exchange::{Cached, Exchange};
 use sluice::routing::Table;
-use sluice::wire_names::CACHE_HEADER;
 
 use super::flights::{Flight, Wait};
+use super::hit::Answer;
 use super::keeping::Keeping;
 use super::memory::{self, TakenOff};
 use super::place::Place;
-use super::redis::{self, Heard};
+use super::services::{self, Heard, Kind};
+use super::vectors::Compared;
 use crate::chain;
 use crate::host::{self, Buffer, Headers};
 use crate::metrics::count_cache;
 use crate::registry::SharedExchange;
-use crate::types::Action;
+
+/// The largest value in Redis that is read: an entry, and what is written before it.
+const MAX_VALUE: usize = MAX_ENTRY + 256;
 
 /// The result of a look.
 pub enum Looked {
@@ -45,19 +50,29 @@ pub enum Looked {
 
 /// A request on its way.
 pub struct Pending {
-    place: Place,
+    pub(super) place: Place,
     key: CacheKey,
     control: CacheControl,
-    context: u32,
+    pub(super) context: u32,
     step: Step,
+    /// What it is compared by, if the model has a semantic cache.
+    pub(super) compared: Option<Compared>,
+    /// The known entry, which will not do.
+    gone: Option<Placed>,
 }
 
 /// What it waits for.
-enum Step {
+pub(super) enum Step {
     /// Nothing yet.
     Begins,
     /// Redis's answer.
     Asking,
+    /// Its vector.
+    Embedding,
+    /// The database's answer about similar requests.
+    Searching,
+    /// Redis's answer about the entry of a similar request.
+    AskingSimilar(Similar),
     /// Redis's second answer, now that the flight is its own.
     AskingAgain(Flight),
     /// The landing of another flight.
@@ -78,8 +93,14 @@ enum Told {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Step::Asking | Step::AskingAgain(_) | Step::AskingLast = self.step {
-            redis::forget(self.context);
+        match self.step {
+            Step::Begins | Step::Waiting(_) => {}
+            Step::Asking
+            | Step::Embedding
+            | Step::Searching
+            | Step::AskingSimilar(_)
+            | Step::AskingAgain(_)
+            | Step::AskingLast => services::forget(self.context),
         }
     }
 }
@@ -100,11 +121,13 @@ pub fn look(shared: &SharedExchange, table: &Rc<Table>, context: u32) -> Looked 
     let control = control.unwrap_or_default();
     let key = if control.no_store { None } else { key_of(&exchange, policy) };
     drop(exchange);
-    let Some(key) = key else {
+    let Some((key, comparison)) = key else {
         note(shared, Cached::missed(place.name(), CacheResult::Skip));
         return Looked::Miss(None);
     };
-    go_on(Box::new(Pending { place, key, control, context, step: Step::Begins }), shared)
+    let compared = comparison.map(|comparison| Compared { comparison, vector: None });
+    let pending = Pending { place, key, control, context, step: Step::Begins, compared, gone: None };
+    go_on(Box::new(pending), shared)
 }
 
 /// Whether the request's body is needed, and only Envoy has it.
@@ -117,18 +140,22 @@ pub fn needs_body(exchange: &Exchange, table: &Table) -> bool {
     is_short && model.is_some_and(|model| model.cache.is_some())
 }
 
-fn key_of(exchange: &Exchange, policy: &CachePolicy) -> Option<CacheKey> {
+fn key_of(exchange: &Exchange, policy: &CachePolicy) -> Option<(CacheKey, Option<Comparison>)> {
     let [version, beta] = ANSWER_HEADERS.map(|name| host::header(Headers::Request, name));
     let headers = [version.as_deref(), beta.as_deref()];
+    let of = |body: &[u8]| {
+        let key = exchange.cache_key(policy, body, headers)?;
+        Some((key, exchange.comparison(policy, body, headers)))
+    };
     match exchange.whole_body() {
-        Some(body) => exchange.cache_key(policy, body, headers),
+        Some(body) => of(body),
         None => {
             let size = exchange.parsed()?.layout.length;
             if size > MAX_BODY {
                 return None;
             }
             let body = host::bytes(Buffer::RequestBody, size).filter(|body| body.len() == size)?;
-            exchange.cache_key(policy, &body, headers)
+            of(&body)
         }
     }
 }
@@ -143,20 +170,27 @@ pub fn go_on(mut pending: Box<Pending>, shared: &SharedExchange) -> Looked {
             None => pending.look_in_memory(now, shared),
             Some(_) => pending.ask(Step::Asking, shared),
         },
-        Step::Asking => match pending.heard(now) {
+        Step::Embedding => pending.embedded(now, shared),
+        Step::Searching => pending.searched(now, shared),
+        Step::AskingSimilar(similar) => match pending.heard(&similar.key, now) {
+            None => pending.stay(Step::AskingSimilar(similar)),
+            Some(Told::Entry(entry)) => pending.hit(entry, Some(similar.similarity), now, shared),
+            Some(Told::Nothing | Told::Away) => pending.take_off(now, shared),
+        },
+        Step::Asking => match pending.heard(&pending.key, now) {
             None => pending.stay(Step::Asking),
-            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
-            Some(Told::Nothing) => pending.take_off(None, now, shared),
+            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
+            Some(Told::Nothing) => pending.look_for_similar(now, shared),
             Some(Told::Away) => pending.miss(None, shared),
         },
-        Step::AskingAgain(flight) => match pending.heard(now) {
+        Step::AskingAgain(flight) => match pending.heard(&pending.key, now) {
             None => pending.stay(Step::AskingAgain(flight)),
-            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
+            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
             Some(Told::Nothing | Told::Away) => pending.miss(Some(flight), shared),
         },
-        Step::AskingLast => match pending.heard(now) {
+        Step::AskingLast => match pending.heard(&pending.key, now) {
             None => pending.stay(Step::AskingLast),
-            Some(Told::Entry(entry)) => pending.hit(entry, now, shared),
+            Some(Told::Entry(entry)) => pending.hit(entry, None, now, shared),
             Some(Told::Nothing | Told::Away) => pending.miss(None, shared),
         },
         Step::Waiting(wait) => pending.waited(&wait, now, shared),
@@ -165,39 +199,41 @@ pub fn go_on(mut pending: Box<Pending>, shared: &SharedExchange) -> Looked {
 
 impl Pending {
     /// Where Redis is, if it is the store.
-    fn redis(&self) -> Option<(&str, Duration)> {
+    pub(super) fn redis(&self) -> Option<(&str, Duration)> {
         match &self.place.policy()?.store {
             Store::Memory => None,
             Store::Redis { cluster, timeout } => Some((cluster, *timeout)),
         }
     }
 
-    fn time(&self) -> Duration {
+    pub(super) fn time(&self) -> Duration {
         self.place.policy().map_or(Duration::ZERO, |policy| policy.time)
     }
 
-    fn stay(mut self: Box<Self>, step: Step) -> Looked {
+    pub(super) fn stay(mut self: Box<Self>, step: Step) -> Looked {
         self.step = step;
         chain::wait_for_wake();
         Looked::Waits(self)
     }
 
     /// Asks Redis. If it is known to be away, the request goes on: nobody can hand it an answer.
-    fn ask(self: Box<Self>, step: Step, shared: &SharedExchange) -> Looked {
-        let asked =
-            self.redis().is_some_and(|(cluster, timeout)| redis::ask(cluster, &self.key, timeout, self.context));
+    pub(super) fn ask(self: Box<Self>, step: Step, shared: &SharedExchange) -> Looked {
+        let key = if let Step::AskingSimilar(similar) = &step { &similar.key } else { &self.key };
+        let asked = self.redis().is_some_and(|(cluster, timeout)| {
+            services::ask(Kind::Store, &webdis::get(cluster, key, timeout), MAX_VALUE, self.context)
+        });
         match (asked, step) {
             (true, step) => self.stay(step),
             (false, Step::AskingAgain(flight)) => self.miss(Some(flight), shared),
-            (false, Step::Begins | Step::Asking | Step::Waiting(_) | Step::AskingLast) => self.miss(None, shared),
+            (false, _) => self.miss(None, shared),
         }
     }
 
     /// Redis's answer; `None` if there is none yet.
-    fn heard(&self, now: Duration) -> Option<Told> {
-        Some(match redis::heard(self.context)? {
+    fn heard(&self, key: &CacheKey, now: Duration) -> Option<Told> {
+        Some(match services::heard(self.context)? {
             Heard::Found(bytes) => {
-                let entry = Entry::decode(&bytes, &self.key).filter(|entry| self.accepts(entry, now));
+                let entry = Entry::decode(&bytes, key).filter(|entry| self.accepts(entry, now));
                 entry.map_or(Told::Nothing, Told::Entry)
             }
             Heard::Nothing => Told::Nothing,
@@ -205,7 +241,7 @@ impl Pending {
         })
     }
 
-    fn accepts(&self, entry: &Entry, now: Duration) -> bool {
+    pub(super) fn accepts(&self, entry: &Entry, now: Duration) -> bool {
         let age = entry.age(now);
         age <= self.time() && self.control.accepts(age)
     }
@@ -214,24 +250,28 @@ impl Pending {
         match memory::find(&self.key, self.place.memory(), self.time(), now) {
             Found::Placed(placed) => self.read(placed, now, shared),
             Found::Flying => self.wait(now, shared),
-            Found::Nothing => self.take_off(None, now, shared),
+            Found::Nothing => self.look_for_similar(now, shared),
         }
     }
 
-    fn read(self: Box<Self>, placed: Placed, now: Duration, shared: &SharedExchange) -> Looked {
+    fn read(mut self: Box<Self>, placed: Placed, now: Duration, shared: &SharedExchange) -> Looked {
         let entry = memory::read(&placed, &self.key, self.place.memory());
         match entry.filter(|entry| self.accepts(entry, now)) {
-            Some(entry) => self.hit(entry, now, shared),
-            None => self.take_off(Some(placed), now, shared),
+            Some(entry) => self.hit(entry, None, now, shared),
+            None => {
+                self.gone = Some(placed);
+                self.look_for_similar(now, shared)
+            }
         }
     }
 
-    /// Puts down a flight, and goes on with it. `gone`: the known entry, which will not do.
-    fn take_off(self: Box<Self>, gone: Option<Placed>, now: Duration, shared: &SharedExchange) -> Looked {
+    /// Puts down a flight, and goes on with it.
+    pub(super) fn take_off(mut self: Box<Self>, now: Duration, shared: &SharedExchange) -> Looked {
         let (memory, owner) = (self.place.memory(), shared.borrow().id());
         if self.place.policy().is_none_or(|policy| policy.wait.is_zero()) {
             return self.miss(None, shared);
         }
+        let gone = self.gone.take();
         match memory::take_off(&self.key, memory, (owner, self.time(), now), gone.as_ref()) {
             TakenOff::Own => {
                 let flight = Flight::new(owner, &self.key, memory);
@@ -268,57 +308,37 @@ impl Pending {
             Found::Flying | Found::Nothing => None,
         };
         match entry.filter(|entry| self.accepts(entry, now)) {
-            Some(entry) => self.hit(entry, now, shared),
+            Some(entry) => self.hit(entry, None, now, shared),
             None => self.miss(None, shared),
         }
     }
 
     /// Answers with an entry. One that cannot be the client's stream is none.
-    fn hit(&self, entry: Entry, now: Duration, shared: &SharedExchange) -> Looked {
-        let answer = Answer::of(&shared.borrow(), &entry, now);
+    pub(super) fn hit(
+        self: Box<Self>,
+        entry: Entry,
+        similarity: Option<f32>,
+        now: Duration,
+        shared: &SharedExchange,
+    ) -> Looked {
+        let answer = Answer::of(&shared.borrow(), &entry, similarity, now);
         match answer {
             Some(answer) => {
-                note(shared, Cached::hit(self.place.name(), &entry, now));
+                note(shared, Cached::hit(self.place.name(), &entry, similarity, now));
                 Looked::Hit(answer)
             }
             None => self.miss(None, shared),
         }
     }
 
-    fn miss(&self, flight: Option<Flight>, shared: &SharedExchange) -> Looked {
+    fn miss(mut self: Box<Self>, flight: Option<Flight>, shared: &SharedExchange) -> Looked {
         note(shared, Cached::missed(self.place.name(), CacheResult::Miss));
-        Looked::Miss(Some(Box::new(Keeping::new(self.place.clone(), self.key, flight))))
+        let known = self.compared.take().and_then(Compared::known);
+        Looked::Miss(Some(Box::new(Keeping::new(self.place.clone(), self.key, flight, known))))
     }
 }
 
 fn note(shared: &SharedExchange, cached: Cached) {
-    count_cache(&cached.model, cached.result, cached.saved);
+    count_cache(&cached);
     shared.borrow_mut().set_cached(cached);
-}
-
-/// A client's answer.
-pub struct Answer {
-    content_type: &'static str,
-    age: u64,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn of(exchange: &Exchange, entry: &Entry, now: Duration) -> Option<Self> {
-        let (parsed, form) = (exchange.parsed()?, exchange.stream_form());
-        let body = match parsed.stream {
-            true => as_stream(parsed.endpoint, &entry.body, form)?,
-            false => entry.body.clone(),
-        };
-        let content_type = content_type(parsed.endpoint, parsed.stream, form);
-        Some(Answer { content_type, age: entry.age(now).as_secs(), body })
-    }
-
-    /// Sends it. It passes the other filters, as the answer of a model server does.
-    pub fn reply(&self) -> Action {
-        let age = self.age.to_string();
-        let headers = [("content-type", self.content_type), (CACHE_HEADER, CacheResult::Hit.name()), ("age", &age)];
-        host::reply(200, "sluice:cache", &headers, &self.body);
-        Action::Pause
-    }
 }

@@ -248,9 +248,13 @@ pub(super) fn services(sections: &Sections) -> Vec<(String, String)> {
         Some((format!("auth.{field}.cluster"), cluster.to_owned()))
     });
     let models = list(section(sections, "router"), "models").iter().enumerate();
-    let caches = models.filter_map(|(index, model)| {
-        let cluster = text(model.get("cache")?.get("store")?.get("redis")?, "cluster")?;
-        Some((format!("router.models[{index}].cache.store.redis.cluster"), cluster.to_owned()))
+    const OF_CACHES: [&[&str]; 3] = [&["store", "redis"], &["semantic"], &["semantic", "store", "chroma"]];
+    let caches = models.flat_map(|(index, model)| {
+        OF_CACHES.into_iter().filter_map(move |path| {
+            let service = path.iter().try_fold(model.get("cache")?, |tree, name| tree.get(name))?;
+            let path = format!("router.models[{index}].cache.{}.cluster", path.join("."));
+            Some((path, text(service, "cluster")?.to_owned()))
+        })
     });
     let texts = section(sections, "router").and_then(|router| router.get("builtin")).map(|builtin| {
         let own = text(builtin, "cluster").map(|cluster| ("router.builtin.cluster".to_owned(), cluster.to_owned()));

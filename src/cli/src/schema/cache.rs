@@ -1,9 +1,10 @@
 //! The fields of a model's `cache`.
 
 use serde_json::{json, Value};
-use sluice::config::{CACHE_FIELDS, REDIS_FIELDS};
+use sluice::cache::semantic::MAX_VECTORS;
+use sluice::config::{CACHE_FIELDS, CHROMA_FIELDS, REDIS_FIELDS, SEMANTIC_FIELDS, SERVICE_FIELDS};
 
-use super::parts::{fields, object, one_of, reference, text};
+use super::parts::{fields, object, one_of, reference, text, whole};
 
 /// A model's `cache`.
 pub fn cache() -> Value {
@@ -17,9 +18,36 @@ pub fn cache() -> Value {
                 "cluster" => text("the cluster of Webdis"),
                 _ => reference("duration"),
             };
-            let redis = object(REDIS_FIELDS, redis, &["cluster"]);
-            json!({"anyOf": [one_of(["memory"]), {"type": "object", "properties": {"redis": redis}, "required": ["redis"], "additionalProperties": false}]})
+            memory_or("redis", &object(REDIS_FIELDS, redis, &["cluster"]))
+        }
+        "semantic" => {
+            let names = [SERVICE_FIELDS, SEMANTIC_FIELDS].concat();
+            object(&names, semantic, &["cluster", "model", "threshold"])
         }
         _ => reference("duration"),
     })
+}
+
+fn memory_or(name: &str, database: &Value) -> Value {
+    let properties = json!({name: database});
+    json!({"anyOf": [one_of(["memory"]), {"type": "object", "properties": properties, "required": [name], "additionalProperties": false}]})
+}
+
+fn semantic(name: &str) -> Value {
+    match name {
+        "model" => text("the embedding model"),
+        "threshold" => json!({"type": "number", "minimum": 0, "maximum": 1}),
+        "max_entries" => whole(1, MAX_VECTORS as u32),
+        "max_text" => reference("size"),
+        "store" => memory_or("chroma", &object(CHROMA_FIELDS, service, &["cluster", "collection"])),
+        _ => service(name),
+    }
+}
+
+fn service(name: &str) -> Value {
+    match name {
+        "credential" => reference("env"),
+        "timeout" => reference("duration"),
+        _ => text(""),
+    }
 }
