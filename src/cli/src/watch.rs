@@ -108,10 +108,11 @@ impl Watched<'_> {
             }
             Some(files) => {
                 let restart = files.needs_restart(&new);
-                files.apply(new, envoy)?;
+                let applied = files.apply(new, envoy);
                 if !files.is_tidy() {
                     self.cleanup = Some(Instant::now() + drain);
                 }
+                applied?;
                 eprintln!("sluice: the change is applied");
                 if restart {
                     eprintln!("sluice: Envoy reads a part of it ({BOOTSTRAP}) only when it is started again");

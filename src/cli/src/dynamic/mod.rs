@@ -37,7 +37,7 @@ pub(crate) struct Running<'a> {
 }
 
 /// A file that Envoy reads again.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Part {
     Clusters,
     Routes,
@@ -156,7 +156,7 @@ impl Files {
     /// Adds what is new, and waits until Envoy has it; `tidy` later removes what is gone.
     ///
     /// # Errors
-    /// Envoy refuses a file, so that all of them are as before; a file cannot be written; or a signal has come, so that some
+    /// Envoy refuses a file, so that it serves as before, perhaps with more clusters than it uses; a file cannot be written; or a signal has come, so that some
     /// files are new: Envoy can serve with them.
     pub(crate) fn apply(&mut self, new: Split, envoy: Option<Running<'_>>) -> Result<(), Failure> {
         let all = Split {
@@ -168,7 +168,7 @@ impl Files {
         for part in [Part::Clusters, Part::Routes, Part::Filters, Part::Listeners] {
             if let Err(failure) = self.replace(part, part.of(&all), envoy) {
                 if envoy.is_none_or(|envoy| envoy.stop.signals() == 0) {
-                    self.restore(&before);
+                    self.restore(&before, part);
                 }
                 return Err(failure);
             }
@@ -196,8 +196,13 @@ impl Files {
         self.replace(Part::Clusters, &clusters, envoy)
     }
 
-    fn restore(&mut self, before: &Split) {
+    /// Goes back to the files as they were, after one was refused. New clusters and their routes stay until `tidy`: requests
+    /// may have begun with filters that name them.
+    fn restore(&mut self, before: &Split, refused: Part) {
         for part in [Part::Listeners, Part::Filters, Part::Routes, Part::Clusters] {
+            if matches!(part, Part::Routes | Part::Clusters) && part != refused {
+                continue;
+            }
             let text = part.of(before);
             if part.of(&self.written) != text && self.write(part.file(), text).is_ok() {
                 text.clone_into(part.of_mut(&mut self.written));

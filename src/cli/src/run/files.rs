@@ -192,10 +192,11 @@ impl Followed {
             eprintln!("sluice: nothing has changed for Envoy");
             return Ok(());
         }
-        self.files.apply(new, Some(envoy))?;
+        let applied = self.files.apply(new, Some(envoy));
         if !self.files.is_tidy() {
             self.cleanup = Some(Instant::now() + drain);
         }
+        applied?;
         for (own, cluster) in moved {
             eprintln!("sluice: {}", file::moved(&own, &cluster));
         }
