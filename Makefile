@@ -53,7 +53,7 @@ test-core: layout ## Run the tests of the core and of the tools natively
 
 test-core-wasm: ## Run the same tests compiled for the target that Envoy runs, in Wasmtime
 	$(call rust_target,wasm32-wasip1)
-	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" $(CARGO) test -p sluice --target wasm32-wasip1 --test core
+	@wasmtime_python=`$(PYTHON) integration/python_env.py tests/requirements-wasi.txt wasi` && CARGO_TARGET_WASM32_WASIP1_RUNNER="$$wasmtime_python $(CURDIR)/tests/wasi.py" PROPTEST_CASES=64 $(CARGO) test -p sluice --target wasm32-wasip1 --test core
 
 # The PyPI packages of the end-to-end tests. Tests of the classifiers, the semantic cache, litellm, the page and the chart are skipped, with the reason, if theirs are missing.
 .PHONY: packages
@@ -143,9 +143,10 @@ quick-command:
 mock: ## Build the mock model server: target/mock/mock-models
 	$(CARGO) build -p sluice-integration --profile mock
 
-mock-static: ## Build it as a static binary, for containers
+mock-static: ## Build it as a static binary, unoptimised, for containers: target/mock-models
 	$(call rust_target,$(MUSL))
-	$(CARGO) build -p sluice-integration --no-default-features --profile mock --target $(MUSL)
+	$(CARGO) build -p sluice-integration --no-default-features --target $(MUSL)
+	@cmp -s target/$(MUSL)/debug/mock-models target/mock-models || cp target/$(MUSL)/debug/mock-models target/mock-models
 
 compose: wasm mock-static ## Run the demo in containers; the image is SLUICE_ENVOY_IMAGE, else envoyproxy/envoy:v1.40.0 (GUARD=1; PROFILES='redis prometheus')
 	$(PYTHON) integration/compose.py up

@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -77,7 +76,7 @@ def main() -> None:
 
 def stage() -> None:
     """Copies the mounted files and the mock's build context to target/compose."""
-    binary = TARGET / f"{platform.machine().replace('arm64', 'aarch64')}-unknown-linux-musl/mock/mock-models"
+    binary = TARGET / "mock-models"
     for needed, target in ((WASM, "wasm"), (binary, "mock-static")):
         if not needed.exists():
             raise ComposeFailed(f"{needed} is missing: run `make {target}`")

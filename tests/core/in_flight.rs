@@ -125,7 +125,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(300))]
 
     /// In any interleaving: no count is ever too low, and a crashed VM's share disappears soon.
     #[test]

@@ -233,7 +233,7 @@ fn strings() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::cases(512))]
 
     #[test]
     fn accepts_what_serde_json_accepts(text in prop_oneof![json_like(), json_text().prop_map(String::into_bytes)]) {

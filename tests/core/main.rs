@@ -45,7 +45,6 @@ mod outcome;
 mod parsed_request;
 mod password;
 mod paths;
-
 mod phase;
 mod prompts;
 mod readers;
@@ -69,3 +68,10 @@ mod totals;
 mod translate;
 mod usage;
 mod websocket;
+
+/// A property's configuration with so many generated cases. As WebAssembly a quarter of them shows that the target behaves the
+/// same; the native run has them all.
+pub fn cases(natively: u32) -> proptest::test_runner::Config {
+    let divisor = if cfg!(target_arch = "wasm32") { 4 } else { 1 };
+    proptest::test_runner::Config::with_cases(natively / divisor)
+}

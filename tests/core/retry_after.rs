@@ -200,7 +200,7 @@ fn leap(year: u64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::cases(512))]
 
     #[test]
     fn never_panics(headers in vec((0..NAMES.len(), value()), 0..6), now in any::<u64>()) {

@@ -185,7 +185,7 @@ fn write(fields: &[(String, Value)], pretty: bool) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn nothing_else_changes((fields, pretty) in body(), target in text(), lengths in vec(0..24usize, 0..12)) {

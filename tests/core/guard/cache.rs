@@ -59,7 +59,7 @@ fn uncached_results() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(crate::cases(128))]
 
     /// Behaves like a list until it is full, and never exceeds its limit.
     #[test]

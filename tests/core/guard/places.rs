@@ -129,7 +129,7 @@ fn requests_are_hidden_and_answers_restored() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(crate::cases(2000))]
 
     #[test]
     fn generated_requests(

@@ -237,7 +237,7 @@ fn conversation() -> impl Strategy<Value = (Vec<String>, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn any_bytes_are_read(bytes in prop_oneof![vec(any::<u8>(), 0..80), json_like()]) {

@@ -79,7 +79,7 @@ fn step_if_possible(cluster: &mut Cluster, step: Step, now: Duration) -> Change 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn any_bytes_decode(bytes in vec(any::<u8>(), 0..60), code in 0..8u8, now in any_time(), policy in wild_policy()) {

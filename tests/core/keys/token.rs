@@ -160,7 +160,7 @@ fn the_largest_claims_fit_into_a_key() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(crate::cases(2000))]
 
     /// Exactly one text is the key: any changed, removed or added bit or byte makes it invalid.
     #[test]

@@ -99,7 +99,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::cases(100))]
 
     #[test]
     fn a_record_equals_the_list_of_events(limits in limits(), steps in vec((step(), pause()), 1..100)) {

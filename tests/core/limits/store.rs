@@ -147,7 +147,7 @@ struct Worker {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(crate::cases(24))]
 
     /// Four workers, 100 calls each, within a second; each step is a read or a swap.
     #[test]

@@ -74,7 +74,7 @@ fn a_password_is_not_printed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn any_bytes(login in vec(prop_oneof![any::<u8>(), Just(b':'), Just(b'a')], 0..40)) {

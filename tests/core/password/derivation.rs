@@ -63,7 +63,7 @@ fn the_time_of_ten_thousand_iterations() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn any_slicing_gives_the_same_result(

@@ -130,7 +130,7 @@ fn cancelled() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::cases(32))]
 
     /// For any slices: all finish, newest first, each with its own password, and after exactly the necessary work.
     #[test]

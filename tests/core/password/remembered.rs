@@ -78,7 +78,7 @@ fn nothing_prints_a_tag() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(crate::cases(128))]
 
     /// Behaves like a list of successes, until it is full.
     #[test]

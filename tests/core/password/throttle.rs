@@ -124,7 +124,7 @@ fn names_without_an_entry_wait_together() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(crate::cases(128))]
 
     /// For any timing of attempts, a guesser gets at most 4 a minute without waiting, and then one for each wait.
     #[test]

@@ -266,7 +266,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::cases(48))]
 
     /// Only right passwords succeed, and everyone who waits is answered exactly once, unless they left.
     #[test]

@@ -105,7 +105,7 @@ fn is_json(bytes: &[u8]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn requests_and_answers_come_out_as_json(messages in vec(known(), 0..4), other in known()) {

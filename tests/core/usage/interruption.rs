@@ -226,7 +226,7 @@ fn last_event(framing: Framing, bytes: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn the_client_gets_its_dialects_error(

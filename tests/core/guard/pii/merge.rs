@@ -136,7 +136,7 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(crate::cases(1024))]
 
     /// The remaining findings are sorted and do not overlap; each dropped one overlaps a remaining one.
     #[test]

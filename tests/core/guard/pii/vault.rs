@@ -289,7 +289,7 @@ fn conversation() -> impl Strategy<Value = Vec<(String, Vec<String>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(crate::cases(600))]
 
     #[test]
     fn a_conversation_is_restored(texts in conversation(), sizes in vec(1usize..30, 1..8)) {

@@ -208,7 +208,7 @@ fn whole_texts_are_restored() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::cases(256))]
 
     #[test]
     fn restoring_sees_across_deltas(

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::super::all;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(crate::cases(1024))]
 
     /// For any text, findings are sorted, on character boundaries, and do not overlap.
     #[test]

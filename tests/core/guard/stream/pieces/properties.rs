@@ -49,7 +49,7 @@ fn saying(value: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::cases(512))]
 
     #[test]
     fn any_event_is_read_as_a_whole_one(
