@@ -98,19 +98,29 @@ impl<F: Fields + Default> Record<F> {
         record
     }
 
+    /// With the conversation that a client's header names.
+    #[must_use]
+    pub fn in_conversation(mut self, id: Option<&str>) -> Self {
+        if let Some(id) = id {
+            self.text("conversation", id);
+        }
+        self
+    }
+
     /// With the fields that only traces need.
     #[must_use]
     pub fn for_traces(mut self, exchange: &Exchange, answer: Option<&ResponseDetails>) -> Self {
+        if exchange.parsed().is_none() {
+            self = self.for_unnamed_span();
+        }
         if let Some(parsed) = exchange.parsed() {
             self.text("request_model", &parsed.model);
-            self.text(
-                "operation",
-                if parsed.by_id && parsed.endpoint == Endpoint::Responses {
-                    "stored_response"
-                } else {
-                    operation(parsed.endpoint)
-                },
-            );
+            let operation = match parsed.by_id && parsed.endpoint == Endpoint::Responses {
+                true => "stored_response",
+                false => operation(parsed.endpoint),
+            };
+            self.text("operation", operation);
+            self.text("span_name", &format!("{operation} {}", parsed.model));
             self.text("provider", provider(parsed.endpoint.dialect()));
             self.text("stream", if parsed.stream { "true" } else { "false" });
             if let Some(most) = parsed.output_limit {
@@ -138,6 +148,13 @@ impl<F: Fields + Default> Record<F> {
         if let Some(model) = exchange.target_model() {
             self.text("response_model", model);
         }
+        self
+    }
+
+    /// With the name of the span of a request of which no model is known.
+    #[must_use]
+    pub fn for_unnamed_span(mut self) -> Self {
+        self.text("span_name", "request");
         self
     }
 

@@ -42,6 +42,7 @@ mod limit_warnings;
 mod limits;
 #[cfg(target_family = "wasm")]
 mod memory;
+mod meters;
 mod metrics;
 mod misplaced;
 mod page;

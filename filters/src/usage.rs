@@ -6,13 +6,9 @@ use std::rc::Rc;
 use sluice::config::{self, ConfigError, Reports};
 use sluice::exchange::Exchange;
 use sluice::memory_budget::Purpose;
-use sluice::parsed_request::ParsedRequest;
 use sluice::recent_requests::Ended;
-use sluice::record::{Json, Record, Struct};
-use sluice::response_gate::Document;
-use sluice::usage::{
-    complete, EstimateInput, Format, Framing, Meter, Pass, ResponseDetails, Source, TokenUsage, MAX_EVENT,
-};
+use sluice::record::{Fields, Json, Record, Struct};
+use sluice::usage::{complete, EstimateInput, Meter, Pass, ResponseDetails, Source, TokenUsage, MAX_EVENT};
 use sluice::wire_names::{FIELDS, NONE, RECORD};
 
 use crate::budget;
@@ -20,18 +16,20 @@ use crate::filter::{self, Filter};
 use crate::finished;
 use crate::host::{self, Buffer, Headers};
 use crate::known_models;
+use crate::meters;
 use crate::metrics::{count_request, measure_request, Counted, Labels};
 use crate::recent_requests;
 use crate::registry::{self, SharedExchange};
 use crate::stream_ends;
-use crate::traced_answer::{self, begins_events};
+use crate::traced_answer;
 use crate::types::{Action, HttpContext};
 
 /// The filter.
 pub fn filter() -> Box<dyn Filter> {
     filter::filter(configure, |reports: &Rc<Reports>, _| {
         let details = None;
-        Some(Box::new(Usage { reports: **reports, exchange: None, status: None, details, state: UsageState::Waiting }))
+        let (reports, state) = (reports.clone(), UsageState::Waiting);
+        Some(Box::new(Usage { reports, conversation: None, exchange: None, status: None, details, state }))
     })
 }
 
@@ -45,7 +43,9 @@ fn configure(bytes: &[u8]) -> Result<Reports, ConfigError> {
 
 /// The state of the answer.
 struct Usage {
-    reports: Reports,
+    reports: Rc<Reports>,
+    /// The conversation that the client names.
+    conversation: Option<String>,
     exchange: Option<SharedExchange>,
     /// The status of the answer, for the tracer: its headers cannot be asked for again while the body passes.
     status: Option<u16>,
@@ -66,31 +66,6 @@ enum UsageState {
 }
 
 impl Usage {
-    /// The meter for an answer that begins with `chunk`.
-    fn meter(&self, chunk: &[u8], content_type: Option<&str>) -> Meter {
-        let exchange = self.exchange.as_ref().map(|exchange| exchange.borrow());
-        let framing = match (exchange.as_ref().and_then(|exchange| exchange.parsed()), content_type) {
-            (Some(parsed), _) if parsed.is_passed() => {
-                let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
-                return passed_meter(parsed, chunk).with_format(format);
-            }
-            (Some(parsed), _) => {
-                // of speech, another field asks for events
-                let streams = parsed.stream || !parsed.endpoint.answers_in_json() && begins_events(chunk);
-                Framing::of_answer(parsed.endpoint.dialect(), streams, chunk)
-            }
-            (None, content_type) => Framing::of_content_type(content_type.unwrap_or_default()),
-        };
-        let format = exchange.as_ref().map_or(Format::Auto, |exchange| exchange.format());
-        let meter = Meter::new(framing, exchange.as_ref().is_some_and(|exchange| exchange.injects_usage()));
-        let unjudged = exchange.as_ref().filter(|exchange| exchange.is_unjudged());
-        match unjudged.and_then(|exchange| exchange.parsed()) {
-            Some(parsed) => meter.judged(parsed.endpoint, Document::is_answer),
-            None => meter,
-        }
-        .with_format(format)
-    }
-
     fn has_given_up(&self) -> bool {
         matches!(&self.state, UsageState::Metering(meter) if meter.has_given_up())
     }
@@ -164,11 +139,15 @@ impl Usage {
                     let mut exchange = exchange.borrow_mut();
                     exchange.metered(usage);
                     known_models::decide(&mut exchange);
-                    trace(Record::of(&exchange, status).for_traces(&exchange, self.details.as_deref()));
+                    trace(self.record(&exchange, status).for_traces(&exchange, self.details.as_deref()));
                 }
-                None => trace(Record::of_stranger(NONE, status)),
+                None => trace(Record::of_stranger(NONE, status).for_unnamed_span()),
             }
         }
+    }
+
+    fn record<F: Fields + Default>(&self, exchange: &Exchange, status: u16) -> Record<F> {
+        Record::of(exchange, status).in_conversation(self.conversation.as_deref())
     }
 
     /// Reads what else the tracer is told of the answer.
@@ -216,6 +195,13 @@ impl Usage {
 }
 
 impl HttpContext for Usage {
+    /// Later, the headers are those of the upstream's request.
+    fn on_http_request_headers(&mut self, _end: bool) -> Action {
+        let named = |name: &String| host::header(Headers::Request, name).filter(|id| !id.is_empty());
+        self.conversation = self.reports.conversation_headers.iter().find_map(named);
+        Action::Continue
+    }
+
     fn on_http_response_headers(&mut self, end: bool) -> Action {
         self.exchange = registry::current();
         let content_type = match self.exchange {
@@ -258,7 +244,8 @@ impl HttpContext for Usage {
         let chunk = chunk.unwrap_or_default();
         self.note(&chunk, end);
         let begins = if let UsageState::Begun { content_type } = &self.state {
-            self.state = UsageState::Metering(self.meter(&chunk, content_type.as_deref()));
+            self.state =
+                UsageState::Metering(meters::of_answer(self.exchange.as_ref(), &chunk, content_type.as_deref()));
             self.first_bytes();
             true
         } else {
@@ -335,7 +322,7 @@ impl HttpContext for Usage {
                 recent_requests::keep(Ended::of_stranger(status, host::recent(), record));
             }
             if self.reports.tracing {
-                trace(Record::of_stranger(NONE, status));
+                trace(Record::of_stranger(NONE, status).for_unnamed_span());
             }
             return;
         };
@@ -353,32 +340,19 @@ impl HttpContext for Usage {
             measure_request(&exchange, stream.then_some(tokens.output));
         }
         if self.records() {
-            let record = self.log(Record::of(&exchange, status));
+            let record = self.log(self.record(&exchange, status));
             // those for the gateway itself are mostly an administrator's who looks at the others
             if exchange.command().is_none() {
                 recent_requests::keep(Ended::of(&exchange, status, host::recent(), record));
             }
         }
         if self.reports.tracing {
-            trace(Record::of(&exchange, status).for_traces(&exchange, self.details.as_deref()));
+            trace(self.record(&exchange, status).for_traces(&exchange, self.details.as_deref()));
             // an access log may pick its fields
         }
         drop(exchange);
         finished::end(shared, status);
     }
-}
-
-/// The meter for an answer on a further path that begins with `chunk`: it reads what is recognised as JSON or as events,
-/// unless the request only looked something up. What is looked up may repeat usage that has counted before.
-#[cold]
-fn passed_meter(parsed: &ParsedRequest, chunk: &[u8]) -> Meter {
-    let is_events = begins_events(chunk);
-    let is_known = is_events || chunk.trim_ascii_start().starts_with(b"{");
-    let mut meter = Meter::new(if is_events { Framing::Sse } else { Framing::Json }, false);
-    if parsed.choices == 0 || !is_known {
-        meter.give_up();
-    }
-    meter
 }
 
 /// Writes a record for Envoy's tracer, and for formats with single fields.

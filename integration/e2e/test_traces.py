@@ -64,9 +64,10 @@ def _tags(span: Span, *prefixes: str) -> dict[str, Any]:
 def test_tags(traced: World, receiver: Receiver, stream: bool) -> None:
     before = len(receiver.spans())
     request = chat_body("one two three", stream=stream, max_tokens=50, temperature=0.25)
-    answer = traced.send(request, headers=BEARER)
+    answer = traced.send(request, headers={**BEARER, "x-conversation-id": "conversation-7"})
     assert answer.status_code == 200
     span = _span(receiver, before)
+    assert span.name == "chat gpt-4o"
     cluster, _ = traced.entry()
     output = 12
     tags = _tags(span, "gen_ai", "error", "user.", "sluice.c")
@@ -74,6 +75,7 @@ def test_tags(traced: World, receiver: Receiver, stream: bool) -> None:
     assert (begun is not None) == stream and (begun is None or 0 <= float(begun) < 5)
     assert tags.pop("gen_ai.response.id") in answer.text
     assert tags == {
+        "gen_ai.conversation.id": "conversation-7",
         "gen_ai.request.stream": str(stream).lower(),
         "gen_ai.request.max_tokens": "50",
         "gen_ai.request.temperature": "0.25",
@@ -113,6 +115,7 @@ def test_refusals_and_failures(traced: World, receiver: Receiver) -> None:
     assert traced.chat(PROMPT).status_code == 503
     eventually(lambda: len(receiver.spans()) - before, 4)
     found = sorted((span.tags["error.type"], span.tags["user.id"]) for span in receiver.spans()[before:])
+    assert {span.name for span in receiver.spans()[before:]} == {"request", "chat gpt-4o"}
     assert found == [("401", "none"), ("404", "none"), ("500", "demo-user"), ("503", "demo-user")]
     assert [secret for secret in (*SECRETS, "sk-wrong", PROMPT) if secret in str([s.tags for s in receiver.spans()])] == []
 

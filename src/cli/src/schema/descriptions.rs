@@ -41,6 +41,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("tracing.authorization", "the variable with the value of the `authorization` header"),
     ("usage", "what is written about each request"),
     ("usage.access_log", "one line in JSON for each request; default true"),
+    (
+        "usage.conversation_headers",
+        "client headers that may name the conversation, for logs and spans, such as x-conversation-id; default: none",
+    ),
     ("usage.tracing", "attributes of spans; default false"),
     ("virtual_keys", "keys that carry their own permissions, signed by the gateway; default: none"),
     ("virtual_keys.max_expires_in", "the longest time that a key may be valid; default 90d"),

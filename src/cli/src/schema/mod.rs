@@ -152,7 +152,12 @@ fn top(name: &str) -> Value {
         "services" => named("service", "the services that checks call, by cluster name"),
         "checks" => list("check", "the guard's checks"),
         "guard" => fields(GUARD_FIELDS, guard::guard),
-        "usage" => fields(&["access_log", "tracing"], |_| json!({"type": "boolean"})),
+        "usage" => fields(&["access_log", "tracing", "conversation_headers"], |name| match name {
+            "conversation_headers" => {
+                json!({"type": "array", "items": text("a header's name"), "minItems": 1, "maxItems": 4})
+            }
+            _ => json!({"type": "boolean"}),
+        }),
         "access_log" => fields(ACCESS_LOG_FIELDS, access_log),
         "tracing" => object(
             &["url", "authorization"],
