@@ -1,4 +1,4 @@
-//! Templates of prompts: a small part of Jinja, because a complete engine would be a third of the filters' size.
+//! Templates of prompts: a small part of Jinja. Prompts need no more, and the filters stay small.
 //!
 //! ```text
 //! Translate the text into {{ language | default("English") }}.
