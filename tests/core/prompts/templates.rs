@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::{json, Value};
 use sluice::prompts::{RenderError, Template, MAX_RENDERED, MAX_TEMPLATE};
 
+use crate::generate::text;
+
 fn render(source: &str, variables: Value) -> Result<String, RenderError> {
     Template::parse(source).unwrap().render(variables.as_object().unwrap())
 }
@@ -168,7 +170,7 @@ fn source() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_template_and_no_variables_do_harm(source in source(), text in ".{0,20}", items in 0usize..5) {
+    fn no_template_and_no_variables_do_harm(source in source(), text in text(), items in 0usize..5) {
         if let Ok(template) = Template::parse(&source) {
             let variables = json!({"a": vec![text.clone(); items], "b": {"c": text}});
             if let Ok(rendered) = template.render(variables.as_object().unwrap()) {
@@ -178,14 +180,15 @@ proptest! {
     }
 
     #[test]
-    fn a_text_without_tags_is_itself(text in "[^{]{0,200}") {
+    fn a_text_without_tags_is_itself(text in text()) {
+        let text = text.replace('{', "(");
         let rendered = Template::parse(&text).unwrap().render(&Default::default()).unwrap();
         let want = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         prop_assert_eq!(rendered, want);
     }
 
     #[test]
-    fn values_are_never_read_as_templates(value in ".{0,60}") {
+    fn values_are_never_read_as_templates(value in text()) {
         let variables = json!({"x": value});
         let rendered = Template::parse("{{ x }}.").unwrap().render(variables.as_object().unwrap()).unwrap();
         prop_assert_eq!(rendered, format!("{value}."));
