@@ -19,7 +19,7 @@ use sluice::wire_names::NONE;
 use crate::clusters::TestClusters;
 use crate::routing::{model, upstream};
 
-const FIELDS: [&str; 34] = [
+const FIELDS: [&str; 36] = [
     "key",
     "model",
     "cluster",
@@ -28,6 +28,8 @@ const FIELDS: [&str; 34] = [
     "requested_model",
     "request_model",
     "operation",
+    "span_name",
+    "conversation",
     "provider",
     "response_model",
     "stream",
@@ -161,6 +163,7 @@ fn a_request_that_was_answered() {
         [("request_model", "gpt-4o"), ("operation", "chat"), ("provider", "openai"), ("response_model", "gpt-4o")];
     more.into_iter().for_each(|(field, value)| want[field] = json!(value));
     want["stream"] = json!("false");
+    want["span_name"] = json!("chat gpt-4o");
     assert_eq!(traced, want, "the same for traces");
 }
 
@@ -180,6 +183,7 @@ fn what_only_traces_are_told() {
     answer.chunk(br#"{"id":"c-1","choices":[{"finish_reason":"stop"}]}"#, true);
     let shown = fields(Record::of(&exchange, 200).for_traces(&exchange, Some(&answer)));
     for (field, want) in [
+        ("span_name", json!("chat m")),
         ("stream", json!("true")),
         ("max_tokens", json!(50.0)),
         ("temperature", json!("0.25")),
@@ -191,6 +195,15 @@ fn what_only_traces_are_told() {
     ] {
         assert_eq!(shown[field], want, "{field}");
     }
+}
+
+#[test]
+fn the_conversation_that_a_client_names() {
+    let record = || Record::of_stranger("none", 200);
+    assert_eq!(fields(record().in_conversation(Some("c-7")))["conversation"], "c-7");
+    assert_eq!(fields(record().in_conversation(Some(&"é".repeat(1000))))["conversation"], "é".repeat(100));
+    assert!(fields(record().in_conversation(None)).get("conversation").is_none());
+    assert_eq!(fields(Record::<Struct>::of_stranger("none", 401).for_unnamed_span())["span_name"], "request");
 }
 
 #[test]

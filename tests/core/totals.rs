@@ -126,7 +126,7 @@ fn reports() {
     let csv = |by| report(by, Form::Csv, None, &some()).write();
     let by_key = csv(By::Key);
     let found: Vec<&str> = by_key.split("\r\n").collect();
-    assert_eq!(found[1..], ["\"'=bob\"\"\",4,40,0,0,0,0,0", "\"alice\",3,30,0,0,0,0,0", ""]);
+    assert_eq!(found[1..], ["\"'=bob\"\"\",4,40,0,0,0,0,0,0,0,0", "\"alice\",3,30,0,0,0,0,0,0,0,0", ""]);
     assert!(csv(label("te\"am")).starts_with("\"label:te\"\"am\",requests,"), "it is the client's");
 }
 
