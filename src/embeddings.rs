@@ -66,7 +66,7 @@ impl fmt::Display for NoVectors {
 /// ```
 ///
 /// # Errors
-/// There are none.
+/// The status is not 200, or the answer does not have one valid vector for each text.
 pub fn read(status: u16, body: &[u8], texts: usize) -> Result<Vec<Vector>, NoVectors> {
     if status != 200 {
         return Err(NoVectors::Status(status));
@@ -140,7 +140,7 @@ fn numbers(scanner: &mut Scanner<'_>) -> Result<Option<Vec<f32>>, JsonError> {
     Ok(Some(numbers).filter(|_| is_list && are_numbers))
 }
 
-/// A vector of length 1.
+/// A vector whose Euclidean length is 1.
 #[derive(Clone, PartialEq)]
 pub struct Vector(Box<[f32]>);
 
@@ -175,7 +175,8 @@ impl Vector {
         &self.0
     }
 
-    /// The cosine of the angle between two vectors, from -1 to 1. `None`: they are of different models.
+    /// The cosine of the angle between two vectors, from -1 to 1. `None` if they have different numbers of
+    /// dimensions: then they are of different models.
     pub fn similarity(&self, other: &Vector) -> Option<f32> {
         (self.0.len() == other.0.len()).then(|| dot(&self.0, &other.0).clamp(-1.0, 1.0))
     }

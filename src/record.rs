@@ -98,7 +98,7 @@ impl<F: Fields + Default> Record<F> {
         record
     }
 
-    /// With the conversation that a client's header names.
+    /// Adds the conversation's id from the client's header.
     #[must_use]
     pub fn in_conversation(mut self, id: Option<&str>) -> Self {
         if let Some(id) = id {

@@ -49,7 +49,7 @@ impl<C> Filter for Configured<C> {
     }
 }
 
-/// A stream's part of an unconfigured filter.
+/// The stream of a filter without a configuration: it refuses every request.
 pub fn closed() -> Box<dyn HttpContext> {
     Box::new(Closed)
 }

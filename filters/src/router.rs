@@ -56,7 +56,7 @@ enum RouterState {
     Headers,
     /// No filter has read the body before; it is awaited.
     Body(Incoming),
-    /// A filter before has read the body. The cache needs it, and Envoy hands it on next.
+    /// An earlier filter has read the body. The cache needs it, and Envoy delivers it next.
     Read(SharedExchange),
     /// The request is refused; its body is read before the client is answered.
     RefusedBody(RefusedBody),

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use clap::Parser;
 
 /// A mock model server: OpenAI, Azure OpenAI, Anthropic, Ollama and Gemini on one port, with
-/// faults controlled over `/_mock`.
+/// faults controlled over `/_mock`: `PUT /_mock` with `{"fault": "status", "status": 503}` (or `refuse`, `hang`, `reset_body`,
+/// ...; see integration/src/plan.rs), `DELETE /_mock` ends it, `GET /_mock/requests` lists what was answered.
 #[derive(Debug, Parser)]
 #[command(name = "mock-models", version)]
 pub struct Args {

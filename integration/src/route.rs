@@ -103,7 +103,9 @@ fn dialect(path: &str) -> Dialect {
 }
 
 fn operation(path: &str, query: &str) -> Option<Operation> {
-    match path {
+    // Azure's v1 API
+    let own = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
+    match own {
         "/v1/chat/completions" => Some(Operation::Chat),
         "/v1/completions" => Some(Operation::Completions),
         "/v1/embeddings" => Some(Operation::Embeddings),
@@ -180,6 +182,8 @@ mod tests {
             ("/openai/deployments/gpt-4o/chat/completions?api-version=1", Some(azure)),
             ("/openai/deployments/gpt-4o/chat/completions", None),
             ("/openai/deployments//chat/completions?api-version=1", None),
+            ("/openai/v1/chat/completions", Some(Operation::Chat)),
+            ("/openai/v1beta/models/g:1:generateContent", None),
             ("/v1beta/models/g:1:generateContent", Some(gemini(Delivery::Whole))),
             ("/v1beta/models/g:1:streamGenerateContent?alt=sse", Some(gemini(Delivery::Sse))),
             ("/v1beta/models/g:1:streamGenerateContent", Some(gemini(Delivery::Array))),

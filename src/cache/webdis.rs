@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{CacheKey, Entry};
 use crate::callout::Callout;
 
-/// The timeout for writing, since no client waits for that.
+/// The timeout for writes. It may be long, because no client waits for them.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The name of an entry in Redis.

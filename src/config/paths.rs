@@ -17,7 +17,8 @@ const GUARD: [(&str, bool); 2] = [("refuse", false), ("skip", true)];
 /// The methods by which a path may be the gateway's own.
 const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
 
-/// Reads the paths, and what else filters before the router must know, into the table. The models must be there already.
+/// Reads into the table the paths, and what else the filters before the router need to know. Call it after the models are
+/// added.
 ///
 /// # Errors
 /// The first mistake, with its path and the fix.

@@ -72,8 +72,8 @@ impl Exchange {
         Some(self.with_key_parts(policy, headers, |parts| parts.digest(&canonical)))
     }
 
-    /// What the request is compared by with similar ones, if its model has a semantic cache and the exact one takes it: a
-    /// request with [`Exchange::cache_key`].
+    /// What the request is compared by with similar requests; `None` without a semantic cache. Call it only if
+    /// [`Exchange::cache_key`] gave a key.
     pub fn comparison(
         &self,
         policy: &CachePolicy,

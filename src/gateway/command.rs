@@ -46,7 +46,7 @@ pub enum Command {
     Eject(String),
     /// Restores a cluster.
     Restore(String),
-    /// Sends each of several texts to the gateway itself. Its paths are those of the text endpoints, if they are on.
+    /// A request with several texts: the gateway sends each one to itself. Only if the text endpoints are on.
     Texts,
 }
 

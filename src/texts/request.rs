@@ -118,7 +118,7 @@ fn system(kind: Kind, fields: Fields<'_>, library: &Library, language: Option<&s
     prompt(kind, library, language, &variables)
 }
 
-/// The prompt and the user's text of an endpoint with one answer.
+/// The system prompt and the user's text, for an endpoint that gives one answer for all texts.
 fn whole(
     kind: Kind,
     fields: Fields<'_>,

@@ -46,8 +46,8 @@ impl Sums {
         "saved_output_tokens",
     ];
 
-    /// One request. `usage` is `None` if no model server answered it; `saved`: the cache did, and the answer has these
-    /// input and output tokens.
+    /// One request. `usage` is `None` if no model server answered it; `saved`: the input and output tokens of an
+    /// answer from the cache.
     pub fn of(usage: Option<(TokenUsage, Source)>, microusd: u64, saved: Option<(u64, u64)>) -> Self {
         let (saved_input, saved_output) = saved.unwrap_or_default();
         let cached = Sums { cache_hits: u64::from(saved.is_some()), saved_input, saved_output, ..Sums::default() };

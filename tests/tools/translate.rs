@@ -3,7 +3,7 @@
 //!
 //! `{"pair": "ChatToMessages", "do": "request" | "answer" | "stream" | "error", "model": "m", "stream": false, "body":
 //! "...", "status": 400, "size": 7}`: the body is base64. `size` is the size of a stream's chunks in bytes; 0 tries
-//! every cut into two, which must all give the same result. `request` is the client's request, which the translation of
+//! every way to cut the stream in two; all must give the same result. `request` is the client's request, which the translation of
 //! an answer needs. Output: `{"body": "<base64>", "dropped": "..."}`, or `{"refused": "...", "param": "..."}`.
 
 use std::io::{stdin, stdout, BufRead, Write};

@@ -15,7 +15,7 @@ use crate::registry::{self, SharedExchange};
 use crate::revoked;
 use crate::types::Action;
 
-/// The readers of both sides.
+/// Reads the frames of the client and of the server.
 pub(super) struct Socket {
     /// `None` if nothing is known of the caller.
     client: Option<ClientFrames>,

@@ -85,7 +85,7 @@ pub(super) enum Step {
 enum Told {
     /// An entry that will do.
     Entry(Entry),
-    /// It has none.
+    /// It has no usable entry.
     Nothing,
     /// It is away.
     Away,

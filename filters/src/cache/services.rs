@@ -128,7 +128,7 @@ fn send(kind: Kind, callout: &Callout) -> Option<u32> {
     call
 }
 
-/// Whether nobody asks a service, because it has failed. Once that is over, the first that wants to know may ask it.
+/// Whether a service is left alone after a failure. When the pause ends, the first request may ask it again.
 fn rests(cluster: &str, now: Duration) -> bool {
     RESTING.with_borrow_mut(|resting| match resting.get_mut(cluster) {
         Some(since) if now.abs_diff(*since) < REST => true,

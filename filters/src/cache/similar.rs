@@ -63,7 +63,7 @@ impl Pending {
         }
     }
 
-    /// The database has answered.
+    /// Handles the vector database's answer.
     pub(super) fn searched(self: Box<Self>, now: Duration, shared: &SharedExchange) -> Looked {
         let bytes = match services::heard(self.context) {
             None => return self.stay(Step::Searching),

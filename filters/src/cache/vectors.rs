@@ -48,7 +48,7 @@ pub fn find(place: &Place, semantic: &Semantic, group: Group, vector: &Vector, n
     INDEXES.with_borrow(|indexes| indexes.get(place.name())?.find(group, vector, semantic.threshold, (now, time)))
 }
 
-/// The answer to a similar request is gone.
+/// Forgets a request whose answer is no longer kept.
 pub fn forget(place: &Place, key: &CacheKey) {
     INDEXES.with_borrow_mut(|indexes| {
         if let Some(index) = indexes.get_mut(place.name()) {

@@ -21,7 +21,7 @@ const ATTEMPT: u32 = 2;
 /// One Envoy worker with Sluice's filters.
 pub(super) struct Envoy;
 
-/// A client's request: the number of its context.
+/// A client's request, known by the number of its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Call(u32);
 

@@ -97,7 +97,7 @@ fn a_wrong_key_is_answered_at_the_headers() {
     in_new_vm(|| {
         let envoy = started();
         let (call, step) = envoy.begin("/v1/chat/completions", "sk-wrong", &[]);
-        // the answer waits for the body, so that a client that is still sending can read it
+        // the answer waits for the whole body: a client that is still sending might not read it earlier
         let step = if matches!(step, Step::Held) { envoy.body(call, &chat("hello", false), true) } else { step };
         let Step::Answered(answer) = step else { panic!("{step:?}") };
         assert_eq!(answer.status, 401);

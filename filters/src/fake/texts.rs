@@ -1,4 +1,4 @@
-//! The prompt library and the text endpoints.
+//! Tests of the prompt library and the text endpoints.
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ impl Index {
         self.items.len()
     }
 
-    /// Whether there is none.
+    /// Whether the index is empty.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

@@ -17,7 +17,7 @@ const MAX_KEY: usize = 4096;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make a random key: prints the key, and its entry for `auth.keys`.
+    /// Make a random key: prints the key, and its entry for `keys`.
     New(New),
     /// Hash the key on standard input: prints the value for `auth.keys[].hash`.
     Hash,
@@ -110,7 +110,7 @@ fn make(new: &New) -> Result<(), Failure> {
     let id = Value::from(new.id.as_str());
     let role = if new.admin { ", role: admin" } else { "" };
     let entry = format!("- {{id: {id}, hash: \"{hash}\"{role}}}");
-    eprintln!("The key, which is shown only now, and its entry for auth.keys:");
+    eprintln!("The key, which is shown only now, and its entry for `keys` (in envoy.yaml: `auth.keys`):");
     print(&[&key, &entry])
 }
 

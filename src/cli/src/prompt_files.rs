@@ -17,7 +17,7 @@ type Templates = BTreeMap<String, BTreeMap<String, String>>;
 /// A short file's text with its prompts. Other files stay as they are.
 ///
 /// # Errors
-/// A prompt cannot be read, or has a mistake; or the file has prompts, too.
+/// A prompt cannot be read or has a mistake, or the short file has `prompts`, too.
 pub(crate) fn with_prompts(text: String, file: &Path) -> Result<String, Failure> {
     let directory = file.parent().unwrap_or(Path::new("")).join(DIRECTORY);
     if file.as_os_str() == "-" || !directory.is_dir() {

@@ -76,8 +76,8 @@ pub(super) fn restore_name<'a>(originals: &Arc<Originals>, text: &'a str) -> Cow
 #[derive(Clone)]
 pub struct Restorer {
     originals: Arc<Originals>,
-    /// The character before the held text.
     nesting: Nesting,
+    /// The character before the held text.
     before: Option<char>,
     held: String,
     restored: bool,

@@ -308,7 +308,7 @@ fn call_id(index: usize, item: Raw<'_>) -> Result<String, ApiError> {
     }
 }
 
-/// Whether an output is a list of parts; a shell's output is a list too.
+/// Whether an output is a list of content parts. A shell's output is also a list, but of other objects.
 fn is_content(output: Raw<'_>) -> bool {
     output.first().and_then(|part| part.text("type")).is_some_and(|kind| kind.starts_with("input_") || kind == "text")
 }

@@ -6,7 +6,7 @@ use sluice::routing::{self, Choice, TargetSet};
 
 use super::{build, firsts, members, tally, target};
 
-/// Picks `count` times; each answer begins after `time` milliseconds. Returns the shares in percent.
+/// Picks `count` times. Each target's answers begin after its time in `times`, in milliseconds. Returns the shares in percent.
 fn shares(strategy: &dyn routing::Strategy, times: &[u64], count: usize) -> Vec<u32> {
     let mut counts = vec![0; times.len()];
     for _ in 0..count {

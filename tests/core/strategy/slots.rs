@@ -11,7 +11,7 @@ fn slots(of: &[u32]) -> Vec<Member> {
 #[test]
 fn the_first_free_slot() {
     use Pick::{Full, None, Target};
-    // slots, allowed, in flight
+    // name, slots, allowed, in flight, expected
     let cases: &[(&str, &[u32], &[usize], &[u64], Pick)] = &[
         ("all free", &[1, 1], &[0, 1], &[0, 0], Target(0)),
         ("the first is taken", &[1, 1], &[0, 1], &[1, 0], Target(1)),

@@ -77,7 +77,7 @@ fn limit(duration: &str) -> Option<&'static str> {
     }
 }
 
-/// The lines of the short file for the whole gateway and for labels.
+/// The budgets of the whole gateway and of labels, as lines of the short file.
 pub(super) fn lines(tree: &Tree, notes: &mut Notes) -> String {
     let mut lines = String::new();
     let Some(settings) = tree.get("litellm_settings") else {
