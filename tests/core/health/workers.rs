@@ -135,7 +135,7 @@ fn two_workers_never_both_probe() {
     let schedules = vec((0..8usize, any::<u8>(), 0..15u64), 500..1000);
     for (name, clocks) in [("one clock", 0..1u64), ("clocks that differ", 0..20)] {
         let (windows, races) = (Cell::new(0), Cell::new(0));
-        let mut runner = TestRunner::new(crate::cases(200));
+        let mut runner = TestRunner::new(ProptestConfig::with_cases(200));
         let property = |(schedule, behind): (Vec<(usize, u8, u64)>, Vec<u64>)| {
             let workers = behind.into_iter().map(|behind| Worker { behind, ..Worker::default() }).collect();
             let mut envoy =
