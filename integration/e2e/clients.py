@@ -14,7 +14,7 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 import answers
 from world import BEARER, CHAT
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 # The size of asyncio's buffer, so that a body of 1 MiB is read in few pieces.
 _LIMIT = 1 << 20
 

@@ -32,7 +32,7 @@ TRAP_WASM = TARGET / "sluice-trap.wasm"
 TRAP_HEADER = "x-sluice-trap"
 CALLS = int(os.environ.get("SLUICE_CRASH_CALLS", "600"))
 # All calls run for this long; other workers notice a crash after five to six seconds.
-CALLS_TAKE = 9.0
+CALLS_TAKE = 14.0
 HEALED_WITHIN = 10.0
 # The models: one with a strategy that depends on running attempts, with a concurrency slot for each call; one with running counts
 # only; one with neither.

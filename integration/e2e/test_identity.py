@@ -227,7 +227,11 @@ def test_refusal_time(keyed: World) -> None:
                 times[name].append(answer.seconds)
         return times
 
-    (times,) = clients.each(keyed.gateway.port, 1, [visit])
-    medians = {name: statistics.median(each) * 1e6 for name, each in times.items()}
-    print("median of a refusal by shared prefix:", ", ".join(f"{name} {time:.0f} us" for name, time in medians.items()))
-    assert max(medians.values()) < 1.25 * min(medians.values())
+    def ratio() -> float:
+        (times,) = clients.each(keyed.gateway.port, 1, [visit])
+        medians = {name: statistics.median(each) * 1e6 for name, each in times.items()}
+        print("median of a refusal by shared prefix:", ", ".join(f"{name} {time:.0f} us" for name, time in medians.items()))
+        return max(medians.values()) / min(medians.values())
+
+    # a leak would show in every round, the noise of a busy machine does not
+    assert min(ratio() for _ in range(3)) < 1.25

@@ -275,7 +275,7 @@ def _running(directory: Path, *arguments: str | Path, **environment: str) -> Ite
     environment = {**_free_ports(), **environment}
     child = Child("run", [sys.executable, RUN, *arguments], directory / "errors", env=environment, stdout=output)
     try:
-        child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 60)
+        child.wait_until(lambda: "ready: " in output.read_text() and output.read_text().endswith("\n"), 120)
         yield child, output
     finally:
         child.stop()

@@ -257,8 +257,8 @@ def test_running_counts_are_limited(silent_world: World) -> None:
     eventually(lambda: since("llm_requests_total").total(), calls)
     sources = since("llm_usage_source_total")
     assert sources.total() == calls and sources.keys() == {("counted",), ("estimated",)}
-    # a hundred in each worker
-    assert sources[("counted",)] <= 200
+    # a hundred at a time in each worker; a slow machine takes longer to send the calls than one takes
+    assert sources[("counted",)] <= 400
     tokens = since.tokens()
     input_tokens = sources[("counted",)] * PROMPT_TOKENS + sources[("estimated",)] * _prompt(SAID)
     assert tokens == {"input": input_tokens, "output": calls * generated_tokens(ANSWER)}

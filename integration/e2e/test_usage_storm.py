@@ -195,7 +195,7 @@ def _show(calls: list[Call], seconds: float, tokens: Counter[tuple[str, ...]], c
 # Usage as the gateway reports it.
 
 NUMBERS = ["requests", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens"]
-NUMBERS += ["cost_microusd", "incomplete_requests"]
+NUMBERS += ["cost_microusd", "incomplete_requests", "cache_hits", "saved_input_tokens", "saved_output_tokens"]
 # Names that are special in a stat, in JSON or in a spreadsheet.
 ODD = ["a.b c", "ü日本", 'q"uote,', "=1+1", "-x", "x" * 250, "semi;colon=1"]
 
