@@ -98,7 +98,7 @@ def test_every_step(reader: Reader) -> None:
             if "mock-models" in block:
                 for port in ("9101", "9102"):
                     reader.run(f"until curl -sf -m 5 http://127.0.0.1:{port}/healthz; do sleep 0.05; done")
-    _, key, checked, _, hello, failover, personal, limited, used = printed
+    _, key, checked, _, hello, failover, _, personal, limited, used = printed
     assert "sk-" in key and "hash:" in key
     assert "sluice.yaml: nothing is wrong" in checked
     assert "Hello from first" in hello

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -53,6 +54,13 @@ def _replace(file: Path, text: str) -> None:
     new.replace(file)
 
 
+def _stop(child: subprocess.Popen[bytes], said: Callable[[], str], delay: float) -> None:
+    """Sends SIGTERM after a while; the program must end well."""
+    time.sleep(delay)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(30) == 0, said()
+
+
 @pytest.mark.parametrize("delay", [0, 0.05, 0.3])
 def test_a_signal_while_it_starts(server: MockModels, tmp_path: Path, delay: float) -> None:
     """It ends at once and well, and leaves neither Envoy nor files."""
@@ -60,9 +68,7 @@ def test_a_signal_while_it_starts(server: MockModels, tmp_path: Path, delay: flo
     file.write_text(_short(server))
     with _run(file) as (child, said):
         eventually(lambda: bool(list(tmp_path.glob("sluice-run-*"))), True, 30)
-        time.sleep(delay)
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0, said()
+        _stop(child, said, delay)
     assert not list(tmp_path.glob("sluice-run-*"))
 
 
@@ -76,9 +82,7 @@ def test_a_signal_while_a_change_applies(server: MockModels, tmp_path: Path) -> 
             port, _ = ready(child, said)
             assert Client(port).chat()[0] == 200
             _replace(file, _short(server, upstream="other", rest="max_upload: 1MiB"))
-            time.sleep(delay)
-            child.send_signal(signal.SIGTERM)
-            assert child.wait(30) == 0, said()
+            _stop(child, said, delay)
         assert not list(tmp_path.glob("sluice-run-*"))
 
 

@@ -120,7 +120,8 @@ fn what_is_repeatable() {
     }
 }
 
-fn parts<'a>() -> KeyParts<'a> {
+/// What a key is made of.
+pub fn parts<'a>() -> KeyParts<'a> {
     KeyParts {
         key: Some("alice"),
         endpoint: Endpoint::ChatCompletions,

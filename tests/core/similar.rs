@@ -10,15 +10,7 @@ use sluice::embeddings::Vector;
 use sluice::endpoint::Endpoint;
 use sluice::user_text::last;
 
-const PARTS: KeyParts<'_> = KeyParts {
-    key: Some("alice"),
-    endpoint: Endpoint::ChatCompletions,
-    path: "/v1/chat/completions",
-    model: "m",
-    config: [1; 16],
-    guard: None,
-    headers: [None, None],
-};
+use crate::cache::parts;
 
 #[test]
 fn the_last_text_of_the_user() {
@@ -83,7 +75,7 @@ fn only_the_text_may_differ() {
             r#"{{"messages":[{{"role":"system","content":"{system}"}},{{"role":"user","content":"{text}"}}]{further}}}"#
         )
     };
-    let one = compared(&body("s", "How tall is it?", ""), &PARTS).unwrap();
+    let one = compared(&body("s", "How tall is it?", ""), &parts()).unwrap();
     assert_eq!(one.text, "How tall is it?");
     for (name, other, same) in [
         ("another text", body("s", "What is its height?", ""), true),
@@ -91,25 +83,25 @@ fn only_the_text_may_differ() {
         ("another system prompt", body("t", "What is its height?", ""), false),
         ("another field", body("s", "What is its height?", r#","max_tokens":5"#), false),
     ] {
-        assert_eq!(compared(&other, &PARTS).unwrap().group == one.group, same, "{name}");
+        assert_eq!(compared(&other, &parts()).unwrap().group == one.group, same, "{name}");
     }
     for parts in [
-        KeyParts { key: Some("bob"), ..PARTS },
-        KeyParts { model: "n", ..PARTS },
-        KeyParts { config: [2; 16], ..PARTS },
-        KeyParts { guard: Some([2; 16]), ..PARTS },
+        KeyParts { key: Some("bob"), ..parts() },
+        KeyParts { model: "n", ..parts() },
+        KeyParts { config: [2; 16], ..parts() },
+        KeyParts { guard: Some([2; 16]), ..parts() },
     ] {
         assert_ne!(compared(&body("s", "How tall is it?", ""), &parts).unwrap().group, one.group, "{parts:?}");
     }
-    assert!(compared(&body("s", " \\n ", ""), &PARTS).is_none(), "nothing to compare");
-    assert!(compared(&body("s", &"a".repeat(101), ""), &PARTS).is_none(), "too long");
+    assert!(compared(&body("s", " \\n ", ""), &parts()).is_none(), "nothing to compare");
+    assert!(compared(&body("s", &"a".repeat(101), ""), &parts()).is_none(), "too long");
 }
 
 #[test]
 fn digits_and_placeholders_must_be_the_same() {
     let group = |text: &str| {
         let body = json!({"messages": [{"role": "user", "content": text}]}).to_string();
-        compared(&body, &PARTS).unwrap().group
+        compared(&body, &parts()).unwrap().group
     };
     for (one, other, same) in [
         ("What is 2 plus 3?", "What is the sum of 2 and 3?", true),
