@@ -110,7 +110,7 @@ fn item(scanner: &mut Scanner<'_>) -> Result<(Option<Vector>, Option<usize>), Js
     let (mut vector, mut index) = (None, None);
     scanner.object(|name, scanner| {
         if name.is("embedding") {
-            vector = numbers(scanner)?.and_then(Vector::new);
+            vector = read_vector(scanner)?;
         } else {
             let value = scanner.value()?;
             if name.is("index") {
@@ -120,6 +120,11 @@ fn item(scanner: &mut Scanner<'_>) -> Result<(Option<Vector>, Option<usize>), Js
         Ok(())
     })?;
     Ok((vector, index))
+}
+
+/// A vector as an array of numbers; `None` if it is something else, or too long.
+pub(crate) fn read_vector(scanner: &mut Scanner<'_>) -> Result<Option<Vector>, JsonError> {
+    Ok(numbers(scanner)?.and_then(Vector::new))
 }
 
 /// An array of numbers; `None` if it is something else, or too long.

@@ -110,9 +110,6 @@ impl<F: Fields + Default> Record<F> {
     /// With the fields that only traces need.
     #[must_use]
     pub fn for_traces(mut self, exchange: &Exchange, answer: Option<&ResponseDetails>) -> Self {
-        if exchange.parsed().is_none() {
-            self = self.for_unnamed_span();
-        }
         if let Some(parsed) = exchange.parsed() {
             self.text("request_model", &parsed.model);
             let operation = match parsed.by_id && parsed.endpoint == Endpoint::Responses {
@@ -129,6 +126,8 @@ impl<F: Fields + Default> Record<F> {
             if let Some(thousandths) = parsed.temperature {
                 self.text("temperature", &decimal(thousandths.into()));
             }
+        } else {
+            self = self.for_unnamed_span();
         }
         if let (true, Some(milliseconds)) = (exchange.streams(), exchange.timing().to_first_token()) {
             self.text("time_to_first_chunk", &decimal(milliseconds));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use sluice::usage::{read_count, MAX_COUNT_ANSWER};
 
-use crate::host::{self, Buffer, Headers};
+use crate::host::{self, Buffer};
 use crate::metrics::{count_request, Counted, Labels};
 use crate::registry::SharedExchange;
 use crate::totals;
@@ -79,7 +79,7 @@ pub fn answered(call: u32, size: usize) {
     let Some((ended, _)) = COUNTS.with_borrow_mut(|counts| counts.asked.remove(&call)) else {
         return; // nobody waits for it
     };
-    let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+    let status = host::call_status().unwrap_or(0);
     let body = match size {
         1..=MAX_COUNT_ANSWER => host::bytes(Buffer::CallResponseBody, size).unwrap_or_default(),
         _ => Vec::new(),

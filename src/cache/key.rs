@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::CanonicalBody;
 use crate::endpoint::{Endpoint, Further};
+use crate::hash::hexadecimal;
 
 /// The request's headers that change an answer.
 pub const ANSWER_HEADERS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
@@ -28,7 +29,7 @@ impl CacheKey {
 
     /// In hexadecimal digits.
     pub fn hexadecimal(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&self.0)
     }
 
     /// Reads what [`CacheKey::hexadecimal`] has written.

@@ -14,7 +14,7 @@ use sluice::wire_names::stats;
 
 use super::flights::Flight;
 use crate::chain;
-use crate::host::{self, Buffer, Headers};
+use crate::host::{self, Buffer};
 
 /// The maximum number of one worker's calls that wait to be sent without a client, or are under way.
 const MAX_WRITES: usize = 100;
@@ -107,9 +107,11 @@ pub struct Write {
 /// Asks a question; the stream `context` is woken with the answer, of which at most so many bytes are read. `false` if
 /// Envoy cannot call, or if the service has just failed.
 pub fn ask(kind: Kind, callout: &Callout, most: usize, context: u32) -> bool {
-    if rests(&callout.cluster, host::recent()) {
+    let now = host::recent();
+    if rests(&callout.cluster, now) {
         return false;
     }
+    try_again(&callout.cluster, now);
     let Some(call) = send(kind, callout) else {
         return false;
     };
@@ -128,16 +130,18 @@ fn send(kind: Kind, callout: &Callout) -> Option<u32> {
     call
 }
 
-/// Whether a service is left alone after a failure. When the pause ends, the first request may ask it again.
+/// Whether a service is left alone after a failure.
 fn rests(cluster: &str, now: Duration) -> bool {
-    RESTING.with_borrow_mut(|resting| match resting.get_mut(cluster) {
-        Some(since) if now.abs_diff(*since) < REST => true,
-        Some(since) => {
+    RESTING.with_borrow(|resting| resting.get(cluster).is_some_and(|since| now.abs_diff(*since) < REST))
+}
+
+/// Lets nobody else ask a service that has failed before, until it has an answer, or for the pause.
+fn try_again(cluster: &str, now: Duration) {
+    RESTING.with_borrow_mut(|resting| {
+        if let Some(since) = resting.get_mut(cluster) {
             *since = now;
-            false
         }
-        None => false,
-    })
+    });
 }
 
 /// The answer for the stream that was just woken.
@@ -166,11 +170,9 @@ pub fn work() {
         return;
     }
     let now = host::recent();
-    let is_resting =
-        |cluster: &str| RESTING.with_borrow(|all| all.get(cluster).is_some_and(|since| now.abs_diff(*since) < REST));
     let waiting = WRITES.with_borrow_mut(|writes| std::mem::take(&mut writes.waiting));
     for Write { kind, callout, flight } in waiting {
-        if is_resting(&callout.cluster) {
+        if rests(&callout.cluster, now) {
             continue; // its flight ends
         }
         if let Some(call) = send(kind, &callout) {
@@ -207,7 +209,7 @@ pub fn answered(call: u32, headers: usize, size: usize) {
 fn status(headers: usize) -> Option<u16> {
     match headers {
         0 => None,
-        _ => host::header(Headers::CallResponse, ":status")?.parse().ok(),
+        _ => host::call_status(),
     }
 }
 

@@ -46,20 +46,18 @@ impl Pending {
             return self.take_off(now, shared);
         };
         let group = compared.comparison.group;
-        let found = match &semantic.database {
-            None => Ok(vectors::find(&self.place, semantic, group, &vector, now)),
-            Some(database) => Err(services::ask(
-                Kind::Semantic,
-                &database.query(group, &vector, now),
-                chroma::MAX_ANSWER,
-                self.context,
-            )),
+        let (known, is_asked) = match &semantic.database {
+            None => (vectors::find(&self.place, semantic, group, &vector, now), false),
+            Some(database) => {
+                let query = database.query(group, &vector, now);
+                (None, services::ask(Kind::Semantic, &query, chroma::MAX_ANSWER, self.context))
+            }
         };
         compared.vector = Some(vector);
-        match found {
-            Ok(Some(similar)) => self.fetch(similar, now, shared),
-            Err(true) => self.stay(Step::Searching),
-            Ok(None) | Err(false) => self.take_off(now, shared),
+        match known {
+            Some(similar) => self.fetch(similar, now, shared),
+            None if is_asked => self.stay(Step::Searching),
+            None => self.take_off(now, shared),
         }
     }
 

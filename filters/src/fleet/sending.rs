@@ -7,7 +7,7 @@ use sluice::fleet::{is_taken, LedgerService, RevocationChange, Unsent, MAX_ANSWE
 use sluice::wire_names::UNSENT_REVOCATIONS;
 
 use super::state::complain;
-use crate::host::{self, shared_data, Buffer, Headers};
+use crate::host::{self, shared_data, Buffer};
 
 /// How long an answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(super) struct Reply {
 impl Reply {
     /// The answer that has just arrived, with a body of this size.
     pub fn read(size: usize) -> Self {
-        let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let status = host::call_status().unwrap_or(0);
         let body = match (status, size) {
             (200, 1..=MAX_ANSWER) => host::bytes(Buffer::CallResponseBody, size).unwrap_or_default(),
             _ => Vec::new(),

@@ -177,7 +177,7 @@ fn read_result(call: &Call, headers: usize, size: usize) -> CheckResult {
     if headers == 0 {
         return CheckResult::Failure(if timed_out { Failure::Timeout } else { Failure::Refused });
     }
-    let status = host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+    let status = host::call_status().unwrap_or(0);
     // without an answer, Envoy makes one up
     let made_up = status == 503 && host::header(Headers::CallResponse, "server").is_none();
     match status {

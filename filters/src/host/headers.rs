@@ -52,6 +52,11 @@ pub fn header(map: Headers, name: &str) -> Option<String> {
     String::from_utf8(value).ok()
 }
 
+/// The status of the answer to a call, while Envoy hands it over; `None` without an answer, and if it is not a number.
+pub fn call_status() -> Option<u16> {
+    header(Headers::CallResponse, ":status")?.parse().ok()
+}
+
 /// Sets a header to one value. `false` if the host refused: then the message must not be sent.
 pub fn set_header(map: Headers, name: &str, value: &str) -> bool {
     set_header_bytes(map, name, value.as_bytes())

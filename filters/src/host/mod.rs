@@ -20,7 +20,9 @@ use sluice::keys::Property;
 pub use grpc::grpc_call;
 use handed::{received, OK};
 pub(crate) use headers::serialize;
-pub use headers::{header, headers, remove_header, set_header, set_header_bytes, text, HeaderPairs, Headers};
+pub use headers::{
+    call_status, header, headers, remove_header, set_header, set_header_bytes, text, HeaderPairs, Headers,
+};
 pub use metrics::{define_counter, define_gauge, define_histogram, increment, metric, record};
 
 /// A buffer.

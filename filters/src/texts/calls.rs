@@ -17,7 +17,7 @@ use sluice::wire_names::TEXT_HEADER;
 
 use super::secret::token;
 use crate::budget;
-use crate::host::{self, Buffer, Headers};
+use crate::host::{self, Buffer};
 use crate::registry::{self, SharedExchange};
 
 /// The maximum number of one worker's requests with several texts.
@@ -160,7 +160,7 @@ pub fn answered(call: u32, headers: usize, size: usize) {
 fn take_in(id: u64, place: usize, headers: usize, size: usize) {
     let status = match headers {
         0 => None,
-        _ => host::header(Headers::CallResponse, ":status").and_then(|status| status.parse().ok()),
+        _ => host::call_status(),
     };
     let body = match size {
         0 => Ok(Vec::new()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Group, Similar};
 use crate::cache::CacheKey;
 use crate::callout::{Callout, Service};
-use crate::embeddings::Vector;
+use crate::embeddings::{read_vector, Vector};
 use crate::json::{JsonError, Scanner, Value};
 
 /// The longest answer that is read, in bytes.
@@ -66,7 +66,7 @@ impl Chroma {
 /// It is something else.
 pub fn read(body: &[u8], vector: &Vector, threshold: f32) -> Result<Option<Similar>, Malformed> {
     let mut scanner = Scanner::new(body);
-    let (mut id, mut numbers) = (None, Vec::new());
+    let (mut id, mut found) = (None, None);
     let mut has_ids = false;
     let scanned = scanner.object(|name, scanner| {
         if name.is("ids") {
@@ -82,13 +82,8 @@ pub fn read(body: &[u8], vector: &Vector, threshold: f32) -> Result<Option<Simil
         } else if name.is("embeddings") {
             each(scanner, &mut |scanner| {
                 each(scanner, &mut |scanner| {
-                    numbers.clear();
-                    each(scanner, &mut |scanner| {
-                        if let Value::Number(written) = scanner.value()? {
-                            numbers.extend(std::str::from_utf8(written).ok().and_then(|text| text.parse::<f32>().ok()));
-                        }
-                        Ok(())
-                    })
+                    found = read_vector(scanner)?;
+                    Ok(())
                 })
             })
         } else {
@@ -101,7 +96,7 @@ pub fn read(body: &[u8], vector: &Vector, threshold: f32) -> Result<Option<Simil
     let Some(key) = id else {
         return Ok(None);
     };
-    let other = Vector::new(numbers).ok_or(Malformed)?;
+    let other = found.ok_or(Malformed)?;
     let similarity = other.similarity(vector).ok_or(Malformed)?;
     Ok((similarity >= threshold).then_some(Similar { key, similarity }))
 }

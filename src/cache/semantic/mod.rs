@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{CacheKey, CanonicalBody, KeyParts, Uncacheable};
 use crate::embeddings::Embedder;
 use crate::endpoint::Endpoint;
+use crate::hash::hexadecimal;
 use crate::user_text;
 
 pub use chroma::Chroma;
@@ -50,7 +51,7 @@ impl fmt::Debug for Group {
 impl Group {
     /// In hexadecimal digits.
     pub fn hexadecimal(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&self.0)
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 use sluice::base64::encode_url;
 use sluice::config::Node;
 use sluice::date::Timestamp;
+use sluice::hash::hexadecimal;
 use sluice::keys::{Claims, IssueRequest, KeyHash, Role, Signer, TokenError, MAX_LIFETIME};
 
 use crate::Failure;
@@ -198,10 +199,6 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
         Ok(()) => Ok(bytes),
         Err(error) => Err(Failure::Usage(format!("the system has no random numbers: {error}"))),
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn now() -> Duration {

