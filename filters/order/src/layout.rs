@@ -7,14 +7,15 @@ use wasm_encoder::reencode::{utils, Error, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, RawSection};
 use wasmparser::{CustomSectionReader, Parser, Payload};
 
+use crate::inlining::prevented;
 use crate::module::{Module, Unreadable};
 
 /// The same module with the functions of the given names first, in this order, and without names, which Envoy need not
-/// read. Unknown names are ignored; all functions with one name are placed together.
+/// read. Unknown names are ignored; all functions with one name are placed together. V8 inlines nothing into the others.
 /// # Errors
 /// The module cannot be read.
 pub fn in_order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) -> Result<Vec<u8>, Unreadable> {
-    let order = order(module, profile);
+    let (order, hot) = order(module, profile);
     let imports = module.imports.len() as u32;
     let mut places = vec![0; order.len()];
     for (place, function) in order.iter().enumerate() {
@@ -25,21 +26,22 @@ pub fn in_order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n s
     let permuted = permuted(module, &order)?;
     let mut out = wasm_encoder::Module::new();
     Renumber { imports, places }.parse_core_module(&mut out, Parser::new(0), &permuted)?;
-    Ok(out.finish())
+    prevented(&out.finish(), hot)
 }
 
-/// The function at each place; both count from the first that is not imported.
-fn order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) -> Vec<u32> {
+/// The function at each place, and how many of them are in the profile; both count from the first that is not imported.
+fn order<'n>(module: &Module<'_>, profile: impl IntoIterator<Item = &'n str>) -> (Vec<u32>, usize) {
     let mut by_name: HashMap<String, Vec<u32>> = HashMap::new();
     let imports = module.imports.len() as u32;
     for (index, _, name) in module.functions() {
         by_name.entry(name).or_default().push(index - imports);
     }
     let mut order: Vec<u32> = profile.into_iter().filter_map(|name| by_name.remove(name)).flatten().collect();
+    let hot = order.len();
     let mut rest: Vec<u32> = by_name.into_values().flatten().collect();
     rest.sort_unstable();
     order.append(&mut rest);
-    order
+    (order, hot)
 }
 
 /// The module with its function and code sections in this order, with all numbers unchanged.

@@ -3,6 +3,7 @@
 //! V8 places the machine code of functions in the order of the module. If the functions of a request are next to each
 //! other, the processor's caches hold more of them.
 
+mod inlining;
 mod layout;
 mod module;
 mod record;

@@ -89,6 +89,35 @@ fn all_uses_follow_a_function_to_its_place() {
     assert_eq!(in_order(&Module::read(&bytes).unwrap(), ["third", "app::second"]).unwrap(), ordered);
 }
 
+/// A function that has room for the calls begins with one, unless it is in the profile.
+#[test]
+fn nothing_is_inlined_where_requests_seldom_run() {
+    let mut module = wasm_encoder::Module::new();
+    let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+    types.ty().function([], []);
+    for size in [10, 1000, 1000] {
+        functions.function(0);
+        let mut function = Function::new([(1, ValType::I64)]);
+        for _ in 0..size {
+            function.instruction(&I::Nop);
+        }
+        code.function(function.instruction(&I::End));
+    }
+    let mut map = NameMap::new();
+    (0..).zip(["small", "large", "hot"]).for_each(|(index, name)| map.append(index, name));
+    let mut names = NameSection::new();
+    names.functions(&map);
+    module.section(&types).section(&functions).section(&code).section(&names);
+    let bytes = module.finish();
+    let ordered = in_order(&Module::read(&bytes).unwrap(), ["hot"]).unwrap();
+    let (before, _, _) = parts(&bytes);
+    let (bodies, _, _) = parts(&ordered);
+    assert_eq!((&bodies[0], &bodies[1]), (&before[2], &before[0]));
+    // after the locals: if 0 { call the last function }
+    assert_eq!(bodies[2][..11], [1, 1, 0x7e, 0x41, 0, 0x04, 0x40, 0x10, 4, 0x0b, 0x01]);
+    assert_eq!((bodies[3].as_slice(), bodies[4].len()), (&[0, 0x0b][..], 2 + 60 * 2));
+}
+
 #[test]
 fn what_records_is_a_module() {
     let bytes = module();
