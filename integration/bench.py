@@ -26,7 +26,7 @@ import demo
 import instructions
 import load
 import translation_cost
-from bench_config import BODY_BYTES, FILTERS, KIB, bare, body, configured, gateway, load_config, upstream, with_filters, with_guard, with_keys
+from bench_config import BODY_BYTES, FILTERS, KIB, bare, body, configured, gateway, load_config, upstream, with_cache, with_filters, with_guard, with_keys
 from child import ChildFailed
 from envoy_binary import NoEnvoy
 from gateway import Gateway
@@ -131,6 +131,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         bare_gateway = Measured(running.enter_context(gateway(bare(config), pinned_gateway)))
         sluice = Measured(running.enter_context(gateway(with_filters(config, arguments.filters), pinned_gateway)))
         contestants = [bare_gateway, sluice]
+        if "router" in arguments.filters:
+            hits = Measured(running.enter_context(gateway(with_cache(with_filters(config, arguments.filters)), pinned_gateway)))
+            contestants.append(hits)
         guards = []
         if arguments.guard:
             for checks in ([], [PATTERNS]):
@@ -148,6 +151,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     added = [with_it - without for with_it, without in zip(sluice.p50s, bare_gateway.p50s)]
     many = {"many_keys": _many_keys(arguments.keys, contestants[-1], sluice)} if arguments.keys else {}
     guard = {"guard": _guard(bare_gateway, sluice, *guards)} if guards else {}
+    cache = {"cache_hits": _cache(hits, sluice)} if "router" in arguments.filters else {}
     return {
         "bare": bare_gateway.medians(),
         "sluice": sluice.medians(),
@@ -161,6 +165,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "filters": [name for name in FILTERS if name in arguments.filters & configured(config)],
         **many,
         **guard,
+        **cache,
         "peers": compared,
     }
 
@@ -219,6 +224,16 @@ def _guard(bare_gateway: Measured, sluice: Measured, idle: Measured, patterns: M
     }
 
 
+def _cache(hits: Measured, sluice: Measured) -> dict[str, object]:
+    """Answers from the cache, compared with those of a model server that answers at once."""
+    ratios = [hit / asked for hit, asked in zip(hits.p50s, sluice.p50s)]
+    return {
+        **hits.medians(),
+        "p50_ratio": round(statistics.median(ratios), 3),
+        "cpu_ratio": round(statistics.median(mine / theirs for mine, theirs in zip(hits.cpu, sluice.cpu)), 3),
+    }
+
+
 def _run_rounds(contestants: Sequence[Measured], arguments: argparse.Namespace, prefix: list[str]) -> None:
     """Throughput and latency in turns; the gateways take turns in going first."""
     order = list(contestants)
@@ -267,6 +282,11 @@ def table(result: dict) -> str:
         lines.append(
             f"{many['keys']:,} client keys: {many['requests_per_second']} requests/s, ratio to two keys {many['ratio']:.3f}"
             f" ({low:.3f} to {high:.3f}); Sluice's own rounds differ by {many['noise']:.1%}"
+        )
+    if hits := result.get("cache_hits"):
+        lines.append(
+            f"answers from the cache: p50 {hits['p50_us']:.0f} us, {hits['p50_ratio']:.2f} of Sluice's time with a server that answers"
+            f" at once; CPU time {hits['cpu_ratio']:.2f}"
         )
     if guard := result.get("guard"):
         lines.append(

@@ -1,4 +1,5 @@
-"""The configurations that the benchmark compares: envoy.yaml without Sluice, with some of its filters, with more keys or a guard.
+"""The configurations that the benchmark compares: envoy.yaml without Sluice, with some of its filters, with more keys, a guard or a
+cache.
 """
 
 from __future__ import annotations
@@ -85,6 +86,19 @@ def with_guard(config: dict, checks: list[dict]) -> dict:
             names.insert(names.index("router"), "guard")
             plugin["root_id"] = "+".join(names)
             plugin["configuration"]["value"]["guard"] = {"checks": checks}
+    return config
+
+
+def with_cache(config: dict) -> dict:
+    """The configuration with a cache for each model, of answers to all requests."""
+    config = json.loads(json.dumps(config))
+    for entry in connection_manager(config)["http_filters"]:
+        plugin = entry["typed_config"].get("config", {})
+        names = plugin.get("root_id", "").split("+")
+        if "router" in names:
+            value = plugin["configuration"]["value"]
+            for model in (value["router"] if len(names) > 1 else value)["models"]:
+                model["cache"] = {"time": "1h", "always": True}
     return config
 
 
